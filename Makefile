@@ -1,0 +1,47 @@
+# try: the main job on examples/, from nothing.   test: everything needed, then the tests.   check: style and types.
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+TRY    := KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
+
+.PHONY: try test test-faults test-scale test-quality check fix docs bench clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (a few minutes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bundled,dev]'
+	@touch $@
+
+try: $(VENV)/ready
+	$(TRY) $(BIN)/kb index
+	$(TRY) $(BIN)/kb search "What tool should I use to store vector data locally?"
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+test-faults: $(VENV)/ready
+	$(BIN)/python -m pytest -m faults --timeout 1200
+
+test-scale: $(VENV)/ready
+	$(BIN)/python -m pytest -m scale --timeout 3600
+
+test-quality: $(VENV)/ready
+	$(BIN)/python -m pytest -m quality --timeout 3600
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: $(VENV)/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/ready
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/ready
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .kb-try .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
