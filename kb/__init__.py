@@ -1,0 +1,60 @@
+"""kb: a folder of files, searchable by meaning, on your own machine.
+
+``KnowledgeBase`` is the API; the rest are the values it takes and gives and the errors it raises. Importing ``kb`` is
+cheap: each name is loaded when it is first used. ``BgeM3EmbeddingFunction`` is registered with ChromaDB as soon as both
+are imported, so that any ChromaDB client can query kb's collections by text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kb.embed.registration import register_when_imported
+
+if TYPE_CHECKING:
+    from kb.app import KnowledgeBase
+    from kb.config import Settings
+    from kb.embed.bge_m3 import BgeM3EmbeddingFunction
+    from kb.errors import KbError
+    from kb.records import Answer, Filters, Hit, IndexReport, Status
+
+__version__ = "0.1.0"
+__all__ = [
+    "Answer",
+    "BgeM3EmbeddingFunction",
+    "Filters",
+    "Hit",
+    "IndexReport",
+    "KbError",
+    "KnowledgeBase",
+    "Settings",
+    "Status",
+]
+
+_HOMES = {
+    "Answer": "kb.records",
+    "BgeM3EmbeddingFunction": "kb.embed.bge_m3",
+    "Filters": "kb.records",
+    "Hit": "kb.records",
+    "IndexReport": "kb.records",
+    "KbError": "kb.errors",
+    "KnowledgeBase": "kb.app",
+    "Settings": "kb.config",
+    "Status": "kb.records",
+}
+
+register_when_imported()
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,221 @@
+"""Fakes of what kb needs from disk, model and store, for tests that want none of them; held to the same contract."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kb.errors import DocumentError
+from kb.records import Candidates, FileStat, FoundFile, Scan, Source, VectorRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+_WORD = re.compile(r"\w+")
+
+
+class FakeTokens:
+    """Counts a word as a token, and two more for where a text begins and ends.
+
+    Args:
+        limit: The most tokens that the model would read.
+    """
+
+    def __init__(self, limit: int = 512) -> None:
+        self.limit = limit
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """The length of each text in tokens, special tokens included, never cut."""
+        return [len(text.split()) + 2 for text in texts]
+
+
+class FakeEmbedder:
+    """Embeds a text as a bag of its words: texts that share words are near each other, in any process and order.
+
+    ``texts`` holds every document that was embedded and ``questions`` every question, in order; ``calls`` counts the
+    calls of ``embed_documents``.
+
+    Args:
+        dimension: The length of a vector. The fewer, the more often two words fall together.
+        name: Tells one fake model from another; it is part of the fingerprint and changes every vector.
+        batch: How many texts are told to ``on_batch`` at once.
+    """
+
+    def __init__(self, dimension: int = 256, name: str = "bag-of-words", batch: int = 8) -> None:
+        self.dimension = dimension
+        self.fingerprint = f"fake {name} dimension={dimension}"
+        self.texts: list[str] = []
+        self.questions: list[str] = []
+        self.calls = 0
+        self._name = name
+        self._batch = batch
+
+    def embed_documents(
+        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Unit vectors of documents, shape (len(texts), dimension), in the order given."""
+        if len(texts) != len(tokens):
+            raise ValueError(f"{len(texts)} texts, and lengths of {len(tokens)}")
+        self.calls += 1
+        self.texts += texts
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for start in range(0, len(texts), self._batch):
+            positions = range(start, min(start + self._batch, len(texts)))
+            for position in positions:
+                vectors[position] = self._vector(texts[position])
+            if on_batch:
+                on_batch(positions)
+        return vectors
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """The unit vector of a question, shape (dimension,)."""
+        self.questions.append(text)
+        return self._vector(text)
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        words = _WORD.findall(text.lower())
+        numbers = np.zeros(self.dimension)
+        # A text without a word is a word of its own, so that it has a direction at all.
+        for word in words or [text]:
+            numbers[self._place(word)] += 1.0
+        return (numbers / np.linalg.norm(numbers)).astype(np.float32)
+
+    def _place(self, word: str) -> int:
+        digest = sha256(f"{self._name} {word}".encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") % self.dimension
+
+
+class MemoryVectorCache:
+    """An embedding cache that forgets everything with the process, and nothing before."""
+
+    def __init__(self) -> None:
+        self._vectors: dict[tuple[str, bytes], NDArray[np.float32]] = {}
+
+    def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors known, by digest."""
+        known = {digest: self._vectors.get((fingerprint, digest)) for digest in digests}
+        return {digest: vector for digest, vector in known.items() if vector is not None}
+
+    def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
+        """Keep vectors; a digest that is known already is left as it is."""
+        for digest, vector in vectors.items():
+            if not np.isfinite(vector).all():
+                raise ValueError("vectors to be kept must be rows of finite numbers")
+            self._vectors.setdefault((fingerprint, digest), np.array(vector, np.float32))
+
+
+class MemoryVectorIndex:
+    """A vector index that compares with every record; ``records`` holds them by id."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, VectorRecord] = {}
+
+    def upsert(self, records: Sequence[VectorRecord]) -> None:
+        """Write records; writing one again changes nothing."""
+        for record in records:
+            vector = np.array(record.vector, np.float32)
+            self.records[record.id] = VectorRecord(record.id, vector, record.text, dict(record.labels))
+
+    def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
+        """Replace the labels of records, and nothing else; ids that are not there are passed over."""
+        for id_, new in zip(ids, labels, strict=True):
+            old = self.records.get(id_)
+            if old is not None:
+                self.records[id_] = VectorRecord(id_, old.vector, old.text, dict(new))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove records; ids that are not there are no error."""
+        for id_ in ids:
+            self.records.pop(id_, None)
+
+    def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
+        """The ``count`` records nearest to a vector by cosine, best first, of the given files only.
+
+        A record's file is its label ``file``. Records equally near come in the order of their ids.
+        """
+        wanted = None if files is None else frozenset(files)
+        asked = [record for record in self.records.values() if wanted is None or record.labels.get("file") in wanted]
+        near = sorted(asked, key=lambda record: (-_cosine(record.vector, vector), record.id))[:count]
+        vectors = np.array([record.vector for record in near], np.float32).reshape(len(near), len(vector))
+        return Candidates(tuple(record.id for record in near), vectors)
+
+    def ids(self) -> Iterator[str]:
+        """Every id."""
+        return iter(tuple(self.records))
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The stored vectors of the ids that are there."""
+        return {id_: self.records[id_].vector for id_ in ids if id_ in self.records}
+
+    def count(self) -> int:
+        """How many records there are."""
+        return len(self.records)
+
+
+class MemoryFiles:
+    """Folders of files in memory, whose stats change with every writing as those of a disk do.
+
+    Args:
+        contents: The files to begin with: (folder, path) to bytes.
+    """
+
+    def __init__(self, contents: Mapping[tuple[str, str], bytes] | None = None) -> None:
+        self._files: dict[tuple[str, str], tuple[FileStat, bytes]] = {}
+        self._clock = 1_000_000_000
+        self._inodes = 0
+        for (folder, path), data in (contents or {}).items():
+            self.write(folder, path, data)
+
+    def write(self, folder: str, path: str, data: bytes) -> None:
+        """Put a file there, or give one that is there another content."""
+        old = self._files.get((folder, path))
+        self._inodes += 1
+        inode = old[0].inode if old else self._inodes
+        now = self._tick()
+        self._files[folder, path] = (FileStat(len(data), now, now, inode, 1), data)
+
+    def move(self, folder: str, path: str, new_path: str) -> None:
+        """Rename a file inside its folder, over another one where there is one."""
+        stat, data = self._files.pop((folder, path))
+        moved = FileStat(stat.size, stat.mtime_ns, self._tick(), stat.inode, stat.device)
+        self._files[folder, new_path] = (moved, data)
+
+    def remove(self, folder: str, path: str) -> None:
+        """Delete a file."""
+        del self._files[folder, path]
+
+    def scan(self) -> Scan:
+        """List every file, in order of (folder, path)."""
+        return Scan(tuple(FoundFile(*key, stat) for key, (stat, _) in sorted(self._files.items())))
+
+    def stat(self, folder: str, path: str) -> FileStat | None:
+        """The stat of one file now, or None where no file is there."""
+        known = self._files.get((folder, path))
+        return known[0] if known else None
+
+    def load(self, file: FoundFile) -> Source:
+        """Read one file whole, with the stat it has now.
+
+        Raises:
+            DocumentError: It is not there.
+        """
+        known = self._files.get(file.key)
+        if known is None:
+            raise DocumentError("is no longer there", "It is taken out of the index at the next run")
+        stat, data = known
+        return Source(FoundFile(file.folder, file.path, stat), data, sha256(data).digest(), self._tick())
+
+    def _tick(self) -> int:
+        # Ten seconds, so that no writing counts as too near to a reading to be told apart by its time.
+        self._clock += 10_000_000_000
+        return self._clock
+
+
+def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / norms if norms else 0.0

@@ -1,0 +1,149 @@
+"""What every ``kb.ports.Embedder`` keeps to: the real encoder with the bundled model, and the fake."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from kb.embed.encoder import Encoder
+from kb.embed.locate import BUNDLED, BUNDLED_PACKAGE, locate
+from kb.testing import FakeEmbedder, FakeTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.ports import Embedder, TokenCounter
+
+BREAD = "Sourdough bread rises slowly: flour, water, salt and a starter."
+TEXTS = [
+    BREAD,
+    "To undo the last git commit, run git reset --soft HEAD~1.",
+    "The river Rhine flows from the Alps to the North Sea.",
+    "x",
+    "A long note. " + "It says many things about gardens, tools and the weather. " * 6,
+    "Tomatoes need sun, water and a stake to climb.",
+    "ünïcödé 😀 \u200b 日本語",
+]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An embedder and the token counter that belongs to it."""
+
+    embedder: Embedder
+    counter: TokenCounter
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of documents, whose tokens are counted first."""
+        return self.embedder.embed_documents(texts, self.counter.count(texts))
+
+
+@pytest.fixture(scope="module", params=["fake", "bundled"])
+def model(request: pytest.FixtureRequest) -> Model:
+    """An embedder of each kind; the real one loads its weights once."""
+    if request.param == "fake":
+        return Model(FakeEmbedder(), FakeTokens())
+    if importlib.util.find_spec(BUNDLED_PACKAGE) is None:
+        pytest.skip("the bundled model is not installed")
+    encoder = Encoder(locate(BUNDLED, offline=True), device="cpu")
+    return Model(encoder, encoder.tokens)
+
+
+class TestEmbedder:
+    """The contract."""
+
+    def test_the_fingerprint_is_one_line(self, model: Model) -> None:
+        """It is kept with the store and shown to people."""
+        assert model.embedder.fingerprint
+        assert model.embedder.fingerprint.isprintable()
+        assert model.embedder.fingerprint == model.embedder.fingerprint.strip()
+
+    def test_each_document_has_a_unit_vector(self, model: Model) -> None:
+        """Shape, type, finite, length 1."""
+        vectors = model.embed(TEXTS)
+
+        assert vectors.shape == (len(TEXTS), model.embedder.dimension)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+    def test_a_question_has_a_unit_vector(self, model: Model) -> None:
+        """Of the same length as the documents'."""
+        vector = model.embedder.embed_query("How do I bake bread?")
+
+        assert vector.shape == (model.embedder.dimension,)
+        assert vector.dtype == np.float32
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+    def test_no_document_gives_no_vector(self, model: Model) -> None:
+        """With the right shape still."""
+        assert model.embed([]).shape == (0, model.embedder.dimension)
+
+    def test_a_text_is_embedded_the_same_in_any_company(self, model: Model) -> None:
+        """Alone, in any order, beside longer texts: a vector from the cache is as good as a new one."""
+        together = model.embed(TEXTS)
+
+        backwards = model.embed(TEXTS[::-1])[::-1]
+        alone = np.concatenate([model.embed([text]) for text in TEXTS[:4]])
+
+        np.testing.assert_allclose(backwards, together, atol=2e-6)
+        np.testing.assert_allclose(alone, together[:4], atol=2e-6)
+
+    def test_equal_texts_have_equal_vectors_and_different_texts_do_not(self, model: Model) -> None:
+        """Which is what a digest of the text stands for."""
+        vectors = model.embed([TEXTS[0], TEXTS[1], TEXTS[0]])
+
+        np.testing.assert_allclose(vectors[0], vectors[2], atol=2e-6)
+        assert vectors[0] @ vectors[1] < 0.95
+
+    def test_what_shares_words_is_nearer(self, model: Model) -> None:
+        """A question finds its text among others by cosine."""
+        vectors = model.embed(TEXTS)
+
+        for question, place in (("sourdough bread", 0), ("undo the last git commit", 1), ("tomatoes need sun", 5)):
+            assert int(np.argmax(vectors @ model.embedder.embed_query(question))) == place
+
+    def test_batches_are_told_by_the_positions_of_their_texts(self, model: Model) -> None:
+        """Each position once, so that what is done can be counted and kept."""
+        texts = TEXTS * 2
+        told: list[Sequence[int]] = []
+
+        model.embedder.embed_documents(texts, model.counter.count(texts), told.append)
+
+        assert sorted(position for batch in told for position in batch) == list(range(len(texts)))
+
+    def test_lengths_must_be_given_for_each_text(self, model: Model) -> None:
+        """One number too few is a mistake in the calling code."""
+        with pytest.raises(ValueError, match="2 texts, and lengths of 1"):
+            model.embedder.embed_documents(["a", "b"], [3])
+
+    def test_a_lone_surrogate_can_be_embedded(self, model: Model) -> None:
+        """File names that are no text get into titles."""
+        vectors = model.embed(["caf\udce9 notes"])
+
+        assert np.isfinite(vectors).all()
+
+
+class TestTokenCounter:
+    """The contract of ``kb.ports.TokenCounter``."""
+
+    def test_every_text_has_its_special_tokens(self, model: Model) -> None:
+        """An empty text is as long as they are, and more text is more tokens."""
+        empty, short, longer = model.counter.count(["", "one", "one two three four"])
+
+        assert 0 < empty < short < longer
+
+    def test_a_length_is_never_cut(self, model: Model) -> None:
+        """Beyond the limit it is still the true one, so that what is too long can be seen."""
+        words = model.counter.limit * 3
+
+        assert model.counter.count(["word " * words])[0] > words
+
+    def test_no_text_has_no_length(self, model: Model) -> None:
+        """Empty lists of work are no error."""
+        assert model.counter.count([]) == []
