@@ -1,0 +1,7 @@
+"""The configuration: ``config.toml`` parsed once into one frozen value, every problem told in one message."""
+
+from kb.config.load import Setting, Settings, load, user_config_path, user_store_path
+from kb.config.schema import Config
+from kb.config.write import render_default
+
+__all__ = ["Config", "Setting", "Settings", "load", "render_default", "user_config_path", "user_store_path"]

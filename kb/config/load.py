@@ -1,0 +1,269 @@
+"""Finds ``config.toml``, lays environment and flags over it, and checks all of it before anything is used."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from kb.config.schema import BY_NAME_ALONE, Config, Field, fields, sections
+from kb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ENV_PREFIX: Final = "KB_"
+FILE_NAME: Final = "config.toml"
+# Keys that hold paths: relative ones are meant from the file's folder, typed ones from the current folder.
+_PATH_KEYS: Final = frozenset({"store.path", "folders.paths"})
+_SECTION: Final = re.compile(r"^\s*\[\s*([\w.\"'-]+)\s*\]")
+_KEY: Final = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One effective value: its dotted key, the value, and where it came from."""
+
+    key: str
+    value: object
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A configuration, the file it came from (None where there is none), and the origin of each value."""
+
+    config: Config
+    file: Path | None
+    base: Path
+    origins: Mapping[str, str]
+
+    def folder_paths(self) -> tuple[str, ...]:
+        """The folders, absolute and with links resolved, in the order given."""
+        return tuple(dict.fromkeys(self.resolve(path) for path in self.config.folders.paths))
+
+    def store_path(self) -> str:
+        """The store's directory, absolute and with links resolved, so that one store has one name."""
+        return self.resolve(self.config.store.path)
+
+    def model(self) -> str:
+        """The model: a directory as an absolute path, where there is one of that name, else the name as it stands.
+
+        The default and the bundled model are always meant by name, whatever lies in the folder.
+        """
+        name = self.config.embed.model
+        path = self.resolve(name)
+        return path if name not in BY_NAME_ALONE and os.path.isdir(path) else name  # noqa: PTH112  # a plain string
+
+    def resolve(self, path: str) -> str:
+        """A path of the configuration: ``~`` expanded, relative to the configuration file, links resolved."""
+        return os.path.realpath(self.base / Path(path).expanduser())
+
+    def listing(self) -> Iterator[Setting]:
+        """Every effective value in the order of the file."""
+        for field in fields():
+            value = getattr(getattr(self.config, field.section), field.name)
+            yield Setting(field.key, value, self.origins.get(field.key, "default"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value somebody gave: what it is, where it stands, and whether it is text that still has to be read."""
+
+    value: object
+    origin: str
+    is_text: bool = False
+
+
+def user_config_path() -> Path:
+    """The user's own configuration file, in the platform's place for it."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("kb", appauthor=False)) / FILE_NAME
+
+
+def user_store_path() -> Path:
+    """Where the user's own store is kept, in the platform's place for data."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("kb", appauthor=False)) / "store"
+
+
+def load(
+    config_file: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the configuration that is in effect.
+
+    The file is ``config_file``, else ``$KB_CONFIG``, else ``config.toml`` in the current folder, else the user's own;
+    without any, the defaults hold. ``KB_SECTION__KEY`` in the environment goes over the file, and ``overrides``
+    (dotted keys, values as text) over both. Relative paths in the file are taken from its folder,
+    those of environment and overrides from the current folder.
+
+    Raises:
+        ConfigError: One message with every mistake, each with its place.
+    """
+    environ = os.environ if environ is None else environ
+    here = Path(cwd) if cwd is not None else Path.cwd()
+    file = _find(config_file, environ, here)
+    problems: list[str] = []
+    given = _from_file(file, problems) if file else {}
+    given.update(_from_environment(environ, problems))
+    for key, text in (overrides or {}).items():
+        given[key] = _Given(text, "command line", is_text=True)
+    config = _build(given, here, problems)
+    if problems or config is None:
+        raise ConfigError(_told(problems), "'kb config' shows each value and where it came from once this is mended")
+    base = file.parent if file else here
+    return Settings(config, file, base, {key: one.origin for key, one in given.items()})
+
+
+def _told(problems: list[str]) -> str:
+    if len(problems) == 1:
+        return f"the configuration has a mistake: {problems[0]}"
+    return "\n  ".join([f"the configuration has {len(problems)} mistakes:", *problems])
+
+
+def _find(config_file: str | None, environ: Mapping[str, str], here: Path) -> Path | None:
+    """The first configuration file there is; one that was named has to be there."""
+    named = config_file or environ.get(f"{ENV_PREFIX}CONFIG")
+    if named:
+        path = here / Path(named).expanduser()
+        if not path.is_file():
+            source = "--config" if config_file else "$KB_CONFIG"
+            raise ConfigError(f"{source} names {named}, which is not a file", "Name a config.toml that exists")
+        return path.resolve()
+    return next((path.resolve() for path in (here / FILE_NAME, user_config_path()) if path.is_file()), None)
+
+
+def _from_file(file: Path, problems: list[str]) -> dict[str, _Given]:
+    """The values of a file by dotted key; what is no section of kb is a problem."""
+    try:
+        text = file.read_text("utf-8-sig")
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{file}: not valid TOML: {error}")
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}", "Check its permissions and that it is UTF-8") from error
+    lines = _lines(text)
+    given: dict[str, _Given] = {}
+    for section, values in table.items():
+        place = f"{file}:{lines.get(section, 1)}"
+        if section not in sections():
+            problems.append(f"{place}: unknown section [{section}]{_nearest(section, sections())}")
+        elif not isinstance(values, dict):
+            problems.append(f"{place}: {section} must be a section, written [{section}]")
+        else:
+            for name, value in values.items():
+                key = f"{section}.{name}"
+                given[key] = _Given(value, f"{file}:{lines.get(key, lines.get(section, 1))}")
+    return given
+
+
+def _lines(text: str) -> dict[str, int]:
+    """The line on which each section and each dotted key stands; tomllib keeps no places."""
+    places: dict[str, int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := _SECTION.match(line):
+            section = found[1].strip("\"'")
+            places.setdefault(section, number)
+        elif found := _KEY.match(line):
+            key = f"{section}.{found[1]}" if section else found[1]
+            places.setdefault(key, number)
+            places.setdefault(key.split(".")[0], number)
+    return places
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, _Given]:
+    """The overrides of the environment, ``KB_SECTION__KEY``. Variables without the two underscores are not kb's."""
+    given: dict[str, _Given] = {}
+    for name, text in sorted(environ.items()):
+        if not name.startswith(ENV_PREFIX) or "__" not in name:
+            continue
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        if section not in sections():
+            problems.append(f"${name}: unknown section [{section}]{_nearest(section, sections())}")
+        else:
+            given[f"{section}.{key}"] = _Given(text, f"${name}", is_text=True)
+    return given
+
+
+def _build(given: Mapping[str, _Given], here: Path, problems: list[str]) -> Config | None:
+    """Check every value by its own type, so that one mistake does not hide the next."""
+    known = {field.key: field for field in fields()}
+    values: dict[str, dict[str, object]] = {section: {} for section in sections()}
+    for key, one in given.items():
+        field = known.get(key)
+        if field is None:
+            problems.append(f"{one.origin}: unknown key {key}{_nearest(key, known)}")
+            continue
+        try:
+            values[field.section][field.name] = _converted(field, one, here)
+        except msgspec.ValidationError as error:
+            problems.append(f"{one.origin}: {key}: {_plain(error)}")
+    if problems:
+        return None
+    return Config(**{section: struct(**values[section]) for section, struct in sections().items()})  # type: ignore[arg-type]  # one class per section, checked just above
+
+
+def _converted(field: Field, one: _Given, here: Path) -> object:
+    """A value as its key wants it; text from environment or flags becomes the number, list or truth it spells."""
+    if not one.is_text:
+        return msgspec.convert(one.value, field.type)
+    value: Any = _list_of(str(one.value)) if isinstance(field.default, tuple) else one.value
+    if field.key in _PATH_KEYS:
+        value = [_typed(part, here) for part in value] if isinstance(value, list) else _typed(value, here)
+    return msgspec.convert(value, field.type, strict=False)
+
+
+def _typed(path: str, here: Path) -> str:
+    """A path as somebody typed it, made absolute; nothing stays nothing, for the check to complain of."""
+    return str(here / Path(path).expanduser()) if path else path
+
+
+def _list_of(text: str) -> list[str]:
+    """A list given as text: JSON/TOML brackets, else parts separated by the platform's path separator."""
+    stripped = text.strip()
+    if stripped.startswith("["):
+        try:
+            return [str(part) for part in tomllib.loads(f"list = {stripped}")["list"]]
+        except tomllib.TOMLDecodeError as error:
+            raise msgspec.ValidationError(f"not a list: {error}") from error
+    return [part for part in stripped.split(os.pathsep) if part]
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """The library's sentence in the words of a configuration file."""
+    text = str(error)
+    for theirs, ours in (
+        ("`array`", "a list"),
+        ("`str`", "text"),
+        ("`int`", "a whole number"),
+        ("`float`", "a number"),
+        ("`bool`", "true or false"),
+    ):
+        text = text.replace(theirs, ours)
+    if "enum value" in text:
+        text = text.replace("Invalid enum value", "this is none of the values it can have:")
+    return text[0].lower() + text[1:]
+
+
+def _nearest(word: str, known: Mapping[str, object]) -> str:
+    """A hint at the known name most like an unknown one, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    if not near:
+        leaf = word.rpartition(".")[2]
+        near = [key for key in known if key.rpartition(".")[2] == leaf][:1]
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; the sections are {', '.join(known)}" if "." not in word else ""

@@ -1,0 +1,200 @@
+"""The keys of ``config.toml`` with their types, defaults and explanations: the only place where they stand.
+
+The shipped ``config.toml`` and what ``kb init`` writes are made from these classes; a test compares.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BY_NAME_ALONE: Final = frozenset({"BAAI/bge-m3", "all-MiniLM-L6-v2"})
+Count = Annotated[int, Meta(ge=1)]
+Cosine = Annotated[float, Meta(ge=-1.0, le=1.0)]
+
+
+class Folders(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which files belong."""
+
+    paths: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="The folders to read. Relative ones are taken from the folder this file is in; ~ is your home."
+        ),
+    ] = ()
+    include: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Only files that match one of these patterns, as in .gitignore, are read. Empty: all of them."
+        ),
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        Meta(description="Files and folders that match one of these patterns are left out, as in .gitignore."),
+    ] = (
+        "node_modules/",
+        "__pycache__/",
+        ".venv/",
+        "venv/",
+        "*~",
+        "*.swp",
+        "*.tmp",
+        "*.lock",
+        "*.min.js",
+        "*.min.css",
+        "*.map",
+    )
+    gitignore: Annotated[
+        bool, Meta(description="Respect .gitignore files. A .kbignore file is always respected, with the same meaning.")
+    ] = True
+    hidden: Annotated[bool, Meta(description="Read files and folders whose name begins with a dot.")] = False
+    follow_symlinks: Annotated[
+        bool,
+        Meta(description="Follow symbolic links that stay inside the folder. Links that lead out are never followed."),
+    ] = True
+    max_file_mb: Annotated[
+        float, Meta(gt=0, description="Files larger than this many megabytes are not read, and named by kb status.")
+    ] = 10.0
+
+
+class Chunk(Struct, frozen=True, forbid_unknown_fields=True):
+    """How documents are split into passages."""
+
+    max_tokens: Annotated[
+        int,
+        Meta(
+            ge=32,
+            description="The longest passage, in the model's own tokens, title and headings included. "
+            "Lowered to what the model reads where that is less.",
+        ),
+    ] = 256
+
+
+class Embed(Struct, frozen=True, forbid_unknown_fields=True):
+    """The embedding model."""
+
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="A name on the Hugging Face hub, a local directory, or all-MiniLM-L6-v2: "
+            "the small English model of the extra 'bundled', which needs no download.",
+        ),
+    ] = "BAAI/bge-m3"
+    revision: Annotated[
+        str,
+        Meta(
+            description="The revision (commit) of a model from the hub. Empty: the pinned one for BAAI/bge-m3, "
+            "else main."
+        ),
+    ] = ""
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"],
+        Meta(description="Where the model runs. auto: an NVIDIA GPU, else an Apple GPU, else the CPU."),
+    ] = "auto"
+    precision: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"],
+        Meta(description="The precision of the model. auto: float16 on a GPU, float32 on the CPU."),
+    ] = "auto"
+    batch_tokens: Annotated[
+        int,
+        Meta(ge=64, description="How many tokens, padding included, the model gets at once."),
+    ] = 2048
+    threads: Annotated[int, Meta(ge=0, description="CPU threads for the model. 0: all cores.")] = 0
+    offline: Annotated[
+        bool,
+        Meta(description="Never fetch a model: use what is on this machine, or say what is missing."),
+    ] = False
+    cache_vectors: Annotated[
+        Count,
+        Meta(
+            description="How many vectors the embedding cache keeps, so that no text is embedded twice. "
+            "The longest unused are dropped first."
+        ),
+    ] = 1_000_000
+
+
+class Store(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the index is kept."""
+
+    path: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The store: ChromaDB's files, the catalog and the embedding cache. "
+            "Relative to the folder this file is in.",
+        ),
+    ] = ".kb"
+    collection: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]$", description="The name of the ChromaDB collection."
+        ),
+    ] = "passages"
+    wait_seconds: Annotated[
+        float, Meta(ge=0, description="How long a command waits while another process has the store.")
+    ] = 10.0
+
+
+class Search(Struct, frozen=True, forbid_unknown_fields=True):
+    """How questions are answered."""
+
+    limit: Annotated[Count, Meta(description="How many hits are shown.")] = 10
+    min_score: Annotated[Cosine, Meta(description="Hits with a cosine below this are not shown.")] = -1.0
+    per_file: Annotated[int, Meta(ge=0, description="How many hits one file may have. 0: no limit.")] = 0
+    candidates: Annotated[
+        Count, Meta(description="How many candidates ChromaDB gives, to be ranked by exact cosine.")
+    ] = 400
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole configuration, as in ``config.toml``."""
+
+    folders: Folders = Folders()
+    chunk: Chunk = Chunk()
+    embed: Embed = Embed()
+    store: Store = Store()
+    search: Search = Search()
+
+
+class Field(Struct, frozen=True):
+    """One key: its section, name, type with bounds, default and explanation."""
+
+    section: str
+    name: str
+    type: Any
+    default: object
+    about: str
+
+    @property
+    def key(self) -> str:
+        """The dotted key, as ``kb config`` shows it."""
+        return f"{self.section}.{self.name}"
+
+
+def sections() -> dict[str, type[Struct]]:
+    """The sections of the file in their order, with the class of each."""
+    return typing.get_type_hints(Config)
+
+
+def fields() -> Iterator[Field]:
+    """Every key in the order of the file."""
+    for section, struct in sections().items():
+        hints = typing.get_type_hints(struct, include_extras=True)
+        for field in msgspec.structs.fields(struct):
+            annotated = hints[field.name]
+            about = next((m.description for m in _metas(annotated) if m.description), "")
+            yield Field(section, field.name, annotated, field.default, about)
+
+
+def _metas(annotated: object) -> Iterator[Meta]:
+    """The constraints and explanations of a type."""
+    for extra in getattr(annotated, "__metadata__", ()):
+        if isinstance(extra, Meta):
+            yield extra

@@ -1,0 +1,171 @@
+"""The configuration is found, overlaid and checked as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb.config import load, render_default
+from kb.config.schema import fields
+from kb.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+
+
+def write(path: Path, text: str) -> str:
+    """A file with this text; its path."""
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def test_shipped_file_is_made_from_the_schema() -> None:
+    """The config.toml of the repository holds every key with its default and its explanation."""
+    assert (ROOT / "config.toml").read_text("utf-8") == render_default({"folders.paths": ["examples"]})
+
+
+def test_every_key_is_explained() -> None:
+    """No key is shown without a sentence."""
+    assert [field.key for field in fields() if not field.about] == []
+
+
+def test_defaults_hold_without_a_file(tmp_path: Path) -> None:
+    """Without any file the defaults are in effect, and each says so."""
+    settings = load(environ={"XDG_CONFIG_HOME": str(tmp_path)}, cwd=str(tmp_path), config_file=None)
+
+    assert settings.config.embed.model == "BAAI/bge-m3"
+    assert {setting.origin for setting in settings.listing()} == {"default"}
+
+
+def test_lookup_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--config goes before $KB_CONFIG, that before ./config.toml, that before the user's own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    (tmp_path / "xdg" / "kb").mkdir(parents=True)
+    user = write(tmp_path / "xdg" / "kb" / "config.toml", "[search]\nlimit = 1\n")
+    assert str(load(environ={}, cwd=str(tmp_path)).file) == str(Path(user).resolve())
+
+    write(tmp_path / "config.toml", "[search]\nlimit = 2\n")
+    other = write(tmp_path / "other.toml", "[search]\nlimit = 3\n")
+    flag = write(tmp_path / "flag.toml", "[search]\nlimit = 4\n")
+
+    assert load(environ={}, cwd=str(tmp_path)).config.search.limit == 2
+    assert load(environ={"KB_CONFIG": other}, cwd=str(tmp_path)).config.search.limit == 3
+    assert load(flag, environ={"KB_CONFIG": other}, cwd=str(tmp_path)).config.search.limit == 4
+
+
+def test_environment_and_flags_go_over_the_file(tmp_path: Path) -> None:
+    """KB_SECTION__KEY overrides the file, a flag overrides both, and the origin tells which."""
+    write(tmp_path / "config.toml", "[search]\nlimit = 2\nper_file = 1\n\n[embed]\noffline = false\n")
+    environ = {"KB_SEARCH__LIMIT": "5", "KB_EMBED__OFFLINE": "true", "KB_TESTING": "1"}
+
+    settings = load(environ=environ, cwd=str(tmp_path), overrides={"search.limit": "7"})
+
+    origins = {setting.key: setting.origin for setting in settings.listing()}
+    assert settings.config.search.limit == 7
+    assert settings.config.embed.offline is True
+    assert origins["search.limit"] == "command line"
+    assert origins["embed.offline"] == "$KB_EMBED__OFFLINE"
+    assert origins["search.per_file"].endswith("config.toml:3")
+
+
+def test_relative_paths(tmp_path: Path) -> None:
+    """Paths in the file start at its folder, typed ones at the current folder."""
+    (tmp_path / "conf").mkdir()
+    file = write(tmp_path / "conf" / "config.toml", '[folders]\npaths = ["notes"]\n[store]\npath = "store"\n')
+
+    settings = load(file, environ={"KB_STORE__PATH": "typed"}, cwd=str(tmp_path))
+
+    assert settings.folder_paths() == (str(tmp_path.resolve() / "conf" / "notes"),)
+    assert settings.store_path() == str(tmp_path.resolve() / "typed")
+
+
+def test_lists_from_the_environment(tmp_path: Path) -> None:
+    """A list is written as in TOML or with the platform's path separator."""
+    separated = load(environ={"KB_FOLDERS__PATHS": "/a:/b"}, cwd=str(tmp_path)).config.folders.paths
+    bracketed = load(environ={"KB_FOLDERS__EXCLUDE": '["*.a", "*.b"]'}, cwd=str(tmp_path)).config.folders.exclude
+
+    assert separated == ("/a", "/b")
+    assert bracketed == ("*.a", "*.b")
+
+
+def test_five_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Every mistake is in the one message, with file, line, key and the nearest name."""
+    text = '[embed]\nmodle = "x"\nbatch_tokens = "many"\n\n[chunk]\nmax_tokens = 3\n\n[stor]\npath = "x"\n'
+    file = write(tmp_path / "config.toml", text)
+
+    with pytest.raises(ConfigError) as caught:
+        load(environ={"KB_SEARCH__LIMIT": "none"}, cwd=str(tmp_path))
+
+    lines = caught.value.message.splitlines()
+    assert "5 mistakes" in lines[0]
+    assert any(f"{file}:2: unknown key embed.modle; did you mean embed.model?" in line for line in lines)
+    assert any(f"{file}:3: embed.batch_tokens: expected a whole number, got text" in line for line in lines)
+    assert any(f"{file}:6: chunk.max_tokens: expected a whole number >= 32" in line for line in lines)
+    assert any(f"{file}:8: unknown section [stor]; did you mean store?" in line for line in lines)
+    assert any("$KB_SEARCH__LIMIT: search.limit" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[embed\n", "not valid TOML"),
+        ('embed = "x"\n', "embed must be a section"),
+        ('[store]\ncollection = "a b"\n', "store.collection"),
+        ('[embed]\ndevice = "tpu"\n', "embed.device"),
+        ("[search]\nlimit = true\n", "search.limit: expected a whole number, got true or false"),
+    ],
+)
+def test_single_mistakes(tmp_path: Path, text: str, expected: str) -> None:
+    """Each kind of mistake has a sentence that names the place."""
+    write(tmp_path / "config.toml", text)
+
+    with pytest.raises(ConfigError, match="mistake") as caught:
+        load(environ={}, cwd=str(tmp_path))
+
+    assert expected in caught.value.message
+
+
+def test_named_file_must_exist(tmp_path: Path) -> None:
+    """A file that was named and is not there is no reason to use another one."""
+    with pytest.raises(ConfigError, match=r"--config names gone\.toml"):
+        load("gone.toml", environ={}, cwd=str(tmp_path))
+
+
+def test_config_is_frozen(tmp_path: Path) -> None:
+    """Nobody changes a configuration once it is read."""
+    config = load(environ={}, cwd=str(tmp_path)).config
+
+    with pytest.raises(AttributeError):
+        config.search.limit = 3  # type: ignore[misc]  # what the test is about
+
+
+@given(
+    paths=st.lists(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1), max_size=3),
+    limit=st.integers(1, 10**6),
+    score=st.floats(-1, 1),
+    offline=st.booleans(),
+)
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, paths: list[str], limit: int, score: float, *, offline: bool
+) -> None:
+    """A written configuration, read again, is the same."""
+    values = {"folders.paths": paths, "search.limit": limit, "search.min_score": score, "embed.offline": offline}
+    file = write(tmp_path_factory.mktemp("config") / "config.toml", render_default(values))
+
+    config = load(file, environ={}).config
+
+    assert config.folders.paths == tuple(paths)
+    assert (config.search.limit, config.search.min_score, config.embed.offline) == (limit, score, offline)
+
+
+def test_a_model_directory_is_found_beside_the_file(tmp_path: Path) -> None:
+    """A directory named in the file is meant from its folder; a name that is no directory stays a name."""
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    (tmp_path / "all-MiniLM-L6-v2").mkdir()
+    file = write(tmp_path / "config.toml", '[embed]\nmodel = "models/mine"\n')
+
+    assert load(file, environ={}).model() == str(tmp_path.resolve() / "models" / "mine")
+    assert load(file, environ={"KB_EMBED__MODEL": "org/name"}).model() == "org/name"
+    assert load(file, environ={"KB_EMBED__MODEL": "all-MiniLM-L6-v2"}).model() == "all-MiniLM-L6-v2"
