@@ -1,0 +1,1 @@
+"""From a file on the disk to text with places, and from there to passages."""
