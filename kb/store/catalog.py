@@ -1,0 +1,337 @@
+"""The catalog: what kb knows of the files and their passages, in SQLite, so that an index can always be made again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from operator import attrgetter
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kb.records import Failure
+from kb.store import catalog_rows as rows
+from kb.store import catalog_schema as schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from kb.records import FileChange, FoundFile, KnownFile, StoredPassage
+    from kb.store.catalog_rows import PassageState
+
+_T = TypeVar("_T")
+
+_COMPLETED = "completed"
+_PAGE = 500
+# Ids are reserved on the disk this many at a time: a run over 10,000 new files must not wait for 10,000 commits.
+_ID_BLOCK = 1000
+
+# json_each: a list of any length is one parameter of a statement, whatever SQLite's limit of parameters.
+_FORGET_LEAVING = "DELETE FROM passages WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?))"
+_BRING_COMING = (
+    "UPDATE passages SET state = 'live' WHERE state = 'coming' AND file_id IN (SELECT value FROM json_each(?))"
+)
+_COMING_AGAIN = (
+    "UPDATE passages SET state = 'coming' "
+    "WHERE state = 'live' AND (? IS NULL OR file_id IN (SELECT value FROM json_each(?)))"
+)
+# A failed file has no vectors that could be lost; a pending one may have live passages, which are live no more.
+_PENDING_AGAIN = (
+    "UPDATE files SET state = 'pending', live = 0 "
+    "WHERE state != 'failed' AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))"
+)
+_STATES = (
+    "SELECT file_id, id, state FROM passages WHERE file_id IN (SELECT value FROM json_each(?)) "
+    "ORDER BY file_id, ordinal"
+)
+_REFRESH = "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, read_ns = ? WHERE id = ?"
+_FILES = f"SELECT {rows.FILE_COLUMNS} FROM files f"  # noqa: S608  (only a constant is put in)
+_WRITE_FILE = """
+    INSERT INTO files (id, folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns,
+                       title, kind, tags, date, reason, replaced, live, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, 'pending')
+    ON CONFLICT (id) DO UPDATE SET
+        folder = excluded.folder, name = excluded.name, size = excluded.size, mtime_ns = excluded.mtime_ns,
+        ctime_ns = excluded.ctime_ns, inode = excluded.inode, device = excluded.device,
+        content_hash = excluded.content_hash, read_ns = excluded.read_ns, title = excluded.title,
+        kind = excluded.kind, tags = excluded.tags, date = excluded.date, reason = excluded.reason,
+        replaced = excluded.replaced, live = excluded.live, state = excluded.state
+"""
+_ADD_PASSAGE = """
+    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, text, file_id, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?)
+"""
+_KEEP_PASSAGE = """
+    UPDATE passages SET ordinal = ?, state = ?, digest = ?, heading = ?, first_line = ?, last_line = ?, page = ?,
+                        text = CAST(? AS TEXT)
+    WHERE file_id = ? AND id = ?
+"""
+_FINISH_FILES = """
+    UPDATE files SET
+        state = CASE WHEN reason = '' THEN 'done' ELSE 'failed' END,
+        live = (SELECT count(*) FROM passages p WHERE p.file_id = files.id),
+        indexed_at = ?
+    WHERE id IN (SELECT value FROM json_each(?))
+"""
+_LIVE_PASSAGES = f"""
+    SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}
+    FROM passages p JOIN files f ON f.id = p.file_id
+    WHERE p.state = 'live' AND
+"""  # noqa: S608  (only constants are put in)
+
+
+class SqliteCatalog:
+    """The record of what is indexed, in one SQLite file that several threads may use.
+
+    Every method is atomic: other threads and processes see all of it or nothing, and what it wrote is on the disk when
+    it returns. Texts of forgotten passages are overwritten, not only unlinked.
+
+    Args:
+        path: The file, made where it does not exist; ``":memory:"`` keeps all in memory.
+
+    Raises:
+        StoreError: It cannot be opened; ``CatalogDamaged`` where it is not a sound database.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = RLock()
+        self._connection = schema.connect(path)
+        self._ids: Iterator[int] = iter(())
+
+    def close(self) -> None:
+        """Let go of the file. Closing again is allowed."""
+        with self._lock:
+            self._connection.close()
+
+    def compact(self) -> None:
+        """Give back the space of what was forgotten, and leave no trace of it in the write-ahead log."""
+        with self._lock, schema.sqlite_errors(self._path):
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def meta(self, key: str) -> str | None:
+        """A remembered value."""
+        found = self._read("SELECT value FROM meta WHERE key = ?", (key,), lambda row: rows.text_of(row[0]))
+        return found[0] if found else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Remember a value durably."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO meta (key, value) VALUES (?, CAST(? AS TEXT)) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (key, rows.text_bytes(value)),
+            )
+
+    def completed(self, when: datetime) -> None:
+        """A run that covered everything ended at this time, which must know its time zone."""
+        if when.tzinfo is None:
+            raise ValueError("the time of a complete run needs a time zone")
+        self.set_meta(_COMPLETED, when.astimezone(UTC).isoformat())
+
+    def as_of(self) -> datetime | None:
+        """When the last complete run ended, in UTC."""
+        value = self.meta(_COMPLETED)
+        if value is None:
+            return None
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError as error:
+            raise schema.damaged(self._path, str(error)) from error
+
+    def new_id(self) -> int:
+        """A file id that was never used before; those not used by the end of the process are skipped."""
+        with self._lock:
+            number = next(self._ids, None)
+            if number is None:
+                self._ids = iter(self._reserve_ids())
+                number = next(self._ids)
+            return number
+
+    def files(self) -> list[KnownFile]:
+        """All known files in order of (folder, path), failed and pending ones included."""
+        found = self._read(_FILES, (), rows.known_file)
+        found.sort(key=attrgetter("folder", "path"))
+        return found
+
+    def problems(self) -> list[Failure]:
+        """Every file that could not be indexed, with its reason, in order of (folder, path)."""
+        return [Failure(file.folder, file.path, file.reason) for file in self.files() if file.state == "failed"]
+
+    def begin(self, changes: Sequence[FileChange]) -> None:
+        """Write down, in one transaction, what is about to happen to files before the vectors change.
+
+        A file that is known by its id takes over the path of its change. Files of one call may swap their paths.
+
+        Raises:
+            ValueError: A path belongs to another file, which has to be removed first; or an id stands twice.
+        """
+        _refuse_doubles(changes)
+        with self._writing() as connection:
+            _free_places(connection, changes)
+            known = self._states([change.file_id for change in changes])
+            for change in changes:
+                _write_change(connection, change, known[change.file_id])
+
+    def finish(self, file_ids: Sequence[int]) -> None:
+        """The vectors of these files are in place: leaving passages are forgotten, coming ones become live."""
+        listed = json.dumps(list(file_ids))
+        with self._writing() as connection:
+            connection.execute(_FORGET_LEAVING, (listed,))
+            connection.execute(_BRING_COMING, (listed,))
+            connection.execute(_FINISH_FILES, (time.time_ns(), listed))
+
+    def unsettle(self, file_ids: Sequence[int] | None = None) -> None:
+        """The vectors of these files (None: of all) cannot be relied on: passages are coming again, files pending.
+
+        A file that failed has no vectors, and stays failed.
+        """
+        listed = None if file_ids is None else json.dumps(list(file_ids))
+        with self._writing() as connection:
+            connection.execute(_COMING_AGAIN, (listed, listed))
+            connection.execute(_PENDING_AGAIN, (listed, listed))
+
+    def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
+        """Take over new stats, as (file id, file with its stat, read_ns), where only those changed."""
+        values = [(*rows.stat_values(file.stat), read_ns, file_id) for file_id, file, read_ns in files]
+        with self._writing() as connection:
+            connection.executemany(_REFRESH, values)
+
+    def remove(self, file_ids: Sequence[int]) -> None:
+        """Forget files and their passages; call it after their vectors are gone."""
+        with self._writing() as connection:
+            connection.execute(
+                "DELETE FROM files WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(file_ids)),)
+            )
+
+    def passage_ids(self, file_ids: Sequence[int]) -> dict[int, dict[str, bool]]:
+        """For each file, its passage ids of every state; True where the passage is live (vector surely there)."""
+        return {
+            file_id: {id_: state == "live" for id_, state in states.items()}
+            for file_id, states in self._states(file_ids).items()
+        }
+
+    def passages(self, ids: Sequence[str]) -> dict[str, StoredPassage]:
+        """The live passages among the ids, with their files."""
+        found = self._read_passages("p.id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+        return {passage.id: passage for passage in found}
+
+    def passages_of(self, file_id: int) -> list[StoredPassage]:
+        """The live passages of one file, in order."""
+        return self._read_passages("p.file_id = ? ORDER BY p.ordinal", (file_id,))
+
+    def all_passages(self) -> Iterator[StoredPassage]:
+        """Every live passage, by file id and order, a page at a time; other calls may come in between."""
+        last = (0, -1)
+        while page := self._read_passages(
+            "(p.file_id, p.ordinal) > (?, ?) ORDER BY p.file_id, p.ordinal LIMIT ?", (*last, _PAGE)
+        ):
+            yield from page
+            last = (page[-1].file.id, page[-1].ordinal)
+
+    def count(self) -> int:
+        """How many live passages there are."""
+        return self._read("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
+
+    def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
+        states: dict[int, dict[str, PassageState]] = {file_id: {} for file_id in file_ids}
+        found = self._read(
+            _STATES,
+            (json.dumps(list(file_ids)),),
+            lambda row: (row[0], row[1].decode(), rows.passage_state(row[2])),
+        )
+        for file_id, id_, state in found:
+            states[file_id][id_] = state
+        return states
+
+    def _reserve_ids(self) -> range:
+        with self._writing() as connection:
+            connection.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'files'", (_ID_BLOCK,))
+            last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'files'").fetchone()
+        if last is None:
+            raise schema.damaged(self._path, "the counter of file ids is gone")
+        return range(last[0] - _ID_BLOCK + 1, last[0] + 1)
+
+    def _read_passages(self, condition: str, parameters: tuple[Any, ...]) -> list[StoredPassage]:
+        files: dict[int, KnownFile] = {}
+
+        def passage(row: tuple[Any, ...]) -> StoredPassage:
+            file = files.get(row[0])
+            if file is None:
+                file = files[row[0]] = rows.known_file(row[: rows.FILE_WIDTH])
+            return rows.stored_passage(row[rows.FILE_WIDTH :], file)
+
+        return self._read(_LIVE_PASSAGES + condition, parameters, passage)
+
+    def _read(self, sql: str, parameters: tuple[Any, ...], record: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
+        with self._lock, schema.sqlite_errors(self._path):
+            try:
+                return [record(row) for row in self._connection.execute(sql, parameters)]
+            # A damaged page that SQLite lets pass gives values of any type where kb wrote none such.
+            except (ValueError, TypeError, AttributeError, LookupError) as error:
+                raise schema.damaged(self._path, f"a row makes no sense ({error})") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on the disk at the end, or nothing where anything is raised."""
+        with self._lock, schema.sqlite_errors(self._path):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def set_aside(path: str) -> str:
+    """Take a damaged catalog out of the way, with its write-ahead log, and return where it is now.
+
+    An older one that was set aside is replaced.
+    """
+    target = f"{path}.damaged"
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            os.replace(path + suffix, target + suffix)  # noqa: PTH105  # plain strings, as sqlite3 takes them
+    return target
+
+
+def _refuse_doubles(changes: Sequence[FileChange]) -> None:
+    if len({change.file_id for change in changes}) < len(changes):
+        raise ValueError("a file stands twice in one call of begin")
+    for change in changes:
+        if len({passage.id for passage in change.passages}) < len(change.passages):
+            raise ValueError(f"a passage of {change.file.path!r} stands twice")
+
+
+def _free_places(connection: sqlite3.Connection, changes: Sequence[FileChange]) -> None:
+    """Take the old paths from the files that move, so that one of them can have the path of another."""
+    wanted = {change.file_id: rows.place(change.file) for change in changes}
+    known = connection.execute(
+        "SELECT id, folder, name FROM files WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(wanted)),),
+    ).fetchall()
+    moved = [(id_,) for id_, folder, name in known if (folder, name) != wanted[id_]]
+    # No path holds a NUL byte, so this stands in the way of none.
+    connection.executemany("UPDATE files SET name = CAST(x'00' || id AS BLOB) WHERE id = ?", moved)
+
+
+def _write_change(connection: sqlite3.Connection, change: FileChange, known: Mapping[str, PassageState]) -> None:
+    states = rows.next_states(known, frozenset(passage.id for passage in change.passages))
+    live = sum(state == "live" for state in states.values())
+    try:
+        connection.execute(_WRITE_FILE, rows.file_values(change, live))
+        for ordinal, passage in enumerate(change.passages):
+            statement = _KEEP_PASSAGE if passage.id in known else _ADD_PASSAGE
+            connection.execute(statement, rows.passage_values(passage, change.file_id, ordinal, states[passage.id]))
+    except sqlite3.IntegrityError as error:
+        raise ValueError(
+            f"{change.file.path!r} or one of its passages belongs to another file of the catalog, to be removed first"
+        ) from error
+    leaving = [(id_,) for id_, state in states.items() if state == "leaving"]
+    connection.executemany("UPDATE passages SET state = 'leaving' WHERE id = ?", leaving)

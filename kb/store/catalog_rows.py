@@ -1,0 +1,158 @@
+"""Between the catalog's rows and kb's records: functions of values, so that no lookup decides how a file is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from kb.records import FileStat, KnownFile, StoredPassage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kb.records import FileChange, FileState, FoundFile, IdentifiedPassage
+
+PassageState = Literal["live", "coming", "leaving"]
+
+FILE_COLUMNS = (
+    "f.id, f.folder, f.name, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device, f.content_hash, f.read_ns, f.state, "
+    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live"
+)
+PASSAGE_COLUMNS = "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal"
+
+FILE_WIDTH = FILE_COLUMNS.count(",") + 1
+
+_INT64 = 2**63
+_FILE_STATES: Mapping[bytes, FileState] = {b"pending": "pending", b"done": "done", b"failed": "failed"}
+_PASSAGE_STATES: Mapping[bytes, PassageState] = {b"live": "live", b"coming": "coming", b"leaving": "leaving"}
+
+
+def text_bytes(text: str) -> bytes:
+    """A text as UTF-8; lone surrogates, as in the title of a file with an undecodable name, come through."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def text_of(data: bytes) -> str:
+    """The text that ``text_bytes`` made these bytes of."""
+    return data.decode("utf-8", "surrogatepass")
+
+
+def place(file: FoundFile) -> tuple[bytes, bytes]:
+    """Folder and path in the bytes the file system has for them."""
+    return os.fsencode(file.folder), os.fsencode(file.path)
+
+
+def stat_values(stat: FileStat) -> tuple[int | str, ...]:
+    """The numbers of a stat; one that SQLite's 64 bits cannot hold becomes decimal text."""
+    numbers = (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode, stat.device)
+    return tuple(number if -_INT64 <= number < _INT64 else str(number) for number in numbers)
+
+
+def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
+    """The row of a file that a change makes pending, in the order of ``FILE_COLUMNS`` without ``state``."""
+    document = change.document
+    return (
+        change.file_id,
+        *place(change.file),
+        *stat_values(change.file.stat),
+        change.content_hash,
+        change.read_ns,
+        text_bytes(document.title if document else ""),
+        document.kind if document else "",
+        json.dumps(document.tags if document else ()),
+        document.date.isoformat() if document and document.date else None,
+        text_bytes(change.reason),
+        document.replaced if document else 0,
+        live,
+    )
+
+
+def passage_values(identified: IdentifiedPassage, file_id: int, ordinal: int, state: PassageState) -> tuple[Any, ...]:
+    """The row of a passage: what may change of it, then its file and its id."""
+    passage = identified.passage
+    return (
+        ordinal,
+        state,
+        passage.digest,
+        json.dumps(passage.heading),
+        passage.first_line,
+        passage.last_line,
+        passage.page,
+        text_bytes(passage.text),
+        file_id,
+        identified.id,
+    )
+
+
+def next_states(known: Mapping[str, PassageState], wanted: frozenset[str]) -> dict[str, PassageState]:
+    """The state of each passage of a file once it is to have the wanted ones.
+
+    Only a live passage that is wanted stays live: the vector of a leaving one may be gone already, so that it has to
+    come again.
+    """
+    states: dict[str, PassageState] = {id_: "leaving" for id_ in known if id_ not in wanted}
+    for id_ in wanted:
+        states[id_] = "live" if known.get(id_) == "live" else "coming"
+    return states
+
+
+# Ten thousand files have few folders, kinds and sets of tags: each is decoded once.
+@lru_cache(maxsize=256)
+def _folder(name: bytes) -> str:
+    return os.fsdecode(name)
+
+
+@lru_cache(maxsize=256)
+def _kind(name: bytes) -> str:
+    return name.decode()
+
+
+@lru_cache(maxsize=2048)
+def _texts(array: bytes) -> tuple[str, ...]:
+    return tuple(json.loads(array))
+
+
+def passage_state(value: bytes) -> PassageState:
+    """The state of a passage as it stands in its row."""
+    return _PASSAGE_STATES[value]
+
+
+def known_file(row: tuple[Any, ...]) -> KnownFile:
+    """The record of a row of ``FILE_COLUMNS``."""
+    (id_, folder, name, size, mtime, ctime, inode, device, content_hash, read_ns, state,
+     title, kind, tags, day, reason, replaced, live) = row  # fmt: skip
+    return KnownFile(
+        id_,
+        _folder(folder),
+        os.fsdecode(name),
+        FileStat(int(size), int(mtime), int(ctime), int(inode), int(device)),
+        content_hash,
+        read_ns,
+        _FILE_STATES[state],
+        title.decode("utf-8", "surrogatepass"),
+        _kind(kind),
+        _texts(tags),
+        date.fromisoformat(day.decode()) if day else None,
+        text_of(reason) if reason else "",
+        replaced,
+        live,
+    )
+
+
+def stored_passage(row: tuple[Any, ...], file: KnownFile) -> StoredPassage:
+    """The record of a row of ``PASSAGE_COLUMNS`` and its file."""
+    id_, text, heading, first_line, last_line, page, digest, ordinal = row
+    return StoredPassage(
+        id_.decode(),
+        file,
+        text_of(text),
+        _texts(heading),
+        first_line,
+        last_line,
+        page,
+        digest,
+        ordinal,
+    )

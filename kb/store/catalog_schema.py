@@ -1,0 +1,190 @@
+"""Opens the catalog's SQLite file: its tables, the steps from older versions, and its errors in kb's own words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kb.errors import CatalogDamaged, ForeignStore, KbError, StoreBusy, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MEMORY = ":memory:"
+
+# Stands in SQLite's header, so that a database of another program is told apart from an empty one ("kbct").
+_APPLICATION_ID = 0x6B626374
+
+_BUSY_SECONDS = 10.0
+
+# Numbers of ``stat`` have no affinity: inodes and far dates may pass 63 bits and are then kept as decimal text.
+# A passage's text stands last, so that reading the other columns never walks over it; its integer key is what a
+# full-text table can refer to, since SQLite may renumber rows that have none.
+_FIRST = (
+    """
+    CREATE TABLE meta (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE files (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        folder BLOB NOT NULL,
+        name BLOB NOT NULL,
+        size BLOB NOT NULL,
+        mtime_ns BLOB NOT NULL,
+        ctime_ns BLOB NOT NULL,
+        inode BLOB NOT NULL,
+        device BLOB NOT NULL,
+        content_hash BLOB NOT NULL,
+        read_ns INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'done', 'failed')),
+        title TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        date TEXT,
+        reason TEXT NOT NULL,
+        replaced INTEGER NOT NULL,
+        live INTEGER NOT NULL,
+        indexed_at INTEGER,
+        UNIQUE (folder, name)
+    )
+    """,
+    """
+    CREATE TABLE passages (
+        key INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        file_id INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+        ordinal INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('live', 'coming', 'leaving')),
+        digest BLOB NOT NULL,
+        heading TEXT NOT NULL,
+        first_line INTEGER NOT NULL,
+        last_line INTEGER NOT NULL,
+        page INTEGER,
+        text TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX passages_of_file ON passages (file_id, ordinal)",
+    # AUTOINCREMENT's own counter is where new ids are reserved; without a row it would start at the first file.
+    "INSERT INTO sqlite_sequence (name, seq) VALUES ('files', 0)",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+"""The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Open a catalog for reading and writing, made or brought up to date where needed.
+
+    Raises:
+        ForeignStore: The file is the database of another program.
+        CatalogDamaged: The file is not a database, or its pages make no sense.
+        StoreError: A newer kb wrote it, or it cannot be opened.
+    """
+    with sqlite_errors(path):
+        if path != MEMORY:
+            _make_private(path)
+        connection = sqlite3.connect(path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def sqlite_errors(path: str) -> Iterator[None]:
+    """Raise what SQLite or the operating system has against the catalog as kb's own errors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        # The sqlite3 module's own complaint, such as a closed connection: a mistake in the calling code.
+        if code is None:
+            raise
+        raise _store_error(path, error, code & 0xFF) from error
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+
+
+def damaged(path: str, detail: str) -> CatalogDamaged:
+    """The error of a catalog that holds something kb never wrote."""
+    return CatalogDamaged(
+        f"The catalog {path} is damaged: {detail}",
+        "Run kb index: it is set aside, every file is read again, and vectors are taken from the embedding cache",
+    )
+
+
+def _make_private(path: str) -> None:
+    """Make the file readable by its owner alone; its -wal and -shm files take over the mode."""
+    # An existing file is not opened here: closing it again would drop the locks of this process's connections.
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        file = Path(path)
+        if file.is_file() and file.stat().st_mode & 0o077:
+            file.chmod(0o600)
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    connection.text_factory = bytes  # Texts may hold lone surrogates, which the default decoding refuses.
+    connection.execute("PRAGMA secure_delete = ON")
+    version = _version(connection, path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        # Another process may have made this step while this one waited for the lock.
+        if _number(connection, "user_version") < number:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    version = _number(connection, "user_version")
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if _number(connection, "application_id") != _APPLICATION_ID and (version or tables):
+        raise ForeignStore(f"{path} is a database of another program", "Choose another folder for the store.")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"The catalog {path} was written by a newer kb (version {version}, this kb knows {len(MIGRATIONS)})",
+            "Update kb, or choose another folder for the store.",
+        )
+    return version
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+def _store_error(path: str, error: sqlite3.Error, code: int) -> KbError:
+    match code:
+        case sqlite3.SQLITE_FULL:
+            return StoreError(
+                f"The disk is full: the catalog {path} cannot be written",
+                "Free some space and run the command again; nothing that was written before is lost.",
+            )
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StoreBusy(f"Another process is writing the catalog {path}", "Wait until it is done, or end it.")
+        # kb's statements never change: one that SQLite does not understand has met tables that are not kb's.
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
+            return damaged(path, str(error))
+        case _:
+            return _unusable(path, str(error))
+
+
+def _unusable(path: str, detail: str) -> StoreError:
+    return StoreError(
+        f"The catalog {path} cannot be used: {detail}",
+        "Check that its folder exists, that you may write there, and that the disk works.",
+    )

@@ -1,0 +1,105 @@
+"""What ChromaDB throws, told in kb's words: every error of its Python and Rust halves becomes a StoreError here."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.chroma_import import import_chromadb
+from kb.errors import StoreBusy, StoreDamaged, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DATABASE: Final = "chroma.sqlite3"
+DETAIL_LENGTH: Final = 300
+
+
+@contextlib.contextmanager
+def seam(directory: str) -> Iterator[None]:
+    """Every call into ChromaDB goes through here, so that only kb's own errors come out.
+
+    Raises:
+        StoreDamaged: The index does not answer as it should.
+        StoreBusy: Another program holds ChromaDB's database.
+        StoreError: Anything else, from a full disk to a refused argument.
+    """
+    errors = import_chromadb().errors
+    try:
+        yield
+    except errors.ChromaError as error:
+        raise translate(error, directory) from error
+    except BaseException as error:
+        # A panic of the Rust core is no Exception, and its class cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise damaged(directory, str(error)) from error
+
+
+def translate(error: Exception, directory: str) -> StoreError:
+    """The StoreError that says what an error of ChromaDB means for the user."""
+    text = str(error)
+    told = f"{type(error).__name__}: {text}"
+    return next((meaning(directory, text) for sign, meaning in _MEANINGS if sign.search(told)), _refused(text))
+
+
+def damaged(directory: str, detail: str) -> StoreDamaged:
+    """The index in this directory is broken, as this detail shows."""
+    return StoreDamaged(
+        f"the vector index in {directory} is damaged: {_short(detail)}",
+        "Run kb rebuild: it makes the index again without embedding again.",
+    )
+
+
+def unwritable(directory: str) -> StoreError:
+    """The directory cannot be written."""
+    return StoreError(
+        f"the store in {directory} cannot be written", "Make the folder writable for you, or set store.path elsewhere."
+    )
+
+
+def _disk_full(_directory: str, _text: str) -> StoreError:
+    return StoreError("the disk is full", "Make room on it and run the command again: nothing is lost.")
+
+
+def _locked(directory: str, _text: str) -> StoreError:
+    return StoreBusy(f"another program holds the database in {directory}", "Stop it and try again.")
+
+
+def _not_written(directory: str, _text: str) -> StoreError:
+    """SQLite calls a database that was removed under it a read-only one."""
+    if not Path(directory, DATABASE).is_file():
+        return damaged(directory, "its database is not there")
+    return unwritable(directory)
+
+
+def _other_version(directory: str, text: str) -> StoreError:
+    return StoreError(
+        f"the store in {directory} was written by another version of ChromaDB: {_short(text)}",
+        "Install the version of chromadb that kb names in constraints.txt, or run kb rebuild.",
+    )
+
+
+def _refused(text: str) -> StoreError:
+    return StoreError(f"ChromaDB refused the request: {_short(text)}", "This is a mistake in kb: please report it.")
+
+
+def _short(text: str) -> str:
+    """An error's text on one line, cut where it grows long."""
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= DETAIL_LENGTH else f"{line[: DETAIL_LENGTH - 1]}…"
+
+
+# ChromaDB has one class for all that goes wrong inside. Only SQLite's own words tell the cases apart; they come first.
+_MEANINGS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], StoreError]], ...]] = (
+    (re.compile(r"disk is full|no space left|\(code: 13\)", re.IGNORECASE), _disk_full),
+    (re.compile(r"database (table )?is locked|\(code: [56]\)", re.IGNORECASE), _locked),
+    (
+        re.compile(r"readonly|read-only|permission denied|unable to open database|\(code: 14\)", re.IGNORECASE),
+        _not_written,
+    ),
+    (re.compile(r"^VersionMismatchError|migration", re.IGNORECASE), _other_version),
+    (re.compile(r"^(InternalError|NotFoundError|InvalidUUIDError):"), damaged),
+)

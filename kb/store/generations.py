@@ -1,0 +1,232 @@
+"""The generations of the vector index inside a store: which one is served, and how one takes the place of another.
+
+ChromaDB's files can be torn by a kill and never shrink, so the index is made anew beside the old one and switched to
+by one rename. Every method may be cut off at any step and leaves a store that the next start can work with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.errors import ForeignStore, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CURRENT_FILE: Final = "current"
+UNCLEAN_FILE: Final = "unclean"
+GENERATION: Final = re.compile(r"generation-(\d{4,9})")
+DAMAGED: Final = re.compile(r"damaged-\d{8}T\d{6}\.\d{6}Z")
+BLOCK: Final = 512
+
+
+class Generations:
+    """The layout of one store. Only the holder of the store's lock may change anything.
+
+    Args:
+        store: The store's directory; it is made, for the user alone, where it is missing.
+        now: The clock that names what is set aside.
+        on_step: Called before each change on the disk with a word for it.
+
+    Raises:
+        ForeignStore: ChromaDB's files lie in the directory itself, where kb never puts them.
+        StoreError: The directory cannot be used.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._store = Path(os.path.realpath(store))
+        self._now = now
+        self._step = on_step
+        if (self._store / "chroma.sqlite3").exists():
+            raise ForeignStore(
+                f"{self._store} holds a ChromaDB store that kb did not make", "Set store.path to a folder of its own."
+            )
+        with self._told():
+            self._store.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def current(self) -> str | None:
+        """The name of the generation that is served, or None where there is none."""
+        name = self._named()
+        return name if name is not None and _is_directory(self._store / name) else None
+
+    def path(self, name: str) -> str:
+        """Where a generation lies."""
+        if GENERATION.fullmatch(name) is None:
+            raise ValueError(f"not the name of a generation: {name!r}")
+        return str(self._store / name)
+
+    def begin(self) -> str:
+        """Make an empty directory for the next generation, which is not served yet.
+
+        Whatever is left of beginnings that were cut off is removed first. A name is never used twice.
+        """
+        with self._told():
+            name = f"generation-{self._last_number() + 1:04d}"
+            self.sweep()
+            self._step("make the directory")
+            (self._store / name).mkdir(mode=0o700)
+            self._sync_directory(self._store)
+        return name
+
+    def switch(self, name: str) -> None:
+        """Serve this generation from now on. The one before stays on the disk until it is discarded."""
+        with self._told():
+            if not _is_directory(Path(self.path(name))):
+                raise StoreError(f"there is no {name} in the store at {self._store}", "Run kb rebuild.")
+            self._sync_tree(Path(self.path(name)))
+            draft = self._store / f"{CURRENT_FILE}.new"
+            self._step("write the name")
+            self._write(draft, f"{name}\n")
+            self._step("rename the name")
+            draft.replace(self._store / CURRENT_FILE)
+            self._sync_directory(self._store)
+
+    def set_aside(self, name: str) -> str:
+        """Take a damaged generation out of service, keep its files, and return where they are now.
+
+        Only the newest one is kept: they are as large as the index and serve nothing but an inquiry.
+        """
+        with self._told():
+            target = self._store / f"damaged-{self._now():%Y%m%dT%H%M%S.%fZ}"
+            self._step("rename the damaged generation")
+            Path(self.path(name)).rename(target)
+            self._sync_directory(self._store)
+            for old in self._damaged()[:-1]:
+                self._step("remove an older damaged generation")
+                shutil.rmtree(old)
+        return str(target)
+
+    def damaged(self) -> str | None:
+        """Where the newest generation that was set aside lies."""
+        return next((str(path) for path in reversed(self._damaged())), None)
+
+    def discard(self, name: str) -> None:
+        """Remove a generation that is not served; it need not be there."""
+        if name == self._named():
+            raise ValueError(f"{name} is being served")
+        with self._told(), contextlib.suppress(FileNotFoundError):
+            self._step("remove a generation")
+            shutil.rmtree(self.path(name))
+
+    def sweep(self) -> None:
+        """Remove every generation but the one that is served."""
+        for name in self._names():
+            if name != self._named():
+                self.discard(name)
+
+    def mark_unclean(self) -> None:
+        """Note durably that ChromaDB's files are about to be opened."""
+        with self._told():
+            self._step("write the mark")
+            self._write(self._store / UNCLEAN_FILE, "")
+            self._sync_directory(self._store)
+
+    def mark_clean(self) -> None:
+        """Note that ChromaDB was closed in order, once its files are on the disk: it does not flush them itself."""
+        with self._told():
+            name = self.current()
+            if name is not None:
+                self._sync_tree(self._store / name)
+            self._step("remove the mark")
+            (self._store / UNCLEAN_FILE).unlink(missing_ok=True)
+            self._sync_directory(self._store)
+
+    def is_unclean(self) -> bool:
+        """Whether the last owner ended without closing ChromaDB."""
+        return (self._store / UNCLEAN_FILE).exists()
+
+    def size(self, name: str) -> int:
+        """The bytes a generation takes up on the disk; holes in its files are not counted."""
+        return sum(_allocated(path) for path in _files(Path(self.path(name))))
+
+    def _named(self) -> str | None:
+        """The name in the current file, whether its directory is there or not."""
+        try:
+            name = (self._store / CURRENT_FILE).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return name if GENERATION.fullmatch(name) else None
+
+    def _names(self) -> list[str]:
+        with os.scandir(self._store) as entries:
+            return sorted(entry.name for entry in entries if _is_generation(entry))
+
+    def _last_number(self) -> int:
+        """The highest number in use. A name in the current file counts: its directory may have been set aside."""
+        names = [*self._names(), self._named() or "generation-0000"]
+        return max(int(name.partition("-")[2]) for name in names)
+
+    def _damaged(self) -> list[Path]:
+        return sorted(path for path in self._store.iterdir() if DAMAGED.fullmatch(path.name))
+
+    def _write(self, path: Path, text: str) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            self._step("flush a file")
+            os.fsync(file.fileno())
+
+    def _sync_tree(self, directory: Path) -> None:
+        self._step("flush a generation")
+        for path in (*_files(directory), *(path for path in directory.rglob("*") if _is_directory(path)), directory):
+            self._sync(path)
+
+    def _sync_directory(self, directory: Path) -> None:
+        self._step("flush a directory")
+        self._sync(directory)
+
+    @staticmethod
+    def _sync(path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn an error of the file system into a sentence."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise StoreError("the disk is full", "Make room on it and run the command again.") from error
+            raise StoreError(
+                f"the store at {self._store} cannot be written: {error.strerror or error}",
+                "Make the folder writable for you, or set store.path to another one.",
+            ) from error
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_generation(entry: os.DirEntry[str]) -> bool:
+    return GENERATION.fullmatch(entry.name) is not None and entry.is_dir(follow_symlinks=False)
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """The regular files below a directory."""
+    return (path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _allocated(path: Path) -> int:
+    """What a file takes up; a torn index file can claim gigabytes it does not have."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return int(getattr(status, "st_blocks", -(-status.st_size // BLOCK))) * BLOCK if stat.S_ISREG(status.st_mode) else 0

@@ -1,0 +1,150 @@
+"""One process at a time owns a store: the lock it holds for life, and the note that says who it is.
+
+ChromaDB tears its own files when two processes open them, readers included, so nobody opens them without this lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from filelock import FileLock, Timeout
+
+from kb.errors import StoreBusy, StoreError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+LOCK_FILE: Final = "kb.lock"
+OWNER_FILE: Final = "owner.json"
+COMMAND_LENGTH: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that holds a store, as it described itself."""
+
+    pid: int
+    command: str
+    since: str
+
+
+class StoreLock:
+    """An exclusive lock on a store, held until it is released, or this object or its process is gone.
+
+    The operating system lets go of it when the holder is killed, so it never has to be removed by hand.
+
+    Args:
+        directory: The store. It is made, for the user alone, where it is missing.
+        command: What the holder calls itself in the message to others; the command line where it is empty.
+    """
+
+    def __init__(self, directory: str, command: str = "") -> None:
+        self.directory = os.path.realpath(directory)
+        self._command = command or command_line(sys.argv)
+        self._lock = FileLock(Path(self.directory, LOCK_FILE), mode=0o600, thread_local=False)
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._lock.is_locked
+
+    def acquire(self, wait_seconds: float = 0.0) -> Self:
+        """Take the lock, waiting for it at most so long.
+
+        Raises:
+            StoreBusy: Another process kept it all the while.
+            StoreError: The store's directory cannot be made or written.
+        """
+        if self.held:
+            return self
+        try:
+            Path(self.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.acquire(timeout=max(0.0, wait_seconds))
+        except Timeout as error:
+            raise self._busy() from error
+        except OSError as error:
+            raise _unusable(self.directory, error) from error
+        try:
+            self._introduce()
+        except OSError as error:
+            self._lock.release()
+            raise _unusable(self.directory, error) from error
+        return self
+
+    def release(self) -> None:
+        """Let go of the lock; doing it again changes nothing."""
+        if self.held:
+            Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
+            self._lock.release()
+
+    def _introduce(self) -> None:
+        """Write down who holds the lock, whole or not at all, for the message to others."""
+        note = {"pid": os.getpid(), "command": self._command, "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        draft = Path(self.directory, f"{OWNER_FILE}.new")
+        draft.write_text(json.dumps(note), encoding="utf-8")
+        draft.replace(Path(self.directory, OWNER_FILE))
+
+    def _busy(self) -> StoreBusy:
+        owner = read_owner(self.directory)
+        who = "another process" if owner is None else f"process {owner.pid} ({owner.command})"
+        return StoreBusy(
+            f"the store at {self.directory} is in use by {who}", "Wait until it has ended, or stop it, and try again."
+        )
+
+    def __enter__(self) -> Self:
+        return self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def read_owner(directory: str) -> Owner | None:
+    """Who holds the store, or None where nobody says so or the one who did is gone."""
+    try:
+        note = json.loads(Path(directory, OWNER_FILE).read_bytes())
+        owner = Owner(pid=int(note["pid"]), command=str(note["command"]), since=str(note["since"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return owner if _alive(owner.pid) else None
+
+
+def command_line(arguments: list[str]) -> str:
+    """A command line for people: the program's name without its folder, cut where it grows long."""
+    program, *rest = arguments or ["kb"]
+    text = shlex.join([Path(program).name or "kb", *rest])
+    return text if len(text) <= COMMAND_LENGTH else f"{text[: COMMAND_LENGTH - 1]}…"
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process of this number runs. A number below 1 would mean whole groups of processes."""
+    if pid < 1:
+        return False
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # The process is somebody else's; what counts is that it is there.
+        return True
+    except OverflowError:
+        return False
+    return True
+
+
+def _unusable(directory: str, error: OSError) -> StoreError:
+    reason = error.strerror or str(error)
+    return StoreError(
+        f"the store at {directory} cannot be used: {reason}",
+        "Make the folder writable for you, or set store.path to another one.",
+    )

@@ -1,0 +1,186 @@
+"""Looks whether a vector index is sound, in a child process: a torn one can crash or hang whoever opens it.
+
+``probe`` is for the owner of the store, after it or its forerunner ended without closing ChromaDB; the child runs this
+file as a program, on ``sys.argv``, and prints what it found as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from kb import errors
+from kb.errors import KbError, StoreDamaged, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.ports import VectorIndex
+
+SPREAD: Final = 250
+NEWEST: Final = 250
+EVERY_ONE: Final = 5_000
+QUESTIONS: Final = 50
+# A graph of this kind may leave one in thousands of its points unreachable, which is no damage; a torn one loses many.
+MISSES_ALLOWED: Final = 2
+# The more neighbours are asked for, the more of the graph a question walks through.
+NEIGHBOURS: Final = 400
+# ChromaDB keeps unit vectors to the precision of float32; a vector that finds itself may have near-equal neighbours.
+UNIT_TOLERANCE: Final = 1e-5
+SELF_TOLERANCE: Final = 1e-3
+GRACE_SECONDS: Final = 1.0
+
+
+def probe(directory: str, collection: str, timeout: float) -> str | None:
+    """Whether an index is sound: None, or the reason why it is not, in plain words.
+
+    Args:
+        directory: Where ChromaDB's files are. The caller holds the store's lock and has them closed.
+        collection: The name of the collection.
+        timeout: How many seconds the child gets; one that hangs is killed.
+
+    Raises:
+        ForeignStore: kb did not make what is there.
+        StoreError: Something other than the index's own state kept it from being examined, such as a full disk.
+    """
+    if not Path(directory).is_dir():
+        return "its directory is not there"
+    command = [sys.executable, "-P", "-m", "kb.store.probe", directory, collection, str(timeout)]
+    with subprocess.Popen(
+        command,
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": _import_path()},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        try:
+            # The pipe to the child stays open: it ends by itself when its parent, and with it the lock, is gone.
+            status = child.wait(timeout)
+        except BaseException as error:
+            child.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                return f"it gave no answer within {timeout:g} seconds"
+            raise
+        output = child.stdout.read() if child.stdout is not None else b""
+    return _verdict(status, output)
+
+
+def examine(index: VectorIndex) -> str | None:
+    """Whether an index that opened keeps its promises: None, or the first one that it breaks."""
+    ids = list(index.ids())
+    if len(set(ids)) != len(ids):
+        return "it lists an id twice"
+    if (count := index.count()) != len(ids):
+        return f"it counts {count} records and lists {len(ids)}"
+    sample = ids if len(ids) <= EVERY_ONE else [*_spread(ids[:-NEWEST], SPREAD), *ids[-NEWEST:]]
+    vectors = index.vectors(sample)
+    if missing := [id_ for id_ in sample if id_ not in vectors]:
+        return f"{len(missing)} of {len(sample)} records have no vector"
+    if wrong := [id_ for id_, vector in vectors.items() if not _is_unit(vector)]:
+        return f"{len(wrong)} of {len(sample)} vectors are not of length 1"
+    questions = _spread(sample, QUESTIONS)
+    lost = [id_ for id_ in questions if not _finds_itself(index, vectors[id_])]
+    if len(lost) > MISSES_ALLOWED:
+        return f"{len(lost)} of {len(questions)} vectors do not find themselves"
+    return None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Examine one index and print what was found; the exit code is 0 whether it is sound or not."""
+    directory, collection, timeout = arguments
+    # A call that hangs inside ChromaDB keeps every Python thread waiting; this clock runs outside of Python.
+    faulthandler.dump_traceback_later(float(timeout) + GRACE_SECONDS, exit=True)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        reason = _examine_store(directory, collection)
+    except StoreDamaged as error:
+        found = {"reason": error.message}
+    except KbError as error:
+        found = {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
+    else:
+        found = {"reason": reason or ""}
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+    return 0
+
+
+def _examine_store(directory: str, collection: str) -> str | None:
+    # Only the child loads ChromaDB; the process that asks need not.
+    from kb.store.chroma import ChromaIndex
+
+    index = ChromaIndex.inspect(directory, collection)
+    try:
+        return examine(index)
+    finally:
+        index.close()
+
+
+def _verdict(status: int, output: bytes) -> str | None:
+    """What the child's end and its one line mean."""
+    if status < 0:
+        return f"looking into it crashes ({_signal_name(-status)})"
+    try:
+        found = json.loads(output)
+    except ValueError:
+        raise StoreError(
+            f"the store could not be examined: the process that looks into it ended with exit code {status}",
+            "Run the command again; kb rebuild makes the index anew.",
+        ) from None
+    if "error" in found:
+        raise getattr(errors, found["error"])(found["message"], found["remedy"])
+    return found["reason"] or None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _import_path() -> str:
+    """Where the child finds this very kb. Nothing is imported from the folder it runs in."""
+    here = str(Path(__file__).resolve().parents[2])
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([here, *(entry for entry in inherited if Path(entry).is_absolute())])
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone: without the parent's lock it must not touch the store."""
+    # Not through sys.stdin: Python aborts at its end where a thread still reads a buffered stream.
+    os.read(0, 1)
+    os._exit(1)
+
+
+def _spread(items: Sequence[str], number: int) -> list[str]:
+    """So many items, evenly spread from the first to the last."""
+    if len(items) <= number:
+        return list(items)
+    return [items[round(position)] for position in np.linspace(0, len(items) - 1, number)]
+
+
+def _is_unit(vector: NDArray[np.float32]) -> bool:
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    return abs(length - 1.0) <= UNIT_TOLERANCE
+
+
+def _finds_itself(index: VectorIndex, vector: NDArray[np.float32]) -> bool:
+    """Whether a stored vector finds one that is as good as equal; equal texts have equal vectors."""
+    nearest = index.query(vector, NEIGHBOURS).vectors
+    return len(nearest) > 0 and float(nearest[0] @ vector) >= 1.0 - SELF_TOLERANCE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

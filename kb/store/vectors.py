@@ -1,0 +1,210 @@
+"""The life of the vector index: opened when first needed, probed when in doubt, made again when broken.
+
+Doubt is an unclean end, or files that are not as kb left them: ChromaDB has no checksums, and a torn file can kill the
+process that opens it or give wrong answers without a word.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from kb.errors import StoreDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kb.ports import VectorIndex
+    from kb.store.generations import Generations
+
+STAMP_FILE: Final = "left"
+
+
+class OpenIndex(Protocol):
+    """Opens the vector index of one generation."""
+
+    def __call__(self, directory: str, *, create: bool) -> ClosableIndex:
+        """The index in a directory; ``create`` where the directory is new and empty."""
+
+
+class ClosableIndex(Protocol):
+    """A vector index that lets go of its files."""
+
+    def close(self) -> None:
+        """Close the files in order."""
+
+
+class VectorStore:
+    """One vector index over time.
+
+    Args:
+        generations: The directories of the store.
+        open_index: Opens the index of a generation.
+        probe: Tries a generation in a process of its own; the reason where it is not sound.
+        refill: Fills a new, empty index from the record.
+        expected: The generation the catalog belongs to; None where the catalog is new or knows none.
+        on_generation: Called with the name of each generation that comes into service.
+        warn: Tells the user what happened.
+    """
+
+    def __init__(
+        self,
+        *,
+        generations: Generations,
+        open_index: OpenIndex,
+        probe: Callable[[str], str | None],
+        refill: Callable[[VectorIndex], None],
+        expected: Callable[[], str | None],
+        on_generation: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._generations = generations
+        self._open_index = open_index
+        self._probe = probe
+        self._refill = refill
+        self._expected = expected
+        self._on_generation = on_generation
+        self._warn = warn
+        self._open: ClosableIndex | None = None
+        self._doubted = False
+
+    def index(self) -> VectorIndex:
+        """The index, opened, and made again first where it is missing or broken."""
+        if self._open is None:
+            self._serve()
+        return self._open  # type: ignore[return-value]  # a ClosableIndex of the store room is a VectorIndex too
+
+    def rebuild(self, reason: str = "") -> str:
+        """Make the index again beside the old one, switch to it, and remove the old one.
+
+        Args:
+            reason: What is wrong with the old one, which is then set aside instead of removed.
+
+        Returns:
+            The name of the new generation.
+        """
+        self._let_go()
+        old = self._generations.current()
+        self._generations.mark_unclean()
+        name = self._generations.begin()
+        fresh = self._open_index(self._generations.path(name), create=True)
+        try:
+            self._refill(fresh)  # type: ignore[arg-type]  # see index()
+        finally:
+            fresh.close()
+        if old is not None and reason:
+            self._generations.set_aside(old)
+        self._generations.switch(name)
+        self._on_generation(name)
+        self._generations.sweep()
+        self._leave()
+        return name
+
+    def restart(self) -> None:
+        """Begin an empty generation, for another model; the old one is removed."""
+        self._let_go()
+        self._generations.mark_unclean()
+        name = self._generations.begin()
+        self._open_index(self._generations.path(name), create=True).close()
+        self._generations.switch(name)
+        self._on_generation(name)
+        self._generations.sweep()
+        self._leave()
+
+    def doubt(self) -> None:
+        """The index gave an error: it is probed before it is served again."""
+        self._let_go()
+        self._doubted = True
+
+    def close(self) -> None:
+        """Close the index in order and note how its files were left."""
+        if self._open is None:
+            return
+        self._let_go()
+        if not self._doubted:
+            self._leave()
+
+    def trusted(self) -> bool:
+        """Whether the generation in service can be served as it is, by the marks alone."""
+        name = self._generations.current()
+        return self._open is not None or (name is not None and name == self._expected() and self._in_order())
+
+    def name(self) -> str:
+        """The generation in service; empty where there is none yet."""
+        return self._generations.current() or ""
+
+    def size(self) -> int:
+        """The bytes of the generation in service."""
+        name = self._generations.current()
+        return self._generations.size(name) if name else 0
+
+    def _serve(self) -> None:
+        """Open the generation in service; where it cannot be trusted make a new one first."""
+        name = self._generations.current()
+        if name is None or name != self._expected():
+            self.rebuild()
+        elif reason := self._unsound(name):
+            self._warn(f"the vector index is damaged ({reason}); it is set aside and made again from the catalog")
+            self.rebuild(reason)
+        try:
+            self._open = self._opened()
+        except StoreDamaged as error:
+            self._warn(f"the vector index is damaged ({error.message}); it is set aside and made again")
+            self.rebuild(error.message)
+            self._open = self._opened()
+
+    def _opened(self) -> ClosableIndex:
+        self._generations.mark_unclean()
+        return self._open_index(self._directory(), create=False)
+
+    def _unsound(self, name: str) -> str | None:
+        """Why a generation cannot be served, as far as the marks and a probe tell."""
+        in_order = self._in_order()
+        self._doubted = False
+        return None if in_order else self._probe(self._generations.path(name))
+
+    def _in_order(self) -> bool:
+        """Whether the last end was clean and the files are as they were left then."""
+        return not self._generations.is_unclean() and not self._doubted and self._stamp() == self._left()
+
+    def _let_go(self) -> None:
+        if self._open is not None:
+            open_, self._open = self._open, None
+            open_.close()
+
+    def _leave(self) -> None:
+        """Note that all is in order: how the files are, then that the end was clean."""
+        draft = self._stamp_path().with_suffix(".new")
+        draft.write_text(json.dumps(self._stamp()), "utf-8")
+        draft.replace(self._stamp_path())
+        self._generations.mark_clean()
+
+    def _left(self) -> object:
+        try:
+            return json.loads(self._stamp_path().read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _stamp(self) -> dict[str, list[int]]:
+        """Size and modification time of each file of the generation in service."""
+        root = Path(self._directory())
+        return {
+            str(path.relative_to(root)): [path.stat().st_size, path.stat().st_mtime_ns]
+            for path in sorted(root.rglob("*"))
+            if path.is_file() and not path.is_symlink()
+        }
+
+    def _stamp_path(self) -> Path:
+        return Path(self._directory()).parent / STAMP_FILE
+
+    def _directory(self) -> str:
+        """Where the generation in service lies.
+
+        Raises:
+            StoreDamaged: There is none.
+        """
+        name = self._generations.current()
+        if name is None:
+            raise StoreDamaged("the vector index is gone from the store", "Run kb rebuild")
+        return self._generations.path(name)

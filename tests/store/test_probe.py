@@ -1,0 +1,226 @@
+"""Tests of the look into a vector index from a child process, and of what a kill leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from vector_stores import COLLECTION, make_records, make_store, open_index, unit_vectors
+
+from kb.chroma_import import import_chromadb, safe_settings
+from kb.errors import ForeignStore
+from kb.records import Candidates, VectorRecord
+from kb.store.probe import EVERY_ONE, examine, probe
+from kb.testing import MemoryVectorIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+HERE = Path(__file__).resolve().parent
+TIMEOUT = 60.0
+
+
+def memory_index(number: int = 200) -> MemoryVectorIndex:
+    """A sound index without ChromaDB."""
+    index = MemoryVectorIndex()
+    index.upsert(make_records(unit_vectors(number)))
+    return index
+
+
+class Repeating(MemoryVectorIndex):
+    """Lists one id twice."""
+
+    def ids(self) -> Iterator[str]:
+        """Every id, and the first one again."""
+        listed = [*super().ids()]
+        return iter([*listed, listed[0]])
+
+
+class Miscounting(MemoryVectorIndex):
+    """Counts one more than it lists."""
+
+    def count(self) -> int:
+        """One too many."""
+        return super().count() + 1
+
+
+class Forgetting(MemoryVectorIndex):
+    """Has no vector for its newest record."""
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """All but the newest."""
+        newest = [*super().ids()][-1]
+        return {id_: vector for id_, vector in super().vectors(ids).items() if id_ != newest}
+
+
+class Confused(MemoryVectorIndex):
+    """Answers every question with the wrong records."""
+
+    def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
+        """What is far from what was asked for."""
+        return super().query(-vector, count, files)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Repeating, "lists an id twice"),
+        (Miscounting, "counts 201 records and lists 200"),
+        (Forgetting, "1 of 200 records have no vector"),
+        (Confused, "do not find themselves"),
+    ],
+)
+def test_each_broken_promise_is_a_reason(kind: type[MemoryVectorIndex], words: str) -> None:
+    """An index that lists, counts, returns or finds something else than it holds is not sound."""
+    index = kind()
+    index.upsert(make_records(unit_vectors(200)))
+
+    assert words in (examine(index) or "")
+
+
+@pytest.mark.parametrize("value", [0.0, 2.0, float("nan"), float("inf")])
+def test_a_vector_that_is_not_of_length_one_is_a_reason(value: float) -> None:
+    """Vectors of another length, or without finite numbers, were never written by kb."""
+    index = memory_index()
+    (record,) = make_records(unit_vectors(1), first=500)
+    index.records[record.id] = VectorRecord(record.id, record.vector * np.float32(value), record.text, record.labels)
+
+    assert examine(index) == "1 of 201 vectors are not of length 1"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 200])
+def test_a_sound_index_has_no_reason(number: int) -> None:
+    """An index of any size that keeps its promises is sound."""
+    assert examine(memory_index(number)) is None
+
+
+def test_equal_texts_are_no_damage() -> None:
+    """A hundred records with the same vector find one another instead of themselves, and that is right."""
+    index = MemoryVectorIndex()
+    index.upsert(make_records(np.repeat(unit_vectors(1), 100, axis=0)))
+
+    assert examine(index) is None
+
+
+def test_the_newest_records_of_a_large_index_are_looked_at() -> None:
+    """Of an index too large to look at whole, the newest records are always in the sample."""
+    index = Forgetting()
+    index.upsert(make_records(unit_vectors(EVERY_ONE + 1, dimension=4)))
+
+    assert examine(index) == "1 of 500 records have no vector"
+
+
+def test_a_store_that_was_closed_is_sound(tmp_path: Path) -> None:
+    """A real store, opened by the child, has nothing wrong with it and is unchanged."""
+    records = make_store(tmp_path, 300, sync_threshold=100)
+
+    reason = probe(str(tmp_path), COLLECTION, TIMEOUT)
+
+    assert reason is None
+    index = open_index(tmp_path, create=False)
+    assert list(index.ids()) == [record.id for record in records]
+    index.close()
+
+
+def test_what_is_missing_is_a_reason(tmp_path: Path) -> None:
+    """A directory, database or collection that is not there is damage, not an error."""
+    (tmp_path / "empty").mkdir()
+    make_store(tmp_path / "store", 3)
+
+    assert probe(str(tmp_path / "missing"), COLLECTION, TIMEOUT) == "its directory is not there"
+    assert "its database is not there" in (probe(str(tmp_path / "empty"), COLLECTION, TIMEOUT) or "")
+
+
+def test_a_foreign_store_is_an_error_and_no_damage(tmp_path: Path) -> None:
+    """A store that kb did not make is never reported as damaged, or it would be set aside."""
+    with import_chromadb().PersistentClient(path=str(tmp_path), settings=safe_settings()) as client:
+        client.create_collection(COLLECTION, embedding_function=None).upsert(ids=["a"], embeddings=[[1.0, 0.0]])
+
+    with pytest.raises(ForeignStore, match="kb did not make"):
+        probe(str(tmp_path), COLLECTION, TIMEOUT)
+
+
+def test_a_child_that_takes_too_long_is_a_reason(tmp_path: Path) -> None:
+    """A store that another program keeps locked makes ChromaDB hang; the child is killed when its time is up."""
+    make_store(tmp_path, 3)
+    database = sqlite3.connect(tmp_path / "chroma.sqlite3", isolation_level=None)
+    database.execute("BEGIN EXCLUSIVE")
+
+    reason = probe(str(tmp_path), COLLECTION, 0.5)
+
+    database.close()
+    assert reason == "it gave no answer within 0.5 seconds"
+
+
+def test_nothing_is_imported_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python files and settings that lie in the store, or in the current folder, are not used by the child."""
+    make_store(tmp_path, 3)
+    for module in ("chromadb", "numpy", "kb", "json", "sitecustomize"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('imported from the store')")
+    (tmp_path / ".env").write_text("CHROMA_SERVER_HTTP_PORT=abc\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "")
+
+    assert probe(str(tmp_path), COLLECTION, TIMEOUT) is None
+
+
+def test_kill_9_loses_nothing_in_silence(tmp_path: Path) -> None:
+    """After kill -9 amid writing, the probe finds damage, or every record that was acknowledged is there as written."""
+    _kill_and_check(tmp_path, batches=17)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("batches", range(2, 62, 3))
+def test_kill_9_at_many_moments_loses_nothing_in_silence(tmp_path: Path, batches: int) -> None:
+    """The same at many moments, some of them while the graph goes to the disk."""
+    _kill_and_check(tmp_path, batches)
+
+
+@pytest.mark.faults
+def test_a_child_without_its_parent_ends(tmp_path: Path) -> None:
+    """The child ends when its parent is gone, and at the latest when its time is up, though ChromaDB hangs."""
+    make_store(tmp_path, 3)
+    database = sqlite3.connect(tmp_path / "chroma.sqlite3", isolation_level=None)
+    database.execute("BEGIN EXCLUSIVE")
+    command = [sys.executable, "-m", "kb.store.probe", str(tmp_path), COLLECTION, "6"]
+
+    with subprocess.Popen(command, cwd=HERE.parents[1], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        child.stdin.close()
+        status = child.wait(30)
+
+    database.close()
+    assert status == 1
+
+
+def _kill_and_check(directory: Path, batches: int) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])}
+    command = [sys.executable, str(HERE / "endless_writer.py"), str(directory)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            acknowledged = int(line)
+            if acknowledged >= 20 * batches:
+                break
+        child.send_signal(signal.SIGKILL)
+
+    reason = probe(str(directory), COLLECTION, TIMEOUT)
+
+    if reason is not None:
+        return
+    index = open_index(directory, create=False)
+    for first in range(0, acknowledged, 20):
+        stored = index.vectors([f"{first + position:08x}" for position in range(20)])
+        written = {record.id: record.vector for record in make_records(unit_vectors(20, seed=first), first=first)}
+        assert stored.keys() == written.keys()
+        assert all(np.allclose(stored[id_], vector, atol=1e-6) for id_, vector in written.items())
+    index.close()
