@@ -1,0 +1,128 @@
+"""Reads what is new on the disk and says what each file is about to become."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kb.errors import DocumentError
+from kb.index.plan import Comparison, Departed, identify
+from kb.records import Failure, FileChange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kb.ports import Catalog, Files, Reader
+    from kb.records import FoundFile, KnownFile, Source
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has found: files by what became of them, and each failure."""
+
+    files: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A file to be written: what it becomes, and whether the labels of its vectors may name another path."""
+
+    change: FileChange
+    relabel: bool = False
+
+
+class Gatherer:
+    """Goes through the files of a comparison that have to be looked at.
+
+    Args:
+        files: The watched folders.
+        reader: Turns bytes into passages.
+        catalog: Gives ids to new files.
+        comparison: The disk beside the catalog.
+        again: Split a file anew even where its content is the same.
+    """
+
+    def __init__(
+        self, files: Files, reader: Reader, catalog: Catalog, comparison: Comparison, *, again: bool = False
+    ) -> None:
+        self._files = files
+        self._reader = reader
+        self._catalog = catalog
+        self._again = again
+        self._suspects: tuple[tuple[FoundFile, KnownFile | None], ...] = (
+            *((found, None) for found in comparison.new),
+            *comparison.suspect,
+        )
+        self.departed = Departed(comparison.gone)
+        self.refreshed: list[tuple[int, FoundFile, int]] = []
+        self.tally = Tally()
+        self.tally.files["unchanged"] = len(comparison.unchanged)
+        self.tally.failures += [Failure(file.folder, file.path, file.reason) for file in comparison.failed]
+        self.files_total = len(self._suspects)
+        self.size_total = sum(found.stat.size for found, _ in self._suspects)
+
+    def changes(self) -> Iterator[Gathered]:
+        """Every file that has to be written, one after another; reading happens as they are asked for."""
+        for found, known in self._suspects:
+            try:
+                source = self._files.load(found)
+            except DocumentError as error:
+                self._note_failure(found, error.message)
+                file_id = known.id if known else self._catalog.new_id()
+                yield Gathered(FileChange(file_id, found, b"", found.stat.mtime_ns, reason=error.message))
+                continue
+            before = known or self.departed.claim(source.file, source.content_hash)
+            kind = _kind(source, before)
+            if before is not None and kind == "unchanged" and not self._again:
+                self._keep(source, before)
+            else:
+                yield self._change(source, before, kind)
+
+    def survey(self) -> None:
+        """Count what ``changes`` would give, by content alone, without splitting anything."""
+        for found, known in self._suspects:
+            try:
+                source = self._files.load(found)
+            except DocumentError as error:
+                self._note_failure(found, error.message)
+                continue
+            before = known or self.departed.claim(source.file, source.content_hash)
+            self.tally.files[_kind(source, before)] += 1
+
+    def _keep(self, source: Source, before: KnownFile) -> None:
+        """A file that was touched, or read too soon after it was written: only its stat is new."""
+        self.refreshed.append((before.id, source.file, source.read_ns))
+        if before.state == "failed":
+            self._note_failure(source.file, before.reason)
+        else:
+            self.tally.files["unchanged"] += 1
+
+    def _change(self, source: Source, before: KnownFile | None, kind: str) -> Gathered:
+        file_id = before.id if before else self._catalog.new_id()
+        try:
+            document, passages = self._reader.read(source)
+        except DocumentError as error:
+            self._note_failure(source.file, error.message)
+            change = FileChange(file_id, source.file, source.content_hash, source.read_ns, reason=error.message)
+        else:
+            self.tally.files[kind] += 1
+            found = identify(file_id, passages)
+            change = FileChange(file_id, source.file, source.content_hash, source.read_ns, document, found)
+        # A run that died while it moved a file may have left the old path beside the vectors.
+        relabel = before is not None and (kind == "moved" or before.state == "pending")
+        return Gathered(change, relabel=relabel)
+
+    def _note_failure(self, found: FoundFile, reason: str) -> None:
+        self.tally.failures.append(Failure(found.folder, found.path, reason))
+
+
+def _kind(source: Source, before: KnownFile | None) -> str:
+    """What became of a file, by its content: added, moved, changed or unchanged."""
+    if before is None:
+        return "added"
+    if before.key != source.file.key:
+        return "moved"
+    unchanged = before.content_hash == source.content_hash and before.state != "pending"
+    return "unchanged" if unchanged else "changed"

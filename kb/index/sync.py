@@ -1,0 +1,187 @@
+"""Makes the store follow the disk: scan, compare, read, embed, write, in steps that can be repeated.
+
+New texts are embedded first and their vectors kept in the cache; only then does the catalog say what is about to
+happen, the vector index change, and the catalog call it done. A run that is stopped or killed anywhere loses at most
+the batch it was computing, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kb.index.gather import Gatherer
+from kb.index.plan import Comparison, compare
+from kb.index.write import Advance, Stopped, Writer
+from kb.records import Failure, IndexProgress, IndexReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from kb.index.plan import Key
+    from kb.ports import Catalog, Embedder, Files, Reader, VectorCache, VectorIndex
+
+_READING = "reading"
+
+
+class Indexer:
+    """Brings the store in line with the disk.
+
+    Args:
+        files: The watched folders.
+        reader: Turns bytes into passages.
+        embedder: The model.
+        cache: Vectors by digest.
+        catalog: The record.
+        index: Opens the vector index; called only when there is something to write.
+        reading: How files are read (splitter, limits): where it differs from last time every file is read again.
+    """
+
+    def __init__(
+        self,
+        *,
+        files: Files,
+        reader: Reader,
+        embedder: Embedder,
+        cache: VectorCache,
+        catalog: Catalog,
+        index: Callable[[], VectorIndex],
+        reading: str,
+    ) -> None:
+        self._files = files
+        self._reader = reader
+        self._embedder = embedder
+        self._cache = cache
+        self._catalog = catalog
+        self._index = index
+        self._reading = reading
+
+    def compare(self, *, full: bool = False, force: Collection[Key] = ()) -> tuple[Comparison, tuple[Failure, ...]]:
+        """The disk beside the catalog, and what on the disk cannot be taken at all."""
+        scan = self._files.scan()
+        missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
+        comparison = compare(scan, self._catalog.files(), everything=full or self._stale_reading(), force=force)
+        return comparison, scan.problems + missing
+
+    def run(
+        self,
+        *,
+        full: bool = False,
+        force: Collection[Key] = (),
+        on_progress: Callable[[IndexProgress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> IndexReport:
+        """Index what is new, changed, moved or gone.
+
+        Args:
+            full: Read every file, whatever its stat says.
+            force: Files, as (folder, path), to read whatever their stat says.
+            on_progress: Called after each batch.
+            should_stop: Asked between files and batches; when true the run ends, and no file is left half done.
+        """
+        started = time.monotonic()
+        comparison, problems = self.compare(full=full, force=force)
+        again = full or bool(force) or self._stale_reading()
+        gatherer = Gatherer(self._files, self._reader, self._catalog, comparison, again=again)
+        gatherer.tally.failures += problems
+        progress = _Progress(gatherer, on_progress, started)
+        writer = Writer(
+            embedder=self._embedder,
+            cache=self._cache,
+            catalog=self._catalog,
+            index=self._index,
+            advance=progress.advance,
+            should_stop=should_stop or _never,
+        )
+        progress.writer = writer
+        interrupted = not self._follow(gatherer, writer)
+        if not interrupted:
+            self._catalog.set_meta(_READING, self._reading)
+            self._catalog.completed(datetime.now(UTC))
+        return self._report(gatherer, writer, started, interrupted=interrupted)
+
+    def dry_run(self, *, full: bool = False) -> IndexReport:
+        """What ``run`` would do with the files, by content, without splitting or embedding anything."""
+        started = time.monotonic()
+        comparison, problems = self.compare(full=full)
+        gatherer = Gatherer(self._files, self._reader, self._catalog, comparison)
+        gatherer.tally.failures += problems
+        gatherer.survey()
+        gatherer.tally.files["removed"] = len(gatherer.departed.left())
+        return self._report(gatherer, None, started)
+
+    def _stale_reading(self) -> bool:
+        """Whether the store was filled by a splitter or limits that are no longer in force."""
+        return self._catalog.meta(_READING) not in {self._reading, None}
+
+    def _follow(self, gatherer: Gatherer, writer: Writer) -> bool:
+        """Do all of it: files that are there, then files that are gone. False where the user stopped it."""
+        try:
+            for gathered in gatherer.changes():
+                writer.add(gathered)
+            writer.flush()
+        except Stopped:
+            return False
+        finally:
+            self._catalog.refresh(gatherer.refreshed)
+        gone = gatherer.departed.left()
+        if gone:
+            writer.remove([file.id for file in gone])
+            gatherer.tally.files["removed"] += len(gone)
+        return True
+
+    def _report(
+        self, gatherer: Gatherer, writer: Writer | None, started: float, *, interrupted: bool = False
+    ) -> IndexReport:
+        files = gatherer.tally.files
+        failures = sorted(set(gatherer.tally.failures), key=lambda one: (one.folder, one.path, one.reason))
+        return IndexReport(
+            added=files["added"],
+            changed=files["changed"],
+            moved=files["moved"],
+            removed=files["removed"],
+            unchanged=files["unchanged"],
+            embedded=writer.embedded if writer else 0,
+            reused=writer.reused if writer else 0,
+            dropped=writer.dropped if writer else 0,
+            total=self._catalog.count(),
+            seconds=time.monotonic() - started,
+            failures=tuple(failures),
+            interrupted=interrupted,
+            dry_run=writer is None,
+        )
+
+
+class _Progress:
+    """Adds up what has been done and tells whoever asked."""
+
+    def __init__(self, gatherer: Gatherer, on_progress: Callable[[IndexProgress], None] | None, started: float) -> None:
+        self._gatherer = gatherer
+        self._on_progress = on_progress
+        self._started = started
+        self._files = 0
+        self._size = 0.0
+        self.writer: Writer | None = None
+
+    def advance(self, step: Advance) -> None:
+        """One more step is done."""
+        self._files += step.files
+        self._size += step.size
+        if self._on_progress is None or self.writer is None:
+            return
+        self._on_progress(
+            IndexProgress(
+                files=self._files,
+                files_total=self._gatherer.files_total,
+                size=min(int(self._size), self._gatherer.size_total),
+                size_total=self._gatherer.size_total,
+                embedded=self.writer.embedded,
+                reused=self.writer.reused,
+                seconds=time.monotonic() - self._started,
+            )
+        )
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,193 @@
+"""Brings files into the store: new texts are embedded, then catalog and vector index change in repeatable steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from kb.index.plan import labels, vector_steps
+from kb.records import VectorRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kb.index.gather import Gathered
+    from kb.ports import Catalog, Embedder, VectorCache, VectorIndex
+    from kb.records import FileChange, IdentifiedPassage
+
+# How long the model works before what it made is kept, and before files become searchable.
+SLICE_SECONDS: Final = 5.0
+WINDOW_SECONDS: Final = 30.0
+_FIRST_WINDOW: Final = 256
+_LARGEST_WINDOW: Final = 4096
+_SMALLEST_SLICE: Final = 32
+_FILES_IN_WINDOW: Final = 1000
+
+
+class Stopped(Exception):
+    """The user asked to stop. No error; what has been embedded by then is in the cache."""
+
+
+@dataclass(slots=True)
+class Window:
+    """Files that are embedded and written together."""
+
+    changes: list[FileChange] = field(default_factory=list)
+    relabel: set[int] = field(default_factory=set)
+    vectors: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
+    missing: dict[bytes, IdentifiedPassage] = field(default_factory=dict)
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A step of progress: files and bytes done since the last one."""
+
+    files: int = 0
+    size: float = 0.0
+
+
+class Writer:
+    """Collects files into windows and writes them.
+
+    Args:
+        embedder: The model; asked only for texts the cache does not know.
+        cache: Vectors by digest.
+        catalog: The record.
+        index: Opens the vector index; called only when there is something to write.
+        advance: Called after each batch with what has been done.
+        should_stop: Asked between batches.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedder: Embedder,
+        cache: VectorCache,
+        catalog: Catalog,
+        index: Callable[[], VectorIndex],
+        advance: Callable[[Advance], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._embedder = embedder
+        self._cache = cache
+        self._catalog = catalog
+        self._index = index
+        self._advance = advance
+        self._should_stop = should_stop
+        self._window = Window()
+        self._rate = 0.0
+        self.embedded = 0
+        self.reused = 0
+        self.dropped = 0
+
+    def add(self, gathered: Gathered) -> None:
+        """Take a file in; a window that is full is written.
+
+        Raises:
+            Stopped: The user asked to stop; the files of the window are left as they were.
+        """
+        if self._should_stop():
+            raise Stopped
+        change, window = gathered.change, self._window
+        window.changes.append(change)
+        window.size += change.file.stat.size
+        if gathered.relabel:
+            window.relabel.add(change.file_id)
+        self._look_up(change, window)
+        full = len(window.missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW)
+        if full or len(window.changes) >= _FILES_IN_WINDOW:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been collected."""
+        window, self._window = self._window, Window()
+        if not window.changes:
+            return
+        self._embed(window)
+        self._write(window)
+        self._advance(Advance(files=len(window.changes), size=0.0 if window.missing else window.size))
+
+    def remove(self, file_ids: Sequence[int]) -> None:
+        """Take files out: vectors first, so that the catalog never forgets what is still there."""
+        gone = [id_ for ids in self._catalog.passage_ids(file_ids).values() for id_ in ids]
+        if gone:
+            self._index().delete(gone)
+        self._catalog.remove(file_ids)
+        self.dropped += len(gone)
+
+    def _look_up(self, change: FileChange, window: Window) -> None:
+        """Find the vectors that are known already, and note the texts that have none."""
+        wanted = {one.passage.digest: one for one in change.passages}
+        unknown = [digest for digest in wanted if digest not in window.vectors and digest not in window.missing]
+        window.vectors.update(self._cache.get(self._embedder.fingerprint, unknown))
+        for digest in unknown:
+            if digest not in window.vectors:
+                window.missing[digest] = wanted[digest]
+        self.reused += len(change.passages) - sum(digest not in window.vectors for digest in unknown)
+
+    def _embed(self, window: Window) -> None:
+        """Embed what is missing, longest first, in slices whose vectors are kept as soon as they are there.
+
+        Sorting the window whole keeps the padding of each batch small; the longest first, so that a model that
+        needs too much memory says so at once and the remaining time is not told too short.
+        """
+        waiting = sorted(window.missing.values(), key=lambda one: -one.passage.tokens)
+        start = 0
+        while start < len(waiting):
+            if self._should_stop():
+                raise Stopped
+            part = waiting[start : start + self._passages_in(SLICE_SECONDS, _SMALLEST_SLICE)]
+            began = time.monotonic()
+            matrix = self._embedder.embed_documents(
+                [one.passage.embedded for one in part], [one.passage.tokens for one in part]
+            )
+            self._rate = len(part) / max(time.monotonic() - began, 1e-6)
+            made = {one.passage.digest: vector for one, vector in zip(part, matrix, strict=True)}
+            self._cache.put(self._embedder.fingerprint, made)
+            window.vectors.update(made)
+            self.embedded += len(part)
+            start += len(part)
+            self._advance(Advance(size=window.size * len(part) / len(waiting)))
+
+    def _passages_in(self, seconds: float, at_first: int) -> int:
+        """How many passages the model makes in that time, as measured on the last slice."""
+        if not self._rate:
+            return at_first
+        return int(min(max(self._rate * seconds, _SMALLEST_SLICE), _LARGEST_WINDOW))
+
+    def _write(self, window: Window) -> None:
+        """Catalog: about to happen. Vectors: written, then the old ones deleted. Catalog: done."""
+        file_ids = [change.file_id for change in window.changes]
+        present = self._catalog.passage_ids(file_ids)
+        self._catalog.begin(window.changes)
+        records: list[VectorRecord] = []
+        relabelled: list[tuple[str, dict[str, str | int]]] = []
+        leaving: list[str] = []
+        for change in window.changes:
+            steps = vector_steps(change.passages, present.get(change.file_id, {}))
+            leaving += steps.delete
+            write = set(steps.write)
+            records += [_record(change, one, window.vectors) for one in change.passages if one.id in write]
+            if change.file_id in window.relabel:
+                relabelled += [(one.id, _labels(change, one)) for one in change.passages if one.id not in write]
+        if records:
+            self._index().upsert(records)
+        if relabelled:
+            self._index().relabel([id_ for id_, _ in relabelled], [label for _, label in relabelled])
+        if leaving:
+            self._index().delete(leaving)
+        self._catalog.finish(file_ids)
+        self.dropped += len(leaving)
+
+
+def _record(change: FileChange, one: IdentifiedPassage, vectors: dict[bytes, NDArray[np.float32]]) -> VectorRecord:
+    return VectorRecord(one.id, vectors[one.passage.digest], one.passage.text, _labels(change, one))
+
+
+def _labels(change: FileChange, one: IdentifiedPassage) -> dict[str, str | int]:
+    return labels(change.file_id, change.file.path, one.passage.heading)

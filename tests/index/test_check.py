@@ -1,0 +1,130 @@
+"""kb check finds every way in which disk, catalog and vectors can disagree, and --repair mends each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from worlds import FOLDER, World, fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kb.records import VectorRecord
+
+
+@pytest.fixture
+def world() -> World:
+    """Two notes, indexed."""
+    world = World()
+    world.write("a.md", "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n")
+    world.write("b.md", "# Three\n\nepsilon\n")
+    world.run()
+    return world
+
+
+def first(world: World) -> VectorRecord:
+    """Any one record."""
+    return next(iter(world.vectors.records.values()))
+
+
+def lose_a_vector(world: World) -> None:
+    """A vector disappears."""
+    world.vectors.delete([first(world).id])
+
+
+def turn_a_vector(world: World) -> None:
+    """A vector becomes that of another text."""
+    record = first(world)
+    world.vectors.upsert([replace(record, vector=np.roll(record.vector, 1))])
+
+
+def stretch_a_vector(world: World) -> None:
+    """A vector loses its unit length."""
+    record = first(world)
+    world.vectors.upsert([replace(record, vector=record.vector * 2)])
+
+
+def empty_a_vector(world: World) -> None:
+    """A vector is no number any more."""
+    record = first(world)
+    world.vectors.upsert([replace(record, vector=record.vector * np.float32("nan"))])
+
+
+def add_a_vector(world: World) -> None:
+    """A vector appears that nobody knows."""
+    world.vectors.upsert([replace(first(world), id="stray")])
+
+
+def change_a_file(world: World) -> None:
+    """A file changes and nobody indexes."""
+    world.write("a.md", "# One\n\nsomething else\n")
+
+
+def remove_a_file(world: World) -> None:
+    """A file goes and nobody indexes."""
+    world.files.remove(FOLDER, "b.md")
+
+
+def add_a_file(world: World) -> None:
+    """A file comes and nobody indexes."""
+    world.write("c.md", "new")
+
+
+def leave_a_file_half_done(world: World) -> None:
+    """A run died in the middle of a file."""
+    world.catalog.unsettle([file.id for file in world.catalog.files()][:1])
+
+
+def spoil_the_catalog(world: World) -> None:
+    """The catalog says something the files do not."""
+    world.catalog._connection.execute("UPDATE passages SET text = 'spoilt', last_line = 99 WHERE ordinal = 0")
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (lose_a_vector, "vector missing"),
+        (turn_a_vector, "vector wrong"),
+        (stretch_a_vector, "vector wrong"),
+        (empty_a_vector, "vector wrong"),
+        (add_a_vector, "vector unknown"),
+        (change_a_file, "file changed"),
+        (remove_a_file, "file gone"),
+        (add_a_file, "file not indexed"),
+        (leave_a_file_half_done, "interrupted"),
+        (spoil_the_catalog, "passage wrong"),
+    ],
+)
+def test_each_difference_is_found_and_mended(world: World, damage: Callable[[World], None], kind: str) -> None:
+    """The check names what differs; the repair leaves what a fresh index would hold."""
+    assert world.checker().check().differences == ()
+    damage(world)
+
+    found = world.checker().check()
+    mended = world.checker().check(repair=True)
+
+    assert kind in {difference.kind for difference in found.differences}
+    assert mended.differences == ()
+    assert mended.repaired == len(found.differences)
+    assert world.held() == fresh(world.files).held()
+    assert set(world.vectors.records) == {one.id for one in world.catalog.all_passages()}
+
+
+def test_repair_takes_vectors_from_the_cache(world: World) -> None:
+    """Mending a vector asks the model nothing."""
+    calls = world.embedder.calls
+    lose_a_vector(world)
+
+    world.checker().check(repair=True)
+
+    assert world.embedder.calls == calls
+
+
+def test_a_check_counts(world: World) -> None:
+    """The report says how much was compared."""
+    report = world.checker().check()
+
+    assert (report.files, report.passages, report.vectors, report.repaired) == (2, 3, 3, 0)

@@ -1,0 +1,383 @@
+"""The store follows the disk, whatever happens in between."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from worlds import FOLDER, World, fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kb.records import IndexProgress
+
+BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
+
+
+@pytest.fixture
+def world() -> World:
+    """A knowledge base with two notes, indexed."""
+    world = World()
+    world.write("a.md", TEXT)
+    world.write("b.md", "# Three\n\nepsilon\n")
+    world.run()
+    return world
+
+
+def test_first_run_takes_everything_in() -> None:
+    """New files are added and each of their passages embedded once."""
+    world = World()
+    world.write("a.md", TEXT)
+    world.write("copy.md", TEXT)
+
+    report = world.run()
+
+    assert (report.added, report.embedded, report.reused, report.total) == (2, 2, 2, 4)
+
+
+def test_second_run_touches_nothing(world: World) -> None:
+    """A run that finds nothing new opens no vector index and asks the model nothing."""
+    calls, opened = world.embedder.calls, world.opened
+
+    report = world.run()
+
+    assert (report.unchanged, report.embedded) == (2, 0)
+    assert (world.embedder.calls, world.opened) == (calls, opened)
+
+
+def test_changed_section_embeds_itself_alone(world: World) -> None:
+    """Of a file that changed, only the passage that changed is embedded."""
+    world.write("a.md", TEXT.replace("gamma", "omega"))
+
+    report = world.run()
+
+    assert (report.changed, report.embedded, report.reused, report.dropped) == (1, 1, 1, 1)
+
+
+def test_line_on_top_of_a_hundred_sections_embeds_one_passage() -> None:
+    """An insertion above moves lines, not identities: at most the passage it falls into is new."""
+    world = World()
+    sections = "\n".join(f"## Section {number}\n\nText of section {number}.\n" for number in range(100))
+    world.write("long.md", f"# Long\n\n{sections}")
+    world.run()
+    before = dict(world.vectors.records)
+
+    world.write("long.md", f"A line on top.\n\n# Long\n\n{sections}")
+    report = world.run()
+
+    assert report.embedded <= 1
+    assert len(set(before) - set(world.vectors.records)) <= 1
+    assert world.held() == fresh(world.files).held()
+
+
+def test_unchanged_passages_are_not_written_again(world: World) -> None:
+    """Where only lines move, the vector index is not written."""
+    written: list[str] = []
+    world.before = written.append
+    world.write("a.md", f"{TEXT}\n")
+
+    world.run()
+
+    assert "upsert" not in written
+    assert "delete" not in written
+
+
+@pytest.mark.parametrize("target", ["renamed.md", "sub/a.md", "sub/deeper/other.md"])
+def test_move_embeds_nothing_and_keeps_identities(world: World, target: str) -> None:
+    """A renamed or moved file keeps its passages; only their labels are written."""
+    before = set(world.vectors.records)
+    world.files.move(FOLDER, "a.md", target)
+
+    report = world.run()
+
+    assert (report.moved, report.removed, report.added, report.embedded) == (1, 0, 0, 0)
+    assert set(world.vectors.records) == before
+    assert world.held() == fresh(world.files).held()
+
+
+def test_touch_embeds_nothing(world: World) -> None:
+    """Writing the same content again is no change."""
+    world.write("a.md", TEXT)
+
+    report = world.run()
+
+    assert (report.changed, report.unchanged, report.embedded) == (0, 2, 0)
+    assert world.run().unchanged == 2
+
+
+def test_branch_switch_and_back_embeds_nothing(world: World) -> None:
+    """Content that was there before is never embedded again."""
+    world.write("a.md", "# Other\n\nbranch\n")
+    world.files.remove(FOLDER, "b.md")
+    world.run()
+    world.write("a.md", TEXT)
+    world.write("b.md", "# Three\n\nepsilon\n")
+
+    report = world.run()
+
+    assert report.embedded == 0
+    assert world.held() == fresh(world.files).held()
+
+
+def test_two_equal_files_are_two(world: World) -> None:
+    """Deleting one of two equal files leaves the other one's passages."""
+    world.write("twin.md", TEXT)
+    world.run()
+    world.files.remove(FOLDER, "a.md")
+
+    report = world.run()
+
+    assert report.removed == 1
+    assert {row[0] for row in world.held()} == {"b.md", "twin.md"}
+
+
+def test_unreadable_file_is_data(world: World) -> None:
+    """A file that cannot be read is a failure of the report, and nothing else suffers."""
+    world.files.write(FOLDER, "a.md", BINARY)
+    world.write("c.md", "# Four\n\nzeta\n")
+
+    report = world.run()
+
+    assert [failure.path for failure in report.failures] == ["a.md"]
+    assert (report.added, report.changed) == (1, 0)
+    assert {row[0] for row in world.held()} == {"b.md", "c.md"}
+    assert [failure.path for failure in world.run().failures] == ["a.md"]
+
+
+def test_failed_file_is_taken_in_when_it_changes(world: World) -> None:
+    """A file that failed is tried again with its next content."""
+    world.files.write(FOLDER, "a.md", BINARY)
+    world.run()
+    world.write("a.md", TEXT)
+
+    report = world.run()
+
+    assert report.failures == ()
+    assert world.held() == fresh(world.files).held()
+
+
+def test_another_splitter_reads_everything_again(world: World) -> None:
+    """Where files are read differently from last time, each is split anew, and what is the same embeds nothing."""
+    world.read_anew()
+
+    report = world.run()
+
+    assert (report.unchanged, report.changed, report.embedded) == (2, 0, 0)
+    assert report.reused == 3
+
+
+def test_dry_run_writes_nothing(world: World) -> None:
+    """A dry run counts by content and changes no store."""
+    written: list[str] = []
+    world.before = written.append
+    world.files.move(FOLDER, "a.md", "moved.md")
+    world.write("b.md", "changed")
+    world.write("c.md", "new")
+
+    report = world.indexer.dry_run()
+
+    assert (report.added, report.changed, report.moved, report.removed, report.dry_run) == (1, 1, 1, 0, True)
+    assert written == []
+
+
+def test_progress_ends_at_the_whole() -> None:
+    """Progress never goes back and ends with every file and byte."""
+    world = World()
+    for number in range(40):
+        world.write(f"{number}.md", f"# {number}\n\n" + "\n\n".join(f"word{number} {line}" for line in range(50)))
+    seen: list[IndexProgress] = []
+
+    world.indexer.run(on_progress=seen.append)
+
+    assert [one.size for one in seen] == sorted(one.size for one in seen)
+    assert (seen[-1].files, seen[-1].files_total) == (40, 40)
+    assert seen[-1].size == seen[-1].size_total
+
+
+def test_stopping_leaves_whole_files_and_the_next_run_goes_on() -> None:
+    """A run that is stopped leaves no file half done, and nothing it embedded is embedded again."""
+    world = World()
+    for number in range(100):
+        world.write(f"{number}.md", f"# {number}\n\ntext {number}\n")
+    asked = itertools.count()
+
+    # Asked once for each file and once for each slice of texts: the second slice is not begun.
+    report = world.indexer.run(should_stop=lambda: next(asked) >= 101)
+    embedded = len(world.embedder.texts)
+    again = world.run()
+
+    assert report.interrupted
+    assert 0 < embedded < 100
+    assert world.catalog.as_of() is not None
+    assert (again.added, again.interrupted) == (100, False)
+    assert len(world.embedder.texts) == len(set(world.embedder.texts)) == 100
+    assert world.held() == fresh(world.files).held()
+
+
+class Boom(Exception):
+    """The process dies here."""
+
+
+def _edits(world: World) -> None:
+    world.write("a.md", TEXT.replace("gamma", "omega"))
+    world.files.move(FOLDER, "b.md", "sub/b.md")
+    world.write("c.md", "# New\n\nnew text\n")
+    world.files.remove(FOLDER, "gone.md")
+    world.files.write(FOLDER, "bad.md", BINARY)
+
+
+def _dying(steps: int) -> Callable[[str], None]:
+    """A hook that lets so many steps pass and dies at the next."""
+    left = steps
+
+    def die(name: str) -> None:
+        """A run dies at one of its steps."""
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Boom(name)
+
+    return die
+
+
+def _chain(death: BaseException | None) -> list[str]:
+    """The steps that were tried, the last first: cleaning up may run into further ones."""
+    return [] if death is None else [str(death), *_chain(death.__context__)]
+
+
+def _before_the_edits() -> World:
+    world = World()
+    for name, text in (("a.md", TEXT), ("b.md", "# Three\n\nepsilon\n"), ("gone.md", "gone"), ("bad.md", "good")):
+        world.write(name, text)
+    world.run()
+    return world
+
+
+@pytest.mark.parametrize("hook", ["before", "after"])
+def test_death_at_every_step_is_mended_by_the_next_run(hook: str) -> None:
+    """Wherever a run dies, before a step or after it took effect, the next one ends where a fresh index would."""
+    for step in itertools.count():
+        world = _before_the_edits()
+        _edits(world)
+        setattr(world, hook, _dying(step))
+        try:
+            world.run()
+        except Boom:
+            died = True
+        else:
+            died = False
+        setattr(world, hook, lambda _: None)
+
+        world.run()
+
+        assert world.held() == fresh(world.files).held(), f"step {step}"
+        assert world.checker().check().differences == (), f"step {step}"
+        if not died:
+            break
+    assert step > 8
+
+
+_NAMES = st.sampled_from(["a.md", "b.md", "c.txt", "sub/d.md"])
+_TEXTS = st.lists(st.sampled_from(["alpha", "beta", "# Head", "gamma delta", ""]), min_size=1, max_size=6).map(
+    "\n\n".join
+)
+
+
+class Following(RuleBasedStateMachine):
+    """Files come, change, move and go; runs complete, die or are stopped; the store ends as a fresh index would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.settled = True
+        self.lost = False
+
+    @initialize()
+    def begin(self) -> None:
+        """Begin with an empty, indexed folder."""
+        self.world.run()
+
+    def _paths(self) -> list[str]:
+        return [file.path for file in self.world.files.scan().files]
+
+    @rule(path=_NAMES, text=_TEXTS)
+    def write(self, path: str, text: str) -> None:
+        """A file comes or changes."""
+        self.world.write(path, text)
+        self.settled = False
+
+    @precondition(lambda self: self._paths())
+    @rule(data=st.data(), name=_NAMES)
+    def move(self, data: st.DataObject, name: str) -> None:
+        """A file takes another name, perhaps that of another file."""
+        self.world.files.move(FOLDER, data.draw(st.sampled_from(self._paths())), name)
+        self.settled = False
+
+    @precondition(lambda self: self._paths())
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        """A file goes."""
+        self.world.files.remove(FOLDER, data.draw(st.sampled_from(self._paths())))
+        self.settled = False
+
+    @rule(steps=st.integers(0, 12))
+    def die(self, steps: int) -> None:
+        """A run dies at one of its steps."""
+        self.world.before = _dying(steps)
+        try:
+            self.world.run()
+            self.settled = True
+        except Boom as death:
+            self.settled = False
+            # What was embedded and not yet kept is lost with the process, and nothing else ever is.
+            self.lost = self.lost or "put" in _chain(death)
+        finally:
+            self.world.before = lambda _: None
+
+    @rule()
+    def run(self) -> None:
+        """A run completes."""
+        self.world.run()
+        self.settled = True
+
+    @invariant()
+    def equals_a_fresh_index(self) -> None:
+        """After a run that completed, the store holds what a fresh index would."""
+        if not self.settled:
+            return
+        with closing(fresh(self.world.files)) as other:
+            assert self.world.held() == other.held()
+        assert {one.id for one in self.world.catalog.all_passages()} == set(self.world.vectors.records)
+        texts = self.world.embedder.texts
+        assert self.lost or len(texts) == len(set(texts)), "a text was embedded twice"
+
+    def teardown(self) -> None:
+        """Let go of the catalog."""
+        self.world.close()
+
+
+TestFollowing = Following.TestCase
+TestFollowing.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+
+
+@given(st.lists(st.tuples(_NAMES, _TEXTS), max_size=8))
+@settings(deadline=None, max_examples=30)
+def test_a_second_run_is_empty(writes: list[tuple[str, str]]) -> None:
+    """Indexing twice is indexing once."""
+    world = World()
+    for path, text in writes:
+        world.write(path, text)
+    world.run()
+    held = world.held()
+
+    report = world.run()
+
+    assert (report.added, report.changed, report.moved, report.removed, report.embedded) == (0, 0, 0, 0, 0)
+    assert world.held() == held
