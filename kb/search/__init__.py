@@ -1,0 +1,1 @@
+"""A question becomes ranked hits: filters, exact cosine, the order of ties."""

@@ -1,0 +1,72 @@
+"""The order of hits: exact cosine, ties broken by place. Functions of values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.records import Candidates, StoredPassage
+
+
+def cosines(question: NDArray[np.float32], candidates: Candidates) -> NDArray[np.float64]:
+    """The cosine of each candidate with the question, shape (number of candidates,), in -1..1.
+
+    Computed in double precision over the lengths as they are, so that vectors a little off unit length, as a
+    half-precision model makes them, still give a cosine.
+    """
+    vectors = candidates.vectors.astype(np.float64)
+    target = question.astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(target)
+    found: NDArray[np.float64] = np.clip((vectors @ target) / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)
+    return found
+
+
+def distance(cosine: float) -> float:
+    """The Euclidean distance of two unit vectors with this cosine: sqrt(2 - 2 cos), in 0..2."""
+    return float(np.sqrt(max(0.0, 2.0 - 2.0 * cosine)))
+
+
+def ranked(scored: Iterable[tuple[StoredPassage, float]]) -> list[tuple[StoredPassage, float]]:
+    """Best first; equal scores in the order of folder, path and line, so that the same question has one answer."""
+    return sorted(scored, key=lambda one: (-one[1], *place(one[0])))
+
+
+def place(passage: StoredPassage) -> tuple[str, str, int, int]:
+    """Where a passage stands, as something that can be ordered."""
+    return (passage.file.folder, passage.file.path, passage.first_line, passage.ordinal)
+
+
+def taken(
+    order: Sequence[tuple[StoredPassage, float]],
+    *,
+    limit: int,
+    min_score: float,
+    per_file: int,
+    there: Callable[[StoredPassage], bool],
+) -> list[tuple[StoredPassage, float]]:
+    """The hits to show.
+
+    Args:
+        order: Passages with their scores, best first.
+        limit: How many at most.
+        min_score: Scores below end the list.
+        per_file: How many of one file at most; 0 for any number.
+        there: Whether a passage's file still exists; asked only for passages that would be shown.
+    """
+    hits: list[tuple[StoredPassage, float]] = []
+    of_file: dict[int, int] = {}
+    for passage, score in order:
+        if len(hits) == limit or score < min_score:
+            break
+        count = of_file.get(passage.file.id, 0)
+        if (per_file and count >= per_file) or not there(passage):
+            continue
+        of_file[passage.file.id] = count + 1
+        hits.append((passage, score))
+    return hits
