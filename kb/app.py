@@ -1,0 +1,309 @@
+"""The knowledge base as one object: what the command line does, it does through this."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from kb.config import Settings, load
+from kb.errors import CatalogDamaged, FolderError, KbError, NotIndexed, StoreDamaged
+from kb.notes import note_name, note_text, note_title, write_note
+from kb.parts import CACHE_FILE, Parts
+from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
+from kb.search.filter import selected
+from kb.search.query import Limits, Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from kb.records import IndexProgress, KnownFile
+
+
+_T = TypeVar("_T")
+
+
+def _silent(_: str) -> None:
+    """What happens to warnings where nobody listens."""
+
+
+class KnowledgeBase:
+    """A folder of files, searchable by meaning.
+
+    Open it with ``KnowledgeBase.open()``; use it in a ``with`` block, or call ``close()``. From the first question or
+    index run until then it owns the store, and other processes have to wait.
+
+    Example:
+        >>> with KnowledgeBase.open("config.toml") as kb:
+        ...     kb.index()
+        ...     for hit in kb.search("where do the backups go?").hits:
+        ...         print(hit.passage.file.path, hit.passage.first_line, hit.score)
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings | str | os.PathLike[str] | None = None,
+        *,
+        overrides: dict[str, str] | None = None,
+        warn: Callable[[str], None] = _silent,
+    ) -> KnowledgeBase:
+        """Open a knowledge base. Nothing is loaded or written yet.
+
+        Args:
+            settings: Settings that were read already, or the path of a ``config.toml``; None looks one up as the
+                command line does.
+            overrides: Values to put over the file, by dotted key: ``{"embed.model": "all-MiniLM-L6-v2"}``.
+            warn: Gets a sentence whenever something had to be mended.
+
+        Raises:
+            ConfigError: The configuration has mistakes.
+        """
+        if not isinstance(settings, Settings):
+            settings = load(None if settings is None else os.fspath(settings), overrides=overrides)
+        return cls(Parts(settings, warn))
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in effect."""
+        return self._parts.settings
+
+    def index(
+        self,
+        *,
+        full: bool = False,
+        dry_run: bool = False,
+        on_progress: Callable[[IndexProgress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> IndexReport:
+        """Bring the index in line with the folders.
+
+        Args:
+            full: Read every file again, and take over another model if the configuration names one.
+            dry_run: Only say what would be done.
+            on_progress: Called after each batch.
+            should_stop: Asked between files and batches; when true the run ends in order.
+
+        Raises:
+            FolderError: No folder is configured, or none of them is there.
+            ModelError: The model cannot be had.
+            ModelMismatch: The store was made by another model, and ``full`` was not asked for.
+            StoreBusy: Another process owns the store.
+        """
+        self._require_folders()
+        if dry_run:
+            return self._parts.indexer.dry_run(full=full)
+        self._own()
+
+        def run() -> IndexReport:
+            if full:
+                self._take_over_model()
+            self._parts.agree()
+            self._settle_generation()
+            return self._parts.indexer.run(full=full, on_progress=on_progress, should_stop=should_stop)
+
+        try:
+            return self._answered(run)
+        except CatalogDamaged:
+            self._parts.replace_catalog()
+            return self._answered(run)
+
+    def search(
+        self,
+        question: str,
+        *,
+        limit: int | None = None,
+        min_score: float | None = None,
+        per_file: int | None = None,
+        filters: Filters | None = None,
+    ) -> Answer:
+        """The passages nearest to a question, ranked by cosine.
+
+        Args:
+            question: What to ask.
+            limit: How many hits at most; None as configured, and so below.
+            min_score: The least cosine.
+            per_file: How many hits of one file at most; 0 for any number.
+            filters: Which files to ask.
+        """
+        limits = self._limits(limit, min_score, per_file)
+        if not self._parts.exists:
+            return Answer(question, "cosine", self._parts.freshness())
+        self._own()
+        return self._answered(lambda: self._parts.searcher.search(question, limits, filters))
+
+    def similar(
+        self,
+        file: str,
+        *,
+        limit: int | None = None,
+        min_score: float | None = None,
+        per_file: int | None = None,
+        filters: Filters | None = None,
+    ) -> Answer:
+        """The passages of other files nearest to a file as a whole; one per file unless said otherwise.
+
+        Raises:
+            NotIndexed: The file is not in the index.
+        """
+        limits = self._limits(limit, min_score, 1 if per_file is None else per_file)
+        known = self._known(file)
+        self._own()
+        return self._answered(lambda: self._parts.searcher.similar(known, limits, filters))
+
+    def show(self, file: str, line: int | None = None) -> Shown:
+        """The passages of a file as they are in the index, or those at a line.
+
+        Raises:
+            NotIndexed: The file, or a passage at that line, is not in the index.
+        """
+        known = self._known(file)
+        passages = self._parts.catalog.passages_of(known.id)
+        if line is not None:
+            passages = [one for one in passages if one.first_line <= line <= one.last_line]
+            if not passages:
+                raise NotIndexed(f"{file} has no passage at line {line}", f"kb show {file} shows all of them")
+        return Shown(known, tuple(passages), changed=Presence(self._parts.files).changed(known))
+
+    def documents(self, filters: Filters | None = None) -> list[KnownFile]:
+        """The files in the index, failed ones left out, by folder and path."""
+        return [file for file in selected(self._parts.catalog.files(), filters or Filters()) if file.state == "done"]
+
+    def status(self) -> Status:
+        """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
+        parts = self._parts
+        freshness, problems = parts.disk_state()
+        files = parts.catalog.files()
+        store = Path(parts.store_path)
+        sizes = {path: path.stat().st_size for path in store.rglob("*") if path.is_file()} if store.is_dir() else {}
+        return Status(
+            folders=parts.settings.folder_paths(),
+            store=parts.store_path,
+            model=parts.catalog.meta("model") or parts.config.embed.model,
+            fingerprint=parts.catalog.meta("fingerprint") or "",
+            generation=parts.catalog.meta("generation") or "",
+            files=sum(file.state == "done" for file in files),
+            passages=parts.catalog.count(),
+            failed=sum(file.state == "failed" for file in files) + len(problems),
+            replaced=sum(file.replaced > 0 for file in files),
+            size=sum(sizes.values()),
+            cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
+            index=freshness,
+            problems=(*parts.catalog.problems(), *problems),
+        )
+
+    def check(self, *, repair: bool = False) -> CheckReport:
+        """Compare disk, catalog and vectors, passage by passage.
+
+        Args:
+            repair: Mend what differs, and compare again.
+        """
+        self._require_folders()
+        self._own()
+        self._parts.agree()
+        return self._answered(lambda: self._parts.checker.check(repair=repair))
+
+    def rebuild(self) -> RebuildReport:
+        """Make the vector index again from catalog and cache, as a new generation beside the old one."""
+        started = time.monotonic()
+        self._own()
+        self._parts.agree()
+        generation = self._parts.vectors.rebuild()
+        self._parts.catalog.compact()
+        report = self._parts.indexer.run()
+        return RebuildReport(
+            generation=generation,
+            reused=self._parts.index().count() - report.embedded,
+            embedded=report.embedded,
+            seconds=time.monotonic() - started,
+        )
+
+    def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
+        """Write a dated Markdown note into the first folder and index it.
+
+        Returns:
+            The path of the note, and what indexing did.
+
+        Raises:
+            KbError: There is nothing to write.
+        """
+        if not text.strip():
+            raise KbError("the note is empty", "Give its text as an argument, on standard input or in the editor")
+        self._require_folders()
+        now = datetime.now(UTC).astimezone()
+        heading = title or note_title(text)
+        content = note_text(text, title or "", tags, now)
+        path = write_note(self._parts.folders[0], note_name(heading, now), content)
+        return path, self.index()
+
+    def close(self) -> None:
+        """Close the store and let others have it. Closing twice is allowed."""
+        self._parts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _require_folders(self) -> None:
+        """Refuse to work where there is nothing to look at: a folder that is not there says nothing of its files."""
+        folders = self._parts.folders
+        if not any(Path(folder).is_dir() for folder in folders):
+            raise FolderError(
+                f"{folders[0]} is not a folder" if len(folders) == 1 else "none of the folders is there",
+                "Mount or make it, or set folders.paths to another one; nothing was removed from the index",
+            )
+
+    def _own(self) -> None:
+        self._parts.own()
+
+    def _take_over_model(self) -> None:
+        """Make way for another model where the configuration names one."""
+        stored = self._parts.catalog.meta("fingerprint")
+        if stored not in {None, self._parts.embedder.fingerprint}:
+            self._parts.adopt()
+
+    def _settle_generation(self) -> None:
+        """Mend the vector index before anything else, where it is missing or in doubt; else leave it closed."""
+        if self._parts.catalog.count() and not self._parts.vectors.trusted():
+            self._parts.index()
+
+    def _answered(self, ask: Callable[[], _T]) -> _T:
+        """Do something with the vector index; where it turns out to be damaged, make it again and do it once more."""
+        try:
+            return ask()
+        except StoreDamaged as error:
+            self._parts.warn(f"{error.message}; the vector index is looked at and made again")
+            self._parts.vectors.doubt()
+            return ask()
+
+    def _limits(self, limit: int | None, min_score: float | None, per_file: int | None) -> Limits:
+        wanted = self._parts.config.search
+        return Limits(
+            limit=wanted.limit if limit is None else limit,
+            min_score=wanted.min_score if min_score is None else min_score,
+            per_file=wanted.per_file if per_file is None else per_file,
+            candidates=wanted.candidates,
+        )
+
+    def _known(self, file: str) -> KnownFile:
+        """A file of the index by its path: absolute, from the current folder, or below a watched folder."""
+        absolute = os.path.realpath(Path(file).expanduser())
+        files = self._parts.catalog.files()
+        for known in files:
+            if f"{known.folder}/{known.path}" == absolute or known.path == file:
+                if known.state == "failed":
+                    raise NotIndexed(
+                        f"{file} could not be indexed: {known.reason}", "It is tried again when it changes"
+                    )
+                return known
+        raise NotIndexed(f"{file} is not in the index", "kb list shows what is; kb index takes in what is new")

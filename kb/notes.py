@@ -1,0 +1,62 @@
+"""A note typed on the command line becomes a dated Markdown file."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.errors import FolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+_NAME_LENGTH: Final = 60
+_MANY: Final = 1000
+
+
+def note_title(text: str) -> str:
+    """The title of a note: its first line that says something, without heading signs."""
+    lines = (line.strip().lstrip("#").strip() for line in text.splitlines())
+    return next((line for line in lines if line), "")
+
+
+def note_name(title: str, when: datetime) -> str:
+    """The file name of a note without its suffix: the day, then the title in words any file system takes."""
+    plain = unicodedata.normalize("NFC", title).casefold()
+    words = re.sub(r"[^\w]+", "-", plain).strip("-_")[:_NAME_LENGTH].strip("-_")
+    return f"{when:%Y-%m-%d}-{words or f'{when:%H%M%S}'}"
+
+
+def note_text(text: str, title: str, tags: Sequence[str], when: datetime) -> str:
+    """The whole file: front matter with date and tags, a heading, the text."""
+    head = ["---", f"date: {when:%Y-%m-%dT%H:%M:%S%z}"]
+    if tags:
+        quoted = ", ".join('"' + tag.removeprefix("#").replace("\\", "\\\\").replace('"', '\\"') + '"' for tag in tags)
+        head.append(f"tags: [{quoted}]")
+    head.append("---")
+    body = text.strip("\n")
+    if title and not body.lstrip().startswith("#") and note_title(body) != title:
+        body = f"# {title}\n\n{body}"
+    return "\n".join([*head, "", body, ""])
+
+
+def write_note(folder: str, name: str, text: str) -> str:
+    """Write a new file, never over another one; the path it got.
+
+    Raises:
+        FolderError: The folder cannot be written.
+    """
+    for number in range(1, _MANY):
+        path = Path(folder) / (f"{name}.md" if number == 1 else f"{name}-{number}.md")
+        try:
+            with path.open("x", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise FolderError(f"no note can be written in {folder}: {error.strerror}", "Check the folder") from error
+        return str(path)
+    raise FolderError(f"there are {_MANY} notes called {name} already", "Give this one a title of its own")

@@ -1,0 +1,288 @@
+"""Builds the parts of a knowledge base from its settings: the only file that names concrete classes.
+
+Each part is built when it is first asked for, so that a command pays only for what it uses: a run that finds nothing
+to embed never imports torch, and the list of files never opens ChromaDB.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.errors import FolderError, ModelMismatch
+from kb.index.check import Checker
+from kb.index.plan import compare
+from kb.index.rebuild import refill
+from kb.index.sync import Indexer
+from kb.records import Failure, Freshness
+from kb.search.query import Searcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kb.config import Settings
+    from kb.embed.cache import EmbeddingCache
+    from kb.embed.encoder import Encoder
+    from kb.ports import Files, Reader, VectorIndex
+    from kb.store.catalog import SqliteCatalog
+    from kb.store.chroma import ChromaIndex
+    from kb.store.lock import StoreLock
+    from kb.store.vectors import VectorStore
+
+CATALOG_FILE: Final = "catalog.sqlite3"
+CACHE_FILE: Final = "embeddings.sqlite3"
+# Raised whenever documents are split differently, so that every file is split anew by the next run.
+READING: Final = 1
+PROBE_SECONDS: Final = 120.0
+_BUILT_ON_THE_CATALOG: Final = ("indexer", "checker", "searcher", "catalog")
+_MEGABYTE: Final = 1_000_000
+
+
+class Parts:
+    """The parts of one knowledge base.
+
+    Args:
+        settings: The configuration.
+        warn: Tells the user what happened, in one sentence.
+    """
+
+    def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.config = settings.config
+        self.warn = warn
+        self.store_path = settings.store_path()
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """The watched folders.
+
+        Raises:
+            FolderError: None is configured.
+        """
+        folders = self.settings.folder_paths()
+        if not folders:
+            raise FolderError("no folder is configured", "Run kb init FOLDER, or set folders.paths in config.toml")
+        return folders
+
+    @cached_property
+    def files(self) -> Files:
+        """The disk."""
+        from kb.read.disk import Disk
+        from kb.read.scope import Rules
+
+        wanted = self.config.folders
+        rules = Rules(
+            include=wanted.include,
+            exclude=wanted.exclude,
+            gitignore=wanted.gitignore,
+            hidden=wanted.hidden,
+            follow_symlinks=wanted.follow_symlinks,
+            max_bytes=int(wanted.max_file_mb * _MEGABYTE),
+        )
+        return Disk(self.folders, rules, never=(self.store_path,))
+
+    @cached_property
+    def embedder(self) -> Encoder:
+        """The model; its weights are loaded with the first text."""
+        from kb.embed.encoder import Encoder
+        from kb.embed.locate import locate
+
+        wanted = self.config.embed
+        located = locate(self.settings.model(), wanted.revision, offline=wanted.offline)
+        return Encoder(
+            located,
+            device=wanted.device,
+            precision=wanted.precision,
+            batch_tokens=wanted.batch_tokens,
+            threads=wanted.threads,
+        )
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The splitter, measuring in the model's own tokens."""
+        from kb.read.chunk import Chunker
+        from kb.read.reader import DocumentReader
+
+        return DocumentReader(Chunker(self.embedder.tokens, self.config.chunk.max_tokens))
+
+    @cached_property
+    def catalog(self) -> SqliteCatalog:
+        """The record; in memory and empty where nothing was ever indexed and nothing is being written."""
+        from kb.store.catalog import SqliteCatalog
+
+        path = os.path.join(self.store_path, CATALOG_FILE)  # noqa: PTH118  # plain strings throughout the stores
+        return SqliteCatalog(path if self.lock.held or self.exists else ":memory:")
+
+    def replace_catalog(self) -> None:
+        """Set a damaged catalog aside and begin an empty one; the next run fills it from folders and cache."""
+        from kb.store.catalog import set_aside
+
+        for name in _BUILT_ON_THE_CATALOG:
+            part = self.__dict__.pop(name, None)
+            if name == "catalog" and part is not None:
+                part.close()
+        kept = set_aside(os.path.join(self.store_path, CATALOG_FILE))  # noqa: PTH118  # see catalog
+        self.warn(f"the catalog was damaged; it is kept as {kept}, and every file is read again")
+
+    @cached_property
+    def cache(self) -> EmbeddingCache:
+        """The vectors of all texts that were ever embedded."""
+        from kb.embed.cache import EmbeddingCache
+
+        path = os.path.join(self.store_path, CACHE_FILE)  # noqa: PTH118  # see catalog
+        return EmbeddingCache(path, self.config.embed.cache_vectors, warn=self.warn)
+
+    @cached_property
+    def lock(self) -> StoreLock:
+        """The lock on the store, not yet taken."""
+        from kb.store.lock import StoreLock
+
+        return StoreLock(self.store_path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever indexed here."""
+        return Path(self.store_path, CATALOG_FILE).exists()
+
+    def own(self) -> None:
+        """Become the owner of the store: nobody else may touch ChromaDB's files from here on.
+
+        Raises:
+            StoreBusy: Another process owns it and did not let go of it in time.
+        """
+        if self.lock.held:
+            return
+        in_memory = not self.exists
+        self.lock.acquire(self.config.store.wait_seconds)
+        if in_memory:
+            # Whatever was built on the empty catalog of a store that did not exist is built again on the real one.
+            for name in _BUILT_ON_THE_CATALOG:
+                self.__dict__.pop(name, None)
+
+    @cached_property
+    def vectors(self) -> VectorStore:
+        """The vector index and its generations. The caller owns the store."""
+        from kb.store.generations import Generations
+        from kb.store.probe import probe
+        from kb.store.vectors import VectorStore
+
+        return VectorStore(
+            generations=Generations(self.store_path),
+            open_index=self._open_index,
+            probe=lambda directory: probe(directory, self.config.store.collection, PROBE_SECONDS),
+            refill=self._refill,
+            expected=lambda: self.catalog.meta("generation"),
+            on_generation=lambda name: self.catalog.set_meta("generation", name),
+            warn=self.warn,
+        )
+
+    def index(self) -> VectorIndex:
+        """The vector index, opened under the lock, for the model of the configuration.
+
+        Raises:
+            ModelMismatch: The store was made by another model.
+        """
+        self.own()
+        self.agree()
+        return self.vectors.index()
+
+    def agree(self) -> None:
+        """See that the store's vectors are of the configured model; a new store takes the model over.
+
+        Raises:
+            ModelMismatch: They are of another one.
+        """
+        stored = self.catalog.meta("fingerprint")
+        if stored is None:
+            self.catalog.set_meta("fingerprint", self.embedder.fingerprint)
+            self.catalog.set_meta("model", self.config.embed.model)
+        elif stored != self.embedder.fingerprint:
+            raise ModelMismatch(
+                f"the store was made with {self.catalog.meta('model')}, not with {self.config.embed.model}",
+                "Run kb index --full to embed everything with the new model, or set embed.model back",
+            )
+
+    def adopt(self) -> None:
+        """Take over the configured model: begin an empty index, and let every file be done again."""
+        self.catalog.unsettle()
+        self.catalog.set_meta("fingerprint", self.embedder.fingerprint)
+        self.catalog.set_meta("model", self.config.embed.model)
+        self.vectors.restart()
+
+    @cached_property
+    def indexer(self) -> Indexer:
+        """Brings the store in line with the disk."""
+        return Indexer(
+            files=self.files,
+            reader=self.reader,
+            embedder=self.embedder,
+            cache=self.cache,
+            catalog=self.catalog,
+            index=self.index,
+            reading=f"{READING} max_tokens={self.config.chunk.max_tokens} {self.embedder.fingerprint}",
+        )
+
+    @cached_property
+    def checker(self) -> Checker:
+        """Compares disk, catalog and vectors."""
+        return Checker(
+            files=self.files,
+            reader=self.reader,
+            embedder=self.embedder,
+            cache=self.cache,
+            catalog=self.catalog,
+            index=self.index,
+            indexer=self.indexer,
+        )
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Answers questions."""
+        return Searcher(self.embedder, self.index, self.catalog, self.files, self.freshness)
+
+    def freshness(self) -> Freshness:
+        """When the last complete run ended, and how many files wait, by a scan of this moment."""
+        return self.disk_state()[0]
+
+    def disk_state(self) -> tuple[Freshness, tuple[Failure, ...]]:
+        """The freshness, and what on the disk cannot be taken in; needs neither model nor vector index."""
+        scan = self.files.scan()
+        missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
+        freshness = Freshness(self.catalog.as_of(), compare(scan, self.catalog.files()).pending)
+        return freshness, scan.problems + missing
+
+    def close(self) -> None:
+        """Close what is open, the vector index before the lock."""
+        built = self.__dict__
+        try:
+            for name in ("vectors", "cache", "catalog"):
+                if part := built.get(name):
+                    part.close()
+        finally:
+            if lock := built.get("lock"):
+                lock.release()
+
+    def _open_index(self, directory: str, *, create: bool) -> ChromaIndex:
+        """One generation, with kb's embedding function registered for other programs; kb itself passes vectors."""
+        from kb.embed.bge_m3 import BgeM3EmbeddingFunction
+        from kb.store.chroma import ChromaIndex
+
+        wanted = self.config.embed
+        # Which model, not where it runs: another machine that opens the collection decides that for itself.
+        function = BgeM3EmbeddingFunction(model=self.settings.model(), revision=wanted.revision, offline=wanted.offline)
+        return ChromaIndex.open(
+            directory,
+            self.config.store.collection,
+            self.embedder.fingerprint,
+            self.embedder.dimension,
+            function,
+            create=create,
+        )
+
+    def _refill(self, index: VectorIndex) -> None:
+        """Fill a new index from catalog and cache; files that lack a vector are left to the next run."""
+        _, lacking = refill(self.catalog, self.cache, index, self.embedder.fingerprint)
+        if lacking:
+            self.catalog.unsettle(lacking)

