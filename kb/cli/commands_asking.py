@@ -1,0 +1,128 @@
+"""The commands that ask: search, ask, similar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kb.cli import formats
+from kb.cli.options import Asking, asking_options, filter_options, question_of
+from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
+from kb.cli.reports import freshness_notice
+from kb.cli.snippet import words_of
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+    from kb.records import Answer, Filters
+
+FOUND, NONE = 0, 1
+_ASK_LIMIT = 5
+
+
+@click.command(short_help="Find the passages nearest to a question.")
+@click.argument("question", nargs=-1, required=True)
+@asking_options
+@filter_options
+@click.pass_obj
+def search(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters) -> int:
+    """Find the passages nearest to a QUESTION; '-' reads it from standard input.
+
+    In a pipe each hit is one line, path:line:text. The exit code is 0 with hits, 1 without, 2 after an error.
+    """
+    asking.chosen()
+    text = question_of(question)
+    with session.open() as kb:
+        answer = kb.search(
+            text, limit=asking.limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters
+        )
+    return write_answer(session, answer, asking, text)
+
+
+@click.command(short_help="Quote the passage that answers best, with its source.")
+@click.argument("question", nargs=-1, required=True)
+@asking_options
+@filter_options
+@click.pass_obj
+def ask(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters) -> int:
+    """Quote the passage that answers a QUESTION best, with its source, then the next ones in short."""
+    chosen = asking.chosen()
+    text = question_of(question)
+    limit = asking.limit or _ASK_LIMIT
+    with session.open() as kb:
+        answer = kb.search(text, limit=limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters)
+    if chosen != "text":
+        return write_answer(session, answer, asking, text)
+    session.write(ask_text(answer, words_of(text), session.look(), Detail(l2=asking.l2)))
+    return _told(session, answer)
+
+
+@click.command(short_help="Find what is nearest to a file.")
+@click.argument("file")
+@asking_options
+@filter_options
+@click.pass_obj
+def similar(session: Session, file: str, asking: Asking, filters: Filters) -> int:
+    """Find the passages of other files that are nearest to a FILE of the index."""
+    asking.chosen()
+    with session.open() as kb:
+        answer = kb.similar(
+            file, limit=asking.limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters
+        )
+    return write_answer(session, answer, asking, "")
+
+
+def write_answer(session: Session, answer: Answer, asking: Asking, question: str) -> int:
+    """Write an answer in the format asked for and say what has to be said about the index.
+
+    ``question`` is where the words to mark come from; it is empty where none was asked in words.
+    """
+    look = session.look()
+    words = words_of(question)
+    match asking.chosen():
+        case "json":
+            session.write_json(formats.answer_object(answer))
+        case "jsonl":
+            session.write(formats.jsonl(answer))
+        case "csv":
+            session.write(formats.to_csv(answer))
+        case "md":
+            session.write(formats.markdown(answer, cwd=look.cwd, full=asking.full, question=question))
+        case "paths":
+            files = formats.answer_paths(answer)
+            session.write(formats.paths(files, cwd=look.cwd, null=asking.null, exact=not session.is_terminal()))
+        case "text":
+            detail = Detail(l2=asking.l2, full=asking.full, around=_around(answer, asking.context))
+            render = hits_text if look.laid_out else grep_lines
+            session.write(render(answer, words, look, detail))
+    return _told(session, answer)
+
+
+def _told(session: Session, answer: Answer) -> int:
+    """Say what the answer lacks, and give the exit code."""
+    notice = freshness_notice(answer.index, hits=len(answer.hits))
+    if notice:
+        session.notice(notice)
+    elif not answer.hits:
+        session.notice("nothing found")
+    return FOUND if answer.hits else NONE
+
+
+def _around(answer: Answer, count: int) -> dict[str, Surroundings]:
+    """The lines around each hit whose file still stands as it was indexed. Each file is read once."""
+    if not count:
+        return {}
+    from kb.cli.nearby import around, read_lines
+
+    files: dict[str, list[str]] = {}
+    found: dict[str, Surroundings] = {}
+    for hit in answer.hits:
+        passage = hit.passage
+        path = formats.absolute(passage.file.folder, passage.file.path)
+        if hit.changed:
+            found[passage.id] = Surroundings()
+            continue
+        if path not in files:
+            files[path] = read_lines(path)
+        found[passage.id] = around(files[path], passage.text, passage.first_line, passage.last_line, count)
+    return found

@@ -1,0 +1,111 @@
+"""The commands that keep the index in line with the folders: index, check, rebuild, note."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kb.cli import formats
+from kb.cli.options import json_option, piped_text
+from kb.cli.progress import shown_progress, stoppable
+from kb.cli.reports import check_text, failures_text, index_text, rebuild_text
+from kb.cli.terminal import shown_path
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+
+INTERRUPTED = 130
+
+
+@click.command(short_help="Bring the index in line with the folders.")
+@click.option("--full", is_flag=True, help="Read every file again; after a change of model, embed again.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done and do nothing.")
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures are still told.")
+@click.pass_obj
+def index(session: Session, full: bool, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """Bring the index in line with the folders: read what is new or changed, forget what is gone.
+
+    A file that cannot be indexed is told on standard error and stops nothing: the exit code is still 0. Ctrl-C stops
+    at the end of a file with exit code 130, and the next run goes on from there.
+    """
+    color = session.error_look().color
+    with (
+        session.open() as kb,
+        stoppable() as should_stop,
+        shown_progress(quiet=quiet, stream=sys.stderr, color=color) as on_progress,
+    ):
+        report = kb.index(full=full, dry_run=dry_run, on_progress=on_progress, should_stop=should_stop)
+    if as_json:
+        session.write_json(formats.index_object(report))
+    elif not quiet:
+        session.write(index_text(report))
+    if report.failures:
+        session.complain(failures_text(report.failures, session.error_look()))
+    if report.interrupted:
+        session.notice("stopped; run kb index to go on")
+        return INTERRUPTED
+    return 0
+
+
+@click.command(short_help="Compare files, catalog and vectors.")
+@click.option("--repair", is_flag=True, help="Mend what differs.")
+@json_option
+@click.pass_obj
+def check(session: Session, repair: bool, as_json: bool) -> int:
+    """Compare the files on the disk, the catalog and the vectors, and say what differs.
+
+    The exit code is 0 where all is in order or was mended, else 1.
+    """
+    with session.open() as kb:
+        report = kb.check(repair=repair)
+    if as_json:
+        session.write_json(formats.check_object(report))
+    else:
+        session.write(check_text(report))
+    return 0 if report.repaired >= len(report.differences) else 1
+
+
+@click.command(short_help="Build the vector index anew.")
+@json_option
+@click.pass_obj
+def rebuild(session: Session, as_json: bool) -> int:
+    """Build the vector index anew from the catalog and the embedding cache, and drop the old one."""
+    with session.open() as kb:
+        report = kb.rebuild()
+    if as_json:
+        session.write_json(formats.rebuild_object(report))
+    else:
+        session.write(rebuild_text(report))
+    return 0
+
+
+@click.command(short_help="Write a note and index it.")
+@click.argument("text", nargs=-1)
+@click.option("--title", help="The title of the note.  [default: its first line]")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the note. Repeatable.")
+@click.pass_obj
+def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple[str, ...]) -> int:
+    """Write a dated note with this TEXT into the folder and index it.
+
+    Without TEXT it is read from standard input where that is piped, else written in $VISUAL or $EDITOR.
+    """
+    words = _note_text(text)
+    if not words.strip():
+        raise click.UsageError("The note is empty, nothing was written.")
+    with session.open() as kb:
+        path, report = kb.note(words, title=title, tags=tags)
+    session.write(f"{shown_path(path, session.look().cwd)}\n")
+    if report.failures:
+        session.complain(failures_text(report.failures, session.error_look()))
+    return 0
+
+
+def _note_text(parts: tuple[str, ...]) -> str:
+    if parts and parts != ("-",):
+        return " ".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if parts or not sys.stdin.isatty():
+        return piped_text()
+    return click.edit("", extension=".md") or ""

@@ -1,0 +1,89 @@
+"""The commands that look at what is indexed: show, list, status."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from kb.cli import formats
+from kb.cli.options import filter_options, json_option
+from kb.cli.render import shown_text
+from kb.cli.reports import failure_line, list_text, status_text
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+    from kb.records import Filters
+
+_PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)
+
+
+@click.command(short_help="Show the passages of a file.")
+@click.argument("place", metavar="FILE[:LINE]")
+@json_option
+@click.pass_obj
+def show(session: Session, place: str, as_json: bool) -> int:
+    """Show a file's passages as they are indexed, or the one at a line."""
+    # A file may be called notes:12; what is there is meant.
+    file, line = (place, None) if os.path.lexists(place) else split_place(place)
+    with session.open() as kb:
+        shown = kb.show(file, line)
+    if as_json:
+        session.write_json(formats.shown_object(shown))
+    else:
+        session.write(shown_text(shown, session.look()))
+    if shown.changed:
+        session.notice("the file changed since it was indexed: run kb index")
+    if shown.file.state == "failed":
+        session.notice(f"the file could not be indexed: {shown.file.reason}")
+    return 0 if shown.passages else 1
+
+
+def split_place(text: str) -> tuple[str, int | None]:
+    """A file and a line from ``FILE:12`` or, as hits are shown, ``FILE:12-20``."""
+    found = _PLACE.fullmatch(text)
+    return (found[1], int(found[2])) if found else (text, None)
+
+
+@click.command("list", short_help="List the files of the index.")
+@click.option("-l", "--long", is_flag=True, help="Passages, size, date, title and tags too.")
+@click.option("-0", "--null", is_flag=True, help="Paths end with NUL, for xargs -0.")
+@json_option
+@filter_options
+@click.pass_obj
+def list_files(session: Session, long: bool, null: bool, as_json: bool, filters: Filters) -> int:
+    """List the files of the index. The exit code is 0 with files, 1 without."""
+    if long + null + as_json > 1:
+        raise click.UsageError("--long, --null and --json cannot be had together: choose one")
+    with session.open() as kb:
+        files = kb.documents(filters)
+    look = session.look()
+    if as_json:
+        session.write_json({"files": [formats.file_object(file) for file in files]})
+    elif long:
+        session.write(list_text(files, look))
+    else:
+        keys = [file.key for file in files]
+        session.write(formats.paths(keys, cwd=look.cwd, null=null, exact=not session.is_terminal()))
+    return 0 if files else 1
+
+
+@click.command(short_help="Tell what is indexed and what is not.")
+@click.option("--problems", is_flag=True, help="Only the files that could not be indexed, with the reasons.")
+@json_option
+@click.pass_obj
+def status(session: Session, problems: bool, as_json: bool) -> int:
+    """Tell what is indexed, by which model, where, and what could not be."""
+    with session.open() as kb:
+        state = kb.status()
+    if as_json:
+        session.write_json(formats.status_object(state))
+    elif problems:
+        session.write("".join(failure_line(one, session.look()) for one in state.problems))
+        if not state.problems:
+            session.notice("no problems")
+    else:
+        session.write(status_text(state, session.look()))
+    return 0

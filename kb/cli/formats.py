@@ -1,0 +1,242 @@
+"""What programs read: answers and reports as JSON, JSON lines, CSV, Markdown and paths. The names are a promise."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from kb.cli.snippet import snippet, words_of
+from kb.cli.terminal import escape_json, file_url, one_line, relative_path, sanitize, shown_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kb.records import (
+        Answer,
+        CheckReport,
+        Failure,
+        Freshness,
+        Hit,
+        IndexReport,
+        KnownFile,
+        RebuildReport,
+        Shown,
+        Status,
+        StoredPassage,
+    )
+
+Format = Literal["text", "json", "jsonl", "csv", "md", "paths"]
+FORMATS: Final[tuple[Format, ...]] = ("text", "json", "jsonl", "csv", "md", "paths")
+CSV_COLUMNS: Final = (
+    "rank", "score", "l2", "path", "first_line", "last_line", "page", "heading", "title", "changed", "text", "id",
+)  # fmt: skip
+_MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>!|#~])")
+
+
+def absolute(folder: str, path: str) -> str:
+    """The absolute path of a file, or of its folder where the path is empty."""
+    return os.path.join(folder, path) if path else folder  # noqa: PTH118 - names as str, undecodable bytes included
+
+
+def trail(heading: tuple[str, ...]) -> str:
+    """A heading trail as one string, outermost first."""
+    return " > ".join(heading)
+
+
+def to_json(value: dict[str, Any], *, indent: bool = False) -> str:
+    """One JSON object and a line end. Nothing in it can act on a terminal, and every value is exact."""
+    return escape_json(json.dumps(value, ensure_ascii=False, indent=2 if indent else None)) + "\n"
+
+
+def hit_object(hit: Hit) -> dict[str, Any]:
+    """A hit under the names that others rely on."""
+    passage = hit.passage
+    return {
+        "rank": hit.rank,
+        "path": absolute(passage.file.folder, passage.file.path),
+        "lines": [passage.first_line, passage.last_line],
+        "page": passage.page,
+        "heading": trail(passage.heading),
+        "title": passage.file.title,
+        "score": round(float(hit.score), 6),
+        "l2": round(float(hit.l2), 6),
+        "text": passage.text,
+        "id": passage.id,
+        "changed": hit.changed,
+    }
+
+
+def _freshness(index: Freshness) -> dict[str, Any]:
+    return {"as_of": index.as_of.isoformat() if index.as_of else None, "pending": index.pending}
+
+
+def answer_object(answer: Answer) -> dict[str, Any]:
+    """A whole answer under the names that others rely on."""
+    return {
+        "question": answer.question,
+        "mode": answer.mode,
+        "index": _freshness(answer.index),
+        "hits": [hit_object(hit) for hit in answer.hits],
+    }
+
+
+def _failures(failures: Iterable[Failure]) -> list[dict[str, Any]]:
+    return [{"path": absolute(one.folder, one.path), "reason": one.reason} for one in failures]
+
+
+def index_object(report: IndexReport) -> dict[str, Any]:
+    """What an index run did, under the names that others rely on."""
+    return {
+        "files": {
+            "added": report.added,
+            "changed": report.changed,
+            "moved": report.moved,
+            "removed": report.removed,
+            "unchanged": report.unchanged,
+            "failed": len(report.failures),
+        },
+        "passages": {
+            "embedded": report.embedded,
+            "reused": report.reused,
+            "removed": report.dropped,
+            "total": report.total,
+        },
+        "seconds": round(report.seconds, 3),
+        "failures": _failures(report.failures),
+        "interrupted": report.interrupted,
+        "dry_run": report.dry_run,
+    }
+
+
+def status_object(status: Status) -> dict[str, Any]:
+    """The state of the index for programs."""
+    return {
+        "folders": list(status.folders),
+        "store": status.store,
+        "model": status.model,
+        "fingerprint": status.fingerprint,
+        "generation": status.generation,
+        "files": status.files,
+        "passages": status.passages,
+        "failed": status.failed,
+        "replaced": status.replaced,
+        "size": status.size,
+        "cache_size": status.cache_size,
+        "index": _freshness(status.index),
+        "problems": _failures(status.problems),
+    }
+
+
+def check_object(report: CheckReport) -> dict[str, Any]:
+    """What a check compared and found, for programs."""
+    return {
+        "files": report.files,
+        "passages": report.passages,
+        "vectors": report.vectors,
+        "differences": [{"kind": one.kind, "where": one.where, "detail": one.detail} for one in report.differences],
+        "repaired": report.repaired,
+    }
+
+
+def rebuild_object(report: RebuildReport) -> dict[str, Any]:
+    """What a rebuild made, for programs."""
+    return {
+        "generation": report.generation,
+        "passages": {"embedded": report.embedded, "reused": report.reused},
+        "seconds": round(report.seconds, 3),
+        "reason": report.reason,
+    }
+
+
+def file_object(file: KnownFile) -> dict[str, Any]:
+    """A known file for programs."""
+    return {
+        "path": absolute(file.folder, file.path),
+        "state": file.state,
+        "title": file.title,
+        "kind": file.kind,
+        "tags": list(file.tags),
+        "date": file.date.isoformat() if file.date else None,
+        "size": file.stat.size,
+        "passages": file.passages,
+        "reason": file.reason,
+    }
+
+
+def _passage_object(passage: StoredPassage) -> dict[str, Any]:
+    return {
+        "lines": [passage.first_line, passage.last_line],
+        "page": passage.page,
+        "heading": trail(passage.heading),
+        "text": passage.text,
+        "id": passage.id,
+    }
+
+
+def shown_object(shown: Shown) -> dict[str, Any]:
+    """A file and its passages for programs."""
+    passages = [_passage_object(passage) for passage in shown.passages]
+    # The file's own "passages" is a count; here they stand themselves.
+    return file_object(shown.file) | {"changed": shown.changed, "passages": passages}
+
+
+def jsonl(answer: Answer) -> str:
+    """One hit per line, each a JSON object."""
+    return "".join(to_json(hit_object(hit)) for hit in answer.hits)
+
+
+def to_csv(answer: Answer) -> str:
+    """One hit per row under columns that are always the same, the header there even without hits.
+
+    Control characters are made visible: a table is read by people, JSON is for exact names.
+    """
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for hit in answer.hits:
+        one = hit_object(hit)
+        first, last = one.pop("lines")
+        one |= {"first_line": first, "last_line": last, "changed": "true" if hit.changed else "false"}
+        one |= {"path": one_line(one["path"]), "score": f"{hit.score:.6f}", "l2": f"{hit.l2:.6f}"}
+        writer.writerow(sanitize(str(one[name])) if one[name] is not None else "" for name in CSV_COLUMNS)
+    return table.getvalue()
+
+
+def markdown(answer: Answer, *, cwd: str = "", full: bool = False, question: str | None = None) -> str:
+    """A list of links, each with its cosine, heading trail and best sentences, or the passage whole."""
+    words = words_of(answer.question if question is None else question)
+    parts = [f"## {_escape(one_line(answer.question))}\n"]
+    for hit in answer.hits:
+        passage = hit.passage
+        path = absolute(passage.file.folder, passage.file.path)
+        place = f"{shown_path(path, cwd)}:{passage.first_line}-{passage.last_line}"
+        facts = [f"{hit.score:.3f}", _escape(one_line(trail(passage.heading) or passage.file.title))]
+        facts += ["changed since indexed"] if hit.changed else []
+        text = sanitize(passage.text) if full else _escape(one_line(snippet(passage.text, words).text))
+        quote = "".join(f"   > {line}".rstrip() + "\n" for line in text.split("\n"))
+        parts.append(f"{hit.rank}. [{_escape(place)}]({file_url(path)}) {' · '.join(filter(None, facts))}\n\n{quote}")
+    return "\n".join(parts)
+
+
+def _escape(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def paths(files: Iterable[tuple[str, str]], *, cwd: str = "", null: bool = False, exact: bool = True) -> str:
+    """Each file's path once, in the order given.
+
+    With ``null`` they end with NUL, for ``xargs -0``, and are ``exact``, unless they go to a terminal.
+    """
+    unique = dict.fromkeys(absolute(folder, path) for folder, path in files)
+    if null and exact:
+        return "".join(f"{relative_path(path, cwd)}\0" for path in unique)
+    return "".join(f"{shown_path(path, cwd)}{chr(0) if null else chr(10)}" for path in unique)
+
+
+def answer_paths(answer: Answer) -> list[tuple[str, str]]:
+    """The files of an answer, best first."""
+    return [hit.passage.file.key for hit in answer.hits]

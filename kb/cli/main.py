@@ -1,0 +1,165 @@
+"""The command ``kb``: its global options, a bare question taken as a search, and the one place where errors end."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from kb.cli import terminal
+from kb.cli.commands_asking import ask, search, similar
+from kb.cli.commands_indexing import INTERRUPTED, check, index, note, rebuild
+from kb.cli.commands_inspecting import list_files, show, status
+from kb.cli.commands_setup import completion, init, show_config
+from kb.cli.options import overrides_of
+from kb.cli.session import Session, tell
+from kb.errors import KbError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ERROR: Final = 2
+_COMMANDS: Final = (
+    init,
+    show_config,
+    index,
+    search,
+    ask,
+    similar,
+    show,
+    list_files,
+    status,
+    note,
+    check,
+    rebuild,
+    completion,
+)
+
+
+class Questions(click.Group):
+    """Commands by name; whatever else comes first, or follows ``--``, begins a question."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Notice whether ``--`` ended the options of kb itself: then no command is meant."""
+        _, rest, _ = self.make_parser(ctx).parse_args(list(args))
+        before = len(args) - len(rest)
+        ctx.meta["kb.question"] = bool(rest) and before > 0 and args[before - 1] == "--"
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the first word; a word that is none begins a question."""
+        if ctx.meta.get("kb.question"):
+            return "search", search, ["--", *args]
+        word = args[0]
+        if self.get_command(ctx, word) is not None or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        near = difflib.get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.75)
+        if near:
+            tell(f"searching for {word!r}; the command is called kb {near[0]}", sys.stderr)
+        return "search", search, args
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        """All commands, in the order in which they are first needed."""
+        return list(self.commands)
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from kb import __version__
+
+        click.echo(f"kb {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Questions, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "config_file", metavar="FILE", help="The configuration to use.")
+@click.option("-s", "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a value: embed.device=cpu.")
+@click.option("--store", metavar="DIR", help="Override where the store is.")
+@click.option("--offline", is_flag=True, help="Never fetch a model.")
+@click.option(
+    "--color",
+    type=click.Choice(("auto", "always", "never")),
+    default="auto",
+    help="Colours and links; always lays out a pipe too. NO_COLOR is respected.",
+)
+@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.pass_obj
+def cli(
+    session: Session,
+    *,
+    config_file: str | None,
+    pairs: tuple[str, ...],
+    store: str | None,
+    offline: bool,
+    color: terminal.ColorChoice,
+    debug: bool,
+) -> None:
+    """A folder of notes, searchable by meaning, on your own machine.
+
+    kb QUESTION searches; so does kb search QUESTION, for a question that begins with the name of a command.
+    """
+    session.config_file = config_file
+    session.overrides = overrides_of(pairs)
+    session.overrides |= {"store.path": store} if store else {}
+    session.overrides |= {"embed.offline": "true"} if offline else {}
+    session.color = color
+    session.debug = debug
+
+
+for _command in _COMMANDS:
+    cli.add_command(_command)
+
+
+def run(args: Sequence[str], session: Session | None = None) -> int:
+    """Run the command line with some arguments and return its exit code. Every error ends here."""
+    session = session or Session()
+    terminal.prepare(sys.stdout)
+    try:
+        code: Any = cli.main(list(args), prog_name="kb", standalone_mode=False, obj=session)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has had enough. What is left in the buffer must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the end of the line: whatever it is, it becomes one sentence
+        return _ended(error, session)
+    return code if isinstance(code, int) else 0
+
+
+def _ended(error: Exception, session: Session) -> int:
+    """Tell an error as one sentence and what to do about it, and give the exit code."""
+    if isinstance(error, click.ClickException):
+        # Arguments are quoted in it, and a shell's * makes arguments of file names.
+        told = io.StringIO()
+        error.show(told)
+        session.complain(terminal.sanitize(told.getvalue()))
+        return _ERROR
+    if session.debug:
+        session.complain(terminal.sanitize(traceback.format_exc()))
+    if isinstance(error, KbError):
+        tell(error.message, sys.stderr)
+        remedy = error.remedy
+    elif isinstance(error, OSError):
+        tell(str(error), sys.stderr)
+        remedy = ""
+    else:
+        tell(f"{type(error).__name__}: {error}", sys.stderr)
+        remedy = "This is a bug in kb. Run it again as kb --debug ... to see where it came from"
+    if remedy:
+        session.complain(f"    {terminal.sanitize(remedy)}\n")
+    return error.exit_code if isinstance(error, KbError) else _ERROR
+
+
+def main() -> None:
+    """The console script ``kb``."""
+    sys.exit(run(sys.argv[1:]))

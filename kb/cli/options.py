@@ -1,0 +1,173 @@
+"""The options that several commands share, each group parsed into one value."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import click
+
+from kb.cli.dates import parse_day
+from kb.cli.formats import FORMATS, Format
+from kb.records import Filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> date | None:
+    """Read a day, counted back from today's local date."""
+    if value is None:
+        return None
+    try:
+        return parse_day(value, datetime.now(UTC).astimezone().date())
+    except ValueError as error:
+        wanted = "2026-01-15, 7d, 2w, 3m, 1y, today or yesterday"
+        raise click.BadParameter(f"{value!r} is no day: write {wanted}") from error
+
+
+def _cosine(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+    """Check a cosine; a range type would let ``nan`` pass."""
+    if value is not None and not -1 <= value <= 1:
+        raise click.BadParameter(f"{value} is no cosine: write a number from -1 to 1")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked for beside the question, and how the answer is to be written."""
+
+    limit: int | None
+    min_score: float | None
+    per_file: int | None
+    l2: bool
+    format: Format | None
+    as_json: bool
+    only_files: bool
+    null: bool
+    full: bool
+    context: int
+
+    def chosen(self) -> Format:
+        """The one format that the flags ask for."""
+        asked: dict[Format, str] = {}
+        if self.format:
+            asked[self.format] = f"--format {self.format}"
+        if self.as_json:
+            asked.setdefault("json", "--json")
+        if self.only_files or self.null:
+            asked.setdefault("paths", "-l" if self.only_files else "-0")
+        if len(asked) > 1:
+            raise click.UsageError(f"{' and '.join(asked.values())} cannot be had together: choose one")
+        return next(iter(asked), "text")
+
+
+_ASKING: Final = (
+    click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="At most N hits."),
+    click.option(
+        "--min-score", type=float, callback=_cosine, metavar="COSINE", help="Only hits with at least this cosine."
+    ),
+    click.option("--per-file", type=click.IntRange(min=0), metavar="N", help="At most N hits a file; 0: no limit."),
+    click.option("--l2", is_flag=True, help="Show the Euclidean distance too."),
+    click.option("--format", type=click.Choice(FORMATS), help="How the hits are written.  [default: text]"),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object; the same as --format json."),
+    click.option("-l", "--files-with-matches", "only_files", is_flag=True, help="Only the paths of the files."),
+    click.option("-0", "--null", is_flag=True, help="Paths end with NUL, for xargs -0; includes -l."),
+    click.option("--full", is_flag=True, help="Whole passages instead of their best sentences."),
+    click.option(
+        "-C",
+        "--context",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="Whole passages, with N lines of the file around each.",
+    ),
+)
+_FILTERS: Final = (
+    click.option(
+        "--path",
+        "paths",
+        multiple=True,
+        metavar="GLOB",
+        help="Only files that match, as in .gitignore; !GLOB leaves files out. Repeatable.",
+    ),
+    click.option(
+        "--tag", "tags", multiple=True, metavar="TAG", help="Only files with this tag; all of them, where repeated."
+    ),
+    click.option(
+        "--since", callback=_day, metavar="DAY", help="Only files from this day on: 2026-01-15, today, 7d, 2w, 3m, 1y."
+    ),
+    click.option("--until", callback=_day, metavar="DAY", help="Only files up to this day."),
+)
+
+
+def asking_options(command: Callable[..., _T]) -> Callable[..., _T]:
+    """Give a command the options of asking, as ``asking``."""
+    return _gathered(command, _ASKING, "asking", Asking)
+
+
+def filter_options(command: Callable[..., _T]) -> Callable[..., _T]:
+    """Give a command the options that choose files, as ``filters``."""
+    return _gathered(command, _FILTERS, "filters", Filters)
+
+
+def json_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Give a command ``--json``, as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")(command)
+
+
+def _gathered(
+    command: Callable[..., _T], options: tuple[Callable[..., Any], ...], name: str, kind: type[Asking | Filters]
+) -> Callable[..., _T]:
+    """Collect the values of some options into one argument of a command."""
+
+    @functools.wraps(command)
+    def with_value(*args: object, **kwargs: Any) -> _T:  # noqa: ANN401 - click decides what they are
+        value = kind(**{one.name: kwargs.pop(one.name) for one in fields(kind)})
+        return command(*args, **{name: value}, **kwargs)
+
+    decorated: Callable[..., _T] = with_value
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+def overrides_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """``section.key=value`` settings of the command line, by key.
+
+    Raises:
+        click.BadParameter: One is written otherwise.
+    """
+    overrides = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or "." not in key:
+            raise click.BadParameter(f"{pair!r}: write section.key=value, as in embed.device=cpu", param_hint="--set")
+        overrides[key.strip()] = value
+    return overrides
+
+
+def piped_text() -> str:
+    """All of standard input as text."""
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
+
+
+def question_of(parts: tuple[str, ...]) -> str:
+    """The question that words of a command line make; ``-`` alone stands for standard input.
+
+    Raises:
+        click.UsageError: It is empty.
+    """
+    text = piped_text() if parts == ("-",) else " ".join(parts)
+    # An argument that was no UTF-8 holds lone surrogates, which no model reads.
+    question = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+    if not question:
+        raise click.UsageError("The question is empty.")
+    return question

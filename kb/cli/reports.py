@@ -1,0 +1,146 @@
+"""What the commands beside asking tell: index runs, status, checks, rebuilds and listings, as plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kb.cli.formats import absolute
+from kb.cli.terminal import Look, one_line, sanitize, shown_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from kb.records import CheckReport, Failure, Freshness, IndexReport, KnownFile, RebuildReport, Status
+
+_TOLD: Final = 20
+_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
+_THOUSAND: Final = 1000
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: ``1 file``, ``1,204 passages``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def size(number: int) -> str:
+    """Bytes as people read them: ``12.3 MB``."""
+    value = float(number)
+    for unit in _UNITS[:-1]:
+        if value < _THOUSAND:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= _THOUSAND
+    return f"{value:.1f} {_UNITS[-1]}"
+
+
+def index_text(report: IndexReport) -> str:
+    """What an index run did, in one line."""
+    changes = [
+        f"{number:,} {word}"
+        for number, word in (
+            (report.added, "added"),
+            (report.changed, "changed"),
+            (report.moved, "moved"),
+            (report.removed, "removed"),
+        )
+        if number
+    ]
+    what = ", ".join(changes) if changes else "nothing changed"
+    if report.dry_run:
+        return f"would index: {what}; {count(report.unchanged, 'file')} unchanged. Nothing was written.\n"
+    passages = f"{count(report.embedded, 'passage')} embedded, {report.reused:,} reused, {report.total:,} in all"
+    return f"{what}; {count(report.unchanged, 'file')} unchanged; {passages}; {report.seconds:.1f} s\n"
+
+
+def failures_text(failures: Sequence[Failure], look: Look, *, most: int = _TOLD) -> str:
+    """Each file that could not be indexed with its reason; of many only the first, and how to see the rest."""
+    lines = [failure_line(one, look) for one in failures[:most]]
+    if len(failures) > most:
+        lines.append(f"and {count(len(failures) - most, 'more file')}: see kb status --problems\n")
+    return "".join(lines)
+
+
+def failure_line(failure: Failure, look: Look) -> str:
+    """One file that could not be indexed, and why."""
+    return f"{shown_path(absolute(failure.folder, failure.path), look.cwd)}: {one_line(failure.reason)}\n"
+
+
+def status_text(status: Status, look: Look) -> str:
+    """The state of the index, a fact a line."""
+    failed = f", {status.failed:,} could not be indexed (kb status --problems)" if status.failed else ""
+    facts = [
+        *(("folder", shown_path(folder, "")) for folder in status.folders),
+        ("files", f"{status.files:,}{failed}"),
+        ("passages", f"{status.passages:,}"),
+        ("indexed", _as_of(status.index)),
+        ("model", one_line(status.model)),
+        ("fingerprint", one_line(status.fingerprint)),
+        ("store", f"{shown_path(status.store, look.cwd)} ({size(status.size)}, {status.generation})"),
+        ("cache", size(status.cache_size)),
+    ]
+    if status.replaced:
+        facts.append(("undecodable", f"{count(status.replaced, 'character')} replaced"))
+    return "".join(f"{name + ':':<13}{fact}\n" for name, fact in facts)
+
+
+def _as_of(index: Freshness) -> str:
+    waiting = f", {count(index.pending, 'file')} waiting" if index.pending else ""
+    return (moment(index.as_of) if index.as_of else "never") + waiting
+
+
+def moment(when: datetime) -> str:
+    """A time in the local zone, to the second."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def freshness_notice(index: Freshness, *, hits: int) -> str:
+    """What has to be said about the index beside an answer, or nothing."""
+    if index.as_of is None and not hits:
+        return "nothing is indexed yet: run kb index"
+    if index.pending:
+        waits = "waits" if index.pending == 1 else "wait"
+        return f"{count(index.pending, 'file')} {waits} to be indexed, the answer may miss something: run kb index"
+    return ""
+
+
+def check_text(report: CheckReport) -> str:
+    """Each difference between disk, catalog and vectors, then the sum."""
+    lines = []
+    for one in report.differences:
+        detail = f" ({one_line(one.detail)})" if one.detail else ""
+        lines.append(f"{one.kind}: {one_line(one.where)}{detail}\n")
+    compared = f"{count(report.files, 'file')}, {count(report.passages, 'passage')}, {count(report.vectors, 'vector')}"
+    if not report.differences:
+        return f"all in order: {compared}\n"
+    mended = f"{report.repaired:,} mended" if report.repaired else "mend with kb check --repair"
+    return "".join(lines) + f"{count(len(report.differences), 'difference')} in {compared}; {mended}\n"
+
+
+def rebuild_text(report: RebuildReport) -> str:
+    """What a rebuild made, in one line."""
+    total = count(report.reused + report.embedded, "vector")
+    from_cache = f"{report.reused:,} from the cache, {report.embedded:,} embedded"
+    reason = f" ({one_line(report.reason)})" if report.reason else ""
+    return f"{report.generation} built{reason}: {total}, {from_cache}; {report.seconds:.1f} s\n"
+
+
+def list_text(files: Iterable[KnownFile], look: Look) -> str:
+    """A line a file: passages, size, date, path, then title and tags; or why it could not be indexed."""
+    lines = []
+    for file in files:
+        path = shown_path(absolute(file.folder, file.path), look.cwd)
+        if file.state == "failed":
+            lines.append(f"{'failed':>8} {size(file.stat.size):>9} {'':10}  {path}: {one_line(file.reason)}\n")
+            continue
+        about = "  ".join(filter(None, (one_line(file.title), " ".join(f"#{one_line(tag)}" for tag in file.tags))))
+        passages = "pending" if file.state == "pending" else f"{file.passages:,}"
+        day = file.date.isoformat() if file.date else ""
+        lines.append(f"{passages:>8} {size(file.stat.size):>9} {day:10}  {path}{'  ' + about if about else ''}\n")
+    return "".join(lines)
+
+
+def settings_text(settings: Iterable[tuple[str, str, str]]) -> str:
+    """Each effective value as (key, value, origin), aligned, with where it came from."""
+    rows = list(settings)
+    wide = max((len(f"{key} = {value}") for key, value, _ in rows if len(value) <= _TOLD * 2), default=0)
+    return "".join(sanitize(f"{f'{key} = {value}':<{wide}}  # {one_line(origin)}\n") for key, value, origin in rows)

@@ -1,0 +1,50 @@
+"""The command line with a made-up knowledge base behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from made_up import FakeKnowledge, settings
+
+from kb.cli.main import run
+from kb.cli.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kb.config import Settings
+
+
+@dataclass
+class CommandLine:
+    """Runs kb and gives back its exit code, standard output and standard error."""
+
+    capture: pytest.CaptureFixture[str]
+    kb: FakeKnowledge = field(default_factory=FakeKnowledge)
+    settings: Settings = field(default_factory=lambda: settings("/notes"))
+    loaded: list[tuple[str | None, dict[str, str]]] = field(default_factory=list)
+
+    def __call__(self, *args: str) -> tuple[int, str, str]:
+        """Run kb with some arguments."""
+
+        def load(config_file: str | None, *, overrides: Mapping[str, str]) -> Settings:
+            self.loaded.append((config_file, dict(overrides)))
+            return self.settings
+
+        def open_knowledge(_settings: Settings, *, warn: Callable[[str], None]) -> FakeKnowledge:
+            self.warn = warn
+            return self.kb
+
+        code = run(args, Session(open_knowledge=open_knowledge, load_settings=load))
+        captured = self.capture.readouterr()
+        return code, captured.out, captured.err
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line over a fake knowledge base; its standard output is no terminal."""
+    for name in ("NO_COLOR", "KB_CONFIG", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    return CommandLine(capfd)

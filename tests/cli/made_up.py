@@ -1,0 +1,188 @@
+"""Made-up answers and a knowledge base that gives them, for the tests of the command line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kb.config import Config, Settings
+from kb.config.schema import Folders
+from kb.records import (
+    Answer,
+    CheckReport,
+    Failure,
+    FileStat,
+    Filters,
+    Freshness,
+    Hit,
+    IndexProgress,
+    IndexReport,
+    KnownFile,
+    RebuildReport,
+    Shown,
+    Status,
+    StoredPassage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+HOSTILE = "\x1b[31mred\x07 \x9b2J \u202eabc\u2066 \U000e0041 \x7f \r \x1b]52;c;AAAA\x07 [bold]not markup[/bold]"
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b\x07]*\x1b\\")
+_ACTS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+def without_escapes(text: str) -> str:
+    """Text without the escapes that kb itself writes: colours and links."""
+    return _ESCAPES.sub("", text)
+
+
+def acting(text: str) -> list[str]:
+    """What in a text a terminal would act on, line ends and tabs aside."""
+    return _ACTS.findall(text)
+
+
+def known_file(path: str = "db.md", folder: str = "/notes", **given: Any) -> KnownFile:
+    """A file of the catalog."""
+    default = KnownFile(
+        id=1,
+        folder=folder,
+        path=path,
+        stat=FileStat(1234, 1, 1, 1, 1),
+        content_hash=b"\0" * 32,
+        read_ns=1,
+        state="done",
+        title="Databases",
+        tags=("work",),
+        date=date(2026, 1, 15),
+        passages=2,
+    )
+    return replace(default, **given)
+
+
+def passage(text: str = "Use ChromaDB.", path: str = "db.md", **given: Any) -> StoredPassage:
+    """A passage of the catalog, its lines as many as its text has."""
+    default = StoredPassage(
+        id=f"{path}-id",
+        file=known_file(path),
+        text=text,
+        heading=("Databases", "Vectors"),
+        first_line=5,
+        last_line=5 + text.count("\n"),
+        page=None,
+        digest=b"\1" * 32,
+        ordinal=0,
+    )
+    return replace(default, **given)
+
+
+def hit(text: str = "Use ChromaDB.", rank: int = 1, *, changed: bool = False, **given: Any) -> Hit:
+    """A hit with a cosine of 0.75."""
+    return Hit(rank=rank, passage=passage(text, **given), score=0.75, l2=0.7071, changed=changed)
+
+
+def answer(*hits: Hit, question: str = "Which vector store?", pending: int = 0) -> Answer:
+    """An answer of an index that is complete but for some pending files."""
+    return Answer(question, "dense", Freshness(datetime(2026, 1, 15, 12, tzinfo=UTC), pending), hits)
+
+
+@dataclass
+class FakeKnowledge:
+    """A knowledge base that answers what it was given and remembers what it was asked."""
+
+    given: Answer = field(default_factory=lambda: answer(hit()))
+    report: IndexReport = field(default_factory=IndexReport)
+    state: Status = field(
+        default_factory=lambda: Status(
+            ("/notes",), "/notes/.kb", "tiny", "tiny/1", "g1", 3, 9, 0, 0, 4096, 2048, Freshness(None, 0)
+        )
+    )
+    checked: CheckReport = field(default_factory=lambda: CheckReport(3, 9, 9))
+    files: list[KnownFile] = field(default_factory=lambda: [known_file("a.md"), known_file("b.md")])
+    shown: Shown = field(default_factory=lambda: Shown(known_file(), (passage("one\ntwo"), passage("three"))))
+    during_index: Callable[[Callable[[], bool]], None] | None = None
+    error: Exception | None = None
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    closed: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.closed = True
+
+    def _called(self, name: str, **arguments: Any) -> None:
+        self.asked.append((name, arguments))
+        if self.error:
+            raise self.error
+
+    def index(
+        self,
+        *,
+        full: bool = False,
+        dry_run: bool = False,
+        on_progress: Callable[[IndexProgress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> IndexReport:
+        """The report given, after one sight of progress; interrupted where that was wished."""
+        self._called("index", full=full, dry_run=dry_run)
+        if on_progress:
+            on_progress(IndexProgress(1, 2, 10, 20, 3, 0, 6.0))
+        if self.during_index and should_stop:
+            self.during_index(should_stop)
+        return replace(self.report, dry_run=dry_run, interrupted=bool(should_stop and should_stop()))
+
+    def search(self, question: str, **arguments: Any) -> Answer:
+        """The answer given."""
+        self._called("search", question=question, **arguments)
+        return replace(self.given, question=question)
+
+    def similar(self, file: str, **arguments: Any) -> Answer:
+        """The answer given."""
+        self._called("similar", file=file, **arguments)
+        return replace(self.given, question=file)
+
+    def show(self, file: str, line: int | None = None) -> Shown:
+        """The file given."""
+        self._called("show", file=file, line=line)
+        return self.shown
+
+    def documents(self, filters: Filters = Filters()) -> list[KnownFile]:  # noqa: B008 - a frozen value
+        """The files given."""
+        self._called("documents", filters=filters)
+        return self.files
+
+    def status(self) -> Status:
+        """The status given."""
+        """The files given."""
+        self._called("status")
+        return self.state
+
+    def check(self, *, repair: bool = False) -> CheckReport:
+        """The report given."""
+        self._called("check", repair=repair)
+        return self.checked
+
+    def rebuild(self) -> RebuildReport:
+        """A new generation from the cache."""
+        self._called("rebuild")
+        return RebuildReport("g2", 9, 0, 0.5, "asked for")
+
+    def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
+        """The path of a note, and the report given."""
+        self._called("note", text=text, title=title, tags=tuple(tags))
+        return "/notes/2026-01-15.md", self.report
+
+
+def settings(*folders: str, file: str | None = "/notes/config.toml") -> Settings:
+    """A configuration with these folders."""
+    return Settings(Config(folders=Folders(paths=folders)), Path(file) if file else None, Path("/notes"), {})
+
+
+FAILURE = Failure("/notes", "bad\x1b.md", "not text:\x07 it is binary")

@@ -1,0 +1,182 @@
+"""search, ask and similar: what is asked, what is written, and the exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+from made_up import HOSTILE, answer, hit, known_file, without_escapes
+
+from kb.records import Filters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from command_line import CommandLine
+
+pytest_plugins = ["command_line"]
+
+
+class Piped(io.StringIO):
+    """Standard input with bytes behind it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.buffer = io.BytesIO(data)  # type: ignore[misc]  # a text stream of the standard library has it settable
+
+
+def test_search_writes_a_line_a_hit_to_a_pipe(command: CommandLine) -> None:
+    """Words make one question, hits are path:line:text, and the exit code is 0."""
+    command.kb.given = answer(hit("Use ChromaDB."), hit("Other.", path="a.md"))
+
+    assert command("search", "Which", "store?") == (0, "/notes/db.md:5:Use ChromaDB.\n/notes/a.md:5:Other.\n", "")
+    name, asked = command.kb.asked[0]
+    assert (name, asked["question"], asked["limit"], asked["filters"]) == ("search", "Which store?", None, Filters())
+    assert command.kb.closed
+
+
+def test_search_without_hits_is_one(command: CommandLine) -> None:
+    """Nothing on standard output, exit code 1, and a word on standard error."""
+    command.kb.given = answer()
+
+    assert command("search", "x") == (1, "", "kb: nothing found\n")
+
+
+def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:
+    """An answer that may miss something says so, beside the hits and not among them."""
+    command.kb.given = answer(hit(), pending=2)
+
+    code, out, err = command("search", "x", "--json")
+    assert (code, json.loads(out)["index"]["pending"]) == (0, 2)
+    assert err.startswith("kb: 2 files wait to be indexed")
+
+
+def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
+    """Filters and limits are asked for, never applied afterwards."""
+    options = "-n 3 --min-score 0.5 --per-file 1 --path *.md --path !old/ --tag a --tag b --since 2026-01-15"
+
+    assert command("search", "x", *options.split(), "--until", "2026-02-01")[0] == 0
+    assert command.kb.asked[0][1] == {
+        "question": "x",
+        "limit": 3,
+        "min_score": 0.5,
+        "per_file": 1,
+        "filters": Filters(("*.md", "!old/"), ("a", "b"), date(2026, 1, 15), date(2026, 2, 1)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        (["--json"], '{"question": "x", '),
+        (["--format", "json", "--json"], '{"question": "x", '),
+        (["--format", "jsonl"], '{"rank": 1, '),
+        (["--format", "csv"], "rank,score,"),
+        (["--format", "md"], "## x\n"),
+        (["-l"], "/notes/db.md\n"),
+        (["-0"], "/notes/db.md\0"),
+        (["-l", "--null"], "/notes/db.md\0"),
+        (["--format", "paths"], "/notes/db.md\n"),
+        (["--full"], "/notes/db.md:5:Use ChromaDB.\n"),
+    ],
+)
+def test_every_format_can_be_had(command: CommandLine, options: list[str], first: str) -> None:
+    """Long and short names of a format give the same."""
+    assert command("search", "x", *options)[1].startswith(first)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--json", "-l"],
+        ["--format", "csv", "--json"],
+        ["--format", "text", "-0"],
+        ["--min-score", "nan"],
+        ["--min-score", "2"],
+        ["--since", "soon"],
+        ["-n", "0"],
+        ["--per-file", "-1"],
+        ["--format", "xml"],
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_asked(command: CommandLine, options: list[str]) -> None:
+    """A mistake on the command line is exit code 2, told on standard error, without touching the store."""
+    code, out, err = command("search", "x", *options)
+
+    assert (code, out, command.kb.asked) == (2, "", [])
+    assert "Error: " in err
+
+
+def test_a_question_is_read_from_standard_input(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``-`` alone takes all of it."""
+    monkeypatch.setattr(sys, "stdin", Piped(b"Wie geht das?\n"))
+
+    command("search", "-")
+    assert command.kb.asked[0][1]["question"] == "Wie geht das?"
+
+
+@pytest.mark.parametrize("words", [["  "], ["", " "]])
+def test_an_empty_question_is_refused(command: CommandLine, words: list[str]) -> None:
+    """Nothing asked is a mistake, not an answer without hits."""
+    assert command("search", *words)[0] == 2
+    assert command.kb.asked == []
+
+
+def test_a_question_that_is_no_utf_8_is_asked_all_the_same(command: CommandLine) -> None:
+    """An undecodable byte on the command line is no text a model could read, so it is replaced."""
+    command("search", "caf\udce9")
+
+    assert command.kb.asked[0][1]["question"] == "caf\ufffd"
+
+
+def test_colour_can_be_forced_into_a_pipe(command: CommandLine) -> None:
+    """``--color always`` lays out and colours whatever standard output is; a file adds no escape of its own."""
+    command.kb.given = answer(hit(f"Use a store. {HOSTILE}"))
+
+    _, colored, _ = command("--color", "always", "search", "store")
+    assert "\x1b[1;4mstore\x1b[0m" in colored
+    assert "\x1b]8;" in colored
+    assert "\x1b" not in without_escapes(colored)
+
+
+def test_context_is_read_from_the_file(command: CommandLine, tmp_path: Path) -> None:
+    """``-C`` shows the lines around a passage, but not those of a file that changed since."""
+    file = tmp_path / "db.md"
+    file.write_text("zero\none\ntwo\nthree\n")
+    inside = hit("one\ntwo", file=known_file(folder=str(tmp_path)), first_line=2, last_line=3)
+
+    command.kb.given = answer(inside)
+    assert command("search", "x", "-C", "1")[1] == f"{file}-1-zero\n{file}:2:one\n{file}:3:two\n{file}-4-three\n"
+    command.kb.given = answer(replace(inside, changed=True))
+    assert command("search", "x", "-C", "1")[1] == f"{file}:2:one\n{file}:3:two\n"
+
+
+def test_ask_quotes_the_best_passage(command: CommandLine) -> None:
+    """The passage whole, its source, then the next ones; five hits unless told otherwise."""
+    command.kb.given = answer(hit("Use ChromaDB.\nIt is embedded."), hit("Other.", path="a.md"))
+
+    code, out, _ = command("ask", "Which", "store?")
+    assert code == 0
+    assert out == (
+        "> Use ChromaDB.\n> It is embedded.\n/notes/db.md:5-6  0.750  Databases > Vectors\n\n"
+        "/notes/a.md:5-5  0.750  Databases > Vectors\n  Other.\n"
+    )
+    assert command.kb.asked[0][1]["limit"] == 5
+
+
+def test_ask_has_the_formats_of_search(command: CommandLine) -> None:
+    """A program gets the same object from both."""
+    assert command("ask", "x", "--json")[1] == command("search", "x", "--json")[1]
+
+
+def test_similar_takes_a_file(command: CommandLine) -> None:
+    """The file is given as typed, and the hits are written as those of a question."""
+    assert command("similar", "db.md", "-n", "2") == (0, "/notes/db.md:5:Use ChromaDB.\n", "")
+    assert command.kb.asked[0][1] == {
+        "file": "db.md", "limit": 2, "min_score": None, "per_file": None, "filters": Filters(),
+    }  # fmt: skip

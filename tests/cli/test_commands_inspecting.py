@@ -1,0 +1,103 @@
+"""show, list and status: what is asked, what is written, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+from made_up import FAILURE, known_file
+
+from kb.cli.commands_inspecting import split_place
+from kb.records import Filters, Shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from command_line import CommandLine
+
+pytest_plugins = ["command_line"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a.md", ("a.md", None)),
+        ("a.md:12", ("a.md", 12)),
+        ("sub/a.md:12-20", ("sub/a.md", 12)),
+        ("a:b.md", ("a:b.md", None)),
+        ("a:3:7", ("a:3", 7)),
+        (":7", (":7", None)),
+    ],
+)
+def test_a_place_is_a_file_and_maybe_a_line(text: str, place: tuple[str, int | None]) -> None:
+    """What a hit shows can be pasted back."""
+    assert split_place(text) == place
+
+
+def test_show_writes_the_text(command: CommandLine) -> None:
+    """A pipe gets the passages as they are indexed."""
+    assert command("show", "db.md:5") == (0, "one\ntwo\n\nthree\n", "")
+    assert command.kb.asked == [("show", {"file": "db.md", "line": 5})]
+    assert json.loads(command("show", "db.md", "--json")[1])["passages"][1]["text"] == "three"
+
+
+def test_a_file_that_is_called_like_a_place_is_shown(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with a colon and a number is a name where there is such a file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log:12").touch()
+
+    command("show", "log:12")
+    assert command.kb.asked == [("show", {"file": "log:12", "line": None})]
+
+
+def test_show_tells_that_a_file_changed_or_failed(command: CommandLine) -> None:
+    """An old text is never shown in silence, and a failed file is exit code 1 with its reason."""
+    command.kb.shown = replace(command.kb.shown, changed=True)
+    assert command("show", "db.md")[2] == "kb: the file changed since it was indexed: run kb index\n"
+
+    command.kb.shown = Shown(known_file(state="failed", reason="it is binary"), ())
+    assert command("show", "db.md") == (1, "", "kb: the file could not be indexed: it is binary\n")
+
+
+def test_list_names_the_files(command: CommandLine) -> None:
+    """A path a line, with NUL for xargs, with facts, or as one object."""
+    assert command("list") == (0, "/notes/a.md\n/notes/b.md\n", "")
+    assert command("list", "-0")[1] == "/notes/a.md\0/notes/b.md\0"
+    assert command("list", "-l")[1].splitlines()[0].endswith("2026-01-15  /notes/a.md  Databases  #work")
+    assert [file["path"] for file in json.loads(command("list", "--json")[1])["files"]] == [
+        "/notes/a.md",
+        "/notes/b.md",
+    ]
+
+
+def test_list_takes_filters_and_is_one_without_files(command: CommandLine) -> None:
+    """The same filters as a question; nothing left is exit code 1."""
+    command.kb.files = []
+
+    assert command("list", "--tag", "x", "--since", "2026-01-15") == (1, "", "")
+    assert command.kb.asked == [("documents", {"filters": Filters(tags=("x",), since=date(2026, 1, 15))})]
+
+
+def test_list_in_two_ways_at_once_is_refused(command: CommandLine) -> None:
+    """One listing has one form."""
+    assert command("list", "-l", "--json")[0] == 2
+
+
+def test_status_tells_people_and_programs(command: CommandLine) -> None:
+    """Facts a line, or one object."""
+    assert "passages:    9\n" in command("status")[1]
+    assert json.loads(command("status", "--json")[1])["passages"] == 9
+
+
+def test_problems_are_listed_with_their_reasons(command: CommandLine) -> None:
+    """Only the files that could not be indexed, a line each, harmless."""
+    command.kb.state = replace(command.kb.state, problems=(FAILURE,))
+    assert command("status", "--problems") == (0, "/notes/bad\u241b.md: not text:\u2407 it is binary\n", "")
+
+    command.kb.state = replace(command.kb.state, problems=())
+    assert command("status", "--problems") == (0, "", "kb: no problems\n")

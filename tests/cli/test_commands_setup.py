@@ -1,0 +1,193 @@
+"""init, config and completion: what is written, what is refused, and what is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kb.cli.commands_setup import too_much
+from kb.cli.main import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from command_line import CommandLine
+
+pytest_plugins = ["command_line"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder, with a home of its own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    current = tmp_path / "here"
+    current.mkdir()
+    monkeypatch.chdir(current)
+    return current
+
+
+def written(file: Path) -> dict[str, dict[str, object]]:
+    """The values of a configuration."""
+    return tomllib.loads(file.read_text("utf-8"))
+
+
+def test_init_takes_the_current_folder(command: CommandLine, here: Path) -> None:
+    """Without a word the current folder is indexed, and what comes next is said."""
+    code, out, err = command("init")
+
+    assert (code, err) == (0, "")
+    assert written(here / "config.toml")["folders"]["paths"] == ["."]
+    assert out.startswith(f"Wrote {here}/config.toml for {here}\n")
+    assert "fetches BAAI/bge-m3" in out
+    assert out.endswith('Next: kb index, then kb "your question"\n')
+
+
+def test_init_names_a_folder_below_relative_and_another_absolute(
+    command: CommandLine, here: Path, tmp_path: Path
+) -> None:
+    """Configuration and notes can move together; notes elsewhere are named where they are."""
+    (here / "notes").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+
+    command("init", "notes")
+    assert written(here / "config.toml")["folders"]["paths"] == ["notes"]
+    assert command("init", "../elsewhere", "--force", "--model", "all-MiniLM-L6-v2")[1].count("fetches") == 0
+    assert written(here / "config.toml")["folders"]["paths"] == [str(tmp_path / "elsewhere")]
+    assert written(here / "config.toml")["embed"]["model"] == "all-MiniLM-L6-v2"
+
+
+@pytest.mark.usefixtures("here")
+def test_init_for_the_user_keeps_the_store_among_the_users_data(command: CommandLine, tmp_path: Path) -> None:
+    """The user's own configuration holds from anywhere, so nothing in it is relative."""
+    assert command("init", "--user")[0] == 0
+
+    values = written(tmp_path / "home" / "config" / "kb" / "config.toml")
+    assert values["folders"]["paths"] == [str(tmp_path / "here")]
+    assert values["store"]["path"] == str(tmp_path / "home" / "data" / "kb" / "store")
+
+
+def test_init_writes_where_it_is_told(command: CommandLine, here: Path) -> None:
+    """``--config`` names the file to write too."""
+    assert command("--config", "my.toml", "init")[0] == 0
+    assert written(here / "my.toml")["folders"]["paths"] == ["."]
+
+
+def test_init_overwrites_only_by_force(command: CommandLine, here: Path) -> None:
+    """A configuration is somebody's work."""
+    (here / "config.toml").write_text("mine")
+
+    code, _, err = command("init")
+    assert (code, (here / "config.toml").read_text()) == (2, "mine")
+    assert "exists already\n    Edit it, or replace it with kb init --force\n" in err
+    assert command("init", "--force")[0] == 0
+    assert [path.name for path in here.iterdir()] == ["config.toml"]
+
+
+def test_init_refuses_what_is_no_folder_of_notes(command: CommandLine, here: Path, tmp_path: Path) -> None:
+    """The root, a home, what homes are in, a file and nothing at all are refused, and nothing is written."""
+    (here / "file").touch()
+    home = tmp_path / "home"
+
+    for folder in ("/", str(home), str(tmp_path), "~", "file", "gone"):
+        code, out, err = command("init", folder)
+        assert (code, out, (here / "config.toml").exists()) == (2, "", False), folder
+        assert "    Name a folder" in err
+    assert command("init", str(home), "--force")[0] == 0
+
+
+def test_init_tells_that_another_configuration_goes_first(
+    command: CommandLine, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that would not be read is never written in silence."""
+    monkeypatch.setenv("KB_CONFIG", str(here / "other.toml"))
+
+    assert "$KB_CONFIG names another" in command("init")[2]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_init_in_a_folder_that_cannot_be_written(command: CommandLine, here: Path) -> None:
+    """The system's refusal is one sentence."""
+    here.chmod(0o500)
+
+    assert "cannot be written: Permission denied" in command("init")[2]
+
+
+@pytest.mark.parametrize(
+    ("folder", "home", "refused"),
+    [
+        ("/", "/home/a", True),
+        ("/home", "/home/a", True),
+        ("/home/a", "/home/a", True),
+        ("/home/a/notes", "/home/a", False),
+        ("/home/ab", "/home/a", False),
+        ("/hom", "/home/a", False),
+        ("/notes", "/", False),
+    ],
+)
+def test_too_much_is_a_home_and_all_above(folder: str, home: str, *, refused: bool) -> None:
+    """Everything that holds a whole home folder holds more than notes."""
+    assert too_much(folder, home) is refused
+
+
+def test_config_shows_values_and_origins(command: CommandLine) -> None:
+    """Every key with its value in effect and where it came from."""
+    code, out, _ = command("config")
+
+    assert code == 0
+    assert out.startswith("# /notes/config.toml\nfolders.paths")
+    assert 'embed.model = "BAAI/bge-m3"' in out
+    assert all(line.endswith("# default") for line in out.splitlines()[1:])
+
+
+def test_config_of_one_key_is_its_value(command: CommandLine) -> None:
+    """A script gets the bare value, of a section all keys, as JSON all of it."""
+    assert command("config", "embed.model")[1] == "BAAI/bge-m3\n"
+    assert command("config", "embed.offline")[1] == "false\n"
+    assert command("config", "folders.paths")[1] == '["/notes"]\n'
+    assert {line.split(".")[0] for line in command("config", "store")[1].splitlines()[1:]} == {"store"}
+    assert json.loads(command("config", "--json")[1])["values"]["embed.offline"] == {
+        "value": False,
+        "origin": "default",
+    }
+
+
+def test_config_of_an_unknown_key_names_the_nearest(command: CommandLine) -> None:
+    """A slip of the finger is answered with the key that was meant."""
+    assert command("config", "embed.modle") == (
+        2,
+        "",
+        "kb: there is no key embed.modle\n    Did you mean embed.model?\n",
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_config_needs_no_store_and_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is in effect can be seen before anything is set up; flags are an origin too."""
+    assert run(["-s", "search.limit=3", "--offline", "--store", "/s", "config"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "# no configuration file; defaults"
+    assert [line.split()[2] for line in lines if line.endswith("# command line")] == ["true", '"/s"', "3"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_for_the_shell(command: CommandLine, shell: str) -> None:
+    """The shell it is for reads it."""
+    if shell == "bash" and not shutil.which("bash"):
+        pytest.skip("bash is not installed, and its version is asked for")
+    code, out, _ = command("completion", shell)
+
+    assert code == 0
+    assert "_KB_COMPLETE" in out
+    if shutil.which(shell):
+        assert subprocess.run([str(shutil.which(shell)), "-n"], input=out.encode(), check=False).returncode == 0

@@ -1,0 +1,214 @@
+"""The command kb as a whole: bare questions, global options, and the one place where errors end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from made_up import answer, settings
+
+from kb import __version__
+from kb.cli.main import cli
+from kb.errors import NotIndexed, StoreBusy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from command_line import CommandLine
+
+pytest_plugins = ["command_line"]
+
+
+def asked(command: CommandLine) -> list[object]:
+    """The questions that were asked."""
+    return [arguments.get("question") for name, arguments in command.kb.asked if name == "search"]
+
+
+@pytest.mark.parametrize(
+    ("words", "question"),
+    [
+        (["How do I do it?"], "How do I do it?"),
+        (["how", "do", "I", "-n", "3"], "how do I"),
+        (["--", "index", "what"], "index what"),
+        (["--offline", "--", "--help"], "--help"),
+        (["search", "index"], "index"),
+        (["search", "--", "-x"], "-x"),
+        (["search", "a", "--", "b"], "a b"),
+        (["-s", "search.limit=3", "what"], "what"),
+    ],
+)
+def test_a_bare_question_is_a_search(command: CommandLine, words: list[str], question: str) -> None:
+    """Words that are no command are asked, after ``--`` any words."""
+    assert command(*words)[0] == 0
+    assert asked(command) == [question]
+
+
+def test_a_command_by_its_name_is_no_question(command: CommandLine) -> None:
+    """The first word decides."""
+    assert command("status")[0] == 0
+    assert asked(command) == []
+
+
+def test_a_slip_in_a_command_is_searched_with_a_hint(command: CommandLine) -> None:
+    """A word near a command's name is a question all the same, but told."""
+    assert command("statsu")[2] == "kb: searching for 'statsu'; the command is called kb status\n"
+    assert asked(command) == ["statsu"]
+
+
+def test_global_options_reach_the_configuration(command: CommandLine) -> None:
+    """The file and all overrides are handed on as they were given."""
+    command(
+        "--config", "c.toml", "-s", "embed.device=cpu", "-s", "store.path=/a", "--store", "/b", "--offline", "status"
+    )
+
+    assert command.loaded == [("c.toml", {"embed.device": "cpu", "store.path": "/b", "embed.offline": "true"})]
+
+
+@pytest.mark.parametrize("pair", ["device=cpu", "embed.device", ""])
+def test_an_override_is_a_key_and_a_value(command: CommandLine, pair: str) -> None:
+    """Anything else is refused with an example."""
+    assert command("-s", pair, "status")[0] == 2
+
+
+def test_without_folders_kb_init_is_named(command: CommandLine) -> None:
+    """The first mistake of every new user has one clear answer, and opens nothing."""
+    command.settings = settings(file=None)
+    assert command("x")[::2] == (
+        2,
+        "kb: no configuration was found\n    kb init FOLDER writes a config.toml for a folder of notes\n",
+    )
+
+    command.settings = settings()
+    assert command("index")[2].startswith("kb: /notes/config.toml names no folder\n    kb init")
+    assert command.kb.asked == []
+
+
+def test_an_error_is_a_sentence_and_a_remedy(command: CommandLine) -> None:
+    """Nothing on standard output, no traceback, nothing that acts on a terminal."""
+    command.kb.error = StoreBusy("another\x1b process has the store", "Wait for it")
+
+    assert command("x") == (2, "", "kb: another\u241b process has the store\n    Wait for it\n")
+    assert command.kb.closed
+
+
+def test_debug_shows_where_an_error_came_from(command: CommandLine) -> None:
+    """The traceback is for who asks for it."""
+    command.kb.error = NotIndexed("a.md is not in the index")
+
+    err = command("--debug", "x")[2]
+    assert err.startswith("Traceback ")
+    assert err.endswith("kb: a.md is not in the index\n")
+
+
+def test_an_unexpected_error_is_told_as_a_bug(command: CommandLine) -> None:
+    """It is one sentence too, and says how to see more."""
+    command.kb.error = ValueError("boom")
+
+    code, _, err = command("x")
+    assert code == 2
+    assert err.startswith("kb: ValueError: boom\n    This is a bug in kb.")
+
+
+def test_an_error_of_the_system_is_no_bug(command: CommandLine) -> None:
+    """A full disk is told as what it is."""
+    command.kb.error = OSError(28, "No space left on device", "/notes/.kb")
+
+    assert command("x") == (2, "", "kb: [Errno 28] No space left on device: '/notes/.kb'\n")
+
+
+def test_an_interrupt_is_130_and_quiet(command: CommandLine) -> None:
+    """Whoever pressed Ctrl-C knows why it ended."""
+    command.kb.given = answer()
+    command.kb.error = KeyboardInterrupt()  # type: ignore[assignment]  # no Exception, and raised all the same
+
+    code, out, err = command("x")
+    assert (code, out, err.strip()) == (130, "", "")
+
+
+def test_a_mistake_on_the_command_line_is_harmless_too(command: CommandLine) -> None:
+    """A shell's * makes arguments of file names, and those are quoted in the message."""
+    code, _, err = command("status", "\x1b]0;x\x07")
+
+    assert code == 2
+    assert "\u241b]0;x\u2407" in err
+    assert "\x1b" not in err
+
+
+def test_warnings_go_to_standard_error(command: CommandLine) -> None:
+    """What the knowledge base has to say never mixes with the answer."""
+    command("x")
+    command.warn("odd\x07")
+
+    assert command.capture.readouterr() == ("", "kb: odd\u2407\n")
+
+
+def test_the_version_is_told(command: CommandLine) -> None:
+    """One line, as every tool does."""
+    assert command("--version") == (0, f"kb {__version__}\n", "")
+
+
+@pytest.mark.parametrize("name", [None, *cli.commands])
+def test_every_command_explains_itself(command: CommandLine, name: str | None) -> None:
+    """Each has a help page with a first sentence, and none needs a configuration for it."""
+    code, out, _ = command(*([name] if name else []), "--help")
+
+    assert code == 0
+    assert out.startswith("Usage: kb ")
+    assert command.loaded == []
+
+
+def python(code: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Some Python in a process of its own, with what can be imported here, in a folder that is its home too."""
+    found = os.pathsep.join(os.path.abspath(path) for path in sys.path)  # noqa: PTH100 - entries of sys.path are str
+    environ = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PYTHONPATH": found}
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, env=environ
+    )
+
+
+def fake_kb(args: list[str], fake: str) -> str:
+    """The code that runs kb over a fake knowledge base."""
+    return (
+        "import sys; from made_up import *; from kb.cli.main import run; from kb.cli.session import Session\n"
+        f"session = Session(lambda s, warn: {fake}, lambda f, overrides: settings('/notes'))\n"
+        f"sys.exit(run({args}, session))"
+    )
+
+
+@pytest.mark.parametrize("args", [["--help"], ["search", "--help"], ["config"], ["x"]])
+def test_nothing_heavy_is_loaded_to_begin_with(args: list[str], tmp_path: Path) -> None:
+    """Help, the configuration and a clear refusal come without the libraries that take seconds to load."""
+    heavy = {"numpy", "rich", "torch", "chromadb", "sentence_transformers", "transformers", "watchdog", "kb.app"}
+    code = f"import sys; from kb.cli.main import run; run({args})\n"
+    code += f"print(sorted(set(sys.modules) & {heavy}), file=sys.stderr)"
+
+    _, err = python(code, tmp_path).communicate()
+
+    assert err.decode().splitlines()[-1] == "[]"
+
+
+def test_a_name_that_cannot_be_decoded_goes_out_as_its_bytes(tmp_path: Path) -> None:
+    """``xargs -0`` finds the very file, and JSON keeps what the name is made of."""
+    fake = "FakeKnowledge(answer(hit(path='caf' + chr(0xdce9) + '.md')))"
+
+    assert python(fake_kb(["x", "-0"], fake), tmp_path).communicate() == (b"/notes/caf\xe9.md\0", b"")
+    out, _ = python(fake_kb(["x", "--json"], fake), tmp_path).communicate()
+    assert json.loads(out)["hits"][0]["path"] == "/notes/caf\udce9.md"
+
+
+def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
+    """``kb list | head -1`` ends quietly."""
+    writer = python(fake_kb(["list"], "FakeKnowledge(files=[known_file(str(n)) for n in range(50000)])"), tmp_path)
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+
+    writer.stdout.readline()
+    writer.stdout.close()
+
+    assert writer.stderr.read() == b""
+    assert writer.wait() == 0
+    writer.stderr.close()

@@ -1,0 +1,150 @@
+"""Answers laid out for people and one line a hit for pipes."""
+
+from __future__ import annotations
+
+import pytest
+from any_answers import answers, texts
+from hypothesis import given, settings
+from made_up import HOSTILE, acting, answer, hit, known_file, passage, without_escapes
+
+from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text, shown_text
+from kb.cli.snippet import Words, words_of
+from kb.cli.terminal import Look
+from kb.records import Answer, Shown
+
+PLAIN = Look(laid_out=True, color=False, width=60, cwd="/notes")
+COLOR = Look(laid_out=True, color=True, width=60, cwd="/notes")
+PIPE = Look(cwd="/notes")
+WORDS = words_of("Which vector store?")
+
+
+def test_a_pipe_gets_one_line_a_hit() -> None:
+    """``path:line:text``, with the passage on one line."""
+    asked = answer(hit("Use a vector\nstore."), hit("Other.", path="sub/a.md", rank=2))
+
+    assert grep_lines(asked, WORDS, PIPE, Detail()) == "db.md:5:Use a vector store.\nsub/a.md:5:Other.\n"
+
+
+@given(answers)
+def test_a_pipe_gets_exactly_as_many_lines_as_hits(asked: Answer) -> None:
+    """Whatever files hold and are called, a hit is one line, and nothing in it acts on a terminal."""
+    written = grep_lines(asked, words_of(asked.question), PIPE, Detail())
+
+    assert len(written.splitlines()) == len(asked.hits)
+    assert acting(written) == []
+
+
+def test_whole_passages_in_a_pipe_come_line_by_line() -> None:
+    """Each line of the passage has its own number, the lines around are set apart as grep does."""
+    asked = answer(hit("one\ntwo"), hit("three", path="a.md"))
+    around = {"db.md-id": Surroundings(("before",), ("after",)), "a.md-id": Surroundings()}
+
+    assert grep_lines(asked, WORDS, PIPE, Detail(full=True)) == "db.md:5:one\ndb.md:6:two\na.md:5:three\n"
+    assert grep_lines(asked, WORDS, PIPE, Detail(around=around)) == (
+        "db.md-4-before\ndb.md:5:one\ndb.md:6:two\ndb.md-7-after\n--\na.md:5:three\n"
+    )
+
+
+def test_a_hit_is_laid_out_with_its_place_score_and_trail() -> None:
+    """A header line, then the best sentences, indented."""
+    asked = answer(hit("Use a vector store."), hit("Other.", path="a.md", changed=True, heading=(), page=3))
+
+    assert hits_text(asked, WORDS, PLAIN, Detail()) == (
+        "db.md:5-5  0.750  Databases > Vectors\n"
+        "  Use a vector store.\n"
+        "\n"
+        "a.md:5-5 p. 3  0.750  Databases  changed since indexed\n"
+        "  Other.\n"
+    )
+
+
+def test_the_distance_is_shown_on_request() -> None:
+    """``--l2`` adds the Euclidean distance to the header."""
+    assert "0.750  l2 0.707  " in hits_text(answer(hit()), WORDS, PLAIN, Detail(l2=True))
+
+
+def test_words_are_marked_and_the_place_is_a_link() -> None:
+    """In colour the question's words are bold and underlined, and path and lines lead to the file."""
+    written = hits_text(answer(hit("Use a vector store.")), WORDS, COLOR, Detail())
+
+    assert "Use a \x1b[1;4mvector\x1b[0m \x1b[1;4mstore\x1b[0m." in written
+    assert written.count(";file:///notes/db.md\x1b\\") == 2
+
+
+def test_markup_in_a_file_is_text() -> None:
+    """What looks like styling to a library is shown as it stands."""
+    assert "[bold]x[/bold] :smile:" in hits_text(answer(hit("[bold]x[/bold] :smile:")), WORDS, COLOR, Detail())
+
+
+def test_long_text_is_wrapped_under_its_indent_and_the_header_is_not() -> None:
+    """A path can be copied whole, however narrow the terminal."""
+    asked = answer(hit("word " * 60, path="folder/" * 12 + "a.md"))
+
+    header, *lines = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()
+    assert header.startswith("folder/" * 12 + "a.md:5-5  0.750")
+    assert 1 < len(lines) <= 4
+    assert all(line.startswith("  word") and len(line) <= 60 for line in lines)
+
+
+def test_whole_passages_keep_their_lines() -> None:
+    """``--full`` shows code as it is indented and wraps nothing."""
+    text = "def f():\n\treturn 1  # " + "x" * 100
+
+    assert hits_text(answer(hit(text)), WORDS, PLAIN, Detail(full=True)).splitlines()[1:] == [
+        "  def f():",
+        "      return 1  # " + "x" * 100,
+    ]
+
+
+def test_asking_quotes_the_best_and_shortens_the_rest() -> None:
+    """The best passage whole with its source below, then a line each for the next."""
+    asked = answer(hit("One.\n\nUse a store."), hit("Long. " * 60, path="a.md", rank=2))
+
+    lines = ask_text(asked, WORDS, PLAIN, Detail()).splitlines()
+    assert lines[:5] == ["> One.", "> ", "> Use a store.", "db.md:5-7  0.750  Databases > Vectors", ""]
+    assert lines[5] == "a.md:5-5  0.750  Databases > Vectors"
+    assert len(lines) == 7
+
+
+def test_a_shown_file_has_places_for_reading_and_bare_text_in_a_pipe() -> None:
+    """A pipe gets the passages alone, with an empty line between them."""
+    shown = Shown(known_file(), (passage("one\ntwo"), passage("three\n")))
+
+    assert shown_text(shown, PIPE) == "one\ntwo\n\nthree\n"
+    assert shown_text(shown, PLAIN).startswith("db.md:5-6  Databases > Vectors\n  one\n  two\n\n")
+
+
+def laid_out(asked: Answer, words: Words, look: Look) -> list[str]:
+    """An answer in every layout there is."""
+    around = {one.passage.id: Surroundings((one.passage.text,), (HOSTILE,)) for one in asked.hits}
+    return [
+        hits_text(asked, words, look, Detail(l2=True)),
+        hits_text(asked, words, look, Detail(full=True)),
+        hits_text(asked, words, look, Detail(around=around)),
+        ask_text(asked, words, look, Detail()),
+        shown_text(Shown(known_file(), tuple(one.passage for one in asked.hits)), look),
+    ]
+
+
+@settings(max_examples=50)
+@given(answers, texts)
+def test_without_colour_no_layout_has_an_escape(asked: Answer, question: str) -> None:
+    """Nothing that files hold or are called acts on a terminal."""
+    assert [acting(text) for text in laid_out(asked, words_of(question), PLAIN)] == [[]] * 5
+
+
+@settings(max_examples=50)
+@given(answers, texts)
+def test_colour_adds_only_the_escapes_of_kb(asked: Answer, question: str) -> None:
+    """Without its own colours and links a coloured layout is the plain one, so no file can have added any."""
+    words = words_of(question)
+
+    assert [without_escapes(text) for text in laid_out(asked, words, COLOR)] == laid_out(asked, words, PLAIN)
+
+
+@pytest.mark.parametrize("look", [PLAIN, COLOR, PIPE])
+def test_an_empty_answer_is_nothing(look: Look) -> None:
+    """No hits, no output: the exit code says it."""
+    assert hits_text(answer(), WORDS, look, Detail()) == ""
+    assert ask_text(answer(), WORDS, look, Detail()) == ""
+    assert grep_lines(answer(), WORDS, look, Detail()) == ""
