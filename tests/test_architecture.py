@@ -1,0 +1,164 @@
+"""The house stays as docs/architecture.md draws it: imports, owners of heavy libraries, sizes, no circles."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "kb"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+VOCABULARY = {"kb.records", "kb.errors", "kb.ports"}
+# What each room may import of kb, lazily or not. Longest prefix decides.
+ALLOWED: dict[str, set[str]] = {
+    "kb": {"kb"},
+    "kb.errors": set(),
+    "kb.records": set(),
+    "kb.ports": {"kb.records"},
+    "kb.config": {"kb.config", "kb.errors"},
+    "kb.read": {"kb.read", *VOCABULARY},
+    "kb.embed": {"kb.embed", "kb.chroma_import", *VOCABULARY},
+    "kb.store": {"kb.store", "kb.chroma_import", *VOCABULARY},
+    "kb.chroma_import": {"kb.errors"},
+    "kb.index": {"kb.index", *VOCABULARY},
+    "kb.search": {"kb.search", *VOCABULARY},
+    "kb.testing": VOCABULARY,
+    "kb.notes": VOCABULARY,
+    "kb.parts": {"kb.config", "kb.read", "kb.embed", "kb.store", "kb.index", "kb.search", *VOCABULARY},
+    "kb.app": {"kb.parts", "kb.config", "kb.notes", "kb.search", *VOCABULARY},
+    "kb.cli": {"kb.cli", "kb.app", "kb.config", "kb.errors", "kb.records", "kb.notes", "kb.__version__", "kb.search"},
+    "kb.__main__": {"kb.cli"},
+}
+# The only files that may import a heavy library; never at the top of the module, but for the one whose class needs it.
+OWNERS: dict[str, set[str]] = {
+    "torch": {"kb/embed/load.py"},
+    "sentence_transformers": {"kb/embed/load.py"},
+    "transformers": {"kb/embed/load.py"},
+    "chromadb": {"kb/chroma_import.py", "kb/embed/bge_m3.py", "kb/store/chroma_errors.py", "kb/store/chroma_open.py"},
+    "watchdog": set(),
+    "rich": {"kb/cli/"},
+    "markdown_it": {"kb/read/markdown.py"},
+    "semantic_text_splitter": {"kb/read/chunk.py"},
+    "tokenizers": {"kb/embed/tokens.py"},
+}
+AT_THE_TOP = {"kb/embed/bge_m3.py"}
+LINES, FUNCTION_LINES = 380, 55
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(tree: ast.Module) -> list[tuple[str, ast.AST, bool]]:
+    """Every import, as (module, node, at the top of the file); those for type checking only are left out."""
+    found: list[tuple[str, ast.AST, bool]] = []
+
+    def visit(node: ast.AST, *, top: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+                continue
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, child, top) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module:
+                found.extend((f"{child.module}.{alias.name}", child, top) for alias in child.names)
+            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+            visit(child, top=top and not inside)
+
+    visit(tree, top=True)
+    return found
+
+
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+def room(module: str) -> str:
+    """The room a module belongs to: the longest name that covers it."""
+    return max((name for name in ALLOWED if module == name or module.startswith(f"{name}.")), key=len)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_point_one_way(path: Path) -> None:
+    """A room imports only what the drawing allows, inside functions too."""
+    allowed = ALLOWED[room(name_of(path))]
+    wrong = [
+        name
+        for name, _, _ in imports(parsed(path))
+        if name.split(".")[0] == "kb" and not any(name == one or name.startswith(f"{one}.") for one in allowed)
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_heavy_libraries_have_one_owner(path: Path) -> None:
+    """torch, ChromaDB and their like are imported by their owners alone, when they are first used."""
+    relative = path.relative_to(ROOT).as_posix()
+    for name, _, top in imports(parsed(path)):
+        library = name.split(".")[0]
+        if library in OWNERS:
+            assert any(relative.startswith(owner) for owner in OWNERS[library]), f"{relative} imports {name}"
+            assert not top or relative in AT_THE_TOP, f"{relative} imports {name} at its top"
+
+
+def test_no_circles() -> None:
+    """No module imports itself over others, counting imports inside functions."""
+    names = {name_of(path) for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        own = name_of(path)
+        targets = set()
+        for name, _, _ in imports(parsed(path)):
+            candidates = [name, name.rpartition(".")[0]]
+            targets |= {next((one for one in candidates if one in names and one != "kb"), own)}
+        graph[own] = targets - {own}
+    done: set[str] = set()
+
+    def walk(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " -> ".join((*way, module))
+        if module not in done:
+            for target in sorted(graph[module]):
+                walk(target, (*way, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        walk(module, ())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_rooms_stay_small(path: Path) -> None:
+    """No file and no function grows past what one reads at a sitting, and each file says why it exists."""
+    tree = parsed(path)
+
+    assert ast.get_docstring(tree)
+    assert len(path.read_text("utf-8").splitlines()) <= LINES
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert (node.end_lineno or 0) - node.lineno + 1 <= FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("statement", ["import kb", "import kb.cli.main", "from kb import KnowledgeBase"])
+def test_imports_are_light(statement: str) -> None:
+    """Importing kb, its API or its command line loads nothing heavy."""
+    heavy = sorted([*OWNERS, "huggingface_hub", "yaml", "charset_normalizer"])
+    code = f"import sys\n{statement}\nprint([name for name in {heavy} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_drawing_names_every_room() -> None:
+    """docs/architecture.md knows each file and folder of the package."""
+    drawing = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = {path.name for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert [name for name in sorted(rooms) if name not in drawing] == []
