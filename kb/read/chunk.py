@@ -1,0 +1,226 @@
+"""A document becomes passages: one section each, or parts of a section, measured in the model's own tokens.
+
+No passage crosses a heading and no cut depends on anything far away, so an edit changes only the passages around it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from kb.read.boundaries import partition
+from kb.read.layout import TEARS_LETTERS, Section, Text, Unit, as_bytes, block_units, line_units, sections, stretches
+from kb.records import Passage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from kb.ports import TokenCounter
+    from kb.records import Document
+
+    _Divide = Callable[[Unit], Iterator[Unit]]
+
+SMALLEST: Final = 16
+SEPARATOR: Final = " > "
+# The splitter is quadratic in scripts without spaces, and tokenizers may be in one endless word.
+LONGEST_STRETCH: Final = 400
+# A passage holds no more characters than this for each token it may have, spaces and rulers aside.
+CHARS_PER_TOKEN: Final = 12
+USUAL_CHARS_PER_TOKEN: Final = 4
+COUNT_AT_ONCE: Final = 4096
+_LEAST_ROOM: Final = 4
+_NO_TEXT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_RULER: Final = re.compile(r"([-=_*~#.+^])\1{3,}")
+
+_Trail = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """The line in front of a passage that says where it stands, and its length in tokens."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A stretch that may become a passage, and how many tokens to assume there are if it has to be cut."""
+
+    section: Section
+    start: int
+    end: int
+    room: int
+
+    @property
+    def trail(self) -> _Trail:
+        """Title and headings that the stretch does not say itself."""
+        return self.section.outer if self.start < self.section.body else self.section.inner
+
+
+class Chunker:
+    """Splits documents into passages that a model can read whole.
+
+    Args:
+        counter: Measures texts as the model will read them. Where it has ``special_tokens``, text that looks like one
+            is kept from becoming one.
+        max_tokens: The longest embedded text, in tokens; lowered to what the model reads.
+
+    Raises:
+        ValueError: Fewer than 16 tokens leave no room for a passage.
+    """
+
+    def __init__(self, counter: TokenCounter, max_tokens: int) -> None:
+        self.max_tokens = min(max_tokens, counter.limit)
+        if self.max_tokens < SMALLEST:
+            raise ValueError(f"passages of {self.max_tokens} tokens are too short; at least {SMALLEST} are needed")
+        self._counter = counter
+        self._overhead = counter.count([""])[0]
+        special = sorted(filter(None, getattr(counter, "special_tokens", ())), key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, special))) if special else None
+
+    def split(self, document: Document) -> tuple[Passage, ...]:
+        """The passages of a document in the order of its text.
+
+        Args:
+            document: What was read; its headings and blocks in the order of their lines.
+        """
+        text = Text(document.text)
+        found = sections(document, text)
+        leads = self._leads({trail for section in found for trail in (section.outer, section.inner)})
+        drafts = [_Draft(section, *text.trim(section.start, section.end), self.max_tokens) for section in found]
+        # What is surely too long is measured block by block at once.
+        most = USUAL_CHARS_PER_TOKEN * self.max_tokens
+        long = [draft for draft in drafts if draft.end - draft.start > most]
+        drafts = [draft for draft in drafts if draft.end - draft.start <= most]
+        drafts += [part for draft in long for part in self._cut(document, text, draft, leads)]
+        passages: list[tuple[int, Passage]] = []
+        while drafts:
+            embedded = [self._embedded(leads[draft.trail], text.text[draft.start : draft.end]) for draft in drafts]
+            over = []
+            for draft, sent, tokens in zip(drafts, embedded, self._measure(embedded), strict=True):
+                if tokens > self.max_tokens:
+                    over.append(draft)
+                # What adds no token to its lead would get a vector that means nothing.
+                elif tokens > leads[draft.trail].tokens:
+                    lines = text.line_at(draft.start), text.line_at(draft.end - 1)
+                    passage = Passage(text.text[draft.start : draft.end], sent, tokens, *lines, draft.section.trail)
+                    passages.append((draft.start, passage))
+            drafts = [part for draft in over for part in self._cut(document, text, draft, leads)]
+        return tuple(passage for _, passage in sorted(passages, key=lambda item: item[0]))
+
+    def _cut(self, document: Document, text: Text, draft: _Draft, leads: Mapping[_Trail, _Lead]) -> list[_Draft]:
+        """Parts of a draft that is over the limit, each to be measured again."""
+        room = draft.room - leads[draft.section.inner].tokens
+        if room < _LEAST_ROOM:
+            parts = _halves(draft.start, draft.end)
+        else:
+            units, sizes = self._units(document, text, draft, room)
+            ranks = [(unit.tear, crc32(as_bytes(text.text[unit.start : unit.end]))) for unit in units]
+            parts = [(units[low].start, units[high - 1].end) for low, high in partition(sizes, ranks, room)]
+        if len(parts) > 1 and parts[0][1] <= draft.section.body:
+            parts = parts[1:]  # the heading alone: the parts below it are told it in their lead
+        # Where counts do not add up, the next round has to assume less room.
+        room = draft.room - max(1, draft.room // 8)
+        trimmed = (text.trim(*part) for part in parts)
+        return [_Draft(draft.section, start, end, room) for start, end in trimmed if start < end]
+
+    def _units(self, document: Document, text: Text, draft: _Draft, room: int) -> tuple[list[Unit], list[int]]:
+        """What should stay whole, with its size: blocks, then lines, sentences, words where they are over."""
+        units = list(block_units(document, text, draft.section, draft.start, draft.end))
+        sizes = self._sizes([text.text[unit.start : unit.end] for unit in units])
+        longest = min(LONGEST_STRETCH, CHARS_PER_TOKEN * room)
+        steps: tuple[_Divide, ...] = (
+            partial(line_units, text, room // 8),
+            partial(stretches, text, longest),
+            partial(self._word_parts, text, room),
+        )
+        for divide in steps:
+            if max(sizes, default=0) <= room:
+                break
+            pairs = list(zip(units, sizes, strict=True))
+            parts = [part for unit, size in pairs if size > room for part in divide(unit)]
+            sizes = self._sizes([text.text[part.start : part.end] for part in parts])
+            pairs = [pair for pair in pairs if pair[1] <= room] + list(zip(parts, sizes, strict=True))
+            pairs.sort(key=lambda pair: pair[0].start)
+            units, sizes = [unit for unit, _ in pairs], [size for _, size in pairs]
+        return units, sizes
+
+    def _word_parts(self, text: Text, room: int, unit: Unit) -> Iterator[Unit]:
+        """A stretch without spaces that is too long, divided between words of its script or at least letters."""
+        from semantic_text_splitter import TextSplitter
+
+        piece = text.text[unit.start : unit.end]
+        # A power of two, so that a few letters more do not move every part.
+        most = 1 << (max(1, room * len(piece) // (4 * self._sizes([piece])[0])).bit_length() - 1)
+        splitter = TextSplitter((max(1, most // 2), most), trim=False)
+        for offset, part in splitter.chunk_indices(piece):
+            low, high = text.trim(unit.start + offset, unit.start + offset + len(part))
+            if low < high:
+                yield Unit(low, high, TEARS_LETTERS if offset else unit.tear)
+
+    def _sizes(self, texts: Sequence[str]) -> list[int]:
+        """How much room texts take in a passage; endless words count by their characters too."""
+        texts = [self._clean(text) for text in texts]
+        sizes = []
+        for part, count in zip(texts, self._measure(texts), strict=True):
+            tokens = count - self._overhead
+            if len(part) > CHARS_PER_TOKEN * tokens:
+                tokens = max(tokens, -(-_characters(part) // CHARS_PER_TOKEN))
+            sizes.append(tokens)
+        return sizes
+
+    def _measure(self, texts: Sequence[str]) -> list[int]:
+        """Lengths in tokens; a text with too many characters is not counted, only called too long."""
+        most = CHARS_PER_TOKEN * self.max_tokens
+        counts = [self.max_tokens + self._overhead + 1] * len(texts)
+        wanted = [at for at, text in enumerate(texts) if len(text) <= most or _characters(text) <= most]
+        for first in range(0, len(wanted), COUNT_AT_ONCE):
+            some = wanted[first : first + COUNT_AT_ONCE]
+            for at, count in zip(some, self._counter.count([texts[at] for at in some]), strict=True):
+                counts[at] = count
+        return counts
+
+    def _embedded(self, lead: _Lead, body: str) -> str:
+        """What the model sees of a passage."""
+        body = self._clean(body).strip()
+        return f"{lead.text}\n{body}" if lead.text and body else body
+
+    def _clean(self, text: str) -> str:
+        """A text without what a model cannot read as text: controls, long rulers, names of special tokens."""
+        text = _RULER.sub(r"\1\1\1", _NO_TEXT.sub(" ", text))
+        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text) if self._special else text
+
+    def _leads(self, trails: Collection[_Trail]) -> dict[_Trail, _Lead]:
+        """The lead of each trail. It may take a quarter of the room: middle headings go first, then all get shorter."""
+        texts = {trail: self._clean(SEPARATOR.join(trail)) for trail in trails}
+        counts = self._measure(list(texts.values()))
+        return {
+            trail: self._shortened(trail) if count - self._overhead > self.max_tokens // 4 else _Lead(text, count)
+            for (trail, text), count in zip(texts.items(), counts, strict=True)
+        }
+
+    def _shortened(self, trail: _Trail) -> _Lead:
+        parts = list(trail)
+        while True:
+            lead = self._clean(SEPARATOR.join(filter(None, parts)))
+            tokens = self._measure([lead])[0]
+            if tokens - self._overhead <= self.max_tokens // 4 or not lead:
+                return _Lead(lead, tokens)
+            if len(parts) > 2:  # noqa: PLR2004 - title and nearest heading say most
+                del parts[len(parts) // 2]
+            else:
+                parts = [part[: len(part) // 2].rstrip() for part in parts]
+
+
+def _characters(text: str) -> int:
+    return len("".join(text.split()))
+
+
+def _halves(start: int, end: int) -> list[tuple[int, int]]:
+    """Both halves of a stretch; nothing of a single character that takes more than the whole limit."""
+    middle = (start + end) // 2
+    return [(start, middle), (middle, end)] if middle > start else []

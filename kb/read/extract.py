@@ -1,0 +1,123 @@
+"""From the bytes of a file to a document: which format it is, and what that format says about itself.
+
+A further format is one more entry in a table: an extractor for it, by the suffix of the file's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from kb.errors import DocumentError
+from kb.read.decode import decode, is_binary
+from kb.read.frontmatter import FrontMatter, date_in_name, date_of, read_front_matter
+from kb.read.markdown import parse_markdown
+from kb.read.markup import Outline, one_line, parse_asciidoc, parse_org, parse_rst
+from kb.records import Block, Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Extractor = Callable[[str, bytes], Document]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFormat:
+    """A format that is text as it stands: decoded, searched for front matter, and for markup where it has any."""
+
+    kind: str
+    parse: Callable[[str, int], Outline] | None = None
+    front_matter: bool = False
+
+    def __call__(self, path: str, data: bytes) -> Document:
+        """The document in the bytes of a file.
+
+        Raises:
+            DocumentError: The bytes are no text.
+        """
+        if is_binary(data):
+            raise DocumentError(
+                "is not text (binary content)", "Leave such files out with a pattern in folders.exclude or .kbignore"
+            )
+        decoded = decode(data)
+        front = read_front_matter(decoded.text) if self.front_matter else FrontMatter()
+        outline = self.parse(decoded.text, front.markup_line) if self.parse else Outline()
+        # Front matter that cannot be understood is still text for search.
+        broken = (Block("text", front.body_line, front.markup_line - 1),) if front.markup_line > front.body_line else ()
+        first_heading = next((heading.text for heading in outline.headings if heading.text), "")
+        own_title = front.title or outline.title or first_heading
+        stem = PurePosixPath(path).stem
+        return Document(
+            text=decoded.text,
+            kind=self.kind,
+            title=own_title or one_line(stem) or "untitled",
+            own_title=own_title,
+            body_line=front.body_line,
+            headings=outline.headings,
+            blocks=broken + outline.blocks,
+            tags=front.tags or outline.tags,
+            aliases=front.aliases,
+            links=outline.links,
+            date=front.date or date_of(outline.date) or date_in_name(stem),
+            encoding=decoded.encoding,
+            replaced=decoded.replaced,
+        )
+
+
+TEXT: Final = PlainFormat("text", front_matter=True)
+CODE: Final = PlainFormat("code")
+_FORMATS: Final = {
+    ".md .markdown .mdown .mkd .mkdn .mdx .qmd .rmd": PlainFormat("markdown", parse_markdown, front_matter=True),
+    ".rst .rest": PlainFormat("rst", parse_rst),
+    ".org": PlainFormat("org", parse_org),
+    ".adoc .asciidoc .asc": PlainFormat("asciidoc", parse_asciidoc, front_matter=True),
+    ".txt .text": TEXT,
+    ".py .pyi .pyx .ipynb .js .mjs .cjs .jsx .ts .tsx .vue .svelte .c .h .cc .cpp .cxx .hh .hpp .hxx .cs .java .kt "
+    ".kts .scala .groovy .go .rs .swift .m .mm .rb .php .pl .pm .lua .r .jl .hs .ml .mli .fs .fsx .clj .cljs .ex .exs "
+    ".erl .elm .dart .zig .nim .d .pas .f90 .f95 .asm .s .sh .bash .zsh .fish .ps1 .bat .cmd .sql .graphql .proto .tf "
+    ".nix .html .htm .xhtml .xml .svg .css .scss .sass .less .json .jsonl .json5 .yaml .yml .toml .ini .cfg .conf .env "
+    ".properties .gradle .cmake .mk .dockerfile .diff .patch .el .lisp .scm .rkt .vim .v .vhd .tex .bib .sty .csv .tsv "
+    ".log": CODE,
+}
+EXTRACTORS: Final[dict[str, Extractor]] = {
+    suffix: extractor for suffixes, extractor in _FORMATS.items() for suffix in suffixes.split()
+}
+_CODE_NAMES: Final = frozenset({"makefile", "gnumakefile", "dockerfile", "containerfile", "justfile", "rakefile"})
+_UNREAD: Final = {
+    "PDF files": ".pdf",
+    "Word documents": ".doc .docx .docm",
+    "Excel workbooks": ".xls .xlsx .xlsm",
+    "PowerPoint presentations": ".ppt .pptx",
+    "OpenDocument files": ".odt .ods .odp",
+    "Apple iWork documents": ".pages .numbers",
+    "Rich Text documents": ".rtf",
+    "e-books": ".epub .mobi .azw3 .djvu",
+    "images": ".png .jpg .jpeg .gif .webp .bmp .tif .tiff .heic .avif .ico .psd",
+    "sound files": ".mp3 .m4a .ogg .opus .flac .wav .aac",
+    "videos": ".mp4 .mkv .mov .avi .webm .m4v",
+    "archives": ".zip .tar .gz .tgz .bz2 .xz .zst .7z .rar .jar",
+    "databases": ".db .sqlite .sqlite3",
+}
+UNREAD: Final = {suffix: name for name, suffixes in _UNREAD.items() for suffix in suffixes.split()}
+
+
+def extract(path: str, data: bytes) -> Document:
+    """The document in a file.
+
+    Args:
+        path: The file's path below its folder; its suffix decides the format, its stem is the last resort of a title.
+        data: The file's bytes.
+
+    Raises:
+        DocumentError: The file is no text, or of a format that holds text kb cannot get at.
+    """
+    name = PurePosixPath(path)
+    suffix = name.suffix.lower()
+    if suffix in UNREAD:
+        raise DocumentError(
+            f"{UNREAD[suffix]} ({suffix}) cannot be read",
+            f'Keep its text beside it as Markdown or plain text, or leave such files out with "*{suffix}" in .kbignore',
+        )
+    default = CODE if name.name.lower() in _CODE_NAMES else TEXT
+    return EXTRACTORS.get(suffix, default)(path, data)

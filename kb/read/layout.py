@@ -1,0 +1,193 @@
+"""A document laid out for cutting: lines with offsets, sections between headings, and the units that stay whole."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kb.records import Document, Heading
+
+# How much a cut in front of a unit tears apart. A block costs nothing, indentation and a colon before it one more.
+TEARS_PARAGRAPH: Final = 1
+TEARS_BLOCK: Final = 2
+TEARS_SENTENCE: Final = 4
+TEARS_WORDS: Final = 5
+TEARS_LETTERS: Final = 6
+TEARS_HEADING: Final = 8
+# Words begin after a space, or after a stop or comma of Chinese and Japanese.
+_WORD_START: Final = re.compile(r"\s(?=\S)|(?<=[\u3002\uff01\uff1f\u3001\uff0c\uff1b])(?=\S)")
+_SENTENCE_ENDS: Final = frozenset(".!?…\u3002\uff01\uff1f")
+_WORDS_IN_GROUP: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """From one heading to the next, as character offsets; the heading itself ends where ``body`` begins.
+
+    ``trail`` are the headings down to its own. ``outer`` and ``inner`` are what a passage has to be told about its
+    place: title and headings without the own one (for a passage that begins with it), and with it.
+    """
+
+    start: int
+    body: int
+    end: int
+    trail: tuple[str, ...]
+    outer: tuple[str, ...]
+    inner: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A stretch of text that should stay whole, and how much a cut in front of it would tear apart."""
+
+    start: int
+    end: int
+    tear: int
+
+
+class Text:
+    """A text with the offsets of its lines, which count from 1 and end at line feeds only."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def start_of(self, line: int) -> int:
+        """Where a line begins; the end of the text for a line behind the last."""
+        return self._starts[line - 1] if line <= len(self._starts) else len(self.text)
+
+    def line_at(self, offset: int) -> int:
+        """The line in which an offset lies."""
+        return bisect_right(self._starts, offset)
+
+    def is_blank(self, line: int) -> bool:
+        """Whether nothing but space stands in a line."""
+        start, end = self.start_of(line), self.start_of(line + 1)
+        return start == end or self.text[start:end].isspace()
+
+    def trim(self, start: int, end: int) -> tuple[int, int]:
+        """A stretch without the space around it; the indentation of a first line that is whole stays."""
+        piece = self.text[start:end]
+        kept = piece.rstrip()
+        if not kept:
+            return start, start
+        first = start + len(kept) - len(kept.lstrip())
+        line_start = self.text.rfind("\n", start, first) + 1
+        if not line_start:
+            line_start = start if start == 0 or self.text[start - 1] == "\n" else first
+        return line_start, start + len(kept)
+
+
+def sections(document: Document, text: Text) -> list[Section]:
+    """The sections that have something of their own to say; the text before the first heading is one too."""
+    headings = document.headings
+    bounds = [text.start_of(heading.first_line) for heading in headings] + [len(text.text)]
+    start = min(text.start_of(document.body_line), bounds[0])
+    title = document.own_title
+    # A title that is the first heading reaches in the trail the sections it stands above, and those only.
+    prefix = () if not title or (headings and headings[0].text == title) else (title,)
+    found = [Section(start, start, bounds[0], (), prefix, prefix)]
+    trail: list[Heading] = []
+    for position, heading in enumerate(headings):
+        while trail and trail[-1].level >= heading.level:
+            trail.pop()
+        outer = tuple(above.text for above in trail if above.text)
+        trail.append(heading)
+        inner = tuple(above.text for above in trail if above.text)
+        begin, end = bounds[position], bounds[position + 1]
+        body = min(text.start_of(heading.last_line + 1), end)
+        if text.text[body:end].strip() or _says_something(headings, position):
+            found.append(Section(begin, body, end, inner, (*prefix, *outer), (*prefix, *inner)))
+    return found
+
+
+def _says_something(headings: Sequence[Heading], position: int) -> bool:
+    """Whether a heading without text of its own is named by no section below it, so that only itself can tell it."""
+    heading = headings[position]
+    if not heading.text:
+        return False
+    below = next((headings[at] for at in range(position + 1, len(headings)) if headings[at].text), None)
+    return below is None or below.level <= heading.level
+
+
+def block_units(document: Document, text: Text, section: Section, start: int, end: int) -> Iterator[Unit]:
+    """The blocks between two offsets of a section, and what stands outside blocks up to the next blank line."""
+    blocks = document.blocks
+    line, last = text.line_at(start), text.line_at(end - 1)
+    body = text.line_at(section.body) if start < section.body <= end else 0
+    at = bisect_left(blocks, line, key=lambda block: block.last_line)
+    announced, after_heading = 0, False
+    while line <= last:
+        while at < len(blocks) and blocks[at].last_line < line:
+            at += 1
+        if at < len(blocks) and blocks[at].first_line <= line:
+            until = min(blocks[at].last_line, last)
+        else:
+            stop = min(blocks[at].first_line, last + 1) if at < len(blocks) else last + 1
+            until = _run(text, line, body if line < body < stop else stop)
+        low, high = text.trim(max(start, text.start_of(line)), min(end, text.start_of(until + 1)))
+        if low < high:
+            continues = int(text.text[low].isspace())
+            yield Unit(low, high, TEARS_HEADING if after_heading else announced + continues)
+            after_heading = high <= section.body
+            announced = int(text.text[high - 1] == ":")
+        line = until + 1
+
+
+def _run(text: Text, line: int, stop: int) -> int:
+    """The last line of the unbroken run of lines from ``line`` on, before ``stop``."""
+    until = line
+    while until + 1 < stop and not text.is_blank(until + 1):
+        until += 1
+    return until
+
+
+def line_units(text: Text, least: int, unit: Unit) -> Iterator[Unit]:
+    """The lines of a unit; lines of fewer than ``least`` characters join the next ones up to a blank line."""
+    start, tear = unit.start, unit.tear
+    for line in range(text.line_at(unit.start), text.line_at(unit.end - 1) + 1):
+        end = min(unit.end, text.start_of(line + 1))
+        blank = text.is_blank(line)
+        if not blank and end - start < least:
+            continue
+        yield from _trimmed(text, start, end, tear)
+        start, tear = end, TEARS_PARAGRAPH if blank else TEARS_BLOCK
+    yield from _trimmed(text, start, unit.end, tear)
+
+
+def _trimmed(text: Text, start: int, end: int, tear: int) -> Iterator[Unit]:
+    low, high = text.trim(start, end)
+    if low < high:
+        yield Unit(low, high, tear + int(text.text[low].isspace()))
+
+
+def stretches(text: Text, longest: int, unit: Unit) -> Iterator[Unit]:
+    """A line in sentences or groups of words, chosen by the words that follow, so that an edit moves few of them.
+
+    Where there are no spaces a stretch ends after ``longest`` characters.
+    """
+    start, last, tear = unit.start, unit.start, unit.tear
+    for found in chain(_WORD_START.finditer(text.text, unit.start, unit.end), [None]):
+        at = found.end() if found else unit.end
+        while at - start > longest:
+            cut = last if last > start else start + longest
+            yield from _trimmed(text, start, cut, tear)
+            start, tear = cut, TEARS_WORDS
+        last = at
+        sentence = text.text[(found.start() if found else at) - 1] in _SENTENCE_ENDS
+        if sentence or not crc32(as_bytes(text.text[at : at + 24])) % _WORDS_IN_GROUP:
+            yield from _trimmed(text, start, at, tear)
+            start, tear = at, TEARS_SENTENCE if sentence else TEARS_WORDS
+    yield from _trimmed(text, start, unit.end, tear)
+
+
+def as_bytes(text: str) -> bytes:
+    """A text for hashing, whatever it holds."""
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,101 @@
+"""Markdown's outline by markdown-it-py: headings, blocks that stay together, and wikilinks, with exact lines.
+
+Only block rules run: inline markup matters for headings alone, and parsing it everywhere would cost most of the time.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Final, Literal
+
+from kb.read.markup import Outline, one_line
+from kb.records import Block, Heading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+_KINDS: Final[dict[str, Literal["text", "code", "table"]]] = {
+    "fence": "code",
+    "code_block": "code",
+    "table_open": "table",
+    "paragraph_open": "text",
+    "html_block": "text",
+}
+_INLINE: Final = re.compile(r"[*_`\[\]<>&\\!~]")
+_ATTRIBUTES: Final = re.compile(r"\s*\{[#.:][^{}]*\}$")
+_WIKILINK: Final = re.compile(r"\[\[([^\[\]|#\n]+)(#[^\[\]|\n]*)?(\|[^\[\]\n]*)?\]\]")
+_CODE_SPAN: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
+_LONGEST_LINE_WITH_LINKS: Final = 100_000
+
+
+def parse_markdown(text: str, first_line: int = 1) -> Outline:
+    """The outline of Markdown that begins at ``first_line`` of a text.
+
+    Args:
+        text: The whole text of the document.
+        first_line: The first line of Markdown in it, after front matter.
+    """
+    lines = text.split("\n")
+    body = text if first_line == 1 else "\n".join(lines[first_line - 1 :])
+    tokens: list[Token] = []
+    # markdown-it replaces NUL in a step of its own that is not run here.
+    _parser().block.parse(body.replace("\0", "\ufffd"), _parser(), {}, tokens)
+    blocks = tuple(_blocks(tokens, first_line))
+    return Outline(
+        headings=tuple(_headings(tokens, first_line)),
+        blocks=blocks,
+        links=tuple(dict.fromkeys(_wikilinks(lines, first_line, blocks))) if "[[" in body else (),
+    )
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    # Link definitions are text for search, so they may stay paragraphs.
+    return MarkdownIt("commonmark").enable("table").disable("reference")
+
+
+def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
+    for position, token in enumerate(tokens):
+        # A heading inside a quote or a list item divides that item, not the document.
+        if token.type == "heading_open" and token.level == 0 and token.map:
+            text = _plain(tokens[position + 1].content)
+            yield Heading(text, int(token.tag[1:]), token.map[0] + first_line, token.map[1] + first_line - 1)
+
+
+def _blocks(tokens: Sequence[Token], first_line: int) -> Iterator[Block]:
+    """The innermost blocks: an item of a list may be cut off from the next, a fence inside it stays whole."""
+    for token in tokens:
+        kind = _KINDS.get(token.type)
+        if kind and token.map and token.map[1] > token.map[0]:
+            yield Block(kind, token.map[0] + first_line, token.map[1] + first_line - 1)
+
+
+def _plain(content: str) -> str:
+    """A heading's words without its markup."""
+    content = _ATTRIBUTES.sub("", content)
+    content = _WIKILINK.sub(lambda link: link[3][1:] if link[3] else link[1], content)
+    if not _INLINE.search(content):
+        return one_line(content)
+    words = []
+    for inline in _parser().parseInline(content):
+        for token in inline.children or ():
+            # An image's content is its alternative text.
+            if token.type in {"text", "code_inline", "text_special", "image"}:
+                words.append(token.content)
+            elif token.type in {"softbreak", "hardbreak"}:
+                words.append(" ")
+    return one_line("".join(words))
+
+
+def _wikilinks(lines: Sequence[str], first_line: int, blocks: Sequence[Block]) -> Iterator[str]:
+    """Targets of ``[[Target#section|label]]`` and of embeds, outside code."""
+    code = {line for block in blocks if block.kind == "code" for line in range(block.first_line, block.last_line + 1)}
+    for number, line in enumerate(lines[first_line - 1 :], first_line):
+        if "[[" in line and number not in code and len(line) <= _LONGEST_LINE_WITH_LINKS:
+            yield from (one_line(link[1]) for link in _WIKILINK.finditer(_CODE_SPAN.sub("", line)))

@@ -1,0 +1,221 @@
+"""Headings and code of markup that is understood line by line: reStructuredText, Org and AsciiDoc.
+
+These formats need no parser for what kb wants of them: where sections begin, what they are called, what is code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kb.records import Block, Heading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# A heading is repeated in the trail of every passage below it, so a runaway line must not become one.
+LONGEST_LINE: Final = 300
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the markup of a text says: its structure, and a title, tags and date where the format has them."""
+
+    headings: tuple[Heading, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    links: tuple[str, ...] = ()
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    date: str = ""
+
+
+def one_line(text: str) -> str:
+    """A text as one line of bounded length, without control characters, lone surrogates or doubled spaces."""
+    line = " ".join(_CONTROLS.sub(" ", text).split())
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1].rstrip() + "…"
+
+
+# --- reStructuredText ---------------------------------------------------------------------------------------------
+
+_ADORNMENT: Final = re.compile(r"([!-/:-@\[-`{-~])\1*\s*")
+_RST_CODE: Final = re.compile(r"(\s*)\.\.\s+(?:code|code-block|sourcecode|parsed-literal)::")
+_RST_COMMENT: Final = re.compile(r"\s*\.\.(\s|$)")
+
+
+def parse_rst(text: str, first_line: int = 1) -> Outline:
+    """The outline of reStructuredText; levels follow the order in which adornments appear."""
+    lines = text.split("\n")
+    code = tuple(_rst_code(lines, first_line - 1))
+    literal = {number for block in code for number in range(block.first_line - 1, block.last_line)}
+    levels: dict[tuple[str, bool], int] = {}
+    headings = []
+    at = first_line - 1
+    while at < len(lines):
+        found = None if at in literal else _rst_heading(lines, at)
+        if found is None:
+            at += 1
+            continue
+        title, style, size = found
+        level = levels.setdefault(style, len(levels) + 1)
+        headings.append(Heading(one_line(title), level, at + 1, at + size))
+        at += size
+    return Outline(headings=tuple(headings), blocks=code)
+
+
+def _rst_heading(lines: Sequence[str], at: int) -> tuple[str, tuple[str, bool], int] | None:
+    """Title, (adornment, overlined) and number of lines of the heading that begins here, if one does."""
+    first, second, third = (lines[at + step] if at + step < len(lines) else "" for step in range(3))
+    if _is_adornment(first) and not _is_adornment(second) and second.strip():
+        fits = len(first.rstrip()) >= len(second.rstrip()) or len(first.rstrip()) > 3  # noqa: PLR2004 - docutils' rule
+        if fits and third.rstrip() == first.rstrip():
+            return second.strip(), (first[0], True), 3
+    if not first.strip() or first[0].isspace() or _is_adornment(first) or not _is_adornment(second):
+        return None
+    if at and lines[at - 1].strip() and not _is_adornment(lines[at - 1]):
+        return None  # the last line of a paragraph, with a transition or a table rule below it
+    # docutils takes an underline shorter than its title only from four characters on.
+    long_enough = len(second.rstrip()) >= min(len(first.rstrip()), 4)
+    return (first.strip(), (second[0], False), 2) if long_enough and not _RST_COMMENT.match(first) else None
+
+
+def _is_adornment(line: str) -> bool:
+    return len(line.rstrip()) > 1 and _ADORNMENT.fullmatch(line) is not None
+
+
+def _rst_code(lines: Sequence[str], start: int) -> Iterator[Block]:
+    """Code directives and literal blocks: what is indented below them, blank lines included."""
+    at = start
+    while at < len(lines):
+        line = lines[at]
+        directive = _RST_CODE.match(line)
+        if directive or (line.rstrip().endswith("::") and not _RST_COMMENT.match(line)):
+            last = _indented_until(lines, at)
+            if last > at:
+                yield Block("code", (at if directive else _first_text(lines, at + 1)) + 1, last + 1)
+                at = last
+        at += 1
+
+
+def _indented_until(lines: Sequence[str], at: int) -> int:
+    """The last line of what is indented deeper than line ``at`` right below it, or ``at`` itself."""
+    indent = _indent(lines[at])
+    last = at
+    for number in range(at + 1, len(lines)):
+        if not lines[number].strip():
+            continue
+        if _indent(lines[number]) <= indent:
+            break
+        last = number
+    return last
+
+
+def _first_text(lines: Sequence[str], at: int) -> int:
+    while not lines[at].strip():
+        at += 1
+    return at
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+# --- Org ----------------------------------------------------------------------------------------------------------
+
+_ORG_HEADING: Final = re.compile(r"(\*+)\s+(.*)")
+_ORG_TODO: Final = re.compile(r"(?:TODO|DONE|NEXT|WAITING|WAIT|HOLD|STARTED|CANCELLED|CANCELED|SOMEDAY)(?:\s+|$)")
+_ORG_PRIORITY: Final = re.compile(r"\[#\w\]\s*")
+_ORG_TAGS: Final = re.compile(r"(?:^|\s+):[\w@#%:]+:\s*$")
+_ORG_LINK: Final = re.compile(r"\[\[([^\[\]]*)\](?:\[([^\[\]]*)\])?\]")
+_ORG_KEYWORD: Final = re.compile(r"#\+(title|filetags|date):(.*)", re.IGNORECASE)
+_ORG_BEGIN: Final = re.compile(r"\s*#\+begin_(\w+)", re.IGNORECASE)
+_ORG_END: Final = re.compile(r"\s*#\+end_(\w+)", re.IGNORECASE)
+_ORG_CODE: Final = frozenset({"src", "example", "export", "comment"})
+
+
+def parse_org(text: str, first_line: int = 1) -> Outline:
+    """The outline of an Org file, with ``#+TITLE:``, ``#+FILETAGS:`` and ``#+DATE:``."""
+    lines = text.split("\n")
+    blocks, inside = _org_blocks(lines, first_line - 1)
+    headings = []
+    keywords: dict[str, str] = {}
+    for number in range(first_line - 1, len(lines)):
+        line = lines[number]
+        if number in inside or line[:1] not in {"*", "#"}:
+            continue
+        if found := _ORG_HEADING.match(line):
+            headings.append(Heading(_org_title(found[2]), len(found[1]), number + 1, number + 1))
+        elif keyword := _ORG_KEYWORD.match(line):
+            name, value = keyword[1].lower(), one_line(keyword[2])
+            keywords[name] = f"{keywords[name]} {value}" if name in keywords else value
+    tags = tuple(tag for tag in re.split(r"[:\s]+", keywords.get("filetags", "")) if tag)
+    return Outline(tuple(headings), blocks, title=keywords.get("title", ""), tags=tags, date=keywords.get("date", ""))
+
+
+def _org_title(text: str) -> str:
+    text = _ORG_TODO.sub("", text, count=1) if _ORG_TODO.match(text) else text
+    text = _ORG_PRIORITY.sub("", text, count=1) if _ORG_PRIORITY.match(text) else text
+    text = _ORG_TAGS.sub("", text)
+    return one_line(_ORG_LINK.sub(lambda link: link[2] or link[1], text))
+
+
+def _org_blocks(lines: Sequence[str], start: int) -> tuple[tuple[Block, ...], set[int]]:
+    """Code blocks, and the numbers of all lines in which a star begins no heading."""
+    blocks: list[Block] = []
+    inside: set[int] = set()
+    begun: tuple[int, str] | None = None
+    for number in range(start, len(lines)):
+        if begun is None:
+            found = _ORG_BEGIN.match(lines[number])
+            # Quotes, centred text and the like hold ordinary text.
+            begun = (number, found[1].lower()) if found and found[1].lower() in _ORG_CODE else None
+        elif (found := _ORG_END.match(lines[number])) and found[1].lower() == begun[1]:
+            blocks.append(Block("code", begun[0] + 1, number + 1))
+            inside.update(range(begun[0], number + 1))
+            begun = None
+    return tuple(blocks), inside
+
+
+# --- AsciiDoc -----------------------------------------------------------------------------------------------------
+
+_ADOC_HEADING: Final = re.compile(r"(={1,6}|#{1,6})\s+(\S.*)")
+_ADOC_FENCE: Final = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|```)\s*|(```)\w+\s*|([|,:!]={3,})\s*")
+
+
+def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
+    """The outline of AsciiDoc; listings, literals, passthroughs and comments are code, ``|===`` is a table."""
+    lines = text.split("\n")
+    headings, blocks = [], []
+    number = first_line - 1
+    closers = _closing_lines(lines, number)
+    while number < len(lines):
+        fence = _adoc_fence(lines[number])
+        end = closers.get(number, number) if fence else number
+        if fence and end > number:
+            blocks.append(Block("table" if fence.endswith("===") else "code", number + 1, end + 1))
+        elif found := _ADOC_HEADING.fullmatch(lines[number].rstrip()):
+            title = re.sub(r"\s+=+$", "", found[2])
+            headings.append(Heading(one_line(title), len(found[1]), number + 1, number + 1))
+        number = end + 1
+    return Outline(tuple(headings), tuple(blocks))
+
+
+def _adoc_fence(line: str) -> str:
+    found = _ADOC_FENCE.fullmatch(line)
+    return next(group for group in found.groups() if group) if found else ""
+
+
+def _closing_lines(lines: Sequence[str], start: int) -> dict[int, int]:
+    """For each delimiter line the next one that is the same: where its block ends, if it is a beginning."""
+    following: dict[str, int] = {}
+    closers: dict[int, int] = {}
+    for number in range(len(lines) - 1, start - 1, -1):
+        if not (fence := _adoc_fence(lines[number])):
+            continue
+        if fence in following:
+            closers[number] = following[fence]
+        # "```python" opens a block and never closes one.
+        if lines[number].rstrip() == fence:
+            following[fence] = number
+    return closers

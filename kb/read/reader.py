@@ -1,0 +1,31 @@
+"""The reader that the index uses: bytes of a file in, its document and passages out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kb.read.extract import extract
+
+if TYPE_CHECKING:
+    from kb.read.chunk import Chunker
+    from kb.records import Document, Passage, Source
+
+
+class DocumentReader:
+    """Reads files of every format that ``extract`` knows and splits them into passages.
+
+    Args:
+        chunker: How documents are split; it holds the measure of the embedding model.
+    """
+
+    def __init__(self, chunker: Chunker) -> None:
+        self._chunker = chunker
+
+    def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
+        """The document and its passages, in the order of the text.
+
+        Raises:
+            DocumentError: The file holds nothing kb can read as text.
+        """
+        document = extract(source.file.path, source.data)
+        return document, self._chunker.split(document)

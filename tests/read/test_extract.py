@@ -1,0 +1,131 @@
+"""From bytes to documents, by format."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from kb.errors import DocumentError
+from kb.read.extract import EXTRACTORS, UNREAD, extract
+from kb.records import Block, Heading
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("a/b.md", "markdown"),
+        ("B.MARKDOWN", "markdown"),
+        ("x.qmd", "markdown"),
+        ("x.rst", "rst"),
+        ("x.org", "org"),
+        ("x.adoc", "asciidoc"),
+        ("x.txt", "text"),
+        ("README", "text"),
+        ("x.unheard-of", "text"),
+        (".bashrc", "text"),
+        ("x.py", "code"),
+        ("x.html", "code"),
+        ("x.ipynb", "code"),
+        ("x.csv", "code"),
+        ("sub/Makefile", "code"),
+    ],
+)
+def test_the_suffix_decides_the_kind(path: str, kind: str) -> None:
+    """Suffixes count without their case; what is text under another name is plain text, exactly as it stands."""
+    document = extract(path, b"some\r\ntext\n")
+
+    assert document.kind == kind
+    assert document.text == "some\ntext\n"
+
+
+def test_front_matter_names_the_document() -> None:
+    """Title, tags, aliases and date come from front matter before anything else."""
+    text = b"---\ntitle: Mine\ntags: [a]\naliases: [b]\ndate: 2026-01-02\n---\n# Heading\n\nSee [[Other]].\n"
+
+    document = extract("2025-05-05.md", text)
+
+    assert (document.title, document.own_title, document.tags, document.aliases) == ("Mine", "Mine", ("a",), ("b",))
+    assert (document.date, document.body_line, document.links) == (date(2026, 1, 2), 7, ("Other",))
+    assert document.headings == (Heading("Heading", 1, 7, 7),)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "title", "own_title"),
+    [
+        ("n.md", "text\n\n# First\n\n# Second\n", "First", "First"),
+        ("n.md", "#\n\n## Named\n", "Named", "Named"),
+        ("dir/my note.v2.md", "no heading", "my note.v2", ""),
+        ("n.org", "#+title: Kept\n* Heading\n", "Kept", "Kept"),
+        ("n.rst", "Title\n=====\n", "Title", "Title"),
+        ("n.adoc", "= Title\n", "Title", "Title"),
+        ("n.py", "# comment\n", "n", ""),
+        ("bad\udcffname.txt", "text", "bad name", ""),
+        ("\udcff.txt", "text", "untitled", ""),
+    ],
+)
+def test_title_falls_back_on_the_stem(path: str, text: str, title: str, own_title: str) -> None:
+    """The first heading names a document without front matter; the file's stem is a title but never its own."""
+    document = extract(path, text.encode())
+
+    assert (document.title, document.own_title) == (title, own_title)
+
+
+def test_dates_from_keywords_and_names() -> None:
+    """Org's date and the date at the start of a file name stand in for front matter."""
+    assert extract("x.org", b"#+DATE: <2026-11-22 Sun>\n").date == date(2026, 11, 22)
+    assert extract("daily/2026-11-22 walk.md", b"text").date == date(2026, 11, 22)
+    assert extract("walk 2026-11-22.md", b"text").date is None
+
+
+def test_broken_front_matter_is_text_and_no_markup() -> None:
+    """What cannot be understood is kept as text: searchable, and no heading of the note."""
+    document = extract("n.md", b"---\ntitle: [broken\n---\n# Real\n")
+
+    assert (document.own_title, document.body_line) == ("Real", 1)
+    assert document.blocks == (Block("text", 1, 3),)
+
+
+def test_code_has_no_front_matter() -> None:
+    """A YAML file that begins with a document marker keeps all its text."""
+    document = extract("x.yaml", b"---\ntitle: t\n---\na: b\n")
+
+    assert (document.body_line, document.own_title) == (1, "")
+
+
+def test_other_encodings_are_read() -> None:
+    """Text is decoded before anything is looked for in it."""
+    document = extract("n.md", "# Größe\n".encode("utf-16"))
+
+    assert document.own_title == "Größe"
+    assert document.encoding.lower().startswith("utf-16")
+
+
+def test_empty_files_are_documents() -> None:
+    """Nothing in it is no error."""
+    assert extract("empty.md", b"").text == ""
+
+
+def test_binary_content_is_told() -> None:
+    """Bytes that are no text are refused in a sentence with a remedy, whatever the name says."""
+    with pytest.raises(DocumentError, match="is not text") as caught:
+        extract("x.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 4)
+
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("a.PDF", "PDF"), ("a.docx", "Word"), ("a.epub", "e-book"), ("a.jpg", "ima")]
+)
+def test_known_formats_are_named(path: str, name: str) -> None:
+    """A format that hides its text is refused by name, even where its bytes could pass for text."""
+    with pytest.raises(DocumentError, match=name) as caught:
+        extract(path, b"plain words")
+
+    assert caught.value.remedy
+
+
+def test_no_suffix_is_both_read_and_refused() -> None:
+    """The two tables do not contradict each other, and are spelled in lower case with a dot."""
+    assert not set(EXTRACTORS) & set(UNREAD)
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in (*EXTRACTORS, *UNREAD))
