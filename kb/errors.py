@@ -11,6 +11,7 @@ KbError
 │   ├── CatalogDamaged  the catalog is broken and has to be filled again from the folder
 │   └── ForeignStore    the folder holds a store that kb did not make
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
+│   └── DocumentBusy    it is being written at this moment
 └── NotIndexed          the file asked for is not in the index
 """
 
@@ -77,6 +78,10 @@ class ForeignStore(StoreError):
 
 class DocumentError(KbError):
     """One file cannot be read; ``message`` is the reason that ``kb status --problems`` shows."""
+
+
+class DocumentBusy(DocumentError):
+    """A file changed while it was read: it is left as it was and read again when it is still."""
 
 
 class NotIndexed(KbError):

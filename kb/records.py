@@ -66,7 +66,8 @@ class Scan:
 
     ``problems`` are files that belong but cannot be taken (too large, unreadable, special files). ``missing`` are
     folders that are not there at all and ``unread`` the directories, as (folder, path), that could not be listed:
-    nothing may be concluded about what is below either. ``excluded`` counts what the rules left out.
+    nothing may be concluded about what is below either. ``excluded`` counts what the rules left out. ``folders`` are
+    those that were asked for, and ``empty`` those that have no entry at all, as where a disk is not mounted.
     """
 
     files: tuple[FoundFile, ...]
@@ -74,6 +75,8 @@ class Scan:
     missing: tuple[str, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
     excluded: int = 0
+    folders: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +246,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far the index follows the disk: the time of its last complete run, and how many files wait."""
+    """How far the index follows the disk: the time of its last complete run, how many files wait, who watches."""
 
     as_of: datetime | None
     pending: int
+    watching: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +265,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What one index run did. File counts, passage counts, wall seconds, and each failure."""
+    """What one index run did. File counts, passage counts, wall seconds, and each failure.
+
+    ``held`` counts files that are gone and were kept all the same, since too many of their folder went at once.
+    """
 
     added: int = 0
     changed: int = 0
@@ -273,9 +280,27 @@ class IndexReport:
     dropped: int = 0
     total: int = 0
     seconds: float = 0.0
+    held: int = 0
     failures: tuple[Failure, ...] = field(default=())
     interrupted: bool = False
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvent:
+    """What became of one file in an index run, told once it is done.
+
+    ``before`` is its path until now where it moved; ``reason`` says why it failed; ``reused`` of its ``passages``
+    needed no embedding.
+    """
+
+    kind: Literal["added", "changed", "moved", "removed", "failed"]
+    folder: str
+    path: str
+    before: str = ""
+    passages: int = 0
+    reused: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +336,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What ``kb status`` tells: counts, sizes in bytes, the model, and what could not be indexed."""
+    """What ``kb status`` tells: counts, sizes in bytes, the model, and what could not be indexed.
+
+    ``held`` are folders from which so many files went at once that they are kept, with how many.
+    """
 
     folders: tuple[str, ...]
     store: str
@@ -326,6 +354,7 @@ class Status:
     cache_size: int
     index: Freshness
     problems: tuple[Failure, ...] = ()
+    held: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,7 @@ class MemoryFiles:
 
     def __init__(self, contents: Mapping[tuple[str, str], bytes] | None = None) -> None:
         self._files: dict[tuple[str, str], tuple[FileStat, bytes]] = {}
+        self._folders: set[str] = set()
         self._clock = 1_000_000_000
         self._inodes = 0
         for (folder, path), data in (contents or {}).items():
@@ -173,6 +174,7 @@ class MemoryFiles:
 
     def write(self, folder: str, path: str, data: bytes) -> None:
         """Put a file there, or give one that is there another content."""
+        self._folders.add(folder)
         old = self._files.get((folder, path))
         self._inodes += 1
         inode = old[0].inode if old else self._inodes
@@ -191,7 +193,9 @@ class MemoryFiles:
 
     def scan(self) -> Scan:
         """List every file, in order of (folder, path)."""
-        return Scan(tuple(FoundFile(*key, stat) for key, (stat, _) in sorted(self._files.items())))
+        files = tuple(FoundFile(*key, stat) for key, (stat, _) in sorted(self._files.items()))
+        there = {file.folder for file in files}
+        return Scan(files, folders=tuple(sorted(self._folders)), empty=tuple(sorted(self._folders - there)))
 
     def stat(self, folder: str, path: str) -> FileStat | None:
         """The stat of one file now, or None where no file is there."""

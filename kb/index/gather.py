@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from kb.errors import DocumentError
+from kb.errors import DocumentBusy, DocumentError
 from kb.index.plan import Comparison, Departed, identify
 from kb.records import Failure, FileChange
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from kb.ports import Catalog, Files, Reader
     from kb.records import FoundFile, KnownFile, Source
+
+
+FileKind = Literal["added", "changed", "moved", "unchanged", "failed"]
 
 
 @dataclass(slots=True)
@@ -27,9 +30,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A file to be written: what it becomes, and whether the labels of its vectors may name another path."""
+    """A file to be written: what it becomes, what happened to it, and its path until now where it moved.
+
+    ``relabel`` where the labels of its vectors may name another path.
+    """
 
     change: FileChange
+    kind: FileKind
+    before: str = ""
     relabel: bool = False
 
 
@@ -68,10 +76,14 @@ class Gatherer:
         for found, known in self._suspects:
             try:
                 source = self._files.load(found)
+            except DocumentBusy as error:
+                # What is known of it stays as it is: half of a change would be worse than the text before it.
+                self._note_failure(found, error.message)
+                continue
             except DocumentError as error:
                 self._note_failure(found, error.message)
                 file_id = known.id if known else self._catalog.new_id()
-                yield Gathered(FileChange(file_id, found, b"", found.stat.mtime_ns, reason=error.message))
+                yield Gathered(FileChange(file_id, found, b"", found.stat.mtime_ns, reason=error.message), "failed")
                 continue
             before = known or self.departed.claim(source.file, source.content_hash)
             kind = _kind(source, before)
@@ -99,26 +111,27 @@ class Gatherer:
         else:
             self.tally.files["unchanged"] += 1
 
-    def _change(self, source: Source, before: KnownFile | None, kind: str) -> Gathered:
+    def _change(self, source: Source, before: KnownFile | None, kind: FileKind) -> Gathered:
         file_id = before.id if before else self._catalog.new_id()
         try:
             document, passages = self._reader.read(source)
         except DocumentError as error:
             self._note_failure(source.file, error.message)
-            change = FileChange(file_id, source.file, source.content_hash, source.read_ns, reason=error.message)
-        else:
-            self.tally.files[kind] += 1
-            found = identify(file_id, passages)
-            change = FileChange(file_id, source.file, source.content_hash, source.read_ns, document, found)
+            failed = FileChange(file_id, source.file, source.content_hash, source.read_ns, reason=error.message)
+            return Gathered(failed, "failed")
+        self.tally.files[kind] += 1
+        found = identify(file_id, passages)
+        change = FileChange(file_id, source.file, source.content_hash, source.read_ns, document, found)
+        moved = kind == "moved"
         # A run that died while it moved a file may have left the old path beside the vectors.
-        relabel = before is not None and (kind == "moved" or before.state == "pending")
-        return Gathered(change, relabel=relabel)
+        relabel = before is not None and (moved or before.state == "pending")
+        return Gathered(change, kind, before.path if before and moved else "", relabel)
 
     def _note_failure(self, found: FoundFile, reason: str) -> None:
         self.tally.failures.append(Failure(found.folder, found.path, reason))
 
 
-def _kind(source: Source, before: KnownFile | None) -> str:
+def _kind(source: Source, before: KnownFile | None) -> FileKind:
     """What became of a file, by its content: added, moved, changed or unchanged."""
     if before is None:
         return "added"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # system's clock (FAT counts in steps of two seconds): its stat proves nothing, its content decides.
 RACY_NS: Final = 2_000_000_000
 
+# Fewer vanished files than this are an ordinary clearing up, however small the folder.
+FEW: Final = 20
+
 Key = tuple[str, str]
 _T = TypeVar("_T")
 
@@ -34,6 +37,8 @@ class Comparison:
         held: Known files of which nothing can be said, since their folder is missing or could not be listed.
         unchanged: Known files that are as they were.
         failed: Known files that could not be indexed and have not changed since.
+        shrunk: Folders that have less than half the files they had.
+        empty: Folders that have no entry at all.
     """
 
     new: tuple[FoundFile, ...] = ()
@@ -43,11 +48,13 @@ class Comparison:
     held: tuple[KnownFile, ...] = ()
     unchanged: tuple[KnownFile, ...] = ()
     failed: tuple[KnownFile, ...] = ()
+    shrunk: frozenset[str] = frozenset()
+    empty: frozenset[str] = frozenset()
 
     @property
     def pending(self) -> int:
         """How many files wait to be indexed, as far as their stat tells."""
-        return len(self.new) + self.certain + len(self.gone)
+        return len(self.new) + self.certain + len(self.gone) - len(withheld(self.gone, self))
 
 
 def compare(
@@ -62,6 +69,7 @@ def compare(
         force: Files to look at whatever their stat says.
     """
     left = {file.key: file for file in known}
+    before = Counter(folder for folder, _ in left)
     new: list[FoundFile] = []
     suspect: list[tuple[FoundFile, KnownFile]] = []
     unchanged: list[KnownFile] = []
@@ -83,7 +91,34 @@ def compare(
     blind = _Blind(scan)
     gone = tuple(file for file in left.values() if not blind.covers(file))
     held = tuple(file for file in left.values() if blind.covers(file))
-    return Comparison(tuple(new), tuple(suspect), certain, gone, held, tuple(unchanged), tuple(failed))
+    now = Counter(found.folder for found in scan.files)
+    shrunk = frozenset(folder for folder in scan.folders if 2 * now[folder] < before[folder])
+    return Comparison(
+        tuple(new),
+        tuple(suspect),
+        certain,
+        gone,
+        held,
+        tuple(unchanged),
+        tuple(failed),
+        shrunk,
+        frozenset(scan.empty),
+    )
+
+
+def withheld(gone: Sequence[KnownFile], comparison: Comparison) -> list[KnownFile]:
+    """Of files that are gone and were not found elsewhere, those that are kept until somebody confirms.
+
+    A folder that is empty, or that lost more than half of its files and more than a few, looks like a disk that is not
+    mounted or a sync that went wrong. A folder that is no longer watched is let go.
+    """
+    lost = Counter(file.folder for file in gone)
+    suspicious = {
+        folder
+        for folder, count in lost.items()
+        if folder in comparison.empty or (folder in comparison.shrunk and count > FEW)
+    }
+    return [file for file in gone if file.folder in suspicious]
 
 
 class _Blind:

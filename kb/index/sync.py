@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kb.index.gather import Gatherer
-from kb.index.plan import Comparison, compare
+from kb.index.plan import Comparison, compare, withheld
 from kb.index.write import Advance, Stopped, Writer
-from kb.records import Failure, IndexProgress, IndexReport
+from kb.records import Failure, FileEvent, IndexProgress, IndexReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -69,7 +69,9 @@ class Indexer:
         *,
         full: bool = False,
         force: Collection[Key] = (),
+        accept_deletions: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
+        on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
         """Index what is new, changed, moved or gone.
@@ -77,6 +79,8 @@ class Indexer:
         Args:
             full: Read every file, whatever its stat says.
             force: Files, as (folder, path), to read whatever their stat says.
+            accept_deletions: Let go even where most of a folder went at once.
+            on_event: Told of each file once it is done.
             on_progress: Called after each batch.
             should_stop: Asked between files and batches; when true the run ends, and no file is left half done.
         """
@@ -93,13 +97,16 @@ class Indexer:
             index=self._index,
             advance=progress.advance,
             should_stop=should_stop or _never,
+            on_event=on_event or _unheard,
         )
         progress.writer = writer
         interrupted = not self._follow(gatherer, writer)
+        held = 0
         if not interrupted:
+            held = self._let_go(gatherer, writer, comparison, accept_deletions=accept_deletions)
             self._catalog.set_meta(_READING, self._reading)
             self._catalog.completed(datetime.now(UTC))
-        return self._report(gatherer, writer, started, interrupted=interrupted)
+        return self._report(gatherer, writer, started, held=held, interrupted=interrupted)
 
     def dry_run(self, *, full: bool = False) -> IndexReport:
         """What ``run`` would do with the files, by content, without splitting or embedding anything."""
@@ -108,15 +115,17 @@ class Indexer:
         gatherer = Gatherer(self._files, self._reader, self._catalog, comparison)
         gatherer.tally.failures += problems
         gatherer.survey()
-        gatherer.tally.files["removed"] = len(gatherer.departed.left())
-        return self._report(gatherer, None, started)
+        left = gatherer.departed.left()
+        held = len(withheld(left, comparison))
+        gatherer.tally.files["removed"] = len(left) - held
+        return self._report(gatherer, None, started, held=held)
 
     def _stale_reading(self) -> bool:
         """Whether the store was filled by a splitter or limits that are no longer in force."""
         return self._catalog.meta(_READING) not in {self._reading, None}
 
     def _follow(self, gatherer: Gatherer, writer: Writer) -> bool:
-        """Do all of it: files that are there, then files that are gone. False where the user stopped it."""
+        """Take in the files that are there. False where the user stopped it."""
         try:
             for gathered in gatherer.changes():
                 writer.add(gathered)
@@ -125,14 +134,27 @@ class Indexer:
             return False
         finally:
             self._catalog.refresh(gatherer.refreshed)
-        gone = gatherer.departed.left()
-        if gone:
-            writer.remove([file.id for file in gone])
-            gatherer.tally.files["removed"] += len(gone)
         return True
 
+    def _let_go(self, gatherer: Gatherer, writer: Writer, comparison: Comparison, *, accept_deletions: bool) -> int:
+        """Drop the files that are gone and were not found elsewhere; how many of them are kept all the same."""
+        gone = gatherer.departed.left()
+        held = [] if accept_deletions else withheld(gone, comparison)
+        kept = {file.id for file in held}
+        dropped = [file for file in gone if file.id not in kept]
+        if dropped:
+            writer.remove(dropped)
+        gatherer.tally.files["removed"] += len(dropped)
+        return len(held)
+
     def _report(
-        self, gatherer: Gatherer, writer: Writer | None, started: float, *, interrupted: bool = False
+        self,
+        gatherer: Gatherer,
+        writer: Writer | None,
+        started: float,
+        *,
+        held: int = 0,
+        interrupted: bool = False,
     ) -> IndexReport:
         files = gatherer.tally.files
         failures = sorted(set(gatherer.tally.failures), key=lambda one: (one.folder, one.path, one.reason))
@@ -147,6 +169,7 @@ class Indexer:
             dropped=writer.dropped if writer else 0,
             total=self._catalog.count(),
             seconds=time.monotonic() - started,
+            held=held,
             failures=tuple(failures),
             interrupted=interrupted,
             dry_run=writer is None,
@@ -181,6 +204,10 @@ class _Progress:
                 seconds=time.monotonic() - self._started,
             )
         )
+
+
+def _unheard(_: FileEvent) -> None:
+    """What happens to events where nobody listens."""
 
 
 def _never() -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kb.index.plan import labels, vector_steps
-from kb.records import VectorRecord
+from kb.records import FileEvent, VectorRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kb.index.gather import Gathered
     from kb.ports import Catalog, Embedder, VectorCache, VectorIndex
-    from kb.records import FileChange, IdentifiedPassage
+    from kb.records import FileChange, IdentifiedPassage, KnownFile
 
 # How long the model works before what it made is kept, and before files become searchable.
 SLICE_SECONDS: Final = 5.0
@@ -37,6 +37,7 @@ class Window:
     """Files that are embedded and written together."""
 
     changes: list[FileChange] = field(default_factory=list)
+    events: list[FileEvent] = field(default_factory=list)
     relabel: set[int] = field(default_factory=set)
     vectors: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
     missing: dict[bytes, IdentifiedPassage] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Writer:
         index: Opens the vector index; called only when there is something to write.
         advance: Called after each batch with what has been done.
         should_stop: Asked between batches.
+        on_event: Told of each file once it is done.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Writer:
         index: Callable[[], VectorIndex],
         advance: Callable[[Advance], None],
         should_stop: Callable[[], bool],
+        on_event: Callable[[FileEvent], None],
     ) -> None:
         self._embedder = embedder
         self._cache = cache
@@ -79,6 +82,7 @@ class Writer:
         self._index = index
         self._advance = advance
         self._should_stop = should_stop
+        self._on_event = on_event
         self._window = Window()
         self._rate = 0.0
         self.embedded = 0
@@ -98,7 +102,9 @@ class Writer:
         window.size += change.file.stat.size
         if gathered.relabel:
             window.relabel.add(change.file_id)
-        self._look_up(change, window)
+        unknown = self._look_up(change, window)
+        if gathered.kind != "unchanged":
+            window.events.append(_event(gathered, unknown))
         full = len(window.missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW)
         if full or len(window.changes) >= _FILES_IN_WINDOW:
             self.flush()
@@ -111,24 +117,31 @@ class Writer:
         self._embed(window)
         self._write(window)
         self._advance(Advance(files=len(window.changes), size=0.0 if window.missing else window.size))
+        for event in window.events:
+            self._on_event(event)
 
-    def remove(self, file_ids: Sequence[int]) -> None:
+    def remove(self, files: Sequence[KnownFile]) -> None:
         """Take files out: vectors first, so that the catalog never forgets what is still there."""
+        file_ids = [file.id for file in files]
         gone = [id_ for ids in self._catalog.passage_ids(file_ids).values() for id_ in ids]
         if gone:
             self._index().delete(gone)
         self._catalog.remove(file_ids)
         self.dropped += len(gone)
+        for file in files:
+            self._on_event(FileEvent("removed", file.folder, file.path, passages=file.passages))
 
-    def _look_up(self, change: FileChange, window: Window) -> None:
-        """Find the vectors that are known already, and note the texts that have none."""
+    def _look_up(self, change: FileChange, window: Window) -> int:
+        """Find the vectors that are known already, and note the texts that have none; how many those are."""
         wanted = {one.passage.digest: one for one in change.passages}
         unknown = [digest for digest in wanted if digest not in window.vectors and digest not in window.missing]
         window.vectors.update(self._cache.get(self._embedder.fingerprint, unknown))
         for digest in unknown:
             if digest not in window.vectors:
                 window.missing[digest] = wanted[digest]
-        self.reused += len(change.passages) - sum(digest not in window.vectors for digest in unknown)
+        lacking = sum(digest not in window.vectors for digest in unknown)
+        self.reused += len(change.passages) - lacking
+        return lacking
 
     def _embed(self, window: Window) -> None:
         """Embed what is missing, longest first, in slices whose vectors are kept as soon as they are there.
@@ -183,6 +196,19 @@ class Writer:
             self._index().delete(leaving)
         self._catalog.finish(file_ids)
         self.dropped += len(leaving)
+
+
+def _event(gathered: Gathered, unknown: int) -> FileEvent:
+    change = gathered.change
+    return FileEvent(
+        kind=gathered.kind if gathered.kind != "unchanged" else "changed",
+        folder=change.file.folder,
+        path=change.file.path,
+        before=gathered.before,
+        passages=len(change.passages),
+        reused=len(change.passages) - unknown,
+        reason=change.reason,
+    )
 
 
 def _record(change: FileChange, one: IdentifiedPassage, vectors: dict[bytes, NDArray[np.float32]]) -> VectorRecord:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb.errors import DocumentError
+from kb.errors import DocumentBusy, DocumentError
 from kb.read.regular import explained, inside, join, not_a_file, open_file, read_steadily, stat_of
 from kb.read.scope import GIT_IGNORE, KB_IGNORE, Scope
 from kb.read.walk import Walk, ignore_text
@@ -74,6 +74,8 @@ class Disk:
             missing=tuple(sorted(missing)),
             unread=tuple(sorted(place for walk in walks for place in walk.unread)),
             excluded=sum(walk.excluded for walk in walks),
+            folders=self._folders,
+            empty=tuple(walk.folder for walk in walks if walk.empty),
         )
 
     def stat(self, folder: str, path: str) -> FileStat | None:
@@ -87,7 +89,8 @@ class Disk:
         """Read one file whole, with the stat it has now.
 
         Raises:
-            DocumentError: It cannot be read, or changed while it was read.
+            DocumentError: It cannot be read.
+            DocumentBusy: It changed while it was read, twice.
         """
         try:
             return self._load(file) or self._load(file) or _refuse_changing()
@@ -148,4 +151,4 @@ class Disk:
 
 
 def _refuse_changing() -> Source:
-    raise DocumentError("changed while it was read", "It is tried again at the next run")
+    raise DocumentBusy("is being written: it changed while it was read", "It is tried again at the next run")

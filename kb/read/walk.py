@@ -27,8 +27,9 @@ class Walk:
         self.problems: list[Failure] = []
         self.unread: list[tuple[str, str]] = []
         self.excluded = 0
+        self.empty = False
         self.reached: set[str] = set()
-        self._folder = folder
+        self.folder = folder
         self._root = root
         self._rules = rules
         self._never = never
@@ -66,6 +67,8 @@ class Walk:
         except OSError as error:
             self._leave_unread(prefix.rstrip("/"), error)
             return
+        if not prefix:
+            self.empty = not entries
         scope = self._with_ignores(scope, prefix, directory, {entry.name for entry in entries})
         for entry in entries:
             try:
@@ -97,7 +100,7 @@ class Walk:
         elif found.st_size > self._rules.max_bytes:
             self._report(path, too_large(found.st_size, self._rules.max_bytes).message)
         else:
-            self.files.append(FoundFile(self._folder, path, stat_of(found)))
+            self.files.append(FoundFile(self.folder, path, stat_of(found)))
 
     def _take_links(self) -> None:
         """Take the links that stand for a file of this folder which was not found itself, each target once."""
@@ -156,12 +159,12 @@ class Walk:
 
     def _leave_unread(self, path: str, error: OSError) -> None:
         """Remember that nothing is known about a directory. One that vanished just now is no problem."""
-        self.unread.append((self._folder, path))
+        self.unread.append((self.folder, path))
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             self._report(path, f"{explained(error).message}, so nothing below is known")
 
     def _report(self, path: str, reason: str) -> None:
-        self.problems.append(Failure(self._folder, path, reason))
+        self.problems.append(Failure(self.folder, path, reason))
 
 
 def read_ignore(place: str) -> str:

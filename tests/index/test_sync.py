@@ -15,7 +15,7 @@ from worlds import FOLDER, World, fresh
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kb.records import IndexProgress
+    from kb.records import FileEvent, IndexProgress
 
 BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
@@ -221,6 +221,96 @@ def test_stopping_leaves_whole_files_and_the_next_run_goes_on() -> None:
     assert world.held() == fresh(world.files).held()
 
 
+def many(count: int) -> World:
+    """An indexed folder of so many files."""
+    world = World()
+    for number in range(count):
+        world.write(f"{number:03}.md", f"text {number}")
+    world.run()
+    return world
+
+
+def test_mass_deletion_is_held_until_confirmed_or_undone() -> None:
+    """Where most of a folder goes at once nothing is dropped; when files return the rest is let go."""
+    world = many(60)
+    lost = [file.path for file in world.files.scan().files][:40]
+    for path in lost:
+        world.files.remove(FOLDER, path)
+
+    held = world.run()
+    again = world.run()
+    for path in lost[:30]:
+        world.write(path, f"text {int(path[:3])}")
+    back = world.run()
+
+    assert (held.held, held.removed, held.total) == (40, 0, 60)
+    assert again.held == 40
+    assert (back.held, back.removed, back.embedded, back.total) == (0, 10, 0, 50)
+
+
+def test_confirmed_mass_deletion_is_done() -> None:
+    """The word of the user counts."""
+    world = many(60)
+    for number in range(50):
+        world.files.remove(FOLDER, f"{number:03}.md")
+
+    report = world.indexer.run(accept_deletions=True)
+
+    assert (report.held, report.removed, report.total) == (0, 50, 10)
+
+
+def test_empty_folder_drops_nothing() -> None:
+    """A folder without any entry looks like a disk that is not mounted, however few files it had."""
+    world = many(3)
+    for number in range(3):
+        world.files.remove(FOLDER, f"{number:03}.md")
+
+    report = world.run()
+
+    assert (report.held, report.removed, report.total) == (3, 0, 3)
+
+
+def test_ordinary_deletions_moves_and_branch_switches_are_not_held() -> None:
+    """Few files, files found elsewhere, and files that others take the place of are let go at once."""
+    world = many(60)
+    for number in range(20):
+        world.files.remove(FOLDER, f"{number:03}.md")
+    few = world.run()
+    for number in range(20, 60):
+        world.files.move(FOLDER, f"{number:03}.md", f"sub/{number:03}.md")
+    moved = world.run()
+    for number in range(20, 60):
+        world.files.remove(FOLDER, f"sub/{number:03}.md")
+        world.write(f"other/{number:03}.md", f"other {number}")
+    switched = world.run()
+
+    assert (few.removed, few.held) == (20, 0)
+    assert (moved.moved, moved.held, moved.embedded) == (40, 0, 0)
+    assert (switched.removed, switched.held, switched.added) == (40, 0, 40)
+
+
+def test_events_tell_each_file_once(world: World) -> None:
+    """Every file that changes is told, with what became of it."""
+    world.files.move(FOLDER, "a.md", "moved.md")
+    world.write("b.md", "# Three\n\nepsilon\n\n# Four\n\nzeta\n")
+    world.write("c.md", "new")
+    world.files.write(FOLDER, "bad.md", BINARY)
+    events: list[FileEvent] = []
+    world.indexer.run(on_event=events.append)
+    world.files.remove(FOLDER, "c.md")
+    world.indexer.run(on_event=events.append)
+
+    told = {(event.kind, event.path, event.before, event.passages, event.reused) for event in events}
+    assert told == {
+        ("moved", "moved.md", "a.md", 2, 2),
+        ("changed", "b.md", "", 2, 1),
+        ("added", "c.md", "", 1, 0),
+        ("failed", "bad.md", "", 0, 0),
+        ("removed", "c.md", "", 1, 0),
+    }
+    assert next(event.reason for event in events if event.kind == "failed")
+
+
 class Boom(Exception):
     """The process dies here."""
 
@@ -301,11 +391,12 @@ class Following(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Begin with an empty, indexed folder."""
+        """Begin with a file that stays, since the last file of a folder is held when it goes."""
+        self.world.write("stays.md", "stays")
         self.world.run()
 
     def _paths(self) -> list[str]:
-        return [file.path for file in self.world.files.scan().files]
+        return [file.path for file in self.world.files.scan().files if file.path != "stays.md"]
 
     @rule(path=_NAMES, text=_TEXTS)
     def write(self, path: str, text: str) -> None:
