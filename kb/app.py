@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from kb.config import Settings, load
 from kb.errors import CatalogDamaged, FolderError, KbError, NotIndexed, StoreDamaged
+from kb.index.plan import withheld
 from kb.notes import note_name, note_text, note_title, write_note
 from kb.parts import CACHE_FILE, Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from kb.records import IndexProgress, KnownFile
+    from kb.records import FileEvent, IndexProgress, KnownFile
 
 
 _T = TypeVar("_T")
@@ -45,6 +48,8 @@ class KnowledgeBase:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        # One thread at a time changes the store; questions go on beside it.
+        self._changing = RLock()
 
     @classmethod
     def open(
@@ -79,7 +84,9 @@ class KnowledgeBase:
         *,
         full: bool = False,
         dry_run: bool = False,
+        accept_deletions: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
+        on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
         """Bring the index in line with the folders.
@@ -87,7 +94,9 @@ class KnowledgeBase:
         Args:
             full: Read every file again, and take over another model if the configuration names one.
             dry_run: Only say what would be done.
+            accept_deletions: Drop files that are gone even where most of a folder went at once.
             on_progress: Called after each batch.
+            on_event: Told of each file once it is done.
             should_stop: Asked between files and batches; when true the run ends in order.
 
         Raises:
@@ -96,23 +105,47 @@ class KnowledgeBase:
             ModelMismatch: The store was made by another model, and ``full`` was not asked for.
             StoreBusy: Another process owns the store.
         """
-        self._require_folders()
         if dry_run:
+            self._require_folders()
             return self._parts.indexer.dry_run(full=full)
-        self._own()
 
         def run() -> IndexReport:
             if full:
                 self._take_over_model()
             self._parts.agree()
             self._settle_generation()
-            return self._parts.indexer.run(full=full, on_progress=on_progress, should_stop=should_stop)
+            return self._parts.indexer.run(
+                full=full,
+                accept_deletions=accept_deletions,
+                on_progress=on_progress,
+                on_event=on_event,
+                should_stop=should_stop,
+            )
 
-        try:
-            return self._answered(run)
-        except CatalogDamaged:
-            self._parts.replace_catalog()
-            return self._answered(run)
+        with self._changing:
+            self._require_folders()
+            self._own()
+            try:
+                return self._answered(run)
+            except CatalogDamaged:
+                self._parts.replace_catalog()
+                return self._answered(run)
+
+    def own(self, watch: Callable[[], tuple[bool, int]] | None = None, *, write_batch: int | None = None) -> None:
+        """Own the store from now on until ``close``, with the model loaded, for questions from many threads.
+
+        Args:
+            watch: Tells whether a watcher is at work and how many places wait; answers then carry that instead of
+                what a scan finds.
+            write_batch: How many passages are written at once; few, where questions come in meanwhile.
+
+        Raises:
+            StoreBusy: Another process owns it.
+        """
+        with self._changing:
+            self._parts.watch = watch
+            self._parts.write_batch = write_batch
+            self._parts.warm()
 
     def search(
         self,
@@ -178,7 +211,7 @@ class KnowledgeBase:
     def status(self) -> Status:
         """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
         parts = self._parts
-        freshness, problems = parts.disk_state()
+        comparison, problems = parts.comparison()
         files = parts.catalog.files()
         store = Path(parts.store_path)
         sizes = {path: path.stat().st_size for path in store.rglob("*") if path.is_file()} if store.is_dir() else {}
@@ -194,8 +227,9 @@ class KnowledgeBase:
             replaced=sum(file.replaced > 0 for file in files),
             size=sum(sizes.values()),
             cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
-            index=freshness,
+            index=parts.freshness(),
             problems=(*parts.catalog.problems(), *problems),
+            held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
         )
 
     def check(self, *, repair: bool = False) -> CheckReport:
@@ -204,22 +238,25 @@ class KnowledgeBase:
         Args:
             repair: Mend what differs, and compare again.
         """
-        self._require_folders()
-        self._own()
-        self._parts.agree()
-        return self._answered(lambda: self._parts.checker.check(repair=repair))
+        with self._changing:
+            self._require_folders()
+            self._own()
+            self._parts.agree()
+            return self._answered(lambda: self._parts.checker.check(repair=repair))
 
     def rebuild(self) -> RebuildReport:
         """Make the vector index again from catalog and cache, as a new generation beside the old one."""
         started = time.monotonic()
-        self._own()
-        self._parts.agree()
-        generation = self._parts.vectors.rebuild()
-        self._parts.catalog.compact()
-        report = self._parts.indexer.run()
+        with self._changing:
+            self._own()
+            self._parts.agree()
+            generation = self._parts.vectors.rebuild()
+            self._parts.catalog.compact()
+            report = self._parts.indexer.run()
+            total = self._parts.index().count()
         return RebuildReport(
             generation=generation,
-            reused=self._parts.index().count() - report.embedded,
+            reused=total - report.embedded,
             embedded=report.embedded,
             seconds=time.monotonic() - started,
         )
@@ -282,9 +319,10 @@ class KnowledgeBase:
         try:
             return ask()
         except StoreDamaged as error:
-            self._parts.warn(f"{error.message}; the vector index is looked at and made again")
-            self._parts.vectors.doubt()
-            return ask()
+            with self._changing:
+                self._parts.warn(f"{error.message}; the vector index is looked at and made again")
+                self._parts.vectors.doubt()
+                return ask()
 
     def _limits(self, limit: int | None, min_score: float | None, per_file: int | None) -> Limits:
         wanted = self._parts.config.search

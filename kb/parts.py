@@ -7,20 +7,21 @@ to embed never imports torch, and the list of files never opens ChromaDB.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import FolderError, ModelMismatch
 from kb.index.check import Checker
-from kb.index.plan import compare
+from kb.index.plan import Comparison, compare
 from kb.index.rebuild import refill
 from kb.index.sync import Indexer
 from kb.records import Failure, Freshness
 from kb.search.query import Searcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kb.config import Settings
     from kb.embed.cache import EmbeddingCache
@@ -53,6 +54,10 @@ class Parts:
         self.config = settings.config
         self.warn = warn
         self.store_path = settings.store_path()
+        # Set by an owner: whether it watches, and how many places wait.
+        self.watch: Callable[[], tuple[bool, int]] | None = None
+        # While questions come in beside it, an index run writes little at once: each write stops all threads.
+        self.write_batch: int | None = None
 
     @cached_property
     def folders(self) -> tuple[str, ...]:
@@ -188,6 +193,14 @@ class Parts:
         self.agree()
         return self.vectors.index()
 
+    @contextmanager
+    def lent_index(self) -> Iterator[VectorIndex]:
+        """The vector index for one question, which no rebuild takes away meanwhile."""
+        self.own()
+        self.agree()
+        with self.vectors.using() as index:
+            yield index
+
     def agree(self) -> None:
         """See that the store's vectors are of the configured model; a new store takes the model over.
 
@@ -240,18 +253,28 @@ class Parts:
     @cached_property
     def searcher(self) -> Searcher:
         """Answers questions."""
-        return Searcher(self.embedder, self.index, self.catalog, self.files, self.freshness)
+        return Searcher(self.embedder, self.lent_index, self.catalog, self.files, self.freshness)
 
     def freshness(self) -> Freshness:
-        """When the last complete run ended, and how many files wait, by a scan of this moment."""
-        return self.disk_state()[0]
+        """When the last complete run ended and how many files wait: what the watcher says, else a scan of now."""
+        if self.watch is not None:
+            watching, waiting = self.watch()
+            return Freshness(self.catalog.as_of(), waiting, watching=watching)
+        return Freshness(self.catalog.as_of(), self.comparison()[0].pending)
 
-    def disk_state(self) -> tuple[Freshness, tuple[Failure, ...]]:
-        """The freshness, and what on the disk cannot be taken in; needs neither model nor vector index."""
+    def comparison(self) -> tuple[Comparison, tuple[Failure, ...]]:
+        """The disk beside the catalog, and what on the disk cannot be taken in; needs neither model nor vectors."""
         scan = self.files.scan()
         missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
-        freshness = Freshness(self.catalog.as_of(), compare(scan, self.catalog.files()).pending)
-        return freshness, scan.problems + missing
+        return compare(scan, self.catalog.files()), scan.problems + missing
+
+    def warm(self) -> None:
+        """Build whatever questions and runs need, so that threads find it built, and load the model."""
+        self.own()
+        self.index()
+        self.embedder.load()
+        for name in ("files", "reader", "cache", "searcher", "indexer", "checker"):
+            getattr(self, name)
 
     def close(self) -> None:
         """Close what is open, the vector index before the lock."""
@@ -272,7 +295,7 @@ class Parts:
         wanted = self.config.embed
         # Which model, not where it runs: another machine that opens the collection decides that for itself.
         function = BgeM3EmbeddingFunction(model=self.settings.model(), revision=wanted.revision, offline=wanted.offline)
-        return ChromaIndex.open(
+        index = ChromaIndex.open(
             directory,
             self.config.store.collection,
             self.embedder.fingerprint,
@@ -280,6 +303,9 @@ class Parts:
             function,
             create=create,
         )
+        if self.write_batch is not None:
+            index.write_batch = self.write_batch
+        return index
 
     def _refill(self, index: VectorIndex) -> None:
         """Fill a new index from catalog and cache; files that lack a vector are left to the next run."""

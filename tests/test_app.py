@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kb import KnowledgeBase
+    from kb.records import Answer
 
     Open = Callable[..., KnowledgeBase]
 
@@ -418,3 +420,59 @@ def test_idle_run_loads_neither_torch_nor_chromadb(open_kb: Open, notes: Path, t
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=100)
 
     assert done.stdout.strip() == f"{len(SEED)} []"
+
+
+def test_emptied_folder_is_held_and_told(open_kb: Open, notes: Path, tmp_path: Path) -> None:
+    """A folder that is suddenly empty loses nothing; status says what is held, and a word drops it."""
+    kb = open_kb(notes)
+    kb.index()
+    away = tmp_path / "away"
+    away.mkdir()
+    for path in sorted(notes.iterdir()):
+        path.rename(away / path.name)
+
+    report = kb.index()
+    held = kb.status().held
+    asked = kb.search(SEED_QUESTION)
+    for path in sorted(away.iterdir()):
+        shutil.copy2(path, notes / path.name)
+    back = kb.index()
+    for path in sorted(notes.iterdir()):
+        path.unlink()
+
+    assert (report.held, report.removed) == (len(SEED), 0)
+    assert held == ((str(notes), len(SEED)),)
+    assert (asked.hits, asked.index.pending) == ((), 0)
+    assert (back.held, back.embedded, back.unchanged) == (0, 0, len(SEED))
+    assert kb.index(accept_deletions=True).removed == len(SEED)
+    assert kb.status().held == ()
+
+
+def test_questions_are_answered_while_indexing(open_kb: Open, notes: Path) -> None:
+    """Many threads ask while one indexes: every answer is whole, and none waits for the end of the run."""
+    kb = open_kb(notes)
+    kb.index()
+    kb.own(lambda: (True, 0), write_batch=32)
+    for number in range(120):
+        (notes / f"n{number}.md").write_text(f"# Note {number}\n\n" + f"A paragraph about topic {number}. " * 30)
+    done = threading.Event()
+    answers: list[Answer] = []
+
+    def ask() -> None:
+        while not done.is_set():
+            answers.append(kb.search(SEED_QUESTION, limit=1))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    report = kb.index()
+    during = len(answers)
+    done.set()
+    for thread in threads:
+        thread.join()
+
+    assert report.added == 120
+    assert during >= 3
+    assert {answer.hits[0].passage.file.path for answer in answers} == {"chromadb.md"}
+    assert all(answer.index.watching for answer in answers)
+    assert kb.check().differences == ()

@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.testing": VOCABULARY,
     "kb.notes": VOCABULARY,
     "kb.parts": {"kb.config", "kb.read", "kb.embed", "kb.store", "kb.index", "kb.search", *VOCABULARY},
-    "kb.app": {"kb.parts", "kb.config", "kb.notes", "kb.search", *VOCABULARY},
+    "kb.app": {"kb.parts", "kb.config", "kb.notes", "kb.search", "kb.index", *VOCABULARY},
     "kb.cli": {"kb.cli", "kb.app", "kb.config", "kb.errors", "kb.records", "kb.notes", "kb.__version__", "kb.search"},
     "kb.__main__": {"kb.cli"},
 }

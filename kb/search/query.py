@@ -14,11 +14,12 @@ from kb.search.rank import cosines, distance, ranked, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from kb.ports import Catalog, Embedder, Files, VectorIndex
-    from kb.records import KnownFile
+    from kb.records import Candidates, KnownFile, StoredPassage
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Searcher:
 
     Args:
         embedder: The model that embedded the passages.
-        index: Opens the vector index.
+        index: Lends the vector index for as long as one question needs it.
         catalog: The record, which gives each candidate its text and place.
         files: The watched folders, to see whether a hit's file is still there and still the same.
         freshness: Tells how far the index follows the disk.
@@ -45,7 +46,7 @@ class Searcher:
     def __init__(
         self,
         embedder: Embedder,
-        index: Callable[[], VectorIndex],
+        index: Callable[[], AbstractContextManager[VectorIndex]],
         catalog: Catalog,
         files: Files,
         freshness: Callable[[], Freshness],
@@ -72,7 +73,8 @@ class Searcher:
             NotIndexed: The file has no passages.
         """
         freshness = self._freshness()
-        own = self._index().vectors([passage.id for passage in self._catalog.passages_of(file.id)])
+        with self._index() as index:
+            own = index.vectors([passage.id for passage in self._catalog.passages_of(file.id)])
         if not own:
             raise NotIndexed(f"{file.path} has no passages in the index", "Run kb index, or name another file")
         middle = np.mean(np.stack(list(own.values())), axis=0, dtype=np.float64)
@@ -89,34 +91,38 @@ class Searcher:
 
     def _hits(self, vector: NDArray[np.float32], limits: Limits, allowed: list[int] | None) -> tuple[Hit, ...]:
         """Take candidates, more where filters, vanished files or a limit per file left too few."""
-        total = self._index().count()
-        wanted = max(limits.candidates, 4 * limits.limit)
         presence = Presence(self._files)
-        while True:
-            candidates = self._index().query(vector, min(wanted, total), allowed) if total else None
-            if candidates is None or not candidates.ids:
-                return ()
-            known = self._catalog.passages(candidates.ids)
-            scores = cosines(vector, candidates)
-            scored = [
-                (known[id_], float(score)) for id_, score in zip(candidates.ids, scores, strict=True) if id_ in known
-            ]
-            order = ranked(scored)
-            hits = taken(
-                order,
-                limit=limits.limit,
-                min_score=limits.min_score,
-                per_file=limits.per_file,
-                there=lambda passage: presence.there(passage.file),
-            )
-            exhausted = wanted >= total or len(candidates.ids) < wanted
-            cut_off = bool(order) and order[-1][1] < limits.min_score
-            if len(hits) >= limits.limit or exhausted or cut_off:
-                return tuple(
-                    Hit(rank, passage, score, distance(score), changed=presence.changed(passage.file))
-                    for rank, (passage, score) in enumerate(hits, 1)
+        wanted = max(limits.candidates, 4 * limits.limit)
+        with self._index() as index:
+            total = index.count()
+            hits: list[tuple[StoredPassage, float]] = []
+            enough = total == 0
+            while not enough:
+                candidates = index.query(vector, min(wanted, total), allowed)
+                order = self._ranked(vector, candidates)
+                hits = taken(
+                    order,
+                    limit=limits.limit,
+                    min_score=limits.min_score,
+                    per_file=limits.per_file,
+                    there=lambda passage: presence.there(passage.file),
                 )
-            wanted *= 4
+                exhausted = len(candidates.ids) < min(wanted, total) or wanted >= total
+                cut_off = bool(order) and order[-1][1] < limits.min_score
+                enough = exhausted or cut_off or len(hits) >= limits.limit
+                wanted *= 4
+        return tuple(
+            Hit(rank, passage, score, distance(score), changed=presence.changed(passage.file))
+            for rank, (passage, score) in enumerate(hits, 1)
+        )
+
+    def _ranked(self, vector: NDArray[np.float32], candidates: Candidates) -> list[tuple[StoredPassage, float]]:
+        """The candidates the catalog knows, by exact cosine."""
+        known = self._catalog.passages(candidates.ids)
+        scores = cosines(vector, candidates)
+        return ranked(
+            (known[id_], float(score)) for id_, score in zip(candidates.ids, scores, strict=True) if id_ in known
+        )
 
 
 class Presence:

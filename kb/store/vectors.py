@@ -7,13 +7,15 @@ process that opens it or give wrong answers without a word.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kb.errors import StoreDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kb.ports import VectorIndex
     from kb.store.generations import Generations
@@ -68,12 +70,21 @@ class VectorStore:
         self._warn = warn
         self._open: ClosableIndex | None = None
         self._doubted = False
+        # Held while the index is opened, asked or replaced. Writing goes on beside questions.
+        self._swapping = RLock()
 
     def index(self) -> VectorIndex:
         """The index, opened, and made again first where it is missing or broken."""
-        if self._open is None:
-            self._serve()
-        return self._open  # type: ignore[return-value]  # a ClosableIndex of the store room is a VectorIndex too
+        with self._swapping:
+            if self._open is None:
+                self._serve()
+            return self._open  # type: ignore[return-value]  # a ClosableIndex of the store room is a VectorIndex too
+
+    @contextmanager
+    def using(self) -> Iterator[VectorIndex]:
+        """The index for a while in which no other generation takes its place."""
+        with self._swapping:
+            yield self.index()
 
     def rebuild(self, reason: str = "") -> str:
         """Make the index again beside the old one, switch to it, and remove the old one.
@@ -84,46 +95,44 @@ class VectorStore:
         Returns:
             The name of the new generation.
         """
-        self._let_go()
-        old = self._generations.current()
         self._generations.mark_unclean()
+        old = self._generations.current()
         name = self._generations.begin()
         fresh = self._open_index(self._generations.path(name), create=True)
         try:
             self._refill(fresh)  # type: ignore[arg-type]  # see index()
         finally:
             fresh.close()
-        if old is not None and reason:
-            self._generations.set_aside(old)
-        self._generations.switch(name)
-        self._on_generation(name)
-        self._generations.sweep()
-        self._leave()
+        with self._swapping:
+            self._let_go()
+            if old is not None and reason:
+                self._generations.set_aside(old)
+            self._enter_service(name)
         return name
 
     def restart(self) -> None:
         """Begin an empty generation, for another model; the old one is removed."""
-        self._let_go()
-        self._generations.mark_unclean()
-        name = self._generations.begin()
-        self._open_index(self._generations.path(name), create=True).close()
-        self._generations.switch(name)
-        self._on_generation(name)
-        self._generations.sweep()
-        self._leave()
+        with self._swapping:
+            self._let_go()
+            self._generations.mark_unclean()
+            name = self._generations.begin()
+            self._open_index(self._generations.path(name), create=True).close()
+            self._enter_service(name)
 
     def doubt(self) -> None:
         """The index gave an error: it is probed before it is served again."""
-        self._let_go()
-        self._doubted = True
+        with self._swapping:
+            self._let_go()
+            self._doubted = True
 
     def close(self) -> None:
         """Close the index in order and note how its files were left."""
-        if self._open is None:
-            return
-        self._let_go()
-        if not self._doubted:
-            self._leave()
+        with self._swapping:
+            if self._open is None:
+                return
+            self._let_go()
+            if not self._doubted:
+                self._leave()
 
     def trusted(self) -> bool:
         """Whether the generation in service can be served as it is, by the marks alone."""
@@ -167,6 +176,13 @@ class VectorStore:
     def _in_order(self) -> bool:
         """Whether the last end was clean and the files are as they were left then."""
         return not self._generations.is_unclean() and not self._doubted and self._stamp() == self._left()
+
+    def _enter_service(self, name: str) -> None:
+        """Serve a generation from now on, and remove all others."""
+        self._generations.switch(name)
+        self._on_generation(name)
+        self._generations.sweep()
+        self._leave()
 
     def _let_go(self) -> None:
         if self._open is not None:
