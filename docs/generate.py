@@ -1,7 +1,8 @@
-"""Fills the parts of README.md that are made from the program: help, configuration keys. ``make docs`` runs it."""
+"""Fills the parts of the pages that are made from the program and its tests. ``make docs`` runs it."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -37,18 +38,30 @@ def _shown(default: object) -> str:
     return f'"{default}"' if isinstance(default, str) else str(default)
 
 
+def matrix_block() -> str:
+    """Every row of the watching matrix with what happens in it, and the tests beside it."""
+    tree = ast.parse((ROOT / "tests" / "watch" / "test_matrix.py").read_text("utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    rows = ["| row | what happens |", "|---|---|"]
+    for function in functions:
+        decorators = {node.id for node in function.decorator_list if isinstance(node, ast.Name)}
+        if "row" in decorators or (function.name.startswith("test_") and function.name != "test_row"):
+            name = function.name.removeprefix("test_").replace("_", " ")
+            rows.append(f"| {name} | {ast.get_docstring(function)} |")
+    return "\n".join(rows)
+
+
 def filled(text: str) -> str:
     """The page with its generated parts up to date."""
-    for name, block in (("help", help_block()), ("config", config_block())):
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, block=block: f"{found[1]}{block}\n{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
+    for name, block in (("help", help_block), ("config", config_block), ("matrix", matrix_block)):
+        begin, end = f"<!-- {name} -->\n", "<!-- end -->"
+        if begin in text:
+            before, _, rest = text.partition(begin)
+            _, _, after = rest.partition(end)
+            text = f"{before}{begin}{block()}\n{end}{after}"
     return text
 
 
 if __name__ == "__main__":
-    page = ROOT / "README.md"
-    page.write_text(filled(page.read_text("utf-8")), "utf-8")
+    for page in (ROOT / "README.md", ROOT / "docs" / "watching.md"):
+        page.write_text(filled(page.read_text("utf-8")), "utf-8")

@@ -1,0 +1,91 @@
+"""Tells folders whose file system reports no changes: network, container, WSL and FUSE mounts have to be polled."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_MOUNTINFO: Final = Path("/proc/self/mountinfo")
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+
+# Types whose files are changed by someone the kernel does not see: another machine, a host, a user-space program.
+_EVENTLESS: Final = re.compile(
+    r"""nfs\d? | cifs | smb\w* | ncpfs | afs | coda | ceph | glusterfs | lustre | beegfs\w* | gpfs | gfs2 | ocfs2
+    | orangefs | pvfs2 | 9p | virtiofs | vboxsf | vmhgfs | prl_\w+ | drvfs | fakeowner | davfs\d? | fuse | fuse\..+""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mounted file system: where, of what type, with what options."""
+
+    point: str
+    kind: str
+    options: str = ""
+
+    @property
+    def eventless(self) -> bool:
+        """Whether changes on it may go unreported."""
+        return _EVENTLESS.fullmatch(self.kind) is not None
+
+
+def mounts() -> str:
+    """The mount table of this process, as the kernel writes it; empty on systems without one."""
+    try:
+        return _MOUNTINFO.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def parse(table: str) -> tuple[Mount, ...]:
+    """The mounts of a ``mountinfo`` text, in its order. Lines of another shape are passed over."""
+    found = []
+    for line in table.split("\n"):
+        place, separator, source = line.partition(" - ")
+        fields, kinds = place.split(" "), source.split(" ")
+        if separator and len(fields) >= 5:  # noqa: PLR2004 - proc(5): the fifth field is the mount point
+            found.append(Mount(_plain(fields[4]), kinds[0], " ".join(kinds[2:])))
+    return tuple(found)
+
+
+def without_events(folder: str, table: str | None = None) -> str | None:
+    """Why no events can be expected from a folder, as a sentence without full stop; None where they can.
+
+    Args:
+        folder: An absolute real path.
+        table: The text of a mount table; None reads the kernel's.
+    """
+    around = [mount for mount in parse(mounts() if table is None else table) if _within(folder, mount.point)]
+    if not around:
+        return None
+    # Of two mounts on one point the later one hides the earlier.
+    mount = max(reversed(around), key=lambda each: len(each.point))
+    return _reason(folder, mount) if mount.eventless else None
+
+
+def below_without_events(folder: str, table: str | None = None) -> str | None:
+    """Why a part of a folder reports no changes: the first mount without events below it; None where there is none."""
+    below = {
+        mount.point: mount
+        for mount in parse(mounts() if table is None else table)
+        if mount.point != folder and _within(mount.point, folder)
+    }
+    return next((_reason(point, mount) for point, mount in below.items() if mount.eventless), None)
+
+
+def _reason(folder: str, mount: Mount) -> str:
+    if mount.kind == "drvfs" or "aname=drvfs" in mount.options:
+        return f"{folder} is on a Windows drive, whose changes are not reported to WSL"
+    return f"{folder} is on a file system that does not report all changes ({mount.kind})"
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _plain(escaped: str) -> str:
+    r"""A path without the kernel's octal escapes (``\040`` is a space)."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), escaped)
