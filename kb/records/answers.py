@@ -1,0 +1,91 @@
+"""Questions and their answers: candidates, hits, filters, freshness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kb.records.documents import StoredPassage
+    from kb.records.files import KnownFile
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRecord:
+    """What the vector index keeps for one passage. ``labels`` is the fixed set of metadata keys."""
+
+    id: str
+    vector: NDArray[np.float32]
+    text: str
+    labels: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Passages near a question: ids and their unit vectors, shape (len(ids), dimension)."""
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which files a question is asked of. Empty fields leave all files in.
+
+    ``paths`` are globs as in .gitignore, any of which may match (a leading ``!`` takes out); ``tags`` must all be
+    there; ``since`` and ``until`` bound the document's own date, else its day of modification, both included.
+    """
+
+    paths: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is filtered at all."""
+        return bool(self.paths or self.tags or self.since or self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2)."""
+
+    rank: int
+    passage: StoredPassage
+    score: float
+    l2: float
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far the index follows the disk: the time of its last complete run, how many files wait, who watches."""
+
+    as_of: datetime | None
+    pending: int
+    watching: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The ranked hits of one question, and how fresh the index was when it was asked."""
+
+    question: str
+    mode: str
+    index: Freshness
+    hits: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A passage of a file, or all of them, for reading: text as it stands in the catalog."""
+
+    file: KnownFile
+    passages: tuple[StoredPassage, ...]
+    changed: bool = False

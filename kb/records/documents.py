@@ -1,0 +1,118 @@
+"""Documents, their passages, and what a file is about to become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from kb.records.files import FoundFile, KnownFile
+
+
+def digest_of(embedded: str) -> bytes:
+    """The SHA-256 of an embedded text, 32 bytes: the key under which its vector can be used again."""
+    return sha256(embedded.encode("utf-8", "surrogatepass")).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of a document: its text, its level from 1, and the lines it takes up."""
+
+    text: str
+    level: int
+    first_line: int
+    last_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of lines that should stay together: a paragraph, list, table or fenced block."""
+
+    kind: Literal["text", "code", "table"]
+    first_line: int
+    last_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    r"""One file's text and what it says about itself.
+
+    ``text`` has ``\n`` line ends only. ``body_line`` is the first line after front matter. ``own_title`` is what the
+    document calls itself (front matter, else its first heading) and is empty where it says nothing; ``title`` falls
+    back on the file's stem. ``replaced`` counts characters that could not be decoded.
+    """
+
+    text: str
+    kind: str
+    title: str
+    own_title: str = ""
+    body_line: int = 1
+    headings: tuple[Heading, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    date: date | None = None
+    encoding: str = "utf-8"
+    replaced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document: exactly the text that stands at its lines.
+
+    ``embedded`` is what the model sees: title and heading trail, then the passage. ``tokens`` is its length in the
+    model's own tokens, special tokens included.
+    """
+
+    text: str
+    embedded: str
+    tokens: int
+    first_line: int
+    last_line: int
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """The key of this passage's vector in the embedding cache."""
+        return digest_of(self.embedded)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedPassage:
+    """A passage with its identity: (file, digest, how many times that digest came before in the file)."""
+
+    id: str
+    passage: Passage
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What a file is about to become: its description and all its passages, or the reason why it has none."""
+
+    file_id: int
+    file: FoundFile
+    content_hash: bytes
+    read_ns: int
+    document: Document | None = None
+    passages: tuple[IdentifiedPassage, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the catalog keeps it, with its file."""
+
+    id: str
+    file: KnownFile
+    text: str
+    heading: tuple[str, ...]
+    first_line: int
+    last_line: int
+    page: int | None
+    digest: bytes
+    ordinal: int

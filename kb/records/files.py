@@ -1,0 +1,99 @@
+"""Files as a scan finds them and as the catalog knows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import date
+
+FileState = Literal["pending", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What ``stat`` says of a file, as far as it tells whether the file changed."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that a scan found and that belongs to the index."""
+
+    folder: str
+    path: str
+    stat: FileStat
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this file from every other one: (folder, path)."""
+        return (self.folder, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file (or folder) that could not be indexed, and why in one sentence."""
+
+    folder: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan of all folders found.
+
+    ``problems`` are files that belong but cannot be taken (too large, unreadable, special files). ``missing`` are
+    folders that are not there at all and ``unread`` the directories, as (folder, path), that could not be listed:
+    nothing may be concluded about what is below either. ``excluded`` counts what the rules left out. ``folders`` are
+    those that were asked for, and ``empty`` those that have no entry at all, as where a disk is not mounted.
+    """
+
+    files: tuple[FoundFile, ...]
+    problems: tuple[Failure, ...] = ()
+    missing: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
+    excluded: int = 0
+    folders: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The bytes of a file with the stat they were read under and their SHA-256."""
+
+    file: FoundFile
+    data: bytes
+    content_hash: bytes
+    read_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file as the catalog knows it."""
+
+    id: int
+    folder: str
+    path: str
+    stat: FileStat
+    content_hash: bytes
+    read_ns: int
+    state: FileState
+    title: str = ""
+    kind: str = ""
+    tags: tuple[str, ...] = ()
+    date: date | None = None
+    reason: str = ""
+    replaced: int = 0
+    passages: int = 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this file from every other one: (folder, path)."""
+        return (self.folder, self.path)
