@@ -1,0 +1,1 @@
+"""What kb claims about speed, reuse, quality and memory, measured by ``python -m benchmarks``."""

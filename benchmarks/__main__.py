@@ -1,0 +1,84 @@
+"""Measures every number that kb promises and prints it beside its target."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks import index_speed, memory, no_change, quality, recall, reuse
+from benchmarks.child import ROOT, progress
+from benchmarks.machine import machine, machine_line
+from benchmarks.table import Row, table
+from benchmarks.workplace import Workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BENCHMARKS: Final[dict[str, Callable[[Workplace], list[Row]]]] = {
+    module.NAME: module.rows for module in (index_speed, quality, memory, no_change, reuse, recall)
+}
+DATA_VARIABLE: Final = "KB_BENCH_DATA"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks that are asked for; 0 whether or not targets are met, since the machine decides with them."""
+    asked = _parser().parse_args(arguments)
+    found = machine()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="kb-bench-") as folder:
+        data = data_folder(asked.data, os.environ.get(DATA_VARIABLE))
+        work = Workplace(Path(folder).resolve(), data, asked.scale, asked.threads)
+        for name in asked.only or BENCHMARKS:
+            progress(f"{name} ...")
+            rows += BENCHMARKS[name](work)
+    if asked.json:
+        told = {"machine": found, "scale": asked.scale, "rows": [row.as_dict() for row in rows]}
+        print(json.dumps(told, indent=2))
+    else:
+        print(f"{machine_line(found)}\n{_conditions(work)}\n{table(rows)}")
+    return 0
+
+
+def data_folder(named: str | None, variable: str | None) -> Path | None:
+    """Where the collections are: as named, else as the environment says, else beside the repository."""
+    for place in (named, variable):
+        if place:
+            return Path(place).expanduser().resolve()
+    beside = ROOT.parent / "shared" / "data"
+    return beside if beside.is_dir() else None
+
+
+def _conditions(work: Workplace) -> str:
+    """Under which conditions the numbers hold."""
+    data = f"collections from {work.data}" if work.data else "no collections: made-up documents"
+    scale = f"; sizes divided by {work.scale}, and the targets are for whole ones" if work.scale > 1 else ""
+    return f"{data}; model threads {work.threads or 'as torch finds right'}{scale}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=tuple(BENCHMARKS), help=", ".join(BENCHMARKS))
+    parser.add_argument("--data", metavar="DIR", help=f"where the collections are; ${DATA_VARIABLE} says so too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--scale", type=_positive, default=1, metavar="N", help="divide all sizes by N, for a quick look"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="CPU threads of the model; 0: torch's choice"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,59 @@
+"""Runs one measurement in a fresh process, so that no benchmark warms the next one or swells its memory.
+
+The child is ``python -m benchmarks.child MODULE:FUNCTION ARGUMENTS``; its result comes back as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_MARK: Final = "result of the benchmark: "
+_QUIET: Final = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
+
+
+def call(task: str, **arguments: object) -> Any:  # noqa: ANN401 - whatever the task returns, as JSON carries it
+    """The result of ``benchmarks.MODULE:FUNCTION(**arguments)``, run in a process of its own.
+
+    Raises:
+        RuntimeError: It failed; what it said has gone to standard error.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.child", task, json.dumps(arguments)],
+        cwd=ROOT,
+        env=clean_environment() | _QUIET,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    for line in done.stdout.splitlines():
+        if line.startswith(_MARK):
+            return json.loads(line.removeprefix(_MARK))
+    raise RuntimeError(f"{task} ended with code {done.returncode} and without a result")
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would change kb's configuration."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KB_")}
+
+
+def progress(text: str) -> None:
+    """Tell how far a long measurement is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _main() -> None:
+    task, arguments = sys.argv[1:]
+    module, _, function = task.partition(":")
+    result = getattr(importlib.import_module(f"benchmarks.{module}"), function)(**json.loads(arguments))
+    print(f"{_MARK}{json.dumps(result)}", flush=True)
+
+
+if __name__ == "__main__":
+    _main()

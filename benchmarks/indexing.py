@@ -1,0 +1,192 @@
+"""The work that children do: kb's index run, and the bare model over the same texts, each with its time and memory."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kb import KnowledgeBase
+from kb.config import Settings, load
+from kb.parts import Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentence_transformers import SentenceTransformer
+
+MODEL: Final = "all-MiniLM-L6-v2"
+BATCH_SIZES: Final = (4, 8, 16, 32, 64)
+_SAMPLE: Final = 256
+
+
+def settings(docs: str, store: str, threads: int = 0, **more: str) -> Settings:
+    """Kb's defaults with the bundled model, for these documents and this store."""
+    config = Path(f"{store}.toml")
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(
+        f"[folders]\npaths = [{json.dumps(docs)}]\n"
+        f'[embed]\nmodel = "{MODEL}"\noffline = true\nthreads = {threads}\n'
+        f"[store]\npath = {json.dumps(store)}\n",
+        "utf-8",
+    )
+    return load(str(config), environ={}, overrides=more)
+
+
+class Clocked:
+    """A part of kb whose methods add up the time spent in them.
+
+    Args:
+        part: The part.
+        name: Under which name its time is added up.
+        spent: Seconds by name.
+        inner: Methods that give a part to be clocked too, with the name for its time.
+    """
+
+    def __init__(
+        self, part: object, name: str, spent: dict[str, float], inner: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self._part = part
+        self._name = name
+        self._spent = spent
+        self._inner = dict(inner)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - it stands for parts of any kind
+        value = getattr(self._part, name)
+        if not callable(value):
+            return value
+
+        def timed(*args: object, **named: object) -> object:
+            began = time.perf_counter()
+            try:
+                result = value(*args, **named)
+            finally:
+                self._spent[self._name] = self._spent.get(self._name, 0.0) + time.perf_counter() - began
+            return Clocked(result, self._inner[name], self._spent) if name in self._inner else result
+
+        return timed
+
+
+def kb_index(docs: str, store: str, threads: int) -> dict[str, Any]:
+    """Index documents into a new store, the model loaded before; the seconds it took and where they went."""
+    parts = Parts(settings(docs, store, threads), _warn)
+    parts.embedder.load()
+    spent: dict[str, float] = {}
+    parts.own()
+    clocked = {
+        "files": Clocked(parts.files, "reading files", spent),
+        "reader": Clocked(parts.reader, "parsing and splitting", spent),
+        "embedder": Clocked(parts.embedder, "model", spent),
+        "cache": Clocked(parts.cache, "embedding cache", spent),
+        "catalog": Clocked(parts.catalog, "catalog", spent),
+        "vectors": Clocked(parts.vectors, "opening and closing ChromaDB", spent, (("index", "writing to ChromaDB"),)),
+    }
+    parts.__dict__.update(clocked)
+    clock = _Clock()
+    knowledge = KnowledgeBase(parts)
+    report = knowledge.index()
+    knowledge.close()
+    return {**clock.read(), "passages": report.embedded, "spent": spent, "threads": _threads()}
+
+
+def texts_of(docs: str, store: str, file: str) -> int:
+    """Write down the embedded texts of documents, longest last, and say how many there are."""
+    parts = Parts(settings(docs, store), _warn)
+    passages = [one for found in parts.files.scan().files for one in parts.reader.read(parts.files.load(found))[1]]
+    # Equal texts are embedded once.
+    tokens = {one.embedded: one.tokens for one in passages}
+    texts = sorted(tokens, key=tokens.__getitem__)
+    Path(file).write_text(json.dumps(texts), "utf-8")
+    return len(texts)
+
+
+def best_batch_size(file: str, threads: int) -> int:
+    """The batch size with which the bare model is fastest on a sample of the texts."""
+    texts = _texts(file)
+    if len(texts) > _SAMPLE:
+        chosen = sorted(random.Random(3).sample(range(len(texts)), _SAMPLE))  # noqa: S311 - the same sample every time
+        texts = [texts[at] for at in chosen]
+    model = _bare_model(threads)
+    seconds: dict[int, float] = {}
+    for size in BATCH_SIZES:
+        began = time.perf_counter()
+        model.encode(texts, batch_size=size, show_progress_bar=False)
+        seconds[size] = time.perf_counter() - began
+    return min(seconds, key=seconds.__getitem__)
+
+
+def bare_encode(file: str, batch_size: int, threads: int) -> dict[str, Any]:
+    """One bare ``encode`` over all texts, sorted by length, the model loaded before."""
+    texts = _texts(file)
+    model = _bare_model(threads)
+    clock = _Clock()
+    model.encode(texts, batch_size=batch_size, show_progress_bar=False)
+    return {**clock.read(), "peak": peak_memory(), "threads": _threads()}
+
+
+def first_run(docs: str, store: str, threads: int) -> dict[str, Any]:
+    """What ``kb index`` does, with nothing loaded before: its seconds and its peak memory."""
+    clock = _Clock()
+    with KnowledgeBase.open(settings(docs, store, threads), warn=_warn) as knowledge:
+        report = knowledge.index()
+    return {**clock.read(), "peak": peak_memory(), "passages": report.embedded}
+
+
+def peak_memory() -> int:
+    """The most memory this process ever held, in bytes.
+
+    Linux counts what the parent held when it started this process into ``ru_maxrss``, but not into ``VmHWM``.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text("ascii", "replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class _Clock:
+    """Wall and processor time from here on."""
+
+    def __init__(self) -> None:
+        self._wall, self._processor = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        return {"wall": time.perf_counter() - self._wall, "processor": time.process_time() - self._processor}
+
+
+def _bare_model(threads: int) -> SentenceTransformer:
+    """The bundled model as sentence-transformers alone loads it, reading as much as kb lets it read."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from kb.embed.locate import locate
+    from kb.embed.tokens import ModelTokens
+
+    if threads:
+        torch.set_num_threads(threads)
+    directory = locate(MODEL, offline=True).directory
+    model = SentenceTransformer(str(directory), device="cpu", local_files_only=True)
+    model.max_seq_length = ModelTokens(directory).limit
+    model.encode(["warm"], show_progress_bar=False)
+    return model
+
+
+def _texts(file: str) -> Sequence[str]:
+    texts: list[str] = json.loads(Path(file).read_text("utf-8"))
+    return texts
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _warn(text: str) -> None:
+    print(f"kb: {text}", file=sys.stderr)

@@ -1,0 +1,31 @@
+"""How much memory indexing many files takes, beside what the bare model takes for the same texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.child import call, progress
+from benchmarks.table import Row, at_most
+
+if TYPE_CHECKING:
+    from benchmarks.workplace import Workplace
+
+NAME: Final = "memory"
+# What sentence-transformers takes where nobody says otherwise.
+BATCH_SIZE: Final = 32
+_MEGABYTE: Final = 1_000_000
+
+
+def rows(work: Workplace) -> list[Row]:
+    """The peak of each in a process of its own."""
+    kb = work.first_run
+    texts = str(work.folder / "notes-texts.json")
+    count = call("indexing:texts_of", docs=str(work.notes), store=str(work.folder / "notes-texts"), file=texts)
+    progress(f"{NAME}: bare encode of {count} texts")
+    bare = call("indexing:bare_encode", file=texts, batch_size=BATCH_SIZE, threads=work.threads)
+    peaks = kb["peak"] / _MEGABYTE, bare["peak"] / _MEGABYTE
+    return [
+        at_most(NAME, f"kb index, {count} files, above the bare encode", peaks[0] - peaks[1], 300, "MB", digits=0),
+        Row(NAME, "peaks", f"kb {peaks[0]:.0f} MB, bare {peaks[1]:.0f} MB"),
+        Row(NAME, "first index run, with loading", f"{kb['wall']:.0f} s for {kb['passages']} passages"),
+    ]

@@ -1,0 +1,196 @@
+"""The benchmarks themselves: their arithmetic by hand-computed examples, and a small one run whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from math import log2
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.__main__ import BENCHMARKS, data_folder, main
+from benchmarks.corpora import read_collection, write_documents, write_small_notes
+from benchmarks.index_speed import compare
+from benchmarks.ndcg import ndcg
+from benchmarks.no_change import heavy_imports
+from benchmarks.recall import Clusters, exact
+from benchmarks.reuse import judged
+from benchmarks.table import Row, at_least, at_most, skipped, table
+from benchmarks.workplace import Workplace
+
+if TYPE_CHECKING:
+    from typing import Any
+
+ROOT = Path(__file__).parents[1]
+GRADES = {"a": 3.0, "b": 2.0, "c": 1.0}
+
+
+def test_ndcg_is_what_a_hand_computes() -> None:
+    """The gain of each relevant document is divided by log2(rank + 1), and the sum by the best there could be."""
+    # Ranks 1 to 4 are discounted by 1, log2(3), 2, log2(5): 2/1 + 0/1.585 + 3/2 + 1/2.3219 = 3.9307.
+    # The best order gives 3/1 + 2/1.585 + 1/2 = 4.7619.
+    found = ndcg(["b", "x", "a", "c"], GRADES)
+
+    assert found == pytest.approx((2 + 3 / 2 + 1 / log2(5)) / (3 + 2 / log2(3) + 1 / 2))
+    assert found == pytest.approx(0.8254, abs=0.0001)
+
+
+def test_ndcg_looks_no_further_than_its_depth() -> None:
+    """A relevant document behind the depth counts for nothing, and the best is of that depth too."""
+    assert ndcg(["x", "a"], {"a": 1.0}, depth=1) == 0.0
+    assert ndcg(["a", "x"], {"a": 1.0, "b": 1.0}, depth=1) == 1.0
+
+
+def test_ndcg_refuses_what_it_cannot_judge() -> None:
+    """A document that stands twice, and a question without a relevant document, are mistakes."""
+    with pytest.raises(ValueError, match="twice"):
+        ndcg(["a", "a"], GRADES)
+    with pytest.raises(ValueError, match="relevant"):
+        ndcg(["a"], {})
+
+
+@given(st.permutations(["a", "b", "c", "x", "y"]))
+def test_ndcg_is_one_for_the_best_order_alone(ranking: list[str]) -> None:
+    """It lies between 0 and 1, and is 1 exactly where the relevant documents stand first, in order of their grades."""
+    found = ndcg(ranking, GRADES)
+
+    assert 0.0 < found <= 1.0 + 1e-12
+    assert (ranking[:3] == ["a", "b", "c"]) == (found > 1.0 - 1e-12)
+
+
+def test_a_row_is_judged_by_the_number_that_is_shown() -> None:
+    """1.1049 is shown as 1.10 and meets 1.10; 1.1051 is shown as 1.11 and does not."""
+    assert at_most("n", "w", 1.1049, 1.10, "x") == Row("n", "w", "1.10 x", "at most 1.10 x", met=True)
+    assert at_most("n", "w", 1.1051, 1.10, "x").met is False
+    assert at_least("n", "w", 0.8986, 0.899).met is True
+    assert at_least("n", "w", 0.8984, 0.899).met is False
+
+
+def test_the_table_is_aligned_and_says_what_is_met() -> None:
+    """Every column begins at one place; a missed target is in capitals, a skipped number neither met nor missed."""
+    rows = [at_most("one", "a", 2, 1), at_least("longer", "bb", 2, 1), skipped("s", "c", "no data", "at least 1")]
+
+    lines = table(rows).splitlines()
+
+    column = lines[0].index("measured")
+    assert [line[column - 2 : column] for line in lines[2:]] == ["  "] * 3
+    assert [line.split()[-1] for line in lines[2:]] == ["NO", "yes", "-"]
+    assert "skipped: no data" in lines[4]
+
+
+def test_what_only_explains_a_number_widens_nothing() -> None:
+    """A long explanation runs on to the right, and the targets stay beside the numbers."""
+    rows = [at_most("n", "w", 2, 1), Row("n", "why", "because " * 20)]
+
+    assert table(rows).splitlines()[2].endswith("2.00      at most 1.00  NO")
+
+
+def test_a_collection_is_read_without_questions_that_nothing_answers(tmp_path: Path) -> None:
+    """Grade 0 is no answer, and a question without any other is left out."""
+    (tmp_path / "queries.tsv").write_text("1\tfirst question\n2\tsecond question\n", "utf-8")
+    (tmp_path / "qrels.tsv").write_text("1\ta\t2\n1\tb\t0\n2\ta\t0\n", "utf-8")
+
+    found = read_collection(tmp_path)
+
+    assert found.questions == {"1": "first question"}
+    assert found.relevant == {"1": {"a": 2.0}}
+
+
+def test_made_up_files_are_the_same_every_time(tmp_path: Path) -> None:
+    """Two runs measure the same texts; no note is so new that an index run would have to read it again."""
+    for name in ("one", "two"):
+        write_small_notes(tmp_path / name / "notes", 120)
+        write_documents(tmp_path / name / "documents", 3)
+
+    texts = [
+        {str(file.relative_to(tmp_path / name)): file.read_bytes() for file in (tmp_path / name).rglob("*.md")}
+        for name in ("one", "two")
+    ]
+
+    assert len(texts[0]) == 123
+    assert texts[0] == texts[1]
+    note = tmp_path / "one" / "notes" / "000" / "note-00000.md"
+    assert (tmp_path / "one").stat().st_mtime - note.stat().st_mtime > 60
+
+
+def test_clustered_vectors_are_units_near_others_of_their_cluster() -> None:
+    """The nearest of a thousand points is far nearer than points at random are in so many dimensions."""
+    vectors = Clusters(1000).draw(1000)
+
+    nearest = exact(vectors, vectors[0], depth=2)
+
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert nearest[0] == 0
+    assert float(vectors[nearest[1]] @ vectors[0]) > 0.5
+
+
+def run_of(wall: float, **more: Any) -> dict[str, Any]:
+    """What a child gives back of a run that took so many seconds."""
+    return {"wall": wall, "processor": 2 * wall, "threads": 2, "passages": 5, "spent": {"model": wall / 2}, **more}
+
+
+def test_the_faster_run_of_each_counts() -> None:
+    """12 s against 10 s is 1.20, whatever the slower runs took."""
+    rows = compare([run_of(30), run_of(10)], [run_of(12), run_of(40)], texts=5)
+
+    assert (rows[0].measured, rows[0].met) == ("1.20 x", False)
+    assert "model 6.0 s" in rows[3].measured
+    assert rows[5].measured.startswith("233%: the machine is busy")
+
+
+@pytest.mark.parametrize("wrong", [{"threads": 1}, {"passages": 4}])
+def test_runs_that_differ_are_not_compared(wrong: dict[str, int]) -> None:
+    """Another number of threads or of texts makes a ratio mean nothing."""
+    with pytest.raises(ValueError, match="differ"):
+        compare([run_of(10)], [run_of(10, **wrong)], texts=5)
+
+
+def test_heavy_libraries_are_seen_in_a_list_of_imports() -> None:
+    """Submodules count for their library; names that only begin like one do not."""
+    listing = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import json.decoder"], capture_output=True, text=True, check=True
+    ).stderr
+    line = next(line for line in listing.splitlines() if line.endswith("json.decoder"))
+
+    assert heavy_imports(listing) == set()
+    assert heavy_imports(f"{listing}\n{line.replace('json.decoder', 'torch.nn')}") == {"torch"}
+    assert heavy_imports(f"{listing}\n{line.replace('json.decoder', 'torchlike')}") == set()
+
+
+def test_one_passage_too_many_misses_the_target() -> None:
+    """Of six numbers, one above its limit decides."""
+    best = {"line on top": 1, "rename": 0, "move": 0, "copy": 0, "touch": 0, "branch and back": 0}
+
+    assert judged(best).met is True
+    assert judged(best | {"copy": 1}).met is False
+
+
+def test_the_data_is_looked_up_in_order(tmp_path: Path) -> None:
+    """The argument goes before the environment."""
+    assert data_folder(str(tmp_path / "a"), str(tmp_path / "b")) == tmp_path / "a"
+    assert data_folder(None, str(tmp_path / "b")) == tmp_path / "b"
+
+
+def test_quality_is_skipped_with_the_reason_where_there_are_no_collections(tmp_path: Path) -> None:
+    """What cannot be measured is told, with the target it would have."""
+    rows = BENCHMARKS["quality"](Workplace(tmp_path, data=tmp_path / "nothing"))
+
+    assert [row.met for row in rows] == [None, None]
+    assert all("skipped: there is no" in row.measured for row in rows)
+
+
+def test_a_benchmark_runs_whole_and_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousandth of the recall benchmark gives its rows, judged, with the machine they were measured on."""
+    code = main(["--only", "recall", "--scale", "1000", "--json"])
+
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert told["machine"]["python"]
+    assert told["rows"][0]["measured"] == "1.0000"
+    assert [row["name"] for row in told["rows"]] == ["recall"] * len(told["rows"])
