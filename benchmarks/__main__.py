@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import index_speed, memory, no_change, quality, recall, reuse
+from benchmarks.bench import Bench
 from benchmarks.child import ROOT, progress
 from benchmarks.machine import machine, machine_line
 from benchmarks.table import Row, table
-from benchmarks.workplace import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-BENCHMARKS: Final[dict[str, Callable[[Workplace], list[Row]]]] = {
+BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     module.NAME: module.rows for module in (index_speed, quality, memory, no_change, reuse, recall)
 }
 DATA_VARIABLE: Final = "KB_BENCH_DATA"
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="kb-bench-") as folder:
         data = data_folder(asked.data, os.environ.get(DATA_VARIABLE))
-        work = Workplace(Path(folder).resolve(), data, asked.scale, asked.threads)
+        work = Bench(Path(folder).resolve(), data, asked.scale, asked.threads)
         for name in asked.only or BENCHMARKS:
             progress(f"{name} ...")
             rows += BENCHMARKS[name](work)
@@ -52,7 +52,7 @@ def data_folder(named: str | None, variable: str | None) -> Path | None:
     return beside if beside.is_dir() else None
 
 
-def _conditions(work: Workplace) -> str:
+def _conditions(work: Bench) -> str:
     """Under which conditions the numbers hold."""
     data = f"collections from {work.data}" if work.data else "no collections: made-up documents"
     scale = f"; sizes divided by {work.scale}, and the targets are for whole ones" if work.scale > 1 else ""

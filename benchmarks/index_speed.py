@@ -8,14 +8,14 @@ from benchmarks.child import call, progress
 from benchmarks.table import Row, at_most
 
 if TYPE_CHECKING:
-    from benchmarks.workplace import Workplace
+    from benchmarks.bench import Bench
 
 NAME: Final = "index-speed"
 ROUNDS: Final = 2
 _QUIET: Final = 0.15
 
 
-def rows(work: Workplace) -> list[Row]:
+def rows(work: Bench) -> list[Row]:
     """Both in turn, each time in a fresh process; the faster run of each counts."""
     docs, texts = str(work.documents), str(work.folder / "texts.json")
     count = call("indexing:texts_of", docs=docs, store=str(work.folder / "texts-store"), file=texts)

@@ -8,7 +8,7 @@ from benchmarks.child import call, progress
 from benchmarks.table import Row, at_most
 
 if TYPE_CHECKING:
-    from benchmarks.workplace import Workplace
+    from benchmarks.bench import Bench
 
 NAME: Final = "memory"
 # What sentence-transformers takes where nobody says otherwise.
@@ -16,7 +16,7 @@ BATCH_SIZE: Final = 32
 _MEGABYTE: Final = 1_000_000
 
 
-def rows(work: Workplace) -> list[Row]:
+def rows(work: Bench) -> list[Row]:
     """The peak of each in a process of its own."""
     kb = work.first_run
     texts = str(work.folder / "notes-texts.json")

@@ -15,7 +15,7 @@ from benchmarks.table import Row, at_most
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.workplace import Workplace
+    from benchmarks.bench import Bench
 
 NAME: Final = "no-change"
 HEAVY: Final = ("torch", "transformers", "sentence_transformers", "chromadb", "onnxruntime", "tokenizers")
@@ -24,7 +24,7 @@ _COMMAND: Final = "from kb.__main__ import main; main()"
 _IMPORTED: Final = re.compile(r"^import time:\s+\d+ \|\s+\d+ \|\s+([\w.]+)$", re.MULTILINE)
 
 
-def rows(work: Workplace) -> list[Row]:
+def rows(work: Bench) -> list[Row]:
     """The fastest of some runs, and one more whose every import is listed."""
     work.first_run  # noqa: B018 - fills the store
     files = sum(1 for _ in work.notes.rglob("*.md"))
@@ -44,7 +44,7 @@ def heavy_imports(listing: str) -> set[str]:
     return {module.partition(".")[0] for module in _IMPORTED.findall(listing)} & set(HEAVY)
 
 
-def _index(work: Workplace, *flags: str) -> tuple[float, str]:
+def _index(work: Bench, *flags: str) -> tuple[float, str]:
     """Seconds and standard error of one ``kb index``.
 
     Raises:

@@ -14,7 +14,7 @@ from benchmarks.table import Row, at_least, skipped
 from kb import KnowledgeBase
 
 if TYPE_CHECKING:
-    from benchmarks.workplace import Workplace
+    from benchmarks.bench import Bench
 
 NAME: Final = "quality"
 DEPTH: Final = 10
@@ -22,12 +22,12 @@ DEPTH: Final = 10
 BASELINES: Final = {"til-simonw": 0.899, "cranfield": 0.396}
 
 
-def rows(work: Workplace) -> list[Row]:
+def rows(work: Bench) -> list[Row]:
     """One row for each collection. The baselines are of whole collections, so nothing is scaled down here."""
     return [_row(work, name, baseline) for name, baseline in BASELINES.items()]
 
 
-def _row(work: Workplace, name: str, baseline: float) -> Row:
+def _row(work: Bench, name: str, baseline: float) -> Row:
     what = f"nDCG@10 by file, {name}"
     collection = work.collection(name)
     if collection is None:

@@ -29,7 +29,7 @@ from kb.testing import MemoryFiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.workplace import Workplace
+    from benchmarks.bench import Bench
     from kb.records import FoundFile, IdentifiedPassage
 
 NAME: Final = "recall"
@@ -47,7 +47,7 @@ _FOLDER: Final = "/notes"
 _FRESHNESS_LOOKS: Final = 5
 
 
-def rows(work: Workplace) -> list[Row]:
+def rows(work: Bench) -> list[Row]:
     """Recall and time of the same searches, with the shipped number of candidates."""
     found = call("recall:measure", folder=str(work.folder), passages=work.scaled(PASSAGES))
     spent = ", ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in found["spent"].items())

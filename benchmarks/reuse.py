@@ -15,7 +15,7 @@ from benchmarks.table import Row
 from kb import KnowledgeBase
 
 if TYPE_CHECKING:
-    from benchmarks.workplace import Workplace
+    from benchmarks.bench import Bench
 
 NAME: Final = "reuse"
 # The most passages that may be embedded after each change.
@@ -23,7 +23,7 @@ MOST: Final = {"line on top": 1, "rename": 0, "move": 0, "copy": 0, "touch": 0, 
 SECTIONS: Final = 100
 
 
-def rows(work: Workplace) -> list[Row]:
+def rows(work: Bench) -> list[Row]:
     """One row for all changes, in their order."""
     progress(f"{NAME}: changing files")
     embedded: dict[str, int] = call("reuse:measure", folder=str(work.folder), threads=work.threads)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.__main__ import BENCHMARKS, data_folder, main
+from benchmarks.bench import Bench
 from benchmarks.corpora import read_collection, write_documents, write_small_notes
 from benchmarks.index_speed import compare
 from benchmarks.ndcg import ndcg
@@ -22,7 +23,6 @@ from benchmarks.no_change import heavy_imports
 from benchmarks.recall import Clusters, exact
 from benchmarks.reuse import judged
 from benchmarks.table import Row, at_least, at_most, skipped, table
-from benchmarks.workplace import Workplace
 
 if TYPE_CHECKING:
     from typing import Any
@@ -179,7 +179,7 @@ def test_the_data_is_looked_up_in_order(tmp_path: Path) -> None:
 
 def test_quality_is_skipped_with_the_reason_where_there_are_no_collections(tmp_path: Path) -> None:
     """What cannot be measured is told, with the target it would have."""
-    rows = BENCHMARKS["quality"](Workplace(tmp_path, data=tmp_path / "nothing"))
+    rows = BENCHMARKS["quality"](Bench(tmp_path, data=tmp_path / "nothing"))
 
     assert [row.met for row in rows] == [None, None]
     assert all("skipped: there is no" in row.measured for row in rows)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.__main__ import DATA_VARIABLE, data_folder
+from benchmarks.bench import Bench
 from benchmarks.quality import BASELINES, measure
-from benchmarks.workplace import Workplace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.quality, pytest.mark.timeout(3000)]
 @pytest.mark.parametrize("name", BASELINES)
 def test_passages_find_a_file_at_least_as_well_as_whole_documents(name: str, tmp_path: Path) -> None:
     """The nDCG@10 by file is not below that of the same model with one vector for each document."""
-    collection = Workplace(tmp_path, DATA).collection(name)
+    collection = Bench(tmp_path, DATA).collection(name)
     if collection is None:
         pytest.skip(f"the collection {name} is not here; ${DATA_VARIABLE} names the folder it is in")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,13 +13,16 @@ from kb.search.filter import selected
 from kb.search.rank import cosines, distance, ranked, taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from kb.ports import Catalog, Embedder, Files, VectorIndex
     from kb.records import Candidates, KnownFile, StoredPassage
+
+
+_LOOKED_UP_AT_ONCE: Final = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,35 +97,41 @@ class Searcher:
         presence = Presence(self._files)
         wanted = max(limits.candidates, 4 * limits.limit)
         with self._index() as index:
-            total = index.count()
-            hits: list[tuple[StoredPassage, float]] = []
-            enough = total == 0
-            while not enough:
-                candidates = index.query(vector, min(wanted, total), allowed)
-                order = self._ranked(vector, candidates)
+            while True:
+                candidates = index.query(vector, wanted, allowed)
+                scores = cosines(vector, candidates)
                 hits = taken(
-                    order,
+                    self._known(candidates, scores),
                     limit=limits.limit,
                     min_score=limits.min_score,
                     per_file=limits.per_file,
                     there=lambda passage: presence.there(passage.file),
                 )
-                exhausted = len(candidates.ids) < min(wanted, total) or wanted >= total
-                cut_off = bool(order) and order[-1][1] < limits.min_score
-                enough = exhausted or cut_off or len(hits) >= limits.limit
+                exhausted = len(candidates.ids) < wanted
+                if exhausted or len(hits) >= limits.limit or scores.min() < limits.min_score:
+                    break
                 wanted *= 4
         return tuple(
             Hit(rank, passage, score, distance(score), changed=presence.changed(passage.file))
             for rank, (passage, score) in enumerate(hits, 1)
         )
 
-    def _ranked(self, vector: NDArray[np.float32], candidates: Candidates) -> list[tuple[StoredPassage, float]]:
-        """The candidates the catalog knows, by exact cosine."""
-        known = self._catalog.passages(candidates.ids)
-        scores = cosines(vector, candidates)
-        return ranked(
-            (known[id_], float(score)) for id_, score in zip(candidates.ids, scores, strict=True) if id_ in known
-        )
+    def _known(self, candidates: Candidates, scores: NDArray[np.float64]) -> Iterator[tuple[StoredPassage, float]]:
+        """The candidates that the catalog knows, best first, looked up as they are asked for.
+
+        Reading all of them would cost as much as finding them, and a few are shown. A page ends where a score does, so
+        that ties are ordered by place.
+        """
+        order = np.argsort(-scores, kind="stable")
+        start = 0
+        while start < len(order):
+            end = min(start + _LOOKED_UP_AT_ONCE, len(order))
+            while end < len(order) and scores[order[end]] == scores[order[end - 1]]:
+                end += 1
+            page = {candidates.ids[at]: float(scores[at]) for at in order[start:end]}
+            passages = self._catalog.passages(list(page))
+            yield from ranked((passage, page[id_]) for id_, passage in passages.items())
+            start = end
 
 
 class Presence:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -43,7 +43,7 @@ def place(passage: StoredPassage) -> tuple[str, str, int, int]:
 
 
 def taken(
-    order: Sequence[tuple[StoredPassage, float]],
+    order: Iterable[tuple[StoredPassage, float]],
     *,
     limit: int,
     min_score: float,
@@ -53,7 +53,7 @@ def taken(
     """The hits to show.
 
     Args:
-        order: Passages with their scores, best first.
+        order: Passages with their scores, best first; walked through only as far as needed.
         limit: How many at most.
         min_score: Scores below end the list.
         per_file: How many of one file at most; 0 for any number.
@@ -62,11 +62,13 @@ def taken(
     hits: list[tuple[StoredPassage, float]] = []
     of_file: dict[int, int] = {}
     for passage, score in order:
-        if len(hits) == limit or score < min_score:
+        if score < min_score:
             break
         count = of_file.get(passage.file.id, 0)
         if (per_file and count >= per_file) or not there(passage):
             continue
         of_file[passage.file.id] = count + 1
         hits.append((passage, score))
+        if len(hits) == limit:
+            break
     return hits

@@ -17,7 +17,7 @@ DOCUMENTS: Final = 300
 
 
 @dataclass
-class Workplace:
+class Bench:
     """One run of the benchmarks.
 
     Attributes:

@@ -1,0 +1,121 @@
+"""A question becomes hits, with as many candidates as filters, gone files and limits ask for."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import FOLDER, World
+
+from kb.errors import NotIndexed
+from kb.records import Filters, Freshness
+from kb.search.query import Limits, Searcher
+from kb.search.rank import place
+
+if TYPE_CHECKING:
+    from kb.records import Answer
+
+WORDS = ["apple", "berry", "cherry", "date", "elder", "fig", "grape"]
+
+
+def searcher(world: World) -> Searcher:
+    """A searcher over a world."""
+    return Searcher(
+        world.embedder, lambda: nullcontext(world.vectors), world.catalog, world.files, lambda: Freshness(None, 0)
+    )
+
+
+def filled(texts: list[str]) -> World:
+    """An indexed world of one file a text."""
+    world = World()
+    for number, text in enumerate(texts):
+        world.write(f"{number:03}.md", text)
+    world.run()
+    return world
+
+
+def order(answer: Answer) -> list[tuple[str, float]]:
+    """Paths and scores of an answer."""
+    return [(hit.passage.file.path, hit.score) for hit in answer.hits]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join), min_size=1, max_size=80),
+    st.integers(1, 90),
+    st.sampled_from([1, 5, 400]),
+)
+def test_hits_are_those_of_a_look_at_everything(texts: list[str], limit: int, candidates: int) -> None:
+    """However few candidates come at once, the hits are the best of all passages, ties by place."""
+    world = filled(texts)
+    vector = world.embedder.embed_query("apple berry").astype(np.float64)
+    everything = sorted(
+        (
+            (float(np.clip(world.vectors.records[one.id].vector @ vector, -1, 1)), one)
+            for one in world.catalog.all_passages()
+        ),
+        key=lambda pair: (-round(pair[0], 6), place(pair[1])),
+    )
+
+    hits = searcher(world).search("apple berry", Limits(limit=limit, candidates=candidates)).hits
+
+    assert [round(hit.score, 5) for hit in hits] == [round(score, 5) for score, _ in everything[:limit]]
+    assert len({hit.passage.id for hit in hits}) == len(hits)
+    if candidates >= len(texts):
+        assert [hit.passage.file.path for hit in hits] == [one.file.path for _, one in everything[:limit]]
+
+
+def test_a_limit_per_file_asks_for_more_candidates() -> None:
+    """Where one file has all the near passages, others are found behind them."""
+    world = World()
+    world.write("many.md", "\n\n".join(f"# Part {part}\n\napple berry" for part in range(60)))
+    world.write("other.md", "apple cherry date")
+    world.run()
+
+    answer = searcher(world).search("apple berry", Limits(limit=2, per_file=1, candidates=1))
+
+    assert [path for path, _ in order(answer)] == ["many.md", "other.md"]
+
+
+def test_gone_files_and_unknown_vectors_make_room() -> None:
+    """A file that vanished, and a vector the catalog does not know, are passed over, and the next ones shown."""
+    world = filled(["apple berry", "apple berry", "apple berry cherry", "date"])
+    world.files.remove(FOLDER, "000.md")
+    stray = next(iter(world.vectors.records.values()))
+    world.vectors.records["stray"] = type(stray)("stray", stray.vector, "", dict(stray.labels))
+
+    answer = searcher(world).search("apple berry", Limits(limit=2, candidates=1))
+
+    assert [path for path, _ in order(answer)] == ["001.md", "002.md"]
+
+
+def test_nothing_to_ask_of() -> None:
+    """An empty question, an empty store and filters that leave no file give no hits and trouble no model."""
+    world = filled(["apple"])
+
+    assert searcher(world).search("  ", Limits()).hits == ()
+    assert searcher(World()).search("apple", Limits()).hits == ()
+    assert searcher(world).search("apple", Limits(), Filters(tags=("none",))).hits == ()
+    assert world.embedder.questions == []
+
+
+def test_similar_leaves_the_file_itself_out() -> None:
+    """The middle of a file's passages is compared with those of the others."""
+    world = filled(["apple berry", "apple berry cherry", "date fig"])
+    file = world.catalog.files()[0]
+
+    answer = searcher(world).similar(file, Limits(limit=5))
+
+    assert [path for path, _ in order(answer)] == ["001.md", "002.md"]
+
+
+def test_similar_of_a_file_without_passages_is_told() -> None:
+    """There is nothing to compare a blank file by."""
+    world = filled([" \n", "apple"])
+
+    with pytest.raises(NotIndexed, match=r"000\.md has no passages"):
+        searcher(world).similar(world.catalog.files()[0], Limits())
