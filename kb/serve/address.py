@@ -1,0 +1,232 @@
+"""Finds the store that a command line means, and where the owner of that store listens.
+
+A command that only asks a running owner imports this and little else, so it reads the few settings it needs by itself
+instead of loading the whole configuration; a test holds it to ``kb.config.load``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Final
+
+# Raised whenever owner and asker would no longer understand each other.
+PROTOCOL: Final = 1
+_VALUED: Final = {"--config": "config", "-s": "set", "--set": "set", "--store": "store", "--color": "color"}
+_FLAGS: Final = frozenset({"--offline", "--debug"})
+_FILE_NAME: Final = "config.toml"
+_KEY: Final = "store.path"
+_DEFAULT: Final = ".kb"
+_SOCKET_PATH: Final = 100
+_ANYONE_ELSE: Final = 0o077
+
+
+class Line:
+    """What a command line says before its command: the file, the overrides, and the words that follow."""
+
+    __slots__ = ("config", "overrides", "words")
+
+    def __init__(self, config: str | None, overrides: Mapping[str, str], words: Sequence[str]) -> None:
+        self.config = config
+        self.overrides = overrides
+        self.words = words
+
+
+class Unclear(Exception):
+    """The store cannot be told this way; whoever loads the configuration properly will."""
+
+
+def split(args: Sequence[str]) -> Line:
+    """The global options of a command line, read as the command group reads them.
+
+    Raises:
+        Unclear: An option is unknown, lacks its value, or asks for help.
+    """
+    config: str | None = None
+    store = ""
+    overrides: dict[str, str] = {}
+    at = 0
+    for place, name, value in _options(args):
+        at = place
+        if name == "config":
+            config = value
+        elif name == "store":
+            store = value
+        elif name == "set":
+            key, equals, text = value.partition("=")
+            if not equals:
+                raise Unclear
+            overrides[key.strip()] = text
+    if store:
+        overrides[_KEY] = store
+    return Line(config, overrides, args[at:])
+
+
+def _options(args: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    """Each global option as (where the next word stands, name, value); at the end the place of the first word."""
+    at = 0
+    while at < len(args) and args[at].startswith("-") and args[at] != "-":
+        word = args[at]
+        if word == "--":
+            yield at, "", ""
+            return
+        if word in _FLAGS:
+            at += 1
+            yield at, "", ""
+            continue
+        name, equals, value = word.partition("=")
+        if word.startswith("-s") and word != "-s":
+            name, equals, value = "-s", "=", word[2:]
+        if name not in _VALUED or (not equals and at + 1 >= len(args)):
+            raise Unclear
+        at += 1 if equals else 2
+        yield at, _VALUED[name], value if equals else args[at - 1]
+
+
+def store_of(line: Line, environ: Mapping[str, str], cwd: str) -> str:
+    """The real path of the store, as ``kb.config.load`` would find it.
+
+    Raises:
+        Unclear: The configuration cannot be read, or only with more than this.
+    """
+    file = _config_file(line.config, environ, cwd)
+    base = os.path.dirname(file) if file else cwd  # noqa: PTH120 - pathlib costs the whole command a tenth of its time
+    typed = _overridden(line, environ)
+    try:
+        if typed is not None:
+            return os.path.realpath(_joined(cwd, typed))
+        return os.path.realpath(_joined(base, _in_file(file) if file else _DEFAULT))
+    except (OSError, ValueError) as error:
+        raise Unclear from error
+
+
+def _config_file(named: str | None, environ: Mapping[str, str], cwd: str) -> str:
+    """The real path of the configuration file, or nothing where there is none."""
+    named = named or environ.get("KB_CONFIG")
+    if named:
+        path = _joined(cwd, named)
+        if not os.path.isfile(path):  # noqa: PTH113 - see store_of
+            raise Unclear
+        return os.path.realpath(path)
+    here = os.path.join(cwd, _FILE_NAME)  # noqa: PTH118 - see store_of
+    for path in (here, _user_file(environ)):
+        if os.path.isfile(path):  # noqa: PTH113 - see store_of
+            return os.path.realpath(path)
+    return ""
+
+
+def _user_file(environ: Mapping[str, str]) -> str:
+    """The user's own configuration file, in the platform's place for it."""
+    if sys.platform.startswith("linux"):
+        folder = environ.get("XDG_CONFIG_HOME", "").strip() or _expanded("~/.config")
+        return os.path.join(folder, "kb", _FILE_NAME)  # noqa: PTH118 - see store_of
+    import platformdirs
+
+    return os.path.join(platformdirs.user_config_dir("kb", appauthor=False), _FILE_NAME)  # noqa: PTH118 - see store_of
+
+
+def _overridden(line: Line, environ: Mapping[str, str]) -> str | None:
+    """The store as flags or environment name it, flags first."""
+    text: str | None = None
+    for name in sorted(environ):
+        if name.startswith("KB_") and name.removeprefix("KB_").lower() == "store__path":
+            text = environ[name]
+    text = line.overrides.get(_KEY, text)
+    if text == "":
+        raise Unclear
+    return text
+
+
+def _in_file(file: str) -> str:
+    """The store as the file names it."""
+    import tomllib
+
+    with open(file, "rb") as stream:  # noqa: PTH123 - see store_of
+        text = stream.read().decode("utf-8-sig")
+    section = tomllib.loads(text.replace("\r\n", "\n")).get("store", {})
+    path = section.get("path", _DEFAULT) if isinstance(section, dict) else None
+    if not isinstance(path, str) or not path:
+        raise Unclear
+    return path
+
+
+def _joined(base: str, path: str) -> str:
+    """A path as ``base / Path(path).expanduser()`` gives it."""
+    return os.path.join(base, _expanded(path))  # noqa: PTH118 - see store_of
+
+
+def _expanded(path: str) -> str:
+    """A path with its leading ``~`` or ``~name`` replaced.
+
+    Raises:
+        Unclear: There is no such user.
+    """
+    # pathlib drops leading "./" before it looks for the tilde.
+    while path.startswith("./"):
+        path = path[2:].lstrip("/")
+    expanded = os.path.expanduser(path)  # noqa: PTH111 - see store_of
+    if path.startswith("~") and expanded.startswith("~"):
+        raise Unclear
+    return expanded
+
+
+def rendezvous(store: str, environ: Mapping[str, str]) -> list[str]:
+    """Where the owner of a store may listen, the place for a new owner first; no folder is made.
+
+    Each is the path of a socket, or where there are none, of a file that names a port. There are several, because
+    a command run by cron knows less of the session than one typed.
+    """
+    from hashlib import sha256
+
+    name = sha256(os.fsencode(store)).hexdigest()[:24] + (".sock" if has_unix_sockets() else ".json")
+    return [os.path.join(folder, name) for folder in _runtime_folders(environ)]  # noqa: PTH118 - see store_of
+
+
+def has_unix_sockets() -> bool:
+    """Whether this platform has sockets in the file system."""
+    return sys.platform != "win32"
+
+
+def _runtime_folders(environ: Mapping[str, str]) -> list[str]:
+    """Folders of the user alone, with names short enough for a socket."""
+    if not has_unix_sockets():
+        return [os.path.join(_expanded("~"), ".cache", "kb")]  # noqa: PTH118 - see store_of
+    user = os.getuid()
+    folders = [
+        os.path.join(given, "kb")  # noqa: PTH118 - see store_of
+        for given in (environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{user}")
+        if given.startswith("/") and len(os.fsencode(given)) <= _SOCKET_PATH - 40 and _is_ours(given)
+    ]
+    # The last is one that anybody could have made: is_safe is asked before anything in it is trusted.
+    return list(dict.fromkeys([*folders, f"/tmp/kb-{user}"]))  # noqa: S108 - see the line above
+
+
+def _is_ours(folder: str) -> bool:
+    """Whether a folder is there, is no link, belongs to this user and is closed to everyone else."""
+    try:
+        about = os.lstat(folder)
+    except (OSError, ValueError):
+        return False
+    if not has_unix_sockets():
+        return stat.S_ISDIR(about.st_mode)
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & _ANYONE_ELSE
+
+
+def is_safe(address: str) -> bool:
+    """Whether the folder of an address belongs to this user alone, so that what lies there may be trusted."""
+    return _is_ours(os.path.dirname(address))  # noqa: PTH120 - see store_of
+
+
+def make_folder(address: str) -> bool:
+    """Make the folder of an address for this user alone; says whether it is safe to listen there."""
+    folder = os.path.dirname(address)  # noqa: PTH120 - see store_of
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - see store_of
+    except OSError:
+        return False
+    return _is_ours(folder)

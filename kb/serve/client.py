@@ -1,0 +1,284 @@
+"""Asks the owner of a store to run a command. It is all that such a command costs, so it imports very little."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kb.serve.address import PROTOCOL, Unclear, is_safe, rendezvous, split, store_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from socket import socket
+    from typing import Any, Final
+
+INTERRUPTED: Final = 130
+_ERROR: Final = 2
+_HERE: Final = frozenset({"init", "config", "completion", "watch"})
+_KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"})
+_CHUNK: Final = 65536
+_CONNECT_SECONDS: Final = 5.0
+_COLUMNS: Final = 80
+_STOPPED: Final = "the owner of the store stopped before it had answered; ask again"
+
+
+class Refused(Exception):
+    """The owner did not take the request; the message says why."""
+
+
+class NoAnswer(Exception):
+    """The owner went away before it began: nothing was done."""
+
+
+class Door:
+    """An open connection to an owner, and the secret it wants to hear, if any."""
+
+    __slots__ = ("host", "secret", "socket")
+
+    def __init__(self, connected: socket, host: str = "localhost", secret: str = "") -> None:
+        self.socket = connected
+        self.host = host
+        self.secret = secret
+
+
+def forward(args: Sequence[str]) -> int | None:
+    """Let the owner of the store run a command line.
+
+    Returns:
+        The exit code, or None where there is no owner or the command is not for it: then it is to be run here.
+    """
+    try:
+        cwd = os.getcwd()  # noqa: PTH109 - pathlib costs the whole command a tenth of its time
+        line = split(args)
+        if not line.words or line.words[0] in _HERE:
+            return None
+        store = store_of(line, os.environ, cwd)
+    except (Unclear, OSError):
+        return None
+    door = knock(store, os.environ)
+    return None if door is None else _ended(door, store, request_of(args, store, cwd))
+
+
+def _ended(door: Door, store: str, request: dict[str, Any]) -> int | None:
+    """Have a command run, and give its exit code however it ends; None where the owner did not begin."""
+    try:
+        code = exchange(door, request)
+        return _with_input(code, store, request) if isinstance(code, str) else code
+    except NoAnswer:
+        return None
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has had enough. What is left in the buffer must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Refused as error:
+        sys.stderr.write(f"kb: {error}\n")
+        return _ERROR
+
+
+def _with_input(wanted: str, store: str, request: dict[str, Any]) -> int | None:
+    """The command needs standard input, or a text from the editor: send it once more with that.
+
+    Standard input is left alone until then, since it may belong to the loop of a script.
+    """
+    if wanted == "editor":
+        import click
+
+        request["stdin"] = click.edit("", extension=".md") or ""
+    else:
+        request["stdin"] = sys.stdin.buffer.read().decode("utf-8", "replace")
+    door = knock(store, os.environ)
+    code = exchange(door, request) if door else None
+    if isinstance(code, str):
+        raise Refused("the owner asked twice for input")
+    return code
+
+
+def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
+    """A command line with everything about its surroundings that decides what it does and how its output looks."""
+    from kb import __version__
+
+    return {
+        "protocol": PROTOCOL,
+        "version": __version__,
+        "store": store,
+        "args": list(args),
+        "cwd": cwd,
+        "env": {name: value for name, value in os.environ.items() if name in _KNOWN or name.startswith("KB_")},
+        "stdin_tty": _is_terminal(sys.stdin),
+        "stdout_tty": _is_terminal(sys.stdout),
+        "stderr_tty": _is_terminal(sys.stderr),
+        "encoding": [getattr(stream, "encoding", None) or "utf-8" for stream in (sys.stdout, sys.stderr)],
+        "columns": _columns(),
+        "stdin": None,
+    }
+
+
+def _is_terminal(stream: object) -> bool:
+    isatty: Callable[[], bool] | None = getattr(stream, "isatty", None)
+    return bool(isatty and isatty())
+
+
+def _columns() -> int:
+    """The width of the terminal, as ``shutil.get_terminal_size`` finds it."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(1).columns or _COLUMNS
+    except OSError:
+        return _COLUMNS
+
+
+def knock(store: str, environ: Mapping[str, str]) -> Door | None:
+    """A connection to the owner of a store, or None where nobody answers."""
+    for address in rendezvous(store, environ):
+        if os.path.lexists(address) and is_safe(address):
+            try:
+                return door_at(address)
+            except (OSError, ValueError, KeyError, TypeError):
+                # Nobody listens: a dead owner left it behind, and the next one replaces it.
+                continue
+    return None
+
+
+def door_at(address: str) -> Door:
+    """A connection to whoever listens at an address; a JSON file names a port.
+
+    Raises:
+        OSError: Nobody does.
+    """
+    return _loopback(address) if address.endswith(".json") else _unix(address)
+
+
+def _unix(address: str) -> Door:
+    import socket
+
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connected.settimeout(_CONNECT_SECONDS)
+        connected.connect(address)
+        connected.settimeout(None)
+        if hasattr(socket, "SO_PEERCRED"):
+            who = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            if int.from_bytes(who[4:8], sys.byteorder) != os.getuid():
+                raise PermissionError(f"{address} belongs to somebody else")  # noqa: TRY301 - closed just below
+    except BaseException:
+        connected.close()
+        raise
+    return Door(connected)
+
+
+def _loopback(address: str) -> Door:
+    import json
+    import socket
+
+    with open(address, "rb") as file:  # noqa: PTH123 - pathlib costs the whole command a tenth of its time
+        told = json.load(file)
+    port = int(told["port"])
+    secret = str(told["secret"])
+    connected = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS)
+    connected.settimeout(None)
+    return Door(connected, f"127.0.0.1:{port}", secret)
+
+
+def exchange(door: Door, request: Mapping[str, Any]) -> int | str:
+    """Send a command and write out what comes back, as it comes.
+
+    Returns:
+        The exit code, or what the command needs first: ``stdin`` or ``editor``.
+
+    Raises:
+        Refused: The owner refuses it, or stopped in the middle.
+    """
+    import json
+
+    for line in post(door, "/run", json.dumps(request).encode()):
+        frame = json.loads(line)
+        if "out" in frame:
+            _write(sys.stdout, frame["out"])
+        elif "err" in frame:
+            _write(sys.stderr, frame["err"])
+        elif "need" in frame:
+            return str(frame["need"])
+        elif "exit" in frame:
+            return int(frame["exit"])
+    raise Refused(_STOPPED)
+
+
+def _write(stream: Any, text: str) -> None:  # noqa: ANN401 - a text stream; its class costs an import
+    """Write what the owner made fit for this stream: the surrogates in it are the bytes of undecodable names."""
+    if stream is None:
+        return
+    if stream.errors != "surrogateescape":
+        stream.reconfigure(errors="surrogateescape")
+    stream.write(text)
+    stream.flush()
+
+
+def post(door: Door, path: str, body: bytes = b"", method: str = "POST") -> Iterator[bytes]:
+    """The lines of the answer to a request, as they come.
+
+    Raises:
+        NoAnswer: The owner let go before it began to answer.
+        Refused: The answer is not "200 OK"; its body says why.
+    """
+    head = [f"{method} {path} HTTP/1.0", f"Host: {door.host}", "Content-Type: application/json"]
+    head += [f"Content-Length: {len(body)}"]
+    head += [f"Authorization: Bearer {door.secret}"] if door.secret else []
+    with door.socket as connected:
+        ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
+        part = b""
+        while True:
+            if ok:
+                *lines, data = data.split(b"\n")
+                yield from lines
+            try:
+                part = connected.recv(_CHUNK)
+            except OSError as error:
+                raise Refused(_STOPPED) from error
+            if not part:
+                break
+            data += part
+    if ok and data:
+        yield data
+    if not ok:
+        raise Refused(data.decode("utf-8", "replace").strip() or "the owner of the store refused")
+
+
+def ask(store: str, path: str, values: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """Ask the owner of a store for its ``/status``, or, with values, for something to be done; None without an owner.
+
+    Raises:
+        Refused: It does not want to.
+    """
+    import json
+
+    door = knock(store, os.environ)
+    if door is None:
+        return None
+    body, method = (b"", "GET") if values is None else (json.dumps(values).encode(), "POST")
+    try:
+        answer: dict[str, Any] = json.loads(b"".join(post(door, path, body, method)))
+    except NoAnswer:
+        return None
+    return answer
+
+
+def _answered(connected: socket, request: bytes) -> tuple[bool, bytes]:
+    """Send a request and read the head of the answer; gives whether all is well, and what followed the head."""
+    data = b""
+    try:
+        connected.sendall(request)
+        while b"\r\n\r\n" not in data:
+            part = connected.recv(_CHUNK)
+            if not part:
+                raise NoAnswer
+            data += part
+    except OSError as error:
+        raise NoAnswer from error
+    top, _, rest = data.partition(b"\r\n\r\n")
+    words = top.split(b"\r\n")[0].split(b" ", 2)
+    return len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1] == b"200", rest

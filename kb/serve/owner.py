@@ -1,0 +1,299 @@
+"""Answers the other commands over HTTP while one process owns the store: each runs here and is written out there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from kb.serve.address import PROTOCOL
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from starlette.requests import Request as HttpRequest
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from kb.serve.listen import Listening
+
+_COMMANDS: Final = 8
+_BODY: Final = 32_000_000
+_STARTING: Final = 10.0
+_ENDING: Final = 5
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A command line, and everything about its surroundings that decides what it does and how its output looks."""
+
+    args: list[str]
+    cwd: str
+    env: dict[str, str]
+    stdin_tty: bool
+    stdout_tty: bool
+    stderr_tty: bool
+    encoding: list[str]
+    columns: int
+    stdin: str | None = None
+
+
+class Wire:
+    """Carries what a command writes to whoever asked for it, as it is written.
+
+    Args:
+        send: Takes one line, from any thread.
+    """
+
+    def __init__(self, send: Callable[[bytes | None], None]) -> None:
+        self._send = send
+        self._gone = threading.Event()
+        self._told_to_stop = threading.Event()
+
+    def out(self, text: str) -> None:
+        """Write to standard output over there."""
+        self._frame("out", text)
+
+    def err(self, text: str) -> None:
+        """Write to standard error over there."""
+        self._frame("err", text)
+
+    def need(self, what: str) -> None:
+        """Say that the command needs ``stdin`` or the ``editor``, and is to be sent again with it."""
+        self._frame("need", what)
+
+    def end(self, code: int | None) -> None:
+        """Say with which code the command ended, if it did, and close."""
+        if code is not None:
+            self._frame("exit", code)
+        self._put(None)
+
+    def hang_up(self) -> None:
+        """Nobody listens any more: the command may stop."""
+        self._gone.set()
+
+    def stop(self) -> None:
+        """The owner ends: the command is to stop, and may still say what it did."""
+        self._told_to_stop.set()
+
+    def stopping(self) -> bool:
+        """Whether the command is to stop, because nobody listens any more or the owner ends."""
+        return self._gone.is_set() or self._told_to_stop.is_set()
+
+    def _frame(self, kind: str, value: str | int) -> None:
+        self._put(json.dumps({kind: value}).encode() + b"\n")
+
+    def _put(self, data: bytes | None) -> None:
+        if self._gone.is_set():
+            return
+        try:
+            self._send(data)
+        except RuntimeError:
+            # The loop that carried it was closed: the owner ends.
+            self.hang_up()
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What an owner does when it is asked.
+
+    Args:
+        run: Runs a command and gives its exit code; None where the command said what it needs first.
+        status: Tells how the owner is.
+        sync: Waits until all that is on the disk is in the index, at most so many seconds; says whether it is.
+        stop: Begins to end the owner, and returns at once.
+    """
+
+    run: Callable[[Request, Wire], int | None]
+    status: Callable[[], Mapping[str, Any]]
+    sync: Callable[[float | None], bool]
+    stop: Callable[[], None]
+
+
+class Owner:
+    """An HTTP server in a thread of its own, for the owner of a store.
+
+    Args:
+        listening: Where it listens.
+        store: The store's real path; who asks for another one is refused.
+        version: The version of kb, told to an asker of another one.
+        duties: What it does when asked.
+    """
+
+    def __init__(self, listening: Listening, store: str, version: str, duties: Duties) -> None:
+        import uvicorn
+
+        self._listening = listening
+        self._store = store
+        self._version = version
+        self._duties = duties
+        self._wires: set[Wire] = set()
+        self._pool = ThreadPoolExecutor(_COMMANDS, thread_name_prefix="kb-command")
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                _Guard(self._routes(), listening),
+                loop="asyncio",
+                http="h11",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=2,
+                timeout_graceful_shutdown=_ENDING,
+            )
+        )
+        self._thread = threading.Thread(target=self._serve, name="kb-owner", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer. Connections made before are answered too."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering: commands that run are told to stop, and given a few seconds."""
+        self._listening.remove()
+        for wire in tuple(self._wires):
+            wire.stop()
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(_ENDING + _STARTING)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._listening.socket.close()
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._listening.socket])
+
+    def _routes(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/run", self._run, methods=["POST"]),
+                Route("/status", self._status, methods=["GET"]),
+                Route("/sync", self._sync, methods=["POST"]),
+                Route("/stop", self._stop, methods=["POST"]),
+            ]
+        )
+
+    async def _status(self, _: HttpRequest) -> Response:
+        return JSONResponse(dict(self._duties.status()))
+
+    async def _sync(self, http: HttpRequest) -> Response:
+        body = await _read(http)
+        asked = json.loads(body) if body else {}
+        timeout = asked.get("timeout") if isinstance(asked, dict) else None
+        if timeout is not None and not isinstance(timeout, (int, float)):
+            return PlainTextResponse("timeout must be a number of seconds", 400)
+        done = await asyncio.get_running_loop().run_in_executor(self._pool, self._duties.sync, timeout)
+        return JSONResponse({"done": done})
+
+    async def _stop(self, _: HttpRequest) -> Response:
+        self._duties.stop()
+        return JSONResponse({"stopping": True})
+
+    async def _run(self, http: HttpRequest) -> Response:
+        try:
+            asked = json.loads(await _read(http))
+            if refused := self._strange(asked):
+                return PlainTextResponse(refused, 409)
+            request = msgspec.convert(asked, Request)
+        except _TooMuchError:
+            return PlainTextResponse("the request is too large", 413)
+        except (ValueError, msgspec.ValidationError) as error:
+            return PlainTextResponse(f"this is no request: {error}", 400)
+        return StreamingResponse(self._frames(request), media_type="application/x-ndjson")
+
+    def _strange(self, asked: object) -> str:
+        """Why a request is not for this owner, or nothing."""
+        if not isinstance(asked, dict):
+            return "this is no request"
+        if (asked.get("protocol"), asked.get("version")) != (PROTOCOL, self._version):
+            return f"the owner of the store runs kb {self._version}; restart it: kb watch --stop, then kb watch"
+        if asked.get("store") != self._store:
+            return f"this owner has the store {self._store}"
+        return ""
+
+    async def _frames(self, request: Request) -> AsyncIterator[bytes]:
+        """Run a command in a thread and give what it writes, until it ends or nobody listens."""
+        loop = asyncio.get_running_loop()
+        frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+        def send(data: bytes | None) -> None:
+            loop.call_soon_threadsafe(frames.put_nowait, data)
+
+        wire = Wire(send)
+        self._wires.add(wire)
+        try:
+            self._pool.submit(self._command, request, wire)
+            while (data := await frames.get()) is not None:
+                yield data
+        finally:
+            wire.hang_up()
+            self._wires.discard(wire)
+
+    def _command(self, request: Request, wire: Wire) -> None:
+        """Run one command to its end; whatever happens, the asker hears of the end."""
+        code: int | None = None
+        try:
+            if not wire.stopping():
+                code = self._duties.run(request, wire)
+        finally:
+            wire.end(code)
+
+
+class _Guard:
+    """Lets only kb's own clients in: a web page that reaches the port has another host, an origin, or no secret."""
+
+    def __init__(self, app: ASGIApp, listening: Listening) -> None:
+        self._app = app
+        self._hosts = listening.hosts
+        self._secret = listening.secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        refused = refusal(scope["method"], headers, self._hosts, self._secret)
+        answer = self._app if refused is None else PlainTextResponse(refused[1], refused[0])
+        await answer(scope, receive, send)
+
+
+def refusal(method: str, headers: Mapping[str, str], hosts: frozenset[str], secret: str = "") -> tuple[int, str] | None:
+    """Why a request is not let in, as HTTP status and sentence; None where it is. Header names are in lower case."""
+    if "origin" in headers:
+        return 403, "requests from web pages are refused"
+    if headers.get("host") not in hosts:
+        return 403, "this host is not served here"
+    if secret and not secrets.compare_digest(
+        headers.get("authorization", "").encode("latin-1"), f"Bearer {secret}".encode()
+    ):
+        return 401, "the secret is missing or wrong"
+    if method == "POST" and headers.get("content-type") != "application/json":
+        return 415, "only application/json is taken"
+    return None
+
+
+class _TooMuchError(Exception):
+    """A request is larger than any that kb makes."""
+
+
+async def _read(http: HttpRequest) -> bytes:
+    """The body of a request.
+
+    Raises:
+        _TooMuchError: It is too large.
+    """
+    body = bytearray()
+    async for part in http.stream():
+        body += part
+        if len(body) > _BODY:
+            raise _TooMuchError
+    return bytes(body)

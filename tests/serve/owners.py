@@ -1,0 +1,76 @@
+"""An owner that runs made-up commands, and a folder short enough for its socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kb import __version__
+from kb.serve.listen import Listening, listen
+from kb.serve.owner import Duties, Owner, Request, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass
+class MadeUp:
+    """What a made-up owner was asked, and what it does."""
+
+    command: Callable[[Request, Wire], int | None] = lambda _request, _wire: 0
+    requests: list[Request] = field(default_factory=list)
+    synced: list[float | None] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, request: Request, wire: Wire) -> int | None:
+        """Run the command given."""
+        self.requests.append(request)
+        return self.command(request, wire)
+
+    def status(self) -> dict[str, Any]:
+        """A made-up state."""
+        return {"pid": os.getpid()}
+
+    def sync(self, timeout: float | None) -> bool:
+        """All is there."""
+        self.synced.append(timeout)
+        return True
+
+    def start(self, listening: Listening, store: str, version: str = __version__) -> Owner:
+        """Begin to answer."""
+        owner = Owner(listening, store, version, Duties(self.run, self.status, self.sync, self.stopped.set))
+        owner.start()
+        return owner
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of this test alone, with a short name."""
+    folder = Path(tempfile.mkdtemp(prefix="kb-", dir="/tmp"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def store(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The store that a command typed in the current folder means."""
+    assert runtime.is_dir()
+    monkeypatch.chdir(tmp_path)
+    return str(tmp_path / ".kb")
+
+
+@pytest.fixture
+def made_up(store: str) -> Iterator[MadeUp]:
+    """An owner of that store, at work."""
+    made = MadeUp()
+    owner = made.start(listen(store, os.environ), store)
+    yield made
+    owner.close()

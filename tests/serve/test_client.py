@@ -1,0 +1,289 @@
+"""A command and the owner that runs it: everything goes over and comes back, and nothing is left when either dies."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kb.serve.address import rendezvous
+from kb.serve.client import Door, Refused, ask, door_at, exchange, forward, knock, post, request_of
+from kb.serve.listen import listen, listen_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from owners import MadeUp
+
+    from kb.serve.owner import Request, Wire
+
+pytest_plugins = ["owners"]
+
+
+def until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Wait until something holds; says whether it does."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_streams_and_exit_code_come_back(made_up: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
+    """What the command writes there is written here, each stream to its own."""
+
+    def command(_request: Request, wire: Wire) -> int:
+        wire.out("one\n")
+        wire.err("careful\n")
+        wire.out("two ü\n")
+        return 1
+
+    made_up.command = command
+
+    assert forward(["search", "x"]) == 1
+    assert capfd.readouterr() == ("one\ntwo ü\n", "careful\n")
+
+
+def test_the_surroundings_go_over(
+    made_up: MadeUp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Arguments, folder, kb's own variables and the terminal; no other variable leaves the process."""
+    monkeypatch.setenv("KB_SEARCH__LIMIT", "3")
+    monkeypatch.setenv("COLUMNS", "123")
+    monkeypatch.setenv("A_SECRET", "1")
+
+    assert forward(["-s", "search.limit=2", "search", "caf\udce9"]) == 0
+
+    request = made_up.requests[0]
+    assert capfd.readouterr() == ("", "")
+    assert (request.args, request.cwd) == (["-s", "search.limit=2", "search", "caf\udce9"], str(tmp_path))
+    assert (request.env["KB_SEARCH__LIMIT"], request.columns, request.stdout_tty) == ("3", 123, False)
+    assert not any(name == "A_SECRET" for name in request.env)
+
+
+@pytest.mark.parametrize("args", [[], ["init"], ["config"], ["completion", "bash"], ["watch"], ["--help"], ["-h"]])
+def test_some_commands_run_here(made_up: MadeUp, args: list[str]) -> None:
+    """What makes or shows a configuration, or starts an owner, is nothing for the owner."""
+    assert forward(args) is None
+    assert made_up.requests == []
+
+
+def test_without_an_owner_the_command_runs_here(store: str) -> None:
+    """No socket, one nobody listens to, and a file that is none: all the same."""
+    address = Path(rendezvous(store, os.environ)[0])
+    assert forward(["search", "x"]) is None
+
+    listening = listen(store, os.environ)
+    listening.socket.close()
+    assert address.exists()
+    assert forward(["search", "x"]) is None
+
+    address.unlink()
+    address.write_text("no socket")
+    assert forward(["search", "x"]) is None
+
+
+def test_what_a_dead_owner_left_is_replaced(store: str) -> None:
+    """The next owner listens in its place, and takes away only what is its own."""
+    dead = listen(store, os.environ)
+    dead.socket.close()
+
+    alive = listen(store, os.environ)
+    dead.remove()
+
+    door = knock(store, os.environ)
+    assert door is not None
+    door.socket.close()
+    alive.remove()
+    alive.socket.close()
+    assert not Path(alive.address).exists()
+
+
+def test_a_socket_in_a_folder_open_to_others_is_ignored(made_up: MadeUp, store: str) -> None:
+    """Somebody else may have put it there."""
+    folder = Path(rendezvous(store, os.environ)[0]).parent
+    folder.chmod(0o777)
+
+    assert forward(["search", "x"]) is None
+    folder.chmod(0o700)
+    assert forward(["search", "x"]) == 0
+    assert len(made_up.requests) == 1
+
+
+def test_the_owner_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp_path: Path) -> None:
+    """A command whose asker is gone is told to stop."""
+    began, stopped = threading.Event(), threading.Event()
+
+    def command(_request: Request, wire: Wire) -> int:
+        began.set()
+        if until(wire.stopping):
+            stopped.set()
+        return 0
+
+    made_up.command = command
+    door = knock(store, os.environ)
+    assert door is not None
+
+    asker = threading.Thread(target=lambda: _ignored(door, store, tmp_path))
+    asker.start()
+    assert began.wait(5)
+    door.socket.shutdown(socket.SHUT_RDWR)
+
+    assert stopped.wait(5)
+    asker.join()
+
+
+def _ignored(door: Door, store: str, cwd: Path) -> None:
+    with pytest.raises(Refused):
+        exchange(door, request_of(["index"], store, str(cwd)))
+
+
+def test_many_commands_run_at_once(made_up: MadeUp, store: str, tmp_path: Path) -> None:
+    """A slow one keeps no other from its answer."""
+    together = threading.Barrier(4, timeout=5)
+
+    def command(_request: Request, wire: Wire) -> int:
+        together.wait()
+        wire.err("")
+        return 7
+
+    made_up.command = command
+    codes: list[object] = []
+
+    def one() -> None:
+        door = knock(store, os.environ)
+        assert door is not None
+        codes.append(exchange(door, request_of(["search", "x"], store, str(tmp_path))))
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert codes == [7] * 4
+
+
+@pytest.mark.parametrize(("typed", "text"), [(b"a question\xff", "a question\ufffd"), (b"", "")])
+def test_standard_input_is_sent_when_it_is_needed(
+    made_up: MadeUp, monkeypatch: pytest.MonkeyPatch, typed: bytes, text: str
+) -> None:
+    """The command asks for it, and is sent again with it; a command that does not leaves it alone."""
+    stdin = io.TextIOWrapper(io.BytesIO(typed))
+    monkeypatch.setattr(sys, "stdin", stdin)
+
+    assert forward(["search", "x"]) == 0
+    assert stdin.buffer.tell() == 0
+
+    def command(request: Request, wire: Wire) -> int | None:
+        if request.stdin is None:
+            wire.need("stdin")
+            return None
+        return 5 if request.stdin == text else 6
+
+    made_up.command = command
+    assert forward(["search", "-"]) == 5
+
+
+def test_another_version_is_told(store: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """After an upgrade the old owner still runs; the message says what to do."""
+    from owners import MadeUp
+
+    owner = MadeUp().start(listen(store, os.environ), store, version="0.0.9")
+    try:
+        assert forward(["search", "x"]) == 2
+    finally:
+        owner.close()
+
+    assert (
+        capfd.readouterr().err
+        == "kb: the owner of the store runs kb 0.0.9; restart it: kb watch --stop, then kb watch\n"
+    )
+
+
+def test_an_owner_that_ends_lets_commands_finish(store: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """They are told to stop, and what they still say arrives."""
+    from owners import MadeUp
+
+    began = threading.Event()
+
+    def command(_request: Request, wire: Wire) -> int:
+        began.set()
+        assert until(wire.stopping)
+        wire.out("stopped in order\n")
+        return 130
+
+    made = MadeUp(command)
+    owner = made.start(listen(store, os.environ), store)
+    codes: list[int | None] = []
+    asker = threading.Thread(target=lambda: codes.append(forward(["index"])))
+    asker.start()
+    assert began.wait(5)
+
+    owner.close()
+    asker.join(5)
+
+    assert codes == [130]
+    assert capfd.readouterr().out == "stopped in order\n"
+    assert forward(["index"]) is None
+
+
+def test_a_port_with_a_secret_does_the_same(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where there are no sockets in the file system: only who can read the file gets in."""
+    from owners import MadeUp
+
+    def command(_request: Request, wire: Wire) -> int:
+        wire.out("hit\n")
+        return 0
+
+    address = str(tmp_path / "a.json")
+    owner = MadeUp(command).start(listen_at(address), "/store")
+    try:
+        assert Path(address).stat().st_mode & 0o777 == 0o600
+        door = door_at(address)
+        assert exchange(door, request_of(["x"], "/store", "/")) == 0
+        wrong = door_at(address)
+        wrong.secret = "guessed"  # noqa: S105 - made up
+        with pytest.raises(Refused, match="secret"):
+            list(post(wrong, "/stop", b"{}"))
+    finally:
+        owner.close()
+
+    assert capfd.readouterr().out == "hit\n"
+    assert not Path(address).exists()
+
+
+def test_status_sync_and_stop(made_up: MadeUp, store: str) -> None:
+    """What kb watch asks of a running owner."""
+    assert ask(store, "/status") == {"pid": os.getpid()}
+    assert ask(store, "/sync", {"timeout": 1.5}) == {"done": True}
+    assert made_up.synced == [1.5]
+    assert ask(store, "/stop", {}) == {"stopping": True}
+    assert made_up.stopped.is_set()
+    assert ask("/another/store", "/status") is None
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_way_to_an_owner_is_light(tmp_path: Path) -> None:
+    """Whatever a command through the owner imports is paid for each time."""
+    heavy = {
+        "numpy", "chromadb", "torch", "click", "rich", "msgspec", "dataclasses", "logging", "tempfile", "http.client",
+        "pathlib", "asyncio", "urllib", "platformdirs", "starlette", "kb.config", "kb.cli",
+    }  # fmt: skip
+    (tmp_path / "config.toml").write_text("[search]\nlimit = 3\n")
+    code = (
+        "import sys; from kb.__main__ import main; sys.argv[1:] = ['x']\n"
+        "try: main()\n"
+        f"except SystemExit as end: print(end.code, sorted({heavy} & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+
+    assert (done.stdout, done.stderr) == ("0 []\n", "")
