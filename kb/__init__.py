@@ -7,10 +7,10 @@ are imported, so that any ChromaDB client can query kb's collections by text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kb.embed.registration import register_when_imported
 
+# Not from typing, whose import would cost a command that only asks a running owner a tenth of its time.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kb.app import KnowledgeBase
     from kb.config import Settings

@@ -8,13 +8,15 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from importlib.abc import Loader, MetaPathFinder
-from typing import TYPE_CHECKING, Any, Final
 
+# Not from typing, and no base classes from importlib.abc: every ``import kb`` comes through here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any, Final
 
     from chromadb.config import Settings
 
@@ -22,7 +24,7 @@ CONFIG: Final = "chromadb.config"
 _LOCK: Final = threading.RLock()
 
 
-class AfterImport(MetaPathFinder):
+class AfterImport:
     """Calls a function once, right after the code of one module has run.
 
     Args:
@@ -43,12 +45,12 @@ class AfterImport(MetaPathFinder):
         for finder in sys.meta_path:
             spec = None if isinstance(finder, AfterImport) else finder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:
-                spec.loader = _CallingLoader(spec.loader, self)
+                spec.loader = _CallingLoader(spec.loader, self)  # type: ignore[assignment]  # a loader in all but its base class
                 return spec
         return None
 
 
-class _CallingLoader(Loader):
+class _CallingLoader:
     """A module's own loader, with a call at the end."""
 
     def __init__(self, loader: Loader, hook: AfterImport) -> None:

@@ -65,12 +65,20 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path) -> None:
 
     assert (tmp_path / "config.toml").exists()
     assert (tmp_path / ".kb").is_dir()
-    assert index["files"] == {"added": 4, "changed": 0, "moved": 0, "removed": 0, "unchanged": 0, "failed": 0}
+    assert index["files"] == {
+        "added": 4,
+        "changed": 0,
+        "moved": 0,
+        "removed": 0,
+        "unchanged": 0,
+        "failed": 0,
+        "held": 0,
+    }
     assert index["passages"] == {"embedded": 4, "reused": 0, "removed": 0, "total": 4}
     assert index["failures"] == []
     assert isinstance(index["seconds"], float)
     assert set(answer) == {"question", "mode", "index", "hits"}
-    assert set(answer["index"]) == {"as_of", "pending"}  # type: ignore[call-overload]  # an object, as the test says
+    assert set(answer["index"]) == {"as_of", "pending", "watching"}  # type: ignore[call-overload]  # an object, as the test says
     hits = answer["hits"]
     assert isinstance(hits, list)
     assert set(hits[0]) == {

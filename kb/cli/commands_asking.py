@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli import formats
-from kb.cli.options import Asking, asking_options, filter_options, question_of
+from kb.cli.options import Asking, Command, asking_options, filter_options, question_of
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
 from kb.cli.reports import freshness_notice
 from kb.cli.snippet import words_of
 
 if TYPE_CHECKING:
-    from kb.cli.session import Session
+    from kb.cli.session import Knowledge, Session
     from kb.records import Answer, Filters
 
-FOUND, NONE = 0, 1
+FOUND, NONE, STALE = 0, 1, 3
 _ASK_LIMIT = 5
 
 
-@click.command(short_help="Find the passages nearest to a question.")
+@click.command(cls=Command, short_help="Find the passages nearest to a question.")
 @click.argument("question", nargs=-1, required=True)
 @asking_options
 @filter_options
@@ -31,15 +31,16 @@ def search(session: Session, question: tuple[str, ...], asking: Asking, filters:
     In a pipe each hit is one line, path:line:text. The exit code is 0 with hits, 1 without, 2 after an error.
     """
     asking.chosen()
-    text = question_of(question)
+    text = question_of(session, question)
     with session.open() as kb:
+        _waited(session, kb, asking)
         answer = kb.search(
             text, limit=asking.limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters
         )
     return write_answer(session, answer, asking, text)
 
 
-@click.command(short_help="Quote the passage that answers best, with its source.")
+@click.command(cls=Command, short_help="Quote the passage that answers best, with its source.")
 @click.argument("question", nargs=-1, required=True)
 @asking_options
 @filter_options
@@ -47,17 +48,18 @@ def search(session: Session, question: tuple[str, ...], asking: Asking, filters:
 def ask(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters) -> int:
     """Quote the passage that answers a QUESTION best, with its source, then the next ones in short."""
     chosen = asking.chosen()
-    text = question_of(question)
+    text = question_of(session, question)
     limit = asking.limit or _ASK_LIMIT
     with session.open() as kb:
+        _waited(session, kb, asking)
         answer = kb.search(text, limit=limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters)
     if chosen != "text":
         return write_answer(session, answer, asking, text)
     session.write(ask_text(answer, words_of(text), session.look(), Detail(l2=asking.l2)))
-    return _told(session, answer)
+    return _told(session, answer, asking)
 
 
-@click.command(short_help="Find what is nearest to a file.")
+@click.command(cls=Command, short_help="Find what is nearest to a file.")
 @click.argument("file")
 @asking_options
 @filter_options
@@ -66,6 +68,7 @@ def similar(session: Session, file: str, asking: Asking, filters: Filters) -> in
     """Find the passages of other files that are nearest to a FILE of the index."""
     asking.chosen()
     with session.open() as kb:
+        _waited(session, kb, asking)
         answer = kb.similar(
             file, limit=asking.limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters
         )
@@ -95,16 +98,24 @@ def write_answer(session: Session, answer: Answer, asking: Asking, question: str
             detail = Detail(l2=asking.l2, full=asking.full, around=_around(answer, asking.context))
             render = hits_text if look.laid_out else grep_lines
             session.write(render(answer, words, look, detail))
-    return _told(session, answer)
+    return _told(session, answer, asking)
 
 
-def _told(session: Session, answer: Answer) -> int:
+def _waited(session: Session, kb: Knowledge, asking: Asking) -> None:
+    """Take in what is on the disk before anything is asked, where that is wished."""
+    if asking.wait and not session.synced(kb, None):
+        session.notice("not everything on the disk could be taken in: see kb status")
+
+
+def _told(session: Session, answer: Answer, asking: Asking) -> int:
     """Say what the answer lacks, and give the exit code."""
     notice = freshness_notice(answer.index, hits=len(answer.hits))
     if notice:
         session.notice(notice)
     elif not answer.hits:
         session.notice("nothing found")
+    if asking.require_fresh and (answer.index.pending or (session.owner and not answer.index.watching)):
+        return STALE
     return FOUND if answer.hits else NONE
 
 

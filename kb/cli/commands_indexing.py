@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from kb.cli import formats
-from kb.cli.options import json_option, piped_text
-from kb.cli.progress import shown_progress, stoppable
+from kb.cli.options import Command, json_option
+from kb.cli.progress import shown_progress
 from kb.cli.reports import check_text, failures_text, index_text, rebuild_text
 from kb.cli.terminal import shown_path
 
@@ -19,25 +18,49 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-@click.command(short_help="Bring the index in line with the folders.")
+@click.command(cls=Command, short_help="Bring the index in line with the folders.")
 @click.option("--full", is_flag=True, help="Read every file again; after a change of model, embed again.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and do nothing.")
+@click.option("--accept-deletions", is_flag=True, help="Drop files even where most of a folder went at once.")
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures are still told.")
 @click.pass_obj
-def index(session: Session, full: bool, dry_run: bool, as_json: bool, quiet: bool) -> int:
+def index(session: Session, *, full: bool, dry_run: bool, accept_deletions: bool, as_json: bool, quiet: bool) -> int:
     """Bring the index in line with the folders: read what is new or changed, forget what is gone.
 
     A file that cannot be indexed is told on standard error and stops nothing: the exit code is still 0. Ctrl-C stops
     at the end of a file with exit code 130, and the next run goes on from there.
     """
+    return run_index(
+        session, full=full, dry_run=dry_run, accept_deletions=accept_deletions, as_json=as_json, quiet=quiet
+    )
+
+
+def run_index(
+    session: Session,
+    *,
+    full: bool = False,
+    dry_run: bool = False,
+    accept_deletions: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Bring the index in line with the folders, show how far it is, tell what was done, and give the exit code."""
     color = session.error_look().color
     with (
         session.open() as kb,
-        stoppable() as should_stop,
-        shown_progress(quiet=quiet, stream=sys.stderr, color=color) as on_progress,
+        session.stoppable() as should_stop,
+        shown_progress(
+            quiet=quiet, stream=session.asker.err, bar=session.has_bar(), color=color, width=session.asker.columns
+        ) as on_progress,
     ):
-        report = kb.index(full=full, dry_run=dry_run, on_progress=on_progress, should_stop=should_stop)
+        report = kb.index(
+            full=full,
+            dry_run=dry_run,
+            accept_deletions=accept_deletions,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
     if as_json:
         session.write_json(formats.index_object(report))
     elif not quiet:
@@ -50,7 +73,7 @@ def index(session: Session, full: bool, dry_run: bool, as_json: bool, quiet: boo
     return 0
 
 
-@click.command(short_help="Compare files, catalog and vectors.")
+@click.command(cls=Command, short_help="Compare files, catalog and vectors.")
 @click.option("--repair", is_flag=True, help="Mend what differs.")
 @json_option
 @click.pass_obj
@@ -68,7 +91,7 @@ def check(session: Session, repair: bool, as_json: bool) -> int:
     return 0 if report.repaired >= len(report.differences) else 1
 
 
-@click.command(short_help="Build the vector index anew.")
+@click.command(cls=Command, short_help="Build the vector index anew.")
 @json_option
 @click.pass_obj
 def rebuild(session: Session, as_json: bool) -> int:
@@ -82,7 +105,7 @@ def rebuild(session: Session, as_json: bool) -> int:
     return 0
 
 
-@click.command(short_help="Write a note and index it.")
+@click.command(cls=Command, short_help="Write a note and index it.")
 @click.argument("text", nargs=-1)
 @click.option("--title", help="The title of the note.  [default: its first line]")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the note. Repeatable.")
@@ -92,7 +115,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
 
     Without TEXT it is read from standard input where that is piped, else written in $VISUAL or $EDITOR.
     """
-    words = _note_text(text)
+    words = _note_text(session, text)
     if not words.strip():
         raise click.UsageError("The note is empty, nothing was written.")
     with session.open() as kb:
@@ -103,9 +126,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     return 0
 
 
-def _note_text(parts: tuple[str, ...]) -> str:
+def _note_text(session: Session, parts: tuple[str, ...]) -> str:
     if parts and parts != ("-",):
         return " ".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if parts or not sys.stdin.isatty():
-        return piped_text()
-    return click.edit("", extension=".md") or ""
+    return session.asker.text() if parts or not session.asker.stdin_tty else session.asker.typed()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kb.cli import formats
-from kb.cli.options import filter_options, json_option
+from kb.cli.options import Command, filter_options, json_option
 from kb.cli.render import shown_text
 from kb.cli.reports import failure_line, list_text, status_text
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 _PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)
 
 
-@click.command(short_help="Show the passages of a file.")
+@click.command(cls=Command, short_help="Show the passages of a file.")
 @click.argument("place", metavar="FILE[:LINE]")
 @json_option
 @click.pass_obj
 def show(session: Session, place: str, as_json: bool) -> int:
     """Show a file's passages as they are indexed, or the one at a line."""
     # A file may be called notes:12; what is there is meant.
-    file, line = (place, None) if os.path.lexists(place) else split_place(place)
+    file, line = (place, None) if os.path.lexists(session.named(place)) else split_place(place)
     with session.open() as kb:
-        shown = kb.show(file, line)
+        shown = kb.show(session.named(file), line)
     if as_json:
         session.write_json(formats.shown_object(shown))
     else:
@@ -47,7 +47,7 @@ def split_place(text: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (text, None)
 
 
-@click.command("list", short_help="List the files of the index.")
+@click.command("list", cls=Command, short_help="List the files of the index.")
 @click.option("-l", "--long", is_flag=True, help="Passages, size, date, title and tags too.")
 @click.option("-0", "--null", is_flag=True, help="Paths end with NUL, for xargs -0.")
 @json_option
@@ -70,7 +70,7 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
     return 0 if files else 1
 
 
-@click.command(short_help="Tell what is indexed and what is not.")
+@click.command(cls=Command, short_help="Tell what is indexed and what is not.")
 @click.option("--problems", is_flag=True, help="Only the files that could not be indexed, with the reasons.")
 @json_option
 @click.pass_obj
@@ -78,12 +78,13 @@ def status(session: Session, problems: bool, as_json: bool) -> int:
     """Tell what is indexed, by which model, where, and what could not be."""
     with session.open() as kb:
         state = kb.status()
+    owner = session.owner.status() if session.owner else None
     if as_json:
-        session.write_json(formats.status_object(state))
+        session.write_json(formats.status_object(state, owner))
     elif problems:
         session.write("".join(failure_line(one, session.look()) for one in state.problems))
         if not state.problems:
             session.notice("no problems")
     else:
-        session.write(status_text(state, session.look()))
+        session.write(status_text(state, session.look(), owner))
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kb.cli.options import json_option
+from kb.cli.options import Command, json_option
 from kb.cli.reports import settings_text
 from kb.cli.terminal import one_line
 from kb.errors import ConfigError, FolderError
@@ -24,7 +24,7 @@ _BUNDLED: Final = "all-MiniLM-L6-v2"
 SHELLS: Final = ("bash", "zsh", "fish")
 
 
-@click.command(short_help="Write a config.toml for a folder.")
+@click.command(cls=Command, short_help="Write a config.toml for a folder.")
 @click.argument("folder", default=".", metavar="[FOLDER]")
 @click.option("--user", is_flag=True, help="Write your own configuration, which holds wherever there is no other.")
 @click.option("--force", is_flag=True, help="Replace a configuration; take a whole home folder.")
@@ -34,7 +34,7 @@ def init(session: Session, folder: str, user: bool, force: bool, model: str | No
     """Write a config.toml for a FOLDER of notes (the current one) and say what comes next."""
     from kb.config import Config, render_default, user_config_path, user_store_path
 
-    real = _checked_folder(folder, force=force)
+    real = checked_folder(folder, force=force)
     target = Path(session.config_file or (user_config_path() if user else "config.toml")).absolute()
     values: dict[str, object] = {"folders.paths": [real if user else _from(target.parent, real)]}
     if user:
@@ -53,7 +53,7 @@ def init(session: Session, folder: str, user: bool, force: bool, model: str | No
     return 0
 
 
-def _checked_folder(folder: str, *, force: bool) -> str:
+def checked_folder(folder: str, *, force: bool) -> str:
     """The real path of the folder to index.
 
     Raises:
@@ -99,7 +99,7 @@ def _write(target: Path, text: str, *, force: bool) -> None:
         ) from error
 
 
-@click.command("config", short_help="Show the configuration in effect.")
+@click.command("config", cls=Command, short_help="Show the configuration in effect.")
 @click.argument("key", required=False)
 @json_option
 @click.pass_obj
@@ -132,7 +132,7 @@ def toml_value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-@click.command(short_help="Print the completion for a shell.")
+@click.command(cls=Command, short_help="Print the completion for a shell.")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:

@@ -13,7 +13,7 @@ from kb.cli.snippet import snippet, words_of
 from kb.cli.terminal import escape_json, file_url, one_line, relative_path, sanitize, shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kb.records import (
         Answer,
@@ -71,7 +71,8 @@ def hit_object(hit: Hit) -> dict[str, Any]:
 
 
 def _freshness(index: Freshness) -> dict[str, Any]:
-    return {"as_of": index.as_of.isoformat() if index.as_of else None, "pending": index.pending}
+    as_of = index.as_of.isoformat() if index.as_of else None
+    return {"as_of": as_of, "pending": index.pending, "watching": index.watching}
 
 
 def answer_object(answer: Answer) -> dict[str, Any]:
@@ -98,6 +99,7 @@ def index_object(report: IndexReport) -> dict[str, Any]:
             "removed": report.removed,
             "unchanged": report.unchanged,
             "failed": len(report.failures),
+            "held": report.held,
         },
         "passages": {
             "embedded": report.embedded,
@@ -112,7 +114,7 @@ def index_object(report: IndexReport) -> dict[str, Any]:
     }
 
 
-def status_object(status: Status) -> dict[str, Any]:
+def status_object(status: Status, owner: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The state of the index for programs."""
     return {
         "folders": list(status.folders),
@@ -127,6 +129,8 @@ def status_object(status: Status) -> dict[str, Any]:
         "size": status.size,
         "cache_size": status.cache_size,
         "index": _freshness(status.index),
+        "owner": dict(owner) if owner else None,
+        "held": [{"folder": folder, "files": number} for folder, number in status.held],
         "problems": _failures(status.problems),
     }
 

@@ -16,9 +16,10 @@ from kb.cli.commands_asking import ask, search, similar
 from kb.cli.commands_indexing import INTERRUPTED, check, index, note, rebuild
 from kb.cli.commands_inspecting import list_files, show, status
 from kb.cli.commands_setup import completion, init, show_config
-from kb.cli.options import overrides_of
-from kb.cli.session import Session, tell
-from kb.errors import KbError
+from kb.cli.commands_watching import sync, watch
+from kb.cli.options import Command, overrides_of
+from kb.cli.session import InputNeeded, Session
+from kb.errors import KbError, StoreBusy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +38,13 @@ _COMMANDS: Final = (
     note,
     check,
     rebuild,
+    watch,
+    sync,
     completion,
 )
 
 
-class Questions(click.Group):
+class Questions(Command, click.Group):
     """Commands by name; whatever else comes first, or follows ``--``, begins a question."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -62,7 +65,8 @@ class Questions(click.Group):
             return super().resolve_command(ctx, args)
         near = difflib.get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.75)
         if near:
-            tell(f"searching for {word!r}; the command is called kb {near[0]}", sys.stderr)
+            session: Session = ctx.obj
+            session.notice(f"searching for {word!r}; the command is called kb {near[0]}")
         return "search", search, args
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
@@ -74,7 +78,8 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from kb import __version__
 
-        click.echo(f"kb {__version__}")
+        session: Session = ctx.obj
+        session.write(f"kb {__version__}\n")
         ctx.exit()
 
 
@@ -119,18 +124,34 @@ for _command in _COMMANDS:
 
 
 def run(args: Sequence[str], session: Session | None = None) -> int:
-    """Run the command line with some arguments and return its exit code. Every error ends here."""
+    """Run the command line with some arguments and return its exit code. Every error ends here.
+
+    Raises:
+        InputNeeded: The command is run for another process, and needs something that only that one has.
+    """
     session = session or Session()
-    terminal.prepare(sys.stdout)
+    session.run = run
+    here = session.asker.here
+    if here:
+        terminal.prepare(sys.stdout)
     try:
-        code: Any = cli.main(list(args), prog_name="kb", standalone_mode=False, obj=session)
-        sys.stdout.flush()
+        code: Any = cli.main(
+            list(args), prog_name="kb", standalone_mode=False, obj=session, terminal_width=session.asker.columns
+        )
+        session.asker.out.flush()
+    except InputNeeded:
+        raise
     except BrokenPipeError:
-        # Whoever read has had enough. What is left in the buffer must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if here:
+            # Whoever read has had enough. What is left in the buffer must not fail again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
+    except StoreBusy as error:
+        # Whoever has the store may be an owner that was only starting when it was looked for.
+        answered = session.ask_owner() if session.ask_owner else None
+        return _ended(error, session) if answered is None else answered
     except Exception as error:  # noqa: BLE001 - the end of the line: whatever it is, it becomes one sentence
         return _ended(error, session)
     return code if isinstance(code, int) else 0
@@ -147,19 +168,14 @@ def _ended(error: Exception, session: Session) -> int:
     if session.debug:
         session.complain(terminal.sanitize(traceback.format_exc()))
     if isinstance(error, KbError):
-        tell(error.message, sys.stderr)
+        session.notice(error.message)
         remedy = error.remedy
     elif isinstance(error, OSError):
-        tell(str(error), sys.stderr)
+        session.notice(str(error))
         remedy = ""
     else:
-        tell(f"{type(error).__name__}: {error}", sys.stderr)
+        session.notice(f"{type(error).__name__}: {error}")
         remedy = "This is a bug in kb. Run it again as kb --debug ... to see where it came from"
     if remedy:
         session.complain(f"    {terminal.sanitize(remedy)}\n")
     return error.exit_code if isinstance(error, KbError) else _ERROR
-
-
-def main() -> None:
-    """The console script ``kb``."""
-    sys.exit(run(sys.argv[1:]))

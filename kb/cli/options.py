@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -18,8 +17,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
+    from kb.cli.session import Session
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+class Command(click.Command):
+    """A command whose help goes where its output goes, which need not be this process's own standard output."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The usual option, writing through the session."""
+        # click keeps the first one it made, whatever names the next context wants.
+        self._help_option = None
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _help
+        return option
+
+
+def _help(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        session: Session = ctx.obj
+        session.write(f"{ctx.get_help()}\n")
+        ctx.exit()
 
 
 def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> date | None:
@@ -54,6 +75,8 @@ class Asking:
     null: bool
     full: bool
     context: int
+    wait: bool
+    require_fresh: bool
 
     def chosen(self) -> Format:
         """The one format that the flags ask for."""
@@ -89,6 +112,8 @@ _ASKING: Final = (
         metavar="N",
         help="Whole passages, with N lines of the file around each.",
     ),
+    click.option("--wait", is_flag=True, help="First take in everything that is on the disk now."),
+    click.option("--require-fresh", is_flag=True, help="Exit code 3 where the answer may miss something."),
 )
 _FILTERS: Final = (
     click.option(
@@ -154,18 +179,13 @@ def overrides_of(pairs: tuple[str, ...]) -> dict[str, str]:
     return overrides
 
 
-def piped_text() -> str:
-    """All of standard input as text."""
-    return sys.stdin.buffer.read().decode("utf-8", "replace")
-
-
-def question_of(parts: tuple[str, ...]) -> str:
+def question_of(session: Session, parts: tuple[str, ...]) -> str:
     """The question that words of a command line make; ``-`` alone stands for standard input.
 
     Raises:
         click.UsageError: It is empty.
     """
-    text = piped_text() if parts == ("-",) else " ".join(parts)
+    text = session.asker.text() if parts == ("-",) else " ".join(parts)
     # An argument that was no UTF-8 holds lone surrogates, which no model reads.
     question = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not question:

@@ -104,24 +104,26 @@ class Lines:
 
 
 @contextmanager
-def shown_progress(*, quiet: bool, stream: TextIO, color: bool) -> Iterator[OnProgress | None]:
-    """What to call with each sight of a run: a bar where the stream is a terminal, else lines; nothing when quiet."""
+def shown_progress(
+    *, quiet: bool, stream: TextIO, bar: bool, color: bool, width: int | None = None
+) -> Iterator[OnProgress | None]:
+    """What to call with each sight of a run: a bar for a terminal, else lines; nothing when quiet."""
     if quiet:
         yield None
-    elif stream.isatty() and os.environ.get("TERM") != "dumb":
-        with _bar(stream, color=color) as on_progress:
+    elif bar:
+        with _bar(stream, color=color, width=width) as on_progress:
             yield on_progress
     else:
         yield Lines(stream)
 
 
 @contextmanager
-def _bar(stream: TextIO, *, color: bool) -> Iterator[OnProgress]:
+def _bar(stream: TextIO, *, color: bool, width: int | None) -> Iterator[OnProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     # A terminal is known to be there: rich is not asked, since it also reads variables that say otherwise.
-    console = Console(file=stream, force_terminal=True, no_color=not color, highlight=False)
+    console = Console(file=stream, width=width, force_terminal=True, no_color=not color, highlight=False)
     columns = (BarColumn(bar_width=30), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
         task = progress.add_task("looking through the folders", total=None)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from kb.cli.formats import absolute
 from kb.cli.terminal import Look, one_line, sanitize, shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from kb.records import CheckReport, Failure, Freshness, IndexReport, KnownFile, RebuildReport, Status
+    from kb.records import CheckReport, Failure, FileEvent, Freshness, IndexReport, KnownFile, RebuildReport, Status
 
 _TOLD: Final = 20
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
@@ -46,6 +46,8 @@ def index_text(report: IndexReport) -> str:
         if number
     ]
     what = ", ".join(changes) if changes else "nothing changed"
+    if report.held:
+        what += f", {report.held:,} kept that went at once (see kb status)"
     if report.dry_run:
         return f"would index: {what}; {count(report.unchanged, 'file')} unchanged. Nothing was written.\n"
     passages = f"{count(report.embedded, 'passage')} embedded, {report.reused:,} reused, {report.total:,} in all"
@@ -65,7 +67,30 @@ def failure_line(failure: Failure, look: Look) -> str:
     return f"{shown_path(absolute(failure.folder, failure.path), look.cwd)}: {one_line(failure.reason)}\n"
 
 
-def status_text(status: Status, look: Look) -> str:
+def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
+    """What became of a file, as a line of the log."""
+    path = shown_path(absolute(event.folder, event.path), cwd)
+    match event.kind:
+        case "moved":
+            return f"moved {shown_path(absolute(event.folder, event.before), cwd)} -> {path}"
+        case "removed":
+            return f"deleted {path}"
+        case "failed":
+            return f"failed {path}: {one_line(event.reason)}"
+        case _:
+            return f"{event.kind} {path} ({count(event.passages, 'passage')}, {event.reused:,} reused, {seconds:.2f} s)"
+
+
+def owner_text(owner: Mapping[str, Any]) -> str:
+    """How the owner of the store is, in one line."""
+    reason = f" ({one_line(owner['reason'])})" if owner["reason"] else ""
+    waiting = f", {count(owner['waiting'], 'place')} waiting" if owner["waiting"] else ""
+    since = moment(datetime.fromisoformat(owner["since"]))
+    errors = "".join(f"; {one_line(error)}" for error in owner["errors"])
+    return f"{owner['state']}{reason}, process {owner['pid']} since {since}{waiting}{errors}"
+
+
+def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = None) -> str:
     """The state of the index, a fact a line."""
     failed = f", {status.failed:,} could not be indexed (kb status --problems)" if status.failed else ""
     facts = [
@@ -73,10 +98,18 @@ def status_text(status: Status, look: Look) -> str:
         ("files", f"{status.files:,}{failed}"),
         ("passages", f"{status.passages:,}"),
         ("indexed", _as_of(status.index)),
+        ("watcher", owner_text(owner) if owner else "none: kb watch starts one"),
         ("model", one_line(status.model)),
         ("fingerprint", one_line(status.fingerprint)),
         ("store", f"{shown_path(status.store, look.cwd)} ({size(status.size)}, {status.generation})"),
         ("cache", size(status.cache_size)),
+    ]
+    facts += [
+        (
+            "held",
+            f"{count(number, 'file')} of {shown_path(folder, '')} went at once: kb index --accept-deletions drops them",
+        )
+        for folder, number in status.held
     ]
     if status.replaced:
         facts.append(("undecodable", f"{count(status.replaced, 'character')} replaced"))
@@ -97,6 +130,8 @@ def freshness_notice(index: Freshness, *, hits: int) -> str:
     """What has to be said about the index beside an answer, or nothing."""
     if index.as_of is None and not hits:
         return "nothing is indexed yet: run kb index"
+    if index.pending and index.watching:
+        return f"{count(index.pending, 'change')} being taken in, the answer may miss something: --wait waits for that"
     if index.pending:
         waits = "waits" if index.pending == 1 else "wait"
         return f"{count(index.pending, 'file')} {waits} to be indexed, the answer may miss something: run kb index"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import click
+
 from kb.cli.formats import to_json
+from kb.cli.progress import stoppable
 from kb.cli.terminal import ColorChoice, Look, look_of, sanitize
 from kb.errors import ConfigError
 from kb.records import Filters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self, TextIO
 
@@ -49,6 +53,7 @@ class Knowledge(Protocol):
         *,
         full: bool = False,
         dry_run: bool = False,
+        accept_deletions: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
@@ -98,7 +103,15 @@ class Knowledge(Protocol):
 class LoadSettings(Protocol):
     """How a configuration is found; ``kb.config.load`` is the real way."""
 
-    def __call__(self, config_file: str | None, /, *, overrides: Mapping[str, str]) -> Settings:
+    def __call__(
+        self,
+        config_file: str | None,
+        /,
+        *,
+        overrides: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Settings:
         """The settings in effect."""
 
 
@@ -109,11 +122,27 @@ class OpenKnowledge(Protocol):
         """Open it, with a place for warnings."""
 
 
-def load_settings(config_file: str | None, *, overrides: Mapping[str, str]) -> Settings:
+class Owner(Protocol):
+    """What a command may ask of the owner of the store, where it runs in one."""
+
+    def sync(self, timeout: float | None) -> bool:
+        """Wait until all that is on the disk now is in the index; says whether it is."""
+
+    def status(self) -> dict[str, Any]:
+        """How the owner is: its process, since when, whether it watches, how much waits."""
+
+
+def load_settings(
+    config_file: str | None,
+    *,
+    overrides: Mapping[str, str],
+    environ: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> Settings:
     """The settings in effect, from files, environment and flags."""
     from kb.config import load
 
-    return load(config_file, overrides=overrides)
+    return load(config_file, environ, cwd, overrides)
 
 
 def open_knowledge(settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:
@@ -123,20 +152,102 @@ def open_knowledge(settings: Settings, *, warn: Callable[[str], None]) -> Knowle
     return KnowledgeBase.open(settings, warn=warn)
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whoever typed the command, and where: this process, or another one for which the owner of the store works.
+
+    ``here`` says which; ``stdin`` is what the other process read or had typed, and ``gone`` whether it still listens.
+    """
+
+    out: TextIO
+    err: TextIO
+    environ: Mapping[str, str]
+    cwd: str
+    stdin_tty: bool
+    stdout_tty: bool
+    stderr_tty: bool
+    columns: int
+    stdin: str | None = None
+    here: bool = True
+    gone: Callable[[], bool] | None = None
+
+    @classmethod
+    def of_this_process(cls) -> Asker:
+        """The terminal, folder and environment of this process."""
+        return cls(
+            out=sys.stdout,
+            err=sys.stderr,
+            environ=os.environ,
+            cwd=current_folder(),
+            stdin_tty=bool(sys.stdin and sys.stdin.isatty()),
+            stdout_tty=bool(sys.stdout and sys.stdout.isatty()),
+            stderr_tty=bool(sys.stderr and sys.stderr.isatty()),
+            columns=shutil.get_terminal_size().columns,
+        )
+
+    def text(self) -> str:
+        """All of standard input.
+
+        Raises:
+            InputNeeded: Only the asker's own process can read it.
+        """
+        if self.here:
+            return sys.stdin.buffer.read().decode("utf-8", "replace")
+        if self.stdin is None:
+            raise InputNeeded("stdin")
+        return self.stdin
+
+    def typed(self) -> str:
+        """A text from the asker's editor; empty where nothing was saved.
+
+        Raises:
+            InputNeeded: Only the asker's own process can open it.
+        """
+        if self.here:
+            return click.edit("", extension=".md") or ""
+        if self.stdin is None:
+            raise InputNeeded("editor")
+        return self.stdin
+
+
+class InputNeeded(Exception):
+    """A command run for another process needs ``stdin`` or the ``editor`` of that process first."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
 @dataclass(slots=True)
 class Session:
-    """One run of the command line. The global options are filled in by the command group."""
+    """One run of the command line. The global options are filled in by the command group.
+
+    Args:
+        open_knowledge: How a knowledge base is opened.
+        load_settings: How the configuration is found.
+        asker: Whose command it is.
+        owner: The owner of the store, where this process is one.
+        ask_owner: Lets the owner of the store run the command instead, if there is one by now.
+        run: Runs another command line; an owner needs it, and is itself a command.
+    """
 
     open_knowledge: OpenKnowledge = open_knowledge
     load_settings: LoadSettings = load_settings
+    asker: Asker = field(default_factory=Asker.of_this_process)
+    owner: Owner | None = None
+    ask_owner: Callable[[], int | None] | None = None
+    run: Callable[[Sequence[str], Session], int] | None = None
     config_file: str | None = None
     overrides: dict[str, str] = field(default_factory=dict)
     color: ColorChoice = "auto"
     debug: bool = False
 
     def settings(self) -> Settings:
-        """The configuration in effect."""
-        return self.load_settings(self.config_file, overrides=self.overrides)
+        """The configuration in effect for whoever asks."""
+        asker = self.asker
+        return self.load_settings(
+            self.config_file, overrides=self.overrides, environ=asker.environ, cwd=asker.cwd or None
+        )
 
     def open(self) -> Knowledge:
         """The knowledge base of this configuration.
@@ -150,27 +261,42 @@ class Session:
             raise ConfigError(message, "kb init FOLDER writes a config.toml for a folder of notes")
         return self.open_knowledge(settings, warn=self.notice)
 
+    def synced(self, kb: Knowledge, timeout: float | None) -> bool:
+        """Bring everything that is on the disk now into the index; says whether it is.
+
+        The owner does it when it follows the disk anyway; without one, an index run does.
+        """
+        if self.owner is not None:
+            return self.owner.sync(timeout)
+        with self.stoppable() as should_stop:
+            return not kb.index(should_stop=should_stop).interrupted
+
+    def named(self, file: str) -> str:
+        """The absolute path of a file as typed: from the current folder, else below a watched folder if it is there."""
+        typed = os.path.expanduser(file)  # noqa: PTH111 - names as str, undecodable bytes included
+        places = [os.path.join(folder, typed) for folder in (self.asker.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
+        return os.path.realpath(next((place for place in places if os.path.lexists(place)), places[0]))
+
     def look(self) -> Look:
         """How standard output looks."""
-        return look_of(
-            self.color,
-            os.environ,
-            tty=self.is_terminal(),
-            width=shutil.get_terminal_size().columns,
-            cwd=current_folder(),
-        )
+        asker = self.asker
+        return look_of(self.color, asker.environ, tty=asker.stdout_tty, width=asker.columns, cwd=asker.cwd)
 
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal."""
-        return sys.stdout.isatty()
+        return self.asker.stdout_tty
 
     def error_look(self) -> Look:
         """How standard error looks."""
-        return look_of(self.color, os.environ, tty=sys.stderr.isatty(), width=80, cwd=current_folder())
+        return look_of(self.color, self.asker.environ, tty=self.asker.stderr_tty, width=80, cwd=self.asker.cwd)
+
+    def has_bar(self) -> bool:
+        """Whether progress can be a bar: standard error is a terminal that moves its cursor."""
+        return self.asker.stderr_tty and self.asker.environ.get("TERM") != "dumb"
 
     def write(self, text: str) -> None:
         """Write text, made harmless before, to standard output."""
-        sys.stdout.write(text)
+        self.asker.out.write(text)
 
     def write_json(self, value: dict[str, Any]) -> None:
         """Write one JSON object to standard output, indented on a terminal."""
@@ -178,11 +304,20 @@ class Session:
 
     def notice(self, text: str) -> None:
         """Tell something on standard error."""
-        tell(text, sys.stderr)
+        tell(text, self.asker.err)
 
     def complain(self, lines: str) -> None:
         """Write whole lines, made harmless before, to standard error."""
-        sys.stderr.write(lines)
+        self.asker.err.write(lines)
+
+    @contextmanager
+    def stoppable(self) -> Iterator[Callable[[], bool]]:
+        """How a long command learns that it is to stop: from Ctrl-C, or because nobody waits for it any more."""
+        if self.asker.gone is not None:
+            yield self.asker.gone
+        else:
+            with stoppable() as should_stop:
+                yield should_stop
 
 
 def tell(text: str, stream: TextIO) -> None:

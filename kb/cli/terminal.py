@@ -34,7 +34,7 @@ _IN_TEXT: Final = {code: shown for code, shown in _VISIBLE.items() if code not i
 _UNSAFE_JSON: Final = re.compile(
     f"[\x7f-\x9f\ud800-\udfff{''.join(map(chr, _HIDDEN))}]",
 )
-_PIPE_ERRORS: Final = "kb.pipe"
+PIPE_ERRORS: Final = "kb.pipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,14 @@ def prepare(stream: TextIO | None) -> None:
     """Make a stream take any string: undecodable file names go out as their own bytes, or as ``?`` on a terminal."""
     reconfigure = getattr(stream, "reconfigure", None)
     if stream is not None and reconfigure is not None:
-        reconfigure(errors="replace" if stream.isatty() else _PIPE_ERRORS)
+        reconfigure(errors="replace" if stream.isatty() else PIPE_ERRORS)
 
 
 def _to_pipe(error: UnicodeError) -> tuple[str | bytes, int]:
     r"""Encode what the stream's encoding cannot: a byte of a file name as itself, anything else as ``\uXXXX``."""
+    if isinstance(error, UnicodeDecodeError):
+        # Whoever reads back what went to such a stream, as a test does, reads on behind the byte.
+        return "\ufffd", error.start + 1
     if not isinstance(error, UnicodeEncodeError):
         raise error
     character = error.object[error.start]
@@ -124,4 +127,4 @@ def _to_pipe(error: UnicodeError) -> tuple[str | bytes, int]:
     return (bytes([code - 0xDC00]) if raw else _json_escape(character)), error.start + 1
 
 
-codecs.register_error(_PIPE_ERRORS, _to_pipe)
+codecs.register_error(PIPE_ERRORS, _to_pipe)

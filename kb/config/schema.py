@@ -138,8 +138,8 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "passages"
     wait_seconds: Annotated[
-        float, Meta(ge=0, description="How long a command waits while another process has the store.")
-    ] = 10.0
+        float, Meta(ge=0, description="How long a command waits while one other process has the store.")
+    ] = 30.0
 
 
 class Search(Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +153,27 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 400
 
 
+class Watch(Struct, frozen=True, forbid_unknown_fields=True):
+    """How kb watch follows the folders."""
+
+    polling: Annotated[
+        bool, Meta(description="Look for changes every poll_seconds, even where the system reports them.")
+    ] = False
+    poll_seconds: Annotated[
+        float,
+        Meta(ge=1, description="How often the folders are looked at where the system reports no changes."),
+    ] = 30.0
+    quiet_ms: Annotated[
+        int, Meta(ge=0, description="How long a folder has to be quiet before what changed in it is read.")
+    ] = 300
+    patience_seconds: Annotated[
+        float, Meta(gt=0, description="How long a folder that is never quiet waits at most.")
+    ] = 5.0
+    sweep_minutes: Annotated[
+        float, Meta(gt=0, description="How often everything is looked at, in case a change was not reported.")
+    ] = 10.0
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole configuration, as in ``config.toml``."""
 
@@ -161,6 +182,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     embed: Embed = Embed()
     store: Store = Store()
     search: Search = Search()
+    watch: Watch = Watch()
 
 
 class Field(Struct, frozen=True):

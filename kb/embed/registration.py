@@ -5,21 +5,20 @@ ChromaDB is not imported for that: if and when someone imports it, kb's embeddin
 
 from __future__ import annotations
 
-import importlib
-import logging
 import sys
 import threading
-from typing import TYPE_CHECKING, Final
 
 from kb.chroma_import import AfterImport
 
+# Not from typing, and importlib and logging where they are used: every ``import kb`` comes through here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import Final
 
 CHROMADB: Final = "chromadb"
 EMBEDDING_FUNCTION: Final = "kb.embed.bge_m3"
 _LOCK: Final = threading.Lock()
-logger = logging.getLogger(__name__)
 
 
 def register_when_imported() -> None:
@@ -35,7 +34,11 @@ def register_when_imported() -> None:
 
 def _register(_: ModuleType) -> None:
     """Import the module that registers itself; where ChromaDB has changed too much for it, say so and leave it."""
+    import importlib
+    import logging
+
     try:
         importlib.import_module(EMBEDDING_FUNCTION)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        logger.warning("kb's embedding function could not be registered with ChromaDB (%s)", error)
+        told = "kb's embedding function could not be registered with ChromaDB (%s)"
+        logging.getLogger(__name__).warning(told, error)

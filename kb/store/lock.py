@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 LOCK_FILE: Final = "kb.lock"
 OWNER_FILE: Final = "owner.json"
 COMMAND_LENGTH: Final = 60
+LOOK_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,19 @@ class StoreLock:
         return self._lock.is_locked
 
     def acquire(self, wait_seconds: float = 0.0) -> Self:
-        """Take the lock, waiting for it at most so long.
+        """Take the lock, waiting at most so long for any one process that has it.
+
+        Where many wait, each lets go after a moment: the wait begins anew with every one that had its turn.
 
         Raises:
-            StoreBusy: Another process kept it all the while.
+            StoreBusy: One process kept it all the while.
             StoreError: The store's directory cannot be made or written.
         """
         if self.held:
             return self
         try:
             Path(self.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock.acquire(timeout=max(0.0, wait_seconds))
+            self._wait(wait_seconds)
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
@@ -77,6 +81,27 @@ class StoreLock:
             self._lock.release()
             raise _unusable(self.directory, error) from error
         return self
+
+    def _wait(self, seconds: float) -> None:
+        """Take the lock as soon as it is free.
+
+        Raises:
+            Timeout: One process kept it for so many seconds.
+        """
+        holder = read_owner(self.directory)
+        until = time.monotonic() + seconds
+        while True:
+            left = until - time.monotonic()
+            try:
+                self._lock.acquire(timeout=min(max(0.0, left), LOOK_SECONDS))
+            except Timeout:
+                now = read_owner(self.directory)
+                if now is not None and now != holder:
+                    holder, until = now, time.monotonic() + seconds
+                elif left <= LOOK_SECONDS:
+                    raise
+            else:
+                return
 
     def release(self) -> None:
         """Let go of the lock; doing it again changes nothing."""

@@ -29,7 +29,7 @@ class CommandLine:
     def __call__(self, *args: str) -> tuple[int, str, str]:
         """Run kb with some arguments."""
 
-        def load(config_file: str | None, *, overrides: Mapping[str, str]) -> Settings:
+        def load(config_file: str | None, *, overrides: Mapping[str, str], **_asker: object) -> Settings:
             self.loaded.append((config_file, dict(overrides)))
             return self.settings
 

@@ -50,7 +50,7 @@ def test_index_json_is_one_object(command: CommandLine) -> None:
     code, out, _ = command("index", "--json", "--full", "--dry-run")
 
     assert (code, json.loads(out)["dry_run"]) == (0, True)
-    assert command.kb.asked == [("index", {"full": True, "dry_run": True})]
+    assert command.kb.asked == [("index", {"full": True, "dry_run": True, "accept_deletions": False})]
 
 
 def test_failures_are_told_and_stop_nothing(command: CommandLine) -> None:
@@ -146,3 +146,11 @@ def test_an_empty_note_is_not_written(command: CommandLine, monkeypatch: pytest.
     code, _, err = command("note")
     assert (code, command.kb.asked) == (2, [])
     assert "The note is empty" in err
+
+
+def test_deletions_are_accepted_on_request_only(command: CommandLine) -> None:
+    """A folder that lost most of its files keeps them in the index until somebody says so."""
+    command("index", "-q")
+    command("index", "-q", "--accept-deletions")
+
+    assert [asked["accept_deletions"] for _, asked in command.kb.asked] == [False, True]

@@ -24,7 +24,7 @@ def test_an_answer_has_the_promised_names() -> None:
     assert told == {
         "question": "Which vector store?",
         "mode": "dense",
-        "index": {"as_of": "2026-01-15T12:00:00+00:00", "pending": 2},
+        "index": {"as_of": "2026-01-15T12:00:00+00:00", "pending": 2, "watching": False},
         "hits": [
             {
                 "rank": 1,
@@ -48,10 +48,10 @@ def test_an_answer_has_the_promised_names() -> None:
 
 def test_an_index_run_has_the_promised_names() -> None:
     """The object of ``kb index --json`` counts files and passages and names each failure."""
-    report = IndexReport(1, 2, 3, 4, 5, 6, 7, 8, 9, 1.23456, (FAILURE,))
+    report = IndexReport(1, 2, 3, 4, 5, 6, 7, 8, 9, 1.23456, held=10, failures=(FAILURE,))
 
     assert formats.index_object(report) == {
-        "files": {"added": 1, "changed": 2, "moved": 3, "removed": 4, "unchanged": 5, "failed": 1},
+        "files": {"added": 1, "changed": 2, "moved": 3, "removed": 4, "unchanged": 5, "failed": 1, "held": 10},
         "passages": {"embedded": 6, "reused": 7, "removed": 8, "total": 9},
         "seconds": 1.235,
         "failures": [{"path": "/notes/bad\x1b.md", "reason": "not text:\x07 it is binary"}],

@@ -94,10 +94,10 @@ def test_a_pipe_gets_plain_lines_and_quiet_nothing() -> None:
     """No escape ever reaches a log; quiet asks for no progress at all."""
     stream = io.StringIO()
 
-    with shown_progress(quiet=False, stream=stream, color=False) as on_progress:
+    with shown_progress(quiet=False, stream=stream, bar=False, color=False) as on_progress:
         assert on_progress is not None
         on_progress(sight(6, files=3))
-    with shown_progress(quiet=True, stream=stream, color=True) as on_progress:
+    with shown_progress(quiet=True, stream=stream, bar=True, color=True) as on_progress:
         assert on_progress is None
 
     assert stream.getvalue() == "kb: 3 of 10 files, 0 passages\n"
@@ -107,7 +107,7 @@ def test_a_terminal_gets_a_bar() -> None:
     """The bar tells the counts, and leaves nothing behind."""
     stream = Terminal()
 
-    with shown_progress(quiet=False, stream=stream, color=False) as on_progress:
+    with shown_progress(quiet=False, stream=stream, bar=True, color=False) as on_progress:
         assert on_progress is not None
         on_progress(sight(0))
         on_progress(sight(10, size=250, passages=50, files=3))

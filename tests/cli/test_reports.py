@@ -13,7 +13,7 @@ from made_up import FAILURE, FakeKnowledge, acting, known_file
 
 from kb.cli import reports
 from kb.cli.terminal import Look
-from kb.records import CheckReport, Difference, Failure, Freshness, IndexReport, RebuildReport, Status
+from kb.records import CheckReport, Difference, Failure, FileEvent, Freshness, IndexReport, RebuildReport, Status
 
 LOOK = Look(cwd="/notes")
 
@@ -131,16 +131,55 @@ def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
     """Names and reasons come from files; nothing in them acts on a terminal, and each stays on its line."""
     failures = [Failure("/notes", name, words)] * count
     file = known_file(name or "x", title=words, tags=(words,))
-    state = Status((f"/{name}",), f"/{name}", words, words, "g", 1, 1, 0, 0, 1, 1, Freshness(None, 0))
+    state = Status(
+        (f"/{name}",), f"/{name}", words, words, "g", 1, 1, 0, 0, 1, 1, Freshness(None, 0), (), ((f"/{name}", 30),)
+    )
+    owner = {"state": "polling", "reason": words, "waiting": 2, "pid": 7, "since": "2026-01-15T12:00:00+00:00"}
+    owner |= {"errors": [words]}
     check = CheckReport(1, 1, 1, (Difference("file gone", name, words),) * count)
 
     told = [
         reports.failures_text(failures, LOOK),
         reports.list_text([file, replace(file, state="failed", reason=words)], LOOK),
-        reports.status_text(state, LOOK),
+        reports.status_text(state, LOOK, owner),
+        reports.event_text(FileEvent("moved", "/notes", name, words), 0.2, "/notes"),
+        reports.event_text(FileEvent("failed", "/notes", name, reason=words), 0.2, "/notes"),
         reports.check_text(check),
         reports.rebuild_text(RebuildReport("g", 1, 1, 0, words)),
         reports.settings_text([("a.b", words.replace("\n", ""), name)]),
     ]
     assert [acting(text) for text in told] == [[]] * len(told)
-    assert [len(text.splitlines()) for text in told] == [count, 2, 8, count + 1, 1, 1]
+    assert [len(text.splitlines()) for text in told] == [count, 2, 10, 1, 1, count + 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (FileEvent("added", "/notes", "a.md", passages=4, reused=3), "added a.md (4 passages, 3 reused, 0.21 s)"),
+        (FileEvent("changed", "/more", "a.md", passages=1), "changed /more/a.md (1 passage, 0 reused, 0.21 s)"),
+        (FileEvent("moved", "/notes", "b.md", before="a.md"), "moved a.md -> b.md"),
+        (FileEvent("removed", "/notes", "a.md"), "deleted a.md"),
+        (FileEvent("failed", "/notes", "a.md", reason="it is binary"), "failed a.md: it is binary"),
+    ],
+)
+def test_a_line_of_the_log_says_what_became_of_a_file(event: FileEvent, line: str) -> None:
+    """The kind, the path from where the watcher was started, and what it cost."""
+    assert reports.event_text(event, 0.21, "/notes") == line
+
+
+def test_the_owner_is_told_in_one_line() -> None:
+    """How it follows the disk, why not better, who it is, since when, and what waits."""
+    owner = {"state": "polling", "reason": "as configured", "waiting": 1, "pid": 7, "errors": ["disk full"]}
+    owner |= {"since": datetime(2026, 1, 15, 12, tzinfo=UTC).astimezone().isoformat()}
+    since = reports.moment(datetime(2026, 1, 15, 12, tzinfo=UTC))
+
+    assert reports.owner_text(owner) == (
+        f"polling (as configured), process 7 since {since}, 1 place waiting; disk full"
+    )
+
+
+def test_what_waits_while_a_watcher_works_is_told_otherwise() -> None:
+    """Nobody has to run an index then."""
+    told = reports.freshness_notice(Freshness(datetime(2026, 1, 15, tzinfo=UTC), 2, watching=True), hits=1)
+
+    assert told.startswith("2 changes being taken in")

@@ -8,6 +8,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -171,3 +173,28 @@ def test_a_command_line_is_short_and_without_the_programs_folder() -> None:
     assert command_line(["/usr/local/bin/kb", "search", "two words"]) == "kb search 'two words'"
     assert command_line([]) == "kb"
     assert len(command_line(["kb", "search", "x" * 500])) == COMMAND_LENGTH
+
+
+def test_the_wait_begins_anew_with_every_holder(tmp_path: Path) -> None:
+    """Where many wait, nobody gives up while the others take their turns."""
+    started = time.monotonic()
+    turns = [StoreLock(str(tmp_path), f"kb {number}") for number in range(4)]
+    turns[0].acquire()
+
+    def take_turns() -> None:
+        for lock, following in zip(turns, [*turns[1:], None], strict=True):
+            time.sleep(0.35)
+            # As when the operating system passes the lock on at once.
+            lock.release()
+            if following is not None:
+                following.acquire(5)
+
+    others = threading.Thread(target=take_turns)
+    others.start()
+    with pytest.raises(StoreBusy):
+        StoreLock(str(tmp_path)).acquire(0.1)
+    with StoreLock(str(tmp_path), "kb last").acquire(1.0):
+        waited = time.monotonic() - started
+    others.join()
+
+    assert waited >= 0.35

@@ -1,0 +1,300 @@
+"""The commands that keep the index live: watch and sync."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from kb.cli.commands_indexing import INTERRUPTED, run_index
+from kb.cli.commands_setup import checked_folder
+from kb.cli.options import Command, json_option
+from kb.cli.reports import owner_text
+from kb.cli.terminal import sanitize
+from kb.errors import ConfigError, KbError, StoreBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kb.cli.owning import Ownership
+    from kb.cli.session import Session
+    from kb.config import Settings
+    from kb.serve.service import Service
+
+_STARTING: Final = 600.0
+_STOPPING: Final = 90.0
+_LOOK: Final = 0.05
+_LOG_BYTES: Final = 1_000_000
+_LOG_FILES: Final = 3
+
+
+@click.command(cls=Command, short_help="Keep the index in line with the folders, and answer at once.")
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...")
+@click.option("--background", is_flag=True, help="Run in the background, with a log file.")
+@click.option("--status", "asks_status", is_flag=True, help="Tell whether one runs and how it is. Exit code 0 or 1.")
+@click.option("--stop", "stops", is_flag=True, help="End the one that runs.")
+@click.option("--once", is_flag=True, help="Index once and end, as kb index does.")
+@click.option("--poll", is_flag=True, help="Look for changes now and then instead of being told by the system.")
+@click.option("--install-service", is_flag=True, help="Write a service file, so that it starts when you log in.")
+@click.option("--print", "prints", is_flag=True, help="With --install-service: only show the file.")
+@click.option("--log", "log_file", hidden=True, metavar="FILE")
+@json_option
+@click.pass_obj
+def watch(
+    session: Session,
+    *,
+    folders: tuple[str, ...],
+    background: bool,
+    asks_status: bool,
+    stops: bool,
+    once: bool,
+    poll: bool,
+    install_service: bool,
+    prints: bool,
+    log_file: str | None,
+    as_json: bool,
+) -> int:
+    """Keep the index in line with the folders, and answer the other commands at once.
+
+    FOLDERs stand in place of those of the configuration. It runs until Ctrl-C, or kb watch --stop.
+    """
+    if background + asks_status + stops + once + install_service > 1:
+        raise click.UsageError("--background, --status, --stop, --once and --install-service exclude one another")
+    if folders:
+        session.overrides["folders.paths"] = json.dumps([checked_folder(one, force=False) for one in folders])
+    if poll:
+        session.overrides["watch.polling"] = "true"
+    settings = session.settings()
+    if asks_status:
+        return _tell_status(session, settings, as_json=as_json)
+    if stops:
+        return _stop(session, settings)
+    if not settings.config.folders.paths:
+        raise ConfigError("no folder is configured", "kb init FOLDER writes a config.toml for a folder of notes")
+    if once:
+        return run_index(session, as_json=as_json)
+    if install_service:
+        return _install(session, settings, folders, prints=prints)
+    _refuse_second(settings)
+    if background:
+        return _start_behind(session, settings)
+    return _own(session, folders_given=bool(folders), log_file=log_file)
+
+
+@click.command(cls=Command, short_help="Wait until everything on the disk is in the index.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer.  [default: no limit]")
+@click.pass_obj
+def sync(session: Session, timeout: float | None) -> int:
+    """Return once everything that was on the disk when it was asked is in the index; exit code 1 where it is not.
+
+    Where kb watch runs, it does the work; else this is kb index.
+    """
+    if session.owner is None:
+        return run_index(session)
+    if session.owner.sync(timeout):
+        return 0
+    session.notice("not everything on the disk could be taken in: see kb status")
+    return 1
+
+
+def _owner_of(settings: Settings) -> dict[str, Any] | None:
+    """How the owner of the store is, or None where none answers."""
+    from kb.serve.client import Refused, ask
+
+    try:
+        return ask(settings.store_path(), "/status")
+    except Refused as error:
+        raise KbError(f"the owner of the store does not say how it is: {error}") from error
+
+
+def _refuse_second(settings: Settings) -> None:
+    """One owner is enough.
+
+    Raises:
+        StoreBusy: One runs already.
+    """
+    owner = _owner_of(settings)
+    if owner is not None:
+        raise StoreBusy(
+            f"kb watch runs already for the store at {settings.store_path()}: process {owner['pid']}",
+            "kb watch --stop ends it",
+        )
+
+
+def _tell_status(session: Session, settings: Settings, *, as_json: bool) -> int:
+    owner = _owner_of(settings)
+    if as_json:
+        session.write_json({"owner": owner})
+    elif owner is None:
+        session.write("not running\n")
+    else:
+        session.write(sanitize(f"{owner_text(owner)}\n"))
+    return 0 if owner else 1
+
+
+def _stop(session: Session, settings: Settings) -> int:
+    """Ask the owner to end, and wait until it has let go of the store."""
+    from kb.serve.client import ask
+    from kb.store.lock import read_owner
+
+    owner = _owner_of(settings)
+    if owner is None or ask(settings.store_path(), "/stop", {}) is None:
+        session.notice("kb watch does not run")
+        return 1
+    until = time.monotonic() + _STOPPING
+    while time.monotonic() < until:
+        holder = read_owner(settings.store_path())
+        if holder is None or holder.pid != owner["pid"]:
+            session.write(f"process {owner['pid']} has ended\n")
+            return 0
+        time.sleep(_LOOK)
+    raise StoreBusy(f"process {owner['pid']} is still ending", "It finishes what it is writing; look again later")
+
+
+def _own(session: Session, *, folders_given: bool, log_file: str | None) -> int:
+    """Own the store until a signal or a request ends that."""
+    from kb.cli.owning import Ownership
+
+    with _log(session, log_file) as logger:
+        ownership = Ownership(
+            session.settings,
+            folders_given=folders_given,
+            say=lambda text: logger.info("%s", sanitize(text)),
+            run=session.run or _nothing,
+        )
+        # Until commands are answered, either signal ends it as Ctrl-C does.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            ownership.serve(lambda: _stopped_by_signals(ownership))
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except KbError as error:
+            if log_file:
+                logger.info("%s", sanitize(str(error)))
+            raise
+    return 0
+
+
+def _nothing(_args: Sequence[str], _session: Session) -> int:
+    """What a session without the way to run others makes of them."""
+    raise KbError("this session runs no other commands")
+
+
+def _stopped_by_signals(ownership: Ownership) -> None:
+    """From here on SIGTERM and Ctrl-C end the owner in order."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ownership.stop())
+
+
+@contextmanager
+def _log(session: Session, file: str | None) -> Iterator[logging.Logger]:
+    """Where the lines of the log go: a file of limited size, else standard error."""
+    handler: logging.Handler
+    if file:
+        from logging.handlers import RotatingFileHandler
+
+        handler = RotatingFileHandler(
+            file, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8", errors="replace"
+        )
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    else:
+        handler = logging.StreamHandler(session.asker.err)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("kb.watch.log")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield logger
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def _command(session: Session, settings: Settings) -> list[str]:
+    """The command that starts an owner with the settings of this one, from any folder."""
+    # Without -P a folder called kb in the current one would be taken for the program.
+    words = [sys.executable, "-P", "-m", "kb"]
+    if settings.file is not None:
+        words += ["--config", str(settings.file)]
+    for key, value in session.overrides.items():
+        words += ["-s", f"{key}={value}"]
+    return [*words, "watch"]
+
+
+def _start_behind(session: Session, settings: Settings) -> int:
+    """Start an owner in a session of its own, and return once it answers."""
+    import subprocess
+
+    import platformdirs
+
+    folder = Path(platformdirs.user_log_dir("kb", appauthor=False))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = folder / f"watch-{_name(settings)}.log"
+    log.touch(mode=0o600)
+    begin = log.stat().st_size
+    # What it says before its log is open, or when it dies, goes to the same file.
+    with log.open("ab") as stream:
+        child = subprocess.Popen(
+            [*_command(session, settings), "--log", str(log)],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    until = time.monotonic() + _STARTING
+    while time.monotonic() < until and child.poll() is None:
+        owner = _owner_of(settings)
+        if owner is not None and owner["pid"] == child.pid:
+            session.write(sanitize(f"running in the background: process {child.pid}, log {log}\n"))
+            return 0
+        time.sleep(_LOOK)
+    if child.poll() is None:
+        session.write(sanitize(f"still starting: process {child.pid}, log {log}\n"))
+        return 0
+    with log.open("rb") as stream:
+        stream.seek(begin)
+        told = stream.read().decode("utf-8", "replace").strip()
+    raise KbError(f"kb watch ended at once:\n{told}", f"The log is {log}")
+
+
+def _name(settings: Settings) -> str:
+    """What tells this store's owner from others in the names of files."""
+    from hashlib import sha256
+
+    return sha256(os.fsencode(settings.store_path())).hexdigest()[:12]
+
+
+def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, prints: bool) -> int:
+    """Write the service file of this platform, or show it."""
+    if settings.file is None and not folders:
+        raise ConfigError("there is no configuration file to start from", "Name the folders, or run kb init FOLDER")
+    service = _service(session, settings)
+    if prints:
+        session.write(sanitize(service.text))
+        return 0
+    service.path.parent.mkdir(parents=True, exist_ok=True)
+    service.path.write_text(service.text, "utf-8")
+    session.write(sanitize(f"Wrote {service.path}\nNext: {service.next}\n"))
+    return 0
+
+
+def _service(session: Session, settings: Settings) -> Service:
+    from kb.serve.service import launchd_agent, systemd_unit
+
+    command, name, cwd = _command(session, settings), _name(settings), session.asker.cwd
+    environ = {key: value for key, value in session.asker.environ.items() if key.startswith("KB_") and "__" in key}
+    if sys.platform == "darwin":
+        return launchd_agent(name, command, folder=cwd, environ=environ, home=Path.home())
+    if sys.platform.startswith("linux"):
+        config_home = Path(session.asker.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        return systemd_unit(name, command, folder=cwd, environ=environ, config_home=config_home)
+    raise KbError("there is no service file for this system", "Start kb watch --background when you log in")

@@ -1,0 +1,343 @@
+"""Owns a store for as long as ``kb watch`` runs: follows the folders, answers commands, takes over edited settings."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from kb.cli.remote import Lent, asker_of, differences
+from kb.cli.reports import count, event_text
+from kb.cli.session import InputNeeded, Session, current_folder
+from kb.errors import ConfigError, KbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from kb.app import KnowledgeBase
+    from kb.cli.session import Knowledge
+    from kb.config import Settings
+    from kb.records import FileEvent, IndexReport
+    from kb.serve.owner import Owner, Request, Wire
+    from kb.watch.follow import Follower
+
+    Run = Callable[[Sequence[str], Session], int]
+
+_BEAT: Final = 1.0
+_PATIENCE: Final = 0.5
+_AGAIN: Final = 10.0
+_WRITE_BATCH: Final = 32
+
+
+class Gate:
+    """Lets any number of commands in at once, and none while what they use is replaced."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._inside = 0
+        self._closed = False
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Be inside, once the gate is open."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._closed)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._inside -= 1
+                self._condition.notify_all()
+
+    @contextmanager
+    def alone(self, patience: float) -> Iterator[bool]:
+        """Be alone inside; yields False, and changes nothing, where somebody stayed inside for too long."""
+        with self._condition:
+            self._closed = True
+            alone = self._condition.wait_for(lambda: not self._inside, patience)
+            self._closed = alone
+            self._condition.notify_all()
+        try:
+            yield alone
+        finally:
+            with self._condition:
+                self._closed = False
+                self._condition.notify_all()
+
+
+class Ownership:
+    """The life of one owner.
+
+    Args:
+        load: Reads the configuration as it is now.
+        folders_given: Whether the folders were named on the command line, so that no command's own ones count.
+        say: Takes each line of the log.
+        run: Runs a command line.
+    """
+
+    def __init__(
+        self, load: Callable[[], Settings], *, folders_given: bool, say: Callable[[str], None], run: Run
+    ) -> None:
+        self._load = load
+        self._folders_given = folders_given
+        self._say = say
+        self._run = run
+        self._settings = load()
+        self._stamp = _stamp(self._settings)
+        self._gate = Gate()
+        # A signal may come anywhere; unlike an event, this queue may be filled from within itself.
+        self._wishes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._hurry = threading.Event()
+        self._cwd = current_folder()
+        self._since = datetime.now(UTC)
+        self._told_totals = False
+        self._kb: KnowledgeBase
+        self._follower: Follower
+        self._thread: threading.Thread
+        self._followed_at = 0.0
+
+    def stop(self) -> None:
+        """Begin to end; returns at once, and may be called by a signal handler."""
+        self._wishes.put(None)
+
+    def serve(self, ready: Callable[[], None]) -> None:
+        """Own the store until told to stop.
+
+        Args:
+            ready: Called once commands are answered.
+
+        Raises:
+            StoreBusy: Another process owns the store.
+            ModelError: The model cannot be had.
+        """
+        started = time.monotonic()
+        self._open(self._settings)
+        try:
+            owner = self._listen()
+            self._follow(started)
+            try:
+                owner.start()
+                ready()
+                while not self._wished():
+                    self._look_after()
+            finally:
+                self._unfollow()
+                owner.close()
+        finally:
+            self._kb.close()
+        self._say("stopped")
+
+    # What the owner does for others.
+
+    def run_command(self, request: Request, wire: Wire) -> int | None:
+        """Run a command for another process."""
+        session = Session(
+            open_knowledge=self._lend, load_settings=self._settings_for, asker=asker_of(request, wire), owner=self
+        )
+        with self._gate.shared():
+            try:
+                return self._run(request.args, session)
+            except InputNeeded as needed:
+                wire.need(needed.what)
+                return None
+
+    def sync(self, timeout: float | None) -> bool:
+        """Wait until all that is on the disk now is in the index; says whether it is."""
+        return self._follower.sync(timeout)
+
+    def status(self) -> dict[str, Any]:
+        """How the owner is, for ``kb watch --status`` and ``kb status``."""
+        from kb import __version__
+
+        state = self._follower.state
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "since": self._since.isoformat(timespec="seconds"),
+            "folders": list(self._settings.folder_paths()),
+            "state": state.kind,
+            "reason": state.reason,
+            "watched": state.watched,
+            "waiting": state.waiting,
+            "last_sweep": state.last_sweep.isoformat(timespec="seconds") if state.last_sweep else None,
+            "heartbeat": state.heartbeat.isoformat(timespec="seconds"),
+            "errors": list(state.errors),
+        }
+
+    def _lend(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it
+        return Lent(self._kb, settings.config)
+
+    def _settings_for(
+        self,
+        config_file: str | None,
+        *,
+        overrides: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Settings:
+        """The settings of a command, if this owner can answer for them.
+
+        Raises:
+            ConfigError: It wants another store, model or splitting than this owner has.
+        """
+        from kb.config import load
+
+        settings = load(config_file, environ, cwd, overrides)
+        if keys := differences(settings, self._settings, folders=not self._folders_given):
+            raise ConfigError(
+                f"the running owner (process {os.getpid()}) has other values of {', '.join(keys)}",
+                "Leave them as it has them, or stop it first: kb watch --stop. An edited config.toml is taken over "
+                "within seconds",
+            )
+        if not self._folders_given:
+            return settings
+        folders = msgspec.structs.replace(settings.config.folders, paths=self._settings.config.folders.paths)
+        return replace(settings, config=msgspec.structs.replace(settings.config, folders=folders))
+
+    # How it lives.
+
+    def _wished(self) -> bool:
+        try:
+            self._wishes.get(timeout=_BEAT)
+        except queue.Empty:
+            return False
+        return True
+
+    def _open(self, settings: Settings) -> None:
+        from kb.app import KnowledgeBase
+
+        kb = KnowledgeBase.open(settings, warn=self._say)
+        try:
+            kb.own(self._watched, write_batch=_WRITE_BATCH)
+        except BaseException:
+            kb.close()
+            raise
+        self._kb, self._settings = kb, settings
+
+    def _watched(self) -> tuple[bool, int]:
+        """Whether changes are noticed, and how many places wait; before the first full look something always does."""
+        state = self._follower.state
+        noticed = state.kind in {"watching", "polling"}
+        return noticed, state.waiting if noticed else max(1, state.waiting)
+
+    def _listen(self) -> Owner:
+        from kb import __version__
+        from kb.serve.listen import listen
+        from kb.serve.owner import Duties, Owner
+
+        store = self._settings.store_path()
+        duties = Duties(run=self.run_command, status=self.status, sync=self.sync, stop=self.stop)
+        return Owner(listen(store, os.environ), store, __version__, duties)
+
+    def _new_follower(self, started: float) -> Follower:
+        from kb.watch.follow import Follower
+
+        wanted = self._settings.config.watch
+        return Follower(
+            folders=self._settings.folder_paths(),
+            # A scan of everything is cheap beside a wrong hint, so the places that changed only say when to look.
+            absorb=lambda _places: self._absorb(started),
+            tell=self._say,
+            never=(self._settings.store_path(),),
+            polling=wanted.polling,
+            poll_seconds=wanted.poll_seconds,
+            sweep_seconds=wanted.sweep_minutes * 60,
+            quiet=wanted.quiet_ms / 1000,
+            patience=wanted.patience_seconds,
+        )
+
+    def _follow(self, started: float) -> None:
+        self._hurry.clear()
+        self._follower = self._new_follower(started)
+        self._followed_at = time.monotonic()
+        self._thread = threading.Thread(target=self._follower.run, name="kb-follow", daemon=True)
+        self._thread.start()
+
+    def _unfollow(self) -> None:
+        self._hurry.set()
+        self._follower.stop()
+        self._thread.join()
+
+    def _absorb(self, started: float) -> IndexReport:
+        """Take in what changed, and tell of each file; the first time, tell the totals instead."""
+        began = time.monotonic()
+        first = not self._told_totals
+
+        def on_event(event: FileEvent) -> None:
+            nonlocal began
+            now = time.monotonic()
+            if not first or event.kind == "failed":
+                self._say(event_text(event, now - began, self._cwd))
+            began = now
+
+        report = self._kb.index(on_event=on_event, should_stop=self._hurry.is_set)
+        if first and not report.interrupted:
+            self._told_totals = True
+            state = self._kb.status()
+            folders = ", ".join(self._settings.folder_paths())
+            totals = f"{count(state.files, 'file')}, {count(state.passages, 'passage')}"
+            self._say(f"{totals}, {time.monotonic() - started:.1f} s, watching {folders}")
+        if report.held:
+            self._say(f"{count(report.held, 'file')} went at once and are kept: see kb status")
+        return report
+
+    def _look_after(self) -> None:
+        """Start the follower again where it died, and take over an edited configuration."""
+        if not self._thread.is_alive() and time.monotonic() - self._followed_at > _AGAIN:
+            self._say("the watcher had died; it is started again")
+            self._follow(time.monotonic())
+        stamp = _stamp(self._settings)
+        # A file that is not there may be in the middle of being replaced.
+        if stamp and stamp != self._stamp and self._reload():
+            self._stamp = stamp
+
+    def _reload(self) -> bool:
+        """Take over an edited configuration; False where it has to be tried again because commands are running."""
+        try:
+            settings = self._load()
+            if not settings.config.folders.paths:
+                raise ConfigError(f"{settings.file} names no folder")
+        except KbError as error:
+            self._say(f"the edited configuration is not taken over: {error}")
+            return True
+        if settings.config == self._settings.config:
+            return True
+        if settings.store_path() != self._settings.store_path():
+            self._say("store.path was changed: that takes effect when kb watch is started again")
+            return True
+        with self._gate.alone(_PATIENCE) as alone:
+            if alone:
+                self._exchange(settings)
+        return alone
+
+    def _exchange(self, settings: Settings) -> None:
+        """Close the knowledge base and open it with other settings; where that fails, with the old ones."""
+        old = self._settings
+        self._unfollow()
+        self._kb.close()
+        try:
+            self._open(settings)
+            self._say("the edited configuration is in effect")
+        except KbError as error:
+            self._say(f"the edited configuration is not taken over: {error}")
+            self._open(old)
+        self._follow(time.monotonic())
+
+
+def _stamp(settings: Settings) -> tuple[int, ...]:
+    """What tells one state of the configuration file from another."""
+    if settings.file is None:
+        return ()
+    try:
+        found = settings.file.stat()
+    except OSError:
+        return ()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

@@ -1,0 +1,155 @@
+"""Runs a command in the owner of the store for another process: with its folder, environment, terminal and settings."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+from kb.cli.session import Asker
+from kb.cli.terminal import PIPE_ERRORS
+from kb.records import Filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from kb.cli.session import Knowledge
+    from kb.config import Config, Settings
+    from kb.records import Answer
+    from kb.serve.owner import Request, Wire
+
+# What one command may have otherwise than the owner: it changes neither what is in the store nor whose it is.
+_FREE: Final = frozenset(
+    {"search.limit", "search.min_score", "search.per_file", "store.path", "store.wait_seconds", "embed.offline"}
+)
+_NO_FILTERS = Filters()
+
+
+class Stream(io.TextIOBase):
+    """A text stream whose other end is in another process.
+
+    Args:
+        send: Takes what is written.
+        encoding: The encoding of the stream over there.
+        tty: Whether it is a terminal.
+    """
+
+    def __init__(self, send: Callable[[str], None], encoding: str, *, tty: bool) -> None:
+        super().__init__()
+        self._send = send
+        self._tty = tty
+        try:
+            self._encoding = codecs.lookup(encoding).name
+        except LookupError:
+            self._encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Send text, with whatever the encoding over there lacks replaced as it would be on a stream here."""
+        data = text.encode(self._encoding, "replace" if self._tty else PIPE_ERRORS)
+        self._send(data.decode(self._encoding, "surrogateescape"))
+        return len(text)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal over there."""
+        return self._tty
+
+
+def asker_of(request: Request, wire: Wire) -> Asker:
+    """Whoever sent a request."""
+    out, err = [*request.encoding, "utf-8", "utf-8"][:2]
+    return Asker(
+        out=Stream(wire.out, out, tty=request.stdout_tty),  # type: ignore[arg-type]  # a text stream in all that is used of it
+        err=Stream(wire.err, err, tty=request.stderr_tty),  # type: ignore[arg-type]  # the same
+        environ=request.env,
+        cwd=request.cwd,
+        stdin_tty=request.stdin_tty,
+        stdout_tty=request.stdout_tty,
+        stderr_tty=request.stderr_tty,
+        columns=request.columns,
+        stdin=request.stdin,
+        here=False,
+        gone=wire.stopping,
+    )
+
+
+def differences(asked: Settings, owned: Settings, *, folders: bool = True) -> list[str]:
+    """The keys in which a command wants another store than its owner keeps; ``folders`` says whether those count."""
+    return [
+        one.key
+        for one, other in zip(asked.listing(), owned.listing(), strict=True)
+        if one.key not in _FREE
+        and not one.key.startswith("watch.")
+        and (folders or one.key != "folders.paths")
+        and _meant(asked, one.key, one.value) != _meant(owned, other.key, other.value)
+    ]
+
+
+def _meant(settings: Settings, key: str, value: object) -> object:
+    """A value as it is meant: paths absolute, so that two ways to write one are the same."""
+    if key == "folders.paths":
+        return settings.folder_paths()
+    return settings.model() if key == "embed.model" else value
+
+
+class Lent:
+    """The owner's knowledge base for the time of one command, with the command's own limits. Leaving it closes nothing.
+
+    Args:
+        kb: The owner's knowledge base.
+        config: The configuration of the command.
+    """
+
+    def __init__(self, kb: Knowledge, config: Config) -> None:
+        self._search = config.search
+        self._kb = kb
+        self.index = kb.index
+        self.show = kb.show
+        self.documents = kb.documents
+        self.status = kb.status
+        self.check = kb.check
+        self.rebuild = kb.rebuild
+        self.note = kb.note
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Nothing: the owner goes on."""
+
+    def search(
+        self,
+        question: str,
+        *,
+        limit: int | None = None,
+        min_score: float | None = None,
+        per_file: int | None = None,
+        filters: Filters = _NO_FILTERS,
+    ) -> Answer:
+        """The passages nearest to a question."""
+        limits = self._limits(limit, min_score)
+        per_file = self._search.per_file if per_file is None else per_file
+        return self._kb.search(question, **limits, per_file=per_file, filters=filters)
+
+    def similar(
+        self,
+        file: str,
+        *,
+        limit: int | None = None,
+        min_score: float | None = None,
+        per_file: int | None = None,
+        filters: Filters = _NO_FILTERS,
+    ) -> Answer:
+        """The passages nearest to a file; one per file unless said otherwise, whatever the configuration says."""
+        return self._kb.similar(file, **self._limits(limit, min_score), per_file=per_file, filters=filters)
+
+    def _limits(self, limit: int | None, min_score: float | None) -> dict[str, Any]:
+        wanted = self._search
+        return {
+            "limit": wanted.limit if limit is None else limit,
+            "min_score": wanted.min_score if min_score is None else min_score,
+        }

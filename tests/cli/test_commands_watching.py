@@ -1,0 +1,145 @@
+"""kb watch and kb sync: what they refuse, what they tell, and one owner from its start to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from made_up import answer, hit, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from command_line import CommandLine
+
+    from kb.embed.locate import Located
+
+pytest_plugins = ["command_line"]
+
+
+def test_flags_that_exclude_one_another_are_refused(command: CommandLine) -> None:
+    """One thing at a time."""
+    assert command("watch", "--stop", "--status")[0] == 2
+    assert command.loaded == []
+
+
+def test_without_an_owner_status_and_stop_say_so(command: CommandLine, tmp_path: Path) -> None:
+    """Exit code 1, for scripts."""
+    command.settings = settings(str(tmp_path))
+
+    assert command("watch", "--status") == (1, "not running\n", "")
+    assert json.loads(command("watch", "--status", "--json")[1]) == {"owner": None}
+    assert command("watch", "--stop") == (1, "", "kb: kb watch does not run\n")
+
+
+def test_once_is_an_index_run(command: CommandLine, tmp_path: Path) -> None:
+    """Of the folders named, where some are."""
+    assert command("watch", "--once", "--poll", str(tmp_path))[0] == 0
+
+    assert [name for name, _ in command.kb.asked] == ["index"]
+    assert command.loaded[-1][1] == {"folders.paths": json.dumps([str(tmp_path)]), "watch.polling": "true"}
+    assert command("watch", "--once", "/no/such/folder")[0] == 2
+
+
+def test_without_an_owner_sync_and_wait_index(command: CommandLine) -> None:
+    """Everything on the disk is taken in before the question is asked."""
+    assert command("sync")[0] == 0
+    assert command("search", "--wait", "x")[0] == 0
+
+    assert [name for name, _ in command.kb.asked] == ["index", "index", "search"]
+
+
+@pytest.mark.parametrize(("pending", "code"), [(0, 0), (2, 3)])
+def test_a_stale_answer_is_three_where_a_fresh_one_is_required(command: CommandLine, pending: int, code: int) -> None:
+    """The hits are written all the same."""
+    command.kb.given = answer(hit(), pending=pending)
+
+    assert command("search", "--require-fresh", "x")[:2] == (code, "/notes/db.md:5:Use ChromaDB.\n")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have other services")
+def test_a_service_is_shown_or_written(command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the configuration by its absolute path and the settings in effect, and what to run next."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("KB_EMBED__DEVICE", "cpu")
+
+    code, shown, _ = command("-s", "search.limit=3", "watch", "--install-service", "--print")
+    assert code == 0
+    assert '"--config" "/notes/config.toml" "-s" "search.limit=3" "watch"\n' in shown
+    assert 'Environment="KB_EMBED__DEVICE=cpu"\n' in shown
+    assert list(tmp_path.iterdir()) == []
+
+    _, told, _ = command("-s", "search.limit=3", "watch", "--install-service")
+    written = next((tmp_path / "systemd" / "user").iterdir())
+    assert (written.read_text(), told) == (
+        shown,
+        f"Wrote {written}\nNext: systemctl --user enable --now {written.name}\n",
+    )
+
+
+@pytest.fixture
+def kb(notes: Path, tmp_path: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Runs kb in processes of its own over a folder of notes; whatever owner is left is ended."""
+    runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    monkeypatch.chdir(tmp_path)
+    values = f'[folders]\npaths = ["{notes.name}"]\n[embed]\nmodel = "{minilm.name}"\noffline = true\n'
+    (tmp_path / "config.toml").write_text(values)
+
+    def run(*args: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "kb", *args], capture_output=True, text=True, timeout=100, check=False
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    yield run
+    subprocess.run([sys.executable, "-P", "-m", "kb", "watch", "--stop"], capture_output=True, check=False)
+    shutil.rmtree(runtime)
+
+
+def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path, tmp_path: Path) -> None:
+    """It starts behind, answers, follows the folder, keeps a second one out, takes an edit over, and ends in order."""
+    assert "running in the background: process " in kb("watch", "--background")
+    owner = json.loads(kb("watch", "--status", "--json"))["owner"]
+    assert f"process {owner['pid']}" in kb("watch", code=2)
+
+    (notes / "cheese.md").write_text("Gouda is a cheese from the Netherlands.\n")
+    assert "cheese.md:1:" in kb("search", "--wait", "--require-fresh", "-n", "1", "Dutch cheese")
+    assert json.loads(kb("search", "--json", "cheese"))["index"]["watching"]
+    assert "chunk.max_tokens" in kb("-s", "chunk.max_tokens=64", "search", "x", code=2)
+    assert "watching, process" in kb("status")
+
+    with (tmp_path / "config.toml").open("a") as file:
+        file.write("[chunk]\nmax_tokens = 64\n")
+    for _ in range(100):
+        if "in effect" in _log():
+            break
+        time.sleep(0.2)
+    kb("sync")
+    assert "cheese.md" in kb("search", "-n", "1", "Dutch cheese")
+
+    os.kill(owner["pid"], signal.SIGTERM)
+    for _ in range(100):
+        if _log().endswith("stopped\n"):
+            break
+        time.sleep(0.1)
+    assert "not running" in kb("watch", "--status", code=1)
+    lines = [line.split(" ", 2)[2] for line in _log().splitlines()]
+    assert any(line.startswith("added notes/cheese.md (1 passage, 0 reused, ") for line in lines)
+    assert lines[-1] == "stopped"
+    assert not (tmp_path / ".kb" / "unclean").exists()
+
+
+def _log() -> str:
+    """What the owner wrote."""
+    return next(Path(os.environ["XDG_STATE_HOME"]).rglob("watch-*.log")).read_text()

@@ -1,0 +1,149 @@
+"""A command run for another process: its streams, its settings, and a knowledge base that outlives it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import FakeKnowledge, settings
+
+from kb.cli.main import run
+from kb.cli.owning import Gate
+from kb.cli.remote import Lent, Stream, asker_of, differences
+from kb.cli.session import InputNeeded, Session
+from kb.serve.owner import Request, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kb.config import Settings
+
+
+def other(section: str, **values: object) -> Settings:
+    """Settings of which some values of a section are otherwise."""
+    usual = settings("/notes")
+    changed = msgspec.structs.replace(getattr(usual.config, section), **values)
+    return replace(usual, config=msgspec.structs.replace(usual.config, **{section: changed}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "keys"),
+    [
+        (settings("/notes"), []),
+        (settings("/notes/"), []),
+        (settings("/more"), ["folders.paths"]),
+        (other("search", limit=3, min_score=0.5, per_file=1), []),
+        (other("search", candidates=3), ["search.candidates"]),
+        (other("store", wait_seconds=1.0), []),
+        (other("watch", polling=True), []),
+        (other("embed", offline=True), []),
+        (other("embed", model="x", device="cpu"), ["embed.model", "embed.device"]),
+        (other("chunk", max_tokens=64), ["chunk.max_tokens"]),
+        (other("folders", paths=("/notes",), hidden=True), ["folders.hidden"]),
+    ],
+)
+def test_what_would_need_another_store_is_named(asked: Settings, keys: list[str]) -> None:
+    """Limits may differ from one command to the next; what is in the store may not."""
+    assert differences(asked, settings("/notes")) == keys
+
+
+def test_folders_given_to_the_owner_stand_in_place_of_those_of_the_command() -> None:
+    """Then no command can name the same ones."""
+    assert differences(settings("/more"), settings("/notes"), folders=False) == []
+
+
+@given(st.text(), st.sampled_from(["utf-8", "ascii", "latin-1", "cp1252", "no such encoding"]), st.booleans())
+def test_what_is_sent_fits_the_stream_over_there(text: str, encoding: str, tty: bool) -> None:
+    """Whatever a file holds or is called, the other side can write it without another thought."""
+    sent: list[str] = []
+    stream = Stream(sent.append, encoding, tty=tty)
+
+    stream.write(text + "\udce9")
+
+    known = "utf-8" if encoding.startswith("no") else encoding
+    written = "".join(sent).encode(known, "surrogateescape")
+    assert written.endswith(b"?" if tty else b"\xe9")
+    if encoding == "utf-8":
+        assert written[:-1].decode() == text
+
+
+def request(*args: str, stdin: str | None = None, tty: bool = False) -> Request:
+    """A command line from another process."""
+    return Request(
+        args=list(args),
+        cwd="/notes",
+        env={"NO_COLOR": "1"},
+        stdin_tty=tty,
+        stdout_tty=False,
+        stderr_tty=False,
+        encoding=["utf-8", "utf-8"],
+        columns=60,
+        stdin=stdin,
+    )
+
+
+def answered(asked: Request, kb: FakeKnowledge) -> tuple[int, bytes]:
+    """The exit code of a command run for another process, and the frames sent to it."""
+    sent: list[bytes | None] = []
+
+    def load(_file: str | None, *, overrides: Mapping[str, str], **_asker: object) -> Settings:
+        assert not overrides
+        return settings("/notes")
+
+    session = Session(
+        open_knowledge=lambda found, warn: Lent(kb, found.config),  # noqa: ARG005 - the protocol's name
+        load_settings=load,
+        asker=asker_of(asked, Wire(sent.append)),
+    )
+    code = run(asked.args, session)
+    return code, b"".join(one for one in sent if one)
+
+
+def test_a_command_writes_to_whoever_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    """Hits, help, mistakes and notices: nothing is written to the owner's own streams, and nothing is closed."""
+    kb = FakeKnowledge()
+
+    assert answered(request("search", "x"), kb) == (0, b'{"out": "db.md:5:Use ChromaDB.\\n"}\n')
+    assert kb.asked[0][1]["limit"] == 10
+    assert not kb.closed
+    assert answered(request("search", "--help"), kb)[1].startswith(b'{"out": "Usage: kb search')
+    assert answered(request("--version"), kb)[1].startswith(b'{"out": "kb ')
+    code, frames = answered(request("search", "x", "-n", "0"), kb)
+    assert (code, frames[:8]) == (2, b'{"err": ')
+    assert answered(request("statsu"), kb)[1].startswith(b'{"err": "kb: searching for')
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "needed"),
+    [
+        (request("search", "-"), "stdin"),
+        (request("note"), "stdin"),
+        (request("note", tty=True), "editor"),
+    ],
+)
+def test_input_is_asked_for_before_anything_is_done(asked: Request, needed: str) -> None:
+    """The other process has it; the command is sent again with it."""
+    kb = FakeKnowledge()
+
+    with pytest.raises(InputNeeded, match=needed):
+        answered(asked, kb)
+    assert kb.asked == []
+
+    assert answered(msgspec.structs.replace(asked, stdin="some words"), kb)[0] == 0
+
+
+def test_the_gate_lets_nobody_in_while_one_is_alone() -> None:
+    """And nobody is alone while somebody is inside."""
+    gate = Gate()
+
+    with gate.shared(), gate.shared(), gate.alone(0) as alone:
+        assert not alone
+    with gate.alone(0) as alone:
+        assert alone
+    with gate.shared():
+        pass
