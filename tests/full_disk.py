@@ -1,0 +1,39 @@
+"""Indexing on a disk that is full, then has room: the program that test_full_disk runs in a mount namespace."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from kb import KnowledgeBase
+from kb.errors import StoreError
+
+
+def main(root: Path) -> None:
+    """Print what happened: the error of each run on the full disk, then what the run with room did."""
+    disk = root / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], check=True)  # noqa: S607  # as found
+    overrides = {
+        "embed.model": "all-MiniLM-L6-v2",
+        "embed.offline": "true",
+        "folders.paths": str(root / "notes"),
+        "store.path": str(disk / "store"),
+    }
+    for _ in range(2):
+        try:
+            with KnowledgeBase.open(overrides=overrides) as kb:
+                kb.index()
+                print("indexed")  # noqa: T201  # what the test reads
+        except StoreError as error:
+            print(error)  # noqa: T201
+    subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)  # noqa: S607
+    with KnowledgeBase.open(overrides=overrides) as kb:
+        report = kb.index()
+        hit = kb.search("topic 70", limit=1).hits[0].passage.file.path
+        print(report.total, len(report.failures), len(kb.check().differences), hit)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
