@@ -20,8 +20,8 @@ def test_full_disk_is_told_and_made_good_when_there_is_room(tmp_path: Path) -> N
         pytest.skip("this system gives no mount namespace for a small disk")
     notes = tmp_path / "notes"
     notes.mkdir()
-    for number in range(400):
-        (notes / f"n{number}.md").write_text(f"# Note {number}\n\nIt is about topic {number}. " + "More text. " * 60)
+    for number in range(250):
+        (notes / f"n{number}.md").write_text(f"# Note {number}\n\nIt is about topic {number}. " + "More text. " * 12)
 
     done = subprocess.run(
         [*NAMESPACE, sys.executable, str(Path(__file__).with_name("full_disk.py")), str(tmp_path)],
@@ -35,4 +35,4 @@ def test_full_disk_is_told_and_made_good_when_there_is_room(tmp_path: Path) -> N
     first, second, last = done.stdout.splitlines() or ["", "", done.stderr]
     assert "disk is full" in first
     assert "disk is full" in second
-    assert last.split()[:3] == ["400", "0", "0"]
+    assert last.split()[:3] == ["250", "0", "0"]

@@ -225,8 +225,9 @@ class Ownership:
     def _watched(self) -> tuple[bool, int]:
         """Whether changes are noticed, and how many places wait; before the first full look something always does."""
         state = self._follower.state
-        noticed = state.kind in {"watching", "polling"}
-        return noticed, state.waiting if noticed else max(1, state.waiting)
+        settled = state.kind in {"watching", "polling"}
+        # While it begins, everything waits to be looked at, and is looked at without anybody's doing.
+        return settled or state.kind == "starting", state.waiting if settled else max(1, state.waiting)
 
     def _listen(self) -> Owner:
         from kb import __version__

@@ -117,7 +117,8 @@ def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = No
 
 
 def _as_of(index: Freshness) -> str:
-    waiting = f", {count(index.pending, 'file')} waiting" if index.pending else ""
+    noun = "change" if index.watching else "file"
+    waiting = f", {count(index.pending, noun)} waiting" if index.pending else ""
     return (moment(index.as_of) if index.as_of else "never") + waiting
 
 
@@ -128,6 +129,8 @@ def moment(when: datetime) -> str:
 
 def freshness_notice(index: Freshness, *, hits: int) -> str:
     """What has to be said about the index beside an answer, or nothing."""
+    if index.as_of is None and index.watching:
+        return "kb watch is still taking in the folders, the answer may miss something: --wait waits for that"
     if index.as_of is None and not hits:
         return "nothing is indexed yet: run kb index"
     if index.pending and index.watching:

@@ -103,6 +103,11 @@ def test_a_long_listing_has_a_line_a_file() -> None:
         (Freshness(None, 0), 1, ""),
         (Freshness(datetime(2026, 1, 1, tzinfo=UTC), 0), 0, ""),
         (Freshness(None, 1), 1, "1 file waits to be indexed, the answer may miss something: run kb index"),
+        (
+            Freshness(None, 1, watching=True),
+            0,
+            "kb watch is still taking in the folders, the answer may miss something: --wait waits for that",
+        ),
         (Freshness(None, 2), 1, "2 files wait to be indexed, the answer may miss something: run kb index"),
     ],
 )
