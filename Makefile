@@ -17,7 +17,7 @@ try: $(VENV)/ready
 	$(TRY) $(BIN)/kb search "What tool should I use to store vector data locally?"
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-faults: $(VENV)/ready
 	$(BIN)/python -m pytest -m faults --timeout 1200
