@@ -150,7 +150,7 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
     per_file: Annotated[int, Meta(ge=0, description="How many hits one file may have. 0: no limit.")] = 0
     candidates: Annotated[
         Count, Meta(description="How many candidates ChromaDB gives, to be ranked by exact cosine.")
-    ] = 400
+    ] = 320
 
 
 class Watch(Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kb.records import Candidates, KnownFile, StoredPassage
 
 
-_LOOKED_UP_AT_ONCE: Final = 48
+_LOOKED_UP_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Limits:
     limit: int = 10
     min_score: float = -1.0
     per_file: int = 0
-    candidates: int = 400
+    candidates: int = 320
 
 
 class Searcher:
