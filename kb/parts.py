@@ -38,6 +38,7 @@ CACHE_FILE: Final = "embeddings.sqlite3"
 READING: Final = 1
 PROBE_SECONDS: Final = 120.0
 _BUILT_ON_THE_CATALOG: Final = ("indexer", "checker", "searcher", "catalog")
+_IN_MEMORY: Final = (*_BUILT_ON_THE_CATALOG, "cache")
 _MEGABYTE: Final = 1_000_000
 
 
@@ -133,11 +134,13 @@ class Parts:
 
     @cached_property
     def cache(self) -> EmbeddingCache:
-        """The vectors of all texts that were ever embedded."""
+        """The vectors of all texts that were ever embedded; in memory where nothing is being written yet."""
         from kb.embed.cache import EmbeddingCache
 
         path = os.path.join(self.store_path, CACHE_FILE)  # noqa: PTH118  # see catalog
-        return EmbeddingCache(path, self.config.embed.cache_vectors, warn=self.warn)
+        return EmbeddingCache(
+            path if self.lock.held or self.exists else ":memory:", self.config.embed.cache_vectors, warn=self.warn
+        )
 
     @cached_property
     def lock(self) -> StoreLock:
@@ -163,7 +166,7 @@ class Parts:
         self.lock.acquire(self.config.store.wait_seconds)
         if in_memory:
             # Whatever was built on the empty catalog of a store that did not exist is built again on the real one.
-            for name in _BUILT_ON_THE_CATALOG:
+            for name in _IN_MEMORY:
                 self.__dict__.pop(name, None)
 
     @cached_property

@@ -345,6 +345,18 @@ def test_nothing_indexed_is_no_error_and_leaves_no_trace(open_kb: Open, notes: P
     assert not (tmp_path / "store").exists()
 
 
+def test_dry_run_before_anything_was_indexed_leaves_no_trace(open_kb: Open, notes: Path, tmp_path: Path) -> None:
+    """What would be done is told without a store; the run after it does it."""
+    kb = open_kb(notes)
+
+    told = kb.index(dry_run=True)
+
+    assert (told.added, told.dry_run) == (len(SEED), True)
+    assert not (tmp_path / "store").exists()
+    assert kb.index().added == len(SEED)
+    assert kb.check().differences == ()
+
+
 def test_killed_run_is_mended_by_the_next(open_kb: Open, notes: Path, tmp_path: Path) -> None:
     """A kill -9 in the middle of indexing loses nothing that the next run does not mend."""
     for number in range(300):

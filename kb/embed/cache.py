@@ -248,7 +248,8 @@ class EmbeddingCache:
         )
 
     def _connect(self) -> None:
-        _make_private(self._path)
+        if self._path != ":memory:":
+            _make_private(self._path)
         connection = sqlite3.connect(self._path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, self._path)
