@@ -97,7 +97,7 @@ class EmbeddingCache:
             return self._recovering(lambda: self._find(fingerprint, digests), dict)
 
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Keep vectors durably, in one transaction; a digest that is known already is left as it is.
+        """Keep vectors durably, in one transaction; a digest that is known already keeps its vector and counts as used.
 
         Raises:
             ValueError: The vectors are not of one length, that of the model's others, or not finite.
@@ -159,13 +159,16 @@ class EmbeddingCache:
 
     def _keep(self, fingerprint: str, digests: Sequence[bytes], matrix: NDArray[np.float32]) -> None:
         with self._transaction() as connection:
-            self._mark_used()
+            self._mark_used()  # before the count rises: what was looked at earlier is older than what comes now
             self._tick += 1
             model = self._model(fingerprint, matrix.shape[1])
-            known: set[bytes] = set()
+            known: dict[bytes, int] = {}
             for page in _pages(digests):
-                sql = f"SELECT digest FROM entries WHERE model = ? AND digest IN ({_marks(page)})"  # noqa: S608  (only question marks are put in)
-                known.update(row[0] for row in connection.execute(sql, (model, *page)))
+                sql = f"SELECT digest, id FROM entries WHERE model = ? AND digest IN ({_marks(page)})"  # noqa: S608  (only question marks are put in)
+                known.update(connection.execute(sql, (model, *page)).fetchall())
+            # To be put again is a use: else a vector of an earlier run could be dropped just after it was acknowledged.
+            self._used.update(known.values())
+            self._mark_used()
             first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM entries").fetchone()[0]
             new = [(digest, row) for digest, row in zip(digests, matrix, strict=True) if digest not in known]
             connection.executemany(

@@ -131,7 +131,7 @@ def test_the_bound_and_the_order_of_uses_hold_for_any_history(history: list[tupl
         for moment, (is_put, numbers) in enumerate(history):
             if is_put:
                 cache.put(MODEL, batch(*numbers))
-                last_use.update({number: moment for number in numbers if number not in last_use})
+                last_use.update(dict.fromkeys(numbers, moment))
             else:
                 for number in known(cache, numbers):
                     last_use[number] = moment
@@ -319,6 +319,16 @@ def test_the_file_is_the_owner_s_alone_and_its_size_is_told(cache: EmbeddingCach
 
     assert {stat.S_IMODE(file.st_mode) for file in files} == {0o600}
     assert cache.size_bytes() == sum(file.st_size for file in files) > 0
+
+
+def test_to_be_put_again_is_a_use(path: str) -> None:
+    """What is put again is as young as what is put anew, so that the oldest others are dropped before it."""
+    with closing(EmbeddingCache(path, 4, refuse_warning)) as cache:
+        for first in (0, 2, 0, 4):
+            cache.put(MODEL, batch(first, first + 1))
+
+        assert known(cache, [0, 1, 4, 5]) == [0, 1, 4, 5]
+        assert known(cache, [2, 3]) == []
 
 
 def test_threads_share_a_cache(cache: EmbeddingCache) -> None:
