@@ -50,6 +50,7 @@ class KnowledgeBase:
         self._parts = parts
         # One thread at a time changes the store; questions go on beside it.
         self._changing = RLock()
+        self._log: Callable[[FileEvent, float], None] | None = None
 
     @classmethod
     def open(
@@ -118,7 +119,7 @@ class KnowledgeBase:
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
-                on_event=on_event,
+                on_event=on_event or self._logged(),
                 should_stop=should_stop,
             )
 
@@ -131,13 +132,20 @@ class KnowledgeBase:
                 self._parts.replace_catalog()
                 return self._answered(run)
 
-    def own(self, watch: Callable[[], tuple[bool, int]] | None = None, *, write_batch: int | None = None) -> None:
+    def own(
+        self,
+        watch: Callable[[], tuple[bool, int]] | None = None,
+        *,
+        write_batch: int | None = None,
+        log: Callable[[FileEvent, float], None] | None = None,
+    ) -> None:
         """Own the store from now on until ``close``, with the model loaded, for questions from many threads.
 
         Args:
             watch: Tells whether a watcher is at work and how many places wait; answers then carry that instead of
                 what a scan finds.
             write_batch: How many passages are written at once; few, where questions come in meanwhile.
+            log: Told of each file that a run has done, whoever asked for the run, and of the seconds it took.
 
         Raises:
             StoreBusy: Another process owns it.
@@ -145,6 +153,7 @@ class KnowledgeBase:
         with self._changing:
             self._parts.watch = watch
             self._parts.write_batch = write_batch
+            self._log = log
             self._parts.warm()
 
     def search(
@@ -252,7 +261,7 @@ class KnowledgeBase:
             self._parts.agree()
             generation = self._parts.vectors.rebuild()
             self._parts.catalog.compact()
-            report = self._parts.indexer.run()
+            report = self._parts.indexer.run(on_event=self._logged())
             total = self._parts.index().count()
         return RebuildReport(
             generation=generation,
@@ -290,6 +299,19 @@ class KnowledgeBase:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _logged(self) -> Callable[[FileEvent], None] | None:
+        """Passes the files of one run on to the log, each with the seconds since the one before."""
+        log, began = self._log, time.monotonic()
+        if log is None:
+            return None
+
+        def on_event(event: FileEvent) -> None:
+            nonlocal began
+            before, began = began, time.monotonic()
+            log(event, began - before)
+
+        return on_event
 
     def _require_folders(self) -> None:
         """Refuse to work where there is nothing to look at: a folder that is not there says nothing of its files."""

@@ -46,7 +46,7 @@ def init(session: Session, folder: str, user: bool, force: bool, model: str | No
     if not session.config_file and not user and os.environ.get("KB_CONFIG"):
         session.notice("$KB_CONFIG names another configuration, which goes before this one")
     default = Config().embed.model
-    if (model or default) == default:
+    if (model or session.asker.environ.get("KB_EMBED__MODEL") or default) == default:
         session.write(f"The first run fetches {default}, about 2.3 GB, unless it is on this machine already;\n")
         session.write(f"kb init --force --model {_BUNDLED} does without.\n")
     session.write('Next: kb index, then kb "your question"\n')

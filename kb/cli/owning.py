@@ -216,11 +216,16 @@ class Ownership:
 
         kb = KnowledgeBase.open(settings, warn=self._say)
         try:
-            kb.own(self._watched, write_batch=_WRITE_BATCH)
+            kb.own(self._watched, write_batch=_WRITE_BATCH, log=self._log)
         except BaseException:
             kb.close()
             raise
         self._kb, self._settings = kb, settings
+
+    def _log(self, event: FileEvent, seconds: float) -> None:
+        """Tell of a file, whoever had it indexed; the first time round, when there may be thousands, of failed ones."""
+        if self._told_totals or event.kind == "failed":
+            self._say(event_text(event, seconds, self._cwd))
 
     def _watched(self) -> tuple[bool, int]:
         """Whether changes are noticed, and how many places wait; before the first full look something always does."""
@@ -268,18 +273,9 @@ class Ownership:
         self._thread.join()
 
     def _absorb(self, started: float) -> IndexReport:
-        """Take in what changed, and tell of each file; the first time, tell the totals instead."""
-        began = time.monotonic()
+        """Take in what changed; the first time, tell the totals."""
         first = not self._told_totals
-
-        def on_event(event: FileEvent) -> None:
-            nonlocal began
-            now = time.monotonic()
-            if not first or event.kind == "failed":
-                self._say(event_text(event, now - began, self._cwd))
-            began = now
-
-        report = self._kb.index(on_event=on_event, should_stop=self._hurry.is_set)
+        report = self._kb.index(should_stop=self._hurry.is_set)
         if first and not report.interrupted:
             self._told_totals = True
             state = self._kb.status()

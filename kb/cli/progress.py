@@ -10,6 +10,8 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
+from kb.cli.reports import count
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
@@ -81,7 +83,8 @@ def duration(seconds: float) -> str:
 
 def counts_text(now: IndexProgress) -> str:
     """Files and passages so far: ``12 of 400 files, 310 passages``."""
-    return f"{now.files:,} of {now.files_total:,} files, {now.embedded + now.reused:,} passages"
+    passages = count(now.embedded + now.reused, "passage")
+    return f"{now.files:,} of {count(now.files_total, 'file')}, {passages}"
 
 
 class Lines:

@@ -67,6 +67,16 @@ def test_init_names_a_folder_below_relative_and_another_absolute(
 
 
 @pytest.mark.usefixtures("here")
+def test_init_tells_of_no_download_where_the_environment_names_another_model(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in KB_EMBED__MODEL goes before the file, so bge-m3 is not fetched."""
+    monkeypatch.setenv("KB_EMBED__MODEL", "all-MiniLM-L6-v2")
+
+    assert "fetches" not in command("init")[1]
+
+
+@pytest.mark.usefixtures("here")
 def test_init_for_the_user_keeps_the_store_among_the_users_data(command: CommandLine, tmp_path: Path) -> None:
     """The user's own configuration holds from anywhere, so nothing in it is relative."""
     assert command("init", "--user")[0] == 0

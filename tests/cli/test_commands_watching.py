@@ -118,6 +118,7 @@ def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
     assert json.loads(kb("search", "--json", "cheese"))["index"]["watching"]
     assert "chunk.max_tokens" in kb("-s", "chunk.max_tokens=64", "search", "x", code=2)
     assert "watching, process" in kb("status")
+    note = Path(kb("note", "Feta is a cheese from Greece.").split()[0]).name
 
     with (tmp_path / "config.toml").open("a") as file:
         file.write("[chunk]\nmax_tokens = 64\n")
@@ -136,6 +137,8 @@ def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
     assert "not running" in kb("watch", "--status", code=1)
     lines = [line.split(" ", 2)[2] for line in _log().splitlines()]
     assert any(line.startswith("added notes/cheese.md (1 passage, 0 reused, ") for line in lines)
+    # Whoever had it indexed, the log tells of it.
+    assert sum(line.startswith(f"added notes/{note} (1 passage") for line in lines) == 1
     assert lines[-1] == "stopped"
     assert not (tmp_path / ".kb" / "unclean").exists()
 
