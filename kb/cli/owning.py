@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from kb.cli.progress import Lines
 from kb.cli.remote import Lent, asker_of, differences
 from kb.cli.reports import count, event_text
 from kb.cli.session import InputNeeded, Session, current_folder
@@ -273,9 +274,9 @@ class Ownership:
         self._thread.join()
 
     def _absorb(self, started: float) -> IndexReport:
-        """Take in what changed; the first time, tell the totals."""
+        """Take in what changed, telling how far it is where that takes long; the first time, tell the totals."""
         first = not self._told_totals
-        report = self._kb.index(should_stop=self._hurry.is_set)
+        report = self._kb.index(on_progress=Lines(self._say), should_stop=self._hurry.is_set)
         if first and not report.interrupted:
             self._told_totals = True
             state = self._kb.status()

@@ -88,22 +88,24 @@ def counts_text(now: IndexProgress) -> str:
 
 
 class Lines:
-    """Progress as plain lines, at most one every few seconds, for logs and pipes."""
+    """Progress as plain lines now and then, for logs and pipes: every few seconds, and once a minute in a long run.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Args:
+        say: Takes each line.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._pace = Pace()
         self._next = _EVERY
 
     def __call__(self, now: IndexProgress) -> None:
-        """Take one sight of the run; write a line where it is time for one."""
+        """Take one sight of the run; say a line where it is time for one."""
         self._pace.add(now)
         if now.seconds < self._next:
             return
-        self._next = now.seconds + _EVERY
-        pace = pace_text(self._pace)
-        self._stream.write(f"kb: {counts_text(now)}{', ' + pace if pace else ''}\n")
-        self._stream.flush()
+        self._next = now.seconds + (_EVERY if now.seconds < _MINUTE else _MINUTE)
+        self._say(", ".join(filter(None, (counts_text(now), pace_text(self._pace)))))
 
 
 @contextmanager
@@ -117,7 +119,12 @@ def shown_progress(
         with _bar(stream, color=color, width=width) as on_progress:
             yield on_progress
     else:
-        yield Lines(stream)
+
+        def say(line: str) -> None:
+            stream.write(f"kb: {line}\n")
+            stream.flush()
+
+        yield Lines(say)
 
 
 @contextmanager

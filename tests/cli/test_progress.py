@@ -78,16 +78,27 @@ def test_durations_are_read_as_on_a_clock(seconds: float, shown: str) -> None:
 
 def test_lines_come_now_and_then() -> None:
     """A log gets a line every few seconds of the run, however often the run tells."""
-    stream = io.StringIO()
-    lines = Lines(stream)
+    said: list[str] = []
+    lines = Lines(said.append)
 
     for tenth in range(120):
         lines(sight(tenth / 10, size=tenth, passages=tenth, files=tenth // 12))
 
-    assert stream.getvalue().splitlines() == [
-        "kb: 4 of 10 files, 50 passages, 10 passages/s, 1:35 left",
-        "kb: 8 of 10 files, 100 passages, 10 passages/s, 1:30 left",
+    assert said == [
+        "4 of 10 files, 50 passages, 10 passages/s, 1:35 left",
+        "8 of 10 files, 100 passages, 10 passages/s, 1:30 left",
     ]
+
+
+def test_lines_of_a_long_run_come_once_a_minute() -> None:
+    """A run of hours fills no log."""
+    said: list[str] = []
+    lines = Lines(said.append)
+
+    for second in range(3600):
+        lines(sight(second))
+
+    assert 60 <= len(said) <= 75
 
 
 def test_a_pipe_gets_plain_lines_and_quiet_nothing() -> None:
