@@ -82,9 +82,13 @@ def duration(seconds: float) -> str:
 
 
 def counts_text(now: IndexProgress) -> str:
-    """Files and passages so far: ``12 of 400 files, 310 passages``."""
-    passages = count(now.embedded + now.reused, "passage")
-    return f"{now.files:,} of {count(now.files_total, 'file')}, {passages}"
+    """How far a run is: ``62 % of 400 files, 310 passages``.
+
+    By bytes, not by files: passages are embedded in order of length, so that many files become done at once.
+    """
+    done, total = (now.size, now.size_total) if now.size_total else (now.files, now.files_total)
+    share = 100 * done // total if total else 100
+    return f"{share} % of {count(now.files_total, 'file')}, {count(now.embedded + now.reused, 'passage')}"
 
 
 class Lines:

@@ -85,8 +85,8 @@ def test_lines_come_now_and_then() -> None:
         lines(sight(tenth / 10, size=tenth, passages=tenth, files=tenth // 12))
 
     assert said == [
-        "4 of 10 files, 50 passages, 10 passages/s, 1:35 left",
-        "8 of 10 files, 100 passages, 10 passages/s, 1:30 left",
+        "5 % of 10 files, 50 passages, 10 passages/s, 1:35 left",
+        "10 % of 10 files, 100 passages, 10 passages/s, 1:30 left",
     ]
 
 
@@ -107,11 +107,11 @@ def test_a_pipe_gets_plain_lines_and_quiet_nothing() -> None:
 
     with shown_progress(quiet=False, stream=stream, bar=False, color=False) as on_progress:
         assert on_progress is not None
-        on_progress(sight(6, files=3))
+        on_progress(sight(6, size=300))
     with shown_progress(quiet=True, stream=stream, bar=True, color=True) as on_progress:
         assert on_progress is None
 
-    assert stream.getvalue() == "kb: 3 of 10 files, 0 passages\n"
+    assert stream.getvalue() == "kb: 30 % of 10 files, 0 passages\n"
 
 
 def test_a_terminal_gets_a_bar() -> None:
@@ -124,13 +124,13 @@ def test_a_terminal_gets_a_bar() -> None:
         on_progress(sight(10, size=250, passages=50, files=3))
 
     assert "looking through the folders" in stream.getvalue()
-    assert "3 of 10 files, 50 passages" in stream.getvalue()
+    assert "25 % of 10 files, 50 passages" in stream.getvalue()
     assert stream.getvalue().endswith("\x1b[2K")
 
 
 def test_counts_are_grouped() -> None:
     """Large numbers can be read."""
-    assert counts_text(IndexProgress(1200, 34000, 0, 0, 1000, 500, 0)) == "1,200 of 34,000 files, 1,500 passages"
+    assert counts_text(IndexProgress(1200, 34000, 0, 0, 1000, 500, 0)) == "3 % of 34,000 files, 1,500 passages"
 
 
 def test_the_first_interrupt_asks_and_the_second_stops(capfd: pytest.CaptureFixture[str]) -> None:
