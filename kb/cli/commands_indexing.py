@@ -121,8 +121,10 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     with session.open() as kb:
         path, report = kb.note(words, title=title, tags=tags)
     session.write(f"{shown_path(path, session.look().cwd)}\n")
-    if report.failures:
-        session.complain(failures_text(report.failures, session.error_look()))
+    # Other files that cannot be indexed are no news of this note.
+    own = [one for one in report.failures if formats.absolute(one.folder, one.path) == path]
+    if own:
+        session.complain(failures_text(own, session.error_look()))
     return 0
 
 

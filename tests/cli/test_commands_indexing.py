@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import FAILURE
 
-from kb.records import CheckReport, Difference, IndexReport
+from kb.records import CheckReport, Difference, Failure, IndexReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +115,16 @@ def test_a_note_of_words(command: CommandLine) -> None:
         "",
     )
     assert command.kb.asked == [("note", {"text": "Buy milk", "title": "T", "tags": ("a", "b")})]
+
+
+def test_a_note_tells_of_its_own_failure_only(command: CommandLine) -> None:
+    """Other files that cannot be indexed are no news of a note; its own failure is."""
+    own = Failure("/notes", "2026-01-15.md", "is 11 MB, over the limit")
+    command.kb.report = IndexReport(failures=(FAILURE, own))
+
+    _, out, err = command("note", "Buy milk")
+
+    assert (out, err) == ("/notes/2026-01-15.md\n", "/notes/2026-01-15.md: is 11 MB, over the limit\n")
 
 
 @pytest.mark.parametrize("words", [[], ["-"]])
