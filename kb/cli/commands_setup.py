@@ -32,7 +32,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
 @click.pass_obj
 def init(session: Session, folder: str, user: bool, force: bool, model: str | None) -> int:
     """Write a config.toml for a FOLDER of notes (the current one) and say what comes next."""
-    from kb.config import Config, render_default, user_config_path, user_store_path
+    from kb.config import Config, render_own, user_config_path, user_store_path
 
     real = checked_folder(folder, force=force)
     target = Path(session.config_file or (user_config_path() if user else "config.toml")).absolute()
@@ -41,7 +41,7 @@ def init(session: Session, folder: str, user: bool, force: bool, model: str | No
         values["store.path"] = str(user_store_path())
     if model:
         values["embed.model"] = model
-    _write(target, render_default(values), force=force)
+    _write(target, render_own(values), force=force)
     session.write(f"Wrote {one_line(str(target))} for {one_line(real)}\n")
     if not session.config_file and not user and os.environ.get("KB_CONFIG"):
         session.notice("$KB_CONFIG names another configuration, which goes before this one")

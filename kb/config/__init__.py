@@ -2,6 +2,15 @@
 
 from kb.config.load import Setting, Settings, load, user_config_path, user_store_path
 from kb.config.schema import Config
-from kb.config.write import render_default
+from kb.config.write import render_default, render_own
 
-__all__ = ["Config", "Setting", "Settings", "load", "render_default", "user_config_path", "user_store_path"]
+__all__ = [
+    "Config",
+    "Setting",
+    "Settings",
+    "load",
+    "render_default",
+    "render_own",
+    "user_config_path",
+    "user_store_path",
+]

@@ -12,20 +12,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WIDTH = 100
-_HEAD = """\
-# The configuration of kb. Every key is here with its default; a key that is left out keeps its default.
+_OVERRIDES = """\
 # Any of them can be overridden: KB_SECTION__KEY in the environment (KB_EMBED__MODEL=...), or kb -s section.key=value.
 """
+_HEAD = f"""\
+# The configuration of kb. Every key is here with its default; a key that is left out keeps its default.
+{_OVERRIDES}"""
+_OWN_HEAD = f"""\
+# The configuration of kb. What is commented out has its default, which may get better with kb; uncomment it to keep it.
+{_OVERRIDES}"""
 
 
 def render_default(values: Mapping[str, object] | None = None) -> str:
-    """A whole commented ``config.toml``, with some values replaced.
+    """A whole explained ``config.toml``, with some values replaced.
 
     Args:
         values: What stands in place of the defaults, by dotted key (``folders.paths``).
     """
     values = values or {}
-    parts = [_HEAD]
+    return _rendered(_HEAD, {field.key: values.get(field.key, field.default) for field in fields()})
+
+
+def render_own(values: Mapping[str, object]) -> str:
+    """A user's ``config.toml``: these values by dotted key, and all other keys explained but commented out."""
+    return _rendered(_OWN_HEAD, values)
+
+
+def _rendered(head: str, values: Mapping[str, object]) -> str:
+    parts = [head]
     section = ""
     for field in fields():
         if field.section != section:
@@ -33,7 +47,8 @@ def render_default(values: Mapping[str, object] | None = None) -> str:
             parts.append(f"\n# {sections()[section].__doc__}\n[{section}]")
         wrapped = textwrap.wrap(field.about, _WIDTH, initial_indent="# ", subsequent_indent="# ")
         parts.append("\n" + "\n".join(wrapped))
-        parts.append(f"{field.name} = {_toml(values.get(field.key, field.default))}")
+        line = f"{field.name} = {_toml(values.get(field.key, field.default))}"
+        parts.append(line if field.key in values else textwrap.indent(line, "# "))
     return "\n".join(parts) + "\n"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.config import load, render_default
+from kb.config import load, render_default, render_own
 from kb.config.schema import fields
 from kb.errors import ConfigError
 
@@ -158,6 +159,21 @@ def test_what_is_written_is_read_back(
 
     assert config.folders.paths == tuple(paths)
     assert (config.search.limit, config.search.min_score, config.embed.offline) == (limit, score, offline)
+
+
+def test_a_users_file_pins_what_was_chosen_and_nothing_else(tmp_path: Path) -> None:
+    """Every other key stands there commented out with its default, ready to be uncommented."""
+    file = write(tmp_path / "config.toml", render_own({"folders.paths": ["notes"]}))
+
+    settings = load(file, environ={})
+
+    assert settings.config.folders.paths == ("notes",)
+    assert {one.key for one in settings.listing() if one.origin != "default"} == {"folders.paths"}
+    text = Path(file).read_text("utf-8")
+    commented = re.compile(r'# (?=[a-z_]+ = |  "|\]$)')
+    uncommented = [commented.sub("", line, count=1) for line in text.split("\n")]
+    all_of_it = write(tmp_path / "all.toml", "\n".join(one for one in uncommented if not one.startswith("# ")))
+    assert load(all_of_it, environ={}).config == settings.config
 
 
 def test_a_model_directory_is_found_beside_the_file(tmp_path: Path) -> None:
