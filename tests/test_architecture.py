@@ -33,9 +33,11 @@ ALLOWED: dict[str, set[str]] = {
     "kb.notes": VOCABULARY,
     "kb.parts": {"kb.config", "kb.read", "kb.embed", "kb.store", "kb.index", "kb.search", *VOCABULARY},
     "kb.app": {"kb.parts", "kb.config", "kb.notes", "kb.search", "kb.index", *VOCABULARY},
+    "kb.measure": {"kb.measure", "kb.app", "kb.parts", "kb.search", "kb.serve", *VOCABULARY},
     "kb.cli": {
         "kb.cli",
         "kb.app",
+        "kb.measure",
         "kb.config",
         "kb.errors",
         "kb.records",

@@ -15,6 +15,7 @@ from kb.cli import terminal
 from kb.cli.commands_asking import ask, search, similar
 from kb.cli.commands_indexing import INTERRUPTED, check, index, note, rebuild
 from kb.cli.commands_inspecting import list_files, show, status
+from kb.cli.commands_measuring import bench
 from kb.cli.commands_setup import completion, init, show_config
 from kb.cli.commands_watching import sync, watch
 from kb.cli.options import Command, overrides_of
@@ -40,6 +41,7 @@ _COMMANDS: Final = (
     rebuild,
     watch,
     sync,
+    bench,
     completion,
 )
 

@@ -1,0 +1,143 @@
+"""The command that measures kb on the user's own notes: bench."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from kb.cli.options import Command, json_option
+from kb.cli.reports import count, size
+from kb.cli.terminal import sanitize
+from kb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kb.cli.session import Session
+    from kb.config import Settings
+    from kb.measure.report import BenchReport, Times
+
+_SECONDS: Final = 60.0
+_LEAST: Final = 5.0
+_SHORT: Final = 1.0
+
+
+@click.command(cls=Command, short_help="Measure kb on your own notes and model.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=_LEAST),
+    default=_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="About how long it may take, beside loading the model a few times. The longer, the larger the sample.",
+)
+@json_option
+@click.pass_obj
+def bench(session: Session, *, seconds: float, as_json: bool) -> int:
+    """Measure kb on copies of your own notes, with your model, in a temporary folder. Notes and store stay as they are.
+
+    Told are: passages per second beside the bare model, the time from a save until it is found, the time of a question
+    with kb watch and without, recall of the store against exact search, memory, and size on the disk.
+    """
+    from kb.measure.bench import Asked
+    from kb.measure.bench import bench as measured
+
+    settings = session.settings()
+    if not settings.config.folders.paths:
+        raise ConfigError("no folder is configured", "kb init FOLDER writes a config.toml for a folder of notes")
+    session.notice(f"this takes about {seconds:g} s, and the time to load the model a few times; Ctrl-C ends it")
+    if _owner_runs(settings):
+        session.notice("kb watch is running for these folders: what it does meanwhile takes time from what is measured")
+
+    def load(values: Mapping[str, str]) -> Settings:
+        asker = session.asker
+        overrides = session.overrides | dict(values)
+        return session.load_settings(
+            session.config_file, overrides=overrides, environ=asker.environ, cwd=asker.cwd or None
+        )
+
+    report = measured(
+        Asked(
+            settings=settings,
+            options=_options(session, settings),
+            load=load,
+            seconds=seconds,
+            tell=session.notice,
+            environ=session.asker.environ,
+            cwd=session.asker.cwd,
+        )
+    )
+    if as_json:
+        session.write_json(bench_object(report))
+    else:
+        session.write(bench_text(report))
+    return 0
+
+
+def _options(session: Session, settings: Settings) -> list[str]:
+    """The global options that mean these settings."""
+    file = ["--config", str(settings.file)] if settings.file is not None else []
+    return [*file, *(word for key, value in session.overrides.items() for word in ("-s", f"{key}={value}"))]
+
+
+def _owner_runs(settings: Settings) -> bool:
+    from kb.serve.client import Refused, ask
+
+    try:
+        return ask(settings.store_path(), "/status") is not None
+    except Refused:
+        return True
+
+
+def bench_text(report: BenchReport) -> str:
+    """What was measured, a fact a line."""
+    speed, recall = report.speed, report.recall
+    python = f"the start of Python alone is {_seconds(report.python.p50)}"
+    facts = (
+        ("model", report.model),
+        ("notes", f"{report.files:,} of {count(report.files_total, 'file')}, {count(speed.passages, 'passage')}"),
+        ("indexing", f"{speed.kb:.1f} passages/s, the bare model {speed.bare:.1f} ({speed.bare / speed.kb:.2f} x)"),
+        ("found after", f"{_times(report.saved)} from the end of a save ({count(report.saved.count, 'save')})"),
+        ("question", f"{_times(report.asked)} with kb watch ({count(report.asked.count, 'command')}; {python})"),
+        ("", f"{_times(report.asked_alone)} without kb watch ({count(report.asked_alone.count, 'command')})"),
+        (f"recall@{recall.depth}", f"{recall.share:.4f} against exact search ({count(recall.questions, 'question')})"),
+        ("memory", f"{size(report.memory)} (kb watch)"),
+        ("disk", f"{size(report.size)}, {size(round(report.size / speed.passages))} a passage"),
+        ("took", f"{report.seconds:.0f} s"),
+    )
+    return "".join(f"{name + ':' if name else '':<13}{sanitize(fact)}\n" for name, fact in facts)
+
+
+def bench_object(report: BenchReport) -> dict[str, Any]:
+    """What was measured, for programs: seconds, bytes and shares of 1."""
+    speed, recall = report.speed, report.recall
+    return {
+        "model": report.model,
+        "files": {"sample": report.files, "total": report.files_total},
+        "passages": speed.passages,
+        "passages_per_second": {"kb": round(speed.kb, 2), "bare_model": round(speed.bare, 2)},
+        "save_to_found": _times_object(report.saved),
+        "question": {
+            "with_owner": _times_object(report.asked),
+            "without_owner": _times_object(report.asked_alone),
+            "python_alone": _times_object(report.python),
+        },
+        "recall": {"share": round(recall.share, 6), "depth": recall.depth, "questions": recall.questions},
+        "memory": report.memory,
+        "disk": report.size,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _times(times: Times) -> str:
+    return f"p50 {_seconds(times.p50)}, p95 {_seconds(times.p95)}"
+
+
+def _times_object(times: Times) -> dict[str, Any]:
+    return {"p50": round(times.p50, 4), "p95": round(times.p95, 4), "count": times.count}
+
+
+def _seconds(seconds: float) -> str:
+    """Seconds as people read them: ``84 ms``, ``1.25 s``."""
+    return f"{seconds * 1000:.0f} ms" if seconds < _SHORT else f"{seconds:.2f} s"
