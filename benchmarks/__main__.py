@@ -9,7 +9,19 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import index_speed, memory, no_change, quality, recall, reuse
+from benchmarks import (
+    asking,
+    burst,
+    index_speed,
+    memory,
+    no_change,
+    quality,
+    recall,
+    resting,
+    reuse,
+    rounds,
+    saving,
+)
 from benchmarks.bench import Bench
 from benchmarks.child import ROOT, progress
 from benchmarks.machine import machine, machine_line
@@ -19,7 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
-    module.NAME: module.rows for module in (index_speed, quality, memory, no_change, reuse, recall)
+    module.NAME: module.rows
+    for module in (
+        *(index_speed, quality, memory, no_change, reuse, recall),
+        *(asking, saving, burst, resting, rounds),
+    )
 }
 DATA_VARIABLE: Final = "KB_BENCH_DATA"
 

@@ -69,6 +69,15 @@ def write_documents(folder: Path, count: int) -> None:
         (folder / f"document-{number:04}.md").write_text("\n\n".join(parts) + "\n", "utf-8")
 
 
+def write_paragraphs(folder: Path, count: int, seed: int = 5) -> None:
+    """Notes of one paragraph each; another seed gives other texts under the same names."""
+    chance = random.Random(seed)  # noqa: S311 - see above
+    words = _words(chance, 4000)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        (folder / f"paragraph-{number:05}.md").write_text(f"{_paragraph(chance, words)}\n", "utf-8")
+
+
 def _lines(file: Path) -> list[list[str]]:
     return [line.split("\t") for line in file.read_text("utf-8").split("\n") if line]
 

@@ -14,15 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import asking, burst, resting, rounds, saving
 from benchmarks.__main__ import BENCHMARKS, data_folder, main
 from benchmarks.bench import Bench
-from benchmarks.corpora import read_collection, write_documents, write_small_notes
+from benchmarks.corpora import read_collection, write_documents, write_paragraphs, write_small_notes
 from benchmarks.index_speed import compare
 from benchmarks.ndcg import ndcg
 from benchmarks.no_change import heavy_imports
 from benchmarks.recall import Clusters, exact
 from benchmarks.reuse import judged
 from benchmarks.table import Row, at_least, at_most, skipped, table
+from kb.measure.report import Times
 
 if TYPE_CHECKING:
     from typing import Any
@@ -161,6 +163,61 @@ def test_heavy_libraries_are_seen_in_a_list_of_imports() -> None:
     assert heavy_imports(listing) == set()
     assert heavy_imports(f"{listing}\n{line.replace('json.decoder', 'torch.nn')}") == {"torch"}
     assert heavy_imports(f"{listing}\n{line.replace('json.decoder', 'torchlike')}") == set()
+
+
+def test_questions_are_judged_by_bare_python_and_by_rest() -> None:
+    """80 ms against 10 ms is 8, 170 against 11 more than 15, and 400 while embedding more than three times 170."""
+    idle, bare = Times((0.08,) * 19 + (0.17, 0.17)), Times((0.01,) * 19 + (0.011, 0.011))
+
+    rows = asking.judged(idle, bare, Times((0.4,)), "5 files", "1 file")
+    quick = asking.judged(idle, bare, Times((0.3,)), "5 files", "1 file")
+
+    assert [(row.measured, row.met) for row in rows[:3]] == [("8.00 x", True), ("15.45 x", False), ("2.35 x", True)]
+    assert quick[2].measured == "1.76 x"
+
+
+def test_a_save_has_half_a_second_beside_the_quiet() -> None:
+    """Nineteen of twenty saves decide."""
+    slow_once = Times((0.5,) * 19 + (9.0,))
+
+    assert saving.judged(slow_once, 0.3, 5)[0].met is True
+    assert saving.judged(Times((0.81,)), 0.3, 5)[0].met is False
+
+
+def test_a_burst_must_lose_nothing_and_double_nothing() -> None:
+    """One file missed, one listed twice or one difference is a miss, however fast it was."""
+    walls = {"owner": 11.0, "bare": 10.0, "writing": 0.1}
+    whole: dict[str, Any] = {"differences": []}
+
+    assert [row.met for row in burst.judged(["a", "b"], 0, whole, walls, 2)] == [True, True, None]
+    assert burst.judged(["a"], 1, whole, walls, 2)[0].met is False
+    assert burst.judged(["a", "a"], 0, whole, walls, 2)[0].measured == "0 missed, 1 twice, 0 differences"
+    assert burst.judged(["a", "b"], 0, {"differences": [{}]}, walls, 2)[0].met is False
+
+
+def test_rest_counts_its_sweeps() -> None:
+    """0.4 % at rest and a sweep of 0.6 s every 600 s make half a percent; one of 1.2 s is too much."""
+    assert resting.judged(0.004, 0.6, 0, 10**8, "w")[0] == at_most(
+        "resting", "share of one core, w, sweeps included", 0.5, 0.5, "%"
+    )
+    assert resting.judged(0.004, 1.2, 0, 10**8, "w")[0].met is False
+    assert resting.judged(0.004, 0.6, 2 * 10**6, 10**8, "w")[1].met is False
+
+
+def test_rounds_are_compared_with_the_third() -> None:
+    """What the first ones take to warm up is left out."""
+    assert rounds.judged([100, 150, 200, 220], 5)[0].measured == "1.10 x"
+    assert rounds.judged([100, 150, 200, 222], 5)[0].met is False
+
+
+def test_paragraphs_of_another_seed_are_other_texts(tmp_path: Path) -> None:
+    """So that each round embeds, under the same names."""
+    for seed in (1, 2):
+        write_paragraphs(tmp_path / str(seed), 5, seed)
+
+    one, two = ({file.name: file.read_text() for file in (tmp_path / seed).iterdir()} for seed in ("1", "2"))
+    assert one.keys() == two.keys()
+    assert not set(one.values()) & set(two.values())
 
 
 def test_one_passage_too_many_misses_the_target() -> None:

@@ -181,24 +181,32 @@ def _owned(
             answers.append(_answered(program, question).seconds)
         asked.tell("saving notes until they are found")
         saved = [
-            until_found(program, folder / f"kb-bench-{number}.md", f"Scratch note {number} that kb bench saved.\n")
+            until_found(program, folder / f"kb-bench-{number}.md", f"Scratch note {number} that kb bench saved.")
             for number in _while(asked.seconds * _SAVING, range(_SAVES))
         ]
         return Times(tuple(answers)), Times(tuple(python)), Times(tuple(saved)), owner.memory()
 
 
 def until_found(program: Program, file: Path, text: str, within: float = _FOUND_WITHIN) -> float:
-    """Save a new note and search for its text over and over; the seconds from the end of the save until it is found.
+    """Write a note and search for its text over and over; the seconds from the end of the write until it is found.
+
+    Args:
+        program: The command.
+        file: The note, new or not.
+        text: What it says from now on; no other note does.
+        within: After how many seconds to give up.
 
     Raises:
-        KbError: It was not found within so many seconds.
+        KbError: It was not found in that time.
     """
-    file.write_text(text, "utf-8")
+    file.write_text(f"{text}\n", "utf-8")
     began = time.perf_counter()
-    while (seconds := time.perf_counter() - began) < within:
-        ran = _answered(program, text.strip(), "-l", "--limit", "100")
-        if file.name in ran.out:
-            return time.perf_counter() - began
+    seconds = 0.0
+    while seconds < within:
+        ran = _answered(program, text, "--json")
+        seconds = time.perf_counter() - began
+        if any(text in hit["text"] for hit in json.loads(ran.out)["hits"]):
+            return seconds
     raise KbError(f"a note was not found {seconds:.0f} s after it was saved", "kb watch --status says how the owner is")
 
 

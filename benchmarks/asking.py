@@ -1,0 +1,82 @@
+"""What a question costs as a whole command while an owner runs: at rest, and while it embeds new files."""
+
+from __future__ import annotations
+
+import shutil
+from statistics import fmean
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.child import progress
+from benchmarks.corpora import write_paragraphs
+from benchmarks.owning import notes_program, some, succeeded, until_indexed, waiting
+from benchmarks.table import Row, at_most
+from kb.measure.report import Times
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+    from kb.measure.program import Program
+
+NAME: Final = "asking"
+ASKED: Final = 200
+NEW: Final = 1000
+_WARM_UP: Final = 5
+_LEAST: Final = 20
+
+
+def rows(work: Bench) -> list[Row]:
+    """Each question beside a start of bare Python, so that both see the same machine."""
+    kb = notes_program(work)
+    files = sorted(work.notes.rglob("*.md"))
+    questions = [file.read_text("utf-8") for file in files[:: max(1, len(files) // ASKED)]]
+    new = work.notes / "new"
+    with kb.owner(work.folder / "asking.log"):
+        for question in questions[:_WARM_UP]:
+            _asked(kb, question)
+        progress(f"{NAME}: at rest, {len(files)} files")
+        idle, bare = [], []
+        for question in some(questions, max(_LEAST, work.scaled(ASKED))):
+            bare.append(kb.python().seconds)
+            idle.append(_asked(kb, question))
+        progress(f"{NAME}: while {work.scaled(NEW)} new files are embedded")
+        count = work.scaled(NEW)
+        write_paragraphs(new, count)
+        busy = _while_busy(kb, questions)
+        until_indexed(kb, len(files) + count)
+        shutil.rmtree(new)
+        succeeded(kb("sync"))
+    return judged(Times(tuple(idle)), Times(tuple(bare)), Times(tuple(busy)), f"{len(files)} files", f"{count} files")
+
+
+def judged(idle: Times, bare: Times, busy: Times, size: str, new: str) -> list[Row]:
+    """The rows of what was measured."""
+    what = f"kb search with an owner of {size} / python -c pass"
+    return [
+        at_most(NAME, f"{what}, p50", idle.p50 / bare.p50, 8, "x"),
+        at_most(NAME, f"{what}, p95", idle.p95 / bare.p95, 15, "x"),
+        at_most(NAME, f"p95 while it embeds {new} / at rest", busy.p95 / idle.p95, 3, "x"),
+        *(Row(NAME, name, _told(times)) for name, times in (("at rest", idle), ("while embedding", busy))),
+        Row(NAME, "python -c pass", _told(bare)),
+    ]
+
+
+def _told(times: Times) -> str:
+    milliseconds = (times.p50, times.p95, max(times.seconds), fmean(times.seconds))
+    p50, p95, most, mean = (f"{seconds * 1000:.0f} ms" for seconds in milliseconds)
+    return f"p50 {p50}, p95 {p95}, most {most}, mean {mean}, of {times.count}"
+
+
+def _while_busy(kb: Program, questions: list[str]) -> list[float]:
+    """Ask until nothing waits any more; what is asked before it begins or after it ended does not count."""
+    while not waiting(kb):
+        pass
+    times: list[float] = []
+    for question in some(questions, 100_000):
+        seconds = _asked(kb, question)
+        if not waiting(kb):
+            return times
+        times.append(seconds)
+    raise RuntimeError("the owner never came to rest")
+
+
+def _asked(kb: Program, question: str) -> float:
+    return succeeded(kb("search", "--", question)).seconds

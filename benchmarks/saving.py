@@ -1,0 +1,52 @@
+"""From the end of a save to the answer that has it: one file at a time, the owner at rest before."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.child import progress
+from benchmarks.owning import notes_program, succeeded, until_indexed
+from benchmarks.table import Row, at_most
+from kb.config import Config
+from kb.measure.bench import until_found
+from kb.measure.report import Times
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+
+NAME: Final = "saving"
+SAVES: Final = 60
+_LEAST: Final = 10
+_REST: Final = 0.2
+
+
+def rows(work: Bench) -> list[Row]:
+    """New files, and files that are written again, in turn."""
+    kb = notes_program(work)
+    quiet = Config().watch.quiet_ms / 1000
+    files = sum(1 for _ in work.notes.rglob("*.md"))
+    saves = max(_LEAST, work.scaled(SAVES))
+    new = work.notes / "saved"
+    new.mkdir()
+    seconds = []
+    progress(f"{NAME}: {saves} saves beside {files} files")
+    with kb.owner(work.folder / "saving.log"):
+        for number in range(saves):
+            text = f"Saved for the {number}th time: kobalu remi {number * 7919} tifo."
+            seconds.append(until_found(kb, new / f"saved-{number // 2}.md", text))
+            until_indexed(kb, files + len(list(new.iterdir())))
+            time.sleep(_REST)
+        shutil.rmtree(new)
+        succeeded(kb("sync"))
+    return judged(Times(tuple(seconds)), quiet, files)
+
+
+def judged(times: Times, quiet: float, files: int) -> list[Row]:
+    """The rows of what was measured."""
+    told = f"p50 {times.p50:.2f} s, most {max(times.seconds):.2f} s, quiet {quiet:.1f} s"
+    return [
+        at_most(NAME, f"end of a save to found by kb search, {files} files, p95", times.p95, quiet + 0.5, "s"),
+        Row(NAME, f"{times.count} saves", told),
+    ]
