@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from kb.read.boundaries import partition
-from kb.read.layout import TEARS_LETTERS, Section, Text, Unit, as_bytes, block_units, line_units, sections, stretches
+from kb.read.layout import (
+    TEARS_LETTERS,
+    Section,
+    Text,
+    Unit,
+    as_bytes,
+    block_units,
+    line_units,
+    sections,
+    stretches,
+    without_noise,
+)
 from kb.records import Passage
 
 if TYPE_CHECKING:
@@ -99,7 +110,8 @@ class Chunker:
         drafts += [part for draft in long for part in self._cut(document, text, draft, leads)]
         passages: list[tuple[int, Passage]] = []
         while drafts:
-            embedded = [self._embedded(leads[draft.trail], text.text[draft.start : draft.end]) for draft in drafts]
+            bodies = [without_noise(text.text, document.noise, draft.start, draft.end) for draft in drafts]
+            embedded = [self._embedded(leads[draft.trail], body) for draft, body in zip(drafts, bodies, strict=True)]
             over = []
             for draft, sent, tokens in zip(drafts, embedded, self._measure(embedded), strict=True):
                 if tokens > self.max_tokens:

@@ -10,10 +10,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import DocumentError
+from kb.read.canvas import read_canvas, without_drawing
 from kb.read.decode import decode, is_binary
-from kb.read.frontmatter import FrontMatter, date_in_name, date_of, read_front_matter
+from kb.read.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
 from kb.read.markdown import parse_markdown
-from kb.read.markup import Outline, one_line, parse_asciidoc, parse_org, parse_rst
+from kb.read.markup import Outline, one_line, parse_asciidoc, parse_rst
+from kb.read.org import parse_org
 from kb.records import Block, Document
 
 if TYPE_CHECKING:
@@ -42,24 +44,29 @@ class PlainFormat:
             )
         decoded = decode(data)
         front = read_front_matter(decoded.text) if self.front_matter else FrontMatter()
-        outline = self.parse(decoded.text, front.markup_line) if self.parse else Outline()
+        text = without_drawing(decoded.text) if front.drawing else decoded.text
+        outline = self.parse(text, front.markup_line) if self.parse else Outline()
         # Front matter that cannot be understood is still text for search.
         broken = (Block("text", front.body_line, front.markup_line - 1),) if front.markup_line > front.body_line else ()
         first_heading = next((heading.text for heading in outline.headings if heading.text), "")
         own_title = front.title or outline.title or first_heading
         stem = PurePosixPath(path).stem
+        place = str(PurePosixPath(path).with_suffix(""))
         return Document(
-            text=decoded.text,
+            text=text,
             kind=self.kind,
             title=own_title or one_line(stem) or "untitled",
             own_title=own_title,
             body_line=front.body_line,
             headings=outline.headings,
             blocks=broken + outline.blocks,
-            tags=front.tags or outline.tags,
-            aliases=front.aliases,
+            tags=tuple(dict.fromkeys(front.tags + outline.tags)),
+            aliases=tuple(dict.fromkeys(front.aliases + outline.aliases + names_by_path(place))),
             links=outline.links,
-            date=front.date or date_of(outline.date) or date_in_name(stem),
+            names=outline.names,
+            noise=outline.noise,
+            date=front.date or date_of(outline.date) or date_in_name(place),
+            language=front.language or outline.language,
             encoding=decoded.encoding,
             replaced=decoded.replaced,
         )
@@ -67,11 +74,12 @@ class PlainFormat:
 
 TEXT: Final = PlainFormat("text", front_matter=True)
 CODE: Final = PlainFormat("code")
-_FORMATS: Final = {
+_FORMATS: Final[dict[str, Extractor]] = {
     ".md .markdown .mdown .mkd .mkdn .mdx .qmd .rmd": PlainFormat("markdown", parse_markdown, front_matter=True),
     ".rst .rest": PlainFormat("rst", parse_rst),
     ".org": PlainFormat("org", parse_org),
     ".adoc .asciidoc .asc": PlainFormat("asciidoc", parse_asciidoc, front_matter=True),
+    ".canvas": read_canvas,
     ".txt .text": TEXT,
     ".py .pyi .pyx .ipynb .js .mjs .cjs .jsx .ts .tsx .vue .svelte .c .h .cc .cpp .cxx .hh .hpp .hxx .cs .java .kt "
     ".kts .scala .groovy .go .rs .swift .m .mm .rb .php .pl .pm .lua .r .jl .hs .ml .mli .fs .fsx .clj .cljs .ex .exs "
@@ -80,9 +88,7 @@ _FORMATS: Final = {
     ".properties .gradle .cmake .mk .dockerfile .diff .patch .el .lisp .scm .rkt .vim .v .vhd .tex .bib .sty .csv .tsv "
     ".log": CODE,
 }
-EXTRACTORS: Final[dict[str, Extractor]] = {
-    suffix: extractor for suffixes, extractor in _FORMATS.items() for suffix in suffixes.split()
-}
+EXTRACTORS: Final = {suffix: extractor for suffixes, extractor in _FORMATS.items() for suffix in suffixes.split()}
 _CODE_NAMES: Final = frozenset({"makefile", "gnumakefile", "dockerfile", "containerfile", "justfile", "rakefile"})
 _UNREAD: Final = {
     "PDF files": ".pdf",

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from kb.read.markup import one_line
 
@@ -22,19 +23,30 @@ MOST_ALIASES: Final = 64
 _TITLE_KEYS: Final = ("title",)
 _TAG_KEYS: Final = ("tags", "tag", "keywords", "categories", "category")
 _ALIAS_KEYS: Final = ("aliases", "alias")
+_LANGUAGE_KEYS: Final = ("lang", "language")
 _DATE_KEYS: Final = ("date", "created", "published", "updated", "modified", "lastmod")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y", "%d.%m.%Y")
 _NUMERIC_DATE: Final = re.compile(r"(\d{4})[-/._]?(\d{1,2})[-/._]?(\d{1,2})(?!\d)")
 _STAMP: Final = re.compile(r"(\d{4})([-_.]?)(\d{2})\2(\d{2})(?:\d{4}|\d{6})?(?!\d)")
+_DAY_FOLDERS: Final = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})$")
+_ZETTEL: Final = re.compile(r"(\d{12}|\d{14})(?![0-9])")
+_JOURNAL: Final = re.compile(r"(?:^|/)journals/(\d{4})_(\d{2})_(\d{2})$")
 _PLAUSIBLE_YEARS: Final = range(1900, 2101)
+
+
+# The words of Logseq's own form of a day, whatever the language of the system.
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ENDINGS: Final = {1: "st", 2: "nd", 3: "rd"}
+_TEENS: Final = frozenset({11, 12, 13})
 
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
     """What front matter says. The body begins at ``body_line``, its markup at ``markup_line``.
 
-    The two differ for a block that cannot be understood: it stays part of the text, but it is not markup.
+    The two differ for a block that cannot be understood: it stays part of the text, but it is not markup. ``drawing``
+    where the file is one of Excalidraw.
     """
 
     title: str = ""
@@ -43,6 +55,8 @@ class FrontMatter:
     date: date | None = None
     body_line: int = 1
     markup_line: int = 1
+    language: str = ""
+    drawing: bool = False
 
 
 def read_front_matter(text: str) -> FrontMatter:
@@ -85,12 +99,40 @@ def date_of(value: object) -> date | None:
     return None
 
 
-def date_in_name(stem: str) -> date | None:
-    """The date a file name begins with: 2026-11-22, 20261122 or a stamp like 202611221530."""
-    found = _STAMP.match(stem)
-    if found is None or int(found[1]) not in _PLAUSIBLE_YEARS:
+def date_in_name(path: str) -> date | None:
+    """The date a file is named by: 2026-11-22, 20261122 or a stamp like 202611221530 first, or folders 2026/11/22.
+
+    Args:
+        path: Its path without the suffix.
+    """
+    found = _STAMP.match(path.rpartition("/")[2])
+    if found is not None:
+        year, month, day = found[1], found[3], found[4]
+    elif folders := _DAY_FOLDERS.search(path):
+        year, month, day = folders.groups()
+    else:
         return None
-    return _valid_date(found[1], found[3], found[4])
+    return _valid_date(year, month, day) if int(year) in _PLAUSIBLE_YEARS else None
+
+
+def names_by_path(path: str) -> tuple[str, ...]:
+    """The other names that a file has by its path: the id of a Zettel, Logseq's namespaces and days of the journal.
+
+    Args:
+        path: Its path without the suffix.
+    """
+    stem = path.rpartition("/")[2]
+    names = []
+    if zettel := _ZETTEL.match(stem):
+        names.append(zettel[1])
+    if "___" in stem:
+        names.append(stem.replace("___", "/"))
+    if "%2F" in stem.upper():
+        names.append(unquote(stem))
+    if (journal := _JOURNAL.search(path)) and (day := _valid_date(*journal.groups())):
+        ending = "th" if day.day in _TEENS else _ENDINGS.get(day.day % 10, "th")
+        names += [day.isoformat(), f"{_MONTHS[day.month - 1]} {day.day}{ending}, {day.year}"]
+    return tuple(names)
 
 
 def _valid_date(year: str, month: str, day: str) -> date | None:
@@ -111,6 +153,8 @@ def _understand(values: Mapping[str, Any], body_line: int) -> FrontMatter:
         date=next((day for day in dates if day is not None), None),
         body_line=body_line,
         markup_line=body_line,
+        language=next((_scalar(given[key]) for key in _LANGUAGE_KEYS if key in given), ""),
+        drawing="excalidraw-plugin" in given,
     )
 
 

@@ -188,6 +188,20 @@ def stretches(text: Text, longest: int, unit: Unit) -> Iterator[Unit]:
     yield from _trimmed(text, start, unit.end, tear)
 
 
+def without_noise(text: str, noise: Sequence[tuple[int, int]], start: int, end: int) -> str:
+    """The text between two offsets without the stretches of noise in it, which come in order."""
+    if not noise:
+        return text[start:end]
+    at = bisect_left(noise, start, key=lambda one: one[1])
+    parts = []
+    while at < len(noise) and noise[at][0] < end:
+        parts.append(text[start : max(start, noise[at][0])])
+        start = max(start, min(end, noise[at][1]))
+        at += 1
+    parts.append(text[start:end])
+    return "".join(parts)
+
+
 def as_bytes(text: str) -> bytes:
     """A text for hashing, whatever it holds."""
     return text.encode("utf-8", "surrogatepass")

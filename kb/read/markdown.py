@@ -1,4 +1,4 @@
-"""Markdown's outline by markdown-it-py: headings, blocks that stay together, and wikilinks, with exact lines.
+"""Markdown's outline by markdown-it-py: headings and blocks that stay together, with exact lines.
 
 Only block rules run: inline markup matters for headings alone, and parsing it everywhere would cost most of the time.
 """
@@ -9,6 +9,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
+from kb.read.inline import names_in, read_inline
 from kb.read.markup import Outline, one_line
 from kb.records import Block, Heading
 
@@ -25,11 +26,10 @@ _KINDS: Final[dict[str, Literal["text", "code", "table"]]] = {
     "paragraph_open": "text",
     "html_block": "text",
 }
+_DATE_PROPERTIES: Final = ("date", "created", "published", "updated")
 _INLINE: Final = re.compile(r"[*_`\[\]<>&\\!~]")
 _ATTRIBUTES: Final = re.compile(r"\s*\{[#.:][^{}]*\}$")
 _WIKILINK: Final = re.compile(r"\[\[([^\[\]|#\n]+)(#[^\[\]|\n]*)?(\|[^\[\]\n]*)?\]\]")
-_CODE_SPAN: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
-_LONGEST_LINE_WITH_LINKS: Final = 100_000
 
 
 def parse_markdown(text: str, first_line: int = 1) -> Outline:
@@ -45,10 +45,18 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
     # markdown-it replaces NUL in a step of its own that is not run here.
     _parser().block.parse(body.replace("\0", "\ufffd"), _parser(), {}, tokens)
     blocks = tuple(_blocks(tokens, first_line))
+    inline = read_inline(text, lines, blocks, first_line)
+    page = inline.properties
     return Outline(
         headings=tuple(_headings(tokens, first_line)),
         blocks=blocks,
-        links=tuple(dict.fromkeys(_wikilinks(lines, first_line, blocks))) if "[[" in body else (),
+        links=tuple(inline.links),
+        title=one_line(page.get("title", "")),
+        tags=tuple(inline.tags),
+        date=next((page[name].strip("[]") for name in _DATE_PROPERTIES if name in page), ""),
+        aliases=names_in(f"{page.get('alias', '')},{page.get('aliases', '')},{page.get('title', '')}"),
+        names=tuple(inline.names),
+        noise=tuple(inline.noise),
     )
 
 
@@ -91,11 +99,3 @@ def _plain(content: str) -> str:
             elif token.type in {"softbreak", "hardbreak"}:
                 words.append(" ")
     return one_line("".join(words))
-
-
-def _wikilinks(lines: Sequence[str], first_line: int, blocks: Sequence[Block]) -> Iterator[str]:
-    """Targets of ``[[Target#section|label]]`` and of embeds, outside code."""
-    code = {line for block in blocks if block.kind == "code" for line in range(block.first_line, block.last_line + 1)}
-    for number, line in enumerate(lines[first_line - 1 :], first_line):
-        if "[[" in line and number not in code and len(line) <= _LONGEST_LINE_WITH_LINKS:
-            yield from (one_line(link[1]) for link in _WIKILINK.finditer(_CODE_SPAN.sub("", line)))

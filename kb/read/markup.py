@@ -1,4 +1,4 @@
-"""Headings and code of markup that is understood line by line: reStructuredText, Org and AsciiDoc.
+"""Headings and code of markup that is understood line by line: reStructuredText and AsciiDoc.
 
 These formats need no parser for what kb wants of them: where sections begin, what they are called, what is code.
 """
@@ -14,6 +14,8 @@ from kb.records import Block, Heading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from kb.records import Link, Name
+
 # A heading is repeated in the trail of every passage below it, so a runaway line must not become one.
 LONGEST_LINE: Final = 300
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -21,14 +23,21 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What the markup of a text says: its structure, and a title, tags and date where the format has them."""
+    """What the markup of a text says: its structure and links, and a title, tags and the like where it has them.
+
+    ``names``, ``noise`` and ``language`` are as in ``Document``.
+    """
 
     headings: tuple[Heading, ...] = ()
     blocks: tuple[Block, ...] = ()
-    links: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
     title: str = ""
     tags: tuple[str, ...] = ()
     date: str = ""
+    aliases: tuple[str, ...] = ()
+    names: tuple[Name, ...] = ()
+    noise: tuple[tuple[int, int], ...] = ()
+    language: str = ""
 
 
 def one_line(text: str) -> str:
@@ -119,62 +128,6 @@ def _first_text(lines: Sequence[str], at: int) -> int:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
-
-
-# --- Org ----------------------------------------------------------------------------------------------------------
-
-_ORG_HEADING: Final = re.compile(r"(\*+)\s+(.*)")
-_ORG_TODO: Final = re.compile(r"(?:TODO|DONE|NEXT|WAITING|WAIT|HOLD|STARTED|CANCELLED|CANCELED|SOMEDAY)(?:\s+|$)")
-_ORG_PRIORITY: Final = re.compile(r"\[#\w\]\s*")
-_ORG_TAGS: Final = re.compile(r"(?:^|\s+):[\w@#%:]+:\s*$")
-_ORG_LINK: Final = re.compile(r"\[\[([^\[\]]*)\](?:\[([^\[\]]*)\])?\]")
-_ORG_KEYWORD: Final = re.compile(r"#\+(title|filetags|date):(.*)", re.IGNORECASE)
-_ORG_BEGIN: Final = re.compile(r"\s*#\+begin_(\w+)", re.IGNORECASE)
-_ORG_END: Final = re.compile(r"\s*#\+end_(\w+)", re.IGNORECASE)
-_ORG_CODE: Final = frozenset({"src", "example", "export", "comment"})
-
-
-def parse_org(text: str, first_line: int = 1) -> Outline:
-    """The outline of an Org file, with ``#+TITLE:``, ``#+FILETAGS:`` and ``#+DATE:``."""
-    lines = text.split("\n")
-    blocks, inside = _org_blocks(lines, first_line - 1)
-    headings = []
-    keywords: dict[str, str] = {}
-    for number in range(first_line - 1, len(lines)):
-        line = lines[number]
-        if number in inside or line[:1] not in {"*", "#"}:
-            continue
-        if found := _ORG_HEADING.match(line):
-            headings.append(Heading(_org_title(found[2]), len(found[1]), number + 1, number + 1))
-        elif keyword := _ORG_KEYWORD.match(line):
-            name, value = keyword[1].lower(), one_line(keyword[2])
-            keywords[name] = f"{keywords[name]} {value}" if name in keywords else value
-    tags = tuple(tag for tag in re.split(r"[:\s]+", keywords.get("filetags", "")) if tag)
-    return Outline(tuple(headings), blocks, title=keywords.get("title", ""), tags=tags, date=keywords.get("date", ""))
-
-
-def _org_title(text: str) -> str:
-    text = _ORG_TODO.sub("", text, count=1) if _ORG_TODO.match(text) else text
-    text = _ORG_PRIORITY.sub("", text, count=1) if _ORG_PRIORITY.match(text) else text
-    text = _ORG_TAGS.sub("", text)
-    return one_line(_ORG_LINK.sub(lambda link: link[2] or link[1], text))
-
-
-def _org_blocks(lines: Sequence[str], start: int) -> tuple[tuple[Block, ...], set[int]]:
-    """Code blocks, and the numbers of all lines in which a star begins no heading."""
-    blocks: list[Block] = []
-    inside: set[int] = set()
-    begun: tuple[int, str] | None = None
-    for number in range(start, len(lines)):
-        if begun is None:
-            found = _ORG_BEGIN.match(lines[number])
-            # Quotes, centred text and the like hold ordinary text.
-            begun = (number, found[1].lower()) if found and found[1].lower() in _ORG_CODE else None
-        elif (found := _ORG_END.match(lines[number])) and found[1].lower() == begun[1]:
-            blocks.append(Block("code", begun[0] + 1, number + 1))
-            inside.update(range(begun[0], number + 1))
-            begun = None
-    return tuple(blocks), inside
 
 
 # --- AsciiDoc -----------------------------------------------------------------------------------------------------

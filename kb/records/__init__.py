@@ -32,6 +32,7 @@ from kb.records.files import (
     Scan,
     Source,
 )
+from kb.records.links import FollowedLink, Link, Links, LinkStyle, Name, folded
 from kb.records.reports import (
     CheckReport,
     Difference,
@@ -55,6 +56,7 @@ __all__ = [
     "FileStat",
     "FileState",
     "Filters",
+    "FollowedLink",
     "FoundFile",
     "Freshness",
     "Heading",
@@ -63,6 +65,10 @@ __all__ = [
     "IndexProgress",
     "IndexReport",
     "KnownFile",
+    "Link",
+    "LinkStyle",
+    "Links",
+    "Name",
     "Passage",
     "RebuildReport",
     "Scan",
@@ -72,4 +78,5 @@ __all__ = [
     "StoredPassage",
     "VectorRecord",
     "digest_of",
+    "folded",
 ]

@@ -38,18 +38,22 @@ class Candidates:
 class Filters:
     """Which files a question is asked of. Empty fields leave all files in.
 
-    ``paths`` are globs as in .gitignore, any of which may match (a leading ``!`` takes out); ``tags`` must all be
-    there; ``since`` and ``until`` bound the document's own date, else its day of modification, both included.
+    ``paths`` are globs as in .gitignore and ``types`` names as in ``kb.search.types``, of which one has to match;
+    ``tags`` must all be there, and ``a`` is where ``a/b`` is; ``languages`` are codes of ISO 639, one of which has to
+    be the document's. In each of these a leading ``!`` leaves out what matches. ``since`` and ``until`` bound the
+    document's own date, else its day of modification, both included.
     """
 
     paths: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     since: date | None = None
     until: date | None = None
+    types: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is filtered at all."""
-        return bool(self.paths or self.tags or self.since or self.until)
+        return bool(self.paths or self.tags or self.types or self.languages or self.since or self.until)
 
 
 @dataclass(frozen=True, slots=True)

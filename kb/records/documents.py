@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from kb.records.files import FoundFile, KnownFile
+    from kb.records.links import Link, Name
 
 
 def digest_of(embedded: str) -> bytes:
@@ -42,7 +43,10 @@ class Document:
 
     ``text`` has ``\n`` line ends only. ``body_line`` is the first line after front matter. ``own_title`` is what the
     document calls itself (front matter, else its first heading) and is empty where it says nothing; ``title`` falls
-    back on the file's stem. ``replaced`` counts characters that could not be decoded.
+    back on the file's stem. ``tags`` are without their ``#``. ``names`` are the blocks and ids that links can name
+    beside headings. ``noise`` are the stretches, as character offsets in order, that mean nothing to a reader, such as
+    block ids: they stay in the text and are not embedded. ``language`` is a code of ISO 639, empty where it cannot be
+    told. ``replaced`` counts characters that could not be decoded.
     """
 
     text: str
@@ -54,8 +58,11 @@ class Document:
     blocks: tuple[Block, ...] = ()
     tags: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    names: tuple[Name, ...] = ()
+    noise: tuple[tuple[int, int], ...] = ()
     date: date | None = None
+    language: str = ""
     encoding: str = "utf-8"
     replaced: int = 0
 

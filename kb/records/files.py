@@ -92,6 +92,7 @@ class KnownFile:
     reason: str = ""
     replaced: int = 0
     passages: int = 0
+    language: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

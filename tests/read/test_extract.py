@@ -8,7 +8,7 @@ import pytest
 
 from kb.errors import DocumentError
 from kb.read.extract import EXTRACTORS, UNREAD, extract
-from kb.records import Block, Heading
+from kb.records import Block, Heading, Link
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,8 @@ def test_front_matter_names_the_document() -> None:
     document = extract("2025-05-05.md", text)
 
     assert (document.title, document.own_title, document.tags, document.aliases) == ("Mine", "Mine", ("a",), ("b",))
-    assert (document.date, document.body_line, document.links) == (date(2026, 1, 2), 7, ("Other",))
+    assert (document.date, document.body_line) == (date(2026, 1, 2), 7)
+    assert document.links == (Link("Other", 9, "wiki"),)
     assert document.headings == (Heading("Heading", 1, 7, 7),)
 
 

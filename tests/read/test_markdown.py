@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb.read.markdown import parse_markdown
-from kb.records import Block, Heading
+from kb.records import Block, Heading, Link
 
 
 def test_headings_of_both_styles_with_lines() -> None:
@@ -70,14 +70,7 @@ def test_lines_count_from_the_top_of_the_file() -> None:
 
     assert outline.headings == (Heading("H", 1, 4, 4),)
     assert outline.blocks == (Block("text", 6, 6),)
-    assert outline.links == ("L",)
-
-
-def test_wikilinks_and_embeds_outside_code() -> None:
-    """Targets are kept once, without section and label; code and links to the note itself give none."""
-    text = "# On [[Head]]\n[[A#s|label]] ![[img.png]] [[A]] `[[no]]` ``x` [[no]]`` [[#own]] [[b/c]]\n```\n[[no]]\n```\n"
-
-    assert parse_markdown(text).links == ("Head", "A", "img.png", "b/c")
+    assert outline.links == (Link("L", 6, "wiki"),)
 
 
 @settings(deadline=None)

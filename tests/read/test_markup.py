@@ -1,4 +1,4 @@
-"""Headings and code of reStructuredText, Org and AsciiDoc."""
+"""Headings and code of reStructuredText and AsciiDoc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kb.read.markup import Outline, one_line, parse_asciidoc, parse_org, parse_rst
+from kb.read.markup import Outline, one_line, parse_asciidoc, parse_rst
+from kb.read.org import parse_org
 from kb.records import Block, Heading
 
 if TYPE_CHECKING:
@@ -47,29 +48,6 @@ def test_rst_short_underlines() -> None:
         "Long title",
         "AI",
     ]
-
-
-def test_org_headings_and_keywords() -> None:
-    """Stars make headings; keywords, priorities and tags are no part of their text."""
-    text = (
-        "#+TITLE: My file\n#+FILETAGS: :work:db:\n#+date: <2026-11-22 Sun>\n\n"
-        "* TODO [#A] First thing  :tag:other:\n** DONE\n** A [[https://x.y][link]]\n*bold* text\n"
-    )
-
-    outline = parse_org(text)
-
-    assert outline.headings == (Heading("First thing", 1, 5, 5), Heading("", 2, 6, 6), Heading("A link", 2, 7, 7))
-    assert (outline.title, outline.tags, outline.date) == ("My file", ("work", "db"), "<2026-11-22 Sun>")
-
-
-def test_org_blocks_are_code() -> None:
-    """A source block is one block and hides its stars; one that never ends hides nothing."""
-    text = "#+BEGIN_SRC sh\n* no\n\nx\n#+END_SRC\n#+begin_quote\n* yes\n#+end_quote\n#+begin_example\n* open\n"
-
-    outline = parse_org(text)
-
-    assert outline.blocks == (Block("code", 1, 5),)
-    assert [heading.text for heading in outline.headings] == ["yes", "open"]
 
 
 def test_asciidoc_headings_and_blocks() -> None:
