@@ -16,7 +16,7 @@ from kb.index.plan import withheld
 from kb.notes import note_name, note_text, note_title, write_note
 from kb.parts import CACHE_FILE, Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
-from kb.search.filter import selected
+from kb.search.filter import selected, tag_count
 from kb.search.query import Limits, Presence
 
 if TYPE_CHECKING:
@@ -216,6 +216,10 @@ class KnowledgeBase:
     def documents(self, filters: Filters | None = None) -> list[KnownFile]:
         """The files in the index, failed ones left out, by folder and path."""
         return [file for file in selected(self._parts.catalog.files(), filters or Filters()) if file.state == "done"]
+
+    def tags(self, filters: Filters | None = None) -> list[tuple[str, int]]:
+        """Every tag with the number of documents that have it or one below it, the most frequent first."""
+        return tag_count(self.documents(filters))
 
     def status(self) -> Status:
         """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""

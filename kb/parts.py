@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 CATALOG_FILE: Final = "catalog.sqlite3"
 CACHE_FILE: Final = "embeddings.sqlite3"
 # Raised whenever documents are split differently, so that every file is split anew by the next run.
-READING: Final = 1
+READING: Final = 2
 PROBE_SECONDS: Final = 120.0
 _BUILT_ON_THE_CATALOG: Final = ("indexer", "checker", "searcher", "catalog")
 _IN_MEMORY: Final = (*_BUILT_ON_THE_CATALOG, "cache")

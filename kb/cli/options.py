@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -12,6 +13,7 @@ import click
 from kb.cli.dates import parse_day
 from kb.cli.formats import FORMATS, Format
 from kb.records import Filters
+from kb.search.types import type_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from kb.cli.session import Session
 
+_LANGUAGE: Final = re.compile(r"(!?)([a-zA-Z]{2,3})(?:[-_][\w-]+)?")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -52,6 +55,25 @@ def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dat
     except ValueError as error:
         wanted = "2026-01-15, 7d, 2w, 3m, 1y, today or yesterday"
         raise click.BadParameter(f"{value!r} is no day: write {wanted}") from error
+
+
+def _types(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Read the names of types."""
+    try:
+        return tuple(type_named(word) for word in value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _languages(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Read codes of languages; what follows the language itself, as in en-GB, is dropped."""
+    codes = []
+    for word in value:
+        found = _LANGUAGE.fullmatch(word.strip())
+        if found is None:
+            raise click.BadParameter(f"{word!r} is no code of a language: write en, de, zh")
+        codes.append(f"{found[1]}{found[2].lower()}")
+    return tuple(codes)
 
 
 def _cosine(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
@@ -124,7 +146,27 @@ _FILTERS: Final = (
         help="Only files that match, as in .gitignore; !GLOB leaves files out. Repeatable.",
     ),
     click.option(
-        "--tag", "tags", multiple=True, metavar="TAG", help="Only files with this tag; all of them, where repeated."
+        "--tag",
+        "tags",
+        multiple=True,
+        metavar="TAG",
+        help="Only files with this tag or one below it; all of them, where repeated. !TAG leaves files out.",
+    ),
+    click.option(
+        "--type",
+        "types",
+        multiple=True,
+        callback=_types,
+        metavar="TYPE",
+        help="Only files of this type: markdown, pdf, code, python, sheet, mail, .tex. !TYPE leaves them out.",
+    ),
+    click.option(
+        "--lang",
+        "languages",
+        multiple=True,
+        callback=_languages,
+        metavar="CODE",
+        help="Only documents in this language: en, de, zh. !CODE leaves them out.",
     ),
     click.option(
         "--since", callback=_day, metavar="DAY", help="Only files from this day on: 2026-01-15, today, 7d, 2w, 3m, 1y."

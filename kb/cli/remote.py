@@ -110,6 +110,7 @@ class Lent:
         self.index = kb.index
         self.show = kb.show
         self.documents = kb.documents
+        self.tags = kb.tags
         self.status = kb.status
         self.check = kb.check
         self.rebuild = kb.rebuild

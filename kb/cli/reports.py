@@ -163,17 +163,18 @@ def rebuild_text(report: RebuildReport) -> str:
 
 
 def list_text(files: Iterable[KnownFile], look: Look) -> str:
-    """A line a file: passages, size, date, path, then title and tags; or why it could not be indexed."""
+    """A line a file: passages, size, date, language, path, then title and tags; or why it could not be indexed."""
     lines = []
     for file in files:
         path = shown_path(absolute(file.folder, file.path), look.cwd)
         if file.state == "failed":
-            lines.append(f"{'failed':>8} {size(file.stat.size):>9} {'':10}  {path}: {one_line(file.reason)}\n")
+            lines.append(f"{'failed':>8} {size(file.stat.size):>9} {'':14}  {path}: {one_line(file.reason)}\n")
             continue
         about = "  ".join(filter(None, (one_line(file.title), " ".join(f"#{one_line(tag)}" for tag in file.tags))))
         passages = "pending" if file.state == "pending" else f"{file.passages:,}"
         day = file.date.isoformat() if file.date else ""
-        lines.append(f"{passages:>8} {size(file.stat.size):>9} {day:10}  {path}{'  ' + about if about else ''}\n")
+        facts = f"{passages:>8} {size(file.stat.size):>9} {day:10} {file.language:3}"
+        lines.append(f"{facts}  {path}{'  ' + about if about else ''}\n")
     return "".join(lines)
 
 

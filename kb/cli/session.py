@@ -87,6 +87,9 @@ class Knowledge(Protocol):
     def documents(self, filters: Filters = _NO_FILTERS) -> list[KnownFile]:
         """The files of the index."""
 
+    def tags(self, filters: Filters = _NO_FILTERS) -> list[tuple[str, int]]:
+        """The tags of the files, each with how many have it."""
+
     def status(self) -> Status:
         """The state of the index."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kb.read.extract import extract
+from kb.read.language import language_of
 
 if TYPE_CHECKING:
     from kb.read.chunk import Chunker
@@ -28,4 +30,5 @@ class DocumentReader:
             DocumentError: The file holds nothing kb can read as text.
         """
         document = extract(source.file.path, source.data)
+        document = replace(document, language=language_of(document))
         return document, self._chunker.split(document)

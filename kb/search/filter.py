@@ -1,24 +1,35 @@
-"""Which files a question is asked of: globs, tags and dates. Decided before the best hits are taken, never after."""
+"""Which files a question is asked of: by path, tag, type, language and date.
+
+Decided before the best hits are taken, never after.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from kb.search.types import is_of_type, type_named
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from kb.records import Filters, KnownFile
 
 
 def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
     """The files that pass all filters, in the order given."""
-    matches = _path_matcher(filters.paths)
-    tags = {_folded(tag) for tag in filters.tags}
+    at_path = _path_matcher(filters.paths)
+    has_tags = _tag_matcher(filters.tags)
+    of_type = _any_and_none([type_named(word) for word in filters.types], is_of_type)
+    in_language = _any_and_none(
+        [word.casefold() for word in filters.languages], lambda file, language: file.language == language
+    )
     return [
         file
         for file in files
-        if matches(file) and tags <= {_folded(tag) for tag in file.tags} and _in_time(file, filters)
+        if at_path(file) and has_tags(file) and of_type(file) and in_language(file) and _in_time(file, filters)
     ]
 
 
@@ -36,9 +47,56 @@ def _in_time(file: KnownFile, filters: Filters) -> bool:
     return (filters.since is None or day >= filters.since) and (filters.until is None or day <= filters.until)
 
 
+def tag_count(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
+    """Every tag with the number of files that have it, the most frequent first.
+
+    A tag that is nested counts for those above it too. Of several spellings of one the commonest is given.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    for file in files:
+        own: dict[str, str] = {}
+        for tag in file.tags:
+            for above in _with_those_above(tag):
+                own.setdefault(above.casefold(), above)
+        for folded, tag in own.items():
+            spellings.setdefault(folded, Counter())[tag] += 1
+    counts = [(found.most_common(1)[0][0], found.total()) for found in spellings.values()]
+    return sorted(counts, key=lambda one: (-one[1], one[0].casefold()))
+
+
+def _with_those_above(tag: str) -> Iterator[str]:
+    """``a/b/c`` is tagged ``a/b`` and ``a`` too."""
+    parts = tag.strip("/").split("/")
+    return ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+
+
+# Ten thousand files have few sets of tags.
+@lru_cache(maxsize=4096)
+def _folded_tags(tags: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_folded(above) for tag in tags for above in _with_those_above(tag))
+
+
 def _folded(tag: str) -> str:
     """A tag without its sign and case: ``#Work`` and ``work`` are one."""
-    return tag.removeprefix("#").casefold()
+    return tag.removeprefix("#").strip("/").casefold()
+
+
+def _tag_matcher(tags: tuple[str, ...]) -> Callable[[KnownFile], bool]:
+    """A file has to have all the tags, and none of those that begin with ``!``."""
+    wanted = {_folded(tag) for tag in tags if not tag.startswith("!")}
+    unwanted = {_folded(tag[1:]) for tag in tags if tag.startswith("!")}
+    if not tags:
+        return lambda _: True
+    return lambda file: wanted <= (own := _folded_tags(file.tags)) and own.isdisjoint(unwanted)
+
+
+def _any_and_none(words: list[str], is_one: Callable[[KnownFile, str], bool]) -> Callable[[KnownFile], bool]:
+    """A file has to be one of the words, where there are any, and none of those that begin with ``!``."""
+    wanted = [word for word in words if not word.startswith("!")]
+    unwanted = [word[1:] for word in words if word.startswith("!")]
+    return lambda file: (
+        (not wanted or any(is_one(file, word) for word in wanted)) and not any(is_one(file, word) for word in unwanted)
+    )
 
 
 def _path_matcher(globs: tuple[str, ...]) -> Callable[[KnownFile], bool]:

@@ -51,14 +51,14 @@ _REFRESH = "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, de
 _FILES = f"SELECT {rows.FILE_COLUMNS} FROM files f"  # noqa: S608  (only a constant is put in)
 _WRITE_FILE = """
     INSERT INTO files (id, folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns,
-                       title, kind, tags, date, reason, replaced, live, state)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, 'pending')
+                       title, kind, tags, date, reason, replaced, live, language, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, 'pending')
     ON CONFLICT (id) DO UPDATE SET
         folder = excluded.folder, name = excluded.name, size = excluded.size, mtime_ns = excluded.mtime_ns,
         ctime_ns = excluded.ctime_ns, inode = excluded.inode, device = excluded.device,
         content_hash = excluded.content_hash, read_ns = excluded.read_ns, title = excluded.title,
         kind = excluded.kind, tags = excluded.tags, date = excluded.date, reason = excluded.reason,
-        replaced = excluded.replaced, live = excluded.live, state = excluded.state
+        replaced = excluded.replaced, live = excluded.live, language = excluded.language, state = excluded.state
 """
 _ADD_PASSAGE = """
     INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, text, file_id, id)

@@ -19,7 +19,7 @@ PassageState = Literal["live", "coming", "leaving"]
 
 FILE_COLUMNS = (
     "f.id, f.folder, f.name, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device, f.content_hash, f.read_ns, f.state, "
-    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live"
+    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live, f.language"
 )
 PASSAGE_COLUMNS = "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal"
 
@@ -67,6 +67,7 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
         text_bytes(change.reason),
         document.replaced if document else 0,
         live,
+        document.language if document else "",
     )
 
 
@@ -123,7 +124,7 @@ def passage_state(value: bytes) -> PassageState:
 def known_file(row: tuple[Any, ...]) -> KnownFile:
     """The record of a row of ``FILE_COLUMNS``."""
     (id_, folder, name, size, mtime, ctime, inode, device, content_hash, read_ns, state,
-     title, kind, tags, day, reason, replaced, live) = row  # fmt: skip
+     title, kind, tags, day, reason, replaced, live, language) = row  # fmt: skip
     return KnownFile(
         id_,
         _folder(folder),
@@ -139,6 +140,7 @@ def known_file(row: tuple[Any, ...]) -> KnownFile:
         text_of(reason) if reason else "",
         replaced,
         live,
+        _kind(language),
     )
 
 

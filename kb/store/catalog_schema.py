@@ -75,7 +75,9 @@ _FIRST = (
     f"PRAGMA application_id = {_APPLICATION_ID}",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_LANGUAGE = ("ALTER TABLE files ADD COLUMN language TEXT NOT NULL DEFAULT ''",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE)
 """The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
 
 

@@ -62,6 +62,7 @@ def known_file(path: str = "db.md", folder: str = "/notes", **given: Any) -> Kno
         tags=("work",),
         date=date(2026, 1, 15),
         passages=2,
+        language="en",
     )
     return replace(default, **given)
 
@@ -158,6 +159,11 @@ class FakeKnowledge:
         """The files given."""
         self._called("documents", filters=filters)
         return self.files
+
+    def tags(self, filters: Filters = Filters()) -> list[tuple[str, int]]:  # noqa: B008 - a frozen value
+        """Two tags."""
+        self._called("tags", filters=filters)
+        return [("work", 12), (f"home/{HOSTILE}", 1)]
 
     def status(self) -> Status:
         """The status given."""

@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
-from made_up import FAILURE, known_file
+from made_up import FAILURE, acting, known_file
 
 from kb.cli.commands_inspecting import split_place
 from kb.records import Filters, Shown
@@ -69,11 +69,31 @@ def test_list_names_the_files(command: CommandLine) -> None:
     """A path a line, with NUL for xargs, with facts, or as one object."""
     assert command("list") == (0, "/notes/a.md\n/notes/b.md\n", "")
     assert command("list", "-0")[1] == "/notes/a.md\0/notes/b.md\0"
-    assert command("list", "-l")[1].splitlines()[0].endswith("2026-01-15  /notes/a.md  Databases  #work")
+    assert command("list", "-l")[1].splitlines()[0].endswith("2026-01-15 en   /notes/a.md  Databases  #work")
     assert [file["path"] for file in json.loads(command("list", "--json")[1])["files"]] == [
         "/notes/a.md",
         "/notes/b.md",
     ]
+
+
+def test_tags_are_listed_with_their_counts(command: CommandLine) -> None:
+    """A tag a line with the number of files, harmless for the terminal; or one object."""
+    code, out, _ = command("tags", "--type", "md", "--lang", "en-GB")
+
+    assert (code, out.splitlines()[0]) == (0, "    12  #work")
+    assert acting(out.replace("\n", "")) == []
+    assert command.kb.asked == [("tags", {"filters": Filters(types=("md",), languages=("en",))})]
+    assert json.loads(command("tags", "--json")[1])["tags"][0] == {"tag": "work", "files": 12}
+
+
+@pytest.mark.parametrize(
+    ("flag", "word", "told"), [("--type", "pyhton", "did you mean python"), ("--lang", "german", "write en, de, zh")]
+)
+def test_a_slip_in_a_filter_is_told(command: CommandLine, flag: str, word: str, told: str) -> None:
+    """It is an error, not a folder without such files."""
+    code, _, err = command("list", flag, word)
+
+    assert (code, told in err) == (2, True)
 
 
 def test_list_takes_filters_and_is_one_without_files(command: CommandLine) -> None:

@@ -90,9 +90,9 @@ def test_a_long_listing_has_a_line_a_file() -> None:
     files = [known_file(), known_file("b.md", state="failed", reason="binary"), known_file("c.md", state="pending")]
 
     assert reports.list_text(files, LOOK).splitlines() == [
-        "       2    1.2 kB 2026-01-15  db.md  Databases  #work",
-        "  failed    1.2 kB             b.md: binary",
-        " pending    1.2 kB 2026-01-15  c.md  Databases  #work",
+        "       2    1.2 kB 2026-01-15 en   db.md  Databases  #work",
+        "  failed    1.2 kB                 b.md: binary",
+        " pending    1.2 kB 2026-01-15 en   c.md  Databases  #work",
     ]
 
 

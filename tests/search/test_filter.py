@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from kb.records import FileStat, Filters, KnownFile
-from kb.search.filter import day_of, selected
+from kb.search.filter import day_of, selected, tag_count
 
 MODIFIED = datetime(2026, 3, 5, 12, tzinfo=UTC)
 STAT = FileStat(1, int(MODIFIED.timestamp() * 1e9), 1, 1, 1)
@@ -20,9 +20,9 @@ def known(path: str, **more: object) -> KnownFile:
 
 
 FILES = [
-    known("a.md", tags=("Work", "kb/design")),
-    known("sub/b.md", tags=("work",), date=date(2026, 1, 1)),
-    known("sub/deep/c.txt", date=date(2025, 12, 31)),
+    known("a.md", tags=("Work", "kb/design"), kind="markdown", language="en"),
+    known("sub/b.md", tags=("work",), date=date(2026, 1, 1), kind="markdown", language="de"),
+    known("sub/deep/c.txt", date=date(2025, 12, 31), kind="text"),
 ]
 
 
@@ -38,6 +38,18 @@ FILES = [
         (Filters(paths=("/notes/sub/*.md",)), ["sub/b.md"]),
         (Filters(tags=("#WORK",)), ["a.md", "sub/b.md"]),
         (Filters(tags=("work", "kb/design")), ["a.md"]),
+        (Filters(tags=("KB",)), ["a.md"]),
+        (Filters(tags=("kb/",)), ["a.md"]),
+        (Filters(tags=("design",)), []),
+        (Filters(tags=("kb/des",)), []),
+        (Filters(tags=("!kb",)), ["sub/b.md", "sub/deep/c.txt"]),
+        (Filters(tags=("work", "!#KB/design")), ["sub/b.md"]),
+        (Filters(types=("markdown",)), ["a.md", "sub/b.md"]),
+        (Filters(types=("Markdown", ".txt")), ["a.md", "sub/b.md", "sub/deep/c.txt"]),
+        (Filters(types=("!md",)), ["sub/deep/c.txt"]),
+        (Filters(languages=("EN",)), ["a.md"]),
+        (Filters(languages=("en", "de")), ["a.md", "sub/b.md"]),
+        (Filters(languages=("!de",)), ["a.md", "sub/deep/c.txt"]),
         (Filters(since=date(2026, 1, 1)), ["a.md", "sub/b.md"]),
         (Filters(until=date(2026, 1, 1)), ["sub/b.md", "sub/deep/c.txt"]),
         (Filters(since=date(2026, 1, 1), until=date(2026, 1, 1)), ["sub/b.md"]),
@@ -53,3 +65,17 @@ def test_a_file_without_a_date_is_dated_by_its_modification() -> None:
     """The document's own date goes before the day of modification."""
     assert day_of(FILES[1]) == date(2026, 1, 1)
     assert day_of(FILES[0]) == MODIFIED.astimezone().date()
+
+
+def test_an_unknown_type_is_an_error() -> None:
+    """A slip must not look like a folder without such files."""
+    with pytest.raises(ValueError, match="did you mean markdown"):
+        selected(FILES, Filters(types=("markdwon",)))
+
+
+def test_tags_are_counted_by_file_with_those_above_them() -> None:
+    """A nested tag counts once for each tag above it, whatever its case; the commonest spelling is given."""
+    files = [known("a", tags=("Work", "kb/x", "KB/y")), known("b", tags=("work", "kb")), known("c", tags=("work",))]
+
+    assert tag_count(files) == [("work", 3), ("kb", 2), ("kb/x", 1), ("KB/y", 1)]
+    assert tag_count([]) == []
