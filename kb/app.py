@@ -241,6 +241,7 @@ class KnowledgeBase:
             size=sum(sizes.values()),
             cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
             index=parts.freshness(),
+            runtime=parts.runtime(),
             problems=(*parts.catalog.problems(), *problems),
             held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
         )

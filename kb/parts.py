@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.errors import FolderError, ModelMismatch
+from kb.errors import FolderError, ModelError, ModelMismatch
 from kb.index.check import Checker
 from kb.index.plan import Comparison, compare
 from kb.index.rebuild import refill
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.embed.cache import EmbeddingCache
     from kb.embed.encoder import Encoder
+    from kb.embed.locate import Located
     from kb.ports import Files, Reader, VectorIndex
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
@@ -92,13 +93,30 @@ class Parts:
     @cached_property
     def embedder(self) -> Encoder:
         """The model; its weights are loaded with the first text."""
-        from kb.embed.encoder import Encoder
         from kb.embed.locate import locate
 
         wanted = self.config.embed
-        located = locate(self.settings.model(), wanted.revision, offline=wanted.offline)
+        return self._encoder(locate(self.settings.model(), wanted.revision, offline=wanted.offline))
+
+    def runtime(self) -> str:
+        """How the model runs, or would run; fetches and loads nothing."""
+        from kb.embed.locate import locate
+
+        try:
+            if embedder := self.__dict__.get("embedder"):
+                told: str = embedder.runs()
+                return told
+            return self._encoder(locate(self.settings.model(), self.config.embed.revision, fetch=False)).runs()
+        except ModelError as error:
+            return f"none: {error}"
+
+    def _encoder(self, located: Located) -> Encoder:
+        from kb.embed.encoder import Encoder
+
+        wanted = self.config.embed
         return Encoder(
             located,
+            runtime=wanted.runtime,
             device=wanted.device,
             precision=wanted.precision,
             batch_tokens=wanted.batch_tokens,
@@ -297,7 +315,13 @@ class Parts:
 
         wanted = self.config.embed
         # Which model, not where it runs: another machine that opens the collection decides that for itself.
-        function = BgeM3EmbeddingFunction(model=self.settings.model(), revision=wanted.revision, offline=wanted.offline)
+        function = BgeM3EmbeddingFunction(
+            model=self.settings.model(),
+            revision=wanted.revision,
+            # Only this one makes other vectors.
+            precision="int8" if wanted.precision == "int8" else "auto",
+            offline=wanted.offline,
+        )
         index = ChromaIndex.open(
             directory,
             self.config.store.collection,

@@ -12,6 +12,7 @@ from tiny_bge_m3 import build_tiny_bge_m3
 
 from kb import KnowledgeBase
 from kb.embed.encoder import Encoder
+from kb.embed.export import export
 from kb.embed.locate import BUNDLED, BUNDLED_PACKAGE, locate
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def minilm() -> Located:
 @pytest.fixture(scope="session")
 def minilm_encoder(minilm: Located) -> Encoder:
     """An encoder of the bundled model, loaded once."""
-    return Encoder(minilm)
+    return Encoder(minilm, runtime="torch")
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +57,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_encoder(tiny: Path) -> Encoder:
     """An encoder of the tiny model, loaded once."""
-    return Encoder(locate(str(tiny)))
+    return Encoder(locate(str(tiny)), runtime="torch")
+
+
+@pytest.fixture(scope="session")
+def forms(minilm_encoder: Encoder, tiny_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for models with the ONNX forms of the bundled and the tiny model. Not to be written to."""
+    pytest.importorskip("onnx", reason="what makes ONNX forms is not installed: pip install 'localkb[export]'")
+    folder = tmp_path_factory.mktemp("models")
+    for encoder in (minilm_encoder, tiny_encoder):
+        export(encoder.located, encoder.tokens, int8=encoder is minilm_encoder, models=folder)
+    return folder
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
-"""What every ``kb.ports.Embedder`` keeps to: the real encoder with the bundled model, and the fake."""
+"""What every ``kb.ports.Embedder`` keeps to: the real encoder with the bundled model in each runtime, and the fake."""
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 
 from kb.embed.encoder import Encoder
-from kb.embed.locate import BUNDLED, BUNDLED_PACKAGE, locate
 from kb.testing import FakeEmbedder, FakeTokens
 
 if TYPE_CHECKING:
@@ -44,14 +42,17 @@ class Model:
         return self.embedder.embed_documents(texts, self.counter.count(texts))
 
 
-@pytest.fixture(scope="module", params=["fake", "bundled"])
+@pytest.fixture(scope="module", params=["fake", "torch", "onnx", "onnx int8"])
 def model(request: pytest.FixtureRequest) -> Model:
-    """An embedder of each kind; the real one loads its weights once."""
+    """An embedder of each kind; the real ones load their weights once."""
     if request.param == "fake":
         return Model(FakeEmbedder(), FakeTokens())
-    if importlib.util.find_spec(BUNDLED_PACKAGE) is None:
-        pytest.skip("the bundled model is not installed")
-    encoder = Encoder(locate(BUNDLED, offline=True), device="cpu")
+    minilm = request.getfixturevalue("minilm")
+    if request.param == "torch":
+        encoder = Encoder(minilm, device="cpu", runtime="torch")
+    else:
+        forms = request.getfixturevalue("forms")
+        encoder = Encoder(minilm, runtime="onnx", precision="int8" if "int8" in request.param else "auto", models=forms)
     return Model(encoder, encoder.tokens)
 
 

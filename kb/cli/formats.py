@@ -121,6 +121,7 @@ def status_object(status: Status, owner: Mapping[str, Any] | None = None) -> dic
         "store": status.store,
         "model": status.model,
         "fingerprint": status.fingerprint,
+        "runtime": status.runtime,
         "generation": status.generation,
         "files": status.files,
         "passages": status.passages,

@@ -16,6 +16,7 @@ from kb.cli.commands_asking import ask, search, similar
 from kb.cli.commands_indexing import INTERRUPTED, check, index, note, rebuild
 from kb.cli.commands_inspecting import list_files, show, status, tags
 from kb.cli.commands_measuring import bench
+from kb.cli.commands_models import model
 from kb.cli.commands_setup import completion, init, show_config
 from kb.cli.commands_watching import sync, watch
 from kb.cli.options import Command, overrides_of
@@ -43,6 +44,7 @@ _COMMANDS: Final = (
     watch,
     sync,
     bench,
+    model,
     completion,
 )
 

@@ -100,6 +100,7 @@ def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = No
         ("indexed", _as_of(status.index)),
         ("watcher", owner_text(owner) if owner else "none: kb watch starts one"),
         ("model", one_line(status.model)),
+        ("runtime", one_line(status.runtime)),
         ("fingerprint", one_line(status.fingerprint)),
         ("store", f"{shown_path(status.store, look.cwd)} ({size(status.size)}, {status.generation})"),
         ("cache", size(status.cache_size)),

@@ -21,13 +21,14 @@ from kb.embed.locate import BGE_M3, locate  # noqa: E402 - the same
 from kb.errors import ModelError, ModelMismatch  # noqa: E402 - the same
 
 if TYPE_CHECKING:
-    from kb.embed.load import Device, Precision
+    from kb.embed.model import Device, Precision, Runtime
 
 NAME: Final = "kb-bge-m3"
 # The arguments as they are kept with a collection, and what each may be.
 ARGUMENTS: Final[dict[str, type]] = {
     "model": str,
     "revision": str,
+    "runtime": str,
     "device": str,
     "precision": str,
     "batch_tokens": int,
@@ -46,10 +47,11 @@ class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
         model: A name on the hub, a directory, or ``all-MiniLM-L6-v2``.
         revision: The revision of a model from the hub.
         device: Where to run the model: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: What to compute in: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
-        batch_tokens: How many tokens, padding included, the model gets at once.
-        threads: CPU threads. 0: as many as torch finds right.
+        precision: What to compute in: ``auto``, ``float32``, ``float16``, ``bfloat16`` or ``int8``.
+        batch_tokens: How many tokens, padding included, the model gets at once. 0: what suits the device.
+        threads: CPU threads. 0: as many as there are cores.
         offline: Never fetch a model.
+        runtime: By which library to run the model: ``auto``, ``torch`` or ``onnx``.
     """
 
     def __init__(  # noqa: PLR0917 - as ChromaDB's own functions, which are called by position
@@ -61,11 +63,13 @@ class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
         batch_tokens: int = BATCH_TOKENS,
         threads: int = 0,
         offline: bool = False,
+        runtime: Runtime = "auto",
     ) -> None:
         # A collection is opened from other folders than the one it was made in.
         directory = Path(model).expanduser()
         self._model = str(directory.resolve()) if model != BGE_M3 and directory.is_dir() else model
         self._revision = revision
+        self._runtime: Runtime = runtime
         self._device: Device = device
         self._precision: Precision = precision
         self._batch_tokens = batch_tokens
@@ -77,6 +81,7 @@ class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
         """The model behind this function."""
         return Encoder(
             locate(self._model, self._revision, offline=self._offline),
+            runtime=self._runtime,
             device=self._device,
             precision=self._precision,
             batch_tokens=self._batch_tokens,
@@ -132,9 +137,15 @@ class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
         """Refuse another model for vectors that are there already.
 
         Raises:
-            ModelMismatch: The model or its revision would change.
+            ModelMismatch: The model, its revision or int8 would change.
         """
         self.validate_config(new_config)
+        before, after = (config.get("precision", "auto") for config in (old_config, old_config | new_config))
+        if (before == "int8") != (after == "int8"):
+            raise ModelMismatch(
+                f"The collection was made in the precision {before!r}, and its vectors mean nothing to {after!r}",
+                "Embed again with: kb index --full",
+            )
         for argument in ("model", "revision"):
             old, new = old_config.get(argument), new_config.get(argument, old_config.get(argument))
             if old != new:

@@ -8,23 +8,26 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from kb.embed.load import LoadedModel, OutOfMemory, load_model
+from kb.embed.choose import Choice, choose, load, numbers
+from kb.embed.model import OutOfMemory, Wanted
 from kb.embed.spec import fingerprint
 from kb.embed.tokens import ModelTokens
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from kb.embed.load import Device, Precision
     from kb.embed.locate import Located
+    from kb.embed.model import Device, LoadedModel, Precision, Runtime
 
 logger = logging.getLogger(__name__)
 
-BATCH_TOKENS: Final = 2048
+# What suits the device.
+BATCH_TOKENS: Final = 0
 
 
 def batches(tokens: Sequence[int], budget: int) -> list[list[int]]:
@@ -46,15 +49,18 @@ def batches(tokens: Sequence[int], budget: int) -> list[list[int]]:
 class Encoder:
     """Turns texts into unit vectors. The weights are loaded with the first text.
 
-    It can be used from several threads. A question waits for the batch that is being computed, and for no other.
+    It can be used from several threads. In torch a question waits for the batch that is being computed, and for no
+    other; in ONNX Runtime it waits for none.
 
     Args:
         located: The model.
         tokens: The model's token counter, where there is one already.
+        runtime: By which library to run it. ``auto``: what is there and fastest.
         device: Where to run the model.
         precision: What to compute in.
-        batch_tokens: How many tokens, padding included, the model gets at once.
-        threads: CPU threads. 0: as many as torch finds right.
+        batch_tokens: How many tokens, padding included, the model gets at once. 0: what suits the device.
+        threads: CPU threads. 0: as many as there are cores.
+        models: Where kb keeps the ONNX forms of models. None: the user's data folder.
     """
 
     def __init__(
@@ -62,25 +68,26 @@ class Encoder:
         located: Located,
         tokens: ModelTokens | None = None,
         *,
+        runtime: Runtime = "auto",
         device: Device = "auto",
         precision: Precision = "auto",
         batch_tokens: int = BATCH_TOKENS,
         threads: int = 0,
+        models: Path | None = None,
     ) -> None:
-        self._located = located
+        self.located = located
         self.tokens = tokens or ModelTokens(located.directory)
-        self._device: Device = device
-        self._precision: Precision = precision
+        self._wanted = Wanted(runtime, device, precision, threads, models)
         self._batch_tokens = batch_tokens
-        self._threads = threads
         self._loaded: LoadedModel | None = None
+        self._for_questions: LoadedModel | None = None
         self._next = threading.Lock()
         self._busy = threading.Lock()
 
     @property
     def fingerprint(self) -> str:
         """Whatever changes a vector, as one line; known without loading the weights."""
-        return fingerprint(self._located, self.tokens.spec)
+        return fingerprint(self.located, self.tokens.spec, numbers(self._wanted))
 
     @property
     def dimension(self) -> int:
@@ -92,8 +99,24 @@ class Encoder:
         """Whether the weights are in memory."""
         return self._loaded is not None
 
+    def runs(self) -> str:
+        """How the model runs, or would: by which runtime and why. Loads nothing.
+
+        Raises:
+            ModelError: What is wanted is not there.
+        """
+        return self._loaded.where if self._loaded else str(self.choice())
+
+    def choice(self) -> Choice:
+        """The way the model is run here; known without loading the weights.
+
+        Raises:
+            ModelError: What is wanted is not there.
+        """
+        return choose(self.located, self.tokens, self._wanted)
+
     def load(self) -> str:
-        """Load the weights now, and say on which device and in which precision they are."""
+        """Load the weights now, and say by which runtime, on which device and in which precision."""
         with self._turn() as model:
             return model.where
 
@@ -120,6 +143,10 @@ class Encoder:
                 "Lower chunk.max_tokens.",
             )
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        if not texts:
+            return vectors
+        with self._turn() as model:
+            self._batch_tokens = self._batch_tokens or model.budget
         waiting = self._groups(range(len(texts)), tokens)
         while waiting:
             batch = waiting.pop()
@@ -147,7 +174,7 @@ class Encoder:
                 "Ask a shorter question, or use 'kb similar FILE' to search by a whole file.",
             )
         try:
-            with self._turn() as model:
+            with self._turn(question=True) as model:
                 vector: NDArray[np.float32] = model.encode([question], self.tokens.spec.query_prompt)[0]
                 return vector
         except OutOfMemory as error:
@@ -172,18 +199,34 @@ class Encoder:
         )
 
     @contextmanager
-    def _turn(self) -> Iterator[LoadedModel]:
+    def _turn(self, *, question: bool = False) -> Iterator[LoadedModel]:
         """The model for one batch. Whoever waits longest is next, so a long run never keeps a question out."""
-        with self._next:
-            self._busy.acquire()
-        try:
-            if self._loaded is None:
-                self._loaded = load_model(
-                    self._located, self.tokens, device=self._device, precision=self._precision, threads=self._threads
-                )
-            yield self._loaded
-        finally:
-            self._busy.release()
+        model = self._at_hand(question=question)
+        if model is None or not model.shared:
+            with self._next:
+                self._busy.acquire()
+            try:
+                model = self._at_hand(question=question) or self._load(question=question)
+                if not model.shared:
+                    yield model
+                    return
+            finally:
+                self._busy.release()
+        yield model
+
+    def _at_hand(self, *, question: bool) -> LoadedModel | None:
+        return self._loaded or (self._for_questions if question else None)
+
+    def _load(self, *, question: bool) -> LoadedModel:
+        """Load the model; for a question alone in the way that starts soonest, though it be another one."""
+        usual = self.choice()
+        choice = choose(self.located, self.tokens, self._wanted, question=question)
+        model = load(self.located, self.tokens, self._wanted, choice)
+        if choice.runtime == usual.runtime:
+            self._loaded = model
+        else:
+            self._for_questions = model
+        return model
 
 
 def _no_room(where: str) -> ModelError:

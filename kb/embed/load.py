@@ -1,4 +1,4 @@
-"""Loads a model with sentence-transformers, and proves that what was loaded is what its directory says.
+"""Runs a model with sentence-transformers, and proves that what was loaded is what its directory says.
 
 The only file that imports torch and sentence-transformers.
 """
@@ -6,12 +6,14 @@ The only file that imports torch and sentence-transformers.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import logging
 import pickle
 import zipfile
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from kb.embed.locate import BGE_M3, BUNDLED_SHA256, prepare_environment
+from kb.embed.model import PROBES, OutOfMemory, not_as_stated, unit
 from kb.embed.spec import REMEDY, weight_files
 from kb.embed.tokens import encodable
 from kb.errors import ModelError
@@ -26,35 +28,25 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from kb.embed.locate import Located
+    from kb.embed.model import Device, Precision
     from kb.embed.spec import ModelSpec
     from kb.embed.tokens import ModelTokens
 
-Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
-Precision: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
-
+# On a CPU more at once is no faster and takes memory; a GPU is idle with less.
+CPU_BUDGET: Final = 2048
+GPU_BUDGET: Final = 65_536
 # Both as published, beside the weights' own digest in kb.embed.locate.
 BUNDLED_FILES: Final = {
     "model.safetensors": BUNDLED_SHA256,
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
-PROBES: Final = (
-    "water",
-    "stone",
-    "A river, a stone and a café: 42 \N{EURO SIGN} in Zürich.",
-    "def f(x):\n\treturn x  # done\n\n",
-    "  水と石 \N{WATER WAVE}  ",
-)
 # Rows of the embedding table may be rounded up to a multiple of this for speed.
 PADDED_ROWS: Final = 64
 OLD_NAMES: Final = {".gamma": ".weight", ".beta": ".bias"}
 
 
-class OutOfMemory(Exception):
-    """The device has no room for this batch."""
-
-
-class LoadedModel:
-    """A model that is ready and was proved to be what it should be.
+class TorchModel:
+    """A model in torch, as sentence-transformers runs it. One thread may use it at a time.
 
     Args:
         model: The model.
@@ -63,11 +55,30 @@ class LoadedModel:
         where: The device and precision it runs in.
     """
 
+    shared = False
+
     def __init__(self, model: SentenceTransformer, dimension: int, limit: int, where: str) -> None:
+        self.budget = CPU_BUDGET if model.device.type == "cpu" else GPU_BUDGET
         self._model = model
         self._dimension = dimension
         self._limit = limit
         self.where = where
+
+    @property
+    def transformer(self) -> Any:  # noqa: ANN401 - a model of transformers
+        """The transformer alone, without pooling."""
+        first: Any = self._model[0]
+        return first.auto_model
+
+    def config(self) -> dict[str, Any]:
+        """The transformer's configuration."""
+        found: dict[str, Any] = self.transformer.config.to_dict()
+        return found
+
+    def weight(self, name: str) -> NDArray[np.float32]:
+        """One weight by its name in the transformer, in float32; not to be written to."""
+        found: NDArray[np.float32] = self.transformer.get_parameter(name).detach().float().numpy()
+        return found
 
     def encode(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
         """Unit vectors of a batch of texts, each read whole.
@@ -97,15 +108,7 @@ class LoadedModel:
                 raise ModelError("A text is longer than the model reads", "Lower chunk.max_tokens.") from error
             raise ModelError(f"The model failed on {self.where} ({error})", "Set embed.device to cpu.") from error
         vectors: NDArray[np.float32] = np.asarray(found, dtype=np.float32)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        # Half precision loses length in the third place; more than that is no vector of this model.
-        if vectors.shape != (len(texts), self._dimension) or not bool(np.all(np.abs(norms - 1) < 0.01)):  # noqa: PLR2004
-            raise ModelError(
-                f"The model gives vectors that are not finite and of length one on {self.where}",
-                "Set embed.precision to float32, or embed.device to cpu.",
-            )
-        units: NDArray[np.float32] = vectors / norms
-        return units
+        return unit(vectors, (len(texts), self._dimension), self.where)
 
 
 def load_model(
@@ -115,7 +118,7 @@ def load_model(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: int = 0,
-) -> LoadedModel:
+) -> TorchModel:
     """Load a model from its directory, running no code that comes with it.
 
     Args:
@@ -138,19 +141,28 @@ def load_model(
         torch.set_num_threads(threads)
     place = _device(device)
     kind = ("float32" if place == "cpu" else "float16") if precision == "auto" else precision
-    model = _load(located, place, getattr(torch, kind))
+    model = _load(located, place, getattr(torch, kind), attention(place, kind))
     model.max_seq_length = spec.limit
     _prove_parts(model, located, spec)
     _prove_weights(model, located)
     _prove_tokenizer(model, located, tokens)
-    loaded = LoadedModel(model, spec.dimension, spec.limit, f"{place} ({kind})")
+    loaded = TorchModel(model, spec.dimension, spec.limit, f"torch {place} ({kind})")
     first, second = loaded.encode(PROBES[:2], "")
     if float(first @ second) > 0.9999:  # noqa: PLR2004 - two words that differ in nothing
-        raise _not_as_stated(located, "it gives two different words the same vector")
+        raise not_as_stated(located, "it gives two different words the same vector")
     return loaded
 
 
-def _load(located: Located, device: str, dtype: torch.dtype) -> SentenceTransformer:
+def attention(device: str, kind: str) -> str:
+    """The implementation of attention to ask for: without padding where that is installed, else torch's own.
+
+    flash-attn needs an NVIDIA GPU and half precision; sentence-transformers then gives it batches without padding.
+    """
+    flash = device == "cuda" and kind != "float32" and importlib.util.find_spec("flash_attn") is not None
+    return "flash_attention_2" if flash else "sdpa"
+
+
+def _load(located: Located, device: str, dtype: torch.dtype, attention: str) -> SentenceTransformer:
     """The model as sentence-transformers loads it from a directory."""
     import transformers
     from safetensors import SafetensorError
@@ -165,7 +177,7 @@ def _load(located: Located, device: str, dtype: torch.dtype) -> SentenceTransfor
             device=device,
             trust_remote_code=False,
             local_files_only=True,
-            model_kwargs={"dtype": dtype},
+            model_kwargs={"dtype": dtype, "attn_implementation": attention},
         )
     except (
         OSError,
@@ -211,16 +223,16 @@ def _prove_parts(model: SentenceTransformer, located: Located, spec: ModelSpec) 
     modules = list(model)
     kinds = [type(module).__name__ for module in modules]
     if kinds[:2] != ["Transformer", "Pooling"]:
-        raise _not_as_stated(located, f"it was loaded as {', '.join(kinds)}")
+        raise not_as_stated(located, f"it was loaded as {', '.join(kinds)}")
     transformer: Any = modules[0]
     mode: Any = modules[1].pooling_mode
     pooling = mode if isinstance(mode, str) else "+".join(mode)
     if pooling != spec.pooling:
-        raise _not_as_stated(located, f"it pools by {pooling} in place of {spec.pooling}")
+        raise not_as_stated(located, f"it pools by {pooling} in place of {spec.pooling}")
     if located.name == BGE_M3 and pooling != "cls":
-        raise _not_as_stated(located, f"it pools by {pooling}, and {BGE_M3} pools by cls")
+        raise not_as_stated(located, f"it pools by {pooling}, and {BGE_M3} pools by cls")
     if transformer.config.hidden_size != spec.hidden_size or model.get_embedding_dimension() != spec.dimension:
-        raise _not_as_stated(located, f"its vectors are {model.get_embedding_dimension()} long, not {spec.dimension}")
+        raise not_as_stated(located, f"its vectors are {model.get_embedding_dimension()} long, not {spec.dimension}")
 
 
 def _prove_weights(model: SentenceTransformer, located: Located) -> None:
@@ -230,7 +242,7 @@ def _prove_weights(model: SentenceTransformer, located: Located) -> None:
     transformer: Any = model[0]
     needed = {name for name, _ in transformer.auto_model.named_parameters() if not name.startswith("pooler.")}
     if lacking := sorted(needed - endings):
-        raise _not_as_stated(located, f"its weights lack {len(lacking)} of {len(needed)} parts, such as {lacking[0]}")
+        raise not_as_stated(located, f"its weights lack {len(lacking)} of {len(needed)} parts, such as {lacking[0]}")
 
 
 def _tensor_names(file: Path) -> list[str]:
@@ -264,15 +276,15 @@ def _prove_tokenizer(model: SentenceTransformer, located: Located, tokens: Model
     rows, words = tokens.spec.vocab_size, len(tokenizer)
     padded = rows % PADDED_ROWS == 0 and 0 < rows - words < PADDED_ROWS * 16
     if words != tokens.tokenizer.get_vocab_size() or (rows != words and not padded):
-        raise _not_as_stated(located, f"its tokenizer knows {words} tokens, and its embedding table {rows}")
+        raise not_as_stated(located, f"its tokenizer knows {words} tokens, and its embedding table {rows}")
     first, second = (tokenizer(word, add_special_tokens=False)["input_ids"] for word in PROBES[:2])
     if first == second or tokenizer.unk_token_id in {*first, *second}:
-        raise _not_as_stated(located, "its tokenizer does not know the letters of the alphabet")
+        raise not_as_stated(located, "its tokenizer does not know the letters of the alphabet")
     counted = tokens.count(PROBES)
     prompt = tokens.spec.document_prompt
     found = [len(tokenizer(prompt + text)["input_ids"]) for text in PROBES]
     if counted != found:
-        raise _not_as_stated(located, "it splits text otherwise than its tokenizer.json, so lengths cannot be told")
+        raise not_as_stated(located, "it splits text otherwise than its tokenizer.json, so lengths cannot be told")
 
 
 def _free_memory() -> None:
@@ -281,10 +293,6 @@ def _free_memory() -> None:
 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _not_as_stated(located: Located, what: str) -> ModelError:
-    return ModelError(f"The model in {located.directory} is not what it should be: {what}", REMEDY)
 
 
 def _first_line(error: BaseException) -> str:

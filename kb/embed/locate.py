@@ -55,7 +55,9 @@ class Located:
     published: bool = True
 
 
-def locate(model: str, revision: str = "", *, offline: bool = False, cache_dir: Path | None = None) -> Located:
+def locate(
+    model: str, revision: str = "", *, offline: bool = False, fetch: bool = True, cache_dir: Path | None = None
+) -> Located:
     """Find a model, and fetch it where that is allowed and needed.
 
     ``all-MiniLM-L6-v2`` and ``BAAI/bge-m3`` always mean the bundled and the published model. Any other name is a
@@ -64,7 +66,8 @@ def locate(model: str, revision: str = "", *, offline: bool = False, cache_dir: 
     Args:
         model: A name on the hub, a directory, or the name of the bundled model.
         revision: The commit, branch or tag of a model from the hub. Empty: the pinned one for bge-m3, else ``main``.
-        offline: Never fetch anything.
+        offline: Never fetch anything, and have Hugging Face's libraries know it too.
+        fetch: Fetch the model where it is not here.
         cache_dir: The hub's cache. None: where Hugging Face keeps it.
 
     Raises:
@@ -81,7 +84,9 @@ def locate(model: str, revision: str = "", *, offline: bool = False, cache_dir: 
             f"There is no model directory {model}",
             f"Set embed.model to a directory, to a name on the hub such as {BGE_M3}, or to {BUNDLED}.",
         )
-    return _from_hub(model, revision or (BGE_M3_REVISION if model == BGE_M3 else "main"), offline, cache_dir)
+    return _from_hub(
+        model, revision or (BGE_M3_REVISION if model == BGE_M3 else "main"), not fetch or offline, cache_dir
+    )
 
 
 def prepare_environment(*, offline: bool) -> None:

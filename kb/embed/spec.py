@@ -50,6 +50,7 @@ class ModelSpec:
         limit: The most tokens the model reads, special tokens included.
         query_prompt: What the model wants in front of a question.
         document_prompt: What the model wants in front of a document.
+        modules: The kinds of its modules, in order.
     """
 
     model_type: str
@@ -60,6 +61,7 @@ class ModelSpec:
     limit: int
     query_prompt: str = ""
     document_prompt: str = ""
+    modules: tuple[str, ...] = ()
 
 
 def missing_files(directory: Path) -> list[str]:
@@ -72,14 +74,15 @@ def missing_files(directory: Path) -> list[str]:
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The files with the weights that will be loaded: safetensors where there are any, else the pickled ones."""
+    """The files with the weights that will be loaded: safetensors where there are any, else pickled ones, else ONNX."""
     for single in ("model.safetensors", "pytorch_model.bin"):
         if _present(directory / single):
             return [directory / single]
         if _present(directory / f"{single}.index.json"):
             shards = _read(directory / f"{single}.index.json").get("weight_map", {}).values()
             return [directory / shard for shard in sorted(set(shards))]
-    return []
+    graph = directory / "onnx" / "model.onnx"
+    return sorted(file for file in graph.parent.iterdir() if file.suffix != ".json") if _present(graph) else []
 
 
 def read_spec(directory: Path) -> ModelSpec:
@@ -104,20 +107,26 @@ def read_spec(directory: Path) -> ModelSpec:
             limit=_limit(directory, config),
             query_prompt=str(prompts.get("query", "")),
             document_prompt=str(next((prompts[name] for name in DOCUMENT_PROMPTS if name in prompts), "")),
+            modules=tuple(kind for kind, _ in _modules(directory)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"The model in {directory} does not say what it is ({error!r})", REMEDY) from error
 
 
-def fingerprint(located: Located, spec: ModelSpec) -> str:
+def fingerprint(located: Located, spec: ModelSpec, numbers: str = "float") -> str:
     """Whatever changes a vector, as one line.
 
-    The floating point precisions count as one: their vectors differ by less than ranking can see. How much the model
-    reads is left out, since nothing is ever cut.
+    The floating point precisions and the runtimes count as one: their vectors differ by less than ranking can see. How
+    much the model reads is left out, since nothing is ever cut.
+
+    Args:
+        located: The model.
+        spec: What it says about itself.
+        numbers: The kind of numbers it computes in, where that makes other vectors.
     """
     prompts = json.dumps([spec.query_prompt, spec.document_prompt], ensure_ascii=False)
     name = located.name if located.published else "local"
-    return f"{name}@{located.revision} {spec.pooling} unit float {spec.dimension} prompts={prompts}"
+    return f"{name}@{located.revision} {spec.pooling} unit {numbers} {spec.dimension} prompts={prompts}"
 
 
 def _pooled(directory: Path) -> tuple[str, int]:

@@ -68,6 +68,7 @@ class Status:
     """What ``kb status`` tells: counts, sizes in bytes, the model, and what could not be indexed.
 
     ``held`` are folders from which so many files went at once that they are kept, with how many.
+    ``runtime`` is how the model runs, or would run.
     """
 
     folders: tuple[str, ...]
@@ -84,6 +85,7 @@ class Status:
     index: Freshness
     problems: tuple[Failure, ...] = ()
     held: tuple[tuple[str, int], ...] = ()
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)

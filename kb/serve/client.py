@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _ERROR: Final = 2
-_HERE: Final = frozenset({"init", "config", "completion", "watch", "bench"})
+_HERE: Final = frozenset({"init", "config", "completion", "model", "watch", "bench"})
 _KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"})
 _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0

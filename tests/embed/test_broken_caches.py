@@ -193,7 +193,7 @@ def test_tampered_bundled_weights_are_refused(minilm_encoder: Encoder, tmp_path:
     import shutil
     from dataclasses import replace
 
-    located = minilm_encoder._located
+    located = minilm_encoder.located
     model = tmp_path / "model"
     shutil.copytree(located.directory, model)
     with (model / "model.safetensors").open("r+b") as stream:

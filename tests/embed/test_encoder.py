@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kb.embed.encoder import Encoder, batches
-from kb.embed.load import LoadedModel, OutOfMemory
 from kb.embed.locate import locate
+from kb.embed.model import OutOfMemory
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
@@ -52,11 +52,13 @@ def test_batches_go_from_long_to_short_and_are_full(tokens: list[int], budget: i
         assert (len(group) + 1) * tokens[group[0]] > budget
 
 
-class FakeModel(LoadedModel):
+class FakeModel:
     """A model whose vectors tell the text, with room for so many texts at once."""
 
     def __init__(self, room: int = 1000, dimension: int = 384) -> None:
         self.where = "a small device"
+        self.shared = False
+        self.budget = 2048
         self.room = room
         self.dimension = dimension
         self.sizes: list[int] = []
@@ -231,7 +233,7 @@ def test_half_precision_is_the_same_space(tiny: Path, tiny_encoder: Encoder, pre
 
     vector = encoder.embed_query("water of the river")
 
-    assert encoder.load() == f"cpu ({precision})"
+    assert encoder.load() == f"torch cpu ({precision})"
     assert encoder.fingerprint == tiny_encoder.fingerprint
     assert float(np.linalg.norm(vector)) == pytest.approx(1, abs=1e-6)
     assert float(vector @ tiny_encoder.embed_query("water of the river")) > 0.99

@@ -1,0 +1,134 @@
+"""The models on this machine, as ``kb model`` lists, fetches, verifies, exports and removes them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kb.embed.encoder import Encoder
+from kb.embed.exports import export_folder, models_folder, read_exports
+from kb.embed.locate import BGE_M3, BUNDLED, locate
+from kb.embed.verify import Check, measured_text, verify
+from kb.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kb.config import Settings
+    from kb.embed.exports import Export
+    from kb.embed.locate import Located
+
+__all__ = ["Check", "ModelState", "Models", "measured_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model and what of it is on this machine.
+
+    Attributes:
+        name: As the configuration would name it.
+        used: Whether the configuration names it.
+        directory: Where its files are; empty where it is not here.
+        size: The bytes of its files, its ONNX forms included.
+        runs: How it runs here, or why it does not.
+        forms: Its ONNX forms.
+    """
+
+    name: str
+    used: bool
+    directory: str
+    size: int
+    runs: str
+    forms: tuple[Export, ...] = ()
+
+
+class Models:
+    """The models that kb knows.
+
+    Args:
+        settings: The configuration.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def listing(self) -> list[ModelState]:
+        """The configured model, then the two that kb knows by name."""
+        used = self._settings.model()
+        return [self._state(name, used=name == used) for name in dict.fromkeys((used, BGE_M3, BUNDLED))]
+
+    def export(self, name: str | None, *, int8: bool, say: Callable[[str], None]) -> list[Export]:
+        """Make the ONNX form of a model (the configured one), in int8 too where that is wanted or configured.
+
+        Raises:
+            ModelError: It cannot be made, or differs from the original by too much.
+        """
+        from kb.embed.export import export
+
+        located = self._located(name)
+        tokens = Encoder(located).tokens
+        return export(located, tokens, int8=int8 or self._settings.config.embed.precision == "int8", say=say)
+
+    def verify(self, name: str | None) -> list[Check]:
+        """Hold a model (the configured one) against what it should be.
+
+        Raises:
+            ModelError: It is not on this machine.
+        """
+        located = self._located(name, fetch=False)
+        return verify(self._encoder(located), located, export_folder(located))
+
+    def remove(self, name: str) -> list[Path]:
+        """Remove what kb keeps of a model: its ONNX forms and its own copy. Packages and caches of others stay.
+
+        Returns:
+            The folders that were removed.
+
+        Raises:
+            ModelError: kb keeps nothing of it.
+        """
+        located = self._located(name, fetch=False)
+        mine = [folder for folder in (export_folder(located), *self._own_copy(located)) if folder.is_dir()]
+        if not mine:
+            raise ModelError(f"kb keeps nothing of {name} in {models_folder()}", "kb model list shows what is here")
+        for folder in mine:
+            shutil.rmtree(folder)
+        return mine
+
+    def _own_copy(self, located: Located) -> list[Path]:
+        inside = located.directory.resolve().is_relative_to(models_folder().resolve())
+        return [located.directory] if inside else []
+
+    def _state(self, name: str, *, used: bool) -> ModelState:
+        try:
+            located = self._located(name, fetch=False)
+            runs = self._encoder(located).runs()
+        except ModelError as error:
+            return ModelState(name, used, "", 0, error.message)
+        folder = export_folder(located)
+        size = sum(_size(one) for one in {located.directory, folder})
+        return ModelState(name, used, str(located.directory), size, runs, tuple(read_exports(folder)))
+
+    def _located(self, name: str | None, *, fetch: bool = True) -> Located:
+        wanted = self._settings.config.embed
+        used = self._settings.model()
+        revision = wanted.revision if name in {None, used} else ""
+        return locate(name or used, revision, offline=wanted.offline, fetch=fetch)
+
+    def _encoder(self, located: Located) -> Encoder:
+        wanted = self._settings.config.embed
+        return Encoder(
+            located,
+            runtime=wanted.runtime,
+            device=wanted.device,
+            precision=wanted.precision,
+            batch_tokens=wanted.batch_tokens,
+            threads=wanted.threads,
+        )
+
+
+def _size(folder: Path) -> int:
+    """The bytes of the files in a folder, behind links too."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
