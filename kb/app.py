@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from kb.ports import Edit
     from kb.records import FileEvent, IndexProgress, KnownFile
 
 
@@ -274,6 +275,16 @@ class KnowledgeBase:
             embedded=report.embedded,
             seconds=time.monotonic() - started,
         )
+
+    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> KnowledgeBase:
+        """Another knowledge base in another store, with this one's model, and its vectors for texts that are equal.
+
+        Args:
+            store: The folder of the other store.
+            folders: What it is to index; none: the folders of this one.
+            edit: Changes each document before it is split.
+        """
+        return KnowledgeBase(self._parts.beside(store, folders, edit))
 
     def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
         """Write a dated Markdown note into the first folder and index it.

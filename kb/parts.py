@@ -6,11 +6,14 @@ to embed never imports torch, and the list of files never opens ChromaDB.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from kb.errors import FolderError, ModelError, ModelMismatch
 from kb.index.check import Checker
@@ -21,13 +24,13 @@ from kb.records import Failure, Freshness
 from kb.search.query import Searcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from kb.config import Settings
-    from kb.embed.cache import EmbeddingCache
+    from kb.embed.borrow import ClosableCache
     from kb.embed.encoder import Encoder
     from kb.embed.locate import Located
-    from kb.ports import Files, Reader, VectorIndex
+    from kb.ports import Edit, Files, Reader, VectorIndex
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
     from kb.store.lock import StoreLock
@@ -49,10 +52,21 @@ class Parts:
     Args:
         settings: The configuration.
         warn: Tells the user what happened, in one sentence.
+        lender: The parts of another knowledge base with the same model, which is then loaded once, and whose vectors
+            are used for texts that are equal.
+        edit: Changes each document before it is split.
     """
 
-    def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        warn: Callable[[str], None],
+        lender: Parts | None = None,
+        edit: Edit | None = None,
+    ) -> None:
         self.settings = settings
+        self._lender = lender
+        self._edit = edit
         self.config = settings.config
         self.warn = warn
         self.store_path = settings.store_path()
@@ -60,6 +74,15 @@ class Parts:
         self.watch: Callable[[], tuple[bool, int]] | None = None
         # While questions come in beside it, an index run writes little at once: each write stops all threads.
         self.write_batch: int | None = None
+
+    def beside(self, store: str, folders: Sequence[str] = (), edit: Edit | None = None) -> Parts:
+        """The parts of another knowledge base over these folders, or others, with the same model."""
+        config = replace(
+            self.config,
+            folders=replace(self.config.folders, paths=tuple(folders) or self.settings.folder_paths()),
+            store=replace(self.config.store, path=store),
+        )
+        return Parts(dataclasses.replace(self.settings, config=config), self.warn, lender=self, edit=edit)
 
     @cached_property
     def folders(self) -> tuple[str, ...]:
@@ -93,6 +116,8 @@ class Parts:
     @cached_property
     def embedder(self) -> Encoder:
         """The model; its weights are loaded with the first text."""
+        if self._lender is not None:
+            return self._lender.embedder
         from kb.embed.locate import locate
 
         wanted = self.config.embed
@@ -129,7 +154,7 @@ class Parts:
         from kb.read.chunk import Chunker
         from kb.read.reader import DocumentReader
 
-        return DocumentReader(Chunker(self.embedder.tokens, self.config.chunk.max_tokens))
+        return DocumentReader(Chunker(self.embedder.tokens, self.config.chunk.max_tokens), self._edit)
 
     @cached_property
     def catalog(self) -> SqliteCatalog:
@@ -151,14 +176,16 @@ class Parts:
         self.warn(f"the catalog was damaged; it is kept as {kept}, and every file is read again")
 
     @cached_property
-    def cache(self) -> EmbeddingCache:
+    def cache(self) -> ClosableCache:
         """The vectors of all texts that were ever embedded; in memory where nothing is being written yet."""
+        from kb.embed.borrow import BorrowingCache
         from kb.embed.cache import EmbeddingCache
 
         path = os.path.join(self.store_path, CACHE_FILE)  # noqa: PTH118  # see catalog
-        return EmbeddingCache(
+        own = EmbeddingCache(
             path if self.lock.held or self.exists else ":memory:", self.config.embed.cache_vectors, warn=self.warn
         )
+        return own if self._lender is None else BorrowingCache(own, self._lender.cache)
 
     @cached_property
     def lock(self) -> StoreLock:

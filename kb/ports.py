@@ -59,6 +59,13 @@ class Reader(Protocol):
         """
 
 
+class Edit(Protocol):
+    """Changes a document before it is split, as an evaluation does that takes headings away."""
+
+    def __call__(self, file: FoundFile, document: Document, /) -> Document:
+        """The document to split in place of this one; its lines stay where they are."""
+
+
 class TokenCounter(Protocol):
     """Measures texts in the tokens of the embedding model, without its weights."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from kb.embed.borrow import BorrowingCache
 from kb.embed.cache import EmbeddingCache
 from kb.testing import MemoryVectorCache
 
@@ -30,15 +31,16 @@ def vector(*numbers: float) -> NDArray[np.float32]:
     return np.array(numbers, np.float32)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "borrowing"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorCache]:
     """An empty cache of each kind."""
     if request.param == "memory":
         yield MemoryVectorCache()
         return
     real = EmbeddingCache(str(tmp_path / "embeddings.db"), 1000, pytest.fail)
-    yield real
-    real.close()
+    kept = BorrowingCache(real, MemoryVectorCache()) if request.param == "borrowing" else real
+    yield kept
+    kept.close()
 
 
 class TestVectorCache:

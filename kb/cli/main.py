@@ -13,6 +13,7 @@ import click
 
 from kb.cli import terminal
 from kb.cli.commands_asking import ask, search, similar
+from kb.cli.commands_evaluating import evaluate
 from kb.cli.commands_indexing import INTERRUPTED, check, index, note, rebuild
 from kb.cli.commands_inspecting import list_files, show, status, tags
 from kb.cli.commands_measuring import bench
@@ -41,6 +42,7 @@ _COMMANDS: Final = (
     note,
     check,
     rebuild,
+    evaluate,
     watch,
     sync,
     bench,

@@ -115,6 +115,7 @@ class Lent:
         self.check = kb.check
         self.rebuild = kb.rebuild
         self.note = kb.note
+        self.beside = kb.beside
 
     def __enter__(self) -> Self:
         return self

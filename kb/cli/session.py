@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self, TextIO
 
     from kb.config import Settings
+    from kb.ports import Edit
     from kb.records import (
         Answer,
         CheckReport,
@@ -98,6 +100,9 @@ class Knowledge(Protocol):
 
     def rebuild(self) -> RebuildReport:
         """Make the vector index anew."""
+
+    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge:
+        """Another knowledge base with this one's model and vectors."""
 
     def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
         """Write a note and index it."""
@@ -245,11 +250,11 @@ class Session:
     color: ColorChoice = "auto"
     debug: bool = False
 
-    def settings(self) -> Settings:
-        """The configuration in effect for whoever asks."""
+    def settings(self, **overrides: str) -> Settings:
+        """The configuration in effect for whoever asks, with more values put over it by dotted key."""
         asker = self.asker
         return self.load_settings(
-            self.config_file, overrides=self.overrides, environ=asker.environ, cwd=asker.cwd or None
+            self.config_file, overrides=self.overrides | overrides, environ=asker.environ, cwd=asker.cwd or None
         )
 
     def open(self) -> Knowledge:
@@ -262,6 +267,13 @@ class Session:
         if not settings.config.folders.paths:
             message = f"{settings.file} names no folder" if settings.file else "no configuration was found"
             raise ConfigError(message, "kb init FOLDER writes a config.toml for a folder of notes")
+        return self.open_knowledge(settings, warn=self.notice)
+
+    def open_over(self, folder: str, store: str) -> Knowledge:
+        """A knowledge base over another folder in another store, with the model and rules of this configuration."""
+        if self.owner is not None:
+            return self.open().beside(store, folders=(folder,))
+        settings = self.settings(**{"folders.paths": json.dumps([folder], ensure_ascii=False), "store.path": store})
         return self.open_knowledge(settings, warn=self.notice)
 
     def synced(self, kb: Knowledge, timeout: float | None) -> bool:

@@ -9,6 +9,7 @@ from kb.read.extract import extract
 from kb.read.language import language_of
 
 if TYPE_CHECKING:
+    from kb.ports import Edit
     from kb.read.chunk import Chunker
     from kb.records import Document, Passage, Source
 
@@ -18,10 +19,12 @@ class DocumentReader:
 
     Args:
         chunker: How documents are split; it holds the measure of the embedding model.
+        edit: Changes each document before it is split.
     """
 
-    def __init__(self, chunker: Chunker) -> None:
+    def __init__(self, chunker: Chunker, edit: Edit | None = None) -> None:
         self._chunker = chunker
+        self._edit = edit
 
     def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
         """The document and its passages, in the order of the text.
@@ -31,4 +34,6 @@ class DocumentReader:
         """
         document = extract(source.file.path, source.data)
         document = replace(document, language=language_of(document))
+        if self._edit is not None:
+            document = self._edit(source.file, document)
         return document, self._chunker.split(document)

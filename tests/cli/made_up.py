@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
+    from kb.ports import Edit
+
 HOSTILE = "\x1b[31mred\x07 \x9b2J \u202eabc\u2066 \U000e0041 \x7f \r \x1b]52;c;AAAA\x07 [bold]not markup[/bold]"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b\x07]*\x1b\\")
 _ACTS = re.compile(
@@ -180,6 +182,11 @@ class FakeKnowledge:
         """A new generation from the cache."""
         self._called("rebuild")
         return RebuildReport("g2", 9, 0, 0.5, "asked for")
+
+    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> FakeKnowledge:
+        """This one again."""
+        self._called("beside", store=store, folders=tuple(folders), edit=edit)
+        return self
 
     def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
         """The path of a note, and the report given."""

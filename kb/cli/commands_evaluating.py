@@ -1,0 +1,199 @@
+"""The command that measures: eval."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from kb.cli.evaluation import evaluation_object, heading_text, pairs_text, questions_text, table_text
+from kb.cli.options import Command, json_option
+from kb.cli.progress import shown_progress
+from kb.cli.reports import failures_text, freshness_notice
+from kb.errors import KbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kb.cli.evaluation import Pairs
+    from kb.cli.session import Knowledge, Session
+    from kb.evaluate.ask import Ask, Result
+    from kb.evaluate.judged import Judged
+    from kb.evaluate.measures import Measured
+    from kb.records import Hit
+
+_MODES: Final = ("cosine",)
+_TELL_EVERY: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How an evaluation is compared, kept and told."""
+
+    compare: str | None
+    save: str | None
+    per_question: bool
+    as_json: bool
+
+
+@click.command("eval", cls=Command, short_help="Measure how well questions find their files.")
+@click.argument("queries")
+@click.argument("qrels", required=False)
+@click.option("--spans", metavar="FILE", help="Question, document, first and last offset of what answers.")
+@click.option("--folder", metavar="DIR", help="Index this folder for the occasion, and ask that.")
+@click.option("--keep", metavar="STORE", help="Keep the index of --folder there, for the next time.")
+@click.option("--mode", "modes", multiple=True, type=click.Choice(_MODES), help="Repeatable.  [default: all]")
+@click.option("--compare", metavar="RUN", help="Compare with a run in TREC's form.")
+@click.option("--save", metavar="RUN", help="Write the run in TREC's form; of one mode.")
+@click.option("--per-query", "per_question", is_flag=True, help="Tell what each question came to.")
+@json_option
+@click.pass_obj
+def evaluate(
+    session: Session,
+    queries: str,
+    qrels: str | None,
+    *,
+    spans: str | None,
+    folder: str | None,
+    keep: str | None,
+    modes: tuple[str, ...],
+    compare: str | None,
+    save: str | None,
+    per_question: bool,
+    as_json: bool,
+) -> int:
+    """Ask the QUERIES and measure whether the files that QRELS name come first.
+
+    QUERIES is queries.tsv (id, tab, text) or queries.jsonl ("_id", "text"), or the folder it is in; QRELS has BEIR's
+    three columns or TREC's four, and is looked for beside QUERIES. A document is named by its file's path or name, with
+    or without the suffix. Where a spans.tsv gives the characters that answer, those are measured too.
+    """
+    from kb.evaluate.judged import read_judged
+
+    wanted = Wanted(_there(session, compare), _there(session, save), per_question, as_json)
+    chosen = modes or _MODES
+    if save and len(chosen) > 1:
+        raise click.UsageError("--save keeps the run of one mode: choose it with --mode.")
+    if keep and not folder:
+        raise click.UsageError("--keep is for --folder.")
+    judged = read_judged(_there(session, queries) or queries, _there(session, qrels), _there(session, spans))
+    with _asked(session, _there(session, folder), _there(session, keep)) as kb:
+        return _evaluated(session, kb, judged, chosen, wanted)
+
+
+def _evaluated(session: Session, kb: Knowledge, judged: Judged, modes: tuple[str, ...], wanted: Wanted) -> int:
+    """Ask in each mode, and tell what came of it."""
+    from kb.evaluate.ask import Names, ask_all
+    from kb.evaluate.measures import means, measured
+    from kb.evaluate.trec import read_run
+
+    files = kb.documents()
+    names = Names(files, judged.documents)
+    earlier: dict[str, dict[str, Measured]] = {}
+    if wanted.compare:
+        run = read_run(wanted.compare)
+        known = {id_: run[id_] for id_ in judged.questions if id_ in run}
+        earlier[Path(wanted.compare).name] = measured(known, {id_: judged.relevant[id_] for id_ in known})
+    results = []
+    with session.stoppable() as should_stop:
+        for mode in modes:
+            asked = ask_all(mode, way(kb, mode), judged, names, _watched(session, mode, judged, should_stop))
+            results.append(asked)
+    if wanted.save:
+        _save(wanted.save, results[0])
+    rows = {name: means(values) for name, values in earlier.items()}
+    rows |= {result.name: means(result.values) for result in results}
+    pairs = paired(earlier, results)
+    if wanted.as_json:
+        told = evaluation_object(
+            results, rows, pairs, judged, files=len(files), missing=names.missing, per_question=wanted.per_question
+        )
+        session.write_json(told)
+        return 0
+    if wanted.per_question:
+        session.write(questions_text(results, judged) + "\n")
+    session.write(heading_text(judged, names.missing, len(files)) + table_text(rows) + pairs_text(pairs))
+    return 0
+
+
+def way(kb: Knowledge, mode: str) -> Ask:  # noqa: ARG001 - one mode so far
+    """Asking in one mode, with nothing left out."""
+    from kb.evaluate.ask import LEAST
+
+    def ask(question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
+        return kb.search(question, limit=limit, per_file=per_file, min_score=LEAST).hits
+
+    return ask
+
+
+def paired(earlier: dict[str, dict[str, Measured]], results: list[Result]) -> Pairs:
+    """Each mode against the run to compare with, else against the first mode."""
+    from kb.evaluate.measures import differences
+
+    base = earlier or {results[0].name: dict(results[0].values)}
+    return {
+        (name, result.name): differences(values, result.values)
+        for name, values in base.items()
+        for result in results
+        if result.name != name or earlier
+    }
+
+
+@contextmanager
+def _asked(session: Session, folder: str | None, keep: str | None) -> Iterator[Knowledge]:
+    """The knowledge base to ask: the one of the configuration, or one over a folder, made for the occasion."""
+    if folder is None:
+        with session.open() as kb:
+            if notice := freshness_notice(kb.status().index, hits=1):
+                session.notice(notice)
+            yield kb
+        return
+    if not Path(folder).is_dir():
+        raise KbError(f"{folder} is not a folder")
+    with tempfile.TemporaryDirectory(prefix="kb-eval-") as made, session.open_over(folder, keep or made) as kb:
+        color = session.error_look().color
+        with (
+            session.stoppable() as should_stop,
+            shown_progress(
+                quiet=False, stream=session.asker.err, bar=session.has_bar(), color=color, width=session.asker.columns
+            ) as on_progress,
+        ):
+            report = kb.index(on_progress=on_progress, should_stop=should_stop)
+        if report.interrupted:
+            raise click.Abort
+        if report.failures:
+            session.complain(failures_text(report.failures, session.error_look()))
+        yield kb
+
+
+def _watched(session: Session, mode: str, judged: Judged, should_stop: Callable[[], bool]) -> Callable[[int], None]:
+    """What happens after each question: say how far it is now and then, and stop where that is wished."""
+
+    def on_question(number: int) -> None:
+        if should_stop():
+            raise click.Abort
+        if number % _TELL_EVERY == 0:
+            session.notice(f"{mode}: {number:,} of {len(judged.questions):,} questions")
+
+    return on_question
+
+
+def _save(file: str, result: Result) -> None:
+    from kb.evaluate.trec import run_text
+
+    try:
+        Path(file).write_text(run_text(result.rankings, f"kb-{result.name}"), "utf-8")
+    except OSError as error:
+        raise KbError(f"{file} cannot be written ({error})") from error
+
+
+def _there(session: Session, file: str | None) -> str | None:
+    """The absolute path of a file as typed, from the folder of whoever typed it."""
+    if file is None:
+        return None
+    return os.path.join(session.asker.cwd, os.path.expanduser(file))  # noqa: PTH111, PTH118 - names as str
