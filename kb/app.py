@@ -16,7 +16,7 @@ from kb.index.plan import withheld
 from kb.notes import note_name, note_text, note_title, write_note
 from kb.parts import CACHE_FILE, Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
-from kb.search.filter import selected, tag_count
+from kb.search.filter import file_named, selected, tag_count
 from kb.search.query import Limits, Presence
 
 if TYPE_CHECKING:
@@ -373,13 +373,4 @@ class KnowledgeBase:
 
     def _known(self, file: str) -> KnownFile:
         """A file of the index by its path: absolute, from the current folder, or below a watched folder."""
-        absolute = os.path.realpath(Path(file).expanduser())
-        files = self._parts.catalog.files()
-        for known in files:
-            if f"{known.folder}/{known.path}" == absolute or known.path == file:
-                if known.state == "failed":
-                    raise NotIndexed(
-                        f"{file} could not be indexed: {known.reason}", "It is tried again when it changes"
-                    )
-                return known
-        raise NotIndexed(f"{file} is not in the index", "kb list shows what is; kb index takes in what is new")
+        return file_named(self._parts.catalog.files(), file, os.path.realpath(Path(file).expanduser()))

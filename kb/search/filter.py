@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from kb.errors import NotIndexed
 from kb.search.types import is_of_type, type_named
 
 if TYPE_CHECKING:
@@ -31,6 +32,20 @@ def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
         for file in files
         if at_path(file) and has_tags(file) and of_type(file) and in_language(file) and _in_time(file, filters)
     ]
+
+
+def file_named(files: Iterable[KnownFile], name: str, absolute: str) -> KnownFile:
+    """The file with this absolute path, or with this name below its folder.
+
+    Raises:
+        NotIndexed: There is none, or it could not be indexed.
+    """
+    for known in files:
+        if f"{known.folder}/{known.path}" == absolute or known.path == name:
+            if known.state == "failed":
+                raise NotIndexed(f"{name} could not be indexed: {known.reason}", "It is tried again when it changes")
+            return known
+    raise NotIndexed(f"{name} is not in the index", "kb list shows what is; kb index takes in what is new")
 
 
 def day_of(file: KnownFile) -> date:
