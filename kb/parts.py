@@ -20,6 +20,7 @@ from kb.index.check import Checker
 from kb.index.plan import Comparison, compare
 from kb.index.rebuild import refill
 from kb.index.sync import Indexer
+from kb.reading import limits_of, reading_of, rules_of
 from kb.records import Failure, Freshness
 from kb.search.query import Searcher
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kb.embed.borrow import ClosableCache
     from kb.embed.encoder import Encoder
     from kb.embed.locate import Located
+    from kb.extract.sandbox import Sandbox
     from kb.ports import Edit, Files, Reader, VectorIndex
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
@@ -38,12 +40,9 @@ if TYPE_CHECKING:
 
 CATALOG_FILE: Final = "catalog.sqlite3"
 CACHE_FILE: Final = "embeddings.sqlite3"
-# Raised whenever documents are split differently, so that every file is split anew by the next run.
-READING: Final = 2
 PROBE_SECONDS: Final = 120.0
 _BUILT_ON_THE_CATALOG: Final = ("indexer", "checker", "searcher", "catalog")
 _IN_MEMORY: Final = (*_BUILT_ON_THE_CATALOG, "cache")
-_MEGABYTE: Final = 1_000_000
 
 
 class Parts:
@@ -100,18 +99,8 @@ class Parts:
     def files(self) -> Files:
         """The disk."""
         from kb.read.disk import Disk
-        from kb.read.scope import Rules
 
-        wanted = self.config.folders
-        rules = Rules(
-            include=wanted.include,
-            exclude=wanted.exclude,
-            gitignore=wanted.gitignore,
-            hidden=wanted.hidden,
-            follow_symlinks=wanted.follow_symlinks,
-            max_bytes=int(wanted.max_file_mb * _MEGABYTE),
-        )
-        return Disk(self.folders, rules, never=(self.store_path,))
+        return Disk(self.folders, rules_of(self.config), never=(self.store_path,))
 
     @cached_property
     def embedder(self) -> Encoder:
@@ -152,9 +141,18 @@ class Parts:
     def reader(self) -> Reader:
         """The splitter, measuring in the model's own tokens."""
         from kb.read.chunk import Chunker
+        from kb.read.foreign import ForeignFormats
         from kb.read.reader import DocumentReader
 
-        return DocumentReader(Chunker(self.embedder.tokens, self.config.chunk.max_tokens), self._edit)
+        foreign = ForeignFormats(self.sandbox, ocr=self.config.documents.ocr)
+        return DocumentReader(Chunker(self.embedder.tokens, self.config.chunk.max_tokens), self._edit, foreign)
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """Where documents that are not plain text are parsed; its process starts with the first of them."""
+        from kb.extract.sandbox import Sandbox
+
+        return Sandbox(limits_of(self.config))
 
     @cached_property
     def catalog(self) -> SqliteCatalog:
@@ -282,7 +280,7 @@ class Parts:
             cache=self.cache,
             catalog=self.catalog,
             index=self.index,
-            reading=f"{READING} max_tokens={self.config.chunk.max_tokens} {self.embedder.fingerprint}",
+            reading=f"{reading_of(self.config)} {self.embedder.fingerprint}",
         )
 
     @cached_property
@@ -328,7 +326,7 @@ class Parts:
         """Close what is open, the vector index before the lock."""
         built = self.__dict__
         try:
-            for name in ("vectors", "cache", "catalog"):
+            for name in ("sandbox", "vectors", "cache", "catalog"):
                 if part := built.get(name):
                     part.close()
         finally:

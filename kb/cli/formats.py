@@ -33,6 +33,7 @@ Format = Literal["text", "json", "jsonl", "csv", "md", "paths"]
 FORMATS: Final[tuple[Format, ...]] = ("text", "json", "jsonl", "csv", "md", "paths")
 CSV_COLUMNS: Final = (
     "rank", "score", "l2", "path", "first_line", "last_line", "page", "heading", "title", "changed", "text", "id",
+    "place",
 )  # fmt: skip
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>!|#~])")
 
@@ -40,6 +41,16 @@ _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>!|#~])")
 def absolute(folder: str, path: str) -> str:
     """The absolute path of a file, or of its folder where the path is empty."""
     return os.path.join(folder, path) if path else folder  # noqa: PTH118 - names as str, undecodable bytes included
+
+
+def where(passage: StoredPassage) -> str:
+    """Where in its file a passage is: its lines, and its place in the document's own terms.
+
+    Lines of a text that was extracted are lines of that text alone; they stand where there is nothing better.
+    """
+    lines = f"{passage.first_line}-{passage.last_line}"
+    place = one_line(passage.place)
+    return " ".join(filter(None, (lines, place))) if passage.exact else place or lines
 
 
 def trail(heading: tuple[str, ...]) -> str:
@@ -67,6 +78,7 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "text": passage.text,
         "id": passage.id,
         "changed": hit.changed,
+        "place": passage.place,
     }
 
 
@@ -163,6 +175,7 @@ def file_object(file: KnownFile) -> dict[str, Any]:
         "path": absolute(file.folder, file.path),
         "state": file.state,
         "title": file.title,
+        "author": file.author,
         "kind": file.kind,
         "tags": list(file.tags),
         "date": file.date.isoformat() if file.date else None,
@@ -177,6 +190,7 @@ def _passage_object(passage: StoredPassage) -> dict[str, Any]:
     return {
         "lines": [passage.first_line, passage.last_line],
         "page": passage.page,
+        "place": passage.place,
         "heading": trail(passage.heading),
         "text": passage.text,
         "id": passage.id,
@@ -219,7 +233,7 @@ def markdown(answer: Answer, *, cwd: str = "", full: bool = False, question: str
     for hit in answer.hits:
         passage = hit.passage
         path = absolute(passage.file.folder, passage.file.path)
-        place = f"{shown_path(path, cwd)}:{passage.first_line}-{passage.last_line}"
+        place = f"{shown_path(path, cwd)}:{where(passage)}"
         facts = [f"{hit.score:.3f}", _escape(one_line(trail(passage.heading) or passage.file.title))]
         facts += ["changed since indexed"] if hit.changed else []
         text = sanitize(passage.text) if full else _escape(one_line(snippet(passage.text, words).text))

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from kb.cli.formats import absolute, trail
+from kb.cli.formats import absolute, trail, where
 from kb.cli.snippet import Words, snippet
 from kb.cli.terminal import Look, file_url, one_line, sanitize, shown_path
 
@@ -54,7 +54,9 @@ def grep_lines(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
 def _grep_line(passage: StoredPassage, words: Words, look: Look) -> str:
     """The best sentences of a passage, at the line on which the first of them begins."""
     best = snippet(passage.text, words)
-    return f"{_path(passage, look)}:{passage.first_line + best.line}:{one_line(best.text)}\n"
+    line = str(passage.first_line + best.line)
+    at = line if passage.exact else one_line(passage.place) or line
+    return f"{_path(passage, look)}:{at}:{one_line(best.text)}\n"
 
 
 def _grep_block(passage: StoredPassage, look: Look, detail: Detail) -> Iterable[str]:
@@ -156,9 +158,9 @@ class Page:
         from rich.text import Text
 
         path = absolute(passage.file.folder, passage.file.path)
-        lines = f"{passage.first_line}-{passage.last_line}" + (f" p. {passage.page}" if passage.page else "")
+        at = where(passage)
         link = Text(shown_path(path, self._look.cwd), Style(color="magenta", link=file_url(path)))
-        link.append(f":{lines}", Style(color="green", link=file_url(path)))
+        link.append(f":{at}", Style(color="green", link=file_url(path)))
         parts: list[str | tuple[str, str] | Text] = [link]
         parts += [part for score in scores for part in (_INDENT, (score, "cyan"))]
         heading = one_line(trail(passage.heading) or passage.file.title)

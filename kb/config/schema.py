@@ -76,6 +76,33 @@ class Chunk(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 256
 
 
+class Documents(Struct, frozen=True, forbid_unknown_fields=True):
+    """Documents that are not plain text: PDF, Office, web pages, e-books, mails, notebooks."""
+
+    max_file_mb: Annotated[
+        float, Meta(gt=0, description="Documents larger than this many megabytes are not read, and named by kb status.")
+    ] = 100.0
+    seconds: Annotated[
+        float, Meta(ge=1, description="How long reading one document may take. It is read in a process of its own.")
+    ] = 60.0
+    memory_mb: Annotated[float, Meta(ge=64, description="How much memory reading one document may take.")] = 1000.0
+    text_mb: Annotated[float, Meta(gt=0, description="How much text one document may hold.")] = 50.0
+    ocr: Annotated[
+        bool,
+        Meta(
+            description="Have Tesseract, where it is installed, read images and pages of PDFs that have no text. "
+            "It takes seconds a page."
+        ),
+    ] = False
+    ocr_languages: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$",
+            description="The languages to recognise, by Tesseract's names: eng, deu+eng.",
+        ),
+    ] = "eng"
+
+
 class Embed(Struct, frozen=True, forbid_unknown_fields=True):
     """The embedding model."""
 
@@ -189,6 +216,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     folders: Folders = Folders()
     chunk: Chunk = Chunk()
+    documents: Documents = Documents()
     embed: Embed = Embed()
     store: Store = Store()
     search: Search = Search()

@@ -162,7 +162,8 @@ def _passage_difference(fresh: Sequence[IdentifiedPassage], stored: Sequence[Sto
     if [one.id for one in fresh] != [one.id for one in stored]:
         return f"{len(stored)} passages stored, {len(fresh)} in the file"
     for one, other in zip(fresh, stored, strict=True):
-        mine = (one.passage.text, one.passage.first_line, one.passage.last_line, one.passage.heading)
-        if mine != (other.text, other.first_line, other.last_line, other.heading):
+        new = one.passage
+        mine = (new.text, new.first_line, new.last_line, new.heading, new.page, new.place)
+        if mine != (other.text, other.first_line, other.last_line, other.heading, other.page, other.place):
             return f"the passage at line {one.passage.first_line} is kept differently"
     return ""

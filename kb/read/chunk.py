@@ -24,6 +24,7 @@ from kb.read.layout import (
     stretches,
     without_noise,
 )
+from kb.read.places import place_of
 from kb.records import Passage
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class Chunker:
                 # What adds no token to its lead would get a vector that means nothing.
                 elif tokens > leads[draft.trail].tokens:
                     lines = text.line_at(draft.start), text.line_at(draft.end - 1)
-                    passage = Passage(text.text[draft.start : draft.end], sent, tokens, *lines, draft.section.trail)
+                    body, place = text.text[draft.start : draft.end], place_of(document.places, *lines)
+                    passage = Passage(body, sent, tokens, *lines, draft.section.trail, place.page, place.name)
                     passages.append((draft.start, passage))
             drafts = [part for draft in over for part in self._cut(document, text, draft, leads)]
         return tuple(passage for _, passage in sorted(passages, key=lambda item: item[0]))

@@ -101,7 +101,7 @@ class Disk:
         """Read one file, or None where it changed meanwhile."""
         read_ns = time.time_ns()
         with open_file(self._locate(file.folder, file.path)) as stream:
-            taken = read_steadily(stream, self._rules.max_bytes)
+            taken = read_steadily(stream, *self._rules.limit(file.path))
         if taken is None:
             return None
         data, stat = taken

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import DocumentError
+from kb.extract.formats import FORMATS
 from kb.read.canvas import read_canvas, without_drawing
 from kb.read.decode import decode, is_binary
 from kb.read.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
@@ -81,24 +82,18 @@ _FORMATS: Final[dict[str, Extractor]] = {
     ".adoc .asciidoc .asc": PlainFormat("asciidoc", parse_asciidoc, front_matter=True),
     ".canvas": read_canvas,
     ".txt .text": TEXT,
-    ".py .pyi .pyx .ipynb .js .mjs .cjs .jsx .ts .tsx .vue .svelte .c .h .cc .cpp .cxx .hh .hpp .hxx .cs .java .kt "
+    ".py .pyi .pyx .js .mjs .cjs .jsx .ts .tsx .vue .svelte .c .h .cc .cpp .cxx .hh .hpp .hxx .cs .java .kt "
     ".kts .scala .groovy .go .rs .swift .m .mm .rb .php .pl .pm .lua .r .jl .hs .ml .mli .fs .fsx .clj .cljs .ex .exs "
     ".erl .elm .dart .zig .nim .d .pas .f90 .f95 .asm .s .sh .bash .zsh .fish .ps1 .bat .cmd .sql .graphql .proto .tf "
-    ".nix .html .htm .xhtml .xml .svg .css .scss .sass .less .json .jsonl .json5 .yaml .yml .toml .ini .cfg .conf .env "
+    ".nix .xml .svg .css .scss .sass .less .json .jsonl .json5 .yaml .yml .toml .ini .cfg .conf .env "
     ".properties .gradle .cmake .mk .dockerfile .diff .patch .el .lisp .scm .rkt .vim .v .vhd .tex .bib .sty .csv .tsv "
     ".log": CODE,
 }
 EXTRACTORS: Final = {suffix: extractor for suffixes, extractor in _FORMATS.items() for suffix in suffixes.split()}
 _CODE_NAMES: Final = frozenset({"makefile", "gnumakefile", "dockerfile", "containerfile", "justfile", "rakefile"})
 _UNREAD: Final = {
-    "PDF files": ".pdf",
-    "Word documents": ".doc .docx .docm",
-    "Excel workbooks": ".xls .xlsx .xlsm",
-    "PowerPoint presentations": ".ppt .pptx",
-    "OpenDocument files": ".odt .ods .odp",
     "Apple iWork documents": ".pages .numbers",
-    "Rich Text documents": ".rtf",
-    "e-books": ".epub .mobi .azw3 .djvu",
+    "e-books of this kind": ".mobi .azw3 .djvu",
     "images": ".png .jpg .jpeg .gif .webp .bmp .tif .tiff .heic .avif .ico .psd",
     "sound files": ".mp3 .m4a .ogg .opus .flac .wav .aac",
     "videos": ".mp4 .mkv .mov .avi .webm .m4v",
@@ -116,10 +111,12 @@ def extract(path: str, data: bytes) -> Document:
         data: The file's bytes.
 
     Raises:
-        DocumentError: The file is no text, or of a format that holds text kb cannot get at.
+        DocumentError: The file is no plain text.
     """
     name = PurePosixPath(path)
     suffix = name.suffix.lower()
+    if suffix in FORMATS:
+        raise DocumentError(f"{FORMATS[suffix].noun} ({suffix}) are no plain text", "They are read as documents")
     if suffix in UNREAD:
         raise DocumentError(
             f"{UNREAD[suffix]} ({suffix}) cannot be read",

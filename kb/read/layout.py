@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
@@ -105,7 +105,22 @@ def sections(document: Document, text: Text) -> list[Section]:
         body = min(text.start_of(heading.last_line + 1), end)
         if text.text[body:end].strip() or _says_something(headings, position):
             found.append(Section(begin, body, end, inner, (*prefix, *outer), (*prefix, *inner)))
-    return found
+    starts = [text.start_of(place.first_line) for place in document.places if not place.soft]
+    return [part for section in found for part in _parts(section, starts, text)] if starts else found
+
+
+def _parts(section: Section, starts: Sequence[int], text: Text) -> list[Section]:
+    """A section divided where a page, slide or the like begins; a heading with nothing below it on its page is left."""
+    inside = starts[bisect_right(starts, section.start) : bisect_left(starts, section.end)]
+    if not inside:
+        return [section]
+    first = replace(section, end=inside[0])
+    parts = [first] if text.text[first.body : first.end].strip() else []
+    ends = [*inside[1:], section.end]
+    for at, end in zip(inside, ends, strict=True):
+        if text.text[at:end].strip():
+            parts.append(Section(at, at, end, section.trail, section.inner, section.inner))
+    return parts or [section]
 
 
 def _says_something(headings: Sequence[Heading], position: int) -> bool:

@@ -11,20 +11,23 @@ from kb.read.language import language_of
 if TYPE_CHECKING:
     from kb.ports import Edit
     from kb.read.chunk import Chunker
+    from kb.read.foreign import ForeignFormats
     from kb.records import Document, Passage, Source
 
 
 class DocumentReader:
-    """Reads files of every format that ``extract`` knows and splits them into passages.
+    """Reads files of every format that kb knows and splits them into passages.
 
     Args:
         chunker: How documents are split; it holds the measure of the embedding model.
         edit: Changes each document before it is split.
+        foreign: Reads what is not plain text; without it such files are refused.
     """
 
-    def __init__(self, chunker: Chunker, edit: Edit | None = None) -> None:
+    def __init__(self, chunker: Chunker, edit: Edit | None = None, foreign: ForeignFormats | None = None) -> None:
         self._chunker = chunker
         self._edit = edit
+        self._foreign = foreign
 
     def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
         """The document and its passages, in the order of the text.
@@ -32,7 +35,8 @@ class DocumentReader:
         Raises:
             DocumentError: The file holds nothing kb can read as text.
         """
-        document = extract(source.file.path, source.data)
+        path, data = source.file.path, source.data
+        document = (self._foreign and self._foreign.read(path, data)) or extract(path, data)
         document = replace(document, language=language_of(document))
         if self._edit is not None:
             document = self._edit(source.file, document)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MEGABYTE: Final = 1_000_000
+MAX_FILE: Final = "folders.max_file_mb"
+
 _CHUNK: Final = 1 << 20
 # Not to wait for the writer of a FIFO, not to follow a link put there meanwhile, not to pass the file to children.
 _FLAGS: Final = (
@@ -43,12 +45,13 @@ def open_file(place: str) -> BinaryIO:
     return os.fdopen(os.open(place, _FLAGS), "rb", buffering=0)
 
 
-def read_steadily(stream: BinaryIO, max_bytes: int) -> tuple[bytes, FileStat] | None:
+def read_steadily(stream: BinaryIO, max_bytes: int, key: str = MAX_FILE) -> tuple[bytes, FileStat] | None:
     """All bytes of an open file with its stat, or None where the two do not belong together.
 
     Args:
         stream: The file, opened without a buffer.
         max_bytes: The most that is read, however much the file grows meanwhile.
+        key: The key of the configuration that says so.
 
     Raises:
         DocumentError: It is no regular file, or too large.
@@ -58,7 +61,7 @@ def read_steadily(stream: BinaryIO, max_bytes: int) -> tuple[bytes, FileStat] | 
     if not modes.S_ISREG(before.st_mode):
         raise not_a_file(before.st_mode)
     if before.st_size > max_bytes:
-        raise too_large(before.st_size, max_bytes)
+        raise too_large(before.st_size, max_bytes, key)
     # Files that a kernel makes up say they are empty, and are not.
     expected = before.st_size or max_bytes
     chunks = []
@@ -68,7 +71,7 @@ def read_steadily(stream: BinaryIO, max_bytes: int) -> tuple[bytes, FileStat] | 
         chunks.append(chunk)
         size += len(chunk)
     if size > max_bytes:
-        raise too_large(size, max_bytes)
+        raise too_large(size, max_bytes, key)
     stat = stat_of(os.fstat(stream.fileno()))
     steady = stat == stat_of(before) and stat.size in {0, size}
     return (b"".join(chunks), stat) if steady else None
@@ -79,7 +82,7 @@ def stat_of(found: os.stat_result) -> FileStat:
     return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
-def too_large(size: int, max_bytes: int) -> DocumentError:
+def too_large(size: int, max_bytes: int, key: str = MAX_FILE) -> DocumentError:
     """Why a file over the limit is not read, with as many digits as it takes to see that it is over."""
     actual = limit = ""
     for digits in range(7):
@@ -87,7 +90,7 @@ def too_large(size: int, max_bytes: int) -> DocumentError:
         if actual != limit and round(float(limit.replace(",", "")) * MEGABYTE) == max_bytes:
             break
     return DocumentError(
-        f"is {actual} MB, over the limit of {limit} MB (folders.max_file_mb)", "Raise the limit, or exclude the file"
+        f"is {actual} MB, over the limit of {limit} MB ({key})", "Raise the limit, or exclude the file"
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from kb.errors import ConfigError
+from kb.extract.formats import DOCUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,6 +47,7 @@ class Rules:
         hidden: Whether names that begin with a dot belong.
         follow_symlinks: Whether a link to a file inside the same folder may stand for that file.
         max_bytes: The size of the largest file that is read.
+        max_document_bytes: The same for documents that are not plain text.
     """
 
     include: tuple[str, ...]
@@ -54,6 +56,13 @@ class Rules:
     hidden: bool
     follow_symlinks: bool
     max_bytes: int
+    max_document_bytes: int = 100_000_000
+
+    def limit(self, path: str) -> tuple[int, str]:
+        """How many bytes a file may have, and the key of the configuration that says so."""
+        if path[path.rfind(".") :].lower() in DOCUMENTS:
+            return self.max_document_bytes, "documents.max_file_mb"
+        return self.max_bytes, "folders.max_file_mb"
 
 
 @dataclass(frozen=True, slots=True)

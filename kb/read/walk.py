@@ -97,8 +97,8 @@ class Walk:
         """Keep a file, or say why it cannot be taken."""
         if not modes.S_ISREG(found.st_mode):
             self._report(path, not_a_file(found.st_mode).message)
-        elif found.st_size > self._rules.max_bytes:
-            self._report(path, too_large(found.st_size, self._rules.max_bytes).message)
+        elif found.st_size > self._rules.limit(path)[0]:
+            self._report(path, too_large(found.st_size, *self._rules.limit(path)).message)
         else:
             self.files.append(FoundFile(self.folder, path, stat_of(found)))
 

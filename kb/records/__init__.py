@@ -14,12 +14,14 @@ from kb.records.answers import (
     VectorRecord,
 )
 from kb.records.documents import (
+    EXTRACTED,
     Block,
     Document,
     FileChange,
     Heading,
     IdentifiedPassage,
     Passage,
+    Place,
     StoredPassage,
     digest_of,
 )
@@ -44,6 +46,7 @@ from kb.records.reports import (
 )
 
 __all__ = [
+    "EXTRACTED",
     "Answer",
     "Block",
     "Candidates",
@@ -70,6 +73,7 @@ __all__ = [
     "Links",
     "Name",
     "Passage",
+    "Place",
     "RebuildReport",
     "Scan",
     "Shown",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from datetime import date
 
     from kb.records.files import FoundFile, KnownFile
     from kb.records.links import Link, Name
+
+
+# Kinds of documents whose text is extracted, so that its lines are none that another program would show.
+EXTRACTED: Final = frozenset({"pdf", "word", "slides", "sheet", "web", "ebook", "mail", "notebook", "image"})
 
 
 def digest_of(embedded: str) -> bytes:
@@ -38,6 +42,21 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a document the lines from ``first_line`` on stand, in the document's own terms.
+
+    ``name`` is how people call it ("p. 3", "slide 2", "cell 4", a sheet), ``row`` and ``page`` count from 1. No passage
+    crosses into a place, unless it is ``soft``, as the next row of a sheet is.
+    """
+
+    first_line: int
+    name: str = ""
+    row: int | None = None
+    page: int | None = None
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     r"""One file's text and what it says about itself.
 
@@ -46,7 +65,7 @@ class Document:
     back on the file's stem. ``tags`` are without their ``#``. ``names`` are the blocks and ids that links can name
     beside headings. ``noise`` are the stretches, as character offsets in order, that mean nothing to a reader, such as
     block ids: they stay in the text and are not embedded. ``language`` is a code of ISO 639, empty where it cannot be
-    told. ``replaced`` counts characters that could not be decoded.
+    told. ``replaced`` counts characters that could not be decoded. ``places`` are in the order of their lines.
     """
 
     text: str
@@ -65,6 +84,8 @@ class Document:
     language: str = ""
     encoding: str = "utf-8"
     replaced: int = 0
+    author: str = ""
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ class Passage:
     """A stretch of a document: exactly the text that stands at its lines.
 
     ``embedded`` is what the model sees: title and heading trail, then the passage. ``tokens`` is its length in the
-    model's own tokens, special tokens included.
+    model's own tokens, special tokens included. ``place`` says where it is in the document's own terms.
     """
 
     text: str
@@ -82,6 +103,7 @@ class Passage:
     last_line: int
     heading: tuple[str, ...] = ()
     page: int | None = None
+    place: str = ""
 
     @property
     def digest(self) -> bytes:
@@ -123,3 +145,9 @@ class StoredPassage:
     page: int | None
     digest: bytes
     ordinal: int
+    place: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether its lines are those of the file itself, not of a text that was extracted from it."""
+        return self.file.kind not in EXTRACTED

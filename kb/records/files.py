@@ -93,6 +93,7 @@ class KnownFile:
     replaced: int = 0
     passages: int = 0
     language: str = ""
+    author: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

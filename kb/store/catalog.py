@@ -51,22 +51,24 @@ _REFRESH = "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, de
 _FILES = f"SELECT {rows.FILE_COLUMNS} FROM files f"  # noqa: S608  (only a constant is put in)
 _WRITE_FILE = """
     INSERT INTO files (id, folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns,
-                       title, kind, tags, date, reason, replaced, live, language, state)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, 'pending')
+                       title, kind, tags, date, reason, replaced, live, language, author, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT),
+            'pending')
     ON CONFLICT (id) DO UPDATE SET
         folder = excluded.folder, name = excluded.name, size = excluded.size, mtime_ns = excluded.mtime_ns,
         ctime_ns = excluded.ctime_ns, inode = excluded.inode, device = excluded.device,
         content_hash = excluded.content_hash, read_ns = excluded.read_ns, title = excluded.title,
         kind = excluded.kind, tags = excluded.tags, date = excluded.date, reason = excluded.reason,
-        replaced = excluded.replaced, live = excluded.live, language = excluded.language, state = excluded.state
+        replaced = excluded.replaced, live = excluded.live, language = excluded.language, author = excluded.author,
+        state = excluded.state
 """
 _ADD_PASSAGE = """
-    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, text, file_id, id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?)
+    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, place, text, file_id, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?)
 """
 _KEEP_PASSAGE = """
     UPDATE passages SET ordinal = ?, state = ?, digest = ?, heading = ?, first_line = ?, last_line = ?, page = ?,
-                        text = CAST(? AS TEXT)
+                        place = CAST(? AS TEXT), text = CAST(? AS TEXT)
     WHERE file_id = ? AND id = ?
 """
 _FINISH_FILES = """

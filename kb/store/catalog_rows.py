@@ -19,9 +19,9 @@ PassageState = Literal["live", "coming", "leaving"]
 
 FILE_COLUMNS = (
     "f.id, f.folder, f.name, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device, f.content_hash, f.read_ns, f.state, "
-    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live, f.language"
+    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live, f.language, f.author"
 )
-PASSAGE_COLUMNS = "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal"
+PASSAGE_COLUMNS = "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal, p.place"
 
 FILE_WIDTH = FILE_COLUMNS.count(",") + 1
 
@@ -68,6 +68,7 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
         document.replaced if document else 0,
         live,
         document.language if document else "",
+        text_bytes(document.author if document else ""),
     )
 
 
@@ -82,6 +83,7 @@ def passage_values(identified: IdentifiedPassage, file_id: int, ordinal: int, st
         passage.first_line,
         passage.last_line,
         passage.page,
+        text_bytes(passage.place),
         text_bytes(passage.text),
         file_id,
         identified.id,
@@ -124,7 +126,7 @@ def passage_state(value: bytes) -> PassageState:
 def known_file(row: tuple[Any, ...]) -> KnownFile:
     """The record of a row of ``FILE_COLUMNS``."""
     (id_, folder, name, size, mtime, ctime, inode, device, content_hash, read_ns, state,
-     title, kind, tags, day, reason, replaced, live, language) = row  # fmt: skip
+     title, kind, tags, day, reason, replaced, live, language, author) = row  # fmt: skip
     return KnownFile(
         id_,
         _folder(folder),
@@ -141,12 +143,13 @@ def known_file(row: tuple[Any, ...]) -> KnownFile:
         replaced,
         live,
         _kind(language),
+        text_of(author) if author else "",
     )
 
 
 def stored_passage(row: tuple[Any, ...], file: KnownFile) -> StoredPassage:
     """The record of a row of ``PASSAGE_COLUMNS`` and its file."""
-    id_, text, heading, first_line, last_line, page, digest, ordinal = row
+    id_, text, heading, first_line, last_line, page, digest, ordinal, named = row
     return StoredPassage(
         id_.decode(),
         file,
@@ -157,4 +160,5 @@ def stored_passage(row: tuple[Any, ...], file: KnownFile) -> StoredPassage:
         page,
         digest,
         ordinal,
+        text_of(named) if named else "",
     )

@@ -76,8 +76,13 @@ _FIRST = (
 )
 
 _LANGUAGE = ("ALTER TABLE files ADD COLUMN language TEXT NOT NULL DEFAULT ''",)
+# Documents that are not plain text say who wrote them, and where in their own terms a passage stands.
+_PLACES = (
+    "ALTER TABLE files ADD COLUMN author TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE passages ADD COLUMN place TEXT NOT NULL DEFAULT ''",
+)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE, _PLACES)
 """The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
 
 
@@ -112,6 +117,9 @@ def sqlite_errors(path: str) -> Iterator[None]:
         if code is None:
             raise
         raise _store_error(path, error, code & 0xFF) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes a broken definition of a table in its complaint, which need not be text any more.
+        raise damaged(path, "the definition of a table makes no sense") from error
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
 

@@ -22,6 +22,7 @@ passages = st.builds(
     path=texts.filter(bool),
     heading=st.lists(texts, max_size=3).map(tuple),
     page=st.none() | st.integers(1, 99),
+    place=texts,
 )
 hits = st.builds(
     Hit,

@@ -17,7 +17,7 @@ from kb.records import Answer, CheckReport, Difference, IndexReport, RebuildRepo
 
 def test_an_answer_has_the_promised_names() -> None:
     """The object of ``kb search --json`` is a promise, down to the order of its keys."""
-    asked = answer(hit("Use ChromaDB.\nIt is embedded.", page=3), pending=2)
+    asked = answer(hit("Use ChromaDB.\nIt is embedded.", page=3, place="p. 3"), pending=2)
 
     told = formats.answer_object(asked)
 
@@ -38,11 +38,13 @@ def test_an_answer_has_the_promised_names() -> None:
                 "text": "Use ChromaDB.\nIt is embedded.",
                 "id": "db.md-id",
                 "changed": False,
+                "place": "p. 3",
             }
         ],
     }
     assert list(told["hits"][0]) == [
         "rank", "path", "lines", "page", "heading", "title", "score", "l2", "text", "id", "changed",
+        "place",
     ]  # fmt: skip
 
 
@@ -88,7 +90,7 @@ def test_json_indented_is_the_same_object() -> None:
 
 def test_csv_without_hits_has_its_header() -> None:
     """The columns are the same with hits and without."""
-    columns = "rank,score,l2,path,first_line,last_line,page,heading,title,changed,text,id\n"
+    columns = "rank,score,l2,path,first_line,last_line,page,heading,title,changed,text,id,place\n"
 
     assert formats.to_csv(answer()) == columns
     assert formats.to_csv(answer(hit())).startswith(columns)
@@ -165,7 +167,14 @@ def test_a_shown_file_has_its_passages() -> None:
 
     assert (told["path"], told["changed"], told["date"], told["tags"]) == ("/notes/db.md", True, "2026-01-15", ["work"])
     assert told["passages"] == [
-        {"lines": [5, 6], "page": None, "heading": "Databases > Vectors", "text": "one\ntwo", "id": "db.md-id"}
+        {
+            "lines": [5, 6],
+            "page": None,
+            "place": "",
+            "heading": "Databases > Vectors",
+            "text": "one\ntwo",
+            "id": "db.md-id",
+        }
     ]
 
 

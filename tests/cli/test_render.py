@@ -47,15 +47,24 @@ def test_whole_passages_in_a_pipe_come_line_by_line() -> None:
 
 def test_a_hit_is_laid_out_with_its_place_score_and_trail() -> None:
     """A header line, then the best sentences, indented."""
-    asked = answer(hit("Use a vector store."), hit("Other.", path="a.md", changed=True, heading=(), page=3))
+    asked = answer(hit("Use a vector store."), hit("Other.", path="a.md", changed=True, heading=(), place="row 3"))
 
     assert hits_text(asked, WORDS, PLAIN, Detail()) == (
         "db.md:5-5  0.750  Databases > Vectors\n"
         "  Use a vector store.\n"
         "\n"
-        "a.md:5-5 p. 3  0.750  Databases  changed since indexed\n"
+        "a.md:5-5 row 3  0.750  Databases  changed since indexed\n"
         "  Other.\n"
     )
+
+
+def test_a_document_is_shown_at_its_own_place() -> None:
+    """Lines of a text that was extracted mean nothing beside the document; its page, slide or cell does."""
+    pdf = known_file("x.pdf", kind="pdf", title="X")
+    asked = answer(hit("A store.", path="x.pdf", file=pdf, place="p. 3"), hit("Or more.", path="y.docx", file=pdf))
+
+    assert grep_lines(asked, WORDS, PIPE, Detail()) == "x.pdf:p. 3:A store.\nx.pdf:5:Or more.\n"
+    assert hits_text(asked, WORDS, PLAIN, Detail()).startswith("x.pdf:p. 3  0.750")
 
 
 def test_the_distance_is_shown_on_request() -> None:

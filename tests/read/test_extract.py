@@ -25,8 +25,6 @@ from kb.records import Block, Heading, Link
         ("x.unheard-of", "text"),
         (".bashrc", "text"),
         ("x.py", "code"),
-        ("x.html", "code"),
-        ("x.ipynb", "code"),
         ("x.csv", "code"),
         ("sub/Makefile", "code"),
     ],
@@ -116,7 +114,7 @@ def test_binary_content_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "name"), [("a.PDF", "PDF"), ("a.docx", "Word"), ("a.epub", "e-book"), ("a.jpg", "ima")]
+    ("path", "name"), [("a.PDF", "PDF"), ("a.docx", "Word"), ("a.mobi", "e-book"), ("a.jpg", "ima")]
 )
 def test_known_formats_are_named(path: str, name: str) -> None:
     """A format that hides its text is refused by name, even where its bytes could pass for text."""

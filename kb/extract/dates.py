@@ -1,0 +1,47 @@
+"""Dates as documents write them, as ISO 8601; what makes no sense is no date."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+_PDF: Final = re.compile(r"(?:D:)?(\d{4})(\d{2})?(\d{2})?")
+_ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_FIRST_YEAR: Final = 1900
+
+
+def pdf_date(text: str) -> str:
+    """A PDF's own notation, ``D:20240131093000+01'00'``."""
+    found = _PDF.match(text.strip())
+    return _day(found[1], found[2] or "01", found[3] or "01") if found else ""
+
+
+def iso_date(text: str | None) -> str:
+    """The day of a moment in ISO 8601, as the Office formats write it."""
+    found = _ISO.match((text or "").strip())
+    return _day(*found[0].split("-")) if found else ""
+
+
+def mail_date(text: str | None) -> str:
+    """The day in the header of a mail, where it was sent."""
+    try:
+        return parsedate_to_datetime(text).date().isoformat() if text else ""
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return ""
+
+
+def shown(value: object) -> str:
+    """A moment of a sheet: the day alone where it is midnight."""
+    if isinstance(value, datetime):
+        return value.isoformat(" ").removesuffix(" 00:00:00")
+    return str(value)
+
+
+def _day(year: str, month: str, day: str) -> str:
+    try:
+        found = date(int(year), int(month), int(day))
+    except ValueError:
+        return ""
+    return found.isoformat() if found.year >= _FIRST_YEAR else ""

@@ -1,0 +1,123 @@
+"""Gathers the text of a document piece by piece and keeps count of lines, places and size."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal
+
+from kb.extract.clean import clean, line
+from kb.extract.wire import Extracted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Properties that programs fill in by themselves say nothing about a document.
+_NO_TITLE: Final = re.compile(
+    r"(microsoft (word|powerpoint|excel) - .*|untitled.*|unknown|document\d*|presentation\d*|powerpoint presentation|"
+    r"slide \d+|title|none|\S+\.(docx?|pptx?|xlsx?|odt|ods|odp|rtf|pdf|tex|dvi|indd|qxd|cdr|html?))",
+    re.IGNORECASE,
+)
+_LONGEST: Final = 300
+
+
+class TooMuchText(Exception):
+    """A document holds more text than is allowed."""
+
+
+class Unreadable(Exception):
+    """A document gives no text, for a reason that can be told.
+
+    Args:
+        reason: A sentence without its subject.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+class Draft:
+    """A document in the making.
+
+    Args:
+        most: The most bytes of text it may hold.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
+        self._lines: list[str] = []
+        self._result = Extracted(text="")
+
+    def describe(self, title: str | None, author: str | None = "", date: str | None = "") -> None:
+        """Take over what the document's properties say of it, where that means anything."""
+        title = line(title or "")[:_LONGEST]
+        self._result.title = "" if _NO_TITLE.fullmatch(title) else title
+        self._result.author = line(author or "")[:_LONGEST]
+        self._result.date = date or ""
+
+    def place(self, name: str, *, row: int = 0, page: int = 0, soft: bool = False, anew: bool = False) -> None:
+        """What comes next stands at this place of the document.
+
+        Args:
+            name: How people call it.
+            row: Its row, counting from 1, where it has one.
+            page: Its page, counting from 1, where it has one.
+            soft: A passage may run on into it.
+            anew: The headings before it do not hold for it.
+        """
+        number = len(self._lines) + 1
+        self._result.places.append((number, line(name)[:_LONGEST], row, page, soft))
+        if anew and self._result.headings:
+            self._result.headings.append(("", 1, number, number - 1))
+
+    def heading(self, text: str, level: int) -> None:
+        """A heading on a line of its own; an empty one is left out."""
+        if text := line(text)[:_LONGEST]:
+            self._result.headings.append((text, max(1, level), *self._add(text)))
+            self.gap()
+
+    def text(self, text: str, kind: Literal["text", "code", "table"] = "text") -> None:
+        """A paragraph, or another piece that stays together, and a blank line."""
+        text = clean(text).strip("\n")
+        if text.strip():
+            self._result.blocks.append((kind, *self._add(text)))
+            self.gap()
+
+    def line(self, text: str) -> None:
+        """One line that can stand alone, as a row of a sheet does."""
+        if text := line(text):
+            self._result.blocks.append(("table", *self._add(text)))
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Lines as they follow one another, blank ones included."""
+        for text in texts:
+            self._add(clean(text).rstrip())
+
+    def headed(self, text: str, level: int, back: int) -> None:
+        """A line that was added already, ``back`` lines before the end, is a heading."""
+        number = len(self._lines) - back + 1
+        self._result.headings.append((line(text)[:_LONGEST], level, number, number))
+
+    def gap(self) -> None:
+        """A blank line, unless there is one."""
+        if self._lines and self._lines[-1]:
+            self._lines.append("")
+
+    def done(self) -> Extracted:
+        """The document as far as it was gathered."""
+        while self._lines and not self._lines[-1]:
+            self._lines.pop()
+        self._result.text = "\n".join(self._lines) + ("\n" if self._lines else "")
+        return self._result
+
+    def _add(self, text: str) -> tuple[int, int]:
+        """Add lines and give the first and the last one's number."""
+        self._size += len(text.encode("utf-8", "replace")) + 1
+        if self._size > self._most:
+            raise TooMuchText
+        first = len(self._lines) + 1
+        self._lines += text.split("\n")
+        return first, len(self._lines)

@@ -1,0 +1,124 @@
+"""PDF by pypdfium2: the text of each page, its sections from the bookmarks, its properties."""
+
+from __future__ import annotations
+
+import re
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from kb.extract.clean import clean, line
+from kb.extract.dates import pdf_date
+from kb.extract.draft import Unreadable
+from kb.extract.scan import read_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pypdfium2 import PdfDocument, PdfPage
+
+    from kb.extract.draft import Draft
+    from kb.extract.wire import Limits
+
+# PDFium's own code for a file that is locked.
+_PASSWORD: Final = 4
+_MOST_BOOKMARKS: Final = 5_000
+# Where PDFium found a word divided at the end of a line, it leaves one of these in place of the hyphen.
+_DIVIDED: Final = re.compile("[\x02\ufffe]\r?\n?")
+_SENTENCE_END: Final = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
+_SHORT: Final = 0.8
+_WORDS: Final = re.compile(r"\w+")
+
+
+def prepare() -> None:
+    """Load PDFium."""
+    import pypdfium2
+
+    pypdfium2.PdfDocument.new().close()
+
+
+def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
+    """Put each page's text into the draft.
+
+    Raises:
+        Unreadable: It is encrypted, damaged, or has no text.
+    """
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) == _PASSWORD:
+            raise Unreadable("is encrypted: it opens with a password only", "Keep an open copy beside it") from error
+        raise Unreadable("is damaged: it is not a PDF that can be opened", "Open it with a PDF viewer") from error
+    properties = document.get_metadata_dict()
+    draft.describe(properties["Title"], properties["Author"], pdf_date(properties["CreationDate"]))
+    bookmarks = _bookmarks(document)
+    said = False
+    for number in range(1, len(document) + 1):
+        page = document[number - 1]
+        text = _text(page)
+        if not text.strip() and limits.ocr:
+            text = read_page(page, limits.ocr)
+        if lines := list(_paragraphs(clean(_DIVIDED.sub("", text)).split("\n"))):
+            said = True
+            draft.place(f"p. {number}", page=number)
+            draft.lines(lines)
+            _mark(draft, lines, bookmarks.get(number, ()))
+            draft.gap()
+        page.close()
+    document.close()
+    if not said:
+        raise Unreadable(
+            "has no text, only images" if not limits.ocr else "has no text, and none was recognised in its images",
+            "" if limits.ocr else "Have its pages read by Tesseract: documents.ocr = true",
+        )
+
+
+def _text(page: PdfPage) -> str:
+    content = page.get_textpage()
+    try:
+        return str(content.get_text_range())
+    finally:
+        content.close()
+
+
+def _bookmarks(document: PdfDocument) -> dict[int, list[tuple[int, str]]]:
+    """The titles of the table of contents with their levels, by page number."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for count, item in enumerate(document.get_toc(max_depth=6)):
+        if count >= _MOST_BOOKMARKS:
+            break
+        target = item.get_dest()
+        page = target.get_index() if target else None
+        if page is not None:
+            found.setdefault(page + 1, []).append((item.level + 1, item.get_title()))
+    return found
+
+
+def _mark(draft: Draft, lines: Sequence[str], bookmarks: Sequence[tuple[int, str]]) -> None:
+    """Make headings of the lines that say what a bookmark of their page says."""
+    start = 0
+    for level, title in bookmarks:
+        wanted = _WORDS.findall(title.lower())
+        for at in range(start, len(lines)):
+            words = _WORDS.findall(lines[at].lower())
+            # The number of a section stands now in the bookmark, now in the page alone.
+            if wanted and (words == wanted or words[1:] == wanted or words == wanted[1:]):
+                draft.headed(line(title), level, len(lines) - at)
+                start = at + 1
+                break
+
+
+def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
+    """The lines with a blank one where a sentence ends in a line that is clearly shorter than the others."""
+    lines = [one.rstrip() for one in lines]
+    lengths = [len(one) for one in lines if one]
+    if not lengths:
+        return
+    usual = median(lengths)
+    while lines and not lines[-1]:
+        lines.pop()
+    for at, text in enumerate(lines):
+        yield text
+        if text and len(text) < _SHORT * usual and _SENTENCE_END.search(text) and at + 1 < len(lines):
+            yield ""

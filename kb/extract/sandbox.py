@@ -1,0 +1,232 @@
+"""Has documents extracted by child processes: a bomb, a crash or an endless loop costs one file and is told.
+
+One process is kept warm while there is something to extract. It ends by itself when it idles, has grown, or is left
+behind, and is killed where a file takes too long or gives too much.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from kb.errors import DocumentError
+from kb.extract.wire import FRAME, READY, RETIRED, Extracted, Limits, Refused, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MEGABYTE: Final = 1_000_000
+_PIECE: Final = 1 << 20
+# JSON takes at most six bytes for one of text; what describes the structure may come on top.
+_OVERHEAD: Final = 6
+_STARTS: Final = 60.0
+_ANSWER: Final[msgspec.json.Decoder[Extracted | Refused]] = msgspec.json.Decoder(Extracted | Refused)
+_KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TESSDATA_PREFIX", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+class _Gone(Exception):
+    """The child ended before it had answered."""
+
+
+class _TooSlow(Exception):
+    """The child did not answer in time."""
+
+
+class _TooLong(Exception):
+    """The child has more to say than is allowed."""
+
+
+class Sandbox:
+    """Extracts one document after another; threads take turns.
+
+    Args:
+        limits: What one file may cost.
+        extra: Modules that extract beside those of this room, for tests.
+    """
+
+    def __init__(self, limits: Limits, extra: Sequence[str] = ()) -> None:
+        self._limits = limits
+        self._extra = tuple(extra)
+        self._lock = threading.Lock()
+        self._worker: _Worker | None = None
+
+    def extract(self, extractor: str, name: str, data: bytes) -> Extracted:
+        """The text of a document with its places.
+
+        Args:
+            extractor: Which module of this room reads it.
+            name: Its file name, by whose suffix the extractor may tell formats apart.
+            data: Its bytes.
+
+        Raises:
+            DocumentError: It gives no text; the message says why.
+        """
+        with self._lock:
+            answer = self._answer(Task(extractor, name), data)
+        if isinstance(answer, Refused):
+            raise DocumentError(answer.reason, answer.remedy)
+        return answer
+
+    def close(self) -> None:
+        """End the child. It is started again when needed."""
+        with self._lock:
+            self._drop()
+
+    @property
+    def process(self) -> int | None:
+        """The id of the child that is at hand, if there is one."""
+        return self._worker.process if self._worker else None
+
+    def _answer(self, task: Task, data: bytes) -> Extracted | Refused:
+        limits = self._limits
+        for _ in range(2):
+            worker = self._worker or _Worker(limits, self._extra)
+            self._worker = worker
+            try:
+                return worker.ask(task, data)
+            except _Gone:
+                self._worker = None
+                if (code := worker.end()) != RETIRED:
+                    return _crashed(code, limits)
+            except _TooSlow:
+                self._drop()
+                return Refused(
+                    f"takes longer than {limits.seconds:g} seconds to read (documents.seconds)",
+                    "Raise the limit, or exclude the file",
+                )
+            except _TooLong:
+                self._drop()
+                return Refused(
+                    f"holds more than {limits.text / _MEGABYTE:,.0f} MB of text (documents.text_mb)",
+                    "Raise the limit, or exclude the file",
+                )
+            except BaseException:
+                # Whatever is left in the pipes belongs to this file and must not be taken for the next one's.
+                self._drop()
+                raise
+        return Refused("could not be read: its process ends at once", "Run the command again")
+
+    def _drop(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
+
+
+class _Worker:
+    """One child process and the pipes to it."""
+
+    def __init__(self, limits: Limits, extra: Sequence[str]) -> None:
+        self._limits = limits
+        self._fresh = True
+        described = msgspec.json.encode(limits).decode()
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "kb.extract.worker", described, *extra],
+            cwd="/",
+            env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": _import_path()},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+        )
+        assert self._child.stdin is not None  # noqa: S101 - both are pipes
+        assert self._child.stdout is not None  # noqa: S101 - the same
+        self._in, self._out = self._child.stdin.fileno(), self._child.stdout.fileno()
+        os.set_blocking(self._in, False)
+        os.set_blocking(self._out, False)
+
+    @property
+    def process(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
+    def ask(self, task: Task, data: bytes) -> Extracted | Refused:
+        """Send a task and wait for its answer.
+
+        Raises:
+            _Gone: The child ended.
+            _TooSlow: Time is up.
+            _TooLong: The answer is over the limit.
+        """
+        if self._fresh:
+            self._fresh = False
+            if self._receive(len(READY), time.monotonic() + _STARTS) != READY:
+                raise _Gone
+        deadline = time.monotonic() + self._limits.seconds
+        described = msgspec.json.encode(task)
+        self._send((FRAME.pack(len(described), len(data)), described, data), deadline)
+        size, _ = FRAME.unpack(self._receive(FRAME.size, deadline))
+        if size > _OVERHEAD * self._limits.text + _PIECE:
+            raise _TooLong
+        try:
+            return _ANSWER.decode(self._receive(size, deadline))
+        except msgspec.DecodeError as error:
+            raise _Gone from error
+
+    def end(self) -> int:
+        """Kill the child if it still runs, and give its exit code."""
+        with self._child as child:
+            if child.poll() is None and child.stdin is not None:
+                child.stdin.close()
+                try:
+                    return child.wait(0.05)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+            return child.wait()
+
+    def _send(self, parts: Sequence[bytes], deadline: float) -> None:
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                self._wait(self._in, select.POLLOUT, deadline)
+                try:
+                    view = view[os.write(self._in, view[:_PIECE]) :]
+                except BlockingIOError:
+                    continue
+                except BrokenPipeError as error:
+                    raise _Gone from error
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            self._wait(self._out, select.POLLIN, deadline)
+            part = os.read(self._out, min(size - len(parts), _PIECE))
+            if not part:
+                raise _Gone
+            parts += part
+        return bytes(parts)
+
+    def _wait(self, pipe: int, event: int, deadline: float) -> None:
+        poll = select.poll()
+        poll.register(pipe, event)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise _TooSlow
+
+
+def _crashed(code: int, limits: Limits) -> Refused:
+    """What the end of a child means for the file it was reading."""
+    memory = f"{limits.memory / _MEGABYTE:,.0f} MB (documents.memory_mb)"
+    if code in {-signal.SIGABRT, -signal.SIGKILL}:
+        # Rust and C++ abort where an allocation fails; the system kills where memory runs out.
+        return Refused(
+            f"made its reader give up, most likely for more memory than {memory}",
+            "Raise the limit, or exclude the file",
+        )
+    how = signal.strsignal(-code) if code < 0 else f"exit code {code}"
+    return Refused(f"made its reader crash ({how})", "Open it with its own program, or exclude it")
+
+
+def _import_path() -> str:
+    """Where the child finds this very kb and its libraries; nothing is imported from the folder it runs in."""
+    here = str(Path(__file__).resolve().parents[2])
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([here, *(entry for entry in inherited if Path(entry).is_absolute())])

@@ -1,0 +1,65 @@
+"""What an extraction process is asked for and what it answers, as both sides of the pipe know it."""
+
+from __future__ import annotations
+
+from struct import Struct as Layout
+from typing import Final
+
+from msgspec import Struct
+
+# In front of each message: how long its description is, and how many bytes of a file follow it.
+FRAME: Final = Layout(">IQ")
+# What a worker says first: the time of a file begins when its libraries are loaded.
+READY: Final = b"ready"
+# The exit code of a worker that went because it had nothing to do, or had grown: another one can be started.
+RETIRED: Final = 75
+
+
+class Limits(Struct, frozen=True):
+    """What extracting one file may cost.
+
+    Attributes:
+        seconds: How long it may take.
+        memory: Bytes of memory beyond what the process takes at rest.
+        text: Bytes of text (UTF-8) that may come out.
+        ocr: The languages of Tesseract in which scanned pages are read; empty: not at all.
+    """
+
+    seconds: float = 60.0
+    memory: int = 1_000_000_000
+    text: int = 50_000_000
+    ocr: str = ""
+
+
+class Task(Struct, frozen=True):
+    """One file to extract; its bytes follow. ``name`` is its file name, without folders."""
+
+    extractor: str
+    name: str
+
+
+class Extracted(Struct, kw_only=True, tag="extracted"):
+    """The text of a document with its structure; lines count from 1.
+
+    Attributes:
+        text: All of it, with line feeds only and without invisible characters.
+        headings: As (text, level, first line, last line).
+        blocks: What should stay together, as (kind, first line, last line).
+        places: Where in the document a line and those below it are, as (first line, name, row, page, soft).
+        title: What the document's own properties call it; also ``author`` and ``date`` (ISO 8601), where they say so.
+    """
+
+    text: str
+    headings: list[tuple[str, int, int, int]] = []
+    blocks: list[tuple[str, int, int]] = []
+    places: list[tuple[int, str, int, int, bool]] = []
+    title: str = ""
+    author: str = ""
+    date: str = ""
+
+
+class Refused(Struct, tag="refused"):
+    """Why a file gives no text, as a sentence without its subject, and what to do about it."""
+
+    reason: str
+    remedy: str = ""

@@ -1,0 +1,177 @@
+"""The process in which foreign formats are parsed: files in over standard input, text out over standard output.
+
+It is started by ``kb.extract.sandbox`` as a program and given limits as JSON. Once its libraries
+are loaded it can open no file, socket or pipe any more: nothing outside of the document it was handed can be read, and
+nothing sent.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from kb.extract.draft import Draft, TooMuchText, Unreadable
+from kb.extract.formats import FORMATS, IMAGE, installed
+from kb.extract.wire import FRAME, READY, RETIRED, Extracted, Limits, Refused, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+IDLE_SECONDS: Final = 60.0
+GRACE_SECONDS: Final = 2.0
+# A parser that fails on a file may leave much behind; a process that has grown so far makes way for a new one.
+_GROWN: Final = 300_000_000
+_MEGABYTE: Final = 1_000_000
+
+
+def _statm() -> int | None:
+    """The system's account of this process's memory, opened while files can still be opened."""
+    try:
+        return os.open("/proc/self/statm", os.O_RDONLY)
+    except OSError:
+        return None
+
+
+_STATM: Final = _statm()
+
+
+class Extractor(Protocol):
+    """What each module that reads a format has."""
+
+    def prepare(self) -> None:
+        """Load whatever reading a file will need, while files can still be opened."""
+
+    def extract(self, name: str, data: bytes, draft: Draft, limits: Limits) -> None:
+        """Put the text of a file into the draft.
+
+        Raises:
+            Unreadable: The file gives no text.
+        """
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer tasks until there are no more; the exit code says whether a new process may take over."""
+    limits = msgspec.json.decode(arguments[0], type=Limits)
+    # What a library prints must not get between the answers.
+    answers = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    extractors = _load(arguments[1:])
+    _confine(limits)
+    _write(answers, READY)
+    while True:
+        if not select.select([0], [], [], IDLE_SECONDS)[0]:
+            return RETIRED
+        head = _read(FRAME.size)
+        if not head:
+            return 0
+        described, size = FRAME.unpack(head)
+        task = msgspec.json.decode(_read(described), type=Task)
+        # A parser that never comes back keeps every Python thread waiting; this clock runs outside of Python.
+        faulthandler.dump_traceback_later(limits.seconds + GRACE_SECONDS, exit=True)
+        answer = msgspec.json.encode(_answer(extractors, task, size, limits))
+        faulthandler.cancel_dump_traceback_later()
+        _write(answers, FRAME.pack(len(answer), 0) + answer)
+        del answer
+        gc.collect()
+        if _memory()[1] > _GROWN:
+            return RETIRED
+
+
+def _load(extra: Sequence[str]) -> dict[str, Extractor]:
+    """Every extractor whose library is installed, ready to work; ``extra`` names modules to use beside them."""
+    names = {one.extractor for one in FORMATS.values() if installed(one.library)}
+    wanted = sorted(names | {IMAGE.extractor})
+    modules: dict[str, Any] = {name: importlib.import_module(f"kb.extract.{name}") for name in wanted}
+    modules |= {name: importlib.import_module(name) for name in extra}
+    for module in modules.values():
+        module.prepare()
+    return modules
+
+
+def _answer(extractors: dict[str, Extractor], task: Task, size: int, limits: Limits) -> Extracted | Refused:
+    draft = Draft(limits.text)
+    try:
+        extractors[task.extractor].extract(task.name, _read(size), draft, limits)
+        return draft.done()
+    except Unreadable as error:
+        return Refused(error.reason, error.remedy)
+    except TooMuchText:
+        return Refused(
+            f"holds more than {limits.text / _MEGABYTE:,.0f} MB of text (documents.text_mb)",
+            "Raise the limit, or exclude the file",
+        )
+    except MemoryError:
+        return Refused(
+            f"needs more than {limits.memory / _MEGABYTE:,.0f} MB of memory to read (documents.memory_mb)",
+            "Raise the limit, or exclude the file",
+        )
+    except RecursionError:
+        return Refused("is nested too deeply to be read", "Exclude the file")
+    except Exception as error:  # noqa: BLE001 - whatever a parser of a broken file raises is told as its reason
+        return Refused(f"cannot be read: it seems to be damaged ({_told(error)})", "Open it with its own program")
+
+
+def _told(error: Exception) -> str:
+    """An error of a library in few words."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= 160 else f"{words[:160]}…"  # noqa: PLR2004 - about two lines of a terminal
+
+
+def _confine(limits: Limits) -> None:
+    """Give up what a parser has no use for: more memory than allowed, files, sockets, core dumps."""
+    try:
+        import resource
+    except ImportError:  # no such limits on this system; the clock and the size of the answer still hold
+        return
+    most = _memory()[0] + limits.memory
+    for limit, value in (
+        (resource.RLIMIT_AS, most),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        # Reading scanned pages starts Tesseract, which opens its language files.
+        *(() if limits.ocr else ((resource.RLIMIT_NOFILE, 0),)),
+    ):
+        hard = resource.getrlimit(limit)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)  # noqa: PLW2901 - the tighter one holds
+        with suppress(ValueError, OSError):
+            resource.setrlimit(limit, (value, value))
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes of address space and of memory in use now; nothing where the system does not say."""
+    if _STATM is None:
+        return 0, 0
+    pages = os.sysconf("SC_PAGE_SIZE")
+    total, resident = os.pread(_STATM, 200, 0).split()[:2]
+    return int(total) * pages, int(resident) * pages
+
+
+def _read(size: int) -> bytes:
+    """So many bytes of standard input; none where it ends."""
+    parts = bytearray()
+    while len(parts) < size and (part := os.read(0, min(size - len(parts), 1 << 20))):
+        parts += part
+    return bytes(parts) if len(parts) == size else b""
+
+
+def _write(pipe: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(pipe, view) :]
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1:])
+    except BrokenPipeError:
+        code = 0
+    # Libraries with threads of their own may crash in an orderly end.
+    os._exit(code)

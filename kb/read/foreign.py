@@ -1,0 +1,96 @@
+"""Documents that are not plain text: which those are, and their text as a document with places."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+from kb.errors import DocumentError
+from kb.extract.formats import EXTRA, FORMATS, IMAGE, IMAGES, installed
+from kb.read.frontmatter import date_in_name
+from kb.read.markup import one_line
+from kb.records import Block, Document, Heading, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kb.extract.formats import Format
+    from kb.extract.wire import Extracted
+
+
+class Extracts(Protocol):
+    """What turns the bytes of a document into text; ``kb.extract.sandbox.Sandbox`` is the real one."""
+
+    def extract(self, extractor: str, name: str, data: bytes) -> Extracted:
+        """The text of a document.
+
+        Raises:
+            DocumentError: It gives none.
+        """
+
+
+class ForeignFormats:
+    """Reads the documents that another program wrote.
+
+    Args:
+        sandbox: Where they are parsed.
+        ocr: Whether the text in images is recognised.
+    """
+
+    def __init__(self, sandbox: Extracts, *, ocr: bool = False) -> None:
+        self._sandbox = sandbox
+        self._ocr = ocr
+
+    def read(self, path: str, data: bytes) -> Document | None:
+        """The document in a file; None where the file is none of these.
+
+        Raises:
+            DocumentError: It gives no text, or the library that reads it is not installed.
+        """
+        name = PurePosixPath(path)
+        suffix = name.suffix.lower()
+        kind = FORMATS.get(suffix) or (IMAGE if self._ocr and suffix in IMAGES else None)
+        if kind is None:
+            return None
+        if not installed(kind.library):
+            raise DocumentError(f"{kind.noun} ({suffix}) are read with the extra for documents: {EXTRA}", EXTRA)
+        extracted = self._sandbox.extract(kind.extractor, name.name, data)
+        try:
+            return _document(name, kind, extracted)
+        except ValueError as error:
+            raise DocumentError(f"cannot be read: what came out of it makes no sense ({error})") from error
+
+
+def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Document:
+    """What was extracted as a document; the process it comes from read a foreign file and is not believed blindly."""
+    lines = extracted.text.count("\n") + 1
+    headings = tuple(Heading(one_line(text), *numbers) for text, *numbers in extracted.headings)
+    blocks = tuple(_blocks(extracted))
+    places = tuple(
+        Place(first, named, row or None, page or None, soft) for first, named, row, page, soft in extracted.places
+    )
+    for starts in (headings, blocks, places):
+        numbers = [one.first_line for one in starts]
+        if numbers != sorted(numbers) or (numbers and not 1 <= numbers[0] <= numbers[-1] <= lines + 1):
+            raise ValueError("its lines are out of order")
+    own_title = one_line(extracted.title)
+    first = next((heading.text for heading in headings if heading.text), "")
+    return Document(
+        text=extracted.text,
+        kind=kind.kind,
+        title=own_title or first or one_line(name.stem) or "untitled",
+        own_title=own_title,
+        headings=headings,
+        blocks=blocks,
+        date=date.fromisoformat(extracted.date) if extracted.date else date_in_name(name.stem),
+        author=one_line(extracted.author),
+        places=places,
+    )
+
+
+def _blocks(extracted: Extracted) -> Iterator[Block]:
+    for kind, first, last in extracted.blocks:
+        if kind not in {"text", "code", "table"}:
+            raise ValueError(f"a block of kind {kind!r}")
+        yield Block(kind, first, last)  # type: ignore[arg-type]  # one of the three

@@ -1,0 +1,101 @@
+"""Documents of other programs through the whole of kb: found at their place, told where they cannot be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import made_documents as made
+import pytest
+
+from kb.extract import formats
+from kb.records import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kb import KnowledgeBase
+
+    Open = Callable[..., KnowledgeBase]
+
+pytestmark = pytest.mark.skipif(
+    len(formats.libraries()) < len({one.library for one in formats.FORMATS.values() if one.library}),
+    reason="the extra 'documents' is not installed",
+)
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Path:
+    """A folder with a document of several formats."""
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "report.pdf").write_bytes(
+        made.pdf([["The budget was approved in March."], ["The boiler in the cellar is to be replaced."]], author="Ada")
+    )
+    (folder / "talk.pptx").write_bytes(made.pptx([["Welcome"], ["Timeline", "The satellite is launched in autumn."]]))
+    (folder / "birds.xlsx").write_bytes(
+        made.xlsx({"Ponds": {1: ["Species", "Nests"], 2: ["mallard duck", 12], 3: ["whooper swan", 2]}})
+    )
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 nothing more")
+    return folder
+
+
+def test_documents_are_found_at_their_place(open_kb: Open, papers: Path) -> None:
+    """The right page, slide and row come first; a document that cannot be read is told and stops nothing."""
+    kb = open_kb(papers)
+
+    report = kb.index()
+
+    assert report.added == 3
+    assert report.failures == (Failure(str(papers), "broken.pdf", "is damaged: it is not a PDF that can be opened"),)
+    for question, path, place, page in (
+        ("Which heating has to be renewed?", "report.pdf", "p. 2", 2),
+        ("When does the spacecraft take off?", "talk.pptx", "slide 2", None),
+        ("How many swans breed here?", "birds.xlsx", "Ponds rows 1-3", None),
+    ):
+        passage = kb.search(question, limit=1).hits[0].passage
+        assert (passage.file.path, passage.place, passage.page, passage.exact) == (path, place, page, False)
+    assert kb.show(str(papers / "report.pdf")).file.author == "Ada"
+    assert kb.check().differences == ()
+
+
+def test_the_process_is_gone_when_kb_is_closed(open_kb: Open, papers: Path) -> None:
+    """Closing leaves no process behind."""
+    kb = open_kb(papers)
+    kb.index()
+    sandbox = kb._parts.sandbox
+    assert sandbox.process is not None
+
+    kb.close()
+
+    assert sandbox.process is None
+
+
+def test_without_the_library_files_are_told_and_read_once_it_is_there(
+    open_kb: Open, papers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that lacks its library is named with the command that installs it, and read by the run after that."""
+    kb = open_kb(papers)
+    with monkeypatch.context() as without:
+        for module in ("kb.extract.formats", "kb.read.foreign"):
+            without.setattr(f"{module}.installed", lambda library: not library)
+        without.setattr(formats, "libraries", lambda: ())
+        reasons = {failure.path: failure.reason for failure in kb.index().failures}
+        kb.close()
+
+    assert reasons["report.pdf"] == (
+        "PDF files (.pdf) are read with the extra for documents: pip install 'localkb[documents]'"
+    )
+    again = open_kb(papers).index()
+    assert (again.failures[0].path, len(again.failures), again.total) == ("broken.pdf", 1, 5)
+
+
+def test_larger_documents_are_taken_than_texts(open_kb: Open, papers: Path) -> None:
+    """The limit of documents is their own."""
+    (papers / "long.txt").write_text("word\n" * 2_000)
+    kb = open_kb(papers, folders__max_file_mb="0.0005")
+
+    failures = {failure.path: failure.reason for failure in kb.index().failures}
+
+    assert failures["long.txt"] == "is 0.0100 MB, over the limit of 0.0005 MB (folders.max_file_mb)"
+    assert "talk.pptx" not in failures
