@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kb.cli.evaluation import evaluation_object, heading_text, pairs_text, questions_text, table_text
+from kb.cli.evaluation import (
+    evaluation_object,
+    heading_text,
+    missed_object,
+    missed_text,
+    pairs_text,
+    questions_text,
+    table_text,
+)
 from kb.cli.options import Command, json_option
 from kb.cli.progress import shown_progress
 from kb.cli.reports import failures_text, freshness_notice
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from kb.cli.session import Knowledge, Session
     from kb.evaluate.ask import Ask, Result
     from kb.evaluate.judged import Judged
+    from kb.evaluate.known_items import KnownItem
     from kb.evaluate.measures import Measured
     from kb.records import Hit
 
@@ -33,8 +42,9 @@ _TELL_EVERY: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How an evaluation is compared, kept and told."""
+    """In which modes an evaluation asks, and how it is compared, kept and told."""
 
+    modes: tuple[str, ...]
     compare: str | None
     save: str | None
     per_question: bool
@@ -42,11 +52,14 @@ class Wanted:
 
 
 @click.command("eval", cls=Command, short_help="Measure how well questions find their files.")
-@click.argument("queries")
+@click.argument("queries", required=False)
 @click.argument("qrels", required=False)
 @click.option("--spans", metavar="FILE", help="Question, document, first and last offset of what answers.")
 @click.option("--folder", metavar="DIR", help="Index this folder for the occasion, and ask that.")
 @click.option("--keep", metavar="STORE", help="Keep the index of --folder there, for the next time.")
+@click.option("--self", "own", is_flag=True, help="Ask for your own files by their titles and headings.")
+@click.option("--questions", type=click.IntRange(min=1), default=200, metavar="N", help="Of --self.  [default: 200]")
+@click.option("--seed", type=int, default=1, metavar="N", help="Another choice of questions of --self.")
 @click.option("--mode", "modes", multiple=True, type=click.Choice(_MODES), help="Repeatable.  [default: all]")
 @click.option("--compare", metavar="RUN", help="Compare with a run in TREC's form.")
 @click.option("--save", metavar="RUN", help="Write the run in TREC's form; of one mode.")
@@ -55,12 +68,15 @@ class Wanted:
 @click.pass_obj
 def evaluate(
     session: Session,
-    queries: str,
+    queries: str | None,
     qrels: str | None,
     *,
     spans: str | None,
     folder: str | None,
     keep: str | None,
+    own: bool,
+    questions: int,
+    seed: int,
     modes: tuple[str, ...],
     compare: str | None,
     save: str | None,
@@ -72,21 +88,46 @@ def evaluate(
     QUERIES is queries.tsv (id, tab, text) or queries.jsonl ("_id", "text"), or the folder it is in; QRELS has BEIR's
     three columns or TREC's four, and is looked for beside QUERIES. A document is named by its file's path or name, with
     or without the suffix. Where a spans.tsv gives the characters that answer, those are measured too.
+
+    With --self the questions are titles and headings of your own files, each taken out of its file before it is asked;
+    what is not among the first ten is listed.
     """
     from kb.evaluate.judged import read_judged
 
-    wanted = Wanted(_there(session, compare), _there(session, save), per_question, as_json)
-    chosen = modes or _MODES
-    if save and len(chosen) > 1:
+    wanted = Wanted(modes or _MODES, _there(session, compare), _there(session, save), per_question, as_json)
+    if save and len(wanted.modes) > 1:
         raise click.UsageError("--save keeps the run of one mode: choose it with --mode.")
     if keep and not folder:
         raise click.UsageError("--keep is for --folder.")
-    judged = read_judged(_there(session, queries) or queries, _there(session, qrels), _there(session, spans))
+    if own == bool(queries) or (own and folder):
+        raise click.UsageError("Name the QUERIES to ask, or ask for your own files with --self.")
+    if own:
+        return _known_items(session, questions, seed, wanted)
+    judged = read_judged(_there(session, queries) or "", _there(session, qrels), _there(session, spans))
     with _asked(session, _there(session, folder), _there(session, keep)) as kb:
-        return _evaluated(session, kb, judged, chosen, wanted)
+        return _evaluated(session, kb, judged, wanted)
 
 
-def _evaluated(session: Session, kb: Knowledge, judged: Judged, modes: tuple[str, ...], wanted: Wanted) -> int:
+def _known_items(session: Session, count: int, seed: int, wanted: Wanted) -> int:
+    """Ask for files of the index by what was taken out of them, in an index made for the occasion."""
+    from kb.evaluate.known_items import Withheld, judged, known_items
+
+    with tempfile.TemporaryDirectory(prefix="kb-eval-") as made, session.open() as kb:
+        files = kb.documents()
+        items = known_items(files, lambda file: kb.show(f"{file.folder}/{file.path}"), count, seed)
+        if not items:
+            raise KbError(
+                "no file of the index has a title or heading that can be asked for",
+                "Run kb index first; a title counts from three words on, if no other file has it",
+            )
+        with kb.beside(made, edit=Withheld(items)) as other:
+            _index(session, other)
+            return _evaluated(session, other, judged(items), wanted, items)
+
+
+def _evaluated(
+    session: Session, kb: Knowledge, judged: Judged, wanted: Wanted, items: tuple[KnownItem, ...] = ()
+) -> int:
     """Ask in each mode, and tell what came of it."""
     from kb.evaluate.ask import Names, ask_all
     from kb.evaluate.measures import means, measured
@@ -101,7 +142,7 @@ def _evaluated(session: Session, kb: Knowledge, judged: Judged, modes: tuple[str
         earlier[Path(wanted.compare).name] = measured(known, {id_: judged.relevant[id_] for id_ in known})
     results = []
     with session.stoppable() as should_stop:
-        for mode in modes:
+        for mode in wanted.modes:
             asked = ask_all(mode, way(kb, mode), judged, names, _watched(session, mode, judged, should_stop))
             results.append(asked)
     if wanted.save:
@@ -113,11 +154,13 @@ def _evaluated(session: Session, kb: Knowledge, judged: Judged, modes: tuple[str
         told = evaluation_object(
             results, rows, pairs, judged, files=len(files), missing=names.missing, per_question=wanted.per_question
         )
-        session.write_json(told)
+        session.write_json(told | missed_object(results, judged, items) if items else told)
         return 0
     if wanted.per_question:
         session.write(questions_text(results, judged) + "\n")
     session.write(heading_text(judged, names.missing, len(files)) + table_text(rows) + pairs_text(pairs))
+    if items:
+        session.write(missed_text(results, judged, items, session.look()))
     return 0
 
 
@@ -156,19 +199,28 @@ def _asked(session: Session, folder: str | None, keep: str | None) -> Iterator[K
     if not Path(folder).is_dir():
         raise KbError(f"{folder} is not a folder")
     with tempfile.TemporaryDirectory(prefix="kb-eval-") as made, session.open_over(folder, keep or made) as kb:
-        color = session.error_look().color
-        with (
-            session.stoppable() as should_stop,
-            shown_progress(
-                quiet=False, stream=session.asker.err, bar=session.has_bar(), color=color, width=session.asker.columns
-            ) as on_progress,
-        ):
-            report = kb.index(on_progress=on_progress, should_stop=should_stop)
-        if report.interrupted:
-            raise click.Abort
-        if report.failures:
-            session.complain(failures_text(report.failures, session.error_look()))
+        _index(session, kb)
         yield kb
+
+
+def _index(session: Session, kb: Knowledge) -> None:
+    """Index what is to be asked, and show how far it is.
+
+    Raises:
+        click.Abort: It was stopped.
+    """
+    color = session.error_look().color
+    with (
+        session.stoppable() as should_stop,
+        shown_progress(
+            quiet=False, stream=session.asker.err, bar=session.has_bar(), color=color, width=session.asker.columns
+        ) as on_progress,
+    ):
+        report = kb.index(on_progress=on_progress, should_stop=should_stop)
+    if report.interrupted:
+        raise click.Abort
+    if report.failures:
+        session.complain(failures_text(report.failures, session.error_look()))
 
 
 def _watched(session: Session, mode: str, judged: Judged, should_stop: Callable[[], bool]) -> Callable[[int], None]:

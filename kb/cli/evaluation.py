@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from kb.cli.formats import absolute
 from kb.cli.reports import count
-from kb.cli.terminal import one_line
+from kb.cli.terminal import Look, one_line, shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kb.evaluate.ask import Result
     from kb.evaluate.judged import Judged
+    from kb.evaluate.known_items import KnownItem
     from kb.evaluate.measures import Difference, Measured
+    from kb.records import Hit, KnownFile
 
 _SURE: Final = 0.05
+_MISSED: Final = 20
+_FOUND_WITHIN: Final = 10
 
 # The differences of each pair of runs, as (earlier, later).
 Pairs = dict[tuple[str, str], list["Difference"]]
@@ -110,6 +115,57 @@ def evaluation_object(
             for result in results
         }
     return told
+
+
+def missed_text(
+    results: Iterable[Result], judged: Judged, items: Sequence[KnownItem], look: Look, *, most: int = _MISSED
+) -> str:
+    """The known items that were not among the first ten: where each stands, where it came, and what came first."""
+    lines = []
+    for result in results:
+        missed = list(_missed(result, judged, items))
+        lines.append(f"\n{result.name} missed {len(missed):,} of {len(items):,}:\n" if missed else "")
+        for item, rank, first in missed[:most]:
+            came = f"came {rank}." if rank else "did not come"
+            instead = f", first {_place(first.passage.file, first.passage.first_line, look)}" if first else ""
+            place = _place(item.file, item.line, look)
+            lines.append(f"  {place}  {one_line(item.question)}  ({came}{instead})\n")
+        if len(missed) > most:
+            lines.append(f"  and {len(missed) - most:,} more: --json has them all\n")
+    return "".join(lines)
+
+
+def missed_object(results: Iterable[Result], judged: Judged, items: Sequence[KnownItem]) -> dict[str, Any]:
+    """The known items that were not among the first ten, for programs; a rank is null beyond the first hundred."""
+    return {
+        "missed": {
+            result.name: [
+                {
+                    "question": item.question,
+                    "path": item.document,
+                    "line": item.line,
+                    "rank": rank,
+                    "first": absolute(first.passage.file.folder, first.passage.file.path) if first else None,
+                }
+                for item, rank, first in _missed(result, judged, items)
+            ]
+            for result in results
+        }
+    }
+
+
+def _missed(
+    result: Result, judged: Judged, items: Sequence[KnownItem]
+) -> Iterator[tuple[KnownItem, int | None, Hit | None]]:
+    for id_, item in zip(judged.questions, items, strict=True):
+        ranking = result.rankings[id_]
+        rank = ranking.index(item.document) + 1 if item.document in ranking else None
+        if rank is None or rank > _FOUND_WITHIN:
+            yield item, rank, result.best.get(id_)
+
+
+def _place(file: KnownFile, line: int, look: Look) -> str:
+    return f"{shown_path(absolute(file.folder, file.path), look.cwd)}:{line}"
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
