@@ -49,6 +49,7 @@ class KnowledgeBase:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self.courtesy = parts.courtesy
         # One thread at a time changes the store; questions go on beside it.
         self._changing = RLock()
         self._log: Callable[[FileEvent, float], None] | None = None
@@ -179,7 +180,8 @@ class KnowledgeBase:
         if not self._parts.exists:
             return Answer(question, "cosine", self._parts.freshness())
         self._own()
-        return self._answered(lambda: self._parts.searcher.search(question, limits, filters))
+        with self.courtesy:
+            return self._answered(lambda: self._parts.searcher.search(question, limits, filters))
 
     def similar(
         self,
@@ -198,7 +200,8 @@ class KnowledgeBase:
         limits = self._limits(limit, min_score, 1 if per_file is None else per_file)
         known = self._known(file)
         self._own()
-        return self._answered(lambda: self._parts.searcher.similar(known, limits, filters))
+        with self.courtesy:
+            return self._answered(lambda: self._parts.searcher.similar(known, limits, filters))
 
     def show(self, file: str, line: int | None = None) -> Shown:
         """The passages of a file as they are in the index, or those at a line.

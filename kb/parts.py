@@ -22,6 +22,7 @@ from kb.index.rebuild import refill
 from kb.index.sync import Indexer
 from kb.reading import limits_of, reading_of, rules_of
 from kb.records import Failure, Freshness
+from kb.search.courtesy import Courtesy
 from kb.search.query import Searcher
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Parts:
         self.watch: Callable[[], tuple[bool, int]] | None = None
         # While questions come in beside it, an index run writes little at once: each write stops all threads.
         self.write_batch: int | None = None
+        self.courtesy = Courtesy()
 
     def beside(self, store: str, folders: Sequence[str] = (), edit: Edit | None = None) -> Parts:
         """The parts of another knowledge base over these folders, or others, with the same model."""
@@ -319,6 +321,8 @@ class Parts:
         self.own()
         self.index()
         self.embedder.load()
+        if self.write_batch is not None:
+            self.embedder.share(self.courtesy.wait)
         for name in ("files", "reader", "cache", "searcher", "indexer", "checker"):
             getattr(self, name)
 
@@ -357,6 +361,7 @@ class Parts:
         )
         if self.write_batch is not None:
             index.write_batch = self.write_batch
+            index.give_way = self.courtesy.wait
         return index
 
     def _refill(self, index: VectorIndex) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from kb.cli.manners import gently, prepare_process
 from kb.cli.progress import Lines
 from kb.cli.remote import Lent, asker_of, differences
 from kb.cli.reports import count, event_text
@@ -120,6 +121,7 @@ class Ownership:
             ModelError: The model cannot be had.
         """
         started = time.monotonic()
+        prepare_process()
         self._open(self._settings)
         try:
             owner = self._listen()
@@ -265,7 +267,7 @@ class Ownership:
         self._hurry.clear()
         self._follower = self._new_follower(started)
         self._followed_at = time.monotonic()
-        self._thread = threading.Thread(target=self._follower.run, name="kb-follow", daemon=True)
+        self._thread = threading.Thread(target=gently, args=[self._follower.run], name="kb-follow", daemon=True)
         self._thread.start()
 
     def _unfollow(self) -> None:
@@ -276,7 +278,7 @@ class Ownership:
     def _absorb(self, started: float) -> IndexReport:
         """Take in what changed, telling how far it is where that takes long; the first time, tell the totals."""
         first = not self._told_totals
-        report = self._kb.index(on_progress=Lines(self._say), should_stop=self._hurry.is_set)
+        report = self._kb.index(on_progress=Lines(self._say), should_stop=self._stops)
         if first and not report.interrupted:
             self._told_totals = True
             state = self._kb.status()
@@ -286,6 +288,11 @@ class Ownership:
         if report.held:
             self._say(f"{count(report.held, 'file')} went at once and are kept: see kb status")
         return report
+
+    def _stops(self) -> bool:
+        """Whether an index run has to stop; asked between files, so that a question meanwhile need not share."""
+        self._kb.courtesy.wait()
+        return self._hurry.is_set()
 
     def _look_after(self) -> None:
         """Start the follower again where it died, and take over an edited configuration."""

@@ -6,6 +6,7 @@ The shipped ``config.toml`` and what ``kb init`` writes are made from these clas
 from __future__ import annotations
 
 import typing
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -243,8 +244,13 @@ def sections() -> dict[str, type[Struct]]:
     return typing.get_type_hints(Config)
 
 
-def fields() -> Iterator[Field]:
+@cache
+def fields() -> tuple[Field, ...]:
     """Every key in the order of the file."""
+    return tuple(_fields())
+
+
+def _fields() -> Iterator[Field]:
     for section, struct in sections().items():
         hints = typing.get_type_hints(struct, include_extras=True)
         for field in msgspec.structs.fields(struct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 # What suits the device.
 BATCH_TOKENS: Final = 0
+# How long a batch may take where questions wait for it, and how many tokens it has at least all the same.
+TURN_SECONDS: Final = 0.06
+TURN_TOKENS: Final = 256
 
 
 def batches(tokens: Sequence[int], budget: int) -> list[list[int]]:
@@ -81,6 +85,8 @@ class Encoder:
         self._batch_tokens = batch_tokens
         self._loaded: LoadedModel | None = None
         self._for_questions: LoadedModel | None = None
+        self._give_way: Callable[[], None] | None = None
+        self._turn_tokens = 0
         self._next = threading.Lock()
         self._busy = threading.Lock()
 
@@ -120,6 +126,18 @@ class Encoder:
         with self._turn() as model:
             return model.where
 
+    def share(self, give_way: Callable[[], None]) -> None:
+        """From now on questions come in meanwhile: keep batches short, and let others go first before each.
+
+        To be called when the model is loaded.
+
+        Args:
+            give_way: Returns when the next batch may begin.
+        """
+        self._give_way = give_way
+        # A model that answers while it embeds needs no short batches.
+        self._turn_tokens = 0 if self._loaded and self._loaded.shared else TURN_TOKENS
+
     def embed_documents(
         self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
     ) -> NDArray[np.float32]:
@@ -150,13 +168,18 @@ class Encoder:
         waiting = self._groups(range(len(texts)), tokens)
         while waiting:
             batch = waiting.pop()
+            if self._give_way:
+                self._give_way()
             try:
                 with self._turn() as model:
+                    began = time.perf_counter()
                     vectors[batch] = model.encode([texts[i] for i in batch], self.tokens.spec.document_prompt)
             except OutOfMemory as error:
                 self._lower_budget(len(batch), tokens[batch[0]], error)
                 waiting = self._groups([*batch, *chain.from_iterable(waiting)], tokens)
                 continue
+            if self._paced(len(batch) * tokens[batch[0]], time.perf_counter() - began):
+                waiting = self._groups([*chain.from_iterable(reversed(waiting))], tokens)
             if on_batch:
                 on_batch(batch)
         return vectors
@@ -182,8 +205,18 @@ class Encoder:
 
     def _groups(self, positions: Sequence[int], tokens: Sequence[int]) -> list[list[int]]:
         """The batches of these positions, to be taken from the end."""
-        groups = batches([tokens[position] for position in positions], self._batch_tokens)
+        budget = min(self._batch_tokens, self._turn_tokens or self._batch_tokens)
+        groups = batches([tokens[position] for position in positions], budget)
         return [[positions[i] for i in group] for group in reversed(groups)]
+
+    def _paced(self, tokens: int, seconds: float) -> bool:
+        """Suit the size of batches to how long the last one took; says whether it changed much."""
+        if not self._turn_tokens:
+            return False
+        before, suits = self._turn_tokens, int(tokens * TURN_SECONDS / max(seconds, 1e-6))
+        # One batch may be slow by chance: each moves the size half of the way, and never by more than twice.
+        self._turn_tokens = min(max(TURN_TOKENS, (before + min(suits, 3 * before)) // 2), self._batch_tokens)
+        return not before * 0.7 <= self._turn_tokens <= before * 1.4
 
     def _lower_budget(self, count: int, width: int, error: OutOfMemory) -> None:
         """Halve the batches from here on, because one of this size does not fit into the device's memory."""

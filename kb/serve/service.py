@@ -45,7 +45,6 @@ def systemd_unit(
         "Restart=on-failure\n"
         "RestartSec=10\n"
         "TimeoutStopSec=90\n"
-        "Nice=10\n"
         "\n"
         "[Install]\n"
         "WantedBy=default.target\n"

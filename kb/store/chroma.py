@@ -15,7 +15,7 @@ from kb.store.chroma_errors import damaged, seam
 from kb.store.chroma_open import HNSW, check_model, check_origin, connect, find, make
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,12 +38,14 @@ class ChromaIndex:
     """One collection of a ChromaDB store on this machine. Implements ``kb.ports.VectorIndex``; ``open`` makes one.
 
     Attributes:
-        write_batch: How many records one call writes. Each call stops every Python thread until it is done, so an
+        write_batch: How many records one call writes or deletes. Each stops every Python thread until it is done, so an
             owner that answers questions meanwhile sets it low.
+        give_way: Called before each such call; returns when it may begin.
     """
 
     def __init__(self, client: Any, collection: Any, directory: str) -> None:  # noqa: ANN401 - naming chromadb's types would import it
         self.write_batch = WRITE_BATCH
+        self.give_way: Callable[[], None] = _at_once
         self._directory = directory
         self._client = client
         self._collection = collection
@@ -127,6 +129,7 @@ class ChromaIndex:
     def upsert(self, records: Sequence[VectorRecord]) -> None:
         """Write records; writing one again changes nothing."""
         for page in _pages(records, self.write_batch):
+            self.give_way()
             with seam(self._directory):
                 self._open_collection().upsert(
                     ids=[record.id for record in page],
@@ -138,6 +141,7 @@ class ChromaIndex:
     def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
         """Replace the labels of records, and nothing else; ids that are not there are passed over."""
         for page in _pages(list(zip(ids, labels, strict=True)), self.write_batch):
+            self.give_way()
             with seam(self._directory):
                 self._open_collection().update(
                     ids=[id_ for id_, _ in page], metadatas=[_clean(label) for _, label in page]
@@ -145,7 +149,8 @@ class ChromaIndex:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records; ids that are not there are no error."""
-        for page in _pages(list(dict.fromkeys(ids)), DELETE_PAGE):
+        for page in _pages(list(dict.fromkeys(ids)), min(DELETE_PAGE, self.write_batch)):
+            self.give_way()
             with seam(self._directory):
                 self._open_collection().delete(ids=page)
 
@@ -200,6 +205,10 @@ class ChromaIndex:
         if self._collection is None:
             raise StoreError(f"the vector index in {self._directory} is closed")
         return self._collection
+
+
+def _at_once() -> None:
+    """Nobody has to be let go first."""
 
 
 def visible(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kb.embed.encoder import Encoder, batches
+from kb.embed.encoder import TURN_TOKENS, Encoder, batches
 from kb.embed.locate import locate
 from kb.embed.model import OutOfMemory
 from kb.errors import ModelError
@@ -136,6 +136,38 @@ def test_question_waits_for_one_batch_only(small: tuple[Encoder, FakeModel]) -> 
 
     assert len(model.texts) == 51
     assert model.texts.index(["stone"]) == 1
+
+
+def test_shared_model_takes_short_turns_and_lets_others_go_first(
+    small: tuple[Encoder, FakeModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches begin small and suit how fast they are; before each, whoever has to be let go first is asked."""
+    encoder, model = small
+    model.room, encoder._batch_tokens = 10_000, 4_000
+    asked: list[int] = []
+    now = [0.0]
+    monkeypatch.setattr("kb.embed.encoder.time.perf_counter", lambda: now[0])
+    speed = 20_000.0
+
+    def encode(texts: Sequence[str], prompt: str) -> Any:
+        now[0] += len(texts) * 10 / speed
+        return FakeModel.encode(model, texts, prompt)
+
+    model.encode = encode  # type: ignore[method-assign]  # one that takes time
+    encoder.share(lambda: asked.append(len(model.sizes)))
+    texts = ["x" * (at + 1) for at in range(2_000)]
+
+    vectors = encoder.embed_documents(texts, [10] * len(texts))
+    fast, model.sizes = model.sizes, []
+    speed = 1_000.0
+    encoder.embed_documents(texts, [10] * len(texts))
+
+    assert vectors[:, 0].tolist() == list(range(1, len(texts) + 1))
+    assert asked[: len(fast)] == list(range(len(fast)))
+    assert fast[0] == TURN_TOKENS // 10
+    # 20,000 tokens a second are 1,200 in a turn, more or less: batches change only where that is worth it.
+    assert all(800 <= size * 10 <= 1_300 for size in fast[6:-1])
+    assert model.sizes[-1] * 10 <= TURN_TOKENS * 1.4
 
 
 def test_nothing_gives_no_vectors_and_loads_nothing(tiny: Path) -> None:

@@ -34,7 +34,6 @@ def test_a_systemd_unit_has_absolute_paths_and_restarts(tmp_path: Path) -> None:
         "Restart=on-failure",
         "RestartSec=10",
         "TimeoutStopSec=90",
-        "Nice=10",
         "",
         "[Install]",
         "WantedBy=default.target",

@@ -13,7 +13,7 @@ from kb.testing import FakeEmbedder, FakeTokens
 from kb.watch.follow import Follower
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 Held = list[tuple[str, str, int, int, str, tuple[str, ...]]]
@@ -31,6 +31,9 @@ class LoadedFake(FakeEmbedder):
         """Say where it runs."""
         return "nowhere"
 
+    def share(self, give_way: Callable[[], None]) -> None:
+        """Nothing: its batches take no time."""
+
 
 class Watched:
     """An owner of a store at work, in this process."""
@@ -45,6 +48,7 @@ class Watched:
             },
         )
         self.told: list[str] = []
+        self.polling = polling
         self.parts = Parts(settings, self.told.append)
         self.embedder = LoadedFake()
         self.parts.__dict__["embedder"] = self.embedder
