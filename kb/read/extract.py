@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Final
 from kb.errors import DocumentError
 from kb.extract.formats import FORMATS
 from kb.read.canvas import read_canvas, without_drawing
+from kb.read.data import parse_indented, parse_records, parse_toml, parse_xml
 from kb.read.decode import decode, is_binary
 from kb.read.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
+from kb.read.latex import parse_latex
 from kb.read.markdown import parse_markdown
 from kb.read.markup import Outline, one_line, parse_asciidoc, parse_rst
 from kb.read.org import parse_org
+from kb.read.subtitles import parse_subtitles
+from kb.read.tabular import parse_csv
 from kb.records import Block, Document
 
 if TYPE_CHECKING:
@@ -27,11 +31,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlainFormat:
-    """A format that is text as it stands: decoded, searched for front matter, and for markup where it has any."""
+    """A format that is text as it stands: decoded, searched for front matter, and for markup where it has any.
+
+    ``titled`` says whether a first heading is what the document calls itself; a first key is not.
+    """
 
     kind: str
     parse: Callable[[str, int], Outline] | None = None
     front_matter: bool = False
+    titled: bool = True
 
     def __call__(self, path: str, data: bytes) -> Document:
         """The document in the bytes of a file.
@@ -49,7 +57,8 @@ class PlainFormat:
         outline = self.parse(text, front.markup_line) if self.parse else Outline()
         # Front matter that cannot be understood is still text for search.
         broken = (Block("text", front.body_line, front.markup_line - 1),) if front.markup_line > front.body_line else ()
-        first_heading = next((heading.text for heading in outline.headings if heading.text), "")
+        texts = (heading.text for heading in outline.headings if heading.text and self.titled)
+        first_heading = next(texts, "")
         own_title = front.title or outline.title or first_heading
         stem = PurePosixPath(path).stem
         place = str(PurePosixPath(path).with_suffix(""))
@@ -70,6 +79,8 @@ class PlainFormat:
             language=front.language or outline.language,
             encoding=decoded.encoding,
             replaced=decoded.replaced,
+            author=outline.author,
+            places=outline.places,
         )
 
 
@@ -81,12 +92,19 @@ _FORMATS: Final[dict[str, Extractor]] = {
     ".org": PlainFormat("org", parse_org),
     ".adoc .asciidoc .asc": PlainFormat("asciidoc", parse_asciidoc, front_matter=True),
     ".canvas": read_canvas,
+    ".csv .tsv": PlainFormat("csv", parse_csv, titled=False),
+    ".srt .vtt": PlainFormat("subtitles", parse_subtitles),
+    ".tex .ltx": PlainFormat("latex", parse_latex),
+    ".json .json5 .yaml .yml": PlainFormat("data", parse_indented, titled=False),
+    ".jsonl .ndjson": PlainFormat("data", parse_records),
+    ".toml .ini .cfg": PlainFormat("data", parse_toml, titled=False),
+    ".xml .svg .rss .atom .opml .nxml": PlainFormat("data", parse_xml, titled=False),
     ".txt .text": TEXT,
     ".py .pyi .pyx .js .mjs .cjs .jsx .ts .tsx .vue .svelte .c .h .cc .cpp .cxx .hh .hpp .hxx .cs .java .kt "
     ".kts .scala .groovy .go .rs .swift .m .mm .rb .php .pl .pm .lua .r .jl .hs .ml .mli .fs .fsx .clj .cljs .ex .exs "
     ".erl .elm .dart .zig .nim .d .pas .f90 .f95 .asm .s .sh .bash .zsh .fish .ps1 .bat .cmd .sql .graphql .proto .tf "
-    ".nix .xml .svg .css .scss .sass .less .json .jsonl .json5 .yaml .yml .toml .ini .cfg .conf .env "
-    ".properties .gradle .cmake .mk .dockerfile .diff .patch .el .lisp .scm .rkt .vim .v .vhd .tex .bib .sty .csv .tsv "
+    ".nix .css .scss .sass .less .conf .env "
+    ".properties .gradle .cmake .mk .dockerfile .diff .patch .el .lisp .scm .rkt .vim .v .vhd .bib .sty .cls "
     ".log": CODE,
 }
 EXTRACTORS: Final = {suffix: extractor for suffixes, extractor in _FORMATS.items() for suffix in suffixes.split()}

@@ -14,7 +14,7 @@ from kb.records import Block, Heading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kb.records import Link, Name
+    from kb.records import Link, Name, Place
 
 # A heading is repeated in the trail of every passage below it, so a runaway line must not become one.
 LONGEST_LINE: Final = 300
@@ -25,7 +25,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 class Outline:
     """What the markup of a text says: its structure and links, and a title, tags and the like where it has them.
 
-    ``names``, ``noise`` and ``language`` are as in ``Document``.
+    ``names``, ``noise``, ``language``, ``author`` and ``places`` are as in ``Document``.
     """
 
     headings: tuple[Heading, ...] = ()
@@ -38,6 +38,8 @@ class Outline:
     names: tuple[Name, ...] = ()
     noise: tuple[tuple[int, int], ...] = ()
     language: str = ""
+    author: str = ""
+    places: tuple[Place, ...] = ()
 
 
 def one_line(text: str) -> str:

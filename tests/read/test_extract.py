@@ -25,7 +25,10 @@ from kb.records import Block, Heading, Link
         ("x.unheard-of", "text"),
         (".bashrc", "text"),
         ("x.py", "code"),
-        ("x.csv", "code"),
+        ("x.csv", "csv"),
+        ("x.vtt", "subtitles"),
+        ("x.tex", "latex"),
+        ("x.yaml", "data"),
         ("sub/Makefile", "code"),
     ],
 )

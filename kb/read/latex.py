@@ -1,0 +1,135 @@
+"""LaTeX: its sections, title, author and date, and the environments that stay whole. Comments are not embedded."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal
+
+from kb.read.markup import Outline, one_line
+from kb.records import Block, Heading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_LEVELS: Final = {
+    "part": 1,
+    "chapter": 2,
+    "section": 3,
+    "subsection": 4,
+    "subsubsection": 5,
+    "paragraph": 6,
+    "subparagraph": 7,
+}
+_SECTION: Final = re.compile(rf"\s*\\({'|'.join(_LEVELS)})\*?\s*(?:\[[^\[\]\n]*\])?\s*\{{")
+_BEGIN: Final = re.compile(r"\s*\\begin\{([A-Za-z]+\*?)\}")
+_WHOLE: Final[dict[str, Literal["code", "table", "text"]]] = {
+    "verbatim": "code",
+    "lstlisting": "code",
+    "minted": "code",
+    "equation": "text",
+    "align": "text",
+    "table": "table",
+    "tabular": "table",
+    "figure": "text",
+    "abstract": "text",
+    "theorem": "text",
+    "proof": "text",
+    "itemize": "text",
+    "enumerate": "text",
+}
+_COMMENT: Final = re.compile(r"(?<!\\)(?:\\\\)*%.*")
+_FACT: Final = re.compile(r"\\(title|author|date)\s*(?:\[[^\[\]\n]*\])?\s*\{")
+_COMMAND: Final = re.compile(
+    r"\\(?:thanks|footnote|label|inst|texorpdfstring)\s*\{[^{}]*\}|\\[A-Za-z]+\*?\s?|\\[^A-Za-z]|[{}$~]"
+)
+_LONGEST: Final = 20
+_AUTHORS: Final = re.compile(r"\s*\\(?:and|And|AND)\b")
+
+
+def parse_latex(text: str, first_line: int = 1) -> Outline:
+    """The outline of a LaTeX file.
+
+    Args:
+        text: The whole text of the file.
+        first_line: The line to begin with.
+    """
+    lines = text.split("\n")
+    blocks = tuple(_blocks(lines, first_line - 1))
+    code = {
+        number for block in blocks if block.kind == "code" for number in range(block.first_line, block.last_line + 1)
+    }
+    noise: list[tuple[int, int]] = []
+    headings: list[Heading] = []
+    facts: dict[str, str] = {}
+    offset = sum(len(line) + 1 for line in lines[: first_line - 1])
+    for number, line in enumerate(lines[first_line - 1 :], first_line):
+        if number not in code:
+            if comment := _COMMENT.search(line):
+                noise.append((offset + comment.start(), offset + comment.end()))
+            plain = line[: comment.start()] if comment else line
+            if found := _SECTION.match(plain):
+                words, last = _argument(lines, number - 1, found.end())
+                headings.append(Heading(_words(words), _LEVELS[found[1]], number, last + 1))
+            elif (fact := _FACT.search(plain)) and fact[1] not in facts:
+                facts[fact[1]] = _argument(lines, number - 1, fact.end())[0]
+        offset += len(line) + 1
+    return Outline(
+        headings=tuple(_in_order(headings)),
+        blocks=blocks,
+        title=_words(facts.get("title", "")),
+        author=_words(_AUTHORS.sub(", ", facts.get("author", ""))),
+        date=_words(facts.get("date", "")),
+        noise=tuple(noise),
+    )
+
+
+def _in_order(headings: Sequence[Heading]) -> Iterator[Heading]:
+    """Headings that do not overlap: two may stand in one line."""
+    last = 0
+    for heading in headings:
+        if heading.first_line > last:
+            yield heading
+            last = heading.last_line
+
+
+def _argument(lines: Sequence[str], number: int, start: int) -> tuple[str, int]:
+    """What stands up to the closing brace, and the line in which that is; at most some lines are looked at."""
+    depth, parts = 1, []
+    for at in range(number, min(number + _LONGEST, len(lines))):
+        line = _COMMENT.sub("", lines[at])
+        begin = start if at == number else 0
+        for position in range(begin, len(line)):
+            if line[position] in "{}" and (position == 0 or line[position - 1] != "\\"):
+                depth += 1 if line[position] == "{" else -1
+                if depth == 0:
+                    parts.append(line[begin:position])
+                    return " ".join(parts), at
+        parts.append(line[begin:])
+    return lines[number][start:], number
+
+
+def _words(text: str) -> str:
+    """What a reader sees of a title: no commands, no braces."""
+    return one_line(_COMMAND.sub(lambda found: " " if found[0][0] in "\\~" else "", text))
+
+
+def _blocks(lines: Sequence[str], start: int) -> Iterator[Block]:
+    """Environments that should stay whole, the outermost of several."""
+    number = start
+    while number < len(lines):
+        found = _BEGIN.match(lines[number])
+        kind = _WHOLE.get(found[1].rstrip("*")) if found else None
+        last = _end(lines, number, found[1]) if found and kind else number
+        if kind and last > number:
+            yield Block(kind, number + 1, last + 1)
+        number = last + 1
+
+
+def _end(lines: Sequence[str], number: int, name: str) -> int:
+    """The line in which the environment ends that begins in a line; that line itself where it never does."""
+    depth = 0
+    for at in range(number, len(lines)):
+        depth += lines[at].count(f"\\begin{{{name}}}") - lines[at].count(f"\\end{{{name}}}")
+        if depth <= 0:
+            return at
+    return number

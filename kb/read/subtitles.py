@@ -1,0 +1,84 @@
+"""Subtitles of films and talks (SubRip, WebVTT): each cue at its time; numbers and times are not embedded."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from kb.read.markup import Outline, one_line
+from kb.records import Block, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TIMES: Final = re.compile(
+    r"\s*(?:(\d{1,3}):)?([0-5]?\d):([0-5]\d)[.,]\d{1,3}\s*-->\s*(?:\d{1,3}:)?[0-5]?\d:[0-5]\d[.,]\d{1,3}"
+)
+_TAG: Final = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|<\d[\d:.]*>|\{\\[^{}\n]{0,80}\}")
+_SKIPPED: Final = re.compile(r"(?:STYLE|REGION|NOTE)(?:\s|$)")
+_HEADER: Final = re.compile(r"\ufeff?WEBVTT(?:[ \t]+(.*))?$")
+
+
+def parse_subtitles(text: str, first_line: int = 1) -> Outline:
+    """The cues, each at the time at which it is seen.
+
+    Args:
+        text: The whole text of the file.
+        first_line: The line to begin with.
+    """
+    lines = text.split("\n")
+    starts = _starts(lines)
+    header = _HEADER.match(lines[first_line - 1])
+    noise: list[tuple[int, int]] = []
+    blocks: list[Block] = []
+    places: list[Place] = []
+    spoken = first_line - 1
+    number = first_line - 1
+    while number < len(lines):
+        times = _TIMES.match(lines[number])
+        if times is None:
+            number += 1
+            continue
+        last = _last(lines, number)
+        # Everything between two cues is a number, a name, a remark or a style.
+        noise.append((starts[spoken], starts[number] + len(lines[number])))
+        noise += [
+            (starts[at] + found.start(), starts[at] + found.end())
+            for at in range(number + 1, last + 1)
+            for found in _TAG.finditer(lines[at])
+        ]
+        if last > number:
+            blocks.append(Block("text", number + 1, last + 1))
+            places.append(Place(number + 1, _time(times), soft=bool(places)))
+        spoken = number = last + 1
+    if spoken < len(lines) and any(_SKIPPED.match(line) for line in lines[spoken:]):
+        noise.append((starts[spoken], len(text)))
+    return Outline(
+        blocks=tuple(blocks),
+        places=tuple(places),
+        noise=tuple(noise),
+        title=one_line((header[1] or "").lstrip("- ")) if header else "",
+    )
+
+
+def _starts(lines: Sequence[str]) -> list[int]:
+    """The offset at which each line begins."""
+    starts, offset = [], 0
+    for line in lines:
+        starts.append(offset)
+        offset += len(line) + 1
+    return starts
+
+
+def _last(lines: Sequence[str], number: int) -> int:
+    """The last line of the cue whose times stand in a line."""
+    last = number
+    while last + 1 < len(lines) and lines[last + 1].strip():
+        last += 1
+    return last
+
+
+def _time(found: re.Match[str]) -> str:
+    """A time as players show it: ``0:12:31``."""
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return f"{hours}:{minutes:02}:{seconds:02}"

@@ -1,0 +1,72 @@
+"""Comma-separated values: which lines are a row, and the row that names the columns, which every passage is told."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from kb.read.markup import Outline, one_line
+from kb.records import Block, Heading, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_DELIMITERS: Final = ",;\t|"
+_SAMPLE: Final = 20
+_LONGEST_FIELD: Final = 10_000_000
+
+
+def parse_csv(text: str, first_line: int = 1) -> Outline:
+    """The rows of a table in text, counted as a spreadsheet counts them; quoted values may run over several lines.
+
+    Args:
+        text: The whole text of the file.
+        first_line: The line on which the table begins.
+    """
+    lines = text.split("\n")[first_line - 1 :]
+    rows = list(_rows(lines, _delimiter(lines)))
+    if not rows:
+        return Outline()
+    blocks = tuple(Block("table", first_line + low, first_line + high) for low, high, _ in rows)
+    places = tuple(Place(block.first_line, row=number, soft=number > 1) for number, block in enumerate(blocks, 1))
+    names = rows[0][2]
+    # What has no names of columns begins with values: then there is nothing to tell.
+    named = len(names) > 1 and len(rows) > 1 and not any(_is_number(name) for name in names)
+    headings = (
+        (Heading(one_line(", ".join(filter(None, names))), 1, blocks[0].first_line, blocks[0].last_line),)
+        if named
+        else ()
+    )
+    return Outline(headings=headings, blocks=blocks, places=places)
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """The character that divides the first lines into the same number of values most often, and into the most."""
+    sample = [line for line in lines[:_SAMPLE] if line.strip()]
+    best, score = ",", (0, 0)
+    for delimiter in _DELIMITERS:
+        counts = Counter(count for line in sample if (count := line.count(delimiter)))
+        if counts:
+            columns, often = counts.most_common(1)[0]
+            if (often, columns) > score:
+                best, score = delimiter, (often, columns)
+    return best
+
+
+def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Each row as first and last line, counting from 0, and its values; what is no table any more is left."""
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+    begun = 0
+    try:
+        for values in reader:
+            if any(value.strip() for value in values):
+                yield begun, reader.line_num - 1, [value.strip() for value in values]
+            begun = reader.line_num
+    except csv.Error:
+        return
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).replace(",", "", 1).lstrip("+-").isdigit()
