@@ -1,4 +1,4 @@
-"""The models on this machine, as ``kb model`` lists, fetches, verifies, exports and removes them."""
+"""The models on this machine: the configured one, and what ``kb model`` does with them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Models:
             ModelError: It is not on this machine.
         """
         located = self._located(name, fetch=False)
-        return verify(self._encoder(located), located, export_folder(located))
+        return verify(encoder_of(self._settings, located), located, export_folder(located))
 
     def remove(self, name: str) -> list[Path]:
         """Remove what kb keeps of a model: its ONNX forms and its own copy. Packages and caches of others stay.
@@ -104,7 +104,7 @@ class Models:
     def _state(self, name: str, *, used: bool) -> ModelState:
         try:
             located = self._located(name, fetch=False)
-            runs = self._encoder(located).runs()
+            runs = encoder_of(self._settings, located).runs()
         except ModelError as error:
             return ModelState(name, used, "", 0, error.message)
         folder = export_folder(located)
@@ -117,16 +117,36 @@ class Models:
         revision = wanted.revision if name in {None, used} else ""
         return locate(name or used, revision, offline=wanted.offline, fetch=fetch)
 
-    def _encoder(self, located: Located) -> Encoder:
-        wanted = self._settings.config.embed
-        return Encoder(
-            located,
-            runtime=wanted.runtime,
-            device=wanted.device,
-            precision=wanted.precision,
-            batch_tokens=wanted.batch_tokens,
-            threads=wanted.threads,
-        )
+
+def encoder_of(settings: Settings, located: Located | None = None) -> Encoder:
+    """The model as the configuration wants it run; nothing is loaded yet.
+
+    Args:
+        settings: The configuration.
+        located: Where the model is. None: the configured one is looked for, and fetched where that is needed.
+
+    Raises:
+        ModelError: It is not here and cannot be had.
+    """
+    wanted = settings.config.embed
+    return Encoder(
+        located or locate(settings.model(), wanted.revision, offline=wanted.offline),
+        runtime=wanted.runtime,
+        device=wanted.device,
+        precision=wanted.precision,
+        batch_tokens=wanted.batch_tokens,
+        threads=wanted.threads,
+    )
+
+
+def runtime_of(settings: Settings, encoder: Encoder | None = None) -> str:
+    """How the configured model runs, or would run; fetches and loads nothing."""
+    try:
+        if encoder is None:
+            encoder = encoder_of(settings, locate(settings.model(), settings.config.embed.revision, fetch=False))
+        return encoder.runs()
+    except ModelError as error:
+        return f"none: {error}"
 
 
 def _size(folder: Path) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from kb.errors import FolderError, ModelError, ModelMismatch
+from kb.errors import FolderError, ModelMismatch
 from kb.index.check import Checker
 from kb.index.plan import Comparison, compare
 from kb.index.rebuild import refill
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.embed.borrow import ClosableCache
     from kb.embed.encoder import Encoder
-    from kb.embed.locate import Located
+    from kb.embed.questions import RememberedQuestions
     from kb.extract.sandbox import Sandbox
-    from kb.ports import Edit, Files, Reader, VectorIndex
+    from kb.ports import Edit, Files, Nearest, Reader, VectorIndex
+    from kb.search.exact import ExactIndex
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
     from kb.store.lock import StoreLock
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 CATALOG_FILE: Final = "catalog.sqlite3"
 CACHE_FILE: Final = "embeddings.sqlite3"
 PROBE_SECONDS: Final = 120.0
-_BUILT_ON_THE_CATALOG: Final = ("indexer", "checker", "searcher", "catalog")
-_IN_MEMORY: Final = (*_BUILT_ON_THE_CATALOG, "cache")
+_BUILT_ON_THE_CATALOG: Final = ("indexer", "checker", "searcher", "exact", "catalog")
+_IN_MEMORY: Final = (*_BUILT_ON_THE_CATALOG, "questions", "cache")
 
 
 class Parts:
@@ -107,37 +108,15 @@ class Parts:
     @cached_property
     def embedder(self) -> Encoder:
         """The model; its weights are loaded with the first text."""
-        if self._lender is not None:
-            return self._lender.embedder
-        from kb.embed.locate import locate
+        from kb.models import encoder_of
 
-        wanted = self.config.embed
-        return self._encoder(locate(self.settings.model(), wanted.revision, offline=wanted.offline))
+        return encoder_of(self.settings)
 
     def runtime(self) -> str:
         """How the model runs, or would run; fetches and loads nothing."""
-        from kb.embed.locate import locate
+        from kb.models import runtime_of
 
-        try:
-            if embedder := self.__dict__.get("embedder"):
-                told: str = embedder.runs()
-                return told
-            return self._encoder(locate(self.settings.model(), self.config.embed.revision, fetch=False)).runs()
-        except ModelError as error:
-            return f"none: {error}"
-
-    def _encoder(self, located: Located) -> Encoder:
-        from kb.embed.encoder import Encoder
-
-        wanted = self.config.embed
-        return Encoder(
-            located,
-            runtime=wanted.runtime,
-            device=wanted.device,
-            precision=wanted.precision,
-            batch_tokens=wanted.batch_tokens,
-            threads=wanted.threads,
-        )
+        return runtime_of(self.settings, self.__dict__.get("embedder"))
 
     @cached_property
     def reader(self) -> Reader:
@@ -239,15 +218,38 @@ class Parts:
         """
         self.own()
         self.agree()
+        # What is written from here on would be missing in it.
+        self.__dict__.pop("exact", None)
         return self.vectors.index()
 
     @contextmanager
-    def lent_index(self) -> Iterator[VectorIndex]:
-        """The vector index for one question, which no rebuild takes away meanwhile."""
+    def lent_index(self) -> Iterator[Nearest]:
+        """The vectors for one question, which no rebuild takes away meanwhile.
+
+        Until something opens ChromaDB anyway, they come from catalog and cache where they are few enough.
+        """
         self.own()
         self.agree()
+        exact = None if self.vectors.opened else self.exact
+        if exact is not None:
+            yield exact
+            return
         with self.vectors.using() as index:
             yield index
+
+    @cached_property
+    def exact(self) -> ExactIndex | None:
+        """The vectors of all passages, for a process that has not opened ChromaDB; none where they are too many."""
+        from kb.search.exact import exact_index
+
+        return exact_index(self.catalog, self.cache, self.embedder.fingerprint, self.embedder.dimension)
+
+    @cached_property
+    def questions(self) -> RememberedQuestions:
+        """The model for questions, which remembers the vectors of past ones."""
+        from kb.embed.questions import RememberedQuestions
+
+        return RememberedQuestions(self.embedder, self.cache)
 
     def agree(self) -> None:
         """See that the store's vectors are of the configured model; a new store takes the model over.
@@ -301,7 +303,7 @@ class Parts:
     @cached_property
     def searcher(self) -> Searcher:
         """Answers questions."""
-        return Searcher(self.embedder, self.lent_index, self.catalog, self.files, self.freshness)
+        return Searcher(self.questions, self.lent_index, self.catalog, self.files, self.freshness)
 
     def freshness(self) -> Freshness:
         """When the last complete run ended and how many files wait: what the watcher says, else a scan of now."""

@@ -107,11 +107,24 @@ class VectorCache(Protocol):
     def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """The vectors known, by digest. Marks them as used."""
 
+    def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors known, by digest, of which none counts as used."""
+
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
         """Keep vectors durably; a digest that is known already is left as it is."""
 
 
-class VectorIndex(Protocol):
+class Nearest(Protocol):
+    """The vectors of the passages, as a question needs them."""
+
+    def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
+        """The ``count`` records nearest to a vector by cosine, best first, of the given files only."""
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The stored vectors of the ids that are there."""
+
+
+class VectorIndex(Nearest, Protocol):
     """The vectors of the passages, searchable: an index that can always be made again."""
 
     def upsert(self, records: Sequence[VectorRecord]) -> None:
@@ -123,14 +136,8 @@ class VectorIndex(Protocol):
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records; ids that are not there are no error."""
 
-    def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
-        """The ``count`` records nearest to a vector by cosine, best first, of the given files only."""
-
     def ids(self) -> Iterator[str]:
         """Every id, in pages behind the scenes."""
-
-    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The stored vectors of the ids that are there."""
 
     def count(self) -> int:
         """How many records there are."""
@@ -188,6 +195,9 @@ class Catalog(Protocol):
 
     def all_passages(self) -> Iterator[StoredPassage]:
         """Every live passage, by file and order, without loading all at once."""
+
+    def live(self) -> list[tuple[str, int, bytes]]:
+        """Every live passage as (id, file id, digest), by file id and order."""
 
     def count(self) -> int:
         """How many live passages there are."""

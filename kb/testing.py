@@ -101,6 +101,10 @@ class MemoryVectorCache:
         known = {digest: self._vectors.get((fingerprint, digest)) for digest in digests}
         return {digest: vector for digest, vector in known.items() if vector is not None}
 
+    def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The same: nothing is ever dropped here, so no use is counted."""
+        return self.get(fingerprint, digests)
+
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
         """Keep vectors; a digest that is known already is left as it is."""
         for digest, vector in vectors.items():

@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.models": {"kb.embed", "kb.config", *VOCABULARY},
     "kb.reading": {"kb.config", "kb.read", "kb.extract", *VOCABULARY},
     "kb.parts": {
+        "kb.models",
         "kb.config",
         "kb.reading",
         "kb.read",

@@ -60,6 +60,13 @@ class TestVectorCache:
         assert {digest: one.tolist() for digest, one in found.items()} == {key("a"): [1, 2], key("b"): [3, 4]}
         assert {one.dtype for one in found.values()} == {np.dtype(np.float32)}
 
+    def test_to_peek_gives_the_same(self, cache: VectorCache) -> None:
+        """What is known, and nothing of what is not."""
+        cache.put("model", {b"a": vector(1, 0)})
+
+        assert list(cache.peek("model", [b"a", b"b"])) == [b"a"]
+        assert cache.peek("other", [b"a"]) == {}
+
     def test_models_are_kept_apart(self, cache: VectorCache) -> None:
         """The same text under two models has two vectors, of two lengths even."""
         cache.put("one", {key("a"): vector(1, 2)})

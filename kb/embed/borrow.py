@@ -38,6 +38,12 @@ class BorrowingCache:
         lacking = [digest for digest in digests if digest not in found]
         return found | self._lender.get(fingerprint, lacking) if lacking else found
 
+    def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors that either knows, by digest, of which none counts as used."""
+        found = self._own.peek(fingerprint, digests)
+        lacking = [digest for digest in digests if digest not in found]
+        return found | self._lender.peek(fingerprint, lacking) if lacking else found
+
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
         """Keep vectors here."""
         self._own.put(fingerprint, vectors)

@@ -96,6 +96,11 @@ class EmbeddingCache:
         with self._lock:
             return self._recovering(lambda: self._find(fingerprint, digests), dict)
 
+    def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors known, by digest; to read thousands for one question is no use of them, so none is marked."""
+        with self._lock:
+            return self._recovering(lambda: self._find(fingerprint, digests, mark=False), dict)
+
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
         """Keep vectors durably, in one transaction; a digest that is known already keeps its vector and counts as used.
 
@@ -132,7 +137,9 @@ class EmbeddingCache:
         with self._errors():
             return without()
 
-    def _find(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+    def _find(
+        self, fingerprint: str, digests: Sequence[bytes], *, mark: bool = True
+    ) -> dict[bytes, NDArray[np.float32]]:
         model = self._connection.execute(
             "SELECT id, dimension FROM models WHERE fingerprint = ?", (fingerprint,)
         ).fetchone()
@@ -149,7 +156,7 @@ class EmbeddingCache:
             found.update({row[1]: vector for row, vector, good in zip(sound, numbers, finite, strict=True) if good})
             right = {row[0] for row, good in zip(sound, finite, strict=True) if good}
             wrong += [row[0] for row in known if row[0] not in right]
-            self._used |= {row[0] for row in known if row[2] < self._tick} & right
+            self._used |= {row[0] for row in known if mark and row[2] < self._tick} & right
         if wrong:
             with self._transaction():
                 self._delete(wrong)

@@ -1,4 +1,4 @@
-"""A question becomes ranked hits: ChromaDB gives candidates, exact cosine orders them, the disk has the last word."""
+"""A question becomes ranked hits: the vectors give candidates, exact cosine orders them, the disk has the last word."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kb.ports import Catalog, Embedder, Files, VectorIndex
+    from kb.ports import Catalog, Embedder, Files, Nearest
     from kb.records import Candidates, KnownFile, StoredPassage
 
 
@@ -49,7 +49,7 @@ class Searcher:
     def __init__(
         self,
         embedder: Embedder,
-        index: Callable[[], AbstractContextManager[VectorIndex]],
+        index: Callable[[], AbstractContextManager[Nearest]],
         catalog: Catalog,
         files: Files,
         freshness: Callable[[], Freshness],

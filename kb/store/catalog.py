@@ -78,6 +78,7 @@ _FINISH_FILES = """
         indexed_at = ?
     WHERE id IN (SELECT value FROM json_each(?))
 """
+_LIVE = "SELECT id, file_id, digest FROM passages WHERE state = 'live' ORDER BY file_id, ordinal"
 _LIVE_PASSAGES = f"""
     SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}
     FROM passages p JOIN files f ON f.id = p.file_id
@@ -234,6 +235,10 @@ class SqliteCatalog:
         ):
             yield from page
             last = (page[-1].file.id, page[-1].ordinal)
+
+    def live(self) -> list[tuple[str, int, bytes]]:
+        """Every live passage as (id, file id, digest), by file id and order."""
+        return self._read(_LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
 
     def count(self) -> int:
         """How many live passages there are."""

@@ -86,6 +86,11 @@ class VectorStore:
         with self._swapping:
             yield self.index()
 
+    @property
+    def opened(self) -> bool:
+        """Whether the index is open."""
+        return self._open is not None
+
     def rebuild(self, reason: str = "") -> str:
         """Make the index again beside the old one, switch to it, and remove the old one.
 

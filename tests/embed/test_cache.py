@@ -181,6 +181,16 @@ def test_many_uses_are_written_before_they_fill_the_memory(
     assert cache._used == set()
 
 
+def test_to_peek_is_no_use(cache: EmbeddingCache) -> None:
+    """A question that reads every vector once does not make the oldest as young as the newest."""
+    cache.put(MODEL, batch(*range(40)))
+    cache.put(MODEL, batch(40))
+
+    assert len(cache.peek(MODEL, list(batch(*range(40))))) == 40
+
+    assert cache._used == set()
+
+
 @pytest.mark.parametrize(
     "blob",
     [b"", b"\0" * 12, b"\0" * 20, np.array([0, np.nan, 0, 0], "<f4").tobytes(), np.full(4, np.inf, "<f4").tobytes()],

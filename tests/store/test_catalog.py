@@ -326,6 +326,8 @@ def test_all_passages_come_by_file_and_order_across_pages(catalog: SqliteCatalog
 
     expected = [(file_id, n, f"{file_id}-{n}") for file_id in (1, 2) for n in range(400)]
     assert found == [*expected, (3, 0, "3-5"), (3, 6, "3-4")]
+    live = [(id_, file_id) for id_, file_id, digest in catalog.live() if len(digest) == 32]
+    assert live == [(id_, file_id) for file_id, _, id_ in found]
 
 
 def test_lists_may_be_longer_than_sqlite_has_parameters(catalog: SqliteCatalog) -> None:
