@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
@@ -12,19 +11,20 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from kb.config import Settings, load
 from kb.errors import CatalogDamaged, FolderError, KbError, NotIndexed, StoreDamaged
-from kb.index.plan import withheld
 from kb.notes import note_name, note_text, note_title, write_note
-from kb.parts import CACHE_FILE, Parts
+from kb.parts import Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
 from kb.search.filter import file_named, selected, tag_count
+from kb.search.links import Follower
 from kb.search.query import Limits, Presence
+from kb.status import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from kb.ports import Edit
-    from kb.records import FileEvent, IndexProgress, KnownFile
+    from kb.records import FileEvent, FollowedLink, IndexProgress, KnownFile, Links
 
 
 _T = TypeVar("_T")
@@ -227,28 +227,19 @@ class KnowledgeBase:
 
     def status(self) -> Status:
         """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
-        parts = self._parts
-        comparison, problems = parts.comparison()
-        files = parts.catalog.files()
-        store = Path(parts.store_path)
-        sizes = {path: path.stat().st_size for path in store.rglob("*") if path.is_file()} if store.is_dir() else {}
-        return Status(
-            folders=parts.settings.folder_paths(),
-            store=parts.store_path,
-            model=parts.catalog.meta("model") or parts.config.embed.model,
-            fingerprint=parts.catalog.meta("fingerprint") or "",
-            generation=parts.catalog.meta("generation") or "",
-            files=sum(file.state == "done" for file in files),
-            passages=parts.catalog.count(),
-            failed=sum(file.state == "failed" for file in files) + len(problems),
-            replaced=sum(file.replaced > 0 for file in files),
-            size=sum(sizes.values()),
-            cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
-            index=parts.freshness(),
-            runtime=parts.runtime(),
-            problems=(*parts.catalog.problems(), *problems),
-            held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
-        )
+        return status_of(self._parts)
+
+    def links(self, file: str) -> Links:
+        """What a file links to and what links to it, as of the last index run.
+
+        Raises:
+            NotIndexed: The file is not in the index.
+        """
+        return self._follower().links(self._known(file))
+
+    def broken_links(self) -> list[FollowedLink]:
+        """Every link of the folders that leads nowhere, in the order of its place."""
+        return self._follower().broken()
 
     def check(self, *, repair: bool = False) -> CheckReport:
         """Compare disk, catalog and vectors, passage by passage.
@@ -340,6 +331,9 @@ class KnowledgeBase:
                 f"{folders[0]} is not a folder" if len(folders) == 1 else "none of the folders is there",
                 "Mount or make it, or set folders.paths to another one; nothing was removed from the index",
             )
+
+    def _follower(self) -> Follower:
+        return Follower(self._parts.catalog, self._parts.files)
 
     def _own(self) -> None:
         self._parts.own()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         FileStat,
         FoundFile,
         KnownFile,
+        Link,
+        Name,
         Passage,
         Scan,
         Source,
@@ -198,6 +200,18 @@ class Catalog(Protocol):
 
     def live(self) -> list[tuple[str, int, bytes]]:
         """Every live passage as (id, file id, digest), by file id and order."""
+
+    def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
+        """The links of one file, or of all, in order, each with the id of its file."""
+
+    def links_to(self, keys: Sequence[str]) -> list[tuple[int, Link]]:
+        """The links with one of these keys (``Link.key``), each with the id of its file."""
+
+    def names_of(self, file_id: int) -> list[Name]:
+        """What links can call a file and its parts: other names, blocks, headings."""
+
+    def named(self, keys: Sequence[str]) -> list[tuple[int, Name]]:
+        """The other names and blocks with one of these keys, each with the id of its file."""
 
     def count(self) -> int:
         """How many live passages there are."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kb.read.scope import Rules
 
 # Raised whenever documents are split or described differently, so that every file is read anew by the next run.
-READING: Final = 2
+READING: Final = 3
 _MEGABYTE: Final = 1_000_000
 
 

@@ -47,7 +47,8 @@ ALLOWED: dict[str, set[str]] = {
         "kb.search",
         *VOCABULARY,
     },
-    "kb.app": {"kb.parts", "kb.config", "kb.notes", "kb.search", "kb.index", *VOCABULARY},
+    "kb.status": {"kb.parts", "kb.index", *VOCABULARY},
+    "kb.app": {"kb.status", "kb.parts", "kb.config", "kb.notes", "kb.search", "kb.index", *VOCABULARY},
     "kb.measure": {"kb.measure", "kb.app", "kb.parts", "kb.search", "kb.serve", *VOCABULARY},
     "kb.cli": {
         "kb.cli",

@@ -12,7 +12,6 @@ from kb.cli import formats
 from kb.cli.options import Command, filter_options, json_option
 from kb.cli.render import shown_text
 from kb.cli.reports import failure_line, list_text, status_text
-from kb.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -69,24 +68,6 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
         keys = [file.key for file in files]
         session.write(formats.paths(keys, cwd=look.cwd, null=null, exact=not session.is_terminal()))
     return 0 if files else 1
-
-
-@click.command(cls=Command, short_help="List the tags of the files.")
-@json_option
-@filter_options
-@click.pass_obj
-def tags(session: Session, as_json: bool, filters: Filters) -> int:
-    """List the tags of the files with how many files have each. The exit code is 0 with tags, 1 without.
-
-    A tag counts for those above it: a file tagged a/b is one of a.
-    """
-    with session.open() as kb:
-        found = kb.tags(filters)
-    if as_json:
-        session.write_json({"tags": [{"tag": tag, "files": number} for tag, number in found]})
-    else:
-        session.write("".join(f"{number:>6,}  #{one_line(tag)}\n" for tag, number in found))
-    return 0 if found else 1
 
 
 @click.command(cls=Command, short_help="Tell what is indexed and what is not.")

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         Answer,
         CheckReport,
         Failure,
+        FollowedLink,
         Freshness,
         Hit,
         IndexReport,
         KnownFile,
+        Links,
         RebuildReport,
         Shown,
         Status,
@@ -79,6 +81,7 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "id": passage.id,
         "changed": hit.changed,
         "place": passage.place,
+        "embedded_in": [absolute(note.folder, note.path) for note in hit.embedded_in],
     }
 
 
@@ -183,6 +186,28 @@ def file_object(file: KnownFile) -> dict[str, Any]:
         "size": file.stat.size,
         "passages": file.passages,
         "reason": file.reason,
+    }
+
+
+def link_object(one: FollowedLink) -> dict[str, Any]:
+    """A link for programs: where it stands, what is written there, and where it leads."""
+    return {
+        "path": absolute(one.source.folder, one.source.path),
+        "line": one.link.line,
+        "link": one.link.target,
+        "embeds": one.link.embeds,
+        "target": absolute(one.target.folder, one.target.path) if one.target else None,
+        "target_line": one.line,
+        "problem": one.problem,
+    }
+
+
+def links_object(links: Links) -> dict[str, Any]:
+    """What a file links to and what links to it, for programs."""
+    return {
+        "path": absolute(links.file.folder, links.file.path),
+        "outgoing": [link_object(one) for one in links.outgoing],
+        "incoming": [link_object(one) for one in links.incoming],
     }
 
 

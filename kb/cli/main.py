@@ -15,7 +15,8 @@ from kb.cli import terminal
 from kb.cli.commands_asking import ask, search, similar
 from kb.cli.commands_evaluating import evaluate
 from kb.cli.commands_indexing import INTERRUPTED, check, index, note, rebuild
-from kb.cli.commands_inspecting import list_files, show, status, tags
+from kb.cli.commands_inspecting import list_files, show, status
+from kb.cli.commands_linking import links, tags
 from kb.cli.commands_measuring import bench
 from kb.cli.commands_models import model
 from kb.cli.commands_setup import completion, init, show_config
@@ -38,6 +39,7 @@ _COMMANDS: Final = (
     show,
     list_files,
     tags,
+    links,
     status,
     note,
     check,

@@ -111,6 +111,8 @@ class Lent:
         self.show = kb.show
         self.documents = kb.documents
         self.tags = kb.tags
+        self.links = kb.links
+        self.broken_links = kb.broken_links
         self.status = kb.status
         self.check = kb.check
         self.rebuild = kb.rebuild

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _INDENT: Final = "  "
 _SNIPPET_LINES: Final = 3
 _WIDEST: Final = 100
+_NOTES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +149,13 @@ class Page:
         self._console.print(Text.assemble(*parts), soft_wrap=True)
 
     def header(self, hit: Hit, *, l2: bool) -> None:
-        """Where a hit is and how well it answers."""
+        """Where a hit is and how well it answers, and which notes show its file."""
         scores = [f"{hit.score:.3f}"] + ([f"l2 {hit.l2:.3f}"] if l2 else [])
         self.place(hit.passage, *scores, changed=hit.changed)
+        if hit.embedded_in:
+            notes = [shown_path(absolute(note.folder, note.path), self._look.cwd) for note in hit.embedded_in]
+            more = f" and {len(notes) - _NOTES} more" if len(notes) > _NOTES else ""
+            self.line(_INDENT, (f"embedded in {', '.join(notes[:_NOTES])}{more}", "dim"))
 
     def place(self, passage: StoredPassage, *scores: str, changed: bool) -> None:
         """Path and lines as a link, then scores, the heading trail (else the title), and whether the file changed."""

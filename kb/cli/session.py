@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from kb.records import (
         Answer,
         CheckReport,
+        FollowedLink,
         IndexProgress,
         IndexReport,
         KnownFile,
+        Links,
         RebuildReport,
         Shown,
         Status,
@@ -88,6 +90,12 @@ class Knowledge(Protocol):
 
     def documents(self, filters: Filters = _NO_FILTERS) -> list[KnownFile]:
         """The files of the index."""
+
+    def links(self, file: str) -> Links:
+        """What a file links to and what links to it."""
+
+    def broken_links(self) -> list[FollowedLink]:
+        """The links that lead nowhere."""
 
     def tags(self, filters: Filters = _NO_FILTERS) -> list[tuple[str, int]]:
         """The tags of the files, each with how many have it."""

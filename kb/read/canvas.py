@@ -54,7 +54,7 @@ def read_canvas(path: str, data: bytes) -> Document:
         title=one_line(place.stem) or "untitled",
         blocks=tuple(Block("text", number, number) for number, line in enumerate(lines, 1) if line),
         tags=tuple(inline.tags),
-        links=tuple(sorted([*links, *inline.links], key=lambda link: link.line)),
+        links=tuple(sorted([*links, *(link for _, link in inline.links)], key=lambda link: link.line)),
         date=date_in_name(str(place.with_suffix(""))),
         encoding=decoded.encoding,
         replaced=decoded.replaced,

@@ -37,7 +37,7 @@ _WIKILINK: Final = re.compile(r"(!?)\[\[([^\[\]\n]+)\]\]")
 _DESTINATION: Final = re.compile(r"[ \t]*(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*))")
 _DEFINITION: Final = re.compile(r"^ {0,3}\[([^\[\]\n]+)\]:[ \t]*(?:<([^<>\n]*)>|([^\s<>]+))", re.MULTILINE)
 _HTML: Final = re.compile(r"<[a-zA-Z/!][^<>]*>")
-_HTML_TARGET: Final = re.compile(r"""\s(src|href)=(?:"([^"]*)"|'([^']*)'|([^"'\s<>]+))""", re.IGNORECASE)
+_HTML_TARGET: Final = re.compile(r"""\s(src|href|id|name)=(?:"([^"]*)"|'([^']*)'|([^"'\s<>]+))""", re.IGNORECASE)
 _BLOCK_REFERENCE: Final = re.compile(
     r"(\{\{embed )?\(\(([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})\)\)"
 )
@@ -48,7 +48,7 @@ _DRAWER: Final = re.compile(
     r"^[ \t]*:(?:LOGBOOK|PROPERTIES):[ \t]*\n(?:[ \t]*(?!:(?:END|LOGBOOK|PROPERTIES):)\S.*\n)*[ \t]*:END:[ \t]*$",
     re.MULTILINE,
 )
-_SIGNS: Final = ("[[", "::", "((", "]:", "^", "src=", "href=", ":END:")
+_SIGNS: Final = ("[[", "::", "((", "]:", "^", "src=", "href=", "id=", "name=", ":END:")
 _LINK_INSIDE: Final = re.compile(r"\]\((?!https?://)")
 _SIGN_OF_TAG: Final = re.compile(r"#(?<![^\s(]#)[^\s#0-9]")
 _EXTERNAL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:|//")
@@ -60,10 +60,13 @@ _LOGSEQ_OWN: Final = re.compile(
 
 @dataclass(slots=True)
 class Inline:
-    """What stands in the lines of a note; ``properties`` are Logseq's of the page, by name in small letters."""
+    """What stands in the lines of a note: links with their offsets, in order.
+
+    ``properties`` are Logseq's of the page, by name in small letters.
+    """
 
     tags: list[str] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
+    links: list[tuple[int, Link]] = field(default_factory=list)
     names: list[Name] = field(default_factory=list)
     noise: list[tuple[int, int]] = field(default_factory=list)
     properties: dict[str, str] = field(default_factory=dict)
@@ -223,13 +226,13 @@ def _links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple
             yield one.span()
             # [^1]: is a footnote, whose first word is no target.
             if not one[1].startswith("^"):
-                _add(found, one[2] or one[3], places.at(one.start(1)))
+                _add(found, places, one.start(1), one[2] or one[3])
     if "<" in text:
         yield from _html_links(text, body, places, found)
     if "((" in text:
         for one in _BLOCK_REFERENCE.finditer(text, body):
-            found.links.append(Link(one[2], places.at(one.start()), "id", bool(one[1])))
-    found.links.sort(key=lambda link: link.line)
+            found.links.append((one.start(), Link(one[2], places.at(one.start()), "id", bool(one[1]))))
+    found.links.sort(key=lambda link: link[0])
 
 
 def _wikilinks(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
@@ -243,7 +246,7 @@ def _wikilinks(text: str, body: int, places: Lines, found: Inline) -> Iterator[t
         # In a table the bar has to be escaped.
         target = one[2].partition("|")[0].removesuffix("\\")
         embeds = bool(one[1]) or text.endswith(_EMBEDDED_PAGE, 0, one.start())
-        _add(found, target, places.at(one.start(2)), embeds=embeds, wiki=True)
+        _add(found, places, one.start(2), target, embeds=embeds, wiki=True)
 
 
 def _html_links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
@@ -254,7 +257,12 @@ def _html_links(text: str, body: int, places: Lines, found: Inline) -> Iterator[
         yield one.span()
         for target in _HTML_TARGET.finditer(one[0]):
             value = target[2] or target[3] or target[4] or ""
-            _add(found, value, places.at(one.start()), embeds=target[1].lower() == "src")
+            attribute = target[1].lower()
+            at = one.start() + target.start()
+            if attribute not in {"id", "name"}:
+                _add(found, places, at, value, embeds=attribute == "src")
+            elif value and "\n" not in value:
+                found.names.append(Name("block", value, places.at(at + 1)))
 
 
 def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
@@ -272,13 +280,13 @@ def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Itera
             destination = _DESTINATION.match(text, at + 2)
             if destination is not None:
                 embeds = whole and text[max(0, start - 1) : start] == "!"
-                _add(found, destination[1] or destination[2] or "", places.at(start), embeds=embeds)
+                _add(found, places, start, destination[1] or destination[2] or "", embeds=embeds)
                 yield start, destination.end()
         at = text.find("](", at + 1)
 
 
-def _add(found: Inline, target: str, line: int, *, embeds: bool = False, wiki: bool = False) -> None:
+def _add(found: Inline, places: Lines, at: int, target: str, *, embeds: bool = False, wiki: bool = False) -> None:
     """Take a link in, unless it leads out of the folder."""
     target = target.strip()
     if 0 < len(target) <= _LONGEST_TARGET and not _EXTERNAL.match(target):
-        found.links.append(Link(target, line, "wiki" if wiki else "path", embeds))
+        found.links.append((at, Link(target, places.at(at), "wiki" if wiki else "path", embeds)))

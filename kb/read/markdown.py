@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from kb.read.inline import names_in, read_inline
 from kb.read.markup import Outline, one_line
-from kb.records import Block, Heading
+from kb.records import Block, Heading, Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +29,7 @@ _KINDS: Final[dict[str, Literal["text", "code", "table"]]] = {
 _DATE_PROPERTIES: Final = ("date", "created", "published", "updated")
 _INLINE: Final = re.compile(r"[*_`\[\]<>&\\!~]")
 _ATTRIBUTES: Final = re.compile(r"\s*\{[#.:][^{}]*\}$")
+_HEADING_ID: Final = re.compile(r"\{#([\w:.-]+)[^{}]*\}$")
 _WIKILINK: Final = re.compile(r"\[\[([^\[\]|#\n]+)(#[^\[\]|\n]*)?(\|[^\[\]\n]*)?\]\]")
 
 
@@ -50,12 +51,12 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
     return Outline(
         headings=tuple(_headings(tokens, first_line)),
         blocks=blocks,
-        links=tuple(inline.links),
+        links=tuple(link for _, link in inline.links),
         title=one_line(page.get("title", "")),
         tags=tuple(inline.tags),
         date=next((page[name].strip("[]") for name in _DATE_PROPERTIES if name in page), ""),
         aliases=names_in(f"{page.get('alias', '')},{page.get('aliases', '')},{page.get('title', '')}"),
-        names=tuple(inline.names),
+        names=(*inline.names, *_heading_ids(tokens, first_line)),
         noise=tuple(inline.noise),
     )
 
@@ -74,6 +75,13 @@ def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
         if token.type == "heading_open" and token.level == 0 and token.map:
             text = _plain(tokens[position + 1].content)
             yield Heading(text, int(token.tag[1:]), token.map[0] + first_line, token.map[1] + first_line - 1)
+
+
+def _heading_ids(tokens: Sequence[Token], first_line: int) -> Iterator[Name]:
+    """The ids that headings are given in braces: ``# Title {#id}``."""
+    for position, token in enumerate(tokens):
+        if token.type == "heading_open" and token.map and (found := _HEADING_ID.search(tokens[position + 1].content)):
+            yield Name("block", found[1], token.map[0] + first_line)
 
 
 def _blocks(tokens: Sequence[Token], first_line: int) -> Iterator[Block]:

@@ -58,13 +58,17 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2)."""
+    """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2).
+
+    ``embedded_in`` are the notes that show the passage's file in place, as they do with attachments.
+    """
 
     rank: int
     passage: StoredPassage
     score: float
     l2: float
     changed: bool = False
+    embedded_in: tuple[KnownFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

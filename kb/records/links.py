@@ -62,7 +62,7 @@ class Link:
     @property
     def key(self) -> str:
         """What the target is looked up by: the last part of its path, folded, or its id; empty for a link inside."""
-        return folded(self.target if self.style == "id" else self.path.rpartition("/")[2])
+        return folded(self.target if self.style == "id" else self.path.rstrip("/").rpartition("/")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,19 @@ class Name:
     name: str
     line: int = 0
 
+    @property
+    def key(self) -> str:
+        """What it is looked up by, as ``Link.key``."""
+        return folded(self.name.rpartition("/")[2] if self.kind == "alias" else self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class FollowedLink:
     """A link of ``source`` and where it leads.
 
-    ``target`` is None where there is no such file, and then ``problem`` says so; ``line`` is that of the heading or
-    block, None for the file as a whole or where ``problem`` says that it has none such. A link inside a document has
-    that document as its target.
+    ``target`` is None where that is no file of the index. ``problem`` says in what a link is broken: there is no such
+    file at all, or no such place in it. ``line`` is that of the heading or block, None for the file as a whole. A link
+    inside a document has that document as its target.
     """
 
     source: KnownFile

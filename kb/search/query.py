@@ -10,6 +10,7 @@ import numpy as np
 from kb.errors import DocumentError, NotIndexed
 from kb.records import Answer, Filters, FoundFile, Freshness, Hit
 from kb.search.filter import selected
+from kb.search.links import Follower
 from kb.search.rank import cosines, distance, ranked, taken
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Searcher:
         self._catalog = catalog
         self._files = files
         self._freshness = freshness
+        self._follower = Follower(catalog, files)
 
     def search(self, question: str, limits: Limits, filters: Filters | None = None) -> Answer:
         """The passages nearest to a question by cosine, best first."""
@@ -111,9 +113,11 @@ class Searcher:
                 if exhausted or len(hits) >= limits.limit or scores.min() < limits.min_score:
                     break
                 wanted *= 4
-        return tuple(
-            Hit(rank, passage, score, distance(score), changed=presence.changed(passage.file))
-            for rank, (passage, score) in enumerate(hits, 1)
+        return self._follower.with_embedding(
+            [
+                Hit(rank, passage, score, distance(score), changed=presence.changed(passage.file))
+                for rank, (passage, score) in enumerate(hits, 1)
+            ]
         )
 
     def _known(self, candidates: Candidates, scores: NDArray[np.float64]) -> Iterator[tuple[StoredPassage, float]]:

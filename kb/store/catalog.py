@@ -13,13 +13,14 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kb.records import Failure
+from kb.store import catalog_links as links
 from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from kb.records import FileChange, FoundFile, KnownFile, StoredPassage
+    from kb.records import FileChange, FoundFile, KnownFile, Link, Name, StoredPassage
     from kb.store.catalog_rows import PassageState
 
 _T = TypeVar("_T")
@@ -240,6 +241,24 @@ class SqliteCatalog:
         """Every live passage as (id, file id, digest), by file id and order."""
         return self._read(_LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
 
+    def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
+        """The links of one file, or of all, each with the id of its file."""
+        if file_id is None:
+            return self._read(links.LINKS, (), links.link_of)
+        return self._read(links.LINKS_FROM, (file_id,), links.link_of)
+
+    def links_to(self, keys: Sequence[str]) -> list[tuple[int, Link]]:
+        """The links with one of these keys, each with the id of its file."""
+        return self._read(links.LINKS_TO, (json.dumps(list(keys)),), links.link_of)
+
+    def names_of(self, file_id: int) -> list[Name]:
+        """What links can call a file and its parts."""
+        return [name for _, name in self._read(links.NAMES_OF, (file_id,), links.name_of)]
+
+    def named(self, keys: Sequence[str]) -> list[tuple[int, Name]]:
+        """The other names and blocks with one of these keys, each with the id of its file."""
+        return self._read(links.NAMED, (json.dumps(list(keys)),), links.name_of)
+
     def count(self) -> int:
         """How many live passages there are."""
         return self._read("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
@@ -333,6 +352,7 @@ def _write_change(connection: sqlite3.Connection, change: FileChange, known: Map
     live = sum(state == "live" for state in states.values())
     try:
         connection.execute(_WRITE_FILE, rows.file_values(change, live))
+        links.write_links(connection, change.file_id, change.document)
         for ordinal, passage in enumerate(change.passages):
             statement = _KEEP_PASSAGE if passage.id in known else _ADD_PASSAGE
             connection.execute(statement, rows.passage_values(passage, change.file_id, ordinal, states[passage.id]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.errors import CatalogDamaged, ForeignStore, KbError, StoreBusy, StoreError
+from kb.store.catalog_links import TABLES as LINK_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ _PLACES = (
     "ALTER TABLE passages ADD COLUMN place TEXT NOT NULL DEFAULT ''",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE, _PLACES)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE, _PLACES, LINK_TABLES)
 """The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
 
 

@@ -16,11 +16,14 @@ from kb.records import (
     Failure,
     FileStat,
     Filters,
+    FollowedLink,
     Freshness,
     Hit,
     IndexProgress,
     IndexReport,
     KnownFile,
+    Link,
+    Links,
     RebuildReport,
     Shown,
     Status,
@@ -161,6 +164,19 @@ class FakeKnowledge:
         """The files given."""
         self._called("documents", filters=filters)
         return self.files
+
+    def links(self, file: str) -> Links:
+        """A link of each kind, both ways."""
+        self._called("links", file=file)
+        note, other = known_file("a.md"), known_file("b.md")
+        there = FollowedLink(note, Link("b#Part", 3, "wiki"), other, 7)
+        lost = FollowedLink(note, Link(HOSTILE, 4, "path", embeds=True), problem="no such file")
+        outside = FollowedLink(note, Link("LICENSE", 5, "path"))
+        return Links(note, (there, lost, outside), (FollowedLink(other, Link("a", 1, "wiki", embeds=True), note),))
+
+    def broken_links(self) -> list[FollowedLink]:
+        """The broken one of those."""
+        return [one for one in self.links("").outgoing if one.problem]
 
     def tags(self, filters: Filters = Filters()) -> list[tuple[str, int]]:  # noqa: B008 - a frozen value
         """Two tags."""

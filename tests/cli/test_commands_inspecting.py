@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
-from made_up import FAILURE, acting, known_file
+from made_up import FAILURE, known_file
 
 from kb.cli.commands_inspecting import split_place
 from kb.records import Filters, Shown
@@ -74,16 +74,6 @@ def test_list_names_the_files(command: CommandLine) -> None:
         "/notes/a.md",
         "/notes/b.md",
     ]
-
-
-def test_tags_are_listed_with_their_counts(command: CommandLine) -> None:
-    """A tag a line with the number of files, harmless for the terminal; or one object."""
-    code, out, _ = command("tags", "--type", "md", "--lang", "en-GB")
-
-    assert (code, out.splitlines()[0]) == (0, "    12  #work")
-    assert acting(out.replace("\n", "")) == []
-    assert command.kb.asked == [("tags", {"filters": Filters(types=("md",), languages=("en",))})]
-    assert json.loads(command("tags", "--json")[1])["tags"][0] == {"tag": "work", "files": 12}
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,13 @@ def test_an_answer_has_the_promised_names() -> None:
                 "id": "db.md-id",
                 "changed": False,
                 "place": "p. 3",
+                "embedded_in": [],
             }
         ],
     }
     assert list(told["hits"][0]) == [
         "rank", "path", "lines", "page", "heading", "title", "score", "l2", "text", "id", "changed",
-        "place",
+        "place", "embedded_in",
     ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from any_answers import answers, texts
 from hypothesis import given, settings
@@ -65,6 +67,15 @@ def test_a_document_is_shown_at_its_own_place() -> None:
 
     assert grep_lines(asked, WORDS, PIPE, Detail()) == "x.pdf:p. 3:A store.\nx.pdf:5:Or more.\n"
     assert hits_text(asked, WORDS, PLAIN, Detail()).startswith("x.pdf:p. 3  0.750")
+
+
+def test_a_hit_names_the_notes_that_embed_its_file() -> None:
+    """The first few, by their paths; a pipe's lines stay as they are."""
+    notes = tuple(known_file(f"{number}.md") for number in range(5))
+    asked = answer(replace(hit("Words."), embedded_in=notes))
+
+    assert hits_text(asked, WORDS, PLAIN, Detail()).splitlines()[1] == "  embedded in 0.md, 1.md, 2.md and 2 more"
+    assert grep_lines(asked, WORDS, PIPE, Detail()) == "db.md:5:Words.\n"
 
 
 def test_the_distance_is_shown_on_request() -> None:

@@ -28,8 +28,11 @@ from kb.records import (
     FileChange,
     FileStat,
     FoundFile,
+    Heading,
     IdentifiedPassage,
     KnownFile,
+    Link,
+    Name,
     Passage,
     StoredPassage,
 )
@@ -423,6 +426,47 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_catalog_as_it_was(catalog: S
     catalog._connection.execute("PRAGMA max_page_count = 1000000")
     index(catalog, big)
     assert catalog.count() == 51
+
+
+def test_a_catalog_of_the_first_kb_is_brought_up_to_date(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files stay, without what the first kb did not read of them."""
+    with monkeypatch.context() as first:
+        first.setattr(catalog_schema, "MIGRATIONS", catalog_schema.MIGRATIONS[:1])
+        with closing(SqliteCatalog(path)) as catalog:
+            catalog._connection.execute(
+                "INSERT INTO files (folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns, "
+                "state, title, kind, tags, reason, replaced, live) "
+                "VALUES (x'2f', x'61', 1, 1, 1, 1, 1, x'00', 1, 'done', 'T', 'text', '[\"t\"]', '', 0, 0)"
+            )
+
+    with closing(SqliteCatalog(path)) as catalog:
+        (file,) = catalog.files()
+        assert (file.path, file.tags, file.language) == ("a", ("t",), "")
+        assert (catalog.links_from(), catalog.names_of(file.id)) == ([], [])
+
+
+def test_links_and_names_go_with_their_file(catalog: SqliteCatalog) -> None:
+    """They are replaced by the next change, looked up by key, and forgotten with the file."""
+    document = Document(
+        "",
+        "markdown",
+        "T",
+        headings=(Heading("H", 1, 2, 2),),
+        aliases=("x/Other",),
+        links=(Link("A/B#c", 3, "wiki", embeds=True), Link("b.md", 4, "path")),
+        names=(Name("block", "Id", 5),),
+    )
+    index(catalog, replace(change(1, "a.md", "p"), document=document))
+
+    assert catalog.links_from(1) == catalog.links_from() == [(1, link) for link in document.links]
+    assert catalog.links_to(["b", "c"]) == [(1, document.links[0])]
+    assert catalog.names_of(1) == [Name("alias", "x/Other"), Name("block", "Id", 5), Name("heading", "H", 2)]
+    assert catalog.named(["other", "h", "id"]) == [(1, Name("alias", "x/Other")), (1, Name("block", "Id", 5))]
+
+    index(catalog, replace(change(1, "a.md", "p"), document=replace(document, links=(), names=())))
+    assert (catalog.links_from(), len(catalog.names_of(1))) == ([], 2)
+    catalog.remove([1])
+    assert catalog.named(["other"]) == []
 
 
 def test_a_catalog_of_a_newer_kb_is_refused(path: str) -> None:
