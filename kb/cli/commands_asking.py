@@ -8,6 +8,7 @@ import click
 
 from kb.cli import formats
 from kb.cli.options import Asking, Command, asking_options, filter_options, question_of
+from kb.cli.recall import remember
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
 from kb.cli.reports import freshness_notice
 from kb.cli.snippet import words_of
@@ -55,6 +56,7 @@ def ask(session: Session, question: tuple[str, ...], asking: Asking, filters: Fi
         answer = kb.search(text, limit=limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters)
     if chosen != "text":
         return write_answer(session, answer, asking, text)
+    remember(session.asker.terminal, answer)
     session.write(ask_text(answer, words_of(text), session.look(), Detail(l2=asking.l2)))
     return _told(session, answer, asking)
 
@@ -82,6 +84,7 @@ def write_answer(session: Session, answer: Answer, asking: Asking, question: str
     """
     look = session.look()
     words = words_of(question)
+    remember(session.asker.terminal, answer)
     match asking.chosen():
         case "json":
             session.write_json(formats.answer_object(answer))

@@ -19,6 +19,7 @@ from kb.cli.commands_inspecting import list_files, show, status
 from kb.cli.commands_linking import links, tags
 from kb.cli.commands_measuring import bench
 from kb.cli.commands_models import model
+from kb.cli.commands_opening import open_hit
 from kb.cli.commands_setup import completion, init, show_config
 from kb.cli.commands_watching import sync, watch
 from kb.cli.options import Command, overrides_of
@@ -36,6 +37,7 @@ _COMMANDS: Final = (
     search,
     ask,
     similar,
+    open_hit,
     show,
     list_files,
     tags,

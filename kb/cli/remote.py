@@ -71,6 +71,7 @@ def asker_of(request: Request, wire: Wire) -> Asker:
         stdout_tty=request.stdout_tty,
         stderr_tty=request.stderr_tty,
         columns=request.columns,
+        terminal=request.terminal,
         stdin=request.stdin,
         here=False,
         gone=wire.stopping,

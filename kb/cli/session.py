@@ -172,7 +172,8 @@ def open_knowledge(settings: Settings, *, warn: Callable[[str], None]) -> Knowle
 class Asker:
     """Whoever typed the command, and where: this process, or another one for which the owner of the store works.
 
-    ``here`` says which; ``stdin`` is what the other process read or had typed, and ``gone`` whether it still listens.
+    ``here`` says which; ``stdin`` is what the other process read or had typed, ``gone`` whether it still listens, and
+    ``terminal`` tells one terminal from another.
     """
 
     out: TextIO
@@ -186,6 +187,7 @@ class Asker:
     stdin: str | None = None
     here: bool = True
     gone: Callable[[], bool] | None = None
+    terminal: str = ""
 
     @classmethod
     def of_this_process(cls) -> Asker:
@@ -199,6 +201,7 @@ class Asker:
             stdout_tty=bool(sys.stdout and sys.stdout.isatty()),
             stderr_tty=bool(sys.stderr and sys.stderr.isatty()),
             columns=shutil.get_terminal_size().columns,
+            terminal=str(os.getsid(0)),
         )
 
     def text(self) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _ERROR: Final = 2
-_HERE: Final = frozenset({"init", "config", "completion", "model", "watch", "bench"})
+_HERE: Final = frozenset({"init", "config", "completion", "model", "open", "watch", "bench"})
 _KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"})
 _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
@@ -113,6 +113,7 @@ def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
         "encoding": [getattr(stream, "encoding", None) or "utf-8" for stream in (sys.stdout, sys.stderr)],
         "columns": _columns(),
         "stdin": None,
+        "terminal": str(os.getsid(0)),
     }
 
 

@@ -43,6 +43,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     encoding: list[str]
     columns: int
     stdin: str | None = None
+    terminal: str = ""
 
 
 class Wire:
