@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from kb.config import Settings, load
 from kb.errors import CatalogDamaged, FolderError, KbError, NotIndexed, StoreDamaged
@@ -16,7 +17,8 @@ from kb.parts import Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
 from kb.search.filter import file_named, selected, tag_count
 from kb.search.links import Follower
-from kb.search.query import Limits, Presence
+from kb.search.query import Presence
+from kb.search.rerank import reranked
 from kb.status import status_of
 
 if TYPE_CHECKING:
@@ -166,8 +168,9 @@ class KnowledgeBase:
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters | None = None,
+        rerank: Literal["off", "cross-encoder", "colbert", "lexical"] | None = None,
     ) -> Answer:
-        """The passages nearest to a question, ranked by cosine.
+        """The passages nearest to a question, ranked by cosine, or by a model that reads the best of them again.
 
         Args:
             question: What to ask.
@@ -175,13 +178,20 @@ class KnowledgeBase:
             min_score: The least cosine.
             per_file: How many hits of one file at most; 0 for any number.
             filters: Which files to ask.
+            rerank: By what to have the best hits read again.
         """
-        limits = self._limits(limit, min_score, per_file)
+        limits = self._parts.limits.but(limit=limit, min_score=min_score, per_file=per_file)
         if not self._parts.exists:
             return Answer(question, "cosine", self._parts.freshness())
         self._own()
+        wanted = self._parts.config.search
+        kind = rerank or wanted.rerank
+        more = limits if kind == "off" else replace(limits, limit=max(limits.limit, wanted.rerank_hits))
         with self.courtesy:
-            return self._answered(lambda: self._parts.searcher.search(question, limits, filters))
+            found = self._answered(lambda: self._parts.searcher.search(question, more, filters))
+            if kind == "off":
+                return found
+            return reranked(found, self._parts.rerankers.get(kind), limit=limits.limit, seconds=wanted.rerank_seconds)
 
     def similar(
         self,
@@ -197,7 +207,7 @@ class KnowledgeBase:
         Raises:
             NotIndexed: The file is not in the index.
         """
-        limits = self._limits(limit, min_score, 1 if per_file is None else per_file)
+        limits = self._parts.limits.but(limit=limit, min_score=min_score, per_file=1 if per_file is None else per_file)
         known = self._known(file)
         self._own()
         with self.courtesy:
@@ -358,15 +368,6 @@ class KnowledgeBase:
                 self._parts.warn(f"{error.message}; the vector index is looked at and made again")
                 self._parts.vectors.doubt()
                 return ask()
-
-    def _limits(self, limit: int | None, min_score: float | None, per_file: int | None) -> Limits:
-        wanted = self._parts.config.search
-        return Limits(
-            limit=wanted.limit if limit is None else limit,
-            min_score=wanted.min_score if min_score is None else min_score,
-            per_file=wanted.per_file if per_file is None else per_file,
-            candidates=wanted.candidates,
-        )
 
     def _known(self, file: str) -> KnownFile:
         """A file of the index by its path: absolute, from the current folder, or below a watched folder."""

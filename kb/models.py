@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.embed.encoder import Encoder
 from kb.embed.exports import export_folder, models_folder, read_exports
 from kb.embed.locate import BGE_M3, BUNDLED, locate
+from kb.embed.rerankers import Rerankers
 from kb.embed.verify import Check, measured_text, verify
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from kb.config import Settings
     from kb.embed.exports import Export
@@ -136,6 +137,25 @@ def encoder_of(settings: Settings, located: Located | None = None) -> Encoder:
         precision=wanted.precision,
         batch_tokens=wanted.batch_tokens,
         threads=wanted.threads,
+    )
+
+
+def rerankers_of(settings: Settings, encoder: Callable[[], Encoder]) -> Rerankers:
+    """The models that read hits again, as the configuration names them; nothing is looked for yet.
+
+    Args:
+        settings: The configuration.
+        encoder: Gives the embedding model, whose heads two of them are.
+    """
+    wanted, embed = settings.config.search, settings.config.embed
+    directory = settings.resolve(wanted.rerank_model)
+    return Rerankers(
+        encoder,
+        directory if Path(directory).is_dir() else wanted.rerank_model,
+        wanted.rerank_revision,
+        embed.offline,
+        embed.device,
+        embed.precision,
     )
 
 

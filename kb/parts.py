@@ -23,7 +23,7 @@ from kb.index.sync import Indexer
 from kb.reading import limits_of, reading_of, rules_of
 from kb.records import Failure, Freshness
 from kb.search.courtesy import Courtesy
-from kb.search.query import Searcher
+from kb.search.query import Limits, Searcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kb.embed.borrow import ClosableCache
     from kb.embed.encoder import Encoder
     from kb.embed.questions import RememberedQuestions
+    from kb.embed.rerankers import Rerankers
     from kb.extract.sandbox import Sandbox
     from kb.ports import Edit, Files, Nearest, Reader, VectorIndex
     from kb.search.exact import ExactIndex
@@ -66,9 +67,9 @@ class Parts:
         edit: Edit | None = None,
     ) -> None:
         self.settings = settings
+        self.config = settings.config
         self._lender = lender
         self._edit = edit
-        self.config = settings.config
         self.warn = warn
         self.store_path = settings.store_path()
         # Set by an owner: whether it watches, and how many places wait.
@@ -110,7 +111,7 @@ class Parts:
         """The model; its weights are loaded with the first text."""
         from kb.models import encoder_of
 
-        return encoder_of(self.settings)
+        return self._lender.embedder if self._lender else encoder_of(self.settings)
 
     def runtime(self) -> str:
         """How the model runs, or would run; fetches and loads nothing."""
@@ -304,6 +305,19 @@ class Parts:
     def searcher(self) -> Searcher:
         """Answers questions."""
         return Searcher(self.questions, self.lent_index, self.catalog, self.files, self.freshness)
+
+    @cached_property
+    def rerankers(self) -> Rerankers:
+        """The models that read hits again."""
+        from kb.models import rerankers_of
+
+        return rerankers_of(self.settings, lambda: self.embedder)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What the configuration says of hits."""
+        wanted = self.config.search
+        return Limits(wanted.limit, wanted.min_score, wanted.per_file, wanted.candidates)
 
     def freshness(self) -> Freshness:
         """When the last complete run ended and how many files wait: what the watcher says, else a scan of now."""

@@ -103,6 +103,20 @@ class Embedder(Protocol):
         """The unit vector of a question, shape (dimension,)."""
 
 
+class Reranker(Protocol):
+    """A model that reads question and passage together and says how well one answers the other."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in answers."""
+
+    def load(self) -> None:
+        """Load its weights, unless that was done."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How well each text answers the question; higher is better, comparable within one question."""
+
+
 class VectorCache(Protocol):
     """Vectors by (model fingerprint, digest of the embedded text), kept across files, stores and rebuilds."""
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli import formats
-from kb.cli.options import Asking, Command, asking_options, filter_options, question_of
+from kb.cli.options import Asking, Command, asking_options, filter_options, question_of, rerank_option
 from kb.cli.recall import remember
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
 from kb.cli.reports import freshness_notice
 from kb.cli.snippet import words_of
 
 if TYPE_CHECKING:
-    from kb.cli.session import Knowledge, Session
+    from kb.cli.session import Knowledge, Rerank, Session
     from kb.records import Answer, Filters
 
 FOUND, NONE, STALE = 0, 1, 3
@@ -25,8 +25,9 @@ _ASK_LIMIT = 5
 @click.argument("question", nargs=-1, required=True)
 @asking_options
 @filter_options
+@rerank_option
 @click.pass_obj
-def search(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters) -> int:
+def search(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters, rerank: Rerank | None) -> int:
     """Find the passages nearest to a QUESTION; '-' reads it from standard input.
 
     In a pipe each hit is one line, path:line:text. The exit code is 0 with hits, 1 without, 2 after an error.
@@ -36,7 +37,12 @@ def search(session: Session, question: tuple[str, ...], asking: Asking, filters:
     with session.open() as kb:
         _waited(session, kb, asking)
         answer = kb.search(
-            text, limit=asking.limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters
+            text,
+            limit=asking.limit,
+            min_score=asking.min_score,
+            per_file=asking.per_file,
+            filters=filters,
+            rerank=rerank,
         )
     return write_answer(session, answer, asking, text)
 
@@ -45,15 +51,23 @@ def search(session: Session, question: tuple[str, ...], asking: Asking, filters:
 @click.argument("question", nargs=-1, required=True)
 @asking_options
 @filter_options
+@rerank_option
 @click.pass_obj
-def ask(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters) -> int:
+def ask(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters, rerank: Rerank | None) -> int:
     """Quote the passage that answers a QUESTION best, with its source, then the next ones in short."""
     chosen = asking.chosen()
     text = question_of(session, question)
     limit = asking.limit or _ASK_LIMIT
     with session.open() as kb:
         _waited(session, kb, asking)
-        answer = kb.search(text, limit=limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters)
+        answer = kb.search(
+            text,
+            limit=limit,
+            min_score=asking.min_score,
+            per_file=asking.per_file,
+            filters=filters,
+            rerank=rerank,
+        )
     if chosen != "text":
         return write_answer(session, answer, asking, text)
     remember(session.asker.terminal, answer)
@@ -112,6 +126,12 @@ def _waited(session: Session, kb: Knowledge, asking: Asking) -> None:
 
 def _told(session: Session, answer: Answer, asking: Asking) -> int:
     """Say what the answer lacks, and give the exit code."""
+    reranking = answer.reranking
+    if reranking and reranking.cut_off:
+        session.notice(
+            f"reranked {reranking.read} of {reranking.of} hits in {reranking.seconds:.1f} s, the time it may take "
+            "(search.rerank_seconds); the others follow as they were"
+        )
     notice = freshness_notice(answer.index, hits=len(answer.hits))
     if notice:
         session.notice(notice)

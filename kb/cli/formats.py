@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kb.cli.snippet import snippet, words_of
@@ -66,8 +67,9 @@ def to_json(value: dict[str, Any], *, indent: bool = False) -> str:
 
 
 def hit_object(hit: Hit) -> dict[str, Any]:
-    """A hit under the names that others rely on."""
+    """A hit under the names that others rely on; ``rerank`` only where it was read again."""
     passage = hit.passage
+    reread = {} if hit.rerank is None else {"rerank": round(hit.rerank, 6)}
     return {
         "rank": hit.rank,
         "path": absolute(passage.file.folder, passage.file.path),
@@ -82,6 +84,7 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "changed": hit.changed,
         "place": passage.place,
         "embedded_in": [absolute(note.folder, note.path) for note in hit.embedded_in],
+        **reread,
     }
 
 
@@ -91,11 +94,13 @@ def _freshness(index: Freshness) -> dict[str, Any]:
 
 
 def answer_object(answer: Answer) -> dict[str, Any]:
-    """A whole answer under the names that others rely on."""
+    """A whole answer under the names that others rely on; ``reranking`` only where its hits were read again."""
+    reranking = {"reranking": asdict(answer.reranking)} if answer.reranking else {}
     return {
         "question": answer.question,
         "mode": answer.mode,
         "index": _freshness(answer.index),
+        **reranking,
         "hits": [hit_object(hit) for hit in answer.hits],
     }
 

@@ -26,8 +26,19 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+RERANKERS: Final = ("cross-encoder", "colbert", "lexical", "off")
+
+
 class Command(click.Command):
     """A command whose help goes where its output goes, which need not be this process's own standard output."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let ``--rerank`` stand before the words of a question, which are no value of it."""
+        ended = args.index("--") if "--" in args else len(args)
+        for at, word in enumerate(args[:ended]):
+            if word == "--rerank" and args[at + 1 : at + 2] and args[at + 1] not in RERANKERS:
+                args = [*args[:at], f"--rerank={RERANKERS[0]}", *args[at + 1 :]]
+        return super().parse_args(ctx, args)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """The usual option, writing through the session."""
@@ -183,6 +194,18 @@ def asking_options(command: Callable[..., _T]) -> Callable[..., _T]:
 def filter_options(command: Callable[..., _T]) -> Callable[..., _T]:
     """Give a command the options that choose files, as ``filters``."""
     return _gathered(command, _FILTERS, "filters", Filters)
+
+
+def rerank_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Give a command ``--rerank``, as ``rerank``; alone, it means the cross-encoder."""
+    return click.option(
+        "--rerank",
+        type=click.Choice(RERANKERS),
+        is_flag=False,
+        flag_value=RERANKERS[0],
+        metavar="[BY]",
+        help="Have the best hits read again: cross-encoder, colbert, lexical, off.  [default: search.rerank]",
+    )(command)
 
 
 def json_option(command: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -14,14 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from kb.cli.session import Knowledge
+    from kb.cli.session import Knowledge, Rerank
     from kb.config import Config, Settings
     from kb.records import Answer
     from kb.serve.owner import Request, Wire
 
 # What one command may have otherwise than the owner: it changes neither what is in the store nor whose it is.
 _FREE: Final = frozenset(
-    {"search.limit", "search.min_score", "search.per_file", "store.path", "store.wait_seconds", "embed.offline"}
+    {
+        "search.limit",
+        "search.min_score",
+        "search.per_file",
+        "search.rerank",
+        "store.path",
+        "store.wait_seconds",
+        "embed.offline",
+    }
 )
 _NO_FILTERS = Filters()
 
@@ -134,11 +142,14 @@ class Lent:
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters = _NO_FILTERS,
+        rerank: Rerank | None = None,
     ) -> Answer:
         """The passages nearest to a question."""
         limits = self._limits(limit, min_score)
         per_file = self._search.per_file if per_file is None else per_file
-        return self._kb.search(question, **limits, per_file=per_file, filters=filters)
+        return self._kb.search(
+            question, **limits, per_file=per_file, filters=filters, rerank=rerank or self._search.rerank
+        )
 
     def similar(
         self,

@@ -151,6 +151,7 @@ class Page:
     def header(self, hit: Hit, *, l2: bool) -> None:
         """Where a hit is and how well it answers, and which notes show its file."""
         scores = [f"{hit.score:.3f}"] + ([f"l2 {hit.l2:.3f}"] if l2 else [])
+        scores += [] if hit.rerank is None else [f"rerank {hit.rerank:.3f}"]
         self.place(hit.passage, *scores, changed=hit.changed)
         if hit.embedded_in:
             notes = [shown_path(absolute(note.folder, note.path), self._look.cwd) for note in hit.embedded_in]

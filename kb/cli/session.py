@@ -8,7 +8,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import click
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
 
 _NO_FILTERS = Filters()
+Rerank: TypeAlias = Literal["off", "cross-encoder", "colbert", "lexical"]
 
 
 class Knowledge(Protocol):
@@ -71,6 +72,7 @@ class Knowledge(Protocol):
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters = _NO_FILTERS,
+        rerank: Rerank | None = None,
     ) -> Answer:
         """The passages nearest to a question."""
 

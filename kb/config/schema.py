@@ -189,6 +189,26 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
     candidates: Annotated[
         Count, Meta(description="How many candidates ChromaDB gives, to be ranked by exact cosine.")
     ] = 320
+    rerank: Annotated[
+        Literal["off", "cross-encoder", "colbert", "lexical"],
+        Meta(
+            description="Have the best hits read again by a slower model, and ordered by it. colbert and lexical: "
+            "bge-m3's own heads."
+        ),
+    ] = "off"
+    rerank_model: Annotated[
+        str,
+        Meta(min_length=1, description="The cross-encoder: a name on the Hugging Face hub, or a local directory."),
+    ] = "BAAI/bge-reranker-v2-m3"
+    rerank_revision: Annotated[
+        str,
+        Meta(description="Its revision (commit). Empty: the pinned one for BAAI/bge-reranker-v2-m3, else main."),
+    ] = ""
+    rerank_hits: Annotated[Count, Meta(description="How many hits are read again, at least those shown.")] = 30
+    rerank_seconds: Annotated[
+        float,
+        Meta(gt=0, description="After how many seconds no more are read; loading the model does not count."),
+    ] = 10.0
 
 
 class Watch(Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kb.embed.load import TorchModel
     from kb.embed.locate import Located
     from kb.embed.model import Device, LoadedModel, Precision, Runtime
 
@@ -85,6 +86,7 @@ class Encoder:
         self._batch_tokens = batch_tokens
         self._loaded: LoadedModel | None = None
         self._for_questions: LoadedModel | None = None
+        self._torch: TorchModel | None = None
         self._give_way: Callable[[], None] | None = None
         self._turn_tokens = 0
         self._next = threading.Lock()
@@ -202,6 +204,30 @@ class Encoder:
                 return vector
         except OutOfMemory as error:
             raise _no_room(model.where) from error
+
+    @contextmanager
+    def in_torch(self) -> Iterator[TorchModel]:
+        """The model in torch, for one batch of what no other runtime shows; loaded beside another one that embeds.
+
+        Raises:
+            ModelError: It cannot be loaded.
+        """
+        from kb.embed.load import TorchModel, load_model
+
+        with self._next:
+            self._busy.acquire()
+        try:
+            if self._torch is None and isinstance(self._loaded, TorchModel):
+                self._torch = self._loaded
+            if self._torch is None:
+                wanted = self._wanted
+                precision: Precision = "auto" if wanted.precision == "int8" else wanted.precision
+                self._torch = load_model(
+                    self.located, self.tokens, device=wanted.device, precision=precision, threads=wanted.threads
+                )
+            yield self._torch
+        finally:
+            self._busy.release()
 
     def _groups(self, positions: Sequence[int], tokens: Sequence[int]) -> list[list[int]]:
         """The batches of these positions, to be taken from the end."""

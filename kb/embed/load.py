@@ -19,7 +19,7 @@ from kb.embed.tokens import encodable
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from kb.embed.spec import ModelSpec
     from kb.embed.tokens import ModelTokens
 
+    # The tokens of a text and their last hidden states.
+    States = tuple[NDArray[np.int64], NDArray[np.float32]]
+
 # On a CPU more at once is no faster and takes memory; a GPU is idle with less.
 CPU_BUDGET: Final = 2048
 GPU_BUDGET: Final = 65_536
@@ -42,6 +45,18 @@ BUNDLED_FILES: Final = {
 }
 # Rows of the embedding table may be rounded up to a multiple of this for speed.
 PADDED_ROWS: Final = 64
+# What transformers and torch raise over files that are broken or of another kind, safetensors' own error aside.
+LOADING_ERRORS: Final = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+)
 OLD_NAMES: Final = {".gamma": ".weight", ".beta": ".bias"}
 
 
@@ -78,6 +93,26 @@ class TorchModel:
     def weight(self, name: str) -> NDArray[np.float32]:
         """One weight by its name in the transformer, in float32; not to be written to."""
         found: NDArray[np.float32] = self.transformer.get_parameter(name).detach().float().numpy()
+        return found
+
+    def states(self, texts: Sequence[str], prompt: str) -> list[States]:
+        """The tokens of each text and their last hidden states, shapes (tokens,) and (tokens, hidden size), not padded.
+
+        It is the forward pass of which ``encode`` pools the result.
+        """
+        import numpy as np
+        import torch
+
+        transformer: Any = self._model[0]
+        inputs = self._model.tokenizer(
+            [prompt + encodable(text) for text in texts], padding=True, truncation=False, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            hidden = transformer.auto_model(**inputs.to(self._model.device)).last_hidden_state.float().cpu().numpy()
+        found: list[States] = []
+        for ids, mask, row in zip(inputs["input_ids"].cpu(), inputs["attention_mask"].cpu(), hidden, strict=True):
+            real = mask.numpy().astype(bool)
+            found.append((ids.numpy()[real], np.asarray(row[real], dtype=np.float32)))
         return found
 
     def encode(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
@@ -139,7 +174,7 @@ def load_model(
 
     if threads:
         torch.set_num_threads(threads)
-    place = _device(device)
+    place = device_for(device)
     kind = ("float32" if place == "cpu" else "float16") if precision == "auto" else precision
     model = _load(located, place, getattr(torch, kind), attention(place, kind))
     model.max_seq_length = spec.limit
@@ -179,22 +214,11 @@ def _load(located: Located, device: str, dtype: torch.dtype, attention: str) -> 
             local_files_only=True,
             model_kwargs={"dtype": dtype, "attn_implementation": attention},
         )
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        ImportError,
-        RuntimeError,
-        EOFError,
-        SafetensorError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise ModelError(f"The model in {located.directory} cannot be loaded ({_first_line(error)})", REMEDY) from error
+    except (*LOADING_ERRORS, SafetensorError) as error:
+        raise ModelError(f"The model in {located.directory} cannot be loaded ({first_line(error)})", REMEDY) from error
 
 
-def _device(wanted: Device) -> str:
+def device_for(wanted: Device) -> str:
     """The device to run on."""
     import torch
 
@@ -237,15 +261,20 @@ def _prove_parts(model: SentenceTransformer, located: Located, spec: ModelSpec) 
 
 def _prove_weights(model: SentenceTransformer, located: Located) -> None:
     """Every weight of the transformer came from the files: what is missing there would be made up at random."""
-    given = {_new_name(name) for file in weight_files(located.directory) for name in _tensor_names(file)}
-    endings = {name[start:] for name in given for start in _starts(name)}
     transformer: Any = model[0]
     needed = {name for name, _ in transformer.auto_model.named_parameters() if not name.startswith("pooler.")}
-    if lacking := sorted(needed - endings):
+    if lacking := lacking_weights(needed, located.directory):
         raise not_as_stated(located, f"its weights lack {len(lacking)} of {len(needed)} parts, such as {lacking[0]}")
 
 
-def _tensor_names(file: Path) -> list[str]:
+def lacking_weights(needed: Collection[str], directory: Path) -> list[str]:
+    """Those of the parameters a model has that its files do not give, whatever prefix they stand under there."""
+    given = {_new_name(name) for file in weight_files(directory) for name in tensor_names(file)}
+    endings = {name[start:] for name in given for start in _starts(name)}
+    return sorted(set(needed) - endings)
+
+
+def tensor_names(file: Path) -> list[str]:
     """The names of the tensors in a file of weights."""
     if file.suffix == ".safetensors":
         from safetensors import safe_open
@@ -295,6 +324,22 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _first_line(error: BaseException) -> str:
+def read_linear(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weight and bias of a linear layer that stands in a file of its own, as bge-m3's heads do.
+
+    Raises:
+        ModelError: It holds something else.
+    """
+    import torch
+
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        return found["weight"].float().numpy(), found["bias"].float().numpy()
+    except LOADING_ERRORS as error:
+        raise ModelError(f"{file} holds no linear layer ({first_line(error)})", REMEDY) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, as far as a sentence can quote it."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -124,17 +124,17 @@ def _directory(path: Path) -> Located:
             f"The model in {directory} is incomplete: {', '.join(missing)} not there",
             "Set embed.model to a directory with all files of a sentence-transformers model.",
         )
-    return Located(directory, str(path), f"sha256:{_digest(directory)}", published=False)
+    return Located(directory, str(path), f"sha256:{digest_of_files(directory)}", published=False)
 
 
 def _from_hub(name: str, revision: str, offline: bool, cache_dir: Path | None) -> Located:
     """A model of the hub: from its cache where it is whole, else fetched."""
-    snapshot = _cached(name, revision, cache_dir)
+    snapshot = cached(name, revision, cache_dir)
     missing = missing_files(snapshot) if snapshot else []
     if snapshot is None or missing:
         if offline:
             raise _absent(name, revision, missing)
-        snapshot = _fetch(name, revision, cache_dir)
+        snapshot = fetch_model(name, revision, cache_dir)
         if missing := missing_files(snapshot):
             raise ModelError(
                 f"{name} on the hub lacks {', '.join(missing)}, so kb cannot use it",
@@ -150,7 +150,7 @@ def _absent(name: str, revision: str, missing: list[str]) -> ModelError:
     return ModelError(f"{name} (revision {revision}) is not on this machine, and fetching is switched off", WAYS_OUT)
 
 
-def _cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:
+def cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:
     """The folder of a revision in the hub's cache, whole or not."""
     # Only the constants: the hub's client would cost a fifth of a second at every start.
     from huggingface_hub import constants
@@ -166,7 +166,7 @@ def _cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:
     return snapshot if snapshot.is_dir() else None
 
 
-def _fetch(name: str, revision: str, cache_dir: Path | None) -> Path:
+def fetch_model(name: str, revision: str, cache_dir: Path | None) -> Path:
     """Fetch the needed files of a model into the hub's cache."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is the base of what its client raises
@@ -200,7 +200,7 @@ def wanted_files(files: list[str]) -> list[str]:
     return sorted({*small, *parts, *heads, *(safe or weights)})
 
 
-def _digest(directory: Path) -> str:
+def digest_of_files(directory: Path) -> str:
     """What is in a model directory, in milliseconds: small files whole, the weights by size and samples.
 
     A model that was trained again changes nearly every weight, so samples spread over the file tell it apart.

@@ -67,22 +67,22 @@ class ModelSpec:
 def missing_files(directory: Path) -> list[str]:
     """The files a model cannot do without that are not there, or are empty."""
     needed = ["config.json", "modules.json", "tokenizer.json"]
-    if _present(directory / "modules.json"):
+    if present(directory / "modules.json"):
         needed += [f"{path}/config.json" for kind, path in _modules(directory) if path and kind != "Normalize"]
-    missing = [name for name in needed if not _present(directory / name)]
-    return missing + _missing_weights(directory)
+    missing = [name for name in needed if not present(directory / name)]
+    return missing + missing_weights(directory)
 
 
 def weight_files(directory: Path) -> list[Path]:
     """The files with the weights that will be loaded: safetensors where there are any, else pickled ones, else ONNX."""
     for single in ("model.safetensors", "pytorch_model.bin"):
-        if _present(directory / single):
+        if present(directory / single):
             return [directory / single]
-        if _present(directory / f"{single}.index.json"):
+        if present(directory / f"{single}.index.json"):
             shards = _read(directory / f"{single}.index.json").get("weight_map", {}).values()
             return [directory / shard for shard in sorted(set(shards))]
     graph = directory / "onnx" / "model.onnx"
-    return sorted(file for file in graph.parent.iterdir() if file.suffix != ".json") if _present(graph) else []
+    return sorted(file for file in graph.parent.iterdir() if file.suffix != ".json") if present(graph) else []
 
 
 def read_spec(directory: Path) -> ModelSpec:
@@ -186,22 +186,22 @@ def _modules(directory: Path) -> list[tuple[str, str]]:
     return [(type_.rpartition(".")[2], path) for type_, path in modules]
 
 
-def _missing_weights(directory: Path) -> list[str]:
+def missing_weights(directory: Path) -> list[str]:
     """The weight files that are not there."""
     files = weight_files(directory)
     if not files:
         return ["model.safetensors or pytorch_model.bin"]
-    return [file.name for file in files if not _present(file)]
+    return [file.name for file in files if not present(file)]
 
 
-def _present(path: Path) -> bool:
+def present(path: Path) -> bool:
     """Whether a file is there and holds something; a link into a cache may point nowhere."""
     return path.is_file() and path.stat().st_size > 0
 
 
 def _read(path: Path, *, optional: bool = False) -> Any:  # noqa: ANN401 - JSON
     """One JSON file of a model."""
-    if optional and not _present(path):
+    if optional and not present(path):
         return {}
     try:
         return json.loads(path.read_text(encoding="utf-8"))

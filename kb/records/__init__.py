@@ -10,6 +10,7 @@ from kb.records.answers import (
     Filters,
     Freshness,
     Hit,
+    Reranking,
     Shown,
     VectorRecord,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Passage",
     "Place",
     "RebuildReport",
+    "Reranking",
     "Scan",
     "Shown",
     "Source",

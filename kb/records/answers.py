@@ -61,6 +61,7 @@ class Hit:
     """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2).
 
     ``embedded_in`` are the notes that show the passage's file in place, as they do with attachments.
+    ``rerank`` is the score of the model that read it again, where one did; its scale is that model's own.
     """
 
     rank: int
@@ -69,6 +70,21 @@ class Hit:
     l2: float
     changed: bool = False
     embedded_in: tuple[KnownFile, ...] = ()
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """What a reranker did: ``read`` so many ``of`` the hits it was given, in ``seconds``, loading it left out.
+
+    ``cut_off`` says that the time was over before it had read them all.
+    """
+
+    by: str
+    read: int
+    of: int
+    seconds: float
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +98,13 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ranked hits of one question, and how fresh the index was when it was asked."""
+    """The ranked hits of one question, how fresh the index was when it was asked, and whether they were read again."""
 
     question: str
     mode: str
     index: Freshness
     hits: tuple[Hit, ...] = ()
+    reranking: Reranking | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -34,6 +34,11 @@ class Limits:
     min_score: float = -1.0
     per_file: int = 0
     candidates: int = 320
+
+    def but(self, *, limit: int | None, min_score: float | None, per_file: int | None) -> Limits:
+        """These with others put over them, as far as they are given."""
+        given = {"limit": limit, "min_score": min_score, "per_file": per_file}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
 class Searcher:

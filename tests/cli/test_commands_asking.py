@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import HOSTILE, answer, hit, known_file, without_escapes
 
-from kb.records import Filters
+from kb.records import Filters, Reranking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,14 +59,16 @@ def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:
 def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
     """Filters and limits are asked for, never applied afterwards."""
     options = "-n 3 --min-score 0.5 --per-file 1 --path *.md --path !old/ --tag a --tag b --since 2026-01-15"
+    more = ("--until", "2026-02-01", "--rerank", "lexical")
 
-    assert command("search", "x", *options.split(), "--until", "2026-02-01")[0] == 0
+    assert command("search", "x", *options.split(), *more)[0] == 0
     assert command.kb.asked[0][1] == {
         "question": "x",
         "limit": 3,
         "min_score": 0.5,
         "per_file": 1,
         "filters": Filters(("*.md", "!old/"), ("a", "b"), date(2026, 1, 15), date(2026, 2, 1)),
+        "rerank": "lexical",
     }
 
 
@@ -180,3 +182,36 @@ def test_similar_takes_a_file(command: CommandLine) -> None:
     assert command.kb.asked[0][1] == {
         "file": "db.md", "limit": 2, "min_score": None, "per_file": None, "filters": Filters(),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("search", "--rerank", "which", "store"), ("cross-encoder", "which store")),
+        (("search", "--rerank", "colbert", "which", "store"), ("colbert", "which store")),
+        (("ask", "which", "store", "--rerank"), ("cross-encoder", "which store")),
+        (("search", "--rerank=off", "which"), ("off", "which")),
+        (("search", "--", "--rerank", "which"), (None, "--rerank which")),
+    ],
+)
+def test_reranking_is_passed_on(command: CommandLine, words: tuple[str, ...], expected: tuple[str, str]) -> None:
+    """Alone it means the cross-encoder, before the words of a question too."""
+    command(*words)
+
+    _, arguments = command.kb.asked[-1]
+    assert (arguments["rerank"], arguments["question"]) == expected
+
+
+def test_reranking_is_told(command: CommandLine) -> None:
+    """Its score is another number beside the cosine; that the time was over is said on standard error."""
+    told = Reranking("colbert", 4, 30, 10.25, cut_off=True)
+    command.kb.given = replace(answer(replace(hit(), rerank=0.25)), reranking=told)
+
+    _, out, err = command("search", "which", "--rerank", "--json")
+    _, laid_out, _ = command("--color", "always", "search", "which", "--rerank")
+
+    found = json.loads(out)
+    assert found["reranking"] == {"by": "colbert", "read": 4, "of": 30, "seconds": 10.25, "cut_off": True}
+    assert (found["hits"][0]["score"], found["hits"][0]["rerank"]) == (0.75, 0.25)
+    assert "reranked 4 of 30 hits in 10.2 s" in err
+    assert "rerank 0.250" in without_escapes(laid_out)
