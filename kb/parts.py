@@ -6,14 +6,11 @@ to embed never imports torch, and the list of files never opens ChromaDB.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-from msgspec.structs import replace
 
 from kb.errors import FolderError, ModelMismatch
 from kb.index.check import Checker
@@ -80,12 +77,7 @@ class Parts:
 
     def beside(self, store: str, folders: Sequence[str] = (), edit: Edit | None = None) -> Parts:
         """The parts of another knowledge base over these folders, or others, with the same model."""
-        config = replace(
-            self.config,
-            folders=replace(self.config.folders, paths=tuple(folders) or self.settings.folder_paths()),
-            store=replace(self.config.store, path=store),
-        )
-        return Parts(dataclasses.replace(self.settings, config=config), self.warn, lender=self, edit=edit)
+        return Parts(self.settings.beside(store, folders), self.warn, lender=self, edit=edit)
 
     @cached_property
     def folders(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from kb.config.schema import BY_NAME_ALONE, Config, Field, fields, sections
 from kb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ENV_PREFIX: Final = "KB_"
 FILE_NAME: Final = "config.toml"
@@ -64,6 +64,16 @@ class Settings:
     def resolve(self, path: str) -> str:
         """A path of the configuration: ``~`` expanded, relative to the configuration file, links resolved."""
         return os.path.realpath(self.base / Path(path).expanduser())
+
+    def beside(self, store: str, folders: Sequence[str] = ()) -> Settings:
+        """The same for another store, over these folders or others."""
+        put = msgspec.structs.replace
+        config = put(
+            self.config,
+            folders=put(self.config.folders, paths=tuple(folders) or self.folder_paths()),
+            store=put(self.config.store, path=store),
+        )
+        return replace(self, config=config)
 
     def listing(self) -> Iterator[Setting]:
         """Every effective value in the order of the file."""

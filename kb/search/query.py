@@ -37,8 +37,12 @@ class Limits:
 
     def but(self, *, limit: int | None, min_score: float | None, per_file: int | None) -> Limits:
         """These with others put over them, as far as they are given."""
-        given = {"limit": limit, "min_score": min_score, "per_file": per_file}
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+        return replace(
+            self,
+            limit=self.limit if limit is None else limit,
+            min_score=self.min_score if min_score is None else min_score,
+            per_file=self.per_file if per_file is None else per_file,
+        )
 
 
 class Searcher:
