@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kb.embed.encoder import Encoder
 from kb.embed.exports import export_folder, models_folder, read_exports
-from kb.embed.locate import BGE_M3, BUNDLED, locate
+from kb.embed.locate import BGE_M3, BUNDLED, is_hub_name, locate, pinned
 from kb.embed.rerankers import Rerankers
 from kb.embed.verify import Check, measured_text, verify
 from kb.errors import ModelError
@@ -59,6 +59,26 @@ class Models:
         """The configured model, then the two that kb knows by name."""
         used = self._settings.model()
         return [self._state(name, used=name == used) for name in dict.fromkeys((used, BGE_M3, BUNDLED))]
+
+    def fetch(self, name: str | None) -> ModelState:
+        """Fetch a model (the configured one) into kb's own folder, unless it is there already.
+
+        Raises:
+            ModelError: It cannot be fetched, or is not what the hub says it is.
+        """
+        from kb.embed.fetch import fetch, kept
+
+        wanted, used = self._settings.config.embed, self._settings.model()
+        asked = name or used
+        if is_hub_name(asked):
+            revision = pinned(asked, wanted.revision if asked == used else "")
+            if kept(asked, revision) is None:
+                if wanted.offline:
+                    raise ModelError(
+                        f"{asked} is to be fetched, and embed.offline is true", "kb -s embed.offline=false"
+                    )
+                fetch(asked, revision)
+        return self._state(asked, used=asked == used)
 
     def export(self, name: str | None, *, int8: bool, say: Callable[[str], None]) -> list[Export]:
         """Make the ONNX form of a model (the configured one), in int8 too where that is wanted or configured.

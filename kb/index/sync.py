@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from kb.index.ahead import ahead
 from kb.index.gather import Gatherer
 from kb.index.plan import Comparison, compare, withheld
 from kb.index.write import Advance, Stopped, Writer
@@ -19,10 +20,13 @@ from kb.records import Failure, FileEvent, IndexProgress, IndexReport
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from kb.index.gather import Gathered
     from kb.index.plan import Key
     from kb.ports import Catalog, Embedder, Files, Reader, VectorCache, VectorIndex
 
 _READING = "reading"
+# How many passages may be read before the model is ready for them.
+AHEAD: Final = 4096
 
 
 class Indexer:
@@ -127,8 +131,9 @@ class Indexer:
     def _follow(self, gatherer: Gatherer, writer: Writer) -> bool:
         """Take in the files that are there. False where the user stopped it."""
         try:
-            for gathered in gatherer.changes():
-                writer.add(gathered)
+            with ahead(gatherer.changes(), _passages, AHEAD) as changes:
+                for gathered in changes:
+                    writer.add(gathered)
             writer.flush()
         except Stopped:
             return False
@@ -212,3 +217,8 @@ def _unheard(_: FileEvent) -> None:
 
 def _never() -> bool:
     return False
+
+
+def _passages(gathered: Gathered) -> int:
+    """How many passages a file has, itself counted: files without any are no reason to read all of them at once."""
+    return 1 + len(gathered.change.passages)

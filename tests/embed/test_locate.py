@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tiny_bge_m3 import SHA, build_tiny_bge_m3, copy_model, fake_hub_cache
 
-from kb.embed.locate import BGE_M3, BUNDLED, BUNDLED_SHA256, locate, wanted_files
+from kb.embed.fetch import wanted_files
+from kb.embed.locate import BGE_M3, BUNDLED, BUNDLED_SHA256, locate
 from kb.embed.spec import fingerprint, read_spec
 from kb.errors import ModelError
 

@@ -8,15 +8,17 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import pytest
 from tiny_bge_m3 import SHA, fake_hub_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTEN = """
@@ -96,9 +98,19 @@ def test_unreachable_hub_is_one_error(tmp_path: Path) -> None:
     assert "localkb[bundled]" in remedy
 
 
+def git_id(data: bytes) -> str:
+    """What git calls a file of this content."""
+    return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
 @contextmanager
-def hub_of(model: Path) -> Iterator[tuple[str, list[str]]]:
-    """A hub with one model on this machine: its address, and the paths it was asked for."""
+def hub_of(model: Path, wrong: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[tuple[str, list[str]]]:
+    """A hub with one model on this machine: its address, and the paths it was asked for.
+
+    Args:
+        model: The model.
+        wrong: Files that it gives out otherwise than it tells of them.
+    """
     files = {file.relative_to(model).as_posix(): file.read_bytes() for file in model.rglob("*") if file.is_file()}
     files |= {"README.md": b"# a model", "imgs/picture.jpg": b"jpg", "onnx/model.onnx": b"onnx"}
     asked: list[str] = []
@@ -118,10 +130,19 @@ def hub_of(model: Path) -> Iterator[tuple[str, list[str]]]:
                 ]
                 self.answer(json.dumps(tree).encode())
             elif path.startswith("/api/models/BAAI/bge-m3"):
-                siblings = [{"rfilename": name} for name in files]
+                siblings = [
+                    {"rfilename": name, "size": len(data), "blobId": git_id(data)}
+                    | (
+                        {"lfs": {"sha256": sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}}
+                        if name.endswith(".bin")
+                        else {}
+                    )
+                    for name, data in files.items()
+                ]
                 self.answer(json.dumps({"id": "BAAI/bge-m3", "sha": SHA, "siblings": siblings}).encode())
             else:
-                self.answer(files[path.removeprefix(f"/BAAI/bge-m3/resolve/{SHA}/")])
+                name = path.removeprefix(f"/BAAI/bge-m3/resolve/{SHA}/")
+                self.answer(wrong.get(name, files[name]))
 
         def answer(self, data: bytes) -> None:
             self.send_response(200)
@@ -164,3 +185,45 @@ def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> Non
     assert first.stdout == second.stdout == f"{SHA} cls\n", first.stderr
     assert fetched == {file.relative_to(tiny).as_posix() for file in tiny.rglob("*") if file.is_file()}
     assert asked == []
+
+
+def test_what_was_fetched_is_kept_without_a_pickle(tiny: Path, tmp_path: Path) -> None:
+    """Its weights are safetensors from then on, the same numbers, in kb's own folder, with the published checksums."""
+    with hub_of(tiny) as (address, _):
+        found = run(
+            "from kb.cli.main import run; run(['model', 'fetch'])", HF_ENDPOINT=address, KB_MODELS=str(tmp_path)
+        )
+
+    folder = next((tmp_path / "hub").iterdir())
+    weights = folder / "model.safetensors"
+    assert folder.name == f"BAAI-bge-m3-{SHA[:12]}"
+    assert str(folder) in found.stdout, found.stderr
+    assert not (folder / "pytorch_model.bin").exists()
+    told = json.loads((folder / "fetched.json").read_text("utf-8"))
+    assert told["published"]["pytorch_model.bin"] == sha256((tiny / "pytorch_model.bin").read_bytes()).hexdigest()
+    from safetensors.torch import load_file
+    from torch import equal, load
+
+    before = load(tiny / "pytorch_model.bin", weights_only=True)
+    after = load_file(weights)
+    assert before.keys() == after.keys()
+    assert all(equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("file", ["pytorch_model.bin", "config.json"])
+def test_what_arrives_otherwise_is_refused_and_fetched_again(tiny: Path, tmp_path: Path, file: str) -> None:
+    """A file that is not the published one is told and dropped; the next fetch takes that one alone."""
+    broken = {file: bytes(len((tiny / file).read_bytes()))}
+    fetch = "from kb.cli.main import run; print(run(['model', 'fetch']))"
+    with hub_of(tiny, broken) as (address, _):
+        first = run(fetch, HF_ENDPOINT=address, KB_MODELS=str(tmp_path))
+    with hub_of(tiny) as (address, asked):
+        second = run(fetch, HF_ENDPOINT=address, KB_MODELS=str(tmp_path))
+
+    assert f"{file} did not arrive as it was published" in first.stderr
+    assert first.stdout == "2\n"
+    assert second.stdout.endswith("0\n"), second.stderr
+    fetched = {path.rpartition(f"{SHA}/")[2] for path in asked if "/resolve/" in path}
+    # What came after the wrong file was never tried the first time.
+    assert file in fetched
+    assert "1_Pooling/config.json" not in fetched
