@@ -191,7 +191,8 @@ class KnowledgeBase:
             found = self._answered(lambda: self._parts.searcher.search(question, more, filters))
             if kind == "off":
                 return found
-            return reranked(found, self._parts.rerankers.get(kind), limit=limits.limit, seconds=wanted.rerank_seconds)
+            most, seconds = wanted.rerank_hits, wanted.rerank_seconds
+            return reranked(found, self._parts.rerankers.get(kind), limit=limits.limit, most=most, seconds=seconds)
 
     def similar(
         self,

@@ -6,6 +6,7 @@ import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from kb.cli.evaluation import (
     questions_text,
     table_text,
 )
-from kb.cli.options import Command, json_option
+from kb.cli.options import RERANKERS, Command, json_option
 from kb.cli.progress import shown_progress
 from kb.cli.reports import failures_text, freshness_notice
 from kb.errors import KbError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.cli.evaluation import Pairs
-    from kb.cli.session import Knowledge, Session
+    from kb.cli.session import Knowledge, Rerank, Session
     from kb.evaluate.ask import Ask, Result
     from kb.evaluate.judged import Judged
     from kb.evaluate.known_items import KnownItem
@@ -45,6 +46,7 @@ class Wanted:
     """In which modes an evaluation asks, and how it is compared, kept and told."""
 
     modes: tuple[str, ...]
+    rerank: Rerank | None
     compare: str | None
     save: str | None
     per_question: bool
@@ -61,6 +63,9 @@ class Wanted:
 @click.option("--questions", type=click.IntRange(min=1), default=200, metavar="N", help="Of --self.  [default: 200]")
 @click.option("--seed", type=int, default=1, metavar="N", help="Another choice of questions of --self.")
 @click.option("--mode", "modes", multiple=True, type=click.Choice(_MODES), help="Repeatable.  [default: all]")
+@click.option(
+    "--rerank", type=click.Choice(RERANKERS[:-1]), metavar="BY", help="Ask each mode again with its hits reranked."
+)
 @click.option("--compare", metavar="RUN", help="Compare with a run in TREC's form.")
 @click.option("--save", metavar="RUN", help="Write the run in TREC's form; of one mode.")
 @click.option("--per-query", "per_question", is_flag=True, help="Tell what each question came to.")
@@ -78,6 +83,7 @@ def evaluate(
     questions: int,
     seed: int,
     modes: tuple[str, ...],
+    rerank: Rerank | None,
     compare: str | None,
     save: str | None,
     per_question: bool,
@@ -94,9 +100,9 @@ def evaluate(
     """
     from kb.evaluate.judged import read_judged
 
-    wanted = Wanted(modes or _MODES, _there(session, compare), _there(session, save), per_question, as_json)
-    if save and len(wanted.modes) > 1:
-        raise click.UsageError("--save keeps the run of one mode: choose it with --mode.")
+    wanted = Wanted(modes or _MODES, rerank, _there(session, compare), _there(session, save), per_question, as_json)
+    if save and (rerank or len(wanted.modes) > 1):
+        raise click.UsageError("--save keeps the run of one mode, not reranked: choose it with --mode.")
     if keep and not folder:
         raise click.UsageError("--keep is for --folder.")
     if own == bool(queries) or (own and folder):
@@ -142,8 +148,9 @@ def _evaluated(
         earlier[Path(wanted.compare).name] = measured(known, {id_: judged.relevant[id_] for id_ in known})
     results = []
     with session.stoppable() as should_stop:
-        for mode in wanted.modes:
-            asked = ask_all(mode, way(kb, mode), judged, names, _watched(session, mode, judged, should_stop))
+        for mode, by in product(wanted.modes, dict.fromkeys(("off", wanted.rerank or "off"))):
+            name = mode if by == "off" else f"{mode}, {by}"
+            asked = ask_all(name, way(kb, mode, by), judged, names, _watched(session, name, judged, should_stop))
             results.append(asked)
     if wanted.save:
         _save(wanted.save, results[0])
@@ -164,12 +171,12 @@ def _evaluated(
     return 0
 
 
-def way(kb: Knowledge, mode: str) -> Ask:  # noqa: ARG001 - one mode so far
+def way(kb: Knowledge, mode: str, rerank: Rerank = "off") -> Ask:  # noqa: ARG001 - one mode so far
     """Asking in one mode, with nothing left out."""
     from kb.evaluate.ask import LEAST
 
     def ask(question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
-        return kb.search(question, limit=limit, per_file=per_file, min_score=LEAST).hits
+        return kb.search(question, limit=limit, per_file=per_file, min_score=LEAST, rerank=rerank).hits
 
     return ask
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-    from kb.cli.session import Session
+    from kb.cli.session import Rerank, Session
 
 _LANGUAGE: Final = re.compile(r"(!?)([a-zA-Z]{2,3})(?:[-_][\w-]+)?")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-RERANKERS: Final = ("cross-encoder", "colbert", "lexical", "off")
+RERANKERS: Final[tuple[Rerank, ...]] = ("cross-encoder", "colbert", "lexical", "off")
 
 
 class Command(click.Command):

@@ -204,7 +204,7 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(description="Its revision (commit). Empty: the pinned one for BAAI/bge-reranker-v2-m3, else main."),
     ] = ""
-    rerank_hits: Annotated[Count, Meta(description="How many hits are read again, at least those shown.")] = 30
+    rerank_hits: Annotated[Count, Meta(description="How many hits are read again.")] = 30
     rerank_seconds: Annotated[
         float,
         Meta(gt=0, description="After how many seconds no more are read; loading the model does not count."),

@@ -23,17 +23,19 @@ def reranked(
     reranker: Reranker,
     *,
     limit: int,
+    most: int,
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
     """An answer with its hits in the order of a reranker; their cosines stay what they are.
 
-    The best hits are read first. When the time is over, those that were not read follow in the order they had.
+    The best hits are read first. What was not read follows in the order it had.
 
     Args:
         answer: Hits enough to choose from, best first.
         reranker: Reads them. Loading it does not count; four passages are always read.
         limit: How many hits to keep.
+        most: How many to read.
         seconds: The time after which no more are read.
         clock: Tells the seconds.
     """
@@ -42,15 +44,16 @@ def reranked(
     reranker.load()
     began = clock()
     scores: list[float] = []
-    while len(scores) < len(answer.hits) and (not scores or clock() - began < seconds):
-        part = answer.hits[len(scores) : len(scores) + _AT_ONCE]
+    wanted = answer.hits[:most]
+    while len(scores) < len(wanted) and (not scores or clock() - began < seconds):
+        part = wanted[len(scores) : len(scores) + _AT_ONCE]
         scores += reranker.scores(answer.question, [text_of(hit.passage) for hit in part])
     told = Reranking(
         by=reranker.name,
         read=len(scores),
-        of=len(answer.hits),
+        of=len(wanted),
         seconds=clock() - began,
-        cut_off=len(scores) < len(answer.hits),
+        cut_off=len(scores) < len(wanted),
     )
     return replace(answer, hits=_in_order(answer.hits, scores)[:limit], reranking=told)
 

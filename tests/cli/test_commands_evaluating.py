@@ -117,3 +117,13 @@ def test_what_cannot_be_done_is_told(asked: CommandLine, collection: Path, more:
 
     assert code == 2
     assert complaint in err
+
+
+def test_reranking_is_measured_beside_the_mode(asked: CommandLine, collection: Path) -> None:
+    """The mode is asked as it is, whatever the configuration says, then reranked."""
+    _, out, _ = asked("eval", str(collection), "--mode", "cosine", "--rerank", "colbert")
+
+    assert [line.split("  ")[0] for line in out.splitlines()[2:4]] == ["cosine", "cosine, colbert"]
+    assert "cosine, colbert against cosine:\n  no difference" in out
+    wished = [arguments["rerank"] for name, arguments in asked.kb.asked if name == "search"]
+    assert wished == ["off", "off", "colbert", "colbert"]

@@ -49,14 +49,15 @@ def lengths(*texts: int) -> Answer:
     return answer(*hits, question="Which?")
 
 
-@given(st.lists(st.integers(1, 50), max_size=25), st.integers(1, 30), st.floats(0.1, 10))
-def test_the_order_is_the_rerankers(texts: list[int], limit: int, seconds: float) -> None:
+@given(st.lists(st.integers(1, 50), max_size=25), st.integers(1, 30), st.integers(1, 30), st.floats(0.1, 10))
+def test_the_order_is_the_rerankers(texts: list[int], limit: int, most: int, seconds: float) -> None:
     """What was read comes first, best first, then the others as they were; nothing is lost, no cosine changes."""
     reranker, given_ = LongestFirst(), lengths(*texts)
 
-    found = reranked(given_, reranker, limit=limit, seconds=seconds, clock=reranker.clock)
+    found = reranked(given_, reranker, limit=limit, most=most, seconds=seconds, clock=reranker.clock)
 
     read = sum(reranker.batches)
+    assert read <= min(most, len(texts))
     expected = sorted(given_.hits[:read], key=lambda one: -len(one.passage.text)) + list(given_.hits[read:])
     assert [one.passage for one in found.hits] == [one.passage for one in expected[:limit]]
     assert [one.rank for one in found.hits] == list(range(1, min(limit, len(texts)) + 1))
@@ -68,21 +69,21 @@ def test_time_is_kept_and_told() -> None:
     """After three seconds no more is read; loading does not count; the first batch is always read."""
     reranker = LongestFirst()
 
-    found = reranked(lengths(*range(1, 31)), reranker, limit=30, seconds=3, clock=reranker.clock)
+    found = reranked(lengths(*range(1, 31)), reranker, limit=30, most=30, seconds=3, clock=reranker.clock)
 
     assert reranker.batches == [4, 4, 4]
     assert found.reranking
     assert (found.reranking.read, found.reranking.of, found.reranking.seconds) == (12, 30, 3.0)
     assert found.reranking.cut_off
     hasty = LongestFirst()
-    assert reranked(lengths(1, 2), hasty, limit=9, seconds=1e-9, clock=hasty.clock).reranking.cut_off is False  # type: ignore[union-attr]
+    assert reranked(lengths(1, 2), hasty, limit=9, most=9, seconds=1e-9, clock=hasty.clock).reranking.cut_off is False  # type: ignore[union-attr]
 
 
 def test_nothing_found_loads_nothing() -> None:
     """Without hits there is nothing to read."""
     reranker = LongestFirst()
 
-    assert reranked(lengths(), reranker, limit=9, seconds=1).hits == ()
+    assert reranked(lengths(), reranker, limit=9, most=9, seconds=1).hits == ()
     assert reranker.loaded == 0
 
 
