@@ -39,16 +39,28 @@ def _shown(default: object) -> str:
 
 
 def matrix_block() -> str:
-    """Every row of the watching matrix with what happens in it, and the tests beside it."""
-    tree = ast.parse((ROOT / "tests" / "watch" / "test_matrix.py").read_text("utf-8"))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    rows = ["| row | what happens |", "|---|---|"]
-    for function in functions:
-        decorators = {node.id for node in function.decorator_list if isinstance(node, ast.Name)}
-        if "row" in decorators or (function.name.startswith("test_") and function.name != "test_row"):
-            name = function.name.removeprefix("test_").replace("_", " ")
-            rows.append(f"| {name} | {ast.get_docstring(function)} |")
+    """Every row of the watching matrix with what happens in it and how it was noticed."""
+    rows = ["| row | what happens | with |", "|---|---|---|"]
+    for file in ("test_matrix.py", "test_processes.py"):
+        tree = ast.parse((ROOT / "tests" / "watch" / file).read_text("utf-8"))
+        rows += [_matrix_row(node) for node in tree.body if isinstance(node, ast.FunctionDef) and _is_row(node)]
     return "\n".join(rows)
+
+
+def _is_row(function: ast.FunctionDef) -> bool:
+    return _decorated(function) or (function.name.startswith("test_") and function.name != "test_row")
+
+
+def _decorated(function: ast.FunctionDef) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "row" for node in function.decorator_list)
+
+
+def _matrix_row(function: ast.FunctionDef) -> str:
+    arguments = {argument.arg for argument in function.args.args}
+    both = _decorated(function) or arguments & {"watched", "how"}
+    name = function.name.removeprefix("test_").replace("_", " ")
+    about = (ast.get_docstring(function) or "").replace("\n\n", " ").replace("\n", " ")
+    return f"| {name} | {about} | {'events, polling' if both else 'events'} |"
 
 
 def filled(text: str) -> str:

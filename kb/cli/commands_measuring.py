@@ -60,7 +60,7 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
     report = measured(
         Asked(
             settings=settings,
-            options=_options(session, settings),
+            options=session.options(settings),
             load=load,
             seconds=seconds,
             tell=session.notice,
@@ -73,12 +73,6 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
     else:
         session.write(bench_text(report))
     return 0
-
-
-def _options(session: Session, settings: Settings) -> list[str]:
-    """The global options that mean these settings."""
-    file = ["--config", str(settings.file)] if settings.file is not None else []
-    return [*file, *(word for key, value in session.overrides.items() for word in ("-s", f"{key}={value}"))]
 
 
 def _owner_runs(settings: Settings) -> bool:

@@ -80,7 +80,7 @@ def watch(
     if not settings.config.folders.paths:
         raise ConfigError("no folder is configured", "kb init FOLDER writes a config.toml for a folder of notes")
     if once:
-        return run_index(session, as_json=as_json)
+        return _once(session, settings, as_json=as_json)
     if install_service:
         return _install(session, settings, folders, prints=prints)
     _refuse_second(settings)
@@ -103,6 +103,17 @@ def sync(session: Session, timeout: float | None) -> int:
         return 0
     session.notice("not everything on the disk could be taken in: see kb status")
     return 1
+
+
+def _once(session: Session, settings: Settings, *, as_json: bool) -> int:
+    """What kb index does: where an owner runs, it does it."""
+    if _owner_of(settings) is not None:
+        from kb.serve.client import forward
+
+        code = forward([*session.options(settings), "index", *(["--json"] if as_json else [])])
+        if code is not None:
+            return code
+    return run_index(session, as_json=as_json)
 
 
 def _owner_of(settings: Settings) -> dict[str, Any] | None:
@@ -222,12 +233,7 @@ def _log(session: Session, file: str | None) -> Iterator[logging.Logger]:
 def _command(session: Session, settings: Settings) -> list[str]:
     """The command that starts an owner with the settings of this one, from any folder."""
     # Without -P a folder called kb in the current one would be taken for the program.
-    words = [sys.executable, "-P", "-m", "kb"]
-    if settings.file is not None:
-        words += ["--config", str(settings.file)]
-    for key, value in session.overrides.items():
-        words += ["-s", f"{key}={value}"]
-    return [*words, "watch"]
+    return [sys.executable, "-P", "-m", "kb", *session.options(settings), "watch"]
 
 
 def _start_behind(session: Session, settings: Settings) -> int:

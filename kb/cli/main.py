@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ERROR: Final = 2
+_TYPED: Final = 4
 _COMMANDS: Final = (
     init,
     show_config,
@@ -74,7 +75,8 @@ class Questions(Command, click.Group):
         word = args[0]
         if self.get_command(ctx, word) is not None or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        near = difflib.get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.75)
+        # A short word is like some command or other by chance: how is no mistyped show.
+        near = len(word) >= _TYPED and difflib.get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.75)
         if near:
             session: Session = ctx.obj
             session.notice(f"searching for {word!r}; the command is called kb {near[0]}")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SWITCH: Final = 0.001
 # How much further back than everybody else the indexing thread stands, and the last place there is.
-_BACK, _LAST = 10, 19
+_BACK, _LAST = 5, 19
 # From malloc.h of glibc. Each further arena costs an owner up to 64 MB that it never gives back.
 _M_ARENA_MAX: Final = -8
 _ARENAS: Final = 2

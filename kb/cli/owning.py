@@ -18,6 +18,7 @@ from kb.cli.progress import Lines
 from kb.cli.remote import Lent, asker_of, differences
 from kb.cli.reports import count, event_text
 from kb.cli.session import InputNeeded, Session, current_folder
+from kb.cli.terminal import shown_path
 from kb.errors import ConfigError, KbError
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Ownership:
         started = time.monotonic()
         prepare_process()
         self._open(self._settings)
+        self._say(f"process {os.getpid()} has the store at {shown_path(self._settings.store_path(), self._cwd)}")
         try:
             owner = self._listen()
             self._follow(started)

@@ -270,6 +270,11 @@ class Session:
             self.config_file, overrides=self.overrides | overrides, environ=asker.environ, cwd=asker.cwd or None
         )
 
+    def options(self, settings: Settings) -> list[str]:
+        """The global options that mean these settings, in whatever folder a command is run."""
+        file = ["--config", str(settings.file)] if settings.file is not None else []
+        return [*file, *(word for key, value in self.overrides.items() for word in ("-s", f"{key}={value}"))]
+
     def open(self) -> Knowledge:
         """The knowledge base of this configuration.
 

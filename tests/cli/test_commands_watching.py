@@ -58,6 +58,23 @@ def test_without_an_owner_sync_and_wait_index(command: CommandLine) -> None:
     assert [name for name, _ in command.kb.asked] == ["index", "index", "search"]
 
 
+def test_once_is_done_by_a_running_owner(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the store, so this process could only wait for it in vain."""
+    forwarded: list[list[str]] = []
+    monkeypatch.setattr("kb.serve.client.ask", lambda *_: {"pid": 7})
+
+    def forward(args: list[str]) -> int:
+        forwarded.append(args)
+        return 0
+
+    monkeypatch.setattr("kb.serve.client.forward", forward)
+
+    assert command("-s", "search.limit=3", "watch", "--once", "--json")[0] == 0
+
+    assert forwarded == [["--config", "/notes/config.toml", "-s", "search.limit=3", "index", "--json"]]
+    assert command.kb.asked == []
+
+
 @pytest.mark.parametrize(("pending", "code"), [(0, 0), (2, 3)])
 def test_a_stale_answer_is_three_where_a_fresh_one_is_required(command: CommandLine, pending: int, code: int) -> None:
     """The hits are written all the same."""
@@ -120,13 +137,16 @@ def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
     assert "watching, process" in kb("status")
     note = Path(kb("note", "Feta is a cheese from Greece.").split()[0]).name
 
-    with (tmp_path / "config.toml").open("a") as file:
-        file.write("[chunk]\nmax_tokens = 64\n")
+    config = tmp_path / "config.toml"
+    config.write_text(
+        config.read_text().replace("paths", 'exclude = ["openai.md"]\npaths') + "[chunk]\nmax_tokens = 64\n"
+    )
     for _ in range(100):
         if "in effect" in _log():
             break
         time.sleep(0.2)
     kb("sync")
+    assert "openai.md" not in kb("list")
     assert "cheese.md" in kb("search", "-n", "1", "Dutch cheese")
 
     os.kill(owner["pid"], signal.SIGTERM)

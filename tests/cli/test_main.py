@@ -56,7 +56,8 @@ def test_a_command_by_its_name_is_no_question(command: CommandLine) -> None:
 def test_a_slip_in_a_command_is_searched_with_a_hint(command: CommandLine) -> None:
     """A word near a command's name is a question all the same, but told."""
     assert command("statsu")[2] == "kb: searching for 'statsu'; the command is called kb status\n"
-    assert asked(command) == ["statsu"]
+    assert command("how", "do", "I", "export")[2] == "", "how is near show by chance"
+    assert asked(command) == ["statsu", "how do I export"]
 
 
 def test_global_options_reach_the_configuration(command: CommandLine) -> None:

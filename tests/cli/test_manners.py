@@ -33,7 +33,7 @@ def test_a_thread_stands_back_with_those_that_it_starts() -> None:
     worker.start()
     worker.join()
 
-    assert found == [min(19, before + 10)] * 2
+    assert found == [min(19, before + 5)] * 2
     assert priority() == before
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from watched import Watched
@@ -418,6 +418,60 @@ def test_folder_unmounted_and_back(watched: tuple[Watched, Place]) -> None:
     (place.folder / "sub" / "after.md").write_text("after it came back\n")
 
     one.settle()
+
+
+def test_root_moved_and_another_in_its_place(watched: tuple[Watched, Place]) -> None:
+    """A watched folder is moved away, and another one takes its name: what has the name counts."""
+    one, place = watched
+    one.settle()
+
+    place.folder.rename(place.away / "moved")
+    (place.away / "tree").rename(place.folder)
+    (place.away / "moved" / "unseen.md").write_text("nobody looks here any more\n")
+    one.settle()
+    (place.folder / "fresh.md").write_text("fresh\n")
+
+    one.settle()
+    assert {path for folder, path, *_ in one.held() if folder == str(place.folder)} == {"t.md", "fresh.md"}
+
+
+def test_file_being_written_is_read_when_it_is_stable(watched: tuple[Watched, Place]) -> None:
+    """A file that is written in pieces without a pause is read once it is whole.
+
+    With polling nobody knows that a file is being written, unless it changes while it is read: there it may be read
+    in between, and is read again at the next look.
+    """
+    one, place = watched
+    one.settle()
+    before = len(one.embedder.texts)
+
+    with (place.folder / "pieces.txt").open("w") as file:
+        for number in range(12):
+            file.write(f"piece {number} ")
+            file.flush()
+            time.sleep(0.04)
+    one.settle()
+
+    read = [text for text in one.embedder.texts[before:] if "piece" in text]
+    assert "piece 11" in read[-1]
+    assert one.polling or len(read) == 1
+
+
+def test_dead_observer_is_started_again(tmp_path: Path) -> None:
+    """Where the thread that reports changes dies, the heartbeat notices, says so and starts it again."""
+    place = Place(tmp_path)
+    with Watched([place.folder], tmp_path / "store", polling=False) as one:
+        one.settle()
+        watch: Any = one.follower._observer._watches[str(place.folder)]
+        watch._emitter.stop()
+        watch._emitter.join()
+        (place.folder / "unheard.md").write_text("nobody heard of this\n")
+
+        one.settle()
+
+        assert any("had stopped" in sentence for sentence in one.told), one.told
+        (place.folder / "heard.md").write_text("heard again\n")
+        one.settle()
 
 
 def test_root_deleted_and_made_again(watched: tuple[Watched, Place]) -> None:
