@@ -147,7 +147,8 @@ def _tell_status(session: Session, settings: Settings, *, as_json: bool) -> int:
     elif owner is None:
         session.write("not running\n")
     else:
-        session.write(sanitize(f"{owner_text(owner)}\n"))
+        log = f"log: {owner['log']}\n" if owner["log"] else ""
+        session.write(sanitize(f"{owner_text(owner)}\n{log}"))
     return 0 if owner else 1
 
 
@@ -180,6 +181,7 @@ def _own(session: Session, *, folders_given: bool, log_file: str | None) -> int:
             folders_given=folders_given,
             say=lambda text: logger.info("%s", sanitize(text)),
             run=session.run or _nothing,
+            log=log_file or "",
         )
         # Until commands are answered, either signal ends it as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

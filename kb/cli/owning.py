@@ -84,11 +84,13 @@ class Ownership:
         folders_given: Whether the folders were named on the command line, so that no command's own ones count.
         say: Takes each line of the log.
         run: Runs a command line.
+        log: The file that takes what is said, if it is one; for those who ask where it is.
     """
 
     def __init__(
-        self, load: Callable[[], Settings], *, folders_given: bool, say: Callable[[str], None], run: Run
+        self, load: Callable[[], Settings], *, folders_given: bool, say: Callable[[str], None], run: Run, log: str = ""
     ) -> None:
+        self._log_file = log
         self._load = load
         self._folders_given = folders_given
         self._say = say
@@ -175,6 +177,7 @@ class Ownership:
             "last_sweep": state.last_sweep.isoformat(timespec="seconds") if state.last_sweep else None,
             "heartbeat": state.heartbeat.isoformat(timespec="seconds"),
             "errors": list(state.errors),
+            "log": self._log_file or None,
         }
 
     def _lend(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it

@@ -121,8 +121,13 @@ class Writer:
             self._on_event(event)
 
     def remove(self, files: Sequence[KnownFile]) -> None:
-        """Take files out: vectors first, so that the catalog never forgets what is still there."""
+        """Take files out: vectors first, so that the catalog never forgets what is still there.
+
+        Before that the catalog notes that the vectors cannot be relied on: a run that dies in between may be followed
+        by one that finds the files back as they were.
+        """
         file_ids = [file.id for file in files]
+        self._catalog.unsettle(file_ids)
         gone = [id_ for ids in self._catalog.passage_ids(file_ids).values() for id_ in ids]
         if gone:
             self._index().delete(gone)

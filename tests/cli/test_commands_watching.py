@@ -128,6 +128,8 @@ def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
     """It starts behind, answers, follows the folder, keeps a second one out, takes an edit over, and ends in order."""
     assert "running in the background: process " in kb("watch", "--background")
     owner = json.loads(kb("watch", "--status", "--json"))["owner"]
+    assert kb("watch", "--status").splitlines()[1] == f"log: {owner['log']}"
+    assert Path(owner["log"]).is_file()
     assert f"process {owner['pid']}" in kb("watch", code=2)
 
     (notes / "cheese.md").write_text("Gouda is a cheese from the Netherlands.\n")

@@ -374,6 +374,32 @@ def test_death_at_every_step_is_mended_by_the_next_run(hook: str) -> None:
     assert step > 8
 
 
+@pytest.mark.parametrize("hook", ["before", "after"])
+def test_files_that_are_back_after_a_death_are_whole(hook: str) -> None:
+    """A run dies while it takes files out; they are back, as they were to the nanosecond, before the next one."""
+    for step in itertools.count():
+        world = _before_the_edits()
+        there = dict(world.files._files)
+        world.files.remove(FOLDER, "gone.md")
+        setattr(world, hook, _dying(step))
+        try:
+            world.run()
+        except Boom:
+            died = True
+        else:
+            died = False
+        setattr(world, hook, lambda _: None)
+        world.files._files = there
+
+        world.run()
+
+        assert world.held() == fresh(world.files).held(), f"step {step}"
+        assert world.checker().check().differences == (), f"step {step}"
+        if not died:
+            break
+    assert step > 3
+
+
 _NAMES = st.sampled_from(["a.md", "b.md", "c.txt", "sub/d.md"])
 _TEXTS = st.lists(st.sampled_from(["alpha", "beta", "# Head", "gamma delta", ""]), min_size=1, max_size=6).map(
     "\n\n".join

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kb.records import IndexReport
 
 FOLDER = "/notes"
+_STEPS = ("begin", "finish", "refresh", "remove", "unsettle", "completed", "set_meta")
 
 
 class World:
@@ -40,7 +41,7 @@ class World:
             reader=self.reader,
             embedder=_Watched(self.embedder, self, ("embed_documents",)),
             cache=_Watched(self.cache, self, ("put",)),
-            catalog=_Watched(self.catalog, self, ("begin", "finish", "refresh", "remove", "completed", "set_meta")),
+            catalog=_Watched(self.catalog, self, _STEPS),
             index=self.index,
             reading=reading,
         )
