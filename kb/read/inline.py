@@ -271,7 +271,7 @@ def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Itera
     at = text.find("](", body)
     while at >= 0:
         start = text.rfind("[", last, at)
-        label = text[start + 1 : at]
+        label = text[start + 1 : at] if start >= 0 else ""
         whole = start >= 0 and "]" not in label and "\n\n" not in label
         last = at + 1
         # Or else the label is a picture that is a link itself: [![alt](picture)](target).

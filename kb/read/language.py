@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kb.records import Document
 
 # Enough for any language to be told from the others; more costs time and tells nothing new.
-_SAMPLE: Final = 160
+_SAMPLE: Final = 100
 _LOOKED_AT: Final = 20_000
 _LONGEST_LINE: Final = 2_000
 _FEWEST_LETTERS: Final = 12

@@ -177,9 +177,9 @@ def test_wikilinks_come_back_as_they_were_written(target: str) -> None:
 )  # fmt: skip
 def test_any_endless_text_is_read_in_linear_time(piece: str) -> None:
     """A hostile line costs a moment, whatever it repeats."""
-    text = "<a " + piece * (300_000 // len(piece))
+    text = "<a " + piece * (600_000 // len(piece))
     began = time.process_time()
 
     extract("n.md", text.encode())
 
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 2
