@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.embed.bge_m3 import BgeM3EmbeddingFunction
     from kb.errors import KbError
-    from kb.records import Answer, Filters, Hit, IndexReport, Status
+    from kb.records import Answer, Filters, Hit, IndexReport, Links, Status
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "IndexReport",
     "KbError",
     "KnowledgeBase",
+    "Links",
     "Settings",
     "Status",
 ]
@@ -39,6 +40,7 @@ _HOMES = {
     "IndexReport": "kb.records",
     "KbError": "kb.errors",
     "KnowledgeBase": "kb.app",
+    "Links": "kb.records",
     "Settings": "kb.config",
     "Status": "kb.records",
 }

@@ -306,7 +306,9 @@ class KnowledgeBase:
         now = datetime.now(UTC).astimezone()
         heading = title or note_title(text)
         content = note_text(text, title or "", tags, now)
-        path = write_note(self._parts.folders[0], note_name(heading, now), content)
+        place = now.strftime(self._parts.config.note.folder)
+        folder = str(Path(self._parts.folders[0], place))
+        path = write_note(folder, note_name(heading, now), content)
         return path, self.index()
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def note_text(text: str, title: str, tags: Sequence[str], when: datetime) -> str
 
 
 def write_note(folder: str, name: str, text: str) -> str:
-    """Write a new file, never over another one; the path it got.
+    """Write a new file, never over another one, in a folder that is made where it is not there; the path it got.
 
     Raises:
         FolderError: The folder cannot be written.
@@ -52,6 +52,7 @@ def write_note(folder: str, name: str, text: str) -> str:
     for number in range(1, _MANY):
         path = Path(folder) / (f"{name}.md" if number == 1 else f"{name}-{number}.md")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
         except FileExistsError:

@@ -211,6 +211,19 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 10.0
 
 
+class Note(Struct, frozen=True, forbid_unknown_fields=True):
+    """What kb note writes."""
+
+    folder: Annotated[
+        str,
+        Meta(
+            pattern=r"^(?!\s*[/~\\])(?!(.*/)?\.\.(/|$)).*$",
+            description="Where notes are written, below the first folder. %Y, %m and %d stand for the day: journal/%Y. "
+            "Empty: in the folder itself.",
+        ),
+    ] = ""
+
+
 class Watch(Struct, frozen=True, forbid_unknown_fields=True):
     """How kb watch follows the folders."""
 
@@ -241,6 +254,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     embed: Embed = Embed()
     store: Store = Store()
     search: Search = Search()
+    note: Note = Note()
     watch: Watch = Watch()
 
 

@@ -1,0 +1,56 @@
+"""Notes typed on the command line become files of a vault."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kb.config import load
+from kb.errors import ConfigError
+from kb.notes import note_text, write_note
+from kb.read.extract import extract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kb import KnowledgeBase
+
+NOW = datetime(2026, 1, 15, 12, 30, tzinfo=UTC)
+
+
+def test_a_note_says_of_itself_what_it_was_told() -> None:
+    """Title, tags and date are read back from the file as they were given."""
+    text = note_text("Some words.", "A title", ("#work/db", 'odd "one"'), NOW)
+
+    document = extract("2026-01-15-a-title.md", text.encode())
+
+    assert (document.title, document.tags) == ("A title", ("work/db", 'odd "one"'))
+    assert str(document.date) == "2026-01-15"
+
+
+def test_a_note_never_replaces_another(tmp_path: Path) -> None:
+    """The second of a name gets a number; the folder is made where it is not there."""
+    places = [write_note(str(tmp_path / "journal" / "2026"), "n", text) for text in ("one", "two")]
+
+    assert places == [str(tmp_path / "journal" / "2026" / name) for name in ("n.md", "n-2.md")]
+
+
+def test_notes_go_where_the_configuration_says(open_kb: Callable[..., KnowledgeBase], notes: Path) -> None:
+    """Below the first folder, by day where that is wished, and they are found at once."""
+    kb = open_kb(notes, note__folder="journal/%Y")
+
+    path, report = kb.note("The spare key is under the flower pot.", tags=("home",))
+
+    assert path.startswith(str(notes / "journal" / "20"))
+    assert (report.added, kb.tags()) == (5, [("home", 1)])
+    assert kb.search("where is the spare key?", limit=1).hits[0].passage.file.path.startswith("journal/20")
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "../out", "a/../../b", "~/x", "a/.."])  # noqa: S108 - never written
+def test_notes_stay_below_the_folder(folder: str) -> None:
+    """A note that is written elsewhere would never be found."""
+    with pytest.raises(ConfigError, match=r"note\.folder"):
+        load(overrides={"note.folder": folder})
