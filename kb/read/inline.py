@@ -112,7 +112,6 @@ def read_inline(text: str, lines: Sequence[str], blocks: Iterable[Block], first_
             found.noise.append(block.span())
     found.noise.sort()
     linked = sorted(_links(plain, body, places, found))
-    del found.links[MOST_LINKS:]
     _tags(plain, body, linked, found)
     found.tags = list(dict.fromkeys(found.tags))[:MOST_TAGS]
     return found
@@ -233,6 +232,7 @@ def _links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple
         for one in _BLOCK_REFERENCE.finditer(text, body):
             found.links.append((one.start(), Link(one[2], places.at(one.start()), "id", bool(one[1]))))
     found.links.sort(key=lambda link: link[0])
+    del found.links[MOST_LINKS:]
 
 
 def _wikilinks(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
@@ -286,7 +286,7 @@ def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Itera
 
 
 def _add(found: Inline, places: Lines, at: int, target: str, *, embeds: bool = False, wiki: bool = False) -> None:
-    """Take a link in, unless it leads out of the folder."""
+    """Take a link in, unless it leads out of the folder or there are enough."""
     target = target.strip()
-    if 0 < len(target) <= _LONGEST_TARGET and not _EXTERNAL.match(target):
+    if len(found.links) < MOST_LINKS and 0 < len(target) <= _LONGEST_TARGET and not _EXTERNAL.match(target):
         found.links.append((at, Link(target, places.at(at), "wiki" if wiki else "path", embeds)))

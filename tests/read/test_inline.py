@@ -127,7 +127,8 @@ def test_names_that_a_path_gives(path: str, day: str, aliases: tuple[str, ...]) 
 
 PIECES = st.sampled_from(
     ["#", "`", "``", "[", "]", "[[", "]]", "(", ")", "](", "!", "|", "^a", "::", " ", "\n", "\n\n", "a", "1", "/", "<",
-     ">", "\\", "((", "id:: ", ":END:", ":LOGBOOK:\n", "é", "\0", "- ", "    "]
+     ">", "\\", "((", "id:: ", ":END:", ":LOGBOOK:\n", "é", "\0", "- ", "    ",
+     "`x[[y]]` ", " ^a\n", "[[b]]", "```\nx\n```\n", "#c "]
 )  # fmt: skip
 
 
@@ -141,10 +142,9 @@ def test_any_text_gives_what_stands_in_it(text: str) -> None:
     assert all(f"#{tag}" in text or f"[[{tag}]]" in text or "::" in text for tag in outline.tags)
     assert all(link.target in "\n".join(lines[link.line - 1 :]) for link in outline.links)
     assert all(name.name in lines[name.line - 1] for name in outline.names)
-    ends = [0]
-    for start, end in outline.noise:
-        assert 0 <= start <= end <= len(text)
-        ends.append(end)
+    assert all(link.target in lines[link.line - 1] for link in outline.links if link.style == "wiki")
+    noise = [text[start:end] for start, end in outline.noise]
+    assert all(one.startswith("^") or "::" in one or one.strip().startswith(":LOGBOOK:") for one in noise)
     assert list(outline.noise) == sorted(outline.noise)
 
 
