@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 TRY    := KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
-.PHONY: try test test-faults test-scale test-quality check fix docs bench clean
+.PHONY: try test test-faults test-scale test-quality check fix docs bench bench-documents clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
@@ -43,6 +43,9 @@ docs: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks
+
+bench-documents: $(VENV)/ready
+	$(BIN)/python -m benchmarks --only documents
 
 clean:
 	rm -rf .kb-try .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

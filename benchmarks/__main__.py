@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import (
     asking,
     burst,
+    documents,
     index_speed,
     memory,
     no_change,
@@ -34,7 +35,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     module.NAME: module.rows
     for module in (
         *(index_speed, quality, memory, no_change, reuse, recall),
-        *(asking, saving, burst, resting, rounds),
+        *(asking, saving, burst, resting, rounds, documents),
     )
 }
 DATA_VARIABLE: Final = "KB_BENCH_DATA"

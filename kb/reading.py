@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def limits_of(config: Config) -> Limits:
         memory=int(wanted.memory_mb * _MEGABYTE),
         text=int(wanted.text_mb * _MEGABYTE),
         ocr=wanted.ocr_languages if wanted.ocr else "",
+        ocr_seconds=wanted.ocr_seconds,
     )
 
 
@@ -48,6 +50,6 @@ def reading_of(config: Config) -> str:
     from kb.extract.formats import libraries
 
     limits = limits_of(config)
-    ocr = f" ocr={limits.ocr}" if limits.ocr else ""
+    ocr = f" ocr={limits.ocr} {limits.ocr_seconds:g}s {shutil.which('tesseract')}" if limits.ocr else ""
     documents = f"documents={','.join(libraries())} {limits.seconds:g}s {limits.memory} {limits.text}{ocr}"
     return f"{READING} max_tokens={config.chunk.max_tokens} {documents}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -86,5 +87,5 @@ def status(session: Session, problems: bool, as_json: bool) -> int:
         if not state.problems:
             session.notice("no problems")
     else:
-        session.write(status_text(state, session.look(), owner))
+        session.write(status_text(state, session.look(), owner, tesseract=bool(shutil.which("tesseract"))))
     return 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.cli.formats import absolute
 from kb.cli.terminal import Look, one_line, sanitize, shown_path
+from kb.records import EXTRA, IS_IMAGE, SCANNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -90,8 +91,8 @@ def owner_text(owner: Mapping[str, Any]) -> str:
     return f"{owner['state']}{reason}, process {owner['pid']} since {since}{waiting}{errors}"
 
 
-def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = None) -> str:
-    """The state of the index, a fact a line."""
+def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = None, *, tesseract: bool = False) -> str:
+    """The state of the index, a fact a line; ``tesseract`` says whether that program is installed."""
     failed = f", {status.failed:,} could not be indexed (kb status --problems)" if status.failed else ""
     facts = [
         *(("folder", shown_path(folder, "")) for folder in status.folders),
@@ -112,9 +113,26 @@ def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = No
         )
         for folder, number in status.held
     ]
+    facts += _could_be_read(status.problems, tesseract=tesseract)
     if status.replaced:
         facts.append(("undecodable", f"{count(status.replaced, 'character')} replaced"))
     return "".join(f"{name + ':':<13}{fact}\n" for name, fact in facts)
+
+
+def _could_be_read(problems: Sequence[Failure], *, tesseract: bool) -> list[tuple[str, str]]:
+    """What could be read with another package, or by recognising the text in images."""
+    facts = []
+    if lacking := sum(EXTRA in one.reason for one in problems):
+        facts.append(("documents", f"{count(lacking, 'file')} could be read after {EXTRA}"))
+    scanned = sum(SCANNED in one.reason for one in problems)
+    images = sum(one.reason.startswith(IS_IMAGE) for one in problems)
+    if scanned or images:
+        what = " and ".join(
+            count(number, noun) for number, noun in ((scanned, "scanned document"), (images, "image")) if number
+        )
+        how = "documents.ocr = true" if tesseract else "tesseract-ocr installed and documents.ocr = true"
+        facts.append(("scans", f"{what} could be searched with {how}"))
+    return facts
 
 
 def _as_of(index: Freshness) -> str:

@@ -102,6 +102,9 @@ class Documents(Struct, frozen=True, forbid_unknown_fields=True):
             description="The languages to recognise, by Tesseract's names: eng, deu+eng.",
         ),
     ] = "eng"
+    ocr_seconds: Annotated[
+        float, Meta(ge=1, description="How long reading one document may take where its pages have to be recognised.")
+    ] = 600.0
 
 
 class Embed(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from kb.extract.clean import clean, line
 from kb.extract.wire import Extracted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # Properties that programs fill in by themselves say nothing about a document.
 _NO_TITLE: Final = re.compile(
@@ -43,13 +43,21 @@ class Draft:
 
     Args:
         most: The most bytes of text it may hold.
+        slow: Called before something begins that takes long for good reason, and may take longer than parsing.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, slow: Callable[[], None] = lambda: None) -> None:
         self._most = most
+        self._slow: Callable[[], None] | None = slow
         self._size = 0
         self._lines: list[str] = []
         self._result = Extracted(text="")
+
+    def slow(self) -> None:
+        """Something begins that takes long for good reason; only the first call says so."""
+        if self._slow is not None:
+            self._slow()
+            self._slow = None
 
     def describe(self, title: str | None, author: str | None = "", date: str | None = "") -> None:
         """Take over what the document's properties say of it, where that means anything."""

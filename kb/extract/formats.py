@@ -7,8 +7,6 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Final
 
-EXTRA: Final = "pip install 'localkb[documents]'"
-
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -34,10 +32,10 @@ _FORMATS: Final = {
     ".odt .ott": Format("word", "office", "OpenDocument texts", _OFFICE),
     ".rtf": Format("word", "office", "Rich Text documents", _OFFICE),
     ".pptx .pptm .ppsx .ppt": Format("slides", "office", "PowerPoint presentations", _OFFICE),
-    ".odp .otp": Format("slides", "office", "OpenDocument presentations", _OFFICE),
+    ".odp .otp": Format("slides", "impress", "OpenDocument presentations"),
     ".xlsx .xlsm .xlsb .xls": Format("sheet", "sheet", "Excel workbooks", "python_calamine"),
     ".ods .ots": Format("sheet", "sheet", "OpenDocument spreadsheets", "python_calamine"),
-    ".html .htm .xhtml": Format("web", "office", "web pages", _OFFICE),
+    ".html .htm .xhtml": Format("web", "web", "web pages"),
     ".epub": Format("ebook", "office", "e-books", _OFFICE),
     ".msg": Format("mail", "office", "Outlook messages", _OFFICE),
     ".eml": Format("mail", "mail", "mails"),

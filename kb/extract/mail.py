@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 from email import policy
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Final
 
 from kb.extract.clean import clean, line
 from kb.extract.dates import mail_date
 from kb.extract.draft import Unreadable
+from kb.extract.web import prepare, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,25 +19,12 @@ if TYPE_CHECKING:
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
 
+__all__ = ["extract", "prepare"]
+
 _HEADERS: Final = ("From", "To", "Cc", "Date")
 _SHOULD_HAVE: Final = ("From", "To", "Subject", "Date", "Received", "Message-ID")
 _BOX: Final = re.compile(rb"^From [^\n]*\d{2}:\d{2}[^\n]*\n", re.MULTILINE)
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
-_UNSEEN: Final = frozenset({"script", "style", "head", "title", "template"})
-_LINES: Final = frozenset(
-    {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "table", "ul", "ol", "blockquote", "hr"}
-)
-
-
-def prepare() -> None:
-    """Load every encoding a mail may be in."""
-    import encodings
-
-    for module in pkgutil.iter_modules(encodings.__path__):
-        try:
-            importlib.import_module(f"encodings.{module.name}")
-        except ImportError:  # those of other operating systems
-            continue
 
 
 def extract(name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
@@ -106,7 +91,7 @@ def _body(message: EmailMessage) -> str:
     if part is None:
         return ""
     text = _content(part)
-    return _seen(text) if part.get_content_type() == "text/html" else text
+    return seen(text) if part.get_content_type() == "text/html" else text
 
 
 def _content(part: MIMEPart) -> str:
@@ -121,36 +106,3 @@ def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:
     for part in message.walk():
         if not part.is_multipart() and part.get_filename():
             yield part
-
-
-class _Seen(HTMLParser):
-    """Gathers what a reader of a mail in HTML sees."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._unseen = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - HTMLParser's
-        """Begin a line where a browser does."""
-        self._unseen += tag in _UNSEEN
-        if tag in _LINES:
-            self.parts.append("\n\n" if tag == "p" else "\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        """See again what follows something unseen."""
-        self._unseen -= tag in _UNSEEN and self._unseen > 0
-        if tag in {"p", "table", "div"}:
-            self.parts.append("\n\n" if tag != "div" else "\n")
-
-    def handle_data(self, data: str) -> None:
-        """Keep the words, with their spaces folded."""
-        if not self._unseen:
-            self.parts.append(re.sub(r"\s+", " ", data))
-
-
-def _seen(html: str) -> str:
-    parser = _Seen()
-    parser.feed(html)
-    parser.close()
-    return "\n".join(one.strip() for one in "".join(parser.parts).split("\n"))

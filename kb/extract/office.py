@@ -1,4 +1,4 @@
-"""Office, OpenDocument, web pages, e-books and Outlook messages by xberg, from its tree of headings and paragraphs."""
+"""Word, PowerPoint, OpenDocument texts, Rich Text, e-books and Outlook messages by xberg, from its tree of pieces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kb.extract.draft import Unreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from xberg import DocumentNode, ExtractedDocument, ExtractionResult, Metadata
+    from xberg import DocumentNode, ExtractedDocument, ExtractionResult
 
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
@@ -28,17 +28,15 @@ _TYPES: Final = {
     ".docx .docm .dotx": f"{_OOXML}.wordprocessingml.document",
     ".pptx .pptm .ppsx": f"{_OOXML}.presentationml.presentation",
     ".odt .ott": f"{_ODF}.text",
-    ".odp .otp": f"{_ODF}.presentation",
     ".doc": "application/msword",
     ".ppt": "application/vnd.ms-powerpoint",
     ".rtf": "application/rtf",
-    ".html .htm .xhtml": "text/html",
     ".epub": "application/epub+zip",
     ".msg": "application/vnd.ms-outlook",
 }
 _TYPE_OF: Final = {suffix: mime for suffixes, mime in _TYPES.items() for suffix in suffixes.split()}
 _BY_PAGE: Final = frozenset({".pptx", ".pptm", ".ppsx"})
-_SLIDES: Final = _BY_PAGE | {".odp", ".otp", ".ppt"}
+_SLIDES: Final = _BY_PAGE | {".ppt"}
 _TITLES: Final = frozenset({"paragraph", "title", "heading"})
 _LONGEST_TITLE: Final = 120
 _MOST_UNPACKED: Final = 400_000_000
@@ -53,7 +51,7 @@ def prepare() -> None:
     """Load xberg and have its threads started by a first small document."""
     global _loop  # noqa: PLW0603 - one loop for the life of the process, made while that can still open what it needs
     _loop = asyncio.new_event_loop()
-    _tree(".html", b"<p>x</p>", "x.html", 1_000_000)
+    _tree(".rtf", rb"{\rtf1 x}", "x.rtf", 1_000_000)
 
 
 def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
@@ -68,7 +66,7 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     about = found.metadata
     # Outlook's subject is the title of a mail; elsewhere a subject is a topic.
     title = about.subject if suffix == ".msg" else about.title
-    day = iso_date(about.created_at) or iso_date(_published(about))
+    day = iso_date(about.created_at)
     draft.describe(title, ", ".join(about.authors or ()), day)
     nodes = found.document.nodes if found.document else ()
     pieces = [_Piece(node, json.loads(str(node.content))) for node in nodes]
@@ -102,10 +100,8 @@ class _Piece:
 
     @property
     def repeated(self) -> bool:
-        """Whether it stands on every page or slide, so that it belongs to none."""
-        return str(self.node.content_layer) in {"header", "footer"} or str(self.content.get("format", "")).endswith(
-            "master-page"
-        )
+        """Whether it stands on every page, so that it belongs to none."""
+        return str(self.node.content_layer) in {"header", "footer"}
 
 
 def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument:
@@ -138,16 +134,6 @@ def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument
             raise Unreadable("is encrypted: it opens with a password only", "Keep an open copy beside it")
         raise ValueError(told)
     return result.results[0]
-
-
-def _published(about: Metadata) -> str:
-    """When a web page says it was published."""
-    try:
-        described = json.loads(str(about.format)) if about.format else {}
-    except ValueError:
-        return ""
-    tags = described.get("meta_tags") or {}
-    return next((str(tags[name]) for name in ("article-published_time", "date", "dc.date") if tags.get(name)), "")
 
 
 def _chapter_level(pieces: Sequence[_Piece]) -> int:
@@ -188,8 +174,8 @@ class _Body:
                 self._draft.place(f"slide {number}", anew=True)
                 current, begun = number, False
             if piece.kind == "slide":
-                # The old format keeps a slide's title with the slide alone; the others say it again, or "Slide1".
-                title = str(piece.content.get("title") or "") if suffix == ".ppt" else ""
+                # The old format keeps a slide's title with the slide alone.
+                title = str(piece.content.get("title") or "")
                 self._draft.heading(title, 1)
                 begun = bool(title)
                 continue

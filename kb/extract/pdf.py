@@ -10,6 +10,7 @@ from kb.extract.clean import clean, line
 from kb.extract.dates import pdf_date
 from kb.extract.draft import Unreadable
 from kb.extract.scan import read_page
+from kb.records import SCANNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,6 +59,7 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
         page = document[number - 1]
         text = _text(page)
         if not text.strip() and limits.ocr:
+            draft.slow()
             text = read_page(page, limits.ocr)
         if lines := list(_paragraphs(clean(_DIVIDED.sub("", text)).split("\n"))):
             said = True
@@ -68,10 +70,9 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
         page.close()
     document.close()
     if not said:
-        raise Unreadable(
-            "has no text, only images" if not limits.ocr else "has no text, and none was recognised in its images",
-            "" if limits.ocr else "Have its pages read by Tesseract: documents.ocr = true",
-        )
+        if limits.ocr:
+            raise Unreadable("has no text, and none was recognised in its images")
+        raise Unreadable(SCANNED, "Have its pages read by Tesseract: documents.ocr = true")
 
 
 def _text(page: PdfPage) -> str:

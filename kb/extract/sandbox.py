@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from kb.errors import DocumentError
-from kb.extract.wire import FRAME, READY, RETIRED, Extracted, Limits, Refused, Task
+from kb.extract.wire import FRAME, READY, RETIRED, SLOW, Extracted, Limits, Refused, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +164,11 @@ class _Worker:
         deadline = time.monotonic() + self._limits.seconds
         described = msgspec.json.encode(task)
         self._send((FRAME.pack(len(described), len(data)), described, data), deadline)
-        size, _ = FRAME.unpack(self._receive(FRAME.size, deadline))
+        head = self._receive(FRAME.size, deadline)
+        if head == SLOW and self._limits.ocr:
+            deadline = time.monotonic() + self._limits.ocr_seconds
+            head = self._receive(FRAME.size, deadline)
+        size, _ = FRAME.unpack(head)
         if size > _OVERHEAD * self._limits.text + _PIECE:
             raise _TooLong
         try:

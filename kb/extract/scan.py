@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from kb.extract.draft import Unreadable
+from kb.records import SCANNED
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
@@ -29,6 +32,7 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     Raises:
         Unreadable: No text is recognised.
     """
+    draft.slow()
     text = _recognised(data, limits.ocr)
     if not text.strip():
         raise Unreadable("is an image in which no text was recognised")
@@ -42,8 +46,9 @@ def read_page(page: PdfPage, languages: str) -> str:
     scale = min(_SCALE, (_LARGEST / max(1.0, width * height)) ** 0.5)
     bitmap = page.render(scale=scale, grayscale=True)
     try:
-        rows = bitmap.to_numpy()
-        return _recognised(b"P5 %d %d 255\n" % (rows.shape[1], rows.shape[0]) + rows.tobytes(), languages)
+        pixels, stride, across = memoryview(bitmap.buffer), bitmap.stride, bitmap.width
+        rows = (pixels[at * stride : at * stride + across] for at in range(bitmap.height))
+        return _recognised(b"P5 %d %d 255\n" % (across, bitmap.height) + b"".join(rows), languages)
     finally:
         bitmap.close()
 
@@ -51,9 +56,22 @@ def read_page(page: PdfPage, languages: str) -> str:
 def _recognised(image: bytes, languages: str) -> str:
     program = shutil.which("tesseract")
     if program is None:
-        raise Unreadable("has no text, only images, and Tesseract is not installed", "Install tesseract-ocr")
-    done = subprocess.run([program, "stdin", "stdout", "-l", languages], input=image, capture_output=True, check=False)
+        raise Unreadable(f"{SCANNED}, and Tesseract is not installed", "Install tesseract-ocr")
+    done = subprocess.run(
+        [program, "stdin", "stdout", "-l", languages, "--psm", _layout(program)],
+        input=image,
+        capture_output=True,
+        check=False,
+        env=os.environ | {"OMP_THREAD_LIMIT": "1"},
+    )
     if done.returncode:
         told = " ".join(done.stderr.decode("utf-8", "replace").split())
         raise Unreadable(f"cannot be read by Tesseract ({told[-160:]})", "Check documents.ocr_languages")
     return done.stdout.decode("utf-8", "replace")
+
+
+@cache
+def _layout(program: str) -> str:
+    """How Tesseract looks at a page: turned the right way up where it has learnt that (``osd``)."""
+    done = subprocess.run([program, "--list-langs"], capture_output=True, check=False)
+    return "1" if b"osd" in done.stdout.split() else "3"

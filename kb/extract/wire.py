@@ -9,6 +9,8 @@ from msgspec import Struct
 
 # In front of each message: how long its description is, and how many bytes of a file follow it.
 FRAME: Final = Layout(">IQ")
+# What a worker says in place of an answer when it begins to recognise pages.
+SLOW: Final = FRAME.pack(0, 1)
 # What a worker says first: the time of a file begins when its libraries are loaded.
 READY: Final = b"ready"
 # The exit code of a worker that went because it had nothing to do, or had grown: another one can be started.
@@ -23,12 +25,14 @@ class Limits(Struct, frozen=True):
         memory: Bytes of memory beyond what the process takes at rest.
         text: Bytes of text (UTF-8) that may come out.
         ocr: The languages of Tesseract in which scanned pages are read; empty: not at all.
+        ocr_seconds: How long a file may take instead once its pages have to be recognised.
     """
 
     seconds: float = 60.0
     memory: int = 1_000_000_000
     text: int = 50_000_000
     ocr: str = ""
+    ocr_seconds: float = 600.0
 
 
 class Task(Struct, frozen=True):

@@ -20,7 +20,7 @@ import msgspec
 
 from kb.extract.draft import Draft, TooMuchText, Unreadable
 from kb.extract.formats import FORMATS, IMAGE, installed
-from kb.extract.wire import FRAME, READY, RETIRED, Extracted, Limits, Refused, Task
+from kb.extract.wire import FRAME, READY, RETIRED, SLOW, Extracted, Limits, Refused, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,8 @@ def main(arguments: Sequence[str]) -> int:
         task = msgspec.json.decode(_read(described), type=Task)
         # A parser that never comes back keeps every Python thread waiting; this clock runs outside of Python.
         faulthandler.dump_traceback_later(limits.seconds + GRACE_SECONDS, exit=True)
-        answer = msgspec.json.encode(_answer(extractors, task, size, limits))
+        draft = Draft(limits.text, lambda: _slow(answers, limits))
+        answer = msgspec.json.encode(_answer(extractors, task, size, draft, limits))
         faulthandler.cancel_dump_traceback_later()
         _write(answers, FRAME.pack(len(answer), 0) + answer)
         del answer
@@ -96,8 +97,15 @@ def _load(extra: Sequence[str]) -> dict[str, Extractor]:
     return modules
 
 
-def _answer(extractors: dict[str, Extractor], task: Task, size: int, limits: Limits) -> Extracted | Refused:
-    draft = Draft(limits.text)
+def _slow(answers: int, limits: Limits) -> None:
+    """Ask for the time that recognising pages may take, once for each file."""
+    faulthandler.dump_traceback_later(limits.ocr_seconds + GRACE_SECONDS, exit=True)
+    _write(answers, SLOW)
+
+
+def _answer(
+    extractors: dict[str, Extractor], task: Task, size: int, draft: Draft, limits: Limits
+) -> Extracted | Refused:
     try:
         extractors[task.extractor].extract(task.name, _read(size), draft, limits)
         return draft.done()

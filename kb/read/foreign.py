@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from kb.errors import DocumentError
-from kb.extract.formats import EXTRA, FORMATS, IMAGE, IMAGES, installed
+from kb.extract.formats import FORMATS, IMAGE, IMAGES, installed
 from kb.read.frontmatter import date_in_name
 from kb.read.markup import one_line
-from kb.records import Block, Document, Heading, Place
+from kb.records import EXTRA, Block, Document, Heading, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,10 @@ from kb.records.answers import (
     VectorRecord,
 )
 from kb.records.documents import (
+    EXTRA,
     EXTRACTED,
+    IS_IMAGE,
+    SCANNED,
     Block,
     Document,
     FileChange,
@@ -47,7 +50,10 @@ from kb.records.reports import (
 )
 
 __all__ = [
+    "EXTRA",
     "EXTRACTED",
+    "IS_IMAGE",
+    "SCANNED",
     "Answer",
     "Block",
     "Candidates",

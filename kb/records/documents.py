@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 # Kinds of documents whose text is extracted, so that its lines are none that another program would show.
 EXTRACTED: Final = frozenset({"pdf", "word", "slides", "sheet", "web", "ebook", "mail", "notebook", "image"})
 
+# Words in the reasons of failures by which kb status counts what could be read with a little more.
+SCANNED: Final = "has no text, only images"
+IS_IMAGE: Final = "images ("
+EXTRA: Final = "pip install 'localkb[documents]'"
+
 
 def digest_of(embedded: str) -> bytes:
     """The SHA-256 of an embedded text, 32 bytes: the key under which its vector can be used again."""

@@ -13,7 +13,18 @@ from made_up import FAILURE, FakeKnowledge, acting, known_file
 
 from kb.cli import reports
 from kb.cli.terminal import Look
-from kb.records import CheckReport, Difference, Failure, FileEvent, Freshness, IndexReport, RebuildReport, Status
+from kb.records import (
+    EXTRA,
+    SCANNED,
+    CheckReport,
+    Difference,
+    Failure,
+    FileEvent,
+    Freshness,
+    IndexReport,
+    RebuildReport,
+    Status,
+)
 
 LOOK = Look(cwd="/notes")
 
@@ -63,6 +74,22 @@ def test_status_tells_the_facts() -> None:
     assert ", 1 file waiting\n" in text
     assert "store:       .kb (4.1 kB, g1)\n" in text
     assert "1 character replaced\n" in text
+
+
+def test_status_tells_what_could_be_read_with_more() -> None:
+    """Scans and images are counted with what would read them, and files that lack a package with its command."""
+    problems = (
+        Failure("/n", "a.pdf", f"{SCANNED}, and more"),
+        Failure("/n", "b.png", "images (.png) cannot be read"),
+        Failure("/n", "c.docx", f"Word documents (.docx) are read with the extra for documents: {EXTRA}"),
+    )
+    state = replace(FakeKnowledge().state, problems=problems)
+
+    text = reports.status_text(state, LOOK)
+    assert "scans:       1 scanned document and 1 image could be searched with tesseract-ocr installed and" in text
+    assert "documents:   1 file could be read after pip install 'localkb[documents]'\n" in text
+    assert "could be searched with documents.ocr = true\n" in reports.status_text(state, LOOK, tesseract=True)
+    assert "scans" not in reports.status_text(FakeKnowledge().state, LOOK)
 
 
 def test_a_check_tells_each_difference() -> None:

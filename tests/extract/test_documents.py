@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import made_documents as made
@@ -288,3 +289,57 @@ def test_what_nobody_sees_is_not_text(sandbox: Sandbox) -> None:
     data = made.docx([("", f"sa\u200bfe\u202e {hidden}\ufb01ne")])
 
     assert extracted(sandbox, "x.docx", data).text == "safe fine\n"
+
+
+needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="Tesseract is not installed")
+
+
+def scanned() -> bytes:
+    """A PDF page that is an image of words."""
+    import pypdfium2
+
+    page = pypdfium2.PdfDocument(made.pdf([["The lighthouse keeper wrote every evening."]]))[0]
+    pixels = page.render(scale=2, grayscale=True)
+    across, down = pixels.width, pixels.height
+    rows = b"".join(bytes(pixels.buffer)[at * pixels.stride : at * pixels.stride + across] for at in range(down))
+    image = (
+        f"<< /Type /XObject /Subtype /Image /Width {across} /Height {down} /ColorSpace /DeviceGray "
+        f"/BitsPerComponent 8 /Length {len(rows)} >>\nstream\n"
+    ).encode() + rows
+    paint = b"595 0 0 842 0 0 cm /I Do"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources <</XObject <</I 5 0 R>>>> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(paint), paint),
+        image + b"\nendstream",
+    ]
+    body = b"%PDF-1.4\n" + b"".join(b"%d 0 obj\n%s\nendobj\n" % (at, one) for at, one in enumerate(objects, 1))
+    return body + b"trailer << /Root 1 0 R >>\n%%EOF\n"
+
+
+@needs_extra
+@needs_tesseract
+def test_scanned_pages_are_recognised_where_that_is_wished(sandbox: Sandbox) -> None:
+    """Without OCR a scan says that it has no text; with it, its page has the words that are seen on it."""
+    with_ocr = Sandbox(Limits(seconds=30, ocr="eng"))
+    try:
+        document = extracted(with_ocr, "x.pdf", scanned())
+    finally:
+        with_ocr.close()
+
+    assert places(document) == ["p. 1: The lighthouse keeper wrote every evening."]
+    with pytest.raises(DocumentError, match="has no text, only images"):
+        extracted(sandbox, "x.pdf", scanned())
+
+
+@needs_extra
+def test_recognition_without_its_program_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Tesseract is not installed, a scan is told with that reason."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    with_ocr = Sandbox(Limits(seconds=30, ocr="eng"))
+    try:
+        with pytest.raises(DocumentError, match="has no text, only images, and Tesseract is not installed"):
+            extracted(with_ocr, "x.pdf", scanned())
+    finally:
+        with_ocr.close()
