@@ -144,15 +144,27 @@ def _overridden(line: Line, environ: Mapping[str, str]) -> str | None:
 
 def _in_file(file: str) -> str:
     """The store as the file names it."""
+    with open(file, "rb") as stream:  # noqa: PTH123 - see store_of
+        data = stream.read()
+    if not _may_name_store(data):
+        return _DEFAULT
     import tomllib
 
-    with open(file, "rb") as stream:  # noqa: PTH123 - see store_of
-        text = stream.read().decode("utf-8-sig")
+    text = data.decode("utf-8-sig")
     section = tomllib.loads(text.replace("\r\n", "\n")).get("store", {})
     path = section.get("path", _DEFAULT) if isinstance(section, dict) else None
     if not isinstance(path, str) or not path:
         raise Unclear
     return path
+
+
+def _may_name_store(data: bytes) -> bool:
+    """Whether a file could have the key, however it is written; most have not, and need not be parsed for it.
+
+    A line that begins with # holds no key, not even inside a string of many lines.
+    """
+    lines = [line for line in data.split(b"\n") if not line.lstrip().startswith(b"#")]
+    return any(b"path" in line.replace(b"paths", b"") or b"\\" in line for line in lines)
 
 
 def _joined(base: str, path: str) -> str:

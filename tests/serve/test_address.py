@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kb.config import load
+from kb.config import load, render_own
 from kb.errors import ConfigError
 from kb.serve.address import Unclear, is_safe, make_folder, rendezvous, split, store_of
 
@@ -106,6 +108,40 @@ def test_the_store_is_the_one_the_configuration_means(  # noqa: PLR0917 - hypoth
 
 
 @pytest.mark.parametrize(
+    ("text", "store"),
+    [
+        ('[folders]\npaths = ["n"]\n[store]\n# path = "no"\n', "here/.kb"),
+        ('[store]\n path="yes"', "here/yes"),
+        ('store.path = "yes"', "here/yes"),
+        ('store = { path = "yes" }', "here/yes"),
+        ('"store"."p\\u0061th" = "yes"', "here/yes"),
+        ('[folders]\npaths = ["""\n# path""", "b"]\n[store]\n"path" = "yes"', "here/yes"),
+        ('[folders] # path\npaths = ["path"]', "here/.kb"),
+        ("", "here/.kb"),
+    ],
+)
+def test_a_file_is_parsed_where_it_may_name_the_store(world: Path, text: str, store: str) -> None:
+    """However the key is written it is found; a comment is none."""
+    (world / "here" / "config.toml").write_text(text)
+
+    assert found(["search"], dict(os.environ), world / "here") == str(world / store)
+    assert loaded(["search"], dict(os.environ), world / "here") == str(world / store)
+
+
+def test_a_file_without_the_key_costs_no_parser(world: Path) -> None:
+    """What kb init writes has it in a comment only."""
+    (world / "here" / "config.toml").write_text(render_own({"folders.paths": ["notes"]}))
+    code = (
+        "import sys; from kb.serve.address import split, store_of\n"
+        "store_of(split(['x']), {}, sys.argv[1]); print('tomllib' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code, world / "here"], check=True, capture_output=True, text=True)
+
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
     ("args", "store"),
     [
         (["search", "x"], "here/in-file"),
@@ -135,12 +171,23 @@ def test_global_options_are_read_as_the_command_reads_them(world: Path, args: li
     assert found(args, dict(os.environ), world / "here") == (str(world / store) if store else None)
 
 
-@pytest.mark.parametrize("text", ["[store\n", "store = 3\n", "[store]\npath = 3\n", '[store]\npath = ""\n', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["[store\npath\n", "store.path = 3\n", "[store]\npath = 3\n", '[store]\npath = ""\n', "\xffpath"]
+)
 def test_a_file_with_mistakes_is_left_to_the_command(world: Path, text: str) -> None:
     """It tells them better."""
     (world / "here" / "config.toml").write_text(text, "latin-1")
 
     assert found(["x"], dict(os.environ), world / "here") is None
+
+
+@pytest.mark.parametrize("text", ["[store\n", "store = 3\n", "\xff", "[search]\nlimit = 0\n"])
+def test_a_file_with_mistakes_elsewhere_is_left_to_the_owner(world: Path, text: str) -> None:
+    """It loads the file as the command does, and tells the same."""
+    (world / "here" / "config.toml").write_text(text, "latin-1")
+
+    assert found(["x"], dict(os.environ), world / "here") == str(world / "here" / ".kb")
+    assert loaded(["x"], dict(os.environ), world / "here") is None
 
 
 def test_one_store_has_one_address(tmp_path: Path) -> None:
