@@ -1,8 +1,9 @@
-"""How the process of an owner behaves beside others: who goes first, and how much memory is kept in reserve."""
+"""How the process of an owner behaves: who goes first, what stops everything, how much memory is kept in reserve."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 import threading
@@ -28,6 +29,17 @@ def prepare_process() -> None:
         # Another C library has no such function, or does nothing.
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def settle_memory() -> None:
+    """Leave what is loaded by now out of the search for garbage, which else takes a tenth of a second now and then."""
+    gc.collect()
+    gc.freeze()
+
+
+def unsettle_memory() -> None:
+    """Let what was left out be found again, before it is given up."""
+    gc.unfreeze()
 
 
 def gently(run: Callable[[], None]) -> None:

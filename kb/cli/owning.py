@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from kb.cli.manners import gently, prepare_process
+from kb.cli.manners import gently, prepare_process, settle_memory, unsettle_memory
 from kb.cli.progress import Lines
 from kb.cli.remote import Lent, asker_of, differences
 from kb.cli.reports import count, event_text
@@ -229,6 +229,7 @@ class Ownership:
             kb.close()
             raise
         self._kb, self._settings = kb, settings
+        settle_memory()
 
     def _log(self, event: FileEvent, seconds: float) -> None:
         """Tell of a file, whoever had it indexed; the first time round, when there may be thousands, of failed ones."""
@@ -333,6 +334,7 @@ class Ownership:
         old = self._settings
         self._unfollow()
         self._kb.close()
+        unsettle_memory()
         try:
             self._open(settings)
             self._say("the edited configuration is in effect")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 
-from kb.cli.manners import gently
+from kb.cli.manners import gently, settle_memory, unsettle_memory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives threads a priority")
 
@@ -35,6 +37,27 @@ def test_a_thread_stands_back_with_those_that_it_starts() -> None:
 
     assert found == [min(19, before + 5)] * 2
     assert priority() == before
+
+
+def test_what_is_settled_is_garbage_again_once_it_is_unsettled() -> None:
+    """A model that is given up must not stay in memory for ever."""
+
+    class Loaded:
+        """Something in a circle, as models are."""
+
+    one = Loaded()
+    one.itself = one  # type: ignore[attr-defined]  # only a circle is left to the collector
+    there = weakref.ref(one)
+    settle_memory()
+    try:
+        del one
+        gc.collect()
+        assert there() is not None
+    finally:
+        unsettle_memory()
+    gc.collect()
+
+    assert there() is None
 
 
 @linux
