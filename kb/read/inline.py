@@ -31,8 +31,8 @@ _HIDDEN: Final = "\0"
 _BACKTICKS: Final = re.compile("`+")
 _PARAGRAPH_END: Final = re.compile(r"\n[ \t]*(?=\n)")
 # Obsidian's rule: whatever is neither space nor punctuation, but for -, _ and /.
-_TAG: Final = re.compile(r"#([^\s!-,.:-@\[-^`{-~\u2000-\u206f\u2e00-\u2e7f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+)")
-_LONG_TAG: Final = re.compile(r"(?<!\S)#\[\[([^\[\]\n|#]+)\]\]")
+_TAG: Final = re.compile(r"#([^\s\0!-,.:-@\[-^`{-~\u2000-\u206f\u2e00-\u2e7f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+)")
+_LONG_TAG: Final = re.compile(r"(?<!\S)#\[\[([^\[\]\n|#\0]+)\]\]")
 _WIKILINK: Final = re.compile(r"(!?)\[\[([^\[\]\n]+)\]\]")
 _DESTINATION: Final = re.compile(r"[ \t]*(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*))")
 _DEFINITION: Final = re.compile(r"^ {0,3}\[([^\[\]\n]+)\]:[ \t]*(?:<([^<>\n]*)>|([^\s<>]+))", re.MULTILINE)
@@ -105,7 +105,7 @@ def read_inline(text: str, lines: Sequence[str], blocks: Iterable[Block], first_
         return found
     plain = _without_code(plain)
     if "::" in plain or ":END:" in plain:
-        _properties(plain, body, places, found)
+        _properties(plain, text, body, places, found)
     if "^" in plain:
         for block in _BLOCK_ID.finditer(plain, body):
             found.names.append(Name("block", block[1], places.at(block.start(1))))
@@ -161,11 +161,14 @@ def _blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join((*parts, text[at:]))
 
 
-def _properties(text: str, body: int, places: Lines, found: Inline) -> None:
-    """Logseq's properties: tags of any block, what the first block says of the page, and what is its own business."""
-    page_until = _first_block_end(text, body)
-    for one in _PROPERTY.finditer(text, body):
-        name, value = one[1].lower(), one[2].strip()
+def _properties(plain: str, text: str, body: int, places: Lines, found: Inline) -> None:
+    """Logseq's properties: tags of any block, what the first block says of the page, and what is its own business.
+
+    They are found in the text without its code, and their values are what stands there in truth.
+    """
+    page_until = _first_block_end(plain, body)
+    for one in _PROPERTY.finditer(plain, body):
+        name, value = one[1].lower(), text[one.start(2) : one.end(2)].strip()
         if name in {"tags", "tag"}:
             found.tags += _listed(value)
         if name == "id":
@@ -174,7 +177,7 @@ def _properties(text: str, body: int, places: Lines, found: Inline) -> None:
             found.properties.setdefault(name, value)
         if _LOGSEQ_OWN.fullmatch(name):
             found.noise.append((places.start(places.at(one.start(1))), one.end()))
-    found.noise += [drawer.span() for drawer in _DRAWER.finditer(text, body)] if ":END:" in text else []
+    found.noise += [drawer.span() for drawer in _DRAWER.finditer(plain, body)] if ":END:" in plain else []
 
 
 def _first_block_end(text: str, body: int) -> int:
@@ -286,7 +289,9 @@ def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Itera
 
 
 def _add(found: Inline, places: Lines, at: int, target: str, *, embeds: bool = False, wiki: bool = False) -> None:
-    """Take a link in, unless it leads out of the folder or there are enough."""
+    """Take a link in, unless it leads out of the folder, holds code or there are enough."""
     target = target.strip()
-    if len(found.links) < MOST_LINKS and 0 < len(target) <= _LONGEST_TARGET and not _EXTERNAL.match(target):
+    if not 0 < len(target) <= _LONGEST_TARGET or _HIDDEN in target or _EXTERNAL.match(target):
+        return
+    if len(found.links) < MOST_LINKS:
         found.links.append((at, Link(target, places.at(at), "wiki" if wiki else "path", embeds)))

@@ -31,6 +31,7 @@ from kb.testing import FakeTokens
         ("[a #no b](c.md) ![#no](d.png)\n\n[x]: #no", ()),
         ("text #[[Two words]] and #[[One]]", ("Two words", "One")),
         ("#a #b #a", ("a", "b")),
+        ("#`code` #b`code`", ("b",)),
         ("#tail/ #a//b", ("tail", "a//b")),
         ("> quoted #q\n- item #i\n\n| #t | x |\n|---|---|\n| #u | y |\n", ("q", "i", "t", "u")),
         ("#" + "x" * 201, ()),
@@ -104,6 +105,11 @@ def test_block_ids_and_properties_name_lines_and_are_not_embedded() -> None:
     assert [line.strip() for line in passage.embedded.split("\n") if line.strip()][-2:] == ["- A thought", "- More"]
 
 
+def test_code_in_a_property_is_part_of_its_value() -> None:
+    """A title of Logseq is what stands there."""
+    assert extract("p.md", b"title:: Using `jq`\n\ntext\n").title == "Using `jq`"
+
+
 @pytest.mark.parametrize(
     ("path", "day", "aliases"),
     [
@@ -132,8 +138,8 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
-@given(text=st.lists(PIECES, max_size=60).map("".join))
+@settings(deadline=None, max_examples=300)
+@given(text=st.lists(PIECES, min_size=4, max_size=40).map("".join))
 def test_any_text_gives_what_stands_in_it(text: str) -> None:
     """Tags, targets and names stand in the lines they are said to be on; noise lies in order inside the text."""
     outline = parse_markdown(text)
