@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 TRY    := KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
-.PHONY: try test test-faults test-scale test-quality check fix docs bench bench-documents clean
+.PHONY: try test test-faults test-scale test-quality check fix docs bench bench-documents bench-quality clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
@@ -46,6 +46,9 @@ bench: $(VENV)/ready
 
 bench-documents: $(VENV)/ready
 	$(BIN)/python -m benchmarks --only documents
+
+bench-quality: $(VENV)/ready
+	$(BIN)/python -m benchmarks --only retrieval
 
 clean:
 	rm -rf .kb-try .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
