@@ -114,10 +114,9 @@ def _beside(work: Bench) -> list[Row]:
     write_small_notes(docs, 200)
     kb = program(docs, store, work.threads)
     succeeded(kb("index"))
-    pages = [
-        [f"Page {number} is about topic {number * 7919 % 9973}.", *_LINES]
-        for number in range(1, work.scaled(PAGES) + 1)
-    ]
+    count = work.scaled(PAGES)
+    middle = count // 2 + 1
+    pages = [[f"Page {number}.", *_LINES, *([_KEY] if number == middle else [])] for number in range(1, count + 1)]
     progress(f"{NAME}: a PDF of {len(pages)} pages beside an owner")
     with kb.owner(work.folder / "beside.log"):
         idle = [succeeded(kb("search", "what is it about", "-n", "1")).seconds for _ in range(20)]
@@ -128,8 +127,7 @@ def _beside(work: Bench) -> list[Row]:
         while waiting(kb):
             busy.append(succeeded(kb("search", "what is it about", "-n", "1")).seconds)
         until_indexed(kb, 201)
-        middle = len(pages) // 2 + 1
-        hit = told(kb, "search", f"Page {middle} topic {middle * 7919 % 9973}", "-n", "1")["hits"][0]
+        hit = told(kb, "search", "Where did the silver key lie?", "-n", "1")["hits"][0]
     return [
         Row(NAME, "questions answered while the book is read", str(len(busy)), "all", len(busy) > 0),
         Row(NAME, "p95 while / at rest", f"{Times(tuple(busy)).p95 / Times(tuple(idle)).p95:.1f} x"),
@@ -137,6 +135,7 @@ def _beside(work: Bench) -> list[Row]:
     ]
 
 
+_KEY: Final = "Under the third beehive lay the silver key that the daughter of the miller had hidden."
 _LINES: Final = (
     "The pond lies behind the mill, and in winter the ducks gather where the water does not freeze.",
     "Nobody has counted them for years, though the miller says that there were more when he was young.",
