@@ -138,7 +138,7 @@ class Parts:
 
     def replace_catalog(self) -> None:
         """Set a damaged catalog aside and begin an empty one; the next run fills it from folders and cache."""
-        from kb.store.catalog import set_aside
+        from kb.store.catalog_schema import set_aside
 
         for name in _BUILT_ON_THE_CATALOG:
             part = self.__dict__.pop(name, None)

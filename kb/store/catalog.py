@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import attrgetter
 from threading import RLock
@@ -18,7 +17,7 @@ from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from kb.records import FileChange, FoundFile, KnownFile, Link, Name, StoredPassage
     from kb.store.catalog_rows import PassageState
@@ -175,9 +174,10 @@ class SqliteCatalog:
             ValueError: A path belongs to another file, which has to be removed first; or an id stands twice.
         """
         _refuse_doubles(changes)
-        with self._writing() as connection:
+        file_ids = [change.file_id for change in changes]
+        with self._writing() as connection, _keywords(connection, file_ids):
             _free_places(connection, changes)
-            known = self._states([change.file_id for change in changes])
+            known = self._states(file_ids)
             for change in changes:
                 _write_change(connection, change, known[change.file_id])
 
@@ -207,7 +207,7 @@ class SqliteCatalog:
 
     def remove(self, file_ids: Sequence[int]) -> None:
         """Forget files and their passages; call it after their vectors are gone."""
-        with self._writing() as connection:
+        with self._writing() as connection, _keywords(connection, file_ids):
             connection.execute(
                 "DELETE FROM files WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(file_ids)),)
             )
@@ -263,6 +263,44 @@ class SqliteCatalog:
         """How many live passages there are."""
         return self._read("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
 
+    def keyword_scores(
+        self,
+        question: str,
+        count: int,
+        files: Sequence[int] | None = None,
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+        also: Sequence[str] = (),
+    ) -> dict[str, float]:
+        """The BM25 scores of the ``count`` best live passages, best first, then those of the passages in ``also``.
+
+        Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
+        best are taken; more than ``count`` come back where the last ones are equal. Scores are 0 or more.
+        """
+        from kb.store import keywords
+
+        with self._asking() as connection:
+            return keywords.scores(connection, question, count, files=files, only=only, without=without, also=also)
+
+    def containing(self, phrase: str) -> set[str]:
+        """The ids of the passages with a phrase in their text or headings, as whole words, whatever its case."""
+        from kb.store import keywords
+
+        with self._asking() as connection:
+            return keywords.containing(connection, phrase)
+
+    @contextmanager
+    def _asking(self) -> Iterator[sqlite3.Connection]:
+        """The connection, with a keyword index that is of this version of kb."""
+        from kb.store import keywords
+
+        with self._lock, schema.sqlite_errors(self._path):
+            if not keywords.ready(self._connection):
+                with self._writing() as connection:
+                    keywords.make(connection)
+            yield self._connection
+
     def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
         states: dict[int, dict[str, PassageState]] = {file_id: {} for file_id in file_ids}
         found = self._read(
@@ -315,16 +353,16 @@ class SqliteCatalog:
                 raise
 
 
-def set_aside(path: str) -> str:
-    """Take a damaged catalog out of the way, with its write-ahead log, and return where it is now.
+@contextmanager
+def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Iterator[None]:
+    """Keep the keyword index in step with what happens to some files meanwhile, in the same transaction."""
+    from kb.store import keywords
 
-    An older one that was set aside is replaced.
-    """
-    target = f"{path}.damaged"
-    for suffix in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            os.replace(path + suffix, target + suffix)  # noqa: PTH105  # plain strings, as sqlite3 takes them
-    return target
+    if not keywords.ready(connection):
+        keywords.make(connection)
+    before = keywords.described(connection, file_ids)
+    yield
+    keywords.follow(connection, before, keywords.described(connection, file_ids))
 
 
 def _refuse_doubles(changes: Sequence[FileChange]) -> None:

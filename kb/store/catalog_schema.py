@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,19 @@ _PLACES = (
     "ALTER TABLE passages ADD COLUMN place TEXT NOT NULL DEFAULT ''",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE, _PLACES, LINK_TABLES)
+# The passages with a term in a range of keys, for keyword search; filled from the passages where it is first needed.
+_KEYWORDS = (
+    """
+    CREATE TABLE postings (
+        term TEXT NOT NULL,
+        part INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (term, part)
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE, _PLACES, LINK_TABLES, _KEYWORDS)
 """The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
 
 
@@ -131,6 +143,18 @@ def damaged(path: str, detail: str) -> CatalogDamaged:
         f"The catalog {path} is damaged: {detail}",
         "Run kb index: it is set aside, every file is read again, and vectors are taken from the embedding cache",
     )
+
+
+def set_aside(path: str) -> str:
+    """Take a damaged catalog out of the way, with its write-ahead log, and return where it is now.
+
+    An older one that was set aside is replaced.
+    """
+    target = f"{path}.damaged"
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            os.replace(path + suffix, target + suffix)  # noqa: PTH105  # plain strings, as sqlite3 takes them
+    return target
 
 
 def _make_private(path: str) -> None:

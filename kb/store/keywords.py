@@ -1,0 +1,166 @@
+"""What the catalog does for questions in words: it keeps the keyword index in step with the passages, and asks it."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from kb.store import postings
+from kb.store.terms import SPACELESS, parts_of, version
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Described = dict[int, tuple[bytes, bytes, bytes]]
+
+_MADE_BY: Final = "keywords"
+_PAGE: Final = 500
+# A leaving passage answers nothing any more; one that is coming will in a moment, and is left out until then.
+_DESCRIBED: Final = (
+    "SELECT p.key, p.text, p.heading, f.title FROM passages p JOIN files f ON f.id = p.file_id "
+    "WHERE p.state != 'leaving' AND "
+)
+_OF_FILES: Final = _DESCRIBED + "p.file_id IN (SELECT value FROM json_each(?))"
+_PAGE_OF_ALL: Final = _DESCRIBED + "p.key > ? ORDER BY p.key LIMIT ?"
+_KEYS_OF_FILES: Final = "SELECT key FROM passages WHERE file_id IN (SELECT value FROM json_each(?))"
+_IDS_AND_KEYS: Final = "SELECT key, id FROM passages WHERE id IN (SELECT value FROM json_each(?))"
+_LIVE_IDS: Final = "SELECT key, id FROM passages WHERE state = 'live' AND key IN (SELECT value FROM json_each(?))"
+_ALL_TEXTS: Final = _DESCRIBED.replace("p.key", "p.id").removesuffix(" AND ")
+_TEXTS: Final = _ALL_TEXTS + " AND p.key IN (SELECT value FROM json_each(?))"
+_SPACES: Final = re.compile(r"\s+")
+_SPACED: Final = re.compile(rf"[^\W{SPACELESS}]")
+
+
+def described(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Described:
+    """What the keyword index holds of some files, by passage key."""
+    return {row[0]: row[1:] for row in connection.execute(_OF_FILES, (json.dumps(list(file_ids)),))}
+
+
+def follow(connection: sqlite3.Connection, before: Described, after: Described) -> None:
+    """Bring the keyword index from what it held of some files to what it has to hold of them now."""
+    gone = (_passage(key, *what) for key, what in before.items() if after.get(key) != what)
+    new = (_passage(key, *what) for key, what in after.items() if before.get(key) != what)
+    postings.remove(connection, gone)
+    postings.add(connection, new)
+
+
+def ready(connection: sqlite3.Connection) -> bool:
+    """Whether the keyword index is of this version of kb and its stemmer."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_MADE_BY,)).fetchone()
+    return row is not None and bytes(row[0]).decode() == version()
+
+
+def make(connection: sqlite3.Connection) -> None:
+    """Make the keyword index anew from the passages; needs no model."""
+    connection.execute("DELETE FROM postings")
+    last = -1
+    while page := connection.execute(_PAGE_OF_ALL, (last, _PAGE)).fetchall():
+        postings.add(connection, (_passage(*row) for row in page))
+        last = page[-1][0]
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_MADE_BY, version()),
+    )
+
+
+def _passage(key: int, text: bytes, heading: bytes, title: bytes) -> tuple[int, str, str]:
+    trail = dict.fromkeys([title.decode("utf-8", "surrogatepass"), *json.loads(heading)])
+    return key, text.decode("utf-8", "surrogatepass"), "\n".join(trail)
+
+
+def scores(
+    connection: sqlite3.Connection,
+    question: str,
+    count: int,
+    *,
+    files: Sequence[int] | None,
+    only: Collection[str] | None,
+    without: Collection[str],
+    also: Sequence[str],
+) -> dict[str, float]:
+    """The BM25 scores of the best live passages for a question, best first, then of some others whatever they have."""
+    bm25 = postings.Bm25(connection, question).scores
+    asked = bm25.copy()
+    for chosen in _chosen(connection, files, only):
+        asked[np.setdiff1d(np.arange(len(asked)), chosen, assume_unique=True)] = 0
+    if without:
+        asked[_within(_keys_of(connection, without), len(asked))] = 0
+    found = _best_live(connection, asked, count)
+    others = connection.execute(_IDS_AND_KEYS, (json.dumps(list(also)),)).fetchall() if also else []
+    return found | {id_.decode(): float(bm25[key]) if key < len(bm25) else 0.0 for key, id_ in others}
+
+
+def _chosen(
+    connection: sqlite3.Connection, files: Sequence[int] | None, only: Collection[str] | None
+) -> Iterator[NDArray[np.int64]]:
+    if files is not None:
+        rows = connection.execute(_KEYS_OF_FILES, (json.dumps(list(files)),))
+        yield np.fromiter((row[0] for row in rows), np.int64)
+    if only is not None:
+        yield _keys_of(connection, only)
+
+
+def _best_live(connection: sqlite3.Connection, bm25: NDArray[np.float64], count: int) -> dict[str, float]:
+    """The ids of the best passages, equal scores by key; those whose vector is not there yet make room."""
+    scored = np.flatnonzero(bm25)
+    wanted = count
+    while True:
+        top = scored
+        if len(scored) > wanted:
+            # All that are equal to the last one come along, so that which of them is shown does not depend on chance.
+            least = np.partition(bm25[scored], len(scored) - wanted)[len(scored) - wanted]
+            top = scored[bm25[scored] >= least]
+        ids = {key: id_.decode() for key, id_ in connection.execute(_LIVE_IDS, (json.dumps(top.tolist()),))}
+        if len(ids) >= count or len(top) == len(scored):
+            order = top[np.argsort(-bm25[top], kind="stable")].tolist()
+            return {ids[key]: float(bm25[key]) for key in order if key in ids}
+        wanted *= 4
+
+
+def _keys_of(connection: sqlite3.Connection, ids: Collection[str]) -> NDArray[np.int64]:
+    rows = connection.execute(_IDS_AND_KEYS, (json.dumps(list(ids)),))
+    return np.fromiter((key for key, _ in rows), np.int64)
+
+
+def _within(keys: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    return keys[keys < size]
+
+
+def containing(connection: sqlite3.Connection, phrase: str) -> set[str]:
+    """The ids of the passages with a phrase, or whole word, in their text or headings, whatever its case and spacing."""
+    pattern = phrase_pattern(phrase)
+    return {
+        id_.decode()
+        for id_, *what in _possible(connection, phrase)
+        if any(pattern.search(folded(part)) for part in _passage(0, *what)[1:])
+    }
+
+
+def _possible(connection: sqlite3.Connection, phrase: str) -> Iterator[tuple[Any, ...]]:
+    """The passages that may hold a phrase, as (id, text, heading, title): all of them where no term tells."""
+    words = parts_of(phrase, postings.languages(connection))
+    if not words:
+        return connection.execute(_ALL_TEXTS)
+    keys = reduce(np.intersect1d, (postings.holding(connection, word) for word in words))
+    return connection.execute(_TEXTS, (json.dumps(keys.tolist()),))
+
+
+def phrase_pattern(phrase: str) -> re.Pattern[str]:
+    """Finds a phrase in a folded text, as whole words where it begins and ends with one."""
+    words = folded(phrase).strip()
+    before = r"(?<!\w)" if _SPACED.match(words) else ""
+    after = r"(?!\w)" if _SPACED.match(words[-1:]) else ""
+    return re.compile(before + re.escape(words) + after)
+
+
+def folded(text: str) -> str:
+    """A text as it is compared: one form of each character, no case, every stretch of white space one space."""
+    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold())

@@ -1,0 +1,166 @@
+"""The keyword index: which passages hold a term and how often, as rows of the catalog; BM25 over them.
+
+A row holds the postings of one term in a range of passages, four bytes each, so that a question of a few words reads a
+few kilobytes and adds them up with NumPy. SQLite's own full-text index would visit every passage with any of the words,
+row by row, has its parameters fixed, and before SQLite 3.42 keeps deleted terms until it merges. Here a term that is
+deleted is overwritten in the same transaction as its passage.
+
+S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in
+Information Retrieval 3(4), 2009; the headings count as in their BM25F, as repetitions of a term.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from math import log
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from kb.store.languages import language_of
+from kb.store.terms import INSIDE, terms_of, wanted
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.store.terms import Wanted
+
+K1: Final = 1.2
+B: Final = 0.75
+HEADING_WEIGHT: Final = 1
+# How much a word counts that was found inside a longer one, and how much of it has to be there.
+_INSIDE_WEIGHT: Final = 0.5
+_INSIDE_SHARE: Final = 0.6
+
+_RANGE: Final = 2048
+_POSTING: Final = np.dtype([("at", "<u2"), ("count", "<u2")])
+_MOST: Final = 65535
+# No term begins so: the lengths of the passages, and the languages they are in.
+_LENGTHS: Final = "\x02"
+_LANGUAGE: Final = "\x03"
+
+_APPEND: Final = """
+    INSERT INTO postings (term, part, data) VALUES (?, ?, ?)
+    ON CONFLICT (term, part) DO UPDATE SET data = CAST(data || excluded.data AS BLOB)
+"""
+_ROWS: Final = "SELECT part, data FROM postings WHERE term = ?"
+_LANGUAGES: Final = "SELECT DISTINCT term FROM postings WHERE term > ? AND term < ?"
+
+
+def counted(text: str, heading: str) -> dict[str, int]:
+    """How often each term stands in a passage, its length in terms and its language among them."""
+    language = language_of(text)
+    counts = Counter(terms_of(text, language))
+    for term in terms_of(heading, language):
+        counts[term] += HEADING_WEIGHT
+    counts[_LENGTHS] = max(1, sum(count for term, count in counts.items() if not term.startswith(INSIDE)))
+    counts[_LANGUAGE + language] = 1
+    return {term: min(count, _MOST) for term, count in counts.items()}
+
+
+def add(connection: sqlite3.Connection, passages: Iterable[tuple[int, str, str]]) -> None:
+    """Take in passages, as (key, text, heading), that are not there yet."""
+    new: defaultdict[tuple[str, int], bytearray] = defaultdict(bytearray)
+    for key, text, heading in passages:
+        part, at = divmod(key, _RANGE)
+        for term, count in counted(text, heading).items():
+            new[term, part] += at.to_bytes(2, "little") + count.to_bytes(2, "little")
+    connection.executemany(_APPEND, ((term, part, bytes(new[term, part])) for term, part in sorted(new)))
+
+
+def remove(connection: sqlite3.Connection, passages: Iterable[tuple[int, str, str]]) -> None:
+    """Take out passages, as (key, text, heading), exactly as they were taken in."""
+    old: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    for key, text, heading in passages:
+        part, at = divmod(key, _RANGE)
+        for term in counted(text, heading):
+            old[term, part].append(at)
+    for (term, part), places in sorted(old.items()):
+        row = connection.execute("SELECT data FROM postings WHERE term = ? AND part = ?", (term, part)).fetchone()
+        if row is None:
+            continue
+        postings = np.frombuffer(row[0], _POSTING)
+        kept = postings[~np.isin(postings["at"], places)]
+        if len(kept):
+            connection.execute("UPDATE postings SET data = ? WHERE term = ? AND part = ?", (kept.tobytes(), term, part))
+        else:
+            connection.execute("DELETE FROM postings WHERE term = ? AND part = ?", (term, part))
+
+
+def languages(connection: sqlite3.Connection) -> list[str]:
+    """The languages that passages are in."""
+    rows = connection.execute(_LANGUAGES, (_LANGUAGE, _LANGUAGE + "\x7f"))
+    return [bytes(row[0]).decode()[1:] for row in rows]
+
+
+def holding(connection: sqlite3.Connection, word: Wanted) -> NDArray[np.int64]:
+    """The keys of the passages in which any of a word's terms stands."""
+    return np.unique(np.concatenate([_read(connection, term)[0] for term in word.terms]))
+
+
+class Bm25:
+    """The BM25 score of every passage for one question.
+
+    Attributes:
+        scores: By passage key, shape (greatest key + 1,); 0 where no term of the question stands.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, question: str) -> None:
+        self._connection = connection
+        keys, lengths = _read(connection, _LENGTHS)
+        size = int(keys.max()) + 1 if len(keys) else 0
+        self.scores = np.zeros(size)
+        if not size:
+            return
+        self._passages = len(keys)
+        self._saturation = np.zeros(size)
+        self._saturation[keys] = K1 * (1 - B + B * lengths / lengths.mean())
+        for word, times in Counter(wanted(question, languages(connection))).items():
+            self._add(word, times)
+
+    def _add(self, word: Wanted, times: int) -> None:
+        """Add what one word of the question gives, as often as it stands there."""
+        found = [_read(self._connection, term) for term in word.terms]
+        keys, counts = found[0] if len(found) == 1 else _most(found, len(self.scores))
+        self._score(keys, counts, times)
+        if word.inside:
+            inside, shares = self._holding(word.inside)
+            apart = ~np.isin(inside, keys)
+            self._score(inside[apart], shares[apart], times * _INSIDE_WEIGHT)
+
+    def _score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], weight: float) -> None:
+        if len(keys):
+            idf = log(1 + (self._passages - len(keys) + 0.5) / (len(keys) + 0.5))
+            self.scores[keys] += weight * idf * (K1 + 1) * counts / (counts + self._saturation[keys])
+
+    def _holding(self, runs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The passages whose long words hold most of some runs of letters, and which share of them."""
+        held = np.zeros(len(self.scores))
+        for run in runs:
+            held[_read(self._connection, run)[0]] += 1
+        keys = np.flatnonzero(held >= _INSIDE_SHARE * len(runs))
+        return keys, held[keys] / len(runs)
+
+
+def _read(connection: sqlite3.Connection, term: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The keys of the passages with a term, and how often it stands in each."""
+    rows = connection.execute(_ROWS, (term,)).fetchall()
+    if not rows:
+        return np.zeros(0, np.int64), np.zeros(0)
+    postings = np.frombuffer(b"".join(data for _, data in rows), _POSTING)
+    starts = np.repeat([part * _RANGE for part, _ in rows], [len(data) // _POSTING.itemsize for _, data in rows])
+    return postings["at"] + starts, postings["count"].astype(np.float64)
+
+
+def _most(
+    found: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The passages with any of several terms, and how often the most frequent of them stands there."""
+    counts = np.zeros(size)
+    for keys, times in found:
+        counts[keys] = np.maximum(counts[keys], times)
+    keys = np.flatnonzero(counts)
+    return keys, counts[keys]

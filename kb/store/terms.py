@@ -1,0 +1,172 @@
+"""The terms of a text for keyword search: one function reads passages and questions, whatever their language.
+
+Words lose case and accents and are stemmed by Snowball in the language of their passage; scripts without spaces give
+overlapping runs of characters; identifiers, versions and paths give themselves and their parts. In languages that join
+words into one, long words also give their inside, so that *Gericht* finds *Bundesverfassungsgericht*.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from kb.store.languages import COMPOUNDING, ENGLISH, SCRIPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from Stemmer import Stemmer
+
+INSIDE: Final = "\x01"
+"""Begins a term that stands for five letters inside a long word."""
+
+_THREES: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
+)
+_TWOS: Final = (
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # Kana and the marks of repetition
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
+    "\uac00-\ud7af"  # Hangul: Korean words grow by endings
+)
+SPACELESS: Final = _THREES + _TWOS
+"""The characters of scripts whose words are not set apart, as ranges for a pattern."""
+
+_LETTERS: Final = rf"[^\W{SPACELESS}]"
+_TOKEN: Final = re.compile(
+    rf"(?P<threes>[{_THREES}]+)|(?P<twos>[{_TWOS}]+)"
+    rf"|(?P<word>{_LETTERS}[\u0300-\u036f]?(?:{_LETTERS}|[\u0300-\u036f]|[./:@+-](?={_LETTERS}))*(?:\+\+|#)?)"
+)
+_PIECE: Final = re.compile(r"[^\W_]+")
+_CASES: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_MARKS: Final = re.compile(r"[\u0300-\u036f]")
+_LATIN: Final = re.compile(r"[a-z\u00df-\u024f]+")
+_GRAM, _LONG = 5, 8
+_LONGEST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One word of a question: the terms that stand for it, any of which counts, and the runs of letters inside it."""
+
+    terms: tuple[str, ...]
+    inside: tuple[str, ...] = ()
+
+
+def terms_of(text: str, language: str) -> Iterator[str]:
+    """Every term of a text in a language, repeated as often as it stands there."""
+    for kind, token in _tokens(text):
+        if kind == "word":
+            for word in words_in(token):
+                yield stem(word, language)
+                if language in COMPOUNDING:
+                    yield from inside(word)
+        else:
+            yield from runs(kind, token)
+
+
+def wanted(question: str, languages: Iterable[str]) -> list[Wanted]:
+    """What a question asks for, word by word, in an index that has passages in these languages."""
+    known = tuple(languages)
+    compounds = not COMPOUNDING.isdisjoint(known)
+    found: list[Wanted] = []
+    for kind, token in _tokens(question):
+        if kind != "word":
+            found += [Wanted((run,)) for run in runs(kind, token)]
+            continue
+        for word in words_in(token):
+            stems = tuple(dict.fromkeys(stem(word, language) for language in known or (ENGLISH,)))
+            found.append(Wanted(stems, tuple(inside(word, shortest=_GRAM)) if compounds else ()))
+    return found
+
+
+def parts_of(phrase: str, languages: Iterable[str]) -> list[Wanted]:
+    """The terms that surely stand in any passage with this phrase in it: none of a piece that may be part of a run."""
+    known = tuple(languages) or (ENGLISH,)
+    found: list[Wanted] = []
+    for kind, token in _tokens(phrase):
+        if kind == "word":
+            for piece in _PIECE.findall(token):
+                word = piece.casefold()
+                found.append(Wanted(tuple(dict.fromkeys(stem(word, language) for language in known))))
+        elif kind == "twos" or len(token) >= _width(kind):
+            found += [Wanted((run,)) for run in runs(kind, token)]
+    return found
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
+        yield str(match.lastgroup), match[0]
+
+
+def words_in(token: str) -> Iterator[str]:
+    """A token in lower case and, where it is joined from several, its parts, and theirs by capital letters."""
+    pieces = _PIECE.findall(token)
+    whole = token.casefold()
+    if pieces != [token]:
+        yield whole[:_LONGEST]
+    for piece in pieces:
+        if piece.casefold() != whole or pieces == [token]:
+            yield piece.casefold()[:_LONGEST]
+        humps = _CASES.findall(piece) if piece.isascii() else []
+        if len(humps) > 1:
+            yield from (hump.lower() for hump in humps if len(hump) > 1)
+
+
+def runs(kind: str, token: str) -> Iterator[str]:
+    """Overlapping runs of characters of a script without spaces; single characters too where two make a word."""
+    width = _width(kind)
+    if kind == "twos":
+        yield from token
+    elif len(token) < width:
+        yield token
+    yield from (token[at : at + width] for at in range(len(token) - width + 1))
+
+
+def _width(kind: str) -> int:
+    return 3 if kind == "threes" else 2
+
+
+def inside(word: str, shortest: int = _LONG) -> list[str]:
+    """Every five letters in a row of a word that may be joined from several, without accents."""
+    plain = _plain(word)
+    if len(plain) < shortest or not plain.isalpha():
+        return []
+    return [INSIDE + plain[at : at + _GRAM] for at in range(len(plain) - _GRAM + 1)]
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str, language: str) -> str:
+    """The stem of a word in lower case, without accents; words with digits or signs stay as they are."""
+    if not word.isalpha():
+        return _plain(word)
+    algorithm = language if _LATIN.match(word) else _by_script(word)
+    return _plain(_stemmer(algorithm).stemWord(word)) if algorithm else _plain(word)
+
+
+def _plain(word: str) -> str:
+    """A word without the accents that people leave out."""
+    if word.isascii():
+        return word
+    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", word)))
+
+
+def _by_script(word: str) -> str:
+    first = ord(word[0])
+    return next((name for low, high, name in SCRIPTS if low <= first <= high), "")
+
+
+@lru_cache
+def _stemmer(algorithm: str) -> Stemmer:
+    import Stemmer
+
+    return Stemmer.Stemmer(algorithm)
+
+
+def version() -> str:
+    """Whatever changes a term, as one line: an index made under another version has to be made again."""
+    import Stemmer
+
+    return f"terms 1, snowball {Stemmer.version()}, unicode {unicodedata.unidata_version}"
