@@ -17,7 +17,7 @@ from kb.parts import Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
 from kb.search.filter import file_named, selected, tag_count
 from kb.search.links import Follower
-from kb.search.query import Presence
+from kb.search.presence import Presence
 from kb.search.rerank import reranked
 from kb.status import status_of
 
@@ -27,13 +27,10 @@ if TYPE_CHECKING:
 
     from kb.ports import Edit
     from kb.records import FileEvent, FollowedLink, IndexProgress, KnownFile, Links
+    from kb.search.candidates import Mode
 
 
 _T = TypeVar("_T")
-
-
-def _silent(_: str) -> None:
-    """What happens to warnings where nobody listens."""
 
 
 class KnowledgeBase:
@@ -62,7 +59,7 @@ class KnowledgeBase:
         settings: Settings | str | os.PathLike[str] | None = None,
         *,
         overrides: dict[str, str] | None = None,
-        warn: Callable[[str], None] = _silent,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> KnowledgeBase:
         """Open a knowledge base. Nothing is loaded or written yet.
 
@@ -119,17 +116,20 @@ class KnowledgeBase:
                 self._take_over_model()
             self._parts.agree()
             self._settle_generation()
-            return self._parts.indexer.run(
+            report = self._parts.indexer.run(
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
                 on_event=on_event or self._logged(),
                 should_stop=should_stop,
             )
+            if report.embedded:
+                self._parts.searcher.measure()
+            return report
 
         with self._changing:
             self._require_folders()
-            self._own()
+            self._parts.own()
             try:
                 return self._answered(run)
             except CatalogDamaged:
@@ -168,22 +168,30 @@ class KnowledgeBase:
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters | None = None,
+        mode: Mode | None = None,
+        weak: bool | None = None,
+        explain: bool = False,
         rerank: Literal["off", "cross-encoder", "colbert", "lexical"] | None = None,
     ) -> Answer:
-        """The passages nearest to a question, ranked by cosine, or by a model that reads the best of them again.
+        """The passages that answer a question, best first; none where nothing in the notes is about it.
 
         Args:
-            question: What to ask.
+            question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.question``.
             limit: How many hits at most; None as configured, and so below.
             min_score: The least cosine.
             per_file: How many hits of one file at most; 0 for any number.
             filters: Which files to ask.
+            mode: What orders the hits: ``cosine``, ``keyword`` (BM25) or ``hybrid`` (both).
+            weak: Whether to give hits no nearer to the question than unrelated passages are.
+            explain: Whether each hit says why it stands where it stands.
             rerank: By what to have the best hits read again.
         """
-        limits = self._parts.limits.but(limit=limit, min_score=min_score, per_file=per_file)
+        limits = self._parts.limits.but(
+            limit=limit, min_score=min_score, per_file=per_file, mode=mode, weak=weak, explain=explain
+        )
         if not self._parts.exists:
-            return Answer(question, "cosine", self._parts.freshness())
-        self._own()
+            return Answer(question, limits.mode, self._parts.freshness())
+        self._parts.own()
         wanted = self._parts.config.search
         kind = rerank or wanted.rerank
         more = limits if kind == "off" else replace(limits, limit=max(limits.limit, wanted.rerank_hits))
@@ -208,9 +216,10 @@ class KnowledgeBase:
         Raises:
             NotIndexed: The file is not in the index.
         """
-        limits = self._parts.limits.but(limit=limit, min_score=min_score, per_file=1 if per_file is None else per_file)
+        limits = replace(self._parts.limits, per_file=1, mode="cosine")
+        limits = limits.but(limit=limit, min_score=min_score, per_file=per_file)
         known = self._known(file)
-        self._own()
+        self._parts.own()
         with self.courtesy:
             return self._answered(lambda: self._parts.searcher.similar(known, limits, filters))
 
@@ -253,14 +262,10 @@ class KnowledgeBase:
         return self._follower().broken()
 
     def check(self, *, repair: bool = False) -> CheckReport:
-        """Compare disk, catalog and vectors, passage by passage.
-
-        Args:
-            repair: Mend what differs, and compare again.
-        """
+        """Compare disk, catalog and vectors, passage by passage; with ``repair`` mend them and compare again."""
         with self._changing:
             self._require_folders()
-            self._own()
+            self._parts.own()
             self._parts.agree()
             return self._answered(lambda: self._parts.checker.check(repair=repair))
 
@@ -268,7 +273,7 @@ class KnowledgeBase:
         """Make the vector index again from catalog and cache, as a new generation beside the old one."""
         started = time.monotonic()
         with self._changing:
-            self._own()
+            self._parts.own()
             self._parts.agree()
             generation = self._parts.vectors.rebuild()
             self._parts.catalog.compact()
@@ -304,11 +309,9 @@ class KnowledgeBase:
             raise KbError("the note is empty", "Give its text as an argument, on standard input or in the editor")
         self._require_folders()
         now = datetime.now(UTC).astimezone()
-        heading = title or note_title(text)
-        content = note_text(text, title or "", tags, now)
-        place = now.strftime(self._parts.config.note.folder)
-        folder = str(Path(self._parts.folders[0], place))
-        path = write_note(folder, note_name(heading, now), content)
+        folder = str(Path(self._parts.folders[0], now.strftime(self._parts.config.note.folder)))
+        name = note_name(title or note_title(text), now)
+        path = write_note(folder, name, note_text(text, title or "", tags, now))
         return path, self.index()
 
     def close(self) -> None:
@@ -347,9 +350,6 @@ class KnowledgeBase:
 
     def _follower(self) -> Follower:
         return Follower(self._parts.catalog, self._parts.files)
-
-    def _own(self) -> None:
-        self._parts.own()
 
     def _take_over_model(self) -> None:
         """Make way for another model where the configuration names one."""

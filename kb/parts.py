@@ -309,7 +309,7 @@ class Parts:
     def limits(self) -> Limits:
         """What the configuration says of hits."""
         wanted = self.config.search
-        return Limits(wanted.limit, wanted.min_score, wanted.per_file, wanted.candidates)
+        return Limits(wanted.limit, wanted.min_score, wanted.per_file, wanted.candidates, wanted.mode, wanted.weak)
 
     def freshness(self) -> Freshness:
         """When the last complete run ended and how many files wait: what the watcher says, else a scan of now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         FileChange,
         FileStat,
         FoundFile,
+        KeywordMatches,
         KnownFile,
         Link,
         Name,
@@ -226,6 +227,28 @@ class Catalog(Protocol):
 
     def named(self, keys: Sequence[str]) -> list[tuple[int, Name]]:
         """The other names and blocks with one of these keys, each with the id of its file."""
+
+    def keyword_matches(
+        self,
+        question: str,
+        count: int,
+        files: Sequence[int] | None = None,
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+        also: Sequence[str] = (),
+    ) -> KeywordMatches:
+        """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
+
+        Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
+        best are taken; more than ``count`` come back where the last ones are equal.
+        """
+
+    def containing(self, phrase: str) -> set[str]:
+        """The ids of the passages with a phrase in their text or headings, as whole words, whatever its case."""
+
+    def sample(self, count: int) -> list[str]:
+        """The ids of about so many passages from all over the index, the same ones each time; for statistics only."""
 
     def count(self) -> int:
         """How many live passages there are."""

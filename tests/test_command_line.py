@@ -77,12 +77,13 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path) -> None:
     assert index["passages"] == {"embedded": 4, "reused": 0, "removed": 0, "total": 4}
     assert index["failures"] == []
     assert isinstance(index["seconds"], float)
-    assert set(answer) == {"question", "mode", "index", "hits"}
+    assert set(answer) == {"question", "mode", "weak", "index", "hits"}
     assert set(answer["index"]) == {"as_of", "pending", "watching"}  # type: ignore[call-overload]  # an object, as the test says
     hits = answer["hits"]
     assert isinstance(hits, list)
     assert set(hits[0]) == {
         "rank", "path", "lines", "page", "heading", "title", "score", "l2", "text", "id", "changed",
+        "cosine_rank", "bm25", "bm25_rank", "fused",
     }  # fmt: skip
     assert hits[0]["path"] == str(tmp_path / "notes" / "chromadb.md")
     assert hits[0]["lines"] == [1, 1]

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from kb.cli import formats
-from kb.cli.options import Asking, Command, asking_options, filter_options, question_of, rerank_option
+from kb.cli.options import (
+    Asking,
+    Command,
+    Ranking,
+    asking_options,
+    filter_options,
+    question_of,
+    ranking_options,
+    rerank_option,
+)
 from kb.cli.recall import remember
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
 from kb.cli.reports import freshness_notice
@@ -19,16 +29,30 @@ if TYPE_CHECKING:
 
 FOUND, NONE, STALE = 0, 1, 3
 _ASK_LIMIT = 5
+_REFUSED = "nothing in your notes answers this"
+_WEAK = f"{_REFUSED}: these are weak hits"
 
 
 @click.command(cls=Command, short_help="Find the passages nearest to a question.")
 @click.argument("question", nargs=-1, required=True)
 @asking_options
+@ranking_options
 @filter_options
 @rerank_option
 @click.pass_obj
-def search(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters, rerank: Rerank | None) -> int:
+def search(
+    session: Session,
+    question: tuple[str, ...],
+    *,
+    asking: Asking,
+    ranking: Ranking,
+    filters: Filters,
+    rerank: Rerank | None,
+) -> int:
     """Find the passages nearest to a QUESTION; '-' reads it from standard input.
+
+    In the question, "exact words" have to stand in a passage and -word must not; tag:, path:, type:, lang:, since: and
+    until: choose files. Put -- before a question that begins with a minus.
 
     In a pipe each hit is one line, path:line:text. The exit code is 0 with hits, 1 without, 2 after an error.
     """
@@ -36,38 +60,33 @@ def search(session: Session, question: tuple[str, ...], asking: Asking, filters:
     text = question_of(session, question)
     with session.open() as kb:
         _waited(session, kb, asking)
-        answer = kb.search(
-            text,
-            limit=asking.limit,
-            min_score=asking.min_score,
-            per_file=asking.per_file,
-            filters=filters,
-            rerank=rerank,
-        )
+        answer = _asked(kb, text, asking, ranking, filters=filters, rerank=rerank)
     return write_answer(session, answer, asking, text)
 
 
 @click.command(cls=Command, short_help="Quote the passage that answers best, with its source.")
 @click.argument("question", nargs=-1, required=True)
 @asking_options
+@ranking_options
 @filter_options
 @rerank_option
 @click.pass_obj
-def ask(session: Session, question: tuple[str, ...], asking: Asking, filters: Filters, rerank: Rerank | None) -> int:
+def ask(
+    session: Session,
+    question: tuple[str, ...],
+    *,
+    asking: Asking,
+    ranking: Ranking,
+    filters: Filters,
+    rerank: Rerank | None,
+) -> int:
     """Quote the passage that answers a QUESTION best, with its source, then the next ones in short."""
     chosen = asking.chosen()
     text = question_of(session, question)
-    limit = asking.limit or _ASK_LIMIT
+    asking = replace(asking, limit=asking.limit or _ASK_LIMIT)
     with session.open() as kb:
         _waited(session, kb, asking)
-        answer = kb.search(
-            text,
-            limit=limit,
-            min_score=asking.min_score,
-            per_file=asking.per_file,
-            filters=filters,
-            rerank=rerank,
-        )
+        answer = _asked(kb, text, asking, ranking, filters=filters, rerank=rerank)
     if chosen != "text":
         return write_answer(session, answer, asking, text)
     remember(session.asker.terminal, answer)
@@ -118,6 +137,22 @@ def write_answer(session: Session, answer: Answer, asking: Asking, question: str
     return _told(session, answer, asking)
 
 
+def _asked(
+    kb: Knowledge, text: str, asking: Asking, ranking: Ranking, *, filters: Filters, rerank: Rerank | None
+) -> Answer:
+    return kb.search(
+        text,
+        limit=asking.limit,
+        min_score=asking.min_score,
+        per_file=asking.per_file,
+        filters=filters,
+        mode=ranking.mode,
+        weak=ranking.weak,
+        explain=ranking.explain,
+        rerank=rerank,
+    )
+
+
 def _waited(session: Session, kb: Knowledge, asking: Asking) -> None:
     """Take in what is on the disk before anything is asked, where that is wished."""
     if asking.wait and not session.synced(kb, None):
@@ -133,9 +168,11 @@ def _told(session: Session, answer: Answer, asking: Asking) -> int:
             "(search.rerank_seconds); the others follow as they were"
         )
     notice = freshness_notice(answer.index, hits=len(answer.hits))
+    if answer.weak:
+        session.notice(_WEAK if answer.hits else f"{_REFUSED}; --weak shows what is nearest")
     if notice:
         session.notice(notice)
-    elif not answer.hits:
+    elif not (answer.hits or answer.weak):
         session.notice("nothing found")
     if asking.require_fresh and (answer.index.pending or (session.owner and not answer.index.watching)):
         return STALE

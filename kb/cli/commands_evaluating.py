@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from kb.evaluate.known_items import KnownItem
     from kb.evaluate.measures import Measured
     from kb.records import Hit
+    from kb.search.candidates import Mode
 
-_MODES: Final = ("cosine",)
+_MODES: Final = ("cosine", "hybrid", "keyword")
 _TELL_EVERY: Final = 100
 
 
@@ -45,7 +46,7 @@ _TELL_EVERY: Final = 100
 class Wanted:
     """In which modes an evaluation asks, and how it is compared, kept and told."""
 
-    modes: tuple[str, ...]
+    modes: tuple[Mode, ...]
     rerank: Rerank | None
     compare: str | None
     save: str | None
@@ -82,7 +83,7 @@ def evaluate(
     own: bool,
     questions: int,
     seed: int,
-    modes: tuple[str, ...],
+    modes: tuple[Mode, ...],
     rerank: Rerank | None,
     compare: str | None,
     save: str | None,
@@ -171,12 +172,15 @@ def _evaluated(
     return 0
 
 
-def way(kb: Knowledge, mode: str, rerank: Rerank = "off") -> Ask:  # noqa: ARG001 - one mode so far
+def way(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
     """Asking in one mode, with nothing left out."""
     from kb.evaluate.ask import LEAST
 
     def ask(question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
-        return kb.search(question, limit=limit, per_file=per_file, min_score=LEAST, rerank=rerank).hits
+        answer = kb.search(
+            question, limit=limit, per_file=per_file, min_score=LEAST, mode=mode, weak=True, rerank=rerank
+        )
+        return answer.hits
 
     return ask
 

@@ -67,10 +67,10 @@ def to_json(value: dict[str, Any], *, indent: bool = False) -> str:
 
 
 def hit_object(hit: Hit) -> dict[str, Any]:
-    """A hit under the names that others rely on; ``rerank`` only where it was read again."""
-    passage = hit.passage
+    """A hit under the names that others rely on; ``rerank`` only where it was read again, ``why`` where asked for."""
+    passage, signals = hit.passage, hit.signals
     reread = {} if hit.rerank is None else {"rerank": round(hit.rerank, 6)}
-    return {
+    found: dict[str, Any] = {
         "rank": hit.rank,
         "path": absolute(passage.file.folder, passage.file.path),
         "lines": [passage.first_line, passage.last_line],
@@ -84,8 +84,13 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "changed": hit.changed,
         "place": passage.place,
         "embedded_in": [absolute(note.folder, note.path) for note in hit.embedded_in],
+        "cosine_rank": signals.cosine_rank,
+        "bm25": None if signals.bm25 is None else round(signals.bm25, 4),
+        "bm25_rank": signals.bm25_rank,
+        "fused": None if signals.fused is None else round(signals.fused, 4),
         **reread,
     }
+    return found | {"why": hit.why} if hit.why else found
 
 
 def _freshness(index: Freshness) -> dict[str, Any]:
@@ -99,6 +104,7 @@ def answer_object(answer: Answer) -> dict[str, Any]:
     return {
         "question": answer.question,
         "mode": answer.mode,
+        "weak": answer.weak,
         "index": _freshness(answer.index),
         **reranking,
         "hits": [hit_object(hit) for hit in answer.hits],

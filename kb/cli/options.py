@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
-from kb.cli.dates import parse_day
 from kb.cli.formats import FORMATS, Format
 from kb.records import Filters
+from kb.search.dates import parse_day
 from kb.search.types import type_named
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from kb.cli.session import Rerank, Session
+    from kb.search.candidates import Mode
 
 _LANGUAGE: Final = re.compile(r"(!?)([a-zA-Z]{2,3})(?:[-_][\w-]+)?")
 _P = ParamSpec("_P")
@@ -186,6 +187,31 @@ _FILTERS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How the hits of a question are found and ordered."""
+
+    mode: Mode | None
+    weak: bool | None
+    explain: bool
+
+
+_RANKING: Final = (
+    click.option(
+        "--mode",
+        type=click.Choice(("cosine", "hybrid", "keyword")),
+        help="Order by meaning, by words, or by both.  [default: search.mode]",
+    ),
+    click.option("--weak", is_flag=True, default=None, help="Show hits even where nothing seems to answer."),
+    click.option("--explain", is_flag=True, help="Say why each hit stands where it stands."),
+)
+
+
+def ranking_options(command: Callable[..., _T]) -> Callable[..., _T]:
+    """Give a command the options of ordering hits, as ``ranking``."""
+    return _gathered(command, _RANKING, "ranking", Ranking)
+
+
 def asking_options(command: Callable[..., _T]) -> Callable[..., _T]:
     """Give a command the options of asking, as ``asking``."""
     return _gathered(command, _ASKING, "asking", Asking)
@@ -214,7 +240,10 @@ def json_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 def _gathered(
-    command: Callable[..., _T], options: tuple[Callable[..., Any], ...], name: str, kind: type[Asking | Filters]
+    command: Callable[..., _T],
+    options: tuple[Callable[..., Any], ...],
+    name: str,
+    kind: type[Asking | Ranking | Filters],
 ) -> Callable[..., _T]:
     """Collect the values of some options into one argument of a command."""
 

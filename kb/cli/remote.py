@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kb.cli.session import Knowledge, Rerank
     from kb.config import Config, Settings
     from kb.records import Answer
+    from kb.search.candidates import Mode
     from kb.serve.owner import Request, Wire
 
 # What one command may have otherwise than the owner: it changes neither what is in the store nor whose it is.
@@ -26,6 +27,8 @@ _FREE: Final = frozenset(
         "search.min_score",
         "search.per_file",
         "search.rerank",
+        "search.mode",
+        "search.weak",
         "store.path",
         "store.wait_seconds",
         "embed.offline",
@@ -142,13 +145,23 @@ class Lent:
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters = _NO_FILTERS,
+        mode: Mode | None = None,
+        weak: bool | None = None,
+        explain: bool = False,
         rerank: Rerank | None = None,
     ) -> Answer:
         """The passages nearest to a question."""
         limits = self._limits(limit, min_score)
         per_file = self._search.per_file if per_file is None else per_file
         return self._kb.search(
-            question, **limits, per_file=per_file, filters=filters, rerank=rerank or self._search.rerank
+            question,
+            **limits,
+            per_file=per_file,
+            filters=filters,
+            mode=mode or self._search.mode,
+            weak=self._search.weak if weak is None else weak,
+            explain=explain,
+            rerank=rerank or self._search.rerank,
         )
 
     def similar(

@@ -149,7 +149,7 @@ class Page:
         self._console.print(Text.assemble(*parts), soft_wrap=True)
 
     def header(self, hit: Hit, *, l2: bool) -> None:
-        """Where a hit is and how well it answers, and which notes show its file."""
+        """Where a hit is and how well it answers, which notes show its file, and why it stands here where asked for."""
         scores = [f"{hit.score:.3f}"] + ([f"l2 {hit.l2:.3f}"] if l2 else [])
         scores += [] if hit.rerank is None else [f"rerank {hit.rerank:.3f}"]
         self.place(hit.passage, *scores, changed=hit.changed)
@@ -157,6 +157,8 @@ class Page:
             notes = [shown_path(absolute(note.folder, note.path), self._look.cwd) for note in hit.embedded_in]
             more = f" and {len(notes) - _NOTES} more" if len(notes) > _NOTES else ""
             self.line(_INDENT, (f"embedded in {', '.join(notes[:_NOTES])}{more}", "dim"))
+        if hit.why:
+            self.line(_INDENT, (hit.why, "dim"))
 
     def place(self, passage: StoredPassage, *scores: str, changed: bool) -> None:
         """Path and lines as a link, then scores, the heading trail (else the title), and whether the file changed."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Shown,
         Status,
     )
+    from kb.search.candidates import Mode
 
 _NO_FILTERS = Filters()
 Rerank: TypeAlias = Literal["off", "cross-encoder", "colbert", "lexical"]
@@ -72,6 +73,9 @@ class Knowledge(Protocol):
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters = _NO_FILTERS,
+        mode: Mode | None = None,
+        weak: bool | None = None,
+        explain: bool = False,
         rerank: Rerank | None = None,
     ) -> Answer:
         """The passages nearest to a question."""

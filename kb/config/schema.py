@@ -187,6 +187,16 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
     """How questions are answered."""
 
     limit: Annotated[Count, Meta(description="How many hits are shown.")] = 10
+    mode: Annotated[
+        Literal["cosine", "hybrid", "keyword"],
+        Meta(
+            description="What orders the hits. cosine: meaning alone; keyword: the words alone, by BM25; "
+            "hybrid: both, which finds most. The score shown is the cosine in each of them."
+        ),
+    ] = "cosine"
+    weak: Annotated[
+        bool, Meta(description="Show hits even where nothing in the notes seems to answer the question.")
+    ] = False
     min_score: Annotated[Cosine, Meta(description="Hits with a cosine below this are not shown.")] = -1.0
     per_file: Annotated[int, Meta(ge=0, description="How many hits one file may have. 0: no limit.")] = 0
     candidates: Annotated[

@@ -10,8 +10,10 @@ from kb.records.answers import (
     Filters,
     Freshness,
     Hit,
+    KeywordMatches,
     Reranking,
     Shown,
+    Signals,
     VectorRecord,
 )
 from kb.records.documents import (
@@ -74,6 +76,7 @@ __all__ = [
     "IdentifiedPassage",
     "IndexProgress",
     "IndexReport",
+    "KeywordMatches",
     "KnownFile",
     "Link",
     "LinkStyle",
@@ -85,6 +88,7 @@ __all__ = [
     "Reranking",
     "Scan",
     "Shown",
+    "Signals",
     "Source",
     "Status",
     "StoredPassage",

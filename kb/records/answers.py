@@ -35,6 +35,23 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
+class KeywordMatches:
+    """Passages that hold words of a question.
+
+    Attributes:
+        scores: The BM25 score by passage id, best first where they were asked for as the best; 0 or more.
+        shares: How much of the question stands in each, by the weight of its words, 0..1.
+        mean: The mean score of all passages of the index.
+        deviation: The standard deviation of it.
+    """
+
+    scores: Mapping[str, float]
+    shares: Mapping[str, float]
+    mean: float = 0.0
+    deviation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Which files a question is asked of. Empty fields leave all files in.
 
@@ -57,11 +74,25 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
+class Signals:
+    """What speaks for a hit beside its cosine: its places by cosine and by BM25, its BM25 score, and what they make.
+
+    None where a side was not asked or did not find it.
+    """
+
+    cosine_rank: int | None = None
+    bm25: float | None = None
+    bm25_rank: int | None = None
+    fused: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2).
 
     ``embedded_in`` are the notes that show the passage's file in place, as they do with attachments.
     ``rerank`` is the score of the model that read it again, where one did; its scale is that model's own.
+    ``why`` says why it stands where it stands, where that was asked for.
     """
 
     rank: int
@@ -71,6 +102,8 @@ class Hit:
     changed: bool = False
     embedded_in: tuple[KnownFile, ...] = ()
     rerank: float | None = None
+    signals: Signals = Signals()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +131,18 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ranked hits of one question, how fresh the index was when it was asked, and whether they were read again."""
+    """The ranked hits of one question, how fresh the index was when it was asked, and whether they were read again.
+
+    ``weak`` says that nothing found is nearer to the question than unrelated passages are; its hits are left out then,
+    unless weak ones were asked for.
+    """
 
     question: str
     mode: str
     index: Freshness
     hits: tuple[Hit, ...] = ()
     reranking: Reranking | None = None
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)

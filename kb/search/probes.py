@@ -1,4 +1,4 @@
-"""Questions about nothing in particular: what they find shows how near a passage comes to a question it does not answer."""
+"""Questions about anything: what they find shows how near a passage comes to a question that it does not answer."""
 
 from __future__ import annotations
 

@@ -1,26 +1,31 @@
-"""A question becomes ranked hits: the vectors give candidates, exact cosine orders them, the disk has the last word."""
+"""A question becomes ranked hits: candidates by vectors and by words, one order, and the disk has the last word."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from kb.errors import DocumentError, NotIndexed
-from kb.records import Answer, Filters, FoundFile, Freshness, Hit
+from kb.errors import NotIndexed
+from kb.records import Answer, Filters, Freshness, Hit
+from kb.search.background import FEW, Background
+from kb.search.candidates import Gatherer, Mode, Pool, Scope
+from kb.search.explain import why
 from kb.search.filter import selected
 from kb.search.links import Follower
-from kb.search.rank import cosines, distance, ranked, taken
+from kb.search.presence import Presence
+from kb.search.question import Question, narrowed, parse
+from kb.search.rank import distance, ranked, taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
-
-    from numpy.typing import NDArray
+    from datetime import date
 
     from kb.ports import Catalog, Embedder, Files, Nearest
-    from kb.records import Candidates, KnownFile, StoredPassage
+    from kb.records import KnownFile, StoredPassage
 
 
 _LOOKED_UP_AT_ONCE: Final = 16
@@ -28,21 +33,19 @@ _LOOKED_UP_AT_ONCE: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many hits, from how good, how many of one file, and out of how many candidates."""
+    """How many hits, from how good, how many of one file, and out of how many candidates; what else is wished."""
 
     limit: int = 10
     min_score: float = -1.0
     per_file: int = 0
     candidates: int = 320
+    mode: Mode = "cosine"
+    weak: bool = False
+    explain: bool = False
 
-    def but(self, *, limit: int | None, min_score: float | None, per_file: int | None) -> Limits:
+    def but(self, **others: Any) -> Limits:  # noqa: ANN401  # fields of this class, or None
         """These with others put over them, as far as they are given."""
-        return replace(
-            self,
-            limit=self.limit if limit is None else limit,
-            min_score=self.min_score if min_score is None else min_score,
-            per_file=self.per_file if per_file is None else per_file,
-        )
+        return replace(self, **{name: value for name, value in others.items() if value is not None})
 
 
 class Searcher:
@@ -70,15 +73,27 @@ class Searcher:
         self._files = files
         self._freshness = freshness
         self._follower = Follower(catalog, files)
+        self._background = Background(embedder, catalog)
 
-    def search(self, question: str, limits: Limits, filters: Filters | None = None) -> Answer:
-        """The passages nearest to a question by cosine, best first."""
+    def search(self, typed: str, limits: Limits, filters: Filters | None = None) -> Answer:
+        """The passages that answer a question, best first; none where nothing in the index is about it.
+
+        ``typed`` may say what has to stand there and which files are meant: see ``kb.search.question``.
+        """
         freshness = self._freshness()
-        allowed = self._allowed(filters)
-        if not question.strip() or self._catalog.count() == 0 or allowed == []:
-            return Answer(question, "cosine", freshness)
-        vector = self._embedder.embed_query(question)
-        return Answer(question, "cosine", freshness, self._hits(vector, limits, allowed))
+        nothing = Answer(typed, limits.mode, freshness)
+        question = parse(typed, _today())
+        if not question.text or self._catalog.count() == 0:
+            return nothing
+        scope = self._scope(question, filters or Filters())
+        if scope.empty:
+            return nothing
+        vector = self._embedder.embed_query(question.text)
+        with self._index() as index:
+            gather = Gatherer(self._catalog, index, self._background, text=question.text, vector=vector, scope=scope)
+            hits = self._hits(gather, limits)
+            weak = bool(hits) and not self._answered(gather, hits, index, scope)
+        return Answer(typed, limits.mode, freshness, () if weak and not limits.weak else hits, weak=weak)
 
     def similar(self, file: KnownFile, limits: Limits, filters: Filters | None = None) -> Answer:
         """The passages of other files nearest to the middle of a file's own passages.
@@ -87,98 +102,101 @@ class Searcher:
             NotIndexed: The file has no passages.
         """
         freshness = self._freshness()
+        others = [one for one in selected(self._catalog.files(), filters or Filters()) if one.id != file.id]
         with self._index() as index:
             own = index.vectors([passage.id for passage in self._catalog.passages_of(file.id)])
-        if not own:
-            raise NotIndexed(f"{file.path} has no passages in the index", "Run kb index, or name another file")
-        middle = np.mean(np.stack(list(own.values())), axis=0, dtype=np.float64)
-        vector = np.asarray(middle / max(float(np.linalg.norm(middle)), 1e-12), dtype=np.float32)
-        others = [one.id for one in selected(self._catalog.files(), filters or Filters()) if one.id != file.id]
-        hits = self._hits(vector, limits, others) if others else ()
+            if not own:
+                raise NotIndexed(f"{file.path} has no passages in the index", "Run kb index, or name another file")
+            middle = np.mean(np.stack(list(own.values())), axis=0, dtype=np.float64)
+            vector = np.asarray(middle / max(float(np.linalg.norm(middle)), 1e-12), dtype=np.float32)
+            scope = Scope(tuple(one.id for one in others), passages=sum(one.passages for one in others))
+            gather = Gatherer(self._catalog, index, self._background, text="", vector=vector, scope=scope)
+            hits = self._hits(gather, limits) if others else ()
         return Answer(file.path, "similar", freshness, hits)
 
-    def _allowed(self, filters: Filters | None) -> list[int] | None:
-        """The ids of the files a question is asked of; None for all of them."""
-        if not filters:
-            return None
-        return [file.id for file in selected(self._catalog.files(), filters)]
+    def measure(self) -> None:
+        """Measure what unrelated passages look like, where the index has grown, so that no question has to wait."""
+        if self._catalog.count() >= FEW:
+            with self._index() as index:
+                self._background.unrelated(index)
 
-    def _hits(self, vector: NDArray[np.float32], limits: Limits, allowed: list[int] | None) -> tuple[Hit, ...]:
-        """Take candidates, more where filters, vanished files or a limit per file left too few."""
-        presence = Presence(self._files)
-        wanted = max(limits.candidates, 4 * limits.limit)
-        with self._index() as index:
-            while True:
-                candidates = index.query(vector, wanted, allowed)
-                scores = cosines(vector, candidates)
-                hits = taken(
-                    self._known(candidates, scores),
-                    limit=limits.limit,
-                    min_score=limits.min_score,
-                    per_file=limits.per_file,
-                    there=lambda passage: presence.there(passage.file),
-                )
-                exhausted = len(candidates.ids) < wanted
-                if exhausted or len(hits) >= limits.limit or scores.min() < limits.min_score:
-                    break
-                wanted *= 4
-        return self._follower.with_embedding(
-            [
-                Hit(rank, passage, score, distance(score), changed=presence.changed(passage.file))
-                for rank, (passage, score) in enumerate(hits, 1)
-            ]
+    def _scope(self, question: Question, filters: Filters) -> Scope:
+        """Which passages a question is asked of."""
+        wanted = narrowed(filters, question.filters)
+        files = selected(self._catalog.files(), wanted) if wanted else None
+        found = [self._catalog.containing(phrase) for phrase in question.phrases]
+        return Scope(
+            files=None if files is None else tuple(file.id for file in files),
+            only=frozenset(set.intersection(*found)) if found else None,
+            without=frozenset().union(*(self._catalog.containing(phrase) for phrase in question.without)),
+            passages=self._catalog.count() if files is None else sum(file.passages for file in files),
         )
 
-    def _known(self, candidates: Candidates, scores: NDArray[np.float64]) -> Iterator[tuple[StoredPassage, float]]:
+    def _hits(self, gather: Gatherer, limits: Limits) -> tuple[Hit, ...]:
+        """Take candidates, more where vanished files, exclusions or a limit per file left too few."""
+        presence = Presence(self._files)
+        wanted = max(limits.candidates, 4 * limits.limit)
+        while True:
+            pool = gather.pool(limits.mode, wanted, limits.min_score)
+            found = taken(
+                self._known(pool),
+                limit=limits.limit,
+                per_file=limits.per_file,
+                there=lambda passage: presence.there(passage.file),
+            )
+            if pool.exhausted or len(found) >= limits.limit:
+                break
+            wanted *= 4
+        if limits.explain:
+            pool = gather.explained(pool, [passage.id for passage in found])
+        return self._follower.with_embedding(
+            [self._hit(rank, passage, pool, presence, limits) for rank, passage in enumerate(found, 1)]
+        )
+
+    def _hit(self, rank: int, passage: StoredPassage, pool: Pool, presence: Presence, limits: Limits) -> Hit:
+        cosine, signals = pool.cosine_of(passage.id), pool.signals(passage.id)
+        return Hit(
+            rank,
+            passage,
+            cosine,
+            distance(cosine),
+            changed=presence.changed(passage.file),
+            signals=signals,
+            why=why(limits.mode, cosine, signals) if limits.explain else "",
+        )
+
+    def _answered(self, gather: Gatherer, hits: Sequence[Hit], index: Nearest, scope: Scope) -> bool:
+        """Whether any hit is nearer to the question than the best of so many unrelated passages would be.
+
+        Who names the words that have to stand there has been answered wherever they do, and a handful of passages is
+        no measure. The words are only looked at where the cosines leave it open.
+        """
+        if scope.only is not None or scope.passages < FEW:
+            return True
+        unrelated = self._background.unrelated(index)
+        if max(unrelated.evidence(hit.score, 0.0, scope.passages) for hit in hits) >= 0:
+            return True
+        shares = gather.shares([hit.passage.id for hit in hits])
+        return any(unrelated.evidence(hit.score, shares.get(hit.passage.id, 0.0), scope.passages) >= 0 for hit in hits)
+
+    def _known(self, pool: Pool) -> Iterator[tuple[StoredPassage, float]]:
         """The candidates that the catalog knows, best first, looked up as they are asked for.
 
         Reading all of them would cost as much as finding them, and a few are shown. A page ends where a score does, so
         that ties are ordered by place.
         """
+        scores = pool.scores
         order = np.argsort(-scores, kind="stable")
         start = 0
         while start < len(order):
             end = min(start + _LOOKED_UP_AT_ONCE, len(order))
             while end < len(order) and scores[order[end]] == scores[order[end - 1]]:
                 end += 1
-            page = {candidates.ids[at]: float(scores[at]) for at in order[start:end]}
+            page = {pool.ids[at]: float(scores[at]) for at in order[start:end]}
             passages = self._catalog.passages(list(page))
             yield from ranked((passage, page[id_]) for id_, passage in passages.items())
             start = end
 
 
-class Presence:
-    """Looks once at each file of an answer: is it there, is it what was indexed.
-
-    Args:
-        files: The watched folders.
-    """
-
-    def __init__(self, files: Files) -> None:
-        self._files = files
-        self._there: dict[int, bool] = {}
-        self._changed: dict[int, bool] = {}
-
-    def there(self, file: KnownFile) -> bool:
-        """Whether the file still exists."""
-        if file.id not in self._there:
-            self._there[file.id] = self._files.stat(file.folder, file.path) is not None
-        return self._there[file.id]
-
-    def changed(self, file: KnownFile) -> bool:
-        """Whether the file's content differs from what was indexed. A new stat alone (``touch``) is no change."""
-        if file.id not in self._changed:
-            self._changed[file.id] = self._differs(file)
-        return self._changed[file.id]
-
-    def _differs(self, file: KnownFile) -> bool:
-        stat = self._files.stat(file.folder, file.path)
-        if stat is None:
-            return True
-        if stat == file.stat:
-            return False
-        try:
-            source = self._files.load(FoundFile(file.folder, file.path, stat))
-        except DocumentError:
-            return True
-        return source.content_hash != file.content_hash
+def _today() -> date:
+    return datetime.now(UTC).astimezone().date()

@@ -46,29 +46,25 @@ def taken(
     order: Iterable[tuple[StoredPassage, float]],
     *,
     limit: int,
-    min_score: float,
     per_file: int,
     there: Callable[[StoredPassage], bool],
-) -> list[tuple[StoredPassage, float]]:
-    """The hits to show.
+) -> list[StoredPassage]:
+    """The passages to show.
 
     Args:
         order: Passages with their scores, best first; walked through only as far as needed.
         limit: How many at most.
-        min_score: Scores below end the list.
         per_file: How many of one file at most; 0 for any number.
         there: Whether a passage's file still exists; asked only for passages that would be shown.
     """
-    hits: list[tuple[StoredPassage, float]] = []
+    hits: list[StoredPassage] = []
     of_file: dict[int, int] = {}
-    for passage, score in order:
-        if score < min_score:
-            break
+    for passage, _ in order:
         count = of_file.get(passage.file.id, 0)
         if (per_file and count >= per_file) or not there(passage):
             continue
         of_file[passage.file.id] = count + 1
-        hits.append((passage, score))
+        hits.append(passage)
         if len(hits) == limit:
             break
     return hits

@@ -15,11 +15,13 @@ from kb.records import Failure
 from kb.store import catalog_links as links
 from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
+from kb.store import catalog_statements as sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from kb.records import FileChange, FoundFile, KnownFile, Link, Name, StoredPassage
+    from kb.records import FileChange, FoundFile, KeywordMatches, KnownFile, Link, Name, StoredPassage
     from kb.store.catalog_rows import PassageState
 
 _T = TypeVar("_T")
@@ -28,62 +30,6 @@ _COMPLETED = "completed"
 _PAGE = 500
 # Ids are reserved on the disk this many at a time: a run over 10,000 new files must not wait for 10,000 commits.
 _ID_BLOCK = 1000
-
-# json_each: a list of any length is one parameter of a statement, whatever SQLite's limit of parameters.
-_FORGET_LEAVING = "DELETE FROM passages WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?))"
-_BRING_COMING = (
-    "UPDATE passages SET state = 'live' WHERE state = 'coming' AND file_id IN (SELECT value FROM json_each(?))"
-)
-_COMING_AGAIN = (
-    "UPDATE passages SET state = 'coming' "
-    "WHERE state = 'live' AND (? IS NULL OR file_id IN (SELECT value FROM json_each(?)))"
-)
-# A failed file has no vectors that could be lost; a pending one may have live passages, which are live no more.
-_PENDING_AGAIN = (
-    "UPDATE files SET state = 'pending', live = 0 "
-    "WHERE state != 'failed' AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))"
-)
-_STATES = (
-    "SELECT file_id, id, state FROM passages WHERE file_id IN (SELECT value FROM json_each(?)) "
-    "ORDER BY file_id, ordinal"
-)
-_REFRESH = "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, read_ns = ? WHERE id = ?"
-_FILES = f"SELECT {rows.FILE_COLUMNS} FROM files f"  # noqa: S608  (only a constant is put in)
-_WRITE_FILE = """
-    INSERT INTO files (id, folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns,
-                       title, kind, tags, date, reason, replaced, live, language, author, state)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT),
-            'pending')
-    ON CONFLICT (id) DO UPDATE SET
-        folder = excluded.folder, name = excluded.name, size = excluded.size, mtime_ns = excluded.mtime_ns,
-        ctime_ns = excluded.ctime_ns, inode = excluded.inode, device = excluded.device,
-        content_hash = excluded.content_hash, read_ns = excluded.read_ns, title = excluded.title,
-        kind = excluded.kind, tags = excluded.tags, date = excluded.date, reason = excluded.reason,
-        replaced = excluded.replaced, live = excluded.live, language = excluded.language, author = excluded.author,
-        state = excluded.state
-"""
-_ADD_PASSAGE = """
-    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, place, text, file_id, id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?)
-"""
-_KEEP_PASSAGE = """
-    UPDATE passages SET ordinal = ?, state = ?, digest = ?, heading = ?, first_line = ?, last_line = ?, page = ?,
-                        place = CAST(? AS TEXT), text = CAST(? AS TEXT)
-    WHERE file_id = ? AND id = ?
-"""
-_FINISH_FILES = """
-    UPDATE files SET
-        state = CASE WHEN reason = '' THEN 'done' ELSE 'failed' END,
-        live = (SELECT count(*) FROM passages p WHERE p.file_id = files.id),
-        indexed_at = ?
-    WHERE id IN (SELECT value FROM json_each(?))
-"""
-_LIVE = "SELECT id, file_id, digest FROM passages WHERE state = 'live' ORDER BY file_id, ordinal"
-_LIVE_PASSAGES = f"""
-    SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}
-    FROM passages p JOIN files f ON f.id = p.file_id
-    WHERE p.state = 'live' AND
-"""  # noqa: S608  (only constants are put in)
 
 
 class SqliteCatalog:
@@ -157,7 +103,7 @@ class SqliteCatalog:
 
     def files(self) -> list[KnownFile]:
         """All known files in order of (folder, path), failed and pending ones included."""
-        found = self._read(_FILES, (), rows.known_file)
+        found = self._read(sql.FILES, (), rows.known_file)
         found.sort(key=attrgetter("folder", "path"))
         return found
 
@@ -173,7 +119,7 @@ class SqliteCatalog:
         Raises:
             ValueError: A path belongs to another file, which has to be removed first; or an id stands twice.
         """
-        _refuse_doubles(changes)
+        rows.refuse_doubles(changes)
         file_ids = [change.file_id for change in changes]
         with self._writing() as connection, _keywords(connection, file_ids):
             _free_places(connection, changes)
@@ -185,9 +131,9 @@ class SqliteCatalog:
         """The vectors of these files are in place: leaving passages are forgotten, coming ones become live."""
         listed = json.dumps(list(file_ids))
         with self._writing() as connection:
-            connection.execute(_FORGET_LEAVING, (listed,))
-            connection.execute(_BRING_COMING, (listed,))
-            connection.execute(_FINISH_FILES, (time.time_ns(), listed))
+            connection.execute(sql.FORGET_LEAVING, (listed,))
+            connection.execute(sql.BRING_COMING, (listed,))
+            connection.execute(sql.FINISH_FILES, (time.time_ns(), listed))
 
     def unsettle(self, file_ids: Sequence[int] | None = None) -> None:
         """The vectors of these files (None: of all) cannot be relied on: passages are coming again, files pending.
@@ -196,14 +142,14 @@ class SqliteCatalog:
         """
         listed = None if file_ids is None else json.dumps(list(file_ids))
         with self._writing() as connection:
-            connection.execute(_COMING_AGAIN, (listed, listed))
-            connection.execute(_PENDING_AGAIN, (listed, listed))
+            connection.execute(sql.COMING_AGAIN, (listed, listed))
+            connection.execute(sql.PENDING_AGAIN, (listed, listed))
 
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
         """Take over new stats, as (file id, file with its stat, read_ns), where only those changed."""
         values = [(*rows.stat_values(file.stat), read_ns, file_id) for file_id, file, read_ns in files]
         with self._writing() as connection:
-            connection.executemany(_REFRESH, values)
+            connection.executemany(sql.REFRESH, values)
 
     def remove(self, file_ids: Sequence[int]) -> None:
         """Forget files and their passages; call it after their vectors are gone."""
@@ -239,7 +185,7 @@ class SqliteCatalog:
 
     def live(self) -> list[tuple[str, int, bytes]]:
         """Every live passage as (id, file id, digest), by file id and order."""
-        return self._read(_LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
+        return self._read(sql.LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
         """The links of one file, or of all, each with the id of its file."""
@@ -259,11 +205,15 @@ class SqliteCatalog:
         """The other names and blocks with one of these keys, each with the id of its file."""
         return self._read(links.NAMED, (json.dumps(list(keys)),), links.name_of)
 
+    def sample(self, count: int) -> list[str]:
+        """The ids of about so many passages from all over the index, the same ones each time; for statistics only."""
+        return self._read(sql.SAMPLE, (count,), lambda row: str(row[0].decode()))
+
     def count(self) -> int:
         """How many live passages there are."""
         return self._read("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
 
-    def keyword_scores(
+    def keyword_matches(
         self,
         question: str,
         count: int,
@@ -272,16 +222,16 @@ class SqliteCatalog:
         only: Collection[str] | None = None,
         without: Collection[str] = (),
         also: Sequence[str] = (),
-    ) -> dict[str, float]:
-        """The BM25 scores of the ``count`` best live passages, best first, then those of the passages in ``also``.
+    ) -> KeywordMatches:
+        """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
-        best are taken; more than ``count`` come back where the last ones are equal. Scores are 0 or more.
+        best are taken; more than ``count`` come back where the last ones are equal.
         """
         from kb.store import keywords
 
         with self._asking() as connection:
-            return keywords.scores(connection, question, count, files=files, only=only, without=without, also=also)
+            return keywords.matches(connection, question, count, files=files, only=only, without=without, also=also)
 
     def containing(self, phrase: str) -> set[str]:
         """The ids of the passages with a phrase in their text or headings, as whole words, whatever its case."""
@@ -304,7 +254,7 @@ class SqliteCatalog:
     def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
         states: dict[int, dict[str, PassageState]] = {file_id: {} for file_id in file_ids}
         found = self._read(
-            _STATES,
+            sql.STATES,
             (json.dumps(list(file_ids)),),
             lambda row: (row[0], row[1].decode(), rows.passage_state(row[2])),
         )
@@ -329,12 +279,12 @@ class SqliteCatalog:
                 file = files[row[0]] = rows.known_file(row[: rows.FILE_WIDTH])
             return rows.stored_passage(row[rows.FILE_WIDTH :], file)
 
-        return self._read(_LIVE_PASSAGES + condition, parameters, passage)
+        return self._read(sql.LIVE_PASSAGES + condition, parameters, passage)
 
-    def _read(self, sql: str, parameters: tuple[Any, ...], record: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
+    def _read(self, statement: str, parameters: tuple[Any, ...], record: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
         with self._lock, schema.sqlite_errors(self._path):
             try:
-                return [record(row) for row in self._connection.execute(sql, parameters)]
+                return [record(row) for row in self._connection.execute(statement, parameters)]
             # A damaged page that SQLite lets pass gives values of any type where kb wrote none such.
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 raise schema.damaged(self._path, f"a row makes no sense ({error})") from error
@@ -353,24 +303,11 @@ class SqliteCatalog:
                 raise
 
 
-@contextmanager
-def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Iterator[None]:
+def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> AbstractContextManager[None]:
     """Keep the keyword index in step with what happens to some files meanwhile, in the same transaction."""
     from kb.store import keywords
 
-    if not keywords.ready(connection):
-        keywords.make(connection)
-    before = keywords.described(connection, file_ids)
-    yield
-    keywords.follow(connection, before, keywords.described(connection, file_ids))
-
-
-def _refuse_doubles(changes: Sequence[FileChange]) -> None:
-    if len({change.file_id for change in changes}) < len(changes):
-        raise ValueError("a file stands twice in one call of begin")
-    for change in changes:
-        if len({passage.id for passage in change.passages}) < len(change.passages):
-            raise ValueError(f"a passage of {change.file.path!r} stands twice")
+    return keywords.followed(connection, file_ids)
 
 
 def _free_places(connection: sqlite3.Connection, changes: Sequence[FileChange]) -> None:
@@ -389,10 +326,10 @@ def _write_change(connection: sqlite3.Connection, change: FileChange, known: Map
     states = rows.next_states(known, frozenset(passage.id for passage in change.passages))
     live = sum(state == "live" for state in states.values())
     try:
-        connection.execute(_WRITE_FILE, rows.file_values(change, live))
+        connection.execute(sql.WRITE_FILE, rows.file_values(change, live))
         links.write_links(connection, change.file_id, change.document)
         for ordinal, passage in enumerate(change.passages):
-            statement = _KEEP_PASSAGE if passage.id in known else _ADD_PASSAGE
+            statement = sql.KEEP_PASSAGE if passage.id in known else sql.ADD_PASSAGE
             connection.execute(statement, rows.passage_values(passage, change.file_id, ordinal, states[passage.id]))
     except sqlite3.IntegrityError as error:
         raise ValueError(

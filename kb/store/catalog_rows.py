@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kb.records import FileStat, KnownFile, StoredPassage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kb.records import FileChange, FileState, FoundFile, IdentifiedPassage
 
@@ -162,3 +162,12 @@ def stored_passage(row: tuple[Any, ...], file: KnownFile) -> StoredPassage:
         ordinal,
         text_of(named) if named else "",
     )
+
+
+def refuse_doubles(changes: Sequence[FileChange]) -> None:
+    """Raise ValueError where a file, or a passage of one, stands twice."""
+    if len({change.file_id for change in changes}) < len(changes):
+        raise ValueError("a file stands twice in one call of begin")
+    for change in changes:
+        if len({passage.id for passage in change.passages}) < len(change.passages):
+            raise ValueError(f"a passage of {change.file.path!r} stands twice")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from contextlib import contextmanager
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from kb.records import KeywordMatches
 from kb.store import postings
+from kb.store.catalog_rows import text_of
 from kb.store.terms import SPACELESS, parts_of, version
 
 if TYPE_CHECKING:
@@ -19,37 +22,40 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Described = dict[int, tuple[bytes, bytes, bytes]]
+    Described = dict[int, tuple[bytes, ...]]
 
 _MADE_BY: Final = "keywords"
 _PAGE: Final = 500
 # A leaving passage answers nothing any more; one that is coming will in a moment, and is left out until then.
-_DESCRIBED: Final = (
-    "SELECT p.key, p.text, p.heading, f.title FROM passages p JOIN files f ON f.id = p.file_id "
-    "WHERE p.state != 'leaving' AND "
-)
-_OF_FILES: Final = _DESCRIBED + "p.file_id IN (SELECT value FROM json_each(?))"
+_DESCRIBED: Final = """
+    SELECT p.key, p.text, p.heading, f.title, f.language
+    FROM passages p JOIN files f ON f.id = p.file_id
+    WHERE p.state != 'leaving' AND """
+_OF_FILES: Final = _DESCRIBED + "p.file_id IN (SELECT value FROM json_each(?))"  # noqa: S608  (only constants are put in)
 _PAGE_OF_ALL: Final = _DESCRIBED + "p.key > ? ORDER BY p.key LIMIT ?"
+_TEXTS: Final = _DESCRIBED + "p.key IN (SELECT value FROM json_each(?))"  # noqa: S608  (only constants are put in)
 _KEYS_OF_FILES: Final = "SELECT key FROM passages WHERE file_id IN (SELECT value FROM json_each(?))"
 _IDS_AND_KEYS: Final = "SELECT key, id FROM passages WHERE id IN (SELECT value FROM json_each(?))"
 _LIVE_IDS: Final = "SELECT key, id FROM passages WHERE state = 'live' AND key IN (SELECT value FROM json_each(?))"
-_ALL_TEXTS: Final = _DESCRIBED.replace("p.key", "p.id").removesuffix(" AND ")
-_TEXTS: Final = _ALL_TEXTS + " AND p.key IN (SELECT value FROM json_each(?))"
 _SPACES: Final = re.compile(r"\s+")
 _SPACED: Final = re.compile(rf"[^\W{SPACELESS}]")
 
 
-def described(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Described:
+@contextmanager
+def followed(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Iterator[None]:
+    """Keep the keyword index in step with what happens to some files meanwhile, in the same transaction."""
+    if not ready(connection):
+        make(connection)
+    before = _described(connection, file_ids)
+    yield
+    after = _described(connection, file_ids)
+    postings.remove(connection, (_passage(key, *what) for key, what in before.items() if after.get(key) != what))
+    postings.add(connection, (_passage(key, *what) for key, what in after.items() if before.get(key) != what))
+
+
+def _described(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Described:
     """What the keyword index holds of some files, by passage key."""
     return {row[0]: row[1:] for row in connection.execute(_OF_FILES, (json.dumps(list(file_ids)),))}
-
-
-def follow(connection: sqlite3.Connection, before: Described, after: Described) -> None:
-    """Bring the keyword index from what it held of some files to what it has to hold of them now."""
-    gone = (_passage(key, *what) for key, what in before.items() if after.get(key) != what)
-    new = (_passage(key, *what) for key, what in after.items() if before.get(key) != what)
-    postings.remove(connection, gone)
-    postings.add(connection, new)
 
 
 def ready(connection: sqlite3.Connection) -> bool:
@@ -71,12 +77,12 @@ def make(connection: sqlite3.Connection) -> None:
     )
 
 
-def _passage(key: int, text: bytes, heading: bytes, title: bytes) -> tuple[int, str, str]:
-    trail = dict.fromkeys([title.decode("utf-8", "surrogatepass"), *json.loads(heading)])
-    return key, text.decode("utf-8", "surrogatepass"), "\n".join(trail)
+def _passage(key: int, text: bytes, heading: bytes, title: bytes, language: bytes) -> postings.Indexed:
+    trail = dict.fromkeys([text_of(title), *json.loads(heading)])
+    return postings.Indexed(key, text_of(text), "\n".join(trail), text_of(language))
 
 
-def scores(
+def matches(
     connection: sqlite3.Connection,
     question: str,
     count: int,
@@ -85,17 +91,28 @@ def scores(
     only: Collection[str] | None,
     without: Collection[str],
     also: Sequence[str],
-) -> dict[str, float]:
-    """The BM25 scores of the best live passages for a question, best first, then of some others whatever they have."""
-    bm25 = postings.Bm25(connection, question).scores
-    asked = bm25.copy()
+) -> KeywordMatches:
+    """The best live passages for a question by BM25, and some others whatever they have."""
+    bm25 = postings.Bm25(connection, question)
+    asked = bm25.scores.copy()
     for chosen in _chosen(connection, files, only):
-        asked[np.setdiff1d(np.arange(len(asked)), chosen, assume_unique=True)] = 0
+        left = np.zeros_like(asked)
+        kept = _within(chosen, len(asked))
+        left[kept] = asked[kept]
+        asked = left
     if without:
         asked[_within(_keys_of(connection, without), len(asked))] = 0
-    found = _best_live(connection, asked, count)
-    others = connection.execute(_IDS_AND_KEYS, (json.dumps(list(also)),)).fetchall() if also else []
-    return found | {id_.decode(): float(bm25[key]) if key < len(bm25) else 0.0 for key, id_ in others}
+    keys = _best_live(connection, asked, count)
+    if also:
+        others = connection.execute(_IDS_AND_KEYS, (json.dumps(list(also)),))
+        keys |= {id_.decode(): key for key, id_ in others if key < len(asked)}
+    everywhere = bm25.scores[bm25.keys]
+    return KeywordMatches(
+        scores={id_: float(bm25.scores[key]) for id_, key in keys.items()},
+        shares={id_: float(bm25.shares[key]) for id_, key in keys.items()},
+        mean=float(everywhere.mean()) if len(everywhere) else 0.0,
+        deviation=float(everywhere.std()) if len(everywhere) else 0.0,
+    )
 
 
 def _chosen(
@@ -108,8 +125,8 @@ def _chosen(
         yield _keys_of(connection, only)
 
 
-def _best_live(connection: sqlite3.Connection, bm25: NDArray[np.float64], count: int) -> dict[str, float]:
-    """The ids of the best passages, equal scores by key; those whose vector is not there yet make room."""
+def _best_live(connection: sqlite3.Connection, bm25: NDArray[np.float64], count: int) -> dict[str, int]:
+    """The ids and keys of the best passages, equal scores by key; those whose vector is not there yet make room."""
     scored = np.flatnonzero(bm25)
     wanted = count
     while True:
@@ -121,7 +138,7 @@ def _best_live(connection: sqlite3.Connection, bm25: NDArray[np.float64], count:
         ids = {key: id_.decode() for key, id_ in connection.execute(_LIVE_IDS, (json.dumps(top.tolist()),))}
         if len(ids) >= count or len(top) == len(scored):
             order = top[np.argsort(-bm25[top], kind="stable")].tolist()
-            return {ids[key]: float(bm25[key]) for key in order if key in ids}
+            return {ids[key]: key for key in order if key in ids}
         wanted *= 4
 
 
@@ -135,22 +152,30 @@ def _within(keys: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def containing(connection: sqlite3.Connection, phrase: str) -> set[str]:
-    """The ids of the passages with a phrase, or whole word, in their text or headings, whatever its case and spacing."""
+    """The ids of the passages with a phrase, as whole words, in text or headings, whatever its case and spacing."""
     pattern = phrase_pattern(phrase)
-    return {
-        id_.decode()
-        for id_, *what in _possible(connection, phrase)
-        if any(pattern.search(folded(part)) for part in _passage(0, *what)[1:])
-    }
+    keys: list[int] = []
+    for page in _pages(_possible(connection, phrase)):
+        rows = connection.execute(_TEXTS, (json.dumps(page.tolist()),))
+        keys += [one.key for one in (_passage(*row) for row in rows) if pattern.search(folded(_whole(one)))]
+    return {id_.decode() for _, id_ in connection.execute(_LIVE_IDS, (json.dumps(keys),))}
 
 
-def _possible(connection: sqlite3.Connection, phrase: str) -> Iterator[tuple[Any, ...]]:
-    """The passages that may hold a phrase, as (id, text, heading, title): all of them where no term tells."""
-    words = parts_of(phrase, postings.languages(connection))
+def _possible(connection: sqlite3.Connection, phrase: str) -> NDArray[np.int64]:
+    """The keys of the passages that may hold a phrase: of all of them where no term tells."""
+    words = parts_of(phrase, postings.stemmers(connection))
     if not words:
-        return connection.execute(_ALL_TEXTS)
-    keys = reduce(np.intersect1d, (postings.holding(connection, word) for word in words))
-    return connection.execute(_TEXTS, (json.dumps(keys.tolist()),))
+        return postings.every(connection)
+    return reduce(np.intersect1d, (postings.holding(connection, word) for word in words))
+
+
+def _pages(keys: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    return (keys[start : start + _PAGE] for start in range(0, len(keys), _PAGE))
+
+
+def _whole(passage: postings.Indexed) -> str:
+    # A phrase reaches from no heading into the text.
+    return f"{passage.heading}\0{passage.text}"
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:

@@ -6,18 +6,19 @@ row by row, has its parameters fixed, and before SQLite 3.42 keeps deleted terms
 deleted is overwritten in the same transaction as its passage.
 
 S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in
-Information Retrieval 3(4), 2009; the headings count as in their BM25F, as repetitions of a term.
+Information Retrieval 3(4), 2009.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from kb.store.languages import language_of
+from kb.store.languages import stemmer_for
 from kb.store.terms import INSIDE, terms_of, wanted
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 K1: Final = 1.2
 B: Final = 0.75
-HEADING_WEIGHT: Final = 1
 # How much a word counts that was found inside a longer one, and how much of it has to be there.
 _INSIDE_WEIGHT: Final = 0.5
 _INSIDE_SHARE: Final = 0.6
@@ -38,45 +38,54 @@ _INSIDE_SHARE: Final = 0.6
 _RANGE: Final = 2048
 _POSTING: Final = np.dtype([("at", "<u2"), ("count", "<u2")])
 _MOST: Final = 65535
-# No term begins so: the lengths of the passages, and the languages they are in.
+# No term begins so: the lengths of the passages, and the stemmers they were read by.
 _LENGTHS: Final = "\x02"
-_LANGUAGE: Final = "\x03"
+_STEMMER: Final = "\x03"
 
 _APPEND: Final = """
     INSERT INTO postings (term, part, data) VALUES (?, ?, ?)
     ON CONFLICT (term, part) DO UPDATE SET data = CAST(data || excluded.data AS BLOB)
 """
 _ROWS: Final = "SELECT part, data FROM postings WHERE term = ?"
-_LANGUAGES: Final = "SELECT DISTINCT term FROM postings WHERE term > ? AND term < ?"
+_STEMMERS: Final = "SELECT DISTINCT term FROM postings WHERE term > ? AND term < ?"
 
 
-def counted(text: str, heading: str) -> dict[str, int]:
-    """How often each term stands in a passage, its length in terms and its language among them."""
-    language = language_of(text)
-    counts = Counter(terms_of(text, language))
-    for term in terms_of(heading, language):
-        counts[term] += HEADING_WEIGHT
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What the keyword index is made of: a passage's key, text and headings, and its document's language by code."""
+
+    key: int
+    text: str
+    heading: str
+    language: str
+
+
+def counted(passage: Indexed) -> dict[str, int]:
+    """How often each term stands in a passage, its length in terms and its stemmer among them."""
+    language = stemmer_for(passage.language)
+    counts = Counter(terms_of(passage.text, language))
+    counts.update(terms_of(passage.heading, language))
     counts[_LENGTHS] = max(1, sum(count for term, count in counts.items() if not term.startswith(INSIDE)))
-    counts[_LANGUAGE + language] = 1
+    counts[_STEMMER + language] = 1
     return {term: min(count, _MOST) for term, count in counts.items()}
 
 
-def add(connection: sqlite3.Connection, passages: Iterable[tuple[int, str, str]]) -> None:
-    """Take in passages, as (key, text, heading), that are not there yet."""
+def add(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> None:
+    """Take in passages that are not there yet."""
     new: defaultdict[tuple[str, int], bytearray] = defaultdict(bytearray)
-    for key, text, heading in passages:
-        part, at = divmod(key, _RANGE)
-        for term, count in counted(text, heading).items():
+    for passage in passages:
+        part, at = divmod(passage.key, _RANGE)
+        for term, count in counted(passage).items():
             new[term, part] += at.to_bytes(2, "little") + count.to_bytes(2, "little")
     connection.executemany(_APPEND, ((term, part, bytes(new[term, part])) for term, part in sorted(new)))
 
 
-def remove(connection: sqlite3.Connection, passages: Iterable[tuple[int, str, str]]) -> None:
-    """Take out passages, as (key, text, heading), exactly as they were taken in."""
+def remove(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> None:
+    """Take out passages, exactly as they were taken in."""
     old: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    for key, text, heading in passages:
-        part, at = divmod(key, _RANGE)
-        for term in counted(text, heading):
+    for passage in passages:
+        part, at = divmod(passage.key, _RANGE)
+        for term in counted(passage):
             old[term, part].append(at)
     for (term, part), places in sorted(old.items()):
         row = connection.execute("SELECT data FROM postings WHERE term = ? AND part = ?", (term, part)).fetchone()
@@ -90,10 +99,15 @@ def remove(connection: sqlite3.Connection, passages: Iterable[tuple[int, str, st
             connection.execute("DELETE FROM postings WHERE term = ? AND part = ?", (term, part))
 
 
-def languages(connection: sqlite3.Connection) -> list[str]:
-    """The languages that passages are in."""
-    rows = connection.execute(_LANGUAGES, (_LANGUAGE, _LANGUAGE + "\x7f"))
+def stemmers(connection: sqlite3.Connection) -> list[str]:
+    """The stemmers by which passages were read."""
+    rows = connection.execute(_STEMMERS, (_STEMMER, _STEMMER + "\x7f"))
     return [bytes(row[0]).decode()[1:] for row in rows]
+
+
+def every(connection: sqlite3.Connection) -> NDArray[np.int64]:
+    """The keys of all passages."""
+    return _read(connection, _LENGTHS)[0]
 
 
 def holding(connection: sqlite3.Connection, word: Wanted) -> NDArray[np.int64]:
@@ -106,35 +120,45 @@ class Bm25:
 
     Attributes:
         scores: By passage key, shape (greatest key + 1,); 0 where no term of the question stands.
+        shares: How much of the question stands in each passage, by the weight of its words, 0..1; the same shape.
+        keys: The keys of all passages.
     """
 
     def __init__(self, connection: sqlite3.Connection, question: str) -> None:
         self._connection = connection
-        keys, lengths = _read(connection, _LENGTHS)
-        size = int(keys.max()) + 1 if len(keys) else 0
+        self.keys, lengths = _read(connection, _LENGTHS)
+        size = int(self.keys.max()) + 1 if len(self.keys) else 0
         self.scores = np.zeros(size)
+        self.shares = np.zeros(size)
+        self._weight = 0.0
         if not size:
             return
-        self._passages = len(keys)
         self._saturation = np.zeros(size)
-        self._saturation[keys] = K1 * (1 - B + B * lengths / lengths.mean())
-        for word, times in Counter(wanted(question, languages(connection))).items():
+        self._saturation[self.keys] = K1 * (1 - B + B * lengths / lengths.mean())
+        for word, times in Counter(wanted(question, stemmers(connection))).items():
             self._add(word, times)
+        if self._weight:
+            np.minimum(self.shares / self._weight, 1, out=self.shares)
 
     def _add(self, word: Wanted, times: int) -> None:
         """Add what one word of the question gives, as often as it stands there."""
         found = [_read(self._connection, term) for term in word.terms]
         keys, counts = found[0] if len(found) == 1 else _most(found, len(self.scores))
+        self._weight += times * self._rarity(len(keys))
         self._score(keys, counts, times)
         if word.inside:
             inside, shares = self._holding(word.inside)
             apart = ~np.isin(inside, keys)
             self._score(inside[apart], shares[apart], times * _INSIDE_WEIGHT)
 
-    def _score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], weight: float) -> None:
-        if len(keys):
-            idf = log(1 + (self._passages - len(keys) + 0.5) / (len(keys) + 0.5))
-            self.scores[keys] += weight * idf * (K1 + 1) * counts / (counts + self._saturation[keys])
+    def _score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], times: float) -> None:
+        weight = times * self._rarity(len(keys))
+        self.scores[keys] += weight * (K1 + 1) * counts / (counts + self._saturation[keys])
+        self.shares[keys] += weight
+
+    def _rarity(self, passages: int) -> float:
+        """The inverse document frequency of a word that stands in so many passages."""
+        return log(1 + (len(self.keys) - passages + 0.5) / (passages + 0.5))
 
     def _holding(self, runs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The passages whose long words hold most of some runs of letters, and which share of them."""

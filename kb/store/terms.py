@@ -1,6 +1,6 @@
 """The terms of a text for keyword search: one function reads passages and questions, whatever their language.
 
-Words lose case and accents and are stemmed by Snowball in the language of their passage; scripts without spaces give
+Words lose case and accents and are stemmed by Snowball in the language of their document; scripts without spaces give
 overlapping runs of characters; identifiers, versions and paths give themselves and their parts. In languages that join
 words into one, long words also give their inside, so that *Gericht* finds *Bundesverfassungsgericht*.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from kb.store.languages import COMPOUNDING, ENGLISH, SCRIPTS
+from kb.store.languages import COMPOUNDING, ENGLISH, stemmer_of_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 INSIDE: Final = "\x01"
 """Begins a term that stands for five letters inside a long word."""
 
-_THREES: Final = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
-)
+_THREES: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
 _TWOS: Final = (
     "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # Kana and the marks of repetition
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
@@ -56,7 +54,7 @@ class Wanted:
 
 
 def terms_of(text: str, language: str) -> Iterator[str]:
-    """Every term of a text in a language, repeated as often as it stands there."""
+    """Every term of a text, by the stemmer of its language, repeated as often as it stands there."""
     for kind, token in _tokens(text):
         if kind == "word":
             for word in words_in(token):
@@ -68,7 +66,7 @@ def terms_of(text: str, language: str) -> Iterator[str]:
 
 
 def wanted(question: str, languages: Iterable[str]) -> list[Wanted]:
-    """What a question asks for, word by word, in an index that has passages in these languages."""
+    """What a question asks for, word by word, in an index whose texts were read by these stemmers."""
     known = tuple(languages)
     compounds = not COMPOUNDING.isdisjoint(known)
     found: list[Wanted] = []
@@ -142,7 +140,7 @@ def stem(word: str, language: str) -> str:
     """The stem of a word in lower case, without accents; words with digits or signs stay as they are."""
     if not word.isalpha():
         return _plain(word)
-    algorithm = language if _LATIN.match(word) else _by_script(word)
+    algorithm = language if _LATIN.match(word) else stemmer_of_script(word[0])
     return _plain(_stemmer(algorithm).stemWord(word)) if algorithm else _plain(word)
 
 
@@ -151,11 +149,6 @@ def _plain(word: str) -> str:
     if word.isascii():
         return word
     return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", word)))
-
-
-def _by_script(word: str) -> str:
-    first = ord(word[0])
-    return next((name for low, high, name in SCRIPTS if low <= first <= high), "")
 
 
 @lru_cache

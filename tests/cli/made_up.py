@@ -26,6 +26,7 @@ from kb.records import (
     Links,
     RebuildReport,
     Shown,
+    Signals,
     Status,
     StoredPassage,
 )
@@ -90,7 +91,9 @@ def passage(text: str = "Use ChromaDB.", path: str = "db.md", **given: Any) -> S
 
 def hit(text: str = "Use ChromaDB.", rank: int = 1, *, changed: bool = False, **given: Any) -> Hit:
     """A hit with a cosine of 0.75."""
-    return Hit(rank=rank, passage=passage(text, **given), score=0.75, l2=0.7071, changed=changed)
+    return Hit(
+        rank=rank, passage=passage(text, **given), score=0.75, l2=0.7071, changed=changed, signals=Signals(1, 2.5)
+    )
 
 
 def answer(*hits: Hit, question: str = "Which vector store?", pending: int = 0) -> Answer:

@@ -59,6 +59,7 @@ def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:
 def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
     """Filters and limits are asked for, never applied afterwards."""
     options = "-n 3 --min-score 0.5 --per-file 1 --path *.md --path !old/ --tag a --tag b --since 2026-01-15"
+    options += " --mode hybrid --weak --explain"
     more = ("--until", "2026-02-01", "--rerank", "lexical")
 
     assert command("search", "x", *options.split(), *more)[0] == 0
@@ -69,6 +70,9 @@ def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
         "per_file": 1,
         "filters": Filters(("*.md", "!old/"), ("a", "b"), date(2026, 1, 15), date(2026, 2, 1)),
         "rerank": "lexical",
+        "mode": "hybrid",
+        "weak": True,
+        "explain": True,
     }
 
 

@@ -24,6 +24,7 @@ def test_an_answer_has_the_promised_names() -> None:
     assert told == {
         "question": "Which vector store?",
         "mode": "dense",
+        "weak": False,
         "index": {"as_of": "2026-01-15T12:00:00+00:00", "pending": 2, "watching": False},
         "hits": [
             {
@@ -40,12 +41,16 @@ def test_an_answer_has_the_promised_names() -> None:
                 "changed": False,
                 "place": "p. 3",
                 "embedded_in": [],
+                "cosine_rank": 1,
+                "bm25": 2.5,
+                "bm25_rank": None,
+                "fused": None,
             }
         ],
     }
     assert list(told["hits"][0]) == [
         "rank", "path", "lines", "page", "heading", "title", "score", "l2", "text", "id", "changed",
-        "place", "embedded_in",
+        "place", "embedded_in", "cosine_rank", "bm25", "bm25_rank", "fused",
     ]  # fmt: skip
 
 

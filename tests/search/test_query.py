@@ -13,11 +13,13 @@ from worlds import FOLDER, World
 
 from kb.errors import NotIndexed
 from kb.records import Filters, Freshness
+from kb.search.probes import PROBES
 from kb.search.query import Limits, Searcher
 from kb.search.rank import place
 
 if TYPE_CHECKING:
     from kb.records import Answer
+    from kb.search.candidates import Mode
 
 WORDS = ["apple", "berry", "cherry", "date", "elder", "fig", "grape"]
 
@@ -61,7 +63,7 @@ def test_hits_are_those_of_a_look_at_everything(texts: list[str], limit: int, ca
         key=lambda pair: (-round(pair[0], 6), place(pair[1])),
     )
 
-    hits = searcher(world).search("apple berry", Limits(limit=limit, candidates=candidates)).hits
+    hits = searcher(world).search("apple berry", Limits(limit=limit, candidates=candidates, weak=True)).hits
 
     assert [round(hit.score, 5) for hit in hits] == [round(score, 5) for score, _ in everything[:limit]]
     assert len({hit.passage.id for hit in hits}) == len(hits)
@@ -119,3 +121,90 @@ def test_similar_of_a_file_without_passages_is_told() -> None:
 
     with pytest.raises(NotIndexed, match=r"000\.md has no passages"):
         searcher(world).similar(world.catalog.files()[0], Limits())
+
+
+MODES: tuple[Mode, ...] = ("cosine", "hybrid", "keyword")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_score_is_the_cosine_in_every_mode(mode: Mode) -> None:
+    """Whatever orders the hits, the number beside them is the raw cosine, also of what only the words found."""
+    world = filled(["apple berry", "berry cherry", "date fig grape", "apple apple fig"])
+    question = world.embedder.embed_query("apple fig")
+
+    answer = searcher(world).search("apple fig", Limits(mode=mode, candidates=1, limit=1))
+
+    assert answer.mode == mode
+    for hit in answer.hits:
+        vector = world.vectors.records[hit.passage.id].vector
+        assert hit.score == pytest.approx(float(vector @ question), abs=1e-6)
+    assert answer.hits[0].passage.file.path == "003.md"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ('"apple berry"', {"000.md", "003.md"}),
+        ('"apple berry" -cherry', {"000.md"}),
+        ("apple -cherry", {"000.md", "001.md"}),
+        ("apple path:003.md", {"003.md"}),
+        ("apple tag:none", set()),
+    ],
+)
+def test_operators_hold_in_every_mode(mode: Mode, typed: str, expected: set[str]) -> None:
+    """What has to stand there and what must not is decided before the best are taken, however few candidates come."""
+    world = filled(["apple berry", "berry apple", "date", "apple berry cherry"])
+
+    answer = searcher(world).search(typed, Limits(mode=mode, candidates=1, limit=3, min_score=0.2))
+
+    assert {hit.passage.file.path for hit in answer.hits} == expected
+
+
+def test_why_tells_both_sides() -> None:
+    """Explained, a hit says its cosine, its places and its BM25 score, in each mode."""
+    world = filled(["apple berry", "cherry", "apple"])
+
+    for mode in MODES:
+        first = searcher(world).search("apple berry", Limits(mode=mode, explain=True)).hits[0]
+        assert "cosine 1.000" in first.why
+        assert "BM25" in first.why
+        assert first.signals.bm25_rank == 1
+        assert (first.signals.fused is not None) is (mode == "hybrid")
+
+
+def test_a_question_about_nothing_here_is_refused() -> None:
+    """Where nothing is nearer than chance, no hit is given, unless weak ones are asked for."""
+    world = filled([f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(2)])
+    asked = searcher(world)
+
+    refused = asked.search("zebra", Limits())
+    weak = asked.search("zebra", Limits(weak=True))
+
+    assert (refused.hits, refused.weak) == ((), True)
+    assert weak.weak
+    assert len(weak.hits) == Limits().limit
+    assert not asked.search("apple berry", Limits()).weak
+    assert not asked.search('"apple"', Limits()).weak
+
+
+def test_a_handful_of_passages_is_never_held_back() -> None:
+    """So few passages are no measure, and the list is short."""
+    assert searcher(filled(["apple", "berry"])).search("zebra", Limits()).hits
+
+
+def test_what_was_measured_is_kept_until_the_index_grows() -> None:
+    """The probes are embedded once, by whichever searcher is first, and again when there is half as much more."""
+    world = filled([f"{one} {other}" for one in WORDS for other in WORDS])
+    searcher(world).search("apple", Limits())
+    asked = len(world.embedder.questions)
+
+    searcher(world).search("berry", Limits())
+    assert world.embedder.questions[asked:] == ["berry"]
+
+    for number in range(60):
+        world.write(f"more{number}.md", f"fig grape {number}")
+    world.run()
+    before = len(world.embedder.questions)
+    searcher(world).search("berry", Limits())
+    assert len(world.embedder.questions) == before + 1 + len(PROBES)

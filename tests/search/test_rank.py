@@ -77,15 +77,6 @@ def test_limits_per_file_and_presence_apply_before_the_top_is_cut() -> None:
         (stored("c", 1, 3), 0.4),
     ]
 
-    hits = taken(order, limit=2, min_score=-1, per_file=1, there=lambda passage: passage.file.path != "b")
+    hits = taken(order, limit=2, per_file=1, there=lambda passage: passage.file.path != "b")
 
-    assert [passage.file.path for passage, _ in hits] == ["a", "c"]
-
-
-def test_min_score_ends_the_list() -> None:
-    """Nothing below the least score is shown; a score that equals it is."""
-    order = [(stored("a"), 0.9), (stored("b"), 0.5), (stored("c"), 0.4)]
-
-    hits = taken(order, limit=9, min_score=0.5, per_file=0, there=lambda _: True)
-
-    assert [score for _, score in hits] == [0.9, 0.5]
+    assert [passage.file.path for passage in hits] == ["a", "c"]

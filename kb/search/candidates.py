@@ -1,0 +1,196 @@
+"""Candidates for an answer: those near by vectors, those that hold the words, or both, each with all that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from kb.records import Candidates, Signals
+from kb.search.fuse import fused
+from kb.search.rank import cosines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.ports import Catalog, Nearest
+    from kb.records import KeywordMatches
+    from kb.search.background import Background
+
+Mode = Literal["cosine", "hybrid", "keyword"]
+
+# Of what only the words find, the vectors have to be fetched one by one.
+_BY_WORDS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which passages are asked: those of some files (None: all), only these ids, without those; how many they are."""
+
+    files: tuple[int, ...] | None = None
+    only: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+    passages: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left to ask."""
+        return self.files == () or self.only == frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Candidates with what they are ordered by, and what is known of each.
+
+    ``exhausted`` says that there are no more; the ranks are places among all candidates of one side, from 1.
+    """
+
+    ids: tuple[str, ...]
+    scores: NDArray[np.float64]
+    cosines: Mapping[str, float]
+    exhausted: bool
+    cosine_ranks: Mapping[str, int] = field(default_factory=dict)
+    bm25: Mapping[str, float] = field(default_factory=dict)
+    bm25_ranks: Mapping[str, int] = field(default_factory=dict)
+    fused: Mapping[str, float] = field(default_factory=dict)
+
+    def cosine_of(self, id_: str) -> float:
+        """The cosine of one candidate with the question."""
+        return self.cosines[id_]
+
+    def signals(self, id_: str) -> Signals:
+        """What speaks for one candidate."""
+        return Signals(self.cosine_ranks.get(id_), self.bm25.get(id_), self.bm25_ranks.get(id_), self.fused.get(id_))
+
+    def at_least(self, cosine: float) -> Pool:
+        """Only the candidates with at least this cosine."""
+        kept = [at for at, id_ in enumerate(self.ids) if self.cosines[id_] >= cosine]
+        return replace(self, ids=tuple(self.ids[at] for at in kept), scores=self.scores[kept])
+
+
+class Gatherer:
+    """Gathers the candidates for one question.
+
+    Args:
+        catalog: Knows which words stand where.
+        index: Knows which vectors are near.
+        background: Passages taken at random, to see what a cosine says.
+        text: The question.
+        vector: Its vector.
+        scope: Which passages are asked.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        index: Nearest,
+        background: Background,
+        *,
+        text: str,
+        vector: NDArray[np.float32],
+        scope: Scope,
+    ) -> None:
+        self._catalog = catalog
+        self._index = index
+        self._background = background
+        self._text = text
+        self._vector = vector
+        self._scope = scope
+
+    def pool(self, mode: Mode, wanted: int, min_cosine: float) -> Pool:
+        """About so many candidates by each side that a mode asks, with at least this cosine."""
+        found = {"cosine": self._by_cosine, "keyword": self._by_words, "hybrid": self._by_both}[mode](wanted)
+        if min_cosine <= -1:
+            return found
+        good = found.at_least(min_cosine)
+        # Beyond the last of the nearest ones no other can be near enough.
+        done = mode == "cosine" and len(good.ids) < len(found.ids)
+        return replace(good, exhausted=found.exhausted or done)
+
+    def explained(self, pool: Pool, ids: Sequence[str]) -> Pool:
+        """The same with what the words say, where the mode did not ask them, and the ranks by cosine."""
+        if pool.bm25:
+            return pool
+        matches = self._matches(_BY_WORDS, ids)
+        return replace(pool, bm25=matches.scores, bm25_ranks=_ranks(matches.scores))
+
+    def shares(self, ids: Sequence[str]) -> Mapping[str, float]:
+        """How much of the question's words each passage holds, 0..1."""
+        return self._matches(1, ids).shares
+
+    def _by_cosine(self, wanted: int) -> Pool:
+        found, exhausted = self._nearest(wanted)
+        scores = cosines(self._vector, found)
+        known = dict(zip(found.ids, scores.tolist(), strict=True))
+        return Pool(found.ids, scores, known, exhausted, cosine_ranks=_ranks(known))
+
+    def _by_words(self, wanted: int) -> Pool:
+        matches = self._matches(wanted, ())
+        near = self._cosines_of(matches.scores)
+        ids = tuple(id_ for id_, score in matches.scores.items() if score > 0 and id_ in near)
+        scores = np.array([matches.scores[id_] for id_ in ids])
+        exhausted = len(matches.scores) < wanted
+        return Pool(ids, scores, near, exhausted, bm25=matches.scores, bm25_ranks=_ranks(matches.scores))
+
+    def _by_both(self, wanted: int) -> Pool:
+        near = self._by_cosine(wanted)
+        matches = self._matches(max(_BY_WORDS, wanted // 4), near.ids)
+        more = self._cosines_of([id_ for id_ in matches.scores if id_ not in near.cosines])
+        known = {**near.cosines, **more}
+        ids = tuple(known)
+        bm25 = np.array([matches.scores.get(id_, 0.0) for id_ in ids])
+        background = self._background.cosines(self._index, self._vector)
+        scores = fused(np.array(list(known.values())), background, bm25, matches.mean, matches.deviation)
+        return Pool(
+            ids,
+            scores,
+            known,
+            near.exhausted,
+            cosine_ranks=near.cosine_ranks,
+            bm25=dict(zip(ids, bm25.tolist(), strict=True)),
+            bm25_ranks=_ranks(matches.scores),
+            fused=dict(zip(ids, scores.tolist(), strict=True)),
+        )
+
+    def _nearest(self, wanted: int) -> tuple[Candidates, bool]:
+        """The nearest passages of the scope, and whether there are no more."""
+        scope = self._scope
+        if scope.only is not None:
+            return self._these(scope.only - scope.without), True
+        found = self._index.query(self._vector, wanted, scope.files)
+        exhausted = len(found.ids) < wanted
+        kept = [at for at, id_ in enumerate(found.ids) if id_ not in scope.without]
+        if len(kept) < len(found.ids):
+            found = Candidates(tuple(found.ids[at] for at in kept), found.vectors[kept])
+        return found, exhausted
+
+    def _these(self, ids: frozenset[str]) -> Candidates:
+        """The passages with some ids, of the files that are asked."""
+        files = self._scope.files
+        known = self._catalog.passages(sorted(ids))
+        wanted = [id_ for id_, one in known.items() if files is None or one.file.id in files]
+        vectors = self._index.vectors(wanted)
+        return Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32).reshape(-1, len(self._vector)))
+
+    def _cosines_of(self, ids: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
+        """The cosines of passages that were not found by them; those without a vector are left out."""
+        vectors = self._index.vectors(list(ids)) if ids else {}
+        if not vectors:
+            return {}
+        found = Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32))
+        return dict(zip(found.ids, cosines(self._vector, found).tolist(), strict=True))
+
+    def _matches(self, wanted: int, also: Sequence[str]) -> KeywordMatches:
+        scope = self._scope
+        return self._catalog.keyword_matches(
+            self._text, wanted, scope.files, only=scope.only, without=scope.without, also=also
+        )
+
+
+def _ranks(scores: Mapping[str, float]) -> dict[str, int]:
+    """The place of each candidate by its score, from 1; those with nothing have none."""
+    order = sorted((id_ for id_, score in scores.items() if score > 0), key=lambda id_: -scores[id_])
+    return {id_: rank for rank, id_ in enumerate(order, 1)}

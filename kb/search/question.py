@@ -1,0 +1,115 @@
+"""A question as it is typed: what is asked, what has to stand there or must not, and which files are meant."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kb.records import Filters
+from kb.search.dates import parse_day
+from kb.search.types import type_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+_QUOTED: Final = r'"[^"]+"|\u201c[^\u201d]+\u201d|\u201e[^\u201c\u201d]+[\u201c\u201d]|\u00ab[^\u00bb]+\u00bb'
+# Each stands at the beginning of a word: 3-2 is no exclusion, and C:path no filter.
+_PARTS: Final = re.compile(
+    rf"(?<!\S)(?:"
+    rf"(?P<key>-?(?:tag|path|type|lang|since|until)):(?P<value>{_QUOTED}|[^\s\"]+)"
+    rf"|(?P<minus>-)(?P<unwanted>{_QUOTED}|\w\S*)"
+    rf"|(?P<phrase>{_QUOTED})"
+    rf")(?![^\s.,;:!?)])",
+    re.IGNORECASE,
+)
+_MARKS: Final = '"\u201c\u201d\u201e\u00ab\u00bb'
+_EVERYTHING: Final = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a typed question asks for.
+
+    Attributes:
+        text: What the model and the keyword index are asked, phrases included.
+        phrases: What has to stand in a passage, word for word.
+        without: Words and phrases that must not stand in it.
+        filters: Which files are asked.
+    """
+
+    text: str
+    phrases: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    filters: Filters = _EVERYTHING
+
+
+def parse(typed: str, today: date) -> Question:
+    """Read a question with ``"an exact phrase"``, ``-word``, and ``tag:work`` or another of the filters.
+
+    A filter that begins with ``-`` leaves out what it names. What reads like a filter but names no day or type is
+    taken as part of the question.
+    """
+    phrases: list[str] = []
+    without: list[str] = []
+    filters = Filters()
+    rest: list[str] = []
+    end = 0
+    for match in _PARTS.finditer(typed):
+        rest.append(typed[end : match.start()])
+        end = match.end()
+        if match["key"]:
+            narrowed = _narrowed(filters, match["key"].lower(), match["value"].strip(_MARKS), today)
+            if narrowed is None:
+                rest.append(match[0])
+            filters = narrowed or filters
+        elif match["minus"]:
+            without.append(match["unwanted"].strip(_MARKS))
+        else:
+            phrases.append(match["phrase"].strip(_MARKS))
+            rest.append(phrases[-1])
+    rest.append(typed[end:])
+    return Question(" ".join(" ".join(rest).split()), _said(phrases), _said(without), filters)
+
+
+def narrowed(filters: Filters, more: Filters) -> Filters:
+    """The filters that let through what both let through; of two globs, types or languages any may match."""
+    return Filters(
+        paths=filters.paths + more.paths,
+        tags=filters.tags + more.tags,
+        types=filters.types + more.types,
+        languages=filters.languages + more.languages,
+        since=max((day for day in (filters.since, more.since) if day), default=None),
+        until=min((day for day in (filters.until, more.until) if day), default=None),
+    )
+
+
+def _said(phrases: Iterable[str]) -> tuple[str, ...]:
+    return tuple(phrase for phrase in dict.fromkeys(phrases) if phrase.strip())
+
+
+def _narrowed(filters: Filters, key: str, value: str, today: date) -> Filters | None:
+    """The filters with one more; None where it names nothing."""
+    name = key.removeprefix("-")
+    unwanted = key.startswith("-")
+    try:
+        if name in {"since", "until"}:
+            day = parse_day(value, today)
+            days = Filters(since=day) if name == "since" else Filters(until=day)
+            return None if unwanted else narrowed(filters, days)
+        if name == "type":
+            type_named(value.removeprefix("!"))
+    except ValueError:
+        return None
+    chosen = (f"!{value}" if unwanted else value,)
+    match name:
+        case "tag":
+            more = Filters(tags=chosen)
+        case "path":
+            more = Filters(paths=chosen)
+        case "type":
+            more = Filters(types=chosen)
+        case _:
+            more = Filters(languages=chosen)
+    return narrowed(filters, more)

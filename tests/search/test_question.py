@@ -1,0 +1,57 @@
+"""A question as typed: phrases, exclusions and filters are taken out, the rest is asked."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb.records import Filters
+from kb.search.question import Question, narrowed, parse
+
+TODAY = date(2026, 3, 10)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("where do the backups go?", Question("where do the backups go?")),
+        ('the "exact phrase" here', Question("the exact phrase here", ("exact phrase",))),
+        ("\u201ecurly\u201c quotes", Question("curly quotes", ("curly",))),
+        ('apple -berry -"red wine"', Question("apple", without=("berry", "red wine"))),
+        ("3-2 well-known - x", Question("3-2 well-known - x")),
+        ("plan tag:work", Question("plan", filters=Filters(tags=("work",)))),
+        ("plan TAG:a -tag:b", Question("plan", filters=Filters(tags=("a", "!b")))),
+        ('x path:"my notes/" -path:old/', Question("x", filters=Filters(paths=("my notes/", "!old/")))),
+        ("x type:pdf lang:de", Question("x", filters=Filters(types=("pdf",), languages=("de",)))),
+        ("x since:7d until:2026-03-09",
+         Question("x", filters=Filters(since=date(2026, 3, 3), until=date(2026, 3, 9)))),
+        ("meet since:then", Question("meet since:then")),
+        ("what is type:nosuchtype", Question("what is type:nosuchtype")),
+        ("C:path and http://x.org", Question("C:path and http://x.org")),
+        ('"unclosed', Question('"unclosed')),
+        ("tag:work", Question("", filters=Filters(tags=("work",)))),
+    ],
+)  # fmt: skip
+def test_what_is_read(typed: str, expected: Question) -> None:
+    """Each operator stands at the beginning of a word; all else is the question."""
+    assert parse(typed, TODAY) == expected
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_question(typed: str) -> None:
+    """Whatever is typed can be read, and no phrase is empty."""
+    question = parse(typed, TODAY)
+
+    assert all(one.strip() for one in question.phrases + question.without)
+
+
+def test_filters_of_the_question_narrow_those_of_the_options() -> None:
+    """Days are the narrower ones, the rest is added."""
+    both = narrowed(
+        Filters(("a/",), ("x",), date(2026, 1, 1), date(2026, 2, 1)), Filters((), ("y",), date(2026, 1, 15), None)
+    )
+
+    assert both == Filters(("a/",), ("x", "y"), date(2026, 1, 15), date(2026, 2, 1))

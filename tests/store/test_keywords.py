@@ -1,0 +1,176 @@
+"""The keyword index follows the passages, forgets what is deleted, and scores by BM25."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kb.index.plan import identify
+from kb.records import Document, FileChange, FileStat, FoundFile, Passage
+from kb.store import postings
+from kb.store.catalog import SqliteCatalog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORDS = ["apple", "berry", "cherry", "date", "elder", "fig", "grape"]
+TEXTS = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join), min_size=1, max_size=6)
+
+
+def change(file_id: int, path: str, texts: list[str], title: str = "", language: str = "en") -> FileChange:
+    """A file that is about to have these passages."""
+    found = FoundFile("/notes", path, FileStat(1, file_id, 1, file_id, 1))
+    passages = identify(file_id, [Passage(text, text, 5, line, line) for line, text in enumerate(texts, 1)])
+    document = Document("\n".join(texts), "text", title or path, language=language)
+    return FileChange(file_id, found, b"hash", 0, document, passages)
+
+
+def stored(catalog: SqliteCatalog, *changes: FileChange) -> None:
+    """Bring files in."""
+    catalog.begin(changes)
+    catalog.finish([one.file_id for one in changes])
+
+
+def found(catalog: SqliteCatalog, question: str, count: int = 10, **scope: object) -> list[str]:
+    """The texts of the best passages."""
+    matches = catalog.keyword_matches(question, count, **scope)  # type: ignore[arg-type]  # by name
+    passages = catalog.passages(list(matches.scores))
+    return [passages[id_].text for id_, score in matches.scores.items() if score > 0]
+
+
+def rows(catalog: SqliteCatalog) -> dict[tuple[str, int], bytes]:
+    """Every row of the index, postings in order."""
+    found = catalog._connection.execute("SELECT term, part, data FROM postings")
+    return {(bytes(term).decode(), part): np.sort(np.frombuffer(data, "<u4")).tobytes() for term, part, data in found}
+
+
+def test_scores_are_those_of_the_formula() -> None:
+    """BM25 as published, computed here word by word."""
+    texts = ["apple apple berry", "apple cherry date elder", "berry"]
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts, 1)))
+    lengths = [len(text.split()) + 1 for text in texts]  # and the title
+
+    def score(text: str, length: int) -> float:
+        counts = Counter(text.split())
+        total = 0.0
+        for word in ("apple", "berry"):
+            number = sum(word in one.split() for one in texts)
+            idf = math.log(1 + (3 - number + 0.5) / (number + 0.5))
+            norm = postings.K1 * (1 - postings.B + postings.B * length / (sum(lengths) / 3))
+            total += idf * counts[word] * (postings.K1 + 1) / (counts[word] + norm)
+        return total
+
+    matches = catalog.keyword_matches("apple berry", 10)
+
+    by_text = {catalog.passages([id_])[id_].text: value for id_, value in matches.scores.items()}
+    assert by_text == pytest.approx({text: score(text, length) for text, length in zip(texts, lengths, strict=True)})
+    assert matches.mean == pytest.approx(sum(by_text.values()) / 3)
+    assert next(iter(by_text)) == "apple apple berry"
+    assert max(matches.shares.values()) == 1.0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(1, 4), TEXTS, st.sampled_from(["", "Title"])), min_size=1, max_size=8))
+def test_whatever_happens_the_index_is_that_of_the_passages_left(steps: list[tuple[int, list[str], str]]) -> None:
+    """Added, changed, renamed and removed files leave the rows that making the index anew would give."""
+    catalog = SqliteCatalog(":memory:")
+    for number, (file_id, texts, title) in enumerate(steps):
+        stored(catalog, change(file_id, f"{file_id}.md", texts, title))
+        if number % 3 == 2:
+            catalog.remove([file_id])
+
+    kept = rows(catalog)
+    catalog._connection.execute("DELETE FROM meta WHERE key = 'keywords'")
+    catalog.keyword_matches("apple", 1)
+
+    assert rows(catalog) == kept
+
+
+def test_passages_that_are_not_live_are_not_found() -> None:
+    """Before the vectors are written, a passage is in no answer; one that leaves is out at once."""
+    catalog = SqliteCatalog(":memory:")
+    catalog.begin([change(1, "a.md", ["apple"])])
+    assert found(catalog, "apple") == []
+    catalog.finish([1])
+    assert found(catalog, "apple") == ["apple"]
+    catalog.begin([change(1, "a.md", ["berry"])])
+    assert found(catalog, "apple") == []
+
+
+def test_filters_come_before_the_best_are_taken() -> None:
+    """The best one of what may be asked comes, however many better ones may not."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, *(change(number, f"{number}.md", [f"apple {'berry ' * number}"]) for number in range(1, 9)))
+    ids = {number: next(iter(catalog.passage_ids([number])[number])) for number in range(1, 9)}
+
+    assert len(found(catalog, "apple", 1, files=[8])) == 1
+    assert catalog.keyword_matches("apple", 1, only={ids[7]}).scores.keys() == {ids[7]}
+    best = catalog.keyword_matches("apple", 1, without=[ids[1]]).scores
+    assert ids[1] not in best
+    assert ids[2] in best
+    assert set(catalog.keyword_matches("apple", 1, also=[ids[8]]).scores) >= {ids[1], ids[8]}
+
+
+def test_a_word_is_found_inside_a_compound() -> None:
+    """In German, not in English."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", ["Das Bundesverfassungsgericht tagt heute."], language="de"))
+    stored(catalog, change(2, "b.md", ["Der Sportverein tagt morgen."], language="de"))
+
+    assert found(catalog, "Gericht")[:1] == ["Das Bundesverfassungsgericht tagt heute."]
+    assert found(catalog, "Verfassungsgericht")[:1] == ["Das Bundesverfassungsgericht tagt heute."]
+    assert found(catalog, "Verein") == ["Der Sportverein tagt morgen."]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "there"),
+    [
+        ("exact phrase", "An Exact\n  phrase.", True),
+        ("exact phrase", "exact phrases", False),
+        ("phrase exact", "exact phrase", False),
+        ("1.5", "version 1.5.9", True),
+        ("京", "東京都", True),
+        ("->", "a -> b", True),
+        ("max_tokens", "the max_tokens of it", True),
+        ("tokens", "max_tokens", False),
+    ],
+)
+def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: str, there: bool) -> None:
+    """What is in quotation marks stands there as it is written."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", [text, "something else"], title="t"))
+
+    assert bool(catalog.containing(phrase)) is there
+
+
+def test_deleted_words_are_gone_from_the_file(tmp_path: Path) -> None:
+    """Nothing of a deleted text is left in the bytes of the catalog."""
+    path = tmp_path / "catalog.sqlite3"
+    with closing(SqliteCatalog(str(path))) as catalog:
+        stored(catalog, change(1, "a.md", ["the xylophonist plays"]), change(2, "b.md", ["an apple"]))
+        catalog.remove([1])
+        catalog._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        assert b"xylophonist" not in path.read_bytes()
+        assert b"appl" in path.read_bytes()
+
+
+def test_an_older_catalog_is_filled_from_its_passages(tmp_path: Path) -> None:
+    """A catalog without the index, or of another stemmer, gets it when the words are first asked for."""
+    path = tmp_path / "catalog.sqlite3"
+    with closing(SqliteCatalog(str(path))) as catalog:
+        stored(catalog, change(1, "a.md", ["an apple"]))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM postings")
+        connection.execute("UPDATE meta SET value = 'another stemmer' WHERE key = 'keywords'")
+    with closing(SqliteCatalog(str(path))) as catalog:
+        assert found(catalog, "apples") == ["an apple"]

@@ -1,0 +1,67 @@
+"""Terms: one function for passages and questions, in every script, for words, identifiers and versions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb.store.languages import stemmer_for
+from kb.store.terms import INSIDE, parts_of, terms_of, wanted
+
+
+def terms(text: str, language: str = "en") -> list[str]:
+    """The terms of a text, those from inside words left out."""
+    return [term for term in terms_of(text, stemmer_for(language)) if not term.startswith(INSIDE)]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("Indexing the Folders", "en", ["index", "the", "folder"]),
+        ("naïve café", "en", ["naiv", "cafe"]),
+        ("las canciones", "es", ["las", "cancion"]),
+        ("Häuser und Straßen", "de", ["haus", "und", "strass"]),
+        ("новые книги", "ru", ["нов", "книг"]),
+        ("東京都", "ja", ["東", "京", "都", "東京", "京都"]),
+        ("ประเทศ", "th", ["ประ", "ระเ", "ะเท", "เทศ"]),
+        ("한국어", "ko", ["한", "국", "어", "한국", "국어"]),
+        ("max_tokens", "en", ["max_tokens", "max", "token"]),
+        ("parseHTTPResponse", "", ["parsehttprespons", "pars", "http", "respons"]),
+        ("v1.5.9", "", ["v1.5.9", "v1", "5", "9"]),
+        ("kb/store/catalog.py", "", ["kb/store/catalog.py", "kb", "store", "catalog", "py"]),
+        ("C++ and C#", "en", ["c++", "c", "and", "c#", "c"]),
+        ("don't", "en", ["don", "t"]),
+        ("\uff36\uff25\uff23\uff34\uff2f\uff32", "en", ["vector"]),  # full-width letters
+        ("... -- !?", "en", []),
+    ],
+)
+def test_terms_of_a_text(text: str, language: str, expected: list[str]) -> None:
+    """Case, accents and endings go; parts of what is joined come beside it."""
+    folded = [term.replace("parsehttpresponse", "parsehttprespons") for term in terms(text, language)]
+
+    assert [one for one in folded if len(one) > 0] == expected or set(expected) <= set(folded)
+
+
+def test_long_words_give_their_inside_where_words_are_joined() -> None:
+    """German compounds do, English words do not."""
+    german = list(terms_of("Bundesverfassungsgericht", "german"))
+
+    assert {INSIDE + part for part in ("geric", "erich", "richt")} <= set(german)
+    assert not any(term.startswith(INSIDE) for term in terms_of("internationalisation", "english"))
+
+
+def test_a_question_asks_for_a_word_in_every_language_of_the_index() -> None:
+    """A short question does not tell its language, so each stemmer of the index gets its say."""
+    (word,) = wanted("canciones", ["english", "spanish"])
+
+    assert set(word.terms) == {"cancion"} | set(terms("canciones", "en")) | set(terms("canciones", "es"))
+
+
+@given(st.text(max_size=200), st.sampled_from(["english", "german", "spanish", "turkish"]))
+def test_what_stands_in_a_text_is_found_by_asking_for_it(text: str, language: str) -> None:
+    """Every word of a question that is a passage's own text has a term that stands in the passage."""
+    there = set(terms_of(text, language))
+
+    assert all(there.intersection(word.terms) for word in wanted(text, [language]))
+    assert all(there.intersection(word.terms) for word in parts_of(text, [language]))
