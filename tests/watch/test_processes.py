@@ -158,7 +158,8 @@ def test_twenty_commands_at_once_without_an_owner(tmp_path: Path, minilm: Locate
     assert read_owner(str(tmp_path / "store")) is None
     for command in (("index",), ("check",)):
         last = _kb(tmp_path, minilm, *command)
-        assert last.wait(200) == 0, _said(last)
+        code, said = last.wait(200), _said(last)
+        assert code == 0, said
     notes = list((tmp_path / "notes").glob("*a-note*.md"))
     assert len(notes) == sum(command[0] == "note" and code == 0 for command, code, _ in ended)
 
