@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 TRY    := KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
-.PHONY: try test test-faults test-scale test-quality check fix docs bench bench-documents bench-quality clean
+.PHONY: try test test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-model clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
@@ -49,6 +49,10 @@ bench-documents: $(VENV)/ready
 
 bench-quality: $(VENV)/ready
 	$(BIN)/python -m benchmarks --only retrieval
+
+# The model itself, at its full size: 8 GB of disk and half an hour. On a machine with a GPU: make bench-model ONLY=model-gpu
+bench-model: $(VENV)/ready
+	$(BIN)/python -m benchmarks --only $(or $(ONLY),model)
 
 clean:
 	rm -rf .kb-try .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

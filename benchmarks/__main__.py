@@ -15,6 +15,8 @@ from benchmarks import (
     documents,
     index_speed,
     memory,
+    model_gpu,
+    model_speed,
     no_change,
     quality,
     recall,
@@ -39,8 +41,10 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
         *(asking, saving, burst, resting, rounds, documents),
     )
 }
-# Too long to run unless it is named.
-NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {retrieval.NAME: retrieval.rows}
+# Too long, and some too large, to run unless they are named.
+NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
+    module.NAME: module.rows for module in (retrieval, model_speed, model_gpu)
+}
 DATA_VARIABLE: Final = "KB_BENCH_DATA"
 
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _MARK: Final = "result of the benchmark: "
+# Where kb keeps ONNX forms of models: no setting, and a benchmark may have its own.
+MODELS: Final = "KB_MODELS"
 _QUIET: Final = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
 
 
@@ -40,7 +42,7 @@ def call(task: str, **arguments: object) -> Any:  # noqa: ANN401 - whatever the 
 
 def clean_environment() -> dict[str, str]:
     """The environment without what would change kb's configuration."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KB_")}
+    return {name: value for name, value in os.environ.items() if not name.startswith("KB_") or name == MODELS}
 
 
 def progress(text: str) -> None:

@@ -39,11 +39,11 @@ def _row(work: Bench, name: str, baseline: float) -> Row:
     return at_least(NAME, what, found, baseline)
 
 
-def measure(folder: str, store: str, threads: int) -> float:
+def measure(folder: str, store: str, threads: int, more: dict[str, str] | None = None) -> float:
     """Index a collection, unless the store has it already, and ask all its questions through the public search."""
     collection = read_collection(Path(folder))
     scores = []
-    with KnowledgeBase.open(settings(str(collection.docs), store, threads)) as knowledge:
+    with KnowledgeBase.open(settings(str(collection.docs), store, threads, **(more or {}))) as knowledge:
         knowledge.index()
         for number, (id_, question) in enumerate(collection.questions.items(), 1):
             hits = knowledge.search(question, per_file=1, limit=DEPTH).hits

@@ -71,7 +71,8 @@ def export(
     say("loading the original in torch")
     original = load_model(located, tokens, device="cpu", precision="float32")
     texts = sample_texts(tokens)
-    expected = original.encode(texts, tokens.spec.document_prompt)
+    # One by one: in one batch the short texts would be padded to the longest.
+    expected = np.concatenate([original.encode([text], tokens.spec.document_prompt) for text in texts])
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as work:
         draft = Path(work) / target.name
         draft.mkdir()

@@ -28,8 +28,6 @@ _MICROSOFT: Final = "com.microsoft"
 _PAGE: Final = 4096
 # Seven bits: on processors with AVX2 alone, sums of pairs of eight-bit products overflow sixteen bits.
 _MOST: Final = 63
-# Outliers in the first layers cost most of what eight bits lose; their second dense step stays as it is.
-_KEPT_SHARE: Final = 6
 
 
 def builds(config: Mapping[str, Any]) -> bool:
@@ -75,16 +73,15 @@ def write_graph(
 
 def _encoder(graph: _Graph, weight: Callable[[str], NDArray[np.float32]], config: Mapping[str, Any]) -> str:
     """The nodes of the whole encoder; the name of its output."""
-    epsilon, layers = float(config["layer_norm_eps"]), int(config["num_hidden_layers"])
+    epsilon = float(config["layer_norm_eps"])
     norm = [graph.tensor(f"embeddings.norm.{part}", weight(f"embeddings.LayerNorm.{part}")) for part in _NORM]
     words = graph.rows("embeddings.words", weight("embeddings.word_embeddings.weight"))
     # There is one kind of text only, so its vector is added to that of each place.
     places = weight("embeddings.position_embeddings.weight") + weight("embeddings.token_type_embeddings.weight")[0]
     summed = graph.node("Add", [words, _places(graph, places, config)], "embeddings.sum")
     x = graph.node("LayerNormalization", [summed, *norm], "embeddings.out", axis=-1, epsilon=epsilon)
-    for number in range(layers):
-        kept = number < max(1, layers // _KEPT_SHARE)
-        x = _layer(graph, weight, x, number, int(config["num_attention_heads"]), epsilon, kept=kept)
+    for number in range(int(config["num_hidden_layers"])):
+        x = _layer(graph, weight, x, number, int(config["num_attention_heads"]), epsilon)
     return x
 
 
@@ -111,8 +108,6 @@ def _layer(  # noqa: PLR0917 - private, and called once
     number: int,
     heads: int,
     epsilon: float,
-    *,
-    kept: bool,
 ) -> str:
     """One layer: attention, then two dense steps, each followed by its residual and normalisation."""
     there, name = f"encoder.layer.{number}", f"layer.{number}"
@@ -132,7 +127,8 @@ def _layer(  # noqa: PLR0917 - private, and called once
     (wide,) = graph.dense(attended, [(f"{name}.wide", weight(f"{there}.intermediate.dense.weight"))])
     wide_bias = graph.tensor(f"{name}.wide.bias", weight(f"{there}.intermediate.dense.bias"))
     active = graph.node("BiasGelu", [wide, wide_bias], f"{name}.active", _MICROSOFT)
-    return closed(active, attended, f"{there}.output", "narrow", eight=not kept)
+    # Outliers in the first layer cost most of what eight bits lose; its second dense step stays as it is.
+    return closed(active, attended, f"{there}.output", "narrow", eight=number > 0)
 
 
 _NORM: Final = ("weight", "bias")
