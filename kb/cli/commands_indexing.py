@@ -65,8 +65,9 @@ def run_index(
         session.write_json(formats.index_object(report))
     elif not quiet:
         session.write(index_text(report))
-    if report.failures:
-        session.complain(failures_text(report.failures, session.error_look()))
+    news = [one for one in report.failures if one not in report.standing]
+    if news or report.standing:
+        session.complain(failures_text(news, session.error_look(), standing=len(report.standing)))
     if report.interrupted:
         session.notice("stopped; run kb index to go on")
         return INTERRUPTED

@@ -55,11 +55,16 @@ def index_text(report: IndexReport) -> str:
     return f"{what}; {count(report.unchanged, 'file')} unchanged; {passages}; {report.seconds:.1f} s\n"
 
 
-def failures_text(failures: Sequence[Failure], look: Look, *, most: int = _TOLD) -> str:
-    """Each file that could not be indexed with its reason; of many only the first, and how to see the rest."""
+def failures_text(failures: Sequence[Failure], look: Look, *, standing: int = 0, most: int = _TOLD) -> str:
+    """Each file that could not be indexed with its reason; of many only the first, and how to see the rest.
+
+    So many that are ``standing``, since they were told before, are only counted.
+    """
     lines = [failure_line(one, look) for one in failures[:most]]
     if len(failures) > most:
         lines.append(f"and {count(len(failures) - most, 'more file')}: see kb status --problems\n")
+    if standing:
+        lines.append(f"{count(standing, 'file')} as before could not be indexed: see kb status --problems\n")
     return "".join(lines)
 
 

@@ -22,10 +22,11 @@ FileKind = Literal["added", "changed", "moved", "unchanged", "failed"]
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has found: files by what became of them, and each failure."""
+    """What a run has found: files by what became of them, and each failure; standing ones were so before the run."""
 
     files: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
+    standing: list[Failure] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Gatherer:
         self.refreshed: list[tuple[int, FoundFile, int]] = []
         self.tally = Tally()
         self.tally.files["unchanged"] = len(comparison.unchanged)
-        self.tally.failures += [Failure(file.folder, file.path, file.reason) for file in comparison.failed]
+        self.tally.standing += [Failure(file.folder, file.path, file.reason) for file in comparison.failed]
+        self.tally.failures += self.tally.standing
         self.files_total = len(self._suspects)
         self.size_total = sum(found.stat.size for found, _ in self._suspects)
 
@@ -108,6 +110,7 @@ class Gatherer:
         self.refreshed.append((before.id, source.file, source.read_ns))
         if before.state == "failed":
             self._note_failure(source.file, before.reason)
+            self.tally.standing.append(self.tally.failures[-1])
         else:
             self.tally.files["unchanged"] += 1
 

@@ -176,6 +176,7 @@ class Indexer:
             seconds=time.monotonic() - started,
             held=held,
             failures=tuple(failures),
+            standing=tuple(one for one in failures if one in set(gatherer.tally.standing)),
             interrupted=interrupted,
             dry_run=writer is None,
         )

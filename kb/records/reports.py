@@ -45,6 +45,7 @@ class IndexReport:
     """What one index run did. File counts, passage counts, wall seconds, and each failure.
 
     ``held`` counts files that are gone and were kept all the same, since too many of their folder went at once.
+    ``standing`` are those of the ``failures`` that were known before, of files that did not change since.
     """
 
     added: int = 0
@@ -59,6 +60,7 @@ class IndexReport:
     seconds: float = 0.0
     held: int = 0
     failures: tuple[Failure, ...] = field(default=())
+    standing: tuple[Failure, ...] = field(default=())
     interrupted: bool = False
     dry_run: bool = False
 

@@ -60,6 +60,17 @@ def test_failures_are_told_and_stop_nothing(command: CommandLine) -> None:
     assert command("index", "--quiet") == (0, "", "/notes/bad\u241b.md: not text:\u2407 it is binary\n")
 
 
+def test_failures_that_were_told_before_are_only_counted(command: CommandLine) -> None:
+    """What failed before and did not change is no news: a number, and where to read the reasons."""
+    own = Failure("/notes", "new.md", "cannot be read: permission denied")
+    command.kb.report = IndexReport(failures=(FAILURE, own), standing=(FAILURE,))
+
+    news, before = command("index", "--quiet")[2].splitlines()
+
+    assert news == "/notes/new.md: cannot be read: permission denied"
+    assert before == "1 file as before could not be indexed: see kb status --problems"
+
+
 def test_an_interrupted_run_says_how_to_go_on(command: CommandLine) -> None:
     """The first Ctrl-C stops at a file boundary: the report still comes, with exit code 130."""
 

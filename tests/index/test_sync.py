@@ -148,7 +148,10 @@ def test_unreadable_file_is_data(world: World) -> None:
     assert [failure.path for failure in report.failures] == ["a.md"]
     assert (report.added, report.changed) == (1, 0)
     assert {row[0] for row in world.held()} == {"b.md", "c.md"}
-    assert [failure.path for failure in world.run().failures] == ["a.md"]
+    assert report.standing == ()
+    again = world.run()
+    assert [failure.path for failure in again.failures] == ["a.md"]
+    assert again.standing == again.failures
 
 
 def test_failed_file_is_taken_in_when_it_changes(world: World) -> None:
