@@ -82,8 +82,8 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path) -> None:
     hits = answer["hits"]
     assert isinstance(hits, list)
     assert set(hits[0]) == {
-        "rank", "path", "lines", "page", "heading", "title", "score", "l2", "text", "id", "changed",
-        "cosine_rank", "bm25", "bm25_rank", "fused",
+        "rank", "path", "lines", "page", "place", "heading", "title", "score", "l2", "text", "id", "changed",
+        "embedded_in", "cosine_rank", "bm25", "bm25_rank", "fused",
     }  # fmt: skip
     assert hits[0]["path"] == str(tmp_path / "notes" / "chromadb.md")
     assert hits[0]["lines"] == [1, 1]

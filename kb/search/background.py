@@ -22,8 +22,8 @@ _KEPT: Final = "unrelated"
 _GROWTH: Final = 1.5
 # What the words of a question are worth beside its cosine, in standard deviations, and how many have to be there
 # beyond what chance gives: see docs/retrieval.md.
-_SHARE_WEIGHT: Final = 8.0
-_ASKED: Final = 4.0
+_SHARE_WEIGHT: Final = 3.0
+_ASKED: Final = 2.5
 # Of fewer passages the best is no measure, and so short a list is better shown than held back.
 FEW: Final = 32
 
