@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # Properties that programs fill in by themselves say nothing about a document.
 _NO_TITLE: Final = re.compile(
     r"(microsoft (word|powerpoint|excel) - .*|untitled.*|unknown|document\d*|presentation\d*|powerpoint presentation|"
-    r"slide \d+|title|none|\S+\.(docx?|pptx?|xlsx?|odt|ods|odp|rtf|pdf|tex|dvi|indd|qxd|cdr|html?))",
+    r"slide \d+|title|none|\(?(anonymous|unspecified)\)?|"
+    r"\S+\.(docx?|pptx?|xlsx?|odt|ods|odp|rtf|pdf|tex|dvi|indd|qxd|cdr|html?))",
     re.IGNORECASE,
 )
 _LONGEST: Final = 300

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kb.errors import DocumentError
 from kb.extract.formats import FORMATS, IMAGE, IMAGES, installed
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
     from kb.extract.formats import Format
     from kb.extract.wire import Extracted
+
+
+# What programs call a sheet that nobody has named.
+_SHEET: Final = re.compile(
+    r"(sheet|tabelle|feuil|feuille|hoja|foglio|planilha|blad|ark|taul|list|arkusz|munka)[ _]?\d+", re.IGNORECASE
+)
 
 
 class Extracts(Protocol):
@@ -75,7 +82,7 @@ def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Docume
         if numbers != sorted(numbers) or (numbers and not 1 <= numbers[0] <= numbers[-1] <= lines + 1):
             raise ValueError("its lines are out of order")
     own_title = one_line(extracted.title)
-    first = next((heading.text for heading in headings if heading.text), "")
+    first = next((heading.text for heading in headings if heading.text and not _SHEET.fullmatch(heading.text)), "")
     return Document(
         text=extracted.text,
         kind=kind.kind,
