@@ -100,8 +100,9 @@ class Given:
         """The vector of a question."""
         if text.isdecimal():
             vector: NDArray[np.float32] = self._vectors[int(text)]
-            return vector
-        return _units(np.random.default_rng(crc32(text.encode())).standard_normal((1, DIMENSION)))[0]
+        else:
+            vector = _units(np.random.default_rng(crc32(text.encode())).standard_normal((1, DIMENSION)))[0]
+        return vector
 
     def embed_documents(self, *_: object) -> NDArray[np.float32]:
         """Nothing is embedded here."""
