@@ -17,7 +17,7 @@ from kb.index.check import Checker
 from kb.index.plan import Comparison, compare
 from kb.index.rebuild import refill
 from kb.index.sync import Indexer
-from kb.reading import limits_of, reading_of, rules_of
+from kb.reading import reader_of, reading_of, rules_of, sandboxes_of
 from kb.records import Failure, Freshness
 from kb.search.courtesy import Courtesy
 from kb.search.query import Limits, Searcher
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from kb.embed.encoder import Encoder
     from kb.embed.questions import RememberedQuestions
     from kb.embed.rerankers import Rerankers
-    from kb.extract.sandbox import Sandbox
     from kb.ports import Edit, Files, Nearest, Reader, VectorIndex
+    from kb.reading import Sandboxes
     from kb.search.exact import ExactIndex
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
@@ -114,19 +114,12 @@ class Parts:
     @cached_property
     def reader(self) -> Reader:
         """The splitter, measuring in the model's own tokens."""
-        from kb.read.chunk import Chunker
-        from kb.read.foreign import ForeignFormats
-        from kb.read.reader import DocumentReader
-
-        foreign = ForeignFormats(self.sandbox, ocr=self.config.documents.ocr)
-        return DocumentReader(Chunker(self.embedder.tokens, self.config.chunk.max_tokens), self._edit, foreign)
+        return reader_of(self.config, self.embedder.tokens, self.sandboxes, self._edit)
 
     @cached_property
-    def sandbox(self) -> Sandbox:
-        """Where documents that are not plain text are parsed; its process starts with the first of them."""
-        from kb.extract.sandbox import Sandbox
-
-        return Sandbox(limits_of(self.config))
+    def sandboxes(self) -> Sandboxes:
+        """Where other people's parsers run; a process starts with the first file for it."""
+        return sandboxes_of(self.config)
 
     @cached_property
     def catalog(self) -> SqliteCatalog:
@@ -338,7 +331,7 @@ class Parts:
         """Close what is open, the vector index before the lock."""
         built = self.__dict__
         try:
-            for name in ("sandbox", "vectors", "cache", "catalog"):
+            for name in ("sandboxes", "vectors", "cache", "catalog"):
                 if part := built.get(name):
                     part.close()
         finally:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kb.config import Config
+    from kb.extract.sandbox import Sandbox
     from kb.extract.wire import Limits
+    from kb.ports import Edit, Reader, TokenCounter
     from kb.read.scope import Rules
 
 # Raised whenever documents are split or described differently, so that every file is read anew by the next run.
-READING: Final = 3
+READING: Final = 4
 _MEGABYTE: Final = 1_000_000
+# Ordinary code takes milliseconds and a few megabytes.
+_CODE_SECONDS: Final = 5.0
+_CODE_MEMORY: Final = 500_000_000
 
 
 def rules_of(config: Config) -> Rules:
@@ -45,11 +51,58 @@ def limits_of(config: Config) -> Limits:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Sandboxes:
+    """The child processes in which files are parsed by libraries that a hostile file can crash.
+
+    Source code has one of its own: it needs a fraction of what documents need, and starts four times as fast.
+    """
+
+    documents: Sandbox
+    code: Sandbox
+
+    def close(self) -> None:
+        """End them. They are started again when needed."""
+        self.documents.close()
+        self.code.close()
+
+
+def sandboxes_of(config: Config) -> Sandboxes:
+    """The sandboxes with their limits; no process is started yet."""
+    from kb.extract.sandbox import Sandbox
+
+    return Sandboxes(Sandbox(limits_of(config)), Sandbox(code_limits_of(config), own=("code",)))
+
+
+def reader_of(config: Config, tokens: TokenCounter, sandboxes: Sandboxes, edit: Edit | None) -> Reader:
+    """What reads files of every format and splits them, measuring in the model's own tokens."""
+    from kb.read.chunk import Chunker
+    from kb.read.code import SourceCode
+    from kb.read.foreign import ForeignFormats
+    from kb.read.reader import DocumentReader
+
+    return DocumentReader(
+        Chunker(tokens, config.chunk.max_tokens),
+        edit,
+        ForeignFormats(sandboxes.documents, ocr=config.documents.ocr),
+        SourceCode(sandboxes.code),
+    )
+
+
+def code_limits_of(config: Config) -> Limits:
+    """What finding the structure of source code may cost: less than a document."""
+    from kb.extract.wire import Limits
+
+    most = limits_of(config)
+    return Limits(min(most.seconds, _CODE_SECONDS), min(most.memory, _CODE_MEMORY), most.text)
+
+
 def reading_of(config: Config) -> str:
     """All that decides what is read from a file: whatever of it changes has every file read again."""
     from kb.extract.formats import libraries
+    from kb.extract.grammars import grammars
 
     limits = limits_of(config)
     ocr = f" ocr={limits.ocr} {limits.ocr_seconds:g}s {shutil.which('tesseract')}" if limits.ocr else ""
     documents = f"documents={','.join(libraries())} {limits.seconds:g}s {limits.memory} {limits.text}{ocr}"
-    return f"{READING} max_tokens={config.chunk.max_tokens} {documents}"
+    return f"{READING} max_tokens={config.chunk.max_tokens} {documents} code={','.join(grammars())}"

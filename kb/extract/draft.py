@@ -110,6 +110,10 @@ class Draft:
         number = len(self._lines) - back + 1
         self._result.headings.append((line(text)[:_LONGEST], level, number, number))
 
+    def outline(self, headings: Iterable[tuple[str, int, int, int]]) -> None:
+        """The structure of a text that is kept by who asked for it, as in ``Extracted.headings``."""
+        self._result.headings.extend(headings)
+
     def gap(self) -> None:
         """A blank line, unless there is one."""
         if self._lines and self._lines[-1]:

@@ -58,3 +58,8 @@ def installed(library: str) -> bool:
 def libraries() -> tuple[str, ...]:
     """The libraries that are installed, of those any format needs."""
     return tuple(sorted({one.library for one in FORMATS.values() if one.library and installed(one.library)}))
+
+
+def extractors() -> tuple[str, ...]:
+    """The modules that read documents whose library is installed, and images."""
+    return tuple(sorted({one.extractor for one in FORMATS.values() if installed(one.library)} | {IMAGE.extractor}))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from kb.errors import DocumentError
+from kb.extract.formats import extractors
 from kb.extract.wire import FRAME, READY, RETIRED, SLOW, Extracted, Limits, Refused, Task
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ class Sandbox:
     Args:
         limits: What one file may cost.
         extra: Modules that extract beside those of this room, for tests.
+        own: Which modules of this room extract; all that read documents unless told.
     """
 
-    def __init__(self, limits: Limits, extra: Sequence[str] = ()) -> None:
+    def __init__(self, limits: Limits, extra: Sequence[str] = (), own: Sequence[str] | None = None) -> None:
         self._limits = limits
-        self._extra = tuple(extra)
+        self._modules = (" ".join(extractors() if own is None else own), *extra)
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
 
@@ -89,7 +91,7 @@ class Sandbox:
     def _answer(self, task: Task, data: bytes) -> Extracted | Refused:
         limits = self._limits
         for _ in range(2):
-            worker = self._worker or _Worker(limits, self._extra)
+            worker = self._worker or _Worker(limits, self._modules)
             self._worker = worker
             try:
                 return worker.ask(task, data)
@@ -124,12 +126,12 @@ class Sandbox:
 class _Worker:
     """One child process and the pipes to it."""
 
-    def __init__(self, limits: Limits, extra: Sequence[str]) -> None:
+    def __init__(self, limits: Limits, modules: Sequence[str]) -> None:
         self._limits = limits
         self._fresh = True
         described = msgspec.json.encode(limits).decode()
         self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kb.extract.worker", described, *extra],
+            [sys.executable, "-P", "-m", "kb.extract.worker", described, *modules],
             cwd="/",
             env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": _import_path()},
             stdin=subprocess.PIPE,

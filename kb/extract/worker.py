@@ -1,8 +1,8 @@
-"""The process in which foreign formats are parsed: files in over standard input, text out over standard output.
+"""The process in which documents and source code are parsed: files in over standard input, what they say out.
 
-It is started by ``kb.extract.sandbox`` as a program and given limits as JSON. Once its libraries
-are loaded it can open no file, socket or pipe any more: nothing outside of the document it was handed can be read, and
-nothing sent.
+It is started by ``kb.extract.sandbox`` as a program and given limits as JSON, and which modules to load. Once its
+libraries are loaded it can open no file, socket or pipe any more: nothing outside of the document it was handed can be
+read, and nothing sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from kb.extract.draft import Draft, TooMuchText, Unreadable
-from kb.extract.formats import FORMATS, IMAGE, installed
 from kb.extract.wire import FRAME, READY, RETIRED, SLOW, Extracted, Limits, Refused, Task
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     # What a library prints must not get between the answers.
     answers = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    extractors = _load(arguments[1:])
+    extractors = _load(arguments[1].split(), arguments[2:])
     _confine(limits)
     _write(answers, READY)
     while True:
@@ -86,11 +85,9 @@ def main(arguments: Sequence[str]) -> int:
             return RETIRED
 
 
-def _load(extra: Sequence[str]) -> dict[str, Extractor]:
-    """Every extractor whose library is installed, ready to work; ``extra`` names modules to use beside them."""
-    names = {one.extractor for one in FORMATS.values() if installed(one.library)}
-    wanted = sorted(names | {IMAGE.extractor})
-    modules: dict[str, Any] = {name: importlib.import_module(f"kb.extract.{name}") for name in wanted}
+def _load(own: Sequence[str], extra: Sequence[str]) -> dict[str, Extractor]:
+    """The extractors to use, ready to work: ``own`` are modules of this room, ``extra`` any others."""
+    modules: dict[str, Any] = {name: importlib.import_module(f"kb.extract.{name}") for name in own}
     modules |= {name: importlib.import_module(name) for name in extra}
     for module in modules.values():
         module.prepare()

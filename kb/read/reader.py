@@ -11,6 +11,7 @@ from kb.read.language import language_of
 if TYPE_CHECKING:
     from kb.ports import Edit
     from kb.read.chunk import Chunker
+    from kb.read.code import SourceCode
     from kb.read.foreign import ForeignFormats
     from kb.records import Document, Passage, Source
 
@@ -22,12 +23,20 @@ class DocumentReader:
         chunker: How documents are split; it holds the measure of the embedding model.
         edit: Changes each document before it is split.
         foreign: Reads what is not plain text; without it such files are refused.
+        code: Gives source code its sections; without it such files are split at blank lines.
     """
 
-    def __init__(self, chunker: Chunker, edit: Edit | None = None, foreign: ForeignFormats | None = None) -> None:
+    def __init__(
+        self,
+        chunker: Chunker,
+        edit: Edit | None = None,
+        foreign: ForeignFormats | None = None,
+        code: SourceCode | None = None,
+    ) -> None:
         self._chunker = chunker
         self._edit = edit
         self._foreign = foreign
+        self._code = code
 
     def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
         """The document and its passages, in the order of the text.
@@ -37,6 +46,8 @@ class DocumentReader:
         """
         path, data = source.file.path, source.data
         document = (self._foreign and self._foreign.read(path, data)) or extract(path, data)
+        if self._code is not None:
+            document = self._code.outlined(path, document)
         document = replace(document, language=language_of(document))
         if self._edit is not None:
             document = self._edit(source.file, document)

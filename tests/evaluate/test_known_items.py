@@ -104,6 +104,13 @@ def test_a_file_that_changed_is_not_asked_for() -> None:
     assert known_items([known_file()], lambda file: replace(shown(file), changed=True), 9, seed=1) == ()
 
 
+def test_source_code_is_not_asked_about() -> None:
+    """The name of a function stands in its text and would find it."""
+    files = [replace(known_file("a.py"), kind="code"), known_file("b.md", title="All about one thing")]
+
+    assert {one.file.path for one in known_items(files, shown, 9, seed=1)} == {"b.md"}
+
+
 def test_the_users_store_stays_as_it_is(
     tmp_path: Path, open_kb: Callable[..., KnowledgeBase], capsys: pytest.CaptureFixture[str]
 ) -> None:
