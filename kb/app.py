@@ -172,6 +172,7 @@ class KnowledgeBase:
         weak: bool | None = None,
         explain: bool = False,
         rerank: Literal["off", "cross-encoder", "colbert", "lexical"] | None = None,
+        best_seconds: float | None = 0.0,
     ) -> Answer:
         """The passages that answer a question, best first; none where nothing in the notes is about it.
 
@@ -185,6 +186,7 @@ class KnowledgeBase:
             weak: Whether to give hits no nearer to the question than unrelated passages are.
             explain: Whether each hit says why it stands where it stands.
             rerank: By what to have the best hits read again.
+            best_seconds: How long to look for the best sentences of the hits; 0: not at all.
         """
         limits = self._parts.limits.but(
             limit=limit, min_score=min_score, per_file=per_file, mode=mode, weak=weak, explain=explain
@@ -197,10 +199,10 @@ class KnowledgeBase:
         more = limits if kind == "off" else replace(limits, limit=max(limits.limit, wanted.rerank_hits))
         with self.courtesy:
             found = self._answered(lambda: self._parts.searcher.search(question, more, filters))
-            if kind == "off":
-                return found
-            most, seconds = wanted.rerank_hits, wanted.rerank_seconds
-            return reranked(found, self._parts.rerankers.get(kind), limit=limits.limit, most=most, seconds=seconds)
+            if kind != "off":
+                most, seconds = wanted.rerank_hits, wanted.rerank_seconds
+                found = reranked(found, self._parts.rerankers.get(kind), limit=limits.limit, most=most, seconds=seconds)
+            return self._parts.searcher.quoted(found, wanted.best_seconds if best_seconds is None else best_seconds)
 
     def similar(
         self,

@@ -103,6 +103,9 @@ class Embedder(Protocol):
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector of a question, shape (dimension,)."""
 
+    def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Unit vectors of a few short texts of documents, in one batch, ahead of documents; None: it is not loaded."""
+
 
 class Reranker(Protocol):
     """A model that reads question and passage together and says how well one answers the other."""

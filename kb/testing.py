@@ -37,8 +37,8 @@ class FakeTokens:
 class FakeEmbedder:
     """Embeds a text as a bag of its words: texts that share words are near each other, in any process and order.
 
-    ``texts`` holds every document that was embedded and ``questions`` every question, in order; ``calls`` counts the
-    calls of ``embed_documents``.
+    ``texts`` holds every document that was embedded, ``questions`` every question and ``sentences`` every sentence, in
+    order; ``calls`` counts the calls of ``embed_documents``.
 
     Args:
         dimension: The length of a vector. The fewer, the more often two words fall together.
@@ -51,6 +51,7 @@ class FakeEmbedder:
         self.fingerprint = f"fake {name} dimension={dimension}"
         self.texts: list[str] = []
         self.questions: list[str] = []
+        self.sentences: list[str] = []
         self.calls = 0
         self._name = name
         self._batch = batch
@@ -76,6 +77,11 @@ class FakeEmbedder:
         """The unit vector of a question, shape (dimension,)."""
         self.questions.append(text)
         return self._vector(text)
+
+    def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Unit vectors of a few short texts; they are not counted among the documents."""
+        self.sentences += texts
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), self.dimension)
 
     def _vector(self, text: str) -> NDArray[np.float32]:
         words = _WORD.findall(text.lower())

@@ -81,6 +81,15 @@ class TestEmbedder:
         assert vector.dtype == np.float32
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
 
+    def test_sentences_have_the_vectors_of_documents(self, model: Model) -> None:
+        """In the order given, once the model is there."""
+        model.embedder.embed_query("Is it there?")
+
+        vectors = model.embedder.embed_sentences(TEXTS)
+
+        assert vectors is not None
+        np.testing.assert_allclose(vectors, model.embed(TEXTS), atol=1e-4)
+
     def test_no_document_gives_no_vector(self, model: Model) -> None:
         """With the right shape still."""
         assert model.embed([]).shape == (0, model.embedder.dimension)

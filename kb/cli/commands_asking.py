@@ -21,7 +21,7 @@ from kb.cli.options import (
 from kb.cli.recall import remember
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
 from kb.cli.reports import freshness_notice
-from kb.cli.snippet import words_of
+from kb.search.words import words_of
 
 if TYPE_CHECKING:
     from kb.cli.session import Knowledge, Rerank, Session
@@ -120,9 +120,9 @@ def write_answer(session: Session, answer: Answer, asking: Asking, question: str
     remember(session.asker.terminal, answer)
     match asking.chosen():
         case "json":
-            session.write_json(formats.answer_object(answer))
+            session.write_json(formats.answer_object(answer, question))
         case "jsonl":
-            session.write(formats.jsonl(answer))
+            session.write(formats.jsonl(answer, question))
         case "csv":
             session.write(formats.to_csv(answer))
         case "md":
@@ -150,7 +150,14 @@ def _asked(
         weak=ranking.weak,
         explain=ranking.explain,
         rerank=rerank,
+        best_seconds=None if _quotes(asking) else 0.0,
     )
+
+
+def _quotes(asking: Asking) -> bool:
+    """Whether the format shows the best sentences of hits."""
+    chosen = asking.chosen()
+    return chosen in {"json", "jsonl"} or (chosen in {"text", "md"} and not (asking.full or asking.context))
 
 
 def _waited(session: Session, kb: Knowledge, asking: Asking) -> None:

@@ -10,8 +10,9 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from kb.cli.snippet import snippet, words_of
+from kb.cli.snippet import by_words, snippet
 from kb.cli.terminal import escape_json, file_url, one_line, relative_path, sanitize, shown_path
+from kb.search.words import Words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         KnownFile,
         Links,
         RebuildReport,
+        Sentence,
         Shown,
         Status,
         StoredPassage,
@@ -66,8 +68,16 @@ def to_json(value: dict[str, Any], *, indent: bool = False) -> str:
     return escape_json(json.dumps(value, ensure_ascii=False, indent=2 if indent else None)) + "\n"
 
 
-def hit_object(hit: Hit) -> dict[str, Any]:
-    """A hit under the names that others rely on; ``rerank`` only where it was read again, ``why`` where asked for."""
+def best_by(hit: Hit) -> Literal["cosine", "words"]:
+    """By what the best sentences of a hit are found."""
+    return "cosine" if hit.best else "words"
+
+
+def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
+    """A hit under the names that others rely on; ``rerank`` only where it was read again, ``why`` where asked for.
+
+    The best sentences come best first, ``score`` being their own cosines; it is null where they are found by ``words``.
+    """
     passage, signals = hit.passage, hit.signals
     reread = {} if hit.rerank is None else {"rerank": round(hit.rerank, 6)}
     found: dict[str, Any] = {
@@ -88,9 +98,16 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "bm25": None if signals.bm25 is None else round(signals.bm25, 4),
         "bm25_rank": signals.bm25_rank,
         "fused": None if signals.fused is None else round(signals.fused, 4),
+        "best": [_sentence_object(one, passage) for one in hit.best or by_words(passage.text, words)],
+        "best_by": best_by(hit),
         **reread,
     }
     return found | {"why": hit.why} if hit.why else found
+
+
+def _sentence_object(one: Sentence, passage: StoredPassage) -> dict[str, Any]:
+    score = None if one.cosine is None else round(one.cosine, 6)
+    return {"text": one.text, "line": passage.first_line + one.line, "score": score}
 
 
 def _freshness(index: Freshness) -> dict[str, Any]:
@@ -98,8 +115,12 @@ def _freshness(index: Freshness) -> dict[str, Any]:
     return {"as_of": as_of, "pending": index.pending, "watching": index.watching}
 
 
-def answer_object(answer: Answer) -> dict[str, Any]:
-    """A whole answer under the names that others rely on; ``reranking`` only where its hits were read again."""
+def answer_object(answer: Answer, question: str | None = None) -> dict[str, Any]:
+    """A whole answer under the names that others rely on; ``reranking`` only where its hits were read again.
+
+    ``question`` is where the words come from, if not from the answer's own; it is empty where none was asked in words.
+    """
+    words = words_of(answer.question if question is None else question)
     reranking = {"reranking": asdict(answer.reranking)} if answer.reranking else {}
     return {
         "question": answer.question,
@@ -107,7 +128,7 @@ def answer_object(answer: Answer) -> dict[str, Any]:
         "weak": answer.weak,
         "index": _freshness(answer.index),
         **reranking,
-        "hits": [hit_object(hit) for hit in answer.hits],
+        "hits": [hit_object(hit, words) for hit in answer.hits],
     }
 
 
@@ -240,9 +261,10 @@ def shown_object(shown: Shown) -> dict[str, Any]:
     return file_object(shown.file) | {"changed": shown.changed, "passages": passages}
 
 
-def jsonl(answer: Answer) -> str:
+def jsonl(answer: Answer, question: str | None = None) -> str:
     """One hit per line, each a JSON object."""
-    return "".join(to_json(hit_object(hit)) for hit in answer.hits)
+    words = words_of(answer.question if question is None else question)
+    return "".join(to_json(hit_object(hit, words)) for hit in answer.hits)
 
 
 def to_csv(answer: Answer) -> str:
@@ -254,7 +276,7 @@ def to_csv(answer: Answer) -> str:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for hit in answer.hits:
-        one = hit_object(hit)
+        one = hit_object(hit, Words())
         first, last = one.pop("lines")
         one |= {"first_line": first, "last_line": last, "changed": "true" if hit.changed else "false"}
         one |= {"path": one_line(one["path"]), "score": f"{hit.score:.6f}", "l2": f"{hit.l2:.6f}"}
@@ -272,7 +294,7 @@ def markdown(answer: Answer, *, cwd: str = "", full: bool = False, question: str
         place = f"{shown_path(path, cwd)}:{where(passage)}"
         facts = [f"{hit.score:.3f}", _escape(one_line(trail(passage.heading) or passage.file.title))]
         facts += ["changed since indexed"] if hit.changed else []
-        text = sanitize(passage.text) if full else _escape(one_line(snippet(passage.text, words).text))
+        text = sanitize(passage.text) if full else _escape(one_line(snippet(passage.text, words, hit.best).text))
         quote = "".join(f"   > {line}".rstrip() + "\n" for line in text.split("\n"))
         parts.append(f"{hit.rank}. [{_escape(place)}]({file_url(path)}) {' · '.join(filter(None, facts))}\n\n{quote}")
     return "\n".join(parts)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # What one command may have otherwise than the owner: it changes neither what is in the store nor whose it is.
 _FREE: Final = frozenset(
     {
+        "search.best_seconds",
         "search.limit",
         "search.min_score",
         "search.per_file",
@@ -149,6 +150,7 @@ class Lent:
         weak: bool | None = None,
         explain: bool = False,
         rerank: Rerank | None = None,
+        best_seconds: float | None = 0.0,
     ) -> Answer:
         """The passages nearest to a question."""
         limits = self._limits(limit, min_score)
@@ -162,6 +164,7 @@ class Lent:
             weak=self._search.weak if weak is None else weak,
             explain=explain,
             rerank=rerank or self._search.rerank,
+            best_seconds=self._search.best_seconds if best_seconds is None else best_seconds,
         )
 
     def similar(

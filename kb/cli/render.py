@@ -6,9 +6,10 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from kb.cli.formats import absolute, trail, where
-from kb.cli.snippet import Words, snippet
+from kb.cli.formats import absolute, best_by, trail, where
+from kb.cli.snippet import snippet
 from kb.cli.terminal import Look, file_url, one_line, sanitize, shown_path
+from kb.search.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,14 +48,15 @@ def grep_lines(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
     ``path-line-text`` around it, ``--`` between hits.
     """
     if not detail.full and not detail.around:
-        return "".join(_grep_line(hit.passage, words, look) for hit in answer.hits)
+        return "".join(_grep_line(hit, words, look) for hit in answer.hits)
     blocks = ["".join(_grep_block(hit.passage, look, detail)) for hit in answer.hits]
     return ("--\n" if detail.around else "").join(blocks)
 
 
-def _grep_line(passage: StoredPassage, words: Words, look: Look) -> str:
-    """The best sentences of a passage, at the line on which the first of them begins."""
-    best = snippet(passage.text, words)
+def _grep_line(hit: Hit, words: Words, look: Look) -> str:
+    """The best sentences of a passage, at the line on which the best one begins; found by words alone, the first."""
+    passage = hit.passage
+    best = snippet(passage.text, words, hit.best)
     line = str(passage.first_line + best.line)
     at = line if passage.exact else one_line(passage.place) or line
     return f"{_path(passage, look)}:{at}:{one_line(best.text)}\n"
@@ -82,7 +84,7 @@ def hits_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
         if detail.full or detail.around:
             page.passage(hit.passage, words, detail.around.get(hit.passage.id, Surroundings()))
         else:
-            page.snippet(hit.passage.text, words, _SNIPPET_LINES)
+            page.snippet(hit, words, _SNIPPET_LINES)
     return page.text()
 
 
@@ -96,7 +98,7 @@ def ask_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
         if at == 0 and len(answer.hits) > 1:
             page.line()
         elif at:
-            page.snippet(hit.passage.text, words, 1)
+            page.snippet(hit, words, 1)
     return page.text()
 
 
@@ -158,7 +160,7 @@ class Page:
             more = f" and {len(notes) - _NOTES} more" if len(notes) > _NOTES else ""
             self.line(_INDENT, (f"embedded in {', '.join(notes[:_NOTES])}{more}", "dim"))
         if hit.why:
-            self.line(_INDENT, (hit.why, "dim"))
+            self.line(_INDENT, (f"{hit.why}; sentences by {best_by(hit)}", "dim"))
 
     def place(self, passage: StoredPassage, *scores: str, changed: bool) -> None:
         """Path and lines as a link, then scores, the heading trail (else the title), and whether the file changed."""
@@ -178,10 +180,10 @@ class Page:
             parts += [_INDENT, ("changed since indexed", "yellow")]
         self.line(*parts)
 
-    def snippet(self, text: str, words: Words, lines: int) -> None:
+    def snippet(self, hit: Hit, words: Words, lines: int) -> None:
         """The best sentences of a passage, wrapped and indented, in at most about so many lines."""
         width = min(self._look.width, _WIDEST) - len(_INDENT)
-        best = one_line(snippet(text, words, budget=width * lines - 10).text)
+        best = one_line(snippet(hit.passage.text, words, hit.best, budget=width * lines - 10).text)
         if best:
             for line in self._marked(best, words).wrap(self._console, width):
                 line.rstrip()

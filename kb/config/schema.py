@@ -202,6 +202,10 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
     candidates: Annotated[
         Count, Meta(description="How many candidates ChromaDB gives, to be ranked by exact cosine.")
     ] = 320
+    best_seconds: Annotated[
+        float,
+        Meta(ge=0, description="How long to look for the best sentences of the hits by the model. 0: by words alone."),
+    ] = 0.1
     rerank: Annotated[
         Literal["off", "cross-encoder", "colbert", "lexical"],
         Meta(

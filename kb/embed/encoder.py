@@ -205,6 +205,19 @@ class Encoder:
         except OutOfMemory as error:
             raise _no_room(model.where) from error
 
+    def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Unit vectors of a few short texts of documents, in one batch that waits for none but the one being computed.
+
+        None where the model is not in memory: a question that needs no model is not to wait for it on their account.
+        """
+        if not self._at_hand(question=True):
+            return None
+        try:
+            with self._turn(question=True) as model:
+                return model.encode(list(texts), self.tokens.spec.document_prompt)
+        except OutOfMemory as error:
+            raise _no_room(model.where) from error
+
     @contextmanager
     def in_torch(self) -> Iterator[TorchModel]:
         """The model in torch, for one batch of what no other runtime shows; loaded beside another one that embeds.

@@ -45,6 +45,10 @@ class RememberedQuestions:
         """Unit vectors of documents, by the model."""
         return self._embedder.embed_documents(texts, tokens, on_batch)
 
+    def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Unit vectors of a few short texts, by the model; None where it is not in memory."""
+        return self._embedder.embed_sentences(texts)
+
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector of a question."""
         name = f"question {self._embedder.fingerprint}"

@@ -87,12 +87,25 @@ class Signals:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a passage on one line, and the line of the passage, from 0, on which it begins.
+
+    ``cosine`` is its own with the question, where that was computed.
+    """
+
+    text: str
+    line: int
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2).
 
     ``embedded_in`` are the notes that show the passage's file in place, as they do with attachments.
     ``rerank`` is the score of the model that read it again, where one did; its scale is that model's own.
-    ``why`` says why it stands where it stands, where that was asked for.
+    ``why`` says why it stands where it stands, where that was asked for. ``best`` are the sentences that answer, best
+    first, by their own cosines; empty where those were not asked for, or not computed in time.
     """
 
     rank: int
@@ -104,6 +117,7 @@ class Hit:
     rerank: float | None = None
     signals: Signals = Signals()
     why: str = ""
+    best: tuple[Sentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

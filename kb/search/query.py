@@ -11,6 +11,7 @@ import numpy as np
 from kb.errors import NotIndexed
 from kb.records import Answer, Filters, Freshness, Hit
 from kb.search.background import FEW, Background
+from kb.search.best import BestSentences
 from kb.search.candidates import Gatherer, Mode, Pool, Scope
 from kb.search.explain import why
 from kb.search.filter import selected
@@ -18,6 +19,7 @@ from kb.search.links import Follower
 from kb.search.presence import Presence
 from kb.search.question import Question, narrowed, parse
 from kb.search.rank import distance, ranked, taken
+from kb.search.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,6 +76,7 @@ class Searcher:
         self._freshness = freshness
         self._follower = Follower(catalog, files)
         self._background = Background(embedder, catalog)
+        self._best = BestSentences(embedder)
 
     def search(self, typed: str, limits: Limits, filters: Filters | None = None) -> Answer:
         """The passages that answer a question, best first; none where nothing in the index is about it.
@@ -94,6 +97,14 @@ class Searcher:
             hits = self._hits(gather, limits)
             weak = bool(hits) and not self._answered(gather, hits, index, scope)
         return Answer(typed, limits.mode, freshness, () if weak and not limits.weak else hits, weak=weak)
+
+    def quoted(self, answer: Answer, seconds: float) -> Answer:
+        """The answer to a question with the best sentences of its hits, of as many as can be done in the time."""
+        if not answer.hits or seconds <= 0:
+            return answer
+        text = parse(answer.question, _today()).text
+        hits = self._best.of(answer.hits, self._embedder.embed_query(text), words_of(text), seconds)
+        return replace(answer, hits=hits)
 
     def similar(self, file: KnownFile, limits: Limits, filters: Filters | None = None) -> Answer:
         """The passages of other files nearest to the middle of a file's own passages.

@@ -73,7 +73,28 @@ def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
         "mode": "hybrid",
         "weak": True,
         "explain": True,
+        "best_seconds": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), None),
+        (("--json",), None),
+        (("--format", "md"), None),
+        (("-l",), 0.0),
+        (("--format", "csv"), 0.0),
+        (("--full",), 0.0),
+    ],
+)
+def test_only_what_shows_sentences_asks_for_them(
+    command: CommandLine, options: tuple[str, ...], expected: float | None
+) -> None:
+    """Finding them takes time: as much as is configured (None), or none."""
+    command("search", "x", *options)
+
+    assert command.kb.asked[0][1]["best_seconds"] == expected
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from any_answers import answers
@@ -12,7 +13,7 @@ from hypothesis import given
 from made_up import FAILURE, HOSTILE, acting, answer, hit, known_file, passage
 
 from kb.cli import formats
-from kb.records import Answer, CheckReport, Difference, IndexReport, RebuildReport, Shown
+from kb.records import Answer, CheckReport, Difference, IndexReport, RebuildReport, Sentence, Shown
 
 
 def test_an_answer_has_the_promised_names() -> None:
@@ -45,13 +46,28 @@ def test_an_answer_has_the_promised_names() -> None:
                 "bm25": 2.5,
                 "bm25_rank": None,
                 "fused": None,
+                "best": [{"text": "Use ChromaDB.", "line": 5, "score": None}],
+                "best_by": "words",
             }
         ],
     }
     assert list(told["hits"][0]) == [
         "rank", "path", "lines", "page", "heading", "title", "score", "l2", "text", "id", "changed",
-        "place", "embedded_in", "cosine_rank", "bm25", "bm25_rank", "fused",
+        "place", "embedded_in", "cosine_rank", "bm25", "bm25_rank", "fused", "best", "best_by",
     ]  # fmt: skip
+
+
+def test_best_sentences_have_their_lines_and_cosines() -> None:
+    """Best first, at lines of the file."""
+    best = (Sentence("It is embedded.", 1, 0.91234567), Sentence("Use ChromaDB.", 0, 0.5))
+
+    told = formats.answer_object(answer(replace(hit("Use ChromaDB.\nIt is embedded."), best=best)))["hits"][0]
+
+    assert told["best_by"] == "cosine"
+    assert told["best"] == [
+        {"text": "It is embedded.", "line": 6, "score": 0.912346},
+        {"text": "Use ChromaDB.", "line": 5, "score": 0.5},
+    ]
 
 
 def test_an_index_run_has_the_promised_names() -> None:

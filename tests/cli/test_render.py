@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from made_up import HOSTILE, acting, answer, hit, known_file, passage, without_escapes
 
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text, shown_text
-from kb.cli.snippet import Words, words_of
 from kb.cli.terminal import Look
-from kb.records import Answer, Shown
+from kb.records import Answer, Sentence, Shown
+from kb.search.words import Words, words_of
 
 PLAIN = Look(laid_out=True, color=False, width=60, cwd="/notes")
 COLOR = Look(laid_out=True, color=True, width=60, cwd="/notes")
@@ -76,6 +76,18 @@ def test_a_hit_names_the_notes_that_embed_its_file() -> None:
 
     assert hits_text(asked, WORDS, PLAIN, Detail()).splitlines()[1] == "  embedded in 0.md, 1.md, 2.md and 2 more"
     assert grep_lines(asked, WORDS, PIPE, Detail()) == "db.md:5:Words.\n"
+
+
+def test_best_sentences_are_shown_in_their_order_at_the_line_of_the_best() -> None:
+    """They, and not those that have the question's words; why tells what found them."""
+    text = "A vector store, a store.\nThen we tried that.\nIt holds embeddings.\nThat suits." + " Or not so." * 30
+    best = (Sentence("It holds embeddings.", 2, 0.9), Sentence("Then we tried that.", 1, 0.8))
+    asked = answer(replace(hit(text), best=best, why="cosine 0.750"))
+
+    assert grep_lines(asked, WORDS, PIPE, Detail()).startswith("db.md:7:… Then we tried that. It holds embeddings.")
+    assert "cosine 0.750; sentences by cosine\n" in hits_text(asked, WORDS, PLAIN, Detail())
+    by_words = answer(replace(asked.hits[0], best=()))
+    assert grep_lines(by_words, WORDS, PIPE, Detail()).startswith("db.md:5:A vector store, a store.")
 
 
 def test_the_distance_is_shown_on_request() -> None:

@@ -10,9 +10,9 @@ from any_answers import texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.cli.snippet import sentences as sentences_of
 from kb.cli.snippet import snippet as snippet_of
-from kb.cli.snippet import words_of
+from kb.search.sentences import sentences as sentences_of
+from kb.search.words import words_of
 
 _PASSAGE = """\
 # Tools

@@ -1,0 +1,87 @@
+"""The words of a question that say what it is about, and where they stand in a text. Functions of values."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# The words that questions are made of whatever they ask, in the languages most notes are in.
+_COMMON: Final = (
+    "a about all an and any are as at be been by can could did do does for from had has have how i if in into "
+    "is it its just may me my no not of on one or our should so some that the their them then there these they "
+    "this those to too use used using was we were what when where which who whom whose why will with would you "
+    "your "
+    "don doesn didn isn aren wasn weren won couldn shouldn wouldn ve re ll "
+    "der die das den dem des ein eine einen einem einer und oder ist sind waren wie was wer wo wann warum "
+    "ich du er sie es wir ihr nicht mit von zu zum zur im in auf aus bei für kann mein meine "
+    "le la les un une des du de et ou est sont qui que quoi quel quelle quels quelles comment pourquoi je tu "
+    "il elle nous vous ne pas dans sur avec par ce cette ces mon ma mes "
+    "el los las unos unas y o es qué quién cómo cuándo dónde por para con en del mi se no lo al "
+    "il gli un uno una e è sono che chi quando dove perché per con di da nel della "
+)
+_STOP_WORDS: Final = frozenset(_COMMON.split())
+_WORD: Final = re.compile(r"\w+")
+_WIDE: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+")
+_ENDING: Final = re.compile(r"(?:ings|ing|ies|ed|es|s|e|y)$")
+_Y_ENDINGS: Final = r"(?:y|ies|ied|ying)"
+_ENDINGS: Final = r"(?:s|es|e|d|ed|ing|ings|er|ers|ion|ions|n|en|'s|\u2019s)?"
+_STEM: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The content words of a question, each as the pattern that finds it and its common endings."""
+
+    patterns: tuple[re.Pattern[str], ...] = ()
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the words stand in a text: in order, apart from one another."""
+        found = sorted(match.span() for pattern in self.patterns for match in pattern.finditer(text))
+        apart: list[tuple[int, int]] = []
+        for first, last in found:
+            if apart and first <= apart[-1][1]:
+                apart[-1] = (apart[-1][0], max(last, apart[-1][1]))
+            else:
+                apart.append((first, last))
+        return apart
+
+
+def words_of(question: str) -> Words:
+    """The words of a question that say what it is about; all of them where it has no others."""
+    folded = [word.casefold() for word in _WORD.findall(unicodedata.normalize("NFC", question))]
+    content = [word for word in folded if word not in _STOP_WORDS and (len(word) > 1 or word.isdigit())]
+    terms = dict.fromkeys(term for word in content or folded for term in _terms(word))
+    return Words(tuple(re.compile(pattern, re.IGNORECASE) for pattern in map(_pattern, terms)))
+
+
+def _terms(word: str) -> list[str]:
+    """A word itself; of a script without spaces, its pairs of characters."""
+    wide = _WIDE.search(word)
+    if not wide:
+        return [word]
+    run = wide[0]
+    return [run[at : at + 2] for at in range(max(1, len(run) - 1))]
+
+
+def _pattern(term: str) -> str:
+    if _WIDE.match(term):
+        return re.escape(term)
+    stem = _ENDING.sub("", term)
+    if len(stem) < _STEM:
+        # Short words are too often parts of others for more than a plural.
+        short = term[:-1] if len(term) >= _STEM and term.endswith("s") and not term.endswith("ss") else term
+        return rf"(?<!\w){re.escape(short)}(?:s|'s|\u2019s)?(?!\w)"
+    endings = _Y_ENDINGS if term.endswith(("y", "ies")) else _ENDINGS
+    return rf"(?<!\w)(?:{re.escape(stem)}{endings}|{re.escape(term)}{_ENDINGS})(?!\w)"
+
+
+def weights(units: Sequence[str], words: Words) -> list[float]:
+    """How much of the question's words each sentence has: a word counts the more, the fewer of them have it."""
+    present = [[pattern.search(unit) is not None for pattern in words.patterns] for unit in units]
+    common = [max(1, sum(column)) for column in zip(*present, strict=True)]
+    return [sum(1 / count for here, count in zip(row, common, strict=True) if here) for row in present]
