@@ -60,7 +60,7 @@ def search(
     text = question_of(session, question)
     with session.open() as kb:
         _waited(session, kb, asking)
-        answer = _asked(kb, text, asking, ranking, filters=filters, rerank=rerank)
+        answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
     return write_answer(session, answer, asking, text)
 
 
@@ -86,7 +86,7 @@ def ask(
     asking = replace(asking, limit=asking.limit or _ASK_LIMIT)
     with session.open() as kb:
         _waited(session, kb, asking)
-        answer = _asked(kb, text, asking, ranking, filters=filters, rerank=rerank)
+        answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
     if chosen != "text":
         return write_answer(session, answer, asking, text)
     remember(session.asker.terminal, answer)
@@ -138,8 +138,16 @@ def write_answer(session: Session, answer: Answer, asking: Asking, question: str
 
 
 def _asked(
-    kb: Knowledge, text: str, asking: Asking, ranking: Ranking, *, filters: Filters, rerank: Rerank | None
+    session: Session,
+    kb: Knowledge,
+    text: str,
+    asking: Asking,
+    ranking: Ranking,
+    *,
+    filters: Filters,
+    rerank: Rerank | None,
 ) -> Answer:
+    read = _quotes(asking) and (session.look().laid_out or ranking.explain)
     return kb.search(
         text,
         limit=asking.limit,
@@ -150,12 +158,12 @@ def _asked(
         weak=ranking.weak,
         explain=ranking.explain,
         rerank=rerank,
-        best_seconds=None if _quotes(asking) else 0.0,
+        best_seconds=None if read else 0.0,
     )
 
 
 def _quotes(asking: Asking) -> bool:
-    """Whether the format shows the best sentences of hits."""
+    """Whether the format shows the best sentences of hits; a program that waits gets those by the words, at once."""
     chosen = asking.chosen()
     return chosen in {"json", "jsonl"} or (chosen in {"text", "md"} and not (asking.full or asking.context))
 

@@ -80,9 +80,11 @@ def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ((), None),
-        (("--json",), None),
-        (("--format", "md"), None),
+        (("--explain",), None),
+        (("--json", "--explain"), None),
+        ((), 0.0),
+        (("--json",), 0.0),
+        (("--explain", "-l"), 0.0),
         (("-l",), 0.0),
         (("--format", "csv"), 0.0),
         (("--full",), 0.0),
@@ -91,10 +93,17 @@ def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
 def test_only_what_shows_sentences_asks_for_them(
     command: CommandLine, options: tuple[str, ...], expected: float | None
 ) -> None:
-    """Finding them takes time: as much as is configured (None), or none."""
+    """Finding them takes time: as much as is configured (None), or none where a program waits."""
     command("search", "x", *options)
 
     assert command.kb.asked[0][1]["best_seconds"] == expected
+
+
+def test_whoever_reads_gets_the_sentences_that_the_model_finds(command: CommandLine) -> None:
+    """Laid out as for a terminal, the hits are read by a person."""
+    command("--color", "always", "search", "x")
+
+    assert command.kb.asked[0][1]["best_seconds"] is None
 
 
 @pytest.mark.parametrize(
