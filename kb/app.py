@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from kb.records import FileEvent, FollowedLink, IndexProgress, KnownFile, Links
     from kb.search.candidates import Mode
 
-
 _T = TypeVar("_T")
 
 
@@ -170,6 +169,7 @@ class KnowledgeBase:
         filters: Filters | None = None,
         mode: Mode | None = None,
         weak: bool | None = None,
+        fold: bool | None = None,
         explain: bool = False,
         rerank: Literal["off", "cross-encoder", "colbert", "lexical"] | None = None,
         best_seconds: float | None = 0.0,
@@ -184,18 +184,18 @@ class KnowledgeBase:
             filters: Which files to ask.
             mode: What orders the hits: ``cosine``, ``keyword`` (BM25) or ``hybrid`` (both).
             weak: Whether to give hits no nearer to the question than unrelated passages are.
+            fold: Whether passages that say the same are one hit, the others its ``alike``.
             explain: Whether each hit says why it stands where it stands.
             rerank: By what to have the best hits read again.
             best_seconds: How long to look for the best sentences of the hits; 0: not at all.
         """
         limits = self._parts.limits.but(
-            limit=limit, min_score=min_score, per_file=per_file, mode=mode, weak=weak, explain=explain
+            limit=limit, min_score=min_score, per_file=per_file, mode=mode, weak=weak, fold=fold, explain=explain
         )
         if not self._parts.exists:
             return Answer(question, limits.mode, self._parts.freshness())
         self._parts.own()
-        wanted = self._parts.config.search
-        kind = rerank or wanted.rerank
+        wanted, kind = self._parts.config.search, rerank or self._parts.config.search.rerank
         more = limits if kind == "off" else replace(limits, limit=max(limits.limit, wanted.rerank_hits))
         with self.courtesy:
             found = self._answered(lambda: self._parts.searcher.search(question, more, filters))
@@ -212,6 +212,7 @@ class KnowledgeBase:
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters | None = None,
+        fold: bool | None = None,
     ) -> Answer:
         """The passages of other files nearest to a file as a whole; one per file unless said otherwise.
 
@@ -219,7 +220,7 @@ class KnowledgeBase:
             NotIndexed: The file is not in the index.
         """
         limits = replace(self._parts.limits, per_file=1, mode="cosine")
-        limits = limits.but(limit=limit, min_score=min_score, per_file=per_file)
+        limits = limits.but(limit=limit, min_score=min_score, per_file=per_file, fold=fold)
         known = self._known(file)
         self._parts.own()
         with self.courtesy:

@@ -301,8 +301,8 @@ class Parts:
     @cached_property
     def limits(self) -> Limits:
         """What the configuration says of hits."""
-        wanted = self.config.search
-        return Limits(wanted.limit, wanted.min_score, wanted.per_file, wanted.candidates, wanted.mode, wanted.weak)
+        of = self.config.search
+        return Limits(of.limit, of.min_score, of.per_file, of.candidates, of.mode, of.weak, of.fold)
 
     def freshness(self) -> Freshness:
         """When the last complete run ended and how many files wait: what the watcher says, else a scan of now."""

@@ -83,7 +83,7 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path) -> None:
     assert isinstance(hits, list)
     assert set(hits[0]) == {
         "rank", "path", "lines", "page", "place", "heading", "title", "score", "l2", "text", "id", "changed",
-        "embedded_in", "cosine_rank", "bm25", "bm25_rank", "fused", "best", "best_by",
+        "alike", "embedded_in", "cosine_rank", "bm25", "bm25_rank", "fused", "best", "best_by",
     }  # fmt: skip
     assert hits[0]["path"] == str(tmp_path / "notes" / "chromadb.md")
     assert hits[0]["lines"] == [1, 1]

@@ -105,7 +105,12 @@ def similar(session: Session, file: str, asking: Asking, filters: Filters) -> in
     with session.open() as kb:
         _waited(session, kb, asking)
         answer = kb.similar(
-            file, limit=asking.limit, min_score=asking.min_score, per_file=asking.per_file, filters=filters
+            file,
+            limit=asking.limit,
+            min_score=asking.min_score,
+            per_file=asking.per_file,
+            filters=filters,
+            fold=asking.fold,
         )
     return write_answer(session, answer, asking, "")
 
@@ -156,6 +161,7 @@ def _asked(
         filters=filters,
         mode=ranking.mode,
         weak=ranking.weak,
+        fold=asking.fold,
         explain=ranking.explain,
         rerank=rerank,
         best_seconds=None if read else 0.0,
@@ -182,6 +188,9 @@ def _told(session: Session, answer: Answer, asking: Asking) -> int:
             f"reranked {reranking.read} of {reranking.of} hits in {reranking.seconds:.1f} s, the time it may take "
             "(search.rerank_seconds); the others follow as they were"
         )
+    folded = sum(len(hit.alike) for hit in answer.hits)
+    if folded and not _names_alike(session, asking):
+        session.notice(f"{folded} {'hit' if folded == 1 else 'hits'} like others folded: --all shows them")
     notice = freshness_notice(answer.index, hits=len(answer.hits))
     if answer.weak:
         session.notice(_WEAK if answer.hits else f"{_REFUSED}; --weak shows what is nearest")
@@ -192,6 +201,12 @@ def _told(session: Session, answer: Answer, asking: Asking) -> int:
     if asking.require_fresh and (answer.index.pending or (session.owner and not answer.index.watching)):
         return STALE
     return FOUND if answer.hits else NONE
+
+
+def _names_alike(session: Session, asking: Asking) -> bool:
+    """Whether what is written names the passages folded under each hit: all but bare lines and paths do."""
+    chosen = asking.chosen()
+    return session.look().laid_out if chosen == "text" else chosen != "paths"
 
 
 def _around(answer: Answer, count: int) -> dict[str, Surroundings]:

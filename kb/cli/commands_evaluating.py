@@ -178,7 +178,14 @@ def way(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
 
     def ask(question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
         answer = kb.search(
-            question, limit=limit, per_file=per_file, min_score=LEAST, mode=mode, weak=True, rerank=rerank
+            question,
+            limit=limit,
+            per_file=per_file,
+            min_score=LEAST,
+            mode=mode,
+            weak=True,
+            fold=False,
+            rerank=rerank,
         )
         return answer.hits
 

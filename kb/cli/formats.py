@@ -38,8 +38,10 @@ Format = Literal["text", "json", "jsonl", "csv", "md", "paths"]
 FORMATS: Final[tuple[Format, ...]] = ("text", "json", "jsonl", "csv", "md", "paths")
 CSV_COLUMNS: Final = (
     "rank", "score", "l2", "path", "first_line", "last_line", "page", "heading", "title", "changed", "text", "id",
-    "place",
+    "place", "alike",
 )  # fmt: skip
+# Of the passages folded under a hit, so many are named where people read.
+_NAMED: Final = 3
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>!|#~])")
 
 
@@ -56,6 +58,22 @@ def where(passage: StoredPassage) -> str:
     lines = f"{passage.first_line}-{passage.last_line}"
     place = one_line(passage.place)
     return " ".join(filter(None, (lines, place))) if passage.exact else place or lines
+
+
+def alike_places(hit: Hit, cwd: str) -> list[str]:
+    """Where the passages folded under a hit are, made harmless: path and first line, else the place."""
+    return [
+        f"{shown_path(absolute(one.passage.file.folder, one.passage.file.path), cwd)}:"
+        f"{one.passage.first_line if one.passage.exact else where(one.passage)}"
+        for one in hit.alike
+    ]
+
+
+def alike_text(hit: Hit, cwd: str) -> str:
+    """How many passages are folded under a hit, and where the first of them are."""
+    places = alike_places(hit, cwd)
+    more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+    return f"+{len(places)} like it: {', '.join(places[:_NAMED])}{more}"
 
 
 def trail(heading: tuple[str, ...]) -> str:
@@ -93,6 +111,14 @@ def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
         "id": passage.id,
         "changed": hit.changed,
         "place": passage.place,
+        "alike": [
+            {
+                "path": absolute(one.passage.file.folder, one.passage.file.path),
+                "lines": [one.passage.first_line, one.passage.last_line],
+                "score": round(float(one.score), 6),
+            }
+            for one in hit.alike
+        ],
         "embedded_in": [absolute(note.folder, note.path) for note in hit.embedded_in],
         "cosine_rank": signals.cosine_rank,
         "bm25": None if signals.bm25 is None else round(signals.bm25, 4),
@@ -279,6 +305,7 @@ def to_csv(answer: Answer) -> str:
         one = hit_object(hit, Words())
         first, last = one.pop("lines")
         one |= {"first_line": first, "last_line": last, "changed": "true" if hit.changed else "false"}
+        one |= {"alike": "; ".join(alike_places(hit, ""))}
         one |= {"path": one_line(one["path"]), "score": f"{hit.score:.6f}", "l2": f"{hit.l2:.6f}"}
         writer.writerow(sanitize(str(one[name])) if one[name] is not None else "" for name in CSV_COLUMNS)
     return table.getvalue()
@@ -296,6 +323,8 @@ def markdown(answer: Answer, *, cwd: str = "", full: bool = False, question: str
         facts += ["changed since indexed"] if hit.changed else []
         text = sanitize(passage.text) if full else _escape(one_line(snippet(passage.text, words, hit.best).text))
         quote = "".join(f"   > {line}".rstrip() + "\n" for line in text.split("\n"))
+        if hit.alike:
+            quote += f"\n   {_escape(alike_text(hit, cwd))}\n"
         parts.append(f"{hit.rank}. [{_escape(place)}]({file_url(path)}) {' · '.join(filter(None, facts))}\n\n{quote}")
     return "\n".join(parts)
 

@@ -109,8 +109,14 @@ class Asking:
     null: bool
     full: bool
     context: int
+    unfold: bool
     wait: bool
     require_fresh: bool
+
+    @property
+    def fold(self) -> bool | None:
+        """Whether passages that say the same are one hit; None as configured."""
+        return False if self.unfold else None
 
     def chosen(self) -> Format:
         """The one format that the flags ask for."""
@@ -146,6 +152,7 @@ _ASKING: Final = (
         metavar="N",
         help="Whole passages, with N lines of the file around each.",
     ),
+    click.option("--all", "unfold", is_flag=True, help="Show passages that say the same as hits of their own."),
     click.option("--wait", is_flag=True, help="First take in everything that is on the disk now."),
     click.option("--require-fresh", is_flag=True, help="Exit code 3 where the answer may miss something."),
 )

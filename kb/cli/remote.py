@@ -30,6 +30,7 @@ _FREE: Final = frozenset(
         "search.rerank",
         "search.mode",
         "search.weak",
+        "search.fold",
         "store.path",
         "store.wait_seconds",
         "embed.offline",
@@ -148,12 +149,13 @@ class Lent:
         filters: Filters = _NO_FILTERS,
         mode: Mode | None = None,
         weak: bool | None = None,
+        fold: bool | None = None,
         explain: bool = False,
         rerank: Rerank | None = None,
         best_seconds: float | None = 0.0,
     ) -> Answer:
         """The passages nearest to a question."""
-        limits = self._limits(limit, min_score)
+        limits = self._limits(limit, min_score, fold)
         per_file = self._search.per_file if per_file is None else per_file
         return self._kb.search(
             question,
@@ -175,13 +177,15 @@ class Lent:
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters = _NO_FILTERS,
+        fold: bool | None = None,
     ) -> Answer:
         """The passages nearest to a file; one per file unless said otherwise, whatever the configuration says."""
-        return self._kb.similar(file, **self._limits(limit, min_score), per_file=per_file, filters=filters)
+        return self._kb.similar(file, **self._limits(limit, min_score, fold), per_file=per_file, filters=filters)
 
-    def _limits(self, limit: int | None, min_score: float | None) -> dict[str, Any]:
+    def _limits(self, limit: int | None, min_score: float | None, fold: bool | None) -> dict[str, Any]:
         wanted = self._search
         return {
             "limit": wanted.limit if limit is None else limit,
             "min_score": wanted.min_score if min_score is None else min_score,
+            "fold": wanted.fold if fold is None else fold,
         }

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from kb.cli.formats import absolute, best_by, trail, where
+from kb.cli.formats import absolute, alike_text, best_by, trail, where
 from kb.cli.snippet import snippet
 from kb.cli.terminal import Look, file_url, one_line, sanitize, shown_path
 from kb.search.words import Words
@@ -85,6 +85,7 @@ def hits_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
             page.passage(hit.passage, words, detail.around.get(hit.passage.id, Surroundings()))
         else:
             page.snippet(hit, words, _SNIPPET_LINES)
+        page.alike(hit)
     return page.text()
 
 
@@ -95,10 +96,11 @@ def ask_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
         if at == 0:
             page.quote(hit.passage.text, words)
         page.header(hit, l2=detail.l2)
+        if at:
+            page.snippet(hit, words, 1)
+        page.alike(hit)
         if at == 0 and len(answer.hits) > 1:
             page.line()
-        elif at:
-            page.snippet(hit, words, 1)
     return page.text()
 
 
@@ -188,6 +190,11 @@ class Page:
             for line in self._marked(best, words).wrap(self._console, width):
                 line.rstrip()
                 self.line(_INDENT, line)
+
+    def alike(self, hit: Hit) -> None:
+        """How many passages say the same as a hit, and where the first of them are."""
+        if hit.alike:
+            self.line(_INDENT, (alike_text(hit, self._look.cwd), "dim"))
 
     def passage(self, passage: StoredPassage, words: Words, around: Surroundings) -> None:
         """A passage whole, line by line as it stands in the file, with what is around it dimmed."""

@@ -75,6 +75,7 @@ class Knowledge(Protocol):
         filters: Filters = _NO_FILTERS,
         mode: Mode | None = None,
         weak: bool | None = None,
+        fold: bool | None = None,
         explain: bool = False,
         rerank: Rerank | None = None,
         best_seconds: float | None = 0.0,
@@ -89,6 +90,7 @@ class Knowledge(Protocol):
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters = _NO_FILTERS,
+        fold: bool | None = None,
     ) -> Answer:
         """The passages nearest to a file."""
 

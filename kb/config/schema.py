@@ -197,6 +197,9 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
     weak: Annotated[
         bool, Meta(description="Show hits even where nothing in the notes seems to answer the question.")
     ] = False
+    fold: Annotated[
+        bool, Meta(description="Show passages that say the same as one hit, and name the others under it.")
+    ] = True
     min_score: Annotated[Cosine, Meta(description="Hits with a cosine below this are not shown.")] = -1.0
     per_file: Annotated[int, Meta(ge=0, description="How many hits one file may have. 0: no limit.")] = 0
     candidates: Annotated[

@@ -5,6 +5,7 @@ lone surrogates), relative to their folder and written with ``/``. Folders are a
 """
 
 from kb.records.answers import (
+    Alike,
     Answer,
     Candidates,
     Filters,
@@ -57,6 +58,7 @@ __all__ = [
     "EXTRACTED",
     "IS_IMAGE",
     "SCANNED",
+    "Alike",
     "Answer",
     "Block",
     "Candidates",

@@ -99,13 +99,22 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """A passage that says the same as a hit, or hardly anything else, and its own cosine."""
+
+    passage: StoredPassage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2).
 
     ``embedded_in`` are the notes that show the passage's file in place, as they do with attachments.
     ``rerank`` is the score of the model that read it again, where one did; its scale is that model's own.
     ``why`` says why it stands where it stands, where that was asked for. ``best`` are the sentences that answer, best
-    first, by their own cosines; empty where those were not asked for, or not computed in time.
+    first, by their own cosines; empty where those were not asked for, or not computed in time. ``alike`` are the
+    passages folded under it.
     """
 
     rank: int
@@ -118,6 +127,7 @@ class Hit:
     signals: Signals = Signals()
     why: str = ""
     best: tuple[Sentence, ...] = ()
+    alike: tuple[Alike, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kb.errors import NotIndexed
-from kb.records import Answer, Filters, Freshness, Hit
+from kb.records import Alike, Answer, Filters, Freshness, Hit
 from kb.search.background import FEW, Background
 from kb.search.best import BestSentences
 from kb.search.candidates import Gatherer, Mode, Pool, Scope
@@ -18,7 +18,7 @@ from kb.search.filter import selected
 from kb.search.links import Follower
 from kb.search.presence import Presence
 from kb.search.question import Question, narrowed, parse
-from kb.search.rank import distance, ranked, taken
+from kb.search.rank import Taken, distance, ranked, taken
 from kb.search.words import words_of
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Limits:
     candidates: int = 320
     mode: Mode = "cosine"
     weak: bool = False
+    fold: bool = False
     explain: bool = False
 
     def but(self, **others: Any) -> Limits:  # noqa: ANN401  # fields of this class, or None
@@ -154,17 +155,19 @@ class Searcher:
                 limit=limits.limit,
                 per_file=limits.per_file,
                 there=lambda passage: presence.there(passage.file),
+                fold=limits.fold,
             )
             if pool.exhausted or len(found) >= limits.limit:
                 break
             wanted *= 4
         if limits.explain:
-            pool = gather.explained(pool, [passage.id for passage in found])
+            pool = gather.explained(pool, [one.passage.id for one in found])
         return self._follower.with_embedding(
-            [self._hit(rank, passage, pool, presence, limits) for rank, passage in enumerate(found, 1)]
+            [self._hit(rank, one, pool, presence, limits) for rank, one in enumerate(found, 1)]
         )
 
-    def _hit(self, rank: int, passage: StoredPassage, pool: Pool, presence: Presence, limits: Limits) -> Hit:
+    def _hit(self, rank: int, one: Taken, pool: Pool, presence: Presence, limits: Limits) -> Hit:
+        passage = one.passage
         cosine, signals = pool.cosine_of(passage.id), pool.signals(passage.id)
         return Hit(
             rank,
@@ -174,6 +177,7 @@ class Searcher:
             changed=presence.changed(passage.file),
             signals=signals,
             why=why(limits.mode, cosine, signals) if limits.explain else "",
+            alike=tuple(Alike(copy, pool.cosine_of(copy.id)) for copy in one.alike),
         )
 
     def _answered(self, gather: Gatherer, hits: Sequence[Hit], index: Nearest, scope: Scope) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from kb.search.alike import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,29 +45,50 @@ def place(passage: StoredPassage) -> tuple[str, str, int, int]:
     return (passage.file.folder, passage.file.path, passage.first_line, passage.ordinal)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A passage to show, and those folded under it that say the same, in the order they came."""
+
+    passage: StoredPassage
+    wording: Wording
+    alike: list[StoredPassage] = field(default_factory=list)
+
+
 def taken(
     order: Iterable[tuple[StoredPassage, float]],
     *,
     limit: int,
     per_file: int,
     there: Callable[[StoredPassage], bool],
-) -> list[StoredPassage]:
+    fold: bool = False,
+) -> list[Taken]:
     """The passages to show.
 
     Args:
         order: Passages with their scores, best first; walked through only as far as needed.
         limit: How many at most.
         per_file: How many of one file at most; 0 for any number.
-        there: Whether a passage's file still exists; asked only for passages that would be shown.
+        there: Whether a passage's file still exists; asked only for passages that would be shown or named.
+        fold: Whether a passage that says the same as one taken before goes under the first such one. It counts neither
+            as a hit nor for its file. After the last hit, those like any of the hits are taken in until one is not.
     """
-    hits: list[StoredPassage] = []
+    hits: list[Taken] = []
     of_file: dict[int, int] = {}
     for passage, _ in order:
         count = of_file.get(passage.file.id, 0)
-        if (per_file and count >= per_file) or not there(passage):
+        if per_file and count >= per_file:
+            continue
+        wording = Wording(passage.text)
+        same = next((hit for hit in hits if wording.like(hit.wording)), None) if fold else None
+        if same is None and len(hits) == limit:
+            break
+        if not there(passage):
+            continue
+        if same is not None:
+            same.alike.append(passage)
             continue
         of_file[passage.file.id] = count + 1
-        hits.append(passage)
-        if len(hits) == limit:
+        hits.append(Taken(passage, wording))
+        if len(hits) == limit and not fold:
             break
     return hits

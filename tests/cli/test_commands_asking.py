@@ -10,9 +10,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
-from made_up import HOSTILE, answer, hit, known_file, without_escapes
+from made_up import HOSTILE, answer, hit, known_file, passage, without_escapes
 
-from kb.records import Filters, Reranking
+from kb.records import Alike, Filters, Reranking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:
 def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
     """Filters and limits are asked for, never applied afterwards."""
     options = "-n 3 --min-score 0.5 --per-file 1 --path *.md --path !old/ --tag a --tag b --since 2026-01-15"
-    options += " --mode hybrid --weak --explain"
+    options += " --mode hybrid --weak --explain --all"
     more = ("--until", "2026-02-01", "--rerank", "lexical")
 
     assert command("search", "x", *options.split(), *more)[0] == 0
@@ -72,6 +72,7 @@ def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
         "rerank": "lexical",
         "mode": "hybrid",
         "weak": True,
+        "fold": False,
         "explain": True,
         "best_seconds": None,
     }
@@ -104,6 +105,27 @@ def test_whoever_reads_gets_the_sentences_that_the_model_finds(command: CommandL
     command("--color", "always", "search", "x")
 
     assert command.kb.asked[0][1]["best_seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "kb: 2 hits like others folded: --all shows them\n"),
+        (["-l"], "kb: 2 hits like others folded: --all shows them\n"),
+        (["--json"], ""),
+        (["--format", "csv"], ""),
+        (["--format", "md"], ""),
+    ],
+)
+def test_what_is_folded_is_told(command: CommandLine, options: list[str], told: str) -> None:
+    """On standard error, where what is written does not name it."""
+    copies = (Alike(passage(path="a.md"), 0.5), Alike(passage(path="b.md"), 0.5))
+    command.kb.given = answer(replace(hit(), alike=copies))
+
+    assert command("search", "x", *options)[2] == told
+    assert command.kb.asked[0][1]["fold"] is None
+    command("similar", "db.md", "--all")
+    assert command.kb.asked[1][1]["fold"] is False
 
 
 @pytest.mark.parametrize(
@@ -214,7 +236,7 @@ def test_similar_takes_a_file(command: CommandLine) -> None:
     """The file is given as typed, and the hits are written as those of a question."""
     assert command("similar", "db.md", "-n", "2") == (0, "/notes/db.md:5:Use ChromaDB.\n", "")
     assert command.kb.asked[0][1] == {
-        "file": "db.md", "limit": 2, "min_score": None, "per_file": None, "filters": Filters(),
+        "file": "db.md", "limit": 2, "min_score": None, "per_file": None, "filters": Filters(), "fold": None,
     }  # fmt: skip
 
 

@@ -13,12 +13,13 @@ from hypothesis import given
 from made_up import FAILURE, HOSTILE, acting, answer, hit, known_file, passage
 
 from kb.cli import formats
-from kb.records import Answer, CheckReport, Difference, IndexReport, RebuildReport, Sentence, Shown
+from kb.records import Alike, Answer, CheckReport, Difference, IndexReport, RebuildReport, Sentence, Shown
 
 
 def test_an_answer_has_the_promised_names() -> None:
     """The object of ``kb search --json`` is a promise, down to the order of its keys."""
-    asked = answer(hit("Use ChromaDB.\nIt is embedded.", page=3, place="p. 3"), pending=2)
+    copies = (Alike(passage(path="copy.md"), 0.5),)
+    asked = answer(replace(hit("Use ChromaDB.\nIt is embedded.", page=3, place="p. 3"), alike=copies), pending=2)
 
     told = formats.answer_object(asked)
 
@@ -41,6 +42,7 @@ def test_an_answer_has_the_promised_names() -> None:
                 "id": "db.md-id",
                 "changed": False,
                 "place": "p. 3",
+                "alike": [{"path": "/notes/copy.md", "lines": [5, 5], "score": 0.5}],
                 "embedded_in": [],
                 "cosine_rank": 1,
                 "bm25": 2.5,
@@ -53,7 +55,7 @@ def test_an_answer_has_the_promised_names() -> None:
     }
     assert list(told["hits"][0]) == [
         "rank", "path", "lines", "page", "heading", "title", "score", "l2", "text", "id", "changed",
-        "place", "embedded_in", "cosine_rank", "bm25", "bm25_rank", "fused", "best", "best_by",
+        "place", "alike", "embedded_in", "cosine_rank", "bm25", "bm25_rank", "fused", "best", "best_by",
     ]  # fmt: skip
 
 
@@ -112,10 +114,20 @@ def test_json_indented_is_the_same_object() -> None:
 
 def test_csv_without_hits_has_its_header() -> None:
     """The columns are the same with hits and without."""
-    columns = "rank,score,l2,path,first_line,last_line,page,heading,title,changed,text,id,place\n"
+    columns = "rank,score,l2,path,first_line,last_line,page,heading,title,changed,text,id,place,alike\n"
 
     assert formats.to_csv(answer()) == columns
     assert formats.to_csv(answer(hit())).startswith(columns)
+
+
+def test_what_is_folded_under_a_hit_is_told_in_tables_and_lists() -> None:
+    """Its place in a column of its own, and in a line under the quotation."""
+    copies = (Alike(passage(path="a_b.md"), 0.5), Alike(passage(path="c.pdf", place="p. 2"), 0.5))
+    asked = answer(replace(hit(), alike=copies))
+
+    row = next(csv.DictReader(io.StringIO(formats.to_csv(asked))))
+    assert row["alike"] == "/notes/a_b.md:5; /notes/c.pdf:5"
+    assert formats.markdown(asked, cwd="/notes").endswith("   > Use ChromaDB.\n\n   +2 like it: a\\_b.md:5, c.pdf:5\n")
 
 
 @given(answers)

@@ -11,7 +11,7 @@ from made_up import HOSTILE, acting, answer, hit, known_file, passage, without_e
 
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text, shown_text
 from kb.cli.terminal import Look
-from kb.records import Answer, Sentence, Shown
+from kb.records import Alike, Answer, Sentence, Shown
 from kb.search.words import Words, words_of
 
 PLAIN = Look(laid_out=True, color=False, width=60, cwd="/notes")
@@ -88,6 +88,18 @@ def test_best_sentences_are_shown_in_their_order_at_the_line_of_the_best() -> No
     assert "cosine 0.750; sentences by cosine\n" in hits_text(asked, WORDS, PLAIN, Detail())
     by_words = answer(replace(asked.hits[0], best=()))
     assert grep_lines(by_words, WORDS, PIPE, Detail()).startswith("db.md:5:A vector store, a store.")
+
+
+def test_a_hit_names_those_folded_under_it() -> None:
+    """The first few, by path and line; a pipe's lines stay as they are."""
+    copies = tuple(Alike(passage(path=f"{number}.md"), 0.5) for number in range(5))
+    asked = answer(replace(hit("Words."), alike=copies), replace(hit("More."), alike=copies[:1]))
+
+    lines = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()
+    assert lines[1:3] == ["  Words.", "  +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"]
+    assert lines[-1] == "  +1 like it: 0.md:5"
+    assert ask_text(asked, WORDS, PLAIN, Detail()).splitlines()[2] == "  +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"
+    assert grep_lines(asked, WORDS, PIPE, Detail()) == "db.md:5:Words.\ndb.md:5:More.\n"
 
 
 def test_the_distance_is_shown_on_request() -> None:

@@ -95,6 +95,38 @@ def test_gone_files_and_unknown_vectors_make_room() -> None:
     assert [path for path, _ in order(answer)] == ["001.md", "002.md"]
 
 
+@pytest.mark.parametrize("mode", ["cosine", "hybrid", "keyword"])
+def test_copies_are_folded_before_the_limit_is_taken(mode: Mode) -> None:
+    """So many hits are so many different things, copies are named with their own cosine, gone ones are not."""
+    world = filled(["apple berry", "apple  berry", "apple\nberry", "apple berry cherry", "apple fig date", "elder"])
+    world.files.remove(FOLDER, "000.md")
+    asked = searcher(world)
+
+    answer = asked.search("apple berry", Limits(mode=mode, limit=2, candidates=1, fold=True))
+    unfolded = asked.search("apple berry", Limits(mode=mode, limit=3, candidates=1))
+
+    assert [path for path, _ in order(answer)] == ["001.md", "003.md"]
+    assert [(one.passage.file.path, one.score) for one in answer.hits[0].alike] == order(unfolded)[1:2]
+    assert [path for path, _ in order(unfolded)] == ["001.md", "002.md", "003.md"]
+    assert not any(hit.alike for hit in unfolded.hits)
+
+
+def test_a_folded_copy_does_not_count_for_its_file() -> None:
+    """The file's own words are still shown under a limit per file."""
+    world = World()
+    world.write("a.md", "apple berry")
+    world.write("b.md", "# One\n\napple berry\n\n# Two\n\napple cherry date")
+    world.write("c.md", "# One\n\napple berry")
+    world.run()
+
+    hits = searcher(world).search("apple berry", Limits(per_file=1, fold=True)).hits
+
+    assert [(hit.passage.file.path, [one.passage.file.path for one in hit.alike]) for hit in hits] == [
+        ("a.md", []),
+        ("b.md", ["c.md"]),
+    ]
+
+
 def test_nothing_to_ask_of() -> None:
     """An empty question, an empty store and filters that leave no file give no hits and trouble no model."""
     world = filled(["apple"])
