@@ -5,9 +5,11 @@ ChromaDB reads ``./.env`` and the environment while it is imported, and imports 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import sys
 import threading
+from contextlib import suppress
 
 # Not from typing, and no base classes from importlib.abc: every ``import kb`` comes through here.
 TYPE_CHECKING = False
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 CONFIG: Final = "chromadb.config"
 _LOCK: Final = threading.RLock()
+# From malloc.h of glibc: what is allocated is filled with the complement of this byte, what is freed with the byte.
+_M_PERTURB: Final = -6
+_ALL_ONES: Final = 0xFF
 
 
 class AfterImport:
@@ -81,6 +86,7 @@ def import_chromadb() -> ModuleType:
     if "chromadb" in sys.modules:
         return importlib.import_module("chromadb")
     with _LOCK:
+        _start_memory_empty()
         hook = AfterImport(CONFIG, _defaults_only)
         sys.meta_path.insert(0, hook)
         try:
@@ -105,6 +111,18 @@ def safe_settings(**values: object) -> Settings:
     # The one way to make settings that reads neither a file nor the environment.
     chosen: dict[str, Any] = {"anonymized_telemetry": False} | values
     return Settings.model_construct(**chosen)
+
+
+def _start_memory_empty() -> None:
+    """Let memory that is allocated from here on hold zeros, not what the process freed before.
+
+    ChromaDB's HNSW index writes its arrays to disk whole, and their unused part is memory as it was allocated: texts
+    that were freed, of notes that are deleted by now, would come to lie on the disk that way. Another C library has no
+    such function, or does nothing.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_M_PERTURB, _ALL_ONES)
 
 
 def _defaults_only(config: ModuleType) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,41 @@ def test_threads_may_import_at_once(tmp_path: Path) -> None:
     found = run(code, tmp_path)
 
     assert found.stdout == "6 1\n", found.stderr
+
+
+FREED = """
+import ctypes, sys
+from kb.chroma_import import import_chromadb, safe_settings
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+client = import_chromadb().PersistentClient("store", settings=safe_settings())
+if sys.argv[1:] == ["as it was"]:
+    libc.mallopt(-6, 0)
+hnsw = {"hnsw": {"sync_threshold": 3, "batch_size": 2}}
+collection = client.create_collection("notes", embedding_function=None, configuration=hnsw)
+blocks = [libc.malloc(180_000) for _ in range(200)]
+for block in blocks:
+    ctypes.memmove(block, b"deleted note " * 13_000, 169_000)
+for block in blocks:
+    libc.free(block)
+for number in range(9):
+    collection.upsert(ids=[str(number)], embeddings=[[float(number), 1.0] * 192])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to hand out empty memory")
+@pytest.mark.parametrize(("how", "kept"), [("as it was", True), ("as kb has it", False)])
+def test_what_was_freed_does_not_reach_the_disk(tmp_path: Path, how: str, kept: bool) -> None:
+    """The unused part of ChromaDB's arrays, which it writes whole, holds no text that was in memory before."""
+    subprocess.run(
+        [sys.executable, "-c", FREED, how],
+        cwd=tmp_path,
+        # One arena, so that ChromaDB's threads are given what this one freed.
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "1"},
+        check=True,
+    )
+
+    written = [file for file in (tmp_path / "store").rglob("*") if file.is_file()]
+    assert any(file.name == "data_level0.bin" for file in written)
+    assert any(b"deleted note" in file.read_bytes() for file in written) == kept
