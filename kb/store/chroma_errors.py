@@ -70,9 +70,17 @@ def _locked(directory: str, _text: str) -> StoreError:
 
 def _not_written(directory: str, _text: str) -> StoreError:
     """SQLite calls a database that was removed under it a read-only one."""
-    if not Path(directory, DATABASE).is_file():
-        return damaged(directory, "its database is not there")
-    return unwritable(directory)
+    return _gone(directory) or unwritable(directory)
+
+
+def _broken(directory: str, text: str) -> StoreError:
+    """What fails inside may fail only because its files are gone, and in other words each time."""
+    return _gone(directory) or damaged(directory, text)
+
+
+def _gone(directory: str) -> StoreDamaged | None:
+    """The error of an index without its database; None where that is there."""
+    return None if Path(directory, DATABASE).is_file() else damaged(directory, "its database is not there")
 
 
 def _other_version(directory: str, text: str) -> StoreError:
@@ -101,5 +109,5 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], StoreError]],
         _not_written,
     ),
     (re.compile(r"^VersionMismatchError|migration", re.IGNORECASE), _other_version),
-    (re.compile(r"^(InternalError|NotFoundError|InvalidUUIDError):"), damaged),
+    (re.compile(r"^(InternalError|NotFoundError|InvalidUUIDError):"), _broken),
 )

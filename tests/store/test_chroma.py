@@ -525,6 +525,17 @@ def test_what_happened_inside_is_told_apart(tmp_path: Path, text: str, kind: typ
     assert words in error.message
 
 
+@pytest.mark.parametrize(
+    "text", ["Error getting collection: Failed to get segments", "(code: 1032) attempt to write a readonly database"]
+)
+def test_whatever_fails_without_the_database_is_told_as_that(tmp_path: Path, text: str) -> None:
+    """Where the database was removed, the error says so, in whichever words ChromaDB failed."""
+    error = translate(import_chromadb().errors.InternalError(text), str(tmp_path))
+
+    assert type(error) is StoreDamaged
+    assert "its database is not there" in error.message
+
+
 def test_a_panic_of_the_core_is_damage(tmp_path: Path) -> None:
     """A Rust panic, which is no ordinary exception, is damage; a keyboard interrupt stays what it is."""
     panic = type("PanicException", (BaseException,), {})
