@@ -448,7 +448,10 @@ def test_a_growing_file_is_read_whole_or_refused(tmp_path: Path) -> None:
         done.set()
         writer.join()
 
-    assert outcomes <= {"is being written: it changed while it was read", "is 1.0 MB, over the limit of 1 MB (folders.max_file_mb)"}
+    assert outcomes <= {
+        "is being written: it changed while it was read",
+        "is 1.0 MB, over the limit of 1 MB (folders.max_file_mb)",
+    }
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800", "", ".", "..", "/etc/passwd", "sub/../../x"])
