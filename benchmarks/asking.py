@@ -79,4 +79,4 @@ def _while_busy(kb: Program, questions: list[str]) -> list[float]:
 
 
 def _asked(kb: Program, question: str) -> float:
-    return succeeded(kb("search", "--", question)).seconds
+    return succeeded(kb("search", "--weak", "--", question)).seconds

@@ -119,13 +119,13 @@ def _beside(work: Bench) -> list[Row]:
     pages = [[f"Page {number}.", *_LINES, *([_KEY] if number == middle else [])] for number in range(1, count + 1)]
     progress(f"{NAME}: a PDF of {len(pages)} pages beside an owner")
     with kb.owner(work.folder / "beside.log"):
-        idle = [succeeded(kb("search", "what is it about", "-n", "1")).seconds for _ in range(20)]
+        idle = [succeeded(kb("search", "what is it about", "--weak", "-n", "1")).seconds for _ in range(20)]
         (docs / "book.pdf").write_bytes(pdf(pages))
         busy = []
         while not waiting(kb):
             pass
         while waiting(kb):
-            busy.append(succeeded(kb("search", "what is it about", "-n", "1")).seconds)
+            busy.append(succeeded(kb("search", "what is it about", "--weak", "-n", "1")).seconds)
         until_indexed(kb, 201)
         hit = told(kb, "search", "Where did the silver key lie?", "-n", "1")["hits"][0]
     return [

@@ -153,7 +153,8 @@ def _cold(work: Bench) -> list[Row]:
     settings(str(notes), str(store), work.threads)
     spent = []
     for number in range(_COLD):
-        command = [sys.executable, "-m", "kb", "--config", f"{store}.toml", "search", f"which note says {number}?"]
+        question = f"which note says {number}?"
+        command = [sys.executable, "-m", "kb", "--config", f"{store}.toml", "search", "--weak", question]
         with subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdout=subprocess.DEVNULL) as process:
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)

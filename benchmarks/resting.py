@@ -26,7 +26,7 @@ def rows(work: Bench) -> list[Row]:
     files = sum(1 for _ in work.notes.rglob("*.md"))
     seconds = work.scaled(SECONDS)
     with kb.owner(work.folder / "resting.log") as owner:
-        succeeded(kb("search", "anything"))
+        succeeded(kb("search", "--weak", "anything"))
         time.sleep(_SETTLING)
         progress(f"{NAME}: {seconds} s over {files} files")
         memory, processor, began = owner.memory(), owner.processor(), time.monotonic()

@@ -74,6 +74,26 @@ def test_a_row_is_judged_by_the_number_that_is_shown() -> None:
     assert at_least("n", "w", 0.8984, 0.899).met is False
 
 
+def test_a_benchmark_that_breaks_off_does_not_take_the_others_along(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the others measured is printed all the same, the one that broke off is named, and the exit code is 1."""
+
+    def breaks(_: Bench) -> list[Row]:
+        raise RuntimeError("no more room")
+
+    monkeypatch.setitem(BENCHMARKS, "memory", breaks)
+    monkeypatch.setitem(BENCHMARKS, "reuse", lambda _: [Row("reuse", "passages", "1")])
+
+    assert main(["--only", "memory", "reuse", "--json"]) == 1
+    found = capsys.readouterr()
+    assert [(row["name"], row["measured"], row["met"]) for row in json.loads(found.out)["rows"]] == [
+        ("memory", "RuntimeError: no more room", False),
+        ("reuse", "1", None),
+    ]
+    assert "Traceback" in found.err
+
+
 def test_the_table_is_aligned_and_says_what_is_met() -> None:
     """Every column begins at one place; a missed target is in capitals, a skipped number neither met nor missed."""
     rows = [at_most("one", "a", 2, 1), at_least("longer", "bb", 2, 1), skipped("s", "c", "no data", "at least 1")]
