@@ -135,7 +135,11 @@ class Chunker:
             units, sizes = self._units(document, text, draft, room)
             ranks = [(unit.tear, crc32(as_bytes(text.text[unit.start : unit.end]))) for unit in units]
             parts = [(units[low].start, units[high - 1].end) for low, high in partition(sizes, ranks, room)]
-        if len(parts) > 1 and parts[0][1] <= draft.section.body:
+        if (
+            len(parts) > 1
+            and parts[0][1] <= draft.section.body
+            and draft.section.tells(without_noise(text.text, document.noise, *parts[0]))
+        ):
             parts = parts[1:]  # the heading alone: the parts below it are told it in their lead
         # Where counts do not add up, the next round has to assume less room.
         room = draft.room - max(1, draft.room // 8)

@@ -72,7 +72,7 @@ class ForeignFormats:
 def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Document:
     """What was extracted as a document; the process it comes from read a foreign file and is not believed blindly."""
     lines = extracted.text.count("\n") + 1
-    headings = tuple(Heading(one_line(text), *numbers) for text, *numbers in extracted.headings)
+    headings = tuple(Heading(one_line(text), level, first, last) for text, level, first, last in extracted.headings)
     blocks = tuple(_blocks(extracted))
     places = tuple(
         Place(first, named, row or None, page or None, soft) for first, named, row, page, soft in extracted.places

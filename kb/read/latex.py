@@ -42,6 +42,8 @@ _FACT: Final = re.compile(r"\\(title|author|date)\s*(?:\[[^\[\]\n]*\])?\s*\{")
 _COMMAND: Final = re.compile(
     r"\\(?:thanks|footnote|label|inst|texorpdfstring)\s*\{[^{}]*\}|\\[A-Za-z]+\*?\s?|\\[^A-Za-z]|[{}$~]"
 )
+# The names of commands and of labels are for LaTeX alone.
+_LABEL: Final = re.compile(r"\\(?:label\s*\{[^{}]*\}|[A-Za-z]+)")
 _LONGEST: Final = 20
 _AUTHORS: Final = re.compile(r"\s*\\(?:and|And|AND)\b")
 
@@ -69,7 +71,8 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
             plain = line[: comment.start()] if comment else line
             if found := _SECTION.match(plain):
                 words, last = _argument(lines, number - 1, found.end())
-                headings.append(Heading(_words(words), _LEVELS[found[1]], number, last + 1))
+                labels = " ".join(_LABEL.findall("\n".join(lines[number - 1 : last + 1])))
+                headings.append(Heading(_words(words), _LEVELS[found[1]], number, last + 1, labels))
             elif (fact := _FACT.search(plain)) and fact[1] not in facts:
                 facts[fact[1]] = _argument(lines, number - 1, fact.end())[0]
         offset += len(line) + 1

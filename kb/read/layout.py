@@ -25,6 +25,7 @@ TEARS_HEADING: Final = 8
 _WORD_START: Final = re.compile(r"\s(?=\S)|(?<=[\u3002\uff01\uff1f\u3001\uff0c\uff1b])(?=\S)")
 _SENTENCE_ENDS: Final = frozenset(".!?…\u3002\uff01\uff1f")
 _WORDS_IN_GROUP: Final = 8
+_WORD: Final = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Section:
     """From one heading to the next, as character offsets; the heading itself ends where ``body`` begins.
 
     ``trail`` are the headings down to its own. ``outer`` and ``inner`` are what a passage has to be told about its
-    place: title and headings without the own one (for a passage that begins with it), and with it.
+    place: title and headings without the own one (for a passage that begins with it), and with it. ``labels`` are
+    those of its heading.
     """
 
     start: int
@@ -41,6 +43,14 @@ class Section:
     trail: tuple[str, ...]
     outer: tuple[str, ...]
     inner: tuple[str, ...]
+    labels: str = ""
+
+    def tells(self, stretch: str) -> bool:
+        """Whether every word of a stretch stands in the headings or is a label.
+
+        The headings are shortened, and without addresses and other markup, so that a stretch may say more than they.
+        """
+        return set(_WORD.findall(stretch)) <= set(_WORD.findall(" ".join((*self.trail, self.labels))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +113,10 @@ def sections(document: Document, text: Text) -> list[Section]:
         inner = tuple(above.text for above in trail if above.text)
         begin, end = bounds[position], bounds[position + 1]
         body = min(text.start_of(heading.last_line + 1), end)
-        if text.text[body:end].strip() or _says_something(headings, position):
-            found.append(Section(begin, body, end, inner, (*prefix, *outer), (*prefix, *inner)))
+        section = Section(begin, body, end, inner, (*prefix, *outer), (*prefix, *inner), heading.labels)
+        said = text.text[body:end].strip() or _says_something(headings, position)
+        if said or not section.tells(without_noise(text.text, document.noise, begin, body)):
+            found.append(section)
     starts = [text.start_of(place.first_line) for place in document.places if not place.soft]
     return [part for section in found for part in _parts(section, starts, text)] if starts else found
 
@@ -115,7 +127,8 @@ def _parts(section: Section, starts: Sequence[int], text: Text) -> list[Section]
     if not inside:
         return [section]
     first = replace(section, end=inside[0])
-    parts = [first] if text.text[first.body : first.end].strip() else []
+    alone = not text.text[first.body : first.end].strip()
+    parts = [] if alone and first.tells(text.text[first.start : first.end]) else [first]
     ends = [*inside[1:], section.end]
     for at, end in zip(inside, ends, strict=True):
         if text.text[at:end].strip():
@@ -128,8 +141,9 @@ def _says_something(headings: Sequence[Heading], position: int) -> bool:
     heading = headings[position]
     if not heading.text:
         return False
-    below = next((headings[at] for at in range(position + 1, len(headings)) if headings[at].text), None)
-    return below is None or below.level <= heading.level
+    below = (headings[at] for at in range(position + 1, len(headings)))
+    nearest = next((other for other in below if other.text or other.level <= heading.level), None)
+    return nearest is None or nearest.level <= heading.level
 
 
 def block_units(document: Document, text: Text, section: Section, start: int, end: int) -> Iterator[Unit]:

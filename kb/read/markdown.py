@@ -73,8 +73,10 @@ def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
     for position, token in enumerate(tokens):
         # A heading inside a quote or a list item divides that item, not the document.
         if token.type == "heading_open" and token.level == 0 and token.map:
-            text = _plain(tokens[position + 1].content)
-            yield Heading(text, int(token.tag[1:]), token.map[0] + first_line, token.map[1] + first_line - 1)
+            content = tokens[position + 1].content
+            attributes = _ATTRIBUTES.search(content)
+            first, last = token.map[0] + first_line, token.map[1] + first_line - 1
+            yield Heading(_plain(content), int(token.tag[1:]), first, last, attributes[0].strip() if attributes else "")
 
 
 def _heading_ids(tokens: Sequence[Token], first_line: int) -> Iterator[Name]:

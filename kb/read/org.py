@@ -92,8 +92,8 @@ def _read_line(line: str, number: int, found: _Found) -> str:
     """Take in an ordinary line; gives it back where it is a setting that says nothing to a reader."""
     setting = ""
     if line[:1] == "*" and (heading := _HEADING.match(line)):
-        title, tags = _title(heading[2])
-        found.headings.append(Heading(title, len(heading[1]), number, number))
+        title, labels, tags = _title(heading[2])
+        found.headings.append(Heading(title, len(heading[1]), number, number, labels))
         found.tags += tags
     elif line[:2] == "#+" and (keyword := _KEYWORD.match(line)):
         name, value = keyword[1].lower(), one_line(keyword[2])
@@ -123,15 +123,18 @@ def _read_property(line: str, number: int, found: _Found) -> None:
         found.created = found.created or value
 
 
-def _title(text: str) -> tuple[str, list[str]]:
-    """The words of a heading, and its tags."""
-    text = _TODO.sub("", text, count=1) if _TODO.match(text) else text
-    text = _PRIORITY.sub("", text, count=1) if _PRIORITY.match(text) else text
+def _title(text: str) -> tuple[str, str, list[str]]:
+    """The words of a heading, its labels (state, priority and tags), and the tags of these."""
+    labels = []
+    for label in (_TODO, _PRIORITY):
+        if found := label.match(text):
+            labels.append(found[0].strip())
+            text = text[found.end() :]
     # Only near the end of the line: looking for them anywhere in an endless one would take for ever.
     found = _TAGS.search(text, max(0, len(text.rstrip()) - _LONGEST_TARGET))
     tags = [tag for tag in found[1].split(":") if tag] if found else []
     text = text[: found.start()] if found else text
-    return one_line(_LINK.sub(lambda link: link[2] or link[1], text)), tags
+    return one_line(_LINK.sub(lambda link: link[2] or link[1], text)), " ".join((*labels, *tags)), tags
 
 
 def _links(line: str, number: int) -> Iterator[Link]:

@@ -29,12 +29,16 @@ def digest_of(embedded: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of a document: its text, its level from 1, and the lines it takes up."""
+    """A heading of a document: its text, its level from 1, and the lines it takes up.
+
+    ``labels`` is what stands in these lines and is said elsewhere or to programs only: tags, states, ids, commands.
+    """
 
     text: str
     level: int
     first_line: int
     last_line: int
+    labels: str = ""
 
 
 @dataclass(frozen=True, slots=True)

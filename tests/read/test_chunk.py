@@ -106,10 +106,11 @@ _block = st.one_of(
     st.lists(_sentence, max_size=6).map(lambda lines: "```\n" + "\n".join(lines) + "\n```"),
     st.lists(_sentence, min_size=1, max_size=6).map(lambda lines: "\n".join(f"- {line}" for line in lines)),
     st.lists(_sentence, max_size=5).map(lambda rows: "| a |\n|---|\n" + "\n".join(f"| {row} |" for row in rows)),
-    st.tuples(st.integers(1, 4), st.sampled_from(["", "Part", "A `b` c", "word " * 60])).map(
+    st.tuples(st.integers(1, 4), st.sampled_from(["", "Part", "A `b` c", "word " * 60, "[A](b.c) <D>", "&amp;"])).map(
         lambda h: "#" * h[0] + " " + h[1]
     ),
     st.sampled_from(["", "   ", "---", "\x01", "Title\n=====", "x" * 700, "    indented\n    code"]),
+    _sentence.map(lambda line: f"{line} {line}\n{line}\n---\n"),
 )
 _markdown = st.lists(_block, max_size=14).map("\n\n".join)
 _any_text = st.one_of(_markdown, st.text(max_size=200), st.text(alphabet="# \n`ab|-*\t\x0b\x85", max_size=200))
@@ -158,18 +159,62 @@ def test_no_embedded_text_is_over_the_limit(text: str, path: str, limit: int, co
 @settings(deadline=None)
 @given(_markdown, _paths, st.integers(16, 120))
 def test_every_word_is_covered(text: str, path: str, limit: int) -> None:
-    """Every line with words lies in a passage, except headings that the trail of another passage names."""
+    """Every word lies in a passage, except those of headings that the trail of one passage names all together."""
     document = _document(path, text)
     passages = Chunker(_Words(), limit).split(document)
     covered = {line for passage in passages for line in range(passage.first_line, passage.last_line + 1)}
-    headings = {
-        line: heading.text for heading in document.headings for line in range(heading.first_line, heading.last_line + 1)
-    }
-    named = {name for passage in passages for name in passage.heading}
+    lines = document.text.split("\n")
 
-    for number, line in enumerate(document.text.split("\n"), 1):
-        if number >= document.body_line and re.search(r"\w", line) and number not in covered:
-            assert headings[number] in named
+    for heading in document.headings:
+        own = [line for line in range(heading.first_line, heading.last_line + 1) if line not in covered]
+        if words := _said_in("\n".join(lines[line - 1] for line in own)):
+            assert any(words <= _said_in(" ".join(one.heading)) for one in passages if heading.text in one.heading)
+            covered.update(own)
+    for number, line in enumerate(lines, 1):
+        assert number < document.body_line or number in covered or not _said_in(line)
+
+
+def _said_in(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", text))
+
+
+LONG = " ".join(f"word{number}" for number in range(120))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("n.md", f"{LONG}\n---\n### Sub\n\nText.\n", LONG),
+        ("n.md", f"{LONG}\n---\n### Sub\n\n{'Text of it. ' * 60}\n", LONG),
+        ("n.md", f"{LONG}\n---\n\n{'Text of it. ' * 60}\n", LONG),
+        ("n.md", "# Guide to [Foo](https://example.com/kimchi-page)\n## Sub\nText.\n", "kimchi"),
+        ("n.md", "# The <Widget> class\n## Sub\nText.\n", "Widget"),
+        ("n.md", "# ![](kimchi.png)\n## Sub\nText.\n", "kimchi"),
+        ("n.md", "# Kimchi\n#\n## Sub\nText.\n", "Kimchi"),
+        ("n.tex", "\\section[Short kimchi]{Long}\n\\subsection{Sub}\nText.\n", "kimchi"),
+        ("n.tex", "\\section{Long} Fermented.\n\\subsection{Sub}\nText.\n", "Fermented"),
+        ("n.org", "* TODO See [[https://example.com/kimchi][this]] :home:\n** Sub\nText.\n", "kimchi"),
+    ],
+)
+def test_headings_that_say_more_than_their_trail(path: str, text: str, words: str) -> None:
+    """A heading without text of its own stays where it holds a word that the shortened and plain trail does not."""
+    found = " ".join(" ".join((*passage.heading, passage.text)) for passage in _split(text, path))
+
+    assert set(words.split()) <= _said_in(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("n.md", "# *Guide* to `Foo` {#foo-guide .big}\n## Sub\nText.\n"),
+        ("n.org", "* TODO [#A] Kitchen :reno2026:\n** Sub\nText.\n"),
+        ("n.tex", "\\section*{On \\emph{Foo}}\\label{sec:foo} % mine\n\\subsection{Sub}\nText.\n"),
+        ("n.rst", "Guide\n_____\n\nSub\n===\n\nText.\n"),
+    ],
+)
+def test_headings_that_their_trail_tells_whole(path: str, text: str) -> None:
+    """States, tags, ids and commands are no words of a heading: they make no passage of it."""
+    assert [passage.heading[-1] for passage in _split(text, path)] == ["Sub"]
 
 
 @settings(deadline=None)

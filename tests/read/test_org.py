@@ -20,7 +20,11 @@ def test_org_headings_and_keywords() -> None:
 
     outline = parse_org(text)
 
-    assert outline.headings == (Heading("First thing", 1, 5, 5), Heading("", 2, 6, 6), Heading("A link", 2, 7, 7))
+    assert outline.headings == (
+        Heading("First thing", 1, 5, 5, "TODO [#A] tag other"),
+        Heading("", 2, 6, 6, "DONE"),
+        Heading("A link", 2, 7, 7),
+    )
     assert (outline.title, outline.tags, outline.date) == (
         "My file",
         ("work", "db", "tag", "other"),

@@ -115,7 +115,10 @@ def test_latex_has_sections() -> None:
     embedded = "\n".join(one.embedded for one in Chunker(FakeTokens(), 64).split(document))
 
     assert (document.title, document.author, document.date) == ("On Ducks", "Ada, Bob", date(2024, 3, 1))
-    assert document.headings == (Heading("Ponds", 3, 6, 6), Heading("Very Small Ponds", 4, 8, 9))
+    assert document.headings == (
+        Heading("Ponds", 3, 6, 6, "\\section \\label{s}"),
+        Heading("Very Small Ponds", 4, 8, 9, "\\subsection"),
+    )
     assert parse_latex(LATEX).blocks == (Block("code", 10, 12),)
     assert "really" not in embedded
     assert "50\\% of them." in embedded
