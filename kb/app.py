@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from kb.config import Settings, load
-from kb.errors import CatalogDamaged, FolderError, KbError, NotIndexed, StoreDamaged
-from kb.notes import note_name, note_text, note_title, write_note
+from kb.errors import CatalogDamaged, FolderError, NotIndexed, StoreDamaged
+from kb.index.rebuild import worn_out
+from kb.notes import keep_note
 from kb.parts import Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
 from kb.search.filter import file_named, selected, tag_count
@@ -122,9 +122,7 @@ class KnowledgeBase:
                 on_event=on_event or self._logged(),
                 should_stop=should_stop,
             )
-            if report.embedded:
-                self._parts.searcher.measure()
-            return report
+            return self._tidied(report)
 
         with self._changing:
             self._require_folders()
@@ -289,6 +287,15 @@ class KnowledgeBase:
             seconds=time.monotonic() - started,
         )
 
+    def _tidied(self, report: IndexReport) -> IndexReport:
+        """See to what a run leaves behind: other passages to measure by, and dead ones in the vector index."""
+        if report.embedded:
+            self._parts.searcher.measure()
+        if dead := worn_out(self._parts.catalog, report.dropped):
+            self._parts.warn(f"the vector index still held {dead} deleted passages: it is made anew")
+            self.rebuild()
+        return report
+
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> KnowledgeBase:
         """Another knowledge base in another store, with this one's model, and its vectors for texts that are equal.
 
@@ -300,22 +307,14 @@ class KnowledgeBase:
         return KnowledgeBase(self._parts.beside(store, folders, edit))
 
     def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
-        """Write a dated Markdown note into the first folder and index it.
-
-        Returns:
-            The path of the note, and what indexing did.
+        """Write a dated Markdown note into the first folder and index it; its path, and what indexing did.
 
         Raises:
             KbError: There is nothing to write.
         """
-        if not text.strip():
-            raise KbError("the note is empty", "Give its text as an argument, on standard input or in the editor")
         self._require_folders()
-        now = datetime.now(UTC).astimezone()
-        folder = str(Path(self._parts.folders[0], now.strftime(self._parts.config.note.folder)))
-        name = note_name(title or note_title(text), now)
-        path = write_note(folder, name, note_text(text, title or "", tags, now))
-        return path, self.index()
+        root, below = self._parts.folders[0], self._parts.config.note.folder
+        return keep_note(root, below, text, title=title or "", tags=tags), self.index()
 
     def close(self) -> None:
         """Close the store and let others have it. Closing twice is allowed."""

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.errors import FolderError
+from kb.errors import FolderError, KbError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
 _NAME_LENGTH: Final = 60
 _MANY: Final = 1000
+
+
+def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[str]) -> str:
+    """Write a note as a file of its own, called by its day and title; the path it got.
+
+    Args:
+        root: The folder it goes into.
+        below: Where in there, with the codes of ``strftime`` for the day.
+        text: What it says.
+        title: Its title; empty: its first line that says something.
+        tags: Its tags.
+
+    Raises:
+        KbError: There is nothing to write.
+        FolderError: The folder cannot be written.
+    """
+    if not text.strip():
+        raise KbError("the note is empty", "Give its text as an argument, on standard input or in the editor")
+    when = datetime.now(UTC).astimezone()
+    name = note_name(title or note_title(text), when)
+    return write_note(str(Path(root, when.strftime(below))), name, note_text(text, title, tags, when))
 
 
 def note_title(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from kb.errors import FolderError, ModelMismatch
 from kb.index.check import Checker
 from kb.index.plan import Comparison, compare
-from kb.index.rebuild import refill
+from kb.index.rebuild import came_into_service, refill
 from kb.index.sync import Indexer
 from kb.reading import reader_of, reading_of, rules_of, sandboxes_of
 from kb.records import Failure, Freshness
@@ -192,7 +192,7 @@ class Parts:
             probe=lambda directory: probe(directory, self.config.store.collection, PROBE_SECONDS),
             refill=self._refill,
             expected=lambda: self.catalog.meta("generation"),
-            on_generation=lambda name: self.catalog.set_meta("generation", name),
+            on_generation=lambda name: came_into_service(self.catalog, name),
             warn=self.warn,
         )
 

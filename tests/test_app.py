@@ -304,6 +304,28 @@ def test_rebuild_is_a_new_generation_with_nothing_embedded(open_kb: Open, notes:
     assert [path.name for path in (tmp_path / "store").glob("generation-*")] == [report.generation]
 
 
+def test_an_index_full_of_the_dead_is_made_anew_by_itself(
+    open_kb: Open, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once more was deleted than is left, the index is made anew: told, with nothing embedded and the same hits."""
+    monkeypatch.setattr("kb.index.rebuild.MOST_DEAD", 2)
+    told: list[str] = []
+    kb = open_kb(notes)
+    monkeypatch.setattr(kb._parts, "warn", told.append)
+    kb.index()
+    before = [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits]
+    for number in range(3):
+        (notes / "passing.md").write_text(f"# One\n\nA thought {number}.\n\n# Two\n\nAnother one {number}.\n")
+        kb.index()
+        (notes / "passing.md").unlink()
+        kb.index()
+
+    assert told == ["the vector index still held 6 deleted passages: it is made anew"]
+    assert [path.name for path in (tmp_path / "store").glob("generation-*")] == ["generation-0002"]
+    assert [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits] == before
+    assert kb.check().differences == ()
+
+
 def test_deleted_text_leaves_the_disk_with_a_rebuild(open_kb: Open, notes: Path, tmp_path: Path) -> None:
     """After a rebuild no file of the store holds the text of a deleted note."""
     word = "xylophonequartz"

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from kb.ports import Catalog, VectorCache, VectorIndex
 
 _PAGE: Final = 1000
+_DEAD: Final = "dead"
+# Below so many the index is not made anew by itself: they take some megabytes.
+MOST_DEAD: Final = 2000
 
 
 def refill(catalog: Catalog, cache: VectorCache, index: VectorIndex, fingerprint: str) -> tuple[int, list[int]]:
@@ -37,3 +40,21 @@ def refill(catalog: Catalog, cache: VectorCache, index: VectorIndex, fingerprint
         index.upsert(records)
         written += len(records)
     return written, sorted(lacking)
+
+
+def came_into_service(catalog: Catalog, generation: str) -> None:
+    """Note in the catalog which generation is served now; nothing was deleted from it yet."""
+    catalog.set_meta("generation", generation)
+    catalog.set_meta(_DEAD, "0")
+
+
+def worn_out(catalog: Catalog, dropped: int) -> int:
+    """Count passages that were deleted from the generation; all of them where it is time to make it anew, else 0.
+
+    ChromaDB's graph keeps what is deleted, in memory and on the disk, and never uses its room again. So an index that
+    holds more of the dead than of the living, and not just a few, is made anew.
+    """
+    dead = int(catalog.meta(_DEAD) or 0) + dropped
+    if dropped:
+        catalog.set_meta(_DEAD, str(dead))
+    return dead if dead > max(MOST_DEAD, catalog.count()) else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worlds import World
 
-from kb.index.rebuild import refill
+from kb.index.rebuild import MOST_DEAD, came_into_service, refill, worn_out
 from kb.testing import MemoryVectorCache, MemoryVectorIndex
 
 
@@ -45,3 +45,18 @@ def test_files_whose_vectors_were_dropped_from_the_cache_are_named() -> None:
 
     assert written == 1
     assert set(lacking) == {file.id for file in world.catalog.files()}
+
+
+def test_an_index_with_more_dead_than_living_is_worn_out() -> None:
+    """Deletions add up over runs until they outnumber the living and a few; a new generation has none."""
+    world = indexed()
+
+    assert [worn_out(world.catalog, dropped) for dropped in (MOST_DEAD, 0, 1, 0)] == [
+        0,
+        0,
+        MOST_DEAD + 1,
+        MOST_DEAD + 1,
+    ]
+
+    came_into_service(world.catalog, "generation-0002")
+    assert (world.catalog.meta("generation"), worn_out(world.catalog, 5)) == ("generation-0002", 0)
