@@ -90,7 +90,7 @@ def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Docume
         own_title=own_title,
         headings=headings,
         blocks=blocks,
-        date=date.fromisoformat(extracted.date) if extracted.date else date_in_name(name.stem),
+        date=date.fromisoformat(extracted.date) if extracted.date else date_in_name(str(name.with_suffix(""))),
         author=one_line(extracted.author),
         places=places,
     )

@@ -27,7 +27,12 @@ _LANGUAGE_KEYS: Final = ("lang", "language")
 _DATE_KEYS: Final = ("date", "created", "published", "updated", "modified", "lastmod")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y", "%d.%m.%Y")
-_NUMERIC_DATE: Final = re.compile(r"(\d{4})[-/._]?(\d{1,2})[-/._]?(\d{1,2})(?!\d)")
+# Without separators a month has two digits, or a year and a month would read as a day of January.
+_NUMERIC_DATE: Final = re.compile(
+    r"(\d{4})(?:(?P<separator>[-/._])(\d{1,2})(?P=separator)(\d{1,2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)"
+)
+_BRACKETS: Final = re.compile(r"[<>\[\]]")
+_ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b", re.IGNORECASE)
 _STAMP: Final = re.compile(r"(\d{4})([-_.]?)(\d{2})\2(\d{2})(?:\d{4}|\d{6})?(?!\d)")
 _DAY_FOLDERS: Final = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})$")
 _ZETTEL: Final = re.compile(r"(\d{12}|\d{14})(?![0-9])")
@@ -81,15 +86,15 @@ def read_front_matter(text: str) -> FrontMatter:
 
 
 def date_of(value: object) -> date | None:
-    """A date in one of its usual forms, or None."""
+    """A date in one of its usual forms, or None; a year and a month alone name no day."""
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
         return value
-    text = one_line(str(value)).strip("<>[]") if isinstance(value, str | int) else ""
+    text = one_line(_BRACKETS.sub(" ", str(value))) if isinstance(value, str | int) else ""
     if found := _NUMERIC_DATE.match(text):
-        return _valid_date(found[1], found[2], found[3])
-    words = text.replace(",", " ").split()
+        return _valid_date(found[1], found[3] or found[5], found[4] or found[6])
+    words = _ORDINAL.sub("", text.replace(",", " ")).split()
     for count in (3, 1):
         for form in _DATE_FORMS:
             try:

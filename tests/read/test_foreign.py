@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from kb.extract.draft import Draft
@@ -32,6 +34,23 @@ def test_a_sheet_that_nobody_named_names_no_workbook(heading: str, title: str) -
 
     assert document is not None
     assert document.title == title
+
+
+@pytest.mark.parametrize(
+    ("path", "own", "day"),
+    [
+        ("2026/01/15.html", "", date(2026, 1, 15)),
+        ("2026-01-15 Walk.html", "", date(2026, 1, 15)),
+        ("2026/01/walk.html", "", None),
+        ("2026/01/15.html", "2025-12-24", date(2025, 12, 24)),
+    ],
+)
+def test_a_document_without_a_date_has_that_of_its_path(path: str, own: str, day: date | None) -> None:
+    """Names and folders date documents as they do notes; what the document says of itself comes first."""
+    document = ForeignFormats(Given(Extracted(text="Text", date=own))).read(path, b"")
+
+    assert document is not None
+    assert document.date == day
 
 
 @pytest.mark.parametrize("filled_in", ["(anonymous)", "unspecified", "Untitled document", "Microsoft Word - a.doc"])
