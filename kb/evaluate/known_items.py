@@ -7,6 +7,7 @@ text, of the trail of the passages below it, and of the title. It stays in other
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # The names in source code stand in its text and cannot be taken out of it.
 _CODE: Final = "code"
+_NAMES: Final = re.compile(r"^(?:title|alias|aliases)[ \t]*[:=].*(?:\n(?:[ \t]|- ).*)*", re.MULTILINE | re.IGNORECASE)
+_SAID: Final = re.compile(r"[^\n]")
 # Less says too little to be a question: "Usage", "See also".
 _LEAST_WORDS: Final = 3
 _LEAST_LETTERS_WITHOUT_SPACES: Final = 6
@@ -97,14 +100,17 @@ class Withheld:
 
 
 def without(document: Document, text: str) -> Document:
-    """A document without a heading: its lines are empty, and neither trail nor title has it."""
+    """A document without a heading: its lines are empty, and neither trail nor title nor front matter has it."""
     lines = document.text.split("\n")
+    if text in {document.title, *document.aliases}:
+        front = "\n".join(lines[: document.body_line - 1])
+        lines[: document.body_line - 1] = _NAMES.sub(lambda found: _blank(found[0]), front).split("\n") if front else []
     headings = []
     for heading in document.headings:
         if heading.text == text:
             blank = range(heading.first_line - 1, heading.last_line)
             for at in blank:
-                lines[at] = ""
+                lines[at] = _blank(lines[at])
             headings.append(replace(heading, text=""))
         else:
             headings.append(heading)
@@ -116,6 +122,11 @@ def without(document: Document, text: str) -> Document:
         own_title="" if document.own_title == text else document.own_title,
         aliases=tuple(alias for alias in document.aliases if alias != text),
     )
+
+
+def _blank(text: str) -> str:
+    """A text of the same length and lines, with nothing in it."""
+    return _SAID.sub(" ", text)
 
 
 def _headings(file: KnownFile, passages: Iterable[StoredPassage]) -> list[tuple[str, int]]:

@@ -60,6 +60,7 @@ class PlainFormat:
         texts = (heading.text for heading in outline.headings if heading.text and self.titled)
         first_heading = next(texts, "")
         own_title = front.title or outline.title or first_heading
+        body = text.split("\n", front.body_line - 1)[front.body_line - 1 :]
         stem = PurePosixPath(path).stem
         place = str(PurePosixPath(path).with_suffix(""))
         return Document(
@@ -81,6 +82,7 @@ class PlainFormat:
             replaced=decoded.replaced,
             author=outline.author,
             places=outline.places,
+            front_passage=front.says or (front.body_line > 1 and not front.drawing and not "".join(body).strip()),
         )
 
 

@@ -26,6 +26,15 @@ _ALIAS_KEYS: Final = ("aliases", "alias")
 _LANGUAGE_KEYS: Final = ("lang", "language")
 _DATE_KEYS: Final = ("date", "created", "published", "updated", "modified", "lastmod")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+# Front matter of nothing but labels, which are kept as such, and of what programs do with a note is no text to search.
+_LABELS: Final = frozenset((*_TITLE_KEYS, *_TAG_KEYS, *_LANGUAGE_KEYS, *_DATE_KEYS))
+_SETTINGS: Final = re.compile(
+    r"id|uid|uuid|guid|slug|url|permalink|redirect_.*|draft|publish|private|pinned|(?:created|updated).at|type|status|"
+    r"layout|template|format|output|engine|execute|jupyter|jupytext|kernelspec|cssclass(?:es)?|theme|icon|image|cover|"
+    r"banner|thumbnail|color|toc|math|mathjax|comments|weight|order|nav_order|sidebar_.*|.*-plugin|taxonomies"
+)
+_SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null"})
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y", "%d.%m.%Y")
 # Without separators a month has two digits, or a year and a month would read as a day of January.
 _NUMERIC_DATE: Final = re.compile(
@@ -51,7 +60,8 @@ class FrontMatter:
     """What front matter says. The body begins at ``body_line``, its markup at ``markup_line``.
 
     The two differ for a block that cannot be understood: it stays part of the text, but it is not markup. ``drawing``
-    where the file is one of Excalidraw.
+    where the file is one of Excalidraw. ``says`` that some key beside the title has words for a reader: an author, a
+    summary, another name.
     """
 
     title: str = ""
@@ -62,6 +72,7 @@ class FrontMatter:
     markup_line: int = 1
     language: str = ""
     drawing: bool = False
+    says: bool = False
 
 
 def read_front_matter(text: str) -> FrontMatter:
@@ -160,7 +171,26 @@ def _understand(values: Mapping[str, Any], body_line: int) -> FrontMatter:
         markup_line=body_line,
         language=next((_scalar(given[key]) for key in _LANGUAGE_KEYS if key in given), ""),
         drawing="excalidraw-plugin" in given,
+        says=any(_says(key) and _has_words(value) for key, value in given.items()),
     )
+
+
+def _says(key: str) -> bool:
+    return key not in _LABELS and not _SETTINGS.fullmatch(key)
+
+
+def _has_words(value: object) -> bool:
+    """Whether a value, or one inside it, is more than a number, a date or a switch."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str) and _LETTER.search(one) and one.lower() not in _SWITCHES and date_of(one) is None:
+            return True
+    return False
 
 
 def _scalar(value: object) -> str:

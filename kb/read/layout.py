@@ -50,7 +50,7 @@ class Section:
 
         The headings are shortened, and without addresses and other markup, so that a stretch may say more than they.
         """
-        return set(_WORD.findall(stretch)) <= set(_WORD.findall(" ".join((*self.trail, self.labels))))
+        return _words(stretch) <= _words(" ".join((*self.trail, self.labels)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,10 @@ class Unit:
     start: int
     end: int
     tear: int
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text))
 
 
 class Text:
@@ -103,7 +107,7 @@ def sections(document: Document, text: Text) -> list[Section]:
     title = document.own_title
     # A title that is the first heading reaches in the trail the sections it stands above, and those only.
     prefix = () if not title or (headings and headings[0].text == title) else (title,)
-    found = [Section(start, start, bounds[0], (), prefix, prefix)]
+    found = [*_front_matter(document, text), Section(start, start, bounds[0], (), prefix, prefix)]
     trail: list[Heading] = []
     for position, heading in enumerate(headings):
         while trail and trail[-1].level >= heading.level:
@@ -119,6 +123,16 @@ def sections(document: Document, text: Text) -> list[Section]:
             found.append(section)
     starts = [text.start_of(place.first_line) for place in document.places if not place.soft]
     return [part for section in found for part in _parts(section, starts, text)] if starts else found
+
+
+def _front_matter(document: Document, text: Text) -> Iterator[Section]:
+    """What stands between the fences of front matter that is a passage; it is told a title that it does not say."""
+    if not document.front_passage:
+        return
+    start, end = text.start_of(2), text.start_of(document.body_line - 1)
+    title = document.own_title
+    lead = () if _words(title) <= _words(text.text[start:end]) else (title,)
+    yield Section(start, start, end, (), lead, lead)
 
 
 def _parts(section: Section, starts: Sequence[int], text: Text) -> list[Section]:

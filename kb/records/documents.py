@@ -75,6 +75,8 @@ class Document:
     beside headings. ``noise`` are the stretches, as character offsets in order, that mean nothing to a reader, such as
     block ids: they stay in the text and are not embedded. ``language`` is a code of ISO 639, empty where it cannot be
     told. ``replaced`` counts characters that could not be decoded. ``places`` are in the order of their lines.
+    ``front_passage`` says that front matter is a passage of its own: it has words beside labels and settings, or
+    nothing else stands in the file.
     """
 
     text: str
@@ -95,6 +97,7 @@ class Document:
     replaced: int = 0
     author: str = ""
     places: tuple[Place, ...] = ()
+    front_passage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

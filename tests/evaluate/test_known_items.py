@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 NOTE = """---
 title: How we brew tea
-aliases: [How we brew tea, Brewing]
+aliases:
+  - How we brew tea
+  - Brewing
+author: Ada
 ---
 Water first.
 
@@ -60,6 +63,7 @@ def test_nothing_embedded_has_the_heading(heading: str, minilm_encoder: Encoder)
 
     after = [one for one in chunker.split(changed) if "told elsewhere" not in one.text]
     assert [one.embedded for one in after if heading in one.embedded] == []
+    assert any("author: Ada" in one.text for one in after)
     assert heading not in {changed.title, changed.own_title, *changed.aliases}
     lines = changed.text.split("\n")
     assert lines[document.text.split("\n").index("Clay keeps the heat.")] == "Clay keeps the heat."

@@ -7,8 +7,10 @@ from datetime import date
 import pytest
 
 from kb.errors import DocumentError
+from kb.read.chunk import Chunker
 from kb.read.extract import EXTRACTORS, UNREAD, extract
 from kb.records import Block, Heading, Link
+from kb.testing import FakeTokens
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,55 @@ def test_title_falls_back_on_the_stem(path: str, text: str, title: str, own_titl
     document = extract(path, text.encode())
 
     assert (document.title, document.own_title) == (title, own_title)
+
+
+FRONT = "title: A\nauthor: Ursula Zebra\nsummary: fermenting kimchi at home"
+
+
+def front_passages(front: str, body: str, path: str = "x.md") -> list[tuple[str, str, int, int]]:
+    """Text, embedded text and lines of the passages of a note."""
+    fence = "+++" if " = " in front else "---"
+    found = Chunker(FakeTokens(), 64).split(extract(path, f"{fence}\n{front}\n{fence}\n{body}".encode()))
+    return [(one.text, one.embedded, one.first_line, one.last_line) for one in found]
+
+
+def test_front_matter_that_says_something_is_a_passage() -> None:
+    """It stands at its own lines, is told a title that it does not say, and changes no other passage."""
+    body = "# Kimchi\n\nSalt first.\n\n## Later\n\nWait.\n"
+    others = front_passages("title: A\ntags: [x]\ndate: 2026-01-02", body)
+
+    assert front_passages(FRONT, body) == [(FRONT, FRONT, 2, 4), *others]
+    assert (
+        front_passages("aliases:\n  - Levain\nid: 7\nx: 1", body)[0][1] == "Kimchi\naliases:\n  - Levain\nid: 7\nx: 1"
+    )
+    assert front_passages(FRONT, body, "x.txt")[0][0] == FRONT
+
+
+@pytest.mark.parametrize(
+    ("front", "said"),
+    [
+        ("title: A\ndate: 2024-01-02\ntags: [a, b]\nlang: de\ndraft: true\nlayout: post\npermalink: /a", False),
+        ("id: abc\ncreated: 2024-01-02T10:00Z\nupdated: January 2nd, 2024\ncategories: [x]\ncssclasses: wide", False),
+        ("rating: 4\ndone: no\ndue: 2026-01-15T10:00Z\nfrom:\nlinter: null\nkanban-plugin: board", False),
+        ("title: A\nauthor: Ada", True),
+        ("DESCRIPTION: what it is", True),
+        ("people: [{name: Ada, born: 1815}]", True),
+        ('title = "A"\n[extra]\nsubtitle = "of it"', True),
+        ('title = "A"\ndate = 2024-01-02\n[taxonomies]\ntags = ["a"]\n[extra]\ncount = 3', False),
+    ],
+)
+def test_front_matter_of_settings_is_none(front: str, said: bool) -> None:
+    """Labels, dates, numbers, switches and what programs keep there add no passage to a note with a body."""
+    assert [text == front for text, *_ in front_passages(front, "Body.\n")] == ([True, False] if said else [False])
+
+
+@pytest.mark.parametrize("front", ["title: A", FRONT, "tags: [a]", "aliases: [Levain]"])
+@pytest.mark.parametrize("body", ["", "\n  \n"])
+def test_a_note_of_front_matter_alone_is_a_passage(front: str, body: str) -> None:
+    """Where nothing else stands in the file it is what can be found."""
+    assert front_passages(front, body) == [(front, front, 2, 1 + len(front.split("\n")))]
+    assert front_passages(front, "")[0] == front_passages(front, body)[0]
+    assert Chunker(FakeTokens(), 64).split(extract("x.md", b"---\n---\n")) == ()
 
 
 def test_dates_from_keywords_and_names() -> None:

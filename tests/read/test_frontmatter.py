@@ -17,7 +17,7 @@ def test_yaml_values_are_read() -> None:
 
     front = read_front_matter(text)
 
-    assert front == FrontMatter("A note", ("db", "area/sub"), ("Other",), date(2026, 11, 22), 8, 8)
+    assert front == FrontMatter("A note", ("db", "area/sub"), ("Other",), date(2026, 11, 22), 8, 8, says=True)
 
 
 def test_toml_values_are_read() -> None:
