@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,7 +17,7 @@ from kb.extract.clean import line
 from kb.extract.dates import iso_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
@@ -41,6 +42,12 @@ _BLOCKS: Final = frozenset(
     | {"figcaption", "blockquote", "address", "fieldset", "form", "details", "summary", "hr", "table", "caption"}
     | {"tr", "thead", "tbody", "tfoot", "center", "legend"}
 )
+_CELLS: Final = frozenset({"td", "th"})
+# Elements that begin and end a line, and those of them that never join the row of a table they stand in.
+_PIECES: Final = _BLOCKS | _HEADINGS.keys() | _CELLS | {"li", "pre"}
+_APART: Final = frozenset({"table", "ul", "ol", "pre", *_HEADINGS})
+# Several paragraphs of so many characters in one cell are prose, no value of a table.
+_PROSE: Final = 200
 # How much text the element that calls itself the main one has to have, to be taken at its word.
 _MAIN: Final = 200
 _DATES: Final = frozenset({"article:published_time", "date", "dc.date", "dcterms.created", "datepublished"})
@@ -124,6 +131,14 @@ def _decoded(data: bytes) -> str:
     return data.decode("cp1252", "replace")
 
 
+class _Element(NamedTuple):
+    """An element whose end has not come yet."""
+
+    name: str
+    hidden: bool
+    main: bool
+
+
 class _Page(HTMLParser):
     """Gathers the pieces of a page in their order."""
 
@@ -131,10 +146,14 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.pieces: list[_Piece] = []
         self.title = self.author = self.date = ""
-        self._open: list[tuple[str, bool, bool]] = []
+        self._open: list[_Element] = []
+        # How often each name stands in what is open, so that a long nest is searched only where that finds something.
+        self._count: Counter[str] = Counter()
         self._hidden = self._main = self._pre = 0
         self._words: list[str] = []
-        self._cells: list[str] | None = None
+        # The cells of the row that is open, and the paragraphs of its last one.
+        self._cells: list[str] = []
+        self._cell: list[str] = []
         self._linked = self._spoken = 0
         self._heading = 0
         self._bullet = ""
@@ -156,77 +175,108 @@ class _Page(HTMLParser):
             or values.get("aria-hidden") == "true"
         )
         main = tag in {"main", "article"} or values.get("role") == "main"
-        if tag in _BLOCKS or tag in _HEADINGS or tag in {"li", "pre"}:
+        if tag in _PIECES:
             self.flush()
-        self._open.append((tag, hidden, main))
+        if tag in _APART and self._in_cell():
+            self._end_row()
+        self._open.append(_Element(tag, hidden, main))
+        self._count[tag] += 1
         self._hidden += hidden
         self._main += main
         self._pre += tag == "pre"
         self._heading = _HEADINGS.get(tag, self._heading)
         if tag == "li":
             self._bullet = "- "
-        elif tag == "tr":
-            self._cells = []
 
     def handle_endtag(self, tag: str) -> None:
         """End what a tag ends, with whatever was left open inside it."""
-        if tag not in (name for name, _, _ in self._open):
+        if not self._count[tag]:
             return
-        if tag in {"td", "th"} and self._cells is not None:
-            self._cells.append(line("".join(self._words)))
-            self._words.clear()
-        elif tag in _BLOCKS or tag in _HEADINGS or tag in {"li", "pre"}:
-            self.flush()
-        while self._open:
-            name, hidden, main = self._open.pop()
-            self._hidden -= hidden
-            self._main -= main
-            self._pre -= name == "pre"
-            if name in _HEADINGS:
-                self._heading = 0
-            if name == tag:
-                break
-        if tag == "tr":
-            self._cells = None
-        elif tag == "li":
-            self._bullet = ""
+        while self._end() != tag:
+            pass
 
     def handle_data(self, data: str) -> None:
         """Keep words that are seen; spaces are one, but in what is set as it is."""
-        if self._open and self._open[-1][0] == "title" and not self.title:
+        if self._open and self._open[-1].name == "title" and not self.title:
             self.title = line(data)
         elif not self._hidden:
             length = len(data.strip())
             self._spoken += length
-            self._linked += length if any(name == "a" for name, _, _ in self._open) else 0
+            self._linked += length if self._count["a"] else 0
             self._words.append(data if self._pre else _SPACES.sub(" ", data))
 
     def flush(self) -> None:
         """End the piece that is open."""
         text = "".join(self._words)
         self._words.clear()
-        link = 0 < self._spoken == self._linked
-        if self._cells is not None:
-            if text.strip() and self._open and self._open[-1][0] in {"td", "th"}:
-                # A paragraph in a cell goes on in the same row.
-                self._words.append(f"{text} ")
-                return
-            if any(self._cells):
-                self._keep("row", " | ".join(filter(None, self._cells)), link=link)
-                self._cells = []
-                return
         if not text.strip():
             return
+        if not (self._heading or self._pre) and self._in_cell():
+            self._cell.append(line(text))
+            return
+        self._end_row()
         if self._heading:
-            self._keep("heading", line(text), link=False)
+            self._keep("heading", line(text))
         elif self._pre:
-            self._keep("code", text, link=False)
+            self._keep("code", text)
         else:
             lines = "\n".join(filter(None, (line(one) for one in text.split("\n"))))
-            self._keep("text", self._bullet + lines, link=link)
+            self._keep("text", self._bullet + lines)
         self._bullet = ""
 
-    def _keep(self, kind: str, text: str, *, link: bool) -> None:
+    def _end(self) -> str:
+        """End the innermost element that is open, and give its name."""
+        name, hidden, main = self._open[-1]
+        if name in _PIECES:
+            self.flush()
+        if name in _CELLS:
+            self._end_cell()
+        elif name in {"tr", "table"}:
+            self._end_row()
+        self._open.pop()
+        self._count[name] -= 1
+        self._hidden -= hidden
+        self._main -= main
+        self._pre -= name == "pre"
+        if name in _HEADINGS:
+            self._heading = 0
+        elif name == "li":
+            self._bullet = ""
+        return name
+
+    def _innermost(self, names: Collection[str], within: Collection[str]) -> int:
+        """Where in what is open the innermost element of these names is; -1 where one of the others is nearer."""
+        if any(self._count[name] for name in names):
+            for at in range(len(self._open) - 1, -1, -1):
+                if self._open[at].name in names:
+                    return at
+                if self._open[at].name in within:
+                    break
+        return -1
+
+    def _in_cell(self) -> bool:
+        """Whether words belong to a cell of a table, and not to a list or another table in it."""
+        return self._innermost(_CELLS, {"table", "li"}) >= 0
+
+    def _end_cell(self) -> None:
+        """A cell joins its row; one with paragraphs of prose only lays out the page, so they stand alone."""
+        if len(self._cell) > 1 and sum(map(len, self._cell)) >= _PROSE:
+            paragraphs, self._cell = self._cell, []
+            self._end_row()
+            for paragraph in paragraphs:
+                self._keep("text", paragraph)
+        elif self._cell:
+            self._cells.append(" ".join(self._cell))
+            self._cell = []
+
+    def _end_row(self) -> None:
+        """End the row that is open, with as much as was said of its last cell."""
+        if cells := self._cells + self._cell:
+            self._keep("row", " | ".join(cells))
+        self._cells, self._cell = [], []
+
+    def _keep(self, kind: str, text: str) -> None:
+        link = kind != "heading" and 0 < self._spoken == self._linked
         self.pieces.append(_Piece(kind, self._heading, text, self._main > 0, link))
         self._linked = self._spoken = 0
 

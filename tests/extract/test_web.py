@@ -1,0 +1,47 @@
+"""Web pages as people save them: tables that lay out, tags left open, old encodings, teasers beside the text."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb.extract.draft import Draft
+from kb.extract.web import extract, seen
+from kb.extract.wire import Limits
+
+
+def text(page: str | bytes) -> str:
+    """What a page says, its pieces with a slash between them."""
+    draft = Draft(10_000_000)
+    extract("x.html", page.encode() if isinstance(page, str) else page, draft, Limits())
+    return " / ".join(line for line in draft.done().text.split("\n") if line)
+
+
+def row(cells: str) -> str:
+    """A table of one row."""
+    return f"<table><tr>{cells}</tr></table>"
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("<td><p>Name</p></td><td><p>Value</p></td>", "Name | Value"),
+        (
+            "<td>Left</td><td><font size=2>Hello dear friend,<p>the meeting is moved</font></td>",
+            "Left | Hello dear friend, the meeting is moved",
+        ),
+        ("<td>1</td><td><b>Order number 4711<ul><li>x</li></ul></b></td>", "1 | Order number 4711 / - x"),
+        ("<td>1</td><td><h2>Order</h2>of <i>May</i></td><td>paid</td>", "1 / Order / of May | paid"),
+        (
+            f"<td>logo</td><td>Dear Anna, {row('<td>inner</td><td>table</td>')} after</td><td>third</td>",
+            "logo | Dear Anna, / inner | table / after | third",
+        ),
+        (
+            f"<td>menu</td><td><p>{'One word. ' * 15}</p><p>{'Two words. ' * 15}</p></td><td>end</td>",
+            f"menu / {('One word. ' * 15).strip()} / {('Two words. ' * 15).strip()} / end",
+        ),
+    ],
+)
+def test_no_word_of_a_cell_is_lost(cells: str, said: str) -> None:
+    """Paragraphs stay in their row; headings, lists, other tables and prose end it and stand alone."""
+    assert text(row(cells)) == said
+    assert seen(row(cells)).replace("\n\n", " / ") == said
