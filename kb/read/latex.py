@@ -37,7 +37,12 @@ _WHOLE: Final[dict[str, Literal["code", "table", "text"]]] = {
     "itemize": "text",
     "enumerate": "text",
 }
-_COMMENT: Final = re.compile(r"(?<!\\)(?:\\\\)*%.*")
+_EDGE: Final = re.compile(r"\\(begin|end)\{([A-Za-z]+\*?)\}")
+# A percent sign begins a comment unless it is escaped, or stands in an address or in code in the line.
+_PERCENT: Final = re.compile(
+    r"\\(?:url|href|nolinkurl|path)\{[^{}]*\}|\\(?:verb\*?|lstinline)(?P<mark>[^\w\s*{\[]).{0,1000}?(?P=mark)"
+    r"|\\.|(?P<comment>%)"
+)
 _FACT: Final = re.compile(r"\\(title|author|date)\s*(?:\[[^\[\]\n]*\])?\s*\{")
 _COMMAND: Final = re.compile(
     r"\\(?:thanks|footnote|label|inst|texorpdfstring)\s*\{[^{}]*\}|\\[A-Za-z]+\*?\s?|\\[^A-Za-z]|[{}$~]"
@@ -66,9 +71,9 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
     offset = sum(len(line) + 1 for line in lines[: first_line - 1])
     for number, line in enumerate(lines[first_line - 1 :], first_line):
         if number not in code:
-            if comment := _COMMENT.search(line):
-                noise.append((offset + comment.start(), offset + comment.end()))
-            plain = line[: comment.start()] if comment else line
+            plain = _without_comment(line)
+            if len(plain) < len(line):
+                noise.append((offset + len(plain), offset + len(line)))
             if found := _SECTION.match(plain):
                 words, last = _argument(lines, number - 1, found.end())
                 labels = " ".join(_LABEL.findall("\n".join(lines[number - 1 : last + 1])))
@@ -95,11 +100,18 @@ def _in_order(headings: Sequence[Heading]) -> Iterator[Heading]:
             last = heading.last_line
 
 
+def _without_comment(line: str) -> str:
+    """A line up to the comment in it."""
+    if "%" not in line:
+        return line
+    return next((line[: found.start()] for found in _PERCENT.finditer(line) if found["comment"]), line)
+
+
 def _argument(lines: Sequence[str], number: int, start: int) -> tuple[str, int]:
     """What stands up to the closing brace, and the line in which that is; at most some lines are looked at."""
     depth, parts = 1, []
     for at in range(number, min(number + _LONGEST, len(lines))):
-        line = _COMMENT.sub("", lines[at])
+        line = _without_comment(lines[at])
         begin = start if at == number else 0
         for position in range(begin, len(line)):
             if line[position] in "{}" and (position == 0 or line[position - 1] != "\\"):
@@ -117,22 +129,27 @@ def _words(text: str) -> str:
 
 
 def _blocks(lines: Sequence[str], start: int) -> Iterator[Block]:
-    """Environments that should stay whole, the outermost of several."""
+    """Environments that should stay whole, the outermost of several; one that never ends is none."""
+    ends = _ends(lines, start)
     number = start
     while number < len(lines):
         found = _BEGIN.match(lines[number])
         kind = _WHOLE.get(found[1].rstrip("*")) if found else None
-        last = _end(lines, number, found[1]) if found and kind else number
+        last = ends.get((number, found[1]), number) if found and kind else number
         if kind and last > number:
             yield Block(kind, number + 1, last + 1)
         number = last + 1
 
 
-def _end(lines: Sequence[str], number: int, name: str) -> int:
-    """The line in which the environment ends that begins in a line; that line itself where it never does."""
-    depth = 0
-    for at in range(number, len(lines)):
-        depth += lines[at].count(f"\\begin{{{name}}}") - lines[at].count(f"\\end{{{name}}}")
-        if depth <= 0:
-            return at
-    return number
+def _ends(lines: Sequence[str], start: int) -> dict[tuple[int, str], int]:
+    """The line in which each environment ends, by the line in which it begins and its name; the outermost of a line."""
+    ends: dict[tuple[int, str], int] = {}
+    open_: dict[str, list[int]] = {}
+    for number in range(start, len(lines)):
+        for edge, name in _EDGE.findall(lines[number]):
+            begun = open_.setdefault(name, [])
+            if edge == "begin":
+                begun.append(number)
+            elif begun:
+                ends[begun.pop(), name] = number
+    return ends

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from itertools import pairwise
 
@@ -122,6 +123,41 @@ def test_latex_has_sections() -> None:
     assert parse_latex(LATEX).blocks == (Block("code", 10, 12),)
     assert "really" not in embedded
     assert "50\\% of them." in embedded
+
+
+@pytest.mark.parametrize(
+    "line", [r"See \url{https://example.com/a%20kimchi}.", r"\verb|%| kimchi", r"\href{a%b}{kimchi}", r"100\% kimchi"]
+)
+def test_latex_percent_signs_that_begin_no_comment(line: str) -> None:
+    """In an address, in code in the line and behind a backslash a percent sign stands for itself."""
+    assert passages("x.tex", f"{line} % remark\n") == [(f"{line} % remark", "", "")]
+    (passage,) = Chunker(FakeTokens(), 64).split(extract("x.tex", f"{line} % remark\n".encode()))
+    assert passage.embedded == line
+
+
+def test_latex_comments_behind_line_breaks() -> None:
+    """Two backslashes end a line, so that the percent sign behind them is not escaped."""
+    assert parse_latex("a \\\\% remark\n\\verb|open % remark").noise == ((4, 12), (24, 32))
+
+
+def test_latex_environments_inside_one_another() -> None:
+    """An environment ends where its own end is; one that never ends hides none that does."""
+    text = "\\begin{proof}\n\\begin{figure}\n\\begin{figure}\nx\n\\end{figure}\ny\n\\end{figure}\n\\end{figure}\n"
+
+    assert parse_latex(text).blocks == (Block("text", 2, 7),)
+    assert parse_latex("\\begin{figure}\n" + text[14:]).blocks == (Block("text", 1, 8),)
+
+
+@pytest.mark.parametrize("line", ["\\begin{figure}", "\\end{figure}", "\\section{", "\\verb|%", "\\url{%", "\\\\%"])
+@pytest.mark.parametrize("glue", ["\n", ""])
+def test_latex_is_read_in_linear_time(line: str, glue: str) -> None:
+    """Many beginnings without ends take seconds at most, in one line or many."""
+    text = glue.join([line] * (300_000 // len(line)))
+    started = time.process_time()
+
+    parse_latex(text)
+
+    assert time.process_time() - started < 5
 
 
 def test_long_entries_of_data_are_headings() -> None:
