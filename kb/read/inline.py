@@ -34,8 +34,17 @@ _PARAGRAPH_END: Final = re.compile(r"\n[ \t]*(?=\n)")
 _TAG: Final = re.compile(r"#([^\s\0!-,.:-@\[-^`{-~\u2000-\u206f\u2e00-\u2e7f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+)")
 _LONG_TAG: Final = re.compile(r"(?<!\S)#\[\[([^\[\]\n|#\0]+)\]\]")
 _WIKILINK: Final = re.compile(r"(!?)\[\[([^\[\]\n]+)\]\]")
-_DESTINATION: Final = re.compile(r"[ \t]*(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*))")
-_DEFINITION: Final = re.compile(r"^ {0,3}\[([^\[\]\n]+)\]:[ \t]*(?:<([^<>\n]*)>|([^\s<>]+))", re.MULTILINE)
+# As in CommonMark, nothing but a title stands behind a destination: "[sic](see the note)" is no link. Many programs
+# take the size of a picture too.
+_TITLE: Final = r"""(?:"(?:[^"\\\n]|\\.|\n(?![ \t]*\n))*+"|'(?:[^'\\\n]|\\.|\n(?![ \t]*\n))*+'|\([^()]*+\))"""
+_SPACE: Final = r"[ \t]*+(?:\n[ \t]*+)?"
+_DESTINATION: Final = re.compile(
+    rf"{_SPACE}(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*))"
+    rf"{_SPACE}(?:(?<=\s)(?:{_TITLE}|=\d*%?x?\d*%?){_SPACE})?\)"
+)
+_DEFINITION: Final = re.compile(
+    rf"^ {{0,3}}\[([^\[\]\n]+)\]:[ \t]*(?:<([^<>\n]*)>|([^\s<>]+))(?:[ \t]++{_TITLE})?[ \t]*$", re.MULTILINE
+)
 _HTML: Final = re.compile(r"<[a-zA-Z/!][^<>]*>")
 _HTML_TARGET: Final = re.compile(r"""\s(src|href|id|name)=(?:"([^"]*)"|'([^']*)'|([^"'\s<>]+))""", re.IGNORECASE)
 _BLOCK_REFERENCE: Final = re.compile(

@@ -56,6 +56,12 @@ def test_tags_follow_the_rules_of_obsidian(text: str, tags: tuple[str, ...]) -> 
         ("[![alt](pic.png)](page.md)", [("pic.png", "path", True), ("page.md", "path", False)]),
         ("[over\ntwo lines](y.md)", [("y.md", "path", False)]),
         ("[ref]: sub/z.md 'T'\n[^1]: a footnote\n", [("sub/z.md", "path", False)]),
+        ("[ref]: <a b.md> (T)\n[s]: y.md\n'of two\nlines'\n", [("a b.md", "path", False), ("y.md", "path", False)]),
+        ("[t]: z.md \"of\ntwo lines\"\n[u]: w.md 'a \\'b'\n", [("z.md", "path", False), ("w.md", "path", False)]),
+        ('[WARN]: disk full today\n[12:30]: hello there\n[x]: a "b" c\n[y]: <a> b\n[z]: a \'b\n', []),
+        ('[sic](see the note) [x](a b.md) [x](a b "c") [x](a "b) [x](<a> b) [x](a"b" c)\n', []),
+        ('[x](a "title") [x](b \'it\') [x](c (t)) [x](\n d\n"e \\" f" )', [(n, "path", False) for n in "abcd"]),
+        ("![x](a.png =200x) ![x](b.png =10x20)", [("a.png", "path", True), ("b.png", "path", True)]),
         ("[w](https://x.y) <https://x.y> [m](mailto:a@b.c) [r]: //x.y\n", []),
         ("`[[no]]` [no]\n\n](no.md)\n\n    [[no]]\n", []),
         ('<img src="a b.png"> <a href=c.md>', [("a b.png", "path", True), ("c.md", "path", False)]),
@@ -180,7 +186,8 @@ def test_wikilinks_come_back_as_they_were_written(target: str) -> None:
 @pytest.mark.parametrize(
     "piece",
     ["[", "[[", "](", "[a](", "#", "#a ", "`", "` ``", "<a ", "![", "((", "^a ", "a:: ", "<", "](<", "[a]: ",
-     ":LOGBOOK:\n", "(#", "[x](a(", "!", "  ", "#[[", "\n", "- a:: b\n", ' src="', "{{embed "],
+     ":LOGBOOK:\n", "(#", "[x](a(", "!", '[a](b "', "[a](b ", "[a](b 'c' ", "[a]: b 'c\n", '[a]: b "c\\', "[a]: b (",
+     "  ", "#[[", "\n", "- a:: b\n", ' src="', "{{embed "],
 )  # fmt: skip
 def test_any_endless_text_is_read_in_linear_time(piece: str) -> None:
     """A hostile line costs a moment, whatever it repeats."""
