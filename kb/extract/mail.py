@@ -8,10 +8,11 @@ from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from typing import TYPE_CHECKING, Final
 
+from kb.extract.charset import decoded, named, prepare
 from kb.extract.clean import clean, line
 from kb.extract.dates import mail_date
 from kb.extract.draft import Unreadable
-from kb.extract.web import prepare, seen
+from kb.extract.web import seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,11 +96,11 @@ def _body(message: EmailMessage) -> str:
 
 
 def _content(part: MIMEPart) -> str:
-    try:
-        return str(part.get_content())
-    except (LookupError, ValueError):  # an encoding nobody knows
-        payload = part.get_payload(decode=True)
-        return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
+    """The text of one part in the encoding that it names, else, where it is a page, in the one that the page names."""
+    payload = part.get_payload(decode=True)
+    data = payload if isinstance(payload, bytes) else b""
+    label = part.get_content_charset() or ""
+    return decoded(data, label or (named(data) if part.get_content_type() == "text/html" else ""))
 
 
 def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:

@@ -5,14 +5,13 @@ xberg leaves out description lists and captions; a page must not lose text in si
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kb.extract.charset import decoded, named, prepare
 from kb.extract.clean import line
 from kb.extract.dates import iso_date
 
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
 
-_CHARSET: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
-_SNIFFED: Final = 4096
-_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+__all__ = ["extract", "prepare", "seen"]
+
 # Elements that end without an end tag.
 _VOID: Final = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "param"}
@@ -68,20 +66,9 @@ class _Piece(NamedTuple):
     link: bool
 
 
-def prepare() -> None:
-    """Load every encoding a page or a mail may be in."""
-    import encodings
-
-    for module in pkgutil.iter_modules(encodings.__path__):
-        try:
-            importlib.import_module(f"encodings.{module.name}")
-        except ImportError:  # those of other operating systems
-            continue
-
-
 def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
     """Put the main text of a page into the draft."""
-    page = _parsed(_decoded(data))
+    page = _parsed(decoded(data, named(data)))
     draft.describe(page.title, page.author, iso_date(page.date))
     main = sum(len(piece.text) for piece in page.pieces if piece.main) >= _MAIN
     for piece in _without_menus([piece for piece in page.pieces if piece.main or not main]):
@@ -115,20 +102,6 @@ def _parsed(html: str) -> _Page:
     page.close()
     page.flush()
     return page
-
-
-def _decoded(data: bytes) -> str:
-    """The text of a page in the encoding it names, else in UTF-8, else as browsers take it."""
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
-    found = _CHARSET.search(data[:_SNIFFED])
-    for encoding in (found[1].decode() if found else "utf-8", "utf-8"):
-        try:
-            return data.decode(encoding)
-        except (LookupError, UnicodeDecodeError):
-            continue
-    return data.decode("cp1252", "replace")
 
 
 class _Element(NamedTuple):

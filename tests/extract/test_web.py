@@ -45,3 +45,10 @@ def test_no_word_of_a_cell_is_lost(cells: str, said: str) -> None:
     """Paragraphs stay in their row; headings, lists, other tables and prose end it and stand alone."""
     assert text(row(cells)) == said
     assert seen(row(cells)).replace("\n\n", " / ") == said
+
+
+def test_a_stray_byte_does_not_garble_a_page() -> None:
+    """A page is read in the encoding it names."""
+    page = '<meta charset="utf-8"><p>Grüße, Größe'.encode() + b"\xff</p>"
+    assert text(page) == "Grüße, Größe\ufffd"
+    assert text(b'<meta charset="iso-8859-1"><p>it\x92s \x80 5</p>') == "it\u2019s € 5"

@@ -1,0 +1,83 @@
+"""Which encoding the bytes of a page or a mail are in: what they say of themselves, as browsers understand it."""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+import pkgutil
+import re
+from typing import Final
+
+_META: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+_XML: Final = re.compile(rb"\s*<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{1,40})")
+_SNIFFED: Final = 4096
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+# Old labels mean the larger encodings that grew out of them (https://encoding.spec.whatwg.org/#names-and-labels).
+_MEANT: Final = {
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}
+_UNKNOWN: Final = "\ufffd"
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+
+
+def prepare() -> None:
+    """Load every encoding there is."""
+    import encodings
+
+    for module in pkgutil.iter_modules(encodings.__path__):
+        try:
+            importlib.import_module(f"encodings.{module.name}")
+        except ImportError:  # those of other operating systems
+            continue
+
+
+def named(page: bytes) -> str:
+    """The encoding that a page in HTML names; empty where it names none."""
+    found = _META.search(page[:_SNIFFED]) or _XML.match(page)
+    label = found[1].decode() if found else ""
+    # Whoever could read this label byte by byte knows that it is wrong.
+    return "utf-8" if label.lower().startswith("utf-16") else label
+
+
+def decoded(data: bytes, label: str) -> str:
+    """The text of bytes that are said to be in an encoding, which may be empty, unknown or not quite true.
+
+    A few bytes that make no sense in it cost these characters alone. Only where more of the text beyond ASCII makes no
+    sense than does is another encoding tried: UTF-8, then that of Windows.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    doubtful = []
+    for encoding in dict.fromkeys((_meant(label), "utf-8")):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            doubtful.append(encoding)
+        except (LookupError, UnicodeError):  # a codec of Python that is no encoding of text
+            continue
+    for encoding in doubtful:
+        text = data.decode(encoding, "replace")
+        if 2 * text.count(_UNKNOWN) <= sum(map(len, _BEYOND_ASCII.findall(text))):
+            return text
+    return data.decode("cp1252", "replace")
+
+
+def _meant(label: str) -> str:
+    """Python's name of the encoding a label means: UTF-8 where it is unknown or says nothing of bytes beyond ASCII."""
+    label = label.strip().lower()
+    for spelled in (label, label.removeprefix("x-"), re.sub(r"-[ie]$", "", label)):
+        try:
+            name = codecs.lookup(spelled).name
+        except (LookupError, ValueError):
+            continue
+        return "utf-8" if name == "ascii" else _MEANT.get(name, name)
+    return "utf-8"
