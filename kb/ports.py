@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         FileChange,
         FileStat,
         FoundFile,
+        Holding,
         KeywordMatches,
         KnownFile,
         Link,
@@ -246,6 +247,17 @@ class Catalog(Protocol):
         Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
         best are taken; more than ``count`` come back where the last ones are equal.
         """
+
+    def holding(
+        self,
+        question: str,
+        share: float,
+        files: Sequence[int] | None = None,
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+    ) -> Holding:
+        """The best live passages that hold this share of a question by the weight of its words, and its rarest word."""
 
     def containing(self, phrase: str) -> set[str]:
         """The ids of the passages with a phrase in their text or headings, as whole words, whatever its case."""

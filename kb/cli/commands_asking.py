@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FOUND, NONE, STALE = 0, 1, 3
 _ASK_LIMIT = 5
 _REFUSED = "nothing in your notes answers this"
+_ELSEWHERE = "what holds the words of the question is not among these hits: --mode hybrid ranks it higher"
 _WEAK = f"{_REFUSED}: these are weak hits"
 
 
@@ -194,6 +195,8 @@ def _told(session: Session, answer: Answer, asking: Asking) -> int:
     notice = freshness_notice(answer.index, hits=len(answer.hits))
     if answer.weak:
         session.notice(_WEAK if answer.hits else f"{_REFUSED}; --weak shows what is nearest")
+    if answer.elsewhere:
+        session.notice(_ELSEWHERE)
     if notice:
         session.notice(notice)
     elif not (answer.hits or answer.weak):

@@ -152,6 +152,7 @@ def answer_object(answer: Answer, question: str | None = None) -> dict[str, Any]
         "question": answer.question,
         "mode": answer.mode,
         "weak": answer.weak,
+        "elsewhere": answer.elsewhere,
         "index": _freshness(answer.index),
         **reranking,
         "hits": [hit_object(hit, words) for hit in answer.hits],

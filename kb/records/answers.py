@@ -52,6 +52,19 @@ class KeywordMatches:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """Passages that hold so much of a question.
+
+    Attributes:
+        ids: Some of them, best first by BM25.
+        rarest: In which share of all passages the rarest of the words stands, 0..1; 1 where there is no word.
+    """
+
+    ids: tuple[str, ...] = ()
+    rarest: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Which files a question is asked of. Empty fields leave all files in.
 
@@ -158,7 +171,8 @@ class Answer:
     """The ranked hits of one question, how fresh the index was when it was asked, and whether they were read again.
 
     ``weak`` says that nothing found is nearer to the question than unrelated passages are; its hits are left out then,
-    unless weak ones were asked for.
+    unless weak ones were asked for. ``elsewhere`` says that what answers does so by the words it has
+    of the question, and is not among the hits: its cosine is too low for that.
     """
 
     question: str
@@ -167,6 +181,7 @@ class Answer:
     hits: tuple[Hit, ...] = ()
     reranking: Reranking | None = None
     weak: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,13 @@ _GROWTH: Final = 1.5
 # What the words of a question are worth beside its cosine, in standard deviations, and how many have to be there
 # beyond what chance gives: see docs/retrieval.md.
 _SHARE_WEIGHT: Final = 3.0
-_ASKED: Final = 2.5
+_ASKED: Final = 2.7
+# How much of a question's words, by their weight, answers it whatever the cosine: all of them (sums of floating point
+# numbers come out a little apart), or most where the words are what is asked for.
+ALL_WORDS: Final = 0.999
+MOST_WORDS: Final = 0.7
+# A word in more passages than this says no more of a question than those that every question has.
+COMMON: Final = 0.25
 # Of fewer passages the best is no measure, and so short a list is better shown than held back.
 FEW: Final = 32
 

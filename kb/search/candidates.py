@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from kb.records import Candidates, Signals
+from kb.search.background import COMMON
 from kb.search.fuse import fused
 from kb.search.rank import cosines
 
@@ -96,7 +97,7 @@ class Gatherer:
         self._catalog = catalog
         self._index = index
         self._background = background
-        self._text = text
+        self.text = text
         self._vector = vector
         self._scope = scope
 
@@ -120,6 +121,15 @@ class Gatherer:
     def shares(self, ids: Sequence[str]) -> Mapping[str, float]:
         """How much of the question's words each passage holds, 0..1."""
         return self._matches(1, ids).shares
+
+    def holding(self, words: str, share: float, min_cosine: float) -> frozenset[str]:
+        """Some passages with this share of words of which one at least is rare, and with at least this cosine."""
+        scope = self._scope
+        found = self._catalog.holding(words, share, scope.files, only=scope.only, without=scope.without)
+        if found.rarest > COMMON:
+            return frozenset()
+        near = self._cosines_of(found.ids)
+        return frozenset(id_ for id_, cosine in near.items() if cosine >= min_cosine)
 
     def _by_cosine(self, wanted: int) -> Pool:
         found, exhausted = self._nearest(wanted)
@@ -186,7 +196,7 @@ class Gatherer:
     def _matches(self, wanted: int, also: Sequence[str]) -> KeywordMatches:
         scope = self._scope
         return self._catalog.keyword_matches(
-            self._text, wanted, scope.files, only=scope.only, without=scope.without, also=also
+            self.text, wanted, scope.files, only=scope.only, without=scope.without, also=also
         )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from kb.errors import NotIndexed
 from kb.records import Alike, Answer, Filters, Freshness, Hit
-from kb.search.background import FEW, Background
+from kb.search.background import ALL_WORDS, FEW, MOST_WORDS, Background
 from kb.search.best import BestSentences
 from kb.search.candidates import Gatherer, Mode, Pool, Scope
 from kb.search.explain import why
@@ -19,10 +20,10 @@ from kb.search.links import Follower
 from kb.search.presence import Presence
 from kb.search.question import Question, narrowed, parse
 from kb.search.rank import Taken, distance, ranked, taken
-from kb.search.words import words_of
+from kb.search.words import telling, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from datetime import date
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 
 _LOOKED_UP_AT_ONCE: Final = 16
+# Whether there is an answer is seen from so many of the best, however many are shown.
+_JUDGED: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,15 @@ class Limits:
     def but(self, **others: Any) -> Limits:  # noqa: ANN401  # fields of this class, or None
         """These with others put over them, as far as they are given."""
         return replace(self, **{name: value for name, value in others.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The hits, what they were taken from, and which of its files are there."""
+
+    hits: tuple[Hit, ...]
+    pool: Pool
+    presence: Presence
 
 
 class Searcher:
@@ -95,9 +107,12 @@ class Searcher:
         vector = self._embedder.embed_query(question.text)
         with self._index() as index:
             gather = Gatherer(self._catalog, index, self._background, text=question.text, vector=vector, scope=scope)
-            hits = self._hits(gather, limits)
-            weak = bool(hits) and not self._answered(gather, hits, index, scope)
-        return Answer(typed, limits.mode, freshness, () if weak and not limits.weak else hits, weak=weak)
+            found = self._found(gather, limits)
+            holding = self._answering(gather, found, index, scope, limits)
+        weak = bool(found.hits) and holding == frozenset()
+        hits = () if weak and not limits.weak else found.hits
+        elsewhere = limits.mode == "cosine" and _elsewhere(holding, hits)
+        return Answer(typed, limits.mode, freshness, hits, weak=weak, elsewhere=elsewhere)
 
     def quoted(self, answer: Answer, seconds: float) -> Answer:
         """The answer to a question with the best sentences of its hits, of as many as can be done in the time."""
@@ -123,7 +138,7 @@ class Searcher:
             vector = np.asarray(middle / max(float(np.linalg.norm(middle)), 1e-12), dtype=np.float32)
             scope = Scope(tuple(one.id for one in others), passages=sum(one.passages for one in others))
             gather = Gatherer(self._catalog, index, self._background, text="", vector=vector, scope=scope)
-            hits = self._hits(gather, limits) if others else ()
+            hits = self._found(gather, limits).hits if others else ()
         return Answer(file.path, "similar", freshness, hits)
 
     def measure(self) -> None:
@@ -144,7 +159,7 @@ class Searcher:
             passages=self._catalog.count() if files is None else sum(file.passages for file in files),
         )
 
-    def _hits(self, gather: Gatherer, limits: Limits) -> tuple[Hit, ...]:
+    def _found(self, gather: Gatherer, limits: Limits) -> _Found:
         """Take candidates, more where vanished files, exclusions or a limit per file left too few."""
         presence = Presence(self._files)
         wanted = max(limits.candidates, 4 * limits.limit)
@@ -162,9 +177,8 @@ class Searcher:
             wanted *= 4
         if limits.explain:
             pool = gather.explained(pool, [one.passage.id for one in found])
-        return self._follower.with_embedding(
-            [self._hit(rank, one, pool, presence, limits) for rank, one in enumerate(found, 1)]
-        )
+        hits = [self._hit(rank, one, pool, presence, limits) for rank, one in enumerate(found, 1)]
+        return _Found(self._follower.with_embedding(hits), pool, presence)
 
     def _hit(self, rank: int, one: Taken, pool: Pool, presence: Presence, limits: Limits) -> Hit:
         passage = one.passage
@@ -180,19 +194,37 @@ class Searcher:
             alike=tuple(Alike(copy, pool.cosine_of(copy.id)) for copy in one.alike),
         )
 
-    def _answered(self, gather: Gatherer, hits: Sequence[Hit], index: Nearest, scope: Scope) -> bool:
-        """Whether any hit is nearer to the question than the best of so many unrelated passages would be.
+    def _answering(
+        self, gather: Gatherer, found: _Found, index: Nearest, scope: Scope, limits: Limits
+    ) -> frozenset[str] | None:
+        """None where a cosine alone says that there is an answer; else the passages whose words say it, perhaps none.
 
         Who names the words that have to stand there has been answered wherever they do, and a handful of passages is
-        no measure. The words are only looked at where the cosines leave it open.
+        no measure. The words are only looked at where the cosines leave it open. The same passages are judged however
+        many are shown.
         """
-        if scope.only is not None or scope.passages < FEW:
-            return True
+        if scope.only is not None or scope.passages < FEW or not found.hits:
+            return None
         unrelated = self._background.unrelated(index)
-        if max(unrelated.evidence(hit.score, 0.0, scope.passages) for hit in hits) >= 0:
-            return True
-        shares = gather.shares([hit.passage.id for hit in hits])
-        return any(unrelated.evidence(hit.score, shares.get(hit.passage.id, 0.0), scope.passages) >= 0 for hit in hits)
+        best = [passage for passage, _ in islice(self._known(found.pool), _JUDGED)]
+
+        def answering(shares: Mapping[str, float]) -> frozenset[str]:
+            return frozenset(
+                one.id
+                for one in best
+                if unrelated.evidence(found.pool.cosine_of(one.id), shares.get(one.id, 0.0), scope.passages) >= 0
+                and found.presence.there(one.file)
+            )
+
+        if answering({}):
+            return None
+        if good := answering(gather.shares([one.id for one in best])):
+            return good
+        words = telling(gather.text)
+        share = MOST_WORDS if limits.mode == "keyword" else ALL_WORDS
+        holding = gather.holding(words, share, limits.min_score) if words else frozenset()
+        known = self._catalog.passages(sorted(holding))
+        return frozenset(id_ for id_, passage in known.items() if found.presence.there(passage.file))
 
     def _known(self, pool: Pool) -> Iterator[tuple[StoredPassage, float]]:
         """The candidates that the catalog knows, best first, looked up as they are asked for.
@@ -211,6 +243,12 @@ class Searcher:
             passages = self._catalog.passages(list(page))
             yield from ranked((passage, page[id_]) for id_, passage in passages.items())
             start = end
+
+
+def _elsewhere(holding: frozenset[str] | None, hits: Iterable[Hit]) -> bool:
+    """Whether there are passages that answer by their words, and none of them is shown."""
+    shown = {id_ for hit in hits for id_ in (hit.passage.id, *(one.passage.id for one in hit.alike))}
+    return bool(holding) and shown.isdisjoint(holding or ())
 
 
 def _today() -> date:

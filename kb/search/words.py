@@ -24,6 +24,8 @@ _COMMON: Final = (
     "el los las unos unas y o es qué quién cómo cuándo dónde por para con en del mi se no lo al "
     "il gli un uno una e è sono che chi quando dove perché per con di da nel della "
 )
+# Around a word, but no part of it: C++ and C# keep their signs.
+_AROUND: Final = ".,;:!?()[]{}<>\"'\u2026\u201c\u201d\u201e\u00ab\u00bb\u00bf\u00a1\u3002\uff1f\uff01"
 _STOP_WORDS: Final = frozenset(_COMMON.split())
 _WORD: Final = re.compile(r"\w+")
 _WIDE: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+")
@@ -31,6 +33,7 @@ _ENDING: Final = re.compile(r"(?:ings|ing|ies|ed|es|s|e|y)$")
 _Y_ENDINGS: Final = r"(?:y|ies|ied|ying)"
 _ENDINGS: Final = r"(?:s|es|e|d|ed|ing|ings|er|ers|ion|ions|n|en|'s|\u2019s)?"
 _STEM: Final = 4
+_APOSTROPHE: Final = re.compile("['\u2019]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,19 @@ def words_of(question: str) -> Words:
     content = [word for word in folded if word not in _STOP_WORDS and (len(word) > 1 or word.isdigit())]
     terms = dict.fromkeys(term for word in content or folded for term in _terms(word))
     return Words(tuple(re.compile(pattern, re.IGNORECASE) for pattern in map(_pattern, terms)))
+
+
+def telling(question: str) -> str:
+    """A question without the words that questions are made of whatever they ask; empty where it has no others.
+
+    What is joined, as a serial number or a path, stays as it stands.
+    """
+    return " ".join(word for word in question.split() if any(map(_tells, _APOSTROPHE.split(word))))
+
+
+def _tells(part: str) -> bool:
+    bare = unicodedata.normalize("NFC", part).casefold().strip(_AROUND)
+    return bool(bare) and bare not in _STOP_WORDS and not (len(bare) == 1 and bare.isascii() and not bare.isdigit())
 
 
 def _terms(word: str) -> list[str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from kb.records import FileChange, FoundFile, KeywordMatches, KnownFile, Link, Name, StoredPassage
+    from kb.records import FileChange, FoundFile, Holding, KeywordMatches, KnownFile, Link, Name, StoredPassage
     from kb.store.catalog_rows import PassageState
 
 _T = TypeVar("_T")
@@ -232,6 +232,24 @@ class SqliteCatalog:
 
         with self._asking() as connection:
             return keywords.matches(connection, question, count, files=files, only=only, without=without, also=also)
+
+    def holding(
+        self,
+        question: str,
+        share: float,
+        files: Sequence[int] | None = None,
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+    ) -> Holding:
+        """The best live passages that hold this share of a question by the weight of its words, and its rarest word.
+
+        Passages of other ``files``, those that are not in ``only`` and those in ``without`` do not count.
+        """
+        from kb.store import keywords
+
+        with self._asking() as connection:
+            return keywords.holding(connection, question, share, files=files, only=only, without=without)
 
     def containing(self, phrase: str) -> set[str]:
         """The ids of the passages with a phrase in their text or headings, as whole words, whatever its case."""

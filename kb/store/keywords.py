@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from kb.records import KeywordMatches
+from kb.records import Holding, KeywordMatches
 from kb.store import postings
 from kb.store.catalog_rows import text_of
 from kb.store.terms import SPACELESS, parts_of, version
@@ -37,6 +37,8 @@ _TEXTS: Final = _DESCRIBED + "p.key IN (SELECT value FROM json_each(?))"  # noqa
 _KEYS_OF_FILES: Final = "SELECT key FROM passages WHERE file_id IN (SELECT value FROM json_each(?))"
 _IDS_AND_KEYS: Final = "SELECT key, id FROM passages WHERE id IN (SELECT value FROM json_each(?))"
 _LIVE_IDS: Final = "SELECT key, id FROM passages WHERE state = 'live' AND key IN (SELECT value FROM json_each(?))"
+# Whoever asks whether there is a passage with the words of a question needs no more of them.
+_SOME: Final = 16
 _SPACES: Final = re.compile(r"\s+")
 _SPACED: Final = re.compile(rf"[^\W{SPACELESS}]")
 
@@ -94,14 +96,7 @@ def matches(
 ) -> KeywordMatches:
     """The best live passages for a question by BM25, and some others whatever they have."""
     bm25 = postings.Bm25(connection, question)
-    asked = bm25.scores.copy()
-    for chosen in _chosen(connection, files, only):
-        left = np.zeros_like(asked)
-        kept = _within(chosen, len(asked))
-        left[kept] = asked[kept]
-        asked = left
-    if without:
-        asked[_within(_keys_of(connection, without), len(asked))] = 0
+    asked = _asked(connection, bm25.scores, files, only, without)
     keys = _best_live(connection, asked, count)
     if also:
         others = connection.execute(_IDS_AND_KEYS, (json.dumps(list(also)),))
@@ -113,6 +108,41 @@ def matches(
         mean=float(everywhere.mean()) if len(everywhere) else 0.0,
         deviation=float(everywhere.std()) if len(everywhere) else 0.0,
     )
+
+
+def holding(
+    connection: sqlite3.Connection,
+    question: str,
+    share: float,
+    *,
+    files: Sequence[int] | None,
+    only: Collection[str] | None,
+    without: Collection[str],
+) -> Holding:
+    """The best live passages, by BM25, of those that hold this share of a question by the weight of its words."""
+    bm25 = postings.Bm25(connection, question)
+    whole = np.where(bm25.shares >= share, bm25.scores, 0)
+    ids = _best_live(connection, _asked(connection, whole, files, only, without), _SOME)
+    return Holding(tuple(ids), bm25.rarest)
+
+
+def _asked(
+    connection: sqlite3.Connection,
+    scores: NDArray[np.float64],
+    files: Sequence[int] | None,
+    only: Collection[str] | None,
+    without: Collection[str],
+) -> NDArray[np.float64]:
+    """The scores by passage key, 0 for the passages that are not asked."""
+    asked = scores.copy()
+    for chosen in _chosen(connection, files, only):
+        left = np.zeros_like(asked)
+        kept = _within(chosen, len(asked))
+        left[kept] = asked[kept]
+        asked = left
+    if without:
+        asked[_within(_keys_of(connection, without), len(asked))] = 0
+    return asked
 
 
 def _chosen(

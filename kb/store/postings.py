@@ -122,6 +122,7 @@ class Bm25:
         scores: By passage key, shape (greatest key + 1,); 0 where no term of the question stands.
         shares: How much of the question stands in each passage, by the weight of its words, 0..1; the same shape.
         keys: The keys of all passages.
+        rarest: In which share of all passages the rarest word of the question stands, 0..1.
     """
 
     def __init__(self, connection: sqlite3.Connection, question: str) -> None:
@@ -130,6 +131,7 @@ class Bm25:
         size = int(self.keys.max()) + 1 if len(self.keys) else 0
         self.scores = np.zeros(size)
         self.shares = np.zeros(size)
+        self.rarest = 1.0
         self._weight = 0.0
         if not size:
             return
@@ -145,6 +147,7 @@ class Bm25:
         found = [_read(self._connection, term) for term in word.terms]
         keys, counts = found[0] if len(found) == 1 else _most(found, len(self.scores))
         self._weight += times * self._rarity(len(keys))
+        self.rarest = min(self.rarest, len(keys) / len(self.keys))
         self._score(keys, counts, times)
         if word.inside:
             inside, shares = self._holding(word.inside)

@@ -47,6 +47,15 @@ def test_search_without_hits_is_one(command: CommandLine) -> None:
     assert command("search", "x") == (1, "", "kb: nothing found\n")
 
 
+def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> None:
+    """Where the words answer, and the cosine puts other passages first."""
+    command.kb.given = replace(answer(hit()), elsewhere=True)
+
+    code, out, err = command("search", "x", "--json")
+    assert (code, json.loads(out)["elsewhere"]) == (0, True)
+    assert err == "kb: what holds the words of the question is not among these hits: --mode hybrid ranks it higher\n"
+
+
 def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:
     """An answer that may miss something says so, beside the hits and not among them."""
     command.kb.given = answer(hit(), pending=2)

@@ -27,6 +27,7 @@ def test_an_answer_has_the_promised_names() -> None:
         "question": "Which vector store?",
         "mode": "dense",
         "weak": False,
+        "elsewhere": False,
         "index": {"as_of": "2026-01-15T12:00:00+00:00", "pending": 2, "watching": False},
         "hits": [
             {

@@ -240,3 +240,53 @@ def test_what_was_measured_is_kept_until_the_index_grows() -> None:
     before = len(world.embedder.questions)
     searcher(world).search("berry", Limits())
     assert len(world.embedder.questions) == before + 1 + len(PROBES)
+
+
+LONG = " ".join(f"filler{number}" for number in range(14))
+SERIAL = "The box under the desk. Serial number XK-4471-B, warranty until 2026; it came from the shop about the corner."
+
+
+def diary() -> World:
+    """Many notes, and one that has a number somewhere in it."""
+    texts = [f"what is it about {one} {other} {number}" for one in WORDS for other in WORDS for number in range(3)]
+    return filled([*texts, f"{SERIAL} {'Nothing else of it is written down in any other place. ' * 3}"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("typed", ["XK-4471-B", "what is the XK-4471-B?", "warranty"])
+def test_a_word_that_stands_in_the_notes_is_answered(mode: Mode, typed: str) -> None:
+    """However low the cosine of the passage that holds all the words; in the modes that ask the words it is first."""
+    answer = searcher(diary()).search(typed, Limits(mode=mode, limit=1))
+
+    assert not answer.weak
+    assert answer.hits
+    serial = SERIAL in answer.hits[0].passage.text.replace("\n", " ")
+    assert serial or (mode == "cosine" and answer.elsewhere)
+    assert not (serial and answer.elsewhere)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("typed", ["what is the zebra about?", "XK-4471-C", "nothing", "what about nothing?"])
+def test_the_commonest_words_are_no_answer(mode: Mode, typed: str) -> None:
+    """Nor is a passage with what half of the notes have, or with all but the one word that says what is asked."""
+    often = f"nothing else was written in any other place {LONG}"
+    world = filled(
+        [
+            f"{one} {other} {number} {often if number < 2 else f'what was it about is not clear here {LONG}'}"
+            for one in WORDS
+            for other in WORDS
+            for number in range(3)
+        ]
+    )
+
+    assert searcher(world).search(typed, Limits(mode=mode)).hits == ()
+
+
+def test_the_verdict_does_not_hang_on_how_many_are_shown() -> None:
+    """The same passages are judged whatever the limit, so that one more or less to show changes no answer."""
+    asked = searcher(diary())
+
+    for typed in ("XK-4471-B", "zebra", "apple berry", "serial berry 2026 zebra"):
+        for mode in MODES:
+            verdicts = {asked.search(typed, Limits(mode=mode, limit=limit)).weak for limit in (1, 3, 30, 120)}
+            assert len(verdicts) == 1

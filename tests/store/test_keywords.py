@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb.index.plan import identify
-from kb.records import Document, FileChange, FileStat, FoundFile, Passage
+from kb.records import Document, FileChange, FileStat, FoundFile, Holding, Passage
 from kb.store import postings
 from kb.store.catalog import SqliteCatalog
 
@@ -174,3 +174,22 @@ def test_an_older_catalog_is_filled_from_its_passages(tmp_path: Path) -> None:
         connection.execute("UPDATE meta SET value = 'another stemmer' WHERE key = 'keywords'")
     with closing(SqliteCatalog(str(path))) as catalog:
         assert found(catalog, "apples") == ["an apple"]
+
+
+def test_what_holds_so_much_of_a_question() -> None:
+    """By the weight of its words, within the scope, with the rarity of the rarest; a leaving passage does not."""
+    catalog = SqliteCatalog(":memory:")
+    texts = ["apple berry", "apple", "apple cherry", "berry berry apple", "date"]
+    stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts, 1)))
+
+    def held(share: float, **scope: object) -> set[str]:
+        found = catalog.holding("apple berry", share, **scope)  # type: ignore[arg-type]  # by name
+        return {one.text for one in catalog.passages(list(found.ids)).values()}
+
+    assert held(0.999) == {"apple berry", "berry berry apple"}
+    assert held(0.2) == set(texts[:4])
+    assert held(0.999, files=[1, 2]) == {"apple berry"}
+    assert catalog.holding("apple berry", 0.5).rarest == pytest.approx(2 / 5)
+    assert catalog.holding("zebra", 0.5) == Holding((), 0.0)
+    catalog.remove([1])
+    assert held(0.999) == {"berry berry apple"}
