@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.embed.exports import INT8, Export, Form, find_export
+from kb.embed.golden import golden_of
 from kb.embed.onnx_load import load_onnx, unsuitable
+from kb.embed.spec import makers_onnx, only_onnx, present
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ EXPORT: Final = "Make it with: kb model export"
 # The driver's own file on Linux, and that of Windows' Linux.
 _NVIDIA: Final = ("/dev/nvidiactl", "/dev/dxg")
 _HALF: Final = ("float16", "bfloat16")
+_NO_FORM: Final = "there is no ONNX form: kb model export makes one"
+_UNPROVED: Final = "its makers' ONNX files were never compared with its weights: kb model export makes a form that is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +72,24 @@ def choose(located: Located, tokens: ModelTokens, wanted: Wanted, *, question: b
         raise ModelError(f"{located.name} cannot be run by ONNX Runtime: {against}", "Set embed.runtime to torch.")
     if not against and (needed or wanted.runtime == "auto"):
         form: Form = "int8" if wanted.precision == "int8" else "float32"
-        export = find_export(located, form, wanted.models) or (_own_files(located) if form == "float32" else None)
+        export = _form(located, form, wanted.models)
         if export is None and needed:
+            unproved = ", and its makers' ONNX files were never compared with its weights"
             raise ModelError(
-                f"There is no ONNX form of {located.name} in {form} here",
+                f"There is no ONNX form of {located.name} in {form} here{unproved if _unproved(located) else ''}",
                 f"{EXPORT}{' --int8' if form == 'int8' else ''}.",
             )
         if export is not None and (needed or question or not _gpu(wanted)):
             return Choice(export, form, f"its ONNX form in {form}, {'as configured' if needed else 'the fastest here'}")
-        against = "there is a GPU" if export else "there is no ONNX form: kb model export makes one"
+        against = "there is a GPU" if export else _UNPROVED if _unproved(located) else _NO_FORM
     return Choice(None, wanted.precision, "as configured" if wanted.runtime == "torch" else against)
 
 
-def numbers(wanted: Wanted) -> str:
-    """The kind of numbers a model computes in, as far as that makes other vectors."""
-    return f"int8/{INT8}" if wanted.precision == "int8" else "float"
+def numbers(located: Located, wanted: Wanted) -> str:
+    """The kind of numbers a model computes in, and what it computes from, as far as that makes other vectors."""
+    if wanted.precision == "int8":
+        return f"int8/{INT8}"
+    return "onnx" if _unproved(located) and only_onnx(located.directory) else "float"
 
 
 def load(located: Located, tokens: ModelTokens, wanted: Wanted, choice: Choice) -> LoadedModel:
@@ -109,13 +116,25 @@ def _against(tokens: ModelTokens, wanted: Wanted) -> str:
     return unsuitable(tokens)
 
 
-def _own_files(located: Located) -> Export | None:
-    """The ONNX form that the makers of a model put beside its weights, as for bge-m3."""
-    graph = located.directory / "onnx" / "model.onnx"
-    if not graph.is_file():
+def _form(located: Located, form: Form, models: Path | None) -> Export | None:
+    """The ONNX form to run: one that was compared with the weights, else the makers' own as far as they are proved.
+
+    They are where their cosines were published, and where there are no weights that they could differ from.
+    """
+    unproved = _unproved(located)
+    alone = unproved and only_onnx(located.directory)
+    if not alone and (found := find_export(located, form, models)):
+        return found
+    files = makers_onnx(located.directory)
+    if form != "float32" or not files or not all(map(present, files)) or (unproved and not alone):
         return None
-    files = {file.name: file.stat().st_size for file in graph.parent.iterdir() if file.suffix != ".json"}
-    return Export(graph.parent, graph.name, "float32", files, {}, ())
+    graph = files[0]
+    return Export(graph.parent, graph.name, form, {file.name: file.stat().st_size for file in files}, {}, ())
+
+
+def _unproved(located: Located) -> bool:
+    """Whether the makers of a model put ONNX files beside its weights, and no cosines were published for it."""
+    return golden_of(located) is None and bool(makers_onnx(located.directory))
 
 
 def _gpu(wanted: Wanted) -> bool:

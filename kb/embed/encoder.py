@@ -95,7 +95,7 @@ class Encoder:
     @property
     def fingerprint(self) -> str:
         """Whatever changes a vector, as one line; known without loading the weights."""
-        return fingerprint(self.located, self.tokens.spec, numbers(self._wanted))
+        return fingerprint(self.located, self.tokens.spec, numbers(self.located, self._wanted))
 
     @property
     def dimension(self) -> int:

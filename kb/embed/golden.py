@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kb.embed.locate import BGE_M3, BUNDLED
+
+if TYPE_CHECKING:
+    from kb.embed.locate import Located
 
 QUESTION: Final = "Which planet is known as the Red Planet?"
 ANSWERS: Final = (
@@ -20,3 +23,8 @@ GOLDEN: Final[dict[str, tuple[float, ...]]] = {
     BUNDLED: (0.46371, 0.81205, 0.72828, 0.75051),
 }
 TOLERANCE: Final = 0.01
+
+
+def golden_of(located: Located) -> tuple[float, ...] | None:
+    """The cosines that were published for a model; None where there are none."""
+    return GOLDEN.get(located.name) if located.published else None

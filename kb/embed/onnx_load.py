@@ -13,7 +13,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.embed.golden import ANSWERS, GOLDEN, QUESTION, TOLERANCE
+from kb.embed.golden import ANSWERS, QUESTION, TOLERANCE, golden_of
 from kb.embed.model import PROBES, not_as_stated, unit
 from kb.embed.tokens import encodable
 from kb.errors import ModelError
@@ -176,11 +176,11 @@ def load_onnx(located: Located, tokens: ModelTokens, export: Export, threads: in
 
 
 def _prove_makers(model: OnnxModel, located: Located) -> None:
-    """What the makers of a model put beside its weights was never compared here: hold it against what is published."""
+    """The ONNX files of a model's makers were never compared with its weights: hold them against what is published."""
     import numpy as np
 
     question, *answers = model.encode([QUESTION, *ANSWERS], "")
-    golden = GOLDEN.get(located.name) if located.published else None
+    golden = golden_of(located)
     cosines = np.stack(answers) @ question
     if golden is not None and float(np.max(np.abs(cosines - golden))) > TOLERANCE:
         raise not_as_stated(located, f"its ONNX files give the cosines {cosines.tolist()}, not {list(golden)}")

@@ -6,6 +6,8 @@ A model with files missing loads without an error and gives wrong vectors, so a 
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +32,10 @@ POOLING_KEYS: Final = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+# Where a graph names a file with its numbers: an entry of its protocol buffer, key "location", value the name.
+_EXTERNAL: Final = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
+# A graph longer than this has its numbers in itself.
+_GRAPH: Final = 16 * 1024 * 1024
 DOCUMENT_PROMPTS: Final = ("document", "passage", "corpus")
 REMEDY: Final = (
     "Put a whole copy of the model in its place, fetch it again with embed.offline = false, "
@@ -81,8 +87,25 @@ def weight_files(directory: Path) -> list[Path]:
         if present(directory / f"{single}.index.json"):
             shards = _read(directory / f"{single}.index.json").get("weight_map", {}).values()
             return [directory / shard for shard in sorted(set(shards))]
+    return makers_onnx(directory)
+
+
+def makers_onnx(directory: Path) -> list[Path]:
+    """The ONNX graph that a model's makers put beside its weights, then the files it names, there or not."""
     graph = directory / "onnx" / "model.onnx"
-    return sorted(file for file in graph.parent.iterdir() if file.suffix != ".json") if present(graph) else []
+    if not present(graph):
+        return []
+    if graph.stat().st_size > _GRAPH:
+        return [graph]
+    data = graph.read_bytes()
+    found = (data[match.end() : match.end() + match[1][0]] for match in _EXTERNAL.finditer(data))
+    return [graph, *(graph.parent / os.fsdecode(name) for name in sorted(set(found)))]
+
+
+def only_onnx(directory: Path) -> bool:
+    """Whether the makers' ONNX files are all the weights that a model has."""
+    files = weight_files(directory)
+    return bool(files) and files == makers_onnx(directory)
 
 
 def read_spec(directory: Path) -> ModelSpec:
@@ -191,7 +214,7 @@ def missing_weights(directory: Path) -> list[str]:
     files = weight_files(directory)
     if not files:
         return ["model.safetensors or pytorch_model.bin"]
-    return [file.name for file in files if not present(file)]
+    return [file.relative_to(directory).as_posix() for file in files if not present(file)]
 
 
 def present(path: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.embed.exports import read_exports
-from kb.embed.golden import ANSWERS, GOLDEN, QUESTION, TOLERANCE
+from kb.embed.golden import ANSWERS, QUESTION, TOLERANCE, golden_of
 from kb.embed.model import PROBES
 from kb.embed.samples import sample_texts
 from kb.errors import ModelError
@@ -95,7 +95,7 @@ def _golden(encoder: Encoder, located: Located) -> Check:
     vectors = encoder.embed_documents(ANSWERS, encoder.tokens.count(ANSWERS))
     cosines = (vectors @ encoder.embed_query(QUESTION)).tolist()
     told = " ".join(f"{cosine:.4f}" for cosine in cosines)
-    golden = GOLDEN.get(located.name) if located.published else None
+    golden = golden_of(located)
     if golden is None:
         return Check("published cosines", f"{told}; none are known for this model", good=None)
     wanted = " ".join(f"{cosine:.4f}" for cosine in golden)

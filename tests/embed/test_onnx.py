@@ -216,24 +216,6 @@ def test_traced_graphs_are_right_too(tiny_encoder: Encoder, tmp_path: Path, monk
     assert made[1].measured["mean_cosine"] > 0.97
 
 
-def test_files_of_the_makers_are_used_as_they_are(
-    tiny: Path, tiny_encoder: Encoder, forms: Path, tmp_path: Path
-) -> None:
-    """bge-m3 on the hub has ``onnx/model.onnx`` with its weights beside it; without any others it is enough."""
-    model = copy_model(tiny, tmp_path)
-    (model / "pytorch_model.bin").unlink()
-    (model / "onnx").mkdir()
-    for file in ("model.onnx", "model.onnx.data"):
-        shutil.copy(export_folder(tiny_encoder.located, forms) / file, model / "onnx" / file)
-
-    encoder = Encoder(locate(str(model)), models=tmp_path / "none")
-
-    assert encoder.choice().runtime == "onnx"
-    np.testing.assert_allclose(encoder.embed_query("a river"), tiny_encoder.embed_query("a river"), atol=1e-5)
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        Encoder(locate(str(model)), runtime="torch").load()
-
-
 def test_a_question_goes_before_waiting_runs(minilm: Located, forms: Path) -> None:
     """While many documents are embedded, a question waits for none of them."""
     encoder = Encoder(minilm, models=forms, threads=1)
