@@ -15,7 +15,7 @@ from kb.extract.draft import Unreadable
 from kb.extract.web import seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
@@ -24,7 +24,13 @@ __all__ = ["extract", "prepare"]
 
 _HEADERS: Final = ("From", "To", "Cc", "Date")
 _SHOULD_HAVE: Final = ("From", "To", "Subject", "Date", "Received", "Message-ID")
-_BOX: Final = re.compile(rb"^From [^\n]*\d{2}:\d{2}[^\n]*\n", re.MULTILINE)
+# After a blank line the sender, a weekday and a time, and headers below; sentences begin with this word too.
+_BOX: Final = re.compile(
+    rb"(?:\A\s*|\n\n)From \S[^\n]{0,200}? (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [^\n]{0,40}?\d{1,2}:\d{2}[^\n]*\n"
+    rb"(?=>?From |[!-9;-~]+:)"
+)
+# Texts that are written for programs.
+_NO_PROSE: Final = frozenset({"calendar", "css", "rfc822-headers", "vcard", "x-vcard"})
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -69,8 +75,8 @@ def _mail(draft: Draft, message: EmailMessage, subject: str) -> None:
     day = mail_date(_header(message, "Date"))
     draft.place("mail: " + ", ".join(filter(None, (subject or "no subject", day))), anew=True)
     draft.heading(subject, 1)
-    draft.text("\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))))
-    for paragraph in re.split(r"\n\s*\n", clean(_body(message))):
+    draft.text(_headers(message, _HEADERS))
+    for paragraph in re.split(r"\n\s*\n", clean("\n\n".join(_texts(message, _body(message))))):
         draft.text(paragraph)
     names = [line(part.get_filename() or part.get_content_type()) for part in _attachments(message)]
     if names:
@@ -86,13 +92,44 @@ def _header(message: EmailMessage, name: str) -> str:
         return line(str(raw))
 
 
-def _body(message: EmailMessage) -> str:
-    """The text of a mail: its plain part, else what its HTML says."""
-    part = message.get_body(("plain", "html"))
-    if part is None:
-        return ""
-    text = _content(part)
-    return seen(text) if part.get_content_type() == "text/html" else text
+def _headers(message: EmailMessage, names: Iterable[str]) -> str:
+    return "\n".join(f"{name}: {value}" for name in names if (value := _header(message, name)))
+
+
+def _texts(part: MIMEPart, body: MIMEPart | None) -> Iterator[str]:
+    """The texts of a part in their order, those of mails inside it too; a body is text even where it has a file name.
+
+    Of several forms of the same text it is the plain one, where that says anything, else the first that does.
+    """
+    kind = part.get_content_type()
+    if not part.is_multipart():
+        if part is body or (_is_prose(part) and not part.get_filename()):
+            text = _content(part)
+            yield seen(text) if kind == "text/html" else text
+    elif kind == "message/rfc822":
+        for inner in _parts(part):
+            yield _headers(inner, ("Subject", *_HEADERS))
+            yield from _texts(inner, _body(inner))
+    elif kind == "multipart/alternative":
+        forms = sorted(_parts(part), key=lambda form: form.get_content_type() != "text/plain")
+        texts = (list(_texts(form, body)) for form in forms)
+        yield from next((said for said in texts if any(text.strip() for text in said)), ())
+    else:
+        for inner in _parts(part):
+            yield from _texts(inner, body)
+
+
+def _body(message: EmailMessage) -> MIMEPart | None:
+    return message.get_body(("plain", "html"))
+
+
+def _is_prose(part: MIMEPart) -> bool:
+    return part.get_content_maintype() == "text" and part.get_content_subtype() not in _NO_PROSE
+
+
+def _parts(part: MIMEPart) -> list[EmailMessage]:
+    payload = part.get_payload()
+    return [inner for inner in payload if isinstance(inner, EmailMessage)] if isinstance(payload, list) else []
 
 
 def _content(part: MIMEPart) -> str:
