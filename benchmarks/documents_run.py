@@ -110,7 +110,7 @@ def _strings(collection: Path) -> dict[str, list[str]]:
 
 def _judged(kb: KnowledgeBase, path: str, known: Known) -> str:
     """Why a sentence was not found as it should be; empty where it was."""
-    hits = kb.search(known.sentence, limit=1, filters=Filters(paths=(f"/{path}",))).hits
+    hits = kb.search(known.sentence, literal=True, limit=1, filters=Filters(paths=(f"/{path}",))).hits
     if not hits:
         return f"nothing is found: {known.sentence[:60]}"
     passage = hits[0].passage
@@ -135,7 +135,7 @@ def _share(passage: StoredPassage, known: Known) -> float:
 
 def _first(kb: KnowledgeBase, path: str, known: Known) -> bool:
     """Whether the file, or a twin that is as near, comes first among all files."""
-    hits = kb.search(known.sentence, limit=20).hits
+    hits = kb.search(known.sentence, literal=True, limit=20).hits
     return any(hit.passage.file.path == path and hit.score >= hits[0].score - _SAME for hit in hits)
 
 

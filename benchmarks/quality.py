@@ -46,7 +46,7 @@ def measure(folder: str, store: str, threads: int, more: dict[str, str] | None =
     with KnowledgeBase.open(settings(str(collection.docs), store, threads, **(more or {}))) as knowledge:
         knowledge.index()
         for number, (id_, question) in enumerate(collection.questions.items(), 1):
-            hits = knowledge.search(question, per_file=1, limit=DEPTH).hits
+            hits = knowledge.search(question, per_file=1, limit=DEPTH, literal=True).hits
             scores.append(ndcg([Path(hit.passage.file.path).stem for hit in hits], collection.relevant[id_], DEPTH))
             if number % 100 == 0:
                 progress(f"{NAME}: {number} questions, nDCG@10 so far {fmean(scores):.3f}")

@@ -153,7 +153,7 @@ def timed(notes: str, store: str, count: int) -> dict[str, float]:
 
 def _asked(knowledge: KnowledgeBase, question: str, mode: str, *, weak: bool) -> Answer:
     """An answer as the user gets it in a mode, where there are several."""
-    wanted: dict[str, Any] = {"mode": mode, "weak": weak}
+    wanted: dict[str, Any] = {"mode": mode, "weak": weak, "literal": True}
     return knowledge.search(question, **wanted)
 
 

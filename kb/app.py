@@ -169,6 +169,7 @@ class KnowledgeBase:
         weak: bool | None = None,
         fold: bool | None = None,
         explain: bool = False,
+        literal: bool = False,
         rerank: Literal["off", "cross-encoder", "colbert", "lexical"] | None = None,
         best_seconds: float | None = 0.0,
     ) -> Answer:
@@ -184,12 +185,12 @@ class KnowledgeBase:
             weak: Whether to give hits no nearer to the question than unrelated passages are.
             fold: Whether passages that say the same are one hit, the others its ``alike``.
             explain: Whether each hit says why it stands where it stands.
+            literal: Whether to take the question as it stands, without phrases, exclusions and filters in it.
             rerank: By what to have the best hits read again.
             best_seconds: How long to look for the best sentences of the hits; 0: not at all.
         """
-        limits = self._parts.limits.but(
-            limit=limit, min_score=min_score, per_file=per_file, mode=mode, weak=weak, fold=fold, explain=explain
-        )
+        given = {"limit": limit, "min_score": min_score, "per_file": per_file, "mode": mode, "weak": weak, "fold": fold}
+        limits = self._parts.limits.but(**given, explain=explain, literal=literal)
         if not self._parts.exists:
             return Answer(question, limits.mode, self._parts.freshness())
         self._parts.own()

@@ -77,7 +77,7 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path) -> None:
     assert index["passages"] == {"embedded": 4, "reused": 0, "removed": 0, "total": 4}
     assert index["failures"] == []
     assert isinstance(index["seconds"], float)
-    assert set(answer) == {"question", "mode", "weak", "elsewhere", "index", "hits"}
+    assert set(answer) == {"question", "read_as", "mode", "weak", "elsewhere", "index", "hits"}
     assert set(answer["index"]) == {"as_of", "pending", "watching"}  # type: ignore[call-overload]  # an object, as the test says
     hits = answer["hits"]
     assert isinstance(hits, list)

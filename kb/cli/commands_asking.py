@@ -20,7 +20,7 @@ from kb.cli.options import (
 )
 from kb.cli.recall import remember
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
-from kb.cli.reports import freshness_notice
+from kb.cli.reports import freshness_notice, operators_notice
 from kb.search.words import words_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FOUND, NONE, STALE = 0, 1, 3
 _ASK_LIMIT = 5
+# With fewer hits than this, what the question itself left out is told.
+_FEW = 3
 _REFUSED = "nothing in your notes answers this"
 _ELSEWHERE = "what holds the words of the question is not among these hits: --mode hybrid ranks it higher"
 _WEAK = f"{_REFUSED}: these are weak hits"
@@ -53,7 +55,7 @@ def search(
     """Find the passages nearest to a QUESTION; '-' reads it from standard input.
 
     In the question, "exact words" have to stand in a passage and -word must not; tag:, path:, type:, lang:, since: and
-    until: choose files. Put -- before a question that begins with a minus.
+    until: choose files; with --literal none of these does. Put -- before a question that begins with a minus.
 
     In a pipe each hit is one line, path:line:text. The exit code is 0 with hits, 1 without, 2 after an error.
     """
@@ -62,7 +64,7 @@ def search(
     with session.open() as kb:
         _waited(session, kb, asking)
         answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
-    return write_answer(session, answer, asking, text)
+    return write_answer(session, answer, asking, _text(answer, text))
 
 
 @click.command(cls=Command, short_help="Quote the passage that answers best, with its source.")
@@ -89,9 +91,9 @@ def ask(
         _waited(session, kb, asking)
         answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
     if chosen != "text":
-        return write_answer(session, answer, asking, text)
+        return write_answer(session, answer, asking, _text(answer, text))
     remember(session.asker.terminal, answer)
-    session.write(ask_text(answer, words_of(text), session.look(), Detail(l2=asking.l2)))
+    session.write(ask_text(answer, words_of(_text(answer, text)), session.look(), Detail(l2=asking.l2)))
     return _told(session, answer, asking)
 
 
@@ -164,9 +166,15 @@ def _asked(
         weak=ranking.weak,
         fold=asking.fold,
         explain=ranking.explain,
+        literal=ranking.literal,
         rerank=rerank,
         best_seconds=None if read else 0.0,
     )
+
+
+def _text(answer: Answer, typed: str) -> str:
+    """The question without its operators."""
+    return answer.read_as.text if answer.read_as else typed
 
 
 def _quotes(asking: Asking) -> bool:
@@ -197,6 +205,9 @@ def _told(session: Session, answer: Answer, asking: Asking) -> int:
         session.notice(_WEAK if answer.hits else f"{_REFUSED}; --weak shows what is nearest")
     if answer.elsewhere:
         session.notice(_ELSEWHERE)
+    few = len(answer.hits) < min(_FEW, asking.limit or _FEW)
+    if few and answer.read_as and (operators := operators_notice(answer.read_as)):
+        session.notice(operators)
     if notice:
         session.notice(notice)
     elif not (answer.hits or answer.weak):

@@ -185,6 +185,7 @@ def way(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
             mode=mode,
             weak=True,
             fold=False,
+            literal=True,
             rerank=rerank,
         )
         return answer.hits

@@ -147,9 +147,11 @@ def answer_object(answer: Answer, question: str | None = None) -> dict[str, Any]
     ``question`` is where the words come from, if not from the answer's own; it is empty where none was asked in words.
     """
     words = words_of(answer.question if question is None else question)
+    read_as = {"read_as": asdict(answer.read_as)} if answer.read_as else {}
     reranking = {"reranking": asdict(answer.reranking)} if answer.reranking else {}
     return {
         "question": answer.question,
+        **read_as,
         "mode": answer.mode,
         "weak": answer.weak,
         "elsewhere": answer.elsewhere,

@@ -201,6 +201,7 @@ class Ranking:
     mode: Mode | None
     weak: bool | None
     explain: bool
+    literal: bool
 
 
 _RANKING: Final = (
@@ -211,6 +212,7 @@ _RANKING: Final = (
     ),
     click.option("--weak", is_flag=True, default=None, help="Show hits even where nothing seems to answer."),
     click.option("--explain", is_flag=True, help="Say why each hit stands where it stands."),
+    click.option("--literal", is_flag=True, help="Take the question as it stands: no phrases, exclusions or filters."),
 )
 
 

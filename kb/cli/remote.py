@@ -151,6 +151,7 @@ class Lent:
         weak: bool | None = None,
         fold: bool | None = None,
         explain: bool = False,
+        literal: bool = False,
         rerank: Rerank | None = None,
         best_seconds: float | None = 0.0,
     ) -> Answer:
@@ -165,6 +166,7 @@ class Lent:
             mode=mode or self._search.mode,
             weak=self._search.weak if weak is None else weak,
             explain=explain,
+            literal=literal,
             rerank=rerank or self._search.rerank,
             best_seconds=self._search.best_seconds if best_seconds is None else best_seconds,
         )

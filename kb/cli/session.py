@@ -77,6 +77,7 @@ class Knowledge(Protocol):
         weak: bool | None = None,
         fold: bool | None = None,
         explain: bool = False,
+        literal: bool = False,
         rerank: Rerank | None = None,
         best_seconds: float | None = 0.0,
     ) -> Answer:

@@ -158,6 +158,23 @@ class Reranking:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAs:
+    """What a typed question was read as.
+
+    Attributes:
+        text: What was asked.
+        phrases: What had to stand in a passage.
+        without: What must not stand in one.
+        filters: The filters that chose files, as they were typed.
+    """
+
+    text: str
+    phrases: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness:
     """How far the index follows the disk: the time of its last complete run, how many files wait, who watches."""
 
@@ -172,7 +189,8 @@ class Answer:
 
     ``weak`` says that nothing found is nearer to the question than unrelated passages are; its hits are left out then,
     unless weak ones were asked for. ``elsewhere`` says that what answers does so by the words it has
-    of the question, and is not among the hits: its cosine is too low for that.
+    of the question, and is not among the hits: its cosine is too low for that. ``read_as`` says how the question
+    was read, where one was asked in words.
     """
 
     question: str
@@ -182,6 +200,7 @@ class Answer:
     reranking: Reranking | None = None
     weak: bool = False
     elsewhere: bool = False
+    read_as: ReadAs | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,10 @@ _JUDGED: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many hits, from how good, how many of one file, and out of how many candidates; what else is wished."""
+    """How many hits, from how good, how many of one file, and out of how many candidates; what else is wished.
+
+    ``literal`` takes a question as it stands, without operators.
+    """
 
     limit: int = 10
     min_score: float = -1.0
@@ -48,6 +51,7 @@ class Limits:
     weak: bool = False
     fold: bool = False
     explain: bool = False
+    literal: bool = False
 
     def but(self, **others: Any) -> Limits:  # noqa: ANN401  # fields of this class, or None
         """These with others put over them, as far as they are given."""
@@ -94,11 +98,12 @@ class Searcher:
     def search(self, typed: str, limits: Limits, filters: Filters | None = None) -> Answer:
         """The passages that answer a question, best first; none where nothing in the index is about it.
 
-        ``typed`` may say what has to stand there and which files are meant: see ``kb.search.question``.
+        ``typed`` may say what has to stand there and which files are meant: see ``kb.search.question``; unless it is
+        to be taken as it stands.
         """
         freshness = self._freshness()
-        nothing = Answer(typed, limits.mode, freshness)
-        question = parse(typed, _today())
+        question = parse(typed, _today(), literal=limits.literal)
+        nothing = Answer(typed, limits.mode, freshness, read_as=question.read_as)
         if not question.text or self._catalog.count() == 0:
             return nothing
         scope = self._scope(question, filters or Filters())
@@ -112,13 +117,13 @@ class Searcher:
         weak = bool(found.hits) and holding == frozenset()
         hits = () if weak and not limits.weak else found.hits
         elsewhere = limits.mode == "cosine" and _elsewhere(holding, hits)
-        return Answer(typed, limits.mode, freshness, hits, weak=weak, elsewhere=elsewhere)
+        return replace(nothing, hits=hits, weak=weak, elsewhere=elsewhere)
 
     def quoted(self, answer: Answer, seconds: float) -> Answer:
         """The answer to a question with the best sentences of its hits, of as many as can be done in the time."""
         if not answer.hits or seconds <= 0:
             return answer
-        text = parse(answer.question, _today()).text
+        text = answer.read_as.text if answer.read_as else answer.question
         hits = self._best.of(answer.hits, self._embedder.embed_query(text), words_of(text), seconds)
         return replace(answer, hits=hits)
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kb.records import Filters
+from kb.records import Filters, ReadAs
 from kb.search.dates import parse_day
 from kb.search.types import type_named
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from datetime import date
 
 _QUOTED: Final = r'"[^"]+"|\u201c[^\u201d]+\u201d|\u201e[^\u201c\u201d]+[\u201c\u201d]|\u00ab[^\u00bb]+\u00bb'
-# Each stands at the beginning of a word: 3-2 is no exclusion, and C:path no filter.
+# A single letter after a minus is an option of some program: it excludes nothing, and neither does a number.
+_FLAG: Final = r"[a-z][.,;:!?)]*(?:\s|$)"
+# Each stands at the beginning of a word: 3-2 is no exclusion, and C:path no filter. What ends a sentence is no part.
 _PARTS: Final = re.compile(
     rf"(?<!\S)(?:"
-    rf"(?P<key>-?(?:tag|path|type|lang|since|until)):(?P<value>{_QUOTED}|[^\s\"]+)"
-    rf"|(?P<minus>-)(?P<unwanted>{_QUOTED}|\w\S*)"
+    rf"(?P<key>-?(?:tag|path|type|lang|since|until)):(?P<value>{_QUOTED}|[^\s\"]*[^\s\".,;:!?)])"
+    rf"|(?P<minus>-)(?P<unwanted>{_QUOTED}|(?!{_FLAG})[^\W\d](?:\S*[^\s.,;:!?)])?)"
     rf"|(?P<phrase>{_QUOTED})"
     rf")(?![^\s.,;:!?)])",
     re.IGNORECASE,
@@ -37,23 +39,33 @@ class Question:
         phrases: What has to stand in a passage, word for word.
         without: Words and phrases that must not stand in it.
         filters: Which files are asked.
+        named: Those filters as they were typed.
     """
 
     text: str
     phrases: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     filters: Filters = _EVERYTHING
+    named: tuple[str, ...] = ()
+
+    @property
+    def read_as(self) -> ReadAs:
+        """What an answer says of it."""
+        return ReadAs(self.text, self.phrases, self.without, self.named)
 
 
-def parse(typed: str, today: date) -> Question:
+def parse(typed: str, today: date, *, literal: bool = False) -> Question:
     """Read a question with ``"an exact phrase"``, ``-word``, and ``tag:work`` or another of the filters.
 
     A filter that begins with ``-`` leaves out what it names. What reads like a filter but names no day or type is
-    taken as part of the question.
+    taken as part of the question, and everything is with ``literal``.
     """
+    if literal:
+        return Question(" ".join(typed.split()))
     phrases: list[str] = []
     without: list[str] = []
     filters = Filters()
+    named: list[str] = []
     rest: list[str] = []
     end = 0
     for match in _PARTS.finditer(typed):
@@ -61,8 +73,7 @@ def parse(typed: str, today: date) -> Question:
         end = match.end()
         if match["key"]:
             narrowed = _narrowed(filters, match["key"].lower(), match["value"].strip(_MARKS), today)
-            if narrowed is None:
-                rest.append(match[0])
+            (rest if narrowed is None else named).append(match[0])
             filters = narrowed or filters
         elif match["minus"]:
             without.append(match["unwanted"].strip(_MARKS))
@@ -70,7 +81,7 @@ def parse(typed: str, today: date) -> Question:
             phrases.append(match["phrase"].strip(_MARKS))
             rest.append(phrases[-1])
     rest.append(typed[end:])
-    return Question(" ".join(" ".join(rest).split()), _said(phrases), _said(without), filters)
+    return Question(" ".join(" ".join(rest).split()), _said(phrases), _said(without), filters, tuple(named))
 
 
 def narrowed(filters: Filters, more: Filters) -> Filters:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import HOSTILE, answer, hit, known_file, passage, without_escapes
 
-from kb.records import Alike, Filters, Reranking
+from kb.records import Alike, Filters, ReadAs, Reranking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,32 @@ def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> N
     assert err == "kb: what holds the words of the question is not among these hits: --mode hybrid ranks it higher\n"
 
 
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (ReadAs("tar", without=("xzf",)), "left out: passages with xzf (-xzf in the question)"),
+        (ReadAs("tar", without=("a b",)), 'left out: passages with a b (-"a b" in the question)'),
+        (ReadAs("pull", filters=("tag:latest",)), "asked: only files with tag:latest"),
+        (ReadAs("a b", phrases=("a b",)), 'asked: only passages with "a b"'),
+    ],
+)
+def test_what_the_question_itself_left_out_is_told_where_little_is_found(
+    command: CommandLine, read: ReadAs, told: str
+) -> None:
+    """An option of some program reads like an exclusion; who has hits enough need not be told."""
+    command.kb.given = replace(answer(), read_as=read)
+    told = f"kb: {told}; --literal takes the question as it stands\n"
+
+    assert command("search", "x") == (1, "", f"{told}kb: nothing found\n")
+    command.kb.given = replace(answer(hit(), hit(), hit()), read_as=read)
+    assert command("search", "x")[2] == ""
+    assert command("search", "-n", "1", "x")[2] == ""
+    command.kb.given = replace(answer(hit()), read_as=read)
+    assert command("search", "x")[2] == told
+    _, out, _ = command("search", "x", "--json")
+    assert json.loads(out)["read_as"]["without"] == list(read.without)
+
+
 def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:
     """An answer that may miss something says so, beside the hits and not among them."""
     command.kb.given = answer(hit(), pending=2)
@@ -68,7 +94,7 @@ def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:
 def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
     """Filters and limits are asked for, never applied afterwards."""
     options = "-n 3 --min-score 0.5 --per-file 1 --path *.md --path !old/ --tag a --tag b --since 2026-01-15"
-    options += " --mode hybrid --weak --explain --all"
+    options += " --mode hybrid --weak --explain --literal --all"
     more = ("--until", "2026-02-01", "--rerank", "lexical")
 
     assert command("search", "x", *options.split(), *more)[0] == 0
@@ -83,6 +109,7 @@ def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
         "weak": True,
         "fold": False,
         "explain": True,
+        "literal": True,
         "best_seconds": None,
     }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worlds import FOLDER, World
 
 from kb.errors import NotIndexed
-from kb.records import Filters, Freshness
+from kb.records import Filters, Freshness, ReadAs
 from kb.search.probes import PROBES
 from kb.search.query import Limits, Searcher
 from kb.search.rank import place
@@ -191,6 +191,19 @@ def test_operators_hold_in_every_mode(mode: Mode, typed: str, expected: set[str]
     answer = searcher(world).search(typed, Limits(mode=mode, candidates=1, limit=3, min_score=0.2))
 
     assert {hit.passage.file.path for hit in answer.hits} == expected
+
+
+def test_an_answer_says_how_its_question_was_read() -> None:
+    """With what the question left out; taken literally it leaves out nothing."""
+    asked = searcher(filled(["apple berry", "apple berry cherry"]))
+
+    read = asked.search('apple "berry" -cherry path:*.md', Limits())
+    assert read.read_as == ReadAs("apple berry", ("berry",), ("cherry",), ("path:*.md",))
+    assert [path for path, _ in order(read)] == ["000.md"]
+    assert asked.search("-cherry tag:none", Limits()).read_as == ReadAs("", (), ("cherry",), ("tag:none",))
+    literal = asked.search("apple -cherry tag:none", Limits(literal=True))
+    assert literal.read_as == ReadAs("apple -cherry tag:none")
+    assert {path for path, _ in order(literal)} == {"000.md", "001.md"}
 
 
 def test_why_tells_both_sides() -> None:

@@ -22,17 +22,29 @@ TODAY = date(2026, 3, 10)
         ("\u201ecurly\u201c quotes", Question("curly quotes", ("curly",))),
         ('apple -berry -"red wine"', Question("apple", without=("berry", "red wine"))),
         ("3-2 well-known - x", Question("3-2 well-known - x")),
-        ("plan tag:work", Question("plan", filters=Filters(tags=("work",)))),
-        ("plan TAG:a -tag:b", Question("plan", filters=Filters(tags=("a", "!b")))),
-        ('x path:"my notes/" -path:old/', Question("x", filters=Filters(paths=("my notes/", "!old/")))),
-        ("x type:pdf lang:de", Question("x", filters=Filters(types=("pdf",), languages=("de",)))),
+        ("plan tag:work", Question("plan", filters=Filters(tags=("work",)), named=("tag:work",))),
+        ("plan TAG:a -tag:b", Question("plan", filters=Filters(tags=("a", "!b")), named=("TAG:a", "-tag:b"))),
+        ('x path:"my notes/" -path:old/', Question("x", filters=Filters(paths=("my notes/", "!old/")),
+                                                   named=('path:"my notes/"', "-path:old/"))),
+        ("x type:pdf lang:de", Question("x", filters=Filters(types=("pdf",), languages=("de",)),
+                                         named=("type:pdf", "lang:de"))),
         ("x since:7d until:2026-03-09",
-         Question("x", filters=Filters(since=date(2026, 3, 3), until=date(2026, 3, 9)))),
+         Question("x", filters=Filters(since=date(2026, 3, 3), until=date(2026, 3, 9)),
+                  named=("since:7d", "until:2026-03-09"))),
         ("meet since:then", Question("meet since:then")),
         ("what is type:nosuchtype", Question("what is type:nosuchtype")),
         ("C:path and http://x.org", Question("C:path and http://x.org")),
         ('"unclosed', Question('"unclosed')),
-        ("tag:work", Question("", filters=Filters(tags=("work",)))),
+        ("tag:work", Question("", filters=Filters(tags=("work",)), named=("tag:work",))),
+        ("docker -windows?", Question("docker ?", without=("windows",))),
+        ("docker (not -windows).", Question("docker (not ).", without=("windows",))),
+        ("backups tag:work?", Question("backups ?", filters=Filters(tags=("work",)), named=("tag:work",))),
+        ("backups since:7d.", Question("backups .", filters=Filters(since=date(2026, 3, 3)), named=("since:7d",))),
+        ("x path:*.md, -a.b!", Question("x , !", without=("a.b",), filters=Filters(paths=("*.md",)),
+                                        named=("path:*.md",))),
+        ("ls -l, grep -R. at -20 degrees or -3.5", Question("ls -l, grep -R. at -20 degrees or -3.5")),
+        ('x -"20" -y2k', Question("x", without=("20", "y2k"))),
+        ("find . --name foo", Question("find . --name foo")),
     ],
 )  # fmt: skip
 def test_what_is_read(typed: str, expected: Question) -> None:
@@ -40,12 +52,14 @@ def test_what_is_read(typed: str, expected: Question) -> None:
     assert parse(typed, TODAY) == expected
 
 
-@given(st.text(max_size=80))
+@given(st.text(max_size=80) | st.from_regex(r'(-?[a-z0-9":.,?]{1,8} ){1,6}'))
 def test_any_text_is_a_question(typed: str) -> None:
     """Whatever is typed can be read, and no phrase is empty."""
     question = parse(typed, TODAY)
 
     assert all(one.strip() for one in question.phrases + question.without)
+    assert parse(typed, TODAY, literal=True) == Question(" ".join(typed.split()))
+    assert all(one in typed for one in question.phrases + question.without + question.named)
 
 
 def test_filters_of_the_question_narrow_those_of_the_options() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import answer, hit, passage
 
+from kb.records import ReadAs
 from kb.search.rerank import reranked, text_of
 
 if TYPE_CHECKING:
@@ -92,3 +93,10 @@ def test_what_is_read_says_where_it_stands_once() -> None:
     assert text_of(passage("Water first.", heading=("Tea", "Green"))) == "Tea > Green\nWater first."
     assert text_of(passage("## Green\n\nWater first.", heading=("Tea", "Green"))) == "Tea\n## Green\n\nWater first."
     assert text_of(passage("Water first.", heading=())) == "Water first."
+
+
+def test_the_question_is_read_without_its_operators() -> None:
+    """A reranker reads what was asked, and not how."""
+    typed = replace(lengths(3, 5), question="-x Which? tag:y", read_as=ReadAs("Which?"))
+
+    assert reranked(typed, LongestFirst(), limit=2, most=2, seconds=10).reranking
