@@ -70,8 +70,7 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
     """Put the main text of a page into the draft."""
     page = _parsed(decoded(data, named(data)))
     draft.describe(page.title, page.author, iso_date(page.date))
-    main = sum(len(piece.text) for piece in page.pieces if piece.main) >= _MAIN
-    for piece in _without_menus([piece for piece in page.pieces if piece.main or not main]):
+    for piece in _main(list(_without_menus(page.pieces))):
         match piece.kind:
             case "heading":
                 draft.heading(piece.text, piece.level)
@@ -83,9 +82,16 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
                 draft.text(piece.text)
 
 
+def _main(pieces: Sequence[_Piece]) -> Sequence[_Piece]:
+    """The pieces in the main element, where most of the text stands there; a teaser may call itself an article too."""
+    main = [piece for piece in pieces if piece.main]
+    size = sum(len(piece.text) for piece in main)
+    return main if size >= max(_MAIN, sum(len(piece.text) for piece in pieces) / 2) else pieces
+
+
 def _without_menus(pieces: Sequence[_Piece]) -> Iterator[_Piece]:
     """The pieces without long rows of bare links."""
-    for linked, run in groupby(pieces, lambda piece: piece.link and len(piece.text) < _SHORT):
+    for (linked, _), run in groupby(pieces, lambda piece: (piece.link and len(piece.text) < _SHORT, piece.main)):
         group = list(run)
         if not linked or len(group) < _MENU:
             yield from group

@@ -52,3 +52,10 @@ def test_a_stray_byte_does_not_garble_a_page() -> None:
     page = '<meta charset="utf-8"><p>Grüße, Größe'.encode() + b"\xff</p>"
     assert text(page) == "Grüße, Größe\ufffd"
     assert text(b'<meta charset="iso-8859-1"><p>it\x92s \x80 5</p>') == "it\u2019s € 5"
+
+
+def test_teasers_do_not_stand_for_the_page() -> None:
+    """What calls itself the main text is it where most of the text stands in it."""
+    teaser, body = "A teaser. " * 30, "The page itself. " * 40
+    assert text(f"<p>{body}</p><article>{teaser}</article>") == f"{body.strip()} / {teaser.strip()}"
+    assert text(f"<p>{teaser}</p><article>{body}</article>") == body.strip()
