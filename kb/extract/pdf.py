@@ -55,24 +55,46 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     draft.describe(properties["Title"], properties["Author"], pdf_date(properties["CreationDate"]))
     bookmarks = _bookmarks(document)
     said = False
-    for number in range(1, len(document) + 1):
-        page = document[number - 1]
-        text = _text(page)
-        if not text.strip() and limits.ocr:
-            draft.slow()
-            text = read_page(page, limits.ocr)
-        if lines := list(_paragraphs(clean(_DIVIDED.sub("", text)).split("\n"))):
+    damaged = 0
+    count = len(document)
+    for number in range(1, count + 1):
+        text = _read(document, number, draft, limits)
+        damaged += text is None
+        if lines := list(_paragraphs(clean(_DIVIDED.sub("", text or "")).split("\n"))):
             said = True
             draft.place(f"p. {number}", page=number)
             draft.lines(lines)
             _mark(draft, lines, bookmarks.get(number, ()))
             draft.gap()
-        page.close()
     document.close()
-    if not said:
-        if limits.ocr:
-            raise Unreadable("has no text, and none was recognised in its images")
-        raise Unreadable(SCANNED, "Have its pages read by Tesseract: documents.ocr = true")
+    if said:
+        return
+    if damaged == count:
+        raise Unreadable("is damaged: none of its pages can be read", "Open it with a PDF viewer")
+    if limits.ocr:
+        raise Unreadable("has no text, and none was recognised in its images")
+    raise Unreadable(SCANNED, "Have its pages read by Tesseract: documents.ocr = true")
+
+
+def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> str | None:
+    """The text of a page, recognised where it is an image and that is wished; none where the page is damaged."""
+    import pypdfium2
+
+    try:
+        page = document[number - 1]
+    except pypdfium2.PdfiumError:
+        return None
+    try:
+        text = _text(page)
+        if not text.strip() and limits.ocr:
+            draft.slow()
+            text = read_page(page, limits.ocr)
+    except pypdfium2.PdfiumError:
+        return None
+    else:
+        return text
+    finally:
+        page.close()
 
 
 def _text(page: PdfPage) -> str:
