@@ -16,7 +16,7 @@ from kb.extract.clean import line
 from kb.extract.dates import iso_date
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
@@ -36,14 +36,47 @@ _MENU_ROLES: Final = frozenset(
 )
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS: Final = frozenset(
-    {"p", "div", "section", "article", "main", "header", "body", "html", "ul", "ol", "dl", "dd", "dt", "figure"}
+    {
+        "p",
+        "div",
+        "section",
+        "article",
+        "main",
+        "header",
+        "body",
+        "html",
+        "ul",
+        "ol",
+        "dl",
+        "dd",
+        "dt",
+        "figure",
+        *_MENUS,
+    }
     | {"figcaption", "blockquote", "address", "fieldset", "form", "details", "summary", "hr", "table", "caption"}
     | {"tr", "thead", "tbody", "tfoot", "center", "legend"}
 )
 _CELLS: Final = frozenset({"td", "th"})
+_IN_TABLES: Final = _CELLS | {"tr", "thead", "tbody", "tfoot", "caption"}
+_AROUND_TABLES: Final = frozenset({"table", "body", "html"})
 # Elements that begin and end a line, and those of them that never join the row of a table they stand in.
 _PIECES: Final = _BLOCKS | _HEADINGS.keys() | _CELLS | {"li", "pre"}
 _APART: Final = frozenset({"table", "ul", "ol", "pre", *_HEADINGS})
+# What a start tag ends where that was left open, and what these ends do not reach out of; every piece ends a paragraph.
+_PARAGRAPHS: Final = _UNSEEN | _PIECES
+_LISTS: Final = _UNSEEN | _CELLS | {"table", "ul", "ol", "menu", "dir", "dl"}
+_TABLE: Final = _UNSEEN | {"table"}
+_ENDS: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
+    "li": (frozenset({"li"}), _LISTS),
+    "dt": (frozenset({"dt", "dd"}), _LISTS),
+    "dd": (frozenset({"dt", "dd"}), _LISTS),
+    "td": (_CELLS | {"caption"}, _TABLE | {"tr"}),
+    "th": (_CELLS | {"caption"}, _TABLE | {"tr"}),
+    "tr": (frozenset({"tr", "caption"}), _TABLE),
+    **dict.fromkeys(("thead", "tbody", "tfoot"), (_IN_TABLES, _TABLE)),
+    "a": (frozenset({"a"}), _TABLE | _CELLS),
+    **dict.fromkeys(_HEADINGS, (frozenset(_HEADINGS), _BLOCKS | _CELLS | {"li"})),
+}
 # Several paragraphs of so many characters in one cell are prose, no value of a table.
 _PROSE: Final = 200
 # How much text the element that calls itself the main one has to have, to be taken at its word.
@@ -106,7 +139,6 @@ def _parsed(html: str) -> _Page:
     page = _Page()
     page.feed(html)
     page.close()
-    page.flush()
     return page
 
 
@@ -116,6 +148,17 @@ class _Element(NamedTuple):
     name: str
     hidden: bool
     main: bool
+    link: bool
+
+
+def _is_hidden(tag: str, values: Mapping[str, str]) -> bool:
+    return (
+        tag in _UNSEEN
+        or tag in _MENUS
+        or values.get("role") in _MENU_ROLES
+        or "hidden" in values
+        or values.get("aria-hidden") == "true"
+    )
 
 
 class _Page(HTMLParser):
@@ -128,7 +171,7 @@ class _Page(HTMLParser):
         self._open: list[_Element] = []
         # How often each name stands in what is open, so that a long nest is searched only where that finds something.
         self._count: Counter[str] = Counter()
-        self._hidden = self._main = self._pre = 0
+        self._hidden = self._main = self._link = self._pre = 0
         self._words: list[str] = []
         # The cells of the row that is open, and the paragraphs of its last one.
         self._cells: list[str] = []
@@ -144,35 +187,27 @@ class _Page(HTMLParser):
             self._described(values)
         if tag == "br":
             self._words.append("\n")
+        self._imply(tag)
         if tag in _VOID:
             return
-        hidden = (
-            tag in _UNSEEN
-            or tag in _MENUS
-            or values.get("role") in _MENU_ROLES
-            or "hidden" in values
-            or values.get("aria-hidden") == "true"
-        )
+        hidden = _is_hidden(tag, values)
         main = tag in {"main", "article"} or values.get("role") == "main"
-        if tag in _PIECES:
-            self.flush()
-        if tag in _APART and self._in_cell():
-            self._end_row()
-        self._open.append(_Element(tag, hidden, main))
+        link = tag == "a" and "href" in values
+        self._open.append(_Element(tag, hidden, main, link))
         self._count[tag] += 1
         self._hidden += hidden
         self._main += main
+        self._link += link
         self._pre += tag == "pre"
         self._heading = _HEADINGS.get(tag, self._heading)
         if tag == "li":
             self._bullet = "- "
 
     def handle_endtag(self, tag: str) -> None:
-        """End what a tag ends, with whatever was left open inside it."""
-        if not self._count[tag]:
-            return
-        while self._end() != tag:
-            pass
+        """End what a tag ends, with whatever was left open inside it; one in a cell ends nothing around the table."""
+        within = () if tag in _AROUND_TABLES else {"table"} if tag in _IN_TABLES else _CELLS | {"table", "caption"}
+        if not self._end_all({tag}, within, once=True) and tag in _PIECES and not self._hidden:
+            self.flush()
 
     def handle_data(self, data: str) -> None:
         """Keep words that are seen; spaces are one, but in what is set as it is."""
@@ -181,8 +216,16 @@ class _Page(HTMLParser):
         elif not self._hidden:
             length = len(data.strip())
             self._spoken += length
-            self._linked += length if self._count["a"] else 0
+            self._linked += length if self._link else 0
             self._words.append(data if self._pre else _SPACES.sub(" ", data))
+
+    def close(self) -> None:
+        """End everything that is still open."""
+        super().close()
+        while self._open:
+            self._end()
+        self.flush()
+        self._end_row()
 
     def flush(self) -> None:
         """End the piece that is open."""
@@ -203,10 +246,32 @@ class _Page(HTMLParser):
             self._keep("text", self._bullet + lines)
         self._bullet = ""
 
-    def _end(self) -> str:
-        """End the innermost element that is open, and give its name."""
-        name, hidden, main = self._open[-1]
-        if name in _PIECES:
+    def _imply(self, tag: str) -> None:
+        """What a start tag brings without its being written: the ends of others, a new line, a row around a cell."""
+        if tag in _PIECES:
+            self._end_all({"p"}, _PARAGRAPHS)
+        if tag in _ENDS:
+            self._end_all(*_ENDS[tag])
+        if tag in _PIECES and not self._hidden:
+            self.flush()
+            if tag in _APART and self._in_cell():
+                self._end_row()
+        if tag in _CELLS and self._count["table"] and self._innermost({"tr"}, {"table"}) < 0:
+            self.handle_starttag("tr", [])
+
+    def _end_all(self, names: Collection[str], within: Collection[str], *, once: bool = False) -> bool:
+        """End every element of these names (or the innermost one) that is open and none of the others nearer."""
+        found = False
+        while (at := self._innermost(names, within)) >= 0 and not (once and found):
+            found = True
+            while len(self._open) > at:
+                self._end()
+        return found
+
+    def _end(self) -> None:
+        """End the innermost element that is open."""
+        name, hidden, main, link = self._open[-1]
+        if name in _PIECES and self._hidden == hidden:
             self.flush()
         if name in _CELLS:
             self._end_cell()
@@ -216,12 +281,12 @@ class _Page(HTMLParser):
         self._count[name] -= 1
         self._hidden -= hidden
         self._main -= main
+        self._link -= link
         self._pre -= name == "pre"
         if name in _HEADINGS:
             self._heading = 0
         elif name == "li":
             self._bullet = ""
-        return name
 
     def _innermost(self, names: Collection[str], within: Collection[str]) -> int:
         """Where in what is open the innermost element of these names is; -1 where one of the others is nearer."""

@@ -59,3 +59,38 @@ def test_teasers_do_not_stand_for_the_page() -> None:
     teaser, body = "A teaser. " * 30, "The page itself. " * 40
     assert text(f"<p>{body}</p><article>{teaser}</article>") == f"{body.strip()} / {teaser.strip()}"
     assert text(f"<p>{teaser}</p><article>{body}</article>") == body.strip()
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("<table><tr><td>Name<td>Value<tr><td>alpha<td>beta</table>after", "Name | Value / alpha | beta / after"),
+        ("<table><thead><tr><th>A<th>B<tbody><tr><td>1<td>2</table>", "A | B / 1 | 2"),
+        ("<table><caption>Ducks<tr><td>1<td>2</table>", "Ducks / 1 | 2"),
+        ("<table><td>1<td>2<tr><td>3</table>", "1 | 2 / 3"),
+        (f"<table><tr><td>1<td>a{row('<td>in<td>ner')}b<td>c</table>", "1 | a / in | ner / b | c"),
+        ("<td>no table</td><td>around</td>", "no table | around"),
+        ("<p hidden>x<p>visible", "visible"),
+        ("<p>one<p>two<div>three</div>four", "one / two / three / four"),
+        ("<p>one<noscript><p>unseen</noscript> two<hr>three", "one two / three"),
+        ("<p>a<ul><li>one<li>two<ul><li>deep</ul><li>three</ul>b", "a / - one / - two / - deep / - three / b"),
+        ("<dl><dt>Duck<dd>A bird<dt>Dog<dd>No bird</dl>", "Duck / A bird / Dog / No bird"),
+        ("<h1>One<h2>Two</h2>three", "One / Two / three"),
+        # An end tag in a cell ends nothing around the table.
+        ("<font><table><tr><td>x</font>y<td>z</table></font>", "xy | z"),
+        (
+            "".join(f"<p><a name=p{at}>Paragraph {at}</p>" for at in range(6)),
+            " / ".join(f"Paragraph {at}" for at in range(6)),
+        ),
+        ("".join(f"<p><a href=/{at}>Menu {at}" for at in range(6)) + "<p><a>Text", "Text"),
+    ],
+)
+def test_end_tags_that_are_left_out(page: str, said: str) -> None:
+    """Elements end where browsers have them end."""
+    assert text(page) == said
+
+
+def test_elements_left_open_take_no_time() -> None:
+    """The time does not grow with the square of what was left open."""
+    assert text("<p>a" * 20_000) == " / ".join(["a"] * 20_000)
+    assert text("<b><p>a</p>" * 10_000) == " / ".join(["a"] * 10_000)
