@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from kb.errors import FolderError, ModelMismatch
 from kb.index.check import Checker
-from kb.index.plan import Comparison, compare
+from kb.index.look import look
 from kb.index.rebuild import came_into_service, refill
 from kb.index.sync import Indexer
 from kb.reading import reader_of, reading_of, rules_of, sandboxes_of
-from kb.records import Failure, Freshness
+from kb.records import Freshness
 from kb.search.courtesy import Courtesy
 from kb.search.query import Limits, Searcher
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from kb.embed.encoder import Encoder
     from kb.embed.questions import RememberedQuestions
     from kb.embed.rerankers import Rerankers
+    from kb.index.plan import Comparison
     from kb.ports import Edit, Files, Nearest, Reader, VectorIndex
     from kb.reading import Sandboxes
+    from kb.records import Failure
     from kb.search.exact import ExactIndex
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
@@ -313,9 +315,7 @@ class Parts:
 
     def comparison(self) -> tuple[Comparison, tuple[Failure, ...]]:
         """The disk beside the catalog, and what on the disk cannot be taken in; needs neither model nor vectors."""
-        scan = self.files.scan()
-        missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
-        return compare(scan, self.catalog.files()), scan.problems + missing
+        return look(self.files, self.catalog)
 
     def warm(self) -> None:
         """Build whatever questions and runs need, so that threads find it built, and load the model."""

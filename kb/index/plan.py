@@ -39,6 +39,7 @@ class Comparison:
         failed: Known files that could not be indexed and have not changed since.
         shrunk: Folders that have less than half the files they had.
         empty: Folders that have no entry at all.
+        excluded: Ids of files among the gone that stand on the disk all the same: the rules leave them out now.
     """
 
     new: tuple[FoundFile, ...] = ()
@@ -50,6 +51,7 @@ class Comparison:
     failed: tuple[KnownFile, ...] = ()
     shrunk: frozenset[str] = frozenset()
     empty: frozenset[str] = frozenset()
+    excluded: frozenset[int] = frozenset()
 
     @property
     def pending(self) -> int:
@@ -110,15 +112,16 @@ def withheld(gone: Sequence[KnownFile], comparison: Comparison) -> list[KnownFil
     """Of files that are gone and were not found elsewhere, those that are kept until somebody confirms.
 
     A folder that is empty, or that lost more than half of its files and more than a few, looks like a disk that is not
-    mounted or a sync that went wrong. A folder that is no longer watched is let go.
+    mounted or a sync that went wrong. A folder that is no longer watched is let go, and so is a file that was excluded:
+    nothing was lost, and whoever excludes notes wants no more answers from them.
     """
-    lost = Counter(file.folder for file in gone)
+    lost = Counter(file.folder for file in gone if file.id not in comparison.excluded)
     suspicious = {
         folder
         for folder, count in lost.items()
         if folder in comparison.empty or (folder in comparison.shrunk and count > FEW)
     }
-    return [file for file in gone if file.folder in suspicious]
+    return [file for file in gone if file.folder in suspicious and file.id not in comparison.excluded]
 
 
 class _Blind:

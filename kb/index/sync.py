@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from kb.index.ahead import ahead
 from kb.index.gather import Gatherer
-from kb.index.plan import Comparison, compare, withheld
+from kb.index.look import look
+from kb.index.plan import Comparison, withheld
 from kb.index.write import Advance, Stopped, Writer
-from kb.records import Failure, FileEvent, IndexProgress, IndexReport
+from kb.records import FileEvent, IndexProgress, IndexReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kb.index.gather import Gathered
     from kb.index.plan import Key
     from kb.ports import Catalog, Embedder, Files, Reader, VectorCache, VectorIndex
+    from kb.records import Failure
 
 _READING = "reading"
 # How many passages may be read before the model is ready for them.
@@ -63,10 +65,7 @@ class Indexer:
 
     def compare(self, *, full: bool = False, force: Collection[Key] = ()) -> tuple[Comparison, tuple[Failure, ...]]:
         """The disk beside the catalog, and what on the disk cannot be taken at all."""
-        scan = self._files.scan()
-        missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
-        comparison = compare(scan, self._catalog.files(), everything=full or self._stale_reading(), force=force)
-        return comparison, scan.problems + missing
+        return look(self._files, self._catalog, everything=full or self._stale_reading(), force=force)
 
     def run(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from worlds import FOLDER, World, fresh
 
+from kb.testing import MemoryFiles
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kb.records import FileEvent, IndexProgress
+    from kb.records import FileEvent, IndexProgress, Scan
 
 BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
@@ -260,6 +263,56 @@ def test_confirmed_mass_deletion_is_done() -> None:
     report = world.indexer.run(accept_deletions=True)
 
     assert (report.held, report.removed, report.total) == (0, 50, 10)
+
+
+class Ruled(MemoryFiles):
+    """A folder whose ignore files leave out what is below one directory."""
+
+    excluded = ""
+
+    def scan(self) -> Scan:
+        """List every file that the rules let in."""
+        scan = super().scan()
+        there = (file for file in scan.files if not (self.excluded and file.path.startswith(self.excluded)))
+        return replace(scan, files=tuple(there))
+
+
+def test_excluded_files_are_let_go_however_many() -> None:
+    """What stands on the disk was not lost: notes that are excluded are gone from the index with the next run."""
+    files = Ruled()
+    world = World(files)
+    for number in range(30):
+        world.write(f"private/{number:02}.md", f"secret {number}")
+    for number in range(10):
+        world.write(f"{number:02}.md", f"text {number}")
+    world.run()
+    files.excluded = "private/"
+
+    pending = world.indexer.compare()[0].pending
+    told = world.indexer.dry_run()
+    report = world.run()
+
+    assert pending == 30
+    assert (told.held, told.removed) == (0, 30)
+    assert (report.held, report.removed, report.total) == (0, 30, 10)
+    assert world.held() == fresh(files).held()
+
+
+def test_what_is_excluded_does_not_let_go_what_is_lost() -> None:
+    """Beside files that were excluded, those that went at once are held as ever."""
+    files = Ruled()
+    world = World(files)
+    for number in range(30):
+        world.write(f"private/{number:02}.md", f"secret {number}")
+        world.write(f"{number:02}.md", f"text {number}")
+    world.run()
+    files.excluded = "private/"
+    for number in range(25):
+        files.remove(FOLDER, f"{number:02}.md")
+
+    report = world.run()
+
+    assert (report.held, report.removed, report.total) == (25, 30, 30)
 
 
 def test_empty_folder_drops_nothing() -> None:

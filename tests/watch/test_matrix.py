@@ -505,6 +505,21 @@ def test_empty_root_is_held_until_files_are_back(watched: tuple[Watched, Place])
     one.settle()
 
 
+def test_many_files_are_excluded_at_once(watched: tuple[Watched, Place]) -> None:
+    """Notes that an ignore file leaves out are gone from the index, though they were most of the folder."""
+    one, place = watched
+    (place.folder / "private").mkdir()
+    for number in range(30):
+        (place.folder / "private" / f"{number}.md").write_text(f"secret {number}\n")
+    one.settle()
+
+    (place.folder / ".kbignore").write_text("private/\n")
+
+    one.settle()
+    assert not any("secret" in text for _, _, _, _, text, _ in one.held())
+    assert one.parts.comparison()[0].pending == 0
+
+
 def test_event_queue_overflow_is_told_and_made_good(tmp_path: Path) -> None:
     """When events are lost, which watchdog only logs, it is told and everything is looked at."""
     limit = Path("/proc/sys/fs/inotify/max_queued_events")

@@ -1,0 +1,36 @@
+"""Lays the disk beside the catalog: one scan, and a look at the files that it lacks where so many went at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kb.index.plan import Comparison, compare, withheld
+from kb.records import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from kb.index.plan import Key
+    from kb.ports import Catalog, Files
+
+
+def look(
+    files: Files, catalog: Catalog, *, everything: bool = False, force: Collection[Key] = ()
+) -> tuple[Comparison, tuple[Failure, ...]]:
+    """The disk beside the catalog, and what on the disk cannot be taken in; needs neither model nor vectors.
+
+    Args:
+        files: The watched folders.
+        catalog: What is known of them.
+        everything: Take every file as one to look at.
+        force: Files to look at whatever their stat says.
+    """
+    scan = files.scan()
+    missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
+    comparison = compare(scan, catalog.files(), everything=everything, force=force)
+    # Only what would be withheld is worth a stat each: all else that a scan lacks is let go anyway.
+    excluded = frozenset(
+        file.id for file in withheld(comparison.gone, comparison) if files.stat(file.folder, file.path) is not None
+    )
+    return replace(comparison, excluded=excluded), scan.problems + missing
