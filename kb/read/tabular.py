@@ -28,9 +28,12 @@ def parse_csv(text: str, first_line: int = 1) -> Outline:
     rows = list(_rows(lines, _delimiter(lines)))
     if not rows:
         return Outline()
-    blocks = tuple(Block("table", first_line + low, first_line + high) for low, high, _ in rows)
-    places = tuple(Place(block.first_line, row=number, soft=number > 1) for number, block in enumerate(blocks, 1))
-    names = rows[0][2]
+    blocks = tuple(Block("table", first_line + low, first_line + high) for _, low, high, _ in rows)
+    places = tuple(
+        Place(block.first_line, row=row, soft=block is not blocks[0])
+        for (row, *_), block in zip(rows, blocks, strict=True)
+    )
+    names = rows[0][-1]
     # What has no names of columns begins with values: then there is nothing to tell.
     named = len(names) > 1 and len(rows) > 1 and not any(_is_number(name) for name in names)
     headings = (
@@ -54,15 +57,18 @@ def _delimiter(lines: Sequence[str]) -> str:
     return best
 
 
-def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
-    """Each row as first and last line, counting from 0, and its values; what is no table any more is left."""
+def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, int, int, list[str]]]:
+    """Each row that says something: its number from 1, first and last line from 0, and values; up to what is no table.
+
+    Rows without values count, as they do in a spreadsheet.
+    """
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
     begun = 0
     try:
-        for values in reader:
+        for number, values in enumerate(reader, 1):
             if any(value.strip() for value in values):
-                yield begun, reader.line_num - 1, [value.strip() for value in values]
+                yield number, begun, reader.line_num - 1, [value.strip() for value in values]
             begun = reader.line_num
     except csv.Error:
         return

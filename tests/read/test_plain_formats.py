@@ -40,8 +40,24 @@ def test_rows_of_a_table_know_their_columns(delimiter: str) -> None:
     assert [(place.first_line, place.row, place.soft) for place in outline.places] == [
         (1, 1, False),
         (2, 2, True),
-        (5, 3, True),
+        (5, 4, True),
     ]
+
+
+def test_rows_without_values_count() -> None:
+    """Row numbers are those a spreadsheet shows, blank lines and empty cells above and between included."""
+    text = '\n\nName,Town\nAda,London\n\n,,,\nBob,"Bern\n\nOld"\nCy,Rome\n'
+
+    places = parse_csv(text).places
+
+    assert [(one.first_line, one.row, one.soft) for one in places] == [
+        (3, 3, False),
+        (4, 4, True),
+        (7, 7, True),
+        (10, 8, True),
+    ]
+    assert [place for _, place, _ in passages("x.csv", text)] == ["rows 3-8"]
+    assert [one.text for one in parse_csv(text).headings] == ["Name, Town"]
 
 
 def test_a_table_without_names_is_rows_alone() -> None:
