@@ -29,6 +29,13 @@ _LEGACY: Final = (
     "cp1252", "cp1251", "koi8_r", "cp1250", "iso8859_2", "cp932", "gb18030", "big5", "euc_jp", "cp949", "cp1253",
     "cp1254", "cp1255", "cp1256", "mac_roman", "cp850",
 )  # fmt: skip
+# Symbols of Western text among ASCII: those that most encodings of Windows have at one place, and others where they
+# stand as in prices, fractions, sums and units, and not in a word, where they would be letters of another encoding.
+_WESTERN_SYMBOL: Final = re.compile(
+    r"(?<![^\0-\x7f])(?:[\xa0¤¦§©«¬\xad®°±µ¶·»]|(?<![A-Za-z])[£¢€¼½¾\xd7÷](?![A-Za-z])|¥(?=\d)"
+    r"|(?<=[\w)])(?<![A-Za-z]{3})[²³](?![A-Za-z]))(?![^\0-\x7f])"
+)
+_QUOTES: Final = str.maketrans(dict.fromkeys("\u2026\u2018\u2019\u201c\u201d\u2013\u2014", "'"))
 _SAMPLE: Final = 1 << 14
 _WIDE_SAMPLE: Final = 1 << 12
 # Beginnings of formats that could pass for text in a short file. What holds zero bytes needs no entry.
@@ -119,6 +126,8 @@ def _legacy(data: bytes) -> Decoded | None:
     """The text in the legacy encoding that is likeliest, or None where UTF-8 with replacements says more."""
     if _mostly_utf8(data):
         return None
+    if _western_symbols(data):
+        return _decoded(data, "cp1252")
     from charset_normalizer import from_bytes
 
     for size in _sample_sizes(sample := _sample(data)):
@@ -140,6 +149,15 @@ def _legacy(data: bytes) -> Decoded | None:
             if _decodes(data, encoding):
                 return _decoded(data, encoding)
     return None
+
+
+def _western_symbols(data: bytes) -> bool:
+    """Whether all that is not ASCII reads as symbols of cp1252, too few for a detector to tell them from letters."""
+    if not _decodes(data, "cp1252"):
+        return False
+    text = data.decode("cp1252").translate(_QUOTES)
+    symbols = len(_WESTERN_SYMBOL.findall(text))
+    return 0 < 2 * symbols <= len(text) and symbols == len(re.findall(r"[^\0-\x7f]", text))
 
 
 def _oddity(text: str) -> int:

@@ -133,6 +133,26 @@ def test_a_few_western_words_are_read_as_such(text: str) -> None:
     assert decode(text.encode("latin-1")) == Decoded(text, "cp1252", 0)
 
 
+SYMBOLS = (
+    "±5 %", "5 £ or 6 €", "25 °C", "½ cup", "a \xd7 b ÷ c", "5 µm", "it\u2019s \u201c£5\u201d, 3 m² or 20 km³", "§ 5",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SYMBOLS)
+def test_western_symbols_among_ascii_are_no_letters(text: str) -> None:
+    """A price or a unit is too little for a detector; its symbols stand where letters of other scripts do not."""
+    assert decode(text.encode("cp1252")) == Decoded(text, "cp1252", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Łódź", "cp1250"), ("Łucja miała 5 zł", "cp1250"), ("Привет", "cp1251"), ("日本", "cp932"), ("円 100", "cp932")],
+)
+def test_letters_in_the_places_of_symbols_are_letters(text: str, encoding: str) -> None:
+    """What stands within a word or beside another character beyond ASCII is no symbol of cp1252."""
+    assert decode(text.encode(encoding)) == Decoded(text, encoding, 0)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("text", [ENGLISH, GERMAN, RUSSIAN, GREEK, JAPANESE, CHINESE + "一一一", "hi", "a\r\nb\n"])
 def test_wide_text_without_a_mark_is_known_by_its_zeros(text: str, encoding: str) -> None:
