@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
     from markdown_it.token import Token
 
 _KINDS: Final[dict[str, Literal["text", "code", "table"]]] = {
     "fence": "code",
     "code_block": "code",
+    "formula": "code",
     "table_open": "table",
     "paragraph_open": "text",
     "html_block": "text",
 }
+_DOLLARS: Final = "$$"
 _DATE_PROPERTIES: Final = ("date", "created", "published", "updated")
 _INLINE: Final = re.compile(r"[*_`\[\]<>&\\!~]")
 _ATTRIBUTES: Final = re.compile(r"\s*\{[#.:][^{}]*\}$")
@@ -66,7 +69,39 @@ def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     # Link definitions are text for search, so they may stay paragraphs.
-    return MarkdownIt("commonmark").enable("table").disable("reference")
+    parser = MarkdownIt("commonmark").enable("table").disable("reference")
+    parser.block.ruler.before("fence", "formula", _formula, {"alt": ["paragraph", "blockquote", "list"]})
+    return parser
+
+
+def _formula(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A displayed formula: from a line that begins with ``$$`` to the next with one at an end, without a blank line.
+
+    A line of ``=`` or ``-`` in it makes no heading of what is above.
+    """
+    opening = _line(state, start)
+    if not opening.startswith(_DOLLARS) or _DOLLARS in opening[2:] or state.is_code_block(start):
+        return False
+    # Where an earlier one was not closed no later one is: each line is looked at once.
+    if start < state.env.get("no_formula_before", 0):
+        return False
+    for number in range(start + 1, end):
+        line = _line(state, number)
+        if not line or state.sCount[number] < state.blkIndent:
+            break
+        if line.startswith(_DOLLARS) or line.endswith(_DOLLARS):
+            if not silent:
+                state.line = number + 1
+                state.push("formula", "math", 0).map = [start, number + 1]
+            return True
+    else:
+        number = end
+    state.env["no_formula_before"] = number
+    return False
+
+
+def _line(state: StateBlock, number: int) -> str:
+    return state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]].rstrip()
 
 
 def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -62,6 +63,40 @@ def test_blocks_with_kinds_and_lines() -> None:
         Block("text", 14, 14),
         Block("code", 16, 18),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks", "headings"),
+    [
+        ("$$\nx\n=\ny\n$$\n", [("code", 1, 5)], []),
+        ("so that\n$$ x\n---\n# y $$\n\n# H\n", [("text", 1, 1), ("code", 2, 4)], ["H"]),
+        ("$$\n[[x]] #y\n$$ {#eq:1}\nmore\n", [("code", 1, 3), ("text", 4, 4)], []),
+        ("- a\n  $$\n  x\n  =\n  $$\n- b\n", [("text", 1, 1), ("code", 2, 5), ("text", 6, 6)], []),
+        ("> $$\n> x\n> =\n> $$\n", [("code", 1, 4)], []),
+        ("$$x$$ [[L]]\n===\n", [], ["$$x$$ L"]),
+        ("$$ is the process\n\n# H\n\nand $$\n", [("text", 1, 1), ("text", 5, 5)], ["H"]),
+        ("- $$ a\n\n$$\nx\n$$\n", [("text", 1, 1), ("code", 3, 5)], []),
+        ("```\n$$\n```\n$$\n", [("code", 1, 3), ("text", 4, 4)], []),
+        ("    $$\n    x\n\n$$\n", [("code", 1, 2), ("text", 4, 4)], []),
+    ],
+)
+def test_a_displayed_formula_is_one_block(text: str, blocks: list[tuple[str, int, int]], headings: list[str]) -> None:
+    """No line in it makes a heading, a tag or a link; one that is not closed before a blank line is a paragraph."""
+    outline = parse_markdown(text)
+
+    assert [(one.kind, one.first_line, one.last_line) for one in outline.blocks] == blocks
+    assert [heading.text for heading in outline.headings] == headings
+    assert outline.tags == ()
+
+
+@pytest.mark.parametrize("piece", ["$$\n", "$$ x\n", "$$ x\n\n", "> $$ x\n", "- $$ x\n", "$$x$$\n"])
+def test_formulas_are_found_in_linear_time(piece: str) -> None:
+    """However many are never closed."""
+    began = time.process_time()
+
+    parse_markdown(piece * 20_000)
+
+    assert time.process_time() - began < 5
 
 
 def test_lines_count_from_the_top_of_the_file() -> None:
