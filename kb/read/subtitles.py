@@ -29,17 +29,14 @@ def parse_subtitles(text: str, first_line: int = 1) -> Outline:
     lines = text.split("\n")
     starts = _starts(lines)
     header = _HEADER.match(lines[first_line - 1])
+    timed = [(at, found) for at in range(first_line - 1, len(lines)) if (found := _TIMES.match(lines[at]))]
+    followed = [*(at for at, _ in timed[1:]), len(lines)]
     noise: list[tuple[int, int]] = []
     blocks: list[Block] = []
     places: list[Place] = []
     spoken = first_line - 1
-    number = first_line - 1
-    while number < len(lines):
-        times = _TIMES.match(lines[number])
-        if times is None:
-            number += 1
-            continue
-        last = _last(lines, number)
+    for (number, times), following in zip(timed, followed, strict=False):
+        last = _last(lines, number, following) if header else _last_of_subrip(lines, number, following)
         # Everything between two cues is a number, a name, a remark or a style.
         noise.append((starts[spoken], starts[number] + len(lines[number])))
         noise += [
@@ -50,7 +47,7 @@ def parse_subtitles(text: str, first_line: int = 1) -> Outline:
         if last > number:
             blocks.append(Block("text", number + 1, last + 1))
             places.append(Place(number + 1, _time(times), soft=bool(places)))
-        spoken = number = last + 1
+        spoken = last + 1
     if spoken < len(lines) and any(_SKIPPED.match(line) for line in lines[spoken:]):
         noise.append((starts[spoken], len(text)))
     return Outline(
@@ -70,11 +67,21 @@ def _starts(lines: Sequence[str]) -> list[int]:
     return starts
 
 
-def _last(lines: Sequence[str], number: int) -> int:
-    """The last line of the cue whose times stand in a line."""
+def _last(lines: Sequence[str], number: int, following: int) -> int:
+    """The last line of the cue whose times stand in a line: a blank line ends it, and so do the next times."""
     last = number
-    while last + 1 < len(lines) and lines[last + 1].strip():
+    while last + 1 < following and lines[last + 1].strip():
         last += 1
+    return last
+
+
+def _last_of_subrip(lines: Sequence[str], number: int, following: int) -> int:
+    """The same in SubRip, which knows no remarks: whatever stands before the number of the next cue is spoken."""
+    last = following - 1
+    if following < len(lines) and last > number and lines[last].strip().isdigit():
+        last -= 1
+    while last > number and not lines[last].strip():
+        last -= 1
     return last
 
 

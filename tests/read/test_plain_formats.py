@@ -98,6 +98,23 @@ def test_subtitles_have_times() -> None:
     assert (passage.place, passage.text) == ("", SUBRIP.strip()) or passage.place == "0:00:11"
 
 
+def test_subrip_goes_on_behind_a_blank_line() -> None:
+    """All that stands before the number of the next cue is spoken; the next times end a cue too."""
+    text = "1\n00:01,0 --> 00:02,0\n- One?\n\n- Two.\n\n\n2\n00:03,0 --> 00:04,0\n10\n\n"
+    text += "3\n00:05,0 --> 00:06,0\nLast\n\nwords\n"
+
+    outline = parse_subtitles(text)
+    (passage,) = Chunker(FakeTokens(), 64).split(extract("x.srt", text.encode()))
+
+    assert outline.blocks == (Block("text", 2, 5), Block("text", 9, 10), Block("text", 13, 16))
+    assert passage.embedded.split() == ["-", "One?", "-", "Two.", "10", "Last", "words"]
+    assert parse_subtitles("00:01,0 --> 00:02,0\na\n00:03,0 --> 00:04,0\nb").blocks == (
+        Block("text", 1, 2),
+        Block("text", 3, 4),
+    )
+    assert parse_subtitles("no times\n").blocks == ()
+
+
 def test_web_subtitles_have_a_title_and_remarks() -> None:
     """The header may name the film; styles and notes are not spoken; hours may be left out."""
     text = "WEBVTT - Ducks\n\nSTYLE\n::cue { color: red }\n\nNOTE a remark\n\n00:05.000 --> 00:07.000\n<v Ada>Quack!\n"
