@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from kb.embed.encoder import Encoder
 from kb.embed.exports import export_folder, models_folder, read_exports
-from kb.embed.locate import BGE_M3, BUNDLED, is_hub_name, locate, pinned
+from kb.embed.fetch import fetch, kept, lacking
+from kb.embed.locate import BGE_M3, BUNDLED, Located, is_hub_name, locate, pinned
 from kb.embed.rerankers import Rerankers
 from kb.embed.verify import Check, measured_text, verify
 from kb.errors import ModelError
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from kb.config import Settings
     from kb.embed.exports import Export
-    from kb.embed.locate import Located
 
 __all__ = ["Check", "ModelState", "Models", "measured_text"]
 
@@ -66,13 +66,12 @@ class Models:
         Raises:
             ModelError: It cannot be fetched, or is not what the hub says it is.
         """
-        from kb.embed.fetch import fetch, kept
-
         wanted, used = self._settings.config.embed, self._settings.model()
         asked = name or used
         if is_hub_name(asked):
             revision = pinned(asked, wanted.revision if asked == used else "")
-            if kept(asked, revision) is None:
+            own = kept(asked, revision)
+            if own is None or lacking(own[0]):
                 if wanted.offline:
                     raise ModelError(
                         f"{asked} is to be fetched, and embed.offline is true", "kb -s embed.offline=false"
@@ -110,13 +109,31 @@ class Models:
         Raises:
             ModelError: kb keeps nothing of it.
         """
-        located = self._located(name, fetch=False)
-        mine = [folder for folder in (export_folder(located), *self._own_copy(located)) if folder.is_dir()]
+        own = self._kept(name)
+        try:
+            located = self._located(name, fetch=False)
+        except ModelError:
+            if own is None:
+                raise
+            # A copy that is damaged is no model, and is kept all the same.
+            located = own
+        folders = (export_folder(located), *self._own_copy(located), *(self._own_copy(own) if own else ()))
+        mine = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
         if not mine:
             raise ModelError(f"kb keeps nothing of {name} in {models_folder()}", "kb model list shows what is here")
         for folder in mine:
-            shutil.rmtree(folder)
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                raise ModelError(f"{folder} cannot be removed ({error})", "See to its permissions") from error
         return mine
+
+    def _kept(self, name: str) -> Located | None:
+        """Kb's own copy of a model of the hub, whole or not."""
+        wanted = self._settings.config.embed
+        revision = pinned(name, wanted.revision if name == self._settings.model() else "")
+        own = kept(name, revision) if is_hub_name(name) else None
+        return Located(own[0], name, own[1]) if own else None
 
     def _own_copy(self, located: Located) -> list[Path]:
         inside = located.directory.resolve().is_relative_to(models_folder().resolve())

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.embed.fetch import fetch, kept
+from kb.embed.fetch import fetch, kept, lacking
 from kb.embed.load import LOADING_ERRORS, device_for, first_line, lacking_weights
 from kb.embed.locate import COMMIT, HUB_NAME, Located, cached, digest_of_files, prepare_environment
 from kb.embed.spec import missing_weights, present
@@ -57,7 +57,7 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
     if not HUB_NAME.fullmatch(model) or model.startswith((".", "~")):
         raise ModelError(f"There is no reranker directory {model}", f"Set search.rerank_model, as to {BGE_RERANKER}")
     wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
-    if (own := kept(model, wanted)) and not _missing(own[0]):
+    if (own := kept(model, wanted)) and not lacking(own[0], _missing):
         return Located(own[0], model, own[1])
     snapshot = cached(model, wanted, cache_dir)
     if snapshot is None or _missing(snapshot):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ from kb.embed.spec import missing_files, weight_files
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?")
 WAYS_OUT: Final = (
@@ -29,16 +30,27 @@ RECEIPT: Final = "fetched.json"
 
 
 def kept(name: str, revision: str, models: Path | None = None) -> tuple[Path, str] | None:
-    """The folder of a model that was fetched, and its commit; None where there is none of this revision."""
-    folder = models_folder(models) / "hub"
-    for receipt in sorted(folder.glob(f"{slug(name)}-*/{RECEIPT}")):
-        try:
-            told = json.loads(receipt.read_text("utf-8"))
-            if told["name"] == name and revision in {told["commit"], told["asked"]}:
-                return receipt.parent, str(told["commit"])
-        except (OSError, ValueError, KeyError, TypeError):
+    """The folder of a model that was fetched, whole or not, and its commit; None where this revision was not."""
+    for receipt in sorted(_folder(models).glob(f"{slug(name)}-*/{RECEIPT}")):
+        told = _receipt(receipt.parent)
+        if told.get("name") != name or revision not in {told["commit"], *_asked(told)}:
             continue
+        # A folder of another name is one that was never finished, or is on its way out.
+        if receipt.parent == _place(name, str(told["commit"]), models):
+            return receipt.parent, str(told["commit"])
     return None
+
+
+def lacking(folder: Path, missing: Callable[[Path], list[str]] = missing_files) -> list[str]:
+    """The files of a model that was fetched that are not there, or not in their length.
+
+    Args:
+        folder: Its folder.
+        missing: Tells which files a folder lacks to be a model of the kind that is wanted.
+    """
+    lengths: dict[str, int] = _receipt(folder).get("lengths", {})
+    found = missing(folder)
+    return found or [name for name, length in lengths.items() if _length(folder / name) != length]
 
 
 def fetch(
@@ -48,7 +60,7 @@ def fetch(
     *,
     missing: Callable[[Path], list[str]] = missing_files,
 ) -> tuple[Path, str]:
-    """Fetch a model into kb's own folder, or go on with a fetch that was broken off.
+    """Fetch a model into kb's own folder, or go on with a fetch that was broken off; a damaged copy is replaced.
 
     Args:
         name: The model on the hub.
@@ -60,7 +72,7 @@ def fetch(
         Its folder, and the commit.
 
     Raises:
-        ModelError: It cannot be fetched, or is not what the hub says it is.
+        ModelError: It cannot be fetched or written, or is not what the hub says it is.
     """
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is the base of what its client raises
@@ -75,7 +87,11 @@ def fetch(
     try:
         info = HfApi().model_info(name, revision=revision, files_metadata=True)
         commit = str(info.sha)
-        target = models_folder(models) / "hub" / f"{slug(name)}-{commit[:12]}"
+        target = _place(name, commit, models)
+        if kept(name, commit, models) and not lacking(target, missing):
+            told = _receipt(target)
+            _write_receipt(target, told | {"asked": [*_asked(told), revision]})
+            return target, commit
         draft = target.with_name(f"{target.name}.partial")
         listed = {one.rfilename: one for one in info.siblings or ()}
         checksums = {}
@@ -83,19 +99,76 @@ def fetch(
             if not (draft / file).is_file():
                 hf_hub_download(name, file, revision=commit, local_dir=draft)
             checksums[file] = _checked(draft / file, listed[file])
+        told = {"name": name, "asked": [revision], "commit": commit, "published": checksums}
+        _finish(draft, target, told, missing)
     except (HTTPError, OSError, ValueError, RevisionResolutionError, XetDownloadError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{name} (revision {revision}) could not be fetched ({reason})", WAYS_OUT) from error
-    if lacking := missing(draft):
+    return target, commit
+
+
+def _finish(draft: Path, target: Path, told: dict[str, Any], missing: Callable[[Path], list[str]]) -> None:
+    """Give a folder with all files its name, in place of what was there.
+
+    Raises:
+        ModelError: The hub has no files for a model of the kind that is wanted.
+    """
+    if lacks := missing(draft):
         raise ModelError(
-            f"{name} on the hub lacks {', '.join(lacking)}, so kb cannot use it",
+            f"{told['name']} on the hub lacks {', '.join(lacks)}, so kb cannot use it",
             "Set embed.model to a sentence-transformers model with a tokenizer.json.",
         )
     _without_pickles(draft)
-    told = {"name": name, "asked": revision, "commit": commit, "published": checksums}
-    (draft / RECEIPT).write_text(json.dumps(told, indent=2), "utf-8")
+    # What the hub's client keeps for a download that breaks off.
+    shutil.rmtree(draft / ".cache", ignore_errors=True)
+    lengths = {file.relative_to(draft).as_posix(): _length(file) for file in draft.rglob("*") if file.is_file()}
+    lengths.pop(RECEIPT, None)
+    _write_receipt(draft, told | {"lengths": lengths})
+    before = target.with_name(f"{target.name}.before")
+    if target.exists():
+        if before.exists():
+            shutil.rmtree(before)
+        target.rename(before)
     draft.rename(target)
-    return target, commit
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _folder(models: Path | None) -> Path:
+    return models_folder(models) / "hub"
+
+
+def _place(name: str, commit: str, models: Path | None) -> Path:
+    """The folder of a model at a commit."""
+    return _folder(models) / f"{slug(name)}-{commit[:12]}"
+
+
+def _receipt(folder: Path) -> dict[str, Any]:
+    """What was noted of a model when it was fetched; nothing where that cannot be read."""
+    try:
+        told = json.loads((folder / RECEIPT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) and {"name", "commit", "asked"} <= told.keys() else {}
+
+
+def _write_receipt(folder: Path, told: dict[str, Any]) -> None:
+    draft = folder / f"{RECEIPT}.new"
+    draft.write_text(json.dumps(told, indent=2), "utf-8")
+    draft.replace(folder / RECEIPT)
+
+
+def _asked(told: Mapping[str, Any]) -> list[str]:
+    """The revisions by which a model was asked for; older receipts name one."""
+    asked = told["asked"]
+    return [asked] if isinstance(asked, str) else list(asked)
+
+
+def _length(path: Path) -> int:
+    """The bytes of a file; -1 where it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def wanted_files(files: list[str]) -> list[str]:

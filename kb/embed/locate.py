@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kb.embed.fetch import WAYS_OUT, fetch, kept
+from kb.embed.fetch import WAYS_OUT, fetch, kept, lacking
 from kb.embed.spec import missing_files, weight_files
 from kb.errors import ModelError
 
@@ -135,10 +135,12 @@ def _directory(path: Path) -> Located:
 
 def _from_hub(name: str, revision: str, offline: bool, cache_dir: Path | None) -> Located:
     """A model of the hub: from its cache where it is whole, else fetched."""
-    if (own := kept(name, revision)) and not missing_files(own[0]):
+    own = kept(name, revision)
+    damaged = lacking(own[0]) if own else []
+    if own and not damaged:
         return Located(own[0], name, own[1])
     snapshot = cached(name, revision, cache_dir)
-    missing = missing_files(snapshot) if snapshot else []
+    missing = missing_files(snapshot) if snapshot else damaged
     if snapshot is not None and not missing:
         return Located(snapshot, name, snapshot.name)
     if offline:

@@ -31,11 +31,11 @@ sys.addaudithook(listen)
 """
 
 
-def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python code with kb on its path."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         env=clean | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
@@ -227,3 +227,52 @@ def test_what_arrives_otherwise_is_refused_and_fetched_again(tiny: Path, tmp_pat
     # What came after the wrong file was never tried the first time.
     assert file in fetched
     assert "1_Pooling/config.json" not in fetched
+
+
+def test_a_damaged_copy_is_told_mended_and_removed(tiny: Path, tmp_path: Path) -> None:
+    """Without its weights, or with half of them, it is fetched again once; it can be removed as it is."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from kb.cli.main import run\n"
+        "place = Path(sys.argv[1])\n"
+        "def weights(): return next((place / 'hub').glob('*/model.safetensors'))\n"
+        "def kb(*args): print('exit code', run(['model', *args]), flush=True)\n"
+        "kb('fetch')\n"
+        "weights().unlink()\n"
+        "kb('verify')\n"
+        "kb('fetch')\n"
+        "weights().write_bytes(weights().read_bytes()[:-9])\n"
+        "from kb.embed.locate import locate\n"
+        "locate('BAAI/bge-m3')\n"
+        "kb('list')\n"
+        "kb('fetch')\n"
+        "weights().unlink()\n"
+        "kb('remove', 'BAAI/bge-m3')\n"
+    )
+    with hub_of(tiny) as (address, asked):
+        found = run(code, str(tmp_path), HF_ENDPOINT=address, KB_MODELS=str(tmp_path), HF_HOME=str(tmp_path / "cache"))
+
+    codes = [line for line in found.stdout.splitlines() if line.startswith("exit code")]
+    assert codes == ["exit code 0", "exit code 2", "exit code 0", "exit code 0", "exit code 0", "exit code 0"], found
+    assert (
+        "The copy of BAAI/bge-m3 on this machine is incomplete: model.safetensors or pytorch_model.bin not there"
+        in found.stderr
+    )
+    # When it was first wanted, and after each damage: by the command, and by whoever needs the model.
+    assert sum(path.endswith("/resolve/" + SHA + "/config.json") for path in asked) == 2 * 3
+    assert list((tmp_path / "hub").iterdir()) == []
+
+
+def test_two_names_of_a_commit_are_one_copy(tiny: Path, tmp_path: Path) -> None:
+    """A branch that stands at a commit which is here is looked up, and nothing of it is fetched again."""
+    code = (
+        "from kb.embed.fetch import fetch, kept\n"
+        "for revision in ('main', 'v1'): print(fetch('BAAI/bge-m3', revision)[0].name)\n"
+        "print([kept('BAAI/bge-m3', revision) is not None for revision in ('main', 'v1', 'v2')])\n"
+    )
+    with hub_of(tiny) as (address, asked):
+        found = run(code, HF_ENDPOINT=address, KB_MODELS=str(tmp_path))
+
+    assert found.stdout.splitlines()[-3:] == [f"BAAI-bge-m3-{SHA[:12]}"] * 2 + ["[True, True, False]"], found.stderr
+    assert sum(path.endswith("/config.json") and "1_" not in path for path in asked) <= 2
