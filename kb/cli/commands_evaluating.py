@@ -146,7 +146,8 @@ def _evaluated(
     if wanted.compare:
         run = read_run(wanted.compare)
         known = {id_: run[id_] for id_ in judged.questions if id_ in run}
-        earlier[Path(wanted.compare).name] = measured(known, {id_: judged.relevant[id_] for id_ in known})
+        # A question without hits has no line, and counts as zero all the same (trec_eval -c).
+        earlier[Path(wanted.compare).name] = measured(known, {id_: judged.relevant[id_] for id_ in judged.questions})
     results = []
     with session.stoppable() as should_stop:
         for mode, by in product(wanted.modes, dict.fromkeys(("off", wanted.rerank or "off"))):

@@ -67,6 +67,18 @@ def test_a_run_is_saved_and_compared_with(asked: CommandLine, collection: Path, 
     assert "nDCG@10            -0.500  better in 0, worse in 1 (p = 1.0000, may be chance)" in worse
 
 
+def test_a_question_that_the_earlier_run_does_not_answer_counts_as_zero(
+    asked: CommandLine, collection: Path, tmp_path: Path
+) -> None:
+    """A question without hits has no line in a run; leaving it out would flatter the run that has fewer answers."""
+    run = tmp_path / "run.trec"
+    run.write_text("1 Q0 db 1 1.0 x\n", "utf-8")
+
+    _, out, _ = asked("eval", str(collection), "--mode", "cosine", "--compare", str(run), "--json")
+
+    assert json.loads(out)["runs"]["run.trec"]["MRR@10"] == 0.5
+
+
 def test_json_and_single_questions(asked: CommandLine, collection: Path) -> None:
     """Programs get the means, and each question with its ranking where that is asked for."""
     _, out, _ = asked("eval", str(collection), "--mode", "cosine", "--json", "--per-query")
