@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kb.records.marks import MARKS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,7 +29,8 @@ _COMMON: Final = (
 # Around a word, but no part of it: C++ and C# keep their signs.
 _AROUND: Final = ".,;:!?()[]{}<>\"'\u2026\u201c\u201d\u201e\u00ab\u00bb\u00bf\u00a1\u3002\uff1f\uff01"
 _STOP_WORDS: Final = frozenset(_COMMON.split())
-_WORD: Final = re.compile(r"\w+")
+_WORD: Final = re.compile(rf"[\w{MARKS}]+")
+_BEFORE, _AFTER = rf"(?<![\w{MARKS}])", rf"(?![\w{MARKS}])"
 _WIDE: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+")
 _ENDING: Final = re.compile(r"(?:ings|ing|ies|ed|es|s|e|y)$")
 _Y_ENDINGS: Final = r"(?:y|ies|ied|ying)"
@@ -91,9 +94,9 @@ def _pattern(term: str) -> str:
     if len(stem) < _STEM:
         # Short words are too often parts of others for more than a plural.
         short = term[:-1] if len(term) >= _STEM and term.endswith("s") and not term.endswith("ss") else term
-        return rf"(?<!\w){re.escape(short)}(?:s|'s|\u2019s)?(?!\w)"
+        return rf"{_BEFORE}{re.escape(short)}(?:s|'s|\u2019s)?{_AFTER}"
     endings = _Y_ENDINGS if term.endswith(("y", "ies")) else _ENDINGS
-    return rf"(?<!\w)(?:{re.escape(stem)}{endings}|{re.escape(term)}{_ENDINGS})(?!\w)"
+    return rf"{_BEFORE}(?:{re.escape(stem)}{endings}|{re.escape(term)}{_ENDINGS}){_AFTER}"
 
 
 def weights(units: Sequence[str], words: Words) -> list[float]:

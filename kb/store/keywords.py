@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.records import Holding, KeywordMatches
+from kb.records.marks import MARKS, unpointed
 from kb.store import postings
 from kb.store.catalog_rows import text_of
 from kb.store.terms import SPACELESS, parts_of, version
@@ -40,7 +41,7 @@ _LIVE_IDS: Final = "SELECT key, id FROM passages WHERE state = 'live' AND key IN
 # Whoever asks whether there is a passage with the words of a question needs no more of them.
 _SOME: Final = 16
 _SPACES: Final = re.compile(r"\s+")
-_SPACED: Final = re.compile(rf"[^\W{SPACELESS}]")
+_SPACED: Final = re.compile(rf"[^\W{SPACELESS}]|[{MARKS}]")
 
 
 @contextmanager
@@ -211,11 +212,11 @@ def _whole(passage: postings.Indexed) -> str:
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
     """Finds a phrase in a folded text, as whole words where it begins and ends with one."""
     words = folded(phrase).strip()
-    before = r"(?<!\w)" if _SPACED.match(words) else ""
-    after = r"(?!\w)" if _SPACED.match(words[-1:]) else ""
+    before = rf"(?<![\w{MARKS}])" if _SPACED.match(words) else ""
+    after = rf"(?![\w{MARKS}])" if _SPACED.match(words[-1:]) else ""
     return re.compile(before + re.escape(words) + after)
 
 
 def folded(text: str) -> str:
-    """A text as it is compared: one form of each character, no case, every stretch of white space one space."""
-    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+    """A text as it is compared: one form of each character, no case, no vowel points, each white space one space."""
+    return _SPACES.sub(" ", unpointed(unicodedata.normalize("NFKC", text)).casefold())

@@ -1,8 +1,9 @@
 """The terms of a text for keyword search: one function reads passages and questions, whatever their language.
 
-Words lose case and accents and are stemmed by Snowball in the language of their document; scripts without spaces give
-overlapping runs of characters; identifiers, versions and paths give themselves and their parts. In languages that join
-words into one, long words also give their inside, so that *Gericht* finds *Bundesverfassungsgericht*.
+Words lose case, accents and vowel points and are stemmed by Snowball in the language of their document; scripts without
+spaces give overlapping runs of characters; identifiers, versions and paths give themselves and their parts. In
+languages that join words into one, long words also give their inside, so that *Gericht* finds
+*Bundesverfassungsgericht*.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from kb.records.marks import MARKS, unpointed
 from kb.store.languages import COMPOUNDING, ENGLISH, stemmer_of_script
 
 if TYPE_CHECKING:
@@ -35,9 +37,11 @@ SPACELESS: Final = _THREES + _TWOS
 _LETTERS: Final = rf"[^\W{SPACELESS}]"
 _TOKEN: Final = re.compile(
     rf"(?P<threes>[{_THREES}]+)|(?P<twos>[{_TWOS}]+)"
-    rf"|(?P<word>{_LETTERS}[\u0300-\u036f]?(?:{_LETTERS}|[\u0300-\u036f]|[./:@+-](?={_LETTERS}))*(?:\+\+|#)?)"
+    rf"|(?P<word>{_LETTERS}+(?:(?:[./:@+-](?={_LETTERS})|[{MARKS}]+){_LETTERS}*)*(?:\+\+|#)?)"
 )
 _PIECE: Final = re.compile(r"[^\W_]+")
+_MARKED_PIECE: Final = re.compile(rf"(?:[^\W_]|[{MARKS}])+")
+_ANY_MARK: Final = re.compile(f"[{MARKS}]")
 _CASES: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _MARKS: Final = re.compile(r"[\u0300-\u036f]")
 _LATIN: Final = re.compile(r"[a-z\u00df-\u024f]+")
@@ -86,8 +90,8 @@ def parts_of(phrase: str, languages: Iterable[str]) -> list[Wanted]:
     found: list[Wanted] = []
     for kind, token in _tokens(phrase):
         if kind == "word":
-            for piece in _PIECE.findall(token):
-                word = piece.casefold()
+            for piece in _pieces(token):
+                word = piece.casefold()[:_LONGEST]
                 found.append(Wanted(tuple(dict.fromkeys(stem(word, language) for language in known))))
         elif kind == "twos" or len(token) >= _width(kind):
             found += [Wanted((run,)) for run in runs(kind, token)]
@@ -95,13 +99,18 @@ def parts_of(phrase: str, languages: Iterable[str]) -> list[Wanted]:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
+    for match in _TOKEN.finditer(unpointed(unicodedata.normalize("NFKC", text))):
         yield str(match.lastgroup), match[0]
+
+
+def _pieces(token: str) -> list[str]:
+    """The words of a token, each with the marks of its letters."""
+    return (_PIECE if token.isascii() else _MARKED_PIECE).findall(token)
 
 
 def words_in(token: str) -> Iterator[str]:
     """A token in lower case and, where it is joined from several, its parts, and theirs by capital letters."""
-    pieces = _PIECE.findall(token)
+    pieces = _pieces(token)
     whole = token.casefold()
     if pieces != [token]:
         yield whole[:_LONGEST]
@@ -138,7 +147,7 @@ def inside(word: str, shortest: int = _LONG) -> list[str]:
 @lru_cache(maxsize=65536)
 def stem(word: str, language: str) -> str:
     """The stem of a word in lower case, without accents; words with digits or signs stay as they are."""
-    if not word.isalpha():
+    if not (word.isalpha() or _ANY_MARK.sub("", word).isalpha()):
         return _plain(word)
     algorithm = language if _LATIN.match(word) else stemmer_of_script(word[0])
     return _plain(_stemmer(algorithm).stemWord(word)) if algorithm else _plain(word)
@@ -162,4 +171,4 @@ def version() -> str:
     """Whatever changes a term, as one line: an index made under another version has to be made again."""
     import Stemmer
 
-    return f"terms 1, snowball {Stemmer.version()}, unicode {unicodedata.unidata_version}"
+    return f"terms 2, snowball {Stemmer.version()}, unicode {unicodedata.unidata_version}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kb.search.words import telling
+from kb.search.words import telling, words_of
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,11 @@ from kb.search.words import telling
 def test_what_tells_is_left_as_it_stands(question: str, expected: str) -> None:
     """What every question has goes, identifiers stay whole."""
     assert telling(question) == expected
+
+
+def test_words_with_vowel_signs_are_found_whole() -> None:
+    """A mark ends no word, and none is found in another."""
+    book = "\u0915\u093f\u0924\u093e\u092c"  # Hindi
+
+    assert words_of(book).spans(f"a {book}.") == [(2, 7)]
+    assert words_of(book[:4]).spans(book) == []

@@ -142,6 +142,18 @@ def test_a_word_is_found_inside_a_compound() -> None:
         ("->", "a -> b", True),
         ("max_tokens", "the max_tokens of it", True),
         ("tokens", "max_tokens", False),
+        ("x" * 80, f"so long: {'x' * 80}.", True),
+        ("x" * 79, "x" * 80, False),
+        ("\u0915\u093f\u0924\u093e", "\u0915\u093f\u0924\u093e\u092c", False),  # Hindi: kita in kitab
+        ("\u0924\u093e\u092c", "\u0915\u093f\u0924\u093e\u092c", False),
+        ("\u0915", "\u0915\u093f\u0924\u093e\u092c", False),
+        ("\u0915\u093f\u0924\u093e\u092c", "\u090f\u0915 \u0915\u093f\u0924\u093e\u092c\u0964", True),
+        (
+            "\u0643\u062a\u0627\u0628",
+            "\u0647\u0630\u0627 \u0643\u0650\u062a\u064e\u0627\u0628\u064c",
+            True,
+        ),  # vocalised
+        ("\u0643\u0650\u062a\u064e\u0627\u0628", "\u0643\u062a\u0627\u0628", True),
     ],
 )
 def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: str, there: bool) -> None:

@@ -34,6 +34,16 @@ def terms(text: str, language: str = "en") -> list[str]:
         ("don't", "en", ["don", "t"]),
         ("\uff36\uff25\uff23\uff34\uff2f\uff32", "en", ["vector"]),  # full-width letters
         ("... -- !?", "en", []),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "hi", ["\u0939\u093f\u0928\u094d\u0926"]),  # the stem of "Hindi"
+        ("\u0995\u09bf\u09a4\u09be\u09ac", "bn", ["\u0995\u09bf\u09a4\u09be\u09ac"]),  # Bengali, no stemmer
+        (
+            "\u0baa\u0bc1\u0ba4\u0bcd\u0ba4\u0b95\u0bae\u0bcd",
+            "ta",
+            ["\u0baa\u0bc1\u0ba4\u0bcd\u0ba4\u0b95\u0bae\u0bcd"],
+        ),  # Tamil
+        ("\u0936\u0915\u094d\u200d\u0924\u093f", "", terms("\u0936\u0915\u094d\u0924\u093f")),  # an unseen joiner
+        ("\u0643\u0650\u062a\u064e\u0627\u0628\u064c", "ar", terms("\u0643\u062a\u0627\u0628")),  # vocalised Arabic
+        ("\u05e9\u05b8\u05c1\u05dc\u05d5\u05b9\u05dd", "he", terms("\u05e9\u05dc\u05d5\u05dd")),  # pointed Hebrew
     ],
 )
 def test_terms_of_a_text(text: str, language: str, expected: list[str]) -> None:
@@ -41,6 +51,22 @@ def test_terms_of_a_text(text: str, language: str, expected: list[str]) -> None:
     folded = [term.replace("parsehttpresponse", "parsehttprespons") for term in terms(text, language)]
 
     assert [one for one in folded if len(one) > 0] == expected or set(expected) <= set(folded)
+
+
+def test_marks_belong_to_their_letters() -> None:
+    """A word of a script with vowel signs is one term, and so is each of a sentence."""
+    assert len(terms("\u0939\u093f\u0928\u094d\u0926\u0940 \u0915\u093f\u0924\u093e\u092c", "hi")) == 2
+    assert terms("\u0928\u092e\u0938\u094d\u0924\u0947-\u0926\u0941\u0928\u093f\u092f\u093e", "hi")[1:] == [
+        *terms("\u0928\u092e\u0938\u094d\u0924\u0947"),
+        *terms("\u0926\u0941\u0928\u093f\u092f\u093e"),
+    ]
+
+
+def test_a_phrase_asks_for_the_terms_of_a_text_however_long_its_words() -> None:
+    """Words are cut at the same length in both."""
+    text = "x" * 80
+
+    assert {term for word in parts_of(text, ["english"]) for term in word.terms} == set(terms(text))
 
 
 def test_long_words_give_their_inside_where_words_are_joined() -> None:
