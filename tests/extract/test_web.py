@@ -94,3 +94,27 @@ def test_elements_left_open_take_no_time() -> None:
     """The time does not grow with the square of what was left open."""
     assert text("<p>a" * 20_000) == " / ".join(["a"] * 20_000)
     assert text("<b><p>a</p>" * 10_000) == " / ".join(["a"] * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        ('<math alttext="E=mc^2"><mi>E</mi></math>', "E=mc^2"),
+        (
+            "<math><mi>E</mi><annotation encoding='application/x-tex'>E = mc^2</annotation></math>",
+            "E = mc^2",
+        ),
+        ("<math><mi>E</mi> <mo>=</mo> <mi>m</mi><annotation encoding=text/x>no</annotation></math>", "E = m"),
+        ("<span hidden><math alttext=x></math></span>", ""),
+    ],
+)
+def test_formulas(formula: str, said: str) -> None:
+    """A formula is told as its author wrote it, where the page has that, else by its signs."""
+    assert text(f"<p>Energy is {formula}.") == f"Energy is {said}."
+
+
+def test_a_box_inside_the_text_is_text() -> None:
+    """What stands aside in the main element belongs to it; beside it, it is a menu."""
+    aside = "<aside>Mind the ducks.</aside>"
+    assert text(f"{aside}<main><p>Ponds.</p>{aside}</main>") == "Ponds. / Mind the ducks."
+    assert text("<article><p>Ponds.</p><div role=complementary>Mind.</div></article>") == "Ponds. / Mind."
