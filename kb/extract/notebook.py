@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from kb.extract.wire import Limits
 
 _HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
-_FENCE: Final = re.compile(r" {0,3}(```|~~~)")
+# A fence of backticks has none behind it; ```x``` is code on one line.
+_FENCE: Final = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Logs and tables that a cell wrote tell little after their beginning.
 _LONGEST_OUTPUT: Final = 2_000
@@ -73,10 +74,14 @@ def _cell(draft: Draft, number: int, cell: dict[str, Any]) -> None:
 
 def _markdown(draft: Draft, source: str) -> None:
     """Headings as such, everything between blank lines as a paragraph."""
-    fenced = False
+    fenced = ""
     paragraph: list[str] = []
     for line in source.split("\n"):
-        fenced ^= bool(_FENCE.match(line))
+        fence = _FENCE.match(line)
+        if fence and not fenced:
+            fenced = fence[1]
+        elif fence and fence[1].startswith(fenced) and not fence[2].strip():
+            fenced = ""
         heading = None if fenced else _HEADING.match(line)
         if heading or (not line.strip() and not fenced):
             draft.text("\n".join(paragraph))
@@ -99,8 +104,12 @@ def _output(output: object) -> str:
         text = _text(data.get("text/plain") or data.get("text/markdown"))
     else:
         text = _text(output.get("text"))
-    text = _COLOURS.sub("", text)
-    return text if len(text) <= _LONGEST_OUTPUT else text[:_LONGEST_OUTPUT].rsplit("\n", 1)[0]
+    text = _COLOURS.sub("", text).strip("\n")
+    if len(text) <= _LONGEST_OUTPUT:
+        return text
+    beginning = text[:_LONGEST_OUTPUT]
+    lines = beginning.rpartition("\n")[0]
+    return lines if 2 * len(lines) >= _LONGEST_OUTPUT else beginning
 
 
 def _authors(metadata: dict[str, Any]) -> str:
