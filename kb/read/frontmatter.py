@@ -31,7 +31,8 @@ _LABELS: Final = frozenset((*_TITLE_KEYS, *_TAG_KEYS, *_LANGUAGE_KEYS, *_DATE_KE
 _SETTINGS: Final = re.compile(
     r"id|uid|uuid|guid|slug|url|permalink|redirect_.*|draft|publish|private|pinned|(?:created|updated).at|type|status|"
     r"layout|template|format|output|engine|execute|jupyter|jupytext|kernelspec|cssclass(?:es)?|theme|icon|image|cover|"
-    r"banner|thumbnail|color|toc|math|mathjax|comments|weight|order|nav_order|sidebar_.*|.*-plugin|taxonomies"
+    r"banner|thumbnail|color|toc|math|mathjax|comments|weight|order|nav_.*|sidebar_.*|"
+    r".*-plugin|taxonomies|up|down|next|prev|previous|parent|grand_parent"
 )
 _SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null"})
 _LETTER: Final = re.compile(r"[^\W\d_]")

@@ -103,6 +103,8 @@ def test_front_matter_that_says_something_is_a_passage() -> None:
         ("title: A\ndate: 2024-01-02\ntags: [a, b]\nlang: de\ndraft: true\nlayout: post\npermalink: /a", False),
         ("id: abc\ncreated: 2024-01-02T10:00Z\nupdated: January 2nd, 2024\ncategories: [x]\ncssclasses: wide", False),
         ("rating: 4\ndone: no\ndue: 2026-01-15T10:00Z\nfrom:\nlinter: null\nkanban-plugin: board", False),
+        ("up: '[[Index]]'\nnext: '[[Two]]'\nnav_order: 2\nnav_exclude: yes", False),
+        ("author: '[[Ada Lovelace]]'", True),
         ("title: A\nauthor: Ada", True),
         ("DESCRIPTION: what it is", True),
         ("people: [{name: Ada, born: 1815}]", True),
