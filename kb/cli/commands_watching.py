@@ -69,7 +69,9 @@ def watch(
     if background + asks_status + stops + once + install_service > 1:
         raise click.UsageError("--background, --status, --stop, --once and --install-service exclude one another")
     if folders:
-        session.overrides["folders.paths"] = json.dumps([checked_folder(one, force=False) for one in folders])
+        found = [checked_folder(one, force=False) for one in folders]
+        # TOML has no pairs of surrogates, as which JSON would escape an emoji.
+        session.overrides["folders.paths"] = json.dumps(found, ensure_ascii=False)
     if poll:
         session.overrides["watch.polling"] = "true"
     settings = session.settings()
@@ -86,7 +88,8 @@ def watch(
     _refuse_second(settings)
     if background:
         return _start_behind(session, settings)
-    return _own(session, folders_given=bool(folders), log_file=log_file)
+    # One started behind, or by the system, gets the folders that were typed as an override.
+    return _own(session, folders_given="folders.paths" in session.overrides, log_file=log_file)
 
 
 @click.command(cls=Command, short_help="Wait until everything on the disk is in the index.")

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import answer, hit, settings
 
+from kb.cli.main import run
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -101,6 +103,46 @@ def test_a_service_is_shown_or_written(command: CommandLine, monkeypatch: pytest
         shown,
         f"Wrote {written}\nNext: systemctl --user enable --now {written.name}\n",
     )
+
+
+def test_an_owner_started_behind_has_the_folders_that_were_typed(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No other command names them, and none is refused for that."""
+    given: list[bool] = []
+
+    class Owning:
+        def __init__(self, *_: object, folders_given: bool, **_more: object) -> None:
+            given.append(folders_given)
+
+        def serve(self, _ready: object) -> None: ...
+
+    class Ended:
+        def __init__(self, args: list[str], **_: object) -> None:
+            self.pid = 0
+            command(*args[args.index("kb") + 1 :])
+
+        def poll(self) -> int:
+            return 0
+
+    monkeypatch.setattr("kb.cli.owning.Ownership", Owning)
+    monkeypatch.setattr(subprocess, "Popen", Ended)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    command("watch", "--background", str(tmp_path))
+    command("watch", "--background")
+
+    assert given == [True, False]
+
+
+@pytest.mark.parametrize("name", ["notes 🗒", "caf\udce9", 'a "b" \\c'])
+def test_a_folder_of_any_name_is_watched(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """It reaches the configuration as it was typed."""
+    folder = tmp_path / name
+    folder.mkdir()
+
+    assert run(["watch", "--status", str(folder)]) == 1
+    assert capfd.readouterr() == ("not running\n", "")
 
 
 @pytest.fixture
