@@ -143,8 +143,27 @@ def _refuse_second(settings: Settings) -> None:
         )
 
 
+def _beyond_reach(session: Session, settings: Settings) -> bool:
+    """Tell of a process that has the store and answers nobody; says whether there is one."""
+    from kb.store.lock import StoreLock, read_owner
+
+    holder = read_owner(settings.store_path())
+    if holder is None:
+        return False
+    try:
+        # What a dead process left behind may name the number of another one by now.
+        with StoreLock(settings.store_path()):
+            return False
+    except StoreBusy:
+        who = f"process {holder.pid} ({holder.command})"
+        session.notice(f"{who} has the store and cannot be asked; kill {holder.pid} ends it")
+        return True
+
+
 def _tell_status(session: Session, settings: Settings, *, as_json: bool) -> int:
     owner = _owner_of(settings)
+    if owner is None:
+        _beyond_reach(session, settings)
     if as_json:
         session.write_json({"owner": owner})
     elif owner is None:
@@ -162,7 +181,8 @@ def _stop(session: Session, settings: Settings) -> int:
 
     owner = _owner_of(settings)
     if owner is None or ask(settings.store_path(), "/stop", {}) is None:
-        session.notice("kb watch does not run")
+        if not _beyond_reach(session, settings):
+            session.notice("kb watch does not run")
         return 1
     until = time.monotonic() + _STOPPING
     while time.monotonic() < until:

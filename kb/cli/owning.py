@@ -19,7 +19,7 @@ from kb.cli.remote import Lent, asker_of, differences
 from kb.cli.reports import count, event_text
 from kb.cli.session import InputNeeded, Session, current_folder
 from kb.cli.terminal import shown_path
-from kb.errors import ConfigError, KbError
+from kb.errors import ConfigError, FolderError, KbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +104,9 @@ class Ownership:
         self._cwd = current_folder()
         self._since = datetime.now(UTC)
         self._told_totals = False
+        self._complained = ""
         self._kb: KnowledgeBase
+        self._owner: Owner
         self._follower: Follower
         self._thread: threading.Thread
         self._followed_at = 0.0
@@ -128,16 +130,16 @@ class Ownership:
         self._open(self._settings)
         self._say(f"process {os.getpid()} has the store at {shown_path(self._settings.store_path(), self._cwd)}")
         try:
-            owner = self._listen()
+            self._owner = self._listen()
             self._follow(started)
             try:
-                owner.start()
+                self._owner.start()
                 ready()
                 while not self._wished():
                     self._look_after()
             finally:
                 self._unfollow()
-                owner.close()
+                self._owner.close()
         finally:
             self._kb.close()
         self._say("stopped")
@@ -301,14 +303,38 @@ class Ownership:
         return self._hurry.is_set()
 
     def _look_after(self) -> None:
-        """Start the follower again where it died, and take over an edited configuration."""
+        """Start the follower again where it died, be where askers look, and take over an edited configuration."""
         if not self._thread.is_alive() and time.monotonic() - self._followed_at > _AGAIN:
             self._say("the watcher had died; it is started again")
             self._follow(time.monotonic())
+        if not self._owner.reachable():
+            self._listen_anew()
         stamp = _stamp(self._settings)
         # A file that is not there may be in the middle of being replaced.
         if stamp and stamp != self._stamp and self._reload():
             self._stamp = stamp
+
+    def _listen_anew(self) -> None:
+        """Listen where askers look; the place may be another one now, as after a logout. Tried again until it works."""
+        with self._gate.alone(_PATIENCE) as alone:
+            if not alone:
+                return
+            try:
+                owner = self._listen()
+            except (FolderError, OSError) as error:
+                self._complain(f"commands cannot reach this process: {error}")
+                return
+            owner.start()
+            self._owner.close()
+            self._owner = owner
+        self._complained = ""
+        self._say("the socket was gone; a new one is there")
+
+    def _complain(self, text: str) -> None:
+        """Tell once what every beat finds anew."""
+        if text != self._complained:
+            self._say(text)
+        self._complained = text
 
     def _reload(self) -> bool:
         """Take over an edited configuration; False where it has to be tried again because commands are running."""

@@ -34,13 +34,17 @@ class Listening:
     hosts: frozenset[str]
     _file: tuple[int, int]
 
+    def intact(self) -> bool:
+        """Whether it can still be found: the file is there, and is the one that was made here."""
+        try:
+            return _identity(self.address) == self._file
+        except OSError:
+            return False
+
     def remove(self) -> None:
         """Remove the file, if it is still the one that was made here."""
-        try:
-            if _identity(self.address) == self._file:
-                Path(self.address).unlink()
-        except FileNotFoundError:
-            return
+        if self.intact():
+            Path(self.address).unlink(missing_ok=True)
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -160,6 +160,10 @@ class Owner:
         """Begin to answer. Connections made before are answered too."""
         self._thread.start()
 
+    def reachable(self) -> bool:
+        """Whether askers still find the way here; systems clear the folders in which sockets lie."""
+        return self._listening.intact()
+
     def close(self) -> None:
         """Stop answering: commands that run are told to stop, and given a few seconds."""
         self._listening.remove()

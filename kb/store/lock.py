@@ -145,7 +145,8 @@ def read_owner(directory: str) -> Owner | None:
 def command_line(arguments: list[str]) -> str:
     """A command line for people: the program's name without its folder, cut where it grows long."""
     program, *rest = arguments or ["kb"]
-    text = shlex.join([Path(program).name or "kb", *rest])
+    name = Path(program).name
+    text = shlex.join([name if name not in {"", "__main__.py"} else "kb", *rest])
     return text if len(text) <= COMMAND_LENGTH else f"{text[: COMMAND_LENGTH - 1]}…"
 
 

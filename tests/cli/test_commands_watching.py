@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import pytest
 from made_up import answer, hit, settings
 
 from kb.cli.main import run
+from kb.store.lock import OWNER_FILE, StoreLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +42,20 @@ def test_without_an_owner_status_and_stop_say_so(command: CommandLine, tmp_path:
 
     assert command("watch", "--status") == (1, "not running\n", "")
     assert json.loads(command("watch", "--status", "--json")[1]) == {"owner": None}
+    assert command("watch", "--stop") == (1, "", "kb: kb watch does not run\n")
+
+
+def test_a_process_that_has_the_store_and_cannot_be_asked_is_named(command: CommandLine, tmp_path: Path) -> None:
+    """With what ends it; a number that a dead process left behind, and another one has by now, is not."""
+    command.settings = replace(settings(str(tmp_path)), base=tmp_path)
+    told = f"kb: process {os.getpid()} (kb watch) has the store and cannot be asked; kill {os.getpid()} ends it\n"
+
+    with StoreLock(str(tmp_path / ".kb"), "kb watch"):
+        assert command("watch", "--status") == (1, "not running\n", told)
+        assert command("watch", "--stop") == (1, "", told)
+        note = (tmp_path / ".kb" / OWNER_FILE).read_bytes()
+
+    (tmp_path / ".kb" / OWNER_FILE).write_bytes(note)
     assert command("watch", "--stop") == (1, "", "kb: kb watch does not run\n")
 
 
@@ -181,23 +197,22 @@ def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
     assert "watching, process" in kb("status")
     note = Path(kb("note", "Feta is a cheese from Greece.").split()[0]).name
 
+    # As a system does with its runtime folders when the user logs out.
+    shutil.rmtree(Path(os.environ["XDG_RUNTIME_DIR"]) / "kb")
+    _until(lambda: "a new one is there" in _log())
+    assert "watching, process" in kb("status")
+
     config = tmp_path / "config.toml"
     config.write_text(
         config.read_text().replace("paths", 'exclude = ["openai.md"]\npaths') + "[chunk]\nmax_tokens = 64\n"
     )
-    for _ in range(100):
-        if "in effect" in _log():
-            break
-        time.sleep(0.2)
+    _until(lambda: "in effect" in _log())
     kb("sync")
     assert "openai.md" not in kb("list")
     assert "cheese.md" in kb("search", "-n", "1", "Dutch cheese")
 
     os.kill(owner["pid"], signal.SIGTERM)
-    for _ in range(100):
-        if _log().endswith("stopped\n"):
-            break
-        time.sleep(0.1)
+    _until(lambda: _log().endswith("stopped\n"))
     assert "not running" in kb("watch", "--status", code=1)
     lines = [line.split(" ", 2)[2] for line in _log().splitlines()]
     assert any(line.startswith("added notes/cheese.md (1 passage, 0 reused, ") for line in lines)
@@ -205,6 +220,13 @@ def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
     assert sum(line.startswith(f"added notes/{note} (1 passage") for line in lines) == 1
     assert lines[-1] == "stopped"
     assert not (tmp_path / ".kb" / "unclean").exists()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Wait until something holds, for some seconds; what follows tells where it does not."""
+    until = time.monotonic() + 20
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 def _log() -> str:

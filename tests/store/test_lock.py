@@ -172,6 +172,7 @@ def test_a_command_line_is_short_and_without_the_programs_folder() -> None:
     """The holder calls itself as the user called it, in a few words."""
     assert command_line(["/usr/local/bin/kb", "search", "two words"]) == "kb search 'two words'"
     assert command_line([]) == "kb"
+    assert command_line(["/usr/lib/kb/__main__.py", "watch"]) == "kb watch"
     assert len(command_line(["kb", "search", "x" * 500])) == COMMAND_LENGTH
 
 
