@@ -19,8 +19,12 @@ _HERE: Final = frozenset({"init", "config", "completion", "model", "open", "watc
 _KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"})
 _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
+# An owner begins each answer at once, but for one that is itself the end of a wait.
+_HEAD_SECONDS: Final = 30.0
+_PATIENT: Final = frozenset({"/sync"})
 _COLUMNS: Final = 80
 _STOPPED: Final = "the owner of the store stopped before it had answered; ask again"
+_SILENT: Final = "{} has the store and does not answer: if Ctrl-Z stopped it, fg lets it go on, else kill -9 {} ends it"
 
 
 class Refused(Exception):
@@ -32,14 +36,15 @@ class NoAnswer(Exception):
 
 
 class Door:
-    """An open connection to an owner, and the secret it wants to hear, if any."""
+    """An open connection to an owner, the secret it wants to hear, if any, and its process, where that is known."""
 
-    __slots__ = ("host", "secret", "socket")
+    __slots__ = ("host", "pid", "secret", "socket")
 
-    def __init__(self, connected: socket, host: str = "localhost", secret: str = "") -> None:
+    def __init__(self, connected: socket, host: str = "localhost", secret: str = "", pid: int = 0) -> None:
         self.socket = connected
         self.host = host
         self.secret = secret
+        self.pid = pid
 
 
 def forward(args: Sequence[str]) -> int | None:
@@ -76,6 +81,21 @@ def _ended(door: Door, store: str, request: dict[str, Any]) -> int | None:
     except Refused as error:
         sys.stderr.write(f"kb: {error}\n")
         return _ERROR
+    except OSError as error:
+        return _failed(error)
+
+
+def _failed(error: OSError) -> int:
+    """Tell why the output could not be written, or the input read, and give the exit code."""
+    # What is left in the buffers must not fail again at exit.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    try:
+        sys.stderr.write(f"kb: {error}\n")
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(nowhere, sys.stderr.fileno())
+    return _ERROR
 
 
 def _with_input(wanted: str, store: str, request: dict[str, Any]) -> int | None:
@@ -158,18 +178,19 @@ def _unix(address: str) -> Door:
     import socket
 
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    pid = 0
     try:
         connected.settimeout(_CONNECT_SECONDS)
         connected.connect(address)
-        connected.settimeout(None)
         if hasattr(socket, "SO_PEERCRED"):
             who = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            pid = int.from_bytes(who[:4], sys.byteorder)
             if int.from_bytes(who[4:8], sys.byteorder) != os.getuid():
                 raise PermissionError(f"{address} belongs to somebody else")  # noqa: TRY301 - closed just below
     except BaseException:
         connected.close()
         raise
-    return Door(connected)
+    return Door(connected, pid=pid)
 
 
 def _loopback(address: str) -> Door:
@@ -181,7 +202,6 @@ def _loopback(address: str) -> Door:
     port = int(told["port"])
     secret = str(told["secret"])
     connected = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS)
-    connected.settimeout(None)
     return Door(connected, f"127.0.0.1:{port}", secret)
 
 
@@ -224,13 +244,19 @@ def post(door: Door, path: str, body: bytes = b"", method: str = "POST") -> Iter
 
     Raises:
         NoAnswer: The owner let go before it began to answer.
-        Refused: The answer is not "200 OK"; its body says why.
+        Refused: The answer is not "200 OK", and its body says why; or none came, as from a process that was stopped.
     """
     head = [f"{method} {path} HTTP/1.0", f"Host: {door.host}", "Content-Type: application/json"]
     head += [f"Content-Length: {len(body)}"]
     head += [f"Authorization: Bearer {door.secret}"] if door.secret else []
     with door.socket as connected:
-        ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
+        connected.settimeout(None if path in _PATIENT else _HEAD_SECONDS)
+        try:
+            ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
+        except TimeoutError as error:
+            who, number = (f"process {door.pid}", door.pid) if door.pid else ("its owner", "its number")
+            raise Refused(_SILENT.format(who, number)) from error
+        connected.settimeout(None)
         part = b""
         while True:
             if ok:
@@ -269,7 +295,12 @@ def ask(store: str, path: str, values: Mapping[str, Any] | None = None) -> dict[
 
 
 def _answered(connected: socket, request: bytes) -> tuple[bool, bytes]:
-    """Send a request and read the head of the answer; gives whether all is well, and what followed the head."""
+    """Send a request and read the head of the answer; gives whether all is well, and what followed the head.
+
+    Raises:
+        TimeoutError: No answer began in time.
+        NoAnswer: The connection ended before one began.
+    """
     data = b""
     try:
         connected.sendall(request)
@@ -278,6 +309,8 @@ def _answered(connected: socket, request: bytes) -> tuple[bool, bytes]:
             if not part:
                 raise NoAnswer
             data += part
+    except TimeoutError:
+        raise
     except OSError as error:
         raise NoAnswer from error
     top, _, rest = data.partition(b"\r\n\r\n")

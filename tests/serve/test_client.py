@@ -260,6 +260,55 @@ def test_a_port_with_a_secret_does_the_same(tmp_path: Path, capfd: pytest.Captur
     assert not Path(address).exists()
 
 
+def test_an_owner_that_does_not_answer_is_named(
+    store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A process stopped by Ctrl-Z still has its socket, and connections to it are made."""
+    monkeypatch.setattr("kb.serve.client._HEAD_SECONDS", 0.1)
+    listening = listen(store, os.environ)
+
+    assert forward(["search", "x"]) == 2
+
+    who = f"process {os.getpid()}" if sys.platform == "linux" else "its owner"
+    assert f"kb: {who} has the store and does not answer" in capfd.readouterr().err
+    with pytest.raises(Refused, match="kill"):
+        ask(store, "/status")
+    listening.socket.close()
+
+
+def test_an_answer_may_take_its_time(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has begun, which it does at once; and what only ends a wait begins when that ends."""
+    monkeypatch.setattr("kb.serve.client._HEAD_SECONDS", 0.2)
+
+    def command(_request: Request, _wire: Wire) -> int:
+        time.sleep(0.5)
+        return 7
+
+    made_up.command = command
+    assert forward(["index"]) == 7
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("kept", ["1", "2"])
+def test_output_that_cannot_be_written_is_told(made_up: MadeUp, kept: str) -> None:
+    """As on a full disk: one sentence where one can still be read, and exit code 2."""
+
+    def command(_request: Request, wire: Wire) -> int:
+        wire.out("one\n")
+        wire.err("careful\n")
+        return 0
+
+    made_up.command = command
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m kb list {kept}> /dev/full', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (2, "kb: [Errno 28] No space left on device\n" if kept == "1" else "")
+
+
 def test_status_sync_and_stop(made_up: MadeUp, store: str) -> None:
     """What kb watch asks of a running owner."""
     assert ask(store, "/status") == {"pid": os.getpid()}
