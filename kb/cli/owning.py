@@ -6,13 +6,13 @@ import os
 import queue
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from kb.cli.gate import Gate
 from kb.cli.manners import gently, prepare_process, settle_memory, unsettle_memory
 from kb.cli.progress import Lines
 from kb.cli.remote import Lent, asker_of, differences
@@ -22,7 +22,7 @@ from kb.cli.terminal import shown_path
 from kb.errors import ConfigError, FolderError, KbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kb.app import KnowledgeBase
     from kb.cli.session import Knowledge
@@ -37,43 +37,6 @@ _BEAT: Final = 1.0
 _PATIENCE: Final = 0.5
 _AGAIN: Final = 10.0
 _WRITE_BATCH: Final = 32
-
-
-class Gate:
-    """Lets any number of commands in at once, and none while what they use is replaced."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._inside = 0
-        self._closed = False
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Be inside, once the gate is open."""
-        with self._condition:
-            self._condition.wait_for(lambda: not self._closed)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._inside -= 1
-                self._condition.notify_all()
-
-    @contextmanager
-    def alone(self, patience: float) -> Iterator[bool]:
-        """Be alone inside; yields False, and changes nothing, where somebody stayed inside for too long."""
-        with self._condition:
-            self._closed = True
-            alone = self._condition.wait_for(lambda: not self._inside, patience)
-            self._closed = alone
-            self._condition.notify_all()
-        try:
-            yield alone
-        finally:
-            with self._condition:
-                self._closed = False
-                self._condition.notify_all()
 
 
 class Ownership:

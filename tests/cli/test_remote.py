@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import FakeKnowledge, settings
 
+from kb.cli.gate import Gate
 from kb.cli.main import run
-from kb.cli.owning import Gate
 from kb.cli.remote import Lent, Stream, asker_of, differences
 from kb.cli.session import InputNeeded, Session
 from kb.serve.owner import Request, Wire
