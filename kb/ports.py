@@ -245,7 +245,8 @@ class Catalog(Protocol):
         """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
-        best are taken; more than ``count`` come back where the last ones are equal.
+        best are taken; more than ``count`` come back where the last ones are equal, though not
+        more than four times as many.
         """
 
     def holding(

@@ -46,13 +46,15 @@ class Scope:
 class Pool:
     """Candidates with what they are ordered by, and what is known of each.
 
-    ``exhausted`` says that there are no more; the ranks are places among all candidates of one side, from 1.
+    ``exhausted`` says that there are no more; the ranks are places among all candidates of one side, from 1. No passage
+    that is not here has a cosine above ``beyond``.
     """
 
     ids: tuple[str, ...]
     scores: NDArray[np.float64]
     cosines: Mapping[str, float]
     exhausted: bool
+    beyond: float = 1.0
     cosine_ranks: Mapping[str, int] = field(default_factory=dict)
     bm25: Mapping[str, float] = field(default_factory=dict)
     bm25_ranks: Mapping[str, int] = field(default_factory=dict)
@@ -61,6 +63,19 @@ class Pool:
     def cosine_of(self, id_: str) -> float:
         """The cosine of one candidate with the question."""
         return self.cosines[id_]
+
+    def joined(self, more: Pool) -> Pool:
+        """These and the candidates of some of the files, whose places among all of them nobody knows."""
+        new = [at for at, id_ in enumerate(more.ids) if id_ not in self.cosines]
+        return replace(
+            self,
+            ids=(*self.ids, *(more.ids[at] for at in new)),
+            scores=np.concatenate([self.scores, more.scores[new]]),
+            cosines={**more.cosines, **self.cosines},
+            bm25={**more.bm25, **self.bm25},
+            fused={**more.fused, **self.fused},
+            exhausted=more.exhausted,
+        )
 
     def signals(self, id_: str) -> Signals:
         """What speaks for one candidate."""
@@ -99,17 +114,26 @@ class Gatherer:
         self._background = background
         self.text = text
         self._vector = vector
-        self._scope = scope
+        self.scope = scope
+
+    def among(self, files: Sequence[int]) -> Gatherer:
+        """The same question, asked of these files alone."""
+        return Gatherer(
+            self._catalog,
+            self._index,
+            self._background,
+            text=self.text,
+            vector=self._vector,
+            scope=replace(self.scope, files=tuple(files)),
+        )
 
     def pool(self, mode: Mode, wanted: int, min_cosine: float) -> Pool:
         """About so many candidates by each side that a mode asks, with at least this cosine."""
         found = {"cosine": self._by_cosine, "keyword": self._by_words, "hybrid": self._by_both}[mode](wanted)
         if min_cosine <= -1:
             return found
-        good = found.at_least(min_cosine)
         # Beyond the last of the nearest ones no other can be near enough.
-        done = mode == "cosine" and len(good.ids) < len(found.ids)
-        return replace(good, exhausted=found.exhausted or done)
+        return replace(found.at_least(min_cosine), exhausted=found.exhausted or found.beyond < min_cosine)
 
     def explained(self, pool: Pool, ids: Sequence[str]) -> Pool:
         """The same with what the words say, where the mode did not ask them, and the ranks by cosine."""
@@ -124,7 +148,7 @@ class Gatherer:
 
     def holding(self, words: str, share: float, min_cosine: float) -> frozenset[str]:
         """Some passages with this share of words of which one at least is rare, and with at least this cosine."""
-        scope = self._scope
+        scope = self.scope
         found = self._catalog.holding(words, share, scope.files, only=scope.only, without=scope.without)
         if found.rarest > COMMON:
             return frozenset()
@@ -135,7 +159,7 @@ class Gatherer:
         found, exhausted = self._nearest(wanted)
         scores = cosines(self._vector, found)
         known = dict(zip(found.ids, scores.tolist(), strict=True))
-        return Pool(found.ids, scores, known, exhausted, cosine_ranks=_ranks(known))
+        return Pool(found.ids, scores, known, exhausted, min(known.values(), default=1.0), cosine_ranks=_ranks(known))
 
     def _by_words(self, wanted: int) -> Pool:
         matches = self._matches(wanted, ())
@@ -159,6 +183,7 @@ class Gatherer:
             scores,
             known,
             near.exhausted,
+            near.beyond,
             cosine_ranks=near.cosine_ranks,
             bm25=dict(zip(ids, bm25.tolist(), strict=True)),
             bm25_ranks=_ranks(matches.scores),
@@ -167,7 +192,7 @@ class Gatherer:
 
     def _nearest(self, wanted: int) -> tuple[Candidates, bool]:
         """The nearest passages of the scope, and whether there are no more."""
-        scope = self._scope
+        scope = self.scope
         if scope.only is not None:
             return self._these(scope.only - scope.without), True
         found = self._index.query(self._vector, wanted, scope.files)
@@ -179,7 +204,7 @@ class Gatherer:
 
     def _these(self, ids: frozenset[str]) -> Candidates:
         """The passages with some ids, of the files that are asked."""
-        files = self._scope.files
+        files = self.scope.files
         known = self._catalog.passages(sorted(ids))
         wanted = [id_ for id_, one in known.items() if files is None or one.file.id in files]
         vectors = self._index.vectors(wanted)
@@ -194,7 +219,7 @@ class Gatherer:
         return dict(zip(found.ids, cosines(self._vector, found).tolist(), strict=True))
 
     def _matches(self, wanted: int, also: Sequence[str]) -> KeywordMatches:
-        scope = self._scope
+        scope = self.scope
         return self._catalog.keyword_matches(
             self.text, wanted, scope.files, only=scope.only, without=scope.without, also=also
         )

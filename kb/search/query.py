@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,7 +24,7 @@ from kb.search.rank import Taken, distance, ranked, taken
 from kb.search.words import telling, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import date
 
@@ -168,8 +169,8 @@ class Searcher:
         """Take candidates, more where vanished files, exclusions or a limit per file left too few."""
         presence = Presence(self._files)
         wanted = max(limits.candidates, 4 * limits.limit)
+        pool = gather.pool(limits.mode, wanted, limits.min_score)
         while True:
-            pool = gather.pool(limits.mode, wanted, limits.min_score)
             found = taken(
                 self._known(pool),
                 limit=limits.limit,
@@ -180,10 +181,25 @@ class Searcher:
             if pool.exhausted or len(found) >= limits.limit:
                 break
             wanted *= 4
+            if not limits.per_file:
+                pool = gather.pool(limits.mode, wanted, limits.min_score)
+                continue
+            # The passages of a file that has its hits are not asked for again: there may be any number of them.
+            left = self._not_full(gather, found, limits.per_file)
+            if not left:
+                break
+            pool = pool.joined(gather.among(left).pool(limits.mode, wanted, limits.min_score))
         if limits.explain:
             pool = gather.explained(pool, [one.passage.id for one in found])
         hits = [self._hit(rank, one, pool, presence, limits) for rank, one in enumerate(found, 1)]
         return _Found(self._follower.with_embedding(hits), pool, presence)
+
+    def _not_full(self, gather: Gatherer, found: Sequence[Taken], per_file: int) -> list[int]:
+        """The files that are asked and have fewer hits than they may have."""
+        hits = Counter(one.passage.file.id for one in found)
+        files = gather.scope.files
+        asked = [one.id for one in self._catalog.files() if one.passages] if files is None else files
+        return [id_ for id_ in asked if hits[id_] < per_file]
 
     def _hit(self, rank: int, one: Taken, pool: Pool, presence: Presence, limits: Limits) -> Hit:
         passage = one.passage
@@ -211,14 +227,14 @@ class Searcher:
         if scope.only is not None or scope.passages < FEW or not found.hits:
             return None
         unrelated = self._background.unrelated(index)
-        best = [passage for passage, _ in islice(self._known(found.pool), _JUDGED)]
+        there = (one for one, _ in self._known(found.pool) if found.presence.there(one.file))
+        best = list(islice(there, _JUDGED))
 
         def answering(shares: Mapping[str, float]) -> frozenset[str]:
             return frozenset(
                 one.id
                 for one in best
                 if unrelated.evidence(found.pool.cosine_of(one.id), shares.get(one.id, 0.0), scope.passages) >= 0
-                and found.presence.there(one.file)
             )
 
         if answering({}):

@@ -40,6 +40,8 @@ _IDS_AND_KEYS: Final = "SELECT key, id FROM passages WHERE id IN (SELECT value F
 _LIVE_IDS: Final = "SELECT key, id FROM passages WHERE state = 'live' AND key IN (SELECT value FROM json_each(?))"
 # Whoever asks whether there is a passage with the words of a question needs no more of them.
 _SOME: Final = 16
+# How many times as many as are wanted come where the last ones are equal.
+_EQUAL: Final = 4
 _SPACES: Final = re.compile(r"\s+")
 _SPACED: Final = re.compile(rf"[^\W{SPACELESS}]|[{MARKS}]")
 
@@ -163,9 +165,11 @@ def _best_live(connection: sqlite3.Connection, bm25: NDArray[np.float64], count:
     while True:
         top = scored
         if len(scored) > wanted:
-            # All that are equal to the last one come along, so that which of them is shown does not depend on chance.
+            # Those equal to the last one come along, so that their places decide which is shown; but rows of a table
+            # or a log are equal by the thousand.
             least = np.partition(bm25[scored], len(scored) - wanted)[len(scored) - wanted]
-            top = scored[bm25[scored] >= least]
+            above, equal = scored[bm25[scored] > least], scored[bm25[scored] == least]
+            top = np.concatenate([above, equal[: _EQUAL * wanted - len(above)]])
         ids = {key: id_.decode() for key, id_ in connection.execute(_LIVE_IDS, (json.dumps(top.tolist()),))}
         if len(ids) >= count or len(top) == len(scored):
             order = top[np.argsort(-bm25[top], kind="stable")].tolist()

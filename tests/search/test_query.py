@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from worlds import FOLDER, World
 
 from kb.errors import NotIndexed
-from kb.records import Filters, Freshness, ReadAs
+from kb.records import Answer, Candidates, Filters, Freshness, ReadAs
 from kb.search.probes import PROBES
 from kb.search.query import Limits, Searcher
 from kb.search.rank import place
 
 if TYPE_CHECKING:
-    from kb.records import Answer
+    from numpy.typing import NDArray
+
     from kb.search.candidates import Mode
 
 WORDS = ["apple", "berry", "cherry", "date", "elder", "fig", "grape"]
@@ -69,6 +70,82 @@ def test_hits_are_those_of_a_look_at_everything(texts: list[str], limit: int, ca
     assert len({hit.passage.id for hit in hits}) == len(hits)
     if candidates >= len(texts):
         assert [hit.passage.file.path for hit in hits] == [one.file.path for _, one in everything[:limit]]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join), min_size=1, max_size=12),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(1, 12),
+    st.integers(1, 3),
+    st.sampled_from([1, 400]),
+)
+def test_so_many_hits_of_each_file_as_a_look_at_everything_gives(
+    files: list[list[str]], limit: int, per_file: int, candidates: int
+) -> None:
+    """However few candidates come at once, and though a file with all its hits is not asked again."""
+    world = World()
+    for number, texts in enumerate(files):
+        world.write(f"{number}.md", "\n\n".join(f"# {at}\n\n{text}" for at, text in enumerate(texts)))
+    world.run()
+    vector = world.embedder.embed_query("apple berry").astype(np.float64)
+    taken: dict[str, list[float]] = {}
+    for one in world.catalog.all_passages():
+        cosine = float(np.clip(world.vectors.records[one.id].vector @ vector, -1, 1))
+        taken.setdefault(one.file.path, []).append(cosine)
+    every = sorted((cosine for own in taken.values() for cosine in sorted(own)[-per_file:]), reverse=True)
+
+    wanted = Limits(limit=limit, per_file=per_file, candidates=candidates, weak=True)
+    hits = searcher(world).search("apple berry", wanted).hits
+
+    assert [round(hit.score, 5) for hit in hits] == [round(cosine, 5) for cosine in every[:limit]]
+    assert len({hit.passage.id for hit in hits}) == len(hits)
+
+
+def read_vectors(world: World, monkeypatch: pytest.MonkeyPatch, method: str) -> list[int]:
+    """How many vectors came from the vector index at each call of one of its methods."""
+    read: list[int] = []
+    ask = getattr(world.vectors, method)
+
+    def counted(*arguments: Any) -> Candidates | dict[str, NDArray[np.float32]]:
+        found: Candidates | dict[str, NDArray[np.float32]] = ask(*arguments)
+        read.append(len(found.ids if isinstance(found, Candidates) else found))
+        return found
+
+    monkeypatch.setattr(world.vectors, method, counted)
+    return read
+
+
+@pytest.mark.parametrize(("mode", "method"), [("cosine", "query"), ("hybrid", "query"), ("keyword", "vectors")])
+def test_few_large_files_are_not_read_to_the_end(mode: Mode, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them has its one hit after the first candidates, or after those of the others."""
+    world = World()
+    for number in range(3):
+        world.write(f"{number}.md", "\n\n".join(f"# {part}\n\napple {'berry ' * number}" for part in range(200)))
+    world.run()
+    asked = searcher(world)
+    asked.measure()
+    read = read_vectors(world, monkeypatch, method)
+
+    wanted = Limits(mode=mode, limit=10, per_file=1, candidates=8)
+    hits = asked.search("apple", wanted).hits
+
+    assert sorted(hit.passage.file.path for hit in hits) == ["0.md", "1.md", "2.md"]
+    assert sum(read) < 400
+
+
+def test_what_is_not_near_enough_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a least cosine, hybrid stops where the nearest passages end that have it."""
+    world = filled(["apple", *(f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(3))])
+    read = read_vectors(world, monkeypatch, "query")
+
+    hits = searcher(world).search("apple", Limits(mode="hybrid", limit=5, min_score=0.95, candidates=5)).hits
+
+    assert [path for path, _ in order(Answer("", "", Freshness(None, 0), hits))] == ["000.md"]
+    assert read == [20]
 
 
 def test_a_limit_per_file_asks_for_more_candidates() -> None:

@@ -120,6 +120,19 @@ def test_filters_come_before_the_best_are_taken() -> None:
     assert set(catalog.keyword_matches("apple", 1, also=[ids[8]]).scores) >= {ids[1], ids[8]}
 
 
+def test_equal_passages_do_not_all_come() -> None:
+    """Rows of a table are equal by the thousand: a few more than wanted come, always the same."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", ["apple"] * 300, title="x"), change(2, "b.md", ["apple apple"], title="x"))
+
+    best = catalog.keyword_matches("apple", 10).scores
+
+    assert len(best) == 40
+    assert [catalog.passages([id_])[id_].file.path for id_ in list(best)[:2]] == ["b.md", "a.md"]
+    assert len(catalog.keyword_matches("apple", 200).scores) == 301
+    assert catalog.keyword_matches("apple", 10).scores == best
+
+
 def test_a_word_is_found_inside_a_compound() -> None:
     """In German, not in English."""
     catalog = SqliteCatalog(":memory:")
