@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from kb.config import Settings, load
 from kb.errors import CatalogDamaged, FolderError, NotIndexed, StoreDamaged
-from kb.index.rebuild import worn_out
 from kb.notes import keep_note
 from kb.parts import Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
@@ -20,6 +19,7 @@ from kb.search.links import Follower
 from kb.search.presence import Presence
 from kb.search.rerank import reranked
 from kb.status import status_of
+from kb.upkeep import rebuilt, tidied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,7 +122,8 @@ class KnowledgeBase:
                 on_event=on_event or self._logged(),
                 should_stop=should_stop,
             )
-            return self._tidied(report)
+            tidied(self._parts, report, self._logged(), should_stop)
+            return report
 
         with self._changing:
             self._require_folders()
@@ -272,30 +273,11 @@ class KnowledgeBase:
             return self._answered(lambda: self._parts.checker.check(repair=repair))
 
     def rebuild(self) -> RebuildReport:
-        """Make the vector index again from catalog and cache, as a new generation beside the old one."""
-        started = time.monotonic()
+        """Make the vector index again from catalog and cache beside the old one; what was set aside is removed."""
         with self._changing:
             self._parts.own()
             self._parts.agree()
-            generation = self._parts.vectors.rebuild()
-            self._parts.catalog.compact()
-            report = self._parts.indexer.run(on_event=self._logged())
-            total = self._parts.index().count()
-        return RebuildReport(
-            generation=generation,
-            reused=total - report.embedded,
-            embedded=report.embedded,
-            seconds=time.monotonic() - started,
-        )
-
-    def _tidied(self, report: IndexReport) -> IndexReport:
-        """See to what a run leaves behind: other passages to measure by, and dead ones in the vector index."""
-        if report.embedded:
-            self._parts.searcher.measure()
-        if dead := worn_out(self._parts.catalog, report.dropped):
-            self._parts.warn(f"the vector index still held {dead} deleted passages: it is made anew")
-            self.rebuild()
-        return report
+            return rebuilt(self._parts, self._logged())
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> KnowledgeBase:
         """Another knowledge base in another store, with this one's model, and its vectors for texts that are equal.

@@ -365,8 +365,8 @@ class Parts:
             index.give_way = self.courtesy.wait
         return index
 
-    def _refill(self, index: VectorIndex) -> None:
+    def _refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
         """Fill a new index from catalog and cache; files that lack a vector are left to the next run."""
-        _, lacking = refill(self.catalog, self.cache, index, self.embedder.fingerprint)
+        _, lacking = refill(self.catalog, self.cache, index, self.embedder.fingerprint, should_stop)
         if lacking:
             self.catalog.unsettle(lacking)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kb.index.plan import withheld
 from kb.parts import CACHE_FILE
 from kb.records import Status
+from kb.store.damage import set_aside_in
 
 if TYPE_CHECKING:
     from kb.parts import Parts
@@ -36,4 +37,5 @@ def status_of(parts: Parts) -> Status:
         runtime=parts.runtime(),
         problems=(*parts.catalog.problems(), *problems),
         held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
+        set_aside=tuple(set_aside_in(parts.store_path)),
     )

@@ -9,19 +9,21 @@ import sys
 import threading
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from seed_example import SEED, SEED_QUESTION
 
-from kb.errors import CatalogDamaged, FolderError, KbError, ModelError, ModelMismatch, NotIndexed, StoreBusy
+from kb.errors import CatalogDamaged, FolderError, KbError, ModelError, ModelMismatch, NotIndexed, StoreBusy, StoreError
+from kb.index.rebuild import refill
 from kb.records import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kb import KnowledgeBase
+    from kb.ports import Catalog, VectorCache, VectorIndex
     from kb.records import Answer
 
     Open = Callable[..., KnowledgeBase]
@@ -324,6 +326,106 @@ def test_an_index_full_of_the_dead_is_made_anew_by_itself(
     assert [path.name for path in (tmp_path / "store").glob("generation-*")] == ["generation-0002"]
     assert [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits] == before
     assert kb.check().differences == ()
+
+
+def wear_out(kb: KnowledgeBase, notes: Path, number: int, should_stop: Callable[[], bool] | None = None) -> None:
+    """Leave two deleted passages in the vector index."""
+    (notes / "passing.md").write_text(f"# One\n\nA thought {number}.\n\n# Two\n\nAnother one {number}.\n")
+    kb.index()
+    (notes / "passing.md").unlink()
+    kb.index(should_stop=should_stop)
+
+
+def test_a_disk_that_is_full_puts_off_the_new_index_and_fails_no_run(
+    open_kb: Open, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The half-made index is removed, the old one is served on, and the next try is at twice as many dead."""
+    monkeypatch.setattr("kb.index.rebuild.MOST_DEAD", 2)
+    told: list[str] = []
+    tries: list[int] = []
+    kb = open_kb(notes)
+    monkeypatch.setattr(kb._parts, "warn", told.append)
+    kb.index()
+    before = [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits]
+
+    def fail(catalog: Catalog, cache: VectorCache, index: VectorIndex, *rest: Any) -> tuple[int, list[int]]:
+        refill(catalog, cache, index, *rest)
+        tries.append(index.count())
+        raise StoreError("the disk is full", "Make room on it and run the command again.")
+
+    monkeypatch.setattr("kb.parts.refill", fail)
+    for number in range(5):
+        wear_out(kb, notes, number)
+
+    assert tries == [len(SEED)]
+    assert told[0] == "the vector index still held 6 deleted passages: it is made anew"
+    assert "could not be made anew (the disk is full)" in told[1]
+    assert len(told) == 2
+    assert [path.name for path in (tmp_path / "store").glob("generation-*")] == ["generation-0001"]
+    assert [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits] == before
+    assert kb.check().differences == ()
+
+    monkeypatch.setattr("kb.parts.refill", refill)
+    for number in range(5, 7):
+        wear_out(kb, notes, number)
+
+    assert told[2:] == ["the vector index still held 14 deleted passages: it is made anew"]
+    assert [path.name for path in (tmp_path / "store").glob("generation-*")] == ["generation-0003"]
+
+
+def test_whoever_stops_a_run_waits_for_no_new_index(
+    open_kb: Open, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a run that was stopped nor the filling of a new index goes on; the next run makes it anew."""
+    monkeypatch.setattr("kb.index.rebuild.MOST_DEAD", 2)
+    kb = open_kb(notes)
+    stopped = False
+
+    def tell(sentence: str) -> None:
+        nonlocal stopped
+        stopped = stopped or "made anew" in sentence
+
+    monkeypatch.setattr(kb._parts, "warn", tell)
+    kb.index()
+    for number in range(3):
+        wear_out(kb, notes, number, lambda: stopped)
+
+    assert stopped
+    assert [path.name for path in (tmp_path / "store").glob("generation-*")] == ["generation-0001"]
+
+    (notes / "new.md").write_text("A new note.\n")
+    assert kb.index(should_stop=lambda: True).interrupted
+    assert [path.name for path in (tmp_path / "store").glob("generation-*")] == ["generation-0001"]
+
+    kb.index()
+    assert [path.name for path in (tmp_path / "store").glob("generation-*")] == ["generation-0003"]
+    assert kb.check().differences == ()
+
+
+def test_a_rebuild_removes_what_was_set_aside(open_kb: Open, notes: Path, tmp_path: Path) -> None:
+    """A damaged index and catalog keep the text of deleted notes: told with their size, gone with a rebuild."""
+    word = "xylophonequartz"
+    store = tmp_path / "store"
+    (notes / "private.md").write_text(f"The word is {word}.\n")
+    with open_kb(notes) as kb:
+        kb.index()
+    database = next(store.glob("generation-*/chroma.sqlite3"))
+    database.write_bytes(database.read_bytes()[:-20000] + b"\xa5" * 20000)
+    (notes / "private.md").unlink()
+    with open_kb(notes) as kb:
+        kb.index()
+    catalog = store / "catalog.sqlite3"
+    catalog.write_bytes(b"\xa5" * 5000 + catalog.read_bytes()[5000:])
+    with open_kb(notes) as kb:
+        kb.index()
+        aside = dict(kb.status().set_aside)
+        kb.rebuild()
+        left = kb.status().set_aside
+
+    assert [name.partition("-")[0] for name in aside] == ["catalog.sqlite3.damaged", "damaged"]
+    assert all(aside.values())
+    assert left == ()
+    assert [path for path in store.rglob("*") if path.is_file() and word.encode() in path.read_bytes()] == []
 
 
 def test_deleted_text_leaves_the_disk_with_a_rebuild(open_kb: Open, notes: Path, tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ ALLOWED: dict[str, set[str]] = {
         "kb.search",
         *VOCABULARY,
     },
-    "kb.status": {"kb.parts", "kb.index", *VOCABULARY},
-    "kb.app": {"kb.status", "kb.parts", "kb.config", "kb.notes", "kb.search", "kb.index", *VOCABULARY},
+    "kb.status": {"kb.parts", "kb.index", "kb.store", *VOCABULARY},
+    "kb.upkeep": {"kb.parts", "kb.index", "kb.store", *VOCABULARY},
+    "kb.app": {"kb.status", "kb.upkeep", "kb.parts", "kb.config", "kb.notes", "kb.search", "kb.index", *VOCABULARY},
     "kb.measure": {"kb.measure", "kb.app", "kb.parts", "kb.search", "kb.serve", *VOCABULARY},
     "kb.cli": {
         "kb.cli",

@@ -121,6 +121,12 @@ def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = No
         ("store", f"{shown_path(status.store, look.cwd)} ({size(status.size)}, {status.generation})"),
         ("cache", size(status.cache_size)),
     ]
+    if status.set_aside:
+        taken = size(sum(of for _, of in status.set_aside))
+        names = ", ".join(one_line(name) for name, _ in status.set_aside)
+        facts.append(
+            ("set aside", f"{names} ({taken}), once damaged: kb rebuild removes it, deleted notes' text with it")
+        )
     facts += [
         (
             "held",

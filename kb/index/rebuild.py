@@ -5,26 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kb.index.plan import labels, pages
+from kb.index.write import Stopped
 from kb.records import VectorRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kb.ports import Catalog, VectorCache, VectorIndex
 
 _PAGE: Final = 1000
 _DEAD: Final = "dead"
+_PUT_OFF: Final = "dead put off"
 # Below so many the index is not made anew by itself: they take some megabytes.
 MOST_DEAD: Final = 2000
 
 
-def refill(catalog: Catalog, cache: VectorCache, index: VectorIndex, fingerprint: str) -> tuple[int, list[int]]:
+def refill(
+    catalog: Catalog,
+    cache: VectorCache,
+    index: VectorIndex,
+    fingerprint: str,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[int, list[int]]:
     """Write every passage whose vector the cache still has into a new, empty vector index.
 
     Returns:
         How many were written, and the ids of the files of which a vector has to be computed again.
+
+    Raises:
+        Stopped: The user asked to stop; the new index is of no use.
     """
     written = 0
     lacking: set[int] = set()
     for page in pages(catalog.all_passages(), _PAGE):
+        if should_stop():
+            raise Stopped
         vectors = cache.get(fingerprint, [passage.digest for passage in page])
         records = [
             VectorRecord(
@@ -46,6 +61,7 @@ def came_into_service(catalog: Catalog, generation: str) -> None:
     """Note in the catalog which generation is served now; nothing was deleted from it yet."""
     catalog.set_meta("generation", generation)
     catalog.set_meta(_DEAD, "0")
+    catalog.set_meta(_PUT_OFF, "0")
 
 
 def worn_out(catalog: Catalog, dropped: int) -> int:
@@ -57,4 +73,9 @@ def worn_out(catalog: Catalog, dropped: int) -> int:
     dead = int(catalog.meta(_DEAD) or 0) + dropped
     if dropped:
         catalog.set_meta(_DEAD, str(dead))
-    return dead if dead > max(MOST_DEAD, catalog.count()) else 0
+    return dead if dead > max(MOST_DEAD, catalog.count(), int(catalog.meta(_PUT_OFF) or 0)) else 0
+
+
+def put_off(catalog: Catalog, dead: int) -> None:
+    """The index could not be made anew: it is not tried again before there are twice as many dead."""
+    catalog.set_meta(_PUT_OFF, str(2 * dead))

@@ -70,7 +70,7 @@ class Status:
     """What ``kb status`` tells: counts, sizes in bytes, the model, and what could not be indexed.
 
     ``held`` are folders from which so many files went at once that they are kept, with how many.
-    ``runtime`` is how the model runs, or would run.
+    ``runtime`` is how the model runs, or would run. ``set_aside`` is what of the store was damaged and kept, by name.
     """
 
     folders: tuple[str, ...]
@@ -88,6 +88,7 @@ class Status:
     problems: tuple[Failure, ...] = ()
     held: tuple[tuple[str, int], ...] = ()
     runtime: str = ""
+    set_aside: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class Generations:
         self._store = Path(os.path.realpath(store))
         self._now = now
         self._step = on_step
+        self._begun = 0
         if (self._store / "chroma.sqlite3").exists():
             raise ForeignStore(
                 f"{self._store} holds a ChromaDB store that kb did not make", "Set store.path to a folder of its own."
@@ -74,7 +75,8 @@ class Generations:
         Whatever is left of beginnings that were cut off is removed first. A name is never used twice.
         """
         with self._told():
-            name = f"generation-{self._last_number() + 1:04d}"
+            self._begun = self._last_number() + 1
+            name = f"generation-{self._begun:04d}"
             self.sweep()
             self._step("make the directory")
             (self._store / name).mkdir(mode=0o700)
@@ -165,9 +167,12 @@ class Generations:
             return sorted(entry.name for entry in entries if _is_generation(entry))
 
     def _last_number(self) -> int:
-        """The highest number in use. A name in the current file counts: its directory may have been set aside."""
+        """The highest number in use, or used by this process: ChromaDB may remember a directory that was discarded.
+
+        A name in the current file counts: its directory may have been set aside.
+        """
         names = [*self._names(), self._named() or "generation-0000"]
-        return max(int(name.partition("-")[2]) for name in names)
+        return max(self._begun, *(int(name.partition("-")[2]) for name in names))
 
     def _damaged(self) -> list[Path]:
         return sorted(path for path in self._store.iterdir() if DAMAGED.fullmatch(path.name))

@@ -44,7 +44,7 @@ class VectorStore:
         generations: The directories of the store.
         open_index: Opens the index of a generation.
         probe: Tries a generation in a process of its own; the reason where it is not sound.
-        refill: Fills a new, empty index from the record.
+        refill: Fills a new, empty index from the record, and raises where it is told to stop.
         expected: The generation the catalog belongs to; None where the catalog is new or knows none.
         on_generation: Called with the name of each generation that comes into service.
         warn: Tells the user what happened.
@@ -56,7 +56,7 @@ class VectorStore:
         generations: Generations,
         open_index: OpenIndex,
         probe: Callable[[str], str | None],
-        refill: Callable[[VectorIndex], None],
+        refill: Callable[[VectorIndex, Callable[[], bool]], None],
         expected: Callable[[], str | None],
         on_generation: Callable[[str], None],
         warn: Callable[[str], None],
@@ -91,11 +91,13 @@ class VectorStore:
         """Whether the index is open."""
         return self._open is not None
 
-    def rebuild(self, reason: str = "") -> str:
+    def rebuild(self, reason: str = "", should_stop: Callable[[], bool] = lambda: False) -> str:
         """Make the index again beside the old one, switch to it, and remove the old one.
 
         Args:
             reason: What is wrong with the old one, which is then set aside instead of removed.
+            should_stop: Asked now and then while the new one is filled. Where that ends, for this or any other reason,
+                nothing is left of the new one, and the old one is served as before.
 
         Returns:
             The name of the new generation.
@@ -103,11 +105,15 @@ class VectorStore:
         self._generations.mark_unclean()
         old = self._generations.current()
         name = self._generations.begin()
-        fresh = self._open_index(self._generations.path(name), create=True)
         try:
-            self._refill(fresh)  # type: ignore[arg-type]  # see index()
-        finally:
-            fresh.close()
+            fresh = self._open_index(self._generations.path(name), create=True)
+            try:
+                self._refill(fresh, should_stop)  # type: ignore[arg-type]  # see index()
+            finally:
+                fresh.close()
+        except BaseException:
+            self._generations.discard(name)
+            raise
         with self._swapping:
             self._let_go()
             if old is not None and reason:

@@ -1,0 +1,56 @@
+"""What was set aside in a store because it was damaged: generations of the vector index, and catalogs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.errors import StoreError
+from kb.store.generations import DAMAGED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CATALOG: Final = re.compile(r"catalog\.sqlite3\.damaged(-wal|-shm)?")
+
+
+def set_aside_in(store: str) -> list[tuple[str, int]]:
+    """What was set aside in a store, as (name, size in bytes), by name; nothing where there is no store."""
+    return [(path.name, sum(file.stat().st_size for file in _files(path))) for path in _set_aside(store)]
+
+
+def remove_set_aside(store: str) -> None:
+    """Remove what was set aside in a store.
+
+    Raises:
+        StoreError: It cannot be removed.
+    """
+    try:
+        for path in _set_aside(store):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"what was set aside in the store at {store} cannot be removed: {error.strerror or error}",
+            "Make the folder writable for you and run the command again",
+        ) from error
+
+
+def _set_aside(store: str) -> list[Path]:
+    folder = Path(store)
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not path.is_symlink()
+        and (DAMAGED.fullmatch(path.name) if path.is_dir() else _CATALOG.fullmatch(path.name)) is not None
+    )
+
+
+def _files(path: Path) -> Iterator[Path]:
+    return (file for file in (path, *path.rglob("*")) if file.is_file() and not file.is_symlink())

@@ -1,0 +1,85 @@
+"""What a store needs now and then: its vector index made anew, and what was set aside as damaged removed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from kb.errors import CatalogDamaged, StoreError
+from kb.index.rebuild import put_off, worn_out
+from kb.index.write import Stopped
+from kb.records import RebuildReport
+from kb.store.damage import remove_set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kb.parts import Parts
+    from kb.records import FileEvent, IndexReport
+
+
+def rebuilt(parts: Parts, on_event: Callable[[FileEvent], None] | None) -> RebuildReport:
+    """Make the vector index again because somebody asked for it, and remove what was set aside as damaged.
+
+    Only what was asked for removes that: it holds the text of notes, those deleted since among them, and until then it
+    is there for whoever wants to know what happened.
+    """
+    report = _renewed(parts, on_event, _never)
+    remove_set_aside(parts.store_path)
+    return report
+
+
+def tidied(
+    parts: Parts,
+    report: IndexReport,
+    on_event: Callable[[FileEvent], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> None:
+    """See to what an index run leaves behind: other passages to measure by, and dead ones in the vector index.
+
+    The run itself is over and went well: an index that cannot be made anew stays as it is, and is told.
+    """
+    if report.embedded:
+        parts.searcher.measure()
+    dead = worn_out(parts.catalog, report.dropped)
+    if not dead or report.interrupted:
+        return
+    parts.warn(f"the vector index still held {dead} deleted passages: it is made anew")
+    try:
+        _renewed(parts, on_event, should_stop or _never)
+    except Stopped:
+        # The index of before is served as ever; the end of the next run comes here again.
+        return
+    except CatalogDamaged:
+        raise
+    except StoreError as error:
+        put_off(parts.catalog, dead)
+        parts.warn(
+            f"the vector index could not be made anew ({error.message}); it stays as it is until it holds "
+            f"{2 * dead} deleted passages, or kb rebuild is run"
+        )
+
+
+def _renewed(
+    parts: Parts, on_event: Callable[[FileEvent], None] | None, should_stop: Callable[[], bool]
+) -> RebuildReport:
+    """Make the vector index again from catalog and cache, and index what the cache lacks.
+
+    Raises:
+        Stopped: The user asked to stop before the new index was filled; the old one is served on.
+    """
+    started = time.monotonic()
+    generation = parts.vectors.rebuild(should_stop=should_stop)
+    parts.catalog.compact()
+    report = parts.indexer.run(on_event=on_event, should_stop=should_stop)
+    total = parts.index().count()
+    return RebuildReport(
+        generation=generation,
+        reused=total - report.embedded,
+        embedded=report.embedded,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _never() -> bool:
+    return False
