@@ -79,6 +79,7 @@ def _found_rows(found: dict[str, Any]) -> list[Row]:
             "all",
             not wrong,
         ),
+        Row(NAME, "the same with --mode hybrid", f"{found['hybrid']} of {good + len(wrong)}"),
         Row(NAME, "the sentence is kept at its place", f"{found['kept']} of {good + len(wrong)}"),
         Row(NAME, "its file comes first among all files at once", f"{found['first']} of {good + len(wrong)}"),
         *(Row(NAME, f"  {kind}", f"{right} of {of}") for kind, (right, of) in sorted(found["kinds"].items())),

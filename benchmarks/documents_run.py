@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kb.records import StoredPassage
+    from kb.search.candidates import Mode
 
 # Of a sentence that a passage may end in, so many words have to be there.
 _SHARE: Final = 0.6
@@ -38,7 +39,7 @@ def found(docs: str, formats: str, store: str) -> dict[str, Any]:
     """Index the files, ask for a known sentence of each, and say which were found at their place."""
     kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     wrong, blank = [], []
-    first = kept = 0
+    first = kept = hybrid = 0
     with KnowledgeBase.open(settings(docs, store)) as kb:
         embedder = kb._parts.embedder  # noqa: SLF001 - its time is what is measured
         spent = [0.0]
@@ -64,7 +65,8 @@ def found(docs: str, formats: str, store: str) -> dict[str, Any]:
             if known is None:
                 blank.append(path)
                 continue
-            why = _judged(kb, path, known)
+            why = _judged(kb, path, known, "cosine")
+            hybrid += not _judged(kb, path, known, "hybrid")
             first += _first(kb, path, known)
             kept += _kept(kb, path, known, docs)
             kinds[file.suffix.lower()][0] += not why
@@ -76,6 +78,7 @@ def found(docs: str, formats: str, store: str) -> dict[str, Any]:
         "wrong": wrong,
         "first": first,
         "kept": kept,
+        "hybrid": hybrid,
         "kinds": kinds,
         "blank": blank,
         "refused": sorted(refused.items()),
@@ -108,9 +111,10 @@ def _strings(collection: Path) -> dict[str, list[str]]:
     }
 
 
-def _judged(kb: KnowledgeBase, path: str, known: Known) -> str:
+def _judged(kb: KnowledgeBase, path: str, known: Known, mode: Mode) -> str:
     """Why a sentence was not found as it should be; empty where it was."""
-    hits = kb.search(known.sentence, literal=True, limit=1, filters=Filters(paths=(f"/{path}",))).hits
+    only = Filters(paths=(f"/{path}",))
+    hits = kb.search(known.sentence, literal=True, limit=1, mode=mode, filters=only).hits
     if not hits:
         return f"nothing is found: {known.sentence[:60]}"
     passage = hits[0].passage

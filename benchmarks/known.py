@@ -47,7 +47,7 @@ def known_of(file: Path, expected: Path | None, strings: Sequence[str] = ()) -> 
     if not found and expected is not None:
         found = [Known(line) for line in _markdown(expected)] or [Known(line) for line in _cells(expected)]
     found = found or [Known(text) for text in strings]
-    found = [Known(_some(one.sentence), one.place) for one in found]
+    found = [Known(_some(one.sentence), one.place) for one in found if not _spelt(one.sentence)]
     # The fullest one; a sentence that comes twice stands in two places.
     counts = [sum(one.sentence == other.sentence for other in found) for one in found]
     alone = [one for one, count in zip(found, counts, strict=True) if count == 1 and len(words(one.sentence)) >= _LEAST]
@@ -60,6 +60,12 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def _spelt(text: str) -> bool:
+    """Whether this is a label that was painted letter by letter, in an order nobody knows, and no sentence."""
+    letters = [word for word in words(text) if word.isalpha()]
+    return len(letters) >= _LEAST and all(len(word) == 1 for word in letters)
+
+
 def _some(text: str) -> str:
     """The beginning of a text, as long as a question may be."""
     return " ".join(text.split()[:WORDS])[:CHARACTERS]
@@ -69,7 +75,8 @@ def _markdown(file: Path) -> Iterator[str]:
     """The plain lines of Markdown."""
     for line in file.read_text("utf-8", "replace").splitlines():
         if not re.match(r"\s*(\||<!--|!\[|\[)", line):
-            yield unescape(re.sub(r"[*_`#\\]|^\s*(?:[-+]|\d+\.)\s", "", line)).strip()
+            plain = re.sub(r"(?<!!)\[([^\]]*)\]\([^)]*\)", r"\1", line)
+            yield unescape(re.sub(r"[*_`#\\]|^\s*(?:[-+]|\d+\.)\s", "", plain)).strip()
 
 
 def _cells(file: Path) -> Iterator[str]:
