@@ -6,6 +6,7 @@ import re
 import zipfile
 from html import unescape
 from io import BytesIO
+from struct import unpack_from
 from typing import TYPE_CHECKING, Final
 
 from kb.extract.dates import iso_date
@@ -18,17 +19,29 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 _MEGABYTE: Final = 1_000_000
 _SMALL: Final = 1_000_000
+# Where things stand in an OLE file ([MS-CFB]); streams under a size are kept elsewhere.
+_SECTOR_SIZE: Final = 30
+_ENTRY: Final = 128
+_FIRST_SECTOR: Final = 116
+_LARGE: Final = 4096
+_BEGINNING: Final = 64
+# Word's flags ([MS-DOC] 2.5.2); Excel's FilePass record behind the first one ([MS-XLS] 2.4.117), or a write protection;
+# PowerPoint's token of an encrypted file ([MS-PPT] 2.3.2).
+_WORD_FLAGS: Final = 10
+_EXCEL_PASSWORD: Final = re.compile(rb"\x09\x08(?:\x10\0.{16}|\x08\0.{8})(?:\x86\0\0\0)?\x2f\0", re.DOTALL)
+_POWERPOINT_PASSWORD: Final = re.compile(rb"\0\0\xf6\x0f.{4}\x14\0\0\0\xdf\xc4\xd1\xf3", re.DOTALL)
 _LOCKED: Final = ("is encrypted: it opens with a password only", "Keep an open copy beside it")
 
 
-def refuse_locked(_name: str, data: bytes, limits: Limits) -> None:
+def refuse_locked(name: str, data: bytes, limits: Limits) -> None:
     """See that a container can be opened, and is no bomb.
 
     Raises:
         Unreadable: It is encrypted, protected, or unpacks to more than the memory that is allowed.
     """
     if data.startswith(_OLE):
-        if _ENCRYPTED in data:
+        # A mail is open, whatever is attached to it.
+        if not name.lower().endswith(".msg") and (_ENCRYPTED in data or _has_password(data)):
             raise Unreadable(*_LOCKED)
         return
     if not data.startswith(b"PK"):
@@ -48,8 +61,31 @@ def refuse_locked(_name: str, data: bytes, limits: Limits) -> None:
             entry.flag_bits & 1 for entry in archive.infolist()
         ):
             raise Unreadable(*_LOCKED)
-        if _member(archive, "META-INF/rights.xml") or b"adept" in _member(archive, "META-INF/encryption.xml"):
+        licences = any(_member(archive, name) for name in ("META-INF/rights.xml", "META-INF/license.lcpl"))
+        if licences or b"adept" in _member(archive, "META-INF/encryption.xml"):
             raise Unreadable("is protected against copying: only its own reader opens it", "Exclude the file")
+
+
+def _has_password(data: bytes) -> bool:
+    """Whether a document of Office before 2007 is encrypted; its parsers would take what they find for text."""
+    word = _stream(data, "WordDocument")
+    if word.startswith((b"\xec\xa5", b"\xdc\xa5")) and len(word) > _WORD_FLAGS + 1:
+        return bool(word[_WORD_FLAGS + 1] & 1)
+    workbook = _stream(data, "Workbook") or _stream(data, "Book")
+    return bool(_EXCEL_PASSWORD.match(workbook) or _POWERPOINT_PASSWORD.search(data))
+
+
+def _stream(data: bytes, name: str) -> bytes:
+    """The beginning of a large stream of an OLE file, by the entry of its directory with that name ([MS-CFB] 2.6)."""
+    wanted = f"{name}\0".encode("utf-16-le")
+    entry = data.find(wanted)
+    while entry % _ENTRY and entry >= 0:
+        entry = data.find(wanted, entry + 1)
+    if entry < 0 or entry + _ENTRY > len(data):
+        return b""
+    first, size = unpack_from("<II", data, entry + _FIRST_SECTOR)
+    at = (first + 1) << data[_SECTOR_SIZE]
+    return data[at : at + _BEGINNING] if size >= _LARGE else b""
 
 
 def properties(data: bytes) -> tuple[str, str, str]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
 
-# PDFium's own code for a file that is locked.
-_PASSWORD: Final = 4
+# PDFium's own codes for a file that is locked.
+_LOCKS: Final[dict[int | None, str]] = {4: "a password", 5: "a certificate, or its own program,"}
 _MOST_BOOKMARKS: Final = 5_000
 # Where PDFium found a word divided at the end of a line, it leaves one of these in place of the hyphen.
 _DIVIDED: Final = re.compile("[\x02\ufffe]\r?\n?")
@@ -48,8 +48,8 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", None) == _PASSWORD:
-            raise Unreadable("is encrypted: it opens with a password only", "Keep an open copy beside it") from error
+        if lock := _LOCKS.get(getattr(error, "err_code", None)):
+            raise Unreadable(f"is encrypted: it opens with {lock} only", "Keep an open copy beside it") from error
         raise Unreadable("is damaged: it is not a PDF that can be opened", "Open it with a PDF viewer") from error
     properties = document.get_metadata_dict()
     draft.describe(properties["Title"], properties["Author"], pdf_date(properties["CreationDate"]))

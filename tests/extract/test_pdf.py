@@ -35,3 +35,28 @@ def test_a_damaged_page_does_not_cost_the_others() -> None:
     assert text(damaged(data, 2)) == "First page.\n\nThird page.\n"
     with pytest.raises(Unreadable, match="is damaged: none of its pages can be read"):
         text(damaged(data, 1, 2, 3))
+
+
+_KEY = b"<" + b"5a" * 32 + b">"
+_LONG = b"<" + b"5a" * 48 + b">"
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        (b"/Standard /V 1 /R 2 /P -4 /O %s /U %s" % (_KEY, _KEY), "it opens with a password only"),
+        (b"/Standard /V 2 /R 3 /Length 128 /P -4 /O %s /U %s" % (_KEY, _KEY), "it opens with a password only"),
+        (
+            b"/Standard /V 5 /R 6 /Length 256 /P -4 /CF << /StdCF << /CFM /AESV3 >> >> /StmF /StdCF /StrF /StdCF "
+            b"/O %s /U %s /OE %s /UE %s /Perms <%s>" % (_LONG, _LONG, _KEY, _KEY, b"5a" * 16),
+            "it opens with a password only",
+        ),
+        (b"/Adobe.PubSec /SubFilter /adbe.pkcs7.s5 /V 4", "it opens with a certificate, or its own program, only"),
+    ],
+)
+def test_an_encrypted_file_is_told_as_that(how: bytes, reason: str) -> None:
+    """By each generation of the format's encryption, and by a certificate."""
+    known = b"<00112233445566778899aabbccddeeff>"
+    locked = b"trailer << /ID [%s %s] /Encrypt << /Filter %s >> " % (known, known, how)
+    with pytest.raises(Unreadable, match=f"is encrypted: {reason}"):
+        text(made.pdf([["Hello."]]).replace(b"trailer << ", locked))
