@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 
 from kb.extract.draft import Draft
 from kb.extract.web import extract, seen
 from kb.extract.wire import Limits
+
+SOUP = "p div table tr td th li ul ol b font a h1 pre dl dt dd caption tbody thead article hr br center span"
 
 
 def text(page: str | bytes) -> str:
@@ -118,3 +123,16 @@ def test_a_box_inside_the_text_is_text() -> None:
     aside = "<aside>Mind the ducks.</aside>"
     assert text(f"{aside}<main><p>Ponds.</p>{aside}</main>") == "Ponds. / Mind the ducks."
     assert text("<article><p>Ponds.</p><div role=complementary>Mind.</div></article>") == "Ponds. / Mind."
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_no_tag_soup_loses_a_word(seed: int) -> None:
+    """Whatever is opened and closed in whatever order, every word is there once and in its place."""
+    pick = random.Random(seed)
+    tags = re.findall(r"\w+", SOUP)
+    words = [f"w{at}" for at in range(12)]
+    soup = "".join(
+        "".join(f"<{pick.choice(['', '/'])}{pick.choice(tags)}>" for _ in range(pick.randrange(5))) + f" {word} "
+        for word in words
+    )
+    assert re.findall(r"w\d+", seen(soup)) == words
