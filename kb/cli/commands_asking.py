@@ -108,7 +108,7 @@ def similar(session: Session, file: str, asking: Asking, filters: Filters) -> in
     with session.open() as kb:
         _waited(session, kb, asking)
         answer = kb.similar(
-            file,
+            session.named(file),
             limit=asking.limit,
             min_score=asking.min_score,
             per_file=asking.per_file,

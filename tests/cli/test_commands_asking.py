@@ -268,11 +268,15 @@ def test_ask_has_the_formats_of_search(command: CommandLine) -> None:
     assert command("ask", "x", "--json")[1] == command("search", "x", "--json")[1]
 
 
-def test_similar_takes_a_file(command: CommandLine) -> None:
-    """The file is given as typed, and the hits are written as those of a question."""
+def test_similar_takes_a_file(command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is meant from the asker's folder, and the hits are written as those of a question."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "db.md").touch()
+
     assert command("similar", "db.md", "-n", "2") == (0, "/notes/db.md:5:Use ChromaDB.\n", "")
     assert command.kb.asked[0][1] == {
-        "file": "db.md", "limit": 2, "min_score": None, "per_file": None, "filters": Filters(), "fold": None,
+        "file": str(tmp_path / "db.md"),
+        "limit": 2, "min_score": None, "per_file": None, "filters": Filters(), "fold": None,
     }  # fmt: skip
 
 
