@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,12 @@ def init(session: Session, folder: str, user: bool, force: bool, model: str | No
     """Write a config.toml for a FOLDER of notes (the current one) and say what comes next."""
     from kb.config import Config, render_own, user_config_path, user_store_path
 
+    def again(chosen: str | None = model) -> str:
+        """This very command with ``--force``, and with a model."""
+        words = ["kb", *(["--config", session.config_file] if session.config_file else []), "init", "--force"]
+        words += [*(["--user"] if user else []), *(["--model", chosen] if chosen else []), folder]
+        return shlex.join(words)
+
     real = checked_folder(folder, force=force)
     target = Path(session.config_file or (user_config_path() if user else "config.toml")).absolute()
     values: dict[str, object] = {"folders.paths": [real if user else _from(target.parent, real)]}
@@ -41,14 +48,16 @@ def init(session: Session, folder: str, user: bool, force: bool, model: str | No
         values["store.path"] = str(user_store_path())
     if model:
         values["embed.model"] = model
-    _write(target, render_own(values), force=force)
+    if not force or not session.config_file:
+        _refuse_to_replace(target, again(), force=force)
+    _write(target, render_own(values))
     session.write(f"Wrote {one_line(str(target))} for {one_line(real)}\n")
-    if not session.config_file and not user and os.environ.get("KB_CONFIG"):
-        session.notice("$KB_CONFIG names another configuration, which goes before this one")
+    if not session.config_file:
+        _tell_what_goes_before(session, target)
     default = Config().embed.model
     if (model or session.asker.environ.get("KB_EMBED__MODEL") or default) == default:
         session.write(f"The first run fetches {default}, about 2.3 GB, unless it is on this machine already;\n")
-        session.write(f"kb init --force --model {_BUNDLED} does without.\n")
+        session.write(f"{one_line(again(_BUNDLED))} does without.\n")
     session.write('Next: kb index, then kb "your question"\n')
     return 0
 
@@ -79,10 +88,40 @@ def _from(base: Path, folder: str) -> str:
     return str(path.relative_to(real_base)) if path.is_relative_to(real_base) else folder
 
 
-def _write(target: Path, text: str, *, force: bool) -> None:
-    """Write a configuration whole or not at all, over another one only by force."""
-    if not force and os.path.lexists(target):
-        raise ConfigError(f"{target} exists already", "Edit it, or replace it with kb init --force")
+def _refuse_to_replace(target: Path, again: str, *, force: bool) -> None:
+    """See that nobody's work is written over: a configuration only by force, another program's file only by its name.
+
+    Raises:
+        ConfigError: There is such a file.
+    """
+    from kb.config import belongs_to_kb
+
+    if not os.path.lexists(target):
+        return
+    if not belongs_to_kb(target):
+        raise ConfigError(
+            f"{target} is the configuration of another program",
+            "Write your own with kb init --user, or name a file of another name: kb --config FILE init",
+        )
+    if not force:
+        raise ConfigError(f"{target} exists already", f"Edit it, or replace it with {again}")
+
+
+def _tell_what_goes_before(session: Session, target: Path) -> None:
+    """Say which configuration is in effect here, where that is another one than was written."""
+    from kb.config import find_file
+
+    named = session.asker.environ.get("KB_CONFIG")
+    if named:
+        session.notice(f"$KB_CONFIG names another configuration, {named}, which goes before this one")
+        return
+    found = find_file(None, session.asker.environ, Path(session.asker.cwd))
+    if found is not None and found != target.resolve():
+        session.notice(f"in this folder {found} goes before it")
+
+
+def _write(target: Path, text: str) -> None:
+    """Write a configuration whole or not at all."""
     try:
         data = text.encode()
     except UnicodeEncodeError as error:

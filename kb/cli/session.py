@@ -291,7 +291,9 @@ class Session:
         """
         settings = self.settings()
         if not settings.config.folders.paths:
-            message = f"{settings.file} names no folder" if settings.file else "no configuration was found"
+            from kb.config import why_none
+
+            message = f"{settings.file} names no folder" if settings.file else why_none(self.asker.cwd)
             raise ConfigError(message, "kb init FOLDER writes a config.toml for a folder of notes")
         return self.open_knowledge(settings, warn=self.notice)
 

@@ -1,6 +1,15 @@
 """The configuration: ``config.toml`` parsed once into one frozen value, every problem told in one message."""
 
-from kb.config.load import Setting, Settings, load, user_config_path, user_store_path
+from kb.config.load import (
+    Setting,
+    Settings,
+    belongs_to_kb,
+    find_file,
+    load,
+    user_config_path,
+    user_store_path,
+    why_none,
+)
 from kb.config.schema import Config
 from kb.config.write import render_default, render_own
 
@@ -8,9 +17,12 @@ __all__ = [
     "Config",
     "Setting",
     "Settings",
+    "belongs_to_kb",
+    "find_file",
     "load",
     "render_default",
     "render_own",
     "user_config_path",
     "user_store_path",
+    "why_none",
 ]

@@ -22,6 +22,7 @@ ENV_PREFIX: Final = "KB_"
 FILE_NAME: Final = "config.toml"
 # Keys that hold paths: relative ones are meant from the file's folder, typed ones from the current folder.
 _PATH_KEYS: Final = frozenset({"store.path", "folders.paths"})
+_OF_A_SECTION: Final = (("[", "]"), ("", "."), ("", "={"))
 _SECTION: Final = re.compile(r"^\s*\[\s*([\w.\"'-]+)\s*\]")
 _KEY: Final = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
 
@@ -113,17 +114,17 @@ def load(
 ) -> Settings:
     """Read the configuration that is in effect.
 
-    The file is ``config_file``, else ``$KB_CONFIG``, else ``config.toml`` in the current folder, else the user's own;
-    without any, the defaults hold. ``KB_SECTION__KEY`` in the environment goes over the file, and ``overrides``
-    (dotted keys, values as text) over both. Relative paths in the file are taken from its folder,
-    those of environment and overrides from the current folder.
+    The file is ``config_file``, else ``$KB_CONFIG``, else the nearest ``config.toml`` of kb in the current folder or
+    above it, else the user's own; without any, the defaults hold. ``KB_SECTION__KEY`` in the environment goes over the
+    file, and ``overrides`` (dotted keys, values as text) over both. Relative paths in the file are taken from its
+    folder, those of environment and overrides from the current folder.
 
     Raises:
         ConfigError: One message with every mistake, each with its place.
     """
     environ = os.environ if environ is None else environ
     here = Path(cwd) if cwd is not None else Path.cwd()
-    file = _find(config_file, environ, here)
+    file = find_file(config_file, environ, here)
     problems: list[str] = []
     given = _from_file(file, problems) if file else {}
     given.update(_from_environment(environ, problems))
@@ -142,8 +143,12 @@ def _told(problems: list[str]) -> str:
     return "\n  ".join([f"the configuration has {len(problems)} mistakes:", *problems])
 
 
-def _find(config_file: str | None, environ: Mapping[str, str], here: Path) -> Path | None:
-    """The first configuration file there is; one that was named has to be there."""
+def find_file(config_file: str | None, environ: Mapping[str, str], here: Path) -> Path | None:
+    """The configuration file that ``load`` reads, or None where there is none.
+
+    Raises:
+        ConfigError: One that was named is not there.
+    """
     named = config_file or environ.get(f"{ENV_PREFIX}CONFIG")
     if named:
         path = here / Path(named).expanduser()
@@ -151,7 +156,38 @@ def _find(config_file: str | None, environ: Mapping[str, str], here: Path) -> Pa
             source = "--config" if config_file else "$KB_CONFIG"
             raise ConfigError(f"{source} names {named}, which is not a file", "Name a config.toml that exists")
         return path.resolve()
-    return next((path.resolve() for path in (here / FILE_NAME, user_config_path()) if path.is_file()), None)
+    for folder in (here, *here.parents):
+        file = folder / FILE_NAME
+        # Above the current folder, as in /tmp, anybody may have put one.
+        if os.path.isfile(file) and (folder == here or _is_mine(file)) and belongs_to_kb(file):  # noqa: PTH113 - False where not allowed to look
+            return file.resolve()
+    own = user_config_path()
+    return own.resolve() if own.is_file() else None
+
+
+def belongs_to_kb(file: Path) -> bool:
+    """Whether a file has a line that begins or fills one of kb's sections; other programs have a config.toml too.
+
+    One that cannot be read counts, so that this is told to whoever reads it.
+    """
+    try:
+        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError:
+        return True
+    begins = tuple(f"{mark}{name}{end}".encode() for name in sections() for mark, end in _OF_A_SECTION)
+    return any(line.translate(None, b" \t\r\"'").startswith(begins) for line in lines)
+
+
+def why_none(cwd: str) -> str:
+    """That no configuration was found from a folder, though a file in it may look like one."""
+    theirs = Path(cwd, FILE_NAME)
+    other = theirs.is_file() and not belongs_to_kb(theirs)
+    return f"no configuration was found{'; the config.toml here is of another program' if other else ''}"
+
+
+def _is_mine(file: Path) -> bool:
+    """Whether a file belongs to this user, where the system knows that."""
+    return not hasattr(os, "getuid") or file.stat().st_uid == os.getuid()
 
 
 def _from_file(file: Path, problems: list[str]) -> dict[str, _Given]:

@@ -20,6 +20,11 @@ PROTOCOL: Final = 1
 _VALUED: Final = {"--config": "config", "-s": "set", "--set": "set", "--store": "store", "--color": "color"}
 _FLAGS: Final = frozenset({"--offline", "--debug"})
 _FILE_NAME: Final = "config.toml"
+_BEGINNINGS: Final = tuple(
+    mark + name + end
+    for name in (b"folders", b"chunk", b"documents", b"embed", b"store", b"search", b"note", b"watch")
+    for mark, end in ((b"[", b"]"), (b"", b"."), (b"", b"={"))
+)
 _KEY: Final = "store.path"
 _DEFAULT: Final = ".kb"
 _SOCKET_PATH: Final = 100
@@ -113,11 +118,36 @@ def _config_file(named: str | None, environ: Mapping[str, str], cwd: str) -> str
         if not os.path.isfile(path):  # noqa: PTH113 - see store_of
             raise Unclear
         return os.path.realpath(path)
-    here = os.path.join(cwd, _FILE_NAME)  # noqa: PTH118 - see store_of
-    for path in (here, _user_file(environ)):
-        if os.path.isfile(path):  # noqa: PTH113 - see store_of
+    folder = cwd
+    while True:
+        path = os.path.join(folder, _FILE_NAME)  # noqa: PTH118 - see store_of
+        if os.path.isfile(path) and (folder == cwd or _is_mine(path)) and _belongs_to_kb(path):  # noqa: PTH113 - see store_of
             return os.path.realpath(path)
-    return ""
+        above = os.path.dirname(folder)  # noqa: PTH120 - see store_of
+        if above == folder:
+            break
+        folder = above
+    path = _user_file(environ)
+    return os.path.realpath(path) if os.path.isfile(path) else ""  # noqa: PTH113 - see store_of
+
+
+def _belongs_to_kb(path: str) -> bool:
+    """Whether a file has a line that begins or fills one of kb's sections.
+
+    Raises:
+        Unclear: It cannot be read.
+    """
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123 - see store_of
+            lines = stream.read().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError as error:
+        raise Unclear from error
+    return any(line.translate(None, b" \t\r\"'").startswith(_BEGINNINGS) for line in lines)
+
+
+def _is_mine(path: str) -> bool:
+    """Whether a file belongs to this user, where the system knows that."""
+    return not hasattr(os, "getuid") or os.stat(path).st_uid == os.getuid()  # noqa: PTH116 - see store_of
 
 
 def _user_file(environ: Mapping[str, str]) -> str:

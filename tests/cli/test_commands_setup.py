@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -94,13 +95,51 @@ def test_init_writes_where_it_is_told(command: CommandLine, here: Path) -> None:
 
 def test_init_overwrites_only_by_force(command: CommandLine, here: Path) -> None:
     """A configuration is somebody's work."""
-    (here / "config.toml").write_text("mine")
+    (here / "config.toml").write_text("[note]\n")
 
-    code, _, err = command("init")
-    assert (code, (here / "config.toml").read_text()) == (2, "mine")
-    assert "exists already\n    Edit it, or replace it with kb init --force\n" in err
+    code, _, err = command("init", "--model", "x", "/etc")
+    assert (code, (here / "config.toml").read_text()) == (2, "[note]\n")
+    assert "exists already\n    Edit it, or replace it with kb init --force --model x /etc\n" in err
     assert command("init", "--force")[0] == 0
     assert [path.name for path in here.iterdir()] == ["config.toml"]
+
+
+def test_init_leaves_the_file_of_another_program(command: CommandLine, here: Path) -> None:
+    """By force too, unless the file is named."""
+    (here / "config.toml").write_text("[server]\n")
+
+    for force in ([], ["--force"]):
+        code, _, err = command("init", *force)
+        assert (code, (here / "config.toml").read_text()) == (2, "[server]\n")
+        assert "is the configuration of another program\n    Write your own with kb init --user, or" in err
+    assert "the config.toml here is of another program" in _refused(capture=command.capture)
+    assert command("--config", "config.toml", "init")[0] == 2
+    assert command("--config", "config.toml", "init", "--force")[0] == 0
+
+
+def _refused(capture: pytest.CaptureFixture[str]) -> str:
+    """What a command without a configuration says."""
+    assert run(["list"]) == 2
+    return capture.readouterr().err
+
+
+def test_init_says_what_goes_without_the_large_model_as_it_is_to_be_typed(command: CommandLine, here: Path) -> None:
+    """The folder and the place are the same when it is."""
+    (here / "my notes").mkdir()
+
+    for words in (["--user"], []):
+        lines = command("init", *words, "my notes")[1].splitlines()
+        told = next(line.removesuffix(" does without.") for line in lines if line.endswith(" does without."))
+        assert command(*shlex.split(told)[1:])[:2] == (0, "\n".join([lines[0], lines[-1], ""]))
+    assert written(here / "config.toml")["folders"]["paths"] == ["my notes"]
+
+
+def test_init_tells_that_the_file_of_the_folder_goes_before_the_users(command: CommandLine, here: Path) -> None:
+    """As in a clone of kb itself."""
+    assert command("init", "--user")[2] == ""
+
+    (here / "config.toml").write_text("[folders]\n")
+    assert command("init", "--user", "--force")[2] == f"kb: in this folder {here / 'config.toml'} goes before it\n"
 
 
 def test_init_refuses_what_is_no_folder_of_notes(command: CommandLine, here: Path, tmp_path: Path) -> None:

@@ -56,6 +56,22 @@ def test_lookup_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(flag, environ={"KB_CONFIG": other}, cwd=str(tmp_path)).config.search.limit == 4
 
 
+def test_the_nearest_file_of_kb_from_the_folder_upward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other programs have a config.toml too, and above the folder one of somebody else is not read."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    write(tmp_path / "config.toml", "[search]\nlimit = 2\n")
+    write(tmp_path / "a" / "config.toml", '[server]\nport = 80\n[params.search]\nstores = ["x"]\nfolders = 3\n')
+
+    assert load(environ={}, cwd=str(below)).config.search.limit == 2
+    with pytest.raises(ConfigError, match="unknown section"):
+        load("../config.toml", environ={}, cwd=str(below))
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    assert load(environ={}, cwd=str(below)).file is None
+    assert load(environ={}, cwd=str(tmp_path)).file is not None
+
+
 def test_environment_and_flags_go_over_the_file(tmp_path: Path) -> None:
     """KB_SECTION__KEY overrides the file, a flag overrides both, and the origin tells which."""
     write(tmp_path / "config.toml", "[search]\nlimit = 2\nper_file = 1\n\n[embed]\noffline = false\n")
@@ -111,8 +127,8 @@ def test_five_mistakes_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[embed\n", "not valid TOML"),
-        ('embed = "x"\n', "embed must be a section"),
+        ("[search]\n[embed\n", "not valid TOML"),
+        ('embed = "x"\n[search]\n', "embed must be a section"),
         ('[store]\ncollection = "a b"\n', "store.collection"),
         ('[embed]\ndevice = "tpu"\n', "embed.device"),
         ("[search]\nlimit = true\n", "search.limit: expected a whole number, got true or false"),

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kb.config import load, render_own
+from kb.config import belongs_to_kb, load, render_own
+from kb.config.schema import sections
 from kb.errors import ConfigError
 from kb.serve.address import Unclear, is_safe, make_folder, rendezvous, split, store_of
 
@@ -70,6 +71,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     here=st.none() | PATHS,
+    foreign=st.booleans(),
+    above=st.none() | PATHS,
     user=st.none() | PATHS,
     other=st.none() | PATHS,
     how=st.sampled_from(["none", "flag", "flag=", "environment", "missing"]),
@@ -80,19 +83,24 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_store_is_the_one_the_configuration_means(  # noqa: PLR0917 - hypothesis passes them by name
     world: Path,
     here: str | None,
+    above: str | None,
     user: str | None,
     other: str | None,
     how: str,
     variable: str | None,
     flag: str | None,
     override: str | None,
+    *,
+    foreign: bool,
 ) -> None:
     """Whatever names it, file, environment or flag: the client agrees wherever the configuration can be read."""
-    for place, path in (("here", here), ("home/conf/kb", user), ("other", other)):
+    for place, path in (("here", here), (".", above), ("home/conf/kb", user), ("other", other)):
         file = world / place / "config.toml"
         file.unlink(missing_ok=True)
         if path is not None:
             file.write_text(f"[store]\npath = {json.dumps(path)}\n", "utf-8-sig")
+    if foreign:
+        (world / "here" / "config.toml").write_text('[theirs]\n[params.store]\npath = "no"\n')
     named = "nowhere.toml" if how == "missing" else "../other/config.toml"
     args = {"none": [], "environment": []}.get(how, ["--config", named])
     args = [f"--config={named}"] if how == "flag=" else args
@@ -126,6 +134,15 @@ def test_a_file_is_parsed_where_it_may_name_the_store(world: Path, text: str, st
 
     assert found(["search"], dict(os.environ), world / "here") == str(world / store)
     assert loaded(["search"], dict(os.environ), world / "here") == str(world / store)
+
+
+def test_a_file_is_of_kb_by_any_of_its_sections(world: Path) -> None:
+    """However the section is begun."""
+    for name in sections():
+        for text in (f"[{name}]", f" [ '{name}' ] # its", f"{name}.key = 3", f"{name} = {{ }}"):
+            (world / "config.toml").write_text(f"other = 1\r\n{text}\r\n")
+            assert found(["x"], dict(os.environ), world / "here") == str(world / ".kb"), text
+            assert belongs_to_kb(world / "config.toml"), text
 
 
 def test_a_file_without_the_key_costs_no_parser(world: Path) -> None:
@@ -172,7 +189,7 @@ def test_global_options_are_read_as_the_command_reads_them(world: Path, args: li
 
 
 @pytest.mark.parametrize(
-    "text", ["[store\npath\n", "store.path = 3\n", "[store]\npath = 3\n", '[store]\npath = ""\n', "\xffpath"]
+    "text", ["[store]\npath\n", "store.path = 3\n", "[store]\npath = 3\n", '[store]\npath = ""\n', "[store]\n\xffpath"]
 )
 def test_a_file_with_mistakes_is_left_to_the_command(world: Path, text: str) -> None:
     """It tells them better."""
@@ -181,7 +198,7 @@ def test_a_file_with_mistakes_is_left_to_the_command(world: Path, text: str) -> 
     assert found(["x"], dict(os.environ), world / "here") is None
 
 
-@pytest.mark.parametrize("text", ["[store\n", "store = 3\n", "\xff", "[search]\nlimit = 0\n"])
+@pytest.mark.parametrize("text", ["[note]\n[store\n", "store = 3\n[note]\n", "[note]\n\xff", "[search]\nlimit = 0\n"])
 def test_a_file_with_mistakes_elsewhere_is_left_to_the_owner(world: Path, text: str) -> None:
     """It loads the file as the command does, and tells the same."""
     (world / "here" / "config.toml").write_text(text, "latin-1")
