@@ -184,9 +184,13 @@ def _quotes(asking: Asking) -> bool:
 
 
 def _waited(session: Session, kb: Knowledge, asking: Asking) -> None:
-    """Take in what is on the disk before anything is asked, where that is wished."""
-    if asking.wait and not session.synced(kb, None):
-        session.notice("not everything on the disk could be taken in: see kb status")
+    """Take in what is on the disk before anything is asked, where that is wished; the owner does it where one is."""
+    if asking.wait and session.owner is not None:
+        session.synced(session.owner)
+    elif asking.wait:
+        with session.stoppable() as should_stop:
+            if kb.index(should_stop=should_stop).interrupted:
+                session.notice("not everything on the disk could be taken in: see kb status")
 
 
 def _told(session: Session, answer: Answer, asking: Asking) -> int:

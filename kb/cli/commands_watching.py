@@ -102,10 +102,7 @@ def sync(session: Session, timeout: float | None) -> int:
     """
     if session.owner is None:
         return run_index(session)
-    if session.owner.sync(timeout):
-        return 0
-    session.notice("not everything on the disk could be taken in: see kb status")
-    return 1
+    return 0 if session.synced(session.owner, timeout) else 1
 
 
 def _once(session: Session, settings: Settings, *, as_json: bool) -> int:

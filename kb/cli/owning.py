@@ -121,9 +121,9 @@ class Ownership:
                 wire.need(needed.what)
                 return None
 
-    def sync(self, timeout: float | None) -> bool:
-        """Wait until all that is on the disk now is in the index; says whether it is."""
-        return self._follower.sync(timeout)
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """Wait until all that is on the disk now is in the index, or the asker is gone; says whether it is."""
+        return self._follower.sync(timeout, gone)
 
     def status(self) -> dict[str, Any]:
         """How the owner is, for ``kb watch --status`` and ``kb status``."""

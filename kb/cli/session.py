@@ -151,8 +151,8 @@ class OpenKnowledge(Protocol):
 class Owner(Protocol):
     """What a command may ask of the owner of the store, where it runs in one."""
 
-    def sync(self, timeout: float | None) -> bool:
-        """Wait until all that is on the disk now is in the index; says whether it is."""
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """Wait until all that is on the disk now is in the index, or the asker is gone; says whether it is."""
 
     def status(self) -> dict[str, Any]:
         """How the owner is: its process, since when, whether it watches, how much waits."""
@@ -304,15 +304,14 @@ class Session:
         settings = self.settings(**{"folders.paths": json.dumps([folder], ensure_ascii=False), "store.path": store})
         return self.open_knowledge(settings, warn=self.notice)
 
-    def synced(self, kb: Knowledge, timeout: float | None) -> bool:
-        """Bring everything that is on the disk now into the index; says whether it is.
-
-        The owner does it when it follows the disk anyway; without one, an index run does.
-        """
-        if self.owner is not None:
-            return self.owner.sync(timeout)
-        with self.stoppable() as should_stop:
-            return not kb.index(should_stop=should_stop).interrupted
+    def synced(self, owner: Owner, timeout: float | None = None) -> bool:
+        """Have the owner bring everything that is on the disk now into the index; where it cannot, that is told."""
+        with self.stoppable() as gone:
+            if owner.sync(timeout, gone):
+                return True
+        failed = "; ".join(owner.status()["errors"]) or "see kb status"
+        self.notice(f"not everything on the disk could be taken in: {failed}")
+        return False
 
     def named(self, file: str) -> str:
         """The absolute path of a file as typed: from the current folder, else below a watched folder if it is there."""

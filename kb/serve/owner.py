@@ -29,6 +29,7 @@ _COMMANDS: Final = 8
 _BODY: Final = 32_000_000
 _STARTING: Final = 10.0
 _ENDING: Final = 5
+_LOOK: Final = 0.25
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,13 +109,14 @@ class Duties:
     Args:
         run: Runs a command and gives its exit code; None where the command said what it needs first.
         status: Tells how the owner is.
-        sync: Waits until all that is on the disk is in the index, at most so many seconds; says whether it is.
+        sync: Waits until all that is on the disk is in the index, at most so many seconds and until the asker is gone;
+            says whether it is.
         stop: Begins to end the owner, and returns at once.
     """
 
     run: Callable[[Request, Wire], int | None]
     status: Callable[[], Mapping[str, Any]]
-    sync: Callable[[float | None], bool]
+    sync: Callable[[float | None, Callable[[], bool]], bool]
     stop: Callable[[], None]
 
 
@@ -197,8 +199,12 @@ class Owner:
         timeout = asked.get("timeout") if isinstance(asked, dict) else None
         if timeout is not None and not isinstance(timeout, (int, float)):
             return PlainTextResponse("timeout must be a number of seconds", 400)
-        done = await asyncio.get_running_loop().run_in_executor(self._pool, self._duties.sync, timeout)
-        return JSONResponse({"done": done})
+        gone = threading.Event()
+        waiting = asyncio.get_running_loop().run_in_executor(self._pool, self._duties.sync, timeout, gone.is_set)
+        while not (await asyncio.wait([waiting], timeout=_LOOK))[0]:
+            if await http.is_disconnected():
+                gone.set()
+        return JSONResponse({"done": await waiting})
 
     async def _stop(self, _: HttpRequest) -> Response:
         self._duties.stop()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
 _LONGEST_WAIT: Final = 1.0
+_SLICE: Final = 0.25
 _FIRST_RETRY: Final = 1.0
 _LAST_RETRY: Final = 60.0
 
@@ -107,9 +108,10 @@ class Follower:
         self._notices: list[str] = []
         self._told_since_sweep: set[str] = set()
         self._stopping = self._ended = False
-        # Tickets of the barrier: the last handed out, taken along by a full absorb, and served by one that succeeded.
+        # Tickets of the barrier: the last handed out, taken along by a full absorb, and served by one that succeeded or
+        # refused by one that failed.
         # run() holds the first one, so that everything is absorbed at the start.
-        self._asked, self._begun, self._served = 1, 0, 0
+        self._asked, self._begun, self._served, self._refused_ticket = 1, 0, 0, 0
         self._absorbing = 0
         self._failures = 0
         self._errors: tuple[str, ...] = ()
@@ -139,17 +141,26 @@ class Follower:
             self._stopping = True
             self._condition.notify_all()
 
-    def sync(self, timeout: float | None = None) -> bool:
-        """Wait until everything on the disk at this moment is absorbed; False where that took too long.
+    def sync(self, timeout: float | None = None, gone: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until everything on the disk at this moment is absorbed; False where that failed or took too long.
 
         A full absorb that is under way does not count, since it may have passed what was written last; many who wait
         share the next one.
+
+        Args:
+            timeout: How many seconds to wait; None for as long as it takes.
+            gone: Whether nobody waits for the answer any more, asked several times a second.
         """
+        until = float("inf") if timeout is None else time.monotonic() + timeout
         with self._condition:
             self._asked += 1
             ticket = self._asked
             self._condition.notify_all()
-            self._condition.wait_for(lambda: self._served >= ticket or self._stopping, timeout)
+            while max(self._served, self._refused_ticket) < ticket and not self._stopping and not gone():
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                self._condition.wait(min(left, _SLICE))
             return self._served >= ticket
 
     @property
@@ -237,6 +248,9 @@ class Follower:
             now = self._clock()
             for place in [EVERYTHING] if work is EVERYTHING else work:
                 self._debouncer.mark(place, now)
+            if work is EVERYTHING:
+                self._refused_ticket = self._begun
+                self._condition.notify_all()
             self._absorbing = 0
             self._retry_at = now + min(_LAST_RETRY, _FIRST_RETRY * 2**self._failures)
             self._failures = min(self._failures + 1, 10)

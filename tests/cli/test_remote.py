@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -18,7 +18,7 @@ from kb.cli.session import InputNeeded, Session
 from kb.serve.owner import Request, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kb.config import Settings
 
@@ -86,7 +86,25 @@ def request(*args: str, stdin: str | None = None, tty: bool = False) -> Request:
     )
 
 
-def answered(asked: Request, kb: FakeKnowledge) -> tuple[int, bytes]:
+class FailingOwner:
+    """An owner that cannot bring the index in line, and says why; or waits until the asker is gone."""
+
+    def __init__(self, *errors: str) -> None:
+        self.errors = errors
+        self.waited: list[bool] = []
+
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """It fails."""
+        del timeout
+        self.waited.append(gone())
+        return False
+
+    def status(self) -> dict[str, Any]:
+        """What failed."""
+        return {"errors": list(self.errors)}
+
+
+def answered(asked: Request, kb: FakeKnowledge, owner: FailingOwner | None = None) -> tuple[int, bytes]:
     """The exit code of a command run for another process, and the frames sent to it."""
     sent: list[bytes | None] = []
 
@@ -98,6 +116,7 @@ def answered(asked: Request, kb: FakeKnowledge) -> tuple[int, bytes]:
         open_knowledge=lambda found, warn: Lent(kb, found.config),  # noqa: ARG005 - the protocol's name
         load_settings=load,
         asker=asker_of(asked, Wire(sent.append)),
+        owner=owner,
     )
     code = run(asked.args, session)
     return code, b"".join(one for one in sent if one)
@@ -116,6 +135,19 @@ def test_a_command_writes_to_whoever_asked(capfd: pytest.CaptureFixture[str]) ->
     assert (code, frames[:8]) == (2, b'{"err": ')
     assert answered(request("statsu"), kb)[1].startswith(b'{"err": "kb: searching for')
     assert capfd.readouterr() == ("", "")
+
+
+def test_who_waits_for_the_folders_hears_what_failed() -> None:
+    """``kb sync`` and ``--wait`` name the error; the answer to a question comes all the same."""
+    owner = FailingOwner("The disk is full. Make room")
+    told = b"not everything on the disk could be taken in: The disk is full. Make room"
+
+    code, frames = answered(request("sync"), FakeKnowledge(), owner)
+    assert (code, told in frames) == (1, True)
+    code, frames = answered(request("search", "x", "--wait"), FakeKnowledge(), owner)
+    assert (told in frames, b"Use ChromaDB" in frames) == (True, True)
+    assert b"see kb status" in answered(request("sync"), FakeKnowledge(), FailingOwner())[1]
+    assert owner.waited == [False, False]
 
 
 @pytest.mark.parametrize(

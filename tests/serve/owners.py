@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ class MadeUp:
     command: Callable[[Request, Wire], int | None] = lambda _request, _wire: 0
     requests: list[Request] = field(default_factory=list)
     synced: list[float | None] = field(default_factory=list)
+    never: float = -1.0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def run(self, request: Request, wire: Wire) -> int | None:
@@ -38,10 +40,14 @@ class MadeUp:
         """A made-up state."""
         return {"pid": os.getpid()}
 
-    def sync(self, timeout: float | None) -> bool:
-        """All is there."""
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """All is there, unless it is asked for the impossible: then it waits until nobody does any more."""
         self.synced.append(timeout)
-        return True
+        if timeout != self.never:
+            return True
+        while not gone():
+            time.sleep(0.01)
+        return False
 
     def start(self, listening: Listening, store: str, version: str = __version__) -> Owner:
         """Begin to answer."""

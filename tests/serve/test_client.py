@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import subprocess
@@ -138,6 +139,20 @@ def test_the_owner_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp_
 
     assert stopped.wait(5)
     asker.join()
+
+
+def test_who_waits_for_the_folders_and_goes_away_holds_no_thread(made_up: MadeUp, store: str) -> None:
+    """More waits that were abandoned than there are threads leave all of them free."""
+    for number in range(1, 10):
+        door = knock(store, os.environ)
+        assert door is not None
+        body = json.dumps({"timeout": made_up.never})
+        head = f"POST /sync HTTP/1.1\r\nHost: {door.host}\r\nContent-Type: application/json\r\n"
+        door.socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        assert until(lambda: len(made_up.synced) == number)  # noqa: B023 - asked at once
+        door.socket.close()
+
+    assert ask(store, "/sync", {"timeout": 1.5}) == {"done": True}
 
 
 def _ignored(door: Door, store: str, cwd: Path) -> None:

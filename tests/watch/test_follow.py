@@ -243,13 +243,31 @@ def test_the_barrier_waits_for_an_absorb_that_began_after_it(start: Callable[...
 def test_the_barrier_gives_up_in_time(start: Callable[..., Running], absorber: Absorber) -> None:
     """A timeout, a failing absorb and an ended follower are all False."""
     run = settled(start())
-    absorber.fails = [OSError("no"), OSError("no")]
-    assert run.follower.sync(0.1) is False
+    absorber.fails = [OSError("no")]
+    asked = time.monotonic()
+    assert run.follower.sync(20) is False
+    assert time.monotonic() - asked < 10
+    assert run.follower.state.errors == ("no",)
     absorber.gate.clear()
     assert run.follower.sync(0.05) is False
     absorber.gate.set()
     run.end()
     assert run.follower.sync(5) is False
+
+
+def test_the_barrier_lets_go_of_those_who_are_gone(start: Callable[..., Running], absorber: Absorber) -> None:
+    """Whoever waits without end holds a thread of the owner: it is free once nobody listens any more."""
+    run = settled(start())
+    absorber.gate.clear()
+    gone = threading.Event()
+    results: list[bool] = []
+    waiter = threading.Thread(target=lambda: results.append(run.follower.sync(None, gone.is_set)))
+    waiter.start()
+    wait_until(lambda: absorber.full == 2)
+    assert results == []
+    gone.set()
+    waiter.join(10)
+    assert results == [False]
 
 
 def test_the_barrier_does_not_wait_for_a_retry(start: Callable[..., Running], absorber: Absorber, notes: Path) -> None:
