@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,6 @@ from kb.measure.program import Program, Ran
 from kb.serve.client import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from benchmarks.bench import Bench
@@ -76,9 +74,3 @@ def until_indexed(kb: Program, files: int) -> None:
             return
         time.sleep(_LOOK)
     raise RuntimeError(f"there are not {files} files in the index after {_PATIENCE:.0f} s")
-
-
-def some(items: Sequence[str], count: int, seed: int = 6) -> list[str]:
-    """So many of the items, the same ones every time, some of them more than once where there are few."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    return [chance.choice(items) for _ in range(count)]

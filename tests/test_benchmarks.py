@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import islice
 from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -194,6 +195,13 @@ def test_questions_are_judged_by_bare_python_and_by_rest() -> None:
 
     assert [(row.measured, row.met) for row in rows[:3]] == [("8.00 x", True), ("15.45 x", False), ("2.35 x", True)]
     assert quick[2].measured == "1.76 x"
+
+
+def test_no_question_is_asked_twice() -> None:
+    """At rest and while it embeds the questions go on: one that was asked before would need no model."""
+    asked = list(islice(asking.never_asked(["one", "two"]), 300))
+
+    assert len(set(asked)) == 300
 
 
 def test_a_save_has_half_a_second_beside_the_quiet() -> None:

@@ -176,7 +176,7 @@ def _owned(
     with program.owner(place / "watch.log") as owner:
         asked.tell("asking kb watch")
         answers, python = [], []
-        for question in _while(asked.seconds * _ASKING, sample.asked(_QUESTIONS)):
+        for question in _while(asked.seconds * _ASKING, never_asked(sample.asked(_QUESTIONS), 0)):
             python.append(program.python().seconds)
             answers.append(_answered(program, question).seconds)
         asked.tell("saving notes until they are found")
@@ -212,9 +212,14 @@ def until_found(program: Program, file: Path, text: str, within: float = _FOUND_
 
 def _alone(program: Program, sample: Sample, seconds: float) -> Times:
     """Commands that have to load the model themselves."""
-    questions = sample.asked(_ALONE_MOST)
+    questions = never_asked(sample.asked(_ALONE_MOST), _QUESTIONS)
     few = _while(seconds, questions, least=min(_ALONE_LEAST, len(questions)))
     return Times(tuple(_answered(program, question).seconds for question in few))
+
+
+def never_asked(questions: Sequence[str], first: int) -> list[str]:
+    """The questions, each with a number: the vector of one that was asked before is remembered, and needs no model."""
+    return [f"{question} {number}" for number, question in enumerate(questions, first)]
 
 
 def _answered(program: Program, question: str, *options: str) -> Ran:

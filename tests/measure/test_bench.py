@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,13 +19,15 @@ from kb.cli.main import run
 from kb.config import Config
 from kb.errors import KbError
 from kb.measure import bench
-from kb.measure.program import Program
+from kb.measure.program import Program, Ran
 from kb.measure.report import Times
+from kb.measure.sample import Sample
 from kb.records import Candidates
 from kb.testing import FakeEmbedder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -110,6 +114,32 @@ def test_a_command_that_fails_ends_it(tmp_path: Path) -> None:
     """Its own sentence is told."""
     with pytest.raises(KbError, match=re.escape("no configuration was found")):
         bench._answered(Program([], str(tmp_path), os.environ, str(tmp_path)), "anything")
+
+
+def test_no_question_is_asked_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of an owner and then without one: what was asked before is remembered, and would need no model."""
+    asked: list[str] = []
+
+    class Answering:
+        def owner(self, _: Path) -> AbstractContextManager[Any]:
+            return nullcontext(SimpleNamespace(memory=lambda: 1))
+
+        def python(self) -> Ran:
+            return Ran(0, "", "", 0.1)
+
+        def __call__(self, *args: str) -> Ran:
+            asked.append(args[-1])
+            return Ran(0, "", "", 0.1)
+
+    monkeypatch.setattr(bench, "until_found", lambda *_: 0.1)
+    sample = Sample(questions=dict.fromkeys(f"question of {number}" for number in range(3)))
+    want = SimpleNamespace(seconds=60.0, tell=lambda _: None)
+
+    bench._owned(want, Answering(), sample, tmp_path, tmp_path)  # type: ignore[arg-type]  # what it needs of them
+    bench._alone(Answering(), sample, 60.0)  # type: ignore[arg-type]  # the same
+
+    assert len(asked) == 6
+    assert len({*asked, *sample.questions}) == 9
 
 
 class _Work:
