@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.child import call, progress
 from benchmarks.corpora import write_paragraphs
+from benchmarks.index_speed import beside_torch
 from benchmarks.owning import program, told, until_indexed
 from benchmarks.table import Row, at_most
 
@@ -21,7 +22,7 @@ FILES: Final = 5000
 
 
 def rows(work: Bench) -> list[Row]:
-    """The owner beside one bare ``encode`` over the same texts."""
+    """The owner beside the bare model in the same runtime over the same texts, all at once."""
     docs, count = work.folder / "burst", work.scaled(FILES)
     docs.mkdir()
     kb = program(docs, work.folder / "burst-store", work.threads)
@@ -37,10 +38,12 @@ def rows(work: Bench) -> list[Row]:
     texts = str(work.folder / "burst-texts.json")
     passages = call("indexing:texts_of", docs=str(docs), store=str(work.folder / "burst-texts"), file=texts)
     progress(f"{NAME}: bare encode of {passages} texts (the owner took {wall:.1f} s)")
-    batch_size = call("indexing:best_batch_size", file=texts, threads=work.threads)
-    bare = call("indexing:bare_encode", file=texts, batch_size=batch_size, threads=work.threads)
+    batch = call("indexing:best_batch", file=texts, threads=work.threads)
+    bare = call("indexing:bare_encode", file=texts, batch=batch, threads=work.threads)
     missed = sum(1 for file in docs.iterdir() if str(file) not in set(listed))
-    return judged(listed, missed, checked, {"owner": wall, "bare": bare["wall"], "writing": written}, passages)
+    walls = {"owner": wall, "bare": bare["wall"], "writing": written}
+    torch = beside_torch(NAME, "first file written to all found", wall, texts, work.threads)
+    return [*judged(listed, missed, checked, walls, passages), torch]
 
 
 def judged(

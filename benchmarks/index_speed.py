@@ -1,4 +1,7 @@
-"""Indexing against the least it could cost: one bare ``encode`` over the same texts. What is above it is kb's own."""
+"""Indexing against the least it could cost: the bare model in the same runtime over the same texts, all at once.
+
+What is above it is kb's own. What sentence-transformers takes in torch is told beside it.
+"""
 
 from __future__ import annotations
 
@@ -20,27 +23,40 @@ def rows(work: Bench) -> list[Row]:
     docs, texts = str(work.documents), str(work.folder / "texts.json")
     count = call("indexing:texts_of", docs=docs, store=str(work.folder / "texts-store"), file=texts)
     progress(f"{NAME}: looking for the best batch size")
-    batch_size = call("indexing:best_batch_size", file=texts, threads=work.threads)
+    batch = call("indexing:best_batch", file=texts, threads=work.threads)
     bare: list[dict[str, Any]] = []
     kb: list[dict[str, Any]] = []
     for number in range(1, ROUNDS + 1):
-        progress(f"{NAME}: round {number} of {ROUNDS}, {count} texts, bare encode in batches of {batch_size}")
-        bare.append(call("indexing:bare_encode", file=texts, batch_size=batch_size, threads=work.threads))
+        progress(f"{NAME}: round {number} of {ROUNDS}, {count} texts, bare encode of {batch} tokens at once")
+        bare.append(call("indexing:bare_encode", file=texts, batch=batch, threads=work.threads))
         progress(f"{NAME}: round {number} of {ROUNDS}, kb index (bare encode took {bare[-1]['wall']:.1f} s)")
         store = work.folder / f"speed-store-{number}"
         kb.append(call("indexing:kb_index", docs=docs, store=str(store), threads=work.threads))
         work.stores.setdefault(docs, store)
-    return compare(bare, kb, count)
+    return [
+        *compare(bare, kb, count),
+        beside_torch(NAME, "kb index", min(run["wall"] for run in kb), texts, work.threads),
+    ]
+
+
+def beside_torch(name: str, what: str, wall: float, texts: str, threads: int) -> Row:
+    """What the same texts take sentence-transformers in torch, for whoever runs the model that way."""
+    progress(f"{name}: the same texts in sentence-transformers")
+    size = call("indexing:best_torch_batch", file=texts, threads=threads)
+    torch = call("indexing:torch_encode", file=texts, threads=threads, batch_size=size)
+    told = f"{wall / torch['wall']:.2f} x ({torch['wall']:.1f} s in batches of {size})"
+    return Row(name, f"{what} / encode of sentence-transformers in torch", told)
 
 
 def compare(bare: list[dict[str, Any]], kb: list[dict[str, Any]], texts: int) -> list[Row]:
     """The rows of some runs.
 
     Raises:
-        ValueError: The runs are not of the same texts with the same number of threads.
+        ValueError: The runs are not of the same texts in the same runtime with the same number of threads.
     """
-    if any(run["passages"] != texts for run in kb) or len({run["threads"] for run in (*bare, *kb)}) != 1:
-        raise ValueError(f"{texts} texts, and runs that differ in texts or threads: {kb}")
+    ways = {(run["runtime"], run["threads"]) for run in (*bare, *kb)}
+    if any(run["passages"] != texts for run in kb) or len(ways) != 1:
+        raise ValueError(f"{texts} texts, and runs that differ in texts, runtime or threads: {bare}, {kb}")
     fast, slow = (min(runs, key=lambda run: run["wall"]) for runs in (bare, kb))
     walls = ["bare " + _seconds(run) for run in bare] + ["kb " + _seconds(run) for run in kb]
     spent = sorted(slow["spent"].items(), key=lambda item: -item[1])
@@ -48,7 +64,7 @@ def compare(bare: list[dict[str, Any]], kb: list[dict[str, Any]], texts: int) ->
     return [
         at_most(NAME, "kb index / bare encode, wall time", slow["wall"] / fast["wall"], 1.10, "x"),
         Row(NAME, "the same in processor time", f"{_least(kb, 'processor') / _least(bare, 'processor'):.2f} x"),
-        Row(NAME, f"{texts} texts, {fast['threads']} threads", ", ".join(walls)),
+        Row(NAME, f"{texts} texts, {fast['threads']} threads of {fast['runtime']}", ", ".join(walls)),
         Row(NAME, "where kb's time went", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)),
         Row(NAME, "kb's time outside these", f"{rest:.1f} s"),
         Row(NAME, "runs of the same work differ by", _spread(bare, kb)),

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb import KnowledgeBase
 from kb.config import Settings, load
+from kb.embed.encoder import Encoder
+from kb.embed.locate import locate
+from kb.embed.onnx_load import cores
 from kb.parts import Parts
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 MODEL: Final = "all-MiniLM-L6-v2"
 BATCH_SIZES: Final = (4, 8, 16, 32, 64)
+BATCH_TOKENS: Final = (2048, 4096, 16_384, 65_536)
 _SAMPLE: Final = 256
 
 
@@ -75,6 +79,7 @@ def kb_index(docs: str, store: str, threads: int) -> dict[str, Any]:
     """Index documents into a new store, the model loaded before; the seconds it took and where they went."""
     parts = Parts(settings(docs, store, threads), _warn)
     parts.embedder.load()
+    runs = _runs(parts.embedder, threads)
     spent: dict[str, float] = {}
     parts.own()
     clocked = {
@@ -90,7 +95,7 @@ def kb_index(docs: str, store: str, threads: int) -> dict[str, Any]:
     knowledge = KnowledgeBase(parts)
     report = knowledge.index()
     knowledge.close()
-    return {**clock.read(), "passages": report.embedded, "spent": spent, "threads": _threads()}
+    return {**clock.read(), "passages": report.embedded, "spent": spent, **runs}
 
 
 def texts_of(docs: str, store: str, file: str) -> int:
@@ -104,13 +109,39 @@ def texts_of(docs: str, store: str, file: str) -> int:
     return len(texts)
 
 
-def best_batch_size(file: str, threads: int) -> int:
-    """The batch size with which the bare model is fastest on a sample of the texts."""
+def best_batch(file: str, threads: int) -> int:
+    """The number of tokens at once with which the bare model is fastest on a sample of the texts."""
+    texts = _sample(file)
+    seconds: dict[int, float] = {}
+    for size in BATCH_TOKENS:
+        model = _bare_encoder(threads, size)
+        tokens = model.tokens.count(texts)
+        began = time.perf_counter()
+        model.embed_documents(texts, tokens)
+        seconds[size] = time.perf_counter() - began
+    return min(seconds, key=seconds.__getitem__)
+
+
+def bare_encode(file: str, batch: int, threads: int) -> dict[str, Any]:
+    """Kb's model over all texts at once, loaded before, in the runtime that kb takes here: batches sorted by length.
+
+    Args:
+        file: The texts.
+        batch: How many tokens at once. 0: as kb itself does it.
+        threads: Of the model. 0: as many as there are cores.
+    """
     texts = _texts(file)
-    if len(texts) > _SAMPLE:
-        chosen = sorted(random.Random(3).sample(range(len(texts)), _SAMPLE))  # noqa: S311 - the same sample every time
-        texts = [texts[at] for at in chosen]
-    model = _bare_model(threads)
+    model = _bare_encoder(threads, batch)
+    tokens = model.tokens.count(texts)
+    clock = _Clock()
+    model.embed_documents(texts, tokens)
+    return {**clock.read(), "peak": peak_memory(), **_runs(model, threads)}
+
+
+def best_torch_batch(file: str, threads: int) -> int:
+    """The batch size with which sentence-transformers is fastest on a sample of the texts."""
+    texts = _sample(file)
+    model = _torch_model(threads)
     seconds: dict[int, float] = {}
     for size in BATCH_SIZES:
         began = time.perf_counter()
@@ -119,13 +150,13 @@ def best_batch_size(file: str, threads: int) -> int:
     return min(seconds, key=seconds.__getitem__)
 
 
-def bare_encode(file: str, batch_size: int, threads: int) -> dict[str, Any]:
-    """One bare ``encode`` over all texts, sorted by length, the model loaded before."""
+def torch_encode(file: str, threads: int, batch_size: int) -> dict[str, Any]:
+    """One ``encode`` of sentence-transformers in torch over all texts, sorted by length, the model loaded before."""
     texts = _texts(file)
-    model = _bare_model(threads)
+    model = _torch_model(threads)
     clock = _Clock()
     model.encode(texts, batch_size=batch_size, show_progress_bar=False)
-    return {**clock.read(), "peak": peak_memory(), "threads": _threads()}
+    return {**clock.read(), "peak": peak_memory()}
 
 
 def first_run(docs: str, store: str, threads: int) -> dict[str, Any]:
@@ -160,12 +191,18 @@ class _Clock:
         return {"wall": time.perf_counter() - self._wall, "processor": time.process_time() - self._processor}
 
 
-def _bare_model(threads: int) -> SentenceTransformer:
+def _bare_encoder(threads: int, batch: int) -> Encoder:
+    """The bundled model as kb runs it, loaded."""
+    model = Encoder(locate(MODEL, offline=True), threads=threads, batch_tokens=batch)
+    model.embed_documents(["warm"], model.tokens.count(["warm"]))
+    return model
+
+
+def _torch_model(threads: int) -> SentenceTransformer:
     """The bundled model as sentence-transformers alone loads it, reading as much as kb lets it read."""
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from kb.embed.locate import locate
     from kb.embed.tokens import ModelTokens
 
     if threads:
@@ -177,15 +214,28 @@ def _bare_model(threads: int) -> SentenceTransformer:
     return model
 
 
+def _sample(file: str) -> Sequence[str]:
+    """Some of the texts, the same ones every time."""
+    texts = _texts(file)
+    if len(texts) <= _SAMPLE:
+        return texts
+    chosen = sorted(random.Random(3).sample(range(len(texts)), _SAMPLE))  # noqa: S311 - no secret
+    return [texts[at] for at in chosen]
+
+
 def _texts(file: str) -> Sequence[str]:
     texts: list[str] = json.loads(Path(file).read_text("utf-8"))
     return texts
 
 
-def _threads() -> int:
+def _runs(model: Encoder, threads: int) -> dict[str, Any]:
+    """By which runtime a model runs, and on how many threads of it."""
+    runtime = model.choice().runtime
+    if runtime == "onnx":
+        return {"runtime": runtime, "threads": threads or cores()}
     import torch
 
-    return torch.get_num_threads()
+    return {"runtime": runtime, "threads": torch.get_num_threads()}
 
 
 def _warn(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,15 +21,19 @@ from benchmarks.__main__ import BENCHMARKS, data_folder, main
 from benchmarks.bench import Bench
 from benchmarks.corpora import read_collection, write_documents, write_paragraphs, write_small_notes
 from benchmarks.index_speed import compare
+from benchmarks.indexing import bare_encode
 from benchmarks.ndcg import ndcg
 from benchmarks.no_change import heavy_imports
 from benchmarks.recall import Clusters, exact
 from benchmarks.reuse import judged
 from benchmarks.table import Row, at_least, at_most, skipped, table
+from kb.embed.onnx_load import cores
 from kb.measure.report import Times
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from kb.embed.locate import Located
 
 ROOT = Path(__file__).parents[1]
 GRADES = {"a": 3.0, "b": 2.0, "c": 1.0}
@@ -155,7 +160,8 @@ def test_clustered_vectors_are_units_near_others_of_their_cluster() -> None:
 
 def run_of(wall: float, **more: Any) -> dict[str, Any]:
     """What a child gives back of a run that took so many seconds."""
-    return {"wall": wall, "processor": 2 * wall, "threads": 2, "passages": 5, "spent": {"model": wall / 2}, **more}
+    same = {"runtime": "onnx", "threads": 2, "passages": 5}
+    return {"wall": wall, "processor": 2 * wall, **same, "spent": {"model": wall / 2}, **more}
 
 
 def test_the_faster_run_of_each_counts() -> None:
@@ -167,11 +173,26 @@ def test_the_faster_run_of_each_counts() -> None:
     assert rows[5].measured.startswith("233%: the machine is busy")
 
 
-@pytest.mark.parametrize("wrong", [{"threads": 1}, {"passages": 4}])
-def test_runs_that_differ_are_not_compared(wrong: dict[str, int]) -> None:
-    """Another number of threads or of texts makes a ratio mean nothing."""
+@pytest.mark.parametrize("wrong", [{"threads": 1}, {"passages": 4}, {"runtime": "torch"}])
+def test_runs_that_differ_are_not_compared(wrong: dict[str, Any]) -> None:
+    """Another runtime, another number of threads or of texts makes a ratio mean nothing."""
     with pytest.raises(ValueError, match="differ"):
         compare([run_of(10)], [run_of(10, **wrong)], texts=5)
+
+
+def test_the_bare_model_runs_as_kb_runs_it(
+    minilm: Located, forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the runtime that kb takes where it stands, on the threads of that one."""
+    (tmp_path / "texts.json").write_text(json.dumps(["one text", "and another"]), "utf-8")
+    found = []
+    for models in (forms, tmp_path):
+        monkeypatch.setenv("KB_MODELS", str(models))
+        run = bare_encode(str(tmp_path / "texts.json"), 0, 0)
+        found.append((run["runtime"], run["threads"]))
+
+    assert minilm.bundled
+    assert found == [("onnx", cores()), ("torch", torch.get_num_threads())]
 
 
 def test_heavy_libraries_are_seen_in_a_list_of_imports() -> None:
