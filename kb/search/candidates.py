@@ -77,6 +77,10 @@ class Pool:
             exhausted=more.exhausted,
         )
 
+    def best(self, count: int) -> list[str]:
+        """The ids of the best candidates."""
+        return [self.ids[at] for at in np.argsort(-self.scores, kind="stable")[:count]]
+
     def signals(self, id_: str) -> Signals:
         """What speaks for one candidate."""
         return Signals(self.cosine_ranks.get(id_), self.bm25.get(id_), self.bm25_ranks.get(id_), self.fused.get(id_))

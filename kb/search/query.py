@@ -227,6 +227,14 @@ class Searcher:
         if scope.only is not None or scope.passages < FEW or not found.hits:
             return None
         unrelated = self._background.unrelated(index)
+        near = {
+            id_
+            for id_ in found.pool.best(_JUDGED)
+            if unrelated.evidence(found.pool.cosine_of(id_), 0.0, scope.passages) >= 0
+        }
+        if any(hit.passage.id in near for hit in found.hits):
+            # What is shown need not be looked up again; this is how most questions end.
+            return None
         there = (one for one, _ in self._known(found.pool) if found.presence.there(one.file))
         best = list(islice(there, _JUDGED))
 
