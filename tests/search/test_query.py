@@ -72,6 +72,19 @@ def test_hits_are_those_of_a_look_at_everything(texts: list[str], limit: int, ca
         assert [hit.passage.file.path for hit in hits] == [one.file.path for _, one in everything[:limit]]
 
 
+def test_a_file_with_some_of_its_hits_is_asked_again() -> None:
+    """Its next passage is nearer than those of a file without any, behind many of one that has all of its hits."""
+    world = World()
+    world.write("many.md", "\n\n".join(f"# Part {part}\n\napple berry" for part in range(60)))
+    world.write("some.md", "# Apple\n\napple berry\n\n# Berry\n\ncherry date fig")
+    world.write("none.md", "elder fig grape date")
+    world.run()
+
+    answer = searcher(world).search("apple berry", Limits(limit=4, per_file=2, candidates=1))
+
+    assert sorted(path for path, _ in order(answer)) == ["many.md", "many.md", "some.md", "some.md"]
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     st.lists(
@@ -376,7 +389,7 @@ def test_the_verdict_does_not_hang_on_how_many_are_shown() -> None:
     """The same passages are judged whatever the limit, so that one more or less to show changes no answer."""
     asked = searcher(diary())
 
-    for typed in ("XK-4471-B", "zebra", "apple berry", "serial berry 2026 zebra"):
+    for typed in ("XK-4471-B", "zebra", "apple berry", "fig elder", "fig cherry"):
         for mode in MODES:
             verdicts = {asked.search(typed, Limits(mode=mode, limit=limit)).weak for limit in (1, 3, 30, 120)}
             assert len(verdicts) == 1
