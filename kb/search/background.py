@@ -29,7 +29,7 @@ _ASKED: Final = 2.7
 ALL_WORDS: Final = 0.999
 MOST_WORDS: Final = 0.7
 # A word in more passages than this says no more of a question than those that every question has.
-COMMON: Final = 0.25
+COMMON: Final = 0.5
 # Of fewer passages the best is no measure, and so short a list is better shown than held back.
 FEW: Final = 32
 
