@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kb.config import Settings
+    from kb.embed.bge_m3 import BgeM3EmbeddingFunction
     from kb.embed.exports import Export
 
 __all__ = ["Check", "ModelState", "Models", "measured_text"]
@@ -174,6 +175,21 @@ def encoder_of(settings: Settings, located: Located | None = None) -> Encoder:
         precision=wanted.precision,
         batch_tokens=wanted.batch_tokens,
         threads=wanted.threads,
+    )
+
+
+def embedding_function_of(settings: Settings) -> BgeM3EmbeddingFunction:
+    """The configured model for other programs that open kb's collection with ChromaDB."""
+    from kb.embed.bge_m3 import BgeM3EmbeddingFunction
+
+    wanted = settings.config.embed
+    # Which model, not where it runs: another machine that opens the collection decides that for itself.
+    return BgeM3EmbeddingFunction(
+        model=settings.model(),
+        revision=wanted.revision,
+        # Only this one makes other vectors.
+        precision="int8" if wanted.precision == "int8" else "auto",
+        offline=wanted.offline,
     )
 
 

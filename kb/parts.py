@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 CATALOG_FILE: Final = "catalog.sqlite3"
 CACHE_FILE: Final = "embeddings.sqlite3"
 PROBE_SECONDS: Final = 120.0
-_BUILT_ON_THE_CATALOG: Final = ("indexer", "checker", "searcher", "exact", "catalog")
+_BUILT_ON_THE_CATALOG: Final = ("indexer", "checker", "searcher", "exact", "_catalog")
 _IN_MEMORY: Final = (*_BUILT_ON_THE_CATALOG, "questions", "cache")
 
 
@@ -76,6 +76,8 @@ class Parts:
         # While questions come in beside it, an index run writes little at once: each write stops all threads.
         self.write_batch: int | None = None
         self.courtesy = Courtesy()
+        # Whether anything was built on a catalog or a cache in memory, since there was no store.
+        self._in_memory = False
 
     def beside(self, store: str, folders: Sequence[str] = (), edit: Edit | None = None) -> Parts:
         """The parts of another knowledge base over these folders, or others, with the same model."""
@@ -123,13 +125,17 @@ class Parts:
         """Where other people's parsers run; a process starts with the first file for it."""
         return sandboxes_of(self.config)
 
-    @cached_property
+    @property
     def catalog(self) -> SqliteCatalog:
         """The record; in memory and empty where nothing was ever indexed and nothing is being written."""
+        self._leave_memory()
+        return self._catalog
+
+    @cached_property
+    def _catalog(self) -> SqliteCatalog:
         from kb.store.catalog import SqliteCatalog
 
-        path = os.path.join(self.store_path, CATALOG_FILE)  # noqa: PTH118  # plain strings throughout the stores
-        return SqliteCatalog(path if self.lock.held or self.exists else ":memory:")
+        return SqliteCatalog(self._file(CATALOG_FILE))
 
     def replace_catalog(self) -> None:
         """Set a damaged catalog aside and begin an empty one; the next run fills it from folders and cache."""
@@ -137,9 +143,9 @@ class Parts:
 
         for name in _BUILT_ON_THE_CATALOG:
             part = self.__dict__.pop(name, None)
-            if name == "catalog" and part is not None:
+            if name == "_catalog" and part is not None:
                 part.close()
-        kept = set_aside(os.path.join(self.store_path, CATALOG_FILE))  # noqa: PTH118  # see catalog
+        kept = set_aside(self._file(CATALOG_FILE))
         self.warn(f"the catalog was damaged; it is kept as {kept}, and every file is read again")
 
     @cached_property
@@ -148,10 +154,7 @@ class Parts:
         from kb.embed.borrow import BorrowingCache
         from kb.embed.cache import EmbeddingCache
 
-        path = os.path.join(self.store_path, CACHE_FILE)  # noqa: PTH118  # see catalog
-        own = EmbeddingCache(
-            path if self.lock.held or self.exists else ":memory:", self.config.embed.cache_vectors, warn=self.warn
-        )
+        own = EmbeddingCache(self._file(CACHE_FILE), self.config.embed.cache_vectors, warn=self.warn)
         return own if self._lender is None else BorrowingCache(own, self._lender.cache)
 
     @cached_property
@@ -172,14 +175,9 @@ class Parts:
         Raises:
             StoreBusy: Another process owns it and did not let go of it in time.
         """
-        if self.lock.held:
-            return
-        in_memory = not self.exists
-        self.lock.acquire(self.config.store.wait_seconds)
-        if in_memory:
-            # Whatever was built on the empty catalog of a store that did not exist is built again on the real one.
-            for name in _IN_MEMORY:
-                self.__dict__.pop(name, None)
+        if not self.lock.held:
+            self.lock.acquire(self.config.store.wait_seconds)
+            self._leave_memory()
 
     @cached_property
     def vectors(self) -> VectorStore:
@@ -256,10 +254,14 @@ class Parts:
             )
 
     def adopt(self) -> None:
-        """Take over the configured model: begin an empty index, and let every file be done again."""
+        """Take over the configured model: begin an empty index, and let every file be done again.
+
+        The index of the old model is disowned first, so that whoever goes on after this was cut off makes another.
+        """
+        self.catalog.set_meta("generation", "")
         self.catalog.unsettle()
-        self.catalog.set_meta("fingerprint", self.embedder.fingerprint)
         self.catalog.set_meta("model", self.config.embed.model)
+        self.catalog.set_meta("fingerprint", self.embedder.fingerprint)
         self.vectors.restart()
 
     @cached_property
@@ -331,33 +333,38 @@ class Parts:
         """Close what is open, the vector index before the lock."""
         built = self.__dict__
         try:
-            for name in ("sandboxes", "vectors", "cache", "catalog"):
+            for name in ("sandboxes", "vectors", "cache", "_catalog"):
                 if part := built.get(name):
                     part.close()
         finally:
             if lock := built.get("lock"):
                 lock.release()
 
+    def _file(self, name: str) -> str:
+        """A file of the store, or memory where there is no store and none is being made."""
+        if self.lock.held or self.exists:
+            return os.path.join(self.store_path, name)  # noqa: PTH118  # plain strings throughout the stores
+        self._in_memory = True
+        return ":memory:"
+
+    def _leave_memory(self) -> None:
+        """Let whatever was built on the empty catalog of a store that did not exist be built again on the real one."""
+        if self._in_memory and (self.lock.held or self.exists):
+            self._in_memory = False
+            for name in _IN_MEMORY:
+                self.__dict__.pop(name, None)
+
     def _open_index(self, directory: str, *, create: bool) -> ChromaIndex:
         """One generation, with kb's embedding function registered for other programs; kb itself passes vectors."""
-        from kb.embed.bge_m3 import BgeM3EmbeddingFunction
+        from kb.models import embedding_function_of
         from kb.store.chroma import ChromaIndex
 
-        wanted = self.config.embed
-        # Which model, not where it runs: another machine that opens the collection decides that for itself.
-        function = BgeM3EmbeddingFunction(
-            model=self.settings.model(),
-            revision=wanted.revision,
-            # Only this one makes other vectors.
-            precision="int8" if wanted.precision == "int8" else "auto",
-            offline=wanted.offline,
-        )
         index = ChromaIndex.open(
             directory,
             self.config.store.collection,
             self.embedder.fingerprint,
             self.embedder.dimension,
-            function,
+            embedding_function_of(self.settings),
             create=create,
         )
         if self.write_batch is not None:
