@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from kb.index.ahead import ahead
 from kb.index.gather import Gatherer
 from kb.index.look import look
-from kb.index.plan import Comparison, withheld
+from kb.index.plan import Comparison, pages, withheld
 from kb.index.write import Advance, Stopped, Writer
 from kb.records import FileEvent, IndexProgress, IndexReport
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _READING = "reading"
 # How many passages may be read before the model is ready for them.
 AHEAD: Final = 4096
+# How many files that are gone are dropped in one transaction of the catalog: questions wait meanwhile.
+_DROPPED_AT_ONCE: Final = 50
 
 
 class Indexer:
@@ -103,13 +105,14 @@ class Indexer:
             on_event=on_event or _unheard,
         )
         progress.writer = writer
-        interrupted = not self._follow(gatherer, writer)
-        held = 0
-        if not interrupted:
+        try:
+            self._follow(gatherer, writer)
             held = self._let_go(gatherer, writer, comparison, accept_deletions=accept_deletions)
-            self._catalog.set_meta(_READING, self._reading)
-            self._catalog.completed(datetime.now(UTC))
-        return self._report(gatherer, writer, started, held=held, interrupted=interrupted)
+        except Stopped:
+            return self._report(gatherer, writer, started, interrupted=True)
+        self._catalog.set_meta(_READING, self._reading)
+        self._catalog.completed(datetime.now(UTC))
+        return self._report(gatherer, writer, started, held=held)
 
     def dry_run(self, *, full: bool = False) -> IndexReport:
         """What ``run`` would do with the files, by content, without splitting or embedding anything."""
@@ -127,28 +130,33 @@ class Indexer:
         """Whether the store was filled by a splitter or limits that are no longer in force."""
         return self._catalog.meta(_READING) not in {self._reading, None}
 
-    def _follow(self, gatherer: Gatherer, writer: Writer) -> bool:
-        """Take in the files that are there. False where the user stopped it."""
+    def _follow(self, gatherer: Gatherer, writer: Writer) -> None:
+        """Take in the files that are there.
+
+        Raises:
+            Stopped: The user asked to stop.
+        """
         try:
             with ahead(gatherer.changes(), _passages, AHEAD) as changes:
                 for gathered in changes:
                     writer.add(gathered)
             writer.flush()
-        except Stopped:
-            return False
         finally:
             self._catalog.refresh(gatherer.refreshed)
-        return True
 
     def _let_go(self, gatherer: Gatherer, writer: Writer, comparison: Comparison, *, accept_deletions: bool) -> int:
-        """Drop the files that are gone and were not found elsewhere; how many of them are kept all the same."""
+        """Drop the files that are gone and were not found elsewhere; how many of them are kept all the same.
+
+        Raises:
+            Stopped: The user asked to stop.
+        """
         gone = gatherer.departed.left()
         held = [] if accept_deletions else withheld(gone, comparison)
         kept = {file.id for file in held}
         dropped = [file for file in gone if file.id not in kept]
-        if dropped:
-            writer.remove(dropped)
-        gatherer.tally.files["removed"] += len(dropped)
+        for page in pages(dropped, _DROPPED_AT_ONCE):
+            writer.remove(page)
+            gatherer.tally.files["removed"] += len(page)
         return len(held)
 
     def _report(

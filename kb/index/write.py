@@ -10,7 +10,7 @@ from kb.index.plan import labels, vector_steps
 from kb.records import FileEvent, VectorRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ _FIRST_WINDOW: Final = 256
 _LARGEST_WINDOW: Final = 4096
 _SMALLEST_SLICE: Final = 32
 _FILES_IN_WINDOW: Final = 1000
+# How many passages one transaction of the catalog takes at most, but for one file alone: questions wait meanwhile.
+_WRITTEN_AT_ONCE: Final = 256
 
 
 class Stopped(Exception):
@@ -41,6 +43,7 @@ class Window:
     relabel: set[int] = field(default_factory=set)
     vectors: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
     missing: dict[bytes, IdentifiedPassage] = field(default_factory=dict)
+    passages: int = 0
     size: int = 0
 
 
@@ -100,13 +103,15 @@ class Writer:
         change, window = gathered.change, self._window
         window.changes.append(change)
         window.size += change.file.stat.size
+        window.passages += len(change.passages)
         if gathered.relabel:
             window.relabel.add(change.file_id)
         unknown = self._look_up(change, window)
         if gathered.kind != "unchanged":
             window.events.append(_event(gathered, unknown))
-        full = len(window.missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW)
-        if full or len(window.changes) >= _FILES_IN_WINDOW:
+        # Known vectors cost no time but room: a warm cache must not make one window of everything.
+        full = window.passages >= _LARGEST_WINDOW or len(window.changes) >= _FILES_IN_WINDOW
+        if full or len(window.missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW):
             self.flush()
 
     def flush(self) -> None:
@@ -115,7 +120,8 @@ class Writer:
         if not window.changes:
             return
         self._embed(window)
-        self._write(window)
+        for changes in _groups(window.changes):
+            self._write(changes, window)
         self._advance(Advance(files=len(window.changes), size=0.0 if window.missing else window.size))
         for event in window.events:
             self._on_event(event)
@@ -125,7 +131,12 @@ class Writer:
 
         Before that the catalog notes that the vectors cannot be relied on: a run that dies in between may be followed
         by one that finds the files back as they were.
+
+        Raises:
+            Stopped: The user asked to stop; the files are left as they were.
         """
+        if self._should_stop():
+            raise Stopped
         file_ids = [file.id for file in files]
         self._catalog.unsettle(file_ids)
         gone = [id_ for ids in self._catalog.passage_ids(file_ids).values() for id_ in ids]
@@ -178,15 +189,15 @@ class Writer:
             return at_first
         return int(min(max(self._rate * seconds, _SMALLEST_SLICE), _LARGEST_WINDOW))
 
-    def _write(self, window: Window) -> None:
+    def _write(self, changes: Sequence[FileChange], window: Window) -> None:
         """Catalog: about to happen. Vectors: written, then the old ones deleted. Catalog: done."""
-        file_ids = [change.file_id for change in window.changes]
+        file_ids = [change.file_id for change in changes]
         present = self._catalog.passage_ids(file_ids)
-        self._catalog.begin(window.changes)
+        self._catalog.begin(changes)
         records: list[VectorRecord] = []
         relabelled: list[tuple[str, dict[str, str | int]]] = []
         leaving: list[str] = []
-        for change in window.changes:
+        for change in changes:
             steps = vector_steps(change.passages, present.get(change.file_id, {}))
             leaving += steps.delete
             write = set(steps.write)
@@ -201,6 +212,20 @@ class Writer:
             self._index().delete(leaving)
         self._catalog.finish(file_ids)
         self.dropped += len(leaving)
+
+
+def _groups(changes: Sequence[FileChange]) -> Iterator[list[FileChange]]:
+    """Files in their order, a few at a time by their passages."""
+    group: list[FileChange] = []
+    passages = 0
+    for change in changes:
+        if group and passages + len(change.passages) > _WRITTEN_AT_ONCE:
+            yield group
+            group, passages = [], 0
+        group.append(change)
+        passages += len(change.passages)
+    if group:
+        yield group
 
 
 def _event(gathered: Gathered, unknown: int) -> FileEvent:

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from worlds import FOLDER, World, fresh
 
+from kb.index.write import Window, Writer
 from kb.testing import MemoryFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from kb.records import FileEvent, IndexProgress, Scan
+    from kb.records import FileChange, FileEvent, IndexProgress, Scan
 
 BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
@@ -224,6 +225,63 @@ def test_stopping_leaves_whole_files_and_the_next_run_goes_on() -> None:
     assert world.catalog.as_of() is not None
     assert (again.added, again.interrupted) == (100, False)
     assert len(world.embedder.texts) == len(set(world.embedder.texts)) == 100
+    assert world.held() == fresh(world.files).held()
+
+
+def test_known_vectors_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full run with a warm cache holds no more passages than any other, and no write takes in many at once."""
+    monkeypatch.setattr("kb.index.write._LARGEST_WINDOW", 40)
+    monkeypatch.setattr("kb.index.write._WRITTEN_AT_ONCE", 10)
+    world = World()
+    for number in range(60):
+        world.write(f"{number:02}.md", "".join(f"# Part {part}\n\ntext {number} {part}\n\n" for part in range(3)))
+    world.run()
+    windows: list[int] = []
+    writes: list[int] = []
+    flush, write = Writer.flush, Writer._write
+
+    def flushed(self: Writer) -> None:
+        windows.append(self._window.passages)
+        flush(self)
+
+    def written(self: Writer, changes: Sequence[FileChange], window: Window) -> None:
+        writes.append(sum(len(change.passages) for change in changes))
+        write(self, changes, window)
+
+    monkeypatch.setattr(Writer, "flush", flushed)
+    monkeypatch.setattr(Writer, "_write", written)
+
+    world.read_anew()
+    report = world.run()
+
+    assert (report.embedded, report.reused) == (0, 180)
+    assert (max(windows), sum(windows)) == (42, 180)
+    assert (max(writes), sum(writes)) == (9, 180)
+    assert world.held() == fresh(world.files).held()
+
+
+def test_many_files_are_dropped_in_pages_and_that_can_be_stopped() -> None:
+    """The catalog is never held for long; a run that is stopped leaves the rest to the next."""
+    world = many(300)
+    for number in range(140):
+        world.files.remove(FOLDER, f"{number:03}.md")
+    pages = itertools.count()
+    removed: list[str] = []
+    stopped = False
+
+    def after(step: str) -> None:
+        nonlocal stopped
+        if step == "remove":
+            removed.append(step)
+            stopped = next(pages) == 1
+
+    world.after = after
+    first = world.indexer.run(accept_deletions=True, should_stop=lambda: stopped)
+    world.after = lambda _: None
+    second = world.indexer.run(accept_deletions=True)
+
+    assert (first.interrupted, first.removed, first.total) == (True, 100, 200)
+    assert (second.interrupted, second.removed, second.total) == (False, 40, 160)
     assert world.held() == fresh(world.files).held()
 
 
