@@ -100,7 +100,8 @@ class Parts:
         """The disk."""
         from kb.read.disk import Disk
 
-        return Disk(self.folders, rules_of(self.config), never=(self.store_path,))
+        own = () if self.settings.file is None else (str(self.settings.file),)
+        return Disk(self.folders, rules_of(self.config), never=(self.store_path, *own))
 
     @cached_property
     def embedder(self) -> Encoder:

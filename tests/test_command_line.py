@@ -91,6 +91,16 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path) -> None:
     assert [hit["rank"] for hit in hits] == [1, 2, 3, 4]
 
 
+def test_kbs_own_files_are_no_notes(kb: Here, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where both lie in the folder of notes."""
+    monkeypatch.chdir(notes)
+    assert kb("init")[0] == 0
+
+    assert kb.json("index")["files"]["added"] == 4  # type: ignore[index]  # an object, as the first test shows
+    assert kb("list")[1].split() == sorted(SEED)
+    assert sorted(path.name for path in notes.iterdir()) == sorted([".kb", "config.toml", *SEED])
+
+
 def test_pipe_format_and_exit_codes(kb: Here) -> None:
     """A pipe gets path:line:text without escapes; no hit is exit code 1, a mistake 2."""
     kb("index")

@@ -133,8 +133,30 @@ def load(
     config = _build(given, here, problems)
     if problems or config is None:
         raise ConfigError(_told(problems), "'kb config' shows each value and where it came from once this is mended")
-    base = file.parent if file else here
-    return Settings(config, file, base, {key: one.origin for key, one in given.items()})
+    settings = Settings(config, file, file.parent if file else here, {key: one.origin for key, one in given.items()})
+    _check_store(settings)
+    return settings
+
+
+def _check_store(settings: Settings) -> None:
+    """See that the store is no folder that is read, and holds none: nothing in a store is ever read.
+
+    Raises:
+        ConfigError: It is.
+    """
+    try:
+        store, folders = settings.store_path(), settings.folder_paths()
+    except (RuntimeError, ValueError):
+        # No path of this system at all, or below nobody's home: whoever uses it tells that.
+        return
+    for folder in folders:
+        if Path(folder).is_relative_to(store):
+            where = settings.origins.get("store.path", "its default")
+            is_or_holds = "is" if folder == store else "holds"
+            raise ConfigError(
+                f"store.path ({where}) {is_or_holds} {folder}, a folder that is read",
+                "Give the store a folder of its own",
+            )
 
 
 def _told(problems: list[str]) -> str:

@@ -69,7 +69,7 @@ class StoreLock:
         if self.held:
             return self
         try:
-            Path(self.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
             self._wait(wait_seconds)
         except Timeout as error:
             raise self._busy() from error
@@ -81,6 +81,13 @@ class StoreLock:
             self._lock.release()
             raise _unusable(self.directory, error) from error
         return self
+
+    def _make(self) -> None:
+        """Make the store's directory where it is missing, and keep it out of the git repository it may lie in."""
+        directory = Path(self.directory)
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (directory / ".gitignore").write_text("*\n", encoding="utf-8")
 
     def _wait(self, seconds: float) -> None:
         """Take the lock as soon as it is free.

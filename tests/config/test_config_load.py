@@ -98,6 +98,22 @@ def test_relative_paths(tmp_path: Path) -> None:
     assert settings.store_path() == str(tmp_path.resolve() / "typed")
 
 
+@pytest.mark.parametrize(
+    ("store", "told"), [("notes", " is "), (".", " holds "), ("link", " is "), ("notes/.kb", ""), ("note", "")]
+)
+def test_a_store_is_no_folder_that_is_read(tmp_path: Path, store: str, told: str) -> None:
+    """Nothing in it would ever be found."""
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "link").symlink_to("notes")
+    write(tmp_path / "config.toml", f'[folders]\npaths = ["notes"]\n[store]\npath = "{store}"\n')
+
+    if not told:
+        assert load(environ={}, cwd=str(tmp_path)).config.store.path == store
+        return
+    with pytest.raises(ConfigError, match=f"config.toml:4.{told}.*notes, a folder that is read"):
+        load(environ={}, cwd=str(tmp_path))
+
+
 def test_lists_from_the_environment(tmp_path: Path) -> None:
     """A list is written as in TOML or with the platform's path separator."""
     separated = load(environ={"KB_FOLDERS__PATHS": "/a:/b"}, cwd=str(tmp_path)).config.folders.paths

@@ -199,3 +199,11 @@ def test_the_wait_begins_anew_with_every_holder(tmp_path: Path) -> None:
     others.join()
 
     assert waited >= 0.35
+
+
+def test_a_new_store_stays_out_of_git(tmp_path: Path) -> None:
+    """Notes are often kept in a repository; a folder that was there already is left as it is."""
+    with StoreLock(str(tmp_path / "new")):
+        assert (tmp_path / "new" / ".gitignore").read_text() == "*\n"
+    with StoreLock(str(tmp_path)):
+        assert not (tmp_path / ".gitignore").exists()
