@@ -177,7 +177,7 @@ class Parts:
             StoreBusy: Another process owns it and did not let go of it in time.
         """
         if not self.lock.held:
-            self.lock.acquire(self.config.store.wait_seconds)
+            self.lock.acquire(self.config.store.wait_seconds, self.warn)
             self._leave_memory()
 
     @cached_property

@@ -13,10 +13,10 @@ from kb.cli import formats
 from kb.cli.options import Command, filter_options, json_option
 from kb.cli.render import shown_text
 from kb.cli.reports import failure_line, list_text, status_text
+from kb.records import Filters
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
-    from kb.records import Filters
 
 _PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)
 
@@ -61,6 +61,8 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
     with session.open() as kb:
         files = kb.documents(filters)
     look = session.look()
+    if not files:
+        session.notice("the index is empty" if filters == Filters() else "nothing matches")
     if as_json:
         session.write_json({"files": [formats.file_object(file) for file in files]})
     elif long:

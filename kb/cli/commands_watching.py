@@ -278,6 +278,10 @@ def _start_behind(session: Session, settings: Settings) -> int:
             stderr=stream,
             start_new_session=True,
         )
+    fetches = os.sep in settings.config.embed.model and not Path(settings.model()).is_absolute()
+    session.notice(
+        f"starting process {child.pid}, log {log}{'; the first time it fetches the model' if fetches else ''}"
+    )
     until = time.monotonic() + _STARTING
     while time.monotonic() < until and child.poll() is None:
         owner = _owner_of(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from kb.search.candidates import Mode
 
 _LANGUAGE: Final = re.compile(r"(!?)([a-zA-Z]{2,3})(?:[-_][\w-]+)?")
+# What is no plain character in a pattern.
+_ACTS: Final = re.compile(r"[\\*?\[]")
+_LITERALLY: Final = r"\\\g<0>"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -86,6 +90,27 @@ def _languages(_ctx: click.Context, _param: click.Parameter, value: tuple[str, .
             raise click.BadParameter(f"{word!r} is no code of a language: write en, de, zh")
         codes.append(f"{found[1]}{found[2].lower()}")
     return tuple(codes)
+
+
+def _globs(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Read the patterns of paths; one that names something from the asker's folder means that too."""
+    if ctx.resilient_parsing:
+        return value
+    session: Session = ctx.obj
+    return tuple(glob for typed in value for glob in _from_here(typed, session.asker.cwd))
+
+
+def _from_here(typed: str, cwd: str) -> list[str]:
+    """A pattern as it stands, and what it names from a folder; only that, where it is written ``./`` or ``../``."""
+    sign, text = ("!", typed[1:]) if typed.startswith("!") else ("", typed)
+    if not text or text.startswith("/"):
+        return [typed]
+    place = os.path.join(cwd, text)  # noqa: PTH118 - names as str, undecodable bytes included
+    below = "/" if text.endswith("/") else ""
+    there = [f"{sign}{_ACTS.sub(_LITERALLY, os.path.realpath(place))}{below}"] if os.path.lexists(place) else []
+    if there and text.split("/")[0] in {".", ".."}:
+        return there
+    return [sign + text.removeprefix("./"), *there]
 
 
 def _cosine(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
@@ -161,8 +186,10 @@ _FILTERS: Final = (
         "--path",
         "paths",
         multiple=True,
+        callback=_globs,
         metavar="GLOB",
-        help="Only files that match, as in .gitignore; !GLOB leaves files out. Repeatable.",
+        help="Only files that match, as in .gitignore from the top of a watched folder, or a path from here. "
+        "!GLOB leaves files out. Repeatable.",
     ),
     click.option(
         "--tag",

@@ -20,12 +20,14 @@ from filelock import FileLock, Timeout
 from kb.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 LOCK_FILE: Final = "kb.lock"
 OWNER_FILE: Final = "owner.json"
 COMMAND_LENGTH: Final = 60
 LOOK_SECONDS: Final = 0.25
+TELL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ class StoreLock:
         """Whether this object holds the lock."""
         return self._lock.is_locked
 
-    def acquire(self, wait_seconds: float = 0.0) -> Self:
-        """Take the lock, waiting at most so long for any one process that has it.
+    def acquire(self, wait_seconds: float = 0.0, tell: Callable[[str], None] | None = None) -> Self:
+        """Take the lock, waiting at most so long for any one process that has it, and telling of a wait that lasts.
 
         Where many wait, each lets go after a moment: the wait begins anew with every one that had its turn.
 
@@ -70,7 +72,7 @@ class StoreLock:
             return self
         try:
             self._make()
-            self._wait(wait_seconds)
+            self._wait(wait_seconds, tell)
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
@@ -89,13 +91,14 @@ class StoreLock:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (directory / ".gitignore").write_text("*\n", encoding="utf-8")
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, tell: Callable[[str], None] | None) -> None:
         """Take the lock as soon as it is free.
 
         Raises:
             Timeout: One process kept it for so many seconds.
         """
         holder = read_owner(self.directory)
+        told_at = time.monotonic() + TELL_SECONDS
         until = time.monotonic() + seconds
         while True:
             left = until - time.monotonic()
@@ -107,6 +110,9 @@ class StoreLock:
                     holder, until = now, time.monotonic() + seconds
                 elif left <= LOOK_SECONDS:
                     raise
+                if tell and time.monotonic() > told_at:
+                    tell(f"waiting for {_named(now)}, at most {seconds:g} s")
+                    tell = None
             else:
                 return
 
@@ -125,9 +131,9 @@ class StoreLock:
 
     def _busy(self) -> StoreBusy:
         owner = read_owner(self.directory)
-        who = "another process" if owner is None else f"process {owner.pid} ({owner.command})"
         return StoreBusy(
-            f"the store at {self.directory} is in use by {who}", "Wait until it has ended, or stop it, and try again."
+            f"the store at {self.directory} is in use by {_named(owner)}",
+            "Wait until it has ended, or stop it, and try again.",
         )
 
     def __enter__(self) -> Self:
@@ -137,6 +143,10 @@ class StoreLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _named(owner: Owner | None) -> str:
+    return "another process" if owner is None else f"process {owner.pid} ({owner.command})"
 
 
 def read_owner(directory: str) -> Owner | None:

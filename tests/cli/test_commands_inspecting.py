@@ -90,7 +90,7 @@ def test_list_takes_filters_and_is_one_without_files(command: CommandLine) -> No
     """The same filters as a question; nothing left is exit code 1."""
     command.kb.files = []
 
-    assert command("list", "--tag", "x", "--since", "2026-01-15") == (1, "", "")
+    assert command("list", "--tag", "x", "--since", "2026-01-15") == (1, "", "kb: nothing matches\n")
     assert command.kb.asked == [("documents", {"filters": Filters(tags=("x",), since=date(2026, 1, 15))})]
 
 
@@ -112,3 +112,31 @@ def test_problems_are_listed_with_their_reasons(command: CommandLine) -> None:
 
     command.kb.state = replace(command.kb.state, problems=())
     assert command("status", "--problems") == (0, "", "kb: no problems\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "globs"),
+    [
+        ("gone.md", ["gone.md"]),
+        ("./gone/*.md", ["gone/*.md"]),
+        ("a [1].md", ["a [1].md", "{here}/a \\[1].md"]),
+        ("./a [1].md", ["{here}/a \\[1].md"]),
+        ("!b/", ["!b/", "!{here}/b/"]),
+        ("!../{name}/b", ["!{here}/b"]),
+        (".", ["{here}"]),
+        ("/b", ["/b"]),
+    ],
+)
+def test_a_path_from_here_chooses_files_too(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, globs: list[str]
+) -> None:
+    """As kb itself shows it; what matches nothing is told."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a [1].md").touch()
+    (tmp_path / "b").mkdir()
+    command.kb.files = []
+
+    code, _, err = command("list", "--path", typed.format(name=tmp_path.name))
+
+    assert (code, err) == (1, "kb: nothing matches\n")
+    assert command.kb.asked[0][1]["filters"].paths == tuple(glob.format(here=tmp_path) for glob in globs)

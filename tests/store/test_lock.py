@@ -207,3 +207,16 @@ def test_a_new_store_stays_out_of_git(tmp_path: Path) -> None:
         assert (tmp_path / "new" / ".gitignore").read_text() == "*\n"
     with StoreLock(str(tmp_path)):
         assert not (tmp_path / ".gitignore").exists()
+
+
+def test_a_wait_that_lasts_is_told_once(tmp_path: Path) -> None:
+    """Whoever typed the command sees why nothing happens."""
+    told: list[str] = []
+    with StoreLock(str(tmp_path), "kb index"):
+        with pytest.raises(StoreBusy):
+            StoreLock(str(tmp_path)).acquire(0.3, told.append)
+        assert told == []
+        with pytest.raises(StoreBusy):
+            StoreLock(str(tmp_path)).acquire(2.0, told.append)
+
+    assert told == [f"waiting for process {os.getpid()} (kb index), at most 2 s"]
