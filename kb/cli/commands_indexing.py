@@ -21,7 +21,9 @@ INTERRUPTED = 130
 @click.command(cls=Command, short_help="Bring the index in line with the folders.")
 @click.option("--full", is_flag=True, help="Read every file again; after a change of model, embed again.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and do nothing.")
-@click.option("--accept-deletions", is_flag=True, help="Drop files even where most of a folder went at once.")
+@click.option(
+    "--accept-deletions", is_flag=True, help="Remove files from the index even where most of a folder went at once."
+)
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures are still told.")
 @click.pass_obj
