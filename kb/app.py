@@ -294,9 +294,11 @@ class KnowledgeBase:
 
         Raises:
             KbError: There is nothing to write.
+            FolderError: The first folder is not there.
         """
-        self._require_folders()
         root, below = self._parts.folders[0], self._parts.config.note.folder
+        if not Path(root).is_dir():
+            raise FolderError(f"notes go into {root}, which is not there", "Mount or make it; nothing was written")
         return keep_note(root, below, text, title=title or "", tags=tags), self.index()
 
     def close(self) -> None:

@@ -198,6 +198,17 @@ def test_missing_folder_drops_nothing(open_kb: Open, notes: Path, tmp_path: Path
     assert len(kb.search(SEED_QUESTION).hits) == len(SEED)
 
 
+def test_note_is_not_written_beside_an_absent_drive(open_kb: Open, notes: Path, tmp_path: Path) -> None:
+    """Where the first folder is not there nothing is made in its place, though another one is."""
+    drive = tmp_path / "drive" / "notes"
+    kb = open_kb(notes, folders__paths=str([str(drive), str(notes)]))
+
+    with pytest.raises(FolderError, match="which is not there"):
+        kb.note("Remember this.")
+
+    assert not drive.parent.exists()
+
+
 def test_note_is_written_dated_and_found(open_kb: Open, notes: Path) -> None:
     """A note becomes a file with date and tags, and is in the index at once."""
     kb = open_kb(notes)
