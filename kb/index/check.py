@@ -119,7 +119,10 @@ class Checker:
             return Difference("file changed", known.path)
         if known.state == "failed":
             return None
-        _, passages = self._reader.read(source)
+        try:
+            _, passages = self._reader.read(source)
+        except DocumentError as error:
+            return Difference("file unreadable", known.path, error.message)
         detail = _passage_difference(identify(known.id, passages), self._catalog.passages_of(known.id))
         return Difference("passage wrong", known.path, detail) if detail else None
 

@@ -83,9 +83,7 @@ class Gatherer:
                 self._note_failure(found, error.message)
                 continue
             except DocumentError as error:
-                self._note_failure(found, error.message)
-                file_id = known.id if known else self._catalog.new_id()
-                yield Gathered(FileChange(file_id, found, b"", found.stat.mtime_ns, reason=error.message), "failed")
+                yield from self._unopened(found, known, error.message)
                 continue
             before = known or self.departed.claim(source.file, source.content_hash)
             kind = _kind(source, before)
@@ -100,10 +98,25 @@ class Gatherer:
             try:
                 source = self._files.load(found)
             except DocumentError as error:
-                self._note_failure(found, error.message)
+                if self._files.stat(found.folder, found.path) is not None:
+                    self._note_failure(found, error.message)
                 continue
             before = known or self.departed.claim(source.file, source.content_hash)
             self.tally.files[_kind(source, before)] += 1
+
+    def _unopened(self, found: FoundFile, known: KnownFile | None, reason: str) -> Iterator[Gathered]:
+        """A file that cannot be opened, which is tried anew at every run: what hinders it need not change its stat."""
+        if self._files.stat(found.folder, found.path) is None:
+            # It went since the scan, perhaps to another name: the next scan says where it is.
+            return
+        self._note_failure(found, reason)
+        tried_ns = found.stat.mtime_ns
+        if known is not None and known.state == "failed" and known.reason == reason:
+            self.tally.standing.append(self.tally.failures[-1])
+            self.refreshed.append((known.id, found, tried_ns))
+            return
+        file_id = known.id if known else self._catalog.new_id()
+        yield Gathered(FileChange(file_id, found, b"", tried_ns, reason=reason), "failed")
 
     def _keep(self, source: Source, before: KnownFile) -> None:
         """A file that was touched, or read too soon after it was written: only its stat is new."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kb.index.gather import Gathered
     from kb.index.plan import Key
     from kb.ports import Catalog, Embedder, Files, Reader, VectorCache, VectorIndex
-    from kb.records import Failure
+    from kb.records import Failure, KnownFile
 
 _READING = "reading"
 # How many passages may be read before the model is ready for them.
@@ -110,9 +110,12 @@ class Indexer:
             held = self._let_go(gatherer, writer, comparison, accept_deletions=accept_deletions)
         except Stopped:
             return self._report(gatherer, writer, started, interrupted=True)
+        if self._stale_reading():
+            # What could not be read is read anew once it is there again, though its stat be the same.
+            self._catalog.unsettle([file.id for file in (*comparison.held, *held)])
         self._catalog.set_meta(_READING, self._reading)
         self._catalog.completed(datetime.now(UTC))
-        return self._report(gatherer, writer, started, held=held)
+        return self._report(gatherer, writer, started, held=len(held))
 
     def dry_run(self, *, full: bool = False) -> IndexReport:
         """What ``run`` would do with the files, by content, without splitting or embedding anything."""
@@ -144,8 +147,10 @@ class Indexer:
         finally:
             self._catalog.refresh(gatherer.refreshed)
 
-    def _let_go(self, gatherer: Gatherer, writer: Writer, comparison: Comparison, *, accept_deletions: bool) -> int:
-        """Drop the files that are gone and were not found elsewhere; how many of them are kept all the same.
+    def _let_go(
+        self, gatherer: Gatherer, writer: Writer, comparison: Comparison, *, accept_deletions: bool
+    ) -> list[KnownFile]:
+        """Drop the files that are gone and were not found elsewhere; those of them that are kept all the same.
 
         Raises:
             Stopped: The user asked to stop.
@@ -157,7 +162,7 @@ class Indexer:
         for page in pages(dropped, _DROPPED_AT_ONCE):
             writer.remove(page)
             gatherer.tally.files["removed"] += len(page)
-        return len(held)
+        return held
 
     def _report(
         self,

@@ -98,6 +98,7 @@ class Difference:
     kind: Literal[
         "file not indexed",
         "file changed",
+        "file unreadable",
         "file gone",
         "vector missing",
         "vector unknown",

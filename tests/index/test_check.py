@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from worlds import FOLDER, World, fresh
 
+from kb.errors import DocumentError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kb.records import VectorRecord
+    from kb.ports import Reader
+    from kb.records import Document, Passage, Source, VectorRecord
 
 
 @pytest.fixture
@@ -128,3 +131,33 @@ def test_a_check_counts(world: World) -> None:
     report = world.checker().check()
 
     assert (report.files, report.passages, report.vectors, report.repaired) == (2, 3, 3, 0)
+
+
+class Refusing:
+    """A reader that one file breaks."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
+        """Read any other file.
+
+        Raises:
+            DocumentError: It is that one.
+        """
+        if source.file.path == "a.md":
+            raise DocumentError("cannot be split", "Open it with its own program")
+        return self._reader.read(source)
+
+
+def test_file_that_cannot_be_split_is_a_difference(world: World) -> None:
+    """It is named, the others are checked, and to mend means that it failed."""
+    world.reader = Refusing(world.reader)  # type: ignore[assignment]  # stands for it
+    world.indexer = world._indexer("reading 1")
+
+    found = world.checker().check().differences
+    mended = world.checker().check(repair=True)
+
+    assert [(one.kind, one.where, one.detail) for one in found] == [("file unreadable", "a.md", "cannot be split")]
+    assert (mended.differences, mended.repaired) == ((), 1)
+    assert [problem.path for problem in world.catalog.problems()] == ["a.md"]

@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from worlds import FOLDER, World, fresh
 
+from kb.errors import DocumentError
 from kb.index.write import Window, Writer
-from kb.testing import MemoryFiles
+from kb.read.chunk import Chunker
+from kb.read.reader import DocumentReader
+from kb.testing import FakeTokens, MemoryFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kb.records import FileChange, FileEvent, IndexProgress, Scan
+    from kb.records import FileChange, FileEvent, FoundFile, IndexProgress, Scan, Source
 
 BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
@@ -178,6 +181,91 @@ def test_another_splitter_reads_everything_again(world: World) -> None:
 
     assert (report.unchanged, report.changed, report.embedded) == (2, 0, 0)
     assert report.reused == 3
+
+
+class Away(MemoryFiles):
+    """Two folders, of which one may be on a drive that is not there."""
+
+    away = False
+
+    def scan(self) -> Scan:
+        """List what is there."""
+        scan = super().scan()
+        if not self.away:
+            return scan
+        there = tuple(file for file in scan.files if file.folder != "/drive")
+        return replace(scan, files=there, missing=("/drive",))
+
+
+def test_files_of_an_absent_drive_are_split_anew_once_it_is_back() -> None:
+    """Though their stat is what it was: they missed the run in which everything was read again."""
+    files = Away()
+    world = World(files)
+    world.write("a.md", TEXT)
+    files.write("/drive", "b.md", b"# Long\n\n" + b"many words of a long passage " * 20)
+    world.run()
+    long = World(files)
+    long.reader = world.reader = DocumentReader(Chunker(FakeTokens(), 16))
+    long.read_anew()
+    long.run()
+
+    files.away = True
+    world.read_anew()
+    world.run()
+    files.away = False
+    world.run()
+
+    assert world.held() == long.held()
+    assert world.run().unchanged == 2
+
+
+class Locked(MemoryFiles):
+    """A folder with a file that nobody may open, or that goes between the scan and its reading."""
+
+    locked = gone = ""
+
+    def load(self, file: FoundFile) -> Source:
+        """Read one file.
+
+        Raises:
+            DocumentError: It cannot be opened.
+        """
+        if file.path == self.gone:
+            self.remove(file.folder, file.path)
+        if file.path == self.locked:
+            raise DocumentError("cannot be opened: permission denied", "Give yourself the right to read it")
+        return super().load(file)
+
+
+def test_file_that_cannot_be_opened_is_told_once_and_tried_anew() -> None:
+    """It stands as a failure until it can be opened, which its stat may not tell."""
+    files = Locked()
+    world = World(files)
+    world.write("a.md", TEXT)
+    files.locked = "a.md"
+
+    first, second, third = world.run(), world.run(), world.run()
+    files.locked = ""
+    opened = world.run()
+
+    assert (first.standing, len(first.failures)) == ((), 1)
+    assert (second.standing, third.standing) == (second.failures, third.failures)
+    assert (len(second.failures), len(third.failures)) == (1, 1)
+    assert (opened.failures, opened.total) == ((), 2)
+
+
+def test_file_that_goes_while_it_is_read_is_no_failure() -> None:
+    """The next scan says where it is; until then what is known of it stays."""
+    files = Locked({(FOLDER, "a.md"): TEXT.encode(), (FOLDER, "b.md"): b"text"})
+    files.gone = "b.md"
+    world = World(files)
+
+    assert world.indexer.dry_run().failures == ()
+    files.write(FOLDER, "b.md", b"text")
+    report = world.run()
+
+    assert (report.failures, report.added, report.total) == ((), 1, 2)
+    assert world.held() == fresh(files).held()
 
 
 def test_dry_run_writes_nothing(world: World) -> None:
