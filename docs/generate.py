@@ -26,6 +26,8 @@ def config_block() -> str:
     for field in fields():
         default = "(a list)" if isinstance(field.default, tuple) and field.default else f"`{_shown(field.default)}`"
         about = re.split(r"(?<=\.) ", field.about)[0].replace("|", "\\|")
+        if field.values:
+            about += f" One of {', '.join(f'`{value}`' for value in field.values)}."
         rows.append(f"| `{field.key}` | {default} | {about} |")
     return "\n".join(rows)
 

@@ -13,6 +13,7 @@ from kb.cli.options import (
     Command,
     Ranking,
     asking_options,
+    file_names,
     filter_options,
     question_of,
     ranking_options,
@@ -59,7 +60,9 @@ def search(
 
     In a pipe each hit is one line, path:line:text. The exit code is 0 with hits, 1 without, 2 after an error.
     """
-    asking.chosen()
+    shown = session.look().laid_out or asking.chosen() != "text"
+    if (ranking.explain or asking.l2) and not shown:
+        session.notice("--explain and --l2 have no place in lines of a pipe: --json and --color always have")
     text = question_of(session, question)
     with session.open() as kb:
         _waited(session, kb, asking)
@@ -90,7 +93,8 @@ def ask(
     with session.open() as kb:
         _waited(session, kb, asking)
         answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
-    if chosen != "text":
+    # Whole passages are asked for of every hit, so no one stands out.
+    if chosen != "text" or asking.full or asking.context:
         return write_answer(session, answer, asking, _text(answer, text))
     remember(session.asker.terminal, answer)
     session.write(ask_text(answer, words_of(_text(answer, text)), session.look(), Detail(l2=asking.l2)))
@@ -98,7 +102,7 @@ def ask(
 
 
 @click.command(cls=Command, short_help="Find what is nearest to a file.")
-@click.argument("file")
+@click.argument("file", shell_complete=file_names)
 @asking_options
 @filter_options
 @click.pass_obj

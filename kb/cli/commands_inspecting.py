@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kb.cli import formats
-from kb.cli.options import Command, filter_options, json_option
+from kb.cli.options import Command, file_names, filter_options, json_option
 from kb.cli.render import shown_text
 from kb.cli.reports import failure_line, list_text, status_text
 from kb.records import Filters
@@ -22,7 +22,7 @@ _PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)
 
 
 @click.command(cls=Command, short_help="Show the passages of a file.")
-@click.argument("place", metavar="FILE[:LINE]")
+@click.argument("place", metavar="FILE[:LINE]", shell_complete=file_names)
 @json_option
 @click.pass_obj
 def show(session: Session, place: str, as_json: bool) -> int:

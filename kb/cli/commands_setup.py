@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kb.cli.options import Command, json_option
+from kb.cli.options import Command, folder_names, json_option
 from kb.cli.reports import settings_text
 from kb.cli.terminal import one_line
 from kb.errors import ConfigError, FolderError
@@ -26,7 +26,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
 
 
 @click.command(cls=Command, short_help="Write a config.toml for a folder.")
-@click.argument("folder", default=".", metavar="[FOLDER]")
+@click.argument("folder", default=".", metavar="[FOLDER]", shell_complete=folder_names)
 @click.option("--user", is_flag=True, help="Write your own configuration, which holds wherever there is no other.")
 @click.option("--force", is_flag=True, help="Replace a configuration; take a whole home folder.")
 @click.option("--model", metavar="NAME", help=f"The embedding model: a hub name, a directory, or {_BUNDLED}.")
@@ -62,8 +62,8 @@ def init(session: Session, folder: str, user: bool, force: bool, model: str | No
     return 0
 
 
-def checked_folder(folder: str, *, force: bool) -> str:
-    """The real path of the folder to index.
+def checked_folder(folder: str, *, force: bool | None = None) -> str:
+    """The real path of the folder to index; ``force`` says whether any will do, where that can be asked for.
 
     Raises:
         FolderError: It is not there, or too much to be meant.
@@ -73,7 +73,10 @@ def checked_folder(folder: str, *, force: bool) -> str:
         missing = "is not a folder" if os.path.lexists(real) else "does not exist"
         raise FolderError(f"{folder} {missing}", "Name a folder of notes: kb init FOLDER")
     if not force and too_much(real, os.path.realpath(Path.home())):
-        raise FolderError(f"{real} is more than a folder of notes", "Name a folder in it, or insist with --force")
+        raise FolderError(
+            f"{real} is more than a folder of notes",
+            f"Name a folder in it{'' if force is None else ', or insist with --force'}",
+        )
     return real
 
 

@@ -16,7 +16,7 @@ import click
 
 from kb.cli.commands_indexing import INTERRUPTED, run_index
 from kb.cli.commands_setup import checked_folder
-from kb.cli.options import Command, json_option
+from kb.cli.options import Command, folder_names, json_option
 from kb.cli.reports import owner_text
 from kb.cli.terminal import sanitize
 from kb.errors import ConfigError, KbError, StoreBusy
@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 _STARTING: Final = 600.0
 _STOPPING: Final = 90.0
 _LOOK: Final = 0.05
+# Where models are kept and had from; without them a service would fetch them anew.
+_OF_MODELS: Final = frozenset({"KB_MODELS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT"})
 _LOG_BYTES: Final = 1_000_000
 _LOG_FILES: Final = 3
 
 
 @click.command(cls=Command, short_help="Keep the index in line with the folders, and answer at once.")
-@click.argument("folders", nargs=-1, metavar="[FOLDER]...")
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", shell_complete=folder_names)
 @click.option("--background", is_flag=True, help="Run in the background, with a log file.")
 @click.option("--status", "asks_status", is_flag=True, help="Tell whether one runs and how it is. Exit code 0 or 1.")
 @click.option("--stop", "stops", is_flag=True, help="End the one that runs.")
@@ -66,10 +68,9 @@ def watch(
 
     FOLDERs stand in place of those of the configuration. It runs until Ctrl-C, or kb watch --stop.
     """
-    if background + asks_status + stops + once + install_service > 1:
-        raise click.UsageError("--background, --status, --stop, --once and --install-service exclude one another")
+    _check(background + asks_status + stops + once + install_service, prints_alone=prints and not install_service)
     if folders:
-        found = [checked_folder(one, force=False) for one in folders]
+        found = [checked_folder(one) for one in folders]
         # TOML has no pairs of surrogates, as which JSON would escape an emoji.
         session.overrides["folders.paths"] = json.dumps(found, ensure_ascii=False)
     if poll:
@@ -103,6 +104,18 @@ def sync(session: Session, timeout: float | None) -> int:
     if session.owner is None:
         return run_index(session)
     return 0 if session.synced(session.owner, timeout) else 1
+
+
+def _check(things: int, *, prints_alone: bool) -> None:
+    """One thing at a time, and nothing in silence.
+
+    Raises:
+        UsageError: It is otherwise.
+    """
+    if things > 1:
+        raise click.UsageError("--background, --status, --stop, --once and --install-service exclude one another")
+    if prints_alone:
+        raise click.UsageError("--print goes with --install-service: kb watch --install-service --print")
 
 
 def _once(session: Session, settings: Settings, *, as_json: bool) -> int:
@@ -323,7 +336,11 @@ def _service(session: Session, settings: Settings) -> Service:
     from kb.serve.service import launchd_agent, systemd_unit
 
     command, name, cwd = _command(session, settings), _name(settings), session.asker.cwd
-    environ = {key: value for key, value in session.asker.environ.items() if key.startswith("KB_") and "__" in key}
+    environ = {
+        key: value
+        for key, value in session.asker.environ.items()
+        if key in _OF_MODELS or (key.startswith("KB_") and "__" in key)
+    }
     if sys.platform == "darwin":
         return launchd_agent(name, command, folder=cwd, environ=environ, home=Path.home())
     if sys.platform.startswith("linux"):

@@ -22,7 +22,7 @@ from kb.cli.commands_models import model
 from kb.cli.commands_opening import open_hit
 from kb.cli.commands_setup import completion, init, show_config
 from kb.cli.commands_watching import sync, watch
-from kb.cli.options import Command, overrides_of
+from kb.cli.options import Command, file_names, folder_names, overrides_of
 from kb.cli.session import InputNeeded, Session
 from kb.errors import KbError, StoreBusy
 
@@ -61,7 +61,10 @@ class Questions(Command, click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Notice whether ``--`` ended the options of kb itself: then no command is meant."""
-        _, rest, _ = self.make_parser(ctx).parse_args(list(args))
+        try:
+            _, rest, _ = self.make_parser(ctx).parse_args(list(args))
+        except click.NoSuchOption as error:
+            raise _misplaced(error, ctx) from error
         before = len(args) - len(rest)
         ctx.meta["kb.question"] = bool(rest) and before > 0 and args[before - 1] == "--"
         return super().parse_args(ctx, args)
@@ -87,6 +90,16 @@ class Questions(Command, click.Group):
         return list(self.commands)
 
 
+def _misplaced(error: click.NoSuchOption, ctx: click.Context) -> click.UsageError:
+    """What to say of an option that is none of kb itself, though it may be one of a search, or begin a question."""
+    name = error.option_name
+    if any(name in parameter.opts for parameter in search.params):
+        return click.UsageError(f"{name} stands behind the question, or behind search: kb search {name} ...", ctx)
+    if not name.startswith("--"):
+        return click.UsageError(f"There is no option {name}; a question that begins with a minus stands behind --", ctx)
+    return error
+
+
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from kb import __version__
@@ -97,9 +110,9 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 @click.group(cls=Questions, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", "config_file", metavar="FILE", help="The configuration to use.")
+@click.option("--config", "config_file", metavar="FILE", shell_complete=file_names, help="The configuration to use.")
 @click.option("-s", "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a value: embed.device=cpu.")
-@click.option("--store", metavar="DIR", help="Override where the store is.")
+@click.option("--store", metavar="DIR", shell_complete=folder_names, help="Override where the store is.")
 @click.option("--offline", is_flag=True, help="Never fetch a model.")
 @click.option(
     "--color",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
+    from click.shell_completion import CompletionItem
+
     from kb.cli.session import Rerank, Session
     from kb.search.candidates import Mode
 
@@ -29,6 +31,22 @@ _ACTS: Final = re.compile(r"[\\*?\[]")
 _LITERALLY: Final = r"\\\g<0>"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+def file_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have the shell complete the names of files."""
+    return _names(incomplete, "file")
+
+
+def folder_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have the shell complete the names of folders."""
+    return _names(incomplete, "dir")
+
+
+def _names(incomplete: str, kind: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type=kind)]
 
 
 RERANKERS: Final[tuple[Rerank, ...]] = ("cross-encoder", "colbert", "lexical", "off")

@@ -22,6 +22,12 @@ ENV_PREFIX: Final = "KB_"
 FILE_NAME: Final = "config.toml"
 # Keys that hold paths: relative ones are meant from the file's folder, typed ones from the current folder.
 _PATH_KEYS: Final = frozenset({"store.path", "folders.paths"})
+# What is meant by the patterns of kb.config.schema.
+_SHAPES: Final = {
+    "documents.ocr_languages": "languages by Tesseract's names, joined by a plus: eng, deu+eng",
+    "store.collection": "3 to 512 letters, digits, dots, dashes or underscores, a letter or digit first and last",
+    "note.folder": "a folder below the first one of folders.paths, written from there: journal/%Y",
+}
 _OF_A_SECTION: Final = (("[", "]"), ("", "."), ("", "={"))
 _SECTION: Final = re.compile(r"^\s*\[\s*([\w.\"'-]+)\s*\]")
 _KEY: Final = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
@@ -278,7 +284,7 @@ def _build(given: Mapping[str, _Given], here: Path, problems: list[str]) -> Conf
         try:
             values[field.section][field.name] = _converted(field, one, here)
         except msgspec.ValidationError as error:
-            problems.append(f"{one.origin}: {key}: {_plain(error)}")
+            problems.append(f"{one.origin}: {key}: {_plain(error, field)}")
     if problems:
         return None
     return Config(**{section: struct(**values[section]) for section, struct in sections().items()})  # type: ignore[arg-type]  # one class per section, checked just above
@@ -310,9 +316,13 @@ def _list_of(text: str) -> list[str]:
     return [part for part in stripped.split(os.pathsep) if part]
 
 
-def _plain(error: msgspec.ValidationError) -> str:
+def _plain(error: msgspec.ValidationError, field: Field) -> str:
     """The library's sentence in the words of a configuration file."""
     text = str(error)
+    if "enum value" in text:
+        return f"expected one of {', '.join(field.values)}, got {text.rpartition('value ')[2]}"
+    if "matching regex" in text:
+        return f"expected {_SHAPES[field.key]}"
     for theirs, ours in (
         ("`array`", "a list"),
         ("`str`", "text"),
@@ -321,8 +331,6 @@ def _plain(error: msgspec.ValidationError) -> str:
         ("`bool`", "true or false"),
     ):
         text = text.replace(theirs, ours)
-    if "enum value" in text:
-        text = text.replace("Invalid enum value", "this is none of the values it can have:")
     return text[0].lower() + text[1:]
 
 

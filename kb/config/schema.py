@@ -292,6 +292,12 @@ class Field(Struct, frozen=True):
         """The dotted key, as ``kb config`` shows it."""
         return f"{self.section}.{self.name}"
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The only values it can have, where it is one of a few words."""
+        kind = typing.get_args(self.type)[0] if typing.get_args(self.type) else None
+        return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+
 
 def sections() -> dict[str, type[Struct]]:
     """The sections of the file in their order, with the class of each."""

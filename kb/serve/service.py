@@ -75,5 +75,6 @@ def launchd_agent(name: str, command: Sequence[str], *, folder: str, environ: Ma
         "RunAtLoad": True,
         "KeepAlive": {"SuccessfulExit": False},
         "ProcessType": "Background",
+        "StandardErrorPath": str(home / "Library" / "Logs" / f"{label}.log"),
     }
     return Service(path, plistlib.dumps(values).decode(), f'launchctl bootstrap gui/$(id -u) "{path}"')

@@ -311,3 +311,16 @@ def test_reranking_is_told(command: CommandLine) -> None:
     assert (found["hits"][0]["score"], found["hits"][0]["rerank"]) == (0.75, 0.25)
     assert "reranked 4 of 30 hits in 10.2 s" in err
     assert "rerank 0.250" in without_escapes(laid_out)
+
+
+def test_ask_gives_whole_passages_where_they_are_asked_for(command: CommandLine) -> None:
+    """As a search does; no option is passed over in silence."""
+    assert command("ask", "x", "--full")[1] == command("search", "x", "--full")[1]
+
+
+def test_what_has_no_place_in_a_pipe_is_told(command: CommandLine) -> None:
+    """The lines are what programs expect; formats with room have it."""
+    for option in ("--l2", "--explain"):
+        assert "have no place in lines of a pipe" in command("search", "x", option)[2]
+        assert command("search", "x", option, "--json")[2] == ""
+        assert command("--color", "always", "search", "x", option)[2] == ""

@@ -33,6 +33,7 @@ pytest_plugins = ["command_line"]
 def test_flags_that_exclude_one_another_are_refused(command: CommandLine) -> None:
     """One thing at a time."""
     assert command("watch", "--stop", "--status")[0] == 2
+    assert command("watch", "--print")[0] == 2
     assert command.loaded == []
 
 
@@ -66,6 +67,7 @@ def test_once_is_an_index_run(command: CommandLine, tmp_path: Path) -> None:
     assert [name for name, _ in command.kb.asked] == ["index"]
     assert command.loaded[-1][1] == {"folders.paths": json.dumps([str(tmp_path)]), "watch.polling": "true"}
     assert command("watch", "--once", "/no/such/folder")[0] == 2
+    assert command("watch", "/")[2].endswith("\n    Name a folder in it\n")
 
 
 def test_without_an_owner_sync_and_wait_index(command: CommandLine) -> None:
@@ -106,11 +108,14 @@ def test_a_service_is_shown_or_written(command: CommandLine, monkeypatch: pytest
     """With the configuration by its absolute path and the settings in effect, and what to run next."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("KB_EMBED__DEVICE", "cpu")
+    monkeypatch.setenv("KB_MODELS", "/models")
+    monkeypatch.setenv("A_SECRET", "1")
 
     code, shown, _ = command("-s", "search.limit=3", "watch", "--install-service", "--print")
     assert code == 0
     assert '"--config" "/notes/config.toml" "-s" "search.limit=3" "watch"\n' in shown
-    assert 'Environment="KB_EMBED__DEVICE=cpu"\n' in shown
+    assert 'Environment="KB_EMBED__DEVICE=cpu"\nEnvironment="KB_MODELS=/models"\n' in shown
+    assert "A_SECRET" not in shown
     assert list(tmp_path.iterdir()) == []
 
     _, told, _ = command("-s", "search.limit=3", "watch", "--install-service")

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from click.shell_completion import ShellComplete
 from made_up import answer, settings
 
 from kb import __version__
@@ -213,3 +214,30 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
     assert writer.stderr.read() == b""
     assert writer.wait() == 0
     writer.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--json", "q"], "--json stands behind the question, or behind search: kb search --json ..."),
+        (["-n", "3", "q"], "-n stands behind the question, or behind search: kb search -n ..."),
+        (["-windows", "docker"], "a question that begins with a minus stands behind --"),
+    ],
+)
+def test_an_option_at_the_wrong_place_is_explained(command: CommandLine, words: list[str], told: str) -> None:
+    """What a search has is no option of kb itself."""
+    code, _, err = command(*words)
+
+    assert (code, told in err) == (2, True), err
+    assert "--store" in command("--stroe", "x", "q")[2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind"),
+    [("show ", "file"), ("similar ", "file"), ("--config ", "file"), ("init ", "dir"), ("watch ", "dir")],
+)
+def test_names_of_files_are_completed(typed: str, kind: str) -> None:
+    """By the shell, which knows them."""
+    complete = ShellComplete(cli, {}, "kb", "_KB_COMPLETE")
+
+    assert [one.type for one in complete.get_completions(typed.split(), "no")] == [kind]

@@ -145,8 +145,10 @@ def test_five_mistakes_are_told_at_once(tmp_path: Path) -> None:
     [
         ("[search]\n[embed\n", "not valid TOML"),
         ('embed = "x"\n[search]\n', "embed must be a section"),
-        ('[store]\ncollection = "a b"\n', "store.collection"),
-        ('[embed]\ndevice = "tpu"\n', "embed.device"),
+        ('[store]\ncollection = "a b"\n', "store.collection: expected 3 to 512 letters"),
+        ('[note]\nfolder = "/a"\n', "note.folder: expected a folder below the first"),
+        ('[documents]\nocr_languages = "de en"\n', "documents.ocr_languages: expected languages"),
+        ('[embed]\ndevice = "tpu"\n', "embed.device: expected one of auto, cpu, cuda, mps, got 'tpu'"),
         ("[search]\nlimit = true\n", "search.limit: expected a whole number, got true or false"),
     ],
 )

@@ -62,4 +62,5 @@ def test_a_launchd_agent_is_a_property_list(tmp_path: Path) -> None:
     assert (told["Label"], told["ProgramArguments"]) == ("org.kb.ab12", COMMAND)
     assert (told["RunAtLoad"], told["WorkingDirectory"]) == (True, "/notes")
     assert told["EnvironmentVariables"] == {"KB_A__B": "c"}
+    assert told["StandardErrorPath"] == str(tmp_path / "Library" / "Logs" / "org.kb.ab12.log")
     assert agent.path.name == "org.kb.ab12.plist"
