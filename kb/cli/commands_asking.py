@@ -60,9 +60,8 @@ def search(
 
     In a pipe each hit is one line, path:line:text. The exit code is 0 with hits, 1 without, 2 after an error.
     """
-    shown = session.look().laid_out or asking.chosen() != "text"
-    if (ranking.explain or asking.l2) and not shown:
-        session.notice("--explain and --l2 have no place in lines of a pipe: --json and --color always have")
+    if ranking.explain or asking.l2:
+        _tell_of_no_place(session, asking)
     text = question_of(session, question)
     with session.open() as kb:
         _waited(session, kb, asking)
@@ -109,6 +108,8 @@ def ask(
 def similar(session: Session, file: str, asking: Asking, filters: Filters) -> int:
     """Find the passages of other files that are nearest to a FILE of the index."""
     asking.chosen()
+    if asking.l2:
+        _tell_of_no_place(session, asking)
     with session.open() as kb:
         _waited(session, kb, asking)
         answer = kb.similar(
@@ -147,6 +148,12 @@ def write_answer(session: Session, answer: Answer, asking: Asking, question: str
             render = hits_text if look.laid_out else grep_lines
             session.write(render(answer, words, look, detail))
     return _told(session, answer, asking)
+
+
+def _tell_of_no_place(session: Session, asking: Asking) -> None:
+    """Say that what was asked for has no place in the lines of a pipe, where that is what is written."""
+    if asking.chosen() == "text" and not session.look().laid_out:
+        session.notice("--explain and --l2 have no place in lines of a pipe: --json and --color always have")
 
 
 def _asked(

@@ -320,6 +320,7 @@ def test_ask_gives_whole_passages_where_they_are_asked_for(command: CommandLine)
 
 def test_what_has_no_place_in_a_pipe_is_told(command: CommandLine) -> None:
     """The lines are what programs expect; formats with room have it."""
+    assert "have no place in lines of a pipe" in command("similar", "x", "--l2")[2]
     for option in ("--l2", "--explain"):
         assert "have no place in lines of a pipe" in command("search", "x", option)[2]
         assert command("search", "x", option, "--json")[2] == ""
