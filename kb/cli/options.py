@@ -61,7 +61,15 @@ class Command(click.Command):
         for at, word in enumerate(args[:ended]):
             if word == "--rerank" and args[at + 1 : at + 2] and args[at + 1] not in RERANKERS:
                 args = [*args[:at], f"--rerank={RERANKERS[0]}", *args[at + 1 :]]
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name, root = error.option_name, ctx.find_root().command
+            if any(name in parameter.opts for parameter in root.params):
+                raise click.UsageError(
+                    f"{name} stands before the command: kb {name} ... {ctx.info_name}", ctx
+                ) from error
+            raise
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """The usual option, writing through the session."""

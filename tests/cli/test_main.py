@@ -222,10 +222,12 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
         (["--json", "q"], "--json stands behind the question, or behind search: kb search --json ..."),
         (["-n", "3", "q"], "-n stands behind the question, or behind search: kb search -n ..."),
         (["-windows", "docker"], "a question that begins with a minus stands behind --"),
+        (["list", "--color", "never"], "--color stands before the command: kb --color ... list"),
+        (["a question", "--color", "never"], "--color stands before the command: kb --color ... search"),
     ],
 )
 def test_an_option_at_the_wrong_place_is_explained(command: CommandLine, words: list[str], told: str) -> None:
-    """What a search has is no option of kb itself."""
+    """What a search has is no option of kb itself, and what kb itself has none of a command."""
     code, _, err = command(*words)
 
     assert (code, told in err) == (2, True), err
