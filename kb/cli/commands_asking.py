@@ -66,7 +66,7 @@ def search(
     with session.open() as kb:
         _waited(session, kb, asking)
         answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
-    return write_answer(session, answer, asking, _text(answer, text))
+    return write_answer(session, answer, asking, answer.asked)
 
 
 @click.command(cls=Command, short_help="Quote the passage that answers best, with its source.")
@@ -94,9 +94,9 @@ def ask(
         answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
     # Whole passages are asked for of every hit, so no one stands out.
     if chosen != "text" or asking.full or asking.context:
-        return write_answer(session, answer, asking, _text(answer, text))
+        return write_answer(session, answer, asking, answer.asked)
     remember(session.asker.terminal, answer)
-    session.write(ask_text(answer, words_of(_text(answer, text)), session.look(), Detail(l2=asking.l2)))
+    session.write(ask_text(answer, words_of(answer.asked), session.look(), Detail(l2=asking.l2)))
     return _told(session, answer, asking)
 
 
@@ -181,11 +181,6 @@ def _asked(
         rerank=rerank,
         best_seconds=None if read else 0.0,
     )
-
-
-def _text(answer: Answer, typed: str) -> str:
-    """The question without its operators."""
-    return answer.read_as.text if answer.read_as else typed
 
 
 def _quotes(asking: Asking) -> bool:

@@ -202,6 +202,11 @@ class Answer:
     elsewhere: bool = False
     read_as: ReadAs | None = None
 
+    @property
+    def asked(self) -> str:
+        """The question without its operators."""
+        return self.read_as.text if self.read_as else self.question
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:

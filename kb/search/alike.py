@@ -6,12 +6,13 @@ import re
 from functools import cached_property
 from typing import Final
 
+from kb.records.scripts import SPACELESS
+
 # Of the runs of three tokens that either of two texts has, so many must be in both: in 150 words, two may differ.
 LEAST_SHARED: Final = 0.9
 _RUN: Final = 3
-# Scripts that put no space between words: Thai, Lao, Burmese, Khmer, kana, Han. Each of their signs is a token.
-_SPACELESS: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_TOKEN: Final = re.compile(rf"[^\W{_SPACELESS}]+|\S")
+# Each sign of a script without spaces is a token.
+_TOKEN: Final = re.compile(rf"[^\W{SPACELESS}]+|\S")
 _NUMBER: Final = re.compile(r"\d+")
 
 

@@ -124,8 +124,8 @@ class Searcher:
         """The answer to a question with the best sentences of its hits, of as many as can be done in the time."""
         if not answer.hits or seconds <= 0:
             return answer
-        text = answer.read_as.text if answer.read_as else answer.question
-        hits = self._best.of(answer.hits, self._embedder.embed_query(text), words_of(text), seconds)
+        vector = self._embedder.embed_query(answer.asked)
+        hits = self._best.of(answer.hits, vector, words_of(answer.asked), seconds)
         return replace(answer, hits=hits)
 
     def similar(self, file: KnownFile, limits: Limits, filters: Filters | None = None) -> Answer:

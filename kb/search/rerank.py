@@ -43,12 +43,11 @@ def reranked(
         return answer
     reranker.load()
     began = clock()
-    asked = answer.read_as.text if answer.read_as else answer.question
     scores: list[float] = []
     wanted = answer.hits[:most]
     while len(scores) < len(wanted) and (not scores or clock() - began < seconds):
         part = wanted[len(scores) : len(scores) + _AT_ONCE]
-        scores += reranker.scores(asked, [text_of(hit.passage) for hit in part])
+        scores += reranker.scores(answer.asked, [text_of(hit.passage) for hit in part])
     told = Reranking(
         by=reranker.name,
         read=len(scores),

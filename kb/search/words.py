@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kb.records.marks import MARKS
+from kb.records.scripts import TWOS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ _AROUND: Final = ".,;:!?()[]{}<>\"'\u2026\u201c\u201d\u201e\u00ab\u00bb\u00bf\u0
 _STOP_WORDS: Final = frozenset(_COMMON.split())
 _WORD: Final = re.compile(rf"[\w{MARKS}]+")
 _BEFORE, _AFTER = rf"(?<![\w{MARKS}])", rf"(?![\w{MARKS}])"
-_WIDE: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]+")
+_WIDE: Final = re.compile(f"[{TWOS}]+")
 _ENDING: Final = re.compile(r"(?:ings|ing|ies|ed|es|s|e|y)$")
 _Y_ENDINGS: Final = r"(?:y|ies|ied|ying)"
 _ENDINGS: Final = r"(?:s|es|e|d|ed|ing|ings|er|ers|ion|ions|n|en|'s|\u2019s)?"

@@ -13,9 +13,10 @@ import numpy as np
 
 from kb.records import Holding, KeywordMatches
 from kb.records.marks import MARKS, unpointed
+from kb.records.scripts import SPACELESS
 from kb.store import postings
 from kb.store.catalog_rows import text_of
-from kb.store.terms import SPACELESS, parts_of, version
+from kb.store.terms import parts_of, version
 
 if TYPE_CHECKING:
     import sqlite3

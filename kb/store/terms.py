@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from kb.records.marks import MARKS, unpointed
+from kb.records.scripts import SPACELESS, THREES, TWOS
 from kb.store.languages import COMPOUNDING, ENGLISH, stemmer_of_script
 
 if TYPE_CHECKING:
@@ -25,18 +26,9 @@ if TYPE_CHECKING:
 INSIDE: Final = "\x01"
 """Begins a term that stands for five letters inside a long word."""
 
-_THREES: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
-_TWOS: Final = (
-    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # Kana and the marks of repetition
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese characters
-    "\uac00-\ud7af"  # Hangul: Korean words grow by endings
-)
-SPACELESS: Final = _THREES + _TWOS
-"""The characters of scripts whose words are not set apart, as ranges for a pattern."""
-
 _LETTERS: Final = rf"[^\W{SPACELESS}]"
 _TOKEN: Final = re.compile(
-    rf"(?P<threes>[{_THREES}]+)|(?P<twos>[{_TWOS}]+)"
+    rf"(?P<threes>[{THREES}]+)|(?P<twos>[{TWOS}]+)"
     rf"|(?P<word>{_LETTERS}+(?:(?:[./:@+-](?={_LETTERS})|[{MARKS}]+){_LETTERS}*)*(?:\+\+|#)?)"
 )
 _PIECE: Final = re.compile(r"[^\W_]+")
