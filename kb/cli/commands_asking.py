@@ -66,7 +66,7 @@ def search(
     with session.open() as kb:
         _waited(session, kb, asking)
         answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
-    return write_answer(session, answer, asking, answer.asked)
+    return write_answer(session, answer, asking)
 
 
 @click.command(cls=Command, short_help="Quote the passage that answers best, with its source.")
@@ -94,7 +94,7 @@ def ask(
         answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
     # Whole passages are asked for of every hit, so no one stands out.
     if chosen != "text" or asking.full or asking.context:
-        return write_answer(session, answer, asking, answer.asked)
+        return write_answer(session, answer, asking)
     remember(session.asker.terminal, answer)
     session.write(ask_text(answer, words_of(answer.asked), session.look(), Detail(l2=asking.l2)))
     return _told(session, answer, asking)
@@ -120,33 +120,29 @@ def similar(session: Session, file: str, asking: Asking, filters: Filters) -> in
             filters=filters,
             fold=asking.fold,
         )
-    return write_answer(session, answer, asking, "")
+    return write_answer(session, answer, asking)
 
 
-def write_answer(session: Session, answer: Answer, asking: Asking, question: str) -> int:
-    """Write an answer in the format asked for and say what has to be said about the index.
-
-    ``question`` is where the words to mark come from; it is empty where none was asked in words.
-    """
+def write_answer(session: Session, answer: Answer, asking: Asking) -> int:
+    """Write an answer in the format asked for and say what has to be said about the index."""
     look = session.look()
-    words = words_of(question)
     remember(session.asker.terminal, answer)
     match asking.chosen():
         case "json":
-            session.write_json(formats.answer_object(answer, question))
+            session.write_json(formats.answer_object(answer))
         case "jsonl":
-            session.write(formats.jsonl(answer, question))
+            session.write(formats.jsonl(answer))
         case "csv":
             session.write(formats.to_csv(answer))
         case "md":
-            session.write(formats.markdown(answer, cwd=look.cwd, full=asking.full, question=question))
+            session.write(formats.markdown(answer, cwd=look.cwd, full=asking.full))
         case "paths":
             files = formats.answer_paths(answer)
             session.write(formats.paths(files, cwd=look.cwd, null=asking.null, exact=not session.is_terminal()))
         case "text":
             detail = Detail(l2=asking.l2, full=asking.full, around=_around(answer, asking.context))
             render = hits_text if look.laid_out else grep_lines
-            session.write(render(answer, words, look, detail))
+            session.write(render(answer, words_of(answer.asked), look, detail))
     return _told(session, answer, asking)
 
 

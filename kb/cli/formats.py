@@ -141,12 +141,9 @@ def _freshness(index: Freshness) -> dict[str, Any]:
     return {"as_of": as_of, "pending": index.pending, "watching": index.watching}
 
 
-def answer_object(answer: Answer, question: str | None = None) -> dict[str, Any]:
-    """A whole answer under the names that others rely on; ``reranking`` only where its hits were read again.
-
-    ``question`` is where the words come from, if not from the answer's own; it is empty where none was asked in words.
-    """
-    words = words_of(answer.question if question is None else question)
+def answer_object(answer: Answer) -> dict[str, Any]:
+    """A whole answer under the names that others rely on; ``reranking`` only where its hits were read again."""
+    words = words_of(answer.asked)
     read_as = {"read_as": asdict(answer.read_as)} if answer.read_as else {}
     reranking = {"reranking": asdict(answer.reranking)} if answer.reranking else {}
     return {
@@ -291,9 +288,9 @@ def shown_object(shown: Shown) -> dict[str, Any]:
     return file_object(shown.file) | {"changed": shown.changed, "passages": passages}
 
 
-def jsonl(answer: Answer, question: str | None = None) -> str:
+def jsonl(answer: Answer) -> str:
     """One hit per line, each a JSON object."""
-    words = words_of(answer.question if question is None else question)
+    words = words_of(answer.asked)
     return "".join(to_json(hit_object(hit, words)) for hit in answer.hits)
 
 
@@ -315,9 +312,9 @@ def to_csv(answer: Answer) -> str:
     return table.getvalue()
 
 
-def markdown(answer: Answer, *, cwd: str = "", full: bool = False, question: str | None = None) -> str:
+def markdown(answer: Answer, *, cwd: str = "", full: bool = False) -> str:
     """A list of links, each with its cosine, heading trail and best sentences, or the passage whole."""
-    words = words_of(answer.question if question is None else question)
+    words = words_of(answer.asked)
     parts = [f"## {_escape(one_line(answer.question))}\n"]
     for hit in answer.hits:
         passage = hit.passage

@@ -204,7 +204,9 @@ class Answer:
 
     @property
     def asked(self) -> str:
-        """The question without its operators."""
+        """The question without its operators; empty where a file was asked with."""
+        if self.mode == "similar":
+            return ""
         return self.read_as.text if self.read_as else self.question
 
 
