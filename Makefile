@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 TRY    := KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
-.PHONY: try test test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-model clean
+.PHONY: try test test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-model clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
@@ -19,6 +19,11 @@ try: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# Every system call of the commands is looked at: no socket but kb's own. Installs strace where it is missing.
+test-private: $(VENV)/ready
+	$(BIN)/python tests/strace.py
+	$(BIN)/python -m pytest -m private --timeout 900 tests/privacy
 
 test-faults: $(VENV)/ready
 	$(BIN)/python -m pytest -m faults --timeout 1200

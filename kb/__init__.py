@@ -2,12 +2,14 @@
 
 ``KnowledgeBase`` is the API; the rest are the values it takes and gives and the errors it raises. Importing ``kb`` is
 cheap: each name is loaded when it is first used. ``BgeM3EmbeddingFunction`` is registered with ChromaDB as soon as both
-are imported, so that any ChromaDB client can query kb's collections by text.
+are imported, so that any ChromaDB client can query kb's collections by text. With ``import kb``, the telemetry of the
+libraries that kb uses is off in this process.
 """
 
 from __future__ import annotations
 
 from kb.embed.registration import register_when_imported
+from kb.silence import silence_libraries
 
 # Not from typing, whose import would cost a command that only asks a running owner a tenth of its time.
 TYPE_CHECKING = False
@@ -45,6 +47,7 @@ _HOMES = {
     "Status": "kb.records",
 }
 
+silence_libraries()
 register_when_imported()
 
 

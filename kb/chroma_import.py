@@ -10,15 +10,12 @@ import importlib
 import sys
 import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
-# Not from typing, and no base classes from importlib.abc: every ``import kb`` comes through here.
-TYPE_CHECKING = False
+from kb.silence import CHROMADB_SETTINGS, AfterImport
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from importlib.abc import Loader
-    from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import Any, Final
 
     from chromadb.config import Settings
 
@@ -27,53 +24,6 @@ _LOCK: Final = threading.RLock()
 # From malloc.h of glibc: what is allocated is filled with the complement of this byte, what is freed with the byte.
 _M_PERTURB: Final = -6
 _ALL_ONES: Final = 0xFF
-
-
-class AfterImport:
-    """Calls a function once, right after the code of one module has run.
-
-    Args:
-        name: The module's full name.
-        then: What to call with it.
-    """
-
-    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
-        self.name = name
-        self.then = then
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """The usual spec of the module, with the call added to its loader."""
-        if fullname != self.name:
-            return None
-        for finder in sys.meta_path:
-            spec = None if isinstance(finder, AfterImport) else finder.find_spec(fullname, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _CallingLoader(spec.loader, self)  # type: ignore[assignment]  # a loader in all but its base class
-                return spec
-        return None
-
-
-class _CallingLoader:
-    """A module's own loader, with a call at the end."""
-
-    def __init__(self, loader: Loader, hook: AfterImport) -> None:
-        self._loader = loader
-        self._hook = hook
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        # From here on the module is as if nobody had looked: its files are found through its own loader.
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        if self._hook in sys.meta_path:
-            sys.meta_path.remove(self._hook)
-            self._hook.then(module)
 
 
 def import_chromadb() -> ModuleType:
@@ -109,7 +59,7 @@ def safe_settings(**values: object) -> Settings:
     if unknown := values.keys() - Settings.model_fields.keys():
         raise TypeError(f"ChromaDB has no setting {', '.join(sorted(unknown))}")
     # The one way to make settings that reads neither a file nor the environment.
-    chosen: dict[str, Any] = {"anonymized_telemetry": False} | values
+    chosen: dict[str, Any] = CHROMADB_SETTINGS | values
     return Settings.model_construct(**chosen)
 
 

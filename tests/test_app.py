@@ -532,25 +532,6 @@ def test_any_chroma_client_can_query_by_text(open_kb: Open, notes: Path, tmp_pat
     assert done.stdout.strip() == f"{SEED['chromadb.md']} | chromadb.md"
 
 
-def test_indexing_and_asking_open_no_socket(notes: Path, tmp_path: Path) -> None:
-    """Neither indexing nor asking connects to anything or looks up a name."""
-    code = (
-        "import sys\n"
-        "def watch(event, arguments):\n"
-        "    if event in {'socket.connect', 'socket.getaddrinfo', 'socket.gethostbyname', 'socket.sendto'}:\n"
-        "        print('NETWORK', event, arguments); sys.stdout.flush()\n"
-        "sys.addaudithook(watch)\n"
-        "from kb import KnowledgeBase\n"
-        f"with KnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'folders.paths': {str(notes)!r},"
-        f" 'store.path': {str(tmp_path / 'store')!r}}}) as kb:\n"
-        "    kb.index(); print(len(kb.search('vector database').hits)); kb.check()\n"
-    )
-
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=100)
-
-    assert done.stdout.strip() == str(len(SEED))
-
-
 def test_idle_run_loads_neither_torch_nor_chromadb(open_kb: Open, notes: Path, tmp_path: Path) -> None:
     """A run that finds nothing to do imports neither the model's libraries nor ChromaDB."""
     with open_kb(notes) as kb:

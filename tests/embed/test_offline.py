@@ -104,12 +104,15 @@ def git_id(data: bytes) -> str:
 
 
 @contextmanager
-def hub_of(model: Path, wrong: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[tuple[str, list[str]]]:
+def hub_of(
+    model: Path, wrong: Mapping[str, bytes] = MappingProxyType({}), heard: list[dict[str, str]] | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """A hub with one model on this machine: its address, and the paths it was asked for.
 
     Args:
         model: The model.
         wrong: Files that it gives out otherwise than it tells of them.
+        heard: Gets the headers of each request.
     """
     files = {file.relative_to(model).as_posix(): file.read_bytes() for file in model.rglob("*") if file.is_file()}
     files |= {"README.md": b"# a model", "imgs/picture.jpg": b"jpg", "onnx/model.onnx": b"onnx"}
@@ -124,6 +127,8 @@ def hub_of(model: Path, wrong: Mapping[str, bytes] = MappingProxyType({})) -> It
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             asked.append(path)
+            if heard is not None:
+                heard.append({name.lower(): value for name, value in self.headers.items()})
             if path.startswith("/api/models/BAAI/bge-m3/tree/"):
                 tree = [
                     {"type": "file", "path": name, "size": len(data), "oid": "0" * 40} for name, data in files.items()
@@ -185,6 +190,31 @@ def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> Non
     assert first.stdout == second.stdout == f"{SHA} cls\n", first.stderr
     assert fetched == {file.relative_to(tiny).as_posix() for file in tiny.rglob("*") if file.is_file()}
     assert asked == []
+
+
+def test_a_fetch_asks_for_the_model_and_no_more(tiny: Path, tmp_path: Path) -> None:
+    """No telemetry, no list of agents, no update check; its headers name two versions, and the token if any."""
+    heard: list[dict[str, str]] = []
+    fetch = "from kb.cli.main import run; print(run(['model', 'fetch']))"
+    agent = {"AI_AGENT": "somebody", "HF_HUB_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_UPDATE_CHECK": "0"}
+    with hub_of(tiny, heard=heard) as (address, asked):
+        plain = run(fetch, HF_ENDPOINT=address, KB_MODELS=str(tmp_path), HF_HOME=str(tmp_path), **agent)
+        headers = list(heard)
+        heard.clear()
+        mine = tmp_path / "mine"
+        mine.write_text("hf_mine")
+        run(fetch, HF_ENDPOINT=address, KB_MODELS=str(tmp_path / "other"), HF_TOKEN_PATH=str(mine), **agent)
+
+    assert plain.stdout.endswith("0\n"), plain.stderr
+    of_the_model = (f"/api/models/BAAI/bge-m3/revision/{SHA}", f"/BAAI/bge-m3/resolve/{SHA}/")
+    assert [path for path in asked if not path.startswith(of_the_model)] == []
+    for one in headers:
+        names = [part.strip().partition("/")[0] for part in one["user-agent"].split(";")]
+        assert set(names) <= {"unknown", "hf_hub", "python"}, one
+        assert "authorization" not in one
+    usual = {"host", "user-agent", "accept", "accept-encoding", "connection", "x-amzn-trace-id", "range"}
+    assert {name for one in headers for name in one} <= {*usual, "x-hf-download-counter"}
+    assert {one.get("authorization") for one in heard} == {"Bearer hf_mine"}
 
 
 def test_what_was_fetched_is_kept_without_a_pickle(tiny: Path, tmp_path: Path) -> None:

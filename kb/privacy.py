@@ -1,0 +1,116 @@
+"""What in this process could send something out of the machine or let somebody in, and whether it is shut.
+
+``kb status --privacy`` shows it: in the daemon of the store where one runs, else in the command's own process. What
+stands behind each line is told in docs/privacy.md.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.serve.address import is_safe, rendezvous
+from kb.silence import CHROMADB_SETTINGS, SWITCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from kb.config import Settings
+
+_HUB: Final = "https://huggingface.co"
+_ANYONE_ELSE: Final = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyRow:
+    """One thing that could send, or be reached.
+
+    Attributes:
+        name: What it is.
+        state: How it is, in a word or two, such as ``off``.
+        ok: Whether that is how kb promises it to be.
+        detail: By what it is so, or what to do about it.
+    """
+
+    name: str
+    state: str
+    ok: bool
+    detail: str
+
+
+def privacy_rows(settings: Settings) -> list[PrivacyRow]:
+    """Everything that could send something or be reached, as it is in this process now.
+
+    Args:
+        settings: The configuration in effect.
+    """
+    return [row for source in _SOURCES for row in source(settings)]
+
+
+def _fetching(settings: Settings) -> Iterator[PrivacyRow]:
+    """Fetching models: the one thing that kb itself ever asks the network for."""
+    if settings.config.embed.offline:
+        yield PrivacyRow("fetching models", "off", True, "embed.offline = true")
+        return
+    hub = os.environ.get("HF_ENDPOINT") or _HUB
+    yield PrivacyRow(
+        "fetching models", "allowed", True, f"a model that is not here is fetched from {hub} (embed.offline = false)"
+    )
+    if token := _token():
+        yield PrivacyRow("hub token", "sent", True, f"{token} goes with each request of a fetch")
+
+
+def _token() -> str:
+    """Where the user's token for the hub is; empty where there is none or it is not to be used."""
+    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in {"1", "on", "yes", "true"}:
+        return ""
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if os.environ.get(variable):
+            return f"${variable}"
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "huggingface")
+    file = Path(os.environ.get("HF_TOKEN_PATH") or Path(home, "token")).expanduser()
+    return str(file) if file.is_file() else ""
+
+
+def _libraries(_: Settings) -> Iterator[PrivacyRow]:
+    """What third-party libraries would do by themselves."""
+    for switch in SWITCHES:
+        name = f"{switch.library.partition('.')[0]}: {switch.what}"
+        how = f"{switch.variable}={switch.value}, {'loaded' if switch.loaded() else 'not loaded'}"
+        if switch.off():
+            yield PrivacyRow(name, "off", True, how)
+        else:
+            why = "was imported before kb, without" if switch.loaded() and switch.once else "has lost"
+            remedy = f"the library {why} {switch.variable}={switch.value}: import kb first, or set it yourself"
+            yield PrivacyRow(name, "on", False, remedy)
+    loaded = "loaded" if "chromadb" in sys.modules else "not loaded"
+    made_with = ", ".join(f"{key}={value!r}" for key, value in CHROMADB_SETTINGS.items())
+    yield PrivacyRow("chromadb: telemetry and traces", "off", True, f"{made_with}, {loaded}")
+
+
+def _socket(settings: Settings) -> Iterator[PrivacyRow]:
+    """Where the daemon of the store listens, and who may connect."""
+    name = "daemon socket"
+    found = [address for address in rendezvous(settings.store_path(), os.environ) if os.path.lexists(address)]
+    if not found:
+        yield PrivacyRow(name, "none", True, "no daemon listens for this store")
+    for address in found:
+        mode = stat.S_IMODE(os.lstat(address).st_mode)
+        private = is_safe(address) and not mode & _ANYONE_ELSE
+        folder = Path(address).parent
+        around = stat.S_IMODE(folder.lstat().st_mode)
+        where = f"{address} (mode {mode:04o}, folder {around:04o})"
+        if address.endswith(".json"):
+            where += ", a port of 127.0.0.1 and the secret it wants to hear"
+        if private:
+            yield PrivacyRow(name, "private", True, where)
+        else:
+            yield PrivacyRow(name, "open to others", False, f"{where}: run chmod 700 {folder} and chmod 600 {address}")
+
+
+# Each gives its rows for a configuration; a further kind of row is a further function here.
+_SOURCES: Final[tuple[Callable[[Settings], Iterable[PrivacyRow]], ...]] = (_fetching, _libraries, _socket)
