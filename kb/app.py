@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
+from kb.claims import claim
 from kb.config import Settings, load
 from kb.errors import CatalogDamaged, FolderError, NotIndexed, StoreDamaged
 from kb.notes import keep_note
@@ -30,13 +33,15 @@ if TYPE_CHECKING:
     from kb.search.candidates import Mode
 
 _T = TypeVar("_T")
+_LOG = logging.getLogger("kb")
 
 
 class KnowledgeBase:
     """A folder of files, searchable by meaning.
 
     Open it with ``KnowledgeBase.open()``; use it in a ``with`` block, or call ``close()``. From the first question or
-    index run until then it owns the store, and other processes have to wait.
+    index run until then it owns the store, and other processes have to wait. While ``kb watch`` owns it, both raise
+    ``StoreBusy`` at once: ask that by ``kb search QUESTION --json``, or end it with ``kb watch --stop``.
 
     Example:
         >>> with KnowledgeBase.open("config.toml") as kb:
@@ -58,7 +63,7 @@ class KnowledgeBase:
         settings: Settings | str | os.PathLike[str] | None = None,
         *,
         overrides: dict[str, str] | None = None,
-        warn: Callable[[str], None] = lambda _: None,
+        warn: Callable[[str], None] = _LOG.warning,
     ) -> KnowledgeBase:
         """Open a knowledge base. Nothing is loaded or written yet.
 
@@ -66,7 +71,8 @@ class KnowledgeBase:
             settings: Settings that were read already, or the path of a ``config.toml``; None looks one up as the
                 command line does.
             overrides: Values to put over the file, by dotted key: ``{"embed.model": "all-MiniLM-L6-v2"}``.
-            warn: Gets a sentence whenever something had to be mended.
+            warn: Gets a sentence whenever something had to be mended, or a wait begins. By default it is logged by
+                ``kb``, which Python shows on standard error unless the program has its own logging.
 
         Raises:
             ConfigError: The configuration has mistakes.
@@ -86,6 +92,7 @@ class KnowledgeBase:
         full: bool = False,
         dry_run: bool = False,
         accept_deletions: bool = False,
+        take_over: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
         on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
@@ -96,6 +103,7 @@ class KnowledgeBase:
             full: Read every file again, and take over another model if the configuration names one.
             dry_run: Only say what would be done.
             accept_deletions: Drop files that are gone even where most of a folder went at once.
+            take_over: Fill the store of another configuration from now on; what only that one names is dropped.
             on_progress: Called after each batch.
             on_event: Told of each file once it is done.
             should_stop: Asked between files and batches; when true the run ends in order.
@@ -105,15 +113,15 @@ class KnowledgeBase:
             ModelError: The model cannot be had.
             ModelMismatch: The store was made by another model, and ``full`` was not asked for.
             StoreBusy: Another process owns the store.
+            StoreError: Another configuration fills it, and ``take_over`` was not asked for.
         """
+        self._parts.takes_over |= take_over
         if dry_run:
             self._require_folders()
             return self._parts.indexer.dry_run(full=full)
 
         def run() -> IndexReport:
-            if full:
-                self._take_over_model()
-            self._parts.agree()
+            self._agree(full=full)
             self._settle_generation()
             report = self._parts.indexer.run(
                 full=full,
@@ -299,6 +307,9 @@ class KnowledgeBase:
         root, below = self._parts.folders[0], self._parts.config.note.folder
         if not Path(root).is_dir():
             raise FolderError(f"notes go into {root}, which is not there", "Mount or make it; nothing was written")
+        with suppress(CatalogDamaged):
+            # The store of another configuration is refused before anything is written; a damaged one is mended after.
+            self._parts.catalog.meta("configuration")
         return keep_note(root, below, text, title=title or "", tags=tags), self.index()
 
     def close(self) -> None:
@@ -338,11 +349,13 @@ class KnowledgeBase:
     def _follower(self) -> Follower:
         return Follower(self._parts.catalog, self._parts.files)
 
-    def _take_over_model(self) -> None:
-        """Make way for another model where the configuration names one."""
+    def _agree(self, *, full: bool) -> None:
+        """See that the store is of this model and configuration; ``full`` makes way for another model."""
         stored = self._parts.catalog.meta("fingerprint")
-        if stored not in {None, self._parts.embedder.fingerprint}:
+        if full and stored not in {None, self._parts.embedder.fingerprint}:
             self._parts.adopt()
+        self._parts.agree()
+        claim(self._parts.catalog, self._parts.settings)
 
     def _settle_generation(self) -> None:
         """Mend the vector index before anything else, where it is missing or in doubt; else leave it closed."""

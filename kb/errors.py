@@ -17,7 +17,12 @@ KbError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+WAYS_TO_CONFIGURE: Final = (
+    "kb init FOLDER makes your own configuration, kb init --here FOLDER one for the current folder and below; "
+    "--config FILE names another"
+)
 
 
 class KbError(Exception):

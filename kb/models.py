@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kb.absent import explained
 from kb.embed.encoder import Encoder
 from kb.embed.exports import export_folder, models_folder, read_exports
-from kb.embed.fetch import fetch, kept, lacking
+from kb.embed.fetch import ModelAbsent, fetch, kept, lacking
 from kb.embed.locate import BGE_M3, BUNDLED, Located, is_hub_name, locate, pinned
 from kb.embed.rerankers import Rerankers
 from kb.embed.verify import Check, measured_text, verify
@@ -61,6 +62,17 @@ class Models:
         used = self._settings.model()
         return [self._state(name, used=name == used) for name in dict.fromkeys((used, BGE_M3, BUNDLED))]
 
+    def require_here(self, name: str) -> None:
+        """See that a model can be used without fetching anything.
+
+        Raises:
+            ModelError: It cannot.
+        """
+        try:
+            locate(name, offline=self._settings.config.embed.offline, fetch=False)
+        except ModelAbsent as error:
+            raise ModelError(error.message, f"kb model list shows what is here; kb model fetch {name}") from error
+
     def fetch(self, name: str | None) -> ModelState:
         """Fetch a model (the configured one) into kb's own folder, unless it is there already.
 
@@ -74,8 +86,10 @@ class Models:
             own = kept(asked, revision)
             if own is None or lacking(own[0]):
                 if wanted.offline:
+                    origin = self._settings.origins.get("embed.offline", "its default")
                     raise ModelError(
-                        f"{asked} is to be fetched, and embed.offline is true", "kb -s embed.offline=false"
+                        f"{asked} is to be fetched, and embed.offline is true ({origin})",
+                        f"{self._settings.command()} -s embed.offline=false model fetch {asked}",
                     )
                 fetch(asked, revision)
         return self._state(asked, used=asked == used)
@@ -168,8 +182,12 @@ def encoder_of(settings: Settings, located: Located | None = None) -> Encoder:
         ModelError: It is not here and cannot be had.
     """
     wanted = settings.config.embed
+    try:
+        found = located or locate(settings.model(), wanted.revision, offline=wanted.offline)
+    except ModelAbsent as error:
+        raise explained(error, settings) from error
     return Encoder(
-        located or locate(settings.model(), wanted.revision, offline=wanted.offline),
+        found,
         runtime=wanted.runtime,
         device=wanted.device,
         precision=wanted.precision,

@@ -34,8 +34,23 @@ def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[st
     if not text.strip():
         raise KbError("the note is empty", "Give its text as an argument, on standard input or in the editor")
     when = datetime.now(UTC).astimezone()
+    _require_below(root, when.strftime(below))
     name = note_name(title or note_title(text), when)
     return write_note(str(Path(root, when.strftime(below))), name, note_text(text, title, tags, when))
+
+
+def _require_below(root: str, below: str) -> None:
+    """See that a note goes below its folder: a link that leads out is never followed, so it would not be found.
+
+    Raises:
+        FolderError: It would not.
+    """
+    place = Path(root, below)
+    if not place.resolve().is_relative_to(Path(root).resolve()):
+        raise FolderError(
+            f"note.folder leads out of {root}, to {place.resolve()}; nothing was written",
+            "Set note.folder to a folder below it, or name the other one in folders.paths",
+        )
 
 
 def note_title(text: str) -> str:

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.errors import FolderError, ModelMismatch
+from kb.claims import owned
+from kb.errors import WAYS_TO_CONFIGURE, FolderError, ModelMismatch
 from kb.index.check import Checker
 from kb.index.look import look
 from kb.index.rebuild import came_into_service, refill
@@ -21,6 +22,7 @@ from kb.reading import reader_of, reading_of, rules_of, sandboxes_of
 from kb.records import Freshness
 from kb.search.courtesy import Courtesy
 from kb.search.query import Limits, Searcher
+from kb.served import refuse_served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,8 +55,7 @@ class Parts:
     Args:
         settings: The configuration.
         warn: Tells the user what happened, in one sentence.
-        lender: The parts of another knowledge base with the same model, which is then loaded once, and whose vectors
-            are used for texts that are equal.
+        lender: The parts of another knowledge base, whose model, and vectors of texts that are equal, are used.
         edit: Changes each document before it is split.
     """
 
@@ -76,6 +77,7 @@ class Parts:
         # While questions come in beside it, an index run writes little at once: each write stops all threads.
         self.write_batch: int | None = None
         self.courtesy = Courtesy()
+        self.takes_over = False  # Whether to fill the store of another configuration from now on.
         # Whether anything was built on a catalog or a cache in memory, since there was no store.
         self._in_memory = False
 
@@ -92,7 +94,7 @@ class Parts:
         """
         folders = self.settings.folder_paths()
         if not folders:
-            raise FolderError("no folder is configured", "Run kb init FOLDER, or set folders.paths in config.toml")
+            raise FolderError("no folder is configured", WAYS_TO_CONFIGURE)
         return folders
 
     @cached_property
@@ -136,7 +138,7 @@ class Parts:
     def _catalog(self) -> SqliteCatalog:
         from kb.store.catalog import SqliteCatalog
 
-        return SqliteCatalog(self._file(CATALOG_FILE))
+        return owned(SqliteCatalog(self._file(CATALOG_FILE)), self.settings, takes_over=self.takes_over)
 
     def replace_catalog(self) -> None:
         """Set a damaged catalog aside and begin an empty one; the next run fills it from folders and cache."""
@@ -174,10 +176,10 @@ class Parts:
         """Become the owner of the store: nobody else may touch ChromaDB's files from here on.
 
         Raises:
-            StoreBusy: Another process owns it and did not let go of it in time.
+            StoreBusy: Another process owns it and did not let go of it in time, or is a ``kb watch`` that never will.
         """
         if not self.lock.held:
-            self.lock.acquire(self.config.store.wait_seconds, self.warn)
+            self.lock.acquire(self.config.store.wait_seconds, self.warn, lambda: refuse_served(self.settings))
             self._leave_memory()
 
     @cached_property
@@ -255,10 +257,8 @@ class Parts:
             )
 
     def adopt(self) -> None:
-        """Take over the configured model: begin an empty index, and let every file be done again.
-
-        The index of the old model is disowned first, so that whoever goes on after this was cut off makes another.
-        """
+        """Take over the configured model: begin an empty index, and let every file be done again."""
+        # The index of the old model is disowned first, so that whoever goes on after this was cut off makes another.
         self.catalog.set_meta("generation", "")
         self.catalog.unsettle()
         self.catalog.set_meta("model", self.config.embed.model)

@@ -53,7 +53,7 @@ def kb(
     monkeypatch.setenv("KB_EMBED__MODEL", minilm.name)
     monkeypatch.setenv("KB_STORE__WAIT_SECONDS", "0")
     here = Here(capfd)
-    code, _, err = here("init", str(notes))
+    code, _, err = here("init", "--here", str(notes))
     assert code == 0, err
     return here
 
@@ -94,7 +94,7 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path) -> None:
 def test_kbs_own_files_are_no_notes(kb: Here, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where both lie in the folder of notes."""
     monkeypatch.chdir(notes)
-    assert kb("init")[0] == 0
+    assert kb("init", "--here")[0] == 0
 
     assert kb.json("index")["files"]["added"] == 4  # type: ignore[index]  # an object, as the first test shows
     assert kb("list")[1].split() == sorted(SEED)

@@ -24,17 +24,33 @@ INTERRUPTED = 130
 @click.option(
     "--accept-deletions", is_flag=True, help="Remove files from the index even where most of a folder went at once."
 )
+@click.option("--take-over", is_flag=True, help="Fill the store of another configuration from now on.")
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures are still told.")
 @click.pass_obj
-def index(session: Session, *, full: bool, dry_run: bool, accept_deletions: bool, as_json: bool, quiet: bool) -> int:
+def index(
+    session: Session,
+    *,
+    full: bool,
+    dry_run: bool,
+    accept_deletions: bool,
+    take_over: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Bring the index in line with the folders: read what is new or changed, forget what is gone.
 
     A file that cannot be indexed is told on standard error and stops nothing: the exit code is still 0. Ctrl-C stops
     at the end of a file with exit code 130, and the next run goes on from there.
     """
     return run_index(
-        session, full=full, dry_run=dry_run, accept_deletions=accept_deletions, as_json=as_json, quiet=quiet
+        session,
+        full=full,
+        dry_run=dry_run,
+        accept_deletions=accept_deletions,
+        take_over=take_over,
+        as_json=as_json,
+        quiet=quiet,
     )
 
 
@@ -44,6 +60,7 @@ def run_index(
     full: bool = False,
     dry_run: bool = False,
     accept_deletions: bool = False,
+    take_over: bool = False,
     as_json: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -60,6 +77,7 @@ def run_index(
             full=full,
             dry_run=dry_run,
             accept_deletions=accept_deletions,
+            take_over=take_over,
             on_progress=on_progress,
             should_stop=should_stop,
         )

@@ -9,7 +9,7 @@ import click
 from kb.cli.options import Command, json_option
 from kb.cli.reports import count, size
 from kb.cli.terminal import sanitize
-from kb.errors import ConfigError
+from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
 
     settings = session.settings()
     if not settings.config.folders.paths:
-        raise ConfigError("no folder is configured", "kb init FOLDER writes a config.toml for a folder of notes")
+        raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
     session.notice(f"this takes about {seconds:g} s, and the time to load the model a few times; Ctrl-C ends it")
     if _owner_runs(settings):
         session.notice("kb watch is running for these folders: what it does meanwhile takes time from what is measured")
@@ -54,7 +54,11 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
         asker = session.asker
         overrides = session.overrides | dict(values)
         return session.load_settings(
-            session.config_file, overrides=overrides, environ=asker.environ, cwd=asker.cwd or None
+            session.config_file,
+            overrides=overrides,
+            environ=asker.environ,
+            cwd=asker.cwd or None,
+            found=session.found,
         )
 
     report = measured(

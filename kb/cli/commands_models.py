@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,8 @@ import click
 from kb.cli.options import Command, json_option
 from kb.cli.reports import size
 from kb.cli.terminal import one_line
+from kb.cli.trusting import trust_written, write_config
+from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -56,6 +59,31 @@ def fetch(session: Session, name: str | None) -> int:
     A fetch that was broken off goes on where it stopped. Weights that come as a pickle are kept as safetensors.
     """
     session.write(_text(_models(session).fetch(name)))
+    return 0
+
+
+@model.command(cls=Command, short_help="Use a model that is on this machine from now on.")
+@click.argument("name")
+@click.pass_obj
+def use(session: Session, name: str) -> int:
+    """Name a model in the configuration in effect, and change nothing else in it; kb index --full takes it over."""
+    from kb.config.edit import with_value
+
+    settings = session.settings()
+    if settings.file is None:
+        raise ConfigError("there is no configuration file to name the model in", WAYS_TO_CONFIGURE)
+    directory = Path(session.asker.cwd) / Path(name).expanduser()
+    named = str(directory.resolve()) if "/" in name and directory.is_dir() else name
+    _models(session).require_here(named)
+    text = with_value(settings.file.read_bytes().decode("utf-8"), "embed.model", named)
+    if settings.config.embed.revision and not settings.typed("embed.revision"):
+        text = with_value(text, "embed.revision", "")
+    write_config(settings.file, text)
+    if settings.found:
+        trust_written(session, settings.file)
+    if settings.typed("embed.model"):
+        session.notice(f"{settings.origins['embed.model']} names {settings.config.embed.model}, which goes before it")
+    session.write(f"{one_line(str(settings.file))} names {one_line(named)} now\nNext: kb index --full\n")
     return 0
 
 

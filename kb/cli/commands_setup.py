@@ -6,7 +6,6 @@ import difflib
 import json
 import os
 import shlex
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ import click
 from kb.cli.options import Command, folder_names, json_option
 from kb.cli.reports import settings_text
 from kb.cli.terminal import one_line
+from kb.cli.trusting import distrust_file, list_trusted, trust_file, trust_written, write_config
 from kb.errors import ConfigError, FolderError
 
 if TYPE_CHECKING:
@@ -27,39 +27,110 @@ SHELLS: Final = ("bash", "zsh", "fish")
 
 @click.command(cls=Command, short_help="Write a config.toml for a folder.")
 @click.argument("folder", default=".", metavar="[FOLDER]", shell_complete=folder_names)
-@click.option("--user", is_flag=True, help="Write your own configuration, which holds wherever there is no other.")
+@click.option("--here", is_flag=True, help="Write a config.toml that holds for the current folder and below.")
+@click.option(
+    "--user", is_flag=True, help="Write your own configuration, which holds wherever there is no other: the default."
+)
+@click.option("--add", "adds", is_flag=True, help="Add FOLDER to the configuration that is there.")
 @click.option("--force", is_flag=True, help="Replace a configuration; take a whole home folder.")
 @click.option("--model", metavar="NAME", help=f"The embedding model: a hub name, a directory, or {_BUNDLED}.")
 @click.pass_obj
-def init(session: Session, folder: str, user: bool, force: bool, model: str | None) -> int:
-    """Write a config.toml for a FOLDER of notes (the current one) and say what comes next."""
+def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, force: bool, model: str | None) -> int:
+    """Make your own configuration for a FOLDER of notes (the current one): a question from any folder is answered.
+
+    With --here, the configuration is a config.toml in the current folder, and holds there and below.
+    """
     from kb.config import Config, render_own, user_config_path, user_store_path
 
-    def again(chosen: str | None = model) -> str:
-        """This very command with ``--force``, and with a model."""
-        words = ["kb", *(["--config", session.config_file] if session.config_file else []), "init", "--force"]
-        words += [*(["--user"] if user else []), *(["--model", chosen] if chosen else []), folder]
+    _exclude({"--here": here, "--user": user, "--config": bool(session.config_file)})
+    _exclude({"--add": adds, "--force": force, "--model": bool(model)})
+    own = not here and (user or not session.config_file)
+    target = Path(session.config_file or (user_config_path() if own else "config.toml")).absolute()
+    if adds:
+        return _add(session, target, folder, checked_folder(folder))
+
+    def again(*more: str, chosen: str | None = model) -> str:
+        """This very command with one more option, and with a model."""
+        words = ["kb", *(["--config", session.config_file] if session.config_file else []), "init", *more]
+        words += [*(["--here"] if here else []), *(["--user"] if user and session.config_file else [])]
+        words += [*(["--model", chosen] if chosen else []), folder]
         return shlex.join(words)
 
     real = checked_folder(folder, force=force)
-    target = Path(session.config_file or (user_config_path() if user else "config.toml")).absolute()
-    values: dict[str, object] = {"folders.paths": [real if user else _from(target.parent, real)]}
-    if user:
+    values: dict[str, object] = {"folders.paths": [real if own else _from(target.parent, real)]}
+    if own:
         values["store.path"] = str(user_store_path())
     if model:
         values["embed.model"] = model
     if not force or not session.config_file:
-        _refuse_to_replace(target, again(), force=force)
-    _write(target, render_own(values))
+        _refuse_to_replace(target, real, again("--add", chosen=None), again("--force"), force=force)
+    write_config(target, render_own(values))
     session.write(f"Wrote {one_line(str(target))} for {one_line(real)}\n")
     if not session.config_file:
-        _tell_what_goes_before(session, target)
+        if here:
+            trust_written(session, target)
+        _tell_what_goes_before(session, target, real)
     default = Config().embed.model
     if (model or session.asker.environ.get("KB_EMBED__MODEL") or default) == default:
         session.write(f"The first run fetches {default}, about 2.3 GB, unless it is on this machine already;\n")
-        session.write(f"{one_line(again(_BUNDLED))} does without.\n")
+        session.write(f"{one_line(again('--force', chosen=_BUNDLED))} does without.\n")
     session.write('Next: kb index, then kb "your question"\n')
     return 0
+
+
+def _exclude(options: dict[str, bool]) -> None:
+    """See that the first of some options is given without the others.
+
+    Raises:
+        UsageError: It is not.
+    """
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1 and given[0] == next(iter(options)):
+        raise click.UsageError(f"{given[0]} and {given[1]} exclude one another")
+
+
+def _add(session: Session, target: Path, folder: str, real: str) -> int:
+    """Add a folder to a configuration, and change nothing else in it.
+
+    Raises:
+        ConfigError: There is none, or it cannot be changed or trusted.
+    """
+    from kb.config import belongs_to_kb, load, user_config_path
+    from kb.config.edit import with_folder
+
+    if not target.is_file() or not belongs_to_kb(target):
+        raise ConfigError(
+            f"there is no configuration at {target} to add to", f"Make one: kb init {shlex.quote(folder)}"
+        )
+    own = target.resolve() == user_config_path().resolve()
+    # One that may not hold is not made to hold by adding to it.
+    found = not own and not session.config_file
+    environ = {name: value for name, value in session.asker.environ.items() if not name.startswith("KB_")}
+    settings = load(str(target), environ=environ, cwd=session.asker.cwd or None, found=found)
+    if real in settings.folder_paths():
+        session.write(f"{one_line(str(target))} has {one_line(real)} already\n")
+        return 0
+    _require_apart(settings, real)
+    text = target.read_bytes().decode("utf-8")
+    write_config(target.resolve(), with_folder(text, real if own else _from(target.resolve().parent, real)))
+    session.write(f"Added {one_line(real)} to {one_line(str(target))}\n")
+    if found:
+        trust_written(session, target)
+    session.write("Next: kb index\n")
+    return 0
+
+
+def _require_apart(settings: Settings, folder: str) -> None:
+    """See that a folder is not read twice: neither it in another one nor another one in it.
+
+    Raises:
+        FolderError: It would be.
+    """
+    for other in settings.folder_paths():
+        if Path(folder).is_relative_to(other):
+            raise FolderError(f"{folder} is read already, as part of {other}", "Name a folder outside it")
+        if Path(other).is_relative_to(folder):
+            raise FolderError(f"{folder} holds {other}, which is read already", f"Edit {settings.file} to replace it")
 
 
 def checked_folder(folder: str, *, force: bool | None = None) -> str:
@@ -82,7 +153,9 @@ def checked_folder(folder: str, *, force: bool | None = None) -> str:
 
 def too_much(folder: str, home: str) -> bool:
     """Whether a folder is the root, a home folder, or what home folders are in."""
-    return folder == "/" or f"{home}/".startswith(f"{folder}/")
+    from kb.config.reach import more_than_notes
+
+    return more_than_notes(folder, home)
 
 
 def _from(base: Path, folder: str) -> str:
@@ -91,7 +164,7 @@ def _from(base: Path, folder: str) -> str:
     return str(path.relative_to(real_base)) if path.is_relative_to(real_base) else folder
 
 
-def _refuse_to_replace(target: Path, again: str, *, force: bool) -> None:
+def _refuse_to_replace(target: Path, folder: str, add: str, replace: str, *, force: bool) -> None:
     """See that nobody's work is written over: a configuration only by force, another program's file only by its name.
 
     Raises:
@@ -104,14 +177,16 @@ def _refuse_to_replace(target: Path, again: str, *, force: bool) -> None:
     if not belongs_to_kb(target):
         raise ConfigError(
             f"{target} is the configuration of another program",
-            "Write your own with kb init --user, or name a file of another name: kb --config FILE init",
+            "Make your own configuration with kb init FOLDER, or name another file: kb --config FILE init",
         )
     if not force:
-        raise ConfigError(f"{target} exists already", f"Edit it, or replace it with {again}")
+        raise ConfigError(
+            f"{target} exists already", f"Add {folder} to it: {add}; {replace} replaces it, and what it says is lost"
+        )
 
 
-def _tell_what_goes_before(session: Session, target: Path) -> None:
-    """Say which configuration is in effect here, where that is another one than was written."""
+def _tell_what_goes_before(session: Session, target: Path, folder: str) -> None:
+    """Say which configuration is in effect here and in the folder, where that is another one than was written."""
     from kb.config import find_file
 
     named = session.asker.environ.get("KB_CONFIG")
@@ -121,32 +196,37 @@ def _tell_what_goes_before(session: Session, target: Path) -> None:
     found = find_file(None, session.asker.environ, Path(session.asker.cwd))
     if found is not None and found != target.resolve():
         session.notice(f"in this folder {found} goes before it")
-
-
-def _write(target: Path, text: str) -> None:
-    """Write a configuration whole or not at all."""
-    try:
-        data = text.encode()
-    except UnicodeEncodeError as error:
-        raise FolderError("the folder's name is not UTF-8, which a TOML file must be", "Rename the folder") from error
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".config-", delete=False) as new:
-            new.write(data)
-        Path(new.name).replace(target)
-        target.chmod(0o644)
-    except OSError as error:
-        raise ConfigError(
-            f"{target} cannot be written: {error.strerror}", "Choose another place: --config FILE"
-        ) from error
+        return
+    there = find_file(None, session.asker.environ, Path(folder))
+    if there is not None and there != target.resolve():
+        session.notice(f"in {folder} {there} goes before it")
+    elif there is None:
+        session.notice(
+            f"it holds in {target.parent} and below, and not in {folder}; kb init makes one that holds anywhere"
+        )
 
 
 @click.command("config", cls=Command, short_help="Show the configuration in effect.")
-@click.argument("key", required=False)
+@click.argument("key", required=False, metavar="[KEY | FILE]")
+@click.option("--trust", "trusts", is_flag=True, help="Trust the config.toml found here, or FILE, as it is now.")
+@click.option("--trusted", "lists", is_flag=True, help="List what is trusted.")
+@click.option("--distrust", "distrusts", is_flag=True, help="Trust it no longer.")
 @json_option
 @click.pass_obj
-def show_config(session: Session, key: str | None, as_json: bool) -> int:
-    """Show the effective configuration and where each value came from; of one KEY only the value."""
+def show_config(session: Session, *, key: str | None, trusts: bool, lists: bool, distrusts: bool, as_json: bool) -> int:
+    """Show the effective configuration and where each value came from; of one KEY only the value.
+
+    A config.toml in the current folder or above holds without a question where it is yours and asks for nothing outside
+    its own folder; anything else has to be trusted, and trusted again when it changes.
+    """
+    if trusts + lists + distrusts > 1:
+        raise click.UsageError("--trust, --trusted and --distrust exclude one another")
+    if trusts:
+        return trust_file(session, key, as_json=as_json)
+    if lists:
+        return list_trusted(session, as_json=as_json)
+    if distrusts:
+        return distrust_file(session, key, as_json=as_json)
     settings = session.settings()
     rows = [row for row in settings.listing() if key is None or row.key == key or row.key.startswith(f"{key}.")]
     if not rows:

@@ -19,7 +19,7 @@ from kb.cli.commands_setup import checked_folder
 from kb.cli.options import Command, folder_names, json_option
 from kb.cli.reports import owner_text
 from kb.cli.terminal import sanitize
-from kb.errors import ConfigError, KbError, StoreBusy
+from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError, StoreBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ def watch(
     if stops:
         return _stop(session, settings)
     if not settings.config.folders.paths:
-        raise ConfigError("no folder is configured", "kb init FOLDER writes a config.toml for a folder of notes")
+        raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
     if once:
         return _once(session, settings, as_json=as_json)
     if install_service:
@@ -339,7 +339,10 @@ def _service(session: Session, settings: Settings) -> Service:
     environ = {
         key: value
         for key, value in session.asker.environ.items()
-        if key in _OF_MODELS or (key.startswith("KB_") and "__" in key)
+        if key in _OF_MODELS
+        or (key.startswith("KB_") and "__" in key)
+        # Where it is remembered that a file which was found is trusted.
+        or (settings.found and key == "XDG_STATE_HOME")
     }
     if sys.platform == "darwin":
         return launchd_agent(name, command, folder=cwd, environ=environ, home=Path.home())

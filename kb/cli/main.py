@@ -111,6 +111,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 @click.group(cls=Questions, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", "config_file", metavar="FILE", shell_complete=file_names, help="The configuration to use.")
+@click.option("--found", metavar="FILE", hidden=True, help="As --config, of a file that was found by looking around.")
 @click.option("-s", "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a value: embed.device=cpu.")
 @click.option("--store", metavar="DIR", shell_complete=folder_names, help="Override where the store is.")
 @click.option("--offline", is_flag=True, help="Never fetch a model.")
@@ -127,6 +128,7 @@ def cli(
     session: Session,
     *,
     config_file: str | None,
+    found: str | None,
     pairs: tuple[str, ...],
     store: str | None,
     offline: bool,
@@ -137,7 +139,8 @@ def cli(
 
     kb QUESTION searches; so does kb search QUESTION, for a question that begins with the name of a command.
     """
-    session.config_file = config_file
+    session.config_file = found or config_file
+    session.found = found is not None
     session.overrides = overrides_of(pairs)
     session.overrides |= {"store.path": store} if store else {}
     session.overrides |= {"embed.offline": "true"} if offline else {}

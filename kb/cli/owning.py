@@ -155,6 +155,7 @@ class Ownership:
         overrides: Mapping[str, str],
         environ: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        found: bool = False,
     ) -> Settings:
         """The settings of a command, if this owner can answer for them.
 
@@ -163,10 +164,12 @@ class Ownership:
         """
         from kb.config import load
 
-        settings = load(config_file, environ, cwd, overrides)
+        settings = load(config_file, environ, cwd, overrides, found=found)
         if keys := differences(settings, self._settings, folders=not self._folders_given):
+            other = settings.file != self._settings.file
+            files = f"; it goes by {self._settings.file}, this command by {settings.file}" if other else ""
             raise ConfigError(
-                f"the running owner (process {os.getpid()}) has other values of {', '.join(keys)}",
+                f"the running owner (process {os.getpid()}) has other values of {', '.join(keys)}{files}",
                 "Leave them as it has them, or stop it first: kb watch --stop. An edited config.toml is taken over "
                 "within seconds",
             )

@@ -15,7 +15,7 @@ import click
 from kb.cli.formats import to_json
 from kb.cli.progress import stoppable
 from kb.cli.terminal import ColorChoice, Look, look_of, sanitize
-from kb.errors import ConfigError
+from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 from kb.records import Filters
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Knowledge(Protocol):
         full: bool = False,
         dry_run: bool = False,
         accept_deletions: bool = False,
+        take_over: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
@@ -137,6 +138,7 @@ class LoadSettings(Protocol):
         overrides: Mapping[str, str],
         environ: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        found: bool = False,
     ) -> Settings:
         """The settings in effect."""
 
@@ -164,11 +166,12 @@ def load_settings(
     overrides: Mapping[str, str],
     environ: Mapping[str, str] | None = None,
     cwd: str | None = None,
+    found: bool = False,
 ) -> Settings:
     """The settings in effect, from files, environment and flags."""
     from kb.config import load
 
-    return load(config_file, environ, cwd, overrides)
+    return load(config_file, environ, cwd, overrides, found=found)
 
 
 def open_knowledge(settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:
@@ -267,20 +270,20 @@ class Session:
     ask_owner: Callable[[], int | None] | None = None
     run: Callable[[Sequence[str], Session], int] | None = None
     config_file: str | None = None
+    found: bool = False
     overrides: dict[str, str] = field(default_factory=dict)
     color: ColorChoice = "auto"
     debug: bool = False
 
     def settings(self, **overrides: str) -> Settings:
         """The configuration in effect for whoever asks, with more values put over it by dotted key."""
-        asker = self.asker
-        return self.load_settings(
-            self.config_file, overrides=self.overrides | overrides, environ=asker.environ, cwd=asker.cwd or None
-        )
+        given, environ, cwd = self.overrides | overrides, self.asker.environ, self.asker.cwd or None
+        return self.load_settings(self.config_file, overrides=given, environ=environ, cwd=cwd, found=self.found)
 
     def options(self, settings: Settings) -> list[str]:
-        """The global options that mean these settings, in whatever folder a command is run."""
-        file = ["--config", str(settings.file)] if settings.file is not None else []
+        """The global options that mean these settings in any folder; a file that was found still has to be trusted."""
+        named = "--found" if settings.found else "--config"
+        file = [named, str(settings.file)] if settings.file is not None else []
         return [*file, *(word for key, value in self.overrides.items() for word in ("-s", f"{key}={value}"))]
 
     def open(self) -> Knowledge:
@@ -294,7 +297,7 @@ class Session:
             from kb.config import why_none
 
             message = f"{settings.file} names no folder" if settings.file else why_none(self.asker.cwd)
-            raise ConfigError(message, "kb init FOLDER writes a config.toml for a folder of notes")
+            raise ConfigError(message, WAYS_TO_CONFIGURE)
         return self.open_knowledge(settings, warn=self.notice)
 
     def open_over(self, folder: str, store: str) -> Knowledge:

@@ -1,16 +1,9 @@
 """The configuration: ``config.toml`` parsed once into one frozen value, every problem told in one message."""
 
-from kb.config.load import (
-    Setting,
-    Settings,
-    belongs_to_kb,
-    find_file,
-    load,
-    user_config_path,
-    user_store_path,
-    why_none,
-)
+from kb.config.find import belongs_to_kb, find_file, look_for, user_config_path, user_store_path, why_none
+from kb.config.load import load
 from kb.config.schema import Config
+from kb.config.settings import Setting, Settings
 from kb.config.write import render_default, render_own
 
 __all__ = [
@@ -20,6 +13,7 @@ __all__ = [
     "belongs_to_kb",
     "find_file",
     "load",
+    "look_for",
     "render_default",
     "render_own",
     "user_config_path",

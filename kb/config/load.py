@@ -6,20 +6,21 @@ import difflib
 import os
 import re
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from kb.config.schema import BY_NAME_ALONE, Config, Field, fields, sections
+from kb.config.find import ENV_PREFIX, look_for
+from kb.config.schema import Config, Field, fields, sections
+from kb.config.settings import TYPED, Settings
+from kb.config.trust import require_mine, require_trust
 from kb.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
-ENV_PREFIX: Final = "KB_"
-FILE_NAME: Final = "config.toml"
 # Keys that hold paths: relative ones are meant from the file's folder, typed ones from the current folder.
 _PATH_KEYS: Final = frozenset({"store.path", "folders.paths"})
 # What is meant by the patterns of kb.config.schema.
@@ -28,65 +29,8 @@ _SHAPES: Final = {
     "store.collection": "3 to 512 letters, digits, dots, dashes or underscores, a letter or digit first and last",
     "note.folder": "a folder below the first one of folders.paths, written from there: journal/%Y",
 }
-_OF_A_SECTION: Final = (("[", "]"), ("", "."), ("", "={"))
 _SECTION: Final = re.compile(r"^\s*\[\s*([\w.\"'-]+)\s*\]")
 _KEY: Final = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One effective value: its dotted key, the value, and where it came from."""
-
-    key: str
-    value: object
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """A configuration, the file it came from (None where there is none), and the origin of each value."""
-
-    config: Config
-    file: Path | None
-    base: Path
-    origins: Mapping[str, str]
-
-    def folder_paths(self) -> tuple[str, ...]:
-        """The folders, absolute and with links resolved, in the order given."""
-        return tuple(dict.fromkeys(self.resolve(path) for path in self.config.folders.paths))
-
-    def store_path(self) -> str:
-        """The store's directory, absolute and with links resolved, so that one store has one name."""
-        return self.resolve(self.config.store.path)
-
-    def model(self) -> str:
-        """The model: a directory as an absolute path, where there is one of that name, else the name as it stands.
-
-        The default and the bundled model are always meant by name, whatever lies in the folder.
-        """
-        name = self.config.embed.model
-        path = self.resolve(name)
-        return path if name not in BY_NAME_ALONE and os.path.isdir(path) else name  # noqa: PTH112  # a plain string
-
-    def resolve(self, path: str) -> str:
-        """A path of the configuration: ``~`` expanded, relative to the configuration file, links resolved."""
-        return os.path.realpath(self.base / Path(path).expanduser())
-
-    def beside(self, store: str, folders: Sequence[str] = ()) -> Settings:
-        """The same for another store, over these folders or others."""
-        put = msgspec.structs.replace
-        config = put(
-            self.config,
-            folders=put(self.config.folders, paths=tuple(folders) or self.folder_paths()),
-            store=put(self.config.store, path=store),
-        )
-        return replace(self, config=config)
-
-    def listing(self) -> Iterator[Setting]:
-        """Every effective value in the order of the file."""
-        for field in fields():
-            value = getattr(getattr(self.config, field.section), field.name)
-            yield Setting(field.key, value, self.origins.get(field.key, "default"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +42,13 @@ class _Given:
     is_text: bool = False
 
 
-def user_config_path() -> Path:
-    """The user's own configuration file, in the platform's place for it."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("kb", appauthor=False)) / FILE_NAME
-
-
-def user_store_path() -> Path:
-    """Where the user's own store is kept, in the platform's place for data."""
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("kb", appauthor=False)) / "store"
-
-
 def load(
     config_file: str | None = None,
     environ: Mapping[str, str] | None = None,
     cwd: str | None = None,
     overrides: Mapping[str, str] | None = None,
+    *,
+    found: bool = False,
 ) -> Settings:
     """Read the configuration that is in effect.
 
@@ -125,22 +57,40 @@ def load(
     file, and ``overrides`` (dotted keys, values as text) over both. Relative paths in the file are taken from its
     folder, those of environment and overrides from the current folder.
 
+    A file that was found in the current folder or above it holds only where it belongs to the user and stays inside its
+    own folder, or is trusted (``kb.config.trust``).
+
+    Args:
+        config_file: The file to read, from the current folder.
+        environ: The environment; None: that of this process.
+        cwd: The current folder; None: that of this process.
+        overrides: Values as text, by dotted key.
+        found: ``config_file`` was found by looking around, by the process that started this one.
+
     Raises:
-        ConfigError: One message with every mistake, each with its place.
+        ConfigError: One message with every mistake, each with its place; or the file that was found may not hold.
     """
     environ = os.environ if environ is None else environ
     here = Path(cwd) if cwd is not None else Path.cwd()
-    file = find_file(config_file, environ, here)
+    place = look_for(config_file, environ, here, found=found)
+    file = place.file if place else None
+    if place is not None and place.around:
+        require_mine(place)
     problems: list[str] = []
-    given = _from_file(file, problems) if file else {}
+    data = _read(file) if file else b""
+    given = _from_file(file, data, problems) if file else {}
     given.update(_from_environment(environ, problems))
     for key, text in (overrides or {}).items():
-        given[key] = _Given(text, "command line", is_text=True)
+        given[key] = _Given(text, TYPED, is_text=True)
     config = _build(given, here, problems)
     if problems or config is None:
         raise ConfigError(_told(problems), "'kb config' shows each value and where it came from once this is mended")
-    settings = Settings(config, file, file.parent if file else here, {key: one.origin for key, one in given.items()})
+    origins = {key: one.origin for key, one in given.items()}
+    around = place is not None and place.around
+    settings = Settings(config, file, file.parent if file else here, origins, around)
     _check_store(settings)
+    if place is not None and around:
+        require_trust(settings, place, data, environ)
     return settings
 
 
@@ -171,62 +121,27 @@ def _told(problems: list[str]) -> str:
     return "\n  ".join([f"the configuration has {len(problems)} mistakes:", *problems])
 
 
-def find_file(config_file: str | None, environ: Mapping[str, str], here: Path) -> Path | None:
-    """The configuration file that ``load`` reads, or None where there is none.
+def _read(file: Path) -> bytes:
+    """What is in a file, read once, so that what is trusted is what holds.
 
     Raises:
-        ConfigError: One that was named is not there.
-    """
-    named = config_file or environ.get(f"{ENV_PREFIX}CONFIG")
-    if named:
-        path = here / Path(named).expanduser()
-        if not path.is_file():
-            source = "--config" if config_file else "$KB_CONFIG"
-            raise ConfigError(f"{source} names {named}, which is not a file", "Name a config.toml that exists")
-        return path.resolve()
-    for folder in (here, *here.parents):
-        file = folder / FILE_NAME
-        # Above the current folder, as in /tmp, anybody may have put one.
-        if os.path.isfile(file) and (folder == here or _is_mine(file)) and belongs_to_kb(file):  # noqa: PTH113 - False where not allowed to look
-            return file.resolve()
-    own = user_config_path()
-    return own.resolve() if own.is_file() else None
-
-
-def belongs_to_kb(file: Path) -> bool:
-    """Whether a file has a line that begins or fills one of kb's sections; other programs have a config.toml too.
-
-    One that cannot be read counts, so that this is told to whoever reads it.
+        ConfigError: It cannot be read.
     """
     try:
-        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError:
-        return True
-    begins = tuple(f"{mark}{name}{end}".encode() for name in sections() for mark, end in _OF_A_SECTION)
-    return any(line.translate(None, b" \t\r\"'").startswith(begins) for line in lines)
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error}", "Check its permissions and that it is UTF-8") from error
 
 
-def why_none(cwd: str) -> str:
-    """That no configuration was found from a folder, though a file in it may look like one."""
-    theirs = Path(cwd, FILE_NAME)
-    other = theirs.is_file() and not belongs_to_kb(theirs)
-    return f"no configuration was found{'; the config.toml here is of another program' if other else ''}"
-
-
-def _is_mine(file: Path) -> bool:
-    """Whether a file belongs to this user, where the system knows that."""
-    return not hasattr(os, "getuid") or file.stat().st_uid == os.getuid()
-
-
-def _from_file(file: Path, problems: list[str]) -> dict[str, _Given]:
+def _from_file(file: Path, data: bytes, problems: list[str]) -> dict[str, _Given]:
     """The values of a file by dotted key; what is no section of kb is a problem."""
     try:
-        text = file.read_text("utf-8-sig")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{file}: not valid TOML: {error}")
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{file} cannot be read: {error}", "Check its permissions and that it is UTF-8") from error
     lines = _lines(text)
     given: dict[str, _Given] = {}

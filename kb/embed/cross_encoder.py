@@ -62,11 +62,25 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
     snapshot = cached(model, wanted, cache_dir)
     if snapshot is None or _missing(snapshot):
         if offline:
-            raise ModelError(f"The reranker {model} is not on this machine, and fetching is switched off", _REMEDY)
+            raise ModelError(
+                f"The reranker {model} is not on this machine, and fetching is off (embed.offline)", _REMEDY
+            )
         directory, commit = fetch(model, wanted, missing=_missing)
         return Located(directory, model, commit)
     _require(snapshot)
     return Located(snapshot, model, snapshot.name, published=bool(COMMIT.fullmatch(snapshot.name)))
+
+
+def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:
+    """Whether a cross-encoder can be used without fetching anything."""
+    if model != BGE_RERANKER and Path(model).expanduser().is_dir():
+        return True
+    wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
+    own = kept(model, wanted)
+    if own is not None and not lacking(own[0], _missing):
+        return True
+    snapshot = cached(model, wanted, cache_dir)
+    return snapshot is not None and not _missing(snapshot)
 
 
 class CrossEncoderReranker:

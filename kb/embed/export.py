@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LARGEST_DIFFERENCE: Final = 1e-5
 # Below this the ranking would suffer more than the speed is worth.
 LEAST_MEAN_COSINE: Final = 0.97
-INSTALL: Final = "Run: pip install 'localkb[export]'"
+INSTALL: Final = "Run: pip install onnx onnxscript"
 _NAMES: Final[dict[Form, str]] = {"float32": "model.onnx", "int8": "model-int8.onnx"}
 _PACKAGES: Final = ("torch", "transformers", "onnx", "onnxruntime")
 

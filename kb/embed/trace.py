@@ -33,7 +33,7 @@ def trace(original: TorchModel, path: Path) -> None:
     if importlib.util.find_spec("onnxscript") is None:
         raise ModelError(
             "The package onnxscript, by which torch exports models, is not installed",
-            "Run: pip install 'localkb[export]'",
+            "Run: pip install onnx onnxscript",
         )
     import torch
 

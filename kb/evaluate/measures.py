@@ -130,4 +130,4 @@ def _permutation_test() -> Any:  # noqa: ANN401 - a module without types
 
 
 def _not_installed() -> KbError:
-    return KbError("kb eval measures with ir-measures and SciPy", "Run: pip install 'localkb[eval]'")
+    return KbError("kb eval measures with ir-measures and SciPy", "Run: pip install ir-measures scipy")

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 # Raised whenever owner and asker would no longer understand each other.
 PROTOCOL: Final = 1
-_VALUED: Final = {"--config": "config", "-s": "set", "--set": "set", "--store": "store", "--color": "color"}
+_VALUED: Final = {
+    "--config": "config",
+    "--found": "config",
+    "-s": "set",
+    "--set": "set",
+    "--store": "store",
+    "--color": "color",
+}
 _FLAGS: Final = frozenset({"--offline", "--debug"})
 _FILE_NAME: Final = "config.toml"
 _BEGINNINGS: Final = tuple(
@@ -99,36 +106,46 @@ def store_of(line: Line, environ: Mapping[str, str], cwd: str) -> str:
     Raises:
         Unclear: The configuration cannot be read, or only with more than this.
     """
-    file = _config_file(line.config, environ, cwd)
+    file, around = _config_file(line.config, environ, cwd)
     base = os.path.dirname(file) if file else cwd  # noqa: PTH120 - pathlib costs the whole command a tenth of its time
     typed = _overridden(line, environ)
     try:
         if typed is not None:
             return os.path.realpath(_joined(cwd, typed))
-        return os.path.realpath(_joined(base, _in_file(file) if file else _DEFAULT))
+        store = os.path.realpath(_joined(base, _in_file(file) if file else _DEFAULT))
+        outside = around and not f"{store}/".startswith(f"{base.rstrip('/')}/")
+        if outside and file != os.path.realpath(_user_file(environ)) and not _is_trusted(file, environ):
+            raise Unclear
     except (OSError, ValueError) as error:
         raise Unclear from error
+    return store
 
 
-def _config_file(named: str | None, environ: Mapping[str, str], cwd: str) -> str:
-    """The real path of the configuration file, or nothing where there is none."""
+def _config_file(named: str | None, environ: Mapping[str, str], cwd: str) -> tuple[str, bool]:
+    """The real path of the configuration file, or nothing where there is none; and whether it was found around here.
+
+    Raises:
+        Unclear: One that was named is not there, or the one that is found is another user's.
+    """
     named = named or environ.get("KB_CONFIG")
     if named:
         path = _joined(cwd, named)
         if not os.path.isfile(path):  # noqa: PTH113 - see store_of
             raise Unclear
-        return os.path.realpath(path)
+        return os.path.realpath(path), False
     folder = cwd
     while True:
         path = os.path.join(folder, _FILE_NAME)  # noqa: PTH118 - see store_of
         if os.path.isfile(path) and (folder == cwd or _is_mine(path)) and _belongs_to_kb(path):  # noqa: PTH113 - see store_of
-            return os.path.realpath(path)
+            if not _is_mine(path):
+                raise Unclear
+            return os.path.realpath(path), True
         above = os.path.dirname(folder)  # noqa: PTH120 - see store_of
         if above == folder:
             break
         folder = above
     path = _user_file(environ)
-    return os.path.realpath(path) if os.path.isfile(path) else ""  # noqa: PTH113 - see store_of
+    return (os.path.realpath(path) if os.path.isfile(path) else "", False)  # noqa: PTH113 - see store_of
 
 
 def _belongs_to_kb(path: str) -> bool:
@@ -146,8 +163,24 @@ def _belongs_to_kb(path: str) -> bool:
 
 
 def _is_mine(path: str) -> bool:
-    """Whether a file belongs to this user, where the system knows that."""
-    return not hasattr(os, "getuid") or os.stat(path).st_uid == os.getuid()  # noqa: PTH116 - see store_of
+    """Whether a file, and the link by which it is reached, belong to this user, where the system knows that."""
+    return not hasattr(os, "getuid") or {os.stat(path).st_uid, os.lstat(path).st_uid} == {os.getuid()}  # noqa: PTH116 - see store_of
+
+
+def _is_trusted(path: str, environ: Mapping[str, str]) -> bool:
+    """Whether the user trusts a configuration as it is now; ``kb.config.trust`` has the memory."""
+    from hashlib import sha256
+
+    with open(path, "rb") as stream:  # noqa: PTH123 - see store_of
+        name = f"{sha256(os.fsencode(path) + bytes(1) + stream.read()).hexdigest()}.json"
+    if sys.platform.startswith("linux"):
+        given = environ.get("XDG_STATE_HOME", "").strip()
+        state = os.path.join(given if given.startswith("/") else _expanded("~/.local/state"), "kb")  # noqa: PTH118 - see store_of
+    else:
+        import platformdirs
+
+        state = platformdirs.user_state_dir("kb", appauthor=False)
+    return os.path.isfile(os.path.join(state, "trusted", name))  # noqa: PTH113, PTH118 - see store_of
 
 
 def _user_file(environ: Mapping[str, str]) -> str:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 _ERROR: Final = 2
 _HERE: Final = frozenset({"init", "config", "completion", "model", "open", "watch", "bench"})
-_KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"})
+# What decides how the output looks, and where it is remembered which configurations are trusted.
+_KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME"})
 _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
 # An owner begins each answer at once, but for one that is itself the end of a wait.

@@ -59,10 +59,16 @@ class StoreLock:
         """Whether this object holds the lock."""
         return self._lock.is_locked
 
-    def acquire(self, wait_seconds: float = 0.0, tell: Callable[[str], None] | None = None) -> Self:
+    def acquire(
+        self,
+        wait_seconds: float = 0.0,
+        tell: Callable[[str], None] | None = None,
+        while_waiting: Callable[[], None] | None = None,
+    ) -> Self:
         """Take the lock, waiting at most so long for any one process that has it, and telling of a wait that lasts.
 
         Where many wait, each lets go after a moment: the wait begins anew with every one that had its turn.
+        ``while_waiting`` is called at each look, and may raise where waiting is of no use.
 
         Raises:
             StoreBusy: One process kept it all the while.
@@ -72,7 +78,7 @@ class StoreLock:
             return self
         try:
             self._make()
-            self._wait(wait_seconds, tell)
+            self._wait(wait_seconds, tell, while_waiting)
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
@@ -91,7 +97,9 @@ class StoreLock:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (directory / ".gitignore").write_text("*\n", encoding="utf-8")
 
-    def _wait(self, seconds: float, tell: Callable[[str], None] | None) -> None:
+    def _wait(
+        self, seconds: float, tell: Callable[[str], None] | None, while_waiting: Callable[[], None] | None
+    ) -> None:
         """Take the lock as soon as it is free.
 
         Raises:
@@ -105,6 +113,8 @@ class StoreLock:
             try:
                 self._lock.acquire(timeout=min(max(0.0, left), LOOK_SECONDS))
             except Timeout:
+                if while_waiting:
+                    while_waiting()
                 now = read_owner(self.directory)
                 if now is not None and now != holder:
                     holder, until = now, time.monotonic() + seconds

@@ -137,11 +137,13 @@ class FakeKnowledge:
         full: bool = False,
         dry_run: bool = False,
         accept_deletions: bool = False,
+        take_over: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
         """The report given, after one sight of progress; interrupted where that was wished."""
-        self._called("index", full=full, dry_run=dry_run, accept_deletions=accept_deletions)
+        given = {"take_over": True} if take_over else {}
+        self._called("index", full=full, dry_run=dry_run, accept_deletions=accept_deletions, **given)
         if on_progress:
             on_progress(IndexProgress(1, 2, 10, 20, 3, 0, 6.0))
         if self.during_index and should_stop:

@@ -14,6 +14,7 @@ import pytest
 
 from kb.cli.commands_setup import too_much
 from kb.cli.main import run
+from kb.config import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def written(file: Path) -> dict[str, dict[str, object]]:
 
 def test_init_takes_the_current_folder(command: CommandLine, here: Path) -> None:
     """Without a word the current folder is indexed, and what comes next is said."""
-    code, out, err = command("init")
+    code, out, err = command("init", "--here")
 
     assert (code, err) == (0, "")
     assert written(here / "config.toml")["folders"]["paths"] == ["."]
@@ -60,9 +61,9 @@ def test_init_names_a_folder_below_relative_and_another_absolute(
     (here / "notes").mkdir()
     (tmp_path / "elsewhere").mkdir()
 
-    command("init", "notes")
+    command("init", "--here", "notes")
     assert written(here / "config.toml")["folders"]["paths"] == ["notes"]
-    assert command("init", "../elsewhere", "--force", "--model", "all-MiniLM-L6-v2")[1].count("fetches") == 0
+    assert command("init", "--here", "../elsewhere", "--force", "--model", "all-MiniLM-L6-v2")[1].count("fetches") == 0
     assert written(here / "config.toml")["folders"]["paths"] == [str(tmp_path / "elsewhere")]
     assert written(here / "config.toml")["embed"]["model"] == "all-MiniLM-L6-v2"
 
@@ -97,10 +98,10 @@ def test_init_overwrites_only_by_force(command: CommandLine, here: Path) -> None
     """A configuration is somebody's work."""
     (here / "config.toml").write_text("[note]\n")
 
-    code, _, err = command("init", "--model", "x", "/etc")
+    code, _, err = command("init", "--here", "--model", "x", "/etc")
     assert (code, (here / "config.toml").read_text()) == (2, "[note]\n")
-    assert "exists already\n    Edit it, or replace it with kb init --force --model x /etc\n" in err
-    assert command("init", "--force")[0] == 0
+    assert "exists already\n    Add /etc to it: kb init --add --here /etc; kb init --force --here --model x /etc" in err
+    assert command("init", "--here", "--force")[0] == 0
     assert [path.name for path in here.iterdir()] == ["config.toml"]
 
 
@@ -109,9 +110,9 @@ def test_init_leaves_the_file_of_another_program(command: CommandLine, here: Pat
     (here / "config.toml").write_text("[server]\n")
 
     for force in ([], ["--force"]):
-        code, _, err = command("init", *force)
+        code, _, err = command("init", "--here", *force)
         assert (code, (here / "config.toml").read_text()) == (2, "[server]\n")
-        assert "is the configuration of another program\n    Write your own with kb init --user, or" in err
+        assert "is the configuration of another program\n    Make your own configuration with kb init FOLDER" in err
     assert "the config.toml here is of another program" in _refused(capture=command.capture)
     assert command("--config", "config.toml", "init")[0] == 2
     assert command("--config", "config.toml", "init", "--force")[0] == 0
@@ -127,7 +128,7 @@ def test_init_says_what_goes_without_the_large_model_as_it_is_to_be_typed(comman
     """The folder and the place are the same when it is."""
     (here / "my notes").mkdir()
 
-    for words in (["--user"], []):
+    for words in (["--user"], ["--here"]):
         lines = command("init", *words, "my notes")[1].splitlines()
         told = next(line.removesuffix(" does without.") for line in lines if line.endswith(" does without."))
         assert command(*shlex.split(told)[1:])[:2] == (0, "\n".join([lines[0], lines[-1], ""]))
@@ -136,7 +137,7 @@ def test_init_says_what_goes_without_the_large_model_as_it_is_to_be_typed(comman
 
 def test_init_tells_that_the_file_of_the_folder_goes_before_the_users(command: CommandLine, here: Path) -> None:
     """As in a clone of kb itself."""
-    assert command("init", "--user")[2] == ""
+    assert command("init")[2] == ""
 
     (here / "config.toml").write_text("[folders]\n")
     assert command("init", "--user", "--force")[2] == f"kb: in this folder {here / 'config.toml'} goes before it\n"
@@ -148,7 +149,7 @@ def test_init_refuses_what_is_no_folder_of_notes(command: CommandLine, here: Pat
     home = tmp_path / "home"
 
     for folder in ("/", str(home), str(tmp_path), "~", "file", "gone"):
-        code, out, err = command("init", folder)
+        code, out, err = command("init", "--here", folder)
         assert (code, out, (here / "config.toml").exists()) == (2, "", False), folder
         assert "    Name a folder" in err
     assert command("init", str(home), "--force")[0] == 0
@@ -168,7 +169,84 @@ def test_init_in_a_folder_that_cannot_be_written(command: CommandLine, here: Pat
     """The system's refusal is one sentence."""
     here.chmod(0o500)
 
-    assert "cannot be written: Permission denied" in command("init")[2]
+    assert "cannot be written: Permission denied" in command("init", "--here")[2]
+
+
+def test_init_makes_the_users_own_configuration(command: CommandLine, here: Path, tmp_path: Path) -> None:
+    """A question from any folder is answered, also from the folder itself."""
+    (tmp_path / "notes").mkdir()
+
+    assert command("init", "../notes")[::2] == (0, "")
+
+    assert not (here / "config.toml").exists()
+    for folder in (here, tmp_path / "notes", tmp_path):
+        assert load(environ={}, cwd=str(folder)).folder_paths() == (str(tmp_path / "notes"),)
+
+
+def test_init_tells_where_what_it_wrote_does_not_hold(command: CommandLine, here: Path, tmp_path: Path) -> None:
+    """Whoever asks from the folder finds none there, or another one."""
+    (tmp_path / "notes").mkdir()
+
+    assert f"and not in {tmp_path}/notes; kb init" in command("init", "--here", "../notes")[2]
+    assert load(environ=os.environ, cwd=str(here)).folder_paths() == (str(tmp_path / "notes"),)
+    (here / "config.toml").unlink()
+    (tmp_path / "notes" / "config.toml").write_text("[folders]\n")
+    assert f"in {tmp_path}/notes {tmp_path}/notes/config.toml goes before it" in command("init", "../notes")[2]
+
+
+@pytest.mark.usefixtures("here")
+def test_init_adds_a_folder_and_changes_nothing_else(command: CommandLine, tmp_path: Path) -> None:
+    """The error names the command that does it."""
+    for name in ("deep/one", "two words"):
+        (tmp_path / name).mkdir(parents=True)
+    assert command("init", str(tmp_path / "deep" / "one"))[0] == 0
+    own = tmp_path / "home" / "config" / "kb" / "config.toml"
+    before = own.read_text("utf-8")
+
+    err = command("init", str(tmp_path / "two words"))[2]
+    told = err.partition("to it: ")[2].partition(";")[0]
+    assert told == f"kb init --add '{tmp_path}/two words'"
+    assert command(*shlex.split(told)[1:])[:2] == (0, f"Added {tmp_path}/two words to {own}\nNext: kb index\n")
+
+    assert own.read_text("utf-8") == before.replace('/one"]', f'/one", "{tmp_path}/two words"]')
+    assert "already" in command(*shlex.split(told)[1:])[1]
+    (tmp_path / "deep" / "one" / "below").mkdir()
+    assert "as part of" in command("init", "--add", str(tmp_path / "deep" / "one" / "below"))[2]
+    assert "which is read already" in command("init", "--add", str(tmp_path / "deep"))[2]
+    assert "no configuration" in command("init", "--here", "--add", "../deep")[2]
+
+
+def test_init_adds_to_no_file_that_may_not_hold(command: CommandLine, here: Path, tmp_path: Path) -> None:
+    """And what it adds for the user is trusted."""
+    for name in ("private", "mine"):
+        (tmp_path / name).mkdir()
+    (here / "config.toml").write_text('[folders]\npaths = ["../private"]\n')
+    assert "kb config --trust" in command("init", "--here", "--add", "../mine")[2]
+
+    assert command("config", "--trust")[0] == 0
+    assert command("init", "--here", "--add", "../mine")[0] == 0
+    assert len(load(environ=os.environ, cwd=str(here)).folder_paths()) == 2
+
+
+def test_trust_by_command(command: CommandLine, here: Path, tmp_path: Path) -> None:
+    """What it asks for is shown, listed, and withdrawn; as JSON too."""
+    file = here / "config.toml"
+    file.write_text('[folders]\npaths = ["../private"]\n')
+
+    asked = f'  folders.paths = "../private": {tmp_path}/private\n'
+    assert command("config", "--trust") == (0, f"Trusted {file} as it is now\n{asked}", "")
+    assert command("config", "--trusted")[1].endswith(asked)
+    [one] = json.loads(command("config", "--trusted", "--json")[1])["trusted"]
+    assert (one["file"], one["state"], one["reaches"][0]["key"]) == (str(file), "trusted", "folders.paths")
+    assert command("config", "--distrust", "--json")[1] == f'{{"file": "{file}", "distrusted": true}}\n'
+    assert command("config", "--distrust", ".")[0] == 1
+    assert command("config", "--trusted")[::2] == (0, "kb: no configuration is trusted\n")
+    assert json.loads(command("config", "--trust", str(here), "--json")[1])["reaches"][0]["value"] == "../private"
+    assert command("config", "--trust", "nowhere")[0] == 2
+    assert command("config", "--trust", "--trusted")[0] == 2
+    assert command("--config", "config.toml", "config", "--trust")[1].endswith("or named by you\n")
+    file.write_text("[folders]\npaths = 3\n")
+    assert "expected a list" in command("config", "--trust")[2]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from made_up import answer, settings
 
 from kb import __version__
 from kb.cli.main import cli
-from kb.errors import NotIndexed, StoreBusy
+from kb.errors import WAYS_TO_CONFIGURE, NotIndexed, StoreBusy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,7 @@ def test_without_folders_kb_init_is_named(command: CommandLine) -> None:
     command.settings = settings(file=None)
     assert command("x")[::2] == (
         2,
-        "kb: no configuration was found\n    kb init FOLDER writes a config.toml for a folder of notes\n",
+        f"kb: no configuration was found\n    {WAYS_TO_CONFIGURE}\n",
     )
 
     command.settings = settings()

