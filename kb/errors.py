@@ -11,7 +11,7 @@ KbError
 │   ├── CatalogDamaged  the catalog is broken and has to be filled again from the folder
 │   └── ForeignStore    the folder holds a store that kb did not make
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
-│   └── DocumentBusy    it is being written at this moment
+│   └── DocumentBusy    it cannot be read at this moment, and is tried again
 └── NotIndexed          the file asked for is not in the index
 """
 
@@ -86,7 +86,10 @@ class DocumentError(KbError):
 
 
 class DocumentBusy(DocumentError):
-    """A file changed while it was read: it is left as it was and read again when it is still."""
+    """A file cannot be read at this moment, for a reason that is not its own: it is left as it was, and tried again.
+
+    It changed while it was read, or the process that parsed it was ended from outside.
+    """
 
 
 class NotIndexed(KbError):

@@ -19,6 +19,8 @@ _MEGABYTE: Final = 1_000_000
 # Ordinary code takes milliseconds and a few megabytes.
 _CODE_SECONDS: Final = 5.0
 _CODE_MEMORY: Final = 500_000_000
+# About a million headings, blocks and links.
+_STRUCTURE: Final = 50_000_000
 
 
 def rules_of(config: Config) -> Rules:
@@ -55,37 +57,46 @@ def limits_of(config: Config) -> Limits:
 class Sandboxes:
     """The child processes in which files are parsed by libraries that a hostile file can crash.
 
-    Source code has one of its own: it needs a fraction of what documents need, and starts four times as fast.
+    Source code has one of its own: it needs a fraction of what documents need, and starts four times as fast. So have
+    long texts, whose parsers are those of this process.
     """
 
     documents: Sandbox
     code: Sandbox
+    texts: Sandbox
 
     def close(self) -> None:
         """End them. They are started again when needed."""
         self.documents.close()
         self.code.close()
+        self.texts.close()
 
 
 def sandboxes_of(config: Config) -> Sandboxes:
     """The sandboxes with their limits; no process is started yet."""
     from kb.extract.sandbox import Sandbox
 
-    return Sandboxes(Sandbox(limits_of(config)), Sandbox(code_limits_of(config), own=("code",)))
+    return Sandboxes(
+        Sandbox(limits_of(config)),
+        Sandbox(code_limits_of(config), own=("code",)),
+        Sandbox(text_limits_of(config), ["kb.read.confined"], own=()),
+    )
 
 
 def reader_of(config: Config, tokens: TokenCounter, sandboxes: Sandboxes, edit: Edit | None) -> Reader:
     """What reads files of every format and splits them, measuring in the model's own tokens."""
     from kb.read.chunk import Chunker
     from kb.read.code import SourceCode
+    from kb.read.confined import LongTexts
     from kb.read.foreign import ForeignFormats
     from kb.read.reader import DocumentReader
 
     return DocumentReader(
-        Chunker(tokens, config.chunk.max_tokens),
+        Chunker(tokens, config.chunk.max_tokens, config.documents.seconds),
         edit,
         ForeignFormats(sandboxes.documents, ocr=config.documents.ocr),
         SourceCode(sandboxes.code),
+        LongTexts(sandboxes.texts),
     )
 
 
@@ -95,6 +106,14 @@ def code_limits_of(config: Config) -> Limits:
 
     most = limits_of(config)
     return Limits(min(most.seconds, _CODE_SECONDS), min(most.memory, _CODE_MEMORY), most.text)
+
+
+def text_limits_of(config: Config) -> Limits:
+    """What parsing one long text may cost; its structure comes out beside it."""
+    from kb.extract.wire import Limits
+
+    most = limits_of(config)
+    return Limits(most.seconds, most.memory, int(config.folders.max_file_mb * _MEGABYTE) + _STRUCTURE)
 
 
 def reading_of(config: Config) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def status_of(parts: Parts) -> Status:
     """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
+    from kb.extract.confinement import confinement
+
     comparison, problems = parts.comparison()
     files = parts.catalog.files()
     store = Path(parts.store_path)
@@ -38,4 +40,5 @@ def status_of(parts: Parts) -> Status:
         problems=(*parts.catalog.problems(), *problems),
         held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
         set_aside=tuple(set_aside_in(parts.store_path)),
+        confinement=confinement(),
     )

@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "kb.claims": {"kb.config", *VOCABULARY},
     "kb.served": {"kb.config", "kb.serve.client", *VOCABULARY},
-    "kb.status": {"kb.parts", "kb.index", "kb.store", *VOCABULARY},
+    "kb.status": {"kb.parts", "kb.index", "kb.store", "kb.extract", *VOCABULARY},
     "kb.upkeep": {"kb.parts", "kb.index", "kb.store", *VOCABULARY},
     "kb.app": {
         "kb.claims",

@@ -207,6 +207,7 @@ def status_object(status: Status, owner: Mapping[str, Any] | None = None) -> dic
         "held": [{"folder": folder, "files": number} for folder, number in status.held],
         "set_aside": [{"name": name, "size": taken} for name, taken in status.set_aside],
         "problems": _failures(status.problems),
+        **({"confinement": asdict(status.confinement)} if status.confinement else {}),
     }
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from kb.records import (
         CheckReport,
+        Confinement,
         Failure,
         FileEvent,
         Freshness,
@@ -135,9 +136,17 @@ def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = No
         for folder, number in status.held
     ]
     facts += _could_be_read(status.problems, tesseract=tesseract)
+    facts += _unconfined(status.confinement)
     if status.replaced:
         facts.append(("undecodable", f"{count(status.replaced, 'character')} replaced"))
     return "".join(f"{name + ':':<13}{fact}\n" for name, fact in facts)
+
+
+def _unconfined(confinement: Confinement | None) -> list[tuple[str, str]]:
+    """What a process that parses documents is not kept from, since this system does not offer it."""
+    # Root is never held to a number of threads, whatever the system.
+    missing = [one for one in confinement.missing if one != "threads"] if confinement else []
+    return [("sandbox", f"documents are parsed without limits on {', '.join(missing)}")] if missing else []
 
 
 def _could_be_read(problems: Sequence[Failure], *, tesseract: bool) -> list[tuple[str, str]]:

@@ -44,21 +44,23 @@ class Draft:
 
     Args:
         most: The most bytes of text it may hold.
-        slow: Called before something begins that takes long for good reason, and may take longer than parsing.
+        recognise: Gives the text in an image, as ``recognised`` does; without it none is recognised.
     """
 
-    def __init__(self, most: int, slow: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, most: int, recognise: Callable[[bytes], str] = lambda _image: "") -> None:
         self._most = most
-        self._slow: Callable[[], None] | None = slow
+        self._recognise = recognise
         self._size = 0
         self._lines: list[str] = []
         self._result = Extracted(text="")
 
-    def slow(self) -> None:
-        """Something begins that takes long for good reason; only the first call says so."""
-        if self._slow is not None:
-            self._slow()
-            self._slow = None
+    def recognised(self, image: bytes) -> str:
+        """The text in an image, read by Tesseract in a process of its own; it may take longer than parsing.
+
+        Raises:
+            Unreadable: Tesseract is not installed or does not read it.
+        """
+        return self._recognise(image)
 
     def describe(self, title: str | None, author: str | None = "", date: str | None = "") -> None:
         """Take over what the document's properties say of it, where that means anything."""
@@ -113,6 +115,10 @@ class Draft:
     def outline(self, headings: Iterable[tuple[str, int, int, int]]) -> None:
         """The structure of a text that is kept by who asked for it, as in ``Extracted.headings``."""
         self._result.headings.extend(headings)
+
+    def encoded(self, text: str) -> None:
+        """A whole document in a form that only its reader knows; nothing else is in the draft."""
+        self._lines = [text]
 
     def gap(self) -> None:
         """A blank line, unless there is one."""

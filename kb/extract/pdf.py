@@ -87,8 +87,7 @@ def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> s
     try:
         text = _text(page)
         if not text.strip() and limits.ocr:
-            draft.slow()
-            text = read_page(page, limits.ocr)
+            text = read_page(page, draft)
     except pypdfium2.PdfiumError:
         return None
     else:

@@ -7,14 +7,13 @@ from typing import Final
 
 from msgspec import Struct
 
-# In front of each message: how long its description is, and how many bytes of a file follow it.
+# In front of each message: how long its description is, and how many bytes of a file follow it. Where a worker asks for
+# an image to be recognised it has no description.
 FRAME: Final = Layout(">IQ")
-# What a worker says in place of an answer when it begins to recognise pages.
-SLOW: Final = FRAME.pack(0, 1)
-# What a worker says first: the time of a file begins when its libraries are loaded.
-READY: Final = b"ready"
 # The exit code of a worker that went because it had nothing to do, or had grown: another one can be started.
 RETIRED: Final = 75
+# The exit code of a process that could not give up its rights; it says why first, and has read no file.
+UNCONFINED: Final = 76
 
 
 class Limits(Struct, frozen=True):
@@ -33,6 +32,30 @@ class Limits(Struct, frozen=True):
     text: int = 50_000_000
     ocr: str = ""
     ocr_seconds: float = 600.0
+
+
+class Started(Struct, tag="started"):
+    """What a worker says first: the time of a file begins when its libraries are loaded.
+
+    Attributes:
+        in_force: The measures that confine it, as in ``kb.extract.confine``.
+    """
+
+    in_force: list[str]
+
+
+class Failed(Struct, tag="failed"):
+    """What a worker says instead where a measure that the system offers cannot be taken."""
+
+    reason: str
+
+
+class Recognised(Struct):
+    """The text in an image; or why there is none, as in ``Refused``."""
+
+    text: str = ""
+    reason: str = ""
+    remedy: str = ""
 
 
 class Task(Struct, frozen=True):

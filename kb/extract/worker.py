@@ -1,8 +1,9 @@
 """The process in which documents and source code are parsed: files in over standard input, what they say out.
 
-It is started by ``kb.extract.sandbox`` as a program and given limits as JSON, and which modules to load. Once its
-libraries are loaded it can open no file, socket or pipe any more: nothing outside of the document it was handed can be
-read, and nothing sent.
+It is started by ``kb.extract.sandbox`` as a program and given limits as JSON, and which modules to load. It gives up
+writing, signals and powers before it loads their libraries, and files, sockets, processes and other programs after that
+(``kb.extract.confine``): nothing outside of the document it was handed can be read or changed, and nothing sent. It
+says what is in force before it takes the first file, and takes none where something could not be put in force.
 """
 
 from __future__ import annotations
@@ -13,13 +14,25 @@ import importlib
 import os
 import select
 import sys
-from contextlib import suppress
+import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from kb.extract.confine import ConfinementError, after_loading, before_loading
 from kb.extract.draft import Draft, TooMuchText, Unreadable
-from kb.extract.wire import FRAME, READY, RETIRED, SLOW, Extracted, Limits, Refused, Task
+from kb.extract.wire import (
+    FRAME,
+    RETIRED,
+    UNCONFINED,
+    Extracted,
+    Failed,
+    Limits,
+    Recognised,
+    Refused,
+    Started,
+    Task,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,9 +75,16 @@ def main(arguments: Sequence[str]) -> int:
     # What a library prints must not get between the answers.
     answers = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    extractors = _load(arguments[1].split(), arguments[2:])
-    _confine(limits)
-    _write(answers, READY)
+    # One file takes its time on every core at most; what a process may take is that twice, and at half it makes way.
+    cpu = int((limits.seconds + GRACE_SECONDS) * (os.cpu_count() or 1)) + 1
+    try:
+        in_force = before_loading()
+        extractors = _load(arguments[1].split(), arguments[2:])
+        in_force += after_loading(memory=_memory()[0] + limits.memory, cpu=2 * cpu + int(time.process_time()))
+    except ConfinementError as error:
+        _say(answers, Failed(str(error)))
+        return UNCONFINED
+    _say(answers, Started(in_force))
     while True:
         if not select.select([0], [], [], IDLE_SECONDS)[0]:
             return RETIRED
@@ -75,13 +95,13 @@ def main(arguments: Sequence[str]) -> int:
         task = msgspec.json.decode(_read(described), type=Task)
         # A parser that never comes back keeps every Python thread waiting; this clock runs outside of Python.
         faulthandler.dump_traceback_later(limits.seconds + GRACE_SECONDS, exit=True)
-        draft = Draft(limits.text, lambda: _slow(answers, limits))
-        answer = msgspec.json.encode(_answer(extractors, task, size, draft, limits))
+        draft = Draft(limits.text, lambda image: _recognised(answers, image, limits))
+        answer = _answer(extractors, task, size, draft, limits)
         faulthandler.cancel_dump_traceback_later()
-        _write(answers, FRAME.pack(len(answer), 0) + answer)
-        del answer
+        _say(answers, answer)
+        del answer, draft
         gc.collect()
-        if _memory()[1] > _GROWN:
+        if _memory()[1] > _GROWN or time.process_time() > cpu:
             return RETIRED
 
 
@@ -94,10 +114,20 @@ def _load(own: Sequence[str], extra: Sequence[str]) -> dict[str, Extractor]:
     return modules
 
 
-def _slow(answers: int, limits: Limits) -> None:
-    """Ask for the time that recognising pages may take, once for each file."""
+def _recognised(answers: int, image: bytes, limits: Limits) -> str:
+    """Have the owner of this process recognise the text in an image, which may take longer than parsing.
+
+    Raises:
+        Unreadable: There is none to be had.
+    """
     faulthandler.dump_traceback_later(limits.ocr_seconds + GRACE_SECONDS, exit=True)
-    _write(answers, SLOW)
+    _write(answers, FRAME.pack(0, len(image)))
+    _write(answers, image)
+    size, _ = FRAME.unpack(_read(FRAME.size))
+    found = msgspec.json.decode(_read(size), type=Recognised)
+    if found.reason:
+        raise Unreadable(found.reason, found.remedy)
+    return found.text
 
 
 def _answer(
@@ -130,26 +160,6 @@ def _told(error: Exception) -> str:
     return words if len(words) <= 160 else f"{words[:160]}…"  # noqa: PLR2004 - about two lines of a terminal
 
 
-def _confine(limits: Limits) -> None:
-    """Give up what a parser has no use for: more memory than allowed, files, sockets, core dumps."""
-    try:
-        import resource
-    except ImportError:  # no such limits on this system; the clock and the size of the answer still hold
-        return
-    most = _memory()[0] + limits.memory
-    for limit, value in (
-        (resource.RLIMIT_AS, most),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        # Reading scanned pages starts Tesseract, which opens its language files.
-        *(() if limits.ocr else ((resource.RLIMIT_NOFILE, 0),)),
-    ):
-        hard = resource.getrlimit(limit)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)  # noqa: PLW2901 - the tighter one holds
-        with suppress(ValueError, OSError):
-            resource.setrlimit(limit, (value, value))
-
-
 def _memory() -> tuple[int, int]:
     """Bytes of address space and of memory in use now; nothing where the system does not say."""
     if _STATM is None:
@@ -165,6 +175,12 @@ def _read(size: int) -> bytes:
     while len(parts) < size and (part := os.read(0, min(size - len(parts), 1 << 20))):
         parts += part
     return bytes(parts) if len(parts) == size else b""
+
+
+def _say(answers: int, message: Started | Failed | Extracted | Refused) -> None:
+    encoded = msgspec.json.encode(message)
+    _write(answers, FRAME.pack(len(encoded), 0))
+    _write(answers, encoded)
 
 
 def _write(pipe: int, data: bytes) -> None:

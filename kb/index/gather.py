@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from kb.errors import DocumentBusy, DocumentError
-from kb.index.plan import Comparison, Departed, identify
+from kb.index.plan import Comparison, Departed, identify, wrongly_failed
 from kb.records import Failure, FileChange
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ class Gatherer:
                 continue
             before = known or self.departed.claim(source.file, source.content_hash)
             kind = _kind(source, before)
-            if before is not None and kind == "unchanged" and not self._again:
+            if before is not None and kind == "unchanged" and not (self._again or wrongly_failed(before)):
                 self._keep(source, before)
-            else:
-                yield self._change(source, before, kind)
+            elif changed := self._change(source, before, kind):
+                yield changed
 
     def survey(self) -> None:
         """Count what ``changes`` would give, by content alone, without splitting anything."""
@@ -127,10 +127,14 @@ class Gatherer:
         else:
             self.tally.files["unchanged"] += 1
 
-    def _change(self, source: Source, before: KnownFile | None, kind: FileKind) -> Gathered:
+    def _change(self, source: Source, before: KnownFile | None, kind: FileKind) -> Gathered | None:
+        """What a file becomes; None where it has to be tried again, and what is known of it stays as it is."""
         file_id = before.id if before else self._catalog.new_id()
         try:
             document, passages = self._reader.read(source)
+        except DocumentBusy as error:
+            self._note_failure(source.file, error.message)
+            return None
         except DocumentError as error:
             self._note_failure(source.file, error.message)
             failed = FileChange(file_id, source.file, source.content_hash, source.read_ns, reason=error.message)

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 # system's clock (FAT counts in steps of two seconds): its stat proves nothing, its content decides.
 RACY_NS: Final = 2_000_000_000
 
+# What kb said of files whose parser was killed, by whomever, before it told the two apart. None is said any more.
+_MAYBE_KILLED: Final = (
+    "made its reader give up, most likely for more memory than",
+    "could not be read: its process ends",
+)
+
 # Fewer vanished files than this are an ordinary clearing up, however small the folder.
 FEW: Final = 20
 
@@ -84,7 +90,7 @@ def compare(
         elif everything or found.key in force or old.state == "pending" or old.stat != found.stat:
             suspect.append((found, old))
             certain += 1
-        elif old.read_ns - old.stat.mtime_ns < RACY_NS:
+        elif old.read_ns - old.stat.mtime_ns < RACY_NS or wrongly_failed(old):
             suspect.append((found, old))
         elif old.state == "failed":
             failed.append(old)
@@ -106,6 +112,11 @@ def compare(
         shrunk,
         frozenset(scan.empty),
     )
+
+
+def wrongly_failed(file: KnownFile) -> bool:
+    """Whether a file may have failed for no reason of its own, so that it has to be read once more."""
+    return file.state == "failed" and file.reason.startswith(_MAYBE_KILLED)
 
 
 def withheld(gone: Sequence[KnownFile], comparison: Comparison) -> list[KnownFile]:

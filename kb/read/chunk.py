@@ -5,12 +5,15 @@ No passage crosses a heading and no cut depends on anything far away, so an edit
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
+from kb.errors import DocumentError
 from kb.read.boundaries import partition
 from kb.read.layout import (
     TEARS_LETTERS,
@@ -43,6 +46,9 @@ LONGEST_STRETCH: Final = 400
 CHARS_PER_TOKEN: Final = 12
 USUAL_CHARS_PER_TOKEN: Final = 4
 COUNT_AT_ONCE: Final = 4096
+# A glossary has a heading every sixty characters. What has more of them, page after page, was not written by anybody.
+MOST_PASSAGES: Final = 10_000
+CHARS_PER_PASSAGE: Final = 100
 _LEAST_ROOM: Final = 4
 _NO_TEXT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _RULER: Final = re.compile(r"([-=_*~#.+^])\1{3,}")
@@ -80,12 +86,14 @@ class Chunker:
         counter: Measures texts as the model will read them. Where it has ``special_tokens``, text that looks like one
             is kept from becoming one.
         max_tokens: The longest embedded text, in tokens; lowered to what the model reads.
+        seconds: The processor time that splitting one document may take.
 
     Raises:
         ValueError: Fewer than 16 tokens leave no room for a passage.
     """
 
-    def __init__(self, counter: TokenCounter, max_tokens: int) -> None:
+    def __init__(self, counter: TokenCounter, max_tokens: int, seconds: float = math.inf) -> None:
+        self._seconds = seconds
         self.max_tokens = min(max_tokens, counter.limit)
         if self.max_tokens < SMALLEST:
             raise ValueError(f"passages of {self.max_tokens} tokens are too short; at least {SMALLEST} are needed")
@@ -99,16 +107,22 @@ class Chunker:
 
         Args:
             document: What was read; its headings and blocks in the order of their lines.
+
+        Raises:
+            DocumentError: It falls into too many passages, or takes too long to be divided.
         """
+        # Not the clock on the wall: another process that keeps the machine busy is no reason to refuse a file.
+        until = time.thread_time() + self._seconds
         text = Text(document.text)
         found = sections(document, text)
+        _refuse_crumbs(document, len(found))
         leads = self._leads({trail for section in found for trail in (section.outer, section.inner)})
         drafts = [_Draft(section, *text.trim(section.start, section.end), self.max_tokens) for section in found]
         # What is surely too long is measured block by block at once.
         most = USUAL_CHARS_PER_TOKEN * self.max_tokens
         long = [draft for draft in drafts if draft.end - draft.start > most]
         drafts = [draft for draft in drafts if draft.end - draft.start <= most]
-        drafts += [part for draft in long for part in self._cut(document, text, draft, leads)]
+        drafts += [part for draft in long for part in self._cut(document, text, draft, leads, until)]
         passages: list[tuple[int, Passage]] = []
         while drafts:
             bodies = [without_noise(text.text, document.noise, draft.start, draft.end) for draft in drafts]
@@ -123,11 +137,23 @@ class Chunker:
                     body, place = text.text[draft.start : draft.end], place_of(document.places, *lines)
                     passage = Passage(body, sent, tokens, *lines, draft.section.trail, place.page, place.name)
                     passages.append((draft.start, passage))
-            drafts = [part for draft in over for part in self._cut(document, text, draft, leads)]
+            drafts = [part for draft in over for part in self._cut(document, text, draft, leads, until)]
+            _refuse_crumbs(document, len(passages) + len(drafts))
         return tuple(passage for _, passage in sorted(passages, key=lambda item: item[0]))
 
-    def _cut(self, document: Document, text: Text, draft: _Draft, leads: Mapping[_Trail, _Lead]) -> list[_Draft]:
-        """Parts of a draft that is over the limit, each to be measured again."""
+    def _cut(
+        self, document: Document, text: Text, draft: _Draft, leads: Mapping[_Trail, _Lead], until: float
+    ) -> list[_Draft]:
+        """Parts of a draft that is over the limit, each to be measured again.
+
+        Raises:
+            DocumentError: The time is up.
+        """
+        if time.thread_time() > until:
+            raise DocumentError(
+                f"takes longer than {self._seconds:g} seconds to split (documents.seconds)",
+                "Raise the limit, or exclude the file",
+            )
         room = draft.room - leads[draft.section.inner].tokens
         if room < _LEAST_ROOM:
             parts = _halves(draft.start, draft.end)
@@ -232,6 +258,19 @@ class Chunker:
                 del parts[len(parts) // 2]
             else:
                 parts = [part[: len(part) // 2].rstrip() for part in parts]
+
+
+def _refuse_crumbs(document: Document, count: int) -> None:
+    """See that a document has no more passages than a text of its length can have.
+
+    Raises:
+        DocumentError: It has.
+    """
+    if count > (most := MOST_PASSAGES + len(document.text) // CHARS_PER_PASSAGE):
+        raise DocumentError(
+            f"falls into {count:,} passages, over the limit of {most:,} for a text of its length",
+            "Exclude the file, or take the headings out that stand at nearly every line",
+        )
 
 
 def _characters(text: str) -> int:

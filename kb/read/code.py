@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from kb.errors import DocumentError
+from kb.errors import DocumentBusy, DocumentError
 from kb.extract.grammars import SUFFIXES, grammars
 from kb.read.markup import one_line
 from kb.records import Heading
@@ -57,6 +57,9 @@ class SourceCode:
 
         It comes back as it is, to be split at its blank lines, where no grammar for it is installed or its structure
         cannot be had: code that crashes the parser is still text.
+
+        Raises:
+            DocumentBusy: Its structure cannot be had now, for a reason that is not the file's own.
         """
         name, text = PurePosixPath(path), document.text
         if name.suffix.lower() not in self._suffixes:
@@ -66,6 +69,8 @@ class SourceCode:
             return document
         try:
             found = _nested(self._sandbox.extract("code", name.name, data).headings, len(lines))
+        except DocumentBusy:
+            raise
         except DocumentError:
             return document
         return replace(document, headings=tuple(_headings(lines, found, 0, len(lines), 1)))

@@ -25,7 +25,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 # Common enough to be met in notes, the commonest first. The fewer there are, the fewer are mistaken for one another.
-_LEGACY: Final = (
+LEGACY: Final = (
     "cp1252", "cp1251", "koi8_r", "cp1250", "iso8859_2", "cp932", "gb18030", "big5", "euc_jp", "cp949", "cp1253",
     "cp1254", "cp1255", "cp1256", "mac_roman", "cp850",
 )  # fmt: skip
@@ -131,7 +131,7 @@ def _legacy(data: bytes) -> Decoded | None:
     from charset_normalizer import from_bytes
 
     for size in _sample_sizes(sample := _sample(data)):
-        matches = list(from_bytes(sample[:size], cp_isolation=list(_LEGACY), enable_fallback=False))
+        matches = list(from_bytes(sample[:size], cp_isolation=list(LEGACY), enable_fallback=False))
         # Several may read without a flaw: Western text in its neighbours, a few words in any encoding.
         ranked = sorted(
             (
@@ -139,7 +139,7 @@ def _legacy(data: bytes) -> Decoded | None:
                 _oddity(str(match)),
                 encoding != "cp1252",
                 -match.coherence,
-                _LEGACY.index(encoding),
+                LEGACY.index(encoding),
                 encoding,
             )
             for match in matches

@@ -41,6 +41,9 @@ _DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y", "%d.%m.%Y"
 _NUMERIC_DATE: Final = re.compile(
     r"(\d{4})(?:(?P<separator>[-/._])(\d{1,2})(?P=separator)(\d{1,2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)"
 )
+_ENDLESS_KEY: Final = re.compile(
+    r"""(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){16}"""
+)
 _BRACKETS: Final = re.compile(r"[<>\[\]]")
 _ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b", re.IGNORECASE)
 _STAMP: Final = re.compile(r"(\d{4})([-_.]?)(\d{2})\2(\d{2})(?:\d{4}|\d{6})?(?!\d)")
@@ -218,6 +221,9 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
 def _parse_toml(block: str) -> Mapping[str, Any] | None:
     import tomllib
 
+    # Each part of a dotted key is a table in the one before it: the time grows with the square of their number.
+    if _ENDLESS_KEY.search(block):
+        raise ValueError("nested too deeply")
     try:
         values = tomllib.loads(block)
     except RecursionError as error:

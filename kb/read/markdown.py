@@ -64,6 +64,10 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
     )
 
 
+# Markup in a longer one is not understood: the time for that grows with the square of its length.
+_LONGEST_HEADING: Final = 2_000
+
+
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
@@ -108,7 +112,7 @@ def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
     for position, token in enumerate(tokens):
         # A heading inside a quote or a list item divides that item, not the document.
         if token.type == "heading_open" and token.level == 0 and token.map:
-            content = tokens[position + 1].content
+            content = tokens[position + 1].content[:_LONGEST_HEADING]
             attributes = _ATTRIBUTES.search(content)
             first, last = token.map[0] + first_line, token.map[1] + first_line - 1
             yield Heading(_plain(content), int(token.tag[1:]), first, last, attributes[0].strip() if attributes else "")
@@ -117,7 +121,9 @@ def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
 def _heading_ids(tokens: Sequence[Token], first_line: int) -> Iterator[Name]:
     """The ids that headings are given in braces: ``# Title {#id}``."""
     for position, token in enumerate(tokens):
-        if token.type == "heading_open" and token.map and (found := _HEADING_ID.search(tokens[position + 1].content)):
+        if token.type == "heading_open" and token.map and (
+            found := _HEADING_ID.search(tokens[position + 1].content[:_LONGEST_HEADING])
+        ):
             yield Name("block", found[1], token.map[0] + first_line)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kb.ports import Edit
     from kb.read.chunk import Chunker
     from kb.read.code import SourceCode
+    from kb.read.confined import LongTexts
     from kb.read.foreign import ForeignFormats
     from kb.records import Document, Passage, Source
 
@@ -24,6 +25,7 @@ class DocumentReader:
         edit: Changes each document before it is split.
         foreign: Reads what is not plain text; without it such files are refused.
         code: Gives source code its sections; without it such files are split at blank lines.
+        long: Reads long texts; without it they are read as short ones are.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class DocumentReader:
         edit: Edit | None = None,
         foreign: ForeignFormats | None = None,
         code: SourceCode | None = None,
+        long: LongTexts | None = None,
     ) -> None:
         self._chunker = chunker
         self._edit = edit
         self._foreign = foreign
         self._code = code
+        self._plain = long.read if long else extract
 
     def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
         """The document and its passages, in the order of the text.
@@ -45,7 +49,7 @@ class DocumentReader:
             DocumentError: The file holds nothing kb can read as text.
         """
         path, data = source.file.path, source.data
-        document = (self._foreign and self._foreign.read(path, data)) or extract(path, data)
+        document = (self._foreign and self._foreign.read(path, data)) or self._plain(path, data)
         if self._code is not None:
             document = self._code.outlined(path, document)
         document = replace(document, language=language_of(document))

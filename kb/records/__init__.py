@@ -47,6 +47,7 @@ from kb.records.files import (
 from kb.records.links import FollowedLink, Link, Links, LinkStyle, Name, folded
 from kb.records.reports import (
     CheckReport,
+    Confinement,
     Difference,
     FileEvent,
     IndexProgress,
@@ -65,6 +66,7 @@ __all__ = [
     "Block",
     "Candidates",
     "CheckReport",
+    "Confinement",
     "Difference",
     "Document",
     "Failure",

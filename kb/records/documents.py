@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date  # noqa: TC003 - a document that comes from a child process is checked against its types
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
-if TYPE_CHECKING:
-    from datetime import date
+from kb.records.links import Link, Name  # noqa: TC001 - the same
 
+if TYPE_CHECKING:
     from kb.records.files import FoundFile, KnownFile
-    from kb.records.links import Link, Name
 
 
 # Kinds of documents whose text is extracted, so that its lines are none that another program would show.

@@ -66,11 +66,27 @@ class IndexReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Confinement:
+    """How a process that parses documents is confined on this system.
+
+    Attributes:
+        landlock: The version of the kernel's Landlock interface; 0: it has none.
+        in_force: The measures that hold, by the names in ``kb.extract.confine``.
+        missing: What this system does not offer, by the same names.
+    """
+
+    landlock: int
+    in_force: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What ``kb status`` tells: counts, sizes in bytes, the model, and what could not be indexed.
 
     ``held`` are folders from which so many files went at once that they are kept, with how many.
     ``runtime`` is how the model runs, or would run. ``set_aside`` is what of the store was damaged and kept, by name.
+    ``confinement`` is how documents are parsed.
     """
 
     folders: tuple[str, ...]
@@ -89,6 +105,7 @@ class Status:
     held: tuple[tuple[str, int], ...] = ()
     runtime: str = ""
     set_aside: tuple[tuple[str, int], ...] = ()
+    confinement: Confinement | None = None
 
 
 @dataclass(frozen=True, slots=True)

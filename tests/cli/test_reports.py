@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from made_up import FAILURE, FakeKnowledge, acting, known_file
 
 from kb.cli import reports
+from kb.cli.formats import status_object
 from kb.cli.terminal import Look
 from kb.records import (
     EXTRA,
     SCANNED,
     CheckReport,
+    Confinement,
     Difference,
     Failure,
     FileEvent,
@@ -74,6 +76,21 @@ def test_status_tells_the_facts() -> None:
     assert ", 1 file waiting\n" in text
     assert "store:       .kb (4.1 kB, g1)\n" in text
     assert "1 character replaced\n" in text
+
+
+def test_status_tells_what_documents_are_not_kept_from() -> None:
+    """What this system does not offer is one line; root is never held to a number of threads."""
+    state = FakeKnowledge().state
+    whole = replace(state, confinement=Confinement(7, ("files", "system calls"), ("threads",)))
+    part = replace(state, confinement=Confinement(0, ("system calls",), ("files", "tcp", "threads")))
+
+    assert "sandbox" not in reports.status_text(whole, LOOK)
+    assert "sandbox:     documents are parsed without limits on files, tcp\n" in reports.status_text(part, LOOK)
+    assert status_object(part)["confinement"] == {
+        "landlock": 0,
+        "in_force": ("system calls",),
+        "missing": ("files", "tcp", "threads"),
+    }
 
 
 def test_status_tells_what_could_be_read_with_more() -> None:

@@ -18,7 +18,7 @@ def prepare() -> None:
     """Nothing to load."""
 
 
-def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:  # noqa: C901 - one case per mischief
+def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:  # noqa: C901, PLR0912 - one case per mischief
     """Do what the bytes say."""
     match data.decode():
         case "loop":
@@ -26,6 +26,8 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:  # n
                 time.sleep(0.01)
         case "crash":
             ctypes.string_at(0)
+        case "abort":
+            os.abort()
         case "leave":
             os._exit(3)
         case "memory":

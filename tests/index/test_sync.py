@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from worlds import FOLDER, World, fresh
 
-from kb.errors import DocumentError
+from kb.errors import DocumentBusy, DocumentError
 from kb.index.write import Window, Writer
 from kb.read.chunk import Chunker
 from kb.read.reader import DocumentReader
@@ -22,7 +22,7 @@ from kb.testing import FakeTokens, MemoryFiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kb.records import FileChange, FileEvent, FoundFile, IndexProgress, Scan, Source
+    from kb.records import Document, FileChange, FileEvent, FoundFile, IndexProgress, Passage, Scan, Source
 
 BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
@@ -700,3 +700,82 @@ def test_a_second_run_is_empty(writes: list[tuple[str, str]]) -> None:
 
     assert (report.added, report.changed, report.moved, report.removed, report.embedded) == (0, 0, 0, 0, 0)
     assert world.held() == held
+
+
+class Passing(DocumentReader):
+    """A reader whose parser is ended from outside as long as ``ends`` says so, or fails for the reason in ``fails``."""
+
+    ends = False
+    fails = ""
+
+    def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
+        """Read a file.
+
+        Raises:
+            DocumentBusy: Its parser was ended.
+            DocumentError: It fails.
+        """
+        if self.ends and source.file.path == "b.md":
+            raise DocumentBusy("is not read: the process that reads it was ended from outside (Killed)", "Again")
+        if self.fails and source.file.path == "b.md":
+            raise DocumentError(self.fails)
+        return super().read(source)
+
+
+def passing_world() -> tuple[World, Passing]:
+    """A knowledge base of two notes, and the reader it has."""
+    world = World()
+    reader = Passing(Chunker(FakeTokens(), 32))
+    world.reader = reader
+    world.indexer = world._indexer("reading 1")
+    world.write("a.md", TEXT)
+    world.write("b.md", "# Three\n\nepsilon\n")
+    return world, reader
+
+
+def test_file_whose_parser_was_ended_from_outside_is_tried_again() -> None:
+    """It is told, is not marked, keeps what was known of it, and is read by the next run though it did not change."""
+    world, reader = passing_world()
+    reader.ends = True
+    first = world.run()
+    reader.ends = False
+    second = world.run()
+
+    assert [failure.path for failure in first.failures] == ["b.md"]
+    assert (second.added, second.failures, second.total) == (1, (), 3)
+
+    world.write("b.md", "# Three\n\nzeta\n")
+    reader.ends = True
+    third = world.run()
+    assert (third.total, len(third.failures), third.dropped) == (3, 1, 0)
+    reader.ends = False
+    assert world.run().changed == 1
+    assert world.held() == fresh(world.files).held()
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "made its reader give up, most likely for more memory than 1,000 MB (documents.memory_mb)",
+        "could not be read: its process ends at once",
+    ],
+)
+def test_file_that_was_wrongly_marked_heals(reason: str) -> None:
+    """What an older kb said of files whose parser was killed is not believed: they are read once more."""
+    world, reader = passing_world()
+    reader.fails = reason
+    world.run()
+    reader.fails = ""
+
+    assert (world.run().failures, world.run().unchanged) == ((), 2)
+    assert world.held() == fresh(world.files).held()
+
+
+def test_file_that_is_too_much_for_its_parser_is_read_once() -> None:
+    """A reason of its own stays until the file changes."""
+    world, reader = passing_world()
+    reader.fails = "makes its parser give up, most likely for more than 1,000 MB of memory (documents.memory_mb)"
+    world.run()
+    reader.fails = ""
+
+    assert len(world.run().standing) == 1

@@ -1,0 +1,107 @@
+"""Long texts are parsed in a child process: what their markup makes of them has a limit of time and memory there.
+
+Most notes are short, and read before a message to another process would have come back. A file of some length can be
+made so that its parser takes minutes or gigabytes, in whatever format; so beyond ``LONG`` the same code runs in a
+process like the one for documents (``kb.extract.worker`` loads this module), and the whole document comes out of it.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from kb.errors import DocumentError
+from kb.extract.draft import Unreadable
+from kb.read import extract as plain
+from kb.read.decode import LEGACY
+from kb.records import Document
+
+if TYPE_CHECKING:
+    from kb.extract.draft import Draft
+    from kb.extract.wire import Limits
+    from kb.read.foreign import Extracts
+
+# Up to this many bytes the costliest text that was found takes about three seconds.
+LONG: Final = 200_000
+_DECODER: Final = msgspec.json.Decoder(Document)
+# One small file of each kind, so that whatever their parsers load is loaded.
+_SAMPLES: Final = {
+    "x.md": "---\ntitle: x\ndate: 12 March 2020\ntags: [a]\n---\n# *x*\n\n[a](b.md) [[c]]\n\n| a |\n| - |\n| b |\n",
+    "y.md": "+++\ntitle = 'x'\n+++\nx\n",
+    "a%2Fb.md": "x\n",
+    "x.rst": "x\n=\n\n::\n\n  y\n",
+    "x.org": "* TODO x :a:\n#+title: x\n",
+    "x.adoc": "= x\n\n----\ny\n----\n",
+    "x.canvas": '{"nodes":[{"id":"1","type":"text","text":"x"}]}',
+    "x.csv": "a,b\n1,2\n",
+    "x.srt": "1\n00:00:00,000 --> 00:00:01,000\nx\n",
+    "x.tex": "\\section{x}\ny % z\n",
+    "x.yaml": "a: 1\n",
+    "x.jsonl": "{}\n",
+    "x.toml": "[a]\n",
+    "x.xml": "<a>x</a>\n",
+    "x.txt": "x\n",
+    "x.py": "x = 1\n",
+}
+
+
+class LongTexts:
+    """Reads long texts by a sandbox.
+
+    Args:
+        sandbox: Where they are parsed; this module has to be among those it loads.
+    """
+
+    def __init__(self, sandbox: Extracts) -> None:
+        self._sandbox = sandbox
+
+    def read(self, path: str, data: bytes) -> Document:
+        """The document in a file, as ``kb.read.extract.extract`` gives it.
+
+        Raises:
+            DocumentBusy: It cannot be read now, for a reason that is not its own.
+            DocumentError: It is no text, or is over a limit.
+        """
+        if len(data) <= LONG:
+            return plain.extract(path, data)
+        # Bytes of a name that are no text must reach the other side all the same.
+        named = path.encode("utf-8", "surrogatepass").decode("latin-1")
+        told = self._sandbox.extract(__name__, named, data)
+        try:
+            return _DECODER.decode(told.text)
+        except msgspec.DecodeError as error:
+            raise DocumentError(f"cannot be read: what came out of it makes no sense ({error})") from error
+
+
+def prepare() -> None:
+    """Load whatever any of the parsers needs, and every encoding that a text may turn out to be in."""
+    for path, text in _SAMPLES.items():
+        plain.extract(path, text.encode())
+    plain.extract("x.txt", "Grüße aus Köln, schöne Größe".encode("cp1252"))
+    plain.extract("x.txt", "Привет, как дела сегодня".encode("cp1251"))
+    for encoding in (*LEGACY, "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-8-sig", "latin-1", "ascii"):
+        codecs.lookup(encoding)
+
+
+def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
+    """Put a whole document into the draft, encoded.
+
+    Raises:
+        Unreadable: It is no text, or has no end of structure.
+    """
+    path = name.encode("latin-1").decode("utf-8", "surrogatepass")
+    try:
+        document = plain.extract(path, data)
+    except DocumentError as error:
+        raise Unreadable(error.message, error.remedy) from error
+    try:
+        encoded = msgspec.json.encode(document)
+    except UnicodeEncodeError:  # a lone half of a character, as JSON can spell it
+        whole = document.text.encode("utf-8", "replace").decode()
+        encoded = msgspec.json.encode(replace(document, text=whole))
+    if len(encoded) > limits.text:
+        raise Unreadable("has more structure than text: nearly every character is markup", "Exclude the file")
+    draft.encoded(encoded.decode())
