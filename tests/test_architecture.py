@@ -115,7 +115,7 @@ OWNERS: dict[str, set[str]] = {
     "python_calamine": {"kb/extract/sheet.py"},
 }
 AT_THE_TOP = {"kb/embed/bge_m3.py"}
-LINES, FUNCTION_LINES = 380, 55
+FUNCTION_LINES = 60
 
 
 def name_of(path: Path) -> str:
@@ -202,12 +202,11 @@ def test_no_circles() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
-def test_rooms_stay_small(path: Path) -> None:
-    """No file and no function grows past what one reads at a sitting, and each file says why it exists."""
+def test_functions_stay_small(path: Path) -> None:
+    """No function grows past what one reads at a sitting, and each file says why it exists."""
     tree = parsed(path)
 
     assert ast.get_docstring(tree)
-    assert len(path.read_text("utf-8").splitlines()) <= LINES
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert (node.end_lineno or 0) - node.lineno + 1 <= FUNCTION_LINES, node.name
