@@ -88,6 +88,7 @@ def ask(
     """Quote the passage that answers a QUESTION best, with its source, then the next ones in short."""
     chosen = asking.chosen()
     text = question_of(session, question)
+    look = session.look(fits=asking.limit is None)
     asking = replace(asking, limit=asking.limit or _ASK_LIMIT)
     with session.open() as kb:
         _waited(session, kb, asking)
@@ -96,7 +97,7 @@ def ask(
     if chosen != "text" or asking.full or asking.context:
         return write_answer(session, answer, asking)
     remember(session.asker.terminal, answer)
-    session.write(ask_text(answer, words_of(answer.asked), session.look(), Detail(l2=asking.l2)))
+    session.write(ask_text(answer, words_of(answer.asked), look, Detail(l2=asking.l2)))
     return _told(session, answer, asking)
 
 
@@ -125,7 +126,7 @@ def similar(session: Session, file: str, asking: Asking, filters: Filters) -> in
 
 def write_answer(session: Session, answer: Answer, asking: Asking) -> int:
     """Write an answer in the format asked for and say what has to be said about the index."""
-    look = session.look()
+    look = session.look(fits=asking.limit is None)
     remember(session.asker.terminal, answer)
     match asking.chosen():
         case "json":

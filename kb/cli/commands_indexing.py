@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -141,7 +142,10 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
         raise click.UsageError("The note is empty, nothing was written.")
     with session.open() as kb:
         path, report = kb.note(words, title=title, tags=tags)
-    session.write(f"{shown_path(path, session.look().cwd)}\n")
+    shown = shown_path(path, session.look().cwd)
+    session.write(f"{shown}\n")
+    if session.is_terminal():
+        session.notice(f"this file is the new note; to undo: rm {shlex.quote(shown)}")
     # Other files that cannot be indexed are no news of this note.
     own = [one for one in report.failures if formats.absolute(one.folder, one.path) == path]
     if own:

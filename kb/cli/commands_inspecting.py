@@ -27,7 +27,10 @@ _PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)
 @json_option
 @click.pass_obj
 def show(session: Session, place: str, as_json: bool) -> int:
-    """Show a file's passages as they are indexed, or the one at a line."""
+    """Show a file's passages as they are indexed, or the one at a line.
+
+    In a pipe it is the text alone, with each line where hits say it is.
+    """
     # A file may be called notes:12; what is there is meant.
     file, line = (place, None) if os.path.lexists(session.named(place)) else split_place(place)
     with session.open() as kb:
@@ -35,7 +38,7 @@ def show(session: Session, place: str, as_json: bool) -> int:
     if as_json:
         session.write_json(formats.shown_object(shown))
     else:
-        session.write(shown_text(shown, session.look()))
+        session.write(shown_text(shown, session.look(), whole=line is None))
     if shown.changed:
         session.notice("the file changed since it was indexed: run kb index")
     if shown.file.state == "failed":

@@ -124,7 +124,9 @@ def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
         "bm25": None if signals.bm25 is None else round(signals.bm25, 4),
         "bm25_rank": signals.bm25_rank,
         "fused": None if signals.fused is None else round(signals.fused, 4),
-        "best": [_sentence_object(one, passage) for one in hit.best or by_words(passage.text, words)],
+        "best": [
+            _sentence_object(one, passage) for one in hit.best or by_words(passage.text, words, passage.file.kind)
+        ],
         "best_by": best_by(hit),
         **reread,
     }
@@ -323,7 +325,11 @@ def markdown(answer: Answer, *, cwd: str = "", full: bool = False) -> str:
         place = f"{shown_path(path, cwd)}:{where(passage)}"
         facts = [f"{hit.score:.3f}", _escape(one_line(trail(passage.heading) or passage.file.title))]
         facts += ["changed since indexed"] if hit.changed else []
-        text = sanitize(passage.text) if full else _escape(one_line(snippet(passage.text, words, hit.best).text))
+        text = (
+            sanitize(passage.text)
+            if full
+            else _escape(one_line(snippet(passage.text, words, hit.best, kind=passage.file.kind).text))
+        )
         quote = "".join(f"   > {line}".rstrip() + "\n" for line in text.split("\n"))
         if hit.alike:
             quote += f"\n   {_escape(alike_text(hit, cwd))}\n"

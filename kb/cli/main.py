@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import io
 import os
+import shlex
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Final
@@ -22,12 +22,16 @@ from kb.cli.commands_models import model
 from kb.cli.commands_opening import open_hit
 from kb.cli.commands_setup import completion, init, show_config
 from kb.cli.commands_watching import sync, watch
+from kb.cli.mistakes import FREE, Mistake, also_as_search, takes, usage
 from kb.cli.options import Command, file_names, folder_names, overrides_of
 from kb.cli.session import InputNeeded, Session
 from kb.errors import KbError, StoreBusy
+from kb.serve.arguments import GLOBAL, OPTION, UNKNOWN, WORD, Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kb.serve.arguments import Piece
 
 _ERROR: Final = 2
 _TYPED: Final = 4
@@ -57,47 +61,104 @@ _COMMANDS: Final = (
 
 
 class Questions(Command, click.Group):
-    """Commands by name; whatever else comes first, or follows ``--``, begins a question."""
+    """Commands by name; whatever else comes first, or follows ``--``, begins a question.
+
+    Options are taken wherever they stand: those of kb itself are put before the command, the others behind it.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Notice whether ``--`` ended the options of kb itself: then no command is meant."""
-        try:
-            _, rest, _ = self.make_parser(ctx).parse_args(list(args))
-        except click.NoSuchOption as error:
-            raise _misplaced(error, ctx) from error
-        before = len(args) - len(rest)
-        ctx.meta["kb.question"] = bool(rest) and before > 0 and args[before - 1] == "--"
+        """Put the parts of a command line into the order in which click reads them."""
+        if not ctx.resilient_parsing:
+            args = self._arranged(ctx, args)
         return super().parse_args(ctx, args)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of the first word; a word that is none begins a question."""
-        if ctx.meta.get("kb.question"):
-            return "search", search, ["--", *args]
-        word = args[0]
-        if self.get_command(ctx, word) is not None or ctx.resilient_parsing:
-            return super().resolve_command(ctx, args)
+    def _arranged(self, ctx: click.Context, args: list[str]) -> list[str]:
+        read = Arguments(args)
+        own = [token for piece in read.of(GLOBAL) for token in piece.tokens]
+        words = read.words
+        if not words:
+            # With nothing to run, an option of some command is none of kb itself.
+            return [*own, *(token for piece in read.pieces if piece.kind != GLOBAL for token in piece.tokens)]
+        self._refuse_strange(ctx, read)
+        if read.lacks_value:
+            raise Mistake(
+                f"{read.pieces[-1].tokens[0]} needs a value", "kb --help and kb search --help list the options", ctx
+            )
+        command = None if read.literal else self.get_command(ctx, words[0])
+        if command is None and not read.literal and (helps := self._help_wanted(ctx, words)):
+            return [*own, *helps]
+        if command is None:
+            if not read.literal:
+                self._tell_of_slip(ctx, words[0])
+            return [*own, "search", *_with_words(search, read.pieces, ctx.obj)]
+        first = next(piece for piece in read.pieces if piece.kind == WORD)
+        rest = [piece for piece in read.pieces if piece is not first]
+        if command.name in FREE:
+            return [*own, words[0], *_with_words(command, rest, ctx.obj)]
+        return [*own, words[0], *(token for piece in rest if piece.kind != GLOBAL for token in piece.tokens)]
+
+    def _help_wanted(self, ctx: click.Context, words: list[str]) -> list[str]:
+        """What ``kb help`` and ``kb help COMMAND`` mean; any other words are a question."""
+        if words == ["help"]:
+            return ["--help"]
+        named = len(words) == 2 and words[0] == "help" and self.get_command(ctx, words[1]) is not None  # noqa: PLR2004 - help and a name
+        return [words[1], "--help"] if named else []
+
+    def _refuse_strange(self, ctx: click.Context, read: Arguments) -> None:
+        """See that a question does not begin with what reads like an option.
+
+        Raises:
+            Mistake: It does.
+        """
+        strange = read.strange
+        if strange is not None and not strange.tokens[0].startswith("--"):
+            typed = [token for piece in read.pieces if piece.kind != GLOBAL for token in piece.tokens]
+            raise Mistake(
+                f"no option {strange.tokens[0]}",
+                f"A question that begins with a minus goes behind --: {shlex.join(['kb', '--', *typed])}",
+                ctx,
+            )
+
+    def _tell_of_slip(self, ctx: click.Context, word: str) -> None:
+        """Say which command has nearly the name that a question begins with."""
         # A short word is like some command or other by chance: how is no mistyped show.
         near = len(word) >= _TYPED and difflib.get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.75)
         if near:
             session: Session = ctx.obj
-            session.notice(f"searching for {word!r}; the command is called kb {near[0]}")
-        return "search", search, args
+            session.notice(f"no command {word!r}, so this is a search; did you mean kb {near[0]}?")
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         """All commands, in the order in which they are first needed."""
         return list(self.commands)
 
 
-def _misplaced(error: click.NoSuchOption, ctx: click.Context) -> click.UsageError:
-    """What to say of an option that is none of kb itself, though it may be one of a search, or begin a question."""
-    name = error.option_name
-    if any(name in parameter.opts for parameter in search.params):
-        return click.UsageError(f"{name} stands behind the question, or behind search: kb search {name} ...", ctx)
-    if not name.startswith("--"):
-        return click.UsageError(f"There is no option {name}; a question that begins with a minus stands behind --", ctx)
-    return error
+def _with_words(command: click.Command, pieces: Sequence[Piece], session: Session) -> list[str]:
+    """The options of a command that takes any words, then ``--`` and the words.
+
+    What begins with one minus and is no option of the command is one of the words, which is told.
+
+    Raises:
+        Mistake: It is a long option with one minus.
+    """
+    options: list[str] = []
+    words: list[str] = []
+    for piece in pieces:
+        token = piece.tokens[0]
+        if piece.kind == WORD:
+            words.append(token)
+        elif piece.kind not in (OPTION, UNKNOWN):
+            continue
+        elif token.startswith("--") or (piece.kind == OPTION and takes(command, token)):
+            options += piece.tokens
+        elif takes(command, f"-{token}"):
+            remedy = f"As a word of the text, put it in quotes with the others: kb {command.name} '... {token} ...'"
+            raise Mistake(f"{command.name} has no option {token}; did you mean -{token}?", remedy)
+        else:
+            session.notice(
+                f"no option {token}: taken as a word of the {'note' if command.name == 'note' else 'question'}"
+            )
+            words += piece.tokens
+    return [*options, "--", *words]
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -180,31 +241,36 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
     except StoreBusy as error:
         # Whoever has the store may be an owner that was only starting when it was looked for.
         answered = session.ask_owner() if session.ask_owner else None
-        return _ended(error, session) if answered is None else answered
+        return _ended(error, session, args) if answered is None else answered
     except Exception as error:  # noqa: BLE001 - the end of the line: whatever it is, it becomes one sentence
-        return _ended(error, session)
+        return _ended(error, session, args)
     return code if isinstance(code, int) else 0
 
 
-def _ended(error: Exception, session: Session) -> int:
+def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
     """Tell an error as one sentence and what to do about it, and give the exit code."""
-    if isinstance(error, click.ClickException):
-        # Arguments are quoted in it, and a shell's * makes arguments of file names.
-        told = io.StringIO()
-        error.show(told)
-        session.complain(terminal.sanitize(told.getvalue()))
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        session.complain(f"{error.format_message()}\n")
         return _ERROR
     if session.debug:
         session.complain(terminal.sanitize(traceback.format_exc()))
-    if isinstance(error, KbError):
-        session.notice(error.message)
-        remedy = error.remedy
-    elif isinstance(error, OSError):
-        session.notice(str(error))
-        remedy = ""
+    if isinstance(error, click.UsageError):
+        message, remedy = usage(error, cli, args)
+    elif isinstance(error, KbError):
+        message, remedy = error.message, error.remedy
+        if question := also_as_search(error, cli, args):
+            remedy = (
+                f"{remedy}; to search for these words: {question}"
+                if remedy
+                else f"To search for these words: {question}"
+            )
+    elif isinstance(error, (OSError, click.ClickException)):
+        message, remedy = error.format_message() if isinstance(error, click.ClickException) else str(error), ""
     else:
-        session.notice(f"{type(error).__name__}: {error}")
-        remedy = "This is a bug in kb. Run it again as kb --debug ... to see where it came from"
+        message = f"{type(error).__name__}: {error}"
+        remedy = "This is a bug in kb. Run it again with --debug to see where it comes from"
+    # Arguments are quoted in it, and a shell's * makes arguments of file names.
+    session.notice(message)
     if remedy:
         session.complain(f"    {terminal.sanitize(remedy)}\n")
     return error.exit_code if isinstance(error, KbError) else _ERROR

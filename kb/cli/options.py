@@ -61,15 +61,7 @@ class Command(click.Command):
         for at, word in enumerate(args[:ended]):
             if word == "--rerank" and args[at + 1 : at + 2] and args[at + 1] not in RERANKERS:
                 args = [*args[:at], f"--rerank={RERANKERS[0]}", *args[at + 1 :]]
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            name, root = error.option_name, ctx.find_root().command
-            if any(name in parameter.opts for parameter in root.params):
-                raise click.UsageError(
-                    f"{name} stands before the command: kb {name} ... {ctx.info_name}", ctx
-                ) from error
-            raise
+        return super().parse_args(ctx, args)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """The usual option, writing through the session."""
@@ -95,8 +87,8 @@ def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dat
     try:
         return parse_day(value, datetime.now(UTC).astimezone().date())
     except ValueError as error:
-        wanted = "2026-01-15, 7d, 2w, 3m, 1y, today or yesterday"
-        raise click.BadParameter(f"{value!r} is no day: write {wanted}") from error
+        wanted = "YYYY-MM-DD, or 7d, 2w, 3m, 1y, today, yesterday"
+        raise click.BadParameter(f"invalid date {value!r} (expected {wanted})") from error
 
 
 def _types(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -113,7 +105,7 @@ def _languages(_ctx: click.Context, _param: click.Parameter, value: tuple[str, .
     for word in value:
         found = _LANGUAGE.fullmatch(word.strip())
         if found is None:
-            raise click.BadParameter(f"{word!r} is no code of a language: write en, de, zh")
+            raise click.BadParameter(f"invalid language code {word!r} (expected one such as en, de or zh)")
         codes.append(f"{found[1]}{found[2].lower()}")
     return tuple(codes)
 
@@ -142,7 +134,7 @@ def _from_here(typed: str, cwd: str) -> list[str]:
 def _cosine(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
     """Check a cosine; a range type would let ``nan`` pass."""
     if value is not None and not -1 <= value <= 1:
-        raise click.BadParameter(f"{value} is no cosine: write a number from -1 to 1")
+        raise click.BadParameter(f"invalid cosine {value} (expected a number from -1 to 1)")
     return value
 
 
@@ -179,33 +171,42 @@ class Asking:
         if self.only_files or self.null:
             asked.setdefault("paths", "-l" if self.only_files else "-0")
         if len(asked) > 1:
-            raise click.UsageError(f"{' and '.join(asked.values())} cannot be had together: choose one")
+            first, *others = asked.values()
+            raise click.UsageError(f"{first} conflicts with {' and '.join(others)}")
         return next(iter(asked), "text")
 
 
 _ASKING: Final = (
-    click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="At most N hits."),
+    click.option(
+        "-n",
+        "--limit",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="At most N hits, even if they do not fit the terminal.",
+    ),
     click.option(
         "--min-score", type=float, callback=_cosine, metavar="COSINE", help="Only hits with at least this cosine."
     ),
-    click.option("--per-file", type=click.IntRange(min=0), metavar="N", help="At most N hits a file; 0: no limit."),
+    click.option(
+        "--per-file", type=click.IntRange(min=0), metavar="N", help="At most N hits per file; 0 sets no limit."
+    ),
     click.option("--l2", is_flag=True, help="Show the Euclidean distance too."),
-    click.option("--format", type=click.Choice(FORMATS), help="How the hits are written.  [default: text]"),
-    click.option("--json", "as_json", is_flag=True, help="One JSON object; the same as --format json."),
+    click.option("--format", type=click.Choice(FORMATS), help="How to write the hits.  [default: text]"),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object; short for --format json."),
     click.option("-l", "--files-with-matches", "only_files", is_flag=True, help="Only the paths of the files."),
-    click.option("-0", "--null", is_flag=True, help="Paths end with NUL, for xargs -0; includes -l."),
-    click.option("--full", is_flag=True, help="Whole passages instead of their best sentences."),
+    click.option("-0", "--null", is_flag=True, help="Paths end with NUL, for xargs -0; implies -l."),
+    click.option("--full", is_flag=True, help="Show whole passages instead of their best sentences."),
     click.option(
         "-C",
         "--context",
         type=click.IntRange(min=0),
         default=0,
         metavar="N",
-        help="Whole passages, with N lines of the file around each.",
+        help="Show whole passages with N lines of the file around each.",
     ),
-    click.option("--all", "unfold", is_flag=True, help="Show passages that say the same as hits of their own."),
-    click.option("--wait", is_flag=True, help="First take in everything that is on the disk now."),
-    click.option("--require-fresh", is_flag=True, help="Exit code 3 where the answer may miss something."),
+    click.option("--all", "unfold", is_flag=True, help="Show near-duplicates as hits of their own."),
+    click.option("--wait", is_flag=True, help="First index what has changed on the disk."),
+    click.option("--require-fresh", is_flag=True, help="Exit with code 3 if the answer may be missing something."),
 )
 _FILTERS: Final = (
     click.option(
@@ -214,15 +215,15 @@ _FILTERS: Final = (
         multiple=True,
         callback=_globs,
         metavar="GLOB",
-        help="Only files that match, as in .gitignore from the top of a watched folder, or a path from here. "
-        "!GLOB leaves files out. Repeatable.",
+        help="Only files that match: a pattern as in .gitignore from the top of a watched folder, or a path from here. "
+        "!GLOB excludes. Repeatable.",
     ),
     click.option(
         "--tag",
         "tags",
         multiple=True,
         metavar="TAG",
-        help="Only files with this tag or one below it; all of them, where repeated. !TAG leaves files out.",
+        help="Only files with this tag or one below it; with all of them if repeated. !TAG excludes.",
     ),
     click.option(
         "--type",
@@ -230,7 +231,7 @@ _FILTERS: Final = (
         multiple=True,
         callback=_types,
         metavar="TYPE",
-        help="Only files of this type: markdown, pdf, code, python, sheet, mail, .tex. !TYPE leaves them out.",
+        help="Only files of this type: markdown, pdf, code, python, sheet, mail, .tex. !TYPE excludes.",
     ),
     click.option(
         "--lang",
@@ -238,12 +239,15 @@ _FILTERS: Final = (
         multiple=True,
         callback=_languages,
         metavar="CODE",
-        help="Only documents in this language: en, de, zh. !CODE leaves them out.",
+        help="Only documents in this language: en, de, zh. !CODE excludes.",
     ),
     click.option(
-        "--since", callback=_day, metavar="DAY", help="Only files from this day on: 2026-01-15, today, 7d, 2w, 3m, 1y."
+        "--since",
+        callback=_day,
+        metavar="DAY",
+        help="Only files of this day or later: 2026-01-15, today, 7d, 2w, 3m, 1y.",
     ),
-    click.option("--until", callback=_day, metavar="DAY", help="Only files up to this day."),
+    click.option("--until", callback=_day, metavar="DAY", help="Only files of this day or earlier."),
 )
 
 
@@ -263,9 +267,9 @@ _RANKING: Final = (
         type=click.Choice(("cosine", "hybrid", "keyword")),
         help="Order by meaning, by words, or by both.  [default: search.mode]",
     ),
-    click.option("--weak", is_flag=True, default=None, help="Show hits even where nothing seems to answer."),
-    click.option("--explain", is_flag=True, help="Say why each hit stands where it stands."),
-    click.option("--literal", is_flag=True, help="Take the question as it stands: no phrases, exclusions or filters."),
+    click.option("--weak", is_flag=True, default=None, help="Show the nearest hits even if nothing seems to answer."),
+    click.option("--explain", is_flag=True, help="Say why each hit ranks where it does."),
+    click.option("--literal", is_flag=True, help="Take the question literally: no phrases, exclusions or filters."),
 )
 
 
@@ -292,7 +296,8 @@ def rerank_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
         is_flag=False,
         flag_value=RERANKERS[0],
         metavar="[BY]",
-        help="Have the best hits read again: cross-encoder, colbert, lexical, off.  [default: search.rerank]",
+        help="Reorder the best hits by reading them again: cross-encoder, colbert, lexical, off.  "
+        "[default: search.rerank]",
     )(command)
 
 

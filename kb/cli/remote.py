@@ -84,6 +84,7 @@ def asker_of(request: Request, wire: Wire) -> Asker:
         stdout_tty=request.stdout_tty,
         stderr_tty=request.stderr_tty,
         columns=request.columns,
+        lines=request.lines,
         terminal=request.terminal,
         stdin=request.stdin,
         here=False,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kb.cli.formats import absolute, alike_text, best_by, trail, where
-from kb.cli.snippet import snippet
+from kb.cli.snippet import snippet, snippet_rows
 from kb.cli.terminal import Look, file_url, one_line, sanitize, shown_path
+from kb.cli.wrap import breaks
+from kb.search.sentences import BY_LINE
 from kb.search.words import Words
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ _INDENT: Final = "  "
 _SNIPPET_LINES: Final = 3
 _WIDEST: Final = 100
 _NOTES: Final = 3
+# What else stands on the terminal: the command, a notice, and the prompt after it.
+_ELSE: Final = 3
+_CODE_INDENT: Final = 4
+_TAB: Final = 4
+_ENDLESS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +61,14 @@ def grep_lines(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
 
 
 def _grep_line(hit: Hit, words: Words, look: Look) -> str:
-    """The best sentences of a passage, at the line on which the best one begins; found by words alone, the first."""
+    """The best sentences of a passage, at the line on which the best one begins; found by words alone, the first.
+
+    Of a document it is a line of its extracted text, and the place in the document's own terms begins the text.
+    """
     passage = hit.passage
-    best = snippet(passage.text, words, hit.best)
-    line = str(passage.first_line + best.line)
-    at = line if passage.exact else one_line(passage.place) or line
-    return f"{_path(passage, look)}:{at}:{one_line(best.text)}\n"
+    best = snippet(passage.text, words, hit.best, kind=passage.file.kind)
+    place = f"[{passage.place}] " if passage.place and not passage.exact else ""
+    return f"{_path(passage, look)}:{passage.first_line + best.line}:{one_line(place + best.text)}\n"
 
 
 def _grep_block(passage: StoredPassage, look: Look, detail: Detail) -> Iterable[str]:
@@ -75,8 +84,12 @@ def _grep_block(passage: StoredPassage, look: Look, detail: Detail) -> Iterable[
 
 
 def hits_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
-    """The hits laid out: a header line each with the place as a link, then the best sentences or the whole passage."""
-    page = Page(look)
+    """The hits laid out: a header line each with the place as a link, then the best sentences or the whole passage.
+
+    Only as many as fit the height of the terminal, if it has one, then how many more there are.
+    """
+    page = Page(look, numbers=len(answer.hits))
+    blocks = []
     for at, hit in enumerate(answer.hits):
         if at:
             page.line()
@@ -86,28 +99,52 @@ def hits_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
         else:
             page.snippet(hit, words, _SNIPPET_LINES)
         page.alike(hit)
-    return page.text()
+        blocks.append(page.taken())
+    return _fitting(page, blocks, look)
 
 
 def ask_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
-    """The best passage quoted whole with its source, then the next ones in short."""
-    page = Page(look)
+    """The best passage quoted whole with its source, then the next ones in short, as many as fit."""
+    page = Page(look, numbers=len(answer.hits))
+    blocks = []
     for at, hit in enumerate(answer.hits):
         if at == 0:
-            page.quote(hit.passage.text, words)
+            page.quote(hit.passage, words)
+        elif at == 1:
+            page.line()
         page.header(hit, l2=detail.l2)
         if at:
             page.snippet(hit, words, 1)
         page.alike(hit)
-        if at == 0 and len(answer.hits) > 1:
-            page.line()
-    return page.text()
+        blocks.append(page.taken())
+    return _fitting(page, blocks, look)
 
 
-def shown_text(shown: Shown, look: Look) -> str:
-    """The passages of a file: under their places for reading, the bare text in a pipe."""
+def _fitting(page: Page, blocks: list[Block], look: Look) -> str:
+    """The hits that fit the height of the terminal, the first one whatever it takes, and how many do not."""
+    room = look.height - _ELSE
+    shown = used = 0
+    for at, block in enumerate(blocks):
+        # An empty line and the one that says how many more there are.
+        after = 2 if at + 1 < len(blocks) else 0
+        if look.laid_out and look.height and at and used + block.rows + after > room:
+            break
+        used += block.rows
+        shown += 1
+    left = len(blocks) - shown
+    if left:
+        page.line()
+        page.line((f"{left} more {'hit' if left == 1 else 'hits'}; -n {len(blocks)} shows all", "dim"))
+    return "".join(block.text for block in blocks[:shown]) + page.text()
+
+
+def shown_text(shown: Shown, look: Look, *, whole: bool = True) -> str:
+    """The passages of a file: under their places for reading, the bare text in a pipe.
+
+    Of the ``whole`` file each line of that text has the number that hits give it: lines of no passage are empty.
+    """
     if not look.laid_out:
-        return "\n".join(sanitize(passage.text).rstrip("\n") + "\n" for passage in shown.passages)
+        return sanitize(_line_for_line(shown.passages) if whole else "\n".join(_ended(one) for one in shown.passages))
     page = Page(look)
     for at, passage in enumerate(shown.passages):
         if at:
@@ -117,17 +154,56 @@ def shown_text(shown: Shown, look: Look) -> str:
     return page.text()
 
 
+def _line_for_line(passages: Iterable[StoredPassage]) -> str:
+    """Texts at their lines. Two passages can share a line, where a long paragraph was cut."""
+    lines: list[str] = []
+    for passage in passages:
+        first, *others = passage.text.rstrip("\n").split("\n")
+        lines += [""] * (passage.first_line - 1 - len(lines))
+        if lines and passage.first_line == len(lines) and lines[-1]:
+            lines[-1] += first if lines[-1][-1:].isspace() or first[:1].isspace() else f" {first}"
+        elif passage.first_line == len(lines):
+            lines[-1] = first
+        else:
+            lines.append(first)
+        lines += others
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _ended(passage: StoredPassage) -> str:
+    return passage.text.rstrip("\n") + "\n"
+
+
 def _path(passage: StoredPassage, look: Look) -> str:
     return shown_path(absolute(passage.file.folder, passage.file.path), look.cwd)
 
 
-class Page:
-    """Lines of styled text, made into one string. Everything from a file is made harmless on its way in."""
+class Block(NamedTuple):
+    """Some lines of output, and how many of a terminal they take."""
 
-    def __init__(self, look: Look) -> None:
+    text: str
+    rows: int
+
+
+class Page:
+    """Lines of styled text, made into one string. Everything from a file is made harmless on its way in.
+
+    Args:
+        look: How it looks.
+        numbers: How many hits are numbered, if any are: what belongs to one is indented behind its number.
+    """
+
+    def __init__(self, look: Look, numbers: int = 0) -> None:
+        from rich.cells import cell_len
         from rich.console import Console
 
         self._look = look
+        self._measure = cell_len
+        # A pipe is as wide as anything, and its hits have no numbers.
+        self._width = look.width if look.laid_out else _ENDLESS
+        self._digits = len(str(numbers)) if numbers and look.laid_out else 0
+        self._indent = " " * (self._digits + len(_INDENT)) if self._digits else _INDENT
+        self._rows = 0
         self._out = io.StringIO()
         self._console = Console(
             file=self._out,
@@ -143,74 +219,135 @@ class Page:
         )
 
     def text(self) -> str:
-        """All lines so far."""
+        """All lines since some were taken."""
         return self._out.getvalue()
+
+    def taken(self) -> Block:
+        """All lines since some were taken, which are gone from the page then."""
+        block = Block(self._out.getvalue(), self._rows)
+        self._out.seek(0)
+        self._out.truncate()
+        self._rows = 0
+        return block
 
     def line(self, *parts: str | tuple[str, str] | Text) -> None:
         """One line of parts, as text or (text, style); never wrapped, so that paths can be copied."""
         from rich.text import Text
 
-        self._console.print(Text.assemble(*parts), soft_wrap=True)
+        text = Text.assemble(*parts)
+        self._rows += max(1, -(-self._measure(text.plain) // self._width))
+        self._console.print(text, soft_wrap=True)
 
     def header(self, hit: Hit, *, l2: bool) -> None:
         """Where a hit is and how well it answers, which notes show its file, and why it stands here where asked for."""
         scores = [f"{hit.score:.3f}"] + ([f"l2 {hit.l2:.3f}"] if l2 else [])
         scores += [] if hit.rerank is None else [f"rerank {hit.rerank:.3f}"]
-        self.place(hit.passage, *scores, changed=hit.changed)
+        self.place(hit.passage, *scores, changed=hit.changed, number=hit.rank)
         if hit.embedded_in:
             notes = [shown_path(absolute(note.folder, note.path), self._look.cwd) for note in hit.embedded_in]
             more = f" and {len(notes) - _NOTES} more" if len(notes) > _NOTES else ""
-            self.line(_INDENT, (f"embedded in {', '.join(notes[:_NOTES])}{more}", "dim"))
+            self._wrapped((f"embedded in {', '.join(notes[:_NOTES])}{more}", "dim"))
         if hit.why:
-            self.line(_INDENT, (f"{hit.why}; sentences by {best_by(hit)}", "dim"))
+            self._wrapped((f"{hit.why}; sentences by {best_by(hit)}", "dim"))
 
-    def place(self, passage: StoredPassage, *scores: str, changed: bool) -> None:
-        """Path and lines as a link, then scores, the heading trail (else the title), and whether the file changed."""
+    def place(self, passage: StoredPassage, *scores: str, changed: bool, number: int = 0) -> None:
+        """Path and lines as a link, then scores, the heading trail (else the title), and whether the file changed.
+
+        What does not fit goes on below. A path that does not fit behind the number has a line of its own.
+        """
         from rich.style import Style
         from rich.text import Text
 
         path = absolute(passage.file.folder, passage.file.path)
-        at = where(passage)
         link = Text(shown_path(path, self._look.cwd), Style(color="magenta", link=file_url(path)))
-        link.append(f":{at}", Style(color="green", link=file_url(path)))
-        parts: list[str | tuple[str, str] | Text] = [link]
-        parts += [part for score in scores for part in (_INDENT, (score, "cyan"))]
+        link.append(f":{where(passage)}", Style(color="green", link=file_url(path)))
+        before = f"{number:>{self._digits}}{_INDENT}" if self._digits else ""
         heading = one_line(trail(passage.heading) or passage.file.title)
-        if heading:
-            parts += [_INDENT, (heading, "bold")]
-        if changed:
-            parts += [_INDENT, ("changed since indexed", "yellow")]
-        self.line(*parts)
+        facts = [(score, "cyan") for score in scores] + ([(heading, "bold")] if heading else [])
+        facts += [("changed since indexed", "yellow")] if changed else []
+        line = Text.assemble((before, "bold"), link)
+        if self._measure(line.plain) > self._width and before:
+            self.line((before.rstrip(), "bold"))
+            line = link
+        for fact in facts:
+            if self._measure(line.plain) + len(_INDENT) + self._measure(fact[0]) <= self._width:
+                line = Text.assemble(line, _INDENT, fact)
+                continue
+            self.line(line)
+            *above, line = self._broken(Text(*fact))
+            for part in above:
+                self.line(part)
+        self.line(line)
 
     def snippet(self, hit: Hit, words: Words, lines: int) -> None:
-        """The best sentences of a passage, wrapped and indented, in at most about so many lines."""
-        width = min(self._look.width, _WIDEST) - len(_INDENT)
-        best = one_line(snippet(hit.passage.text, words, hit.best, budget=width * lines - 10).text)
-        if best:
-            for line in self._marked(best, words).wrap(self._console, width):
-                line.rstrip()
-                self.line(_INDENT, line)
+        """The best sentences of a passage, wrapped and indented, in about so many lines; lists and code as lines."""
+        width = min(self._width, _WIDEST) - len(self._indent)
+        passage = hit.passage
+        rows = snippet_rows(
+            sanitize(passage.text),
+            words,
+            hit.best,
+            width=width,
+            rows=lines,
+            kind=passage.file.kind,
+            measure=self._measure,
+        )
+        for row in rows:
+            text = self._flat(row.text)
+            if text:
+                for line in self._broken(self._marked(text, words), width, row.indent, row.hang):
+                    self.line(line)
 
     def alike(self, hit: Hit) -> None:
         """How many passages say the same as a hit, and where the first of them are."""
         if hit.alike:
-            self.line(_INDENT, (alike_text(hit, self._look.cwd), "dim"))
+            self._wrapped((alike_text(hit, self._look.cwd), "dim"))
 
     def passage(self, passage: StoredPassage, words: Words, around: Surroundings) -> None:
         """A passage whole, line by line as it stands in the file, with what is around it dimmed."""
         for line in around.before:
-            self.line(_INDENT, (_flat(line), "dim"))
-        self._body(passage.text, words, _INDENT)
+            self.line(self._indent, (self._flat(line), "dim"))
+        self._body(passage, words, self._indent)
         for line in around.after:
-            self.line(_INDENT, (_flat(line), "dim"))
+            self.line(self._indent, (self._flat(line), "dim"))
 
-    def quote(self, text: str, words: Words) -> None:
+    def quote(self, passage: StoredPassage, words: Words) -> None:
         """A passage whole, as a quotation."""
-        self._body(text, words, "> ")
+        self._body(passage, words, "> ")
 
-    def _body(self, text: str, words: Words, before: str) -> None:
-        for line in text.strip("\n").split("\n"):
-            self.line((before, "dim"), self._marked(_flat(line), words))
+    def _body(self, passage: StoredPassage, words: Words, before: str) -> None:
+        """The lines of a passage; those of prose are wrapped, those of code, which may be copied, are not."""
+        fenced = False
+        for raw in passage.text.strip("\n").split("\n"):
+            line = self._flat(raw)
+            fenced ^= line.lstrip().startswith(("```", "~~~"))
+            indent = len(line) - len(line.lstrip())
+            marked = self._marked(line, words)
+            code = fenced or indent >= _CODE_INDENT or passage.file.kind in BY_LINE or line[:1] == "|"
+            width = self._width - len(before)
+            for part in [marked] if code else self._broken(marked, width, 0, indent, shift=False):
+                self.line((before, "dim"), part)
+
+    def _wrapped(self, part: tuple[str, str]) -> None:
+        """A line about a hit, wrapped under its indent."""
+        from rich.text import Text
+
+        for line in self._broken(Text(*part)):
+            self.line(line)
+
+    def _broken(self, text: Text, width: int = 0, indent: int = 0, hang: int = 0, *, shift: bool = True) -> list[Text]:
+        """A text as lines that are no wider than the terminal, indented unless ``shift`` says otherwise."""
+        from rich.text import Text
+
+        width = width or self._width - len(self._indent)
+        plain = text.plain
+        places = breaks(plain, width - indent, width - indent - hang, self._measure)
+        before = (self._indent if shift else "") + " " * indent
+        lines = []
+        for at, part in enumerate(text.divide(places)):
+            part.rstrip()
+            lines.append(Text.assemble(before + (" " * hang if at else ""), part))
+        return lines
 
     def _marked(self, text: str, words: Words) -> Text:
         from rich.text import Text
@@ -220,7 +357,12 @@ class Page:
             marked.stylize("bold underline", first, last)
         return marked
 
-
-def _flat(line: str) -> str:
-    """A harmless line with tabs as spaces, so that what is marked is where it is shown."""
-    return sanitize(line).expandtabs(4)
+    def _flat(self, line: str) -> str:
+        """A harmless line with tabs as spaces, so that what is marked is where it is shown."""
+        if "\t" not in line:
+            return sanitize(line)
+        flat = ""
+        for part in sanitize(line).split("\t"):
+            flat += part
+            flat += " " * (_TAB - self._measure(flat) % _TAB)
+        return flat.rstrip()

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import click
@@ -186,7 +186,8 @@ class Asker:
     """Whoever typed the command, and where: this process, or another one for which the owner of the store works.
 
     ``here`` says which; ``stdin`` is what the other process read or had typed, ``gone`` whether it still listens, and
-    ``terminal`` tells one terminal from another.
+    ``terminal`` tells one terminal from another. ``columns`` and ``lines`` are the size of the terminal; ``lines`` is 0
+    where there is none.
     """
 
     out: TextIO
@@ -197,6 +198,7 @@ class Asker:
     stdout_tty: bool
     stderr_tty: bool
     columns: int
+    lines: int = 0
     stdin: str | None = None
     here: bool = True
     gone: Callable[[], bool] | None = None
@@ -205,6 +207,7 @@ class Asker:
     @classmethod
     def of_this_process(cls) -> Asker:
         """The terminal, folder and environment of this process."""
+        size = shutil.get_terminal_size((80, 0))
         return cls(
             out=sys.stdout,
             err=sys.stderr,
@@ -213,7 +216,8 @@ class Asker:
             stdin_tty=bool(sys.stdin and sys.stdin.isatty()),
             stdout_tty=bool(sys.stdout and sys.stdout.isatty()),
             stderr_tty=bool(sys.stderr and sys.stderr.isatty()),
-            columns=shutil.get_terminal_size().columns,
+            columns=size.columns,
+            lines=size.lines,
             terminal=str(os.getsid(0)),
         )
 
@@ -322,10 +326,11 @@ class Session:
         places = [os.path.join(folder, typed) for folder in (self.asker.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
         return os.path.realpath(next((place for place in places if os.path.lexists(place)), places[0]))
 
-    def look(self) -> Look:
-        """How standard output looks."""
+    def look(self, *, fits: bool = False) -> Look:
+        """How standard output looks; ``fits`` says that a list has to fit the height of a terminal."""
         asker = self.asker
-        return look_of(self.color, asker.environ, tty=asker.stdout_tty, width=asker.columns, cwd=asker.cwd)
+        look = look_of(self.color, asker.environ, tty=asker.stdout_tty, width=asker.columns, cwd=asker.cwd)
+        return replace(look, height=asker.lines) if fits and asker.stdout_tty else look
 
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal."""

@@ -41,13 +41,15 @@ PIPE_ERRORS: Final = "kb.pipe"
 class Look:
     """How text output looks: laid out for reading or one line a hit, with escapes or without, how wide, from where.
 
-    ``cwd`` is the folder that paths are shown relative to; empty shows them absolute.
+    ``cwd`` is the folder that paths are shown relative to; empty shows them absolute. ``height`` is the number of lines
+    that a list may fill; 0 sets no limit.
     """
 
     laid_out: bool = False
     color: bool = False
     width: int = 80
     cwd: str = ""
+    height: int = 0
 
 
 def look_of(choice: ColorChoice, environ: Mapping[str, str], *, tty: bool, width: int, cwd: str) -> Look:

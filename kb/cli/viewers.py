@@ -72,7 +72,7 @@ def launch_of(
             return Launch((viewer, *(part.format(page=page, path=spot.path) for part in _PAGE[viewer])), here=False)
     opener = next((name for name in _OPENERS if installed(name)), "")
     if not opener:
-        raise KbError(f"no program was found that opens {PurePosixPath(spot.path).name}", "Install xdg-utils")
+        raise KbError(f"no program found to open {PurePosixPath(spot.path).name}", "Install xdg-utils")
     return Launch((opener, spot.path), here=False)
 
 
@@ -81,11 +81,13 @@ def _editor(spot: Spot, environ: Mapping[str, str], installed: Callable[[str], s
     try:
         command = shlex.split(wished)
     except ValueError as error:
-        raise KbError(f"EDITOR cannot be understood: {wished}", "Set it to a command such as nano") from error
+        raise KbError(
+            f"cannot parse the editor command: {wished}", "Set $VISUAL or $EDITOR to a command such as nano"
+        ) from error
     if not command:
         command = next(([name] for name in ("code", "codium", "nano", "vim", "vi") if installed(name)), [])
     if not command:
-        raise KbError("no editor was found", "Set EDITOR to the command of one")
+        raise KbError("no editor found", "Set $EDITOR to a command such as nano")
     name = PurePosixPath(command[0]).name
     if name in _GOTO:
         return Launch((*command, "-g", f"{spot.path}:{spot.line}"), here="--wait" in command)

@@ -14,7 +14,7 @@ import numpy as np
 from kb.errors import ModelError
 from kb.records import Candidates
 from kb.search.rank import cosines
-from kb.search.sentences import sentences
+from kb.search.sentences import BY_LINE, sentences
 from kb.search.words import weights
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class BestSentences:
         time_left = _Time(self._clock, seconds)
         found = list(hits)
         for at, hit in enumerate(hits):
-            units = sentences(hit.passage.text)
+            units = sentences(hit.passage.text, by_line=hit.passage.file.kind in BY_LINE)
             if len(units) <= MOST and len(hit.passage.text) <= _SHORT:
                 # It is shown whole.
                 continue

@@ -1,63 +1,239 @@
-"""The sentences of a passage, each with its line. A function of values."""
+"""The sentences of a passage, each with its line. Functions of values."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from bisect import bisect_right
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kb.records import Sentence
 
-_SENTENCE_END: Final = re.compile(r"[.!?…]+[\"'”\u2019»)\]*_]*(?=\s+[^a-z\s])|[。\uff01\uff1f]+[」』”\u2019)]*")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Kinds of files in which every line says something of its own.
+BY_LINE: Final = frozenset({"code", "csv", "data", "subtitles", "sheet"})
+
+_SENTENCE_END: Final = re.compile(
+    r"[.!?…]+[\"'”\u2019»)\]*_]*(?=\s+(?P<next>\S+))|(?P<wide>[。\uff01\uff1f]+[」』”\u2019)]*)"
+)
 _HEADING: Final = re.compile(r"#{1,6}\s")
 _RULE: Final = re.compile(r"(?:`{3,}|~{3,}).*|[-=|:+*_\s]+")
 _ITEM: Final = re.compile(r"(?:[-*+•]|\d{1,4}[.)])\s|\|")
 _FENCES: Final = ("```", "~~~")
+_INDENTED: Final = re.compile(r" {4}|\t")
+# A line that Markdown ends where it ends, and one of several facts below one another.
+_BREAK: Final = re.compile(r".*\S(?: {2,}|\\)")
+_FACT: Final = re.compile(r"[^\W\d_][^:|.!?\n]{0,30}:\s+\S.*")
+_SAYS: Final = re.compile(r"\w")
+
+# What stands before a full stop that ends no sentence.
+_BEFORE_STOP: Final = re.compile(r"[^\s(\[{<>\"'\u201c\u201e\u2018«,;]*\Z")
+_LOOK_BACK: Final = 40
+_TITLE_WORDS: Final = (
+    "Dr Dra Prof Mr Mrs Ms Mx St Ste Sr Sra Jr Rev Gen Col Lt Sgt Capt Gov Sen Rep Pres Hon Messrs Mme Mlle Hr Fr Frl "
+    "Dipl Ing Mag Univ Dept Inst Ave Blvd Rd Mt Ft Hl"
+)
+_SHORT_WORDS: Final = (
+    "vs viz cf ca approx resp incl excl esp al eds bzw vgl ggf evtl sog zzgl inkl exkl ehem geb bspw insb allg gem "
+    "zit hrsg jr sr dt engl frz lat evt bl mdr osv env aprox"
+)
+_NUMBERED_WORDS: Final = (
+    "no nos nr nrn num núm fig figs abb tab eq eqs sec sect ch chap cap vol vols bd bde pp pg art arts abs par para "
+    "ziff rn rdnr kap op ex ver vers tel zi str anh anm app col cols pag pág págs jan feb mar apr jun jul aug sep sept "
+    "oct okt nov dec dez"
+)
+_ORDINAL_WORDS: Final = "am im der den dem des die das vom zum zur beim seit ab bis und oder jeden"
+_TITLES: Final = frozenset(_TITLE_WORDS.split())
+_SHORTENED: Final = frozenset(_SHORT_WORDS.split())
+_BEFORE_NUMBERS: Final = frozenset(_NUMBERED_WORDS.split())
+_MONTHS: Final = (
+    "Januar", "Jänner", "Februar", "Feber", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober",
+    "November", "Dezember",
+)  # fmt: skip
+# German numbers things with a full stop, and puts one of these before.
+_BEFORE_ORDINALS: Final = frozenset(_ORDINAL_WORDS.split())
+_END_ALL_THE_SAME: Final = frozenset({"a.m", "p.m", "etc", "usw"})
+_VOWELS: Final = frozenset("aeiouyäöüáéíóúàèìòùâêîôûåøæœ")
 
 
-def sentences(text: str) -> list[Sentence]:
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A sentence, a list item, a table row or a line of code.
+
+    Attributes:
+        text: What it says, with single spaces.
+        line: The line of the passage on which it begins, from 0.
+        block: Which paragraph or line of its own it belongs to, from 0.
+        own: Whether it begins a line that stands by itself.
+        indent: By how many columns that line is indented.
+        raw: That line as it is written, without the indent, where it is all of the unit; else nothing.
+    """
+
+    text: str
+    line: int
+    block: int
+    own: bool = False
+    indent: int = 0
+    raw: str = ""
+
+
+def sentences(text: str, *, by_line: bool = False) -> list[Sentence]:
     """The sentences of a passage: list items, table rows and lines of code stand by themselves.
 
-    Headings, fences and rules are left out unless there is nothing else.
+    Headings, fences and rules are left out unless there is nothing else. With ``by_line`` each line is one of them.
     """
-    units: list[Sentence] = []
-    paragraph: list[Sentence] = []
-    headings: list[Sentence] = []
-    fenced = False
+    return [Sentence(unit.text, unit.line) for unit in units(text, by_line=by_line)]
 
-    def flush() -> None:
-        units.extend(_split(paragraph))
-        paragraph.clear()
 
-    for number, raw in enumerate(unicodedata.normalize("NFC", text).split("\n")):
-        line = Sentence(" ".join(raw.split()), number)
-        fence = line.text.startswith(_FENCES)
-        if not line.text or fence or _RULE.fullmatch(line.text) or (not fenced and _HEADING.match(line.text)):
-            flush()
-            fenced ^= fence
-            if line.text and _HEADING.match(line.text):
-                headings.append(line)
-        elif fenced:
-            units.append(line)
+def units(text: str, *, by_line: bool = False) -> list[Unit]:
+    """The same, with how they are laid out."""
+    normal = unicodedata.normalize("NFC", text)
+    reader = _Reader()
+    for number, raw in enumerate(normal.split("\n")):
+        reader.read(raw, number, by_line=by_line)
+    reader.flush()
+    if reader.units or reader.headings:
+        return reader.units or reader.headings
+    return _split([_Line(" ".join(normal.split()), 0)], 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of a paragraph, with single spaces."""
+
+    text: str
+    number: int
+
+
+class _Reader:
+    """Reads a passage line by line."""
+
+    def __init__(self) -> None:
+        self.units: list[Unit] = []
+        self.headings: list[Unit] = []
+        self._paragraph: list[_Line] = []
+        self._raw = ""
+        self._own = False
+        self._blocks = 0
+        self._fenced = False
+        self._listed = False
+        # Whether the line before was empty, so that an indented one is code.
+        self._apart = True
+        self._coded = False
+
+    def flush(self) -> None:
+        """End the paragraph."""
+        if self._paragraph:
+            found = _split(self._paragraph, self._blocks)
+            if self._own and found:
+                raw = self._raw.strip() if len(found) == len(self._paragraph) == 1 else ""
+                found[0] = replace(found[0], own=True, indent=_indent(self._raw), raw=raw)
+            self.units += found
+            self._blocks += 1
+            self._paragraph = []
+        self._own = False
+
+    def read(self, raw: str, number: int, *, by_line: bool) -> None:
+        """Read one line."""
+        line = _Line(" ".join(raw.split()), number)
+        fence = line.text.startswith(_FENCES) and not by_line
+        heading = not self._fenced and not by_line and _HEADING.match(line.text)
+        if not line.text or fence or _RULE.fullmatch(line.text) or heading:
+            self.flush()
+            self._fenced ^= fence
+            self._apart = True
+            if heading:
+                self.headings.append(Unit(line.text, number, 0))
+            return
+        if self._fenced or by_line or self._is_code(raw):
+            self.flush()
+            if _SAYS.search(line.text) or not by_line:
+                self.units.append(Unit(line.text, number, self._blocks, own=True, indent=_indent(raw), raw=raw.strip()))
+                self._blocks += 1
+            self._coded = not self._fenced and not by_line
         else:
-            if _ITEM.match(line.text):
-                flush()
-            paragraph.append(line)
-    flush()
-    return units or headings or _split([Sentence(" ".join(text.split()), 0)])
+            self._prose(raw, line)
+            self._coded = False
+        self._apart = False
+
+    def _is_code(self, raw: str) -> bool:
+        """Whether a line is code by its indent: not in a list, where that only continues an item."""
+        return bool(_INDENTED.match(raw)) and (self._apart or self._coded) and not self._listed
+
+    def _prose(self, raw: str, line: _Line) -> None:
+        item = _ITEM.match(line.text)
+        fact = _FACT.fullmatch(line.text)
+        if item or fact:
+            self.flush()
+        if self._apart and raw[:1].strip():
+            self._listed = False
+        if not self._paragraph:
+            self._own = bool(item or fact)
+            self._raw = raw.rstrip()
+        self._listed = self._listed or bool(item and not line.text.startswith("|"))
+        self._paragraph.append(line)
+        if _BREAK.fullmatch(raw):
+            self._own = True
+            self.flush()
+            self._own = False
 
 
-def _split(lines: list[Sentence]) -> list[Sentence]:
+def _indent(raw: str) -> int:
+    """By how many columns a line is indented."""
+    expanded = raw.expandtabs(4)
+    return len(expanded) - len(expanded.lstrip())
+
+
+def _split(lines: list[_Line], block: int) -> list[Unit]:
     """The lines of a paragraph, joined and cut where sentences end."""
     joined = " ".join(line.text for line in lines)
     starts = [0, *accumulate(len(line.text) + 1 for line in lines)]
-    ends = [match.end() for match in _SENTENCE_END.finditer(joined)]
-    found: list[Sentence] = []
+    ends = list(_ends(joined))
+    found: list[Unit] = []
     for first, last in zip([0, *ends], [*ends, len(joined)], strict=True):
         part = joined[first:last].strip()
         if part:
             at = first + joined[first:last].index(part[0])
-            found.append(Sentence(part, lines[bisect_right(starts, at) - 1].line))
+            found.append(Unit(part, lines[bisect_right(starts, at) - 1].number, block))
     return found
+
+
+def _ends(text: str) -> Iterator[int]:
+    """Where the sentences of a paragraph end, but for the last one."""
+    for match in _SENTENCE_END.finditer(text):
+        if match["wide"]:
+            yield match.end()
+            continue
+        following = match["next"]
+        if following[0].islower() or (match[0] == "." and _is_shortened(text, match.start(), following)):
+            continue
+        yield match.end()
+
+
+def _is_shortened(text: str, stop: int, following: str) -> bool:
+    """Whether a full stop belongs to an abbreviation, an initial, a number or the mark of an item."""
+    begin = max(0, stop - _LOOK_BACK)
+    found = _BEFORE_STOP.search(text, begin, stop)
+    word = found[0] if found else ""
+    lower = word.lower()
+    if not word or lower in _END_ALL_THE_SAME:
+        return False
+    if word.isdigit():
+        before = text[begin : stop - len(word)].split()
+        ordinal = len(word) <= 2 and (  # noqa: PLR2004 - days and places, no years
+            following.startswith(_MONTHS) or (bool(before) and before[-1].lower() in _BEFORE_ORDINALS)
+        )
+        return ordinal or stop == len(word)
+    if "." in word:
+        return all(len(part) <= 3 and part.isalpha() for part in word.split("."))  # noqa: PLR2004 - e.g, z.B, Ph.D
+    if len(word) == 1:
+        return word.isalpha() and word != "I"
+    if lower in _BEFORE_NUMBERS and (following[0].isdigit() or following[0] in "§#IVXLC"):
+        return True
+    # Hrsg., Bldg.: no word has a capital and no vowel.
+    mute = word.isalpha() and word.istitle() and not _VOWELS & set(lower)
+    return word in _TITLES or lower in _SHORTENED or mute

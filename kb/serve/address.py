@@ -10,22 +10,15 @@ import os
 import stat
 import sys
 
+from kb.serve.arguments import GLOBAL, HELP, Arguments
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Final
 
 # Raised whenever owner and asker would no longer understand each other.
 PROTOCOL: Final = 1
-_VALUED: Final = {
-    "--config": "config",
-    "--found": "config",
-    "-s": "set",
-    "--set": "set",
-    "--store": "store",
-    "--color": "color",
-}
-_FLAGS: Final = frozenset({"--offline", "--debug"})
 _FILE_NAME: Final = "config.toml"
 _BEGINNINGS: Final = tuple(
     mark + name + end
@@ -39,14 +32,20 @@ _ANYONE_ELSE: Final = 0o077
 
 
 class Line:
-    """What a command line says before its command: the file, the overrides, and the words that follow."""
+    """What a command line says of the configuration, wherever it says it, and the command that it seems to mean.
 
-    __slots__ = ("config", "overrides", "words")
+    Attributes:
+        config: The configuration file.
+        overrides: Values by their dotted keys.
+        command: The first word, ``search`` where no command can be meant, or nothing where nothing is typed.
+    """
 
-    def __init__(self, config: str | None, overrides: Mapping[str, str], words: Sequence[str]) -> None:
+    __slots__ = ("command", "config", "overrides")
+
+    def __init__(self, config: str | None, overrides: Mapping[str, str], command: str) -> None:
         self.config = config
         self.overrides = overrides
-        self.words = words
+        self.command = command
 
 
 class Unclear(Exception):
@@ -57,47 +56,34 @@ def split(args: Sequence[str]) -> Line:
     """The global options of a command line, read as the command group reads them.
 
     Raises:
-        Unclear: An option is unknown, lacks its value, or asks for help.
+        Unclear: An option is unknown, lacks its value, or asks for the help of kb itself or the version.
     """
+    read = Arguments(args)
+    words = read.words
+    helps = not words and any(piece.tokens[0] in HELP for piece in read.pieces)
+    if helps or read.lacks_value or read.strange is not None:
+        raise Unclear
     config: str | None = None
     store = ""
     overrides: dict[str, str] = {}
-    at = 0
-    for place, name, value in _options(args):
-        at = place
-        if name == "config":
-            config = value
-        elif name == "store":
-            store = value
-        elif name == "set":
-            key, equals, text = value.partition("=")
-            if not equals:
+    for piece in read.of(GLOBAL):
+        match piece.name:
+            case "--config" | "--found":
+                config = piece.value
+            case "--store":
+                store = piece.value
+            case "-s" | "--set":
+                key, equals, text = piece.value.partition("=")
+                if not equals:
+                    raise Unclear
+                overrides[key.strip()] = text
+            case "--version":
                 raise Unclear
-            overrides[key.strip()] = text
+            case _:
+                pass
     if store:
         overrides[_KEY] = store
-    return Line(config, overrides, args[at:])
-
-
-def _options(args: Sequence[str]) -> Iterator[tuple[int, str, str]]:
-    """Each global option as (where the next word stands, name, value); at the end the place of the first word."""
-    at = 0
-    while at < len(args) and args[at].startswith("-") and args[at] != "-":
-        word = args[at]
-        if word == "--":
-            yield at, "", ""
-            return
-        if word in _FLAGS:
-            at += 1
-            yield at, "", ""
-            continue
-        name, equals, value = word.partition("=")
-        if word.startswith("-s") and word != "-s":
-            name, equals, value = "-s", "=", word[2:]
-        if name not in _VALUED or (not equals and at + 1 >= len(args)):
-            raise Unclear
-        at += 1 if equals else 2
-        yield at, _VALUED[name], value if equals else args[at - 1]
+    return Line(config, overrides, "search" if read.literal else words[0] if words else "")
 
 
 def store_of(line: Line, environ: Mapping[str, str], cwd: str) -> str:

@@ -57,7 +57,7 @@ def forward(args: Sequence[str]) -> int | None:
     try:
         cwd = os.getcwd()  # noqa: PTH109 - pathlib costs the whole command a tenth of its time
         line = split(args)
-        if not line.words or line.words[0] in _HERE:
+        if not line.command or line.command in _HERE:
             return None
         store = store_of(line, os.environ, cwd)
     except (Unclear, OSError):
@@ -132,7 +132,8 @@ def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
         "stdout_tty": _is_terminal(sys.stdout),
         "stderr_tty": _is_terminal(sys.stderr),
         "encoding": [getattr(stream, "encoding", None) or "utf-8" for stream in (sys.stdout, sys.stderr)],
-        "columns": _columns(),
+        "columns": _size("COLUMNS", 0) or _COLUMNS,
+        "lines": _size("LINES", 1),
         "stdin": None,
         "terminal": str(os.getsid(0)),
     }
@@ -143,15 +144,15 @@ def _is_terminal(stream: object) -> bool:
     return bool(isatty and isatty())
 
 
-def _columns() -> int:
-    """The width of the terminal, as ``shutil.get_terminal_size`` finds it."""
-    given = os.environ.get("COLUMNS", "")
+def _size(name: str, which: int) -> int:
+    """The width or height of the terminal, as ``shutil.get_terminal_size`` finds it; 0 where there is none."""
+    given = os.environ.get(name, "")
     if given.isdecimal() and int(given) > 0:
         return int(given)
     try:
-        return os.get_terminal_size(1).columns or _COLUMNS
+        return os.get_terminal_size(1)[which]
     except OSError:
-        return _COLUMNS
+        return 0
 
 
 def knock(store: str, environ: Mapping[str, str]) -> Door | None:

@@ -33,7 +33,10 @@ _LOOK: Final = 0.25
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A command line, and everything about its surroundings that decides what it does and how its output looks."""
+    """A command line, and everything about its surroundings that decides what it does and how its output looks.
+
+    ``lines`` is the height of the terminal, 0 where there is none or the asker does not say.
+    """
 
     args: list[str]
     cwd: str
@@ -43,6 +46,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     stderr_tty: bool
     encoding: list[str]
     columns: int
+    lines: int = 0
     stdin: str | None = None
     terminal: str = ""
 

@@ -166,7 +166,7 @@ def test_an_empty_note_is_not_written(command: CommandLine, monkeypatch: pytest.
 
     code, _, err = command("note")
     assert (code, command.kb.asked) == (2, [])
-    assert "The note is empty" in err
+    assert "the note is empty" in err
 
 
 def test_deletions_are_accepted_on_request_only(command: CommandLine) -> None:

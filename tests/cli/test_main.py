@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -40,12 +41,25 @@ def asked(command: CommandLine) -> list[object]:
         (["search", "--", "-x"], "-x"),
         (["search", "a", "--", "b"], "a b"),
         (["-s", "search.limit=3", "what"], "what"),
+        (["--json", "q"], "q"),
+        (["-n", "3", "q"], "q"),
+        (["-ln3", "q", "r"], "q r"),
+        (["q", "--offline", "r", "--store", "/s"], "q r"),
+        (["--mode", "hybrid", "search", "q", "-n", "2"], "q"),
+        (["--rerank", "q", "r"], "q r"),
+        (["q", "--rerank"], "q"),
+        (["-", "--json"], ""),
+        (["--rerank", "off", "q"], "q"),
+        (["q", "--tag", "status", "--", "--json"], "q --json"),
+        (["-n", "3", "--", "status"], "status"),
+        (["-xzvf what does it do"], "-xzvf what does it do"),
+        (["--store what is it"], "--store what is it"),
     ],
 )
 def test_a_bare_question_is_a_search(command: CommandLine, words: list[str], question: str) -> None:
-    """Words that are no command are asked, after ``--`` any words."""
-    assert command(*words)[0] == 0
-    assert asked(command) == [question]
+    """Words that are no command are asked, after ``--`` any words, wherever options stand."""
+    assert command(*words)[0] == 0 if question else 2
+    assert asked(command) == [question] if question else [[]]
 
 
 def test_a_command_by_its_name_is_no_question(command: CommandLine) -> None:
@@ -56,7 +70,7 @@ def test_a_command_by_its_name_is_no_question(command: CommandLine) -> None:
 
 def test_a_slip_in_a_command_is_searched_with_a_hint(command: CommandLine) -> None:
     """A word near a command's name is a question all the same, but told."""
-    assert command("statsu")[2] == "kb: searching for 'statsu'; the command is called kb status\n"
+    assert command("statsu")[2] == "kb: no command 'statsu', so this is a search; did you mean kb status?\n"
     assert command("how", "do", "I", "export")[2] == "", "how is near show by chance"
     assert asked(command) == ["statsu", "how do I export"]
 
@@ -163,6 +177,23 @@ def test_every_command_explains_itself(command: CommandLine, name: str | None) -
     assert command.loaded == []
 
 
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        (["help"], "Usage: kb [OPTIONS] COMMAND"),
+        (["help", "open"], "Usage: kb open"),
+        (["--help", "open"], "Usage: kb open"),
+    ],
+)
+def test_help_is_found_where_it_is_looked_for(command: CommandLine, words: list[str], begins: str) -> None:
+    """By its word too; a question about help is one."""
+    assert command(*words)[1].startswith(begins)
+    assert asked(command) == []
+    command("help", "with", "taxes")
+    command("--", "help")
+    assert asked(command) == ["help with taxes", "help"]
+
+
 def python(code: str, folder: Path) -> subprocess.Popen[bytes]:
     """Some Python in a process of its own, with what can be imported here, in a folder that is its home too."""
     found = os.pathsep.join(os.path.abspath(path) for path in sys.path)  # noqa: PTH100 - entries of sys.path are str
@@ -217,21 +248,123 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    "words",
     [
-        (["--json", "q"], "--json stands behind the question, or behind search: kb search --json ..."),
-        (["-n", "3", "q"], "-n stands behind the question, or behind search: kb search -n ..."),
-        (["-windows", "docker"], "a question that begins with a minus stands behind --"),
-        (["list", "--color", "never"], "--color stands before the command: kb --color ... list"),
-        (["a question", "--color", "never"], "--color stands before the command: kb --color ... search"),
+        ["--config", "c.toml", "--json", "--store", "/b", "status"],
+        ["status", "--config", "c.toml", "--json", "--store", "/b"],
+        ["--json", "status", "--store=/b", "--config=c.toml"],
     ],
 )
-def test_an_option_at_the_wrong_place_is_explained(command: CommandLine, words: list[str], told: str) -> None:
-    """What a search has is no option of kb itself, and what kb itself has none of a command."""
+def test_options_are_taken_wherever_they_stand(command: CommandLine, words: list[str]) -> None:
+    """Those of kb itself behind the command, and those of the command before it."""
+    code, out, _ = command(*words)
+
+    assert (code, json.loads(out)["files"]) == (0, 3)
+    assert command.loaded == [("c.toml", {"store.path": "/b"})]
+
+
+def test_a_value_is_no_option(command: CommandLine) -> None:
+    """What follows an option with a value is that, whatever it looks like."""
+    command("note", "--title", "--store", "text", "--store", "/b")
+
+    assert command.kb.asked == [("note", {"text": "text", "title": "--store", "tags": ()})]
+    assert command.loaded[0][1] == {"store.path": "/b"}
+
+
+@pytest.mark.parametrize(
+    ("words", "question", "odd"),
+    [
+        (["what", "does", "tar", "-xzvf", "do"], "what does tar -xzvf do", "-xzvf"),
+        (["search", "docker", "-nginx"], "docker -nginx", "-nginx"),
+        (["ask", "docker", "-q"], "docker -q", "-q"),
+        (["at", "-20", "degrees", "-n", "3"], "at -20 degrees", "-20"),
+    ],
+)
+def test_a_word_with_a_minus_that_is_no_option_is_a_word(
+    command: CommandLine, words: list[str], question: str, odd: str
+) -> None:
+    """As it is in quotes; and it is told."""
     code, _, err = command(*words)
 
-    assert (code, told in err) == (2, True), err
-    assert "--store" in command("--stroe", "x", "q")[2]
+    assert (code, asked(command)) == (0, [question])
+    assert f"kb: no option {odd}: taken as a word of the question\n" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-windows", "docker"], "    A question that begins with a minus goes behind --: kb -- -windows docker\n"),
+        (["--stroe", "x", "q"], "kb: search has no option --stroe; did you mean --store?\n"),
+        (["list", "--stroe", "x"], "kb: list has no option --stroe; did you mean --store?\n"),
+        (["git", "rebase", "--onto", "main"], "    A word of the text goes in quotes: kb 'git rebase --onto main'\n"),
+        (["ask", "git", "rebase", "--onto", "x"], " goes in quotes: kb ask 'git rebase --onto x'\n"),
+        (["a", "question", "-json"], "kb: search has no option -json; did you mean --json?\n"),
+        (["q", "--store"], "kb: --store needs a value\n"),
+        (["ask"], 'kb: ask needs a question\n    Write it after the command: kb ask "what you want to know"\n'),
+        (["show"], "kb: show needs FILE[:LINE]\n    kb show --help shows how it is used\n"),
+        (["show", "a.md", "b.md"], "kb: unexpected argument: b.md\n    kb show --help shows how it is used\n"),
+        (["q", "--json", "-l"], "kb: --json conflicts with -l\n"),
+    ],
+)
+def test_a_mistake_in_the_options_is_a_sentence_and_a_remedy(command: CommandLine, words: list[str], told: str) -> None:
+    """And no page of usage."""
+    code, out, err = command(*words)
+
+    assert (code, out, told in err) == (2, "", True), err
+    assert "Usage" not in err
+    assert err.startswith("kb: ")
+    assert len(err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("line", "search"),
+    [
+        ("open the garage door", "kb search 'open the garage door'"),
+        ("check the boiler", "kb search 'check the boiler'"),
+        ("list all recipes -n 3", "kb search 'list all recipes' -n 3"),
+        ("--offline show me the recipe", "kb --offline search 'show me the recipe'"),
+        ("status of the roof repair", "kb search 'status of the roof repair'"),
+        ("links between a and b", "kb search 'links between a and b'"),
+        ("index funds", "kb search 'index funds'"),
+        ("model railway", "kb search 'model railway'"),
+        ("model list trains", "kb search 'model list trains'"),
+        ("rebuild engine", "kb search 'rebuild engine'"),
+        ("sync calendars", "kb search 'sync calendars'"),
+        ("tags on luggage", "kb search 'tags on luggage'"),
+        ("completion rates", "kb search 'completion rates'"),
+        ("bench press", "kb search 'bench press'"),
+        ("init the project", "kb search 'init the project'"),
+        ("config management", "kb search 'config management'"),
+        ("watch batteries", "kb search 'watch batteries'"),
+        ("similar to this recipe", "kb search 'similar to this recipe'"),
+        ("eval options trading", "kb search 'eval options trading'"),
+    ],
+)
+def test_a_question_that_begins_with_a_command_is_answered_with_the_search(
+    command: CommandLine, line: str, search: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the words cannot be that command's; the command that is named then finds an answer."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = command(*line.split())
+
+    assert (code, out) == (2, "")
+    assert err.endswith(f"o search for these words: {search}\n"), err
+    assert len(err.splitlines()) == 2
+    assert command(*shlex.split(search)[1:])[0] == 0
+    assert asked(command) == [line.removeprefix("--offline ").removesuffix(" -n 3")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["show a.md b.md", "open 99 100", "watch ~/nowhere", "watch ./nowhere", "list --long recipes", "ask the doctor"],
+)
+def test_what_names_files_or_is_a_command_gets_no_such_hint(
+    command: CommandLine, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in a path is no question."""
+    monkeypatch.chdir(tmp_path)
+
+    assert "to search for these words" not in command(*line.split())[2].lower()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import FakeKnowledge, settings
+from made_up import FakeKnowledge, answer, hit, settings
 
 from kb.cli.gate import Gate
 from kb.cli.main import run
@@ -86,6 +86,38 @@ def request(*args: str, stdin: str | None = None, tty: bool = False) -> Request:
     )
 
 
+@pytest.mark.parametrize(
+    ("changed", "shown"),
+    [
+        ({"stdout_tty": True, "lines": 12}, 2),
+        ({"stdout_tty": True}, 9),
+        ({"stdout_tty": True, "lines": 12, "args": ["x", "-n", "9"]}, 9),
+        ({"lines": 12}, 9),
+        ({"lines": 12, "args": ["x", "--color", "always"]}, 9),
+        ({"stdout_tty": True, "lines": 12, "args": ["ask", "x"]}, 3),
+        ({"stdout_tty": True, "lines": 12, "args": ["ask", "x", "-n", "9"]}, 9),
+        ({"stdout_tty": True, "lines": 12, "args": ["x", "--format", "paths"]}, 1),
+    ],
+)
+def test_the_list_fits_the_terminal_of_the_asker(changed: dict[str, Any], shown: int) -> None:
+    """Unless it says how many hits it wants, does not say how high its terminal is, as an older one, or has none."""
+    kb = FakeKnowledge(given=answer(*(hit(f"Answer {number}.", number) for number in range(1, 10))))
+
+    code, frames = answered(msgspec.structs.replace(request("x"), **changed), kb)
+
+    assert code == 0
+    assert (frames.count(b"0.750") or frames.count(b"db.md")) == shown, frames
+
+
+def test_a_note_says_on_a_terminal_that_it_is_one() -> None:
+    """Whoever meant a question sees what was written, and how to take it back; a script gets the path alone."""
+    asked = request("note", "about", "taxes")
+    _, typed = answered(msgspec.structs.replace(asked, stdout_tty=True), FakeKnowledge())
+
+    assert b"kb: this file is the new note; to undo: rm 2026-01-15.md" in typed
+    assert answered(asked, FakeKnowledge()) == (0, b'{"out": "2026-01-15.md\\n"}\n')
+
+
 class FailingOwner:
     """An owner that cannot bring the index in line, and says why; or waits until the asker is gone."""
 
@@ -133,7 +165,7 @@ def test_a_command_writes_to_whoever_asked(capfd: pytest.CaptureFixture[str]) ->
     assert answered(request("--version"), kb)[1].startswith(b'{"out": "kb ')
     code, frames = answered(request("search", "x", "-n", "0"), kb)
     assert (code, frames[:8]) == (2, b'{"err": ')
-    assert answered(request("statsu"), kb)[1].startswith(b'{"err": "kb: searching for')
+    assert answered(request("statsu"), kb)[1].startswith(b'{"err": "kb: no command')
     assert capfd.readouterr() == ("", "")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from any_answers import answers, texts
 from hypothesis import given, settings
 from made_up import HOSTILE, acting, answer, hit, known_file, passage, without_escapes
+from rich.cells import cell_len
 
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text, shown_text
 from kb.cli.terminal import Look
@@ -48,25 +51,25 @@ def test_whole_passages_in_a_pipe_come_line_by_line() -> None:
 
 
 def test_a_hit_is_laid_out_with_its_place_score_and_trail() -> None:
-    """A header line, then the best sentences, indented."""
-    asked = answer(hit("Use a vector store."), hit("Other.", path="a.md", changed=True, heading=(), place="row 3"))
+    """A header line that begins with the number kb open takes, then the best sentences, indented behind it."""
+    asked = answer(hit("Use a vector store."), hit("Other.", 2, path="a.md", changed=True, heading=(), place="row 3"))
 
     assert hits_text(asked, WORDS, PLAIN, Detail()) == (
-        "db.md:5-5  0.750  Databases > Vectors\n"
-        "  Use a vector store.\n"
+        "1  db.md:5-5  0.750  Databases > Vectors\n"
+        "   Use a vector store.\n"
         "\n"
-        "a.md:5-5 row 3  0.750  Databases  changed since indexed\n"
-        "  Other.\n"
+        "2  a.md:5-5 row 3  0.750  Databases  changed since indexed\n"
+        "   Other.\n"
     )
 
 
 def test_a_document_is_shown_at_its_own_place() -> None:
-    """Lines of a text that was extracted mean nothing beside the document; its page, slide or cell does."""
+    """Its page, slide or cell; in a pipe the line is one of the extracted text, so that every hit has the same form."""
     pdf = known_file("x.pdf", kind="pdf", title="X")
     asked = answer(hit("A store.", path="x.pdf", file=pdf, place="p. 3"), hit("Or more.", path="y.docx", file=pdf))
 
-    assert grep_lines(asked, WORDS, PIPE, Detail()) == "x.pdf:p. 3:A store.\nx.pdf:5:Or more.\n"
-    assert hits_text(asked, WORDS, PLAIN, Detail()).startswith("x.pdf:p. 3  0.750")
+    assert grep_lines(asked, WORDS, PIPE, Detail()) == "x.pdf:5:[p. 3] A store.\nx.pdf:5:Or more.\n"
+    assert hits_text(asked, WORDS, PLAIN, Detail()).startswith("1  x.pdf:p. 3  0.750")
 
 
 def test_a_hit_names_the_notes_that_embed_its_file() -> None:
@@ -74,7 +77,7 @@ def test_a_hit_names_the_notes_that_embed_its_file() -> None:
     notes = tuple(known_file(f"{number}.md") for number in range(5))
     asked = answer(replace(hit("Words."), embedded_in=notes))
 
-    assert hits_text(asked, WORDS, PLAIN, Detail()).splitlines()[1] == "  embedded in 0.md, 1.md, 2.md and 2 more"
+    assert hits_text(asked, WORDS, PLAIN, Detail()).splitlines()[1] == "   embedded in 0.md, 1.md, 2.md and 2 more"
     assert grep_lines(asked, WORDS, PIPE, Detail()) == "db.md:5:Words.\n"
 
 
@@ -96,9 +99,9 @@ def test_a_hit_names_those_folded_under_it() -> None:
     asked = answer(replace(hit("Words."), alike=copies), replace(hit("More."), alike=copies[:1]))
 
     lines = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()
-    assert lines[1:3] == ["  Words.", "  +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"]
-    assert lines[-1] == "  +1 like it: 0.md:5"
-    assert ask_text(asked, WORDS, PLAIN, Detail()).splitlines()[2] == "  +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"
+    assert lines[1:3] == ["   Words.", "   +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"]
+    assert lines[-1] == "   +1 like it: 0.md:5"
+    assert ask_text(asked, WORDS, PLAIN, Detail()).splitlines()[2] == "   +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"
     assert grep_lines(asked, WORDS, PIPE, Detail()) == "db.md:5:Words.\ndb.md:5:More.\n"
 
 
@@ -124,10 +127,11 @@ def test_long_text_is_wrapped_under_its_indent_and_the_header_is_not() -> None:
     """A path can be copied whole, however narrow the terminal."""
     asked = answer(hit("word " * 60, path="folder/" * 12 + "a.md"))
 
-    header, *lines = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()
-    assert header.startswith("folder/" * 12 + "a.md:5-5  0.750")
-    assert 1 < len(lines) <= 4
-    assert all(line.startswith("  word") and len(line) <= 60 for line in lines)
+    number, header, *lines = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()
+    assert (number, header) == ("1", "folder/" * 12 + "a.md:5-5")
+    assert lines[0] == "   0.750  Databases > Vectors"
+    assert 2 < len(lines) <= 5
+    assert all(line.startswith("   word") and len(line) <= 60 for line in lines[1:])
 
 
 def test_whole_passages_keep_their_lines() -> None:
@@ -135,8 +139,8 @@ def test_whole_passages_keep_their_lines() -> None:
     text = "def f():\n\treturn 1  # " + "x" * 100
 
     assert hits_text(answer(hit(text)), WORDS, PLAIN, Detail(full=True)).splitlines()[1:] == [
-        "  def f():",
-        "      return 1  # " + "x" * 100,
+        "   def f():",
+        "       return 1  # " + "x" * 100,
     ]
 
 
@@ -145,17 +149,166 @@ def test_asking_quotes_the_best_and_shortens_the_rest() -> None:
     asked = answer(hit("One.\n\nUse a store."), hit("Long. " * 60, path="a.md", rank=2))
 
     lines = ask_text(asked, WORDS, PLAIN, Detail()).splitlines()
-    assert lines[:5] == ["> One.", "> ", "> Use a store.", "db.md:5-7  0.750  Databases > Vectors", ""]
-    assert lines[5] == "a.md:5-5  0.750  Databases > Vectors"
+    assert lines[:5] == ["> One.", "> ", "> Use a store.", "1  db.md:5-7  0.750  Databases > Vectors", ""]
+    assert lines[5] == "2  a.md:5-5  0.750  Databases > Vectors"
     assert len(lines) == 7
 
 
 def test_a_shown_file_has_places_for_reading_and_bare_text_in_a_pipe() -> None:
-    """A pipe gets the passages alone, with an empty line between them."""
-    shown = Shown(known_file(), (passage("one\ntwo"), passage("three\n")))
+    """A pipe gets each line at its number, so that a line of a hit can be cut out."""
+    cut = (passage("one\ntwo"), passage("goes on", first_line=6), passage("three\n", first_line=9, last_line=9))
+    shown = Shown(known_file(), cut)
 
-    assert shown_text(shown, PIPE) == "one\ntwo\n\nthree\n"
+    assert shown_text(shown, PIPE) == "\n\n\n\none\ntwo goes on\n\n\nthree\n"
+    assert shown_text(Shown(known_file(), cut[2:]), PIPE, whole=False) == "three\n"
     assert shown_text(shown, PLAIN).startswith("db.md:5-6  Databases > Vectors\n  one\n  two\n\n")
+
+
+@given(answers)
+def test_a_line_of_a_pipe_is_that_of_the_shown_text(asked: Answer) -> None:
+    """Of documents as of text files: the text at the line holds the beginning of the best sentence."""
+    for one in asked.hits:
+        line = grep_lines(answer(one), words_of(asked.question), PIPE, Detail())
+        found = re.fullmatch(r"(.+?):(\d+):(.*)\n", line)
+        assert found is not None
+        assert one.passage.first_line <= int(found[2]) <= one.passage.first_line + one.passage.text.count("\n")
+
+
+def tall(rows: int, width: int = 60) -> Look:
+    """A terminal of some height."""
+    return Look(laid_out=True, width=width, cwd="/notes", height=rows)
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(0, 10), (40, 10), (24, 6), (12, 2), (2, 1)])
+def test_a_list_fits_the_height_of_the_terminal(rows: int, shown: int) -> None:
+    """The best ones stay, the rest is counted, and the command, a notice and the prompt have room beside them."""
+    asked = answer(*(hit(f"Answer {number}.", number, path=f"{number}.md") for number in range(1, 11)))
+
+    written = hits_text(asked, WORDS, tall(rows), Detail()).splitlines()
+
+    assert [line.split()[0] for line in written if "0.750" in line] == [str(number) for number in range(1, shown + 1)]
+    assert not rows or shown == 1 or len(written) <= rows - 3
+    more = 10 - shown
+    assert not more or written[-2:] == ["", f"{more} more hits; -n 10 shows all"]
+    assert written[-1].startswith("10  ") or more or written[-1] == "    Answer 10."
+
+
+def test_lines_that_the_terminal_wraps_count_as_several() -> None:
+    """As a path that is longer than the terminal is wide does, and a line of code."""
+    asked = answer(*(hit("x" * 290, number, path="a/" * 75 + f"{number}.md") for number in range(1, 4)))
+
+    written = hits_text(asked, WORDS, tall(24), Detail()).splitlines()
+    rows = sum(max(1, -(-len(line) // 60)) for line in written)
+
+    assert rows <= 21
+    assert written[-1] == "1 more hit; -n 3 shows all"
+
+
+def test_the_answer_is_whole_and_what_follows_fits() -> None:
+    """Kb ask quotes the best passage however long it is."""
+    asked = answer(hit("\n".join(["Line."] * 30)), *(hit("Short.", number, path="a.md") for number in range(2, 6)))
+
+    written = ask_text(asked, WORDS, tall(24), Detail()).splitlines()
+
+    assert written.count("> Line.") == 30
+    assert written[-1] == "4 more hits; -n 5 shows all"
+
+
+def test_asking_in_a_pipe_wraps_and_numbers_nothing() -> None:
+    """A passage is quoted as it stands."""
+    asked = answer(hit("word " * 60, heading=("Long heading " * 20,)), hit("Other.", path="a.md"))
+
+    lines = ask_text(asked, WORDS, Look(cwd="/notes", width=20, height=5), Detail()).splitlines()
+
+    assert len(lines) == 5
+    assert lines[1].startswith("db.md:5-5  0.750  Long heading ")
+
+
+def test_a_pipe_knows_no_height_or_width() -> None:
+    """Whatever the terminal behind it."""
+    asked = answer(*(hit("Answer. " * 20, number) for number in range(1, 11)))
+
+    lines = grep_lines(asked, WORDS, Look(cwd="/notes", width=20, height=5), Detail())
+
+    assert lines == grep_lines(asked, WORDS, PIPE, Detail())
+    assert len(lines.splitlines()) == 10
+
+
+LISTED = """We keep things. Then we restore them.
+
+- Stop the service
+- Restore the backup:
+  - fetch it
+- Start the service
+
+| tool | does           |
+|------|----------------|
+| borg | restore backup |
+"""
+
+
+def shown(text: str, question: str, look: Look = PLAIN, **given: Any) -> list[str]:
+    """The lines of a snippet on a terminal, without their indent."""
+    words = words_of(question)
+    return [line[3:] for line in hits_text(answer(hit(text, **given)), words, look, Detail()).splitlines()[1:]]
+
+
+def test_lists_tables_and_code_keep_their_lines() -> None:
+    """Below one another, each with its indent; what is left out is marked."""
+    assert shown(LISTED, "fetch the backup to restore") == [
+        "… Then we restore them. …",
+        "- Restore the backup:",
+        "  - fetch it …",
+    ]
+    assert shown(LISTED, "borg") == ["… | tool | does           |", "  | borg | restore backup |"]
+    code = "import x\n\ndef f(a):\n    if a:\n\t\treturn backup\n"
+    assert shown(code, "return the backup", file=known_file("a.py", kind="code")) == [
+        "… if a:",
+        "      return backup",
+    ]
+    assert shown("Say:\n\n    ls -l\n      cd\n\nEnd.", "ls") == ["Say:", "ls -l", "  cd …"]
+
+
+def test_no_line_is_broken_inside_a_path() -> None:
+    """It is whole on a line of its own where it is longer than the terminal is wide, and never clipped."""
+    path = "/home/ana/" + "folder/" * 12 + "backup.tar.gz"
+    text = f"The backup lies at {path} and {path} or {path} and it is fine."
+
+    link = "[this](https://example.org/" + "x" * 70 + ")"
+    assert f"   {link}" in hits_text(answer(hit(f"See {link} there.")), WORDS, PLAIN, Detail()).splitlines()
+    for look in (PLAIN, tall(0, 30), tall(0, 100)):
+        lines = shown(text, "where is the backup", look)
+        assert all(word == path for line in lines for word in line.split() if "/" in word), lines
+        assert path in lines or look.width == 30
+
+
+def test_wide_characters_and_marks_are_measured() -> None:
+    """As many columns as the terminal gives them: two for an ideograph or an emoji, none for an accent set on top."""
+    for text in ("备份可以恢复。" * 20, "👍🏽 café 漢字 e\u0301 " * 20, "ที่สำรองข้อมูล" * 20):
+        lines = shown(text, "x")
+        assert all(cell_len(line) <= 57 for line in lines), lines
+        assert all(cell_len(line) > 45 for line in lines[:-1]), lines
+        assert not any(line.startswith(("。", "\u0301", "\u0e31", "\u0e48", "🏽")) for line in lines)
+
+
+def test_prose_of_a_whole_passage_is_wrapped_and_code_is_not() -> None:
+    """Between words, as a snippet is; a command that may be copied stays one line."""
+    text = "word " * 30 + "\n\n```sh\n" + "run " * 30 + "\n```"
+
+    lines = hits_text(answer(hit(text)), WORDS, PLAIN, Detail(full=True)).splitlines()[1:]
+    assert [len(line) <= 60 for line in lines] == [True] * 5 + [False, True]
+    assert all(line.split()[0] == "word" for line in lines[:3])
+    quoted = ask_text(answer(hit(text)), WORDS, PLAIN, Detail()).splitlines()
+    assert all(line.startswith("> word") for line in quoted[:3])
+
+
+def test_a_long_heading_goes_on_below() -> None:
+    """Under the path, between its words."""
+    asked = answer(hit("Text.", heading=("One long heading " * 5,)))
+
+    written = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()
+    assert written[0] == "1  db.md:5-5  0.750"
+    assert all(line.startswith("   ") and len(line) <= 60 for line in written[1:])
 
 
 def laid_out(asked: Answer, words: Words, look: Look) -> list[str]:
@@ -170,14 +323,14 @@ def laid_out(asked: Answer, words: Words, look: Look) -> list[str]:
     ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(answers, texts)
 def test_without_colour_no_layout_has_an_escape(asked: Answer, question: str) -> None:
     """Nothing that files hold or are called acts on a terminal."""
     assert [acting(text) for text in laid_out(asked, words_of(question), PLAIN)] == [[]] * 5
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(answers, texts)
 def test_colour_adds_only_the_escapes_of_kb(asked: Answer, question: str) -> None:
     """Without its own colours and links a coloured layout is the plain one, so no file can have added any."""

@@ -37,7 +37,7 @@ def test_the_visual_editor_comes_first_and_one_is_found_without_both() -> None:
     assert launch_of(TEXT, {}, {"nano": "/bin/nano"}.get).command[0] == "nano"
     with pytest.raises(KbError, match="no editor"):
         launch_of(TEXT, {}, lambda _: None)
-    with pytest.raises(KbError, match="cannot be understood"):
+    with pytest.raises(KbError, match="cannot parse the editor command"):
         launch_of(TEXT, {"EDITOR": "nano '"}, lambda _: None)
 
 
@@ -64,5 +64,5 @@ def test_documents_open_in_their_program_and_text_never_does() -> None:
 
     assert launch_of(WORD, {}, everything).command == ("xdg-open", "/notes/x.docx")
     assert launch_of(Spot("/notes/x.sh", "1-2", "code"), {}, everything).command == ("nano", "+1", "/notes/x.sh")
-    with pytest.raises(KbError, match=r"no program was found that opens x\.docx"):
+    with pytest.raises(KbError, match=r"no program found to open x\.docx"):
         launch_of(WORD, {}, lambda _: None)

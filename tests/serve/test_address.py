@@ -168,12 +168,19 @@ def test_a_file_without_the_key_costs_no_parser(world: Path) -> None:
         (["-sstore.path=s", "search"], "here/s"),
         (["--set=store.path=s", "--store", "t", "x"], "here/t"),
         (["--offline", "--debug", "--color", "always", "x"], "here/in-file"),
-        (["search", "--store", "s"], "here/in-file"),
+        (["search", "--store", "s"], "here/s"),
+        (["q", "--json", "--config=../other/config.toml", "-n", "3"], "other/.kb"),
+        (["note", "--title", "--store", "s"], "here/in-file"),
+        (["q", "--", "--store", "s"], "here/in-file"),
+        (["what", "does", "-xzvf", "do"], "here/in-file"),
         (["--", "--store", "s"], "here/in-file"),
         (["-"], "here/in-file"),
         (["--config", "../other/config.toml", "x"], "other/.kb"),
         (["--help"], None),
         (["--version"], None),
+        (["status", "--version"], None),
+        (["q", "--store"], None),
+        (["q", "--unknown"], None),
         (["--store"], None),
         (["--unknown", "x"], None),
         (["-s", "no-pair", "x"], None),
@@ -181,7 +188,7 @@ def test_a_file_without_the_key_costs_no_parser(world: Path) -> None:
     ],
 )
 def test_global_options_are_read_as_the_command_reads_them(world: Path, args: list[str], store: str | None) -> None:
-    """Only what stands before the command counts; what is not understood is left to the command itself."""
+    """Wherever they stand; what is not understood is left to the command itself."""
     (world / "here" / "config.toml").write_text('[store]\npath = "in-file"\n')
     (world / "other" / "config.toml").write_text("[search]\nlimit = 3\n")
 

@@ -58,6 +58,7 @@ def test_the_surroundings_go_over(
     """Arguments, folder, kb's own variables and the terminal; no other variable leaves the process."""
     monkeypatch.setenv("KB_SEARCH__LIMIT", "3")
     monkeypatch.setenv("COLUMNS", "123")
+    monkeypatch.setenv("LINES", "45")
     monkeypatch.setenv("A_SECRET", "1")
 
     assert forward(["-s", "search.limit=2", "search", "caf\udce9"]) == 0
@@ -65,7 +66,8 @@ def test_the_surroundings_go_over(
     request = made_up.requests[0]
     assert capfd.readouterr() == ("", "")
     assert (request.args, request.cwd) == (["-s", "search.limit=2", "search", "caf\udce9"], str(tmp_path))
-    assert (request.env["KB_SEARCH__LIMIT"], request.columns, request.stdout_tty) == ("3", 123, False)
+    assert (request.env["KB_SEARCH__LIMIT"], request.columns, request.lines) == ("3", 123, 45)
+    assert not request.stdout_tty
     assert not any(name == "A_SECRET" for name in request.env)
 
 

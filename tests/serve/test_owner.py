@@ -79,6 +79,18 @@ def test_a_request_for_another_store_or_of_another_shape_is_refused(
     assert made_up.requests == []
 
 
+def test_a_client_that_says_less_or_more_is_answered(made_up: MadeUp, store: str) -> None:
+    """One that does not tell the height of its terminal, and one that tells what nobody knows yet."""
+    asked = request_of(["x"], store, "/")
+    del asked["lines"]
+
+    for one in (asked, asked | {"lines": 24, "fonts": []}):
+        door = knock(store, os.environ)
+        assert door is not None
+        assert b"".join(post(door, "/run", json.dumps(one).encode())) == b'{"exit": 0}'
+    assert [one.lines for one in made_up.requests] == [0, 24]
+
+
 def test_a_request_that_is_too_large_is_refused(made_up: MadeUp, store: str) -> None:
     """Nobody fills the memory of the owner."""
     door = knock(store, os.environ)

@@ -1,0 +1,80 @@
+"""Where sentences end, and where they only seem to."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb.search.sentences import sentences, units
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Ask Dr. Smith or Prof. Ito about it.",
+        "Take a fruit, e.g. Cox apples, i.e. No. 5 in the list.",
+        "It is in Fig. 3 of Vol. 2, cf. Sec. 4.",
+        "Das gilt z. B. Montags, u.a. Nr. 7, vgl. Abb. 2 bzw. Kap. 3.",
+        "Am 3. Oktober zieht der Nachbar in den 2. Stock.",
+        "J. R. R. Tolkien wrote it, and the U.S. Army read it.",
+        "It costs 3.50 EUR since v2.14.3 of the 1.5 GB image.",
+        "Edit config.toml and see https://example.org/a.b/C.D for more.",
+        "Meet at 5 p.m. in the hall of Smith et al. Berlin.",
+        "Der Hrsg. Meier sagt, d.h. Er schreibt.",
+        "1. Open the door.",
+    ],
+)
+def test_an_abbreviation_ends_no_sentence(sentence: str) -> None:
+    """It is one, and another one follows."""
+    assert [one.text for one in sentences(f"{sentence} Then it rains.")] == [sentence, "Then it rains."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We left in 1999. Then it rained.",
+        "We met at 5 p.m. Then it rained.",
+        "Bring cups, plates etc. Then it rained.",
+        "So do I. Then it rained.",
+        "See config.toml. Then it rained.",
+        'She said "no." Then it rained.',
+        "He watched TV. Then it rained.",
+        "They have v1.2. Then it rained.",
+        "Was it so? Then it rained.",
+        "I said no. Then it rained.",
+    ],
+)
+def test_a_sentence_ends_all_the_same(text: str) -> None:
+    """What is no abbreviation there."""
+    assert [one.text for one in sentences(text)][-1] == "Then it rained."
+
+
+def test_what_stands_on_lines_of_its_own_is_known() -> None:
+    """Items, facts, lines that Markdown breaks, code by its fence or indent; not what goes on in an item."""
+    text = (
+        "Prose goes\non here.\n\n- item\n\n    more of it\n\nName: Ana\nTel: 12\n\n    code\n      deeper\n\n"
+        "one  \ntwo\n\n```\n  fenced\n```\n"
+    )
+
+    found = [(unit.text, unit.own, unit.indent) for unit in units(text)]
+
+    assert found == [
+        ("Prose goes on here.", False, 0),
+        ("- item", True, 0),
+        ("more of it", False, 0),
+        ("Name: Ana", True, 0),
+        ("Tel: 12", True, 0),
+        ("code", True, 4),
+        ("deeper", True, 6),
+        ("one", True, 0),
+        ("two", False, 0),
+        ("fenced", True, 2),
+    ]
+
+
+def test_every_line_of_code_is_a_unit() -> None:
+    """Whatever it looks like in Markdown; what says nothing is left out."""
+    assert [one.text for one in sentences("# a comment\nf(x) {\n}\ng. H\n", by_line=True)] == [
+        "# a comment",
+        "f(x) {",
+        "g. H",
+    ]
