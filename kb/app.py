@@ -17,10 +17,12 @@ from kb.errors import CatalogDamaged, FolderError, NotIndexed, StoreDamaged
 from kb.notes import keep_note
 from kb.parts import Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
-from kb.search.filter import file_named, selected, tag_count
+from kb.search.filter import selected, tag_count
 from kb.search.links import Follower
+from kb.search.naming import file_named
 from kb.search.presence import Presence
 from kb.search.rerank import reranked
+from kb.search.suggest import unmatched
 from kb.status import status_of
 from kb.upkeep import rebuilt, tidied
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kb.ports import Edit
-    from kb.records import FileEvent, FollowedLink, IndexProgress, KnownFile, Links
+    from kb.records import FileEvent, FollowedLink, IndexProgress, KnownFile, Links, Unmatched
     from kb.search.candidates import Mode
 
 _T = TypeVar("_T")
@@ -68,8 +70,7 @@ class KnowledgeBase:
         """Open a knowledge base. Nothing is loaded or written yet.
 
         Args:
-            settings: Settings that were read already, or the path of a ``config.toml``; None looks one up as the
-                command line does.
+            settings: Settings, or the path of a ``config.toml``; None looks one up as the command line does.
             overrides: Values to put over the file, by dotted key: ``{"embed.model": "all-MiniLM-L6-v2"}``.
             warn: Gets a sentence whenever something had to be mended, or a wait begins. By default it is logged by
                 ``kb``, which Python shows on standard error unless the program has its own logging.
@@ -246,7 +247,21 @@ class KnowledgeBase:
             passages = [one for one in passages if one.first_line <= line <= one.last_line]
             if not passages:
                 raise NotIndexed(f"{file} has no passage at line {line}", f"kb show {file} shows all of them")
-        return Shown(known, tuple(passages), changed=Presence(self._parts.files).changed(known))
+        return Shown(known, tuple(passages), Presence(self._parts.files).changed(known), line)
+
+    def resolve(self, name: str) -> str:
+        """The absolute path of the file that is called so, or stands at that path below a folder.
+
+        Raises:
+            NotIndexed: No file is, or several are.
+        """
+        return "{0.folder}/{0.path}".format(
+            file_named(self._parts.catalog.files(), name, "", self._parts.catalog.named)
+        )
+
+    def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
+        """The values of filters that no file has, with those that may have been meant."""
+        return unmatched(self._parts.catalog.files(), filters)
 
     def documents(self, filters: Filters | None = None) -> list[KnownFile]:
         """The files in the index, failed ones left out, by folder and path."""
@@ -373,5 +388,6 @@ class KnowledgeBase:
                 return ask()
 
     def _known(self, file: str) -> KnownFile:
-        """A file of the index by its path: absolute, from the current folder, or below a watched folder."""
-        return file_named(self._parts.catalog.files(), file, os.path.realpath(Path(file).expanduser()))
+        """A file of the index: by its path from the current folder or below a watched one, by name, alias or title."""
+        catalog = self._parts.catalog
+        return file_named(catalog.files(), file, os.path.realpath(Path(file).expanduser()), catalog.named)

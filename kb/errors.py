@@ -13,6 +13,7 @@ KbError
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
 │   └── DocumentBusy    it cannot be read at this moment, and is tried again
 └── NotIndexed          the file asked for is not in the index
+    └── AmbiguousName   several files of the index are called so
 """
 
 from __future__ import annotations
@@ -94,3 +95,7 @@ class DocumentBusy(DocumentError):
 
 class NotIndexed(KbError):
     """The file asked for is not in the index."""
+
+
+class AmbiguousName(NotIndexed):
+    """Several files of the index are called so; the message lists them."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.claims import owned
 from kb.errors import WAYS_TO_CONFIGURE, FolderError, ModelMismatch
 from kb.index.check import Checker
-from kb.index.look import look
+from kb.index.look import look, missing
 from kb.index.rebuild import came_into_service, refill
 from kb.index.sync import Indexer
 from kb.reading import reader_of, reading_of, rules_of, sandboxes_of
@@ -55,7 +55,8 @@ class Parts:
     Args:
         settings: The configuration.
         warn: Tells the user what happened, in one sentence.
-        lender: The parts of another knowledge base, whose model, and vectors of texts that are equal, are used.
+        lender: The parts of another knowledge base with the same model, which is then loaded once, and whose vectors
+            are used for texts that are equal.
         edit: Changes each document before it is split.
     """
 
@@ -294,7 +295,8 @@ class Parts:
     @cached_property
     def searcher(self) -> Searcher:
         """Answers questions."""
-        return Searcher(self.questions, self.lent_index, self.catalog, self.files, self.freshness)
+        disk, lacking = self.files, partial(missing, self.files, self.catalog)
+        return Searcher(self.questions, self.lent_index, self.catalog, disk, self.freshness, missing=lacking)
 
     @cached_property
     def rerankers(self) -> Rerankers:

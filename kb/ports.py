@@ -102,7 +102,10 @@ class Embedder(Protocol):
         """
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """The unit vector of a question, shape (dimension,)."""
+        """The unit vector of a question, shape (dimension,); of one longer than the model reads, that of its parts."""
+
+    def question_parts(self, text: str) -> int:
+        """In how many parts a question is read: 1, unless it is longer than the model reads. Loads no weights."""
 
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
         """Unit vectors of a few short texts of documents, in one batch, ahead of documents; None: it is not loaded."""

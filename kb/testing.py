@@ -78,6 +78,10 @@ class FakeEmbedder:
         self.questions.append(text)
         return self._vector(text)
 
+    def question_parts(self, text: str) -> int:  # noqa: ARG002 - the signature is the port's
+        """One: a bag has room for any number of words."""
+        return 1
+
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
         """Unit vectors of a few short texts; they are not counted among the documents."""
         self.sentences += texts

@@ -81,6 +81,14 @@ class TestEmbedder:
         assert vector.dtype == np.float32
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
 
+    def test_a_long_question_has_a_unit_vector(self, model: Model) -> None:
+        """However many parts it is read in."""
+        question = "How do I bake bread? " * 100
+        vector = model.embedder.embed_query(question)
+
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+        assert model.embedder.question_parts(question) >= model.embedder.question_parts("How do I bake bread?") == 1
+
     def test_sentences_have_the_vectors_of_documents(self, model: Model) -> None:
         """In the order given, once the model is there."""
         model.embedder.embed_query("Is it there?")

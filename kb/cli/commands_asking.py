@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli import formats
+from kb.cli.naming import of_file
+from kb.cli.notices import notices
 from kb.cli.options import (
     Asking,
     Command,
@@ -21,7 +23,7 @@ from kb.cli.options import (
 )
 from kb.cli.recall import remember
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
-from kb.cli.reports import freshness_notice, operators_notice
+from kb.cli.reports import freshness_notice
 from kb.search.words import words_of
 
 if TYPE_CHECKING:
@@ -30,11 +32,6 @@ if TYPE_CHECKING:
 
 FOUND, NONE, STALE = 0, 1, 3
 _ASK_LIMIT = 5
-# With fewer hits than this, what the question itself left out is told.
-_FEW = 3
-_REFUSED = "nothing in your notes answers this"
-_ELSEWHERE = "what holds the words of the question is not among these hits: --mode hybrid ranks it higher"
-_WEAK = f"{_REFUSED}: these are weak hits"
 
 
 @click.command(cls=Command, short_help="Find the passages nearest to a question.")
@@ -107,19 +104,28 @@ def ask(
 @filter_options
 @click.pass_obj
 def similar(session: Session, file: str, asking: Asking, filters: Filters) -> int:
-    """Find the passages of other files that are nearest to a FILE of the index."""
+    """Find the passages of other files that are nearest to a FILE of the index.
+
+    FILE is a path, the name of a note with or without its suffix, another name of it or its title; a number is a hit of
+    the last answer.
+    """
     asking.chosen()
     if asking.l2:
         _tell_of_no_place(session, asking)
     with session.open() as kb:
         _waited(session, kb, asking)
-        answer = kb.similar(
-            session.named(file),
-            limit=asking.limit,
-            min_score=asking.min_score,
-            per_file=asking.per_file,
-            filters=filters,
-            fold=asking.fold,
+        answer = of_file(
+            session,
+            kb,
+            file,
+            lambda path, _: kb.similar(
+                path,
+                limit=asking.limit,
+                min_score=asking.min_score,
+                per_file=asking.per_file,
+                filters=filters,
+                fold=asking.fold,
+            ),
         )
     return write_answer(session, answer, asking)
 
@@ -207,18 +213,10 @@ def _told(session: Session, answer: Answer, asking: Asking) -> int:
     folded = sum(len(hit.alike) for hit in answer.hits)
     if folded and not _names_alike(session, asking):
         session.notice(f"{folded} {'hit' if folded == 1 else 'hits'} like others folded: --all shows them")
-    notice = freshness_notice(answer.index, hits=len(answer.hits))
-    if answer.weak:
-        session.notice(_WEAK if answer.hits else f"{_REFUSED}; --weak shows what is nearest")
-    if answer.elsewhere:
-        session.notice(_ELSEWHERE)
-    few = len(answer.hits) < min(_FEW, asking.limit or _FEW)
-    if few and answer.read_as and (operators := operators_notice(answer.read_as)):
-        session.notice(operators)
-    if notice:
+    for told in notices(answer, session.look().cwd):
+        session.notice(told)
+    if notice := freshness_notice(answer.index, hits=len(answer.hits)):
         session.notice(notice)
-    elif not (answer.hits or answer.weak):
-        session.notice("nothing found")
     if asking.require_fresh and (answer.index.pending or (session.owner and not answer.index.watching)):
         return STALE
     return FOUND if answer.hits else NONE

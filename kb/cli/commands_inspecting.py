@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from kb.cli import formats
+from kb.cli.naming import of_file
+from kb.cli.notices import unmatched_notices
 from kb.cli.options import Command, file_names, filter_options, json_option
 from kb.cli.privacy import tell_privacy
 from kb.cli.render import shown_text
@@ -19,8 +19,6 @@ from kb.records import Filters
 if TYPE_CHECKING:
     from kb.cli.session import Session
 
-_PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)
-
 
 @click.command(cls=Command, short_help="Show the passages of a file.")
 @click.argument("place", metavar="FILE[:LINE]", shell_complete=file_names)
@@ -29,27 +27,20 @@ _PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)
 def show(session: Session, place: str, as_json: bool) -> int:
     """Show a file's passages as they are indexed, or the one at a line.
 
-    In a pipe it is the text alone, with each line where hits say it is.
+    FILE is a path, the name of a note with or without its suffix, another name of it or its title; a number is a hit of
+    the last answer. In a pipe it is the text alone, with each line where hits say it is.
     """
-    # A file may be called notes:12; what is there is meant.
-    file, line = (place, None) if os.path.lexists(session.named(place)) else split_place(place)
     with session.open() as kb:
-        shown = kb.show(session.named(file), line)
+        shown = of_file(session, kb, place, kb.show)
     if as_json:
         session.write_json(formats.shown_object(shown))
     else:
-        session.write(shown_text(shown, session.look(), whole=line is None))
+        session.write(shown_text(shown, session.look(), whole=shown.line is None))
     if shown.changed:
         session.notice("the file changed since it was indexed: run kb index")
     if shown.file.state == "failed":
         session.notice(f"the file could not be indexed: {shown.file.reason}")
     return 0 if shown.passages else 1
-
-
-def split_place(text: str) -> tuple[str, int | None]:
-    """A file and a line from ``FILE:12`` or, as hits are shown, ``FILE:12-20``."""
-    found = _PLACE.fullmatch(text)
-    return (found[1], int(found[2])) if found else (text, None)
 
 
 @click.command("list", cls=Command, short_help="List the files of the index.")
@@ -64,8 +55,11 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
         raise click.UsageError("--long, --null and --json cannot be had together: choose one")
     with session.open() as kb:
         files = kb.documents(filters)
+        lost = list(unmatched_notices(kb.unmatched(filters)))
     look = session.look()
-    if not files:
+    for told in lost:
+        session.notice(told)
+    if not files and not lost:
         session.notice("the index is empty" if filters == Filters() else "nothing matches")
     if as_json:
         session.write_json({"files": [formats.file_object(file) for file in files]})

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli import formats
+from kb.cli.naming import of_file
+from kb.cli.notices import unmatched_notices
 from kb.cli.options import Command, filter_options, json_option
 from kb.cli.terminal import one_line, shown_path
 
@@ -25,13 +27,16 @@ if TYPE_CHECKING:
 def links(session: Session, file: str | None, broken: bool, as_json: bool) -> int:
     """Show what a FILE links to and what links to it, each link with its line.
 
+    FILE is a path, the name of a note with or without its suffix, another name of it or its title; a number is a hit of
+    the last answer.
+
     Wikilinks, embeds, links of Markdown, Org and Logseq are followed to the heading or block that they name. The exit
     code is 0 with links, 1 without.
     """
     if file is None and not broken:
         raise click.UsageError("Name a file, or ask for the --broken links of all files.")
     with session.open() as kb:
-        found = kb.links(session.named(file)) if file is not None else None
+        found = of_file(session, kb, file, lambda path, _: kb.links(path)) if file is not None else None
         wrong = kb.broken_links() if found is None else [one for one in found.outgoing if one.problem]
     if found is None or broken:
         if as_json:
@@ -95,10 +100,13 @@ def tags(session: Session, as_json: bool, filters: Filters) -> int:
     """
     with session.open() as kb:
         found = kb.tags(filters)
+        lost = list(unmatched_notices(kb.unmatched(filters)))
     if as_json:
         session.write_json({"tags": [{"tag": tag, "files": number} for tag, number in found]})
     else:
         session.write(_tags_text(found))
+    for told in lost:
+        session.notice(told)
     return 0 if found else 1
 
 

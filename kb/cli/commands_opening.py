@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kb.cli.options import Command
+from kb.cli.naming import of_file
+from kb.cli.options import Command, file_names
 from kb.cli.recall import Spot, recall
 from kb.cli.terminal import one_line, shown_path
 from kb.cli.viewers import launch_of
-from kb.errors import KbError
+from kb.errors import KbError, NotIndexed
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -24,24 +25,22 @@ _PATIENCE: Final = 2.0
 
 
 @click.command("open", cls=Command, short_help="Open a hit of the last search.")
-@click.argument("number", type=click.IntRange(1), required=False)
+@click.argument("target", metavar="[NUMBER|FILE[:LINE]]", required=False, shell_complete=file_names)
 @click.option("--print", "print_only", is_flag=True, help="Only show the command that would open it.")
 @click.pass_obj
-def open_hit(session: Session, number: int | None, *, print_only: bool) -> int:
-    """Open the hit with this NUMBER, counted from the best, of the last answer in this terminal.
+def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
+    """Open the hit with this NUMBER, counted from the best, of the last answer in this terminal, or a FILE.
 
-    Text opens in $VISUAL or $EDITOR at its line, a PDF in a viewer at its page, other documents in their own program.
-    Without a number the hits are listed.
+    FILE is a path, the name of a note with or without its suffix, another name of it or its title. Text opens in
+    $VISUAL or $EDITOR at its line, a PDF in a viewer at its page, other documents in their own program. Without a
+    number the hits are listed.
     """
-    spots = recall(session.asker.terminal)
-    if not spots:
-        raise KbError("there is no answer to open a hit of", "Search first: kb search QUESTION")
-    if number is None:
-        session.write("".join(_listed(session, at, spot) for at, spot in enumerate(spots, 1)))
+    if target is None:
+        session.write("".join(_listed(session, at, spot) for at, spot in enumerate(_hits(session), 1)))
         return 0
-    if number > len(spots):
-        raise KbError(f"the last answer has {len(spots)} hits", "kb open lists them")
-    spot = spots[number - 1]
+    here = os.path.join(session.asker.cwd, target)  # noqa: PTH118 - names as str, undecodable bytes included
+    hit = target.isdecimal() and not os.path.isfile(here)  # noqa: PTH113
+    spot = _spot(session, int(target)) if hit else _file(session, target)
     if not os.path.isfile(spot.path):  # noqa: PTH113 - names as str, undecodable bytes included
         raise KbError(f"{one_line(spot.path)} is not there any more", "Search again")
     launch = launch_of(spot, session.asker.environ, shutil.which, _default_pdf() if spot.page else "")
@@ -49,6 +48,35 @@ def open_hit(session: Session, number: int | None, *, print_only: bool) -> int:
         session.write(one_line(shlex.join(launch.command)) + "\n")
         return 0
     return _started(launch.command, here=launch.here)
+
+
+def _hits(session: Session) -> list[Spot]:
+    """The hits of the last answer."""
+    spots = recall(session.asker.terminal)
+    if not spots:
+        raise KbError("there is no answer to open a hit of", "Search first: kb search QUESTION")
+    return spots
+
+
+def _spot(session: Session, number: int) -> Spot:
+    """The place of a hit; of a note that is called by a number, where there are not so many hits."""
+    spots = recall(session.asker.terminal) or []
+    if 0 < number <= len(spots):
+        return spots[number - 1]
+    try:
+        with session.open() as kb:
+            path = kb.resolve(str(number))
+            return Spot(path, "1", kb.show(path).file.kind)
+    except NotIndexed as error:
+        _hits(session)
+        raise KbError(f"the last answer has {len(spots)} hits", "kb open lists them") from error
+
+
+def _file(session: Session, typed: str) -> Spot:
+    """The place of a file of the index, at its first line or the one that was typed."""
+    with session.open() as kb:
+        path, line, kind = of_file(session, kb, typed, lambda path, line: (path, line, kb.show(path).file.kind))
+    return Spot(path, str(line or 1), kind, line or 1)
 
 
 def _listed(session: Session, number: int, spot: Spot) -> str:

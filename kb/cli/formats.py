@@ -154,10 +154,34 @@ def answer_object(answer: Answer) -> dict[str, Any]:
         "mode": answer.mode,
         "weak": answer.weak,
         "elsewhere": answer.elsewhere,
+        **_lacks(answer),
         "index": _freshness(answer.index),
         **reranking,
         "hits": [hit_object(hit, words) for hit in answer.hits],
     }
+
+
+def _lacks(answer: Answer) -> dict[str, Any]:
+    """What an answer lacks or left out, each key only where there is something to say."""
+    nearest = answer.nearest
+    told: dict[str, Any] = {}
+    if nearest is not None:
+        passage = nearest.passage
+        told["nearest"] = {
+            "path": absolute(passage.file.folder, passage.file.path),
+            "lines": [passage.first_line, passage.last_line],
+            "place": passage.place,
+            "score": round(float(nearest.score), 6),
+        }
+    if answer.below:
+        told["below"] = answer.below
+    if answer.parts > 1:
+        told["parts"] = answer.parts
+    if answer.missing:
+        told["missing"] = asdict(answer.missing)
+    if answer.unmatched:
+        told["unmatched"] = [asdict(one) for one in answer.unmatched]
+    return told
 
 
 def _failures(failures: Iterable[Failure]) -> list[dict[str, Any]]:

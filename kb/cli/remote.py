@@ -128,6 +128,8 @@ class Lent:
         self.tags = kb.tags
         self.links = kb.links
         self.broken_links = kb.broken_links
+        self.resolve = kb.resolve
+        self.unmatched = kb.unmatched
         self.status = kb.status
         self.check = kb.check
         self.rebuild = kb.rebuild

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         Freshness,
         IndexReport,
         KnownFile,
-        ReadAs,
         RebuildReport,
         Status,
     )
@@ -174,18 +173,6 @@ def _as_of(index: Freshness) -> str:
 def moment(when: datetime) -> str:
     """A time in the local zone, to the second."""
     return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def operators_notice(read: ReadAs) -> str:
-    """What a question itself left out, and how to ask it as it stands; empty where it has no operators."""
-    told = [f"left out: passages with {one} ({_excluding(one)} in the question)" for one in read.without]
-    told += [f'asked: only passages with "{phrase}"' for phrase in read.phrases]
-    told += [f"asked: only files with {one}" for one in read.filters]
-    return sanitize("; ".join([*told, "--literal takes the question as it stands"])) if told else ""
-
-
-def _excluding(words: str) -> str:
-    return f'-"{words}"' if " " in words else f"-{words}"
 
 
 def freshness_notice(index: Freshness, *, hits: int) -> str:

@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TextIO, TypeAlias
 
 import click
 
@@ -21,7 +21,6 @@ from kb.records import Filters
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
-    from typing import Self, TextIO
 
     from kb.config import Settings
     from kb.ports import Edit
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
         RebuildReport,
         Shown,
         Status,
+        Unmatched,
     )
     from kb.search.candidates import Mode
 
@@ -98,6 +98,12 @@ class Knowledge(Protocol):
 
     def show(self, file: str, line: int | None = None) -> Shown:
         """The passages of a file, or the one at a line."""
+
+    def resolve(self, name: str) -> str:
+        """The path of the file that a name means."""
+
+    def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
+        """The values of filters that no file has."""
 
     def documents(self, filters: Filters = _NO_FILTERS) -> list[KnownFile]:
         """The files of the index."""
@@ -363,11 +369,9 @@ class Session:
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:
         """How a long command learns that it is to stop: from Ctrl-C, or because nobody waits for it any more."""
-        if self.asker.gone is not None:
-            yield self.asker.gone
-        else:
-            with stoppable() as should_stop:
-                yield should_stop
+        gone = self.asker.gone
+        with stoppable() if gone is None else nullcontext(gone) as should_stop:
+            yield should_stop
 
 
 def tell(text: str, stream: TextIO) -> None:

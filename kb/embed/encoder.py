@@ -189,18 +189,37 @@ class Encoder:
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector of a question, shape (dimension,).
 
+        One that is longer than the model reads is embedded in parts: its vector is the mean of theirs, each weighted by
+        its number of tokens, brought to length 1.
+
         Raises:
-            ModelError: The model cannot be used, or the question is longer than it reads.
+            ModelError: The model cannot be used, or the question is as long as a book.
+        """
+        import numpy as np
+
+        parts = self.tokens.parts_of_question(text.strip())
+        vectors = [self._embed_question(part) for part, _ in parts]
+        if len(vectors) == 1:
+            return vectors[0]
+        mean = np.average(np.array(vectors, np.float64), axis=0, weights=[tokens for _, tokens in parts])
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
+
+    def question_parts(self, text: str) -> int:
+        """In how many parts a question is read: 1, unless it is longer than the model reads. Loads no weights.
+
+        Raises:
+            ModelError: The question is as long as a book.
         """
         question = text.strip()
-        if (length := self.tokens.count_question(question)) > self.tokens.limit:
-            raise ModelError(
-                f"The question has {length} tokens, and the model reads {self.tokens.limit}",
-                "Ask a shorter question, or use 'kb similar FILE' to search by a whole file.",
-            )
+        # Hardly any character is more than one token, and the tokenizer takes a while to load.
+        if 2 * len(question) < self.tokens.limit:
+            return 1
+        return len(self.tokens.parts_of_question(question))
+
+    def _embed_question(self, text: str) -> NDArray[np.float32]:
         try:
             with self._turn(question=True) as model:
-                vector: NDArray[np.float32] = model.encode([question], self.tokens.spec.query_prompt)[0]
+                vector: NDArray[np.float32] = model.encode([text], self.tokens.spec.query_prompt)[0]
                 return vector
         except OutOfMemory as error:
             raise _no_room(model.where) from error

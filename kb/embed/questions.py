@@ -49,6 +49,10 @@ class RememberedQuestions:
         """Unit vectors of a few short texts, by the model; None where it is not in memory."""
         return self._embedder.embed_sentences(texts)
 
+    def question_parts(self, text: str) -> int:
+        """In how many parts the model reads a question."""
+        return self._embedder.question_parts(text)
+
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector of a question."""
         name = f"question {self._embedder.fingerprint}"

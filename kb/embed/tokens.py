@@ -13,13 +13,19 @@ from kb.embed.spec import REMEDY, read_spec
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tokenizers import Tokenizer
     from tokenizers.normalizers import Normalizer
 
     from kb.embed.spec import ModelSpec
+
+# A question is no book: beyond this many tokens, or this many characters for each of them, it is refused.
+MOST_TOKENS: Final = 16384
+_CHARACTERS: Final = 16
+# Where a long question is cut: at white space, if there is any in the last so many tokens of a part.
+_LOOK_BACK: Final = 32
 
 # File names that are no valid UTF-8 reach texts as lone surrogates, which no tokenizer takes.
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -81,9 +87,65 @@ class ModelTokens:
         """The length of a question in tokens, with special tokens and the model's prompt for questions."""
         return self._lengths([self.spec.query_prompt + text])[0]
 
+    def parts_of_question(self, text: str) -> list[tuple[str, int]]:
+        """A question in parts that the model reads, each with its length in tokens without the special ones.
+
+        A question that the model reads at once is one part. Of a longer one the parts are about equally long and end
+        at white space where there is any.
+
+        Raises:
+            ModelError: It is longer than ``MOST_TOKENS``, and than the model reads at once.
+        """
+        most = max(MOST_TOKENS, self.limit)
+        if len(text) > most * _CHARACTERS:
+            raise _too_long(f"{len(text):,} characters", most)
+        length = self.count_question(text)
+        if length <= self.limit:
+            return [(text, length)]
+        if length > most:
+            raise _too_long(f"{length:,} tokens", most)
+        room = self.limit - self.count_question("")
+        if room < 1:
+            raise ModelError(f"the model reads {self.limit} tokens, and its prompt leaves none for a question", REMEDY)
+        return self._cut(encodable(text), room)
+
+    def _cut(self, text: str, room: int) -> list[tuple[str, int]]:
+        """A text in parts of at most ``room`` tokens."""
+        offsets = self.tokenizer.encode(text, add_special_tokens=False).offsets
+        # Of tokens that stand for the same characters the first is the place to cut at.
+        starts = [first for first, _ in offsets]
+        count = -(-len(starts) // room)
+        while True:
+            parts = [text[first:last].strip() for first, last in _pieces(text, starts, -(-len(starts) // count))]
+            parts = [part for part in parts if part]
+            lengths = [len(one) for one in self.tokenizer.encode_batch_fast(parts, add_special_tokens=False)]
+            if max(lengths) <= room:
+                return list(zip(parts, lengths, strict=True))
+            # A word that was cut may have more tokens than its whole.
+            count += 1
+
     def _lengths(self, texts: list[str]) -> list[int]:
         encoded = self.tokenizer.encode_batch_fast([encodable(text) for text in texts])
         return [len(encoding) for encoding in encoded]
+
+
+def _pieces(text: str, starts: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
+    """Where to cut a text whose tokens begin at some places, into pieces of at most ``size`` tokens."""
+    at = 0
+    while at < len(starts):
+        end = at + size
+        if end < len(starts):
+            backwards = range(end, max(at + size // 2, end - _LOOK_BACK), -1)
+            end = next((place for place in backwards if text[starts[place] - 1 : starts[place]].isspace()), end)
+        yield starts[at] if at else 0, starts[end] if end < len(starts) else len(text)
+        at = end
+
+
+def _too_long(length: str, most: int) -> ModelError:
+    return ModelError(
+        f"the question has {length}, and kb reads at most {most:,} tokens of one",
+        "Ask a shorter question, or save the text in a folder of notes and run kb similar FILE",
+    )
 
 
 def _split_as_loaded(tokenizer: Tokenizer) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kb.index.plan import Comparison, compare, withheld
-from kb.records import Failure
+from kb.records import Failure, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,3 +34,13 @@ def look(
         file.id for file in withheld(comparison.gone, comparison) if files.stat(file.folder, file.path) is not None
     )
     return replace(comparison, excluded=excluded), scan.problems + missing
+
+
+def missing(files: Files, catalog: Catalog) -> Missing:
+    """What an answer may lack: files that wait, that are kept though they are gone, that could not be indexed."""
+    comparison, problems = look(files, catalog)
+    return Missing(
+        waiting=comparison.pending,
+        held=len(comparison.held) + len(withheld(comparison.gone, comparison)),
+        failed=sum(file.state == "failed" for file in catalog.files()) + len(problems),
+    )

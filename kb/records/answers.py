@@ -158,6 +158,34 @@ class Reranking:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The passages that a question left out by its own words, of those that it was asked of otherwise.
+
+    Attributes:
+        passages: How many there are.
+        files: In how many files they stand.
+        ahead: How many of them would come before the first hit.
+    """
+
+    passages: int
+    files: int
+    ahead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is left to ask where a question itself names phrases or filters.
+
+    Attributes:
+        passages: How many there are.
+        files: In how many files they stand.
+    """
+
+    passages: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReadAs:
     """What a typed question was read as.
 
@@ -166,12 +194,18 @@ class ReadAs:
         phrases: What had to stand in a passage.
         without: What must not stand in one.
         filters: The filters that chose files, as they were typed.
+        as_words: What looks like an exclusion or a filter and was asked as it stands, as it was typed.
+        left_out: What ``without`` left out; None where it names nothing.
+        asked: What ``phrases``, ``filters`` and ``without`` left to ask; None where there is none of them.
     """
 
     text: str
     phrases: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
+    as_words: tuple[str, ...] = ()
+    left_out: LeftOut | None = None
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +218,61 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """What an answer may lack, since it is not in the index, or in it and kept back.
+
+    Attributes:
+        waiting: How many files are new or changed and were not indexed yet.
+        held: How many files are gone from the disk and kept in the index until that is confirmed; they give no hits.
+        failed: How many files could not be indexed.
+    """
+
+    waiting: int = 0
+    held: int = 0
+    failed: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything is missing."""
+        return bool(self.waiting or self.held or self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A value of a filter that no file in the index has.
+
+    Attributes:
+        filter: What it chooses by: ``tag``, ``path``, ``type`` or ``lang``.
+        value: The value as it was given, without the ``!`` that leaves files out.
+        near: Values of the index that are like it, the nearest first; of languages and types all there are.
+        similar: Whether those are like it; else they are what there is.
+    """
+
+    filter: str
+    value: str
+    near: tuple[str, ...] = ()
+    similar: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The ranked hits of one question, how fresh the index was when it was asked, and whether they were read again.
 
-    ``weak`` says that nothing found is nearer to the question than unrelated passages are; its hits are left out then,
-    unless weak ones were asked for. ``elsewhere`` says that what answers does so by the words it has
-    of the question, and is not among the hits: its cosine is too low for that. ``read_as`` says how the question
-    was read, where one was asked in words.
+    Attributes:
+        question: What was asked, as it was typed; the path of a file where one was asked with.
+        mode: What orders the hits.
+        index: How fresh the index is.
+        hits: The hits, best first.
+        reranking: What a reranker did, where one did.
+        weak: Whether nothing found is nearer to the question than unrelated passages are; its hits are left out then,
+            unless weak ones were asked for.
+        elsewhere: Whether what answers does so by the words it has of the question, and is not among the hits: its
+            cosine is too low for that.
+        read_as: How the question was read, where one was asked in words.
+        nearest: The hit with the highest cosine, where ``weak`` left out all of them.
+        below: How many hits were left out at the end of a short list, being no nearer than unrelated passages.
+        missing: What is not in the index; only where there is no hit, or weak ones alone.
+        unmatched: Values of filters that no file in the index has.
+        parts: In how many parts the question was read, being longer than the model reads at once.
     """
 
     question: str
@@ -201,6 +283,11 @@ class Answer:
     weak: bool = False
     elsewhere: bool = False
     read_as: ReadAs | None = None
+    nearest: Hit | None = None
+    below: int = 0
+    missing: Missing | None = None
+    unmatched: tuple[Unmatched, ...] = ()
+    parts: int = 1
 
     @property
     def asked(self) -> str:
@@ -212,8 +299,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A passage of a file, or all of them, for reading: text as it stands in the catalog."""
+    """A passage of a file, or all of them, for reading: text as it stands in the catalog.
+
+    Attributes:
+        file: The file.
+        passages: Its passages in the order of their lines, or those at ``line``.
+        changed: Whether the file changed since it was indexed.
+        line: The line that was asked for; None where all passages were.
+    """
 
     file: KnownFile
     passages: tuple[StoredPassage, ...]
     changed: bool = False
+    line: int | None = None

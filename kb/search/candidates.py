@@ -122,14 +122,11 @@ class Gatherer:
 
     def among(self, files: Sequence[int]) -> Gatherer:
         """The same question, asked of these files alone."""
-        return Gatherer(
-            self._catalog,
-            self._index,
-            self._background,
-            text=self.text,
-            vector=self._vector,
-            scope=replace(self.scope, files=tuple(files)),
-        )
+        return self.of(replace(self.scope, files=tuple(files)))
+
+    def of(self, scope: Scope) -> Gatherer:
+        """The same question, asked of other passages."""
+        return Gatherer(self._catalog, self._index, self._background, text=self.text, vector=self._vector, scope=scope)
 
     def pool(self, mode: Mode, wanted: int, min_cosine: float) -> Pool:
         """About so many candidates by each side that a mode asks, with at least this cosine."""

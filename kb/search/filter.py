@@ -5,23 +5,30 @@ Decided before the best hits are taken, never after.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from kb.errors import NotIndexed
 from kb.search.types import is_of_type, type_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kb.records import Filters, KnownFile
+
+Key: TypeAlias = tuple[str, str]
+# What makes a path a pattern, or has another meaning at the beginning of one.
+_SIGNS: Final = re.compile(r"[*?\[\\]|^[!#]|\s$")
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 
 
 def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
     """The files that pass all filters, in the order given."""
-    at_path = _path_matcher(filters.paths)
+    files = list(files)
+    at_path = _path_matcher(filters.paths, files)
     has_tags = _tag_matcher(filters.tags)
     of_type = _any_and_none([type_named(word) for word in filters.types], is_of_type)
     in_language = _any_and_none(
@@ -32,20 +39,6 @@ def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
         for file in files
         if at_path(file) and has_tags(file) and of_type(file) and in_language(file) and _in_time(file, filters)
     ]
-
-
-def file_named(files: Iterable[KnownFile], name: str, absolute: str) -> KnownFile:
-    """The file with this absolute path, or with this name below its folder.
-
-    Raises:
-        NotIndexed: There is none, or it could not be indexed.
-    """
-    for known in files:
-        if f"{known.folder}/{known.path}" == absolute or known.path == name:
-            if known.state == "failed":
-                raise NotIndexed(f"{name} could not be indexed: {known.reason}", "It is tried again when it changes")
-            return known
-    raise NotIndexed(f"{name} is not in the index", "kb list shows what is; kb index takes in what is new")
 
 
 def day_of(file: KnownFile) -> date:
@@ -114,20 +107,51 @@ def _any_and_none(words: list[str], is_one: Callable[[KnownFile, str], bool]) ->
     )
 
 
-def _path_matcher(globs: tuple[str, ...]) -> Callable[[KnownFile], bool]:
+def _path_matcher(globs: tuple[str, ...], files: Sequence[KnownFile]) -> Callable[[KnownFile], bool]:
     """A file has to match one of the globs, where there are any, and none of those that begin with ``!``."""
-    wanted = _any_of([glob for glob in globs if not glob.startswith("!")])
-    unwanted = _any_of([glob[1:] for glob in globs if glob.startswith("!")])
-    anything = all(glob.startswith("!") for glob in globs)
-    return lambda file: (anything or wanted(file)) and not unwanted(file)
-
-
-def _any_of(globs: list[str]) -> Callable[[KnownFile], bool]:
-    """Whether one of the globs, read as in .gitignore, matches the path below the folder or the absolute path."""
     if not globs:
-        return lambda _: False
+        return lambda _: True
+    # A file may be called !important.md; what is there is meant.
+    unwanted = [glob for glob in globs if glob.startswith("!") and not _literally(glob, files)]
+    wanted = [glob for glob in globs if glob not in unwanted]
+    chosen = frozenset[Key]().union(*(_matching(glob, files) for glob in wanted))
+    left_out = frozenset[Key]().union(*(_matching(glob[1:], files) for glob in unwanted))
+    return lambda file: (not wanted or file.key in chosen) and file.key not in left_out
+
+
+def _matching(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
+    """The files that a glob means: those of this very name, where it has signs of a pattern or matches nothing."""
+    literally = _literally(glob, files) if _SIGNS.search(glob) else frozenset[Key]()
+    return literally or _matched(glob, files) or _literally(glob, files)
+
+
+def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
+    """The files whose path below the folder, or absolute path, matches a glob as in .gitignore."""
     from pathspec import GitIgnoreSpec
 
-    spec = GitIgnoreSpec.from_lines(globs)
-    absolute = GitIgnoreSpec.from_lines([glob for glob in globs if glob.startswith("/")])
-    return lambda file: spec.match_file(file.path) or absolute.match_file(f"{file.folder}/{file.path}".lstrip("/"))
+    spec = GitIgnoreSpec.from_lines([glob])
+    absolute = spec if glob.startswith("/") else GitIgnoreSpec([])
+    return frozenset(
+        file.key
+        for file in files
+        if spec.match_file(file.path) or absolute.match_file(f"{file.folder}/{file.path}".lstrip("/"))
+    )
+
+
+def _literally(path: str, files: Sequence[KnownFile]) -> frozenset[Key]:
+    """The files with exactly this path: below their folder, absolute, or from a folder above; or in this folder."""
+    wanted = _comparable(path.removeprefix("./")).rstrip("/")
+    if not wanted:
+        return frozenset()
+    found = set()
+    for file in files:
+        below = _comparable(file.path)
+        whole = _comparable(f"{file.folder}/{file.path}")
+        if whole.endswith(f"/{wanted}") or whole == wanted or f"{below}/".startswith(f"{wanted}/"):
+            found.add(file.key)
+    return frozenset(found)
+
+
+def _comparable(path: str) -> str:
+    """A path in one form of its accents, with bytes that are no text as a question has them."""
+    return unicodedata.normalize("NFC", _NO_TEXT.sub("\ufffd", path))

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from kb.errors import NotIndexed
-from kb.records import Alike, Answer, Filters, Freshness, Hit
-from kb.search.background import ALL_WORDS, FEW, MOST_WORDS, Background
+from kb.records import Alike, Answer, Filters, Freshness, Hit, Missing
+from kb.search.background import ALL_WORDS, COMMON, FEW, MOST_WORDS, Background
 from kb.search.best import BestSentences
 from kb.search.candidates import Gatherer, Mode, Pool, Scope
 from kb.search.explain import why
 from kb.search.filter import selected
+from kb.search.leaving_out import Reading, written_as_option
 from kb.search.links import Follower
 from kb.search.presence import Presence
 from kb.search.question import Question, narrowed, parse
 from kb.search.rank import Taken, distance, ranked, taken
-from kb.search.words import telling, words_of
+from kb.search.short_lists import SOME_PROBES, usual_cosine
+from kb.search.suggest import unmatched
+from kb.search.words import inflected, telling, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -77,6 +80,7 @@ class Searcher:
         catalog: The record, which gives each candidate its text and place.
         files: The watched folders, to see whether a hit's file is still there and still the same.
         freshness: Tells how far the index follows the disk.
+        missing: Tells what is not in the index, where nothing is found.
     """
 
     def __init__(
@@ -86,12 +90,15 @@ class Searcher:
         catalog: Catalog,
         files: Files,
         freshness: Callable[[], Freshness],
+        *,
+        missing: Callable[[], Missing] = Missing,
     ) -> None:
         self._embedder = embedder
         self._index = index
         self._catalog = catalog
         self._files = files
         self._freshness = freshness
+        self._missing = missing
         self._follower = Follower(catalog, files)
         self._background = Background(embedder, catalog)
         self._best = BestSentences(embedder)
@@ -103,22 +110,31 @@ class Searcher:
         to be taken as it stands.
         """
         freshness = self._freshness()
-        question = parse(typed, _today(), literal=limits.literal)
-        nothing = Answer(typed, limits.mode, freshness, read_as=question.read_as)
+        question = parse(
+            typed, _today(), literal=limits.literal, written=lambda word: written_as_option(word, self._catalog)
+        )
+        wanted = narrowed(filters or Filters(), question.filters)
+        files = self._catalog.files() if wanted else []
+        nothing = Answer(typed, limits.mode, freshness, read_as=question.read_as, unmatched=unmatched(files, wanted))
         if not question.text or self._catalog.count() == 0:
-            return nothing
-        scope = self._scope(question, filters or Filters())
+            return self._lacking(nothing)
+        scope = self._scope(question, selected(files, wanted) if wanted else None)
+        reading = Reading(question, scope, self._catalog)
         if scope.empty:
-            return nothing
+            return self._lacking(replace(nothing, read_as=reading.read_as()))
+        nothing = replace(nothing, parts=self._embedder.question_parts(question.text))
         vector = self._embedder.embed_query(question.text)
         with self._index() as index:
             gather = Gatherer(self._catalog, index, self._background, text=question.text, vector=vector, scope=scope)
             found = self._found(gather, limits)
             holding = self._answering(gather, found, index, scope, limits)
-        weak = bool(found.hits) and holding == frozenset()
-        hits = () if weak and not limits.weak else found.hits
-        elsewhere = limits.mode == "cosine" and _elsewhere(holding, hits)
-        return replace(nothing, hits=hits, weak=weak, elsewhere=elsewhere)
+            shown = self._related(gather, found, index, limits)
+            nothing = replace(nothing, read_as=reading.read_as(gather.of(reading.whole), found.hits, limits))
+        if found.hits and holding == frozenset():
+            return self._lacking(_weak(nothing, found.hits, show=limits.weak))
+        elsewhere = limits.mode == "cosine" and _elsewhere(holding, found.hits)
+        answer = replace(nothing, hits=found.hits[:shown], elsewhere=elsewhere, below=len(found.hits) - shown)
+        return answer if answer.hits else self._lacking(answer)
 
     def quoted(self, answer: Answer, seconds: float) -> Answer:
         """The answer to a question with the best sentences of its hits, of as many as can be done in the time."""
@@ -152,11 +168,17 @@ class Searcher:
         if self._catalog.count() >= FEW:
             with self._index() as index:
                 self._background.unrelated(index)
+        else:
+            for probe in SOME_PROBES:
+                self._embedder.embed_query(probe)
 
-    def _scope(self, question: Question, filters: Filters) -> Scope:
-        """Which passages a question is asked of."""
-        wanted = narrowed(filters, question.filters)
-        files = selected(self._catalog.files(), wanted) if wanted else None
+    def _lacking(self, answer: Answer) -> Answer:
+        """An answer that found nothing, with what is missing from the index."""
+        missing = self._missing()
+        return replace(answer, missing=missing) if missing else answer
+
+    def _scope(self, question: Question, files: Sequence[KnownFile] | None) -> Scope:
+        """Which passages a question is asked of; where files were chosen, only theirs."""
         found = [self._catalog.containing(phrase) for phrase in question.phrases]
         return Scope(
             files=None if files is None else tuple(file.id for file in files),
@@ -164,6 +186,20 @@ class Searcher:
             without=frozenset().union(*(self._catalog.containing(phrase) for phrase in question.without)),
             passages=self._catalog.count() if files is None else sum(file.passages for file in files),
         )
+
+    def _related(self, gather: Gatherer, found: _Found, index: Nearest, limits: Limits) -> int:
+        """How many hits to show of a list that is too short for a verdict.
+
+        It ends where no more of them are nearer than unrelated passages are, or have most of the question's words.
+        """
+        hits, scope = found.hits, gather.scope
+        judged = scope.only is not None or scope.passages >= FEW or limits.mode == "keyword"
+        if judged or limits.weak or len(hits) <= 1:
+            return len(hits)
+        usual = usual_cosine(self._embedder, self._catalog, index, self._background)
+        shares = gather.shares([hit.passage.id for hit in hits])
+        related = [hit.score > usual or shares.get(hit.passage.id, 0.0) >= MOST_WORDS for hit in hits]
+        return max((place for place, one in enumerate(related, 1) if one), default=1)
 
     def _found(self, gather: Gatherer, limits: Limits) -> _Found:
         """Take candidates, more where vanished files, exclusions or a limit per file left too few."""
@@ -250,6 +286,9 @@ class Searcher:
         if good := answering(gather.shares([one.id for one in best])):
             return good
         words = telling(gather.text)
+        texts = {one.id: "\n".join((one.file.title, *one.heading, one.text)) for one in best}
+        if same := inflected(words, texts, COMMON):
+            return same
         share = MOST_WORDS if limits.mode == "keyword" else ALL_WORDS
         holding = gather.holding(words, share, limits.min_score) if words else frozenset()
         known = self._catalog.passages(sorted(holding))
@@ -272,6 +311,13 @@ class Searcher:
             passages = self._catalog.passages(list(page))
             yield from ranked((passage, page[id_]) for id_, passage in passages.items())
             start = end
+
+
+def _weak(nothing: Answer, hits: Sequence[Hit], *, show: bool) -> Answer:
+    """An answer without any passage that is near enough, its hits shown or only the nearest of them named."""
+    if show:
+        return replace(nothing, hits=tuple(hits), weak=True)
+    return replace(nothing, weak=True, nearest=max(hits, key=lambda hit: hit.score))
 
 
 def _elsewhere(holding: frozenset[str] | None, hits: Iterable[Hit]) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from kb.records import Filters, ReadAs
 from kb.search.dates import parse_day
+from kb.search.flags import is_option
 from kb.search.types import type_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import date
 
 _QUOTED: Final = r'"[^"]+"|\u201c[^\u201d]+\u201d|\u201e[^\u201c\u201d]+[\u201c\u201d]|\u00ab[^\u00bb]+\u00bb'
@@ -40,6 +41,7 @@ class Question:
         without: Words and phrases that must not stand in it.
         filters: Which files are asked.
         named: Those filters as they were typed.
+        as_words: What looks like an exclusion or a filter and is part of the question, as it was typed.
     """
 
     text: str
@@ -47,18 +49,27 @@ class Question:
     without: tuple[str, ...] = ()
     filters: Filters = _EVERYTHING
     named: tuple[str, ...] = ()
+    as_words: tuple[str, ...] = ()
 
     @property
     def read_as(self) -> ReadAs:
         """What an answer says of it."""
-        return ReadAs(self.text, self.phrases, self.without, self.named)
+        return ReadAs(self.text, self.phrases, self.without, self.named, self.as_words)
 
 
-def parse(typed: str, today: date, *, literal: bool = False) -> Question:
+def parse(
+    typed: str, today: date, *, literal: bool = False, written: Callable[[str], bool] = lambda _: False
+) -> Question:
     """Read a question with ``"an exact phrase"``, ``-word``, and ``tag:work`` or another of the filters.
 
     A filter that begins with ``-`` leaves out what it names. What reads like a filter but names no day or type is
-    taken as part of the question, and everything is with ``literal``.
+    taken as part of the question, as is ``-word`` where that is an option of a program (``kb.search.flags``).
+
+    Args:
+        typed: The question.
+        today: What days are counted back from.
+        literal: Take everything as part of the question.
+        written: Whether the notes have a word written as an option.
     """
     if literal:
         return Question(" ".join(typed.split()))
@@ -66,6 +77,7 @@ def parse(typed: str, today: date, *, literal: bool = False) -> Question:
     without: list[str] = []
     filters = Filters()
     named: list[str] = []
+    as_words: list[str] = []
     rest: list[str] = []
     end = 0
     for match in _PARTS.finditer(typed):
@@ -73,15 +85,22 @@ def parse(typed: str, today: date, *, literal: bool = False) -> Question:
         end = match.end()
         if match["key"]:
             narrowed = _narrowed(filters, match["key"].lower(), match["value"].strip(_MARKS), today)
-            (rest if narrowed is None else named).append(match[0])
+            (named if narrowed else as_words).append(match[0])
+            rest += [] if narrowed else [match[0]]
             filters = narrowed or filters
         elif match["minus"]:
-            without.append(match["unwanted"].strip(_MARKS))
+            word = match["unwanted"]
+            if word[0] not in _MARKS and is_option(word, typed[: match.start()], typed[end:], written):
+                as_words.append(match[0])
+                rest.append(match[0])
+            else:
+                without.append(word.strip(_MARKS))
         else:
             phrases.append(match["phrase"].strip(_MARKS))
             rest.append(phrases[-1])
     rest.append(typed[end:])
-    return Question(" ".join(" ".join(rest).split()), _said(phrases), _said(without), filters, tuple(named))
+    text = " ".join(" ".join(rest).split())
+    return Question(text, _said(phrases), _said(without), filters, tuple(named), tuple(dict.fromkeys(as_words)))
 
 
 def narrowed(filters: Filters, more: Filters) -> Filters:

@@ -56,6 +56,8 @@ _CODE: Final = (
     "python", "javascript", "typescript", "c", "cpp", "csharp", "java", "kotlin", "go", "rust", "swift", "ruby", "php",
     "perl", "lua", "haskell", "scala", "julia", "shell", "sql", "css", "lisp",
 )  # fmt: skip
+# Every type but the single suffixes and ``code``.
+TYPE_NAMES: Final = tuple(_TYPES)
 _MORE_CODE: Final = (
     "groovy m mm r ml mli fs fsx ex exs erl elm dart zig nim d pas f90 f95 asm s graphql proto tf nix gradle cmake mk "
     "dockerfile diff patch vim v vhd"
@@ -86,9 +88,18 @@ def type_named(word: str) -> str:
     name = name.strip().lower()
     if name in _names() or (name.startswith(".") and len(name) > 1):
         return sign + name
-    near = difflib.get_close_matches(name, _suffixes(), n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else f"write one of {', '.join(_suffixes())}, or a suffix such as .tex"
+    near = near_types(name)
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"write one of {', '.join(_suffixes())}, or a suffix such as .tex"
+    )
     raise ValueError(f"{name!r} is no type: {hint}")
+
+
+def near_types(name: str) -> list[str]:
+    """The types that are called almost like this, the nearest first."""
+    return difflib.get_close_matches(name.removeprefix("!").strip().lower(), _suffixes(), n=2, cutoff=0.6)
 
 
 def is_of_type(file: KnownFile, name: str) -> bool:

@@ -11,7 +11,7 @@ from kb.records.marks import MARKS
 from kb.records.scripts import TWOS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # The words that questions are made of whatever they ask, in the languages most notes are in.
 _COMMON: Final = (
@@ -72,6 +72,30 @@ def telling(question: str) -> str:
     What is joined, as a serial number or a path, stays as it stands.
     """
     return " ".join(word for word in question.split() if any(map(_tells, _APOSTROPHE.split(word))))
+
+
+def inflected(words: str, texts: Mapping[str, str], most: float) -> frozenset[str]:
+    """The texts that have each of some words with one of its endings, in whatever language they are.
+
+    The stems of the keyword index are those of the language that a document was taken to be in, and a note of a few
+    words with names in it may not be in it: *services* is *serviced* all the same.
+
+    Args:
+        words: The telling words of a question. A number or what is joined by signs has no endings: then there are none.
+        texts: Texts by id.
+        most: Where more than this share of the texts have all words, these say nothing.
+    """
+    bare = [word.strip(_AROUND) for word in words.split()]
+    if not bare or not all(len(word) >= _STEM and word.isalpha() for word in bare):
+        return frozenset()
+    patterns = words_of(words).patterns
+    found = frozenset(id_ for id_, text in texts.items() if all(pattern.search(text) for pattern in patterns))
+    return found if len(found) <= most * len(texts) else frozenset()
+
+
+def is_common(word: str) -> bool:
+    """Whether a word is one that questions are made of whatever they ask."""
+    return unicodedata.normalize("NFC", word).casefold() in _STOP_WORDS
 
 
 def _tells(part: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb.config import Config, Settings
 from kb.config.schema import Folders
+from kb.errors import NotIndexed
 from kb.records import (
     Answer,
     CheckReport,
@@ -29,6 +30,7 @@ from kb.records import (
     Signals,
     Status,
     StoredPassage,
+    Unmatched,
 )
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ class FakeKnowledge:
     checked: CheckReport = field(default_factory=lambda: CheckReport(3, 9, 9))
     files: list[KnownFile] = field(default_factory=lambda: [known_file("a.md"), known_file("b.md")])
     shown: Shown = field(default_factory=lambda: Shown(known_file(), (passage("one\ntwo"), passage("three"))))
+    unknown: tuple[Unmatched, ...] = ()
     during_index: Callable[[Callable[[], bool]], None] | None = None
     error: Exception | None = None
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -164,6 +167,17 @@ class FakeKnowledge:
         """The file given."""
         self._called("show", file=file, line=line)
         return self.shown
+
+    def resolve(self, name: str) -> str:
+        """The path of a file given, by its path below the folder."""
+        for file in self.files:
+            if file.path == name:
+                return f"{file.folder}/{file.path}"
+        raise NotIndexed(f"{name} is not in the index")
+
+    def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:  # noqa: ARG002 - the signature is the real one's
+        """Those given."""
+        return self.unknown
 
     def documents(self, filters: Filters = Filters()) -> list[KnownFile]:  # noqa: B008 - a frozen value
         """The files given."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 from made_up import HOSTILE, answer, hit, known_file, passage, without_escapes
 
-from kb.records import Alike, Filters, ReadAs, Reranking
+from kb.records import Alike, Asked, Filters, LeftOut, Missing, ReadAs, Reranking, Unmatched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,30 +56,134 @@ def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> N
     assert err == "kb: what holds the words of the question is not among these hits: --mode hybrid ranks it higher\n"
 
 
+LITERAL = "--literal takes the question as it stands"
+
+
 @pytest.mark.parametrize(
     ("read", "told"),
     [
-        (ReadAs("tar", without=("xzf",)), "left out: passages with xzf (-xzf in the question)"),
-        (ReadAs("tar", without=("a b",)), 'left out: passages with a b (-"a b" in the question)'),
-        (ReadAs("pull", filters=("tag:latest",)), "asked: only files with tag:latest"),
-        (ReadAs("a b", phrases=("a b",)), 'asked: only passages with "a b"'),
+        (ReadAs("tar", without=("xzf",)), f"left out: passages with xzf (-xzf in the question); {LITERAL}"),
+        (ReadAs("tar", without=("a b",)), f'left out: passages with a b (-"a b" in the question); {LITERAL}'),
+        (
+            ReadAs("docker", without=("windows",), left_out=LeftOut(3, 2, ahead=1), asked=Asked(9, 4)),
+            (
+                "left out: passages with windows (-windows in the question): 3 passages in 2 files, 1 of which would "
+                f"come first; {LITERAL}"
+            ),
+        ),
+        (
+            ReadAs("docker", without=("zebra",), left_out=LeftOut(0, 0)),
+            f"left out: passages with zebra (-zebra in the question): no passage; {LITERAL}",
+        ),
+        (ReadAs("pull", filters=("tag:latest",)), f"asked: only files with tag:latest; {LITERAL}"),
+        (
+            ReadAs("a b", phrases=("a b",), asked=Asked(1, 1)),
+            f'asked: only passages with "a b": 1 passage in 1 file; {LITERAL}',
+        ),
+        (
+            ReadAs("a b", phrases=("a b",), asked=Asked(0, 0)),
+            f'asked: only passages with "a b": there is none; {LITERAL}',
+        ),
+        (
+            ReadAs("find -name x", as_words=("-name",)),
+            '-name was read as an option of a program and left nothing out: -"name" does',
+        ),
+        (
+            ReadAs("x type:pyhton", as_words=("type:pyhton",)),
+            "type:pyhton names no type and was read as words: did you mean type:python?",
+        ),
+        (ReadAs("x since:then", as_words=("since:then",)), "since:then names no day and was read as words"),
     ],
 )
-def test_what_the_question_itself_left_out_is_told_where_little_is_found(
-    command: CommandLine, read: ReadAs, told: str
-) -> None:
-    """An option of some program reads like an exclusion; who has hits enough need not be told."""
-    command.kb.given = replace(answer(), read_as=read)
-    told = f"kb: {told}; --literal takes the question as it stands\n"
-
-    assert command("search", "x") == (1, "", f"{told}kb: nothing found\n")
-    command.kb.given = replace(answer(hit(), hit(), hit()), read_as=read)
-    assert command("search", "x")[2] == ""
-    assert command("search", "-n", "1", "x")[2] == ""
-    command.kb.given = replace(answer(hit()), read_as=read)
-    assert command("search", "x")[2] == told
+def test_what_the_question_itself_left_out_is_told(command: CommandLine, read: ReadAs, told: str) -> None:
+    """However many hits there are: the one that answers may be among those that were left out."""
+    for hits in ((hit(), hit(), hit(), hit()), (hit(),)):
+        command.kb.given = replace(answer(*hits), read_as=read)
+        assert command("search", "x")[2] == f"kb: {told}\n"
+        assert command("search", "-n", "1", "x")[2] == f"kb: {told}\n"
     _, out, _ = command("search", "x", "--json")
-    assert json.loads(out)["read_as"]["without"] == list(read.without)
+    found = json.loads(out)["read_as"]
+    assert found["without"] == list(read.without)
+    assert found["as_words"] == list(read.as_words)
+    assert found["left_out"] == (asdict(read.left_out) if read.left_out else None)
+
+
+@pytest.mark.parametrize("word", ["-la", "-zvf", "-it", "-Xmx2g", "-sSL"])
+def test_what_is_plainly_an_option_is_not_talked_about(command: CommandLine, word: str) -> None:
+    """Nobody would have meant to leave that out; programs are told all the same."""
+    command.kb.given = replace(answer(hit()), read_as=ReadAs(f"tar or curl {word}", as_words=(word,)))
+
+    assert command("search", "x")[2] == ""
+    assert json.loads(command("search", "x", "--json")[1])["read_as"]["as_words"] == [word]
+
+
+def test_a_refusal_says_what_is_known(command: CommandLine) -> None:
+    """The nearest passage with its cosine, how to see weak hits, and what the index lacks."""
+    near = replace(hit(path="heating.md"), score=0.3125)
+    lacking = Missing(waiting=0, held=144, failed=2)
+    command.kb.given = replace(answer(), weak=True, nearest=near, missing=lacking)
+
+    code, out, err = command("search", "x")
+    _, told, _ = command("search", "x", "--json")
+
+    assert (code, out) == (1, "")
+    assert err == (
+        "kb: no passage is near enough to be an answer; the nearest is /notes/heating.md:5-5 (cosine 0.312); "
+        "--weak shows weak hits\n"
+        "kb: the answer may be in what is missing from the index: 144 files held, being gone from the disk, "
+        "2 files that could not be indexed (kb status)\n"
+    )
+    found = json.loads(told)
+    assert found["nearest"] == {"path": "/notes/heating.md", "lines": [5, 5], "place": "", "score": 0.3125}
+    assert found["missing"] == {"waiting": 0, "held": 144, "failed": 2}
+    assert found["weak"] is True
+
+
+def test_what_waits_is_told_once(command: CommandLine) -> None:
+    """With the remedy, and not among what is missing."""
+    command.kb.given = replace(answer(pending=3), missing=Missing(waiting=3))
+
+    _, _, err = command("search", "x")
+    assert err == "kb: nothing found\nkb: 3 files wait to be indexed, the answer may miss something: run kb index\n"
+
+
+def test_the_rest_of_a_short_list_is_counted(command: CommandLine) -> None:
+    """With how to see it."""
+    command.kb.given = replace(answer(hit()), below=5, parts=3)
+
+    _, out, err = command("search", "x", "--json")
+    assert err == (
+        "kb: 5 more hits are no nearer than unrelated passages: --weak shows them\n"
+        "kb: the question is longer than the model reads: it was read in 3 parts, and averaged\n"
+    )
+    assert (json.loads(out)["below"], json.loads(out)["parts"]) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "told"),
+    [
+        (Unmatched("tag", "wrok", ("work",)), "no file in the index has the tag wrok: did you mean work?"),
+        (Unmatched("path", "a", ("b", "c")), "no file in the index matches the path a: did you mean b or c?"),
+        (Unmatched("path", "zzz"), "no file in the index matches the path zzz"),
+        (
+            Unmatched("lang", "fr", ("en", "de"), similar=False),
+            "no file in the index is in the language fr: there is en, de",
+        ),
+        (Unmatched("type", "pdf", ("org",), similar=False), "no file in the index is of type pdf: there is org"),
+    ],
+)
+def test_a_filter_that_names_nothing_says_what_may_be_meant(
+    command: CommandLine, unknown: Unmatched, told: str
+) -> None:
+    """In place of an answer that merely found nothing, and wherever files are chosen."""
+    command.kb.given = replace(answer(), unmatched=(unknown,))
+    command.kb.unknown, command.kb.files = (unknown,), []
+
+    assert command("search", "x", "--tag", "y") == (1, "", f"kb: {told}\n")
+    assert command("list", "--tag", "y") == (1, "", f"kb: {told}\n")
+    assert command("tags", "--tag", "y")[2] == f"kb: {told}\n"
+    _, out, _ = command("search", "x", "--tag", "y", "--json")
+    assert json.loads(out)["unmatched"][0]["near"] == list(unknown.near)
 
 
 def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:

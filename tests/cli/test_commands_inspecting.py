@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import FAILURE, known_file
 
-from kb.cli.commands_inspecting import split_place
+from kb.cli.naming import split_place
 from kb.records import Filters, Shown
 
 if TYPE_CHECKING:

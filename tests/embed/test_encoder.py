@@ -179,13 +179,56 @@ def test_nothing_gives_no_vectors_and_loads_nothing(tiny: Path) -> None:
 
 
 def test_too_long_text_is_refused_and_not_cut(minilm_encoder: Encoder) -> None:
-    """A document or question over the limit is an error that names both lengths."""
+    """A document over the limit is an error that names both lengths."""
     text = "water " * 255
 
     with pytest.raises(ModelError, match=r"257 tokens is longer than the 256"):
         minilm_encoder.embed_documents([text], minilm_encoder.tokens.count([text]))
-    with pytest.raises(ModelError, match="The question has 257 tokens, and the model reads 256"):
-        minilm_encoder.embed_query(text)
+
+
+def test_a_long_question_is_the_mean_of_its_parts(minilm_encoder: Encoder) -> None:
+    """Weighted by their tokens, of length 1, and nothing of it is lost."""
+    text = "water flows down the river. " * 70 + "music of a violin " * 120
+
+    parts = minilm_encoder.tokens.parts_of_question(text)
+    vector = minilm_encoder.embed_query(text)
+
+    assert minilm_encoder.question_parts(text) == len(parts) == 4
+    assert "".join("".join(part for part, _ in parts).split()) == "".join(text.split())
+    mean = sum(tokens * minilm_encoder.embed_query(part).astype(np.float64) for part, tokens in parts)
+    np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+    for word in ("river water", "violin music"):
+        assert float(vector @ minilm_encoder.embed_query(word)) > 0.3
+    assert minilm_encoder.question_parts("water " * 254) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 5000,
+        "\u65e5\u672c\u8a9e" * 300,
+        "a b " * 300,
+        "\u00fcn\u00ef\n\n" * 400,
+        "-" * 3000,
+        "caf\udce9 " * 400,
+        "\ufdfa" * 200,
+    ],
+)
+def test_any_long_question_is_read_in_parts_within_the_limit(minilm_encoder: Encoder, text: str) -> None:
+    """Without white space too; no character is lost and no part is too long."""
+    parts = minilm_encoder.tokens.parts_of_question(text)
+
+    assert all(minilm_encoder.tokens.count_question(part) <= 256 for part, _ in parts)
+    kept = "".join("".join(part for part, _ in parts).split())
+    assert kept == "".join(text.replace("\udce9", "\ufffd").split())
+
+
+def test_a_question_as_long_as_a_book_is_refused(minilm_encoder: Encoder) -> None:
+    """With what to do instead."""
+    for text in ("water " * 20_000, "x" * 300_000):
+        with pytest.raises(ModelError, match="kb reads at most 16,384 tokens") as error:
+            minilm_encoder.embed_query(text)
+        assert "kb similar" in error.value.remedy
 
 
 def test_text_at_the_limit_is_read_to_its_last_word(minilm_encoder: Encoder) -> None:

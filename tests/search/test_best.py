@@ -43,6 +43,10 @@ class Known:
         """Nobody embeds documents here."""
         raise NotImplementedError
 
+    def question_parts(self, _text: str) -> int:
+        """One."""
+        return 1
+
     def embed_query(self, _text: str) -> NDArray[np.float32]:
         """The question."""
         return QUESTION

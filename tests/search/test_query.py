@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worlds import FOLDER, World
 
 from kb.errors import NotIndexed
-from kb.records import Answer, Candidates, Filters, Freshness, ReadAs
+from kb.records import Answer, Asked, Candidates, Filters, Freshness, LeftOut, Missing, ReadAs, Unmatched
 from kb.search.probes import PROBES
 from kb.search.query import Limits, Searcher
 from kb.search.rank import place
@@ -288,7 +288,14 @@ def test_an_answer_says_how_its_question_was_read() -> None:
     asked = searcher(filled(["apple berry", "apple berry cherry"]))
 
     read = asked.search('apple "berry" -cherry path:*.md', Limits())
-    assert read.read_as == ReadAs("apple berry", ("berry",), ("cherry",), ("path:*.md",))
+    assert read.read_as == ReadAs(
+        "apple berry",
+        ("berry",),
+        ("cherry",),
+        ("path:*.md",),
+        left_out=LeftOut(passages=1, files=1),
+        asked=Asked(passages=1, files=1),
+    )
     assert [path for path, _ in order(read)] == ["000.md"]
     assert asked.search("-cherry tag:none", Limits()).read_as == ReadAs("", (), ("cherry",), ("tag:none",))
     literal = asked.search("apple -cherry tag:none", Limits(literal=True))
@@ -323,9 +330,120 @@ def test_a_question_about_nothing_here_is_refused() -> None:
     assert not asked.search('"apple"', Limits()).weak
 
 
+def test_a_refusal_names_the_nearest_and_what_is_missing() -> None:
+    """No more is said than is known: how near the nearest one comes, and what the index lacks."""
+    world = filled([f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(2)])
+    lacking = Missing(waiting=1, held=144, failed=2)
+    asked = Searcher(
+        world.embedder,
+        lambda: nullcontext(world.vectors),
+        world.catalog,
+        world.files,
+        lambda: Freshness(None, 0),
+        missing=lambda: lacking,
+    )
+
+    refused = asked.search("zebra", Limits())
+    weak = asked.search("zebra", Limits(weak=True))
+
+    assert refused.nearest is not None
+    assert refused.nearest.passage.id == weak.hits[0].passage.id
+    assert (refused.missing, weak.missing, weak.nearest) == (lacking, lacking, None)
+    assert asked.search("apple berry", Limits()).missing is None
+    assert asked.search("apple", Limits(), Filters(tags=("none",))).missing == lacking
+
+
+@pytest.mark.parametrize(
+    ("typed", "left_out"),
+    [
+        ("apple fig -cherry", LeftOut(1, 1, ahead=1)),
+        ("apple -berry", LeftOut(2, 2)),
+        ("apple -berry path:00[02].md", LeftOut(1, 1)),
+        ("apple -zebra", LeftOut(0, 0)),
+        ('date -"apple berry"', LeftOut(1, 1)),
+        ("apple -grape -cherry", LeftOut(2, 2)),
+    ],
+)
+@pytest.mark.parametrize("mode", ["cosine", "hybrid", "keyword"])
+def test_what_an_exclusion_dropped_is_counted(mode: Mode, typed: str, left_out: LeftOut) -> None:
+    """Passages and files, of those that were asked, and how many would have come first."""
+    world = filled(["apple", "apple berry", "berry date", "apple fig cherry", "date date grape grape grape"])
+
+    read = searcher(world).search(typed, Limits(mode=mode, weak=True)).read_as
+
+    assert read is not None
+    assert read.left_out == left_out
+
+
+def test_an_option_that_stands_in_the_notes_leaves_nothing_out() -> None:
+    """The passage that has it is the answer."""
+    world = filled(["Run ninja -quick for a build of few files.", "Quick bread", "- apple\n-slow\n", "slow food"])
+    asked = searcher(world)
+
+    assert order(asked.search("ninja -quick", Limits(limit=1)))[0][0] == "000.md"
+    slow = asked.search("food -slow", Limits())
+    assert slow.read_as is not None
+    assert slow.read_as.without == ("slow",)
+    assert slow.read_as.left_out is not None
+    assert slow.read_as.left_out.passages == 2
+
+
+def test_a_filter_that_names_nothing_is_told() -> None:
+    """Beside hits too, where another value has them."""
+    asked = searcher(filled(["apple", "berry"]))
+
+    assert asked.search("apple type:pdf", Limits()).unmatched == (
+        Unmatched("type", "pdf", ("markdown",), similar=False),
+    )
+    found = asked.search("apple", Limits(), Filters(paths=("000.md", "00.md")))
+    assert [one.value for one in found.unmatched] == ["00.md"]
+    assert [path for path, _ in order(found)] == ["000.md"]
+
+
 def test_a_handful_of_passages_is_never_held_back() -> None:
-    """So few passages are no measure, and the list is short."""
-    assert searcher(filled(["apple", "berry"])).search("zebra", Limits()).hits
+    """So few passages are no measure: the nearest one is shown whatever it is."""
+    answer = searcher(filled(["apple", "berry"])).search("zebra", Limits())
+
+    assert (len(answer.hits), answer.below, answer.weak) == (1, 1, False)
+
+
+@pytest.mark.parametrize("mode", ["cosine", "hybrid"])
+def test_a_short_list_ends_where_hits_are_no_nearer_than_unrelated_passages(mode: Mode) -> None:
+    """The rest is counted; weak ones are shown on request, and what a phrase or the words choose is never cut."""
+    texts = ["apple berry", "apple fig date", "elder fig", "grape date", "cherry grape elder", "fig"]
+    asked = searcher(filled(texts))
+
+    cut = asked.search("apple berry", Limits(mode=mode))
+
+    assert [path for path, _ in order(cut)] == ["000.md", "001.md"]
+    assert cut.below == 4
+    assert len(asked.search("apple berry", Limits(mode=mode, weak=True)).hits) == 6
+    assert asked.search('"fig" berry', Limits(mode=mode)).below == 0
+    assert asked.search("apple berry", Limits(mode="keyword")).below == 0
+
+
+def test_an_inflected_word_is_the_same_word_whatever_the_language_of_the_note() -> None:
+    """A note of names and few words is read by the stemmer of another language; its words are seen all the same."""
+    world = World()
+    world.embedder.dimension = 1024
+    for number, text in enumerate(f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(3)):
+        world.write(f"{number:03}.md", text)
+    filler = "Nothing else of it is written down in any other place"
+    world.write("boiler.md", f"---\nlang: de\n---\n# Furnace\n\nServiced by Dieter. {filler}.")
+    world.run()
+    asked = searcher(world)
+
+    assert not asked.search("who services the furnace", Limits(weak=True)).weak
+    assert asked.search("who services the zebra", Limits(weak=True)).weak
+
+
+def test_a_long_question_says_in_how_many_parts_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the model tells it; a short one is one."""
+    world = filled(["apple", "berry"])
+    monkeypatch.setattr(world.embedder, "question_parts", lambda text: 1 + len(text) // 100)
+
+    assert searcher(world).search("apple", Limits()).parts == 1
+    assert searcher(world).search("apple " * 50, Limits()).parts == 3
 
 
 def test_what_was_measured_is_kept_until_the_index_grows() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kb.search.words import telling, words_of
+from kb.search.words import inflected, telling, words_of
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,30 @@ def test_words_with_vowel_signs_are_found_whole() -> None:
 
     assert words_of(book).spans(f"a {book}.") == [(2, 7)]
     assert words_of(book[:4]).spans(book) == []
+
+
+TEXTS = {"boiler": "Heating\nServiced by Dieter", "bread": "Baking and heat", "car": "Service of the car", "x": ""}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("services heating", {"boiler"}),
+        ("heated servicing", {"boiler"}),
+        ("service", {"boiler", "car"}),
+        ("services, heating?", {"boiler"}),
+        ("services windows", set()),
+        ("heat", {"boiler", "bread"}),
+        ("", set()),
+        ("XK-4471", set()),
+        ("by", set()),
+    ],
+)
+def test_inflected_words_are_found_in_any_language(words: str, expected: set[str]) -> None:
+    """Each of them has to stand there, and nothing that has no endings counts."""
+    assert inflected(words, TEXTS, 0.5) == expected
+
+
+def test_what_most_texts_have_says_nothing() -> None:
+    """It tells none of them from the others."""
+    assert inflected("service", TEXTS, 0.4) == frozenset()

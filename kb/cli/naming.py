@@ -1,0 +1,86 @@
+"""Which file a command means: as it was typed, as kb shows it, as a note is called, or the number of a hit."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from kb.cli.formats import absolute
+from kb.cli.recall import recall
+from kb.cli.terminal import shown_path
+from kb.errors import AmbiguousName, NotIndexed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kb.cli.session import Knowledge, Session
+
+_T = TypeVar("_T")
+_PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)
+_SURROGATE: Final = re.compile("[\udc80-\udcff]")
+
+
+def split_place(text: str) -> tuple[str, int | None]:
+    """A file and a line from ``FILE:12`` or, as hits are shown, ``FILE:12-20``."""
+    found = _PLACE.fullmatch(text)
+    return (found[1], int(found[2])) if found else (text, None)
+
+
+def of_file(session: Session, kb: Knowledge, typed: str, ask: Callable[[str, int | None], _T]) -> _T:
+    """Ask something of the file that was typed, and of the line behind it.
+
+    A path goes first; where no file is there, the name of a note, and last the number of a hit of the last answer.
+
+    Args:
+        session: Whose command it is.
+        kb: The knowledge base.
+        typed: The file, perhaps with a line.
+        ask: Gets its absolute path and the line.
+
+    Raises:
+        NotIndexed: No file is called so, or several are.
+    """
+    # A file may be called notes:12; what is there is meant.
+    file, line = (typed, None) if os.path.lexists(session.named(typed)) else split_place(typed)
+    path = session.named(file)
+    try:
+        return ask(path, line)
+    except NotIndexed as error:
+        if os.path.isfile(path):  # noqa: PTH113 - names as str, undecodable bytes included
+            raise
+        found, place = _meant(session, kb, file, error)
+        if found == path:
+            raise
+        return ask(found, line or place)
+
+
+def _meant(session: Session, kb: Knowledge, typed: str, error: NotIndexed) -> tuple[str, int | None]:
+    """The path of the file that something means which is no path, and the line where that says one."""
+    try:
+        return kb.resolve(typed), None
+    except AmbiguousName:
+        raise
+    except NotIndexed as unknown:
+        error = unknown
+    cwd = session.look().cwd
+    shown = [
+        path
+        for file in kb.documents()
+        if (path := absolute(file.folder, file.path)) and typed in _forms(shown_path(path, cwd), shown_path(path, ""))
+    ]
+    if len(shown) == 1:
+        return shown[0], None
+    if typed.isdecimal() and (spots := recall(session.asker.terminal)) and 0 < int(typed) <= len(spots):
+        spot = spots[int(typed) - 1]
+        return spot.path, spot.line
+    raise error
+
+
+def _forms(*paths: str) -> set[str]:
+    """How paths may look where they are read: what is no text is a question mark, a lozenge, or an escape."""
+    forms = set(paths)
+    for path in paths:
+        forms |= {_SURROGATE.sub("?", path), _SURROGATE.sub("\ufffd", path)}
+        forms.add(_SURROGATE.sub(lambda found: f"\\udc{ord(found[0]) - 0xDC00:02x}", path))
+    return forms
