@@ -26,7 +26,7 @@ from kb.cli.mistakes import FREE, Mistake, also_as_search, takes, usage
 from kb.cli.options import Command, file_names, folder_names, overrides_of
 from kb.cli.session import InputNeeded, Session
 from kb.errors import KbError, StoreBusy
-from kb.serve.arguments import GLOBAL, OPTION, UNKNOWN, WORD, Arguments
+from kb.serve.arguments import GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,9 @@ class Questions(Command, click.Group):
         own = [token for piece in read.of(GLOBAL) for token in piece.tokens]
         words = read.words
         if not words:
-            # With nothing to run, an option of some command is none of kb itself.
+            if any(piece.kind == OPTION and piece.tokens[0] not in HELP for piece in read.pieces):
+                remedy = f"{shlex.join(['kb', *args])} 'your question' searches; kb --help lists the commands"
+                raise Mistake("no question and no command", remedy, ctx)
             return [*own, *(token for piece in read.pieces if piece.kind != GLOBAL for token in piece.tokens)]
         self._refuse_strange(ctx, read)
         if read.lacks_value:

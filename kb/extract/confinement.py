@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kb.extract.confine import MEASURES, landlock_version, offered
+from kb.extract.confine import landlock_version, offered
+from kb.extract.syscalls import MEASURES
 from kb.records import Confinement
 
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,8 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from kb.extract.confine import ConfinementError, before_program
+from kb.extract.confine import before_program
+from kb.extract.syscalls import ConfinementError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -165,7 +167,7 @@ def _become(described: dict[str, Any]) -> int:
     readable = [*_SYSTEM, *prefix, *(os.path.realpath(one) for one in named if Path(one).is_absolute())]
     try:
         before_program(
-            program,
+            executable=_executed(program),
             readable=readable,
             writable=described["folder"],
             memory=described["memory"],
@@ -181,6 +183,36 @@ def _become(described: dict[str, Any]) -> int:
     except OSError as error:
         os.write(2, str(error).encode())
     return _NOT_STARTED
+
+
+def _executed(program: str) -> list[str]:
+    """A program and what the kernel executes to start it: the interpreter of a script, the loader of a binary."""
+    found = [program]
+    for path in found:
+        with contextlib.suppress(OSError, struct.error, UnicodeDecodeError):
+            if (next_one := _interpreter(Path(path))) and next_one not in found:
+                found.append(next_one)
+    return found
+
+
+def _interpreter(path: Path) -> str:
+    """What a script names in its first line, or an ELF file of 64 bits as its loader (``elf(5)``); empty without."""
+    with path.open("rb") as file:
+        head = file.read(64)
+        if head.startswith(b"#!"):
+            words = head[2:].splitlines()[0].split()
+            return words[0].decode() if words else ""
+        if head[:5] != b"\x7fELF\x02":
+            return ""
+        table, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
+        for at in range(count):
+            file.seek(table + at * size)
+            entry = file.read(56)
+            if struct.unpack_from("<I", entry)[0] == 3:  # noqa: PLR2004 - PT_INTERP
+                start, length = struct.unpack_from("<Q", entry, 8)[0], struct.unpack_from("<Q", entry, 32)[0]
+                file.seek(start)
+                return file.read(min(length, 4096)).rstrip(b"\0").decode()
+    return ""
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Started(Struct, tag="started"):
     """What a worker says first: the time of a file begins when its libraries are loaded.
 
     Attributes:
-        in_force: The measures that confine it, as in ``kb.extract.confine``.
+        in_force: The measures that confine it, as in ``kb.extract.syscalls``.
     """
 
     in_force: list[str]

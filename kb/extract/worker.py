@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from kb.extract.confine import ConfinementError, after_loading, before_loading
+from kb.extract.confine import after_loading, before_loading
 from kb.extract.draft import Draft, TooMuchText, Unreadable
+from kb.extract.syscalls import ConfinementError
 from kb.extract.wire import (
     FRAME,
     RETIRED,

@@ -121,8 +121,10 @@ def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
 def _heading_ids(tokens: Sequence[Token], first_line: int) -> Iterator[Name]:
     """The ids that headings are given in braces: ``# Title {#id}``."""
     for position, token in enumerate(tokens):
-        if token.type == "heading_open" and token.map and (
-            found := _HEADING_ID.search(tokens[position + 1].content[:_LONGEST_HEADING])
+        if (
+            token.type == "heading_open"
+            and token.map
+            and (found := _HEADING_ID.search(tokens[position + 1].content[:_LONGEST_HEADING]))
         ):
             yield Name("block", found[1], token.map[0] + first_line)
 

@@ -71,7 +71,7 @@ class Confinement:
 
     Attributes:
         landlock: The version of the kernel's Landlock interface; 0: it has none.
-        in_force: The measures that hold, by the names in ``kb.extract.confine``.
+        in_force: The measures that hold, by the names in ``kb.extract.syscalls``.
         missing: What this system does not offer, by the same names.
     """
 

@@ -303,6 +303,7 @@ def test_a_word_with_a_minus_that_is_no_option_is_a_word(
         (["ask"], 'kb: ask needs a question\n    Write it after the command: kb ask "what you want to know"\n'),
         (["show"], "kb: show needs FILE[:LINE]\n    kb show --help shows how it is used\n"),
         (["show", "a.md", "b.md"], "kb: unexpected argument: b.md\n    kb show --help shows how it is used\n"),
+        (["--json", "-n", "3"], "kb: no question and no command\n    kb --json -n 3 'your question' searches; "),
         (["q", "--json", "-l"], "kb: --json conflicts with -l\n"),
     ],
 )

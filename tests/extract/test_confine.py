@@ -15,7 +15,7 @@ import pytest
 from escaping_extractors import ATTEMPTS
 
 from kb.errors import DocumentBusy, DocumentError
-from kb.extract import confine
+from kb.extract import confine, seccomp, syscalls
 from kb.extract import sandbox as sandbox_module
 from kb.extract.confine import offered
 from kb.extract.sandbox import Sandbox
@@ -161,7 +161,7 @@ def test_a_measure_that_fails_stops_the_process(monkeypatch: pytest.MonkeyPatch,
         "import kb.extract.confine as confine\n"
         "def refused(*_):\n"
         "    raise OSError(errno.E2BIG, 'too many rules')\n"
-        "confine._restrict = refused\n",
+        "confine.restrict = refused\n",
         "utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{HERE}")
@@ -186,7 +186,7 @@ def test_modules_that_cannot_be_loaded_are_not_the_file_s_fault() -> None:
 def test_what_another_system_offers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Linux's calls the limits that there are hold, and the rest is told as missing."""
     confine.offered.cache_clear()
-    monkeypatch.setattr(confine, "_machine", lambda: None)
+    monkeypatch.setattr(confine, "machine", lambda: None)
     monkeypatch.setattr(sys, "platform", "darwin")
     try:
         assert confine.offered() == ("cpu", "file size", "open files", "core dumps")
@@ -198,9 +198,9 @@ def test_what_another_system_offers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_numbers_of_other_machines_are_unknown() -> None:
     """A filter is made for the two machines whose numbers are known, and each call has one number of its own."""
-    for machine in confine._MACHINES.values():
+    for machine in syscalls.MACHINES.values():
         assert len(set(machine.numbers.values())) == len(machine.numbers)
-        assert len(confine._filter(machine, reads_files=False)) % 8 == 0
+        assert len(seccomp.filter_program(machine, reads_files=False)) % 8 == 0
 
 
 # --- ended from outside -------------------------------------------------------------------------------------------
