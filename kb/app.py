@@ -136,8 +136,9 @@ class KnowledgeBase:
 
         with self._changing:
             self._require_folders()
-            self._parts.own()
             try:
+                self._parts.own()
+                self._parts.integrity.refuse_damage()
                 return self._answered(run)
             except CatalogDamaged:
                 self._parts.replace_catalog()
@@ -203,7 +204,7 @@ class KnowledgeBase:
         limits = self._parts.limits.but(**given, explain=explain, literal=literal)
         if not self._parts.exists:
             return Answer(question, limits.mode, self._parts.freshness())
-        self._parts.own()
+        self._parts.ask()
         wanted, kind = self._parts.config.search, rerank or self._parts.config.search.rerank
         more = limits if kind == "off" else replace(limits, limit=max(limits.limit, wanted.rerank_hits))
         with self.courtesy:
@@ -231,7 +232,7 @@ class KnowledgeBase:
         limits = replace(self._parts.limits, per_file=1, mode="cosine")
         limits = limits.but(limit=limit, min_score=min_score, per_file=per_file, fold=fold)
         known = self._known(file)
-        self._parts.own()
+        self._parts.ask()
         with self.courtesy:
             return self._answered(lambda: self._parts.searcher.similar(known, limits, filters))
 
@@ -242,7 +243,7 @@ class KnowledgeBase:
             NotIndexed: The file, or a passage at that line, is not in the index.
         """
         known = self._known(file)
-        passages = self._parts.catalog.passages_of(known.id)
+        passages = self._parts.integrity.passages(known)
         if line is not None:
             passages = [one for one in passages if one.first_line <= line <= one.last_line]
             if not passages:

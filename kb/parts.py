@@ -7,9 +7,9 @@ to embed never imports torch, and the list of files never opens ChromaDB.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.claims import owned
@@ -18,6 +18,7 @@ from kb.index.check import Checker
 from kb.index.look import look, missing
 from kb.index.rebuild import came_into_service, refill
 from kb.index.sync import Indexer
+from kb.integrity import Integrity, is_there, only_readable
 from kb.reading import reader_of, reading_of, rules_of, sandboxes_of
 from kb.records import Freshness
 from kb.search.courtesy import Courtesy
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     from kb.search.exact import ExactIndex
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
+    from kb.store.copied import CopiedIndex
     from kb.store.lock import StoreLock
+    from kb.store.pairing import Pairing
     from kb.store.vectors import VectorStore
 
 CATALOG_FILE: Final = "catalog.sqlite3"
@@ -81,6 +84,7 @@ class Parts:
         self.takes_over = False  # Whether to fill the store of another configuration from now on.
         # Whether anything was built on a catalog or a cache in memory, since there was no store.
         self._in_memory = False
+        self._told_read_only = False
 
     def beside(self, store: str, folders: Sequence[str] = (), edit: Edit | None = None) -> Parts:
         """The parts of another knowledge base over these folders, or others, with the same model."""
@@ -139,7 +143,8 @@ class Parts:
     def _catalog(self) -> SqliteCatalog:
         from kb.store.catalog import SqliteCatalog
 
-        return owned(SqliteCatalog(self._file(CATALOG_FILE)), self.settings, takes_over=self.takes_over)
+        catalog = SqliteCatalog(self._file(CATALOG_FILE), copy=self.read_only)
+        return owned(catalog, self.settings, takes_over=self.takes_over)
 
     def replace_catalog(self) -> None:
         """Set a damaged catalog aside and begin an empty one; the next run fills it from folders and cache."""
@@ -150,6 +155,7 @@ class Parts:
             if name == "_catalog" and part is not None:
                 part.close()
         kept = set_aside(self._file(CATALOG_FILE))
+        self.integrity.begin()
         self.warn(f"the catalog was damaged; it is kept as {kept}, and every file is read again")
 
     @cached_property
@@ -158,7 +164,11 @@ class Parts:
         from kb.embed.borrow import BorrowingCache
         from kb.embed.cache import EmbeddingCache
 
-        own = EmbeddingCache(self._file(CACHE_FILE), self.config.embed.cache_vectors, warn=self.warn)
+        most = self.config.embed.cache_vectors
+        if self.read_only:
+            kept = EmbeddingCache(self._file(CACHE_FILE), most, warn=self.warn, read_only=True)
+            return BorrowingCache(EmbeddingCache(":memory:", most, warn=self.warn), kept)
+        own = EmbeddingCache(self._file(CACHE_FILE), most, warn=self.warn)
         return own if self._lender is None else BorrowingCache(own, self._lender.cache)
 
     @cached_property
@@ -171,7 +181,12 @@ class Parts:
     @property
     def exists(self) -> bool:
         """Whether anything was ever indexed here."""
-        return Path(self.store_path, CATALOG_FILE).exists()
+        return is_there(self.store_path, CATALOG_FILE)
+
+    @cached_property
+    def read_only(self) -> bool:
+        """Whether the store can be read and not be written."""
+        return self.exists and only_readable(self.store_path)
 
     def own(self) -> None:
         """Become the owner of the store: nobody else may touch ChromaDB's files from here on.
@@ -181,7 +196,26 @@ class Parts:
         """
         if not self.lock.held:
             self.lock.acquire(self.config.store.wait_seconds, self.warn, lambda: refuse_served(self.settings))
+            self.__dict__.pop("read_only", None)
             self._leave_memory()
+        self.integrity.look_over()
+
+    def ask(self) -> None:
+        """Own the store for a question; one that can only be read is asked as it stands.
+
+        Raises:
+            StoreBusy: Another process owns it and did not let go of it in time.
+        """
+        if not self.read_only:
+            self.own()
+        elif not self._told_read_only:
+            self._told_read_only = True
+            self.warn(f"the store at {self.store_path} cannot be written: it is asked as it stands")
+
+    @cached_property
+    def integrity(self) -> Integrity:
+        """How far the store is relied on."""
+        return Integrity(self, os.path.join(self.store_path, CATALOG_FILE))  # noqa: PTH118  # plain strings throughout
 
     @cached_property
     def vectors(self) -> VectorStore:
@@ -197,8 +231,16 @@ class Parts:
             refill=self._refill,
             expected=lambda: self.catalog.meta("generation"),
             on_generation=lambda name: came_into_service(self.catalog, name),
+            pairing=self._pairing,
             warn=self.warn,
         )
+
+    @cached_property
+    def _pairing(self) -> Pairing:
+        """Ties the vector index to the catalog."""
+        from kb.store.pairing import Pairing
+
+        return Pairing(lambda: self.catalog, lambda digests: self.cache.peek(self.embedder.fingerprint, digests))
 
     def index(self) -> VectorIndex:
         """The vector index, opened under the lock, for the model of the configuration.
@@ -218,11 +260,14 @@ class Parts:
 
         Until something opens ChromaDB anyway, they come from catalog and cache where they are few enough.
         """
-        self.own()
+        self.ask()
         self.agree()
-        exact = None if self.vectors.opened else self.exact
+        exact = None if self.lock.held and self.vectors.opened else self.exact
         if exact is not None:
             yield exact
+            return
+        if self.read_only:
+            yield self._copied_index.index
             return
         with self.vectors.using() as index:
             yield index
@@ -230,9 +275,19 @@ class Parts:
     @cached_property
     def exact(self) -> ExactIndex | None:
         """The vectors of all passages, for a process that has not opened ChromaDB; none where they are too many."""
-        from kb.search.exact import exact_index
+        from kb.search.exact import MOST_BYTES, exact_index
 
-        return exact_index(self.catalog, self.cache, self.embedder.fingerprint, self.embedder.dimension)
+        # A store that cannot be written has no other way: ChromaDB writes wherever it is opened.
+        most = sys.maxsize if self.read_only else MOST_BYTES
+        return exact_index(self.catalog, self.cache, self.embedder.fingerprint, self.embedder.dimension, most)
+
+    @cached_property
+    def _copied_index(self) -> CopiedIndex:
+        """A copy of the vector index, for a store that cannot be written and whose cache lacks some of the vectors."""
+        from kb.store.copied import CopiedIndex
+
+        generation = os.path.join(self.store_path, self.catalog.meta("generation") or "none")  # noqa: PTH118  # as above
+        return CopiedIndex(generation, self._open_index, self._pairing)
 
     @cached_property
     def questions(self) -> RememberedQuestions:
@@ -295,8 +350,15 @@ class Parts:
     @cached_property
     def searcher(self) -> Searcher:
         """Answers questions."""
-        disk, lacking = self.files, partial(missing, self.files, self.catalog)
-        return Searcher(self.questions, self.lent_index, self.catalog, disk, self.freshness, missing=lacking)
+        return Searcher(
+            self.questions,
+            self.lent_index,
+            self.catalog,
+            self.files,
+            self.freshness,
+            missing=partial(missing, self.files, self.catalog),
+            verifier=self.integrity.verifier,
+        )
 
     @cached_property
     def rerankers(self) -> Rerankers:
@@ -336,9 +398,11 @@ class Parts:
         """Close what is open, the vector index before the lock."""
         built = self.__dict__
         try:
-            for name in ("sandboxes", "vectors", "cache", "_catalog"):
+            for name in ("sandboxes", "vectors", "_copied_index", "cache", "_catalog"):
                 if part := built.get(name):
                     part.close()
+            if self.lock.held and (catalog := built.get("_catalog")) is not None:
+                self.integrity.leave(catalog.damage)
         finally:
             if lock := built.get("lock"):
                 lock.release()

@@ -40,7 +40,9 @@ ALLOWED: dict[str, set[str]] = {
     "kb.models": {"kb.absent", "kb.embed", "kb.config", *VOCABULARY},
     "kb.absent": {"kb.embed", "kb.config", *VOCABULARY},
     "kb.reading": {"kb.config", "kb.read", "kb.extract", *VOCABULARY},
+    "kb.integrity": {"kb.parts", "kb.index", "kb.read", "kb.search", "kb.store", *VOCABULARY},
     "kb.parts": {
+        "kb.integrity",
         "kb.models",
         "kb.config",
         "kb.reading",

@@ -266,6 +266,9 @@ def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
                 if remedy
                 else f"To search for these words: {question}"
             )
+    elif isinstance(error, MemoryError):
+        message = "there is too little memory"
+        remedy = "End other programs, or set embed.model to a smaller model, and run the command again"
     elif isinstance(error, (OSError, click.ClickException)):
         message, remedy = error.format_message() if isinstance(error, click.ClickException) else str(error), ""
     else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -11,51 +10,25 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from kb.errors import ForeignStore, StoreBusy, StoreError
+from kb.embed.cache_file import Damaged, checksum, connect, connect_read_only, empty, errors, files_of
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 _T = TypeVar("_T")
 
-# Stands in SQLite's header, so that a database of another program is told apart from an empty one ("kbec").
-_APPLICATION_ID = 0x6B626563
-_VERSION = 1
-_BUSY_SECONDS = 10.0
 _PAGE = 500
-# A vector of 1024 numbers takes 4096 bytes: with SQLite's usual pages of that size each would spill over.
-_PAGE_SIZE = 16384
 # Uses are written with the next vectors, or when this many wait.
 _USES_KEPT = 20_000
 _STORED = np.dtype("<f4")
 
-# What is often written (the last use) stands apart from the vectors, which are large and never change.
-_TABLES = (
-    "CREATE TABLE models (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL)",
-    """
-    CREATE TABLE entries (
-        id INTEGER PRIMARY KEY,
-        model INTEGER NOT NULL REFERENCES models (id),
-        digest BLOB NOT NULL,
-        used INTEGER NOT NULL,
-        UNIQUE (model, digest)
-    )
-    """,
-    "CREATE INDEX entries_by_use ON entries (used, id)",
-    "CREATE TABLE vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {_VERSION}",
-)
 _FIND = """
-    SELECT e.id, e.digest, e.used, v.vector FROM entries e LEFT JOIN vectors v ON v.id = e.id
+    SELECT e.id, e.digest, e.used, v.vector, e.crc FROM entries e LEFT JOIN vectors v ON v.id = e.id
     WHERE e.model = ? AND e.digest IN ({})
 """
-
-
-class _Damaged(StoreError):
-    """The file is not a sound database."""
 
 
 class EmbeddingCache:
@@ -65,17 +38,19 @@ class EmbeddingCache:
         path: The file, made where it does not exist.
         limit: The most vectors to keep; beyond it, those whose last use is longest ago are dropped.
         warn: Is told, in a sentence, when a damaged cache was set aside and a new one begun.
+        read_only: Leave the file as it is, uses and wrong vectors included; nothing can be put.
 
     Raises:
         StoreError: The file cannot be opened, or is not kb's.
     """
 
-    def __init__(self, path: str, limit: int, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: str, limit: int, warn: Callable[[str], None], *, read_only: bool = False) -> None:
         if limit < 1:
             raise ValueError("an embedding cache keeps at least one vector")
         self._path = path
         self._limit = limit
         self._warn = warn
+        self._read_only = read_only
         self._lock = RLock()
         self._used: set[int] = set()
         self._connection: sqlite3.Connection
@@ -84,14 +59,15 @@ class EmbeddingCache:
     def close(self) -> None:
         """Write down the last uses and let go of the file. Closing again is allowed."""
         with self._lock:
-            if self._used:
+            if self._used and not self._read_only:
                 self._recovering(self._write_uses, lambda: None)
             self._connection.close()
 
     def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """The vectors known, by digest; they are read-only. Marks them as used.
 
-        A stored vector of a wrong length, or with a number that is not finite, counts as absent and is removed.
+        A stored vector of a wrong length, with a number that is not finite, or other than its checksum says counts as
+        absent and is removed.
         """
         with self._lock:
             return self._recovering(lambda: self._find(fingerprint, digests), dict)
@@ -124,17 +100,17 @@ class EmbeddingCache:
 
     def size_bytes(self) -> int:
         """What the cache takes up on the disk."""
-        return sum(file.stat().st_size for file in _files_of(self._path) if file.exists())
+        return sum(file.stat().st_size for file in files_of(self._path) if file.exists())
 
     def _recovering(self, work: Callable[[], _T], without: Callable[[], _T]) -> _T:
         """The result of some work or, where the file turns out damaged, of what is done with the new empty one."""
         try:
-            with self._errors():
+            with errors(self._path):
                 return work()
-        except _Damaged as error:
+        except Damaged as error:
             self._connection.close()
             self._set_aside(str(error))
-        with self._errors():
+        with errors(self._path):
             return without()
 
     def _find(
@@ -153,14 +129,15 @@ class EmbeddingCache:
             sound = [row for row in known if isinstance(row[3], bytes) and len(row[3]) == dimension * _STORED.itemsize]
             numbers = np.frombuffer(b"".join(row[3] for row in sound), _STORED).reshape(len(sound), dimension)
             finite: list[bool] = np.logical_and.reduce(np.isfinite(numbers), axis=1).tolist()
+            finite = [good and row[4] == checksum(row[1], row[3]) for row, good in zip(sound, finite, strict=True)]
             found.update({row[1]: vector for row, vector, good in zip(sound, numbers, finite, strict=True) if good})
             right = {row[0] for row, good in zip(sound, finite, strict=True) if good}
             wrong += [row[0] for row in known if row[0] not in right]
             self._used |= {row[0] for row in known if mark and row[2] < self._tick} & right
-        if wrong:
+        if wrong and not self._read_only:
             with self._transaction():
                 self._delete(wrong)
-        if len(self._used) > _USES_KEPT:
+        if len(self._used) > _USES_KEPT and not self._read_only:
             self._write_uses()
         return found
 
@@ -179,8 +156,11 @@ class EmbeddingCache:
             first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM entries").fetchone()[0]
             new = [(digest, row) for digest, row in zip(digests, matrix, strict=True) if digest not in known]
             connection.executemany(
-                "INSERT INTO entries (id, model, digest, used) VALUES (?, ?, ?, ?)",
-                [(id_, model, digest, self._tick) for id_, (digest, _) in enumerate(new, first)],
+                "INSERT INTO entries (id, model, digest, used, crc) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (id_, model, digest, self._tick, checksum(digest, row.tobytes()))
+                    for id_, (digest, row) in enumerate(new, first)
+                ],
             )
             connection.executemany(
                 "INSERT OR REPLACE INTO vectors (id, vector) VALUES (?, ?)",
@@ -237,17 +217,26 @@ class EmbeddingCache:
 
     def _open(self) -> None:
         try:
-            with self._errors():
+            with errors(self._path):
                 self._connect()
-        except _Damaged as error:
+        except Damaged as error:
             self._set_aside(str(error))
 
     def _set_aside(self, detail: str) -> None:
-        """Rename the damaged file, so that it can be looked at, and begin a new one."""
+        """Rename the damaged file, so that it can be looked at, and begin a new one; leave a read-only one as it is."""
         self._used.clear()
+        if self._read_only:
+            self._connection = empty()
+            self._tick = 1
+            self._warn(f"The embedding cache {self._path} is damaged ({detail}) and is not used")
+            return
         aside = Path(f"{self._path}.damaged")
-        with self._errors():
-            database, *others = _files_of(self._path)
+        if aside.is_dir():
+            aside = Path(f"{self._path}.damaged-{time.time_ns()}")
+        with errors(self._path):
+            database, *others = files_of(self._path)
+            if database.is_dir():
+                aside.unlink(missing_ok=True)
             database.replace(aside)
             for file in others:
                 file.unlink(missing_ok=True)
@@ -258,44 +247,17 @@ class EmbeddingCache:
         )
 
     def _connect(self) -> None:
-        if self._path != ":memory:":
-            _make_private(self._path)
-        connection = sqlite3.connect(self._path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        if self._read_only:
+            self._connection, self._tick = connect_read_only(self._path), 1
+            return
+        connection = connect(self._path)
         try:
-            _prepare(connection, self._path)
             # Uses are told apart by a count that rises with each writing, not by a clock that may jump.
             self._tick = connection.execute("SELECT coalesce(max(used), 0) + 1 FROM entries").fetchone()[0]
         except BaseException:
             connection.close()
             raise
         self._connection = connection
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", None)
-            # The sqlite3 module's own complaint, such as a closed connection: a mistake in the calling code.
-            if code is None:
-                raise
-            match code & 0xFF:
-                # kb's statements never change: one that SQLite does not understand has met tables that are not kb's.
-                case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
-                    raise _Damaged(str(error)) from error
-                case sqlite3.SQLITE_FULL:
-                    raise StoreError(
-                        f"The disk is full: the embedding cache {self._path} cannot be written",
-                        "Free some space and run the command again; nothing that was written before is lost.",
-                    ) from error
-                case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                    raise StoreBusy(
-                        f"Another process is writing the embedding cache {self._path}",
-                        "Wait until it is done, or end it.",
-                    ) from error
-            raise _unusable(self._path, str(error)) from error
-        except OSError as error:
-            raise _unusable(self._path, error.strerror or str(error)) from error
 
 
 def _matrix(vectors: Mapping[bytes, NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -312,45 +274,3 @@ def _pages(digests: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 def _marks(page: Sequence[bytes]) -> str:
     return ", ".join("?" * len(page))
-
-
-def _files_of(path: str) -> list[Path]:
-    return [Path(path), Path(f"{path}-wal"), Path(f"{path}-shm")]
-
-
-def _make_private(path: str) -> None:
-    # An existing file is not opened here: closing it again would drop the locks of this process's connections.
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        file = Path(path)
-        if file.is_file() and file.stat().st_mode & 0o077:
-            file.chmod(0o600)
-
-
-def _prepare(connection: sqlite3.Connection, path: str) -> None:
-    version, tables, application = (
-        connection.execute(sql).fetchone()[0]
-        for sql in ("PRAGMA user_version", "SELECT count(*) FROM sqlite_master", "PRAGMA application_id")
-    )
-    if application != _APPLICATION_ID and (version or tables):
-        raise ForeignStore(f"{path} is a database of another program", "Choose another place for the embedding cache.")
-    if version > _VERSION:
-        raise StoreError(f"The embedding cache {path} was written by a newer kb", "Update kb, or move the file away.")
-    connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    if version == 0:
-        connection.execute("BEGIN IMMEDIATE")
-        # Another process may have made the tables while this one waited for the lock.
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _TABLES:
-                connection.execute(statement)
-        connection.execute("COMMIT")
-
-
-def _unusable(path: str, detail: str) -> StoreError:
-    return StoreError(
-        f"The embedding cache {path} cannot be used: {detail}",
-        "Check that its folder exists, that you may write there, and that the disk works.",
-    )

@@ -70,10 +70,16 @@ def worn_out(catalog: Catalog, dropped: int) -> int:
     ChromaDB's graph keeps what is deleted, in memory and on the disk, and never uses its room again. So an index that
     holds more of the dead than of the living, and not just a few, is made anew.
     """
-    dead = int(catalog.meta(_DEAD) or 0) + dropped
+    dead = _number(catalog, _DEAD) + dropped
     if dropped:
         catalog.set_meta(_DEAD, str(dead))
-    return dead if dead > max(MOST_DEAD, catalog.count(), int(catalog.meta(_PUT_OFF) or 0)) else 0
+    return dead if dead > max(MOST_DEAD, catalog.count(), _number(catalog, _PUT_OFF)) else 0
+
+
+def _number(catalog: Catalog, key: str) -> int:
+    """A count that the catalog keeps; one that makes no sense begins anew, since it only says when to tidy up."""
+    value = catalog.meta(key) or ""
+    return int(value) if value.isascii() and value.isdigit() else 0
 
 
 def put_off(catalog: Catalog, dead: int) -> None:

@@ -146,7 +146,10 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """A passage as the catalog keeps it, with its file."""
+    """A passage as the catalog keeps it, with its file.
+
+    ``sound`` says whether its row, and that of its file, still hold what was written into them.
+    """
 
     id: str
     file: KnownFile
@@ -158,6 +161,7 @@ class StoredPassage:
     digest: bytes
     ordinal: int
     place: str = ""
+    sound: bool = True
 
     @property
     def exact(self) -> bool:

@@ -35,7 +35,7 @@ def fused(
         mean: The mean of the BM25 scores of all passages for this question.
         deviation: The standard deviation of those.
     """
-    near = standardised(cosines, float(background.mean()), float(background.std()))
+    near = standardised(cosines, float(background.mean()), float(background.std())) if background.size else 0 * cosines
     said = standardised(bm25, mean, deviation)
     total: NDArray[np.float64] = near**2 / 2 + KEYWORD_WEIGHT * said
     return total

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from kb.ports import Catalog, Embedder, Files, Nearest
     from kb.records import KnownFile, StoredPassage
+    from kb.search.verify import Verifier
 
 
 _LOOKED_UP_AT_ONCE: Final = 16
@@ -81,6 +83,7 @@ class Searcher:
         files: The watched folders, to see whether a hit's file is still there and still the same.
         freshness: Tells how far the index follows the disk.
         missing: Tells what is not in the index, where nothing is found.
+        verifier: Lays the hits of one answer beside their files; without it they are taken as they are.
     """
 
     def __init__(
@@ -92,7 +95,9 @@ class Searcher:
         freshness: Callable[[], Freshness],
         *,
         missing: Callable[[], Missing] = Missing,
+        verifier: Callable[[], Verifier] | None = None,
     ) -> None:
+        self._verifier = verifier
         self._embedder = embedder
         self._index = index
         self._catalog = catalog
@@ -204,6 +209,7 @@ class Searcher:
     def _found(self, gather: Gatherer, limits: Limits) -> _Found:
         """Take candidates, more where vanished files, exclusions or a limit per file left too few."""
         presence = Presence(self._files)
+        verified = self._verified()
         wanted = max(limits.candidates, 4 * limits.limit)
         pool = gather.pool(limits.mode, wanted, limits.min_score)
         while True:
@@ -211,7 +217,7 @@ class Searcher:
                 self._known(pool),
                 limit=limits.limit,
                 per_file=limits.per_file,
-                there=lambda passage: presence.there(passage.file),
+                there=lambda passage: presence.there(passage.file) and verified(passage) is not None,
                 fold=limits.fold,
             )
             if pool.exhausted or len(found) >= limits.limit:
@@ -227,8 +233,20 @@ class Searcher:
             pool = pool.joined(gather.among(left).pool(limits.mode, wanted, limits.min_score))
         if limits.explain:
             pool = gather.explained(pool, [one.passage.id for one in found])
+        found = [
+            replace(
+                one, passage=verified(one.passage) or one.passage, alike=[verified(copy) or copy for copy in one.alike]
+            )
+            for one in found
+        ]
         hits = [self._hit(rank, one, pool, presence, limits) for rank, one in enumerate(found, 1)]
         return _Found(self._follower.with_embedding(hits), pool, presence)
+
+    def _verified(self) -> Callable[[StoredPassage], StoredPassage | None]:
+        """Gives each passage of one answer as it stands in its file; each is looked at once."""
+        if self._verifier is None:
+            return lambda passage: passage
+        return cache(self._verifier().checked)
 
     def _not_full(self, gather: Gatherer, found: Sequence[Taken], per_file: int) -> list[int]:
         """The files that are asked and have fewer hits than they may have."""

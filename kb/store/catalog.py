@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,14 +10,17 @@ from operator import attrgetter
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kb.errors import CatalogDamaged
 from kb.records import Failure
+from kb.store import catalog_changes
 from kb.store import catalog_links as links
 from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
 from kb.store import catalog_statements as sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    import sqlite3
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from kb.records import FileChange, FoundFile, Holding, KeywordMatches, KnownFile, Link, Name, StoredPassage
@@ -40,15 +42,20 @@ class SqliteCatalog:
 
     Args:
         path: The file, made where it does not exist; ``":memory:"`` keeps all in memory.
+        copy: Work on a copy in memory and leave the file as it is, for a store that cannot be written.
+
+    Attributes:
+        damage: How the file turned out to be damaged; empty where it did not.
 
     Raises:
         StoreError: It cannot be opened; ``CatalogDamaged`` where it is not a sound database.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, copy: bool = False) -> None:
         self._path = path
         self._lock = RLock()
-        self._connection = schema.connect(path)
+        self._connection = schema.connect(path, copy=copy)
+        self.damage = ""
         self._ids: Iterator[int] = iter(())
 
     def close(self) -> None:
@@ -58,7 +65,7 @@ class SqliteCatalog:
 
     def compact(self) -> None:
         """Give back the space of what was forgotten, and leave no trace of it in the write-ahead log."""
-        with self._lock, schema.sqlite_errors(self._path):
+        with self._lock, self._errors():
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -122,10 +129,10 @@ class SqliteCatalog:
         rows.refuse_doubles(changes)
         file_ids = [change.file_id for change in changes]
         with self._writing() as connection, _keywords(connection, file_ids):
-            _free_places(connection, changes)
+            catalog_changes.free_places(connection, changes)
             known = self._states(file_ids)
             for change in changes:
-                _write_change(connection, change, known[change.file_id])
+                catalog_changes.write_change(connection, change, known[change.file_id])
 
     def finish(self, file_ids: Sequence[int]) -> None:
         """The vectors of these files are in place: leaving passages are forgotten, coming ones become live."""
@@ -144,6 +151,38 @@ class SqliteCatalog:
         with self._writing() as connection:
             connection.execute(sql.COMING_AGAIN, (listed, listed))
             connection.execute(sql.PENDING_AGAIN, (listed, listed))
+
+    def read_again(self, file_ids: Sequence[int]) -> None:
+        """Have files read again by the next run: what their rows say may not be what was written into them.
+
+        Their passages stay part of answers until then. The keyword index, which may be of other words, is made anew.
+        """
+        from kb.store import keywords
+
+        with self._writing() as connection:
+            connection.execute(sql.READ_AGAIN, (json.dumps(list(file_ids)),))
+            keywords.forget(connection)
+
+    def look_over(self) -> int:
+        """Look at every row, and prepare what is not as it was written to be mended; how many files it concerns.
+
+        Raises:
+            CatalogDamaged: It cannot be mended row by row.
+        """
+        from kb.store import keywords
+        from kb.store.audit import audit
+
+        with self._writing() as connection:
+            try:
+                found = audit(connection)
+            # What kb never wrote has values of any type.
+            except (ValueError, TypeError, AttributeError, LookupError) as error:
+                raise schema.damaged(self._path, str(error)) from error
+            connection.execute(sql.READ_AGAIN, (json.dumps(found.files),))
+            connection.execute(sql.FORGET_ORPHANS)
+            if found.keywords:
+                keywords.forget(connection)
+        return len(found.files)
 
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
         """Take over new stats, as (file id, file with its stat, read_ns), where only those changed."""
@@ -186,6 +225,10 @@ class SqliteCatalog:
     def live(self) -> list[tuple[str, int, bytes]]:
         """Every live passage as (id, file id, digest), by file id and order."""
         return self._read(sql.LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
+
+    def unsettled_ids(self) -> list[str]:
+        """The ids of the passages whose vector may or may not be in the vector index."""
+        return self._read(sql.UNSETTLED, (), lambda row: rows.text_of(row[0]))
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
         """The links of one file, or of all, each with the id of its file."""
@@ -264,11 +307,21 @@ class SqliteCatalog:
         """The connection, with a keyword index that is of this version of kb."""
         from kb.store import keywords
 
-        with self._lock, schema.sqlite_errors(self._path):
+        with self._lock, self._errors():
             if not keywords.ready(self._connection):
                 with self._writing() as connection:
                     keywords.make(connection)
             yield self._connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """What SQLite has against the file as kb's own errors; damage is remembered."""
+        try:
+            with schema.sqlite_errors(self._path):
+                yield
+        except CatalogDamaged as error:
+            self.damage = error.message
+            raise
 
     def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
         states: dict[int, dict[str, PassageState]] = {file_id: {} for file_id in file_ids}
@@ -291,17 +344,21 @@ class SqliteCatalog:
 
     def _read_passages(self, condition: str, parameters: tuple[Any, ...]) -> list[StoredPassage]:
         files: dict[int, KnownFile] = {}
+        sound_files: dict[int, bool] = {}
 
         def passage(row: tuple[Any, ...]) -> StoredPassage:
             file = files.get(row[0])
             if file is None:
                 file = files[row[0]] = rows.known_file(row[: rows.FILE_WIDTH])
-            return rows.stored_passage(row[rows.FILE_WIDTH :], file)
+                sound_files[row[0]] = rows.file_is_sound(row[: rows.FILE_WIDTH])
+            of_passage = row[rows.FILE_WIDTH :]
+            sound = sound_files[row[0]] and rows.passage_is_sound(of_passage, row[0])
+            return rows.stored_passage(of_passage, file, sound=sound)
 
         return self._read(sql.LIVE_PASSAGES + condition, parameters, passage)
 
     def _read(self, statement: str, parameters: tuple[Any, ...], record: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
-        with self._lock, schema.sqlite_errors(self._path):
+        with self._lock, self._errors():
             try:
                 return [record(row) for row in self._connection.execute(statement, parameters)]
             # A damaged page that SQLite lets pass gives values of any type where kb wrote none such.
@@ -311,7 +368,7 @@ class SqliteCatalog:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is on the disk at the end, or nothing where anything is raised."""
-        with self._lock, schema.sqlite_errors(self._path):
+        with self._lock, self._errors():
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
@@ -327,32 +384,3 @@ def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Abstra
     from kb.store import keywords
 
     return keywords.followed(connection, file_ids)
-
-
-def _free_places(connection: sqlite3.Connection, changes: Sequence[FileChange]) -> None:
-    """Take the old paths from the files that move, so that one of them can have the path of another."""
-    wanted = {change.file_id: rows.place(change.file) for change in changes}
-    known = connection.execute(
-        "SELECT id, folder, name FROM files WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(wanted)),),
-    ).fetchall()
-    moved = [(id_,) for id_, folder, name in known if (folder, name) != wanted[id_]]
-    # No path holds a NUL byte, so this stands in the way of none.
-    connection.executemany("UPDATE files SET name = CAST(x'00' || id AS BLOB) WHERE id = ?", moved)
-
-
-def _write_change(connection: sqlite3.Connection, change: FileChange, known: Mapping[str, PassageState]) -> None:
-    states = rows.next_states(known, frozenset(passage.id for passage in change.passages))
-    live = sum(state == "live" for state in states.values())
-    try:
-        connection.execute(sql.WRITE_FILE, rows.file_values(change, live))
-        links.write_links(connection, change.file_id, change.document)
-        for ordinal, passage in enumerate(change.passages):
-            statement = sql.KEEP_PASSAGE if passage.id in known else sql.ADD_PASSAGE
-            connection.execute(statement, rows.passage_values(passage, change.file_id, ordinal, states[passage.id]))
-    except sqlite3.IntegrityError as error:
-        raise ValueError(
-            f"{change.file.path!r} or one of its passages belongs to another file of the catalog, to be removed first"
-        ) from error
-    leaving = [(id_,) for id_, state in states.items() if state == "leaving"]
-    connection.executemany("UPDATE passages SET state = 'leaving' WHERE id = ?", leaving)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,9 +20,9 @@ PassageState = Literal["live", "coming", "leaving"]
 
 FILE_COLUMNS = (
     "f.id, f.folder, f.name, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device, f.content_hash, f.read_ns, f.state, "
-    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live, f.language, f.author"
+    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live, f.language, f.author, f.crc"
 )
-PASSAGE_COLUMNS = "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal, p.place"
+PASSAGE_COLUMNS = "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal, p.place, p.crc"
 
 FILE_WIDTH = FILE_COLUMNS.count(",") + 1
 
@@ -51,40 +52,59 @@ def stat_values(stat: FileStat) -> tuple[int | str, ...]:
     return tuple(number if -_INT64 <= number < _INT64 else str(number) for number in numbers)
 
 
+def checksum(*values: bytes | str | float | None) -> int:
+    """The checksum of what a row says, whatever types its values have; what changes by itself is left out."""
+    told = [value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass") for value in values]
+    return zlib.crc32(b"\x1f".join(told))
+
+
 def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
     """The row of a file that a change makes pending, in the order of ``FILE_COLUMNS`` without ``state``."""
     document = change.document
+    folder, name = place(change.file)
+    title = text_bytes(document.title if document else "")
+    kind = document.kind if document else ""
+    tags = json.dumps(document.tags if document else ())
+    day = document.date.isoformat() if document and document.date else None
+    reason = text_bytes(change.reason)
+    replaced = document.replaced if document else 0
+    language = document.language if document else ""
+    author = text_bytes(document.author if document else "")
+    said = (title, kind, tags, day, reason, replaced, language, author)
     return (
         change.file_id,
-        *place(change.file),
+        folder,
+        name,
         *stat_values(change.file.stat),
         change.content_hash,
         change.read_ns,
-        text_bytes(document.title if document else ""),
-        document.kind if document else "",
-        json.dumps(document.tags if document else ()),
-        document.date.isoformat() if document and document.date else None,
-        text_bytes(change.reason),
-        document.replaced if document else 0,
+        title,
+        kind,
+        tags,
+        day,
+        reason,
+        replaced,
         live,
-        document.language if document else "",
-        text_bytes(document.author if document else ""),
+        language,
+        author,
+        checksum(change.file_id, folder, name, change.content_hash, *said),
     )
 
 
 def passage_values(identified: IdentifiedPassage, file_id: int, ordinal: int, state: PassageState) -> tuple[Any, ...]:
     """The row of a passage: what may change of it, then its file and its id."""
     passage = identified.passage
+    heading, named, text = json.dumps(passage.heading), text_bytes(passage.place), text_bytes(passage.text)
+    lines = (passage.first_line, passage.last_line, passage.page)
     return (
         ordinal,
         state,
         passage.digest,
-        json.dumps(passage.heading),
-        passage.first_line,
-        passage.last_line,
-        passage.page,
-        text_bytes(passage.place),
-        text_bytes(passage.text),
+        heading,
+        *lines,
+        named,
+        text,
+        checksum(identified.id, file_id, ordinal, passage.digest, heading, *lines, named, text),
         file_id,
         identified.id,
     )
@@ -126,7 +146,7 @@ def passage_state(value: bytes) -> PassageState:
 def known_file(row: tuple[Any, ...]) -> KnownFile:
     """The record of a row of ``FILE_COLUMNS``."""
     (id_, folder, name, size, mtime, ctime, inode, device, content_hash, read_ns, state,
-     title, kind, tags, day, reason, replaced, live, language, author) = row  # fmt: skip
+     title, kind, tags, day, reason, replaced, live, language, author, _) = row  # fmt: skip
     return KnownFile(
         id_,
         _folder(folder),
@@ -147,9 +167,25 @@ def known_file(row: tuple[Any, ...]) -> KnownFile:
     )
 
 
-def stored_passage(row: tuple[Any, ...], file: KnownFile) -> StoredPassage:
+def file_is_sound(row: tuple[Any, ...]) -> bool:
+    """Whether a row of ``FILE_COLUMNS`` says what was written into it."""
+    (id_, folder, name, _, _, _, _, _, content_hash, _, state,
+     title, kind, tags, day, reason, replaced, _, language, author, crc) = row  # fmt: skip
+    said = (title, kind, tags, day, reason, replaced, language, author)
+    settled = state == b"pending" or (state == b"failed") == bool(reason)
+    return settled and crc in {None, checksum(id_, folder, name, content_hash, *said)}
+
+
+def passage_is_sound(row: tuple[Any, ...], file_id: int) -> bool:
+    """Whether a row of ``PASSAGE_COLUMNS`` says what was written into it."""
+    id_, text, heading, first_line, last_line, page, digest, ordinal, named, crc = row
+    said = (digest, heading, first_line, last_line, page, named, text)
+    return crc in {None, checksum(id_, file_id, ordinal, *said)}
+
+
+def stored_passage(row: tuple[Any, ...], file: KnownFile, *, sound: bool) -> StoredPassage:
     """The record of a row of ``PASSAGE_COLUMNS`` and its file."""
-    id_, text, heading, first_line, last_line, page, digest, ordinal, named = row
+    id_, text, heading, first_line, last_line, page, digest, ordinal, named, _ = row
     return StoredPassage(
         id_.decode(),
         file,
@@ -161,6 +197,7 @@ def stored_passage(row: tuple[Any, ...], file: KnownFile) -> StoredPassage:
         digest,
         ordinal,
         text_of(named) if named else "",
+        sound=sound,
     )
 
 

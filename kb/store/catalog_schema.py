@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
-from contextlib import contextmanager, suppress
+import stat
+from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kb.errors import CatalogDamaged, ForeignStore, KbError, StoreBusy, StoreError
 from kb.store.catalog_links import TABLES as LINK_TABLES
+from kb.store.catalog_rows import checksum
+from kb.store.own_files import disk_full, forbidden, make_way, no_memory, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEMORY = ":memory:"
 
+_SHAPE = """
+    SELECT m.type, m.name, c.name, c.type, c."notnull", c.pk
+    FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_stat%'
+    UNION ALL
+    SELECT m.type, m.name, m.tbl_name, i.name, i.seqno, 0
+    FROM sqlite_master m JOIN pragma_index_info(m.name) i WHERE m.type = 'index'
+    UNION ALL
+    SELECT type, name, tbl_name, '', 0, 0 FROM sqlite_master WHERE type IN ('trigger', 'view')
+"""
+
 # Stands in SQLite's header, so that a database of another program is told apart from an empty one ("kbct").
 _APPLICATION_ID = 0x6B626374
 
 _BUSY_SECONDS = 10.0
+_LEAST_ROOM = 1_000_000
+# No kb will ever write so high a version: it is a broken header.
+_NO_VERSION = 1000
 
 # Numbers of ``stat`` have no affinity: inodes and far dates may pass 63 bits and are then kept as decimal text.
 # A passage's text stands last, so that reading the other columns never walks over it; its integer key is what a
@@ -95,12 +113,33 @@ _KEYWORDS = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE, _PLACES, LINK_TABLES, _KEYWORDS)
+# What each row said when it was written, so that one that was changed since is told from one that was not.
+_CHECKSUMS = (
+    "ALTER TABLE files ADD COLUMN crc INTEGER",
+    "ALTER TABLE passages ADD COLUMN crc INTEGER",
+    """
+    UPDATE files SET crc = kb_checksum(
+        id, folder, name, content_hash, CAST(title AS BLOB), kind, tags, date, CAST(reason AS BLOB), replaced,
+        language, CAST(author AS BLOB)
+    )
+    """,
+    """
+    UPDATE passages SET crc = kb_checksum(
+        id, file_id, ordinal, digest, heading, first_line, last_line, page, CAST(place AS BLOB), CAST(text AS BLOB)
+    )
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE, _PLACES, LINK_TABLES, _KEYWORDS, _CHECKSUMS)
 """The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
 
 
-def connect(path: str) -> sqlite3.Connection:
+def connect(path: str, *, copy: bool = False) -> sqlite3.Connection:
     """Open a catalog for reading and writing, made or brought up to date where needed.
+
+    Args:
+        path: The file, or ``MEMORY``.
+        copy: Open a copy in memory; the file stays as it is.
 
     Raises:
         ForeignStore: The file is the database of another program.
@@ -108,9 +147,13 @@ def connect(path: str) -> sqlite3.Connection:
         StoreError: A newer kb wrote it, or it cannot be opened.
     """
     with sqlite_errors(path):
-        if path != MEMORY:
+        if copy:
+            connection = _copied(path)
+        elif path != MEMORY:
+            _clear_the_way(path)
             _make_private(path)
-        connection = sqlite3.connect(path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        if not copy:
+            connection = sqlite3.connect(path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
         except BaseException:
@@ -133,8 +176,10 @@ def sqlite_errors(path: str) -> Iterator[None]:
     except UnicodeDecodeError as error:
         # SQLite quotes a broken definition of a table in its complaint, which need not be text any more.
         raise damaged(path, "the definition of a table makes no sense") from error
+    except MemoryError as error:
+        raise no_memory(f"the catalog {path}") from error
     except OSError as error:
-        raise _unusable(path, error.strerror or str(error)) from error
+        raise unusable(f"the catalog {path}", error, path) from error
 
 
 def damaged(path: str, detail: str) -> CatalogDamaged:
@@ -151,10 +196,43 @@ def set_aside(path: str) -> str:
     An older one that was set aside is replaced.
     """
     target = f"{path}.damaged"
-    for suffix in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            os.replace(path + suffix, target + suffix)  # noqa: PTH105  # plain strings, as sqlite3 takes them
+    with sqlite_errors(path):
+        make_way(Path(target))
+    if Path(path).is_dir() and not Path(path).is_symlink():
+        Path(target).unlink(missing_ok=True)
+    with sqlite_errors(path):
+        for suffix in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                os.replace(path + suffix, target + suffix)  # noqa: PTH105  # plain strings, as sqlite3 takes them
     return target
+
+
+def _copied(path: str) -> sqlite3.Connection:
+    """A copy in memory of a database that cannot be written."""
+    # Without a log nobody is writing, and without the permission to write SQLite needs to be told that.
+    wal = Path(path + "-wal")
+    mode = "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1"
+    connection = sqlite3.connect(MEMORY, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?{mode}", _BUSY_SECONDS, uri=True)) as source:
+            source.backup(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _clear_the_way(path: str) -> None:
+    """See that nothing but files of the catalog's own lies where SQLite will write.
+
+    Raises:
+        CatalogDamaged: The catalog itself is a directory or a link.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(Path(path).lstat().st_mode):
+            raise damaged(path, "it is no file of its own")
+    for suffix in ("-wal", "-shm", "-journal"):
+        make_way(Path(path + suffix))
 
 
 def _make_private(path: str) -> None:
@@ -169,6 +247,7 @@ def _make_private(path: str) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    connection.create_function("kb_checksum", -1, checksum, deterministic=True)
     connection.text_factory = bytes  # Texts may hold lone surrogates, which the default decoding refuses.
     connection.execute("PRAGMA secure_delete = ON")
     version = _version(connection, path)
@@ -183,13 +262,42 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
+    if shape(connection) != _expected_shape(MIGRATIONS):
+        raise damaged(path, "its tables are not those of kb")
+
+
+def shape(connection: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:
+    """The columns of every table and index, and what else would change what is read or written."""
+    return frozenset(tuple(map(_told, row)) for row in connection.execute(_SHAPE))
+
+
+def _told(value: object) -> object:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+@lru_cache(maxsize=1)
+def _expected_shape(migrations: tuple[tuple[str, ...], ...]) -> frozenset[tuple[Any, ...]]:
+    connection = sqlite3.connect(MEMORY, isolation_level=None)
+    try:
+        connection.create_function("kb_checksum", -1, checksum, deterministic=True)
+        for statements in migrations:
+            for statement in statements:
+                connection.execute(statement)
+        return shape(connection)
+    finally:
+        connection.close()
 
 
 def _version(connection: sqlite3.Connection, path: str) -> int:
     version = _number(connection, "user_version")
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if _number(connection, "application_id") != _APPLICATION_ID and (version or tables):
+        names = {bytes(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if {b"meta", b"files", b"passages"} <= names:
+            raise damaged(path, "its header makes no sense")
         raise ForeignStore(f"{path} is a database of another program", "Choose another folder for the store.")
+    if version > _NO_VERSION:
+        raise damaged(path, "its header makes no sense")
     if version > len(MIGRATIONS):
         raise StoreError(
             f"The catalog {path} was written by a newer kb (version {version}, this kb knows {len(MIGRATIONS)})",
@@ -203,19 +311,25 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 def _store_error(path: str, error: sqlite3.Error, code: int) -> KbError:
+    what = f"the catalog {path}"
+    # Where the disk is full SQLite cannot make its log either, and calls that an error of the disk.
+    if code == sqlite3.SQLITE_IOERR and path != MEMORY and shutil.disk_usage(Path(path).parent).free < _LEAST_ROOM:
+        code = sqlite3.SQLITE_FULL
     match code:
         case sqlite3.SQLITE_FULL:
-            return StoreError(
-                f"The disk is full: the catalog {path} cannot be written",
-                "Free some space and run the command again; nothing that was written before is lost.",
-            )
+            found: KbError = disk_full(what)
+        case sqlite3.SQLITE_NOMEM:
+            found = no_memory(what)
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+            found = forbidden(what, path)
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return StoreBusy(f"Another process is writing the catalog {path}", "Wait until it is done, or end it.")
+            found = StoreBusy(f"Another process is writing the catalog {path}", "Wait until it is done, or end it.")
         # kb's statements never change: one that SQLite does not understand has met tables that are not kb's.
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
-            return damaged(path, str(error))
+            found = damaged(path, str(error))
         case _:
-            return _unusable(path, str(error))
+            found = _unusable(path, str(error))
+    return found
 
 
 def _unusable(path: str, detail: str) -> StoreError:

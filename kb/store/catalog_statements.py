@@ -30,8 +30,8 @@ REFRESH = "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, dev
 FILES = f"SELECT {rows.FILE_COLUMNS} FROM files f"  # noqa: S608  (only a constant is put in)
 WRITE_FILE = """
     INSERT INTO files (id, folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns,
-                       title, kind, tags, date, reason, replaced, live, language, author, state)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT),
+                       title, kind, tags, date, reason, replaced, live, language, author, crc, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?,
             'pending')
     ON CONFLICT (id) DO UPDATE SET
         folder = excluded.folder, name = excluded.name, size = excluded.size, mtime_ns = excluded.mtime_ns,
@@ -39,17 +39,19 @@ WRITE_FILE = """
         content_hash = excluded.content_hash, read_ns = excluded.read_ns, title = excluded.title,
         kind = excluded.kind, tags = excluded.tags, date = excluded.date, reason = excluded.reason,
         replaced = excluded.replaced, live = excluded.live, language = excluded.language, author = excluded.author,
-        state = excluded.state
+        crc = excluded.crc, state = excluded.state
 """
 ADD_PASSAGE = """
-    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, place, text, file_id, id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?)
+    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, place, text, crc, file_id, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)
 """
 KEEP_PASSAGE = """
     UPDATE passages SET ordinal = ?, state = ?, digest = ?, heading = ?, first_line = ?, last_line = ?, page = ?,
-                        place = CAST(? AS TEXT), text = CAST(? AS TEXT)
+                        place = CAST(? AS TEXT), text = CAST(? AS TEXT), crc = ?
     WHERE file_id = ? AND id = ?
 """
+# The passages stay as they are: they answer until the next run has read their file again.
+READ_AGAIN = "UPDATE files SET state = 'pending' WHERE id IN (SELECT value FROM json_each(?))"
 FINISH_FILES = """
     UPDATE files SET
         state = CASE WHEN reason = '' THEN 'done' ELSE 'failed' END,
@@ -58,6 +60,15 @@ FINISH_FILES = """
     WHERE id IN (SELECT value FROM json_each(?))
 """
 LIVE = "SELECT id, file_id, digest FROM passages WHERE state = 'live' ORDER BY file_id, ordinal"
+UNSETTLED = "SELECT id FROM passages WHERE state != 'live'"
+# For looking through everything: each file, each passage of every state by file, passages of no file, file ids used up.
+ALL_PASSAGES = f"SELECT p.file_id, p.state, {rows.PASSAGE_COLUMNS} FROM passages p ORDER BY p.file_id"  # noqa: S608
+ORPHANS = "SELECT count(*) FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
+FORGET_ORPHANS = "DELETE FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
+IDS_USED = """
+    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'files'), -1),
+           coalesce((SELECT max(id) FROM files), 0)
+"""
 LIVE_PASSAGES = f"""
     SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}
     FROM passages p JOIN files f ON f.id = p.file_id

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.chroma_import import import_chromadb
 from kb.errors import StoreBusy, StoreDamaged, StoreError
+from kb.store.own_files import disk_full, forbidden, no_memory, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +32,10 @@ def seam(directory: str) -> Iterator[None]:
         yield
     except errors.ChromaError as error:
         raise translate(error, directory) from error
+    except MemoryError as error:
+        raise no_memory(f"the vector index in {directory}") from error
+    except OSError as error:
+        raise unusable(f"the vector index in {directory}", error, directory) from error
     except BaseException as error:
         # A panic of the Rust core is no Exception, and its class cannot be imported.
         if type(error).__name__ != "PanicException":
@@ -55,13 +60,12 @@ def damaged(directory: str, detail: str) -> StoreDamaged:
 
 def unwritable(directory: str) -> StoreError:
     """The directory cannot be written."""
-    return StoreError(
-        f"the store in {directory} cannot be written", "Make the folder writable for you, or set store.path elsewhere."
-    )
+    told = forbidden(f"the store in {directory}", directory)
+    return StoreError(f"the store in {directory} cannot be written: {told.message}", told.remedy)
 
 
-def _disk_full(_directory: str, _text: str) -> StoreError:
-    return StoreError("the disk is full", "Make room on it and run the command again: nothing is lost.")
+def _disk_full(directory: str, _text: str) -> StoreError:
+    return disk_full(f"the vector index in {directory}")
 
 
 def _locked(directory: str, _text: str) -> StoreError:
@@ -91,7 +95,10 @@ def _other_version(directory: str, text: str) -> StoreError:
 
 
 def _refused(text: str) -> StoreError:
-    return StoreError(f"ChromaDB refused the request: {_short(text)}", "This is a mistake in kb: please report it.")
+    return StoreError(
+        f"ChromaDB refused the request: {_short(text)}",
+        "Run kb rebuild; where it comes again, please report it with what kb --debug shows",
+    )
 
 
 def _short(text: str) -> str:

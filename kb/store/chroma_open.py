@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kb.chroma_import import import_chromadb, safe_settings
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreError
 from kb.store.chroma_errors import DATABASE, damaged, unwritable
+from kb.store.own_files import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,13 +48,31 @@ def connect(directory: str, *, create: bool) -> Any:  # noqa: ANN401 - naming ch
             raise unwritable(directory) from error
     elif not Path(directory, DATABASE).is_file():
         raise damaged(directory, "its database is not there")
+    else:
+        _check_access(directory)
     try:
         return import_chromadb().PersistentClient(path=directory, settings=safe_settings())
+    except AttributeError as error:
+        # ChromaDB's way of failing to close what it could not open.
+        raise damaged(directory, str(error)) from error
     except ValueError as error:
         # ChromaDB dresses whatever goes wrong while it opens a database as a ValueError about tenants.
         if "already exists" in str(error):
             raise StoreBusy(f"the store in {directory} is already open in this process") from error
         raise damaged(directory, str(error)) from error
+
+
+def _check_access(directory: str) -> None:
+    """See that the database may be read and written, which ChromaDB tells in many ways.
+
+    Raises:
+        StoreError: It may not.
+    """
+    try:
+        with Path(directory, DATABASE).open("r+b"):
+            return
+    except OSError as error:
+        raise unusable(f"the vector index in {directory}", error, directory) from error
 
 
 def find(client: Any, name: str, directory: str) -> Any | None:  # noqa: ANN401 - see connect

@@ -7,7 +7,6 @@ by one rename. Every method may be cut off at any step and leaves a store that t
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import ForeignStore, StoreError
+from kb.store.own_files import damaged_name, make_way, unusable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,11 +51,12 @@ class Generations:
         self._now = now
         self._step = on_step
         self._begun = 0
-        if (self._store / "chroma.sqlite3").exists():
-            raise ForeignStore(
-                f"{self._store} holds a ChromaDB store that kb did not make", "Set store.path to a folder of its own."
-            )
         with self._told():
+            if (self._store / "chroma.sqlite3").exists():
+                raise ForeignStore(
+                    f"{self._store} holds a ChromaDB store that kb did not make",
+                    "Set store.path to a folder of its own.",
+                )
             self._store.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def current(self) -> str | None:
@@ -89,11 +90,8 @@ class Generations:
             if not _is_directory(Path(self.path(name))):
                 raise StoreError(f"there is no {name} in the store at {self._store}", "Run kb rebuild.")
             self._sync_tree(Path(self.path(name)))
-            draft = self._store / f"{CURRENT_FILE}.new"
             self._step("write the name")
-            self._write(draft, f"{name}\n")
-            self._step("rename the name")
-            draft.replace(self._store / CURRENT_FILE)
+            write_whole(self._store / CURRENT_FILE, f"{name}\n", self._step)
             self._sync_directory(self._store)
 
     def set_aside(self, name: str) -> str:
@@ -102,7 +100,7 @@ class Generations:
         Only the newest one is kept: they are as large as the index and serve nothing but an inquiry.
         """
         with self._told():
-            target = self._store / f"damaged-{self._now():%Y%m%dT%H%M%S.%fZ}"
+            target = self._store / damaged_name(self._now())
             self._step("rename the damaged generation")
             Path(self.path(name)).rename(target)
             self._sync_directory(self._store)
@@ -125,7 +123,9 @@ class Generations:
 
     def sweep(self) -> None:
         """Remove every generation but the one that is served."""
-        for name in self._names():
+        with self._told():
+            names = self._names()
+        for name in names:
             if name != self._named():
                 self.discard(name)
 
@@ -133,7 +133,7 @@ class Generations:
         """Note durably that ChromaDB's files are about to be opened."""
         with self._told():
             self._step("write the mark")
-            self._write(self._store / UNCLEAN_FILE, "")
+            write_whole(self._store / UNCLEAN_FILE, "", self._step)
             self._sync_directory(self._store)
 
     def mark_clean(self) -> None:
@@ -143,6 +143,7 @@ class Generations:
             if name is not None:
                 self._sync_tree(self._store / name)
             self._step("remove the mark")
+            make_way(self._store / UNCLEAN_FILE)
             (self._store / UNCLEAN_FILE).unlink(missing_ok=True)
             self._sync_directory(self._store)
 
@@ -177,13 +178,6 @@ class Generations:
     def _damaged(self) -> list[Path]:
         return sorted(path for path in self._store.iterdir() if DAMAGED.fullmatch(path.name))
 
-    def _write(self, path: Path, text: str) -> None:
-        with path.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            self._step("flush a file")
-            os.fsync(file.fileno())
-
     def _sync_tree(self, directory: Path) -> None:
         self._step("flush a generation")
         for path in (*_files(directory), *(path for path in directory.rglob("*") if _is_directory(path)), directory):
@@ -207,12 +201,7 @@ class Generations:
         try:
             yield
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise StoreError("the disk is full", "Make room on it and run the command again.") from error
-            raise StoreError(
-                f"the store at {self._store} cannot be written: {error.strerror or error}",
-                "Make the folder writable for you, or set store.path to another one.",
-            ) from error
+            raise unusable(f"the store at {self._store}", error, str(self._store)) from error
 
 
 def _is_directory(path: Path) -> bool:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Described = dict[int, tuple[bytes, ...]]
 
 _MADE_BY: Final = "keywords"
+_TOTAL: Final = "keywords checksum"
+_REMEMBER: Final = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _PAGE: Final = 500
 # A leaving passage answers nothing any more; one that is coming will in a moment, and is left out until then.
 _DESCRIBED: Final = """
@@ -55,8 +57,10 @@ def followed(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Iterato
     before = _described(connection, file_ids)
     yield
     after = _described(connection, file_ids)
-    postings.remove(connection, (_passage(key, *what) for key, what in before.items() if after.get(key) != what))
-    postings.add(connection, (_passage(key, *what) for key, what in after.items() if before.get(key) != what))
+    gone = (_passage(key, *what) for key, what in before.items() if after.get(key) != what)
+    come = (_passage(key, *what) for key, what in after.items() if before.get(key) != what)
+    _count(connection, -postings.remove(connection, gone))
+    _count(connection, postings.add(connection, come))
 
 
 def _described(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Described:
@@ -73,14 +77,40 @@ def ready(connection: sqlite3.Connection) -> bool:
 def make(connection: sqlite3.Connection) -> None:
     """Make the keyword index anew from the passages; needs no model."""
     connection.execute("DELETE FROM postings")
-    last = -1
+    last, total = -1, 0
     while page := connection.execute(_PAGE_OF_ALL, (last, _PAGE)).fetchall():
-        postings.add(connection, (_passage(*row) for row in page))
+        total += postings.add(connection, (_passage(*row) for row in page))
         last = page[-1][0]
-    connection.execute(
-        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (_MADE_BY, version()),
-    )
+    connection.execute(_REMEMBER, (_MADE_BY, version()))
+    connection.execute(_REMEMBER, (_TOTAL, str(total % postings.MODULUS)))
+
+
+def sound(connection: sqlite3.Connection) -> bool:
+    """Whether the keyword index holds what was written into it; one without a checksum, of an earlier kb, gets it."""
+    if not ready(connection):
+        return True
+    total = postings.total(connection)
+    known = _known_total(connection)
+    if known is None:
+        connection.execute(_REMEMBER, (_TOTAL, str(total)))
+    return known in {None, total}
+
+
+def forget(connection: sqlite3.Connection) -> None:
+    """Have the keyword index made anew before it is next asked."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (_MADE_BY,))
+
+
+def _count(connection: sqlite3.Connection, change: int) -> None:
+    """Keep the checksum of the postings in step with them."""
+    known = _known_total(connection)
+    if known is not None and change:
+        connection.execute(_REMEMBER, (_TOTAL, str((known + change) % postings.MODULUS)))
+
+
+def _known_total(connection: sqlite3.Connection) -> int | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_TOTAL,)).fetchone()
+    return int(row[0]) if row else None
 
 
 def _passage(key: int, text: bytes, heading: bytes, title: bytes, language: bytes) -> postings.Indexed:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from filelock import FileLock, Timeout
 
-from kb.errors import StoreBusy, StoreError
+from kb.errors import StoreBusy
+from kb.store.own_files import make_way, unusable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,12 +83,12 @@ class StoreLock:
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
-            raise _unusable(self.directory, error) from error
+            raise unusable(f"the store at {self.directory}", error, self.directory) from error
         try:
             self._introduce()
         except OSError as error:
             self._lock.release()
-            raise _unusable(self.directory, error) from error
+            raise unusable(f"the store at {self.directory}", error, self.directory) from error
         return self
 
     def _make(self) -> None:
@@ -96,6 +97,7 @@ class StoreLock:
         if not directory.is_dir():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (directory / ".gitignore").write_text("*\n", encoding="utf-8")
+        make_way(directory / LOCK_FILE)
 
     def _wait(
         self, seconds: float, tell: Callable[[str], None] | None, while_waiting: Callable[[], None] | None
@@ -129,15 +131,17 @@ class StoreLock:
     def release(self) -> None:
         """Let go of the lock; doing it again changes nothing."""
         if self.held:
-            Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
-            self._lock.release()
+            try:
+                Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
+            except OSError as error:
+                raise unusable(f"the store at {self.directory}", error, self.directory) from error
+            finally:
+                self._lock.release()
 
     def _introduce(self) -> None:
         """Write down who holds the lock, whole or not at all, for the message to others."""
         note = {"pid": os.getpid(), "command": self._command, "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        draft = Path(self.directory, f"{OWNER_FILE}.new")
-        draft.write_text(json.dumps(note), encoding="utf-8")
-        draft.replace(Path(self.directory, OWNER_FILE))
+        write_whole(Path(self.directory, OWNER_FILE), json.dumps(note))
 
     def _busy(self) -> StoreBusy:
         owner = read_owner(self.directory)
@@ -193,11 +197,3 @@ def _alive(pid: int) -> bool:
     except OverflowError:
         return False
     return True
-
-
-def _unusable(directory: str, error: OSError) -> StoreError:
-    reason = error.strerror or str(error)
-    return StoreError(
-        f"the store at {directory} cannot be used: {reason}",
-        "Make the folder writable for you, or set store.path to another one.",
-    )

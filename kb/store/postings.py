@@ -11,6 +11,7 @@ Information Retrieval 3(4), 2009.
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from math import log
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from kb.store.catalog_rows import text_bytes, text_of
 from kb.store.languages import stemmer_for
 from kb.store.terms import INSIDE, terms_of, wanted
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 K1: Final = 1.2
 B: Final = 0.75
+# Checksums of postings are numbers below this.
+MODULUS: Final = 2**61 - 1
 # How much a word counts that was found inside a longer one, and how much of it has to be there.
 _INSIDE_WEIGHT: Final = 0.5
 _INSIDE_SHARE: Final = 0.6
@@ -70,23 +74,42 @@ def counted(passage: Indexed) -> dict[str, int]:
     return {term: min(count, _MOST) for term, count in counts.items()}
 
 
-def add(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> None:
-    """Take in passages that are not there yet."""
+def total(connection: sqlite3.Connection) -> int:
+    """The checksum of all postings; that of what ``add`` takes in and ``remove`` takes out is added and subtracted."""
+    found = 0
+    for term, part, data in connection.execute("SELECT term, part, data FROM postings"):
+        numbers = np.frombuffer(data, "<u4", len(data) // _POSTING.itemsize)
+        found += _weight(text_of(term), part) * (int(numbers.sum(dtype=np.uint64)) + len(numbers)) + len(data) % 4
+    return found % MODULUS
+
+
+def _weight(term: str, part: int) -> int:
+    """What each posting of a row counts in the checksum: no two rows count the same."""
+    return 2 * zlib.crc32(text_bytes(f"{term}\0{part}")) + 1
+
+
+def add(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> int:
+    """Take in passages that are not there yet; by how much the checksum grows."""
     new: defaultdict[tuple[str, int], bytearray] = defaultdict(bytearray)
+    sums: Counter[tuple[str, int]] = Counter()
     for passage in passages:
         part, at = divmod(passage.key, _RANGE)
         for term, count in counted(passage).items():
             new[term, part] += at.to_bytes(2, "little") + count.to_bytes(2, "little")
+            sums[term, part] += (count << 16 | at) + 1
     connection.executemany(_APPEND, ((term, part, bytes(new[term, part])) for term, part in sorted(new)))
+    return sum(_weight(*row) * numbers for row, numbers in sums.items()) % MODULUS
 
 
-def remove(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> None:
-    """Take out passages, exactly as they were taken in."""
+def remove(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> int:
+    """Take out passages, exactly as they were taken in; by how much the checksum shrinks."""
+    sums: Counter[tuple[str, int]] = Counter()
     old: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for passage in passages:
         part, at = divmod(passage.key, _RANGE)
-        for term in counted(passage):
+        for term, count in counted(passage).items():
             old[term, part].append(at)
+            sums[term, part] += (count << 16 | at) + 1
     for (term, part), places in sorted(old.items()):
         row = connection.execute("SELECT data FROM postings WHERE term = ? AND part = ?", (term, part)).fetchone()
         if row is None:
@@ -97,6 +120,7 @@ def remove(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> None:
             connection.execute("UPDATE postings SET data = ? WHERE term = ? AND part = ?", (kept.tobytes(), term, part))
         else:
             connection.execute("DELETE FROM postings WHERE term = ? AND part = ?", (term, part))
+    return sum(_weight(*row) * numbers for row, numbers in sums.items()) % MODULUS
 
 
 def stemmers(connection: sqlite3.Connection) -> list[str]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from kb import errors
 from kb.errors import KbError, StoreDamaged, StoreError
+from kb.store.own_files import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,15 +57,7 @@ def probe(directory: str, collection: str, timeout: float) -> str | None:
     """
     if not Path(directory).is_dir():
         return "its directory is not there"
-    command = [sys.executable, "-P", "-m", "kb.store.probe", directory, collection, str(timeout)]
-    with subprocess.Popen(
-        command,
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": _import_path()},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as child:
+    with _started(directory, collection, timeout) as child:
         try:
             # The pipe to the child stays open: it ends by itself when its parent, and with it the lock, is gone.
             status = child.wait(timeout)
@@ -75,6 +68,26 @@ def probe(directory: str, collection: str, timeout: float) -> str | None:
             raise
         output = child.stdout.read() if child.stdout is not None else b""
     return _verdict(status, output)
+
+
+def _started(directory: str, collection: str, timeout: float) -> subprocess.Popen[bytes]:
+    """The child that looks into an index.
+
+    Raises:
+        StoreError: There is no room for another process, or the directory may not be entered.
+    """
+    command = [sys.executable, "-P", "-m", "kb.store.probe", directory, collection, str(timeout)]
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=directory,
+            env=os.environ | {"PYTHONPATH": _import_path()},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise unusable(f"the vector index in {directory}", error, directory) from error
 
 
 def examine(index: VectorIndex) -> str | None:

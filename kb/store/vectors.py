@@ -13,12 +13,14 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kb.errors import StoreDamaged
+from kb.store.own_files import unusable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.ports import VectorIndex
     from kb.store.generations import Generations
+    from kb.store.pairing import Pairing
 
 STAMP_FILE: Final = "left"
 
@@ -47,6 +49,7 @@ class VectorStore:
         refill: Fills a new, empty index from the record, and raises where it is told to stop.
         expected: The generation the catalog belongs to; None where the catalog is new or knows none.
         on_generation: Called with the name of each generation that comes into service.
+        pairing: Ties each generation to the catalog, and tells one that is another catalog's.
         warn: Tells the user what happened.
     """
 
@@ -59,6 +62,7 @@ class VectorStore:
         refill: Callable[[VectorIndex, Callable[[], bool]], None],
         expected: Callable[[], str | None],
         on_generation: Callable[[str], None],
+        pairing: Pairing,
         warn: Callable[[str], None],
     ) -> None:
         self._generations = generations
@@ -67,6 +71,7 @@ class VectorStore:
         self._refill = refill
         self._expected = expected
         self._on_generation = on_generation
+        self._pairing = pairing
         self._warn = warn
         self._open: ClosableIndex | None = None
         self._doubted = False
@@ -147,8 +152,12 @@ class VectorStore:
 
     def trusted(self) -> bool:
         """Whether the generation in service can be served as it is, by the marks alone."""
+        if self._open is not None:
+            return True
         name = self._generations.current()
-        return self._open is not None or (name is not None and name == self._expected() and self._in_order())
+        if name is None or name != self._expected() or not self._in_order():
+            return False
+        return self._pairing.tied(self._generations.path(name)) is True
 
     def name(self) -> str:
         """The generation in service; empty where there is none yet."""
@@ -164,15 +173,42 @@ class VectorStore:
         name = self._generations.current()
         if name is None or name != self._expected():
             self.rebuild()
-        elif reason := self._unsound(name):
-            self._warn(f"the vector index is damaged ({reason}); it is set aside and made again from the catalog")
-            self.rebuild(reason)
+        else:
+            in_order = self._in_order()
+            if reason := self._unsound(name):
+                self._replace(f"the vector index is damaged ({reason})", reason)
+            else:
+                self._serve_if_it_belongs(name, in_order=in_order)
+        if self._open is None:
+            try:
+                self._open = self._opened()
+            except StoreDamaged as error:
+                self._replace(f"the vector index is damaged ({error.message})", error.message)
+                self._open = self._opened()
+
+    def _serve_if_it_belongs(self, name: str, *, in_order: bool) -> None:
+        """Open a sound generation and serve it where it is that of the catalog; else make a new one."""
+        directory = self._generations.path(name)
+        tied = self._pairing.tied(directory)
+        if tied is False:
+            self._replace("the vector index belongs to another catalog", "another catalog's")
+            return
+        thoroughly = tied is None or not in_order or self._left().get("passages") != self._pairing.passages()
         try:
             self._open = self._opened()
+            difference = self._pairing.difference(self._open, thoroughly=thoroughly)  # type: ignore[arg-type]  # see index()
         except StoreDamaged as error:
-            self._warn(f"the vector index is damaged ({error.message}); it is set aside and made again")
-            self.rebuild(error.message)
-            self._open = self._opened()
+            difference = error.message
+        if difference is not None:
+            self._let_go()
+            self._replace(f"the vector index does not fit its catalog ({difference})", difference)
+        elif tied is None:
+            self._pairing.tie(directory)
+
+    def _replace(self, told: str, reason: str) -> None:
+        """Set the generation in service aside and make another."""
+        self._warn(f"{told}; it is set aside and made again from the catalog")
+        self.rebuild(reason)
 
     def _opened(self) -> ClosableIndex:
         self._generations.mark_unclean()
@@ -186,10 +222,11 @@ class VectorStore:
 
     def _in_order(self) -> bool:
         """Whether the last end was clean and the files are as they were left then."""
-        return not self._generations.is_unclean() and not self._doubted and self._stamp() == self._left()
+        return not self._generations.is_unclean() and not self._doubted and self._stamp() == self._left().get("files")
 
     def _enter_service(self, name: str) -> None:
         """Serve a generation from now on, and remove all others."""
+        self._pairing.tie(self._generations.path(name))
         self._generations.switch(name)
         self._on_generation(name)
         self._generations.sweep()
@@ -201,26 +238,36 @@ class VectorStore:
             open_.close()
 
     def _leave(self) -> None:
-        """Note that all is in order: how the files are, then that the end was clean."""
-        draft = self._stamp_path().with_suffix(".new")
-        draft.write_text(json.dumps(self._stamp()), "utf-8")
-        draft.replace(self._stamp_path())
+        """Note that all is in order: how the files are and which passages they hold, then that the end was clean."""
+        left = {"files": self._stamp(), "passages": self._pairing.passages()}
+        place = self._stamp_path()
+        try:
+            write_whole(place, json.dumps(left))
+        except OSError as error:
+            raise unusable(f"the store at {place.parent}", error, str(place)) from error
         self._generations.mark_clean()
 
-    def _left(self) -> object:
+    def _left(self) -> dict[str, object]:
+        """What was noted at the last clean end; an earlier kb noted the files alone."""
         try:
-            return json.loads(self._stamp_path().read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
+            left = json.loads(self._stamp_path().read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(left, dict):
+            return {}
+        return left if left.keys() == {"files", "passages"} else {"files": left}
 
     def _stamp(self) -> dict[str, list[int]]:
         """Size and modification time of each file of the generation in service."""
         root = Path(self._directory())
-        return {
-            str(path.relative_to(root)): [path.stat().st_size, path.stat().st_mtime_ns]
-            for path in sorted(root.rglob("*"))
-            if path.is_file() and not path.is_symlink()
-        }
+        try:
+            return {
+                str(path.relative_to(root)): [path.stat().st_size, path.stat().st_mtime_ns]
+                for path in sorted(root.rglob("*"))
+                if path.is_file() and not path.is_symlink()
+            }
+        except OSError as error:
+            raise unusable(f"the vector index in {root}", error, str(root)) from error
 
     def _stamp_path(self) -> Path:
         return Path(self._directory()).parent / STAMP_FILE

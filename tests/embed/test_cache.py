@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb.embed import cache as cache_module
+from kb.embed import cache_file
 from kb.embed.cache import EmbeddingCache
 from kb.errors import ForeignStore, StoreBusy, StoreError
 
@@ -286,8 +287,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(cache: Embed
 
 
 def test_a_cache_that_cannot_be_opened_is_told_with_a_remedy(tmp_path: Path) -> None:
-    """A folder in its place, a folder that is not there, another program's database, a newer kb's cache."""
-    (tmp_path / "folder.db").mkdir()
+    """A folder that is not there, another program's database, a newer kb's cache."""
     with closing(sqlite3.connect(tmp_path / "theirs.db")) as connection:
         connection.execute("CREATE TABLE theirs (x)")
     EmbeddingCache(str(tmp_path / "newer.db"), 10, refuse_warning).close()
@@ -295,7 +295,6 @@ def test_a_cache_that_cannot_be_opened_is_told_with_a_remedy(tmp_path: Path) -> 
         connection.execute("PRAGMA user_version = 99")
 
     for name, message in {
-        "folder.db": "cannot be used.*Check",
         "absent/c.db": "cannot be used.*Check",
         "theirs.db": "another program.*Choose another",
         "newer.db": "newer kb.*Update",
@@ -307,7 +306,7 @@ def test_a_cache_that_cannot_be_opened_is_told_with_a_remedy(tmp_path: Path) -> 
 def test_a_cache_that_another_process_writes_is_told_as_busy(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not as damage: setting it aside would lose what is sound."""
     EmbeddingCache(path, 10, refuse_warning).close()
-    monkeypatch.setattr(cache_module, "_BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(cache_file, "_BUSY_SECONDS", 0.01)
     with (
         closing(sqlite3.connect(path, isolation_level=None)) as other,
         closing(EmbeddingCache(path, 10, refuse_warning)) as cache,

@@ -501,7 +501,7 @@ def test_a_file_that_is_no_database_is_told_with_a_remedy(tmp_path: Path) -> Non
 
     with pytest.raises(CatalogDamaged, match=r"noise\.db is damaged.*Run kb index"):
         SqliteCatalog(str(noise))
-    with pytest.raises(StoreError, match="cannot be used"):
+    with pytest.raises(CatalogDamaged, match=r"folder\.db is damaged.*Run kb index"):
         SqliteCatalog(str(tmp_path / "folder.db"))
     with pytest.raises(StoreError, match="cannot be used"):
         SqliteCatalog(str(tmp_path / "absent" / "catalog.db"))

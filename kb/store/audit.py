@@ -1,0 +1,62 @@
+"""Looks through a whole catalog: whether each row still holds what kb wrote into it.
+
+SQLite keeps its pages in order and has no checksum of what stands in them, so a flipped bit, an edit by another program
+or pages of another database may well be read without an error. Rows have checksums of kb's own; they are looked at
+where a row is shown, and all of them here, when the file is not as kb left it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kb.store import catalog_rows as rows
+from kb.store import catalog_statements as sql
+from kb.store import keywords
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is wrong in a catalog whose pages are in order.
+
+    Attributes:
+        files: The ids of the files that have to be read again, since a row of theirs is not as it was written.
+        keywords: Whether the keyword index has to be made again.
+    """
+
+    files: tuple[int, ...] = ()
+    keywords: bool = False
+
+
+def audit(connection: sqlite3.Connection) -> Findings:
+    """Look at every row of a catalog. The caller holds a transaction.
+
+    Raises:
+        ValueError: It cannot be mended row by row.
+    """
+    for (told,) in connection.execute("PRAGMA integrity_check(1)"):
+        if told != b"ok":
+            raise ValueError(told.decode("utf-8", "replace"))
+    used, greatest = connection.execute(sql.IDS_USED).fetchone()
+    if used < greatest:
+        raise ValueError("the counter of file ids is behind")
+    wrong: set[int] = set()
+    live: dict[int, int] = {}
+    for row in connection.execute(sql.FILES):
+        file = rows.known_file(row)
+        if file.state != "pending":
+            live[file.id] = file.passages
+        if not rows.file_is_sound(row):
+            wrong.add(file.id)
+    counted: Counter[int] = Counter()
+    for file_id, state, *passage in connection.execute(sql.ALL_PASSAGES):
+        counted[file_id] += rows.passage_state(state) == "live"
+        if not rows.passage_is_sound(tuple(passage), file_id):
+            wrong.add(file_id)
+    wrong |= {file_id for file_id, count in live.items() if counted[file_id] != count}
+    orphans = connection.execute(sql.ORPHANS).fetchone()[0]
+    return Findings(tuple(sorted(wrong)), keywords=bool(orphans or wrong or not keywords.sound(connection)))

@@ -1,0 +1,141 @@
+"""Whether a vector index is the one that its catalog describes.
+
+The two lie in different files, and a backup, a sync or a copy can bring together what never belonged together: an index
+of other notes answers every question with nothing. So each generation carries an id that its catalog knows, and what it
+holds is compared with the catalog when it is opened: quickly where nothing speaks against it, passage by passage else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from kb.store.own_files import unusable, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.ports import VectorIndex
+
+ID_FILE: Final = "kb.id"
+_META_KEY: Final = "generation id"
+_SAMPLE: Final = 64
+_PAGE: Final = 500
+# Vectors are stored as they were computed: float32 keeps 7 digits.
+_TOLERANCE: Final = 1e-4
+
+
+class Record(Protocol):
+    """What the catalog tells of the vectors that should be there."""
+
+    def meta(self, key: str) -> str | None:
+        """A remembered value."""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Remember a value durably."""
+
+    def live(self) -> list[tuple[str, int, bytes]]:
+        """Every live passage as (id, file id, digest), by file id and order."""
+
+    def unsettled_ids(self) -> list[str]:
+        """The ids of the passages whose vector may or may not be there."""
+
+
+class Pairing:
+    """Ties generations of the vector index to a catalog.
+
+    Args:
+        record: The catalog.
+        computed: The vectors that are known for some digests.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[], Record],
+        computed: Callable[[Sequence[bytes]], dict[bytes, NDArray[np.float32]]],
+    ) -> None:
+        self._record = record
+        self._computed = computed
+
+    def tie(self, directory: str) -> None:
+        """Give a generation an id of its own and remember it in the catalog.
+
+        Raises:
+            StoreError: The id cannot be written.
+        """
+        id_ = uuid.uuid4().hex
+        try:
+            write_whole(Path(directory, ID_FILE), f"{id_}\n")
+        except OSError as error:
+            raise unusable(f"the vector index in {directory}", error, directory) from error
+        self._record().set_meta(_META_KEY, id_)
+
+    def tied(self, directory: str) -> bool | None:
+        """Whether a generation has the id that the catalog knows; None where either has none yet."""
+        known = self._record().meta(_META_KEY)
+        try:
+            own = Path(directory, ID_FILE).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            own = ""
+        return own == known if own and known else None
+
+    def passages(self) -> str:
+        """A digest of the live passages of the catalog."""
+        return _digest(id_ for id_, _, _ in self._record().live())
+
+    def difference(self, index: VectorIndex, *, thoroughly: bool) -> str | None:
+        """In what an index differs from the catalog, in plain words; None where it does not.
+
+        Args:
+            index: The open index.
+            thoroughly: Compare every id and vector; else the number of vectors, and a sample of them.
+        """
+        record = self._record()
+        live = {id_: digest for id_, _, digest in record.live()}
+        unsettled = record.unsettled_ids()
+        count = index.count()
+        if not len(live) <= count <= len(live) + len(unsettled):
+            return f"it holds {count} vectors, and the catalog knows {len(live)} passages"
+        if not thoroughly:
+            step = max(1, len(live) // _SAMPLE)
+            return self._wrong(index, {id_: live[id_] for id_ in islice(live, 0, None, step)})
+        unknown = set(index.ids()) - live.keys() - set(unsettled)
+        if unknown:
+            return f"it holds {len(unknown)} vectors of passages that the catalog does not know"
+        return self._wrong(index, live)
+
+    def _wrong(self, index: VectorIndex, live: dict[str, bytes]) -> str | None:
+        """Which of some live passages have no vector, or that of another text."""
+        lacking = wrong = 0
+        for page in _pages(live):
+            stored = index.vectors(page)
+            lacking += len(page) - len(stored)
+            computed = self._computed([live[id_] for id_ in stored])
+            wrong += sum(
+                not np.allclose(vector, computed[live[id_]], rtol=0, atol=_TOLERANCE)
+                for id_, vector in stored.items()
+                if live[id_] in computed
+            )
+        if lacking:
+            return f"it lacks the vectors of {lacking} of {len(live)} passages"
+        return f"{wrong} of {len(live)} vectors are not those of their texts" if wrong else None
+
+
+def _digest(ids: Iterable[str]) -> str:
+    told = hashlib.sha256()
+    for id_ in ids:
+        told.update(id_.encode() + b"\n")
+    return told.hexdigest()
+
+
+def _pages(ids: Iterable[str]) -> Iterator[list[str]]:
+    walk = iter(ids)
+    while page := list(islice(walk, _PAGE)):
+        yield page

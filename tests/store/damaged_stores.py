@@ -1,0 +1,119 @@
+"""Small stores of a knowledge base with a model of words, which can be damaged, asked and mended in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kb import KnowledgeBase
+from kb.config import load
+from kb.parts import Parts
+from kb.testing import FakeEmbedder, FakeTokens
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kb.records import Answer
+
+NOTES = {
+    "boiler.md": "# Boiler\n\nDieter services the boiler in May.\n\n## Parts\n\nThe pump was renewed in spring.\n",
+    "tax.md": "---\ntags: [money]\n---\n# Tax\n\nThe papers for the tax are due in July.\n",
+    "garden/tomato.txt": "Tomato plants stand by the wall.\n\nThey need water each evening.\n",
+    "piano.md": "# Piano\n\nIt is tuned in June, by the man from the harbour.\n",
+}
+QUESTION = "who services the boiler in May"
+
+
+class WordModel(FakeEmbedder):
+    """A bag of words in the place of a model, with what the parts ask of a model beside."""
+
+    def __init__(self) -> None:
+        super().__init__(dimension=64)
+        self.tokens = FakeTokens()
+
+    def load(self) -> None:
+        """It is always there."""
+
+
+def write_notes(folder: Path, notes: dict[str, str] | None = None) -> None:
+    """Write the files of a folder."""
+    for name, text in (NOTES if notes is None else notes).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+
+
+class Store:
+    """A store over a folder, opened anew for each thing that is done with it, as commands do.
+
+    Attributes:
+        told: What was told since the last look.
+        model: The model; it counts what is embedded.
+    """
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.folder = folder
+        self.path = store
+        self.told: list[str] = []
+        self.model = WordModel()
+
+    def open(self) -> KnowledgeBase:
+        """The knowledge base; use it in a with block."""
+        values = {
+            "embed.model": "all-MiniLM-L6-v2",
+            "embed.offline": "true",
+            "folders.paths": f'["{self.folder}"]',
+            "store.path": str(self.path),
+            "store.wait_seconds": "0",
+        }
+        parts = Parts(load(None, environ={}, cwd=str(self.folder), overrides=values), self.told.append)
+        parts.__dict__["embedder"] = self.model
+        return KnowledgeBase(parts)
+
+    def do(self, command: str) -> None:
+        """Do what a remedy names: index, rebuild, check --repair."""
+        with self.open() as kb:
+            match command:
+                case "kb index":
+                    kb.index()
+                case "kb rebuild":
+                    kb.rebuild()
+                case "kb index --full":
+                    kb.index(full=True)
+                case _:
+                    raise AssertionError(command)
+
+    def ask(self, mode: str = "hybrid", question: str = QUESTION) -> list[Any]:
+        """The hits of a question as a command gets them, without an owner."""
+        with self.open() as kb:
+            return said(kb.search(question, mode=mode, weak=True))  # type: ignore[arg-type]  # one of the modes
+
+    def ask_daemon(self, question: str = QUESTION) -> list[Any]:
+        """The hits of a question as a daemon gives them, from ChromaDB."""
+        with self.open() as kb:
+            kb.index()
+            kb._parts.index()
+            return said(kb.search(question, mode="cosine", weak=True))
+
+    def waits(self) -> int:
+        """How many files wait to be indexed."""
+        with self.open() as kb:
+            return kb._parts.freshness().pending
+
+
+def said(answer: Answer) -> list[Any]:
+    """What a person sees of each hit."""
+    return [
+        (
+            hit.passage.file.path,
+            hit.passage.first_line,
+            hit.passage.last_line,
+            hit.passage.text,
+            hit.passage.heading,
+            hit.passage.file.title,
+            hit.passage.file.tags,
+            hit.changed,
+            round(float(np.float64(hit.score)), 4),
+        )
+        for hit in answer.hits
+    ]

@@ -1,0 +1,60 @@
+"""Tests that a damaged store answers rightly or says in one sentence what heals it: some here, all with -m faults."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from damage_walk import Walk, cases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Of each kind of file a few, and none that keeps a child process busy: those are among all of them.
+QUICK = (
+    ("catalog.sqlite3", "truncated to half"),
+    ("catalog.sqlite3", "another store's"),
+    ("catalog.sqlite3", "a directory"),
+    ("catalog.sqlite3", "unreadable"),
+    ("catalog.left", "zeroed"),
+    ("embeddings.sqlite3", "a dangling link"),
+    ("kb.lock", "a directory"),
+    ("rows of the catalog", "passages dropped"),
+    ("rows of the catalog", "lines shifted by 100"),
+    ("rows of the catalog", "a text altered"),
+    ("rows of the catalog", "a passage removed"),
+    ("rows of the catalog", "postings removed"),
+    ("rows of the catalog", "tags altered"),
+    ("rows of the catalog", "files called failed"),
+    ("rows of the catalog", "an index dropped"),
+    ("rows of the cache", "signs of vectors flipped"),
+    ("rows of the cache", "vectors dropped"),
+    ("the store", "generation removed"),
+    ("the store", "older store"),
+)
+SEEDED = tuple(random.Random(7).sample([case for case in cases() if case[0].startswith("rows")], 6))
+
+
+@pytest.fixture(scope="module")
+def walk() -> Iterator[Walk]:
+    """Prepared stores where a user without rights can reach them, as no folder of pytest's can be."""
+    with tempfile.TemporaryDirectory(prefix="kb-walk-") as name:
+        root = Path(name)
+        root.chmod(0o755)
+        yield Walk(root)
+
+
+@pytest.mark.parametrize(("what", "how"), dict.fromkeys((*QUICK, *SEEDED)))
+def test_damage_is_harmless_or_healed_by_its_remedy(walk: Walk, what: str, how: str) -> None:
+    """A store that was damaged in one place gives the answers of a fresh one, at once or after one remedy."""
+    assert walk.outcome(what, how)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("what", "how"), cases())
+def test_every_damage_is_harmless_or_healed_by_its_remedy(walk: Walk, what: str, how: str) -> None:
+    """Each file of the store in each way, and each kind of altered row."""
+    assert walk.outcome(what, how)

@@ -1,0 +1,148 @@
+"""Tests that a vector index which is not that of its catalog is never asked: it is told, set aside and made again."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from damaged_stores import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kb import KnowledgeBase
+
+NOTES = {"boiler.md": "# Boiler\n\nDieter services the boiler in May.\n", "tax.md": "# Tax\n\nThe papers are due.\n"}
+OTHER = {"tomato.md": "# Tomato\n\nThe plants stand by the wall.\n", "piano.md": "# Piano\n\nIt is tuned in June.\n"}
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[[str], tuple[KnowledgeBase, list[str]]]:
+    """Opens the store of a name over the folder of that name, with what it tells."""
+
+    def open_(name: str) -> tuple[KnowledgeBase, list[str]]:
+        store = Store(tmp_path / name, tmp_path / f"{name}-store")
+        return store.open(), store.told
+
+    return open_
+
+
+@pytest.fixture
+def stores(tmp_path: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]) -> Path:
+    """Two indexed stores, ``own-store`` and ``other-store``."""
+    for name, notes in (("own", NOTES), ("other", OTHER)):
+        (tmp_path / name).mkdir()
+        for file, text in notes.items():
+            (tmp_path / name / file).write_text(text, "utf-8")
+        kb, _ = opened(name)
+        with kb:
+            kb.index()
+    return tmp_path
+
+
+def answer(opened: Callable[[str], tuple[KnowledgeBase, list[str]]]) -> tuple[list[str], list[str]]:
+    """What a daemon answers from ``own-store``, and what it told before."""
+    kb, told = opened("own")
+    with kb:
+        kb.own()
+        hits = kb.search("Dieter services the boiler in May", mode="cosine", weak=True).hits
+    return [hit.passage.file.path for hit in hits], told
+
+
+RIGHT = ["boiler.md", "tax.md"]
+
+
+def test_index_of_another_store_is_set_aside(
+    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+) -> None:
+    """Files of another store, copied over with all their marks, answer nothing; the index is made again."""
+    shutil.rmtree(stores / "own-store" / "generation-0001")
+    shutil.copytree(stores / "other-store" / "generation-0001", stores / "own-store" / "generation-0001")
+    shutil.copy2(stores / "other-store" / "left", stores / "own-store" / "left")
+
+    hits, told = answer(opened)
+
+    assert hits == RIGHT
+    assert "another catalog" in " ".join(told)
+    assert answer(opened) == (RIGHT, [])
+
+
+def test_chroma_files_of_another_store_are_set_aside(
+    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+) -> None:
+    """ChromaDB's own files alone are known by what they hold, though the id beside them is right."""
+    own, other = (stores / f"{name}-store" / "generation-0001" for name in ("own", "other"))
+    (other / "kb.id").write_text((own / "kb.id").read_text("utf-8"), "utf-8")
+    shutil.rmtree(own)
+    shutil.copytree(other, own)
+
+    hits, told = answer(opened)
+
+    assert hits == RIGHT
+    assert "passages that the catalog does not know" in " ".join(told)
+    assert answer(opened) == (RIGHT, [])
+
+
+def test_catalog_restored_without_its_index_is_noticed(
+    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+) -> None:
+    """A catalog from a backup beside a newer index of the same store, whose id and marks are all right."""
+    catalog = stores / "own-store" / "catalog.sqlite3"
+    before = catalog.read_bytes()
+    (stores / "own" / "tax.md").write_text("# Tax\n\nThe return was posted.\n", "utf-8")
+    kb, _ = opened("own")
+    with kb:
+        kb.index()
+    catalog.write_bytes(before)
+
+    _, told = answer(opened)
+
+    assert "catalog does not know" in " ".join(told)
+
+
+def test_vectors_that_are_not_those_of_their_texts_are_noticed(
+    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+) -> None:
+    """A number in a stored vector with another sign leaves its length as it is."""
+    (database,) = (stores / "own-store").glob("generation-*/chroma.sqlite3")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        (sequence, vector), *_ = connection.execute("SELECT seq_id, vector FROM embeddings_queue").fetchall()
+        changed = bytearray(vector)
+        changed[3::4] = bytes(byte ^ 0x80 for byte in changed[3::4])
+        connection.execute("UPDATE embeddings_queue SET vector = ? WHERE seq_id = ?", (bytes(changed), sequence))
+
+    hits, told = answer(opened)
+
+    assert hits == RIGHT
+    assert "not those of their texts" in " ".join(told)
+
+
+def test_store_of_an_earlier_kb_gets_an_id_and_embeds_nothing(
+    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+) -> None:
+    """A store without ids is compared once, kept as it is, and has one from then on."""
+    store = stores / "own-store"
+    (store / "generation-0001" / "kb.id").unlink()
+    with closing(sqlite3.connect(store / "catalog.sqlite3")) as connection, connection:
+        connection.execute("DELETE FROM meta WHERE key = 'generation id'")
+
+    kb, told = opened("own")
+    with kb:
+        report = kb.index()
+
+    assert (report.embedded, report.reused, told) == (0, 0, [])
+    assert (store / "generation-0001" / "kb.id").is_file()
+    assert not list(store.glob("damaged-*"))
+
+
+def test_unclean_end_with_the_right_index_is_no_damage(
+    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+) -> None:
+    """After a kill everything is compared, and kept where it is right."""
+    (stores / "own-store" / "unclean").touch()
+
+    assert answer(opened) == (RIGHT, [])

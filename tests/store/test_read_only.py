@@ -1,0 +1,141 @@
+"""Tests that a store which cannot be written is asked as it stands, is told of once, and stays as it was."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import pytest
+from damaged_stores import QUESTION, Store, said, write_notes
+
+from kb.errors import StoreError
+from kb.store.own_files import forbidden, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An indexed store over four notes."""
+    write_notes(tmp_path / "notes")
+    store = Store(tmp_path / "notes", tmp_path / "store")
+    store.do("kb index")
+    return store
+
+
+@pytest.fixture
+def read_only(store: Store) -> Iterator[Store]:
+    """The store, of which the system says that it cannot be written."""
+    access = os.access
+
+    def refuse(path: str, mode: int) -> bool:
+        return access(path, mode) and not (mode & os.W_OK and Path(path) == store.path)
+
+    with mock.patch("os.access", refuse):
+        yield store
+
+
+def state(path: Path) -> dict[str, tuple[str, int]]:
+    """Every file of a store with what is in it and when it was written."""
+    return {
+        str(one.relative_to(path)): (hashlib.sha256(one.read_bytes()).hexdigest(), one.stat().st_mtime_ns)
+        for one in sorted(path.rglob("*"))
+        if one.is_file()
+    }
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "cosine", "keyword"])
+def test_read_only_store_is_asked_in_every_mode_and_not_written(read_only: Store, mode: str) -> None:
+    """The answer is that of a store that can be written, nothing in the store changes, and it is told once."""
+    before = state(read_only.path)
+    with read_only.open() as kb:
+        hits = said(kb.search(QUESTION, mode=mode, weak=True))  # type: ignore[arg-type]  # one of the modes
+        kb.search("something that was never asked", mode=mode)  # type: ignore[arg-type]  # one of the modes
+        kb.documents()
+        kb.show(str(read_only.folder / "boiler.md"))
+
+    assert hits[0][0] == "boiler.md"
+    assert state(read_only.path) == before
+    assert [("cannot be written" in told) for told in read_only.told] == [True]
+
+
+def test_store_on_a_read_only_disk_is_asked(tmp_path: Path) -> None:
+    """As root, whom no permission holds back, and on a disk that is really mounted so."""
+    namespace = ["unshare", "--user", "--map-root-user", "--mount"]
+    probe = subprocess.run([*namespace, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True)
+    if probe.returncode:
+        pytest.skip("this system gives no mount namespace for a read-only disk")
+
+    done = subprocess.run(
+        [*namespace, sys.executable, str(Path(__file__).with_name("read_only_disk.py")), str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+    *hits, told, refused = done.stdout.splitlines() or [done.stderr, "", ""]
+    assert hits == ["boiler.md"] * 3
+    assert told.startswith("3 the store at")
+    assert "mounted read-only. Mount it for writing" in refused
+
+
+def test_read_only_store_whose_cache_was_emptied_is_asked_by_a_copy_of_its_index(store: Store) -> None:
+    """The vectors come from a copy of ChromaDB's files, which goes with the question."""
+    expected = store.ask("cosine")
+    with closing(sqlite3.connect(store.path / "embeddings.sqlite3")) as connection, connection:
+        connection.execute("DELETE FROM entries")
+    before = state(store.path)
+
+    with store.open() as kb:
+        kb._parts.__dict__["read_only"] = True
+        assert said(kb.search(QUESTION, mode="cosine", weak=True)) == expected
+
+    assert state(store.path) == before
+
+
+def test_writing_a_read_only_store_is_told_with_its_remedy(store: Store) -> None:
+    """Indexing does not pretend."""
+    with (
+        mock.patch("kb.store.lock.write_whole", side_effect=OSError(errno.EROFS, "Read-only file system")),
+        store.open() as kb,
+        pytest.raises(StoreError, match=r"mounted read-only.*Mount it for writing"),
+    ):
+        kb.index()
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "the disk is full.*Free some space"),
+        (errno.EDQUOT, "the disk is full.*Free some space"),
+        (errno.ENOMEM, "too little memory.*End other programs"),
+        (errno.EROFS, "mounted read-only.*Mount it"),
+        (errno.EACCES, r"may not be read and written.*Run chmod -R u\+rwX"),
+        (errno.EMFILE, "too many files are open.*ulimit"),
+        (errno.EIO, "cannot be used.*disk"),
+    ],
+)
+def test_system_errors_have_the_remedy_that_lifts_them(tmp_path: Path, number: int, message: str) -> None:
+    """One sentence and one remedy for each."""
+    assert re.search(message, str(unusable("the store", OSError(number, "no"), str(tmp_path))))
+
+
+def test_store_of_another_user_is_told_as_such(tmp_path: Path) -> None:
+    """Permissions of one's own would not help there."""
+    with mock.patch("os.geteuid", return_value=tmp_path.stat().st_uid + 12345):
+        told = str(forbidden("the store", str(tmp_path)))
+
+    assert "belongs to another user" in told
+    assert "chmod" not in told
