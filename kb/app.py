@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from kb.claims import claim
 from kb.config import Settings, load
 from kb.errors import CatalogDamaged, FolderError, NotIndexed, StoreDamaged
+from kb.guard import Guard
 from kb.notes import keep_note
 from kb.parts import Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
@@ -54,7 +55,7 @@ class KnowledgeBase:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self.courtesy = parts.courtesy
+        self.courtesy, self.guard = parts.courtesy, Guard(parts)
         # One thread at a time changes the store; questions go on beside it.
         self._changing = RLock()
         self._log: Callable[[FileEvent, float], None] | None = None
@@ -167,6 +168,7 @@ class KnowledgeBase:
             self._parts.write_batch = write_batch
             self._log = log
             self._parts.warm()
+            self.guard.lost()
 
     def search(
         self,
@@ -313,8 +315,21 @@ class KnowledgeBase:
         """
         return KnowledgeBase(self._parts.beside(store, folders, edit))
 
-    def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
+    def note(
+        self,
+        text: str,
+        *,
+        title: str | None = None,
+        tags: Sequence[str] = (),
+        on_written: Callable[[str], None] = lambda _: None,
+    ) -> tuple[str, IndexReport]:
         """Write a dated Markdown note into the first folder and index it; its path, and what indexing did.
+
+        Args:
+            text: What it says.
+            title: Its title; None: its first line.
+            tags: Its tags.
+            on_written: Called with the path as soon as the file is written: whatever is raised later is about indexing.
 
         Raises:
             KbError: There is nothing to write.
@@ -326,7 +341,8 @@ class KnowledgeBase:
         with suppress(CatalogDamaged):
             # The store of another configuration is refused before anything is written; a damaged one is mended after.
             self._parts.catalog.meta("configuration")
-        return keep_note(root, below, text, title=title or "", tags=tags), self.index()
+        on_written(path := keep_note(root, below, text, title=title or "", tags=tags))
+        return path, self.index()
 
     def close(self) -> None:
         """Close the store and let others have it. Closing twice is allowed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from datetime import UTC, datetime
@@ -87,13 +88,22 @@ def write_note(folder: str, name: str, text: str) -> str:
     """
     for number in range(1, _MANY):
         path = Path(folder) / (f"{name}.md" if number == 1 else f"{name}-{number}.md")
+        made = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8", errors="surrogateescape") as file:
+                made = True
                 file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
         except FileExistsError:
             continue
         except OSError as error:
-            raise FolderError(f"no note can be written in {folder}: {error.strerror}", "Check the folder") from error
+            if made:
+                # Half a note, as on a full disk, is none.
+                path.unlink(missing_ok=True)
+            raise FolderError(
+                f"no note can be written in {folder}: {error.strerror}", "Check the folder, and the room on its disk"
+            ) from error
         return str(path)
     raise FolderError(f"there are {_MANY} notes called {name} already", "Give this one a title of its own")

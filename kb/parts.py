@@ -58,8 +58,7 @@ class Parts:
     Args:
         settings: The configuration.
         warn: Tells the user what happened, in one sentence.
-        lender: The parts of another knowledge base with the same model, which is then loaded once, and whose vectors
-            are used for texts that are equal.
+        lender: The parts of another knowledge base, whose model is used, and its vectors for texts that are equal.
         edit: Changes each document before it is split.
     """
 
@@ -106,9 +105,10 @@ class Parts:
     def files(self) -> Files:
         """The disk."""
         from kb.read.disk import Disk
+        from kb.watch.mounts import points
 
-        own = () if self.settings.file is None else (str(self.settings.file),)
-        return Disk(self.folders, rules_of(self.config), never=(self.store_path, *own))
+        never = (self.store_path, *((str(self.settings.file),) if self.settings.file else ()))
+        return Disk(self.folders, rules_of(self.config), never=never, mounted=points)
 
     @cached_property
     def embedder(self) -> Encoder:
@@ -225,7 +225,7 @@ class Parts:
         from kb.store.vectors import VectorStore
 
         return VectorStore(
-            generations=Generations(self.store_path),
+            generations=Generations(self.store_path, on_step=lambda _: self.lock.require_place()),
             open_index=self._open_index,
             probe=lambda directory: probe(directory, self.config.store.collection, PROBE_SECONDS),
             refill=self._refill,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kb.config import load
-from kb.errors import ConfigError
+from kb.errors import ConfigError, FolderError, KbError
 from kb.notes import note_text, write_note
 from kb.read.extract import extract
+from kb.store.lock import StoreLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from kb import KnowledgeBase
 
@@ -36,6 +40,34 @@ def test_a_note_never_replaces_another(tmp_path: Path) -> None:
     places = [write_note(str(tmp_path / "journal" / "2026"), "n", text) for text in ("one", "two")]
 
     assert places == [str(tmp_path / "journal" / "2026" / name) for name in ("n.md", "n-2.md")]
+
+
+def test_half_a_note_is_removed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk leaves no file behind that would be taken for the note."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(FolderError, match="No space left on device"):
+        write_note(str(tmp_path), "n", "text")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("hinders", ["busy", "no model"])
+def test_a_note_is_told_as_soon_as_it_is_written(
+    open_kb: Callable[..., KnowledgeBase], notes: Path, tmp_path: Path, hinders: str
+) -> None:
+    """What keeps it out of the index comes after, and the file stays."""
+    kb = open_kb(notes, **({} if hinders == "busy" else {"embed__model": str(tmp_path / "nowhere")}))
+    told: list[str] = []
+
+    with StoreLock(str(tmp_path / "store")) if hinders == "busy" else nullcontext(), pytest.raises(KbError):
+        kb.note("The spare key is under the flower pot.", on_written=told.append)
+
+    assert [Path(path).read_text().endswith("flower pot.\n") for path in told] == [True]
 
 
 def test_notes_go_where_the_configuration_says(open_kb: Callable[..., KnowledgeBase], notes: Path) -> None:

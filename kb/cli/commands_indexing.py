@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,8 @@ from kb.cli import formats
 from kb.cli.options import Command, json_option
 from kb.cli.progress import shown_progress
 from kb.cli.reports import check_text, failures_text, index_text, rebuild_text
-from kb.cli.terminal import shown_path
+from kb.cli.terminal import sanitize, shown_path
+from kb.errors import KbError
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -135,21 +137,51 @@ def rebuild(session: Session, as_json: bool) -> int:
 def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple[str, ...]) -> int:
     """Write a dated note with this TEXT into the folder and index it.
 
-    Without TEXT it is read from standard input where that is piped, else written in $VISUAL or $EDITOR.
+    Without TEXT it is read from standard input where that is piped, else written in $VISUAL or $EDITOR. Its path is
+    printed as soon as the file is written. Then the exit code is 0, also where the note could not be indexed, which is
+    told on standard error: the next index run adds it, and to repeat the command would write it twice.
     """
     words = _note_text(session, text)
     if not words.strip():
         raise click.UsageError("The note is empty, nothing was written.")
-    with session.open() as kb:
-        path, report = kb.note(words, title=title, tags=tags)
-    shown = shown_path(path, session.look().cwd)
-    session.write(f"{shown}\n")
-    if session.is_terminal():
-        session.notice(f"this file is the new note; to undo: rm {shlex.quote(shown)}")
+    written = False
+
+    def on_written(path: str) -> None:
+        nonlocal written
+        written = True
+        shown = shown_path(path, session.look().cwd)
+        session.write(f"{shown}\n")
+        session.asker.out.flush()
+        if session.is_terminal():
+            session.notice(f"this file is the new note; to undo: rm {shlex.quote(shown)}")
+
+    try:
+        with session.open() as kb:
+            path, report = kb.note(words, title=title, tags=tags, on_written=on_written)
+    except BrokenPipeError:
+        raise
+    except (KbError, OSError, RuntimeError, MemoryError, KeyboardInterrupt) as error:
+        if not written:
+            raise
+        return _not_indexed(session, error)
     # Other files that cannot be indexed are no news of this note.
     own = [one for one in report.failures if formats.absolute(one.folder, one.path) == path]
     if own:
         session.complain(failures_text(own, session.error_look()))
+    return 0
+
+
+def _not_indexed(session: Session, error: BaseException) -> int:
+    """Say that a note is written and what kept it out of the index, and give the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        session.notice("the note is written, and not indexed yet; kb index adds it")
+        return INTERRUPTED
+    if session.debug:
+        session.complain(sanitize("".join(traceback.format_exception(error))))
+    known = error if isinstance(error, KbError) else KbError(str(error) or type(error).__name__)
+    session.notice(f"the note is written, but not indexed: {known.message}")
+    remedy = f"{known.remedy.rstrip('.')}. " if known.remedy else ""
+    session.complain(f"    {sanitize(remedy)}kb index adds the note\n")
     return 0
 
 

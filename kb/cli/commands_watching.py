@@ -18,17 +18,21 @@ from kb.cli.commands_indexing import INTERRUPTED, run_index
 from kb.cli.commands_setup import checked_folder
 from kb.cli.options import Command, folder_names, json_option
 from kb.cli.reports import owner_text
+from kb.cli.shortage import shortage
 from kb.cli.terminal import sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError, StoreBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     from kb.cli.owning import Ownership
     from kb.cli.session import Session
     from kb.config import Settings
     from kb.serve.service import Service
 
+# As shells tell a process that SIGTERM ended: 128 and its number.
+TERMINATED: Final = 143
 _STARTING: Final = 600.0
 _STOPPING: Final = 90.0
 _LOOK: Final = 0.05
@@ -217,16 +221,26 @@ def _own(session: Session, *, folders_given: bool, log_file: str | None) -> int:
             log=log_file or "",
         )
         # Until commands are answered, either signal ends it as Ctrl-C does.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminated)
         try:
             ownership.serve(lambda: _stopped_by_signals(ownership))
-        except KeyboardInterrupt:
-            return INTERRUPTED
-        except KbError as error:
+        except KeyboardInterrupt as error:
+            logger.info("stopped while it was starting")
+            return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+        except (KbError, MemoryError, OSError, RuntimeError) as error:
+            known = shortage(error) or error
             if log_file:
-                logger.info("%s", sanitize(str(error)))
-            raise
+                logger.info("%s", sanitize(str(known)))
+            raise known from error
     return 0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; it passes through whatever lets Ctrl-C through."""
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def _nothing(_args: Sequence[str], _session: Session) -> int:

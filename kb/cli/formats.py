@@ -199,6 +199,7 @@ def index_object(report: IndexReport) -> dict[str, Any]:
             "unchanged": report.unchanged,
             "failed": len(report.failures),
             "held": report.held,
+            "waiting": report.waiting,
         },
         "passages": {
             "embedded": report.embedded,

@@ -25,6 +25,7 @@ from kb.cli.commands_watching import sync, watch
 from kb.cli.mistakes import FREE, Mistake, also_as_search, takes, usage
 from kb.cli.options import Command, file_names, folder_names, overrides_of
 from kb.cli.session import InputNeeded, Session
+from kb.cli.shortage import shortage
 from kb.errors import KbError, StoreBusy
 from kb.serve.arguments import GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 
@@ -256,6 +257,7 @@ def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
         return _ERROR
     if session.debug:
         session.complain(terminal.sanitize(traceback.format_exc()))
+    error = shortage(error) or error
     if isinstance(error, click.UsageError):
         message, remedy = usage(error, cli, args)
     elif isinstance(error, KbError):
@@ -266,9 +268,6 @@ def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
                 if remedy
                 else f"To search for these words: {question}"
             )
-    elif isinstance(error, MemoryError):
-        message = "there is too little memory"
-        remedy = "End other programs, or set embed.model to a smaller model, and run the command again"
     elif isinstance(error, (OSError, click.ClickException)):
         message, remedy = error.format_message() if isinstance(error, click.ClickException) else str(error), ""
     else:

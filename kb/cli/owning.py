@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,10 +17,12 @@ from kb.cli.gate import Gate
 from kb.cli.manners import gently, prepare_process, settle_memory, unsettle_memory
 from kb.cli.progress import Lines
 from kb.cli.remote import Lent, asker_of, differences
-from kb.cli.reports import count, event_text
+from kb.cli.reports import count, event_text, owner_status
 from kb.cli.session import InputNeeded, Session, current_folder
+from kb.cli.shortage import shortage
 from kb.cli.terminal import shown_path
-from kb.errors import ConfigError, FolderError, KbError
+from kb.errors import ConfigError, FolderError, KbError, StoreError
+from kb.interrupts import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,22 +93,33 @@ class Ownership:
         """
         started = time.monotonic()
         prepare_process()
-        self._open(self._settings)
-        self._say(f"process {os.getpid()} has the store at {shown_path(self._settings.store_path(), self._cwd)}")
         try:
-            self._owner = self._listen()
-            self._follow(started)
-            try:
-                self._owner.start()
-                ready()
-                while not self._wished():
-                    self._look_after()
-            finally:
+            self._open(self._settings)
+            self._say(f"process {os.getpid()} has the store at {shown_path(self._settings.store_path(), self._cwd)}")
+            with undisturbed():
+                self._owner = self._listen()
+                self._follow(started)
+            self._owner.start()
+            ready()
+            while not self._wished():
+                self._look_after()
+        finally:
+            self._end()
+        self._say("stopped")
+
+    def _end(self) -> None:
+        """Stop and close what was begun, which a signal may have cut short anywhere; a store that is gone is left."""
+        begun = vars(self)
+        try:
+            if "_thread" in begun:
                 self._unfollow()
+            if "_owner" in begun:
                 self._owner.close()
         finally:
-            self._kb.close()
-        self._say("stopped")
+            if "_kb" in begun and self._kb.guard.lost():
+                self._kb.guard.abandon()
+            elif "_kb" in begun:
+                self._kb.close()
 
     # What the owner does for others.
 
@@ -127,23 +141,7 @@ class Ownership:
 
     def status(self) -> dict[str, Any]:
         """How the owner is, for ``kb watch --status`` and ``kb status``."""
-        from kb import __version__
-
-        state = self._follower.state
-        return {
-            "pid": os.getpid(),
-            "version": __version__,
-            "since": self._since.isoformat(timespec="seconds"),
-            "folders": list(self._settings.folder_paths()),
-            "state": state.kind,
-            "reason": state.reason,
-            "watched": state.watched,
-            "waiting": state.waiting,
-            "last_sweep": state.last_sweep.isoformat(timespec="seconds") if state.last_sweep else None,
-            "heartbeat": state.heartbeat.isoformat(timespec="seconds"),
-            "errors": list(state.errors),
-            "log": self._log_file or None,
-        }
+        return owner_status(self._follower.state, self._settings.folder_paths(), self._since, self._log_file)
 
     def _lend(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it
         return Lent(self._kb, settings.config)
@@ -190,13 +188,13 @@ class Ownership:
     def _open(self, settings: Settings) -> None:
         from kb.app import KnowledgeBase
 
-        kb = KnowledgeBase.open(settings, warn=self._say)
+        kb = self._kb = KnowledgeBase.open(settings, warn=self._say)
         try:
             kb.own(self._watched, write_batch=_WRITE_BATCH, log=self._log)
         except BaseException:
             kb.close()
             raise
-        self._kb, self._settings = kb, settings
+        self._settings = settings
         settle_memory()
 
     def _log(self, event: FileEvent, seconds: float) -> None:
@@ -218,7 +216,7 @@ class Ownership:
 
         store = self._settings.store_path()
         duties = Duties(run=self.run_command, status=self.status, sync=self.sync, stop=self.stop)
-        return Owner(listen(store, os.environ), store, __version__, duties)
+        return Owner(listen(store, os.environ), store, __version__, duties, self._say)
 
     def _new_follower(self, started: float) -> Follower:
         from kb.watch.follow import Follower
@@ -252,7 +250,11 @@ class Ownership:
     def _absorb(self, started: float) -> IndexReport:
         """Take in what changed, telling how far it is where that takes long; the first time, tell the totals."""
         first = not self._told_totals
-        report = self._kb.index(on_progress=Lines(self._say), should_stop=self._stops)
+        try:
+            report = self._kb.index(on_progress=Lines(self._say), should_stop=self._stops)
+        except (MemoryError, OSError, RuntimeError) as error:
+            # What the system is short of now may be there later: it is told, and tried again.
+            raise shortage(error) or error from error
         if first and not report.interrupted:
             self._told_totals = True
             state = self._kb.status()
@@ -269,7 +271,15 @@ class Ownership:
         return self._hurry.is_set()
 
     def _look_after(self) -> None:
-        """Start the follower again where it died, be where askers look, and take over an edited configuration."""
+        """See that the store and the way to this process are there, that the follower lives, and take over settings.
+
+        Raises:
+            KbError: The store is gone and cannot be made again.
+        """
+        if lost := self._kb.guard.gone():
+            self._make_again(lost)
+        elif self._kb.guard.mend_lock():
+            self._say("the lock of the store had been deleted; it is there again")
         if not self._thread.is_alive() and time.monotonic() - self._followed_at > _AGAIN:
             self._say("the watcher had died; it is started again")
             self._follow(time.monotonic())
@@ -279,6 +289,29 @@ class Ownership:
         # A file that is not there may be in the middle of being replaced.
         if stamp and stamp != self._stamp and self._reload():
             self._stamp = stamp
+
+    def _make_again(self, lost: str) -> None:
+        """Make a store that was removed again from the folders, once the commands that use it have ended.
+
+        Raises:
+            KbError: It cannot be made again.
+        """
+        store = self._settings.store_path()
+        self._owner.stop_commands()
+        with self._gate.alone(_PATIENCE) as alone:
+            if not alone:
+                self._complain(f"{lost}; it is made again once the running commands have ended")
+                return
+            self._complained = ""
+            self._unfollow()
+            self._kb.guard.abandon()
+            unsettle_memory()
+            if not Path(store).parent.is_dir():
+                raise StoreError(f"{lost}, with the folder it was in", "Mount or make it, and start kb watch again")
+            self._say(f"{lost}; it is made again from the folders")
+            self._told_totals = False
+            self._open(self._settings)
+            self._follow(time.monotonic())
 
     def _listen_anew(self) -> None:
         """Listen where askers look; the place may be another one now, as after a logout. Tried again until it works."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _WINDOW: Final = 30.0
 _ENOUGH: Final = 2.0
+# How long a run is measured before its end is foretold, and how slowly that is corrected afterwards.
+_MEASURED: Final = 8.0
+_SETTLING: Final = 30.0
 _EVERY: Final = 5.0
 _MINUTE: Final = 60
 _STOPPING: Final = b"\nkb: stopping at the end of this file; press Ctrl-C again to stop at once\n"
@@ -30,15 +33,26 @@ _STOPPING: Final = b"\nkb: stopping at the end of this file; press Ctrl-C again 
 class Pace:
     """The rate and the remaining time of a run, from what it did in the last half minute.
 
-    Loading the model takes seconds in which nothing is embedded; a window forgets them, a total would not.
+    What comes before the first passage, such as loading the model, says nothing of the rest. The remaining time follows
+    the clock, and is moved towards each new measurement by a part only: a slow stretch makes it longer bit by bit.
     """
 
     def __init__(self) -> None:
         self._seen: deque[IndexProgress] = deque()
+        self._left: float | None = None
 
     def add(self, now: IndexProgress) -> None:
         """Take one more sight of the run."""
+        if now.doing != "embedding":
+            if not now.embedded:
+                self._seen.clear()
+            return
+        before = self._seen[-1].seconds if self._seen else now.seconds
         self._seen.append(now)
+        self._trim(now)
+        self._foretell(now.seconds - before)
+
+    def _trim(self, now: IndexProgress) -> None:
         while len(self._seen) > 2 and now.seconds - self._seen[1].seconds >= _WINDOW:  # noqa: PLR2004 - two make a rate
             self._seen.popleft()
 
@@ -52,12 +66,23 @@ class Pace:
 
     def remaining(self) -> float | None:
         """Seconds still to go, by the bytes left to read; None while it is too early to say."""
+        return self._left
+
+    def _foretell(self, passed: float) -> None:
+        """Bring the remaining time up to date, so many seconds after the last time."""
         span = self._span()
-        if span is None:
-            return None
+        if span is None or span < _MEASURED:
+            return
         first, last = self._seen[0], self._seen[-1]
         speed = (last.size - first.size) / span
-        return max(0, last.size_total - last.size) / speed if speed > 0 else None
+        if speed <= 0:
+            return
+        measured = max(0, last.size_total - last.size) / speed
+        if self._left is None:
+            self._left = measured
+        else:
+            expected = max(0.0, self._left - passed)
+            self._left = expected + (measured - expected) * min(1.0, passed / _SETTLING)
 
     def _span(self) -> float | None:
         span = self._seen[-1].seconds - self._seen[0].seconds if self._seen else 0.0
@@ -82,10 +107,14 @@ def duration(seconds: float) -> str:
 
 
 def counts_text(now: IndexProgress) -> str:
-    """How far a run is: ``62 % of 400 files, 310 passages``.
+    """How far a run is: ``62 % of 400 files, 310 passages``; before there are any, what it does.
 
     By bytes, not by files: passages are embedded in order of length, so that many files become done at once.
     """
+    if now.doing == "loading the model" and not now.embedded:
+        return f"loading the model; {now.read:,} of {count(now.files_total, 'file')} read"
+    if now.doing == "reading" and not now.embedded:
+        return f"reading documents: {now.read:,} of {count(now.files_total, 'file')}"
     done, total = (now.size, now.size_total) if now.size_total else (now.files, now.files_total)
     share = 100 * done // total if total else 100
     return f"{share} % of {count(now.files_total, 'file')}, {count(now.embedded + now.reused, 'passage')}"
@@ -96,17 +125,21 @@ class Lines:
 
     Args:
         say: Takes each line.
+        announce: Whether to say at once that the model is being loaded, which may take a while; not for an owner, who
+            has it.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], *, announce: bool = False) -> None:
         self._say = say
+        self._announce = announce
         self._pace = Pace()
         self._next = _EVERY
 
     def __call__(self, now: IndexProgress) -> None:
         """Take one sight of the run; say a line where it is time for one."""
         self._pace.add(now)
-        if now.seconds < self._next:
+        loading = self._announce and now.doing == "loading the model" and not now.embedded
+        if now.seconds < self._next and not loading:
             return
         self._next = now.seconds + (_EVERY if now.seconds < _MINUTE else _MINUTE)
         self._say(", ".join(filter(None, (counts_text(now), pace_text(self._pace)))))
@@ -128,7 +161,7 @@ def shown_progress(
             stream.write(f"kb: {line}\n")
             stream.flush()
 
-        yield Lines(say)
+        yield Lines(say, announce=True)
 
 
 @contextmanager

@@ -37,6 +37,8 @@ _FREE: Final = frozenset(
     }
 )
 _NO_FILTERS = Filters()
+# No terminal is wider; lines of a width without bound would fill the memory.
+_WIDEST: Final = 10_000
 
 
 class Stream(io.TextIOBase):
@@ -53,8 +55,10 @@ class Stream(io.TextIOBase):
         self._send = send
         self._tty = tty
         try:
+            "".encode(encoding)
             self._encoding = codecs.lookup(encoding).name
-        except LookupError:
+        except (LookupError, ValueError):
+            # Unknown here, or none for text.
             self._encoding = "utf-8"
 
     def write(self, text: str) -> int:
@@ -83,7 +87,7 @@ def asker_of(request: Request, wire: Wire) -> Asker:
         stdin_tty=request.stdin_tty,
         stdout_tty=request.stdout_tty,
         stderr_tty=request.stderr_tty,
-        columns=request.columns,
+        columns=min(request.columns, _WIDEST),
         lines=request.lines,
         terminal=request.terminal,
         stdin=request.stdin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         RebuildReport,
         Status,
     )
+    from kb.watch.follow import WatchState
 
 _TOLD: Final = 20
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
@@ -56,11 +58,14 @@ def index_text(report: IndexReport) -> str:
         )
         if number
     ]
-    what = ", ".join(changes) if changes else "nothing changed"
+    nothing = "no file finished" if report.interrupted else "nothing changed"
+    what = ", ".join(changes) if changes else nothing
     if report.held:
         what += f", {report.held:,} kept that went at once (see kb status)"
     if report.dry_run:
         return f"would index: {what}; {count(report.unchanged, 'file')} unchanged. Nothing was written.\n"
+    if report.interrupted:
+        what += f"; {count(report.waiting, 'file')} left for the next run"
     passages = f"{count(report.embedded, 'passage')} embedded, {report.reused:,} reused, {report.total:,} in all"
     return f"{what}; {count(report.unchanged, 'file')} unchanged; {passages}; {report.seconds:.1f} s\n"
 
@@ -95,6 +100,26 @@ def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
             return f"failed {path}: {one_line(event.reason)}"
         case _:
             return f"{event.kind} {path} ({count(event.passages, 'passage')}, {event.reused:,} reused, {seconds:.2f} s)"
+
+
+def owner_status(state: WatchState, folders: Sequence[str], since: datetime, log: str) -> dict[str, Any]:
+    """How the owner of the store is, as this process tells others when it is one."""
+    from kb import __version__
+
+    return {
+        "pid": os.getpid(),
+        "version": __version__,
+        "since": since.isoformat(timespec="seconds"),
+        "folders": list(folders),
+        "state": state.kind,
+        "reason": state.reason,
+        "watched": state.watched,
+        "waiting": state.waiting,
+        "last_sweep": state.last_sweep.isoformat(timespec="seconds") if state.last_sweep else None,
+        "heartbeat": state.heartbeat.isoformat(timespec="seconds"),
+        "errors": list(state.errors),
+        "log": log or None,
+    }
 
 
 def owner_text(owner: Mapping[str, Any]) -> str:

@@ -129,8 +129,10 @@ class Knowledge(Protocol):
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge:
         """Another knowledge base with this one's model and vectors."""
 
-    def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
-        """Write a note and index it."""
+    def note(
+        self, text: str, *, title: str | None = None, tags: Sequence[str] = (), on_written: Callable[[str], None] = ...
+    ) -> tuple[str, IndexReport]:
+        """Write a note, say where, and index it."""
 
 
 class LoadSettings(Protocol):

@@ -70,6 +70,8 @@ class Gatherer:
         self.tally.files["unchanged"] = len(comparison.unchanged)
         self.tally.standing += [Failure(file.folder, file.path, file.reason) for file in comparison.failed]
         self.tally.failures += self.tally.standing
+        # Files that are done without being written: they are as they were, went meanwhile, or have to wait.
+        self.settled = 0
         self.files_total = len(self._suspects)
         self.size_total = sum(found.stat.size for found, _ in self._suspects)
 
@@ -81,6 +83,7 @@ class Gatherer:
             except DocumentBusy as error:
                 # What is known of it stays as it is: half of a change would be worse than the text before it.
                 self._note_failure(found, error.message)
+                self.settled += 1
                 continue
             except DocumentError as error:
                 yield from self._unopened(found, known, error.message)
@@ -108,18 +111,21 @@ class Gatherer:
         """A file that cannot be opened, which is tried anew at every run: what hinders it need not change its stat."""
         if self._files.stat(found.folder, found.path) is None:
             # It went since the scan, perhaps to another name: the next scan says where it is.
+            self.settled += 1
             return
         self._note_failure(found, reason)
         tried_ns = found.stat.mtime_ns
         if known is not None and known.state == "failed" and known.reason == reason:
             self.tally.standing.append(self.tally.failures[-1])
             self.refreshed.append((known.id, found, tried_ns))
+            self.settled += 1
             return
         file_id = known.id if known else self._catalog.new_id()
         yield Gathered(FileChange(file_id, found, b"", tried_ns, reason=reason), "failed")
 
     def _keep(self, source: Source, before: KnownFile) -> None:
         """A file that was touched, or read too soon after it was written: only its stat is new."""
+        self.settled += 1
         self.refreshed.append((before.id, source.file, source.read_ns))
         if before.state == "failed":
             self._note_failure(source.file, before.reason)
@@ -139,7 +145,6 @@ class Gatherer:
             self._note_failure(source.file, error.message)
             failed = FileChange(file_id, source.file, source.content_hash, source.read_ns, reason=error.message)
             return Gathered(failed, "failed")
-        self.tally.files[kind] += 1
         found = identify(file_id, passages)
         change = FileChange(file_id, source.file, source.content_hash, source.read_ns, document, found)
         moved = kind == "moved"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kb.index.plan import Comparison, compare, withheld
 from kb.records import Failure, Missing
@@ -13,6 +14,20 @@ if TYPE_CHECKING:
 
     from kb.index.plan import Key
     from kb.ports import Catalog, Files
+
+
+_MOUNTS: Final = "mounts"
+
+
+def mounted_before(catalog: Catalog) -> frozenset[Key]:
+    """Where file systems were mounted inside the folders when their files were indexed, as (folder, path)."""
+    return frozenset((folder, path) for folder, path in json.loads(catalog.meta(_MOUNTS) or "[]"))
+
+
+def note_mounts(catalog: Catalog, places: Collection[Key]) -> None:
+    """Remember where file systems are mounted, for when one of them is gone."""
+    if mounted_before(catalog) != frozenset(places):
+        catalog.set_meta(_MOUNTS, json.dumps(sorted(places)))
 
 
 def look(
@@ -28,7 +43,9 @@ def look(
     """
     scan = files.scan()
     missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
-    comparison = compare(scan, catalog.files(), everything=everything, force=force)
+    comparison = compare(
+        scan, catalog.files(), everything=everything, force=force, mounted_before=mounted_before(catalog)
+    )
     # Only what would be withheld is worth a stat each: all else that a scan lacks is let go anyway.
     excluded = frozenset(
         file.id for file in withheld(comparison.gone, comparison) if files.stat(file.folder, file.path) is not None

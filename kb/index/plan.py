@@ -46,6 +46,8 @@ class Comparison:
         shrunk: Folders that have less than half the files they had.
         empty: Folders that have no entry at all.
         excluded: Ids of files among the gone that stand on the disk all the same: the rules leave them out now.
+        mounts: Directories, as (folder, path), where another file system is mounted.
+        lost: Directories where one was mounted when their files were indexed, and is not now.
     """
 
     new: tuple[FoundFile, ...] = ()
@@ -58,6 +60,8 @@ class Comparison:
     shrunk: frozenset[str] = frozenset()
     empty: frozenset[str] = frozenset()
     excluded: frozenset[int] = frozenset()
+    mounts: frozenset[Key] = frozenset()
+    lost: frozenset[Key] = frozenset()
 
     @property
     def pending(self) -> int:
@@ -66,7 +70,12 @@ class Comparison:
 
 
 def compare(
-    scan: Scan, known: Iterable[KnownFile], *, everything: bool = False, force: Collection[Key] = ()
+    scan: Scan,
+    known: Iterable[KnownFile],
+    *,
+    everything: bool = False,
+    force: Collection[Key] = (),
+    mounted_before: Collection[Key] = (),
 ) -> Comparison:
     """Lay a scan beside what is known.
 
@@ -75,6 +84,7 @@ def compare(
         known: What the catalog knows.
         everything: Take every file as one to look at.
         force: Files to look at whatever their stat says.
+        mounted_before: Where file systems were mounted when the known files were indexed.
     """
     left = {file.key: file for file in known}
     before = Counter(folder for folder, _ in left)
@@ -111,6 +121,8 @@ def compare(
         tuple(failed),
         shrunk,
         frozenset(scan.empty),
+        mounts=frozenset(scan.mounts),
+        lost=frozenset(mounted_before) - frozenset(scan.mounts),
     )
 
 
@@ -124,7 +136,8 @@ def withheld(gone: Sequence[KnownFile], comparison: Comparison) -> list[KnownFil
 
     A folder that is empty, or that lost more than half of its files and more than a few, looks like a disk that is not
     mounted or a sync that went wrong. A folder that is no longer watched is let go, and so is a file that was excluded:
-    nothing was lost, and whoever excludes notes wants no more answers from them.
+    nothing was lost, and whoever excludes notes wants no more answers from them. What lay on a file system that is not
+    mounted any more is kept however little it is.
     """
     lost = Counter(file.folder for file in gone if file.id not in comparison.excluded)
     suspicious = {
@@ -132,7 +145,16 @@ def withheld(gone: Sequence[KnownFile], comparison: Comparison) -> list[KnownFil
         for folder, count in lost.items()
         if folder in comparison.empty or (folder in comparison.shrunk and count > FEW)
     }
-    return [file for file in gone if file.folder in suspicious and file.id not in comparison.excluded]
+    return [
+        file
+        for file in gone
+        if (file.folder in suspicious or lies_below(file, comparison.lost)) and file.id not in comparison.excluded
+    ]
+
+
+def lies_below(file: KnownFile, places: Collection[Key]) -> bool:
+    """Whether a file lies in one of some directories, given as (folder, path)."""
+    return any(file.folder == folder and file.path.startswith(f"{path}/") for folder, path in places)
 
 
 class _Blind:

@@ -8,13 +8,15 @@ the batch it was computing, and the next one goes on.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from kb.index.ahead import ahead
 from kb.index.gather import Gatherer
-from kb.index.look import look
-from kb.index.plan import Comparison, pages, withheld
+from kb.index.look import look, note_mounts
+from kb.index.plan import Comparison, lies_below, pages, withheld
+from kb.index.stopwatch import Stopwatch
 from kb.index.write import Advance, Stopped, Writer
 from kb.records import FileEvent, IndexProgress, IndexReport
 
@@ -89,33 +91,68 @@ class Indexer:
             on_progress: Called after each batch.
             should_stop: Asked between files and batches; when true the run ends, and no file is left half done.
         """
-        started = time.monotonic()
+        with Stopwatch() as watch:
+            return self._run(
+                watch,
+                full=full,
+                force=force,
+                accept_deletions=accept_deletions,
+                on_progress=on_progress,
+                on_event=on_event or _unheard,
+                should_stop=should_stop or _never,
+            )
+
+    def _run(
+        self,
+        watch: Stopwatch,
+        *,
+        full: bool,
+        force: Collection[Key],
+        accept_deletions: bool,
+        on_progress: Callable[[IndexProgress], None] | None,
+        on_event: Callable[[FileEvent], None],
+        should_stop: Callable[[], bool],
+    ) -> IndexReport:
         comparison, problems = self.compare(full=full, force=force)
+        # Before the first of their files is indexed: a run that dies must not leave files whose mount nobody knows.
+        note_mounts(self._catalog, comparison.mounts | comparison.lost)
         again = full or bool(force) or self._stale_reading()
         gatherer = Gatherer(self._files, self._reader, self._catalog, comparison, again=again)
         gatherer.tally.failures += problems
-        progress = _Progress(gatherer, on_progress, started)
+        progress = _Progress(gatherer, on_progress, watch)
         writer = Writer(
             embedder=self._embedder,
             cache=self._cache,
             catalog=self._catalog,
             index=self._index,
             advance=progress.advance,
-            should_stop=should_stop or _never,
-            on_event=on_event or _unheard,
+            should_stop=should_stop,
+            on_event=on_event,
         )
         progress.writer = writer
         try:
             self._follow(gatherer, writer)
             held = self._let_go(gatherer, writer, comparison, accept_deletions=accept_deletions)
         except Stopped:
-            return self._report(gatherer, writer, started, interrupted=True)
+            return self._report(
+                gatherer,
+                writer,
+                watch.seconds(),
+                interrupted=True,
+                held=0,
+                waiting=_waiting(gatherer, writer, comparison),
+            )
         if self._stale_reading():
             # What could not be read is read anew once it is there again, though its stat be the same.
             self._catalog.unsettle([file.id for file in (*comparison.held, *held)])
+        kept = [*comparison.held, *held]
+        note_mounts(
+            self._catalog,
+            comparison.mounts | {place for place in comparison.lost if any(lies_below(one, {place}) for one in kept)},
+        )
         self._catalog.set_meta(_READING, self._reading)
         self._catalog.completed(datetime.now(UTC))
-        return self._report(gatherer, writer, started, held=len(held))
+        return self._report(gatherer, writer, watch.seconds(), held=len(held))
 
     def dry_run(self, *, full: bool = False) -> IndexReport:
         """What ``run`` would do with the files, by content, without splitting or embedding anything."""
@@ -127,7 +164,7 @@ class Indexer:
         left = gatherer.departed.left()
         held = len(withheld(left, comparison))
         gatherer.tally.files["removed"] = len(left) - held
-        return self._report(gatherer, None, started, held=held)
+        return self._report(gatherer, None, time.monotonic() - started, held=held)
 
     def _stale_reading(self) -> bool:
         """Whether the store was filled by a splitter or limits that are no longer in force."""
@@ -168,12 +205,14 @@ class Indexer:
         self,
         gatherer: Gatherer,
         writer: Writer | None,
-        started: float,
+        seconds: float,
         *,
-        held: int = 0,
+        held: int,
         interrupted: bool = False,
+        waiting: int = 0,
     ) -> IndexReport:
-        files = gatherer.tally.files
+        # What was read ahead and not written is not in the index, and not counted.
+        files = gatherer.tally.files + (writer.done if writer else Counter())
         failures = sorted(set(gatherer.tally.failures), key=lambda one: (one.folder, one.path, one.reason))
         return IndexReport(
             added=files["added"],
@@ -185,11 +224,12 @@ class Indexer:
             reused=writer.reused if writer else 0,
             dropped=writer.dropped if writer else 0,
             total=self._catalog.count(),
-            seconds=time.monotonic() - started,
+            seconds=seconds,
             held=held,
             failures=tuple(failures),
             standing=tuple(one for one in failures if one in set(gatherer.tally.standing)),
             interrupted=interrupted,
+            waiting=waiting,
             dry_run=writer is None,
         )
 
@@ -197,10 +237,13 @@ class Indexer:
 class _Progress:
     """Adds up what has been done and tells whoever asked."""
 
-    def __init__(self, gatherer: Gatherer, on_progress: Callable[[IndexProgress], None] | None, started: float) -> None:
+    def __init__(
+        self, gatherer: Gatherer, on_progress: Callable[[IndexProgress], None] | None, watch: Stopwatch
+    ) -> None:
         self._gatherer = gatherer
         self._on_progress = on_progress
-        self._started = started
+        self._watch = watch
+        self._read = 0
         self._files = 0
         self._size = 0.0
         self.writer: Writer | None = None
@@ -209,6 +252,7 @@ class _Progress:
         """One more step is done."""
         self._files += step.files
         self._size += step.size
+        self._read += step.read
         if self._on_progress is None or self.writer is None:
             return
         self._on_progress(
@@ -219,9 +263,18 @@ class _Progress:
                 size_total=self._gatherer.size_total,
                 embedded=self.writer.embedded,
                 reused=self.writer.reused,
-                seconds=time.monotonic() - self._started,
+                seconds=self._watch.seconds(),
+                doing=step.doing,
+                read=self._read,
             )
         )
+
+
+def _waiting(gatherer: Gatherer, writer: Writer, comparison: Comparison) -> int:
+    """How many files a run that was stopped leaves to the next one."""
+    left = gatherer.departed.left()
+    gone = len(left) - len(withheld(left, comparison)) - gatherer.tally.files["removed"]
+    return gatherer.files_total - gatherer.settled - writer.done.total() + gone
 
 
 def _unheard(_: FileEvent) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kb.index.gather import Gathered
     from kb.ports import Catalog, Embedder, VectorCache, VectorIndex
     from kb.records import FileChange, IdentifiedPassage, KnownFile
+    from kb.records.reports import Doing
 
 # How long the model works before what it made is kept, and before files become searchable.
 SLICE_SECONDS: Final = 5.0
@@ -40,19 +42,23 @@ class Window:
 
     changes: list[FileChange] = field(default_factory=list)
     events: list[FileEvent] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
     relabel: set[int] = field(default_factory=set)
     vectors: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
     missing: dict[bytes, IdentifiedPassage] = field(default_factory=dict)
     passages: int = 0
+    reused: int = 0
     size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """A step of progress: files and bytes done since the last one."""
+    """A step of progress: files and bytes done since the last one, files read, and what is being done."""
 
     files: int = 0
     size: float = 0.0
+    read: int = 0
+    doing: Doing = "embedding"
 
 
 class Writer:
@@ -88,6 +94,8 @@ class Writer:
         self._on_event = on_event
         self._window = Window()
         self._rate = 0.0
+        # What became of the files that are in the index now.
+        self.done: Counter[str] = Counter()
         self.embedded = 0
         self.reused = 0
         self.dropped = 0
@@ -102,6 +110,7 @@ class Writer:
             raise Stopped
         change, window = gathered.change, self._window
         window.changes.append(change)
+        window.kinds.append(gathered.kind)
         window.size += change.file.stat.size
         window.passages += len(change.passages)
         if gathered.relabel:
@@ -109,6 +118,7 @@ class Writer:
         unknown = self._look_up(change, window)
         if gathered.kind != "unchanged":
             window.events.append(_event(gathered, unknown))
+        self._advance(Advance(read=1, doing="reading"))
         # Known vectors cost no time but room: a warm cache must not make one window of everything.
         full = window.passages >= _LARGEST_WINDOW or len(window.changes) >= _FILES_IN_WINDOW
         if full or len(window.missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW):
@@ -122,6 +132,8 @@ class Writer:
         self._embed(window)
         for changes in _groups(window.changes):
             self._write(changes, window)
+        self.done.update(window.kinds)
+        self.reused += window.reused
         self._advance(Advance(files=len(window.changes), size=0.0 if window.missing else window.size))
         for event in window.events:
             self._on_event(event)
@@ -156,7 +168,7 @@ class Writer:
             if digest not in window.vectors:
                 window.missing[digest] = wanted[digest]
         lacking = sum(digest not in window.vectors for digest in unknown)
-        self.reused += len(change.passages) - lacking
+        window.reused += len(change.passages) - lacking
         return lacking
 
     def _embed(self, window: Window) -> None:
@@ -167,6 +179,8 @@ class Writer:
         """
         waiting = sorted(window.missing.values(), key=lambda one: -one.passage.tokens)
         start = 0
+        if waiting and not self._rate:
+            self._advance(Advance(doing="loading the model"))
         while start < len(waiting):
             if self._should_stop():
                 raise Stopped

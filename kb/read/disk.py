@@ -24,7 +24,7 @@ from kb.read.walk import Walk, ignore_text
 from kb.records import FileStat, FoundFile, Scan, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from kb.read.scope import Rules
 
@@ -36,12 +36,20 @@ class Disk:
         folders: Absolute paths of the folders, links resolved.
         rules: Which files belong.
         never: Absolute real paths that are never read, whatever the rules say: the store.
+        mounted: Tells where file systems are mounted, as absolute real paths; those of another device are known anyway.
 
     Raises:
         ConfigError: A pattern of the rules cannot be used.
     """
 
-    def __init__(self, folders: Sequence[str], rules: Rules, never: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folders: Sequence[str],
+        rules: Rules,
+        never: Sequence[str] = (),
+        mounted: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self._mounted = mounted
         self._folders = tuple(dict.fromkeys(folders))
         self._rules = rules
         self._never = frozenset(never) | {os.path.realpath(path) for path in never}
@@ -76,7 +84,19 @@ class Disk:
             excluded=sum(walk.excluded for walk in walks),
             folders=self._folders,
             empty=tuple(walk.folder for walk in walks if walk.empty),
+            mounts=self._mounts(walks),
         )
+
+    def _mounts(self, walks: Sequence[Walk]) -> tuple[tuple[str, str], ...]:
+        """Where file systems are mounted inside the folders: by the system's table, and by the devices that were met.
+
+        A bind mount may be on the same device, and not every system has a table.
+        """
+        found = {(walk.folder, path) for walk in walks for path in walk.mounts}
+        for walk in walks:
+            root = join(os.path.realpath(walk.folder), "")
+            found.update((walk.folder, point[len(root) :]) for point in self._mounted() if point.startswith(root))
+        return tuple(sorted(one for one in found if one[1]))
 
     def stat(self, folder: str, path: str) -> FileStat | None:
         """The stat of one file now, or None where no regular file is there."""

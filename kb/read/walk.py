@@ -29,6 +29,9 @@ class Walk:
         self.excluded = 0
         self.empty = False
         self.reached: set[str] = set()
+        # Directories, by their path below the folder, that lie on another device than the one around them.
+        self.mounts: list[str] = []
+        self._device = 0
         self.folder = folder
         self._root = root
         self._rules = rules
@@ -51,6 +54,7 @@ class Walk:
         if inside(self._root, self._never):
             self.excluded += 1
             return
+        self._device = device_of(self._root)
         self._directories.append(("", scope))
         while self._directories:
             self._read(*self._directories.pop())
@@ -69,6 +73,8 @@ class Walk:
             return
         if not prefix:
             self.empty = not entries
+        elif device_of(directory) != self._device:
+            self.mounts.append(prefix.rstrip("/"))
         scope = self._with_ignores(scope, prefix, directory, {entry.name for entry in entries})
         for entry in entries:
             try:
@@ -165,6 +171,14 @@ class Walk:
 
     def _report(self, path: str, reason: str) -> None:
         self.problems.append(Failure(self.folder, path, reason))
+
+
+def device_of(directory: str) -> int:
+    """The device that a directory is on; 0 where that cannot be told."""
+    try:
+        return os.lstat(directory).st_dev
+    except OSError:
+        return 0
 
 
 def read_ignore(place: str) -> str:

@@ -52,7 +52,8 @@ class Scan:
     ``problems`` are files that belong but cannot be taken (too large, unreadable, special files). ``missing`` are
     folders that are not there at all and ``unread`` the directories, as (folder, path), that could not be listed:
     nothing may be concluded about what is below either. ``excluded`` counts what the rules left out. ``folders`` are
-    those that were asked for, and ``empty`` those that have no entry at all, as where a disk is not mounted.
+    those that were asked for, and ``empty`` those that have no entry at all, as where a disk is not mounted. ``mounts``
+    are the directories below them, as (folder, path), where another file system is mounted.
     """
 
     files: tuple[FoundFile, ...]
@@ -62,6 +63,7 @@ class Scan:
     excluded: int = 0
     folders: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    mounts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,15 @@ class FileEvent:
     reason: str = ""
 
 
+Doing = Literal["reading", "loading the model", "embedding"]
+
+
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """How far an index run is: what is done of the files that have to be read, and the passages so far."""
+    """How far an index run is: what is done of the files that have to be read, and the passages so far.
+
+    ``doing`` is what it does at the moment, and ``read`` how many files were read, of which ``files`` are in the index.
+    """
 
     files: int
     files_total: int
@@ -38,6 +44,8 @@ class IndexProgress:
     embedded: int
     reused: int
     seconds: float
+    doing: Doing = "embedding"
+    read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,8 @@ class IndexReport:
     """What one index run did. File counts, passage counts, wall seconds, and each failure.
 
     ``held`` counts files that are gone and were kept all the same, since too many of their folder went at once.
-    ``standing`` are those of the ``failures`` that were known before, of files that did not change since.
+    ``standing`` are those of the ``failures`` that were known before, of files that did not change since. ``waiting``
+    counts the files that a run which was ``interrupted`` left to the next one.
     """
 
     added: int = 0
@@ -62,6 +71,7 @@ class IndexReport:
     failures: tuple[Failure, ...] = field(default=())
     standing: tuple[Failure, ...] = field(default=())
     interrupted: bool = False
+    waiting: int = 0
     dry_run: bool = False
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Raised whenever owner and asker would no longer understand each other.
 PROTOCOL: Final = 1
+FILES_REMEDY: Final = "raise the limit with ulimit -n, or fs.file-max where the whole system is short of them"
 _FILE_NAME: Final = "config.toml"
 _BEGINNINGS: Final = tuple(
     mark + name + end

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _ERROR: Final = 2
-_HERE: Final = frozenset({"init", "config", "completion", "model", "open", "watch", "bench"})
+HERE: Final = frozenset({"init", "config", "completion", "model", "open", "watch", "bench"})
 # What decides how the output looks, and where it is remembered which configurations are trusted.
 _KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME"})
 _CHUNK: Final = 65536
@@ -25,6 +25,10 @@ _HEAD_SECONDS: Final = 30.0
 _PATIENT: Final = frozenset({"/sync"})
 _COLUMNS: Final = 80
 _STOPPED: Final = "the owner of the store stopped before it had answered; ask again"
+_NOTE_WRITTEN: Final = (
+    "the note is written, but the owner of the store stopped before it was indexed; kb index, or the next "
+    "kb watch, adds it"
+)
 _SILENT: Final = "{} has the store and does not answer: if Ctrl-Z stopped it, fg lets it go on, else kill -9 {} ends it"
 
 
@@ -34,6 +38,10 @@ class Refused(Exception):
 
 class NoAnswer(Exception):
     """The owner went away before it began: nothing was done."""
+
+
+class Stopped(Refused):
+    """The owner stopped after it had begun to answer, and before it had ended."""
 
 
 class Door:
@@ -57,7 +65,7 @@ def forward(args: Sequence[str]) -> int | None:
     try:
         cwd = os.getcwd()  # noqa: PTH109 - pathlib costs the whole command a tenth of its time
         line = split(args)
-        if not line.command or line.command in _HERE:
+        if not line.command or line.command in HERE:
             return None
         store = store_of(line, os.environ, cwd)
     except (Unclear, OSError):
@@ -218,17 +226,26 @@ def exchange(door: Door, request: Mapping[str, Any]) -> int | str:
     """
     import json
 
-    for line in post(door, "/run", json.dumps(request).encode()):
-        frame = json.loads(line)
-        if "out" in frame:
-            _write(sys.stdout, frame["out"])
-        elif "err" in frame:
-            _write(sys.stderr, frame["err"])
-        elif "need" in frame:
-            return str(frame["need"])
-        elif "exit" in frame:
-            return int(frame["exit"])
-    raise Refused(_STOPPED)
+    written = False
+    try:
+        for line in post(door, "/run", json.dumps(request).encode()):
+            frame = json.loads(line)
+            if "out" in frame:
+                _write(sys.stdout, frame["out"])
+                written = True
+            elif "err" in frame:
+                _write(sys.stderr, frame["err"])
+            elif "need" in frame:
+                return str(frame["need"])
+            elif "exit" in frame:
+                return int(frame["exit"])
+        raise Stopped(_STOPPED)  # noqa: TRY301 - also where the connection breaks
+    except Stopped:
+        # The path of a note is written out once the file is there: to ask again would write another one.
+        if written and split(request["args"]).command == "note":
+            sys.stderr.write(f"kb: {_NOTE_WRITTEN}\n")
+            return 0
+        raise
 
 
 def _write(stream: Any, text: str) -> None:  # noqa: ANN401 - a text stream; its class costs an import
@@ -267,7 +284,7 @@ def post(door: Door, path: str, body: bytes = b"", method: str = "POST") -> Iter
             try:
                 part = connected.recv(_CHUNK)
             except OSError as error:
-                raise Refused(_STOPPED) from error
+                raise Stopped(_STOPPED) from error
             if not part:
                 break
             data += part

@@ -12,21 +12,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from kb.serve.address import PROTOCOL
+from kb.serve.address import PROTOCOL, Unclear, split
+from kb.serve.answers import answering, json_answer, object_of, seconds_of, text_answer
+from kb.serve.client import HERE
+from kb.serve.connections import MOST, Limits, Told, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.requests import Request as HttpRequest
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from kb.serve.listen import Listening
 
 _COMMANDS: Final = 8
-_BODY: Final = 32_000_000
+_FAILED: Final = 2
 _STARTING: Final = 10.0
 _ENDING: Final = 5
 _LOOK: Final = 0.25
@@ -49,6 +53,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     lines: int = 0
     stdin: str | None = None
     terminal: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no client of kb sends, and no system call takes.
+
+        Raises:
+            ValueError: A value has a NUL, or the terminal has no width.
+        """
+        if any("\0" in text for text in (*self.args, self.cwd, *self.env, *self.env.values(), *self.encoding)):
+            raise ValueError("it has a NUL in it")
+        if self.columns < 1:
+            raise ValueError("columns must be at least 1")
 
 
 class Wire:
@@ -132,9 +147,17 @@ class Owner:
         store: The store's real path; who asks for another one is refused.
         version: The version of kb, told to an asker of another one.
         duties: What it does when asked.
+        say: Takes a sentence about what went wrong that nobody waits for.
     """
 
-    def __init__(self, listening: Listening, store: str, version: str, duties: Duties) -> None:
+    def __init__(
+        self,
+        listening: Listening,
+        store: str,
+        version: str,
+        duties: Duties,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         import uvicorn
 
         self._listening = listening
@@ -142,12 +165,16 @@ class Owner:
         self._version = version
         self._duties = duties
         self._wires: set[Wire] = set()
+        self._say = say
+        self._errors = Told(say)
         self._pool = ThreadPoolExecutor(_COMMANDS, thread_name_prefix="kb-command")
+        # Those who wait for the index keep no command waiting.
+        self._waits = ThreadPoolExecutor(MOST, thread_name_prefix="kb-wait")
         self._server = uvicorn.Server(
             uvicorn.Config(
                 _Guard(self._routes(), listening),
                 loop="asyncio",
-                http="h11",
+                http=Limits().connection,  # type: ignore[arg-type]  # it is only ever called, to make a connection
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -164,6 +191,7 @@ class Owner:
 
     def start(self) -> None:
         """Begin to answer. Connections made before are answered too."""
+        self._errors.install()
         self._thread.start()
 
     def reachable(self) -> bool:
@@ -173,63 +201,65 @@ class Owner:
     def close(self) -> None:
         """Stop answering: commands that run are told to stop, and given a few seconds."""
         self._listening.remove()
-        for wire in tuple(self._wires):
-            wire.stop()
+        self.stop_commands()
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(_ENDING + _STARTING)
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._waits.shutdown(wait=False, cancel_futures=True)
         self._listening.socket.close()
+        self._errors.remove()
+
+    def stop_commands(self) -> None:
+        """Tell the commands that run to stop; they may still say what they did."""
+        for wire in tuple(self._wires):
+            wire.stop()
 
     def _serve(self) -> None:
-        self._server.run(sockets=[self._listening.socket])
+        asyncio.run(self._served())
+
+    async def _served(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(told(self._say))
+        await self._server.serve(sockets=[self._listening.socket])
 
     def _routes(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/run", self._run, methods=["POST"]),
-                Route("/status", self._status, methods=["GET"]),
-                Route("/sync", self._sync, methods=["POST"]),
-                Route("/stop", self._stop, methods=["POST"]),
+                Route("/run", answering(self._run), methods=["POST"]),
+                Route("/status", answering(self._status), methods=["GET"]),
+                Route("/sync", answering(self._sync), methods=["POST"]),
+                Route("/stop", answering(self._stop), methods=["POST"]),
             ]
         )
 
     async def _status(self, _: HttpRequest) -> Response:
-        return JSONResponse(dict(self._duties.status()))
+        return json_answer(dict(self._duties.status()))
 
     async def _sync(self, http: HttpRequest) -> Response:
-        body = await _read(http)
-        asked = json.loads(body) if body else {}
-        timeout = asked.get("timeout") if isinstance(asked, dict) else None
-        if timeout is not None and not isinstance(timeout, (int, float)):
-            return PlainTextResponse("timeout must be a number of seconds", 400)
+        timeout = seconds_of((await object_of(http)).get("timeout"))
         gone = threading.Event()
-        waiting = asyncio.get_running_loop().run_in_executor(self._pool, self._duties.sync, timeout, gone.is_set)
+        waiting = asyncio.get_running_loop().run_in_executor(self._waits, self._duties.sync, timeout, gone.is_set)
         while not (await asyncio.wait([waiting], timeout=_LOOK))[0]:
             if await http.is_disconnected():
                 gone.set()
-        return JSONResponse({"done": await waiting})
+        return json_answer({"done": await waiting})
 
-    async def _stop(self, _: HttpRequest) -> Response:
+    async def _stop(self, http: HttpRequest) -> Response:
+        await object_of(http)
         self._duties.stop()
-        return JSONResponse({"stopping": True})
+        return json_answer({"stopping": True})
 
     async def _run(self, http: HttpRequest) -> Response:
-        try:
-            asked = json.loads(await _read(http))
-            if refused := self._strange(asked):
-                return PlainTextResponse(refused, 409)
-            request = msgspec.convert(asked, Request)
-        except _TooMuchError:
-            return PlainTextResponse("the request is too large", 413)
-        except (ValueError, msgspec.ValidationError) as error:
-            return PlainTextResponse(f"this is no request: {error}", 400)
+        asked = await object_of(http)
+        if refused := self._strange(asked):
+            return text_answer(refused, 409)
+        request = msgspec.convert(asked, Request)
+        if _command(request) in HERE:
+            return text_answer("this command is not run by the owner of the store", 400)
         return StreamingResponse(self._frames(request), media_type="application/x-ndjson")
 
-    def _strange(self, asked: object) -> str:
+    def _strange(self, asked: Mapping[str, Any]) -> str:
         """Why a request is not for this owner, or nothing."""
-        if not isinstance(asked, dict):
-            return "this is no request"
         if (asked.get("protocol"), asked.get("version")) != (PROTOCOL, self._version):
             return f"the owner of the store runs kb {self._version}; restart it: kb watch --stop, then kb watch"
         if asked.get("store") != self._store:
@@ -247,7 +277,11 @@ class Owner:
         wire = Wire(send)
         self._wires.add(wire)
         try:
-            self._pool.submit(self._command, request, wire)
+            try:
+                self._pool.submit(self._command, request, wire)
+            except RuntimeError as error:
+                wire.err(f"kb: the owner of the store is short of threads ({error}); try again in a moment\n")
+                wire.end(_FAILED)
             while (data := await frames.get()) is not None:
                 yield data
         finally:
@@ -260,6 +294,8 @@ class Owner:
         try:
             if not wire.stopping():
                 code = self._duties.run(request, wire)
+        except Exception as error:  # noqa: BLE001 - the command line tells its own errors; this one kept it from that
+            self._say(f"a command failed ({type(error).__name__}: {error})")
         finally:
             wire.end(code)
 
@@ -277,7 +313,7 @@ class _Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refused = refusal(scope["method"], headers, self._hosts, self._secret)
-        answer = self._app if refused is None else PlainTextResponse(refused[1], refused[0])
+        answer = self._app if refused is None else text_answer(refused[1], refused[0])
         await answer(scope, receive, send)
 
 
@@ -296,19 +332,9 @@ def refusal(method: str, headers: Mapping[str, str], hosts: frozenset[str], secr
     return None
 
 
-class _TooMuchError(Exception):
-    """A request is larger than any that kb makes."""
-
-
-async def _read(http: HttpRequest) -> bytes:
-    """The body of a request.
-
-    Raises:
-        _TooMuchError: It is too large.
-    """
-    body = bytearray()
-    async for part in http.stream():
-        body += part
-        if len(body) > _BODY:
-            raise _TooMuchError
-    return bytes(body)
+def _command(request: Request) -> str:
+    """The command of a command line; empty where it has none, or only the command line itself can tell."""
+    try:
+        return split(request.args).command
+    except Unclear:
+        return ""

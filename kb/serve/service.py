@@ -44,6 +44,8 @@ def systemd_unit(
         f"{variables}"
         "Restart=on-failure\n"
         "RestartSec=10\n"
+        # Told to stop while it was starting.
+        "SuccessExitStatus=143\n"
         "TimeoutStopSec=90\n"
         "\n"
         "[Install]\n"

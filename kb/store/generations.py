@@ -26,6 +26,8 @@ UNCLEAN_FILE: Final = "unclean"
 GENERATION: Final = re.compile(r"generation-(\d{4,9})")
 DAMAGED: Final = re.compile(r"damaged-\d{8}T\d{6}\.\d{6}Z")
 BLOCK: Final = 512
+# The last number this process used in each store, also in one that was deleted and made again at the same place.
+_BEGUN: Final[dict[Path, int]] = {}
 
 
 class Generations:
@@ -50,7 +52,7 @@ class Generations:
         self._store = Path(os.path.realpath(store))
         self._now = now
         self._step = on_step
-        self._begun = 0
+        self._begun = _BEGUN.get(self._store, 0)
         with self._told():
             if (self._store / "chroma.sqlite3").exists():
                 raise ForeignStore(
@@ -76,7 +78,7 @@ class Generations:
         Whatever is left of beginnings that were cut off is removed first. A name is never used twice.
         """
         with self._told():
-            self._begun = self._last_number() + 1
+            self._begun = _BEGUN[self._store] = self._last_number() + 1
             name = f"generation-{self._begun:04d}"
             self.sweep()
             self._step("make the directory")

@@ -1,6 +1,8 @@
 """One process at a time owns a store: the lock it holds for life, and the note that says who it is.
 
 ChromaDB tears its own files when two processes open them, readers included, so nobody opens them without this lock.
+Where the system can lock a directory, the store's own is locked beside the lock file: a file can be deleted under its
+holder, and the next process would lock the one that it makes in its place.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from kb.errors import StoreBusy
+from kb.errors import StoreBusy, StoreError
 from kb.store.own_files import make_way, unusable, write_whole
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ OWNER_FILE: Final = "owner.json"
 COMMAND_LENGTH: Final = 60
 LOOK_SECONDS: Final = 0.25
 TELL_SECONDS: Final = 1.0
+
+
+Identity: TypeAlias = tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,9 @@ class StoreLock:
         self.directory = os.path.realpath(directory)
         self._command = command or command_line(sys.argv)
         self._lock = FileLock(Path(self.directory, LOCK_FILE), mode=0o600, thread_local=False)
+        # The directory that is locked, as an open descriptor; and which directory and which lock file they were.
+        self._locked: int | None = None
+        self._identities: tuple[Identity, Identity] = (None, None)
 
     @property
     def held(self) -> bool:
@@ -87,7 +95,7 @@ class StoreLock:
         try:
             self._introduce()
         except OSError as error:
-            self._lock.release()
+            self.release()
             raise unusable(f"the store at {self.directory}", error, self.directory) from error
         return self
 
@@ -113,7 +121,7 @@ class StoreLock:
         while True:
             left = until - time.monotonic()
             try:
-                self._lock.acquire(timeout=min(max(0.0, left), LOOK_SECONDS))
+                self._take(min(max(0.0, left), LOOK_SECONDS))
             except Timeout:
                 if while_waiting:
                     while_waiting()
@@ -128,15 +136,96 @@ class StoreLock:
             else:
                 return
 
+    def _take(self, seconds: float) -> None:
+        """Lock the file, and the directory it is in.
+
+        Raises:
+            Timeout: One of them stayed locked.
+        """
+        self._lock.acquire(timeout=seconds)
+        try:
+            self._lock_directory()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._identities = (_identity(self.directory), _identity(self._lock.lock_file))
+
+    def _lock_directory(self) -> None:
+        """Lock the store's directory, where that can be done.
+
+        Raises:
+            Timeout: Another process has it locked, whose lock file was deleted.
+        """
+        if sys.platform == "win32" or self._locked is not None:
+            # On Windows nobody can delete a file that is open.
+            return
+        import fcntl
+
+        descriptor = os.open(self.directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise Timeout(self._lock.lock_file) from error
+        except OSError:
+            # A file system that locks no directories, such as NFS: there the file alone has to do.
+            os.close(descriptor)
+        else:
+            self._locked = descriptor
+
+    def in_place(self) -> bool:
+        """Whether the directory that is locked is still the one at the store's path."""
+        return self._identities[0] is not None and _identity(self.directory) == self._identities[0]
+
+    def require_place(self) -> None:
+        """Change nothing in a store that took the place of the one that is locked.
+
+        Raises:
+            StoreError: Another one did, or none is there.
+        """
+        if self.held and not self.in_place():
+            raise StoreError(f"the store at {self.directory} was removed or replaced", "Run the command again")
+
+    def mend(self) -> bool:
+        """Make the lock file and the note again where they were deleted; says whether one was missing.
+
+        The directory has to be in place. It stays locked meanwhile, so nobody comes in between.
+
+        Raises:
+            StoreBusy: Another process took the new lock file, on a system that locks no directories.
+            StoreError: They cannot be written.
+        """
+        whole = _identity(self._lock.lock_file) == self._identities[1]
+        if whole and _identity(str(Path(self.directory, OWNER_FILE))) is not None:
+            return False
+        try:
+            if not whole:
+                self._lock.release(force=True)
+                self._take(LOOK_SECONDS)
+            self._introduce()
+        except Timeout as error:
+            raise self._busy() from error
+        except OSError as error:
+            raise unusable(f"the store at {self.directory}", error, self.directory) from error
+        return True
+
     def release(self) -> None:
         """Let go of the lock; doing it again changes nothing."""
         if self.held:
             try:
-                Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
+                if self.in_place():
+                    # Another store may have taken the path of this one, with an owner of its own.
+                    Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
             except OSError as error:
                 raise unusable(f"the store at {self.directory}", error, self.directory) from error
             finally:
                 self._lock.release()
+                self._unlock_directory()
+
+    def _unlock_directory(self) -> None:
+        if self._locked is not None:
+            os.close(self._locked)
+            self._locked = None
 
     def _introduce(self) -> None:
         """Write down who holds the lock, whole or not at all, for the message to others."""
@@ -157,6 +246,15 @@ class StoreLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _identity(path: str) -> Identity:
+    """What tells a file or directory from the next one of its name; None where nothing is there."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - plain strings throughout the stores
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _named(owner: Owner | None) -> str:

@@ -13,6 +13,8 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kb.errors import StoreDamaged
+from kb.interrupts import undisturbed
+from kb.store.chroma_errors import DATABASE
 from kb.store.own_files import unusable, write_whole
 
 if TYPE_CHECKING:
@@ -107,19 +109,24 @@ class VectorStore:
         Returns:
             The name of the new generation.
         """
+        clean = self._open is None and not self._generations.is_unclean()
         self._generations.mark_unclean()
         old = self._generations.current()
         name = self._generations.begin()
         try:
-            fresh = self._open_index(self._generations.path(name), create=True)
+            with undisturbed():
+                fresh = self._open_index(self._generations.path(name), create=True)
             try:
                 self._refill(fresh, should_stop)  # type: ignore[arg-type]  # see index()
             finally:
                 fresh.close()
         except BaseException:
             self._generations.discard(name)
+            if clean:
+                # The old one was not touched, and is as it was left.
+                self._generations.mark_clean()
             raise
-        with self._swapping:
+        with self._swapping, undisturbed():
             self._let_go()
             if old is not None and reason:
                 self._generations.set_aside(old)
@@ -149,6 +156,18 @@ class VectorStore:
             self._let_go()
             if not self._doubted:
                 self._leave()
+
+    def abandon(self) -> None:
+        """Let go of an index whose store is not at its place any more, and note nothing there."""
+        with self._swapping:
+            self._let_go()
+
+    def lost(self) -> bool:
+        """Whether the files of the open index are not there any more."""
+        if self._open is None:
+            return False
+        name = self._generations.current()
+        return name is None or not Path(self._generations.path(name), DATABASE).is_file()
 
     def trusted(self) -> bool:
         """Whether the generation in service can be served as it is, by the marks alone."""
@@ -211,8 +230,11 @@ class VectorStore:
         self.rebuild(reason)
 
     def _opened(self) -> ClosableIndex:
-        self._generations.mark_unclean()
-        return self._open_index(self._directory(), create=False)
+        # Interrupted in the middle, nobody would close it, and it would have to be examined the next time.
+        with undisturbed():
+            self._generations.mark_unclean()
+            opened = self._open = self._open_index(self._directory(), create=False)
+        return opened
 
     def _unsound(self, name: str) -> str | None:
         """Why a generation cannot be served, as far as the marks and a probe tell."""

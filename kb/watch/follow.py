@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from kb.errors import KbError
 from kb.watch.clocks import Jumps, offsets
 from kb.watch.debounce import EVERYTHING, Debouncer, Everything, Place
-from kb.watch.mounts import below_without_events, mounts, without_events
+from kb.watch.mounts import below_without_events, mounts, points_below, without_events
 from kb.watch.observe import RAISE_WATCHES, TABLE_FULL, CannotWatch, Change, Observer
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class Follower:
         self._heartbeat = datetime.now(UTC)
         self._blind_spots = self._told_reason = ""
         self._refused = ""
+        self._mounted: frozenset[str] | None = None
 
         now = clock()
         self._beat_at = self._inspect_at = self._watch_at = self._retry_at = now
@@ -299,6 +300,7 @@ class Follower:
         if self._polling or now < self._watch_at:
             return
         table = self._read_mounts()
+        self._note_mounts(points_below(self._folders, table))
         unreported = {folder: without_events(folder, table) for folder in self._folders}
         reasons = [reason or below_without_events(folder, table) for folder, reason in unreported.items()]
         self._blind_spots = "; ".join(reason for reason in reasons if reason)
@@ -313,6 +315,14 @@ class Follower:
             self._watch_at = now + self._sweep_seconds
         else:
             self._refused = ""
+
+    def _note_mounts(self, mounted: frozenset[str]) -> None:
+        """Watch and look at everything where a file system was mounted inside a folder, or went: no event says so."""
+        before, self._mounted = self._mounted, mounted
+        if before is not None and before != mounted:
+            self._observer.restart()
+            names = ", ".join(sorted(before ^ mounted))
+            self._mark(EVERYTHING, f"A file system was mounted or unmounted at {names}; all folders are looked at")
 
     def _note(self, changes: Sequence[Change]) -> None:
         """Look at everything where a watch changed. At the start that is due anyway; what is missing is told."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
@@ -49,6 +52,20 @@ def parse(table: str) -> tuple[Mount, ...]:
         if separator and len(fields) >= 5:  # noqa: PLR2004 - proc(5): the fifth field is the mount point
             found.append(Mount(_plain(fields[4]), kinds[0], " ".join(kinds[2:])))
     return tuple(found)
+
+
+def points() -> frozenset[str]:
+    """Where file systems are mounted, as far as the system has a table of them."""
+    return frozenset(mount.point for mount in parse(mounts()))
+
+
+def points_below(folders: Collection[str], table: str) -> frozenset[str]:
+    """Where file systems are mounted inside some folders."""
+    return frozenset(
+        mount.point
+        for mount in parse(table)
+        if any(mount.point != folder and _within(mount.point, folder) for folder in folders)
+    )
 
 
 def without_events(folder: str, table: str | None = None) -> str | None:

@@ -120,6 +120,7 @@ class FakeKnowledge:
     unknown: tuple[Unmatched, ...] = ()
     during_index: Callable[[Callable[[], bool]], None] | None = None
     error: Exception | None = None
+    after_note: BaseException | None = None
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     closed: bool = False
 
@@ -223,9 +224,19 @@ class FakeKnowledge:
         self._called("beside", store=store, folders=tuple(folders), edit=edit)
         return self
 
-    def note(self, text: str, *, title: str | None = None, tags: Sequence[str] = ()) -> tuple[str, IndexReport]:
-        """The path of a note, and the report given."""
+    def note(
+        self,
+        text: str,
+        *,
+        title: str | None = None,
+        tags: Sequence[str] = (),
+        on_written: Callable[[str], None] = lambda _: None,
+    ) -> tuple[str, IndexReport]:
+        """The path of a note, and the report given; with ``after_note``, what happens once it is written."""
         self._called("note", text=text, title=title, tags=tuple(tags))
+        on_written("/notes/2026-01-15.md")
+        if self.after_note:
+            raise self.after_note
         return "/notes/2026-01-15.md", self.report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import FAILURE
 
+from kb.errors import FolderError, ModelError, StoreBusy
 from kb.records import CheckReport, Difference, Failure, IndexReport
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from command_line import CommandLine
 
 pytest_plugins = ["command_line"]
+
+UNINDEXED = "the note is written, but not indexed:"
+LATER = "kb index adds the note\n"
 
 
 class Typed(io.StringIO):
@@ -69,6 +74,18 @@ def test_failures_that_were_told_before_are_only_counted(command: CommandLine) -
 
     assert news == "/notes/new.md: cannot be read: permission denied"
     assert before == "1 file as before could not be indexed: see kb status --problems"
+
+
+def test_the_summary_of_an_interrupted_run_is_true(command: CommandLine) -> None:
+    """What is in the index, and how many files are left."""
+    command.kb.report = IndexReport(added=12, unchanged=3, embedded=96, total=60, seconds=1.0, waiting=36)
+    command.kb.during_index = lambda _: os.kill(os.getpid(), signal.SIGINT)
+
+    code, out, _ = command("index")
+
+    assert code == 130
+    assert out.startswith("12 added; 36 files left for the next run; 3 files unchanged; ")
+    assert out.endswith("96 passages embedded, 0 reused, 60 in all; 1.0 s\n")
 
 
 def test_an_interrupted_run_says_how_to_go_on(command: CommandLine) -> None:
@@ -136,6 +153,55 @@ def test_a_note_tells_of_its_own_failure_only(command: CommandLine) -> None:
     _, out, err = command("note", "Buy milk")
 
     assert (out, err) == ("/notes/2026-01-15.md\n", "/notes/2026-01-15.md: is 11 MB, over the limit\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            StoreBusy("the store at /x is in use by process 7 (kb watch)", "Wait until it has ended."),
+            f"{UNINDEXED} the store at /x is in use by process 7 (kb watch)\n    Wait until it has ended. {LATER}",
+        ),
+        (
+            ModelError("bge-m3 is not here", "kb model fetch"),
+            f"{UNINDEXED} bge-m3 is not here\n    kb model fetch. {LATER}",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "the note is written, but not indexed: [Errno 28] No space left on device\n    kb index adds the note\n",
+        ),
+        (
+            MemoryError(),
+            "the note is written, but not indexed: MemoryError\n    kb index adds the note\n",
+        ),
+    ],
+)
+def test_a_note_that_is_written_says_so_whatever_happens_after(
+    command: CommandLine, error: Exception, said: str
+) -> None:
+    """Its path is printed and the exit code is 0: whoever tries again would write it twice."""
+    command.kb.after_note = error
+    command.ask_owner = lambda: pytest.fail("the note would be written twice")
+
+    assert command("note", "Buy milk") == (0, "/notes/2026-01-15.md\n", f"kb: {said}")
+
+
+def test_a_note_that_is_interrupted_while_it_is_indexed_is_written(command: CommandLine) -> None:
+    """Ctrl-C ends with 130, and says that the file stays."""
+    command.kb.after_note = KeyboardInterrupt()
+
+    assert command("note", "Buy milk") == (
+        130,
+        "/notes/2026-01-15.md\n",
+        "kb: the note is written, and not indexed yet; kb index adds it\n",
+    )
+
+
+def test_a_note_that_could_not_be_written_is_an_error(command: CommandLine) -> None:
+    """Nothing is on the disk, and nobody says so."""
+    command.kb.error = FolderError("notes go into /x, which is not there", "Mount or make it; nothing was written")
+
+    assert command("note", "Buy milk")[:2] == (2, "")
 
 
 @pytest.mark.parametrize("words", [[], ["-"]])

@@ -78,7 +78,16 @@ def test_an_index_run_has_the_promised_names() -> None:
     report = IndexReport(1, 2, 3, 4, 5, 6, 7, 8, 9, 1.23456, held=10, failures=(FAILURE,))
 
     assert formats.index_object(report) == {
-        "files": {"added": 1, "changed": 2, "moved": 3, "removed": 4, "unchanged": 5, "failed": 1, "held": 10},
+        "files": {
+            "added": 1,
+            "changed": 2,
+            "moved": 3,
+            "removed": 4,
+            "unchanged": 5,
+            "failed": 1,
+            "held": 10,
+            "waiting": 0,
+        },
         "passages": {"embedded": 6, "reused": 7, "removed": 8, "total": 9},
         "seconds": 1.235,
         "failures": [{"path": "/notes/bad\x1b.md", "reason": "not text:\x07 it is binary"}],

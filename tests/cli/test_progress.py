@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import signal
 import threading
@@ -51,6 +52,48 @@ def test_it_is_too_early_to_say_at_first() -> None:
     assert pace_text(pace_of(sight(0), sight(9))) == "0 passages/s"
 
 
+def test_the_end_is_foretold_once_it_is_measured_and_does_not_jump() -> None:
+    """A stretch that is eight times as slow makes the remaining time longer bit by bit."""
+    pace, shown = Pace(), []
+    for second in range(120):
+        pace.add(sight(second, size=8 * second if second < 60 else 480 + (second - 60), passages=second))
+        shown.append(pace.remaining())
+
+    assert shown[:8] == [None] * 8
+    assert shown[10] == pytest.approx(115, abs=1)
+    steps = [after - before for before, after in itertools.pairwise(shown[8:]) if before is not None and after]
+    assert max(map(abs, steps)) < 15
+    assert shown[-1] is not None
+    assert shown[-1] > 200
+
+
+def test_what_comes_before_the_first_passage_does_not_count() -> None:
+    """Reading and loading the model took a minute, and say nothing of how long the rest takes."""
+    early = [
+        IndexProgress(0, 10, 0, 1000, 0, 0, 1.0, "reading", 3),
+        IndexProgress(0, 10, 0, 1000, 0, 0, 60.0, "loading the model", 10),
+    ]
+
+    pace = pace_of(*early, sight(61, size=10, passages=1), sight(71, size=110, passages=11))
+
+    assert (pace.rate(), pace.remaining()) == (1, 89)
+    assert [counts_text(one) for one in early] == [
+        "reading documents: 3 of 10 files",
+        "loading the model; 10 of 10 files read",
+    ]
+
+
+def test_a_pipe_is_told_that_the_model_is_loaded() -> None:
+    """At once, since nothing more comes while it is; an owner has it already."""
+    loading = IndexProgress(0, 10, 0, 1000, 0, 0, 1.0, "loading the model", 10)
+    said: list[str] = []
+    Lines(said.append)(loading)
+    assert said == []
+
+    Lines(said.append, announce=True)(loading)
+    assert said == ["loading the model; 10 of 10 files read"]
+
+
 def test_a_slow_start_is_forgotten() -> None:
     """After half a minute the time that the model took to load no longer counts."""
     late = [sight(60 + 10 * step, size=100 * step, passages=10 * step) for step in range(6)]
@@ -85,7 +128,7 @@ def test_lines_come_now_and_then() -> None:
         lines(sight(tenth / 10, size=tenth, passages=tenth, files=tenth // 12))
 
     assert said == [
-        "5 % of 10 files, 50 passages, 10 passages/s, 1:35 left",
+        "5 % of 10 files, 50 passages, 10 passages/s",
         "10 % of 10 files, 100 passages, 10 passages/s, 1:30 left",
     ]
 

@@ -43,7 +43,7 @@ def test_partial_cache_is_named_before_anything_is_loaded(tiny: Path, tmp_path: 
         locate(BGE_M3, offline=True, cache_dir=tmp_path)
 
     assert name in caught.value.message
-    assert "embed.offline = false" in caught.value.remedy
+    assert "kb model fetch" in caught.value.remedy
 
 
 def test_directory_with_a_missing_file_is_named(tiny: Path, tmp_path: Path) -> None:

@@ -779,3 +779,35 @@ def test_file_that_is_too_much_for_its_parser_is_read_once() -> None:
     reader.fails = ""
 
     assert len(world.run().standing) == 1
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 5, 30, 61])
+def test_the_report_of_an_interrupted_run_is_true(stop_after: int) -> None:
+    """What it counts is in the index, and what it leaves is what the next run does."""
+    world = World()
+    for number in range(40):
+        world.write(f"{number:02}.md", f"# Note {number}\n\ntext {number}\n")
+    world.run()
+    for number in range(30):
+        world.write(f"{number:02}.md", f"# Note {number}\n\nanother text {number}\n")
+    for number in range(40, 70):
+        world.write(f"{number:02}.md", f"# Note {number}\n\ntext {number}\n")
+    world.files.remove("/notes", "35.md")
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > stop_after
+
+    first = world.indexer.run(should_stop=should_stop)
+    done = {one.file.path: one.text for one in world.catalog.all_passages()}
+    assert first.interrupted
+    assert first.added == sum(path >= "40.md" for path in done)
+    assert first.changed == sum("another" in text for text in done.values())
+    assert first.total == world.catalog.count()
+    assert first.unchanged == 9
+
+    second = world.run()
+    assert (second.interrupted, second.waiting) == (False, 0)
+    assert first.waiting == second.added + second.changed + second.removed

@@ -143,6 +143,32 @@ def test_the_owner_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp_
     asker.join()
 
 
+@pytest.mark.parametrize(
+    ("args", "code"), [(["note", "x"], 0), (["-s", "a.b=c", "note", "x"], 0), (["search", "x"], 2)]
+)
+def test_an_owner_that_dies_after_a_note_was_written_is_no_reason_to_write_it_again(
+    store: str, capfd: pytest.CaptureFixture[str], args: list[str], code: int
+) -> None:
+    """The path came, and then the connection ended: the note is there."""
+    listening = listen(store, os.environ)
+
+    def answer() -> None:
+        with listening.socket.accept()[0] as asker:
+            asker.recv(65536)
+            asker.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"out": "/notes/a.md\\n"}\n')
+
+    dying = threading.Thread(target=answer)
+    dying.start()
+
+    assert forward(args) == code
+    dying.join()
+    listening.remove()
+    listening.socket.close()
+    out, err = capfd.readouterr()
+    assert out == "/notes/a.md\n"
+    assert ("the note is written" in err) == (code == 0)
+
+
 def test_who_waits_for_the_folders_and_goes_away_holds_no_thread(made_up: MadeUp, store: str) -> None:
     """More waits that were abandoned than there are threads leave all of them free."""
     for number in range(1, 10):

@@ -33,6 +33,7 @@ def test_a_systemd_unit_has_absolute_paths_and_restarts(tmp_path: Path) -> None:
         'Environment="KB_A__B=c $d"',
         "Restart=on-failure",
         "RestartSec=10",
+        "SuccessExitStatus=143",
         "TimeoutStopSec=90",
         "",
         "[Install]",

@@ -31,6 +31,10 @@ class LoadedFake(FakeEmbedder):
         """Say where it runs."""
         return "nowhere"
 
+    def runs(self) -> str:
+        """Say where it would run."""
+        return "nowhere"
+
     def share(self, give_way: Callable[[], None]) -> None:
         """Nothing: its batches take no time."""
 
