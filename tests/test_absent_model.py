@@ -52,7 +52,7 @@ def test_the_remedy_works(
         assert f"embed.offline is from {file}:5)" in err
     followed(err, monkeypatch)
 
-    assert file.read_text().endswith('[embed] # mine\nmodel = "all-MiniLM-L6-v2"\noffline = true\n')
+    assert file.read_text().endswith('[embed] # mine\noffline = true\nmodel = "all-MiniLM-L6-v2"\n')
     capfd.readouterr()
     assert run(["search", "vector store", "--weak"]) == 0
     assert "chroma" in capfd.readouterr().out.lower()

@@ -164,7 +164,7 @@ def test_model_that_cannot_be_had(open_kb: Open, notes: Path) -> None:
     """Offline, a model that is not here is one sentence that says so, with the two ways on."""
     kb = open_kb(notes, embed__model="BAAI/bge-m3")
 
-    with pytest.raises(ModelError, match="bge-m3.*fetching is off") as caught:
+    with pytest.raises(ModelError, match=r"bge-m3.*fetching is off") as caught:
         kb.index()
 
     for way in ("embed.model=all-MiniLM-L6-v2 index --full", "kb model fetch BAAI/bge-m3"):

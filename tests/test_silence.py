@@ -13,7 +13,11 @@ from kb.silence import SWITCHES
 
 ROOT = Path(__file__).resolve().parents[1]
 # What somebody could have set to have all of it on.
-ON = {switch.variable: "1" if switch.value == "0" else "0" for switch in SWITCHES}
+ON = {switch.variable: "1" if switch.value == "0" else "0" for switch in SWITCHES} | {
+    "HF_HUB_OFFLINE": "0",
+    "TRANSFORMERS_OFFLINE": "0",
+    "DO_NOT_TRACK": "0",
+}
 STATES = "from kb.silence import SWITCHES; print([s.variable for s in SWITCHES if not s.off()])"
 # Stands where ONNX Runtime would, and tells what it found and what it was told.
 FAKE = """

@@ -39,9 +39,11 @@ def test_a_place_is_a_file_and_maybe_a_line(text: str, place: tuple[str, int | N
 
 
 def test_show_writes_the_text(command: CommandLine) -> None:
-    """A pipe gets the passages as they are indexed."""
-    assert command("show", "db.md:5") == (0, "one\ntwo\n\nthree\n", "")
-    assert command.kb.asked == [("show", {"file": os.path.realpath("db.md"), "line": 5})]
+    """A pipe gets the passages as they are indexed, and of a whole file each line at its number."""
+    assert command("show", "db.md") == (0, "\n\n\n\none\ntwo\nthree\n", "")
+    assert command.kb.asked == [("show", {"file": os.path.realpath("db.md"), "line": None})]
+    command.kb.shown = replace(command.kb.shown, line=5)
+    assert command("show", "db.md:5")[1] == "one\ntwo\n\nthree\n"
     assert json.loads(command("show", "db.md", "--json")[1])["passages"][1]["text"] == "three"
 
 
@@ -77,7 +79,8 @@ def test_list_names_the_files(command: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "word", "told"), [("--type", "pyhton", "did you mean python"), ("--lang", "german", "write en, de, zh")]
+    ("flag", "word", "told"),
+    [("--type", "pyhton", "did you mean python"), ("--lang", "german", "such as en, de or zh")],
 )
 def test_a_slip_in_a_filter_is_told(command: CommandLine, flag: str, word: str, told: str) -> None:
     """It is an error, not a folder without such files."""

@@ -197,7 +197,7 @@ def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
 
     (notes / "cheese.md").write_text("Gouda is a cheese from the Netherlands.\n")
     assert "cheese.md:1:" in kb("search", "--wait", "--require-fresh", "-n", "1", "Dutch cheese")
-    assert json.loads(kb("search", "--json", "cheese"))["index"]["watching"]
+    assert json.loads(kb("search", "--json", "--weak", "cheese"))["index"]["watching"]
     assert "chunk.max_tokens" in kb("-s", "chunk.max_tokens=64", "search", "x", code=2)
     assert "watching, process" in kb("status")
     note = Path(kb("note", "Feta is a cheese from Greece.").split()[0]).name
