@@ -19,8 +19,10 @@ from benchmarks import (
     model_gpu,
     model_speed,
     no_change,
+    peers,
     quality,
     recall,
+    refusals,
     resting,
     retrieval,
     reuse,
@@ -44,7 +46,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
 }
 # Too long, and some too large, to run unless they are named.
 NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
-    module.NAME: module.rows for module in (retrieval, model_speed, model_gpu)
+    module.NAME: module.rows for module in (retrieval, refusals, peers, model_speed, model_gpu)
 }
 DATA_VARIABLE: Final = "KB_BENCH_DATA"
 _LONGEST: Final = 200

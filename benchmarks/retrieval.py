@@ -37,8 +37,13 @@ BASELINES: Final = {
     "xquad/es": (0.962, 0.632),
     "xquad/zh": (0.967, 0.243),
     "xquad/th": (0.912, 0.102),
+    "braindump": (0.794, 0.784),
+    # Twelve long filings that differ little: no other numbers than kb's own are known, here of its cosine.
+    "sec10q": (0.0, 0.739),
 }
-ENGLISH: Final = frozenset({"til-simonw", "cranfield", "xquad/en"})
+ENGLISH: Final = frozenset({"til-simonw", "cranfield", "xquad/en", "braindump", "sec10q"})
+# What hybrid aims at beyond the better one of its sides.
+GOALS: Final = {"til-simonw": 0.96, "braindump": 0.85, "sec10q": 0.82}
 # Where files are long, passages have to gain something over whole documents.
 GAINS: Final = {"til-simonw": 0.02}
 SPANS: Final = "chunking-eval"
@@ -90,7 +95,8 @@ def judged(name: str, ndcg: Mapping[str, float], bm25: float, whole: float) -> l
         if mode == "cosine" and name in ENGLISH:
             found.append(at_least(NAME, what, value, whole + GAINS.get(name, 0.0)))
         elif mode == "hybrid":
-            found.append(at_least(NAME, what, value, round(max(bm25, ndcg["cosine"]), 3)))
+            better = max(bm25, ndcg["cosine"], ndcg.get("keyword", 0.0), GOALS.get(name, 0.0))
+            found.append(at_least(NAME, what, value, round(better, 3)))
         elif mode == "keyword" and name not in ENGLISH:
             found.append(at_least(NAME, what, value, bm25))
         else:
@@ -195,7 +201,7 @@ def _time(work: Bench) -> Row:
     write_small_notes(notes, count)
     found = call("retrieval:timed", notes=str(notes), store=str(work.folder / "many-store"), count=TIMED)
     told = f"a question, hybrid / cosine, {count} passages, without the model"
-    return at_most(NAME, told, found["hybrid"] / found["cosine"], 2, "x")
+    return at_most(NAME, told, found["hybrid"] / found["cosine"], 1.6, "x")
 
 
 def _absent(work: Bench, what: str) -> Row:

@@ -187,11 +187,21 @@ class Catalog(Protocol):
         Leaving and coming passages are never part of an answer. Doing it again with other passages is allowed.
         """
 
-    def finish(self, file_ids: Sequence[int]) -> None:
+    def finish(self, file_ids: Sequence[int], middles: Mapping[int, NDArray[np.float32]] | None = None) -> None:
         """The vectors of these files are in place: leaving passages are forgotten, coming ones become live.
 
-        A file becomes ``done``, or ``failed`` where its change carried a reason.
+        A file becomes ``done``, or ``failed`` where its change carried a reason. ``middles`` are the unit vectors in
+        the middle of those files' passages.
         """
+
+    def middles(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The unit vector in the middle of each of these files' passages, where it is known."""
+
+    def keep_middles(self, middles: Mapping[int, NDArray[np.float32]]) -> None:
+        """Keep the unit vectors in the middle of files' passages; a file that changes afterwards loses its own."""
+
+    def without_middle(self, file_ids: Sequence[int] | None = None) -> list[int]:
+        """Those of some files, or of all, that have several live passages and no known middle."""
 
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
         """Take over new stats, as (file id, file with its stat, read_ns), where only those changed."""
@@ -244,12 +254,14 @@ class Catalog(Protocol):
         only: Collection[str] | None = None,
         without: Collection[str] = (),
         also: Sequence[str] = (),
+        beside: float = 0.0,
     ) -> KeywordMatches:
         """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
         best are taken; more than ``count`` come back where the last ones are equal, though not
-        more than four times as many.
+        more than four times as many. With ``beside`` the best are those of which the words say most where the score of
+        the whole file has this share, 0..1, and that of the passage the rest.
         """
 
     def holding(

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kb.errors import CatalogDamaged, StoreError
+from kb.index.middles import fill_middles
 from kb.index.rebuild import put_off, worn_out
 from kb.index.write import Stopped
 from kb.records import RebuildReport
@@ -39,6 +40,8 @@ def tidied(
 
     The run itself is over and went well: an index that cannot be made anew stays as it is, and is told.
     """
+    if not report.interrupted:
+        fill_middles(parts.catalog, parts.cache, parts.embedder.fingerprint)
     if report.embedded:
         parts.searcher.measure()
     dead = worn_out(parts.catalog, report.dropped)

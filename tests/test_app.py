@@ -501,7 +501,7 @@ def test_killed_run_is_mended_by_the_next(open_kb: Open, notes: Path, tmp_path: 
         f"kb = KnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'embed.offline': 'true',"
         f" 'folders.paths': {str(notes)!r}, 'store.path': {str(tmp_path / 'store')!r}}})\n"
         "kb._parts.own()\n"
-        "kb._parts.catalog.finish = lambda ids: os.kill(os.getpid(), 9)\n"
+        "kb._parts.catalog.finish = lambda *_: os.kill(os.getpid(), 9)\n"
         "kb.index()\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=100)

@@ -148,6 +148,7 @@ def answer_object(answer: Answer) -> dict[str, Any]:
     words = words_of(answer.asked)
     read_as = {"read_as": asdict(answer.read_as)} if answer.read_as else {}
     reranking = {"reranking": asdict(answer.reranking)} if answer.reranking else {}
+    unfamiliar = {"unfamiliar": answer.unfamiliar} if answer.unfamiliar else {}
     return {
         "question": answer.question,
         **read_as,
@@ -155,6 +156,7 @@ def answer_object(answer: Answer) -> dict[str, Any]:
         "weak": answer.weak,
         "elsewhere": answer.elsewhere,
         **_lacks(answer),
+        **unfamiliar,
         "index": _freshness(answer.index),
         **reranking,
         "hits": [hit_object(hit, words) for hit in answer.hits],

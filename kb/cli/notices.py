@@ -18,6 +18,7 @@ _LITERAL: Final = "--literal takes the question as it stands"
 _FILTERS: Final = ("tag:", "path:", "type:", "lang:", "since:", "until:")
 _ELSEWHERE: Final = "what holds the words of the question is not among these hits: --mode hybrid ranks it higher"
 _BY_WORDS: Final = "no passage has a word of the question: --mode cosine or hybrid searches by meaning"
+_WORDS_KNOW: Final = "its cosines mean little there; --mode hybrid and --mode keyword go by the words"
 _WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in the language"}
 _MANY: Final = 12
 
@@ -30,6 +31,8 @@ def notices(answer: Answer, cwd: str) -> list[str]:
         cwd: The folder that paths are shown relative to.
     """
     told = [_no_hits(answer, cwd), _ELSEWHERE if answer.elsewhere else "", _below(answer)]
+    if answer.unfamiliar:
+        told.append(f"the model does not know this language ({answer.unfamiliar}): {_WORDS_KNOW}")
     told += unmatched_notices(answer.unmatched)
     if answer.read_as:
         told += [operators_notice(answer.read_as), *as_words_notices(answer.read_as)]

@@ -52,7 +52,7 @@ def _changed(text: str, section: str, change: Callable[[MutableMapping[str, Any]
         document = tomlkit.parse(text.removeprefix(mark))
         if section not in document:
             document[section] = tomlkit.table()
-        change(document[section])  # type: ignore[arg-type]  # a section of a valid configuration is a table
+        change(document[section])
     except (TOMLKitError, AttributeError, TypeError) as error:
         raise ConfigError(f"[{section}] cannot be edited: {error}", "Edit the file by hand") from error
     return mark + tomlkit.dumps(document)

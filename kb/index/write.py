@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.index.plan import labels, vector_steps
 from kb.records import FileEvent, VectorRecord
+from kb.records.middle import middle_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -224,7 +225,7 @@ class Writer:
             self._index().relabel([id_ for id_, _ in relabelled], [label for _, label in relabelled])
         if leaving:
             self._index().delete(leaving)
-        self._catalog.finish(file_ids)
+        self._catalog.finish(file_ids, _middles(changes, window.vectors))
         self.dropped += len(leaving)
 
 
@@ -240,6 +241,17 @@ def _groups(changes: Sequence[FileChange]) -> Iterator[list[FileChange]]:
         passages += len(change.passages)
     if group:
         yield group
+
+
+def _middles(
+    changes: Sequence[FileChange], vectors: dict[bytes, NDArray[np.float32]]
+) -> dict[int, NDArray[np.float32]]:
+    """The middle of each file that has several passages: that of one passage is its own vector."""
+    return {
+        change.file_id: middle_of([vectors[one.passage.digest] for one in change.passages])
+        for change in changes
+        if len(change.passages) > 1
+    }
 
 
 def _event(gathered: Gathered, unknown: int) -> FileEvent:

@@ -41,14 +41,12 @@ class KeywordMatches:
     Attributes:
         scores: The BM25 score by passage id, best first where they were asked for as the best; 0 or more.
         shares: How much of the question stands in each, by the weight of its words, 0..1.
-        mean: The mean score of all passages of the index.
-        deviation: The standard deviation of it.
+        said: What the words say of each, in standard deviations above what they say of all passages; 0 or more.
     """
 
     scores: Mapping[str, float]
     shares: Mapping[str, float]
-    mean: float = 0.0
-    deviation: float = 0.0
+    said: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +265,8 @@ class Answer:
             unless weak ones were asked for.
         elsewhere: Whether what answers does so by the words it has of the question, and is not among the hits: its
             cosine is too low for that.
+        unfamiliar: The code of the best hit's language where the model does not know it and the hits are ordered by
+            cosine: those mean nothing then, and nothing is held back.
         read_as: How the question was read, where one was asked in words.
         nearest: The hit with the highest cosine, where ``weak`` left out all of them.
         below: How many hits were left out at the end of a short list, being no nearer than unrelated passages.
@@ -282,6 +282,7 @@ class Answer:
     reranking: Reranking | None = None
     weak: bool = False
     elsewhere: bool = False
+    unfamiliar: str = ""
     read_as: ReadAs | None = None
     nearest: Hit | None = None
     below: int = 0

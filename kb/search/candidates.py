@@ -9,7 +9,8 @@ import numpy as np
 
 from kb.records import Candidates, Signals
 from kb.search.background import COMMON
-from kb.search.fuse import fused
+from kb.search.fuse import WHOLE, beside, fused
+from kb.search.middles import file_of, middle_cosines, middles_of
 from kb.search.rank import cosines
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Gatherer:
         self._index = index
         self._background = background
         self.text = text
-        self._vector = vector
+        self.vector = vector
         self.scope = scope
 
     def among(self, files: Sequence[int]) -> Gatherer:
@@ -126,7 +127,7 @@ class Gatherer:
 
     def of(self, scope: Scope) -> Gatherer:
         """The same question, asked of other passages."""
-        return Gatherer(self._catalog, self._index, self._background, text=self.text, vector=self._vector, scope=scope)
+        return Gatherer(self._catalog, self._index, self._background, text=self.text, vector=self.vector, scope=scope)
 
     def pool(self, mode: Mode, wanted: int, min_cosine: float) -> Pool:
         """About so many candidates by each side that a mode asks, with at least this cosine."""
@@ -143,9 +144,9 @@ class Gatherer:
         matches = self._matches(_BY_WORDS, ids)
         return replace(pool, bm25=matches.scores, bm25_ranks=_ranks(matches.scores))
 
-    def shares(self, ids: Sequence[str]) -> Mapping[str, float]:
-        """How much of the question's words each passage holds, 0..1."""
-        return self._matches(1, ids).shares
+    def shares(self, ids: Sequence[str], words: str = "") -> Mapping[str, float]:
+        """How much of the question's words, or of others, each passage holds, 0..1."""
+        return self._matches(1, ids, words=words).shares
 
     def holding(self, words: str, share: float, min_cosine: float) -> frozenset[str]:
         """Some passages with this share of words of which one at least is rare, and with at least this cosine."""
@@ -158,7 +159,7 @@ class Gatherer:
 
     def _by_cosine(self, wanted: int) -> Pool:
         found, exhausted = self._nearest(wanted)
-        scores = cosines(self._vector, found)
+        scores = cosines(self.vector, found)
         known = dict(zip(found.ids, scores.tolist(), strict=True))
         return Pool(found.ids, scores, known, exhausted, min(known.values(), default=1.0), cosine_ranks=_ranks(known))
 
@@ -172,13 +173,16 @@ class Gatherer:
 
     def _by_both(self, wanted: int) -> Pool:
         near = self._by_cosine(wanted)
-        matches = self._matches(max(_BY_WORDS, wanted // 4), near.ids)
+        matches = self._matches(max(_BY_WORDS, wanted // 4), near.ids, WHOLE)
         more = self._cosines_of([id_ for id_ in matches.scores if id_ not in near.cosines])
         known = {**near.cosines, **more}
         ids = tuple(known)
         bm25 = np.array([matches.scores.get(id_, 0.0) for id_ in ids])
-        background = self._background.cosines(self._index, self._vector)
-        scores = fused(np.array(list(known.values())), background, bm25, matches.mean, matches.deviation)
+        background = self._background.cosines(self._index, self.vector)
+        middles = middles_of(self._catalog, self._index, map(file_of, ids), len(self.vector))
+        own = np.array(list(known.values()))
+        said = np.array([matches.said.get(id_, 0.0) for id_ in ids])
+        scores = fused(beside(own, middle_cosines(self.vector, middles, known)), background, said)
         return Pool(
             ids,
             scores,
@@ -196,7 +200,7 @@ class Gatherer:
         scope = self.scope
         if scope.only is not None:
             return self._these(scope.only - scope.without), True
-        found = self._index.query(self._vector, wanted, scope.files)
+        found = self._index.query(self.vector, wanted, scope.files)
         exhausted = len(found.ids) < wanted
         kept = [at for at, id_ in enumerate(found.ids) if id_ not in scope.without]
         if len(kept) < len(found.ids):
@@ -209,7 +213,7 @@ class Gatherer:
         known = self._catalog.passages(sorted(ids))
         wanted = [id_ for id_, one in known.items() if files is None or one.file.id in files]
         vectors = self._index.vectors(wanted)
-        return Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32).reshape(-1, len(self._vector)))
+        return Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32).reshape(-1, len(self.vector)))
 
     def _cosines_of(self, ids: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
         """The cosines of passages that were not found by them; those without a vector are left out."""
@@ -217,12 +221,12 @@ class Gatherer:
         if not vectors:
             return {}
         found = Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32))
-        return dict(zip(found.ids, cosines(self._vector, found).tolist(), strict=True))
+        return dict(zip(found.ids, cosines(self.vector, found).tolist(), strict=True))
 
-    def _matches(self, wanted: int, also: Sequence[str]) -> KeywordMatches:
+    def _matches(self, wanted: int, also: Sequence[str], whole: float = 0.0, *, words: str = "") -> KeywordMatches:
         scope = self.scope
         return self._catalog.keyword_matches(
-            self.text, wanted, scope.files, only=scope.only, without=scope.without, also=also
+            words or self.text, wanted, scope.files, only=scope.only, without=scope.without, also=also, beside=whole
         )
 
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from kb.errors import NotIndexed
 from kb.records import Alike, Answer, Filters, Freshness, Hit, Missing
+from kb.records.middle import middle_of
+from kb.search.asking import bare
 from kb.search.background import ALL_WORDS, COMMON, FEW, MOST_WORDS, Background
 from kb.search.best import BestSentences
 from kb.search.candidates import Gatherer, Mode, Pool, Scope
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from kb.ports import Catalog, Embedder, Files, Nearest
     from kb.records import KnownFile, StoredPassage
+    from kb.search.background import Judge
     from kb.search.verify import Verifier
 
 
@@ -132,9 +135,11 @@ class Searcher:
         with self._index() as index:
             gather = Gatherer(self._catalog, index, self._background, text=question.text, vector=vector, scope=scope)
             found = self._found(gather, limits)
-            holding = self._answering(gather, found, index, scope, limits)
+            unfamiliar = self._unfamiliar(found, index, scope, limits)
+            holding = None if unfamiliar else self._answering(gather, found, index, scope, limits)
             shown = self._related(gather, found, index, limits)
-            nothing = replace(nothing, read_as=reading.read_as(gather.of(reading.whole), found.hits, limits))
+            read_as = reading.read_as(gather.of(reading.whole), found.hits, limits)
+            nothing = replace(nothing, read_as=read_as, unfamiliar=unfamiliar)
         if found.hits and holding == frozenset():
             return self._lacking(_weak(nothing, found.hits, show=limits.weak))
         elsewhere = limits.mode == "cosine" and _elsewhere(holding, found.hits)
@@ -161,8 +166,7 @@ class Searcher:
             own = index.vectors([passage.id for passage in self._catalog.passages_of(file.id)])
             if not own:
                 raise NotIndexed(f"{file.path} has no passages in the index", "Run kb index, or name another file")
-            middle = np.mean(np.stack(list(own.values())), axis=0, dtype=np.float64)
-            vector = np.asarray(middle / max(float(np.linalg.norm(middle)), 1e-12), dtype=np.float32)
+            vector = middle_of(list(own.values()))
             scope = Scope(tuple(one.id for one in others), passages=sum(one.passages for one in others))
             gather = Gatherer(self._catalog, index, self._background, text="", vector=vector, scope=scope)
             hits = self._found(gather, limits).hits if others else ()
@@ -280,11 +284,12 @@ class Searcher:
         """
         if scope.only is not None or scope.passages < FEW or not found.hits:
             return None
-        unrelated = self._background.unrelated(index)
+        judge = self._background.judge(index, gather.vector, scope.passages)
+        # Where languages differ, each passage has to be looked up first.
         near = {
             id_
-            for id_ in found.pool.best(_JUDGED)
-            if unrelated.evidence(found.pool.cosine_of(id_), 0.0, scope.passages) >= 0
+            for id_ in (() if judge.near else found.pool.best(_JUDGED))
+            if judge.evidence("", found.pool.cosine_of(id_), 0.0) >= 0
         }
         if any(hit.passage.id in near for hit in found.hits):
             # What is shown need not be looked up again; this is how most questions end.
@@ -296,12 +301,12 @@ class Searcher:
             return frozenset(
                 one.id
                 for one in best
-                if unrelated.evidence(found.pool.cosine_of(one.id), shares.get(one.id, 0.0), scope.passages) >= 0
+                if judge.evidence(one.file.language, found.pool.cosine_of(one.id), shares.get(one.id, 0.0)) >= 0
             )
 
         if answering({}):
             return None
-        if good := answering(gather.shares([one.id for one in best])):
+        if good := answering(_shares(gather, best, judge)):
             return good
         words = telling(gather.text)
         texts = {one.id: "\n".join((one.file.title, *one.heading, one.text)) for one in best}
@@ -311,6 +316,14 @@ class Searcher:
         holding = gather.holding(words, share, limits.min_score) if words else frozenset()
         known = self._catalog.passages(sorted(holding))
         return frozenset(id_ for id_, passage in known.items() if found.presence.there(passage.file))
+
+    def _unfamiliar(self, found: _Found, index: Nearest, scope: Scope, limits: Limits) -> str:
+        """The language of the best hit, where the order is that of cosines that say nothing in it; else empty."""
+        if limits.mode != "cosine" or scope.passages < FEW or not found.hits:
+            return ""
+        language = found.hits[0].passage.file.language
+        measured = self._background.unrelated(index).languages.get(language)
+        return language if measured is not None and not measured.known else ""
 
     def _known(self, pool: Pool) -> Iterator[tuple[StoredPassage, float]]:
         """The candidates that the catalog knows, best first, looked up as they are asked for.
@@ -336,6 +349,16 @@ def _weak(nothing: Answer, hits: Sequence[Hit], *, show: bool) -> Answer:
     if show:
         return replace(nothing, hits=tuple(hits), weak=True)
     return replace(nothing, weak=True, nearest=max(hits, key=lambda hit: hit.score))
+
+
+def _shares(gather: Gatherer, best: Sequence[StoredPassage], judge: Judge) -> dict[str, float]:
+    """How much of the question each passage holds: in languages measured by themselves without the words that ask."""
+    ids = [one.id for one in best]
+    shares = dict(gather.shares(ids))
+    apart = {one.id for one in best if one.file.language in judge.near}
+    if apart:
+        shares |= {id_: share for id_, share in gather.shares(ids, bare(gather.text)).items() if id_ in apart}
+    return shares
 
 
 def _elsewhere(holding: frozenset[str] | None, hits: Iterable[Hit]) -> bool:

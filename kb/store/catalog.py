@@ -14,14 +14,18 @@ from kb.errors import CatalogDamaged
 from kb.records import Failure
 from kb.store import catalog_changes
 from kb.store import catalog_links as links
+from kb.store import catalog_middles as middle
 from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
 from kb.store import catalog_statements as sql
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kb.records import FileChange, FoundFile, Holding, KeywordMatches, KnownFile, Link, Name, StoredPassage
     from kb.store.catalog_rows import PassageState
@@ -131,16 +135,35 @@ class SqliteCatalog:
         with self._writing() as connection, _keywords(connection, file_ids):
             catalog_changes.free_places(connection, changes)
             known = self._states(file_ids)
+            middle.forget(connection, file_ids)
             for change in changes:
                 catalog_changes.write_change(connection, change, known[change.file_id])
 
-    def finish(self, file_ids: Sequence[int]) -> None:
-        """The vectors of these files are in place: leaving passages are forgotten, coming ones become live."""
+    def finish(self, file_ids: Sequence[int], middles: Mapping[int, NDArray[np.float32]] | None = None) -> None:
+        """The vectors of these files are in place: leaving passages are forgotten, coming ones become live.
+
+        ``middles`` are the unit vectors in the middle of those files' passages.
+        """
         listed = json.dumps(list(file_ids))
         with self._writing() as connection:
             connection.execute(sql.FORGET_LEAVING, (listed,))
             connection.execute(sql.BRING_COMING, (listed,))
             connection.execute(sql.FINISH_FILES, (time.time_ns(), listed))
+            middle.keep(connection, middles or {})
+
+    def middles(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The unit vector in the middle of each of these files' passages, where it is known."""
+        return dict(self._read(middle.MIDDLES, (json.dumps(list(file_ids)),), middle.middle_of))
+
+    def keep_middles(self, middles: Mapping[int, NDArray[np.float32]]) -> None:
+        """Keep the unit vectors in the middle of files' passages; a file that changes afterwards loses its own."""
+        with self._writing() as connection:
+            middle.keep(connection, middles)
+
+    def without_middle(self, file_ids: Sequence[int] | None = None) -> list[int]:
+        """Those of some files, or of all, that have several live passages and no known middle."""
+        listed = None if file_ids is None else json.dumps(list(file_ids))
+        return self._read(middle.WITHOUT, (listed, listed), lambda row: int(row[0]))
 
     def unsettle(self, file_ids: Sequence[int] | None = None) -> None:
         """The vectors of these files (None: of all) cannot be relied on: passages are coming again, files pending.
@@ -151,6 +174,7 @@ class SqliteCatalog:
         with self._writing() as connection:
             connection.execute(sql.COMING_AGAIN, (listed, listed))
             connection.execute(sql.PENDING_AGAIN, (listed, listed))
+            middle.forget(connection, file_ids)
 
     def read_again(self, file_ids: Sequence[int]) -> None:
         """Have files read again by the next run: what their rows say may not be what was written into them.
@@ -180,6 +204,8 @@ class SqliteCatalog:
                 raise schema.damaged(self._path, str(error)) from error
             connection.execute(sql.READ_AGAIN, (json.dumps(found.files),))
             connection.execute(sql.FORGET_ORPHANS)
+            # They have no checksum; the next run computes them again from the cache.
+            middle.forget(connection, None)
             if found.keywords:
                 keywords.forget(connection)
         return len(found.files)
@@ -265,17 +291,21 @@ class SqliteCatalog:
         only: Collection[str] | None = None,
         without: Collection[str] = (),
         also: Sequence[str] = (),
+        beside: float = 0.0,
     ) -> KeywordMatches:
         """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
         best are taken; more than ``count`` come back where the last ones are equal, though not
-        more than four times as many.
+        more than four times as many. With ``beside`` the best are those of which the words say most where the score of
+        the whole file has this share, 0..1, and that of the passage the rest.
         """
         from kb.store import keywords
 
         with self._asking() as connection:
-            return keywords.matches(connection, question, count, files=files, only=only, without=without, also=also)
+            return keywords.matches(
+                connection, question, count, files=files, only=only, without=without, also=also, beside=beside
+            )
 
     def holding(
         self,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb.errors import CatalogDamaged, ForeignStore, KbError, StoreBusy, StoreError
 from kb.store.catalog_links import TABLES as LINK_TABLES
+from kb.store.catalog_middles import TABLES as MIDDLE_TABLES
 from kb.store.catalog_rows import checksum
 from kb.store.own_files import disk_full, forbidden, make_way, no_memory, unusable
 
@@ -130,7 +131,15 @@ _CHECKSUMS = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _LANGUAGE, _PLACES, LINK_TABLES, _KEYWORDS, _CHECKSUMS)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _FIRST,
+    _LANGUAGE,
+    _PLACES,
+    LINK_TABLES,
+    _KEYWORDS,
+    _CHECKSUMS,
+    MIDDLE_TABLES,
+)
 """The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
 
 

@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Described = dict[int, tuple[bytes, ...]]
+    Described = dict[int, tuple[int, bytes, bytes, bytes, bytes]]
 
 _MADE_BY: Final = "keywords"
 _TOTAL: Final = "keywords checksum"
 _REMEMBER: Final = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_ROWS: Final = "files 1, plurals of abbreviations 1"
 _PAGE: Final = 500
 # A leaving passage answers nothing any more; one that is coming will in a moment, and is left out until then.
 _DESCRIBED: Final = """
-    SELECT p.key, p.text, p.heading, f.title, f.language
+    SELECT p.key, p.file_id, p.text, p.heading, f.title, f.language
     FROM passages p JOIN files f ON f.id = p.file_id
     WHERE p.state != 'leaving' AND """
 _OF_FILES: Final = _DESCRIBED + "p.file_id IN (SELECT value FROM json_each(?))"  # noqa: S608  (only constants are put in)
@@ -71,7 +72,7 @@ def _described(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Descr
 def ready(connection: sqlite3.Connection) -> bool:
     """Whether the keyword index is of this version of kb and its stemmer."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (_MADE_BY,)).fetchone()
-    return row is not None and bytes(row[0]).decode() == version()
+    return row is not None and bytes(row[0]).decode() == _made_by()
 
 
 def make(connection: sqlite3.Connection) -> None:
@@ -81,7 +82,7 @@ def make(connection: sqlite3.Connection) -> None:
     while page := connection.execute(_PAGE_OF_ALL, (last, _PAGE)).fetchall():
         total += postings.add(connection, (_passage(*row) for row in page))
         last = page[-1][0]
-    connection.execute(_REMEMBER, (_MADE_BY, version()))
+    connection.execute(_REMEMBER, (_MADE_BY, _made_by()))
     connection.execute(_REMEMBER, (_TOTAL, str(total % postings.MODULUS)))
 
 
@@ -113,9 +114,15 @@ def _known_total(connection: sqlite3.Connection) -> int | None:
     return int(row[0]) if row else None
 
 
-def _passage(key: int, text: bytes, heading: bytes, title: bytes, language: bytes) -> postings.Indexed:
+def _made_by() -> str:
+    """Whatever changes a row of the index, as one line."""
+    return f"{version()}, {_ROWS}"
+
+
+def _passage(key: int, file_id: int, *described: bytes) -> postings.Indexed:
+    text, heading, title, language = described
     trail = dict.fromkeys([text_of(title), *json.loads(heading)])
-    return postings.Indexed(key, text_of(text), "\n".join(trail), text_of(language))
+    return postings.Indexed(key, file_id, text_of(text), "\n".join(trail), text_of(language))
 
 
 def matches(
@@ -127,20 +134,28 @@ def matches(
     only: Collection[str] | None,
     without: Collection[str],
     also: Sequence[str],
+    beside: float,
 ) -> KeywordMatches:
-    """The best live passages for a question by BM25, and some others whatever they have."""
-    bm25 = postings.Bm25(connection, question)
-    asked = _asked(connection, bm25.scores, files, only, without)
+    """The best live passages for a question by BM25, and some others whatever they have.
+
+    With ``beside`` the best are those of which their words and those of their whole file together say most.
+    """
+    bm25 = postings.Bm25(connection, question, whole=beside > 0)
+    said = bm25.said(beside)
+    best = np.where(bm25.scores > 0, said, 0) if beside else bm25.scores
+    asked = _asked(connection, best, files, only, without)
     keys = _best_live(connection, asked, count)
+    if beside:
+        # A few long files may have all the best passages among them.
+        firsts = json.dumps(bm25.best_of_files(asked, count // 2).tolist())
+        keys |= {id_.decode(): key for key, id_ in connection.execute(_LIVE_IDS, (firsts,))}
     if also:
         others = connection.execute(_IDS_AND_KEYS, (json.dumps(list(also)),))
         keys |= {id_.decode(): key for key, id_ in others if key < len(asked)}
-    everywhere = bm25.scores[bm25.keys]
     return KeywordMatches(
         scores={id_: float(bm25.scores[key]) for id_, key in keys.items()},
         shares={id_: float(bm25.shares[key]) for id_, key in keys.items()},
-        mean=float(everywhere.mean()) if len(everywhere) else 0.0,
-        deviation=float(everywhere.std()) if len(everywhere) else 0.0,
+        said={id_: float(said[key]) for id_, key in keys.items()},
     )
 
 

@@ -5,6 +5,8 @@ few kilobytes and adds them up with NumPy. SQLite's own full-text index would vi
 row by row, has its parameters fixed, and before SQLite 3.42 keeps deleted terms until it merges. Here a term that is
 deleted is overwritten in the same transaction as its passage.
 
+Two rows of every range hold the file of each passage, so that the same postings, added up by file, score whole files.
+
 S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in
 Information Retrieval 3(4), 2009.
 """
@@ -42,9 +44,12 @@ _INSIDE_SHARE: Final = 0.6
 _RANGE: Final = 2048
 _POSTING: Final = np.dtype([("at", "<u2"), ("count", "<u2")])
 _MOST: Final = 65535
-# No term begins so: the lengths of the passages, and the stemmers they were read by.
+# No term begins so: the lengths of the passages, the stemmers they were read by, and the halves of their files' ids.
 _LENGTHS: Final = "\x02"
 _STEMMER: Final = "\x03"
+_FILE_LOW: Final = "\x04"
+_FILE_HIGH: Final = "\x05"
+_HALF: Final = 16
 
 _APPEND: Final = """
     INSERT INTO postings (term, part, data) VALUES (?, ?, ?)
@@ -56,21 +61,32 @@ _STEMMERS: Final = "SELECT DISTINCT term FROM postings WHERE term > ? AND term <
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What the keyword index is made of: a passage's key, text and headings, and its document's language by code."""
+    """What the keyword index is made of.
+
+    Attributes:
+        key: The passage's key.
+        file: The id of its file, below 2**32.
+        text: Its text.
+        heading: Its headings and the title.
+        language: Its document's language by code.
+    """
 
     key: int
+    file: int
     text: str
     heading: str
     language: str
 
 
 def counted(passage: Indexed) -> dict[str, int]:
-    """How often each term stands in a passage, its length in terms and its stemmer among them."""
+    """How often each term stands in a passage, its length in terms, its stemmer and its file among them."""
     language = stemmer_for(passage.language)
     counts = Counter(terms_of(passage.text, language))
     counts.update(terms_of(passage.heading, language))
     counts[_LENGTHS] = max(1, sum(count for term, count in counts.items() if not term.startswith(INSIDE)))
     counts[_STEMMER + language] = 1
+    counts[_FILE_LOW] = passage.file & _MOST
+    counts[_FILE_HIGH] = passage.file >> _HALF
     return {term: min(count, _MOST) for term, count in counts.items()}
 
 
@@ -140,16 +156,21 @@ def holding(connection: sqlite3.Connection, word: Wanted) -> NDArray[np.int64]:
 
 
 class Bm25:
-    """The BM25 score of every passage for one question.
+    """The BM25 score of every passage for one question, and of every file where that is asked for.
 
     Attributes:
         scores: By passage key, shape (greatest key + 1,); 0 where no term of the question stands.
         shares: How much of the question stands in each passage, by the weight of its words, 0..1; the same shape.
         keys: The keys of all passages.
         rarest: In which share of all passages the rarest word of the question stands, 0..1.
+
+    Args:
+        connection: Of the catalog.
+        question: What is asked.
+        whole: Whether to score whole files too. A file is scored as if its passages were one text.
     """
 
-    def __init__(self, connection: sqlite3.Connection, question: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, question: str, *, whole: bool = False) -> None:
         self._connection = connection
         self.keys, lengths = _read(connection, _LENGTHS)
         size = int(self.keys.max()) + 1 if len(self.keys) else 0
@@ -157,20 +178,49 @@ class Bm25:
         self.shares = np.zeros(size)
         self.rarest = 1.0
         self._weight = 0.0
+        self._files: _Files | None = None
         if not size:
             return
         self._saturation = np.zeros(size)
-        self._saturation[self.keys] = K1 * (1 - B + B * lengths / lengths.mean())
+        self._saturation[self.keys] = _saturation(lengths)
+        if whole:
+            files = _Files(connection, self.keys, lengths)
+            # Where every file is one passage, its score is that of the passage.
+            self._files = files if len(files.scores) < len(self.keys) else None
+        self._read_by: dict[str, NDArray[np.bool_]] = {}
         for word, times in Counter(wanted(question, stemmers(connection))).items():
             self._add(word, times)
         if self._weight:
             np.minimum(self.shares / self._weight, 1, out=self.shares)
 
+    def said(self, beside: float) -> NDArray[np.float64]:
+        """What the words say of each passage, by key, 0 or more: in standard deviations above the mean.
+
+        Args:
+            beside: How much the score of its whole file counts, 0..1; that of the passage has the rest.
+        """
+        found = np.zeros_like(self.scores)
+        found[self.keys] = _above_mean(self.scores[self.keys])
+        if self._files is not None:
+            of_files = _above_mean(self._files.scores)
+            found[self.keys] = (1 - beside) * found[self.keys] + beside * of_files[self._files.of[self.keys]]
+        return found
+
+    def best_of_files(self, scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+        """The keys of the best passage of each of the best files by some scores of passages, best first."""
+        scored = np.flatnonzero(scores)
+        scored = scored[np.argsort(-scores[scored], kind="stable")]
+        if self._files is None:
+            return scored[:count]
+        _, firsts = np.unique(self._files.of[scored], return_index=True)
+        return scored[np.sort(firsts)[:count]]
+
     def _add(self, word: Wanted, times: int) -> None:
         """Add what one word of the question gives, as often as it stands there."""
-        found = [_read(self._connection, term) for term in word.terms]
+        by = word.stemmers or ((),) * len(word.terms)
+        found = [self._held(term, languages) for term, languages in zip(word.terms, by, strict=True)]
         keys, counts = found[0] if len(found) == 1 else _most(found, len(self.scores))
-        self._weight += times * self._rarity(len(keys))
+        self._weight += times * _rarity(len(keys), len(self.keys))
         self.rarest = min(self.rarest, len(keys) / len(self.keys))
         self._score(keys, counts, times)
         if word.inside:
@@ -178,14 +228,29 @@ class Bm25:
             apart = ~np.isin(inside, keys)
             self._score(inside[apart], shares[apart], times * _INSIDE_WEIGHT)
 
+    def _held(self, term: str, languages: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The passages with a term, and how often it stands in each: of those that these stemmers read, or of all.
+
+        What the stemmer of one language makes of a word may be another word of another.
+        """
+        keys, counts = _read(self._connection, term)
+        if not languages:
+            return keys, counts
+        kept = np.zeros(len(keys), bool)
+        for language in languages:
+            if language not in self._read_by:
+                read_by = np.zeros(len(self.scores), bool)
+                read_by[_read(self._connection, _STEMMER + language)[0]] = True
+                self._read_by[language] = read_by
+            kept |= self._read_by[language][keys]
+        return keys[kept], counts[kept]
+
     def _score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], times: float) -> None:
-        weight = times * self._rarity(len(keys))
+        weight = times * _rarity(len(keys), len(self.keys))
         self.scores[keys] += weight * (K1 + 1) * counts / (counts + self._saturation[keys])
         self.shares[keys] += weight
-
-    def _rarity(self, passages: int) -> float:
-        """The inverse document frequency of a word that stands in so many passages."""
-        return log(1 + (len(self.keys) - passages + 0.5) / (passages + 0.5))
+        if self._files is not None:
+            self._files.score(keys, counts, times)
 
     def _holding(self, runs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The passages whose long words hold most of some runs of letters, and which share of them."""
@@ -194,6 +259,53 @@ class Bm25:
             held[_read(self._connection, run)[0]] += 1
         keys = np.flatnonzero(held >= _INSIDE_SHARE * len(runs))
         return keys, held[keys] / len(runs)
+
+
+class _Files:
+    """The BM25 scores of whole files: their passages' postings, added up.
+
+    Attributes:
+        of: The place of each passage's file, by passage key.
+        scores: By place.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, keys: NDArray[np.int64], lengths: NDArray[np.float64]) -> None:
+        ids = np.zeros(int(keys.max()) + 1, np.int64)
+        for term, weight in ((_FILE_LOW, 1), (_FILE_HIGH, 1 << _HALF)):
+            places, halves = _read(connection, term)
+            ids[places] += halves.astype(np.int64) * weight
+        known, places = np.unique(ids[keys], return_inverse=True)
+        self.of = np.zeros(len(ids), np.int64)
+        self.of[keys] = places
+        self.scores = np.zeros(len(known))
+        self._saturation = _saturation(np.bincount(places, lengths).astype(np.float64))
+
+    def score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], times: float) -> None:
+        """Add what a term gives that stands so often in these passages."""
+        held = np.bincount(self.of[keys], counts, minlength=len(self.scores))
+        there = np.flatnonzero(held)
+        weight = times * _rarity(len(there), len(self.scores))
+        self.scores[there] += weight * (K1 + 1) * held[there] / (held[there] + self._saturation[there])
+
+
+def _rarity(holding: int, all_: int) -> float:
+    """The inverse document frequency of a word that stands in so many of all passages, or files."""
+    return log(1 + (all_ - holding + 0.5) / (holding + 0.5))
+
+
+def _saturation(lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How often a term has to stand in texts of these lengths to give half of what it can give."""
+    found: NDArray[np.float64] = K1 * (1 - B + B * lengths / lengths.mean())
+    return found
+
+
+def _above_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many standard deviations each score is above their mean; 0 below it, and where nothing deviates."""
+    deviation = scores.std() if len(scores) else 0.0
+    if deviation <= 0:
+        return np.zeros_like(scores)
+    above: NDArray[np.float64] = np.maximum((scores - scores.mean()) / deviation, 0)
+    return above
 
 
 def _read(connection: sqlite3.Connection, term: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

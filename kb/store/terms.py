@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -37,16 +37,26 @@ _ANY_MARK: Final = re.compile(f"[{MARKS}]")
 _CASES: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _MARKS: Final = re.compile(r"[\u0300-\u036f]")
 _LATIN: Final = re.compile(r"[a-z\u00df-\u024f]+")
+# The s of GPUs and RXRs is no part of them; a stemmer, which sees no capitals, leaves it where no vowel precedes.
+_PLURALS: Final = re.compile(r"(?<![^\W_])[A-Z][A-Z0-9]+s(?![^\W_])")
 _GRAM, _LONG = 5, 8
 _LONGEST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One word of a question: the terms that stand for it, any of which counts, and the runs of letters inside it."""
+    """One word of a question.
+
+    Attributes:
+        terms: What stands for it; any of these counts.
+        inside: The runs of letters inside it.
+        stemmers: For each term the stemmers that give it, in whose texts alone it stands for the word; none of them
+            where it does in all.
+    """
 
     terms: tuple[str, ...]
     inside: tuple[str, ...] = ()
+    stemmers: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
 
 
 def terms_of(text: str, language: str) -> Iterator[str]:
@@ -57,6 +67,7 @@ def terms_of(text: str, language: str) -> Iterator[str]:
                 yield stem(word, language)
                 if language in COMPOUNDING:
                     yield from inside(word)
+            yield from _singular(token).values()
         else:
             yield from runs(kind, token)
 
@@ -70,10 +81,23 @@ def wanted(question: str, languages: Iterable[str]) -> list[Wanted]:
         if kind != "word":
             found += [Wanted((run,)) for run in runs(kind, token)]
             continue
+        singular = _singular(token)
         for word in words_in(token):
-            stems = tuple(dict.fromkeys(stem(word, language) for language in known or (ENGLISH,)))
-            found.append(Wanted(stems, tuple(inside(word, shortest=_GRAM)) if compounds else ()))
+            stems: dict[str, tuple[str, ...]] = {}
+            for language in known or (ENGLISH,):
+                one = stem(word, language)
+                stems[one] = (*stems.get(one, ()), language)
+            given = {one: () if len(by) == max(1, len(known)) else by for one, by in stems.items()}
+            if word in singular:
+                given.setdefault(singular[word], ())
+            runs_inside = tuple(inside(word, shortest=_GRAM)) if compounds else ()
+            found.append(Wanted(tuple(given), runs_inside, tuple(given.values())))
     return found
+
+
+def _singular(token: str) -> dict[str, str]:
+    """Abbreviations in a token that have the s of a plural, in lower case, with what they are without it."""
+    return {plural.casefold(): plural[:-1].casefold() for plural in _PLURALS.findall(token)}
 
 
 def parts_of(phrase: str, languages: Iterable[str]) -> list[Wanted]:

@@ -315,6 +315,42 @@ def test_why_tells_both_sides() -> None:
         assert (first.signals.fused is not None) is (mode == "hybrid")
 
 
+def crowd() -> World:
+    """Two files with the same short section, of which one is about apples throughout, among many others."""
+    world = filled([f"{one} {other} {number}" for one in WORDS[2:] for other in WORDS[2:] for number in range(2)])
+    world.write("apples.md", "# How\n\napple apple date\n\n# Steps\n\nopen the lid and wait\n\n# More\n\napple berry")
+    world.write("lids.md", "# How\n\nfig grape elder\n\n# Steps\n\nopen the lid and wait\n\n# More\n\ncherry fig")
+    world.run()
+    return world
+
+
+def test_in_hybrid_a_passage_stands_beside_its_file() -> None:
+    """Of two passages with the same words the one is first whose file is about the question; in the others not."""
+    asked = searcher(crowd())
+
+    def steps(mode: Mode) -> list[tuple[str, float]]:
+        hits = asked.search("apple open lid", Limits(mode=mode, limit=120, weak=True)).hits
+        return [(hit.passage.file.path, hit.score) for hit in hits if "open the lid" in hit.passage.text]
+
+    (first, score), (second, other) = steps("hybrid")
+    assert (first, second) == ("apples.md", "lids.md")
+    assert score == pytest.approx(other)
+    cosine = asked.search("apple open lid", Limits(limit=120, weak=True)).hits
+    assert [hit.score for hit in cosine] == sorted((hit.score for hit in cosine), reverse=True)
+
+
+def test_a_store_without_middles_is_answered_alike() -> None:
+    """As an earlier kb left it: the vectors themselves say where the middle of a file is."""
+    world = crowd()
+    limits = Limits(mode="hybrid", limit=20, weak=True, explain=True)
+    kept = [(hit.passage.id, hit.signals.fused) for hit in searcher(world).search("apple open lid", limits).hits]
+    world.catalog._connection.execute("DELETE FROM middles")
+
+    found = [(hit.passage.id, hit.signals.fused) for hit in searcher(world).search("apple open lid", limits).hits]
+
+    assert found == kept
+
+
 def test_a_question_about_nothing_here_is_refused() -> None:
     """Where nothing is nearer than chance, no hit is given, unless weak ones are asked for."""
     world = filled([f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(2)])

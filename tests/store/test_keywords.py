@@ -73,9 +73,46 @@ def test_scores_are_those_of_the_formula() -> None:
 
     by_text = {catalog.passages([id_])[id_].text: value for id_, value in matches.scores.items()}
     assert by_text == pytest.approx({text: score(text, length) for text, length in zip(texts, lengths, strict=True)})
-    assert matches.mean == pytest.approx(sum(by_text.values()) / 3)
+    values = np.array(list(by_text.values()))
+    said = np.maximum((values - values.mean()) / values.std(), 0)
+    assert [matches.said[id_] for id_ in matches.scores] == pytest.approx(said.tolist())
     assert next(iter(by_text)) == "apple apple berry"
     assert max(matches.shares.values()) == 1.0
+
+
+def test_a_whole_file_is_scored_as_if_it_were_one_text() -> None:
+    """The words of its other passages speak for a passage, by as much as is asked; file ids may be long."""
+    texts = {70_000: ["apple berry", "cherry date", "apple"], 70_001: ["apple cherry", "date"], 131_072: ["fig"]}
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, *(change(id_, f"{id_}.md", some, title="x") for id_, some in texts.items()))
+    whole = {id_: " ".join(f"{text} x" for text in some) for id_, some in texts.items()}
+    alone = SqliteCatalog(":memory:")
+    stored(alone, *(change(id_, f"{id_}.md", [text], title=" ") for id_, text in whole.items()))
+
+    def by_file(one: SqliteCatalog, beside: float) -> dict[int, set[float]]:
+        passages = [passage.id for passage in one.all_passages()]
+        said: dict[int, set[float]] = {}
+        for id_, value in one.keyword_matches("apple date", 10, also=passages, beside=beside).said.items():
+            said.setdefault(int(id_.split("-")[0], 16), set()).add(round(value, 9))
+        return said
+
+    assert by_file(catalog, 1.0) == by_file(alone, 0.0)
+    both = catalog.keyword_matches("apple date", 10, beside=0.7)
+    own, file = (catalog.keyword_matches("apple date", 10, beside=share) for share in (0.0, 1.0))
+    assert both.said == pytest.approx({id_: 0.3 * own.said[id_] + 0.7 * file.said[id_] for id_ in both.said})
+    assert both.scores == own.scores
+
+
+def test_the_best_are_those_of_the_best_files() -> None:
+    """Of two passages with the same words, that of the file which has more of the question comes first."""
+    catalog = SqliteCatalog(":memory:")
+    others = [change(number, f"{number}.md", ["fig fig", "grape"]) for number in range(3, 20)]
+    stored(catalog, change(1, "a.md", ["apple date", "fig"]), change(2, "b.md", ["apple date", "berry"]), *others)
+
+    assert found(catalog, "apple berry", 1, beside=0.7) == ["berry"]
+    assert "apple date" in found(catalog, "apple berry", 2, beside=0.7)
+    best = catalog.keyword_matches("apple berry", 3, beside=0.7).said
+    assert [id_.split("-")[0] for id_ in best] == ["2", "2", "1"]
 
 
 @settings(deadline=None, max_examples=40)
@@ -131,6 +168,43 @@ def test_equal_passages_do_not_all_come() -> None:
     assert [catalog.passages([id_])[id_].file.path for id_ in list(best)[:2]] == ["b.md", "a.md"]
     assert len(catalog.keyword_matches("apple", 200).scores) == 301
     assert catalog.keyword_matches("apple", 10).scores == best
+
+
+def test_long_files_do_not_keep_the_others_out() -> None:
+    """However many of the best passages one file has, those of the next files come along."""
+    catalog = SqliteCatalog(":memory:")
+    long = [f"apple berry apple number{number}" for number in range(40)]
+    others = [change(number, f"{number}.md", ["apple cherry", "fig fig"]) for number in range(2, 6)]
+    stored(catalog, change(1, "long.md", long), *others)
+    stored(catalog, *(change(number, f"{number}.md", ["grape", "elder"]) for number in range(16, 96)))
+
+    files = {id_.split("-")[0] for id_ in catalog.keyword_matches("apple berry", 10, beside=0.8).said}
+
+    assert files == {"1", "2", "3", "4", "5"}
+
+
+def test_the_stem_of_one_language_is_no_word_of_another() -> None:
+    """A few notes in another language do not make a question mean other words in all the others."""
+    catalog = SqliteCatalog(":memory:")
+    texts = {"en": ["a new house", "the news of today"], "de": ["das neue Haus", "die Häuser der Stadt"]}
+    for number, (language, some) in enumerate(texts.items(), 1):
+        stored(catalog, change(number, f"{number}.md", some, title="x", language=language))
+
+    assert found(catalog, "news") == ["the news of today"]
+    assert set(found(catalog, "Haus")) == {"das neue Haus", "die Häuser der Stadt"}
+
+
+@pytest.mark.parametrize(("question", "there"), [("RXR", True), ("RXRs", True), ("rxrs", True), ("GPU", False)])
+def test_the_plural_of_an_abbreviation_is_the_abbreviation(question: str, there: bool) -> None:
+    """Whichever of the two is asked for or written."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", ["the RXRs bind", "an RXR binds", "glass"], title="x"))
+
+    holds = found(catalog, question)
+
+    assert ("the RXRs bind" in holds) is there
+    assert ("an RXR binds" in holds) is (there and question != "rxrs")
+    assert "glass" not in holds
 
 
 def test_a_word_is_found_inside_a_compound() -> None:

@@ -57,7 +57,7 @@ def slow(step: str) -> None:
 def main(step: str, folder: str, store: str) -> int:
     """Watch, slowly."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    kb.models.encoder_of = lambda *_: LoadedFake()  # type: ignore[assignment,return-value]  # a fake in its place
+    kb.models.encoder_of = lambda *_: LoadedFake()  # type: ignore[assignment]  # a fake in its place
     slow(step)
     return run(["-s", f'folders.paths=["{folder}"]', "--store", store, "watch"])
 

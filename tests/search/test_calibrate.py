@@ -1,0 +1,160 @@
+"""An answer is told from nothing in each language by questions made from the index itself."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from worlds import World
+
+from kb.records import Freshness
+from kb.search.asking import bare
+from kb.search.background import Background, Judge, Unrelated
+from kb.search.calibrate import SHARE_WEIGHT, Language, deviation, made_question
+from kb.search.query import Limits, Searcher
+
+_THINGS = (
+    "perro gato caballo vaca oveja cabra burro conejo pato gallina zorro lobo ciervo oso tigre delfín ballena pulpo "
+    "cangrejo abeja hormiga mosca rana serpiente lagarto tortuga águila halcón búho cuervo paloma golondrina cigüeña "
+    "garza pelícano foca morsa castor erizo topo murciélago"
+)
+
+
+def spanish(count: int = 40) -> World:
+    """Notes in Spanish, each about an animal of its own."""
+    world = World()
+    for number, one in enumerate(_THINGS.split()[:count]):
+        world.write(
+            f"{number:02}.md",
+            f"El {one} vive en la región número {number} del país desde hace mucho tiempo. Cada {one} come "
+            f"hierba{number} y duerme cerca del río{number} durante toda la noche. La historia del {one} es larga y "
+            "muy conocida aquí.",
+        )
+    world.run()
+    assert {file.language for file in world.catalog.files()} == {"es"}
+    return world
+
+
+def searcher(world: World) -> Searcher:
+    """A searcher over a world."""
+    return Searcher(
+        world.embedder, lambda: nullcontext(world.vectors), world.catalog, world.files, lambda: Freshness(None, 0)
+    )
+
+
+def test_a_language_is_measured_by_its_own_sentences() -> None:
+    """The bar is that of the language; what asks of its notes is answered, and what asks of nothing in them is not."""
+    world = spanish()
+    measured = Background(world.embedder, world.catalog).unrelated(world.vectors)
+    assert measured.languages.keys() == {"es"}
+    assert measured.languages["es"].known
+    asked = searcher(world)
+
+    for mode in ("hybrid", "keyword", "cosine"):
+        assert asked.search("¿Dónde duerme la cigüeña?", Limits(mode=mode)).hits, mode
+        assert not asked.search("¿Quién inventó el telescopio refractor?", Limits(mode=mode)).hits, mode
+
+
+def test_what_was_measured_is_kept_with_its_languages() -> None:
+    """Another process asks the model for the question alone; what an earlier kb kept is measured anew."""
+    world = spanish()
+    first = Background(world.embedder, world.catalog).unrelated(world.vectors)
+    asked = len(world.embedder.questions)
+
+    assert Background(world.embedder, world.catalog).unrelated(world.vectors) == first
+    assert len(world.embedder.questions) == asked
+    old = '{"mean": 0.1, "deviation": 0.1, "passages": 40, "fingerprint": "' + world.embedder.fingerprint + '"}'
+    world.catalog.set_meta("unrelated", old)
+    assert Background(world.embedder, world.catalog).unrelated(world.vectors) == first
+
+
+def test_few_passages_of_a_language_are_no_measure() -> None:
+    """They are judged as English ones are, by the probes."""
+    world = spanish(8)
+
+    assert Background(world.embedder, world.catalog).unrelated(world.vectors).languages == {}
+
+
+class Blind:
+    """A model that says nothing: every question has a direction of its own, whatever its words."""
+
+    def __init__(self, world: World) -> None:
+        self._embedder = world.embedder
+        self.fingerprint = "blind"
+        self.dimension = world.embedder.dimension
+
+    def embed_query(self, text: str) -> np.ndarray:
+        """A direction by chance, the same one for the same text."""
+        found = np.random.default_rng(len(text) * 7919 + sum(map(ord, text))).standard_normal(self.dimension)
+        return (found / np.linalg.norm(found)).astype(np.float32)
+
+    def question_parts(self, text: str) -> int:
+        """It reads any question whole."""
+        return int(bool(text))
+
+
+def test_a_model_that_does_not_know_the_language_says_so() -> None:
+    """In cosine mode nothing is held back and the language is named; the other modes judge by the words."""
+    world = spanish()
+    asked = Searcher(
+        Blind(world),  # type: ignore[arg-type]  # all that a search asks of a model
+        lambda: nullcontext(world.vectors),
+        world.catalog,
+        world.files,
+        lambda: Freshness(None, 0),
+    )
+
+    answer = asked.search("¿Quién inventó el telescopio refractor?", Limits())
+    assert (answer.unfamiliar, answer.weak) == ("es", False)
+    assert answer.hits
+    for mode in ("hybrid", "keyword"):
+        assert asked.search("¿Dónde duerme la cigüeña?", Limits(mode=mode)).hits
+        refused = asked.search("¿Quién inventó el telescopio refractor?", Limits(mode=mode))
+        assert (refused.hits, refused.unfamiliar) == ((), "")
+
+
+@pytest.mark.parametrize("narrow", [1.0, 0.1, 0.01])
+def test_a_narrow_range_of_cosines_changes_no_verdict(narrow: float) -> None:
+    """Some models have all cosines between 0.4 and 0.8, or closer still: only how they differ counts."""
+    chance = np.random.default_rng(3)
+    near = 0.6 + narrow * chance.normal(0.0, 0.1, 300)
+    language = {"es": Language(bar=9.0, known=True)}
+    judge = Judge(Unrelated(0.6, narrow * 0.1, 300, "model", language), 300, {"es": near})
+
+    far, close = 0.6 + narrow * 0.1, 0.6 + narrow * 0.6
+    assert judge.evidence("es", far, 0.2) < 0 <= judge.evidence("es", close, 0.3)
+    assert judge.evidence("en", far, 0.2) < 0 <= judge.evidence("en", close, 0.5)
+
+
+def test_fewer_passages_are_asked_for_less() -> None:
+    """The best of a few unrelated passages is not as near as the best of many."""
+    language = {"es": Language(bar=9.0, known=True)}
+    near = {"es": np.linspace(0.0, 0.2, 50)}
+    many, few = (Judge(Unrelated(0.1, 0.1, 1000, "model", language), count, near) for count in (1000, 40))
+
+    assert few.evidence("es", 0.3, 0.4) > many.evidence("es", 0.3, 0.4)
+    assert many.evidence("es", 0.1, 0.4) == pytest.approx(SHARE_WEIGHT * 0.4 - 9.0)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("¿Cuántos puntos perdió la defensa de los Panthers?", "puntos perdió defensa Panthers?"),
+        ("黑豹队的防守丢了多少分", "黑豹队 防守丢  分"),
+        ("where is it", "where is it"),
+    ],
+)
+def test_what_asks_is_left_out(question: str, expected: str) -> None:
+    """In languages with spaces and without; where nothing is left, the question stays."""
+    assert bare(question) == expected
+
+
+def test_a_sentence_becomes_a_question_of_usual_length() -> None:
+    """From the middle of the text; what is too short gives none."""
+    words = "uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece"
+
+    assert made_question(f"Corto. {words}. Fin.") == words.rsplit(" ", 1)[0]
+    assert made_question("Demasiado corto.") == ""
+    assert len(made_question("黑豹队的防守丢了多少分这是一个很长的句子没有空格也没有标点符号所以要截断")) == 24
+    assert deviation(1.0, np.zeros(3)) == 0.0
