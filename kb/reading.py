@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kb.read.scope import Rules
 
 # Raised whenever documents are split or described differently, so that every file is read anew by the next run.
-READING: Final = 5
+READING: Final = 6
 _MEGABYTE: Final = 1_000_000
 # Ordinary code takes milliseconds and a few megabytes.
 _CODE_SECONDS: Final = 5.0

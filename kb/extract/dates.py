@@ -9,6 +9,7 @@ from typing import Final
 
 _PDF: Final = re.compile(r"(?:D:)?(\d{4})(\d{2})?(\d{2})?")
 _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_COMPACT: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 _FIRST_YEAR: Final = 1900
 
 
@@ -22,6 +23,12 @@ def iso_date(text: str | None) -> str:
     """The day of a moment in ISO 8601, as the Office formats write it."""
     found = _ISO.match((text or "").strip())
     return _day(*found[0].split("-")) if found else ""
+
+
+def day_of(text: str | None) -> str:
+    """A day with or without hyphens, as ``20240131T093000Z``."""
+    found = _COMPACT.match((text or "").strip())
+    return _day(found[1], found[2], found[3]) if found else ""
 
 
 def mail_date(text: str | None) -> str:

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 # Properties that programs fill in by themselves say nothing about a document.
 _NO_TITLE: Final = re.compile(
     r"(microsoft (word|powerpoint|excel) - .*|untitled.*|unknown|document\d*|presentation\d*|powerpoint presentation|"
-    r"slide \d+|title|none|\(?(anonymous|unspecified)\)?|"
-    r"\S+\.(docx?|pptx?|xlsx?|odt|ods|odp|rtf|pdf|tex|dvi|indd|qxd|cdr|html?))",
+    r"slide \d+|title|none|[\W\d_]+|(?:scan|img|image|doc|file)[\W\d_]*|new document.*|neues? dokument.*|"
+    r"\(?(anonymous|unspecified)\)?|"
+    r"[^/]*\.(docx?|pptx?|xlsx?|odt|ods|odp|rtf|pdf|tex|dvi|ps|indd|qxd|cdr|pub|wpd|pages|txt|md|html?)|"
+    r"(?:[a-z]:\\|/|file:).*)",
     re.IGNORECASE,
 )
 _LONGEST: Final = 300
+_MOST_TAGS: Final = 1_000
 
 
 class TooMuchText(Exception):
@@ -68,6 +71,21 @@ class Draft:
         self._result.title = "" if _NO_TITLE.fullmatch(title) else title
         self._result.author = line(author or "")[:_LONGEST]
         self._result.date = date or ""
+
+    @property
+    def is_titled(self) -> bool:
+        """Whether the properties have said a title that means anything."""
+        return bool(self._result.title)
+
+    def entitle(self, title: str) -> None:
+        """Take over a title from the text, where the properties have none."""
+        self._result.title = self._result.title or line(title)[:_LONGEST]
+
+    def label(self, tags: Iterable[str], language: str = "") -> None:
+        """Take over the labels of a document, and the language that it says it is in."""
+        known = self._result.tags
+        known += [tag for one in tags if (tag := line(one)[:_LONGEST]) and tag not in known][: _MOST_TAGS - len(known)]
+        self._result.language = language or self._result.language
 
     def place(self, name: str, *, row: int = 0, page: int = 0, soft: bool = False, anew: bool = False) -> None:
         """What comes next stands at this place of the document.

@@ -36,10 +36,16 @@ _FORMATS: Final = {
     ".xlsx .xlsm .xlsb .xls": Format("sheet", "sheet", "Excel workbooks", "python_calamine"),
     ".ods .ots": Format("sheet", "sheet", "OpenDocument spreadsheets", "python_calamine"),
     ".html .htm .xhtml": Format("web", "web", "web pages"),
+    ".mhtml .mht": Format("web", "saved", "saved web pages"),
     ".epub": Format("ebook", "office", "e-books", _OFFICE),
     ".msg": Format("mail", "office", "Outlook messages", _OFFICE),
     ".eml": Format("mail", "mail", "mails"),
-    ".mbox": Format("mail", "mail", "mailboxes"),
+    ".emlx": Format("mail", "mail", "mails of Apple Mail"),
+    ".mbox .mbx": Format("mail", "mail", "mailboxes"),
+    ".ics .ical .vcs": Format("calendar", "agenda", "calendars"),
+    ".vcf .vcard": Format("contact", "card", "contacts"),
+    ".enex": Format("note", "enex", "notes of Evernote"),
+    ".fb2": Format("ebook", "fb2", "FictionBook e-books"),
     ".ipynb": Format("notebook", "notebook", "notebooks"),
 }
 FORMATS: Final[dict[str, Format]] = {suffix: one for suffixes, one in _FORMATS.items() for suffix in suffixes.split()}

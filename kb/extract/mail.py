@@ -1,17 +1,20 @@
-"""Mails and mailboxes by Python's email package: headers, the body, the names of attachments."""
+"""Mails and mailboxes by Python's email package: headers, the body, invitations, the names of attachments."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from email import policy
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from typing import TYPE_CHECKING, Final
 
+from kb.extract.agenda import entries
 from kb.extract.charset import decoded, named, prepare
 from kb.extract.clean import clean, line
 from kb.extract.dates import mail_date
 from kb.extract.draft import Unreadable
+from kb.extract.headers import charset_of, file_name, header
 from kb.extract.web import seen
 
 if TYPE_CHECKING:
@@ -31,6 +34,15 @@ _BOX: Final = re.compile(
 )
 # Texts that are written for programs.
 _NO_PROSE: Final = frozenset({"calendar", "css", "rfc822-headers", "vcard", "x-vcard"})
+_CALENDARS: Final = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
+_DIGITS: Final = 12
+# Two forms are one text where they share so many words; one that adds more than so many is then taken.
+_SAME: Final = 0.5
+_MORE: Final = 0.1
+_STUB: Final = 40
+_WORDS: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]|\w+")
+_ADDRESS: Final = re.compile(r"https?://\S+")
+_ON_PROGRAMS: Final = re.compile(r"html|browser|navigat|naveg|mail.?(?:client|program|reader)|e-?mail", re.IGNORECASE)
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -40,18 +52,20 @@ def extract(name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
     Raises:
         Unreadable: There is no mail in it.
     """
-    if not name.lower().endswith(".mbox"):
-        message = _parsed(data)
+    if name.lower().endswith(".emlx"):
+        data = _of_apple(data)
+    if not name.lower().endswith((".mbox", ".mbx")) and (not _BOX.match(data) or len(list(_messages(data))) == 1):
+        message = _parsed(next(_messages(data), data) if _BOX.match(data) else data)
         if not any(message.get(header) for header in _SHOULD_HAVE):
             raise Unreadable("is no mail: it has no headers", "Open it with a mail program")
-        subject = _header(message, "Subject")
-        draft.describe(subject, _header(message, "From"), mail_date(_header(message, "Date")))
+        subject = header(message, "Subject")
+        draft.describe(subject, header(message, "From"), mail_date(header(message, "Date")))
         _mail(draft, message, subject)
         return
     count = 0
     for part in _messages(data):
         message = _parsed(part)
-        subject = _header(message, "Subject")
+        subject = header(message, "Subject")
         _mail(draft, message, subject)
         count += 1
     if not count and data.strip():
@@ -67,39 +81,39 @@ def _messages(data: bytes) -> Iterator[bytes]:
         yield _QUOTED_FROM.sub(rb"\1", data[begin:end])
 
 
+def _of_apple(data: bytes) -> bytes:
+    """The mail in a file of Apple Mail: so many bytes as its first line says; a list of properties follows."""
+    first, _, rest = data.lstrip().partition(b"\n")
+    return rest[: int(first)] if first.strip().isdigit() and len(first) < _DIGITS else data
+
+
 def _parsed(data: bytes) -> EmailMessage:
     return BytesParser(EmailMessage, policy=policy.default).parsebytes(data)
 
 
 def _mail(draft: Draft, message: EmailMessage, subject: str) -> None:
-    day = mail_date(_header(message, "Date"))
+    day = mail_date(header(message, "Date"))
     draft.place("mail: " + ", ".join(filter(None, (subject or "no subject", day))), anew=True)
     draft.heading(subject, 1)
     draft.text(_headers(message, _HEADERS))
     for paragraph in re.split(r"\n\s*\n", clean("\n\n".join(_texts(message, _body(message))))):
         draft.text(paragraph)
-    names = [line(part.get_filename() or part.get_content_type()) for part in _attachments(message)]
+    for paragraph in _invitations(message):
+        draft.text(paragraph)
+    charset = charset_of(message)
+    names = [file_name(part, charset) or line(part.get_content_type()) for part in _attachments(message)]
     if names:
         draft.text("Attachments: " + ", ".join(names))
 
 
-def _header(message: EmailMessage, name: str) -> str:
-    """A header as one line; one that cannot be understood as it stands."""
-    try:
-        return line(str(message.get(name) or ""))
-    except (ValueError, TypeError, IndexError, AttributeError, LookupError):
-        raw = dict(message.raw_items()).get(name, "")
-        return line(str(raw))
-
-
 def _headers(message: EmailMessage, names: Iterable[str]) -> str:
-    return "\n".join(f"{name}: {value}" for name in names if (value := _header(message, name)))
+    return "\n".join(f"{name}: {value}" for name in names if (value := header(message, name)))
 
 
 def _texts(part: MIMEPart, body: MIMEPart | None) -> Iterator[str]:
     """The texts of a part in their order, those of mails inside it too; a body is text even where it has a file name.
 
-    Of several forms of the same text it is the plain one, where that says anything, else the first that does.
+    Of several forms of the same text it is the one with more to say.
     """
     kind = part.get_content_type()
     if not part.is_multipart():
@@ -112,11 +126,48 @@ def _texts(part: MIMEPart, body: MIMEPart | None) -> Iterator[str]:
             yield from _texts(inner, _body(inner))
     elif kind == "multipart/alternative":
         forms = sorted(_parts(part), key=lambda form: form.get_content_type() != "text/plain")
-        texts = (list(_texts(form, body)) for form in forms)
-        yield from next((said for said in texts if any(text.strip() for text in said)), ())
+        best: list[str] = []
+        for form in forms:
+            best = _better(best, list(_texts(form, body)))
+        yield from best
     else:
         for inner in _parts(part):
             yield from _texts(inner, body)
+
+
+def _better(one: list[str], other: list[str]) -> list[str]:
+    """The form of a text with more to say, the first of two alike; both where they say different things.
+
+    A plain form may be nothing but the advice to open the other one.
+    """
+    words, others = (Counter(_WORDS.findall(_ADDRESS.sub("", "\n".join(texts)).lower())) for texts in (one, other))
+    if not words or not others:
+        return one if words else other if others else one or other
+    if (words & others).total() >= _SAME * min(words.total(), others.total()):
+        new, lost = (others - words).total(), (words - others).total()
+        return other if new >= 2 * lost and new > _MORE * words.total() else one
+    stubs = [
+        total < _STUB and _ON_PROGRAMS.search("\n".join(texts)) is not None
+        for texts, total in ((one, words.total()), (other, others.total()))
+    ]
+    if stubs == [True, False]:
+        return other
+    return one if stubs == [False, True] else [*other, *one] if others.total() > words.total() else [*one, *other]
+
+
+def _invitations(message: EmailMessage) -> Iterator[str]:
+    """What the calendars in a mail say, each entry once; the attached one is often the same as the one in the text."""
+    told: set[tuple[str, ...]] = set()
+    for part in message.walk():
+        name = file_name(part, "") if not part.is_multipart() else ""
+        if part.get_content_type() not in _CALENDARS and not name.lower().endswith(".ics"):
+            continue
+        payload = part.get_payload(decode=True)
+        for entry in entries(payload if isinstance(payload, bytes) else b"", part.get_content_charset() or ""):
+            facts = (entry.summary, *entry.facts, entry.description)
+            if facts not in told:
+                told.add(facts)
+                yield "\n".join(filter(None, facts))
 
 
 def _body(message: EmailMessage) -> MIMEPart | None:

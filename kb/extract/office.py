@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kb.extract.containers import refuse_locked
 from kb.extract.dates import iso_date
 from kb.extract.draft import Unreadable
+from kb.extract.merged import filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,12 +37,15 @@ _TYPES: Final = {
 }
 _TYPE_OF: Final = {suffix: mime for suffixes, mime in _TYPES.items() for suffix in suffixes.split()}
 _BY_PAGE: Final = frozenset({".pptx", ".pptm", ".ppsx"})
+_WORD: Final = frozenset({".docx", ".docm", ".dotx"})
 _SLIDES: Final = _BY_PAGE | {".ppt"}
 _TITLES: Final = frozenset({"paragraph", "title", "heading"})
 _LONGEST_TITLE: Final = 120
+_PAGE_NUMBER: Final = re.compile(r"\W*\d*\W*")
 _MOST_UNPACKED: Final = 400_000_000
 # What the tree keeps of Markdown's and HTML's markup.
 _IMAGE: Final = re.compile(r"!\[([^\]]*)\]\([^)\s]*(?:\s\"[^\"]*\")?\)")
+_REFERENCE: Final = re.compile(r"\[\^[0-9]+\]|\[cmt:[0-9]+\]")
 _MARKS: Final = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|</?(?:u|s|sub|sup|mark)>")
 
 _loop: asyncio.AbstractEventLoop | None = None
@@ -62,7 +66,7 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     """
     refuse_locked(name, data, limits)
     suffix = PurePosixPath(name.lower()).suffix
-    found = _tree(suffix, data, name, limits.memory)
+    found = _tree(suffix, filled(data) if suffix in _WORD else data, name, limits.memory)
     about = found.metadata
     # Outlook's subject is the title of a mail; elsewhere a subject is a topic.
     title = about.subject if suffix == ".msg" else about.title
@@ -161,6 +165,15 @@ class _Body:
                 self.end()
                 self._draft.place(f"chapter: {piece.text}", anew=True)
             self._put(piece)
+        self._around(pieces)
+
+    def _around(self, pieces: Sequence[_Piece]) -> None:
+        """What stands on every page, once and below everything else: headers and footers."""
+        self.end()
+        for text in dict.fromkeys(
+            piece.text for piece in pieces if piece.repeated and not _PAGE_NUMBER.fullmatch(piece.text)
+        ):
+            self._draft.text(text)
 
     def slides(self, pieces: Sequence[_Piece], suffix: str) -> None:
         """The slides of a presentation; the first line of a slide, where it is short, is its heading."""
@@ -234,5 +247,5 @@ def _rows(grid: dict[str, Any]) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Words without the markup that xberg keeps around them."""
-    text = _IMAGE.sub(r"\1", text)
+    text = _REFERENCE.sub("", _IMAGE.sub(r"\1", text))
     return _MARKS.sub(lambda found: found[1] or "", text).strip()

@@ -19,6 +19,7 @@ _VOID: Final = frozenset(
 _UNSEEN: Final = frozenset(
     {"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select", "button", "title"}
 )
+_SHADOW_ROOTS: Final = frozenset({"shadowrootmode", "shadowroot"})
 _MENUS: Final = frozenset({"nav", "aside", "footer", "dialog"})
 _MENU_ROLES: Final = frozenset(
     {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "menu", "menubar"}
@@ -87,8 +88,10 @@ class _Element(NamedTuple):
 
 def _is_hidden(tag: str, values: Mapping[str, str], *, main: bool) -> bool:
     role = values.get("role")
+    # A template is what a program may show later, unless it is the inside of the element around it.
+    shadow = tag == "template" and values.keys() & _SHADOW_ROOTS
     return (
-        tag in _UNSEEN
+        (tag in _UNSEEN and not shadow)
         or (tag in _MENUS and not (main and tag == "aside"))
         or (role in _MENU_ROLES and not (main and role == "complementary"))
         or "hidden" in values
@@ -153,8 +156,9 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Keep words that are seen; spaces are one, but in what is set as it is."""
-        if self._open and self._open[-1].name == "title" and not self.title:
-            self.title = line(data)
+        if self._open and self._open[-1].name == "title":
+            # A picture may have a title as well.
+            self.title = self.title or ("" if self._count["svg"] else line(data))
         elif self._count["math"]:
             if self._open[-1].name != "annotation":
                 self._formula[2] += "" if self._count["annotation-xml"] else data

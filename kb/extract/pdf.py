@@ -6,9 +6,11 @@ import re
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from kb.extract.annotations import written_on
 from kb.extract.clean import clean, line
 from kb.extract.dates import pdf_date
 from kb.extract.draft import Unreadable
+from kb.extract.hyphens import MARK, gaps, whole, words_of
 from kb.extract.scan import read_page
 from kb.records import SCANNED
 
@@ -23,10 +25,10 @@ if TYPE_CHECKING:
 # PDFium's own codes for a file that is locked.
 _LOCKS: Final[dict[int | None, str]] = {4: "a password", 5: "a certificate, or its own program,"}
 _MOST_BOOKMARKS: Final = 5_000
-# Where PDFium found a word divided at the end of a line, it leaves one of these in place of the hyphen.
-_DIVIDED: Final = re.compile("[\x02\ufffe]\r?\n?")
 _SENTENCE_END: Final = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
 _SHORT: Final = 0.8
+_LONGEST_TITLE: Final = 120
+_FEWEST_LETTERS: Final = 3
 _WORDS: Final = re.compile(r"\w+")
 
 
@@ -51,16 +53,26 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
         if lock := _LOCKS.get(getattr(error, "err_code", None)):
             raise Unreadable(f"is encrypted: it opens with {lock} only", "Keep an open copy beside it") from error
         raise Unreadable("is damaged: it is not a PDF that can be opened", "Open it with a PDF viewer") from error
+    document.init_forms()
     properties = document.get_metadata_dict()
     draft.describe(properties["Title"], properties["Author"], pdf_date(properties["CreationDate"]))
     bookmarks = _bookmarks(document)
     said = False
     damaged = 0
     count = len(document)
-    for number in range(1, count + 1):
-        text = _read(document, number, draft, limits)
-        damaged += text is None
-        if lines := list(_paragraphs(clean(_DIVIDED.sub("", text or "")).split("\n"))):
+    pages = [_read(document, number, draft, limits) for number in range(1, count + 1)]
+    divided = any(page and page[1] for page in pages)
+    words = words_of([page[0] for page in pages if page]) if divided else frozenset()
+    for number, page in enumerate(pages, 1):
+        damaged += page is None
+        text = whole(*page, words) if page else None
+        lines = list(_paragraphs(clean(text or "").split("\n")))
+        for note in _notes(document, number) if text is not None else ():
+            lines += ["", *note.split("\n")] if lines else note.split("\n")
+        if lines:
+            if not said and properties["Title"].strip() and not draft.is_titled and not bookmarks:
+                # A title was wished for, and what its program put there is none.
+                draft.entitle(next((one for one in lines if _is_title(one)), ""))
             said = True
             draft.place(f"p. {number}", page=number)
             draft.lines(lines)
@@ -76,8 +88,8 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     raise Unreadable(SCANNED, "Have its pages read by Tesseract: documents.ocr = true")
 
 
-def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> str | None:
-    """The text of a page, recognised where it is an image and that is wished; none where the page is damaged."""
+def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> tuple[str, list[bool]] | None:
+    """The text of a page and its divided words, recognised where it is an image; none where the page is damaged."""
     import pypdfium2
 
     try:
@@ -85,21 +97,41 @@ def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> s
     except pypdfium2.PdfiumError:
         return None
     try:
-        text = _text(page)
+        text, far = _text(page)
         if not text.strip() and limits.ocr:
             text = read_page(page, draft)
     except pypdfium2.PdfiumError:
         return None
     else:
-        return text
+        return text, far
     finally:
         page.close()
 
 
-def _text(page: PdfPage) -> str:
+def _is_title(text: str) -> bool:
+    """Whether a line of the first page may be the title: words, and not a whole paragraph of them."""
+    return len(text) <= _LONGEST_TITLE and len(re.findall(r"[^\W\d_]", text)) >= _FEWEST_LETTERS
+
+
+def _notes(document: PdfDocument, number: int) -> Iterator[str]:
+    """What is written on a page beside its text."""
+    import pypdfium2
+
+    try:
+        page = document[number - 1]
+    except pypdfium2.PdfiumError:
+        return
+    try:
+        yield from written_on(document, page)
+    finally:
+        page.close()
+
+
+def _text(page: PdfPage) -> tuple[str, list[bool]]:
     content = page.get_textpage()
     try:
-        return str(content.get_text_range())
+        text = str(content.get_text_range())
+        return text, gaps(content) if MARK.search(text) else []
     finally:
         content.close()
 

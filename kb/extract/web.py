@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from kb.extract.draft import Draft
-    from kb.extract.page import Piece
+    from kb.extract.page import Page, Piece
     from kb.extract.wire import Limits
 
-__all__ = ["extract", "prepare", "seen"]
+__all__ = ["extract", "prepare", "put", "seen"]
 
 # How much text the element that calls itself the main one has to have, to be taken at its word.
 _MAIN: Final = 200
@@ -32,6 +32,11 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
     """Put the main text of a page into the draft."""
     page = parsed(decoded(data, named(data)))
     draft.describe(page.title, page.author, iso_date(page.date))
+    put(page, draft)
+
+
+def put(page: Page, draft: Draft) -> None:
+    """Put the main text of a page into the draft."""
     for piece in _main(list(_without_menus(page.pieces))):
         match piece.kind:
             case "heading":

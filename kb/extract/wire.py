@@ -74,6 +74,8 @@ class Extracted(Struct, kw_only=True, tag="extracted"):
         blocks: What should stay together, as (kind, first line, last line).
         places: Where in the document a line and those below it are, as (first line, name, row, page, soft).
         title: What the document's own properties call it; also ``author`` and ``date`` (ISO 8601), where they say so.
+        tags: The labels it has, without signs.
+        language: What the document says its language is; empty where it says nothing.
     """
 
     text: str
@@ -83,6 +85,8 @@ class Extracted(Struct, kw_only=True, tag="extracted"):
     title: str = ""
     author: str = ""
     date: str = ""
+    tags: list[str] = []
+    language: str = ""
 
 
 class Refused(Struct, tag="refused"):

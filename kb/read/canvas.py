@@ -12,6 +12,7 @@ from kb.read.decode import decode
 from kb.read.frontmatter import date_in_name
 from kb.read.inline import read_inline
 from kb.read.markup import one_line
+from kb.read.payload import without_payload
 from kb.records import Block, Document, Link
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def read_canvas(path: str, data: bytes) -> Document:
             links += _links(part, line)
         if words := _words(part) if kind == "nodes" else _arrow(part, names):
             lines[line - 1] = f"{lines[line - 1]} · {words}" if lines[line - 1] else words
-    text = "\n".join(lines)
-    inline = read_inline(text, lines, ())
+    text = without_payload("\n".join(lines))
+    inline = read_inline(text, text.split("\n"), ())
     place = PurePosixPath(path)
     return Document(
         text=text,

@@ -82,7 +82,8 @@ def prepare() -> None:
         plain.extract(path, text.encode())
     plain.extract("x.txt", "Grüße aus Köln, schöne Größe".encode("cp1252"))
     plain.extract("x.txt", "Привет, как дела сегодня".encode("cp1251"))
-    for encoding in (*LEGACY, "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-8-sig", "latin-1", "ascii"):
+    by_sight, wide = ("iso2022_jp_ext", "cp874"), ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+    for encoding in (*LEGACY, *by_sight, *wide, "utf-8-sig", "latin-1", "ascii"):
         codecs.lookup(encoding)
 
 

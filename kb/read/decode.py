@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from kb.read.plausible import unmistakable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,6 +46,7 @@ _MAGIC: Final = re.compile(
     rb"|7z\xbc\xaf|\x28\xb5\x2f\xfd|Rar!\x1a\x07|\x7fELF|\xca\xfe\xba\xbe|\xcf\xfa\xed\xfe|\xd0\xcf\x11\xe0"
     rb"|SQLite format 3|\x1aE\xdf\xa3|\x89HDF|wOF[F2]\x00"
 )
+_ESCAPES: Final = re.compile(rb"\x1b\$(?:[@B]|\(D)")
 _CONTROLS: Final = bytes(sorted({*range(0x20), 0x7F} - set(b"\b\t\n\v\f\r\x1a\x1b")))
 _DAMAGED: Final = "\x00-\x07\x0e-\x19\x1c-\x1f\x7f-\x84\x86-\x9f\ufffd-\uffff"
 _FLAWS: Final = re.compile(f"[{_DAMAGED}]")
@@ -68,7 +71,7 @@ class Decoded:
 def decode(data: bytes) -> Decoded:
     r"""The text of a file, without its byte order mark; ``\r\n`` and a lone ``\r`` become ``\n``."""
     marked = _marked(data)
-    encoding = marked[1] if marked else _wide(data)
+    encoding = marked[1] if marked else _wide(data) or _escaped(data)
     if encoding is not None:
         return _decoded(data[len(marked[0]) if marked else 0 :], encoding)
     try:
@@ -101,6 +104,11 @@ def _marked(data: bytes) -> tuple[bytes, str] | None:
     return None
 
 
+def _escaped(data: bytes) -> str | None:
+    """The encoding of Japanese text that changes alphabets by escapes among ASCII, as mails have it."""
+    return "iso2022_jp_ext" if _ESCAPES.search(data) and data.isascii() and _decodes(data, "iso2022_jp_ext") else None
+
+
 def _wide(data: bytes) -> str | None:
     """The encoding of UTF-16 or UTF-32 text without a mark, known by where its zero bytes are.
 
@@ -128,9 +136,13 @@ def _legacy(data: bytes) -> Decoded | None:
         return None
     if _western_symbols(data):
         return _decoded(data, "cp1252")
+    sample = _sample(data)
+    for size in _sample_sizes(sample):
+        if (encoding := unmistakable(sample[:size])) and _decodes(data, encoding):
+            return _decoded(data, encoding)
     from charset_normalizer import from_bytes
 
-    for size in _sample_sizes(sample := _sample(data)):
+    for size in _sample_sizes(sample):
         matches = list(from_bytes(sample[:size], cp_isolation=list(LEGACY), enable_fallback=False))
         # Several may read without a flaw: Western text in its neighbours, a few words in any encoding.
         ranked = sorted(

@@ -5,6 +5,7 @@ A further format is one more entry in a table: an extractor for it, by the suffi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from kb.read.latex import parse_latex
 from kb.read.markdown import parse_markdown
 from kb.read.markup import Outline, one_line, parse_asciidoc, parse_rst
 from kb.read.org import parse_org
+from kb.read.payload import without_payload
 from kb.read.subtitles import parse_subtitles
 from kb.read.tabular import parse_csv
 from kb.records import Block, Document
@@ -33,13 +35,15 @@ if TYPE_CHECKING:
 class PlainFormat:
     """A format that is text as it stands: decoded, searched for front matter, and for markup where it has any.
 
-    ``titled`` says whether a first heading is what the document calls itself; a first key is not.
+    ``titled`` says whether a first heading is what the document calls itself; a first key is not. ``generic`` that such
+    a heading may only say what stands below it (``Meta``, ``References``): then it is no title.
     """
 
     kind: str
     parse: Callable[[str, int], Outline] | None = None
     front_matter: bool = False
     titled: bool = True
+    generic: bool = False
 
     def __call__(self, path: str, data: bytes) -> Document:
         """The document in the bytes of a file.
@@ -53,12 +57,14 @@ class PlainFormat:
             )
         decoded = decode(data)
         front = read_front_matter(decoded.text) if self.front_matter else FrontMatter()
-        text = without_drawing(decoded.text) if front.drawing else decoded.text
+        text = without_payload(without_drawing(decoded.text) if front.drawing else decoded.text)
         outline = self.parse(text, front.markup_line) if self.parse else Outline()
         # Front matter that cannot be understood is still text for search.
         broken = (Block("text", front.body_line, front.markup_line - 1),) if front.markup_line > front.body_line else ()
         texts = (heading.text for heading in outline.headings if heading.text and self.titled)
         first_heading = next(texts, "")
+        if self.generic and GENERIC.fullmatch(first_heading.strip(" :")):
+            first_heading = ""
         own_title = front.title or outline.title or first_heading
         body = text.split("\n", front.body_line - 1)[front.body_line - 1 :]
         stem = PurePosixPath(path).stem
@@ -86,12 +92,21 @@ class PlainFormat:
         )
 
 
+# Headings that stand in many notes alike.
+GENERIC: Final = re.compile(
+    r"meta(?:data)?|references?|bibliography|links?|see also|related|backlinks|footnotes|notes?|summary|abstract|"
+    r"overview|introduction|intro|about|tasks?|todos?|inbox|index|contents|table of contents|toc|log|journal|ideas?|"
+    r"misc|miscellaneous|resources|sources|tags|properties|context|details|description|questions|"
+    r"referenzen|literatur|quellen|notizen|aufgaben|einleitung|zusammenfassung|inhalt|inhaltsverzeichnis|"
+    r"références|liens|introducción|referencias|enlaces|notas",
+    re.IGNORECASE,
+)
 TEXT: Final = PlainFormat("text", front_matter=True)
 CODE: Final = PlainFormat("code")
 _FORMATS: Final[dict[str, Extractor]] = {
     ".md .markdown .mdown .mkd .mkdn .mdx .qmd .rmd": PlainFormat("markdown", parse_markdown, front_matter=True),
     ".rst .rest": PlainFormat("rst", parse_rst),
-    ".org": PlainFormat("org", parse_org),
+    ".org": PlainFormat("org", parse_org, generic=True),
     ".adoc .asciidoc .asc": PlainFormat("asciidoc", parse_asciidoc, front_matter=True),
     ".canvas": read_canvas,
     ".csv .tsv": PlainFormat("csv", parse_csv, titled=False),

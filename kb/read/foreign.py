@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from kb.errors import DocumentError
 from kb.extract.formats import FORMATS, IMAGE, IMAGES, installed
 from kb.read.frontmatter import date_in_name
+from kb.read.mailbox import mail_without_suffix
 from kb.read.markup import one_line
+from kb.read.payload import without_payload
 from kb.records import EXTRA, Block, Document, Heading, Place
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class ForeignFormats:
         """
         name = PurePosixPath(path)
         suffix = name.suffix.lower()
-        kind = FORMATS.get(suffix) or (IMAGE if self._ocr and suffix in IMAGES else None)
+        kind = FORMATS.get(suffix) or (IMAGE if self._ocr and suffix in IMAGES else mail_without_suffix(name, data))
         if kind is None:
             return None
         if not installed(kind.library):
@@ -84,7 +86,7 @@ def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Docume
     own_title = one_line(extracted.title)
     first = next((heading.text for heading in headings if heading.text and not _SHEET.fullmatch(heading.text)), "")
     return Document(
-        text=extracted.text,
+        text=without_payload(extracted.text),
         kind=kind.kind,
         title=own_title or first or one_line(name.stem) or "untitled",
         own_title=own_title,
@@ -92,6 +94,8 @@ def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Docume
         blocks=blocks,
         date=date.fromisoformat(extracted.date) if extracted.date else date_in_name(str(name.with_suffix(""))),
         author=one_line(extracted.author),
+        tags=tuple(dict.fromkeys(map(one_line, extracted.tags))),
+        language=one_line(extracted.language),
         places=places,
     )
 

@@ -237,7 +237,7 @@ def _links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple
             yield one.span()
             # [^1]: is a footnote, whose first word is no target.
             if not one[1].startswith("^"):
-                _add(found, places, one.start(1), one[2] or one[3])
+                _add(found, places, one.start(1), one[2] or one[3] or "")
     if "<" in text:
         yield from _html_links(text, body, places, found)
     if "((" in text:

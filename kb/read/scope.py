@@ -24,6 +24,17 @@ GIT_IGNORE: Final = ".gitignore"
 # Never notes: the insides of version control, whatever else the rules say.
 VERSION_CONTROL: Final = frozenset({".git", ".hg", ".svn", ".bzr", ".jj"})
 
+# What office programs, browsers and editors leave beside a file while they work on it, or when they end badly.
+_TEMPORARY: Final = re.compile(
+    r"~\$.+"  # who has a document open in Microsoft Office
+    r"|\.~(?:lock\.)?.+#?|\.#.+|#.+#"  # LibreOffice, WPS, Emacs
+    r"|.+~|.+\.(?:swp|kate-swp)|\..+\.sw[a-p]"  # Vim, Kate
+    r"|.+\.(?:part|crdownload|opdownload|partial|download|filepart|aria2|!ut|!qB|ytdl|tmp|temp)"
+    r"|.+\.goutputstream-\w+|\.goutputstream-\w+|.+\.sb-[0-9a-f]{8}-\w{6}"
+    r"|\.nfs[0-9a-f]{8,}|\.fuse_hidden[0-9a-f]{8,}",
+    re.IGNORECASE,
+)
+
 _POSIX_CLASSES: Final = {
     "alnum": "a-zA-Z0-9",
     "alpha": "a-zA-Z",
@@ -192,7 +203,8 @@ class Scope:
     An entry belongs when nothing excludes it: neither its name, nor the configuration, nor an ignore file. Among ignore
     files the one nearest to the entry decides, ``.kbignore`` before ``.gitignore`` in the same directory, and in
     a file the last pattern that matches. So a deeper file can take back what a shallower one excludes, but not what the
-    configuration excludes. The watched folder itself is never excluded: whoever lists it wants it.
+    configuration excludes. The temporary files of other programs are left out unless an ignore file takes them back.
+    The watched folder itself is never excluded: whoever lists it wants it.
     """
 
     hidden: bool
@@ -263,10 +275,18 @@ class Scope:
                 if verdict:
                     return True
                 break
+        else:
+            if not directory and is_temporary(name):
+                return True
         if directory or not self.include:
             return False
         chosen = self.include.verdict(self.path, name, directory=False)
         return not (self.included if chosen is None else chosen)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file is one that a program keeps while it works: an owner file, a backup, half of a download."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def _never(name: str, *, directory: bool) -> bool:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 # Kinds of documents whose text is extracted, so that its lines are none that another program would show.
-EXTRACTED: Final = frozenset({"pdf", "word", "slides", "sheet", "web", "ebook", "mail", "notebook", "image"})
+EXTRACTED: Final = frozenset(
+    {"pdf", "word", "slides", "sheet", "web", "ebook", "mail", "notebook", "image", "calendar", "contact", "note"}
+)
 
 # Words in the reasons of failures by which kb status counts what could be read with a little more.
 SCANNED: Final = "has no text, only images"

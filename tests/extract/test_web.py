@@ -136,3 +136,27 @@ def test_no_tag_soup_loses_a_word(seed: int) -> None:
         for word in words
     )
     assert re.findall(r"w\d+", seen(soup)) == words
+
+
+@pytest.mark.parametrize(
+    ("page", "title", "said"),
+    [
+        ("<svg><title>Close menu</title></svg><h1>Prune a quince</h1>", "", "Prune a quince"),
+        ("<body><svg><g><title>Icon</title></g></svg><title>Quince</title><p>Cut.</p>", "Quince", "Cut."),
+        ("<title>Forum</title><x-a><template shadowrootmode=open><h1>Canoe</h1></template>", "Forum", "Canoe"),
+        ("<p>now</p><template><p>later</p></template>", "", "now"),
+        (
+            "<x-a><template shadowrootmode=closed><p>outer</p><x-b><template shadowroot=open>inner</template></x-b>",
+            "",
+            "outer / inner",
+        ),
+    ],
+)
+def test_icons_and_shadow_roots(page: str, title: str, said: str) -> None:
+    """The title of an icon is none of the page; what stands in a shadow root is part of it, other templates are not."""
+    draft = Draft(10_000)
+    extract("x.html", page.encode(), draft, Limits())
+    found = draft.done()
+
+    assert " / ".join(line for line in found.text.split("\n") if line) == said
+    assert found.title == title

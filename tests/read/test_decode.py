@@ -284,3 +284,24 @@ def test_ten_megabytes_are_no_trouble(data: bytes) -> None:
     """The largest files that are read, single lines among them, are decoded in one go."""
     assert len(decode(data).text) >= len(data) // 2
     assert not is_binary(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("こんにちは世界", "cp932"),
+        ("吾輩は猫である。\n", "cp932"),
+        ("会議は明日です", "euc_jp"),
+        ("会議は明日です\nabc\n", "iso2022_jp"),
+        ("สวัสดีครับ ผมชื่อสมชาย", "cp874"),
+        ("Işık söndü, çiğ köfte yedik.", "cp1254"),
+        ("Bugün hava çok güzel, ılık", "cp1254"),
+        ("Þetta er íslenska, já", "cp1252"),
+        ("你好世界,今天天气很好", "gb18030"),
+        ("안녕하세요 세계", "cp949"),
+        ("Привет, как дела сегодня", "cp1251"),
+    ],
+)
+def test_a_few_words_give_an_encoding_away(text: str, encoding: str) -> None:
+    """One line of Japanese, Thai or Turkish is enough, and is taken for none of its neighbours."""
+    assert decode(text.encode(encoding)).text == text

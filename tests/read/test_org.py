@@ -105,3 +105,13 @@ def test_org_takes_an_endless_line_in_its_stride(line: str) -> None:
     parse_org(line)
 
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("heading", ["Meta", "References", "TODO Links :web:", "See also"])
+def test_a_heading_of_many_notes_is_no_title(heading: str) -> None:
+    """Where nothing else says what a file is called, a heading that may stand in any file leaves that to its name."""
+    document = extract("zettel/weaving.org", f"* {heading}\n\ntext\n* Looms\n".encode())
+
+    assert (document.title, document.own_title) == ("weaving", "")
+    assert extract("x.org", f"#+title: Weaving\n* {heading}\n".encode()).title == "Weaving"
+    assert extract("x.org", b"* Looms\n").title == "Looms"

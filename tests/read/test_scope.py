@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -289,3 +290,25 @@ def test_a_pattern_of_the_configuration_that_cannot_be_used_is_told(pattern: str
         Scope.of(Rules((), (pattern,), gitignore=True, hidden=True, follow_symlinks=True, max_bytes=1))
     with pytest.raises(ConfigError, match=r"folders\.include: .* is not a pattern"):
         Scope.of(Rules((pattern,), (), gitignore=True, hidden=True, follow_symlinks=True, max_bytes=1))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["~$plan.docx", ".~lock.plan.odt#", "#note#", ".#note.org", "note.md~", ".note.md.swp", "talk.mp4.part",
+     "book.epub.crdownload", "paper.pdf.download", "~WRL0001.tmp", "x.filepart", ".goutputstream-AB12CD"],
+)  # fmt: skip
+def test_temporary_files_are_left_out(name: str) -> None:
+    """What editors, office programs and browsers keep while they work belongs only where a rule takes it back."""
+    scope = Scope.of(RULES)
+
+    assert scope.excludes(name, directory=False)
+    assert not scope.excludes(name, directory=True)
+    assert Scope.of(replace(RULES, include=("*",))).excludes(name, directory=False)
+    back = "!" + name.replace("#", "?").replace("~", "?")
+    assert not scope.with_ignores(kbignore=back).excludes(name, directory=False)
+
+
+@pytest.mark.parametrize("name", ["plan.docx", "#note", "part", "crdownload.md", "a~b.md", "temp.md", "#1.md"])
+def test_other_files_are_not_temporary(name: str) -> None:
+    """Names that only hold such a word belong."""
+    assert not Scope.of(RULES).excludes(name, directory=False)

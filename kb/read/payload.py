@@ -1,0 +1,178 @@
+"""Data written as text: pictures in data URIs, base64, PEM, hex dumps, uuencode, the outlines of drawings.
+
+None of it is a word, and a small picture has more of it than a long note has text. It is taken out of the text of a
+document before anything else looks at that, line ends aside, so that every line keeps its number. What is written
+around it stays.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# Stands where data stood that has no place of its own, such as an address.
+MARK: Final = "…"
+_SHORTEST_LINE: Final = 40
+# An endless run of letters and digits is data from here on; a checksum in hexadecimal digits has up to 128.
+_LONGEST_WORD: Final = 200
+_LONGEST_CHECKSUM: Final = 128
+_SURELY: Final = 1_000
+_FEWEST_LINES: Final = 3
+_FEWEST_DUMPED: Final = 4
+_RARE: Final = 0.08
+
+_BASE64: Final = r"[A-Za-z0-9+/_-]"
+# What may stand around a line of data: indentation, quotes of mails and strings, signs of lists and comments.
+_BEFORE: Final = r"[ \t>\"'#*|+]*"
+_AFTER: Final = r"(?:\\[nr])*[ \t\"',;+|\\)>\]]*"
+# The next line of an address goes on as the first one does: nothing but data, up to what closes it.
+_URI: Final = re.compile(
+    r"(?<![A-Za-z0-9])data:(?:[\w.+-]{1,60}/[\w.+-]{1,80})?(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6}?;base64,"
+    rf"[ \t]*(?:(?:{_BASE64}|=|%[0-9A-Fa-f]{{2}}|\\[nr/])|\s*\n{_BEFORE}(?={_BASE64}{{16,}}+=*+{_AFTER}$)"
+    rf"|\n{_BEFORE}(?={_BASE64}++=*+[\"')>]))*+",
+    re.MULTILINE | re.IGNORECASE,
+)
+_ESCAPED_URI: Final = re.compile(
+    r"(?<![A-Za-z0-9])data:(?:image|font|audio|video|application)/[\w.+-]{1,80}(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6}+"
+    r",[^\s\"'<>()]{24,}+",
+    re.IGNORECASE,
+)
+_QUOTED_URI: Final = re.compile(
+    r"([\"'])data:(?:image|font)/[\w.+-]{1,80}(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6}+,(?:(?!\1)[^\n])*+(?=\1)",
+    re.IGNORECASE,
+)
+_ARMOUR: Final = re.compile(
+    r"^([ \t>]*-----BEGIN (?!PGP SIGNED MESSAGE)[A-Z0-9 ]{1,60}-----)(.*?)(?=-----END |\Z)", re.MULTILINE | re.DOTALL
+)
+_ARMOURED: Final = re.compile(r"(?:\\[nr])*[ \t>]*=?[A-Za-z0-9+/=]{4,}(?:\\[nr])*[ \t]*")
+_UUENCODED: Final = re.compile(
+    r"^begin(?:-base64)? [0-7]{3,4} \S[^\n]*\n((?:[!-`]{1,80}\n)+)(?=end\b|====)", re.MULTILINE
+)
+_RUN: Final = re.compile(rf"(?<![A-Za-z0-9+/_=\\-])(?:{_BASE64}|\\[nr/]){{{_LONGEST_WORD},}}+={{0,2}}")
+_HEX_RUN: Final = re.compile(rf"(?<![A-Za-z0-9])(?:0x)?[0-9A-Fa-f]{{{_LONGEST_CHECKSUM + 1},}}+(?![A-Za-z0-9])")
+_DATA_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{{_SHORTEST_LINE},}}+={{0,2}})({_AFTER})")
+_LAST_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{1,}}+={{0,2}})({_AFTER})")
+# Bytes one after another as xxd, hexdump, od and debuggers print them, and as programs are given them.
+_DUMP_LINE: Final = re.compile(
+    r"[ \t>]*(?:(?:(?:0x)?[0-9A-Fa-f]{4,16}[:.]?[ \t]+(?P<bytes>(?:[0-9A-Fa-f]{2,8}[ \t-]{1,3}){4,}).*"
+    r"|(?P<pairs>(?:[0-9A-Fa-f]{2}[ :]){12,}[0-9A-Fa-f]{0,2})[ \t]*"
+    r"|[\"']?(?P<given>(?:(?:0x|\\x)[0-9A-Fa-f]{2}[, \t\"']*){6,})[ \t\\;})\]]*)|\*)"
+)
+_HEXADECIMAL: Final = re.compile(r"[0-9][a-fA-F]|[a-fA-F][0-9]|x")
+_OUTLINE: Final = re.compile(
+    r"(?<=[\"'(])\s*[Mm]\s*[-.\d](?:[MmLlHhVvCcSsQqTtAaZzEe\d\s,.+-]){79,}+(?=[\"')])"
+    r"|(?<=\bpoints=[\"'])[\d\s,.+eE-]{80,}+(?=[\"'])"
+)
+_OUTLINE_SIGN: Final = re.compile(r"[\"'(]\s*[Mm]\s*[-.\d][^\"'\n]{40}|points=[\"']")
+_DUMP_SIGN: Final = re.compile(
+    r"^[ \t>]*(?:(?:[0-9A-Fa-f]{2,16}[ :.]{1,3}){6}|[\"']?(?:(?:0x|\\x)[0-9A-Fa-f]{2}[, \t\"']*){6})", re.MULTILINE
+)
+
+
+def without_payload(text: str) -> str:
+    """The text without data that is written in it; its line ends stay, so that the lines keep their numbers."""
+    longest = max(map(len, text.split()), default=0)
+    if "data:" in text.lower():
+        for address in (_QUOTED_URI, _URI, _ESCAPED_URI):
+            text = address.sub(lambda found: _ends(found[0], found[1] if found.re.groups else ""), text)
+    if "-----BEGIN " in text:
+        text = _ARMOUR.sub(lambda found: found[1] + _without_armoured(found[2]), text)
+    if "begin" in text:
+        text = _UUENCODED.sub(_marked, text)
+    if _OUTLINE_SIGN.search(text):
+        text = _OUTLINE.sub(lambda found: MARK + _ends(found[0]), text)
+    if longest >= _SHORTEST_LINE or _DUMP_SIGN.search(text):
+        text = _without_lines(text)
+    if longest >= _LONGEST_CHECKSUM:
+        text = _HEX_RUN.sub(MARK, text)
+        text = _RUN.sub(lambda found: MARK if _is_data(found[0]) else found[0], text)
+    return text
+
+
+def _ends(data: str, before: str = "") -> str:
+    """The line ends of a stretch of data, behind what stood in front of it."""
+    return before + "\n" * data.count("\n")
+
+
+def _marked(found: re.Match[str]) -> str:
+    """A match of which the first group is data."""
+    return (
+        found[0][: found.start(1) - found.start()] + MARK + _ends(found[1]) + found[0][found.end(1) - found.start() :]
+    )
+
+
+def _without_armoured(inside: str) -> str:
+    """What stands between the first and the last line of PEM without its data: names of headers stay."""
+    lines = inside.split("\n")
+    kept = ["" if _ARMOURED.fullmatch(line) else line for line in lines]
+    if len(lines) == 1 and "\\n" in inside:  # a key in one line of JSON or of an environment file
+        return MARK
+    return "\n".join(kept)
+
+
+def _without_lines(text: str) -> str:
+    """The text without lines one after another that are nothing but data."""
+    lines = text.split("\n")
+    for first, end in _stretches(lines):
+        lines[first:end] = [MARK, *[""] * (end - first - 1)]
+    return "\n".join(lines)
+
+
+def _stretches(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where lines of data begin and end; each run of lines alike is looked at once."""
+    at = 0
+    while at < len(lines):
+        if len(lines[at]) < _SHORTEST_LINE // 2:
+            at += 1
+            continue
+        end, is_data = _dumped(lines, at)
+        if end == at:
+            end, is_data = _wrapped(lines, at)
+        if is_data:
+            yield at, end
+        at = max(at + 1, end)
+
+
+def _dumped(lines: Sequence[str], at: int) -> tuple[int, bool]:
+    """The end of the lines like those of a dump that begin here, and whether they are one: not all decimal numbers."""
+    start, hexadecimal = at, 0
+    while at < len(lines) and (found := _DUMP_LINE.fullmatch(lines[at])):
+        hexadecimal += bool(_HEXADECIMAL.search(found["bytes"] or found["pairs"] or found["given"] or ""))
+        at += 1
+    return at, at - start >= _FEWEST_DUMPED and 2 * hexadecimal > at - start
+
+
+def _wrapped(lines: Sequence[str], at: int) -> tuple[int, bool]:
+    """The end of the lines like those of base64 that begin here, and whether they are: all of one length but the last.
+
+    Where they are not, the last one may still begin others.
+    """
+    size, parts = 0, []
+    while at < len(lines) and (found := _DATA_LINE.fullmatch(lines[at])) and (not size or len(found[2]) == size):
+        size = len(found[2])
+        parts.append(found[2])
+        at += 1
+    end = at
+    last = _LAST_LINE.fullmatch(lines[at]) if parts and at < len(lines) else None
+    if last and len(last[2]) < size and (_kinds(last[2]) > 1 or last[2].endswith("=")):
+        parts.append(last[2])
+        at += 1
+    if len(parts) >= _FEWEST_LINES and len(set(parts)) > 1 and _is_data("".join(parts)):
+        return at, True
+    return end, False
+
+
+def _kinds(data: str) -> int:
+    """How many kinds of characters a run has: capitals, small letters, digits."""
+    return sum(bool(re.search(kind, data)) for kind in ("[A-Z]", "[a-z]", "[0-9]"))
+
+
+def _is_data(run: str) -> bool:
+    """Whether an endless run is data: words of an address have few capitals and digits."""
+    if _kinds(run) < 3:  # noqa: PLR2004 - all of them
+        return False
+    capitals, small = (len(re.findall(kind, run)) / len(run) for kind in ("[A-Z]", "[a-z]"))
+    return len(run) >= _SURELY or (capitals >= _RARE and small >= _RARE)
