@@ -114,9 +114,17 @@ def without(document: Document, text: str) -> Document:
             headings.append(replace(heading, text=""))
         else:
             headings.append(heading)
+    left = "\n".join(lines)
     return replace(
         document,
-        text="\n".join(lines),
+        text=left,
+        spelled=tuple(
+            (start, end, said)
+            for start, end, said in document.spelled
+            # What is read at the end of a line belongs to what stands before.
+            if left[start - (start == end) : end] == document.text[start - (start == end) : end]
+        ),
+        told=tuple(one for one in document.told if one.text != text),
         headings=tuple(headings),
         title="" if document.title == text else document.title,
         own_title="" if document.own_title == text else document.own_title,

@@ -56,6 +56,7 @@ class Draft:
         self._size = 0
         self._lines: list[str] = []
         self._result = Extracted(text="")
+        self._columns: tuple[int, str] | None = None
 
     def recognised(self, image: bytes) -> str:
         """The text in an image, read by Tesseract in a process of its own; it may take longer than parsing.
@@ -119,6 +120,31 @@ class Draft:
         """One line that can stand alone, as a row of a sheet does."""
         if text := line(text):
             self._result.blocks.append(("table", *self._add(text)))
+
+    def table(self, rows: list[str]) -> None:
+        """A table that stays together; its first row names the columns, unless a number stands in it."""
+        if not any(row.strip() for row in rows):
+            return
+        before = len(self._lines)
+        self.text("\n".join(rows), "table")
+        names = [name.strip() for name in rows[0].split("|")]
+        named = len(names) > 1 and not any(name.replace(".", "").replace(",", "").isdigit() for name in names)
+        if named and len(self._lines) > before + 2:
+            last = len(self._lines) - 1 if not self._lines[-1] else len(self._lines)
+            self._result.told.append((before + 2, last, line(rows[0])[:_LONGEST]))
+
+    def columns(self, text: str) -> None:
+        """The names of the columns, on a line of their own: they hold for the lines up to the end of the table."""
+        self.end_table()
+        self.line(text)
+        if text := line(text)[:_LONGEST]:
+            self._columns = len(self._lines), text
+
+    def end_table(self) -> None:
+        """The names of columns hold no further."""
+        if self._columns and self._columns[0] < len(self._lines):
+            self._result.told.append((self._columns[0] + 1, len(self._lines), self._columns[1]))
+        self._columns = None
 
     def lines(self, texts: Iterable[str]) -> None:
         """Lines as they follow one another, blank ones included."""

@@ -212,7 +212,7 @@ class _Body:
             case "code":
                 self._draft.text(piece.content.get("text") or "", "code")
             case "table":
-                self._draft.text("\n".join(_rows(piece.content["grid"])), "table")
+                self._draft.table(list(_rows(piece.content["grid"])))
             case "metadata_block":
                 self._draft.text("\n".join(f"{entry['key']}: {entry['value']}" for entry in _headers(piece.content)))
             case "group":

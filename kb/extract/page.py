@@ -50,6 +50,7 @@ _ENDS: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
     "tr": (frozenset({"tr", "caption"}), _TABLE),
     **dict.fromkeys(("thead", "tbody", "tfoot"), (_IN_TABLES, _TABLE)),
     "a": (frozenset({"a"}), _TABLE | _CELLS),
+    **dict.fromkeys(("rt", "rp", "rb", "rtc"), (frozenset({"rt", "rp", "rb"}), _PARAGRAPHS | {"ruby"})),
     **dict.fromkeys(_HEADINGS, (frozenset(_HEADINGS), _BLOCKS | _CELLS | {"li"})),
 }
 # Several paragraphs of so many characters in one cell are prose, no value of a table.
@@ -114,6 +115,10 @@ class Page(HTMLParser):
         # The cells of the row that is open, and the paragraphs of its last one.
         self._cells: list[str] = []
         self._cell: list[str] = []
+        # Whether a cell of the row that is open is no name of a column or row.
+        self._values = False
+        # The readings of ruby, which follow the words of their piece.
+        self._readings: list[str] = []
         self._linked = self._spoken = 0
         self._heading = 0
         self._bullet = ""
@@ -141,8 +146,11 @@ class Page(HTMLParser):
         self._link += link
         self._pre += tag == "pre"
         self._heading = _HEADINGS.get(tag, self._heading)
+        self._values |= tag == "td"
         if tag == "li":
             self._bullet = "- "
+        elif tag == "ruby" and not self._hidden:
+            self._readings.append("")
         elif tag == "math":
             self._formula = [values.get("alttext", ""), "", ""]
         elif tag == "annotation":
@@ -164,7 +172,9 @@ class Page(HTMLParser):
                 self._formula[2] += "" if self._count["annotation-xml"] else data
             elif self._tex:
                 self._formula[1] += data
-        elif not self._hidden:
+        elif not self._hidden and self._count["rt"] and self._readings:
+            self._readings[-1] += data.strip()
+        elif not self._hidden and not self._count["rp"]:
             self._say(data)
 
     def _say(self, data: str) -> None:
@@ -184,7 +194,10 @@ class Page(HTMLParser):
     def flush(self) -> None:
         """End the piece that is open."""
         text = "".join(self._words)
+        if readings := " ".join(filter(None, self._readings)):
+            text = f"{text.rstrip()} ({readings})"
         self._words.clear()
+        self._readings.clear()
         if not text.strip():
             return
         if not (self._heading or self._pre) and self._in_cell():
@@ -272,8 +285,10 @@ class Page(HTMLParser):
     def _end_row(self) -> None:
         """End the row that is open, with as much as was said of its last cell."""
         if cells := self._cells + self._cell:
-            self._keep("row", " | ".join(cells))
+            columns = len(cells) > 1 and not self._values
+            self._keep("columns" if columns else "row", " | ".join(cells))
         self._cells, self._cell = [], []
+        self._values = False
 
     def _keep(self, kind: str, text: str) -> None:
         link = kind != "heading" and 0 < self._spoken == self._linked

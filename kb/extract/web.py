@@ -38,15 +38,20 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
 def put(page: Page, draft: Draft) -> None:
     """Put the main text of a page into the draft."""
     for piece in _main(list(_without_menus(page.pieces))):
+        if piece.kind != "row":
+            draft.end_table()
         match piece.kind:
             case "heading":
                 draft.heading(piece.text, piece.level)
             case "row":
                 draft.line(piece.text)
+            case "columns":
+                draft.columns(piece.text)
             case "code":
                 draft.text(piece.text, "code")
             case _:
                 draft.text(piece.text)
+    draft.end_table()
 
 
 def _main(pieces: Sequence[Piece]) -> Sequence[Piece]:

@@ -73,6 +73,7 @@ class Extracted(Struct, kw_only=True, tag="extracted"):
         headings: As (text, level, first line, last line).
         blocks: What should stay together, as (kind, first line, last line).
         places: Where in the document a line and those below it are, as (first line, name, row, page, soft).
+        told: The names of columns, for the rows below them, as (first line, last line, text).
         title: What the document's own properties call it; also ``author`` and ``date`` (ISO 8601), where they say so.
         tags: The labels it has, without signs.
         language: What the document says its language is; empty where it says nothing.
@@ -82,6 +83,7 @@ class Extracted(Struct, kw_only=True, tag="extracted"):
     headings: list[tuple[str, int, int, int]] = []
     blocks: list[tuple[str, int, int]] = []
     places: list[tuple[int, str, int, int, bool]] = []
+    told: list[tuple[int, int, str]] = []
     title: str = ""
     author: str = ""
     date: str = ""

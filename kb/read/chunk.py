@@ -19,16 +19,19 @@ from kb.read.layout import (
     TEARS_LETTERS,
     Section,
     Text,
+    ToldAbove,
     Unit,
     as_bytes,
+    as_read,
     block_units,
+    changes_of,
     line_units,
     sections,
     stretches,
-    without_noise,
 )
 from kb.read.places import place_of
 from kb.records import Passage
+from kb.records.letters import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -79,6 +82,25 @@ class _Draft:
         return self.section.outer if self.start < self.section.body else self.section.inner
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A document that is split, and how it is read."""
+
+    document: Document
+    text: Text
+    changes: tuple[tuple[int, int, str], ...]
+    spelled: tuple[tuple[int, int, str], ...]
+    told: ToldAbove
+
+    def read(self, start: int, end: int) -> str:
+        """What is embedded of a stretch."""
+        return as_read(self.text.text, self.changes, start, end)
+
+    def searched(self, start: int, end: int) -> str:
+        """What is searched of it."""
+        return as_read(self.text.text, self.spelled, start, end)
+
+
 class Chunker:
     """Splits documents into passages that a model can read whole.
 
@@ -115,6 +137,9 @@ class Chunker:
         until = time.thread_time() + self._seconds
         text = Text(document.text)
         found = sections(document, text)
+        source = _Source(
+            document, text, changes_of(document), changes_of(document, noise=False), ToldAbove(document.told)
+        )
         _refuse_crumbs(document, len(found))
         leads = self._leads({trail for section in found for trail in (section.outer, section.inner)})
         drafts = [_Draft(section, *text.trim(section.start, section.end), self.max_tokens) for section in found]
@@ -122,10 +147,10 @@ class Chunker:
         most = USUAL_CHARS_PER_TOKEN * self.max_tokens
         long = [draft for draft in drafts if draft.end - draft.start > most]
         drafts = [draft for draft in drafts if draft.end - draft.start <= most]
-        drafts += [part for draft in long for part in self._cut(document, text, draft, leads, until)]
+        drafts += [part for draft in long for part in self._cut(source, draft, leads, until)]
         passages: list[tuple[int, Passage]] = []
         while drafts:
-            bodies = [without_noise(text.text, document.noise, draft.start, draft.end) for draft in drafts]
+            bodies = [self._with_told(source, draft, source.read(draft.start, draft.end)) for draft in drafts]
             embedded = [self._embedded(leads[draft.trail], body) for draft, body in zip(drafts, bodies, strict=True)]
             over = []
             for draft, sent, tokens in zip(drafts, embedded, self._measure(embedded), strict=True):
@@ -135,15 +160,16 @@ class Chunker:
                 elif tokens > leads[draft.trail].tokens:
                     lines = text.line_at(draft.start), text.line_at(draft.end - 1)
                     body, place = text.text[draft.start : draft.end], place_of(document.places, *lines)
-                    passage = Passage(body, sent, tokens, *lines, draft.section.trail, place.page, place.name)
+                    searched = self._with_told(source, draft, source.searched(draft.start, draft.end))
+                    searched = "" if searched == body else searched
+                    trail = draft.section.trail
+                    passage = Passage(body, sent, tokens, *lines, trail, place.page, place.name, searched)
                     passages.append((draft.start, passage))
-            drafts = [part for draft in over for part in self._cut(document, text, draft, leads, until)]
+            drafts = [part for draft in over for part in self._cut(source, draft, leads, until)]
             _refuse_crumbs(document, len(passages) + len(drafts))
         return tuple(passage for _, passage in sorted(passages, key=lambda item: item[0]))
 
-    def _cut(
-        self, document: Document, text: Text, draft: _Draft, leads: Mapping[_Trail, _Lead], until: float
-    ) -> list[_Draft]:
+    def _cut(self, source: _Source, draft: _Draft, leads: Mapping[_Trail, _Lead], until: float) -> list[_Draft]:
         """Parts of a draft that is over the limit, each to be measured again.
 
         Raises:
@@ -154,18 +180,15 @@ class Chunker:
                 f"takes longer than {self._seconds:g} seconds to split (documents.seconds)",
                 "Raise the limit, or exclude the file",
             )
-        room = draft.room - leads[draft.section.inner].tokens
+        text = source.text
+        room = draft.room - leads[draft.section.inner].tokens - self._most_told(source, draft)
         if room < _LEAST_ROOM:
             parts = _halves(draft.start, draft.end)
         else:
-            units, sizes = self._units(document, text, draft, room)
+            units, sizes = self._units(source.document, text, draft, room)
             ranks = [(unit.tear, crc32(as_bytes(text.text[unit.start : unit.end]))) for unit in units]
             parts = [(units[low].start, units[high - 1].end) for low, high in partition(sizes, ranks, room)]
-        if (
-            len(parts) > 1
-            and parts[0][1] <= draft.section.body
-            and draft.section.tells(without_noise(text.text, document.noise, *parts[0]))
-        ):
+        if len(parts) > 1 and parts[0][1] <= draft.section.body and draft.section.tells(source.read(*parts[0])):
             parts = parts[1:]  # the heading alone: the parts below it are told it in their lead
         # Where counts do not add up, the next round has to assume less room.
         room = draft.room - max(1, draft.room // 8)
@@ -228,14 +251,35 @@ class Chunker:
                 counts[at] = count
         return counts
 
+    def _with_told(self, source: _Source, draft: _Draft, body: str) -> str:
+        """What is read of a draft, with what holds for it in front; nothing where it says nothing itself."""
+        told = source.told.at(source.text.line_at(draft.start))
+        return f"{self._short(told)}\n{body}" if told and body.strip() else body
+
+    def _short(self, told: Sequence[str]) -> str:
+        """Lines in at most a quarter of the room: the outer ones go first, then the last one gets shorter."""
+        lines = list(told)
+        while self._measure(["\n".join(lines)])[0] - self._overhead > self.max_tokens // 4 and lines[-1]:
+            if len(lines) > 1:
+                del lines[0]
+            else:
+                lines[0] = lines[0][: len(lines[0]) // 2].rstrip()
+        return "\n".join(lines)
+
+    def _most_told(self, source: _Source, draft: _Draft) -> int:
+        """How many tokens parts of a draft may be told at most."""
+        lines = source.text.line_at(draft.start), source.text.line_at(draft.end - 1)
+        told = ["\n".join(one) for one in source.told.between(*lines)]
+        return min(max(self._measure(told)) - self._overhead, self.max_tokens // 4) if told else 0
+
     def _embedded(self, lead: _Lead, body: str) -> str:
         """What the model sees of a passage."""
         body = self._clean(body).strip()
         return f"{lead.text}\n{body}" if lead.text and body else body
 
     def _clean(self, text: str) -> str:
-        """A text without what a model cannot read as text: controls, long rulers, names of special tokens."""
-        text = _RULER.sub(r"\1\1\1", _NO_TEXT.sub(" ", text))
+        """A text without what a model cannot read as text: controls, what is unseen, long rulers, special tokens."""
+        text = _RULER.sub(r"\1\1\1", _NO_TEXT.sub(" ", seen(text)))
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text) if self._special else text
 
     def _leads(self, trails: Collection[_Trail]) -> dict[_Trail, _Lead]:

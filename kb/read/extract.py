@@ -16,7 +16,7 @@ from kb.read.canvas import read_canvas, without_drawing
 from kb.read.data import parse_indented, parse_records, parse_toml, parse_xml
 from kb.read.decode import decode, is_binary
 from kb.read.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
-from kb.read.latex import parse_latex
+from kb.read.latex import parse_bibtex, parse_latex
 from kb.read.markdown import parse_markdown
 from kb.read.markup import Outline, one_line, parse_asciidoc, parse_rst
 from kb.read.org import parse_org
@@ -82,6 +82,8 @@ class PlainFormat:
             links=outline.links,
             names=outline.names,
             noise=outline.noise,
+            spelled=outline.spelled,
+            told=outline.told,
             date=front.date or date_of(outline.date) or date_in_name(place),
             language=front.language or outline.language,
             encoding=decoded.encoding,
@@ -112,6 +114,7 @@ _FORMATS: Final[dict[str, Extractor]] = {
     ".csv .tsv": PlainFormat("csv", parse_csv, titled=False),
     ".srt .vtt": PlainFormat("subtitles", parse_subtitles),
     ".tex .ltx": PlainFormat("latex", parse_latex),
+    ".bib": PlainFormat("code", parse_bibtex),
     ".json .json5 .yaml .yml": PlainFormat("data", parse_indented, titled=False),
     ".jsonl .ndjson": PlainFormat("data", parse_records),
     ".toml .ini .cfg": PlainFormat("data", parse_toml, titled=False),
@@ -121,7 +124,7 @@ _FORMATS: Final[dict[str, Extractor]] = {
     ".kts .scala .groovy .go .rs .swift .m .mm .rb .php .pl .pm .lua .r .jl .hs .ml .mli .fs .fsx .clj .cljs .ex .exs "
     ".erl .elm .dart .zig .nim .d .pas .f90 .f95 .asm .s .sh .bash .zsh .fish .ps1 .bat .cmd .sql .graphql .proto .tf "
     ".nix .css .scss .sass .less .conf .env "
-    ".properties .gradle .cmake .mk .dockerfile .diff .patch .el .lisp .scm .rkt .vim .v .vhd .bib .sty .cls "
+    ".properties .gradle .cmake .mk .dockerfile .diff .patch .el .lisp .scm .rkt .vim .v .vhd .sty .cls "
     ".log": CODE,
 }
 EXTRACTORS: Final = {suffix: extractor for suffixes, extractor in _FORMATS.items() for suffix in suffixes.split()}

@@ -13,7 +13,7 @@ from kb.read.frontmatter import date_in_name
 from kb.read.mailbox import mail_without_suffix
 from kb.read.markup import one_line
 from kb.read.payload import without_payload
-from kb.records import EXTRA, Block, Document, Heading, Place
+from kb.records import EXTRA, Block, Document, Heading, Place, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,8 @@ def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Docume
     places = tuple(
         Place(first, named, row or None, page or None, soft) for first, named, row, page, soft in extracted.places
     )
-    for starts in (headings, blocks, places):
+    told = tuple(Told(first, last, one_line(text)) for first, last, text in extracted.told)
+    for starts in (headings, blocks, places, told):
         numbers = [one.first_line for one in starts]
         if numbers != sorted(numbers) or (numbers and not 1 <= numbers[0] <= numbers[-1] <= lines + 1):
             raise ValueError("its lines are out of order")
@@ -97,6 +98,7 @@ def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Docume
         tags=tuple(dict.fromkeys(map(one_line, extracted.tags))),
         language=one_line(extracted.language),
         places=places,
+        told=told,
     )
 
 

@@ -7,19 +7,23 @@ object, expand without end or stop the document from being read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from kb.read.markup import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 LARGEST: Final = 64 * 1024
 DEEPEST: Final = 16
 MOST_ALIASES: Final = 64
+MOST_MISTAKES: Final = 8
+LONGEST_NAMED: Final = 40
+LONGEST_VALUE: Final = 1000
 _TITLE_KEYS: Final = ("title",)
 _TAG_KEYS: Final = ("tags", "tag", "keywords", "categories", "category")
 _ALIAS_KEYS: Final = ("aliases", "alias")
@@ -34,6 +38,15 @@ _SETTINGS: Final = re.compile(
     r"banner|thumbnail|color|toc|math|mathjax|comments|weight|order|nav_.*|sidebar_.*|"
     r".*-plugin|taxonomies|up|down|next|prev|previous|parent|grand_parent"
 )
+# A key at the beginning of its line, as front matter has it: no blanks in it but single ones, no address.
+_ENTRY: Final = re.compile(
+    r"(?P<quote>[\"']?)(?P<key>[^\W\d][\w.-]*(?: [\w.-]+){0,3})(?P=quote)\s*:(?=\s|$)(?P<value>.*)"
+)
+_PAIRS: Final = {"`": "`", '"': '"', "'": "'", "[": "]", "{": "}"}
+# A line that belongs to no key: not indented, no item, comment or end of a list.
+_STRAY: Final = re.compile(r"(?!-(?:\s|$))[^\s#\]}]")
+_AT_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
+_ITEM: Final = re.compile(r"\s*-\s+(?P<item>.*)")
 _SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null"})
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y", "%d.%m.%Y")
@@ -61,11 +74,20 @@ _TEENS: Final = frozenset({11, 12, 13})
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """What front matter says. The body begins at ``body_line``, its markup at ``markup_line``.
+    """What front matter says.
 
-    The two differ for a block that cannot be understood: it stays part of the text, but it is not markup. ``drawing``
-    where the file is one of Excalidraw. ``says`` that some key beside the title has words for a reader: an author, a
-    summary, another name.
+    Attributes:
+        title: The title; empty where it names none.
+        tags: The tags, without their ``#``.
+        aliases: Other names of the note.
+        date: The note's own date.
+        body_line: The line where the body begins, from 1.
+        markup_line: The line where its markup begins. The two differ for a block that cannot be understood: it stays
+            part of the text, but it is not markup.
+        language: The language as written.
+        drawing: Whether the file is a drawing of Excalidraw.
+        says: Whether some key beside the title has words for a reader: an author, a summary, another name.
+        unread: The keys, and the lines without one, that are no valid YAML or TOML and were taken as they stand.
     """
 
     title: str = ""
@@ -77,27 +99,138 @@ class FrontMatter:
     language: str = ""
     drawing: bool = False
     says: bool = False
+    unread: tuple[str, ...] = ()
 
 
 def read_front_matter(text: str) -> FrontMatter:
-    """The front matter at the very top of a text; all empty where there is none."""
-    fence = text[:4].rstrip()
-    if fence not in {"---", "+++"}:
-        return FrontMatter()
+    """The front matter at the very top of a text; all empty where there is none.
+
+    A block that is no valid YAML or TOML is read entry by entry: one bad line costs that line alone. A second block
+    right behind the first one, as programs leave that put one of their own in front, is read like the first; where both
+    have a key, the first block's value holds.
+    """
     # The closing fence has to be within reach: a long document that begins with a rule is not searched whole.
     head = text[: LARGEST + 8].split("\n")
-    ends = {"+++"} if fence == "+++" else {"---", "..."}
-    if head[0].rstrip() != fence:
-        return FrontMatter()
-    end = next((number for number, line in enumerate(head) if number and line.rstrip() in ends), None)
+    end = _closing(head, 0)
     if end is None:
         return FrontMatter()
-    block = "\n".join(head[1:end])
-    try:
-        values = _parse_toml(block) if fence == "+++" else _parse_yaml(block)
-    except ValueError:
+    found = _parsed(head[0].rstrip(), head[1:end])
+    if found is None:
+        return FrontMatter()
+    values, unread = found
+    if unread and not _is_front_matter(values, unread):
         return FrontMatter(markup_line=end + 2)
-    return FrontMatter() if values is None else _understand(values, end + 2)
+    begin = next((number for number in range(end + 1, len(head)) if head[number].strip()), len(head))
+    second = _closing(head, begin)
+    more = None if second is None else _parsed(head[begin].rstrip(), head[begin + 1 : second])
+    if second is not None and more is not None and more[0] and _is_front_matter(*more):
+        values, unread, end = {**more[0], **values}, unread + more[1], second
+    front = _understand(values, end + 2)
+    # A line that no key goes with is text that nothing else keeps.
+    stray = any(name not in values for name in unread)
+    return replace(front, unread=unread, says=front.says or stray)
+
+
+def _is_front_matter(values: Mapping[str, Any], unread: Sequence[str]) -> bool:
+    """Whether a block is front matter with mistakes, not text between two rules that has a colon somewhere."""
+    return any(key not in unread for key in values) or any(key.lower() in _LABELS for key in values)
+
+
+def _closing(lines: Sequence[str], begin: int) -> int | None:
+    """The index of the fence that closes the block whose opening fence is at an index; None where neither is there."""
+    fence = lines[begin].rstrip() if begin < len(lines) else ""
+    if fence not in {"---", "+++"}:
+        return None
+    ends = {"+++"} if fence == "+++" else {"---", "..."}
+    return next((number for number in range(begin + 1, len(lines)) if lines[number].rstrip() in ends), None)
+
+
+def _parsed(fence: str, lines: Sequence[str]) -> tuple[Mapping[str, Any], tuple[str, ...]] | None:
+    """The values of a block and which of its keys are no valid YAML or TOML; None where it is no front matter."""
+    parse = _parse_toml if fence == "+++" else _parse_yaml
+    try:
+        values = parse("\n".join(lines))
+    except ValueError:
+        return _entry_by_entry(lines, parse) if fence == "---" else _line_by_line(lines, parse)
+    return None if values is None else (values, ())
+
+
+def _entry_by_entry(
+    lines: Sequence[str], parse: Callable[[str], Mapping[str, Any] | None]
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """What can be read of YAML with mistakes: each key with the lines that belong to it by itself.
+
+    A value that cannot be read is taken as the text that it is, or as the items of the list that follows it.
+    """
+    values: dict[str, Any] = {}
+    unread: list[str] = []
+    starts = [number for number, line in enumerate(lines) if _ENTRY.match(line)]
+    if not starts:
+        return {}, tuple(_shortened(line) for line in lines if line.strip())[:1]
+    unread += [_shortened(line) for line in lines[: starts[0]] if _STRAY.match(line)]
+    for start, end in pairwise((*starts, len(lines))):
+        found = _ENTRY.match(lines[start])
+        assert found is not None  # noqa: S101 - the starts were chosen by this
+        own = [line for line in lines[start + 1 : end] if not _STRAY.match(line)]
+        stray = [line for line in lines[start + 1 : end] if _STRAY.match(line)]
+        read = _first_readable((lines[start:end], [lines[start], *own]), parse)
+        if read is None:
+            unread.append(found["key"])
+            read = {found["key"]: _as_it_stands(found["value"], own)}
+        unread += map(_shortened, stray)
+        values = {**read, **values}
+    return values, tuple(unread)
+
+
+def _line_by_line(
+    lines: Sequence[str], parse: Callable[[str], Mapping[str, Any] | None]
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """What can be read of TOML with mistakes: all of it but the lines at which the parser stops."""
+    kept = list(lines)
+    unread: list[str] = []
+    while len(unread) < MOST_MISTAKES:
+        try:
+            return parse("\n".join(kept)) or {}, tuple(unread)
+        except ValueError as error:
+            # The parser of the standard library tells the line in its message alone.
+            found = _AT_LINE.search(str(error))
+        if found is None:
+            break
+        unread.append(_shortened(kept.pop(int(found[1]) - 1).partition("=")[0]))
+    return {}, tuple(unread) or (_shortened(lines[0]),)
+
+
+def _first_readable(
+    blocks: Iterable[Sequence[str]], parse: Callable[[str], Mapping[str, Any] | None]
+) -> Mapping[str, Any] | None:
+    for block in blocks:
+        try:
+            return parse("\n".join(block))
+        except ValueError:
+            continue
+    return None
+
+
+def _as_it_stands(value: str, below: Sequence[str]) -> str | list[str]:
+    """A value that is no valid YAML, without the marks around it; the items below it where its line has nothing."""
+    items = [found["item"] for line in below if (found := _ITEM.match(line))]
+    if not value.strip() and items:
+        return [_without_marks(item) for item in items]
+    return _without_marks(" ".join([value, *(line.strip() for line in below)]))
+
+
+def _without_marks(text: str) -> str:
+    """A text without the marks around it, the closing one of which may be missing; empty where it is far too long."""
+    text = text.strip()
+    closing = _PAIRS.get(text[:1], "")
+    if closing and text.find(closing, 1) in {-1, len(text) - 1}:
+        text = text[1:].removesuffix(closing).strip()
+    return text if len(text) <= LONGEST_VALUE else ""
+
+
+def _shortened(line: str) -> str:
+    line = one_line(line)
+    return line if len(line) <= LONGEST_NAMED else f"{line[:LONGEST_NAMED]}\u2026"
 
 
 def date_of(value: object) -> date | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
+from kb.read.accents import kept_capitals, spelled, written
 from kb.read.markup import Outline, one_line
 from kb.records import Block, Heading
 
@@ -66,6 +67,7 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
         number for block in blocks if block.kind == "code" for number in range(block.first_line, block.last_line + 1)
     }
     noise: list[tuple[int, int]] = []
+    letters: list[tuple[int, int, str]] = []
     headings: list[Heading] = []
     facts: dict[str, str] = {}
     offset = sum(len(line) + 1 for line in lines[: first_line - 1])
@@ -74,6 +76,7 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
             plain = _without_comment(line)
             if len(plain) < len(line):
                 noise.append((offset + len(plain), offset + len(line)))
+            letters += spelled(plain, offset)
             if found := _SECTION.match(plain):
                 words, last = _argument(lines, number - 1, found.end())
                 labels = " ".join(_LABEL.findall("\n".join(lines[number - 1 : last + 1])))
@@ -88,7 +91,13 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
         author=_words(_AUTHORS.sub(", ", facts.get("author", ""))),
         date=_words(facts.get("date", "")),
         noise=tuple(noise),
+        spelled=tuple(letters),
     )
+
+
+def parse_bibtex(text: str, _first_line: int = 1) -> Outline:
+    """How the letters of a bibliography are read; its entries have no outline."""
+    return Outline(spelled=tuple(sorted((*spelled(text), *kept_capitals(text)))))
 
 
 def _in_order(headings: Sequence[Heading]) -> Iterator[Heading]:
@@ -125,7 +134,7 @@ def _argument(lines: Sequence[str], number: int, start: int) -> tuple[str, int]:
 
 def _words(text: str) -> str:
     """What a reader sees of a title: no commands, no braces."""
-    return one_line(_COMMAND.sub(lambda found: " " if found[0][0] in "\\~" else "", text))
+    return one_line(_COMMAND.sub(lambda found: " " if found[0][0] in "\\~" else "", written(text)))
 
 
 def _blocks(lines: Sequence[str], start: int) -> Iterator[Block]:

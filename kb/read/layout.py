@@ -12,7 +12,7 @@ from zlib import crc32
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kb.records import Document, Heading
+    from kb.records import Document, Heading, Told
 
 # How much a cut in front of a unit tears apart. A block costs nothing, indentation and a colon before it one more.
 TEARS_PARAGRAPH: Final = 1
@@ -108,6 +108,7 @@ def sections(document: Document, text: Text) -> list[Section]:
     # A title that is the first heading reaches in the trail the sections it stands above, and those only.
     prefix = () if not title or (headings and headings[0].text == title) else (title,)
     found = [*_front_matter(document, text), Section(start, start, bounds[0], (), prefix, prefix)]
+    changes = changes_of(document)
     trail: list[Heading] = []
     for position, heading in enumerate(headings):
         while trail and trail[-1].level >= heading.level:
@@ -119,7 +120,7 @@ def sections(document: Document, text: Text) -> list[Section]:
         body = min(text.start_of(heading.last_line + 1), end)
         section = Section(begin, body, end, inner, (*prefix, *outer), (*prefix, *inner), heading.labels)
         said = text.text[body:end].strip() or _says_something(headings, position)
-        if said or not section.tells(without_noise(text.text, document.noise, begin, body)):
+        if said or not section.tells(as_read(text.text, changes, begin, body)):
             found.append(section)
     starts = [text.start_of(place.first_line) for place in document.places if not place.soft]
     return [part for section in found for part in _parts(section, starts, text)] if starts else found
@@ -231,18 +232,67 @@ def stretches(text: Text, longest: int, unit: Unit) -> Iterator[Unit]:
     yield from _trimmed(text, start, unit.end, tear)
 
 
-def without_noise(text: str, noise: Sequence[tuple[int, int]], start: int, end: int) -> str:
-    """The text between two offsets without the stretches of noise in it, which come in order."""
-    if not noise:
+def changes_of(document: Document, *, noise: bool = True) -> tuple[tuple[int, int, str], ...]:
+    """What is read otherwise than it stands, as (start, end, what is read), in order and apart.
+
+    Noise is read as nothing by the model; whoever searches for its words finds it all the same.
+    """
+    unread = [(start, end, "") for start, end in document.noise] if noise else []
+    if not document.spelled:
+        return tuple(unread)
+    apart: list[tuple[int, int, str]] = []
+    for one in sorted((*unread, *document.spelled), key=lambda change: (change[0], -change[1])):
+        if not apart or one[0] >= apart[-1][1]:
+            apart.append(one)
+    return tuple(apart)
+
+
+def as_read(text: str, changes: Sequence[tuple[int, int, str]], start: int, end: int) -> str:
+    """The text between two offsets with what is read in place of some of it; a change that reaches out is left out."""
+    if not changes:
         return text[start:end]
-    at = bisect_left(noise, start, key=lambda one: one[1])
+    at = bisect_left(changes, start, key=lambda one: one[1])
     parts = []
-    while at < len(noise) and noise[at][0] < end:
-        parts.append(text[start : max(start, noise[at][0])])
-        start = max(start, min(end, noise[at][1]))
+    while at < len(changes) and (changes[at][0] < end or changes[at][1] == end > start):
+        low, high, said = changes[at]
+        parts.append(text[start : max(start, low)])
+        if start <= low and high <= end:
+            parts.append(said)
+        start = max(start, min(end, high))
         at += 1
     parts.append(text[start:end])
     return "".join(parts)
+
+
+class ToldAbove:
+    """What holds for a line and stands above it, outermost first."""
+
+    def __init__(self, told: Sequence[Told]) -> None:
+        self._told = sorted(told, key=lambda one: (one.first_line, -one.last_line))
+        self._above: list[int] = []
+        open_: list[int] = []
+        for at, one in enumerate(self._told):
+            while open_ and self._told[open_[-1]].last_line < one.first_line:
+                open_.pop()
+            self._above.append(open_[-1] if open_ else -1)
+            open_.append(at)
+
+    def between(self, first: int, last: int) -> set[tuple[str, ...]]:
+        """What is told of any of the lines from one to another; empty where nothing is."""
+        low = bisect_right(self._told, first, key=lambda one: one.first_line)
+        high = bisect_right(self._told, last, key=lambda one: one.first_line)
+        lines = {first, *(one.first_line for one in self._told[low:high])}
+        return {told for line in lines if (told := self.at(line))}
+
+    def at(self, line: int) -> tuple[str, ...]:
+        """What is told of a line."""
+        at = bisect_right(self._told, line, key=lambda one: one.first_line) - 1
+        found: list[str] = []
+        while at >= 0:
+            if self._told[at].last_line >= line:
+                found.append(self._told[at].text)
+            at = self._above[at]
+        return tuple(reversed(found))
 
 
 def as_bytes(text: str) -> bytes:

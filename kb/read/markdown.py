@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from kb.read.inline import names_in, read_inline
 from kb.read.markup import Outline, one_line
-from kb.records import Block, Heading, Name
+from kb.read.ruby import readings_apart
+from kb.records import Block, Heading, Name, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ _DATE_PROPERTIES: Final = ("date", "created", "published", "updated")
 _INLINE: Final = re.compile(r"[*_`\[\]<>&\\!~]")
 _ATTRIBUTES: Final = re.compile(r"\s*\{[#.:][^{}]*\}$")
 _HEADING_ID: Final = re.compile(r"\{#([\w:.-]+)[^{}]*\}$")
+_ITEM_SIGN: Final = re.compile(r"^[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+)*(?:#{1,6}\s+|\[[ xX]\]\s+)?")
 _WIKILINK: Final = re.compile(r"\[\[([^\[\]|#\n]+)(#[^\[\]|\n]*)?(\|[^\[\]\n]*)?\]\]")
 
 
@@ -61,6 +63,8 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
         aliases=names_in(f"{page.get('alias', '')},{page.get('aliases', '')},{page.get('title', '')}"),
         names=(*inline.names, *_heading_ids(tokens, first_line)),
         noise=tuple(inline.noise),
+        spelled=tuple(readings_apart(text, blocks)),
+        told=tuple(_told(tokens, lines, first_line)),
     )
 
 
@@ -135,6 +139,19 @@ def _blocks(tokens: Sequence[Token], first_line: int) -> Iterator[Block]:
         kind = _KINDS.get(token.type)
         if kind and token.map and token.map[1] > token.map[0]:
             yield Block(kind, token.map[0] + first_line, token.map[1] + first_line - 1)
+
+
+def _told(tokens: Sequence[Token], lines: Sequence[str], first_line: int) -> Iterator[Told]:
+    """The names of a table's columns for its rows, the first line of an item for what is below it."""
+    for token in tokens:
+        if token.map is None or token.type not in {"table_open", "list_item_open"}:
+            continue
+        first, last = token.map[0] + first_line, token.map[1] + first_line - 1
+        # The second line of a table is its rule.
+        below = first + (2 if token.type == "table_open" else 1)
+        text = one_line(_ITEM_SIGN.sub("", lines[first - 1]))
+        if below <= last and text:
+            yield Told(below, last, text)
 
 
 def _plain(content: str) -> str:

@@ -14,7 +14,7 @@ from kb.records import Block, Heading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kb.records import Link, Name, Place
+    from kb.records import Link, Name, Place, Told
 
 # A heading is repeated in the trail of every passage below it, so a runaway line must not become one.
 LONGEST_LINE: Final = 300
@@ -25,7 +25,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 class Outline:
     """What the markup of a text says: its structure and links, and a title, tags and the like where it has them.
 
-    ``names``, ``noise``, ``language``, ``author`` and ``places`` are as in ``Document``.
+    ``names``, ``noise``, ``spelled``, ``told``, ``language``, ``author`` and ``places`` are as in ``Document``.
     """
 
     headings: tuple[Heading, ...] = ()
@@ -37,6 +37,8 @@ class Outline:
     aliases: tuple[str, ...] = ()
     names: tuple[Name, ...] = ()
     noise: tuple[tuple[int, int], ...] = ()
+    spelled: tuple[tuple[int, int, str], ...] = ()
+    told: tuple[Told, ...] = ()
     language: str = ""
     author: str = ""
     places: tuple[Place, ...] = ()

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from kb.read.markup import Outline, one_line
+from kb.read.outline import told_in
 from kb.records import Block, Heading, Link, Name
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def parse_org(text: str, first_line: int = 1) -> Outline:
         aliases=tuple(found.aliases),
         names=tuple(found.names),
         noise=tuple(found.noise),
+        told=tuple(told_in(lines, first_line - 1, code | drawers)),
         language=keywords.get("language", ""),
     )
 

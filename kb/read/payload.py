@@ -21,6 +21,7 @@ _LONGEST_WORD: Final = 200
 _LONGEST_CHECKSUM: Final = 128
 _SURELY: Final = 1_000
 _FEWEST_LINES: Final = 3
+_FEWEST_DIGITS: Final = 4
 _FEWEST_DUMPED: Final = 4
 _RARE: Final = 0.08
 
@@ -87,7 +88,8 @@ def without_payload(text: str) -> str:
     if longest >= _SHORTEST_LINE or _DUMP_SIGN.search(text):
         text = _without_lines(text)
     if longest >= _LONGEST_CHECKSUM:
-        text = _HEX_RUN.sub(MARK, text)
+        # Bytes have many digits; a key held down has one.
+        text = _HEX_RUN.sub(lambda found: MARK if len(set(found[0].lower())) > _FEWEST_DIGITS else found[0], text)
         text = _RUN.sub(lambda found: MARK if _is_data(found[0]) else found[0], text)
     return text
 

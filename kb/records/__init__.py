@@ -37,6 +37,7 @@ from kb.records.documents import (
     Passage,
     Place,
     StoredPassage,
+    Told,
     digest_of,
 )
 from kb.records.files import (
@@ -109,6 +110,7 @@ __all__ = [
     "Source",
     "Status",
     "StoredPassage",
+    "Told",
     "Unmatched",
     "VectorRecord",
     "digest_of",

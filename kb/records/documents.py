@@ -68,6 +68,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What holds for some lines and stands above them: the columns of a table for its rows, an item for those below it.
+
+    A passage that begins within these lines is embedded and searched with ``text`` in front.
+    """
+
+    first_line: int
+    last_line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     r"""One file's text and what it says about itself.
 
@@ -75,7 +87,9 @@ class Document:
     document calls itself (front matter, else its first heading) and is empty where it says nothing; ``title`` falls
     back on the file's stem. ``tags`` are without their ``#``. ``names`` are the blocks and ids that links can name
     beside headings. ``noise`` are the stretches, as character offsets in order, that mean nothing to a reader, such as
-    block ids: they stay in the text and are not embedded. ``language`` is a code of ISO 639, empty where it cannot be
+    block ids: they stay in the text and are not embedded. ``spelled`` are stretches that are read as something else, as
+    (start, end, text) in order: accents written as commands. ``told`` is what holds for lines without standing there,
+    in order and nested at most. ``language`` is a code of ISO 639, empty where it cannot be
     told. ``replaced`` counts characters that could not be decoded. ``places`` are in the order of their lines.
     ``front_passage`` says that front matter is a passage of its own: it has words beside labels and settings, or
     nothing else stands in the file.
@@ -93,6 +107,8 @@ class Document:
     links: tuple[Link, ...] = ()
     names: tuple[Name, ...] = ()
     noise: tuple[tuple[int, int], ...] = ()
+    spelled: tuple[tuple[int, int, str], ...] = ()
+    told: tuple[Told, ...] = ()
     date: date | None = None
     language: str = ""
     encoding: str = "utf-8"
@@ -107,7 +123,8 @@ class Passage:
     """A stretch of a document: exactly the text that stands at its lines.
 
     ``embedded`` is what the model sees: title and heading trail, then the passage. ``tokens`` is its length in the
-    model's own tokens, special tokens included. ``place`` says where it is in the document's own terms.
+    model's own tokens, special tokens included. ``place`` says where it is in the document's own terms. ``searched`` is
+    what its words are taken from, where that is not ``text``.
     """
 
     text: str
@@ -118,6 +135,7 @@ class Passage:
     heading: tuple[str, ...] = ()
     page: int | None = None
     place: str = ""
+    searched: str = ""
 
     @property
     def digest(self) -> bytes:

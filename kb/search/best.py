@@ -13,6 +13,7 @@ import numpy as np
 
 from kb.errors import ModelError
 from kb.records import Candidates
+from kb.records.letters import seen
 from kb.search.rank import cosines
 from kb.search.sentences import BY_LINE, sentences
 from kb.search.words import weights
@@ -66,7 +67,7 @@ class BestSentences:
             if len(units) <= MOST and len(hit.passage.text) <= _SHORT:
                 # It is shown whole.
                 continue
-            vectors = self._embedded([unit.text for unit in units], time_left)
+            vectors = self._embedded([seen(unit.text) for unit in units], time_left)
             if vectors is None:
                 # The next hit may have been seen before, or be short.
                 continue

@@ -129,12 +129,13 @@ def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
     """The files whose path below the folder, or absolute path, matches a glob as in .gitignore."""
     from pathspec import GitIgnoreSpec
 
-    spec = GitIgnoreSpec.from_lines([glob])
+    spec = GitIgnoreSpec.from_lines([_one_form(glob)])
     absolute = spec if glob.startswith("/") else GitIgnoreSpec([])
     return frozenset(
         file.key
         for file in files
-        if spec.match_file(file.path) or absolute.match_file(f"{file.folder}/{file.path}".lstrip("/"))
+        if spec.match_file(_one_form(file.path))
+        or absolute.match_file(_one_form(f"{file.folder}/{file.path}").lstrip("/"))
     )
 
 
@@ -154,4 +155,9 @@ def _literally(path: str, files: Sequence[KnownFile]) -> frozenset[Key]:
 
 def _comparable(path: str) -> str:
     """A path in one form of its accents, with bytes that are no text as a question has them."""
-    return unicodedata.normalize("NFC", _NO_TEXT.sub("\ufffd", path))
+    return _one_form(_NO_TEXT.sub("\ufffd", path))
+
+
+def _one_form(path: str) -> str:
+    """A path with each letter in one form: some systems keep an accent as a character of its own (NFD)."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)

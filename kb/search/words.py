@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kb.records.letters import compared, seen, unaccented
 from kb.records.marks import MARKS
 from kb.records.scripts import TWOS
 
@@ -42,13 +43,20 @@ _APOSTROPHE: Final = re.compile("['\u2019]")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The content words of a question, each as the pattern that finds it and its common endings."""
+    """The content words of a question, each as the pattern that finds it and its common endings.
+
+    The patterns are for texts in the form in which they are compared: see ``kb.records.letters``.
+    """
 
     patterns: tuple[re.Pattern[str], ...] = ()
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where the words stand in a text: in order, apart from one another."""
-        found = sorted(match.span() for pattern in self.patterns for match in pattern.finditer(text))
+        plain, places = (text, None) if text.isascii() or not self.patterns else compared(text)
+        found = sorted(match.span() for pattern in self.patterns for match in pattern.finditer(plain))
+        if places is not None:
+            # Up to where the last letter ends, with the marks that belong to it.
+            found = [(places[first], places[last - 1] + _width(text, places[last - 1])) for first, last in found]
         apart: list[tuple[int, int]] = []
         for first, last in found:
             if apart and first <= apart[-1][1]:
@@ -58,11 +66,19 @@ class Words:
         return apart
 
 
+def _width(text: str, at: int) -> int:
+    """How many characters the letter at a place takes up, its combining marks with it."""
+    width = 1
+    while at + width < len(text) and unicodedata.combining(text[at + width]):
+        width += 1
+    return width
+
+
 def words_of(question: str) -> Words:
     """The words of a question that say what it is about; all of them where it has no others."""
-    folded = [word.casefold() for word in _WORD.findall(unicodedata.normalize("NFC", question))]
+    folded = [word.casefold() for word in _WORD.findall(unicodedata.normalize("NFC", seen(question)))]
     content = [word for word in folded if word not in _STOP_WORDS and (len(word) > 1 or word.isdigit())]
-    terms = dict.fromkeys(term for word in content or folded for term in _terms(word))
+    terms = dict.fromkeys(term for word in content or folded for term in _terms(unaccented(word)))
     return Words(tuple(re.compile(pattern, re.IGNORECASE) for pattern in map(_pattern, terms)))
 
 
@@ -99,7 +115,7 @@ def is_common(word: str) -> bool:
 
 
 def _tells(part: str) -> bool:
-    bare = unicodedata.normalize("NFC", part).casefold().strip(_AROUND)
+    bare = unicodedata.normalize("NFC", seen(part)).casefold().strip(_AROUND)
     return bool(bare) and bare not in _STOP_WORDS and not (len(bare) == 1 and bare.isascii() and not bare.isdigit())
 
 
@@ -126,6 +142,7 @@ def _pattern(term: str) -> str:
 
 def weights(units: Sequence[str], words: Words) -> list[float]:
     """How much of the question's words each sentence has: a word counts the more, the fewer of them have it."""
-    present = [[pattern.search(unit) is not None for pattern in words.patterns] for unit in units]
+    plain = [unit if unit.isascii() else compared(unit)[0] for unit in units]
+    present = [[pattern.search(unit) is not None for pattern in words.patterns] for unit in plain]
     common = [max(1, sum(column)) for column in zip(*present, strict=True)]
     return [sum(1 / count for here, count in zip(row, common, strict=True) if here) for row in present]

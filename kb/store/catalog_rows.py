@@ -22,7 +22,9 @@ FILE_COLUMNS = (
     "f.id, f.folder, f.name, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device, f.content_hash, f.read_ns, f.state, "
     "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live, f.language, f.author, f.crc"
 )
-PASSAGE_COLUMNS = "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal, p.place, p.crc"
+PASSAGE_COLUMNS = (
+    "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal, p.place, p.searched, p.crc"
+)
 
 FILE_WIDTH = FILE_COLUMNS.count(",") + 1
 
@@ -96,6 +98,7 @@ def passage_values(identified: IdentifiedPassage, file_id: int, ordinal: int, st
     passage = identified.passage
     heading, named, text = json.dumps(passage.heading), text_bytes(passage.place), text_bytes(passage.text)
     lines = (passage.first_line, passage.last_line, passage.page)
+    searched = text_bytes(passage.searched)
     return (
         ordinal,
         state,
@@ -104,7 +107,10 @@ def passage_values(identified: IdentifiedPassage, file_id: int, ordinal: int, st
         *lines,
         named,
         text,
-        checksum(identified.id, file_id, ordinal, passage.digest, heading, *lines, named, text),
+        searched,
+        checksum(
+            identified.id, file_id, ordinal, passage.digest, heading, *lines, named, text, *_where_apart(searched)
+        ),
         file_id,
         identified.id,
     )
@@ -178,14 +184,19 @@ def file_is_sound(row: tuple[Any, ...]) -> bool:
 
 def passage_is_sound(row: tuple[Any, ...], file_id: int) -> bool:
     """Whether a row of ``PASSAGE_COLUMNS`` says what was written into it."""
-    id_, text, heading, first_line, last_line, page, digest, ordinal, named, crc = row
+    id_, text, heading, first_line, last_line, page, digest, ordinal, named, searched, crc = row
     said = (digest, heading, first_line, last_line, page, named, text)
-    return crc in {None, checksum(id_, file_id, ordinal, *said)}
+    return crc in {None, checksum(id_, file_id, ordinal, *said, *_where_apart(searched))}
+
+
+def _where_apart(searched: bytes) -> tuple[bytes, ...]:
+    """What is searched of a passage, as a part of its checksum: rows from before it was kept have none."""
+    return (searched,) if searched else ()
 
 
 def stored_passage(row: tuple[Any, ...], file: KnownFile, *, sound: bool) -> StoredPassage:
     """The record of a row of ``PASSAGE_COLUMNS`` and its file."""
-    id_, text, heading, first_line, last_line, page, digest, ordinal, named, _ = row
+    id_, text, heading, first_line, last_line, page, digest, ordinal, named, _, _ = row
     return StoredPassage(
         id_.decode(),
         file,

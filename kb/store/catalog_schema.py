@@ -131,6 +131,9 @@ _CHECKSUMS = (
     """,
 )
 
+# What a passage's words are taken from, where its text is not what is read: empty where it is.
+_SEARCHED = ("ALTER TABLE passages ADD COLUMN searched TEXT NOT NULL DEFAULT ''",)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _LANGUAGE,
@@ -139,6 +142,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _KEYWORDS,
     _CHECKSUMS,
     MIDDLE_TABLES,
+    _SEARCHED,
 )
 """The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
 

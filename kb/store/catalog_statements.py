@@ -42,12 +42,13 @@ WRITE_FILE = """
         crc = excluded.crc, state = excluded.state
 """
 ADD_PASSAGE = """
-    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, place, text, crc, file_id, id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)
+    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, place, text, searched, crc,
+                          file_id, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)
 """
 KEEP_PASSAGE = """
     UPDATE passages SET ordinal = ?, state = ?, digest = ?, heading = ?, first_line = ?, last_line = ?, page = ?,
-                        place = CAST(? AS TEXT), text = CAST(? AS TEXT), crc = ?
+                        place = CAST(? AS TEXT), text = CAST(? AS TEXT), searched = CAST(? AS TEXT), crc = ?
     WHERE file_id = ? AND id = ?
 """
 # The passages stay as they are: they answer until the next run has read their file again.

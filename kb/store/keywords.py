@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.records import Holding, KeywordMatches
+from kb.records.letters import one_dash, one_sign, seen
 from kb.records.marks import MARKS, unpointed
 from kb.records.scripts import SPACELESS
 from kb.store import postings
@@ -24,16 +26,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Described = dict[int, tuple[int, bytes, bytes, bytes, bytes]]
+    Described = dict[int, tuple[int, bytes, bytes, bytes, bytes, bytes]]
 
 _MADE_BY: Final = "keywords"
 _TOTAL: Final = "keywords checksum"
 _REMEMBER: Final = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-_ROWS: Final = "files 1, plurals of abbreviations 1"
+_ROWS: Final = "files 2, plurals of abbreviations 1"
 _PAGE: Final = 500
 # A leaving passage answers nothing any more; one that is coming will in a moment, and is left out until then.
 _DESCRIBED: Final = """
-    SELECT p.key, p.file_id, p.text, p.heading, f.title, f.language
+    SELECT p.key, p.file_id,
+           CASE p.searched WHEN '' THEN p.text ELSE p.searched END, p.heading, f.title, f.language, f.name
     FROM passages p JOIN files f ON f.id = p.file_id
     WHERE p.state != 'leaving' AND """
 _OF_FILES: Final = _DESCRIBED + "p.file_id IN (SELECT value FROM json_each(?))"  # noqa: S608  (only constants are put in)
@@ -120,9 +123,9 @@ def _made_by() -> str:
 
 
 def _passage(key: int, file_id: int, *described: bytes) -> postings.Indexed:
-    text, heading, title, language = described
+    text, heading, title, language, name = described
     trail = dict.fromkeys([text_of(title), *json.loads(heading)])
-    return postings.Indexed(key, file_id, text_of(text), "\n".join(trail), text_of(language))
+    return postings.Indexed(key, file_id, text_of(text), "\n".join(trail), text_of(language), os.fsdecode(name))
 
 
 def matches(
@@ -268,5 +271,6 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
 
 
 def folded(text: str) -> str:
-    """A text as it is compared: one form of each character, no case, no vowel points, each white space one space."""
-    return _SPACES.sub(" ", unpointed(unicodedata.normalize("NFKC", text)).casefold())
+    """A text as it is compared: one form of each character, no case, no vowel points, nothing unseen, single spaces."""
+    plain = unicodedata.normalize("NFKC", one_dash(one_sign(text)))
+    return _SPACES.sub(" ", unpointed(seen(plain)).casefold())

@@ -16,6 +16,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import reduce
 from math import log
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ import numpy as np
 
 from kb.store.catalog_rows import text_bytes, text_of
 from kb.store.languages import stemmer_for
-from kb.store.terms import INSIDE, terms_of, wanted
+from kb.store.terms import BESIDE, INSIDE, NAME, terms_of, terms_of_name, wanted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,6 +41,10 @@ MODULUS: Final = 2**61 - 1
 # How much a word counts that was found inside a longer one, and how much of it has to be there.
 _INSIDE_WEIGHT: Final = 0.5
 _INSIDE_SHARE: Final = 0.6
+# How much one counts that stands in the name of the file, or of its folders, alone.
+_NAME_WEIGHT: Final = 0.25
+# Terms that begin so make no text longer.
+_UNCOUNTED: Final = (INSIDE, BESIDE, NAME)
 
 _RANGE: Final = 2048
 _POSTING: Final = np.dtype([("at", "<u2"), ("count", "<u2")])
@@ -69,6 +74,7 @@ class Indexed:
         text: Its text.
         heading: Its headings and the title.
         language: Its document's language by code.
+        path: Where its file lies below its folder.
     """
 
     key: int
@@ -76,6 +82,7 @@ class Indexed:
     text: str
     heading: str
     language: str
+    path: str = ""
 
 
 def counted(passage: Indexed) -> dict[str, int]:
@@ -83,7 +90,8 @@ def counted(passage: Indexed) -> dict[str, int]:
     language = stemmer_for(passage.language)
     counts = Counter(terms_of(passage.text, language))
     counts.update(terms_of(passage.heading, language))
-    counts[_LENGTHS] = max(1, sum(count for term, count in counts.items() if not term.startswith(INSIDE)))
+    counts[_LENGTHS] = max(1, sum(count for term, count in counts.items() if not term.startswith(_UNCOUNTED)))
+    counts.update(terms_of_name(passage.path, language))
     counts[_STEMMER + language] = 1
     counts[_FILE_LOW] = passage.file & _MOST
     counts[_FILE_HIGH] = passage.file >> _HALF
@@ -217,16 +225,41 @@ class Bm25:
 
     def _add(self, word: Wanted, times: int) -> None:
         """Add what one word of the question gives, as often as it stands there."""
-        by = word.stemmers or ((),) * len(word.terms)
-        found = [self._held(term, languages) for term, languages in zip(word.terms, by, strict=True)]
-        keys, counts = found[0] if len(found) == 1 else _most(found, len(self.scores))
-        self._weight += times * _rarity(len(keys), len(self.keys))
+        keys, counts = self._standing(word)
+        weight = times * _rarity(len(keys), len(self.keys))
+        self._weight += weight
         self.rarest = min(self.rarest, len(keys) / len(self.keys))
         self._score(keys, counts, times)
+        held = [keys, *(self._keys(term) for term in word.part_of)]
+        named = np.setdiff1d(np.concatenate([self._keys(NAME + term) for term in word.terms]), keys)
+        if len(named):
+            self._score(named, np.ones(len(named)), times * _NAME_WEIGHT)
+            held.append(named)
         if word.inside:
             inside, shares = self._holding(word.inside)
             apart = ~np.isin(inside, keys)
             self._score(inside[apart], shares[apart], times * _INSIDE_WEIGHT)
+            # A word that stands whole inside a longer one is there.
+            held.append(inside[shares >= 1])
+            rarity = _rarity(int(apart.sum()), len(self.keys))
+            partly = apart & (shares < 1)
+            self.shares[inside[partly]] += times * _INSIDE_WEIGHT * rarity
+        self.shares[np.unique(np.concatenate(held))] += weight
+
+    def _standing(self, word: Wanted) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The passages in which a word stands, and how often."""
+        by = word.stemmers or ((),) * len(word.terms)
+        held = (self._held(term, languages) for term, languages in zip(word.terms, by, strict=True))
+        found = [one for one in held if len(one[0])]
+        if word.together:
+            keys = reduce(np.intersect1d, (self._keys(term) for term in word.together))
+            found += [(keys, np.ones(len(keys)))] if len(keys) else []
+        if not found:
+            return np.zeros(0, np.int64), np.zeros(0)
+        return found[0] if len(found) == 1 else _most(found, len(self.scores))
+
+    def _keys(self, term: str) -> NDArray[np.int64]:
+        return _read(self._connection, term)[0]
 
     def _held(self, term: str, languages: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The passages with a term, and how often it stands in each: of those that these stemmers read, or of all.
@@ -248,7 +281,6 @@ class Bm25:
     def _score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], times: float) -> None:
         weight = times * _rarity(len(keys), len(self.keys))
         self.scores[keys] += weight * (K1 + 1) * counts / (counts + self._saturation[keys])
-        self.shares[keys] += weight
         if self._files is not None:
             self._files.score(keys, counts, times)
 
@@ -256,7 +288,7 @@ class Bm25:
         """The passages whose long words hold most of some runs of letters, and which share of them."""
         held = np.zeros(len(self.scores))
         for run in runs:
-            held[_read(self._connection, run)[0]] += 1
+            held[self._keys(run)] += 1
         keys = np.flatnonzero(held >= _INSIDE_SHARE * len(runs))
         return keys, held[keys] / len(runs)
 

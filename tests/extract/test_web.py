@@ -160,3 +160,39 @@ def test_icons_and_shadow_roots(page: str, title: str, said: str) -> None:
 
     assert " / ".join(line for line in found.text.split("\n") if line) == said
     assert found.title == title
+
+
+def told(page: str) -> list[tuple[int, int, str]]:
+    """The names of columns that a page tells its rows."""
+    draft = Draft(1_000_000)
+    extract("x.html", page.encode(), draft, Limits())
+    return draft.done().told
+
+
+def test_rows_are_told_the_names_of_their_columns() -> None:
+    """Up to the end of their table; a row that begins with its own name has none, and neither has a table without."""
+    head = "<tr><th>Article<th>Price</tr>"
+    rows = "".join(f"<tr><td>bolt {number}<td>{number}</tr>" for number in range(3))
+    page = f"<h1>S</h1><table>{head}{rows}</table><p>After.</p><table>{rows}</table><table>{head}</table>"
+
+    assert told(page) == [(4, 6, "Article | Price")]
+    assert told(f"<table><tr><th>a<td>b</tr>{rows}</table>") == []
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (
+            "<p><ruby>\u56f3<rp>(</rp><rt>\u3068</rt><rp>)</rp>\u66f8<rt>\u3057\u3087</rt></ruby>\u3078</p>",
+            "\u56f3\u66f8\u3078 (\u3068\u3057\u3087)",
+        ),
+        (
+            "<p><ruby>\u6771<rt>tou<rb>\u4eac<rt>kyou</ruby> is <ruby>\u57ce<rt>shiro</ruby>.",
+            "\u6771\u4eac is \u57ce. (toukyou shiro)",
+        ),
+        ("<table><tr><td><ruby>\u6771<rt>tou</ruby><td>b</table>", "\u6771 (tou) | b"),
+    ],
+)
+def test_readings_stand_beside_the_words(page: str, said: str) -> None:
+    """Not inside them; end tags may be left out."""
+    assert text(page) == said

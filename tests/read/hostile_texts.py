@@ -147,6 +147,9 @@ HOSTILE: Final[dict[str, Callable[[int], str]]] = {
     "fences of many lengths.adoc": _runs("-", 300),
     # LaTeX
     "braces.tex": _again("{"),
+    "braces.bib": _again("@a{b, c = {"),
+    "fields.bib": _again("c = {d},\n", "@a{b,\n"),
+    "accents.bib": _again('{\\"o}', "@a{b, c = "),
     "sections in a line.tex": _again("\\section{"),
     "open sections.tex": _again("\\section{\n"),
     "environments.tex": _again("\\begin{itemize}\n"),

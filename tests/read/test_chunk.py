@@ -411,3 +411,79 @@ def test_the_bundled_model_never_reads_less_than_all(text: str, path: str, minil
         assert len(ids) == passage.tokens <= 64
         # [CLS] and [SEP] stand at the ends only: nothing in a document became one.
         assert [ids.count(101), ids.count(102)] == [1, 1]
+
+
+def test_what_is_not_seen_is_shown_and_not_embedded() -> None:
+    """Soft hyphens and spaces without width mean nothing to a reader; the text at the lines stays exact."""
+    text = "# So\u00adft\n\nThe pel\u200bican and the sto\u2060rk, ge\ufefft 1\ufe0f\u20e3.\n"
+    (passage,) = _split(text)
+
+    assert passage.text == text.strip()
+    assert passage.embedded == "# Soft\n\nThe pelican and the stork, get 1\ufe0f\u20e3."
+
+
+@pytest.mark.parametrize("path", ["n.md", "n.org"])
+def test_every_passage_of_a_long_table_is_told_its_columns(path: str) -> None:
+    """In what is embedded and searched; the shown lines are those of the text."""
+    rule = "|---|---|" if path == "n.md" else "|---+---|"
+    rows = "".join(f"| bolt M{number} | {3 * number} crowns |\n" for number in range(60))
+    title = "# Stock" if path == "n.md" else "* Stock"
+    text = f"{title}\n\n| Article | Purchase price |\n{rule}\n{rows}\nAfter the table.\n"
+    passages = _split(text, path, limit=48)
+
+    assert len(passages) > 5
+    for passage in passages:
+        assert passage.text in text
+        assert passage.tokens <= 48
+        if passage.text.startswith("| bolt"):
+            assert "| Article | Purchase price |\n| bolt" in passage.embedded
+            assert passage.searched == f"| Article | Purchase price |\n{passage.text}"
+    assert not passages[-1].embedded.startswith("| Article") or "bolt" in passages[-1].text
+
+
+def test_every_passage_of_a_long_list_is_told_the_items_above() -> None:
+    """Those that it stands below, outermost first, and no others; an edit at the end changes nothing above."""
+    leaves = "".join(f"       - option {number}: an oak board of {number} inches\n" for number in range(40))
+    text = f"- Kitchen\n  - [ ] Quotes\n    1. Carpenter\n{leaves}  - Colours\n    - white\n- Garden\n  - beds\n"
+    passages = _split(text, limit=48)
+
+    inner = [passage for passage in passages if passage.text.lstrip().startswith("- option")]
+    assert len(inner) > 3
+    assert all(passage.searched.startswith("Kitchen\nQuotes\nCarpenter\n") for passage in inner)
+    assert all(passage.text in text and passage.tokens <= 48 for passage in passages)
+    before = [one.digest for one in _split(text.replace("beds", "sheds"), limit=48)]
+    assert [one.digest for one in passages][:-1] == before[:-1]
+
+
+def test_lists_of_org_are_told_the_items_above() -> None:
+    """Its items are indented by any sign but a star at the beginning of a line, which is a heading."""
+    leaves = "".join(f"    * option {number}: an oak board of {number} inches\n" for number in range(30))
+    text = f"* Plans\n- Kitchen\n  1. Carpenter\n{leaves}- Garden\n  - beds\n* Other\n  plain {'text ' * 60}\n"
+    passages = _split(text, "n.org", limit=48)
+
+    inner = [passage for passage in passages if passage.text.lstrip().startswith("* option")]
+    assert len(inner) > 3
+    assert all(passage.searched == f"Kitchen\nCarpenter\n{passage.text}" for passage in inner)
+    assert all(not passage.searched for passage in passages if passage.heading == ("Other",))
+
+
+def test_what_is_told_leaves_room_for_the_text() -> None:
+    """Names of columns longer than a passage are cut to a quarter of it."""
+    names = " | ".join(f"quantity number {number}" for number in range(60))
+    rows = "".join(f"| a{number} | b |\n" for number in range(60))
+    text = f"| {names} |\n|{'---|' * 60}\n{rows}"
+
+    assert all(passage.tokens <= 64 for passage in _split(text))
+    assert "a59" in "".join(passage.text for passage in _split(text))
+
+
+def test_readings_stand_beside_the_words() -> None:
+    """Ruby in a note: the word is whole, and its reading can be found."""
+    ruby = "<ruby>\u56f3<rp>(</rp><rt>\u3068</rt><rp>)</rp>\u66f8<rt>\u3057\u3087</rt></ruby>"
+    text = f"# R\n\n{ruby}\u3078\u884c\u304f\u3002\nNext.\n\n```\n{ruby}\n```\n"
+    (passage,) = _split(text, limit=200)
+
+    assert passage.text == text.strip()
+    assert "\u56f3\u66f8\u3078\u884c\u304f\u3002 (\u3068\u3057\u3087)\nNext." in passage.embedded
+    assert passage.embedded.endswith(f"{ruby}\n```")
+    assert passage.searched == passage.embedded

@@ -135,7 +135,7 @@ def test_dates_from_keywords_and_names() -> None:
 
 def test_broken_front_matter_is_text_and_no_markup() -> None:
     """What cannot be understood is kept as text: searchable, and no heading of the note."""
-    document = extract("n.md", b"---\ntitle: [broken\n---\n# Real\n")
+    document = extract("n.md", b"---\nwhat: [broken\n---\n# Real\n")
 
     assert (document.own_title, document.body_line) == ("Real", 1)
     assert document.blocks == (Block("text", 1, 3),)

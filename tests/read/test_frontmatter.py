@@ -116,10 +116,85 @@ def test_date_at_the_start_of_a_name(stem: str, day: date | None) -> None:
     assert date_in_name(stem) == day
 
 
-@pytest.mark.parametrize("broken", ["title: [unclosed", "a: b: c", "\t- x: {", "a: &b [*b, *b"])
+@pytest.mark.parametrize(
+    "broken", ["a: b: c", "\t- x: {", "a: &b [*b, *b", "He said: wait: what?\nAnd then: *nothing* more"]
+)
 def test_broken_front_matter_stays_text(broken: str) -> None:
-    """The document is read without metadata; the block is text but no markup."""
-    assert read_front_matter(f"---\n{broken}\n---\nBody\n") == FrontMatter(body_line=1, markup_line=4)
+    """Where no entry can be read and none is known, the block is text but no markup."""
+    front = read_front_matter(f"---\n{broken}\n---\nBody\n")
+
+    assert front == FrontMatter(body_line=1, markup_line=broken.count("\n") + 4)
+
+
+@pytest.mark.parametrize(
+    ("bad", "unread"),
+    [
+        ("path: `C:\\notes`", "path"),
+        ("summary: 50 % off: today", "summary"),
+        ("author: @ana", "author"),
+        ("rating: *****", "rating"),
+        ("cover: [[attachments/a.png]", "cover"),
+        ("quote: 'it's late", "quote"),
+        ("no key at all, but words", "no key at all, but words"),
+        ('up: "[[Home]]" and more', "up"),
+        ("list:\n  - fine\n  - {broken", "list"),
+        ("a b c d e f: x: y", "a b c d e f: x: y"),
+    ],
+)
+def test_one_bad_line_costs_that_line_alone(bad: str, unread: str) -> None:
+    """Title, tags and date are kept whatever stands between them, and what is no YAML is named."""
+    text = f"---\ntitle: 'Rye: a beginning'\n{bad}\ntags: [bread, oven]\ndate: 2025-02-06\n---\n# Rye\n"
+
+    front = read_front_matter(text)
+
+    assert (front.title, front.tags, front.date) == ("Rye: a beginning", ("bread", "oven"), date(2025, 2, 6))
+    assert front.unread == (unread,)
+    assert front.body_line == text.split("\n").index("# Rye") + 1
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("Sourdough: a beginning", "Sourdough: a beginning"),
+        ("*Moonlit* walk", "*Moonlit* walk"),
+        ("[Draft] On rye", "[Draft] On rye"),
+        ("`kb init` and after", "`kb init` and after"),
+        ("@home", "@home"),
+        ('"unclosed', "unclosed"),
+        ("[unclosed", "unclosed"),
+        ("100 % rye: why", "100 % rye: why"),
+    ],
+)
+def test_a_title_that_is_no_yaml_is_taken_as_it_stands(written: str, title: str) -> None:
+    """People write titles as they would anywhere else."""
+    front = read_front_matter(f"---\ntitle: {written}\ntags:\n- a\n- b\n---\n")
+
+    assert (front.title, front.tags, front.unread) == (title, ("a", "b"), ("title",))
+
+
+def test_lists_that_are_no_yaml_keep_their_items() -> None:
+    """A tag with a mark of YAML in front, and a list whose bracket is never closed."""
+    assert read_front_matter("---\ntags:\n  - bread\n  - @oven\ntitle: T\n---\n").tags == ("bread", "@oven")
+    assert read_front_matter("---\ntags: [bread, oven\ntitle: T\n---\n").tags == ("bread", "oven")
+
+
+def test_toml_with_a_mistake_keeps_what_can_be_read() -> None:
+    """The line that is no TOML is named; the others hold."""
+    front = read_front_matter('+++\ntitle = "T"\ndate = 2026-99-99\nweight = ten\ntags = ["a"]\n+++\nBody\n')
+
+    assert (front.title, front.tags, front.date, front.unread) == ("T", ("a",), None, ("date", "weight"))
+
+
+def test_a_second_block_behind_the_first_is_read_too() -> None:
+    """A program that puts its own front matter before the note's does not hide it; its own keys hold."""
+    text = (
+        "---\npermalink: garden/x\ntags: [first]\n---\n\n---\nname: x\ntags: [garden]\ndate: 2025-04-05\n---\n# Heap\n"
+    )
+
+    front = read_front_matter(text)
+
+    assert (front.tags, front.date, front.body_line) == (("first",), date(2025, 4, 5), 11)
+    assert read_front_matter("---\ntitle: T\n---\n\n---\nText between rules.\n---\n").body_line == 4
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Literal
 
 import pytest
 
 from kb.records import FileStat, Filters, KnownFile
 from kb.search.filter import day_of, selected, tag_count
+from kb.search.naming import file_named
 
 MODIFIED = datetime(2026, 3, 5, 12, tzinfo=UTC)
 STAT = FileStat(1, int(MODIFIED.timestamp() * 1e9), 1, 1, 1)
@@ -59,6 +62,33 @@ FILES = [
 def test_selection(filters: Filters, expected: list[str]) -> None:
     """Each filter lets through the files it names, and all of them have to agree."""
     assert [file.path for file in selected(FILES, filters)] == expected
+
+
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("other", FORMS)
+def test_accents_of_a_path_are_one_in_whatever_form(form: Literal["NFC", "NFD"], other: Literal["NFC", "NFD"]) -> None:
+    """Some systems and archives keep them as characters of their own."""
+    path, folder = (unicodedata.normalize(form, one) for one in ("Tag\u00fcb\u00fccher/caf\u00e9.md", "/home/\u00e5"))
+    files = [known(path, folder=folder), known("b.md", folder=folder)]
+
+    def typed(text: str) -> str:
+        return unicodedata.normalize(other, text)
+
+    for glob in ("caf\u00e9.md", "Tag\u00fcb\u00fccher/", "*\u00e9*", "/home/\u00e5/Tag*/"):
+        assert selected(files, Filters(paths=(typed(glob),))) == files[:1]
+    assert selected(files, Filters(paths=(typed("!caf\u00e9.md"),))) == files[1:]
+    assert file_named(files, typed("Tag\u00fcb\u00fccher/caf\u00e9.md"), "/nowhere") is files[0]
+    assert file_named(files, "x", typed("/home/\u00e5/Tag\u00fcb\u00fccher/caf\u00e9.md")) is files[0]
+
+
+def test_of_two_names_that_differ_in_form_alone_the_one_that_is_typed_is_meant() -> None:
+    """Linux lets both stand side by side."""
+    files = [known(unicodedata.normalize(form, "caf\u00e9.md"), id=at) for at, form in enumerate(FORMS)]
+
+    assert [file_named(files, file.path, "/nowhere").id for file in files] == [0, 1]
 
 
 def test_a_file_without_a_date_is_dated_by_its_modification() -> None:

@@ -522,6 +522,22 @@ def test_a_word_that_stands_in_the_notes_is_answered(mode: Mode, typed: str) -> 
     assert not (serial and answer.elsewhere)
 
 
+@pytest.mark.parametrize("mode", ["keyword", "hybrid"])
+@pytest.mark.parametrize(
+    "typed", ["10.0.0.17", "2.14.3", "example.org", "where is example.org?", "WiFi", "sshd", "k\u00e4nguru"]
+)
+def test_a_part_of_something_joined_is_answered(mode: Mode, typed: str) -> None:
+    """An address before its port, a version between its letters, what is written with a hyphen: none is refused."""
+    text = "jo@mail.example.org has 10.0.0.17:8080, v2.14.3-rc1, sshd_config, Wi-Fi and a K\u00e4n\u00adguru"
+    texts = [f"what is it about {one} {other} {number}" for one in WORDS for other in WORDS for number in range(3)]
+    world = filled([*texts, f"{text} {'Nothing else of it is written down in any other place. ' * 3}"])
+
+    answer = searcher(world).search(typed, Limits(mode=mode, limit=1))
+
+    assert not answer.weak
+    assert "10.0.0.17" in answer.hits[0].passage.text
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("typed", ["what is the zebra about?", "XK-4471-C", "nothing", "what about nothing?"])
 def test_the_commonest_words_are_no_answer(mode: Mode, typed: str) -> None:

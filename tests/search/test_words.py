@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kb.search.words import inflected, telling, words_of
+from kb.search.words import inflected, telling, weights, words_of
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,25 @@ def test_inflected_words_are_found_in_any_language(words: str, expected: set[str
 def test_what_most_texts_have_says_nothing() -> None:
     """It tells none of them from the others."""
     assert inflected("service", TEXTS, 0.4) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "expected"),
+    [
+        ("smorrebrod", "Vi spiste sm\u00f8rrebr\u00f8d.", ["sm\u00f8rrebr\u00f8d"]),
+        ("habitacao", "A habita\u00e7\u00e3o", ["habita\u00e7\u00e3o"]),
+        ("cafe\u0301", "one caf\u00e9", ["caf\u00e9"]),
+        ("caf\u00e9", "one cafe\u0301.", ["cafe\u0301"]),
+        ("strasse", "Die Stra\u00dfe hier", ["Stra\u00dfe"]),
+        ("pelican", "The pel\u200bican here", ["pel\u200bican"]),
+        ("nummer", "Ver\u00adsicherung, Num\u00admer 7", ["Num\u00admer"]),
+        ("\u0142\u00f3d\u017a", "miasto Lodz", ["Lodz"]),
+    ],
+)
+def test_words_are_marked_as_they_stand_in_the_text(question: str, text: str, expected: list[str]) -> None:
+    """Whatever accents and unseen characters they have there, the marked stretch is that of the text itself."""
+    words = words_of(question)
+
+    assert [text[first:last] for first, last in words.spans(text)] == expected
+    assert weights([text, "nothing"], words)[1] == 0
+    assert weights([text, "nothing"], words)[0] > 0

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from kb.index.plan import identify
 from kb.records import Document, FileChange, FileStat, FoundFile, Holding, Passage
 from kb.store import postings
 from kb.store.catalog import SqliteCatalog
+from kb.store.catalog_schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,6 +243,22 @@ def test_a_word_is_found_inside_a_compound() -> None:
             True,
         ),  # vocalised
         ("\u0643\u0650\u062a\u064e\u0627\u0628", "\u0643\u062a\u0627\u0628", True),
+        ("don't trust", "don\u2019t trust", True),
+        ("don\u2019t trust", "don't trust", True),
+        ("don't trust", "don\u02bct trust", True),
+        ("rock'n'roll", "rock\u2018n\u2019roll", True),
+        ("it's", "its", False),
+        ("self-employed", "self\u2011employed", True),
+        ("self-employed", "self\u2010employed", True),
+        ("self\u2011employed", "self-employed", True),
+        ("10-20", "pages 10\u201320", True),
+        ("-5", "minus \u22125 degrees", True),
+        ("now-never", "now\u2014never", True),
+        ("XY-77", "order XY\u201077.", True),
+        ("pelican", "a pel\u200bican", True),
+        ("versicherungsnummer", "Ver\u00adsicherungs\u00adnummer", True),
+        ("the st\u2060ork", "the\ufeff stork", True),
+        ("pelican", "pel ican", False),
     ],
 )
 def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: str, there: bool) -> None:
@@ -249,6 +267,71 @@ def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: st
     stored(catalog, change(1, "a.md", [text, "something else"], title="t"))
 
     assert bool(catalog.containing(phrase)) is there
+
+
+def test_a_part_of_something_joined_holds_a_question() -> None:
+    """For the verdict it is a word of its own: of an address, a version, a compound; but not what is scattered."""
+    texts = ["The box answers at 10.0.0.17:8080 since v2.14.3-rc1", "10 boxes, 0 failures, 17 racks", "Wi-Fi key"]
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts, 1)))
+    german = "Er repariert die Haust\u00fcrschl\u00f6sser und die Kellerfenster"
+    stored(catalog, change(9, "h.md", [german], title="x", language="de"))
+
+    def held(question: str) -> list[str]:
+        return [one.text for one in catalog.passages(list(catalog.holding(question, 0.999, None).ids)).values()]
+
+    assert held("10.0.0.17") == texts[:1]
+    assert held("2.14.3 box") == texts[:1]
+    assert held("10.0.17") == []
+    assert held("WiFi key") == texts[2:]
+    assert held("Haust\u00fcr") == held("haustur") == [german]
+    assert held("Haust\u00fcren") == []
+
+
+def test_the_name_of_a_file_is_among_the_words_of_its_passages() -> None:
+    """And its folders; what says it in its text comes first, and a new name takes the place of the old one."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "farm/oldzebra-plan.md", ["wool prices", "sheep"], title="Different"))
+    stored(catalog, change(2, "b.md", ["an oldzebra grazes beside many other animals in a long text"], title="x"))
+
+    assert found(catalog, "oldzebra")[0].startswith("an oldzebra grazes")
+    assert sorted(found(catalog, "oldzebra plan"))[1:] == ["sheep", "wool prices"]
+    assert sorted(found(catalog, "farm")) == ["sheep", "wool prices"]
+    assert len(catalog.holding("oldzebra-plan.md", 0.999, None).ids) == 2
+
+    stored(catalog, change(1, "field/ewes.md", ["wool prices", "sheep"], title="Different"))
+    assert found(catalog, "farm") == []
+    assert sorted(found(catalog, "ewes")) == ["sheep", "wool prices"]
+
+
+def test_words_are_taken_from_what_is_read(tmp_path: Path) -> None:
+    """Where a passage is read otherwise than it is shown; in a catalog of an older kb all are read as they stand."""
+    path = tmp_path / "catalog.sqlite3"
+    one = change(1, "a.tex", ['K\\"oln am Rhein', "plain words"], title="x")
+    first, second = one.passages
+    read = replace(first, passage=replace(first.passage, searched="K\u00f6ln am Rhein"))
+    with closing(SqliteCatalog(str(path))) as catalog:
+        stored(catalog, replace(one, passages=(read, second)))
+        assert found(catalog, "k\u00f6ln") == found(catalog, "rhein") == ['K\\"oln am Rhein']
+        assert len(catalog.containing("k\u00f6ln am rhein")) == 1
+        stored(catalog, one)
+        assert found(catalog, "k\u00f6ln") == []
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE passages DROP COLUMN searched")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+    with closing(SqliteCatalog(str(path))) as catalog:
+        assert found(catalog, "plain") == ["plain words"]
+
+
+def test_a_name_makes_no_text_longer() -> None:
+    """Passages of files with long names are scored as others are."""
+    scores = []
+    for path in ("a.md", "one/very/long_name-of_a/file-in_many.parts.md"):
+        catalog = SqliteCatalog(":memory:")
+        stored(catalog, change(1, path, ["apple berry", "cherry"], title="x"))
+        scores.append(sorted(catalog.keyword_matches("apple", 10).scores.values()))
+
+    assert scores[0] == scores[1]
 
 
 def test_deleted_words_are_gone_from_the_file(tmp_path: Path) -> None:

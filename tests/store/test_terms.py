@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb.store.languages import stemmer_for
-from kb.store.terms import INSIDE, parts_of, terms_of, wanted
+from kb.store.terms import BESIDE, INSIDE, parts_of, terms_of, wanted
 
 
 def terms(text: str, language: str = "en") -> list[str]:
-    """The terms of a text, those from inside words left out."""
-    return [term for term in terms_of(text, stemmer_for(language)) if not term.startswith(INSIDE)]
+    """The words of a text, without what it has beside them."""
+    return [term for term in terms_of(text, stemmer_for(language)) if not term.startswith((INSIDE, BESIDE))]
+
+
+def beside(text: str, language: str = "en") -> set[str]:
+    """What a text has beside its words."""
+    return {term[1:] for term in terms_of(text, stemmer_for(language)) if term.startswith(BESIDE)}
 
 
 @pytest.mark.parametrize(
@@ -81,9 +86,96 @@ def test_a_question_asks_for_a_word_in_every_language_of_the_index() -> None:
     """A short question does not tell its language, so each stemmer of the index gets its say."""
     (word,) = wanted("canciones", ["english", "spanish"])
 
-    assert set(word.terms) == {"cancion"} | set(terms("canciones", "en")) | set(terms("canciones", "es"))
+    stems = {"cancion"} | set(terms("canciones", "en")) | set(terms("canciones", "es"))
+    assert set(word.terms) == stems | {BESIDE + one for one in stems}
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("10.0.0.17:8080", {"10.0.0.17", "0.0.17", "17:8080"}),
+        ("v2.14.3-rc1", {"2.14.3", "v2.14", "2.14"}),
+        ("jo.doe@mail.example.org", {"jo.doe", "example.org", "mail.example.org"}),
+        ("Wi-Fi", {"wifi"}),
+        ("getUserName", {"usernam"}),
+        ("load_max_tokens", {"max_tokens", "maxtoken", "loadmax"}),
+        ("covid-19", {"covid19"}),
+        ("3.14-0.5", {"3.14", "0.5"}),
+        ("https://kb.example.net/a", {"kb.example.net", "example.net"}),
+        ("می‌خوانم", set()),  # Persian: whole, without its joint, is below
+    ],
+)
+def test_what_stands_on_its_own_in_something_joined_is_beside_it(text: str, parts: set[str]) -> None:
+    """An address before its port, a version without its letter, what is written with a hyphen or as one word."""
+    assert parts <= beside(text)
+    assert "314" not in beside(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("10.0.0.17", "10.0.0.17:8080"),
+        ("2.14.3", "v2.14.3-rc1"),
+        ("v1.9", "1.9"),
+        ("example.org", "jo.doe@mail.example.org"),
+        ("WiFi", "Wi-Fi"),
+        ("Wi-Fi", "wifi"),
+        ("max_tokens", "setMaxTokens"),
+        ("a/b/c/d/e/f", "/x/y/a/b/c/d/e/f/g/h"),
+        ("00:1b:44:11:3a", "eth0.00:1b:44:11:3a:b7"),
+        ("میخوانم", "می‌خوانم"),
+        ("don\u02bct", "don't"),
+    ],
+)
+def test_what_is_joined_is_asked_for_in_each_of_its_forms(typed: str, text: str) -> None:
+    """A part of it, with its signs and without; and what a longer one holds need not stand again by itself."""
+    there = set(terms_of(text, "english"))
+    words = wanted(typed, ["english"])
+
+    def stands(terms: tuple[str, ...]) -> bool:
+        return not there.isdisjoint(terms)
+
+    whole = words[0]
+    assert stands(whole.terms) or (whole.together and there.issuperset(whole.together))
+    assert all(stands(word.terms) or stands(word.part_of) for word in words[1:])
+
+
+@pytest.mark.parametrize(
+    ("typed", "text", "language"),
+    [
+        ("smorrebrod", "smørrebrød", "da"),
+        ("aebler", "æbler", "da"),
+        ("lodz", "Łódź", "pl"),
+        ("zolw", "Żółw", "pl"),
+        ("isiklar", "Iş\u0131klar", "tr"),
+        ("duong", "Đường", "vi"),
+        ("oeuvres", "œuvres", "fr"),
+        ("thing", "þíngaþ".replace("aþ", ""), "is"),
+        ("strasse", "Straße", "de"),
+        ("habitacao", "habitação", "pt"),
+        ("habitacion", "habitación", "es"),
+        ("preferee", "préférée", "fr"),
+        ("evenements", "événements", "fr"),
+        ("corazones", "corazonés", "es"),
+        ("hobza", "ħobża", ""),
+    ],
+)
+def test_letters_are_found_as_they_are_typed_without_their_accents(typed: str, text: str, language: str) -> None:
+    """Strokes and ligatures too, and stems that depend on an accent; and the other way round."""
+    stemmer = stemmer_for(language)
+
+    for asked, held in ((typed, text), (text, typed)):
+        (word,) = wanted(asked, ["english", stemmer])
+        assert not set(terms_of(held, stemmer)).isdisjoint(word.terms)
+
+
+@pytest.mark.parametrize("unseen", "\u00ad\u200b\u200c\u200d\u200e\u2060\u2063\ufeff\u061c\u3164\ufe0f\U000e0061")
+def test_what_is_not_seen_divides_no_word(unseen: str) -> None:
+    """Soft hyphens, spaces without width, joiners, marks of direction, selectors, tags."""
+    assert terms(f"pel{unseen}ican") == terms("pelican")
+
+
+@settings(deadline=None)
 @given(st.text(max_size=200), st.sampled_from(["english", "german", "spanish", "turkish"]))
 def test_what_stands_in_a_text_is_found_by_asking_for_it(text: str, language: str) -> None:
     """Every word of a question that is a passage's own text has a term that stands in the passage."""
