@@ -258,9 +258,7 @@ class KnowledgeBase:
         Raises:
             NotIndexed: No file is, or several are.
         """
-        return "{0.folder}/{0.path}".format(
-            file_named(self._parts.catalog.files(), name, "", self._parts.catalog.named)
-        )
+        return "{0.folder}/{0.path}".format(file_named(self._of_folders(), name, "", self._parts.catalog.named))
 
     def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
         """The values of filters that no file has, with those that may have been meant."""
@@ -407,4 +405,13 @@ class KnowledgeBase:
     def _known(self, file: str) -> KnownFile:
         """A file of the index: by its path from the current folder or below a watched one, by name, alias or title."""
         catalog = self._parts.catalog
-        return file_named(catalog.files(), file, os.path.realpath(Path(file).expanduser()), catalog.named)
+        return file_named(self._of_folders(), file, os.path.realpath(Path(file).expanduser()), catalog.named)
+
+    def _of_folders(self) -> list[KnownFile]:
+        """The files of the folders that are read: a store that came along with a folder may name any other file."""
+        folders = set(self._parts.folders)
+        return [
+            file
+            for file in self._parts.catalog.files()
+            if file.folder in folders and not file.path.startswith("/") and ".." not in file.path.split("/")
+        ]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from kb.extract.confinement import confinement
+from kb.extract.syscalls import SYSTEM_CALLS
 from kb.serve.address import is_safe, rendezvous
 from kb.silence import CHROMADB_SETTINGS, SWITCHES
 
@@ -112,5 +114,22 @@ def _socket(settings: Settings) -> Iterator[PrivacyRow]:
             yield PrivacyRow(name, "open to others", False, f"{where}: run chmod 700 {folder} and chmod 600 {address}")
 
 
+def _sandbox(_: Settings) -> Iterator[PrivacyRow]:
+    """What keeps a parser that a document got the better of from reading files and from sending them."""
+    found = confinement()
+    name, lack = "sandbox for documents", ", ".join(found.missing)
+    if SYSTEM_CALLS not in found.in_force:
+        what = "a parser could open files and sockets: this system filters no system calls"
+        yield PrivacyRow(name, "incomplete", False, f"{what}; leave documents of strangers out (folders.exclude)")
+        return
+    detail = ", ".join(found.in_force) + (f"; not offered by this system: {lack}" if lack else "")
+    yield PrivacyRow(name, "in force", True, detail)
+
+
 # Each gives its rows for a configuration; a further kind of row is a further function here.
-_SOURCES: Final[tuple[Callable[[Settings], Iterable[PrivacyRow]], ...]] = (_fetching, _libraries, _socket)
+_SOURCES: Final[tuple[Callable[[Settings], Iterable[PrivacyRow]], ...]] = (
+    _fetching,
+    _libraries,
+    _socket,
+    _sandbox,
+)

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.store": {"kb.store", "kb.chroma_import", "kb.interrupts", *VOCABULARY},
     "kb.chroma_import": {"kb.errors", "kb.silence"},
     "kb.silence": set(),
-    "kb.privacy": {"kb.silence", "kb.config", "kb.serve", *VOCABULARY},
+    "kb.privacy": {"kb.silence", "kb.config", "kb.serve", "kb.extract", *VOCABULARY},
     "kb.index": {"kb.index", *VOCABULARY},
     "kb.search": {"kb.search", *VOCABULARY},
     "kb.evaluate": {"kb.evaluate", *VOCABULARY},

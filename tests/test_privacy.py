@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kb import privacy
 from kb.config import load
+from kb.extract.confinement import confinement
 from kb.privacy import PrivacyRow, privacy_rows
+from kb.records import Confinement
 from kb.serve.listen import listen
 from kb.silence import SWITCHES
 
@@ -113,6 +116,22 @@ def test_the_socket_and_who_may_connect(tmp_path: Path) -> None:
     assert private.detail == f"{listening.address} (mode 0600, folder 0700)"
     assert (opened.state, opened.ok) == ("open to others", False)
     assert f"chmod 600 {listening.address}" in opened.detail
+
+
+def test_the_sandbox_and_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds for parsers of documents here, what this system lacks, and where they are not shut in at all."""
+    given = settings(tmp_path)
+    monkeypatch.setattr(privacy, "confinement", lambda: Confinement(3, ("files", "system calls"), ("tcp", "threads")))
+    old_kernel = named(privacy_rows(given), "sandbox")
+    monkeypatch.setattr(privacy, "confinement", lambda: Confinement(0, ("cpu",), ("files", "system calls")))
+    none = named(privacy_rows(given), "sandbox")
+    monkeypatch.undo()
+    here = named(privacy_rows(given), "sandbox")
+
+    assert (old_kernel.state, old_kernel.ok) == ("in force", True)
+    assert old_kernel.detail == "files, system calls; not offered by this system: tcp, threads"
+    assert (none.state, none.ok) == ("incomplete", False)
+    assert here.ok == ("system calls" in confinement().in_force)
 
 
 def test_the_command_tells_it(command: CommandLine) -> None:

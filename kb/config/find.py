@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 ENV_PREFIX: Final = "KB_"
 FILE_NAME: Final = "config.toml"
+# Ten times what a configuration has that names every key and a hundred folders.
+LARGEST: Final = 100_000
 _OF_A_SECTION: Final = (("[", "]"), ("", "."), ("", "={"))
 
 
@@ -93,14 +97,44 @@ def _same(file: Path, own: Path) -> bool:
 def belongs_to_kb(file: Path) -> bool:
     """Whether a file has a line that begins or fills one of kb's sections; other programs have a config.toml too.
 
-    One that cannot be read counts, so that this is told to whoever reads it.
+    One that cannot be read counts, so that this is told to whoever reads it. Of a long one the beginning is looked at.
     """
     try:
-        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        lines = _beginning(file).removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError:
         return True
     begins = tuple(f"{mark}{name}{end}".encode() for name in sections() for mark, end in _OF_A_SECTION)
     return any(line.translate(None, b" \t\r\"'").startswith(begins) for line in lines)
+
+
+def read_config(file: Path) -> bytes:
+    """What is in a configuration file, which may have come along with any folder.
+
+    Raises:
+        ConfigError: It cannot be read, is no regular file, or is larger than any that somebody wrote.
+    """
+    try:
+        data = _beginning(file)
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}", "Check its permissions and that it is a file"
+        ) from error
+    if len(data) > LARGEST:
+        raise ConfigError(f"{file} has more than {LARGEST // 1000} kB, and is no configuration", "Shorten it")
+    return data
+
+
+def _beginning(file: Path) -> bytes:
+    """As much of a file as a configuration may have, and one byte more. What is no file is not waited for.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return stream.read(LARGEST + 1)
 
 
 def why_none(cwd: str) -> str:

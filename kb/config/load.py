@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from kb.config.find import ENV_PREFIX, look_for
+from kb.config.find import ENV_PREFIX, look_for, read_config
 from kb.config.schema import Config, Field, fields, sections
 from kb.config.settings import TYPED, Settings
 from kb.config.trust import require_mine, require_trust
@@ -29,6 +29,14 @@ _SHAPES: Final = {
     "store.collection": "3 to 512 letters, digits, dots, dashes or underscores, a letter or digit first and last",
     "note.folder": "a folder below the first one of folders.paths, written from there: journal/%Y",
 }
+# The time that tomllib takes grows with the square of the parts of a dotted key; no key of kb's has more than two, and
+# no path in quotes sixty-four.
+_ENDLESS_KEY: Final = re.compile(
+    r"""(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){64}"""
+)
+# More mistakes than this are counted alone, and a name longer than this is like none that is known.
+_TOLD: Final = 20
+_LONGEST_NAME: Final = 80
 _SECTION: Final = re.compile(r"^\s*\[\s*([\w.\"'-]+)\s*\]")
 _KEY: Final = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
 
@@ -77,7 +85,8 @@ def load(
     if place is not None and place.around:
         require_mine(place)
     problems: list[str] = []
-    data = _read(file) if file else b""
+    # Read once, so that what is trusted is what holds.
+    data = read_config(file) if file else b""
     given = _from_file(file, data, problems) if file else {}
     given.update(_from_environment(environ, problems))
     for key, text in (overrides or {}).items():
@@ -118,28 +127,24 @@ def _check_store(settings: Settings) -> None:
 def _told(problems: list[str]) -> str:
     if len(problems) == 1:
         return f"the configuration has a mistake: {problems[0]}"
-    return "\n  ".join([f"the configuration has {len(problems)} mistakes:", *problems])
-
-
-def _read(file: Path) -> bytes:
-    """What is in a file, read once, so that what is trusted is what holds.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error}", "Check its permissions and that it is UTF-8") from error
+    more = [f"and {len(problems) - _TOLD} more"] if len(problems) > _TOLD else []
+    return "\n  ".join([f"the configuration has {len(problems)} mistakes:", *problems[:_TOLD], *more])
 
 
 def _from_file(file: Path, data: bytes, problems: list[str]) -> dict[str, _Given]:
     """The values of a file by dotted key; what is no section of kb is a problem."""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        if endless := _ENDLESS_KEY.search(text):
+            line = text.count("\n", 0, endless.start()) + 1
+            problems.append(f"{file}:{line}: not valid: no key has more than one dot")
+            return {}
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{file}: not valid TOML: {error}")
+        return {}
+    except RecursionError:
+        problems.append(f"{file}: not valid TOML: a value is nested too deeply")
         return {}
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} cannot be read: {error}", "Check its permissions and that it is UTF-8") from error
@@ -148,7 +153,8 @@ def _from_file(file: Path, data: bytes, problems: list[str]) -> dict[str, _Given
     for section, values in table.items():
         place = f"{file}:{lines.get(section, 1)}"
         if section not in sections():
-            problems.append(f"{place}: unknown section [{section}]{_nearest(section, sections())}")
+            hint = _nearest(section, sections()) if len(problems) < _TOLD else ""
+            problems.append(f"{place}: unknown section [{_short(section)}]{hint}")
         elif not isinstance(values, dict):
             problems.append(f"{place}: {section} must be a section, written [{section}]")
         else:
@@ -194,7 +200,8 @@ def _build(given: Mapping[str, _Given], here: Path, problems: list[str]) -> Conf
     for key, one in given.items():
         field = known.get(key)
         if field is None:
-            problems.append(f"{one.origin}: unknown key {key}{_nearest(key, known)}")
+            hint = _nearest(key, known) if len(problems) < _TOLD else ""
+            problems.append(f"{one.origin}: unknown key {_short(key)}{hint}")
             continue
         try:
             values[field.section][field.name] = _converted(field, one, here)
@@ -249,8 +256,15 @@ def _plain(error: msgspec.ValidationError, field: Field) -> str:
     return text[0].lower() + text[1:]
 
 
+def _short(name: str) -> str:
+    """A name that nobody knows, as far as a message can quote it."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
 def _nearest(word: str, known: Mapping[str, object]) -> str:
     """A hint at the known name most like an unknown one, or nothing."""
+    if len(word) > _LONGEST_NAME:
+        return ""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     if not near:
         leaf = word.rpartition(".")[2]

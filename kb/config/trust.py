@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.config.find import is_mine
+from kb.config.find import is_mine, read_config
 from kb.config.reach import Reach, reaches
 from kb.errors import ConfigError
 
@@ -52,9 +52,9 @@ class Trusted:
     def state(self) -> str:
         """Whether the file is still the one that was trusted: ``trusted``, ``changed`` or ``gone``."""
         try:
-            data = Path(self.file).read_bytes()
-        except OSError:
-            return "gone"
+            data = read_config(Path(self.file))
+        except ConfigError:
+            return "changed" if os.path.lexists(self.file) else "gone"
         return "trusted" if _digest(data) == self.sha256 else "changed"
 
 
@@ -145,7 +145,7 @@ def trust(settings: Settings, place: Place, environ: Mapping[str, str]) -> Trust
         ConfigError: It belongs to another user, or it cannot be remembered.
     """
     require_mine(place)
-    data = place.file.read_bytes()
+    data = read_config(place.file)
     made = Trusted(str(place.file), _digest(data), time.time(), reaches(settings, place))
     folder = trust_folder(environ)
     try:

@@ -92,7 +92,8 @@ def differences(earlier: Mapping[str, Measured], later: Mapping[str, Measured]) 
 
 def _difference(measure: str, values: Sequence[float]) -> Difference:
     better, worse = sum(value > 0 for value in values), sum(value < 0 for value in values)
-    p = _chance(values) if better + worse else 1.0
+    # Of one question either sign is as likely as the other.
+    p = _chance(values) if better + worse and len(values) > 1 else 1.0
     return Difference(measure, fmean(values), p, better, worse)
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from kb.extract.wire import Limits
     from kb.read.foreign import Extracts
 
-# Up to this many bytes the costliest text that was found takes about three seconds.
-LONG: Final = 200_000
+# Up to this many bytes the costliest text that was found takes a second or two, beside other work.
+LONG: Final = 100_000
 _DECODER: Final = msgspec.json.Decoder(Document)
 # One small file of each kind, so that whatever their parsers load is loaded.
 _SAMPLES: Final = {

@@ -134,6 +134,9 @@ class Disk:
             DocumentError: Something else is there, or the way to it leads through a link or out of the folder.
             OSError: Nothing can be found there.
         """
+        # A catalog may have come along with a folder, and name any other.
+        if folder not in self._folders:
+            raise DocumentError("is in no folder that is read", "Add its folder to folders.paths")
         root = os.path.realpath(folder)
         place = join(root, path)
         parent = str(Path(place).parent)

@@ -26,6 +26,9 @@ _BEGINNINGS: Final = tuple(
     for name in (b"folders", b"chunk", b"documents", b"embed", b"store", b"search", b"note", b"watch")
     for mark, end in ((b"[", b"]"), (b"", b"."), (b"", b"={"))
 )
+# As in kb.config.find.
+_LARGEST: Final = 100_000
+_MOST_DOTS: Final = 1_000
 _KEY: Final = "store.path"
 _DEFAULT: Final = ".kb"
 _SOCKET_PATH: Final = 100
@@ -143,7 +146,7 @@ def _belongs_to_kb(path: str) -> bool:
     """
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - see store_of
-            lines = stream.read().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+            lines = stream.read(_LARGEST + 1).removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError as error:
         raise Unclear from error
     return any(line.translate(None, b" \t\r\"'").startswith(_BEGINNINGS) for line in lines)
@@ -158,8 +161,7 @@ def _is_trusted(path: str, environ: Mapping[str, str]) -> bool:
     """Whether the user trusts a configuration as it is now; ``kb.config.trust`` has the memory."""
     from hashlib import sha256
 
-    with open(path, "rb") as stream:  # noqa: PTH123 - see store_of
-        name = f"{sha256(os.fsencode(path) + bytes(1) + stream.read()).hexdigest()}.json"
+    name = f"{sha256(os.fsencode(path) + bytes(1) + _content(path)).hexdigest()}.json"
     if sys.platform.startswith("linux"):
         given = environ.get("XDG_STATE_HOME", "").strip()
         state = os.path.join(given if given.startswith("/") else _expanded("~/.local/state"), "kb")  # noqa: PTH118 - see store_of
@@ -194,18 +196,36 @@ def _overridden(line: Line, environ: Mapping[str, str]) -> str | None:
 
 def _in_file(file: str) -> str:
     """The store as the file names it."""
-    with open(file, "rb") as stream:  # noqa: PTH123 - see store_of
-        data = stream.read()
+    data = _content(file)
     if not _may_name_store(data):
         return _DEFAULT
+    if any(line.count(b".") > _MOST_DOTS for line in data.split(b"\n")):
+        # kb.config.load tells keys without end, which take tomllib minutes, from long lists.
+        raise Unclear
     import tomllib
 
     text = data.decode("utf-8-sig")
-    section = tomllib.loads(text.replace("\r\n", "\n")).get("store", {})
+    try:
+        section = tomllib.loads(text.replace("\r\n", "\n")).get("store", {})
+    except RecursionError as error:
+        raise Unclear from error
     path = section.get("path", _DEFAULT) if isinstance(section, dict) else None
     if not isinstance(path, str) or not path:
         raise Unclear
     return path
+
+
+def _content(file: str) -> bytes:
+    """What is in a configuration file.
+
+    Raises:
+        Unclear: It has more than any has that somebody wrote.
+    """
+    with open(file, "rb") as stream:  # noqa: PTH123 - see store_of
+        data = stream.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise Unclear
+    return data
 
 
 def _may_name_store(data: bytes) -> bool:

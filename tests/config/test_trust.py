@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from kb.config import load, user_config_path
-from kb.config.find import Place, look_for
+from kb.config.find import Place, belongs_to_kb, look_for, read_config
 from kb.config.reach import REACHING, STAYING, more_than_notes
 from kb.config.schema import fields
 from kb.config.trust import all_trusted, distrust, trust
@@ -268,3 +270,68 @@ def test_a_home_is_more_than_a_folder_of_notes() -> None:
     """Whatever stands in it."""
     assert more_than_notes("/home/a", "/home/a")
     assert not more_than_notes("/home/a/notes", "/home/a")
+
+
+# --- what is no configuration costs nothing, and stops nothing ---------------------------------------------------
+
+
+COSTLY = {
+    "a key of many parts": "[folders]\npaths = ['.']\n" + ".".join("a" * 40_000) + " = 1\n",
+    "a quoted key of many parts": "[folders]\npaths = ['.']\n[store]\n" + " . ".join(['"a"'] * 15_000) + " = 1\n",
+    "a head of many parts": "[folders]\npaths = ['.']\n[store.path." + ".".join("a" * 40_000) + "]\n",
+    "a key in a table of many parts": "[folders]\npaths = ['.']\n[store]\npath = {" + "a." * 40_000 + "a = 1}\n",
+    "brackets without end": "[folders]\npaths = " + "[" * 90_000,
+    "braces without end": "[store]\npath = " + "{a=" * 30_000,
+    "unknown keys": "[store]\n" + "".join(f"path{at} = 1\n" for at in range(7_000)),
+    "unknown sections": "[folders]\n" + "".join(f"[fo{at}]\n" for at in range(10_000)),
+    "a long unknown key": "[folders]\n" + "paths" * 15_000 + " = 1\n",
+    "a long word": "[store]\n" + "path" * 20_000,
+    "too much": "[folders]\npaths = ['.']\n" + "# and so on\n" * 10_000,
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_costly_configuration_is_refused_at_once(world: Path, name: str) -> None:
+    """Whatever stands in a config.toml that came along: it is a mistake that is told in a moment and a few lines."""
+    configured(world / "came", COSTLY[name])
+    begun = time.process_time()
+
+    told = refused(world / "came")
+    with suppress(Unclear):
+        store_of(split(["question"]), os.environ, str(world / "came"))
+
+    assert time.process_time() - begun < 2
+    assert len(told) < 5_000
+    assert "config.toml" in told
+
+
+def test_a_long_list_of_folders_is_none_of_these(world: Path) -> None:
+    """Paths with many dots, all in one line, are what they are."""
+    names = ", ".join(f'"notes/v{at}.0.0.{at}.x"' for at in range(800))
+    configured(world / "came", f'[folders]\npaths = [{names}]\n[store]\npath = "here"\n')
+
+    assert len(load(environ=os.environ, cwd=str(world / "came")).config.folders.paths) == 800
+    # The quick way leaves what it is not sure of to the other one.
+    with pytest.raises(Unclear):
+        store_of(split(["question"]), os.environ, str(world / "came"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_fifo_is_not_waited_for(world: Path) -> None:
+    """What stands in the place of a configuration and is no file is passed over, and nobody waits for its writer."""
+    os.mkfifo(world / "came" / "config.toml")
+
+    assert look_for(None, os.environ, world / "came") is None
+    assert belongs_to_kb(world / "came" / "config.toml")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read_config(world / "came" / "config.toml")
+
+
+def test_the_end_of_a_large_file_of_another_program_is_not_read(world: Path) -> None:
+    """A config.toml of another program may be as large as it likes."""
+    file = configured(world / "came", "[package]\n")
+    with file.open("r+b") as stream:
+        stream.truncate(1 << 40)
+
+    assert look_for(None, os.environ, world / "came") is None
+    assert store_of(split(["question"]), os.environ, str(world / "came")) == str(world / "came" / ".kb")

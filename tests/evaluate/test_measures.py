@@ -99,3 +99,11 @@ def test_what_is_better_everywhere_is_no_chance() -> None:
 
     assert differences(earlier, later)[0].p < 0.001
     assert differences(earlier, earlier)[0].p == 1.0
+
+
+@pytest.mark.parametrize("later", [0.0, 0.5, 1.0])
+def test_one_question_shows_nothing(later: float) -> None:
+    """A difference in one question may always be chance; it is told all the same."""
+    (found,) = differences({"1": {"nDCG@10": 0.5}}, {"1": {"nDCG@10": later}})
+
+    assert (found.p, found.better, found.worse) == (1.0, int(later > 0.5), int(later < 0.5))

@@ -519,3 +519,20 @@ def test_a_file_that_changed_while_read_is_read_once_more(tmp_path: Path, change
             here.load(found(tmp_path, "a.md"))
     else:
         assert here.load(found(tmp_path, "a.md")).data == expected
+
+
+def test_a_folder_that_is_not_read_is_not_reached(tmp_path: Path) -> None:
+    """A catalog that came with a folder names files anywhere: none is looked at outside the folders that are read."""
+    read, other = fill(tmp_path / "read", "a.md"), fill(tmp_path / "other", "b.md", "read/c.md")
+    scanned = disk(read)
+
+    assert scanned.stat(str(read), "a.md") is not None
+    for folder, path in (
+        (other, "b.md"),
+        (tmp_path, "read/a.md"),
+        (read, "../other/b.md"),
+        (read, str(other / "b.md")),
+    ):
+        assert scanned.stat(str(folder), path) is None
+        with pytest.raises(DocumentError):
+            scanned.load(found(folder, path))
