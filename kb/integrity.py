@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kb.errors import CatalogDamaged
 from kb.index.plan import identify
 from kb.records import StoredPassage
-from kb.search.verify import Verifier
+from kb.search.verify import ReadFiles, Verifier
 from kb.store.catalog_stamp import CatalogStamp
 from kb.store.own_files import unusable
 
@@ -32,6 +32,7 @@ class Integrity:
         self._parts = parts
         self._catalog = catalog
         self._looked_over = False
+        self._read = ReadFiles()
 
     def look_over(self) -> None:
         """Look at every row of a catalog that is not as kb left it, once.
@@ -68,7 +69,9 @@ class Integrity:
         """Lays the hits of one answer beside their files."""
         from kb.read.decode import decode
 
-        return Verifier(self._parts.files, lambda source: decode(source.data).text, self._split, self._distrust)
+        return Verifier(
+            self._parts.files, lambda source: decode(source.data).text, self._split, self._distrust, self._read
+        )
 
     def passages(self, file: KnownFile) -> list[StoredPassage]:
         """The live passages of a file, in order, as they stand in it where it has not changed since."""

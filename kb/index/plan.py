@@ -7,16 +7,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from kb.records import FoundFile, IdentifiedPassage, KnownFile
+from kb.records import FoundFile, IdentifiedPassage, KnownFile, is_racy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from kb.records import Passage, Scan
-
-# A file written less than this before it was read may have been written again within the same tick of its file
-# system's clock (FAT counts in steps of two seconds): its stat proves nothing, its content decides.
-RACY_NS: Final = 2_000_000_000
 
 # What kb said of files whose parser was killed, by whomever, before it told the two apart. None is said any more.
 _MAYBE_KILLED: Final = (
@@ -100,7 +96,7 @@ def compare(
         elif everything or found.key in force or old.state == "pending" or old.stat != found.stat:
             suspect.append((found, old))
             certain += 1
-        elif old.read_ns - old.stat.mtime_ns < RACY_NS or wrongly_failed(old):
+        elif is_racy(old.stat, old.read_ns) or wrongly_failed(old):
             suspect.append((found, old))
         elif old.state == "failed":
             failed.append(old)

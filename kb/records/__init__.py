@@ -48,6 +48,7 @@ from kb.records.files import (
     KnownFile,
     Scan,
     Source,
+    is_racy,
 )
 from kb.records.links import FollowedLink, Link, Links, LinkStyle, Name, folded
 from kb.records.reports import (
@@ -115,4 +116,5 @@ __all__ = [
     "VectorRecord",
     "digest_of",
     "folded",
+    "is_racy",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from datetime import date
@@ -20,6 +20,22 @@ class FileStat:
     ctime_ns: int
     inode: int
     device: int
+
+
+RACY_NS: Final = 2_000_000_000
+
+
+def is_racy(stat: FileStat, read_ns: int) -> bool:
+    """Whether a file may have been written again after it was read, and have the same stat.
+
+    Its file system's clock may not have ticked in between (FAT counts in steps of two seconds): where the file was
+    written less than that before it was read, its stat proves nothing and its content decides.
+
+    Args:
+        stat: What was seen when it was read.
+        read_ns: When the reading began.
+    """
+    return read_ns - stat.mtime_ns < RACY_NS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,77 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 
 from kb.errors import DocumentError
-from kb.records import FoundFile
+from kb.records import FoundFile, is_racy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kb.ports import Files
-    from kb.records import KnownFile, Source, StoredPassage
+    from kb.records import FileStat, KnownFile, Source, StoredPassage
+
+# How many characters of files are remembered: one takes 1 to 4 bytes.
+MOST_CHARACTERS: Final = 32_000_000
+
+
+@dataclass(slots=True)
+class ReadFile:
+    """What is remembered of a file that was read and is what the catalog says.
+
+    Attributes:
+        stat: The stat it was read under.
+        content_hash: Its SHA-256.
+        lines: Its lines, as they were decoded for the index.
+        size: Their length in characters.
+        fresh: Its passages by id, where it had to be split again.
+    """
+
+    stat: FileStat
+    content_hash: bytes
+    lines: Sequence[str]
+    size: int
+    fresh: dict[str, StoredPassage] | None = None
+
+
+class ReadFiles:
+    """The files that hits were laid beside, so that a process that answers many questions reads each of them once.
+
+    Args:
+        most: How many characters to remember; the files that were asked for longest ago are forgotten first.
+    """
+
+    def __init__(self, most: int = MOST_CHARACTERS) -> None:
+        self._most = most
+        self._size = 0
+        self._files: OrderedDict[int, ReadFile] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, file: KnownFile, stat: FileStat | None) -> ReadFile | None:
+        """What is remembered of a file; None where it, or what the catalog says of it, has changed since."""
+        with self._lock:
+            known = self._files.get(file.id)
+            if known is None or (known.stat, known.content_hash) != (stat, file.content_hash):
+                return None
+            self._files.move_to_end(file.id)
+            return known
+
+    def put(self, file: KnownFile, source: Source, lines: Sequence[str]) -> None:
+        """Remember a file, unless it is another one than was indexed, or could be written again without a new stat."""
+        if source.content_hash != file.content_hash or is_racy(source.file.stat, source.read_ns):
+            return
+        made = ReadFile(source.file.stat, source.content_hash, lines, sum(map(len, lines)))
+        with self._lock:
+            before = self._files.pop(file.id, None)
+            self._size += made.size - (before.size if before else 0)
+            self._files[file.id] = made
+            while self._size > self._most:
+                _, oldest = self._files.popitem(last=False)
+                self._size -= oldest.size
 
 
 class Verifier:
@@ -25,6 +86,7 @@ class Verifier:
         text_of: The text of a file of plain text, as it was decoded for the index.
         split: The passages of a file as they are now, as the catalog would keep them.
         distrust: Told of a file whose passages in the catalog are not those of the file.
+        read: What is known of files that were read for earlier answers.
     """
 
     def __init__(
@@ -33,15 +95,18 @@ class Verifier:
         text_of: Callable[[Source], str],
         split: Callable[[KnownFile, Source], Sequence[StoredPassage]],
         distrust: Callable[[KnownFile], None],
+        read: ReadFiles,
     ) -> None:
         self._files = files
         self._text_of = text_of
         self._split = split
         self._distrust = distrust
+        self._read = read
+        self._stats: dict[int, FileStat | None] = {}
         self._sources: dict[int, Source | None] = {}
-        self._lines: dict[int, list[str]] = {}
+        self._lines: dict[int, Sequence[str]] = {}
         self._fresh: dict[int, dict[str, StoredPassage]] = {}
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
 
     def checked(self, passage: StoredPassage) -> StoredPassage | None:
         """The passage as it stands in its file, which is nearly always as it is; None where it does not stand there.
@@ -51,22 +116,32 @@ class Verifier:
         """
         if passage.sound and not passage.exact:
             return passage
-        source = self._source(passage.file)
-        if source is None or (passage.sound and self._stands(passage, source)):
+        file = passage.file
+        known = self._read.get(file, self._stat(file))
+        if known is not None and passage.sound and _stands(passage, known.lines):
             return passage
-        fresh = self._split_again(passage.file, source).get(passage.id)
-        if fresh is not None and passage.sound and _same(fresh, passage):
+        fresh = known.fresh if known is not None else None
+        if fresh is None:
+            source = self._source(file)
+            if source is None:
+                return passage
+            lines = self._lines_of(file, source)
+            if passage.sound and _stands(passage, lines):
+                return passage
+            fresh = self._split_again(file, source)
+        there = fresh.get(passage.id)
+        if there is not None and passage.sound and _told(there) == _told(passage):
             # A format whose passages are not quite the text at their lines.
             return passage
-        if passage.file.id not in self._told:
-            self._told.add(passage.file.id)
-            self._distrust(passage.file)
-        return fresh
+        if file.id not in self._reported:
+            self._reported.add(file.id)
+            self._distrust(file)
+        return there
 
     def _source(self, file: KnownFile) -> Source | None:
         """The file as it was indexed; None where it is another by now."""
         if file.id not in self._sources:
-            stat = self._files.stat(file.folder, file.path)
+            stat = self._stat(file)
             source = None
             if stat is not None:
                 try:
@@ -78,12 +153,16 @@ class Verifier:
             self._sources[file.id] = source if indexed else None
         return self._sources[file.id]
 
-    def _stands(self, passage: StoredPassage, source: Source) -> bool:
-        """Whether the text at the lines of a passage is that of the passage."""
-        if passage.file.id not in self._lines:
-            self._lines[passage.file.id] = self._text_of(source).split("\n")
-        there = self._lines[passage.file.id][passage.first_line - 1 : passage.last_line]
-        return passage.first_line >= 1 and "\n".join(there) == passage.text
+    def _stat(self, file: KnownFile) -> FileStat | None:
+        if file.id not in self._stats:
+            self._stats[file.id] = self._files.stat(file.folder, file.path)
+        return self._stats[file.id]
+
+    def _lines_of(self, file: KnownFile, source: Source) -> Sequence[str]:
+        if file.id not in self._lines:
+            self._lines[file.id] = self._text_of(source).split("\n")
+            self._read.put(file, source, self._lines[file.id])
+        return self._lines[file.id]
 
     def _split_again(self, file: KnownFile, source: Source) -> dict[str, StoredPassage]:
         if file.id not in self._fresh:
@@ -91,15 +170,19 @@ class Verifier:
                 self._fresh[file.id] = {one.id: one for one in self._split(file, source)}
             except DocumentError:
                 self._fresh[file.id] = {}
+            if known := self._read.get(file, self._stat(file)):
+                known.fresh = self._fresh[file.id]
         return self._fresh[file.id]
 
 
-def _same(one: StoredPassage, other: StoredPassage) -> bool:
-    return (one.text, one.first_line, one.last_line, one.heading, one.page, one.place) == (
-        other.text,
-        other.first_line,
-        other.last_line,
-        other.heading,
-        other.page,
-        other.place,
-    )
+def _stands(passage: StoredPassage, lines: Sequence[str]) -> bool:
+    """Whether the text of a passage stands at its lines; a part of a long line is in it."""
+    first, last = passage.first_line, passage.last_line
+    if first < 1 or passage.text.count("\n") != last - first:
+        return False
+    return bool(passage.text) and passage.text in "\n".join(lines[first - 1 : last])
+
+
+def _told(one: StoredPassage) -> tuple[object, ...]:
+    """What a hit shows of its passage."""
+    return (one.text, one.first_line, one.last_line, one.heading, one.page, one.place)

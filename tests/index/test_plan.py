@@ -7,8 +7,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.index.plan import RACY_NS, Departed, compare, identify, pages, vector_steps
+from kb.index.plan import Departed, compare, identify, pages, vector_steps
 from kb.records import FileStat, FoundFile, KnownFile, Passage, Scan
+from kb.records.files import RACY_NS
 
 SECOND = 10**9
 STAT = FileStat(size=10, mtime_ns=100 * SECOND, ctime_ns=100 * SECOND, inode=1, device=1)

@@ -28,7 +28,13 @@ from kb.store.chroma import ChromaIndex
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-OTHER: Final = {"cat.md": "# Cat\n\nIt sleeps.\n", "dog.md": "# Dog\n\nIt barks at the boiler.\n"}
+# More than stay in ChromaDB's log: see Walk.
+OTHER: Final = {
+    "cat.md": "# Cat\n\nIt sleeps.\n",
+    "dog.md": "# Dog\n\nIt barks at the boiler.\n",
+    "hen.md": "# Hen\n\nIt lays in May.\n",
+    "owl.md": "# Owl\n\nIt is awake at night.\n",
+}
 NOBODY: Final = 65534
 SEGMENT_FILES: Final = ("data_level0.bin", "header.bin", "length.bin", "link_lists.bin", "index_metadata.pickle")
 FLIPS: Final = 10

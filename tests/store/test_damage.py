@@ -13,7 +13,7 @@ from damage_walk import Walk, cases
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Of each kind of file a few, and none that keeps a child process busy: those are among all of them.
+# Of each kind of file a few, and one that a child process looks into: more of those are among all of them.
 QUICK = (
     ("catalog.sqlite3", "truncated to half"),
     ("catalog.sqlite3", "another store's"),
@@ -21,6 +21,7 @@ QUICK = (
     ("catalog.sqlite3", "unreadable"),
     ("catalog.left", "zeroed"),
     ("embeddings.sqlite3", "a dangling link"),
+    ("generation-0001/*/index_metadata.pickle", "a bit flipped (4)"),
     ("kb.lock", "a directory"),
     ("rows of the catalog", "passages dropped"),
     ("rows of the catalog", "lines shifted by 100"),

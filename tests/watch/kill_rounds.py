@@ -9,10 +9,13 @@ it does: a text whose vector was in the cache when the process began, or that on
 The processes are real ones, forked from this one, which has imported the libraries; a command is the command line that
 a user types. ChromaDB, SQLite, the parser's processes and the model are real; the model is tiny.
 
-    python tests/watch/kill_rounds.py --kills 1000 --seed 1
+    python tests/watch/kill_rounds.py --kills 1000 --seed 1 --jobs 2 --log kills.jsonl
+    python tests/watch/kill_rounds.py --table kills.jsonl
 
-Each chain of ten kills has a seed of its own, which is printed when it fails: ``--kills 10 --seed SEED`` repeats its
-folder, edits, commands and moments. Moments are times, so another machine may be killed elsewhere.
+A command is killed at one of the steps it takes, or a moment after it: moments on a clock would nearly all fall into
+the time in which it starts. Each chain of ten kills has a seed of its own, which is printed when it fails:
+``--kills 10 --seed SEED`` repeats its folder, its commands and the edits before each. What happens while a command runs
+is a matter of time, so another machine may be killed elsewhere.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import itertools
 import json
 import mmap
 import os
@@ -53,6 +57,10 @@ _ROUNDING: Final = 1e-3
 FRESH_EVERY: Final = 10
 # A command that has not ended by then hangs.
 _HANGS: Final = 1200.0
+# An owner that has not come to its step by then is killed where it is.
+_WATCHED: Final = 15.0
+# How many steps a command takes, as long as none was seen to its end.
+_STEPS_AT_FIRST: Final = 40
 _WORDS: Final = [
     "water",
     "stone",
@@ -83,7 +91,9 @@ PHASES: Final = (
     "building a new vector index",
     "exporting the model",
     "closing",
+    "between two steps",
 )
+_BETWEEN: Final = PHASES.index("between two steps")
 _PHASE, _STEPS, _KILL_AT, _PROBE = 0, 8, 16, 24
 
 Row = tuple[Any, ...]
@@ -125,14 +135,12 @@ class Board:
     def probe(self, pid: int) -> None:
         self._put(_PROBE, pid)
 
-    def enter(self, number: int) -> int:
-        """A step begins or ends; gives the one before."""
-        before = self._get(_PHASE)
+    def enter(self, number: int) -> None:
+        """A step begins, or ends and leaves the process in another one."""
         self._put(_PHASE, number)
         self._put(_STEPS, self._get(_STEPS) + 1)
         if self._get(_STEPS) == self._get(_KILL_AT):
             os.kill(os.getpid(), signal.SIGKILL)
-        return before
 
 
 @dataclass(frozen=True)
@@ -407,18 +415,22 @@ def observe(board: Board, texts: Path) -> None:
 
     log = os.open(texts, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     lock = threading.RLock()
+    inside = threading.local()
 
     def watched(owner: Any, name: str, phase: str) -> None:
         original, number = getattr(owner, name), PHASES.index(phase)
 
         def call(*args: Any, **named: Any) -> Any:
+            outer = getattr(inside, "step", _BETWEEN)
+            inside.step = number
             with lock:
-                before = board.enter(number)
+                board.enter(number)
             try:
                 return original(*args, **named)
             finally:
+                inside.step = outer
                 with lock:
-                    board.enter(before)
+                    board.enter(outer)
 
         setattr(owner, name, call)
 
@@ -584,16 +596,16 @@ class Rounds:
     Args:
         model: A model that loads in no time.
         base: A folder for the worlds.
-        leave_out: Victims that are spared.
+        only: The victims.
     """
 
-    def __init__(self, model: Path, base: Path, leave_out: Sequence[str] = ()) -> None:
+    def __init__(self, model: Path, base: Path, only: Sequence[str]) -> None:
         self._model = model
         self._base = base
-        self._weights = {name: weight for name, weight in WEIGHTS.items() if name not in leave_out}
-        # How long each command takes on this machine, as seen.
+        self._weights = {name: weight for name, weight in WEIGHTS.items() if name in only}
+        # How long each command takes on this machine, and how many steps, as seen.
         self._seconds: dict[str, float] = {}
-        self.fresh = 0
+        self._steps: dict[str, int] = {}
 
     def chain(self, seed: int, kills: int = CHAIN) -> Iterator[Kill]:
         """Kill so many times over one world, and give what was found after each."""
@@ -603,6 +615,7 @@ class Rounds:
             began = time.monotonic()
             self._must(world, "first", command(world, "index", "-q"))
             self._seconds.setdefault("kb index", time.monotonic() - began)
+            self._steps.setdefault("kb index", world.board.steps)
             number = 0
             while number < kills:
                 kill = self._round(world, seed, number)
@@ -622,7 +635,7 @@ class Rounds:
         chance = world.random
         victim = chance.choices(list(self._weights), list(self._weights.values()))[0]
         by_step = chance.random() < 0.34
-        share, pause = chance.random(), chance.choice((0.005, 0.02, 0.1))
+        share, pause = chance.random(), chance.choice((0.02, 0.1, 0.3))
         world.edits.removed = 0
         for _ in range(chance.randint(1, 12)):
             world.edits.one()
@@ -639,11 +652,14 @@ class Rounds:
         else:
             again = []
         args = victims(world)[victim]
-        usual = 1.5 if victim == "kb watch" else self._seconds.get(victim, 2.0)
-        kill_at = int(1 + share * 60) if by_step and "of kb" not in victim else 0
-        pid = world.start("victim", command(world, *args), kill_at)
+        step = 1 + int(share * self._steps.get(victim, _STEPS_AT_FIRST))
+        by_child = "of kb" in victim
+        pid = world.start("victim", command(world, *args), step if by_step and not by_child else 0)
         with Changing(world.edits, pause):
-            how = self._kill(world, pid, victim, 60 if kill_at else share * 1.1 * usual, kill_at=kill_at)
+            if by_child:
+                how = self._kill_child(world, pid, victim)
+            else:
+                how = self._kill(world, pid, victim, step, after=None if by_step else chance.random())
         if not how:
             return None
         phase = world.board.phase
@@ -653,7 +669,6 @@ class Rounds:
         cached = world.cached()
         lost = len({text[:64] for text in world.texts("victim")} - cached)
         deep = number % FRESH_EVERY == FRESH_EVERY - 1
-        self.fresh += deep
         code = wait(world.start("mend", lambda: mend(world)))
         report = world.root / "found.json"
         if code:
@@ -672,24 +687,33 @@ class Rounds:
             len(world.texts("mend")), tuple(again), tuple(found["differences"]), tuple(found["gone"]),
         )  # fmt: skip
 
-    def _kill(self, world: World, pid: int, victim: str, seconds: float, *, kill_at: int) -> str:
-        """Kill a process, or a child of it, after so many seconds; how, or nothing where it had ended by itself."""
+    def _kill(self, world: World, pid: int, victim: str, step: int, *, after: float | None) -> str:
+        """Kill a process at a step, or a moment later; how, or nothing where it had ended by itself.
+
+        Args:
+            world: Where it works.
+            pid: The process.
+            victim: The command.
+            step: At which of its steps; one that never ends is killed after some seconds in any case.
+            after: How much later, in steps as long as two of the usual ones; None where it kills itself.
+        """
         began = time.monotonic()
-        if "of kb" in victim:
-            return self._kill_child(world, pid, victim)
-        if victim == "kb watch" and kill_at:
-            # It never ends by itself.
-            seconds = 3.0
-        while time.monotonic() - began < seconds:
+        until = began + (_WATCHED if victim == "kb watch" else _HANGS)
+        while time.monotonic() < until:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 code = os.waitstatus_to_exitcode(status)
-                if code == -signal.SIGKILL and kill_at:
+                if code == -signal.SIGKILL and after is None:
                     return "step"
                 if code:
                     raise AssertionError(f"{victim} ended with {code}: {world.said('victim')}")
                 self._seconds[victim] = (self._seconds.get(victim, 0.5) + time.monotonic() - began) / 2
+                self._steps[victim] = (self._steps.get(victim, world.board.steps) + world.board.steps) // 2
                 return ""
+            if after is not None and world.board.steps >= step - 1:
+                usual = self._seconds.get(victim, 1.0) / self._steps.get(victim, _STEPS_AT_FIRST)
+                until, after = time.monotonic() + 2 * after * usual, None
+                step = sys.maxsize
             time.sleep(0.001)
         os.kill(pid, signal.SIGKILL)
         return "time" if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL else ""
@@ -938,32 +962,81 @@ def table(kills: Sequence[Kill]) -> str:
     return "\n".join(lines)
 
 
+def read_log(logs: Sequence[Path]) -> list[Kill]:
+    """The kills of some logs; the last line of one may still be being written."""
+    kills = []
+    for log in logs:
+        for line in log.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                told = json.loads(line)
+                lists = {name: tuple(told[name]) for name in ("again", "differences", "gone")}
+                kills.append(Kill(**{**told, **lists}))
+    return kills
+
+
+def chains(rounds: Rounds, seeds: Iterator[int], kills: int, until: float, log: Path) -> int:
+    """Kill until there are enough, and write each kill down as a line of JSON; how many chains came to no end."""
+    done = failed = 0
+    for seed in seeds:
+        if done >= kills or time.monotonic() >= until:
+            break
+        try:
+            for kill in rounds.chain(seed, min(CHAIN, kills - done)):
+                done += 1
+                with log.open("a") as stream:
+                    stream.write(json.dumps(asdict(kill)) + "\n")
+                if not kill.right:
+                    print(f"seed {seed}, kill {kill.number}: {kill}", flush=True)  # noqa: T201
+        except (AssertionError, TimeoutError):
+            print(f"seed {seed} came to no end: {traceback.format_exc()}", flush=True)  # noqa: T201
+            failed += 1
+    return failed
+
+
 def main(arguments: Sequence[str]) -> int:
     """Kill as often as told, and print the table; the exit code is 1 where anything was wrong."""
     parser = argparse.ArgumentParser(description="Kill kb at random and compare its store with a fresh index.")
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no chain after so many seconds")
-    parser.add_argument("--log", type=Path, help="write each kill as a line of JSON")
-    parser.add_argument("--leave-out", nargs="*", default=[], help="victims to spare")
+    parser.add_argument("--jobs", type=int, default=1, help="how many chains at a time")
+    parser.add_argument("--log", type=Path, help="add each kill to this file as a line of JSON")
+    parser.add_argument("--only", nargs="*", default=list(WEIGHTS), metavar="VICTIM", help="kill nothing else")
+    parser.add_argument("--table", nargs="+", type=Path, metavar="LOG", help="kill nothing: the table of these logs")
     wanted = parser.parse_args(arguments)
+    if wanted.table:
+        return summed_up(read_log(wanted.table))
     began = time.monotonic()
-    kills: list[Kill] = []
     with tempfile.TemporaryDirectory(prefix="kb-kills-") as base:
-        rounds = Rounds(prepare(Path(base)), Path(base), wanted.leave_out)
-        seed = wanted.seed
-        while len(kills) < wanted.kills and time.monotonic() - began < wanted.seconds:
-            for kill in rounds.chain(seed, min(CHAIN, wanted.kills - len(kills))):
-                kills.append(kill)
-                if wanted.log:
-                    with wanted.log.open("a") as stream:
-                        stream.write(json.dumps(asdict(kill)) + "\n")
-                if not kill.right:
-                    print(f"seed {seed}, kill {kill.number}: {kill}", flush=True)  # noqa: T201
-            seed += 1
+        log = wanted.log or Path(base, "kills.jsonl")
+        before = len(read_log([log])) if log.exists() else 0
+        rounds = Rounds(prepare(Path(base)), Path(base), wanted.only)
+        jobs = []
+        for number in range(wanted.jobs):
+            share = len(range(number, wanted.kills, wanted.jobs))
+            pid = os.fork()
+            if not pid:
+                code = 70
+                try:
+                    seeds = itertools.count(wanted.seed + number, wanted.jobs)
+                    code = min(chains(rounds, seeds, share, began + wanted.seconds, log), 1)
+                except BaseException:  # noqa: BLE001 - the end of this process; its code says so
+                    traceback.print_exc()
+                finally:
+                    sys.stdout.flush()
+                    os._exit(code)
+            jobs.append(pid)
+        failed = [pid for pid in jobs if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
+        print(f"from seed {wanted.seed}, {time.monotonic() - began:.0f} s")  # noqa: T201
+        kills = read_log([log])[before:] if log.exists() else []
+        return max(summed_up(kills), 1 if failed else 0)
+
+
+def summed_up(kills: Sequence[Kill]) -> int:
+    """Print how many kills were wrong, and the table; the exit code."""
     wrong = sum(not one.right for one in kills)
-    print(f"seeds {wanted.seed} to {seed - 1}, {len(kills)} kills, {rounds.fresh} comparisons with an index made from "  # noqa: T201
-          f"nothing, {wrong} wrong, {time.monotonic() - began:.0f} s\n\n{table(kills)}")  # fmt: skip
+    deep = sum(one.number % FRESH_EVERY == FRESH_EVERY - 1 for one in kills)
+    print(f"{len(kills)} kills, {deep} comparisons with an index made from nothing, {wrong} wrong\n\n{table(kills)}")  # noqa: T201
     return 1 if wrong else 0
 
 
