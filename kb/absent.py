@@ -20,8 +20,7 @@ def explained(error: ModelAbsent, settings: Settings) -> ModelError:
     offline = settings.config.embed.offline
     model, fetching = _origin("embed.model", settings), _origin("embed.offline", settings)
     message = (
-        f"{error.message} (embed.model is from {model}; fetching is {'off' if offline else 'on'}, embed.offline is "
-        f"from {fetching})"
+        f"{error.message} (embed.model: {model}; fetching is {'off' if offline else 'on'}, embed.offline: {fetching})"
     )
     there = f"copy the folder that it names into {models_folder() / 'hub'}"
     remedy = (
@@ -35,7 +34,7 @@ def _origin(key: str, settings: Settings) -> str:
     """Where a value came from, in words."""
     if key in settings.origins:
         return settings.origins[key]
-    return f"its default, since {settings.file} does not set it" if settings.file else "its default"
+    return f"the default, not set in {settings.file}" if settings.file else "the default"
 
 
 def _switch(settings: Settings) -> str:

@@ -48,8 +48,8 @@ def test_the_remedy_works(
     for command in (["index"], ["search", "vector store", "--weak"]) if filled else (["index"],):
         assert run(command) == 2
         err = capfd.readouterr().err
-        assert f"fetching is off (embed.model is from its default, since {file} does not set it; fetching is off" in err
-        assert f"embed.offline is from {file}:5)" in err
+        assert f"fetching is off (embed.model: the default, not set in {file}; fetching is off" in err
+        assert f"embed.offline: {file}:5)" in err
     followed(err, monkeypatch)
 
     assert file.read_text().endswith('[embed] # mine\noffline = true\nmodel = "all-MiniLM-L6-v2"\n')
@@ -78,7 +78,7 @@ def test_the_remedy_fits_where_the_model_is_named(
     err = capfd.readouterr().err
 
     origin = {"flag": "command line", "environment": "$KB_EMBED__MODEL", "no file": "its default"}[how]
-    assert f"embed.model is from {origin}; fetching is off, embed.offline is from command line)" in err
+    assert f"embed.model: {origin}; fetching is off, embed.offline: command line)" in err
     followed(err, monkeypatch)
 
 

@@ -50,12 +50,12 @@ def search(
     filters: Filters,
     rerank: Rerank | None,
 ) -> int:
-    """Find the passages nearest to a QUESTION; '-' reads it from standard input.
+    """Find the passages nearest to a QUESTION. '-' reads the question from standard input.
 
-    In the question, "exact words" have to stand in a passage and -word must not; tag:, path:, type:, lang:, since: and
-    until: choose files; with --literal none of these does. Put -- before a question that begins with a minus.
+    In the question, "exact words" must appear in a passage and -word must not; tag:, path:, type:, lang:, since: and
+    until: select files. --literal turns all of this off. Put -- before a question that begins with a minus.
 
-    In a pipe each hit is one line, path:line:text. The exit code is 0 with hits, 1 without, 2 after an error.
+    Piped output has one hit per line, path:line:text. The exit code is 0 with hits, 1 without, 2 on an error.
     """
     if ranking.explain or asking.l2:
         _tell_of_no_place(session, asking)
@@ -82,7 +82,7 @@ def ask(
     filters: Filters,
     rerank: Rerank | None,
 ) -> int:
-    """Quote the passage that answers a QUESTION best, with its source, then the next ones in short."""
+    """Quote the passage that best answers a QUESTION, with its source, then list the next ones."""
     chosen = asking.chosen()
     text = question_of(session, question)
     look = session.look(fits=asking.limit is None)
@@ -98,16 +98,15 @@ def ask(
     return _told(session, answer, asking)
 
 
-@click.command(cls=Command, short_help="Find what is nearest to a file.")
+@click.command(cls=Command, short_help="Find passages similar to a file.")
 @click.argument("file", shell_complete=file_names)
 @asking_options
 @filter_options
 @click.pass_obj
 def similar(session: Session, file: str, asking: Asking, filters: Filters) -> int:
-    """Find the passages of other files that are nearest to a FILE of the index.
+    """Find the passages in other files that are nearest to an indexed FILE.
 
-    FILE is a path, the name of a note with or without its suffix, another name of it or its title; a number is a hit of
-    the last answer.
+    FILE is a path, a file name with or without its suffix, an alias or a title; a number is a hit of the last search.
     """
     asking.chosen()
     if asking.l2:

@@ -54,22 +54,30 @@ class Wanted:
     as_json: bool
 
 
-@click.command("eval", cls=Command, short_help="Measure how well questions find their files.")
+@click.command("eval", cls=Command, short_help="Measure search quality on known questions.")
 @click.argument("queries", required=False)
 @click.argument("qrels", required=False)
-@click.option("--spans", metavar="FILE", help="Question, document, first and last offset of what answers.")
-@click.option("--folder", metavar="DIR", help="Index this folder for the occasion, and ask that.")
-@click.option("--keep", metavar="STORE", help="Keep the index of --folder there, for the next time.")
-@click.option("--self", "own", is_flag=True, help="Ask for your own files by their titles and headings.")
-@click.option("--questions", type=click.IntRange(min=1), default=200, metavar="N", help="Of --self.  [default: 200]")
-@click.option("--seed", type=int, default=1, metavar="N", help="Another choice of questions of --self.")
-@click.option("--mode", "modes", multiple=True, type=click.Choice(_MODES), help="Repeatable.  [default: all]")
+@click.option("--spans", metavar="FILE", help="Answer spans: question, document, first and last offset.")
+@click.option("--folder", metavar="DIR", help="Index this folder in a temporary store and search that.")
+@click.option("--keep", metavar="STORE", help="Keep the index of --folder in STORE and reuse it.")
+@click.option("--self", "own", is_flag=True, help="Search for your own files by their titles and headings.")
 @click.option(
-    "--rerank", type=click.Choice(RERANKERS[:-1]), metavar="BY", help="Ask each mode again with its hits reranked."
+    "--questions",
+    type=click.IntRange(min=1),
+    default=200,
+    metavar="N",
+    help="Number of questions for --self.  [default: 200]",
 )
-@click.option("--compare", metavar="RUN", help="Compare with a run in TREC's form.")
-@click.option("--save", metavar="RUN", help="Write the run in TREC's form; of one mode.")
-@click.option("--per-query", "per_question", is_flag=True, help="Tell what each question came to.")
+@click.option("--seed", type=int, default=1, metavar="N", help="Random seed that selects the questions for --self.")
+@click.option(
+    "--mode", "modes", multiple=True, type=click.Choice(_MODES), help="Search mode. Repeatable.  [default: all]"
+)
+@click.option(
+    "--rerank", type=click.Choice(RERANKERS[:-1]), metavar="BY", help="Also run each mode with its hits reranked."
+)
+@click.option("--compare", metavar="RUN", help="Compare with a run in TREC format.")
+@click.option("--save", metavar="RUN", help="Write the run in TREC format; needs a single mode.")
+@click.option("--per-query", "per_question", is_flag=True, help="Show the result of each question.")
 @json_option
 @click.pass_obj
 def evaluate(
@@ -90,14 +98,15 @@ def evaluate(
     per_question: bool,
     as_json: bool,
 ) -> int:
-    """Ask the QUERIES and measure whether the files that QRELS name come first.
+    """Run the QUERIES and measure whether the files named in QRELS come first.
 
-    QUERIES is queries.tsv (id, tab, text) or queries.jsonl ("_id", "text"), or the folder it is in; QRELS has BEIR's
-    three columns or TREC's four, and is looked for beside QUERIES. A document is named by its file's path or name, with
-    or without the suffix. Where a spans.tsv gives the characters that answer, those are measured too.
+    QUERIES is queries.tsv (id, tab, text) or queries.jsonl ("_id", "text"), or the folder that contains it. QRELS has
+    BEIR's three columns or TREC's four; by default it is looked for beside QUERIES. A document is named by its path or
+    file name, with or without the suffix. If a spans.tsv gives the character ranges of the answers, those are measured
+    too.
 
-    With --self the questions are titles and headings of your own files, each taken out of its file before it is asked;
-    what is not among the first ten is listed.
+    With --self, the questions are titles and headings of your own files, each removed from its file before the search;
+    those whose file is not in the top ten are listed.
     """
     from kb.evaluate.judged import read_judged
 

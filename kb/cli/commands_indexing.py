@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-@click.command(cls=Command, short_help="Bring the index in line with the folders.")
-@click.option("--full", is_flag=True, help="Read every file again; after a change of model, embed again.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done and do nothing.")
+@click.command(cls=Command, short_help="Update the index from the folders.")
+@click.option("--full", is_flag=True, help="Read every file again; after a change of model, re-embed everything.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, without doing it.")
 @click.option(
-    "--accept-deletions", is_flag=True, help="Remove files from the index even where most of a folder went at once."
+    "--accept-deletions",
+    is_flag=True,
+    help="Remove deleted files from the index even if most of a folder disappeared at once.",
 )
-@click.option("--take-over", is_flag=True, help="Fill the store of another configuration from now on.")
+@click.option("--take-over", is_flag=True, help="Take over a store that belongs to another configuration.")
 @json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures are still told.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress and no summary; failures are still reported.")
 @click.pass_obj
 def index(
     session: Session,
@@ -41,10 +43,10 @@ def index(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Bring the index in line with the folders: read what is new or changed, forget what is gone.
+    """Update the index: add new and changed files, remove deleted ones.
 
-    A file that cannot be indexed is told on standard error and stops nothing: the exit code is still 0. Ctrl-C stops
-    at the end of a file with exit code 130, and the next run goes on from there.
+    A file that cannot be indexed is reported on standard error and skipped; the exit code is still 0. Ctrl-C stops
+    after the current file with exit code 130, and the next run resumes from there.
     """
     return run_index(
         session,
@@ -97,14 +99,14 @@ def run_index(
     return 0
 
 
-@click.command(cls=Command, short_help="Compare files, catalog and vectors.")
-@click.option("--repair", is_flag=True, help="Mend what differs.")
+@click.command(cls=Command, short_help="Check files, catalog and vectors against each other.")
+@click.option("--repair", is_flag=True, help="Repair the differences.")
 @json_option
 @click.pass_obj
 def check(session: Session, repair: bool, as_json: bool) -> int:
-    """Compare the files on the disk, the catalog and the vectors, and say what differs.
+    """Compare the files on disk, the catalog and the vectors, and report the differences.
 
-    The exit code is 0 where all is in order or was mended, else 1.
+    The exit code is 0 if nothing differs or everything was repaired, else 1.
     """
     with session.open() as kb:
         report = kb.check(repair=repair)
@@ -115,11 +117,11 @@ def check(session: Session, repair: bool, as_json: bool) -> int:
     return 0 if report.repaired >= len(report.differences) else 1
 
 
-@click.command(cls=Command, short_help="Build the vector index anew.")
+@click.command(cls=Command, short_help="Rebuild the vector index.")
 @json_option
 @click.pass_obj
 def rebuild(session: Session, as_json: bool) -> int:
-    """Build the vector index anew from the catalog and the embedding cache, and drop the old one."""
+    """Rebuild the vector index from the catalog and the embedding cache, and delete the old one."""
     with session.open() as kb:
         report = kb.rebuild()
     if as_json:
@@ -132,14 +134,15 @@ def rebuild(session: Session, as_json: bool) -> int:
 @click.command(cls=Command, short_help="Write a note and index it.")
 @click.argument("text", nargs=-1)
 @click.option("--title", help="The title of the note.  [default: its first line]")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the note. Repeatable.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag the note. Repeatable.")
 @click.pass_obj
 def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple[str, ...]) -> int:
-    """Write a dated note with this TEXT into the folder and index it.
+    """Write a dated note with this TEXT to the folder and index it.
 
-    Without TEXT it is read from standard input where that is piped, else written in $VISUAL or $EDITOR. Its path is
-    printed as soon as the file is written. Then the exit code is 0, also where the note could not be indexed, which is
-    told on standard error: the next index run adds it, and to repeat the command would write it twice.
+    Without TEXT, the note is read from standard input if that is piped, else written in $VISUAL or $EDITOR. The path is
+    printed as soon as the file is written. From then on the exit code is 0, even if the note cannot be indexed, which
+    is reported on standard error: the next index run adds it. Do not repeat the command, which would write the note
+    twice.
     """
     words = _note_text(session, text)
     if not words.strip():

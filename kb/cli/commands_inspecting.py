@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def show(session: Session, place: str, as_json: bool) -> int:
-    """Show a file's passages as they are indexed, or the one at a line.
+    """Show the indexed passages of a file, or the one at a line.
 
-    FILE is a path, the name of a note with or without its suffix, another name of it or its title; a number is a hit of
-    the last answer. In a pipe it is the text alone, with each line where hits say it is.
+    FILE is a path, a file name with or without its suffix, an alias or a title; a number is a hit of the last search.
+    Piped output is the text alone, each line at the line number that hits give.
     """
     with session.open() as kb:
         shown = of_file(session, kb, place, kb.show)
@@ -43,14 +43,14 @@ def show(session: Session, place: str, as_json: bool) -> int:
     return 0 if shown.passages else 1
 
 
-@click.command("list", cls=Command, short_help="List the files of the index.")
-@click.option("-l", "--long", is_flag=True, help="Passages, size, date, language, title and tags too.")
-@click.option("-0", "--null", is_flag=True, help="Paths end with NUL, for xargs -0.")
+@click.command("list", cls=Command, short_help="List the indexed files.")
+@click.option("-l", "--long", is_flag=True, help="Also show passages, size, date, language, title and tags.")
+@click.option("-0", "--null", is_flag=True, help="End each path with NUL, for xargs -0.")
 @json_option
 @filter_options
 @click.pass_obj
 def list_files(session: Session, long: bool, null: bool, as_json: bool, filters: Filters) -> int:
-    """List the files of the index. The exit code is 0 with files, 1 without."""
+    """List the indexed files. The exit code is 0 with files, 1 without."""
     if long + null + as_json > 1:
         raise click.UsageError("--long, --null and --json cannot be had together: choose one")
     with session.open() as kb:
@@ -71,13 +71,13 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
     return 0 if files else 1
 
 
-@click.command(cls=Command, short_help="Tell what is indexed and what is not.")
-@click.option("--problems", is_flag=True, help="Only the files that could not be indexed, with the reasons.")
-@click.option("--privacy", is_flag=True, help="Only what could send something, and whether it is off.")
+@click.command(cls=Command, short_help="Show what is indexed and what is not.")
+@click.option("--problems", is_flag=True, help="Show only the files that could not be indexed, and why.")
+@click.option("--privacy", is_flag=True, help="Show only what could send data, and whether it is off.")
 @json_option
 @click.pass_obj
 def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> int:
-    """Tell what is indexed, by which model, where, and what could not be."""
+    """Show what is indexed, with which model and where, and what could not be indexed."""
     if problems and privacy:
         raise click.UsageError("--problems and --privacy cannot be had together: choose one")
     if privacy:

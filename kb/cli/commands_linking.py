@@ -19,19 +19,18 @@ if TYPE_CHECKING:
     from kb.records import Filters, FollowedLink, Links
 
 
-@click.command(cls=Command, short_help="Show what a file links to and what links to it.")
+@click.command(cls=Command, short_help="Show the links from and to a file.")
 @click.argument("file", required=False)
-@click.option("--broken", is_flag=True, help="Only links that lead nowhere: of FILE, or of all files without one.")
+@click.option("--broken", is_flag=True, help="Show only broken links, in FILE or in all files.")
 @json_option
 @click.pass_obj
 def links(session: Session, file: str | None, broken: bool, as_json: bool) -> int:
-    """Show what a FILE links to and what links to it, each link with its line.
+    """Show the links from and to a FILE, each with its line.
 
-    FILE is a path, the name of a note with or without its suffix, another name of it or its title; a number is a hit of
-    the last answer.
+    FILE is a path, a file name with or without its suffix, an alias or a title; a number is a hit of the last search.
 
-    Wikilinks, embeds, links of Markdown, Org and Logseq are followed to the heading or block that they name. The exit
-    code is 0 with links, 1 without.
+    Wikilinks, embeds and Markdown, Org and Logseq links are followed to the heading or block they name. The exit code
+    is 0 with links, 1 without.
     """
     if file is None and not broken:
         raise click.UsageError("Name a file, or ask for the --broken links of all files.")
@@ -89,14 +88,14 @@ def _end(one: FollowedLink, session: Session) -> str:
     return f"{path}{line}{f'  broken: {one.problem}' if one.problem else ''}"
 
 
-@click.command(cls=Command, short_help="List the tags of the files.")
+@click.command(cls=Command, short_help="List the tags in use.")
 @json_option
 @filter_options
 @click.pass_obj
 def tags(session: Session, as_json: bool, filters: Filters) -> int:
-    """List the tags of the files with how many files have each. The exit code is 0 with tags, 1 without.
+    """List the tags and the number of files with each. The exit code is 0 with tags, 1 without.
 
-    A tag counts for those above it: a file tagged a/b is one of a.
+    A tag counts for the tags above it: a file tagged a/b also counts for a.
     """
     with session.open() as kb:
         found = kb.tags(filters)

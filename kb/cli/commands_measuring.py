@@ -23,22 +23,22 @@ _LEAST: Final = 5.0
 _SHORT: Final = 1.0
 
 
-@click.command(cls=Command, short_help="Measure kb on your own notes and model.")
+@click.command(cls=Command, short_help="Benchmark kb on your own notes and model.")
 @click.option(
     "--seconds",
     type=click.FloatRange(min=_LEAST),
     default=_SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="About how long it may take, beside loading the model a few times. The longer, the larger the sample.",
+    help="Approximate time to spend, not counting model loads. A longer run uses a larger sample.",
 )
 @json_option
 @click.pass_obj
 def bench(session: Session, *, seconds: float, as_json: bool) -> int:
-    """Measure kb on copies of your own notes, with your model, in a temporary folder. Notes and store stay as they are.
+    """Benchmark kb on copies of your own notes, with your model, in a temporary folder.
 
-    Told are: passages per second beside the bare model, the time from a save until it is found, the time of a question
-    with kb watch and without, recall of the store against exact search, memory, and size on the disk.
+    Notes and store are not changed. Reports passages per second beside the bare model, the time from saving a file
+    until it is found, search time with and without kb watch, recall against exact search, memory use, and size on disk.
     """
     from kb.measure.bench import Asked
     from kb.measure.bench import bench as measured

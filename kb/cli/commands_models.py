@@ -26,9 +26,9 @@ class Group(Command, click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Group, short_help="List, fetch, verify and export embedding models.")
+@click.group(cls=Group, short_help="List, download, verify and export embedding models.")
 def model() -> None:
-    """The embedding models on this machine. Without a NAME, the one that the configuration names is meant."""
+    """Manage the embedding models on this machine. NAME defaults to the configured model."""
 
 
 def _models(session: Session) -> Models:
@@ -41,7 +41,7 @@ def _models(session: Session) -> Models:
 @json_option
 @click.pass_obj
 def list_models(session: Session, as_json: bool) -> int:
-    """List the configured model and those that kb knows by name: where they are, how large, and how they run here."""
+    """List the configured model and those that kb knows by name: location, size, and how each runs here."""
     states = _models(session).listing()
     if as_json:
         session.write_json({"models": [_object(state) for state in states]})
@@ -50,23 +50,23 @@ def list_models(session: Session, as_json: bool) -> int:
     return 0
 
 
-@model.command(cls=Command, short_help="Fetch a model, so that it is here when it is needed.")
+@model.command(cls=Command, short_help="Download a model before it is needed.")
 @click.argument("name", required=False)
 @click.pass_obj
 def fetch(session: Session, name: str | None) -> int:
-    """Fetch a model from the hub: only the files that are needed, at a pinned revision, each checked.
+    """Download a model from the hub: only the files needed, at a pinned revision, each verified.
 
-    A fetch that was broken off goes on where it stopped. Weights that come as a pickle are kept as safetensors.
+    An interrupted download resumes where it stopped. Pickled weights are converted to safetensors.
     """
     session.write(_text(_models(session).fetch(name)))
     return 0
 
 
-@model.command(cls=Command, short_help="Use a model that is on this machine from now on.")
+@model.command(cls=Command, short_help="Switch the configuration to a model.")
 @click.argument("name")
 @click.pass_obj
 def use(session: Session, name: str) -> int:
-    """Name a model in the configuration in effect, and change nothing else in it; kb index --full takes it over."""
+    """Set the model in the configuration file in use, and nothing else; then run kb index --full."""
     from kb.config.edit import with_value
 
     settings = session.settings()
@@ -87,14 +87,14 @@ def use(session: Session, name: str) -> int:
     return 0
 
 
-@model.command(cls=Command, short_help="Check that a model is what it should be.")
+@model.command(cls=Command, short_help="Verify a model's files and vectors.")
 @click.argument("name", required=False)
 @json_option
 @click.pass_obj
 def verify(session: Session, name: str | None, as_json: bool) -> int:
-    """Load a model and hold it against what it should be: tokenizer, vectors, published cosines, the files' checksums.
+    """Load a model and verify its tokenizer, vectors, published cosines and file checksums.
 
-    The exit code is 1 where something is not as it should be.
+    The exit code is 1 if anything differs.
     """
     checks = _models(session).verify(name)
     if as_json:
@@ -105,14 +105,14 @@ def verify(session: Session, name: str | None, as_json: bool) -> int:
     return 1 if any(one.good is False for one in checks) else 0
 
 
-@model.command(cls=Command, short_help="Make a model's ONNX form, which starts and runs faster.")
+@model.command(cls=Command, short_help="Export a model to ONNX, which starts and runs faster.")
 @click.argument("name", required=False)
-@click.option("--int8", is_flag=True, help="In eight bits too: twice as fast, a little less exact.")
+@click.option("--int8", is_flag=True, help="Also export an int8 model: twice as fast, slightly less accurate.")
 @click.pass_obj
 def export(session: Session, name: str | None, int8: bool) -> int:
-    """Make the ONNX form of a model, and compare it with the original before it is used.
+    """Export a model to ONNX, and compare the result with the original before it is used.
 
-    On a CPU it runs about twice as fast as in torch, and a question without an owner is answered without torch.
+    On a CPU it runs about twice as fast as with torch, and a search without kb watch need not load torch.
     """
     from kb.models import measured_text
 
@@ -123,11 +123,11 @@ def export(session: Session, name: str | None, int8: bool) -> int:
     return 0
 
 
-@model.command(cls=Command, short_help="Remove what kb keeps of a model.")
+@model.command(cls=Command, short_help="Remove kb's own files of a model.")
 @click.argument("name")
 @click.pass_obj
 def remove(session: Session, name: str) -> int:
-    """Remove a model's ONNX forms and kb's own copy of it. What packages or other programs installed stays."""
+    """Remove a model's ONNX exports and kb's own copy of it. Copies installed by packages or other programs stay."""
     for folder in _models(session).remove(name):
         session.write(f"removed {one_line(str(folder))}\n")
     return 0

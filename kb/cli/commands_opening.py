@@ -26,14 +26,13 @@ _PATIENCE: Final = 2.0
 
 @click.command("open", cls=Command, short_help="Open a hit of the last search.")
 @click.argument("target", metavar="[NUMBER|FILE[:LINE]]", required=False, shell_complete=file_names)
-@click.option("--print", "print_only", is_flag=True, help="Only show the command that would open it.")
+@click.option("--print", "print_only", is_flag=True, help="Print the command instead of running it.")
 @click.pass_obj
 def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
-    """Open the hit with this NUMBER, counted from the best, of the last answer in this terminal, or a FILE.
+    """Open hit NUMBER of the last search in this terminal, or a FILE.
 
-    FILE is a path, the name of a note with or without its suffix, another name of it or its title. Text opens in
-    $VISUAL or $EDITOR at its line, a PDF in a viewer at its page, other documents in their own program. Without a
-    number the hits are listed.
+    FILE is a path, a file name with or without its suffix, an alias or a title. Text opens in $VISUAL or $EDITOR at its
+    line, a PDF in a viewer at its page, other documents in their own program. Without an argument, the hits are listed.
     """
     if target is None:
         session.write("".join(_listed(session, at, spot) for at, spot in enumerate(_hits(session), 1)))

@@ -25,20 +25,20 @@ _BUNDLED: Final = "all-MiniLM-L6-v2"
 SHELLS: Final = ("bash", "zsh", "fish")
 
 
-@click.command(cls=Command, short_help="Write a config.toml for a folder.")
+@click.command(cls=Command, short_help="Write a configuration for a folder.")
 @click.argument("folder", default=".", metavar="[FOLDER]", shell_complete=folder_names)
-@click.option("--here", is_flag=True, help="Write a config.toml that holds for the current folder and below.")
+@click.option("--here", is_flag=True, help="Write a config.toml that applies in the current folder and below.")
 @click.option(
-    "--user", is_flag=True, help="Write your own configuration, which holds wherever there is no other: the default."
+    "--user", is_flag=True, help="Write the user configuration, which applies wherever there is no other. The default."
 )
-@click.option("--add", "adds", is_flag=True, help="Add FOLDER to the configuration that is there.")
-@click.option("--force", is_flag=True, help="Replace a configuration; take a whole home folder.")
+@click.option("--add", "adds", is_flag=True, help="Add FOLDER to the existing configuration.")
+@click.option("--force", is_flag=True, help="Replace an existing configuration; allow a whole home folder.")
 @click.option("--model", metavar="NAME", help=f"The embedding model: a hub name, a directory, or {_BUNDLED}.")
 @click.pass_obj
 def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, force: bool, model: str | None) -> int:
-    """Make your own configuration for a FOLDER of notes (the current one): a question from any folder is answered.
+    """Write your user configuration for a FOLDER of notes (default: the current one), so that kb works from any folder.
 
-    With --here, the configuration is a config.toml in the current folder, and holds there and below.
+    With --here, write a config.toml in the current folder instead, which applies there and below.
     """
     from kb.config import Config, render_own, user_config_path, user_store_path
 
@@ -208,16 +208,18 @@ def _tell_what_goes_before(session: Session, target: Path, folder: str) -> None:
 
 @click.command("config", cls=Command, short_help="Show the configuration in effect.")
 @click.argument("key", required=False, metavar="[KEY | FILE]")
-@click.option("--trust", "trusts", is_flag=True, help="Trust the config.toml found here, or FILE, as it is now.")
-@click.option("--trusted", "lists", is_flag=True, help="List what is trusted.")
-@click.option("--distrust", "distrusts", is_flag=True, help="Trust it no longer.")
+@click.option(
+    "--trust", "trusts", is_flag=True, help="Trust the config.toml found here, or FILE, with its present content."
+)
+@click.option("--trusted", "lists", is_flag=True, help="List the trusted files.")
+@click.option("--distrust", "distrusts", is_flag=True, help="Stop trusting it.")
 @json_option
 @click.pass_obj
 def show_config(session: Session, *, key: str | None, trusts: bool, lists: bool, distrusts: bool, as_json: bool) -> int:
-    """Show the effective configuration and where each value came from; of one KEY only the value.
+    """Show the effective configuration and where each value came from, or only the value of KEY.
 
-    A config.toml in the current folder or above holds without a question where it is yours and asks for nothing outside
-    its own folder; anything else has to be trusted, and trusted again when it changes.
+    A config.toml in the current folder or above applies at once if you own it and it uses nothing outside its own
+    folder. Any other has to be trusted first, and again whenever it changes.
     """
     if trusts + lists + distrusts > 1:
         raise click.UsageError("--trust, --trusted and --distrust exclude one another")
@@ -254,11 +256,11 @@ def toml_value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-@click.command(cls=Command, short_help="Print the completion for a shell.")
+@click.command(cls=Command, short_help="Print a shell completion script.")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
-    """Print what makes a SHELL complete kb's commands and options: eval "$(kb completion bash)"."""
+    """Print a completion script for SHELL. To enable it: eval "$(kb completion bash)"."""
     from click.shell_completion import get_completion_class
 
     session: Session = context.obj

@@ -42,15 +42,17 @@ _LOG_BYTES: Final = 1_000_000
 _LOG_FILES: Final = 3
 
 
-@click.command(cls=Command, short_help="Keep the index in line with the folders, and answer at once.")
+@click.command(cls=Command, short_help="Keep the index up to date and answer at once.")
 @click.argument("folders", nargs=-1, metavar="[FOLDER]...", shell_complete=folder_names)
 @click.option("--background", is_flag=True, help="Run in the background, with a log file.")
-@click.option("--status", "asks_status", is_flag=True, help="Tell whether one runs and how it is. Exit code 0 or 1.")
-@click.option("--stop", "stops", is_flag=True, help="End the one that runs.")
-@click.option("--once", is_flag=True, help="Index once and end, as kb index does.")
-@click.option("--poll", is_flag=True, help="Look for changes now and then instead of being told by the system.")
-@click.option("--install-service", is_flag=True, help="Write a service file, so that it starts when you log in.")
-@click.option("--print", "prints", is_flag=True, help="With --install-service: only show the file.")
+@click.option(
+    "--status", "asks_status", is_flag=True, help="Show whether a daemon is running, and its state. Exit code 0 or 1."
+)
+@click.option("--stop", "stops", is_flag=True, help="Stop the running daemon.")
+@click.option("--once", is_flag=True, help="Index once and exit, like kb index.")
+@click.option("--poll", is_flag=True, help="Poll for changes instead of using file system events.")
+@click.option("--install-service", is_flag=True, help="Write a service file that starts kb watch at login.")
+@click.option("--print", "prints", is_flag=True, help="With --install-service: print the file instead of writing it.")
 @click.option("--log", "log_file", hidden=True, metavar="FILE")
 @json_option
 @click.pass_obj
@@ -68,9 +70,9 @@ def watch(
     log_file: str | None,
     as_json: bool,
 ) -> int:
-    """Keep the index in line with the folders, and answer the other commands at once.
+    """Keep the index up to date as files change, and answer other commands at once.
 
-    FOLDERs stand in place of those of the configuration. It runs until Ctrl-C, or kb watch --stop.
+    Any FOLDERs replace the configured ones. Runs until Ctrl-C or kb watch --stop.
     """
     _check(background + asks_status + stops + once + install_service, prints_alone=prints and not install_service)
     if folders:
@@ -97,13 +99,15 @@ def watch(
     return _own(session, folders_given="folders.paths" in session.overrides, log_file=log_file)
 
 
-@click.command(cls=Command, short_help="Wait until everything on the disk is in the index.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait no longer.  [default: no limit]")
+@click.command(cls=Command, short_help="Wait until every change on disk is indexed.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this time.  [default: no limit]"
+)
 @click.pass_obj
 def sync(session: Session, timeout: float | None) -> int:
-    """Return once everything that was on the disk when it was asked is in the index; exit code 1 where it is not.
+    """Wait until everything on disk at the time of the call is indexed. The exit code is 1 if it is not.
 
-    Where kb watch runs, it does the work; else this is kb index.
+    If kb watch is running, it does the work; otherwise this is kb index.
     """
     if session.owner is None:
         return run_index(session)

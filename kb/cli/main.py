@@ -174,18 +174,25 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 @click.group(cls=Questions, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", "config_file", metavar="FILE", shell_complete=file_names, help="The configuration to use.")
+@click.option("--config", "config_file", metavar="FILE", shell_complete=file_names, help="Use this configuration file.")
 @click.option("--found", metavar="FILE", hidden=True, help="As --config, of a file that was found by looking around.")
-@click.option("-s", "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a value: embed.device=cpu.")
-@click.option("--store", metavar="DIR", shell_complete=folder_names, help="Override where the store is.")
-@click.option("--offline", is_flag=True, help="Never fetch a model.")
+@click.option(
+    "-s",
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a configuration value, as in embed.device=cpu.",
+)
+@click.option("--store", metavar="DIR", shell_complete=folder_names, help="Use this store directory.")
+@click.option("--offline", is_flag=True, help="Never download a model.")
 @click.option(
     "--color",
     type=click.Choice(("auto", "always", "never")),
     default="auto",
-    help="Colours and links; always lays out a pipe too. NO_COLOR is respected.",
+    help="When to use colours and links; always also formats piped output. NO_COLOR is respected.",
 )
-@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.option("--debug", is_flag=True, help="Show a traceback on errors.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.pass_obj
 def cli(
@@ -199,9 +206,9 @@ def cli(
     color: terminal.ColorChoice,
     debug: bool,
 ) -> None:
-    """A folder of notes, searchable by meaning, on your own machine.
+    """Search a folder of notes by meaning, on your own machine.
 
-    kb QUESTION searches; so does kb search QUESTION, for a question that begins with the name of a command.
+    kb QUESTION searches. Use kb search QUESTION if the question begins with the name of a command.
     """
     session.config_file = found or config_file
     session.found = found is not None

@@ -12,7 +12,7 @@ from kb.cli.terminal import one_line, sanitize, shown_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from kb.records import Answer, Asked, Hit, Missing, ReadAs, Unmatched
+    from kb.records import Answer, Asked, Freshness, Hit, Missing, ReadAs, Unmatched
 
 _LITERAL: Final = "--literal takes the question as it stands"
 _FILTERS: Final = ("tag:", "path:", "type:", "lang:", "since:", "until:")
@@ -39,9 +39,7 @@ def notices(answer: Answer, cwd: str) -> list[str]:
     if answer.parts > 1:
         told.append(f"the question is longer than the model reads: it was read in {answer.parts} parts, and averaged")
     if answer.missing:
-        # What waits is told with how fresh the index is.
-        missing = replace(answer.missing, waiting=0) if answer.index.pending else answer.missing
-        told.append(missing_notice(missing))
+        told.append(missing_notice(_untold(answer.missing, answer.index)))
     return [one for one in told if one]
 
 
@@ -87,6 +85,15 @@ def missing_notice(missing: Missing) -> str:
     ]
     told = ", ".join(f"{count(number, 'file')} {what}" for number, what in facts if number)
     return f"the answer may be in what is missing from the index: {told} (kb status)" if told else ""
+
+
+def _untold(missing: Missing, index: Freshness) -> Missing:
+    """What is missing without the files that wait, where the notice of freshness gives their number.
+
+    While kb watch looks through the folders for the first time it gives none: the whole scan is one change.
+    """
+    first = index.watching and index.as_of is None
+    return missing if first or missing.waiting > index.pending else replace(missing, waiting=0)
 
 
 def place_of(hit: Hit, cwd: str) -> str:

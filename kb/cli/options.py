@@ -182,19 +182,25 @@ _ASKING: Final = (
         "--limit",
         type=click.IntRange(min=1),
         metavar="N",
-        help="At most N hits, even if they do not fit the terminal.",
+        help="Show at most N hits, even if they do not fit the terminal.",
     ),
     click.option(
-        "--min-score", type=float, callback=_cosine, metavar="COSINE", help="Only hits with at least this cosine."
+        "--min-score",
+        type=float,
+        callback=_cosine,
+        metavar="COSINE",
+        help="Only hits with at least this cosine similarity.",
     ),
     click.option(
-        "--per-file", type=click.IntRange(min=0), metavar="N", help="At most N hits per file; 0 sets no limit."
+        "--per-file", type=click.IntRange(min=0), metavar="N", help="Show at most N hits per file; 0 means no limit."
     ),
-    click.option("--l2", is_flag=True, help="Show the Euclidean distance too."),
-    click.option("--format", type=click.Choice(FORMATS), help="How to write the hits.  [default: text]"),
-    click.option("--json", "as_json", is_flag=True, help="One JSON object; short for --format json."),
-    click.option("-l", "--files-with-matches", "only_files", is_flag=True, help="Only the paths of the files."),
-    click.option("-0", "--null", is_flag=True, help="Paths end with NUL, for xargs -0; implies -l."),
+    click.option("--l2", is_flag=True, help="Also show the Euclidean distance."),
+    click.option("--format", type=click.Choice(FORMATS), help="Output format.  [default: text]"),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object; short for --format json."),
+    click.option(
+        "-l", "--files-with-matches", "only_files", is_flag=True, help="Print only the paths of files with hits."
+    ),
+    click.option("-0", "--null", is_flag=True, help="End each path with NUL, for xargs -0; implies -l."),
     click.option("--full", is_flag=True, help="Show whole passages instead of their best sentences."),
     click.option(
         "-C",
@@ -202,11 +208,11 @@ _ASKING: Final = (
         type=click.IntRange(min=0),
         default=0,
         metavar="N",
-        help="Show whole passages with N lines of the file around each.",
+        help="Show whole passages with N lines of context from the file.",
     ),
     click.option("--all", "unfold", is_flag=True, help="Show near-duplicates as hits of their own."),
-    click.option("--wait", is_flag=True, help="First index what has changed on the disk."),
-    click.option("--require-fresh", is_flag=True, help="Exit with code 3 if the answer may be missing something."),
+    click.option("--wait", is_flag=True, help="Index changes on disk first."),
+    click.option("--require-fresh", is_flag=True, help="Exit with code 3 if the answer may be incomplete."),
 )
 _FILTERS: Final = (
     click.option(
@@ -215,15 +221,15 @@ _FILTERS: Final = (
         multiple=True,
         callback=_globs,
         metavar="GLOB",
-        help="Only files that match: a pattern as in .gitignore from the top of a watched folder, or a path from here. "
-        "!GLOB excludes. Repeatable.",
+        help="Only files that match: a .gitignore pattern relative to a watched folder, or a path relative to "
+        "the current one. !GLOB excludes. Repeatable.",
     ),
     click.option(
         "--tag",
         "tags",
         multiple=True,
         metavar="TAG",
-        help="Only files with this tag or one below it; with all of them if repeated. !TAG excludes.",
+        help="Only files with this tag or a tag below it. If repeated, all must match. !TAG excludes.",
     ),
     click.option(
         "--type",
@@ -231,7 +237,7 @@ _FILTERS: Final = (
         multiple=True,
         callback=_types,
         metavar="TYPE",
-        help="Only files of this type: markdown, pdf, code, python, sheet, mail, .tex. !TYPE excludes.",
+        help="Only files of this type: markdown, pdf, code, python, sheet, mail, .tex ... !TYPE excludes. Repeatable.",
     ),
     click.option(
         "--lang",
@@ -239,15 +245,15 @@ _FILTERS: Final = (
         multiple=True,
         callback=_languages,
         metavar="CODE",
-        help="Only documents in this language: en, de, zh. !CODE excludes.",
+        help="Only documents in this language: en, de, zh ... !CODE excludes. Repeatable.",
     ),
     click.option(
         "--since",
         callback=_day,
         metavar="DAY",
-        help="Only files of this day or later: 2026-01-15, today, 7d, 2w, 3m, 1y.",
+        help="Only files dated this day or later: 2026-01-15, today, 7d, 2w, 3m, 1y.",
     ),
-    click.option("--until", callback=_day, metavar="DAY", help="Only files of this day or earlier."),
+    click.option("--until", callback=_day, metavar="DAY", help="Only files dated this day or earlier."),
 )
 
 
@@ -265,10 +271,10 @@ _RANKING: Final = (
     click.option(
         "--mode",
         type=click.Choice(("cosine", "hybrid", "keyword")),
-        help="Order by meaning, by words, or by both.  [default: search.mode]",
+        help="Rank by meaning (cosine), words (keyword) or both (hybrid).  [default: search.mode]",
     ),
-    click.option("--weak", is_flag=True, default=None, help="Show the nearest hits even if nothing seems to answer."),
-    click.option("--explain", is_flag=True, help="Say why each hit ranks where it does."),
+    click.option("--weak", is_flag=True, default=None, help="Show the nearest hits even if none is near enough."),
+    click.option("--explain", is_flag=True, help="Show why each hit ranks where it does."),
     click.option("--literal", is_flag=True, help="Take the question literally: no phrases, exclusions or filters."),
 )
 
@@ -296,14 +302,13 @@ def rerank_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
         is_flag=False,
         flag_value=RERANKERS[0],
         metavar="[BY]",
-        help="Reorder the best hits by reading them again: cross-encoder, colbert, lexical, off.  "
-        "[default: search.rerank]",
+        help="Rerank the best hits: cross-encoder, colbert, lexical, off.  [default: search.rerank]",
     )(command)
 
 
 def json_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
     """Give a command ``--json``, as ``as_json``."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
 def _gathered(

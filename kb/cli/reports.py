@@ -143,7 +143,10 @@ def status_text(status: Status, look: Look, owner: Mapping[str, Any] | None = No
         ("model", one_line(status.model)),
         ("runtime", one_line(status.runtime)),
         ("fingerprint", one_line(status.fingerprint)),
-        ("store", f"{shown_path(status.store, look.cwd)} ({size(status.size)}, {status.generation})"),
+        (
+            "store",
+            f"{shown_path(status.store, look.cwd)} ({', '.join(filter(None, (size(status.size), status.generation)))})",
+        ),
         ("cache", size(status.cache_size)),
     ]
     if status.set_aside:
@@ -203,14 +206,13 @@ def moment(when: datetime) -> str:
 def freshness_notice(index: Freshness, *, hits: int) -> str:
     """What has to be said about the index beside an answer, or nothing."""
     if index.as_of is None and index.watching:
-        return "kb watch is still taking in the folders, the answer may miss something: --wait waits for that"
+        return "kb watch is still indexing the folders; the answer may be incomplete (--wait waits for it)"
     if index.as_of is None and not hits:
         return "nothing is indexed yet: run kb index"
     if index.pending and index.watching:
-        return f"{count(index.pending, 'change')} being taken in, the answer may miss something: --wait waits for that"
+        return f"{count(index.pending, 'change')} being indexed; the answer may be incomplete (--wait waits for it)"
     if index.pending:
-        waits = "waits" if index.pending == 1 else "wait"
-        return f"{count(index.pending, 'file')} {waits} to be indexed, the answer may miss something: run kb index"
+        return f"{count(index.pending, 'file')} not indexed yet; the answer may be incomplete: run kb index"
     return ""
 
 

@@ -64,7 +64,7 @@ class Knowledge(Protocol):
         on_progress: Callable[[IndexProgress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
-        """Bring the index in line with the folders."""
+        """Update the index from the folders."""
 
     def search(
         self,

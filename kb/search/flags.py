@@ -101,6 +101,16 @@ _ABOUT_OPTIONS: Final = frozenset(_ABOUT_OPTIONS_TEXT.split())
 # What follows an option that is asked about.
 _ASKED_OF_TEXT: Final = "do does mean means stand stands bedeutet macht hei\u00dft steht signifie fait significa hace"
 _ASKED_OF: Final = frozenset(_ASKED_OF_TEXT.split())
+# Right behind these an option is asked about: nothing has been said yet that a word could be left out of.
+_WHAT_IS: Final = (["what", "is"], ["what", "are"], ["what", "was"], ["was", "ist"])
+# Options that are no words of any language, so that they need not stand close behind their program.
+_NEVER_WORDS_TEXT: Final = (
+    "acodec addext amin anewer atime cmin cnewer copyts coverprofile crf ctime daystart execdir fprint fstype "
+    "gcflags hide_banner ilname iname inum ipath iregex iwholename keyform keyout ldflags lname maxdepth mindepth "
+    "mmin movflags mtime noout okdir passin passout pix_fmt print0 printf pubin pubout regextype samefile "
+    "stream_loop vcodec vframes wholename xdev xtype"
+)
+_NEVER_WORDS: Final = frozenset(_NEVER_WORDS_TEXT.split())
 _COMPILERS_TEXT: Final = "gcc g++ clang clang++ cc c++ gfortran rustc javac java make cmake ld"
 _COMPILERS: Final = frozenset(_COMPILERS_TEXT.split())
 # Written in these letters they are names, and may well be left out of an answer.
@@ -112,6 +122,8 @@ _SIGNS: Final = re.compile(r"[=/:,{}@%\\]|\+(?!\+?$)")
 _JVM: Final = re.compile(r"X(?:m[xsn]|ss)\d+[kKmMgGtT]?|XX.*|D\w+(?:\.\w+)*")
 _NUMBERED: Final = re.compile(r"[A-Za-z]\d+")
 _MIXED: Final = re.compile(r"[a-z]+[A-Z]\w*|[A-Z]{2,}[a-z]\w*|[A-Z][a-z]+\d\w*")
+# Two letters as ``nmap -Pn``: a name of two letters that is left out is written in small ones or in capitals.
+_CAPITAL_FIRST: Final = re.compile(r"[A-Z][a-z]")
 # Ignoring case would take s and k for letters beyond ASCII.
 _VOWEL: Final = re.compile(r"[aeiouyAEIOUY\u0080-\uffff]")
 _AROUND: Final = ".,;:!?()[]{}<>\"'`\u201c\u201d\u201e\u00ab\u00bb\u00bf$"
@@ -131,13 +143,16 @@ def is_option(word: str, before: str, after: str, written: Callable[[str], bool]
     if is_common(word) or _SIGNS.search(word):
         # To leave out "it" or "all" would leave out every passage.
         return True
-    if _JVM.fullmatch(word) and not word.isalpha():
+    if word.endswith("-") or (_JVM.fullmatch(word) and not word.isalpha()):
         return True
     words = _words(before)
     behind = next(iter(_words(after)), "")
-    if behind in _ASKED_OF | _ABOUT_OPTIONS or (words and words[-1] in _ABOUT_OPTIONS | {"does"}):
+    asked = words[-2:] in _WHAT_IS or words[-1:] in (["what's"], ["does"])
+    if asked or behind in _ASKED_OF | _ABOUT_OPTIONS or (words and words[-1] in _ABOUT_OPTIONS):
         return True
     if is_cluster(word) and (len(word) >= _LONG or _programs(_words(f"{before} {after}"))):
+        return True
+    if word in _NEVER_WORDS and _programs(words, _EVERYDAY_PROGRAMS):
         return True
     return any(_is_option_of(program, word, away) for program, away in _behind(words)) or written(word)
 
@@ -154,6 +169,8 @@ def _is_option_of(program: str, word: str, away: int) -> bool:
     if program in _COMPILERS and word[0] in "WXfmD":
         return True
     if word.isascii() and word.isalpha() and len(word) <= _JOINED_MOST and set(word) <= set(_JOINED.get(program, "")):
+        return True
+    if _CAPITAL_FIRST.fullmatch(word) and program in _PROGRAMS and away == 1:
         return True
     return len(word) <= _SHORT and word.islower() and (program in _PROGRAMS or away <= _EVERYDAY_REACH)
 
@@ -174,8 +191,8 @@ def _behind(words: Sequence[str]) -> Iterator[tuple[str, int]]:
             return
 
 
-def _programs(words: Sequence[str]) -> bool:
-    return any(word in _PROGRAMS for word in words)
+def _programs(words: Sequence[str], more: frozenset[str] = frozenset()) -> bool:
+    return any(word in _PROGRAMS or word in more for word in words)
 
 
 def _words(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import HOSTILE, answer, hit, known_file, passage, without_escapes
 
-from kb.records import Alike, Asked, Filters, LeftOut, Missing, ReadAs, Reranking, Unmatched
+from kb.records import Alike, Asked, Filters, Freshness, LeftOut, Missing, ReadAs, Reranking, Unmatched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +144,27 @@ def test_what_waits_is_told_once(command: CommandLine) -> None:
     command.kb.given = replace(answer(pending=3), missing=Missing(waiting=3))
 
     _, _, err = command("search", "x")
-    assert err == "kb: nothing found\nkb: 3 files wait to be indexed, the answer may miss something: run kb index\n"
+    assert err == "kb: nothing found\nkb: 3 files not indexed yet; the answer may be incomplete: run kb index\n"
+
+
+def test_what_waits_is_told_while_a_daemon_looks_through_the_folders_for_the_first_time(command: CommandLine) -> None:
+    """Its whole first scan is one change that is pending, which says nothing of how many files wait."""
+    index = Freshness(None, 1, watching=True)
+    command.kb.given = replace(answer(), index=index, missing=Missing(waiting=79, failed=1))
+
+    _, _, err = command("search", "x")
+    assert "79 files waiting to be indexed, 1 file that could not be indexed (kb status)\n" in err
+    assert err.endswith(
+        "kb: kb watch is still indexing the folders; the answer may be incomplete (--wait waits for it)\n"
+    )
+
+
+def test_more_waiting_files_than_pending_changes_are_told(command: CommandLine) -> None:
+    """A change of a folder is one change, and many files."""
+    index = replace(answer().index, pending=1, watching=True)
+    command.kb.given = replace(answer(), index=index, missing=Missing(waiting=12))
+
+    assert "12 files waiting to be indexed" in command("search", "x")[2]
 
 
 def test_the_rest_of_a_short_list_is_counted(command: CommandLine) -> None:
@@ -192,7 +212,7 @@ def test_what_waits_to_be_indexed_is_told(command: CommandLine) -> None:
 
     code, out, err = command("search", "x", "--json")
     assert (code, json.loads(out)["index"]["pending"]) == (0, 2)
-    assert err.startswith("kb: 2 files wait to be indexed")
+    assert err.startswith("kb: 2 files not indexed yet")
 
 
 def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:

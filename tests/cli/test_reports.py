@@ -146,13 +146,13 @@ def test_a_long_listing_has_a_line_a_file() -> None:
         (Freshness(None, 0), 0, "nothing is indexed yet: run kb index"),
         (Freshness(None, 0), 1, ""),
         (Freshness(datetime(2026, 1, 1, tzinfo=UTC), 0), 0, ""),
-        (Freshness(None, 1), 1, "1 file waits to be indexed, the answer may miss something: run kb index"),
+        (Freshness(None, 1), 1, "1 file not indexed yet; the answer may be incomplete: run kb index"),
         (
             Freshness(None, 1, watching=True),
             0,
-            "kb watch is still taking in the folders, the answer may miss something: --wait waits for that",
+            "kb watch is still indexing the folders; the answer may be incomplete (--wait waits for it)",
         ),
-        (Freshness(None, 2), 1, "2 files wait to be indexed, the answer may miss something: run kb index"),
+        (Freshness(None, 2), 1, "2 files not indexed yet; the answer may be incomplete: run kb index"),
     ],
 )
 def test_an_answer_of_an_old_index_is_never_silent(index: Freshness, hits: int, said: str) -> None:
@@ -231,4 +231,4 @@ def test_what_waits_while_a_watcher_works_is_told_otherwise() -> None:
     """Nobody has to run an index then."""
     told = reports.freshness_notice(Freshness(datetime(2026, 1, 15, tzinfo=UTC), 2, watching=True), hits=1)
 
-    assert told.startswith("2 changes being taken in")
+    assert told.startswith("2 changes being indexed")

@@ -113,7 +113,7 @@ def test_a_model_is_brought_from_another_machine_as_the_error_says(tiny: Path, t
 
     told = run(code, "--config", config, "index", **away)
     assert "exit code 2" in told.stdout
-    fetching = f"embed.model is from its default, since {config} does not set it; fetching is on, embed.offline is from"
+    fetching = f"embed.model: the default, not set in {config}; fetching is on, embed.offline: the default"
     assert fetching in told.stderr
     words = told.stderr.partition("To bring this one: run kb ")[2]
     fetch, _, into = words.partition(" where there is a network, and copy the folder that it names into ")

@@ -40,6 +40,11 @@ TODAY = date(2026, 3, 10)
         "sudo tail -fn 100",
         "grep -rni todo",
         "is it -it or -all",
+        "find files older than a day -mtime or by name",
+        "wget -qO- into a pipe",
+        "nmap -Pn",
+        "what is -Wall",
+        "what's -Werror for",
     ],
 )
 def test_options_of_programs_are_asked_about(typed: str) -> None:
@@ -66,6 +71,8 @@ def test_options_of_programs_are_asked_about(typed: str) -> None:
         ("languages -C++", "C++"),
         ("phones -iPhone", "iPhone"),
         ("vim -emacs", "emacs"),
+        ("what is new in linux -windows", "windows"),
+        ("ssh keys -PuTTY", "PuTTY"),
         ("bank -river?", "river"),
         ('tar -"xzvf"', "xzvf"),
         ('backup -"external disk"', "external disk"),
