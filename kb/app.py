@@ -20,7 +20,7 @@ from kb.parts import Parts
 from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
 from kb.search.filter import selected, tag_count
 from kb.search.links import Follower
-from kb.search.naming import file_named
+from kb.search.naming import below, file_named
 from kb.search.presence import Presence
 from kb.search.rerank import reranked
 from kb.search.suggest import unmatched
@@ -409,9 +409,4 @@ class KnowledgeBase:
 
     def _of_folders(self) -> list[KnownFile]:
         """The files of the folders that are read: a store that came along with a folder may name any other file."""
-        folders = set(self._parts.folders)
-        return [
-            file
-            for file in self._parts.catalog.files()
-            if file.folder in folders and not file.path.startswith("/") and ".." not in file.path.split("/")
-        ]
+        return below(self._parts.catalog.files(), self._parts.folders)

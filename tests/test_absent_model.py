@@ -77,7 +77,7 @@ def test_the_remedy_fits_where_the_model_is_named(
     assert run(["--offline", *flag, "index"]) == 2
     err = capfd.readouterr().err
 
-    origin = {"flag": "command line", "environment": "$KB_EMBED__MODEL", "no file": "its default"}[how]
+    origin = {"flag": "command line", "environment": "$KB_EMBED__MODEL", "no file": "the default"}[how]
     assert f"embed.model: {origin}; fetching is off, embed.offline: command line)" in err
     followed(err, monkeypatch)
 

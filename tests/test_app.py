@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -606,20 +604,3 @@ def test_questions_are_answered_while_indexing(open_kb: Open, notes: Path) -> No
     assert {answer.hits[0].passage.file.path for answer in answers} == {"chromadb.md"}
     assert all(answer.index.watching for answer in answers)
     assert kb.check().differences == ()
-
-
-def test_a_store_that_came_along_names_no_other_files(open_kb: Open, notes: Path, tmp_path: Path) -> None:
-    """Whatever folders and paths a catalog has that somebody else wrote: what is not below the folders is not named."""
-    (tmp_path / "private.md").write_text("The private note is about ChromaDB.\n")
-    with open_kb(notes) as kb:
-        kb.index()
-    for folder, path in ((str(tmp_path), "private.md"), (str(notes), "../private.md"), (str(notes), "/etc/passwd")):
-        with closing(sqlite3.connect(tmp_path / "store" / "catalog.sqlite3")) as catalog, catalog:
-            catalog.execute("UPDATE files SET folder = ?, name = ? WHERE id = 1", (folder.encode(), path.encode()))
-        with open_kb(notes) as kb:
-            assert path in {file.path for file in kb.documents()}
-            for name in (path, f"{folder}/{path}", Path(path).stem, Path(path).name):
-                with pytest.raises(NotIndexed):
-                    kb.resolve(name)
-                with pytest.raises(NotIndexed):
-                    kb.show(name)

@@ -131,15 +131,32 @@ def test_threads_may_import_at_once(tmp_path: Path) -> None:
     assert found.stdout == "6 1\n", found.stderr
 
 
+# The C library gives out what was freed last where the size is the same, so this hangs on no chance.
+GIVEN_OUT_AGAIN = """
+import ctypes, os
+from kb.chroma_import import import_chromadb
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+import_chromadb()
+if os.environ["HOW"] == "as it was":
+    libc.mallopt(-6, 0)
+size = 60_000
+blocks = [libc.malloc(size) for _ in range(20)]
+for block in blocks:
+    ctypes.memmove(block, b"deleted note " * 4_000, 52_000)
+for block in blocks[::2]:
+    libc.free(block)
+again = [ctypes.string_at(libc.malloc(size), size) for _ in blocks[::2]]
+print(any(b"deleted note" in one for one in again))
+"""
 FREED = """
-import ctypes, sys
+import ctypes
 from kb.chroma_import import import_chromadb, safe_settings
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 client = import_chromadb().PersistentClient("store", settings=safe_settings())
-if sys.argv[1:] == ["as it was"]:
-    libc.mallopt(-6, 0)
 hnsw = {"hnsw": {"sync_threshold": 3, "batch_size": 2}}
 collection = client.create_collection("notes", embedding_function=None, configuration=hnsw)
 blocks = [libc.malloc(180_000) for _ in range(200)]
@@ -153,11 +170,19 @@ for number in range(9):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to hand out empty memory")
-@pytest.mark.parametrize(("how", "kept"), [("as it was", True), ("as kb has it", False)])
-def test_what_was_freed_does_not_reach_the_disk(tmp_path: Path, how: str, kept: bool) -> None:
+@pytest.mark.parametrize(("how", "kept"), [("as it was", "True"), ("as kb has it", "False")])
+def test_allocated_memory_holds_nothing_that_was_freed(tmp_path: Path, how: str, kept: str) -> None:
+    """Once ChromaDB is imported, memory that is given out again is empty, as it is not without kb."""
+    found = run(GIVEN_OUT_AGAIN, tmp_path, HOW=how, MALLOC_ARENA_MAX="1")
+
+    assert found.stdout.split() == [kept], found.stderr
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to hand out empty memory")
+def test_what_was_freed_does_not_reach_the_disk(tmp_path: Path) -> None:
     """The unused part of ChromaDB's arrays, which it writes whole, holds no text that was in memory before."""
     subprocess.run(
-        [sys.executable, "-c", FREED, how],
+        [sys.executable, "-c", FREED],
         cwd=tmp_path,
         # One arena, so that ChromaDB's threads are given what this one freed.
         env=os.environ | {"PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "1"},
@@ -166,4 +191,4 @@ def test_what_was_freed_does_not_reach_the_disk(tmp_path: Path, how: str, kept: 
 
     written = [file for file in (tmp_path / "store").rglob("*") if file.is_file()]
     assert any(file.name == "data_level0.bin" for file in written)
-    assert any(b"deleted note" in file.read_bytes() for file in written) == kept
+    assert not any(b"deleted note" in file.read_bytes() for file in written)

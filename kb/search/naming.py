@@ -9,11 +9,20 @@ from kb.records import folded
 from kb.search.suggest import near
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from kb.records import KnownFile, Name
 
 _LISTED: Final = 8
+
+
+def below(files: Iterable[KnownFile], folders: Collection[str]) -> list[KnownFile]:
+    """Those of the files that lie below some folders; a catalog that somebody else wrote may name any."""
+    return [
+        file
+        for file in files
+        if file.folder in folders and not file.path.startswith("/") and ".." not in file.path.split("/")
+    ]
 
 
 def file_named(

@@ -67,9 +67,27 @@ def documents() -> dict[str, bytes]:
         ".rtf": rb"{\rtf1\ansi {\b Rent} is due on the first.}",
         ".epub": made.epub([("One", "A whale is seen.")]),
         ".eml": MAIL,
-        ".mbox": b"From ada@example.org Wed Jan 31 09:30:00 2024\n" + MAIL,
+        ".emlx": b"%d\n%b" % (len(MAIL), MAIL),
+        **dict.fromkeys((".mbox", ".mbx"), b"From ada@example.org Wed Jan 31 09:30:00 2024\n" + MAIL),
+        **dict.fromkeys((".mhtml", ".mht"), SAVED_PAGE),
+        **dict.fromkeys((".ics", ".ical", ".vcs"), CALENDAR),
+        **dict.fromkeys((".vcf", ".vcard"), b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ada Byron\r\nEND:VCARD\r\n"),
+        ".enex": b"<?xml version='1.0'?><en-export><note><title>Keys</title><content><![CDATA[<en-note>The key is with "
+        b"Ana.</en-note>]]></content></note></en-export>",
+        ".fb2": b"<?xml version='1.0'?><FictionBook><body><section><p>A whale.</p></section></body></FictionBook>",
         ".ipynb": made.notebook(("markdown", "# Model"), ("code", "print(1)", "1\n")),
     }
+
+
+SAVED_PAGE = (
+    b"From: <Saved by a browser>\r\nSubject: Rent\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/related; boundary="b"\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n'
+    b"<html><title>Rent</title><p>Rent is due on the first.</p></html>\r\n--b--\r\n"
+)
+CALENDAR = (
+    b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nDTSTART:20240131T093000Z\r\nSUMMARY:Boiler service\r\n"
+    b"END:VEVENT\r\nEND:VCALENDAR\r\n"
+)
 
 
 class World:

@@ -9,7 +9,7 @@ import pytest
 from kb.errors import AmbiguousName, NotIndexed
 from kb.records import FileStat, Filters, KnownFile, Name
 from kb.search.filter import selected
-from kb.search.naming import file_named
+from kb.search.naming import below, file_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,3 +116,12 @@ def test_patterns_stay_patterns() -> None:
     assert selected(FILES, Filters(paths=("me/",))) == []
     assert [file.path for file in selected(FILES, Filters(paths=("Caf\u00e9.md",)))] == ["sub/Cafe\u0301.md"]
     assert [file.path for file in selected(FILES, Filters(paths=("caf\ufffd.md",)))] == ["caf\udce9.md"]
+
+
+def test_files_outside_the_folders_are_not_meant() -> None:
+    """A store that came along may name any file as its own, by another folder or by a path that leads out."""
+    strange = [known(50 + at, path) for at, path in enumerate(("../private.md", "a/../../private.md", "/etc/passwd"))]
+
+    assert below([*FILES, *strange], ["/home/me/notes"]) == FILES
+    assert below([*FILES, *strange], ["/home/me"]) == []
+    assert below([known(60, "a..b/..c.md")], ["/home/me/notes"]) == [known(60, "a..b/..c.md")]

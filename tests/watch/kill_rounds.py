@@ -349,13 +349,16 @@ class World:
         return path.read_text().splitlines() if path.exists() else []
 
     def cached(self) -> set[str]:
-        """The digests in the embedding cache."""
+        """The digests of passages in the embedding cache; a question is there under the digest of the same words."""
         path = self.store / "embeddings.sqlite3"
         if not path.exists():
             return set()
         connection = sqlite3.connect(path)
         try:
-            sql = "SELECT e.digest FROM entries e JOIN vectors v ON v.id = e.id"
+            sql = (
+                "SELECT e.digest FROM entries e JOIN vectors v ON v.id = e.id JOIN models m ON m.id = e.model "
+                "WHERE m.fingerprint NOT LIKE 'question %'"
+            )
             return {digest.hex() for (digest,) in connection.execute(sql)}
         finally:
             connection.close()
@@ -440,7 +443,7 @@ def observe(board: Board, texts: Path) -> None:
         os.write(log, "".join(f"{digest_of(text).hex()} {text!r}\n" for text in given).encode())
         return embed(self, given, *args, **named)
 
-    Encoder.embed_documents = noted  # type: ignore[method-assign]  # only in this process
+    Encoder.embed_documents = noted  # type: ignore[method-assign,assignment]  # only in this process
     for owner, name, phase in (
         (Parts, "own", "opening the store"),
         (vectors.VectorStore, "_opened", "opening the store"),
@@ -460,7 +463,8 @@ def observe(board: Board, texts: Path) -> None:
         (Parts, "close", "closing"),
     ):
         watched(owner, name, phase)
-    probe.subprocess = _Probes(board)  # type: ignore[assignment]  # the one call that kb.store.probe makes of it
+    # The one call that kb.store.probe makes of it.
+    vars(probe)["subprocess"] = _Probes(board)
 
 
 class _Probes:
@@ -941,8 +945,18 @@ def _needed(root: Path, model: Path) -> list[str]:
 
 def table(kills: Sequence[Kill]) -> str:
     """What was killed, when, how often and what came of it, in Markdown."""
-    columns = ("killed", "kills", "by", "ChromaDB open", "unfinished files", "index made again", "texts lost")
-    columns = (*columns, "embedded again", "differences", "hits of gone files")
+    columns = (
+        "killed",
+        "kills",
+        "by",
+        "ChromaDB open",
+        "unfinished files",
+        "index made again",
+        "texts lost",
+        "embedded again",
+        "differences",
+        "hits of gone files",
+    )
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     groups: dict[str, list[Kill]] = {}
     for one in kills:
