@@ -12,6 +12,7 @@ from kb.cli import formats
 from kb.cli.options import Command, json_option
 from kb.cli.progress import shown_progress
 from kb.cli.reports import check_text, failures_text, index_text, rebuild_text
+from kb.cli.shortage import shortage
 from kb.cli.terminal import sanitize, shown_path
 from kb.errors import KbError
 
@@ -181,7 +182,7 @@ def _not_indexed(session: Session, error: BaseException) -> int:
         return INTERRUPTED
     if session.debug:
         session.complain(sanitize("".join(traceback.format_exception(error))))
-    known = error if isinstance(error, KbError) else KbError(str(error) or type(error).__name__)
+    known = error if isinstance(error, KbError) else shortage(error) or KbError(str(error) or type(error).__name__)
     session.notice(f"the note is written, but not indexed: {known.message}")
     remedy = f"{known.remedy.rstrip('.')}. " if known.remedy else ""
     session.complain(f"    {sanitize(remedy)}kb index adds the note\n")

@@ -37,7 +37,7 @@ def notices(answer: Answer, cwd: str) -> list[str]:
     if answer.read_as:
         told += [operators_notice(answer.read_as), *as_words_notices(answer.read_as)]
     if answer.parts > 1:
-        told.append(f"the question is longer than the model reads: it was read in {answer.parts} parts, and averaged")
+        told.append(f"the question is longer than the model reads: embedded in {answer.parts} parts and averaged")
     if answer.missing:
         told.append(missing_notice(_untold(answer.missing, answer.index)))
     return [one for one in told if one]
@@ -79,7 +79,7 @@ def unmatched_notices(unmatched: Iterable[Unmatched]) -> Iterator[str]:
 def missing_notice(missing: Missing) -> str:
     """What is not in the index, or kept back; empty where that is nothing."""
     facts = [
-        (missing.held, "held, being gone from the disk"),
+        (missing.held, "held (missing from disk)"),
         (missing.waiting, "waiting to be indexed"),
         (missing.failed, "that could not be indexed"),
     ]

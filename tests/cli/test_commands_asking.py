@@ -130,7 +130,7 @@ def test_a_refusal_says_what_is_known(command: CommandLine) -> None:
     assert err == (
         "kb: no passage is near enough to be an answer; the nearest is /notes/heating.md:5-5 (cosine 0.312); "
         "--weak shows weak hits\n"
-        "kb: the answer may be in what is missing from the index: 144 files held, being gone from the disk, "
+        "kb: the answer may be in what is missing from the index: 144 files held (missing from disk), "
         "2 files that could not be indexed (kb status)\n"
     )
     found = json.loads(told)
@@ -174,7 +174,7 @@ def test_the_rest_of_a_short_list_is_counted(command: CommandLine) -> None:
     _, out, err = command("search", "x", "--json")
     assert err == (
         "kb: 5 more hits are no nearer than unrelated passages: --weak shows them\n"
-        "kb: the question is longer than the model reads: it was read in 3 parts, and averaged\n"
+        "kb: the question is longer than the model reads: embedded in 3 parts and averaged\n"
     )
     assert (json.loads(out)["below"], json.loads(out)["parts"]) == (5, 3)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["command_line"]
 
 UNINDEXED = "the note is written, but not indexed:"
+SMALLER = "Close other programs, lower embed.batch_tokens, or set embed.model to a smaller one"
 LATER = "kb index adds the note\n"
 
 
@@ -172,7 +173,7 @@ def test_a_note_tells_of_its_own_failure_only(command: CommandLine) -> None:
         ),
         (
             MemoryError(),
-            "the note is written, but not indexed: MemoryError\n    kb index adds the note\n",
+            f"{UNINDEXED} there is not enough memory\n    {SMALLER}. {LATER}",
         ),
     ],
 )
