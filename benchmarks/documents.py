@@ -11,7 +11,7 @@ from benchmarks.corpora import write_small_notes
 from benchmarks.made_pdf import pdf
 from benchmarks.owning import program, succeeded, told, until_indexed, waiting
 from benchmarks.table import Row, at_least, at_most, skipped
-from kb.extract.formats import FORMATS
+from kb.formats.registry import REGISTRY
 from kb.measure.report import Times
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 NAME: Final = "documents"
-SUFFIXES: Final = frozenset((*FORMATS, ".csv", ".vtt"))
+SUFFIXES: Final = frozenset((*REGISTRY.documents, ".csv", ".vtt"))
 MANY: Final = 1000
 PAGES: Final = 300
 _MEGABYTE: Final = 1_000_000

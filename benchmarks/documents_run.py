@@ -16,9 +16,9 @@ from benchmarks.indexing import settings
 from benchmarks.known import Known, known_of, words
 from kb import KnowledgeBase
 from kb.errors import DocumentError
-from kb.extract.formats import FORMATS
 from kb.extract.sandbox import Sandbox
 from kb.extract.wire import Limits
+from kb.formats.registry import REGISTRY
 from kb.records import Filters
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _at(place: str, wanted: str) -> bool:
 
 def cost(docs: str, count: int) -> dict[str, float]:
     """How long the extraction of so many documents takes, some of them several times; PDFs beside pdfminer.six too."""
-    files = [file for file in sorted(Path(docs).rglob("*")) if file.suffix.lower() in FORMATS]
+    files = [file for file in sorted(Path(docs).rglob("*")) if file.suffix.lower() in REGISTRY.documents]
     loaded = [(file, file.read_bytes()) for file in files]
     sandbox = Sandbox(Limits())
     _extracted(sandbox, *loaded[0])
@@ -183,7 +183,7 @@ def cost(docs: str, count: int) -> dict[str, float]:
 
 def _extracted(sandbox: Sandbox, file: Path, data: bytes) -> None:
     try:
-        sandbox.extract(FORMATS[file.suffix.lower()].extractor, file.name, data)
+        sandbox.extract(REGISTRY.by_suffix[file.suffix.lower()].reader, file.name, data)
     except DocumentError:
         return
 

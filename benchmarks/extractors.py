@@ -61,17 +61,19 @@ def measure(name: str, known: dict[str, str]) -> None:
 
 
 def _kb() -> Callable[[Path], str]:
-    from kb.extract.formats import FORMATS
     from kb.extract.sandbox import Sandbox
     from kb.extract.wire import Limits
+    from kb.formats.registry import REGISTRY
     from kb.read.extract import extract as plain
 
     sandbox = Sandbox(Limits())
 
     def text(file: Path) -> str:
-        kind = FORMATS.get(file.suffix.lower())
+        suffix = file.suffix.lower()
         data = file.read_bytes()
-        return sandbox.extract(kind.extractor, file.name, data).text if kind else plain(file.name, data).text
+        if suffix in REGISTRY.documents:
+            return sandbox.extract(REGISTRY.by_suffix[suffix].reader, file.name, data).text
+        return plain(file.name, data).text
 
     return text
 

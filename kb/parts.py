@@ -331,7 +331,7 @@ class Parts:
             cache=self.cache,
             catalog=self.catalog,
             index=self.index,
-            reading=f"{reading_of(self.config)} {self.embedder.fingerprint}",
+            reading=reading_of(self.config, self.embedder.fingerprint),
         )
 
     @cached_property

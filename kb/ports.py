@@ -63,6 +63,27 @@ class Reader(Protocol):
         """
 
 
+class ReadingRules(Protocol):
+    """The version of the rules by which files are read, so that files are read again where it is another one."""
+
+    @property
+    def version(self) -> str:
+        """The version as a whole; where it is the same nothing has changed for any format."""
+
+    def formats(self) -> str:
+        """The version of each format, to be kept."""
+
+    def changed(self, before: str | None) -> Callable[[str], bool]:
+        """Which files have to be read again, as a function of their path.
+
+        Args:
+            before: What ``formats`` gave when they were read; None where that is not known.
+        """
+
+    def common(self, before: str | None) -> str:
+        """What of ``before`` still holds."""
+
+
 class Edit(Protocol):
     """Changes a document before it is split, as an evaluation does that takes headings away."""
 

@@ -10,11 +10,9 @@ if TYPE_CHECKING:
     from kb.config import Config
     from kb.extract.sandbox import Sandbox
     from kb.extract.wire import Limits
-    from kb.ports import Edit, Reader, TokenCounter
+    from kb.ports import Edit, Reader, ReadingRules, TokenCounter
     from kb.read.scope import Rules
 
-# Raised whenever documents are split or described differently, so that every file is read anew by the next run.
-READING: Final = 6
 _MEGABYTE: Final = 1_000_000
 # Ordinary code takes milliseconds and a few megabytes.
 _CODE_SECONDS: Final = 5.0
@@ -75,10 +73,11 @@ class Sandboxes:
 def sandboxes_of(config: Config) -> Sandboxes:
     """The sandboxes with their limits; no process is started yet."""
     from kb.extract.sandbox import Sandbox
+    from kb.read.code import PARSER
 
     return Sandboxes(
         Sandbox(limits_of(config)),
-        Sandbox(code_limits_of(config), own=("code",)),
+        Sandbox(code_limits_of(config), own=(PARSER,)),
         Sandbox(text_limits_of(config), ["kb.read.confined"], own=()),
     )
 
@@ -116,12 +115,16 @@ def text_limits_of(config: Config) -> Limits:
     return Limits(most.seconds, most.memory, int(config.folders.max_file_mb * _MEGABYTE) + _STRUCTURE)
 
 
-def reading_of(config: Config) -> str:
-    """All that decides what is read from a file: whatever of it changes has every file read again."""
-    from kb.extract.formats import libraries
-    from kb.extract.grammars import grammars
+def reading_of(config: Config, model: str) -> ReadingRules:
+    """The version of the rules by which files are read: where it changes, files of that format are read again.
+
+    Args:
+        config: The configuration.
+        model: The fingerprint of the embedding model, in whose tokens passages are measured.
+    """
+    from kb.formats.fingerprint import Fingerprints
 
     limits = limits_of(config)
-    ocr = f" ocr={limits.ocr} {limits.ocr_seconds:g}s {shutil.which('tesseract')}" if limits.ocr else ""
-    documents = f"documents={','.join(libraries())} {limits.seconds:g}s {limits.memory} {limits.text}{ocr}"
-    return f"{READING} max_tokens={config.chunk.max_tokens} {documents} code={','.join(grammars())}"
+    scans = f"{limits.ocr} {limits.ocr_seconds:g}s {shutil.which('tesseract')}" if limits.ocr else ""
+    allowed = f"{limits.seconds:g}s {limits.memory} {limits.text}"
+    return Fingerprints(f"max_tokens={config.chunk.max_tokens} {allowed} {model}", scans)

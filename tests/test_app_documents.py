@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import made_documents as made
 import pytest
 
-from kb.extract import formats
+from kb.formats import fingerprint, registry
 from kb.records import Failure
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Open = Callable[..., KnowledgeBase]
 
 pytestmark = pytest.mark.skipif(
-    len(formats.libraries()) < len({one.library for one in formats.FORMATS.values() if one.library}),
+    not all(one.available for one in registry.REGISTRY.rows if one.in_child),
     reason="the extra 'documents' is not installed",
 )
 
@@ -93,9 +93,8 @@ def test_without_the_library_files_are_told_and_read_once_it_is_there(
     """A file that lacks its library is named with the command that installs it, and read by the run after that."""
     kb = open_kb(papers)
     with monkeypatch.context() as without:
-        for module in ("kb.extract.formats", "kb.read.foreign"):
-            without.setattr(f"{module}.installed", lambda library: not library)
-        without.setattr(formats, "libraries", lambda: ())
+        without.setattr(registry, "installed", lambda _: False)
+        without.setattr(fingerprint, "_version", lambda _: "absent")
         reasons = {failure.path: failure.reason for failure in kb.index().failures}
         kb.close()
 

@@ -13,12 +13,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kb"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-VOCABULARY = {"kb.records", "kb.errors", "kb.ports"}
+VOCABULARY = {"kb.records", "kb.errors", "kb.ports", "kb.formats"}
 # What each room may import of kb, lazily or not. Longest prefix decides.
 ALLOWED: dict[str, set[str]] = {
     "kb": {"kb"},
     "kb.errors": set(),
-    "kb.records": {"kb.records"},
+    "kb.formats": {"kb.formats"},
+    "kb.records": {"kb.records", "kb.formats"},
     "kb.ports": {"kb.records"},
     "kb.config": {"kb.config", "kb.errors"},
     # Whether a model that a configuration names is on this machine.
@@ -82,6 +83,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.measure",
         "kb.config",
         "kb.errors",
+        "kb.formats",
         "kb.evaluate",
         "kb.ports",
         "kb.records",

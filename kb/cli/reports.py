@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.cli.formats import absolute
 from kb.cli.terminal import Look, one_line, sanitize, shown_path
-from kb.records import EXTRA, IS_IMAGE, SCANNED
+from kb.formats.registry import REGISTRY, install_command
+from kb.records import SCANNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -179,10 +180,12 @@ def _unconfined(confinement: Confinement | None) -> list[tuple[str, str]]:
 def _could_be_read(problems: Sequence[Failure], *, tesseract: bool) -> list[tuple[str, str]]:
     """What could be read with another package, or by recognising the text in images."""
     facts = []
-    if lacking := sum(EXTRA in one.reason for one in problems):
-        facts.append(("documents", f"{count(lacking, 'file')} could be read after {EXTRA}"))
+    for extra in REGISTRY.extras:
+        command = install_command(extra)
+        if lacking := sum(command in one.reason for one in problems):
+            facts.append((extra, f"{count(lacking, 'file')} could be read after {command}"))
     scanned = sum(SCANNED in one.reason for one in problems)
-    images = sum(one.reason.startswith(IS_IMAGE) for one in problems)
+    images = sum(one.reason.startswith(REGISTRY.scanned) for one in problems)
     if scanned or images:
         what = " and ".join(
             count(number, noun) for number, noun in ((scanned, "scanned document"), (images, "image")) if number

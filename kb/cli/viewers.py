@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import KbError
-from kb.records import EXTRACTED
+from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ def launch_of(
     Raises:
         KbError: Nothing that can open it is installed.
     """
-    if spot.kind not in EXTRACTED:
+    if spot.kind not in REGISTRY.extracted:
         return _editor(spot, environ, installed)
     if spot.kind == "pdf" and spot.page:
         known = [name for name in _PAGE if installed(name)]

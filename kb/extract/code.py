@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from kb.extract.clean import line
-from kb.extract.grammars import LANGUAGES, SUFFIXES, grammars
+from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
     from kb.extract.draft import Draft
-    from kb.extract.grammars import Grammar
     from kb.extract.wire import Limits
+    from kb.formats.registry import Grammar
 
 # A class of no more lines than this stays whole.
 _SHORT: Final = 12
@@ -45,24 +45,24 @@ _FUNCTIONS: Final = frozenset(
     {"arrow_function", "function_expression", "function", "generator_function", "class", "class_expression"}
 )
 _RECEIVER: Final = re.compile(r"[\w.]+(?=\s*(?:\[[^\]]*\])?\s*\)$)")
-_PARSERS: Final[dict[str, Parser]] = {}
+_PARSERS: Final[dict[str, tuple[Parser, Grammar]]] = {}
 
 
 def prepare() -> None:
     """Load every grammar that is installed."""
-    if names := grammars():
+    if rows := [row for row in REGISTRY.rows if row.grammar and row.available]:
         from tree_sitter import Language, Parser
 
-        for name in names:
-            one = LANGUAGES[name]
-            _PARSERS[name] = Parser(Language(getattr(import_module(one.module), one.function)()))
+        for row in rows:
+            if grammar := row.grammar:
+                parser = Parser(Language(getattr(import_module(grammar.package), grammar.function)()))
+                _PARSERS.update(dict.fromkeys(row.suffixes, (parser, grammar)))
 
 
 def extract(name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
     """Tell the definitions in source code (UTF-8), each before those inside it; its level says how deep it stands."""
-    language = SUFFIXES[PurePosixPath(name).suffix.lower()]
-    root = _PARSERS[language].parse(data).root_node
-    draft.outline(_definitions(root, LANGUAGES[language], 1))
+    parser, grammar = _PARSERS[PurePosixPath(name).suffix.lower()]
+    draft.outline(_definitions(parser.parse(data).root_node, grammar, 1))
 
 
 def _definitions(parent: Node, grammar: Grammar, level: int) -> Iterator[tuple[str, int, int, int]]:

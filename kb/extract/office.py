@@ -14,6 +14,7 @@ from kb.extract.containers import refuse_locked
 from kb.extract.dates import iso_date
 from kb.extract.draft import Unreadable
 from kb.extract.merged import filled
+from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
 
-_OOXML: Final = "application/vnd.openxmlformats-officedocument"
-_ODF: Final = "application/vnd.oasis.opendocument"
-_TYPES: Final = {
-    ".docx .docm .dotx": f"{_OOXML}.wordprocessingml.document",
-    ".pptx .pptm .ppsx": f"{_OOXML}.presentationml.presentation",
-    ".odt .ott": f"{_ODF}.text",
-    ".doc": "application/msword",
-    ".ppt": "application/vnd.ms-powerpoint",
-    ".rtf": "application/rtf",
-    ".epub": "application/epub+zip",
-    ".msg": "application/vnd.ms-outlook",
-}
-_TYPE_OF: Final = {suffix: mime for suffixes, mime in _TYPES.items() for suffix in suffixes.split()}
 _BY_PAGE: Final = frozenset({".pptx", ".pptm", ".ppsx"})
 _WORD: Final = frozenset({".docx", ".docm", ".dotx"})
 _SLIDES: Final = _BY_PAGE | {".ppt"}
@@ -126,7 +114,9 @@ def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument
         max_archive_depth=0,
         security_limits=_xberg.SecurityLimits(max_archive_size=min(memory, _MOST_UNPACKED)),
     )
-    task = _xberg.ExtractInput.from_bytes(data, _TYPE_OF[suffix], name.encode("ascii", "replace").decode())
+    task = _xberg.ExtractInput.from_bytes(
+        data, REGISTRY.by_suffix[suffix].media, name.encode("ascii", "replace").decode()
+    )
 
     async def found() -> ExtractionResult:
         return await _xberg.extract(task, config)

@@ -20,9 +20,9 @@ import msgspec
 
 from kb.errors import DocumentBusy, DocumentError
 from kb.extract.confine import offered
-from kb.extract.formats import extractors
 from kb.extract.recognise import NotRecognisedError, Tesseract, tesseract
 from kb.extract.wire import FRAME, RETIRED, Extracted, Failed, Limits, Recognised, Refused, Started, Task
+from kb.formats.registry import REGISTRY
 from kb.records import SCANNED
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ class Sandbox:
 
     Args:
         limits: What one file may cost.
-        extra: Modules that extract beside those of this room, for tests.
-        own: Which modules of this room extract; all that read documents unless told.
+        extra: Modules that extract beside those of the registry, for tests.
+        own: Which modules extract; all of the registry's that read documents unless told.
     """
 
     def __init__(self, limits: Limits, extra: Sequence[str] = (), own: Sequence[str] | None = None) -> None:
         self._limits = limits
-        self._modules = (" ".join(extractors() if own is None else own), *extra)
+        self._modules = (*(REGISTRY.parsers() if own is None else own), *extra)
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
 
@@ -85,7 +85,7 @@ class Sandbox:
         """The text of a document with its places.
 
         Args:
-            extractor: Which module of this room reads it.
+            extractor: Which module reads it, by its full name.
             name: Its file name, by whose suffix the extractor may tell formats apart.
             data: Its bytes.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct as Layout
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -96,3 +96,14 @@ class Refused(Struct, tag="refused"):
 
     reason: str
     remedy: str = ""
+
+
+class Extracts(Protocol):
+    """What turns the bytes of a document into text; ``kb.extract.sandbox.Sandbox`` is the real one."""
+
+    def extract(self, extractor: str, name: str, data: bytes) -> Extracted:
+        """The text of a document.
+
+        Raises:
+            DocumentError: It gives none.
+        """

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     cpu = int((limits.seconds + GRACE_SECONDS) * (os.cpu_count() or 1)) + 1
     try:
         in_force = before_loading()
-        extractors = _load(arguments[1].split(), arguments[2:])
+        extractors = _load(arguments[1:])
         in_force += after_loading(memory=_memory()[0] + limits.memory, cpu=2 * cpu + int(time.process_time()))
     except ConfinementError as error:
         _say(answers, Failed(str(error)))
@@ -106,10 +106,9 @@ def main(arguments: Sequence[str]) -> int:
             return RETIRED
 
 
-def _load(own: Sequence[str], extra: Sequence[str]) -> dict[str, Extractor]:
-    """The extractors to use, ready to work: ``own`` are modules of this room, ``extra`` any others."""
-    modules: dict[str, Any] = {name: importlib.import_module(f"kb.extract.{name}") for name in own}
-    modules |= {name: importlib.import_module(name) for name in extra}
+def _load(names: Sequence[str]) -> dict[str, Extractor]:
+    """The extractors to use, by the names of their modules, ready to work."""
+    modules: dict[str, Any] = {name: importlib.import_module(name) for name in names}
     for module in modules.values():
         module.prepare()
     return modules

@@ -11,7 +11,7 @@ from kb.index.plan import Comparison, Departed, identify, wrongly_failed
 from kb.records import Failure, FileChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kb.ports import Catalog, Files, Reader
     from kb.records import FoundFile, KnownFile, Source
@@ -50,11 +50,17 @@ class Gatherer:
         reader: Turns bytes into passages.
         catalog: Gives ids to new files.
         comparison: The disk beside the catalog.
-        again: Split a file anew even where its content is the same.
+        again: Whether the file at a path is split again even where its content is the same.
     """
 
     def __init__(
-        self, files: Files, reader: Reader, catalog: Catalog, comparison: Comparison, *, again: bool = False
+        self,
+        files: Files,
+        reader: Reader,
+        catalog: Catalog,
+        comparison: Comparison,
+        *,
+        again: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._files = files
         self._reader = reader
@@ -90,7 +96,7 @@ class Gatherer:
                 continue
             before = known or self.departed.claim(source.file, source.content_hash)
             kind = _kind(source, before)
-            if before is not None and kind == "unchanged" and not (self._again or wrongly_failed(before)):
+            if before is not None and kind == "unchanged" and not (self._again(found.path) or wrongly_failed(before)):
                 self._keep(source, before)
             elif changed := self._change(source, before, kind):
                 yield changed

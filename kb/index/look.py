@@ -10,7 +10,7 @@ from kb.index.plan import Comparison, compare, withheld
 from kb.records import Failure, Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from kb.index.plan import Key
     from kb.ports import Catalog, Files
@@ -31,7 +31,12 @@ def note_mounts(catalog: Catalog, places: Collection[Key]) -> None:
 
 
 def look(
-    files: Files, catalog: Catalog, *, everything: bool = False, force: Collection[Key] = ()
+    files: Files,
+    catalog: Catalog,
+    *,
+    everything: bool = False,
+    force: Collection[Key] = (),
+    reread: Callable[[str], bool] = lambda _: False,
 ) -> tuple[Comparison, tuple[Failure, ...]]:
     """The disk beside the catalog, and what on the disk cannot be taken in; needs neither model nor vectors.
 
@@ -40,11 +45,17 @@ def look(
         catalog: What is known of them.
         everything: Take every file as one to look at.
         force: Files to look at whatever their stat says.
+        reread: Whether the file at a path has to be read again, since its format is read by other rules now.
     """
     scan = files.scan()
     missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
     comparison = compare(
-        scan, catalog.files(), everything=everything, force=force, mounted_before=mounted_before(catalog)
+        scan,
+        catalog.files(),
+        everything=everything,
+        force=force,
+        reread=reread,
+        mounted_before=mounted_before(catalog),
     )
     # Only what would be withheld is worth a stat each: all else that a scan lacks is let go anyway.
     excluded = frozenset(

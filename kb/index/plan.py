@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from kb.records import FoundFile, IdentifiedPassage, KnownFile, is_racy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from kb.records import Passage, Scan
 
@@ -71,6 +71,7 @@ def compare(
     *,
     everything: bool = False,
     force: Collection[Key] = (),
+    reread: Callable[[str], bool] = lambda _: False,
     mounted_before: Collection[Key] = (),
 ) -> Comparison:
     """Lay a scan beside what is known.
@@ -80,6 +81,7 @@ def compare(
         known: What the catalog knows.
         everything: Take every file as one to look at.
         force: Files to look at whatever their stat says.
+        reread: Whether the file at a path has to be read again, since its format is read by other rules now.
         mounted_before: Where file systems were mounted when the known files were indexed.
     """
     left = {file.key: file for file in known}
@@ -93,7 +95,7 @@ def compare(
         old = left.pop(found.key, None)
         if old is None:
             new.append(found)
-        elif everything or found.key in force or old.state == "pending" or old.stat != found.stat:
+        elif everything or found.key in force or old.state == "pending" or old.stat != found.stat or reread(found.path):
             suspect.append((found, old))
             certain += 1
         elif is_racy(old.stat, old.read_ns) or wrongly_failed(old):

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
     from kb.index.gather import Gathered
     from kb.index.plan import Key
-    from kb.ports import Catalog, Embedder, Files, Reader, VectorCache, VectorIndex
+    from kb.ports import Catalog, Embedder, Files, Reader, ReadingRules, VectorCache, VectorIndex
     from kb.records import Failure, KnownFile
 
-_READING = "reading"
+# By which rules the files were read: the version as a whole, and that of each format.
+_READING: Final = "reading"
+_FORMATS: Final = "reading_formats"
 # How many passages may be read before the model is ready for them.
 AHEAD: Final = 4096
 # How many files that are gone are dropped in one transaction of the catalog: questions wait meanwhile.
@@ -45,7 +47,8 @@ class Indexer:
         cache: Vectors by digest.
         catalog: The record.
         index: Opens the vector index; called only when there is something to write.
-        reading: How files are read (splitter, limits): where it differs from last time every file is read again.
+        reading: The version of the rules by which files are read: those whose rules are not those of last time are
+            read again.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class Indexer:
         cache: VectorCache,
         catalog: Catalog,
         index: Callable[[], VectorIndex],
-        reading: str,
+        reading: ReadingRules,
     ) -> None:
         self._files = files
         self._reader = reader
@@ -69,7 +72,7 @@ class Indexer:
 
     def compare(self, *, full: bool = False, force: Collection[Key] = ()) -> tuple[Comparison, tuple[Failure, ...]]:
         """The disk beside the catalog, and what on the disk cannot be taken at all."""
-        return look(self._files, self._catalog, everything=full or self._stale_reading(), force=force)
+        return look(self._files, self._catalog, everything=full, force=force, reread=self._outdated())
 
     def run(
         self,
@@ -116,8 +119,15 @@ class Indexer:
         comparison, problems = self.compare(full=full, force=force)
         # Before the first of their files is indexed: a run that dies must not leave files whose mount nobody knows.
         note_mounts(self._catalog, comparison.mounts | comparison.lost)
-        again = full or bool(force) or self._stale_reading()
-        gatherer = Gatherer(self._files, self._reader, self._catalog, comparison, again=again)
+        outdated = self._outdated()
+        self._begin_reading()
+        gatherer = Gatherer(
+            self._files,
+            self._reader,
+            self._catalog,
+            comparison,
+            again=lambda path: full or bool(force) or outdated(path),
+        )
         gatherer.tally.failures += problems
         progress = _Progress(gatherer, on_progress, watch)
         writer = Writer(
@@ -142,15 +152,17 @@ class Indexer:
                 held=0,
                 waiting=_waiting(gatherer, writer, comparison),
             )
-        if self._stale_reading():
-            # What could not be read is read anew once it is there again, though its stat be the same.
-            self._catalog.unsettle([file.id for file in (*comparison.held, *held)])
+        # What could not be read is read anew once it is there again, though its stat be the same.
+        if unread := [file.id for file in (*comparison.held, *held) if outdated(file.path)]:
+            self._catalog.unsettle(unread)
         kept = [*comparison.held, *held]
         note_mounts(
             self._catalog,
             comparison.mounts | {place for place in comparison.lost if any(lies_below(one, {place}) for one in kept)},
         )
-        self._catalog.set_meta(_READING, self._reading)
+        if self._catalog.meta(_READING) != self._reading.version:
+            self._catalog.set_meta(_FORMATS, self._reading.formats())
+            self._catalog.set_meta(_READING, self._reading.version)
         self._catalog.completed(datetime.now(UTC))
         return self._report(gatherer, writer, watch.seconds(), held=len(held))
 
@@ -166,9 +178,21 @@ class Indexer:
         gatherer.tally.files["removed"] = len(left) - held
         return self._report(gatherer, None, time.monotonic() - started, held=held)
 
-    def _stale_reading(self) -> bool:
-        """Whether the store was filled by a splitter or limits that are no longer in force."""
-        return self._catalog.meta(_READING) not in {self._reading, None}
+    def _outdated(self) -> Callable[[str], bool]:
+        """Which files were read by rules that are no longer in force, as a function of their path."""
+        if self._catalog.meta(_READING) in {self._reading.version, None}:
+            return lambda _: False
+        return self._reading.changed(self._catalog.meta(_FORMATS))
+
+    def _begin_reading(self) -> None:
+        """Note that files are being read by other rules than before.
+
+        A run that stops among them leaves some read by each: none of those formats counts as read until one is through,
+        whatever the rules are then.
+        """
+        if self._catalog.meta(_READING) not in {self._reading.version, None}:
+            self._catalog.set_meta(_FORMATS, self._reading.common(self._catalog.meta(_FORMATS)))
+            self._catalog.set_meta(_READING, "")
 
     def _follow(self, gatherer: Gatherer, writer: Writer) -> None:
         """Take in the files that are there.

@@ -12,16 +12,18 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import DocumentBusy, DocumentError
-from kb.extract.grammars import SUFFIXES, grammars
+from kb.formats.registry import REGISTRY
 from kb.read.markup import one_line
 from kb.records import Heading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kb.read.foreign import Extracts
+    from kb.extract.wire import Extracts
     from kb.records import Document
 
+# What finds the structure, in the child process.
+PARSER: Final = "kb.extract.code"
 # Beyond these a file is generated or minified, and its structure tells nobody anything.
 LONGEST_TEXT: Final = 500_000
 LONGEST_LINE: Final = 20_000
@@ -49,8 +51,8 @@ class SourceCode:
 
     def __init__(self, sandbox: Extracts) -> None:
         self._sandbox = sandbox
-        installed = set(grammars())
-        self._suffixes = {suffix for suffix, language in SUFFIXES.items() if language in installed}
+        parsed = (one for one in REGISTRY.rows if one.grammar and one.available)
+        self._suffixes = {suffix for one in parsed for suffix in one.suffixes}
 
     def outlined(self, path: str, document: Document) -> Document:
         """The document with its definitions as headings, each under those it stands in.
@@ -68,7 +70,7 @@ class SourceCode:
         if len(data) > LONGEST_TEXT or max(map(len, lines)) > LONGEST_LINE:
             return document
         try:
-            found = _nested(self._sandbox.extract("code", name.name, data).headings, len(lines))
+            found = _nested(self._sandbox.extract(PARSER, name.name, data).headings, len(lines))
         except DocumentBusy:
             raise
         except DocumentError:

@@ -15,36 +15,22 @@ import msgspec
 
 from kb.errors import DocumentError
 from kb.extract.draft import Unreadable
+from kb.formats.registry import REGISTRY
 from kb.read import extract as plain
 from kb.read.decode import LEGACY
 from kb.records import Document
 
 if TYPE_CHECKING:
     from kb.extract.draft import Draft
-    from kb.extract.wire import Limits
-    from kb.read.foreign import Extracts
+    from kb.extract.wire import Extracts, Limits
 
 # Up to this many bytes the costliest text that was found takes a second or two, beside other work.
 LONG: Final = 100_000
 _DECODER: Final = msgspec.json.Decoder(Document)
-# One small file of each kind, so that whatever their parsers load is loaded.
+# What the parts load that formats share: front matter in TOML, titles and dates from the name, other markup in it.
 _SAMPLES: Final = {
-    "x.md": "---\ntitle: x\ndate: 12 March 2020\ntags: [a]\n---\n# *x*\n\n[a](b.md) [[c]]\n\n| a |\n| - |\n| b |\n",
     "y.md": "+++\ntitle = 'x'\n+++\nx\n",
     "a%2Fb.md": "x\n",
-    "x.rst": "x\n=\n\n::\n\n  y\n",
-    "x.org": "* TODO x :a:\n#+title: x\n",
-    "x.adoc": "= x\n\n----\ny\n----\n",
-    "x.canvas": '{"nodes":[{"id":"1","type":"text","text":"x"}]}',
-    "x.csv": "a,b\n1,2\n",
-    "x.srt": "1\n00:00:00,000 --> 00:00:01,000\nx\n",
-    "x.tex": "\\section{x}\ny % z\n",
-    "x.yaml": "a: 1\n",
-    "x.jsonl": "{}\n",
-    "x.toml": "[a]\n",
-    "x.xml": "<a>x</a>\n",
-    "x.txt": "x\n",
-    "x.py": "x = 1\n",
 }
 
 
@@ -78,7 +64,8 @@ class LongTexts:
 
 def prepare() -> None:
     """Load whatever any of the parsers needs, and every encoding that a text may turn out to be in."""
-    for path, text in _SAMPLES.items():
+    formats = {f"x{one.suffixes[0]}": one.sample for one in REGISTRY.rows if one.how in {"text", "document"}}
+    for path, text in (formats | _SAMPLES).items():
         plain.extract(path, text.encode())
     plain.extract("x.txt", "Grüße aus Köln, schöne Größe".encode("cp1252"))
     plain.extract("x.txt", "Привет, как дела сегодня".encode("cp1251"))

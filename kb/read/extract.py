@@ -1,32 +1,29 @@
-"""From the bytes of a file to a document: which format it is, and what that format says about itself.
+"""From the bytes of a file to a document: its text, and what its format says about itself.
 
-A further format is one more entry in a table: an extractor for it, by the suffix of the file's name.
+Which format it is, and what reads that, stands in ``kb.formats.registry``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from kb.errors import DocumentError
-from kb.extract.formats import FORMATS
-from kb.read.canvas import read_canvas, without_drawing
-from kb.read.data import parse_indented, parse_records, parse_toml, parse_xml
+from kb.formats.registry import REGISTRY, load
+from kb.read.canvas import without_drawing
 from kb.read.decode import decode, is_binary
 from kb.read.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
-from kb.read.latex import parse_bibtex, parse_latex
-from kb.read.markdown import parse_markdown
-from kb.read.markup import Outline, one_line, parse_asciidoc, parse_rst
-from kb.read.org import parse_org
+from kb.read.markup import Outline, one_line
 from kb.read.payload import without_payload
-from kb.read.subtitles import parse_subtitles
-from kb.read.tabular import parse_csv
 from kb.records import Block, Document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from kb.formats.registry import Format
 
     Extractor = Callable[[str, bytes], Document]
 
@@ -103,42 +100,15 @@ GENERIC: Final = re.compile(
     r"références|liens|introducción|referencias|enlaces|notas",
     re.IGNORECASE,
 )
-TEXT: Final = PlainFormat("text", front_matter=True)
-CODE: Final = PlainFormat("code")
-_FORMATS: Final[dict[str, Extractor]] = {
-    ".md .markdown .mdown .mkd .mkdn .mdx .qmd .rmd": PlainFormat("markdown", parse_markdown, front_matter=True),
-    ".rst .rest": PlainFormat("rst", parse_rst),
-    ".org": PlainFormat("org", parse_org, generic=True),
-    ".adoc .asciidoc .asc": PlainFormat("asciidoc", parse_asciidoc, front_matter=True),
-    ".canvas": read_canvas,
-    ".csv .tsv": PlainFormat("csv", parse_csv, titled=False),
-    ".srt .vtt": PlainFormat("subtitles", parse_subtitles),
-    ".tex .ltx": PlainFormat("latex", parse_latex),
-    ".bib": PlainFormat("code", parse_bibtex),
-    ".json .json5 .yaml .yml": PlainFormat("data", parse_indented, titled=False),
-    ".jsonl .ndjson": PlainFormat("data", parse_records),
-    ".toml .ini .cfg": PlainFormat("data", parse_toml, titled=False),
-    ".xml .svg .rss .atom .opml .nxml": PlainFormat("data", parse_xml, titled=False),
-    ".txt .text": TEXT,
-    ".py .pyi .pyx .js .mjs .cjs .jsx .ts .tsx .vue .svelte .c .h .cc .cpp .cxx .hh .hpp .hxx .cs .java .kt "
-    ".kts .scala .groovy .go .rs .swift .m .mm .rb .php .pl .pm .lua .r .jl .hs .ml .mli .fs .fsx .clj .cljs .ex .exs "
-    ".erl .elm .dart .zig .nim .d .pas .f90 .f95 .asm .s .sh .bash .zsh .fish .ps1 .bat .cmd .sql .graphql .proto .tf "
-    ".nix .css .scss .sass .less .conf .env "
-    ".properties .gradle .cmake .mk .dockerfile .diff .patch .el .lisp .scm .rkt .vim .v .vhd .sty .cls "
-    ".log": CODE,
-}
-EXTRACTORS: Final = {suffix: extractor for suffixes, extractor in _FORMATS.items() for suffix in suffixes.split()}
-_CODE_NAMES: Final = frozenset({"makefile", "gnumakefile", "dockerfile", "containerfile", "justfile", "rakefile"})
-_UNREAD: Final = {
-    "Apple iWork documents": ".pages .numbers",
-    "e-books of this kind": ".mobi .azw3 .djvu",
-    "images": ".png .jpg .jpeg .gif .webp .bmp .tif .tiff .heic .avif .ico .psd",
-    "sound files": ".mp3 .m4a .ogg .opus .flac .wav .aac",
-    "videos": ".mp4 .mkv .mov .avi .webm .m4v",
-    "archives": ".zip .tar .gz .tgz .bz2 .xz .zst .7z .rar .jar",
-    "databases": ".db .sqlite .sqlite3",
-}
-UNREAD: Final = {suffix: name for name, suffixes in _UNREAD.items() for suffix in suffixes.split()}
+
+
+@cache
+def _extractor(one: Format) -> Extractor:
+    """What reads a format of text."""
+    reader = load(one.reader) if one.reader else None
+    if one.how == "document":
+        return cast("Extractor", reader)
+    return PlainFormat(one.kind, reader, one.front_matter, one.titled, one.generic)
 
 
 def extract(path: str, data: bytes) -> Document:
@@ -151,14 +121,13 @@ def extract(path: str, data: bytes) -> Document:
     Raises:
         DocumentError: The file is no plain text.
     """
-    name = PurePosixPath(path)
-    suffix = name.suffix.lower()
-    if suffix in FORMATS:
-        raise DocumentError(f"{FORMATS[suffix].noun} ({suffix}) are no plain text", "They are read as documents")
-    if suffix in UNREAD:
+    one = REGISTRY.of(path) or REGISTRY.text
+    suffix = PurePosixPath(path).suffix.lower()
+    if one.how == "child":
+        raise DocumentError(f"{one.noun} ({suffix}) are no plain text", "They are read as documents")
+    if one.how in {"ocr", "unread"}:
         raise DocumentError(
-            f"{UNREAD[suffix]} ({suffix}) cannot be read",
+            f"{one.noun} ({suffix}) cannot be read",
             f'Keep its text beside it as Markdown or plain text, or leave such files out with "*{suffix}" in .kbignore',
         )
-    default = CODE if name.name.lower() in _CODE_NAMES else TEXT
-    return EXTRACTORS.get(suffix, default)(path, data)
+    return _extractor(one)(path, data)

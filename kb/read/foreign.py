@@ -5,38 +5,26 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from kb.errors import DocumentError
-from kb.extract.formats import FORMATS, IMAGE, IMAGES, installed
+from kb.formats.registry import REGISTRY, install_command
 from kb.read.frontmatter import date_in_name
-from kb.read.mailbox import mail_without_suffix
 from kb.read.markup import one_line
 from kb.read.payload import without_payload
-from kb.records import EXTRA, Block, Document, Heading, Place, Told
+from kb.records import Block, Document, Heading, Place, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kb.extract.formats import Format
-    from kb.extract.wire import Extracted
+    from kb.extract.wire import Extracted, Extracts
+    from kb.formats.registry import Format
 
 
 # What programs call a sheet that nobody has named.
 _SHEET: Final = re.compile(
     r"(sheet|tabelle|feuil|feuille|hoja|foglio|planilha|blad|ark|taul|list|arkusz|munka)[ _]?\d+", re.IGNORECASE
 )
-
-
-class Extracts(Protocol):
-    """What turns the bytes of a document into text; ``kb.extract.sandbox.Sandbox`` is the real one."""
-
-    def extract(self, extractor: str, name: str, data: bytes) -> Extracted:
-        """The text of a document.
-
-        Raises:
-            DocumentError: It gives none.
-        """
 
 
 class ForeignFormats:
@@ -59,19 +47,20 @@ class ForeignFormats:
         """
         name = PurePosixPath(path)
         suffix = name.suffix.lower()
-        kind = FORMATS.get(suffix) or (IMAGE if self._ocr and suffix in IMAGES else mail_without_suffix(name, data))
-        if kind is None:
+        one = REGISTRY.of(path) or REGISTRY.recognised(data)
+        if one is None or not one.in_child or (one.how == "ocr" and not self._ocr):
             return None
-        if not installed(kind.library):
-            raise DocumentError(f"{kind.noun} ({suffix}) are read with the extra for documents: {EXTRA}", EXTRA)
-        extracted = self._sandbox.extract(kind.extractor, name.name, data)
+        if not one.available:
+            remedy = install_command(one.extra)
+            raise DocumentError(f"{one.noun} ({suffix}) are read with the extra for {one.extra}: {remedy}", remedy)
+        extracted = self._sandbox.extract(one.reader, name.name, data)
         try:
-            return _document(name, kind, extracted)
+            return _document(name, one, extracted)
         except ValueError as error:
             raise DocumentError(f"cannot be read: what came out of it makes no sense ({error})") from error
 
 
-def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Document:
+def _document(name: PurePosixPath, one: Format, extracted: Extracted) -> Document:
     """What was extracted as a document; the process it comes from read a foreign file and is not believed blindly."""
     lines = extracted.text.count("\n") + 1
     headings = tuple(Heading(one_line(text), level, first, last) for text, level, first, last in extracted.headings)
@@ -81,14 +70,14 @@ def _document(name: PurePosixPath, kind: Format, extracted: Extracted) -> Docume
     )
     told = tuple(Told(first, last, one_line(text)) for first, last, text in extracted.told)
     for starts in (headings, blocks, places, told):
-        numbers = [one.first_line for one in starts]
+        numbers = [start.first_line for start in starts]
         if numbers != sorted(numbers) or (numbers and not 1 <= numbers[0] <= numbers[-1] <= lines + 1):
             raise ValueError("its lines are out of order")
     own_title = one_line(extracted.title)
     first = next((heading.text for heading in headings if heading.text and not _SHEET.fullmatch(heading.text)), "")
     return Document(
         text=without_payload(extracted.text),
-        kind=kind.kind,
+        kind=one.kind,
         title=own_title or first or one_line(name.stem) or "untitled",
         own_title=own_title,
         headings=headings,

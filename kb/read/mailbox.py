@@ -7,15 +7,7 @@ is called. So a file without a suffix that kb knows is looked at: a mail begins 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
-
-from kb.extract.formats import FORMATS
-from kb.read.extract import EXTRACTORS, UNREAD
-
-if TYPE_CHECKING:
-    from pathlib import PurePosixPath
-
-    from kb.extract.formats import Format
+from typing import Final
 
 _HEAD: Final = 1 << 16
 # The line that begins each mail of a mailbox: sender, weekday, and a time.
@@ -27,32 +19,28 @@ _FROM_OR_TO: Final = frozenset({b"from", b"to", b"sender", b"return-path", b"del
 _OF_MAILS: Final = frozenset(
     {b"received", b"message-id", b"mime-version", b"return-path", b"delivered-to", b"x-mozilla-status", b"content-type"}
 )
-_MAIL: Final = ".eml"
-_BOX: Final = ".mbox"
 
 
-def mail_without_suffix(name: PurePosixPath, data: bytes) -> Format | None:
-    """What kind of mail a file is whose suffix says nothing; None where it is none.
+def is_mail(data: bytes) -> bool:
+    """Whether a file is one mail: it begins with headers that only mails have."""
+    names = _headers(data, 0) if data[:1].isalpha() else frozenset()
+    return bool(names & _FROM_OR_TO and names & _OF_MAILS and names & {b"date", b"received", b"subject"})
 
-    Args:
-        name: Its path below its folder.
-        data: Its bytes.
+
+def is_mailbox(data: bytes) -> bool:
+    """Whether a file holds mails one after another: it begins with the line between them and the headers of one."""
+    begin = _FROM.match(data[:_HEAD])
+    return begin is not None and bool(_headers(data, begin.end()) & _FROM_OR_TO)
+
+
+def _headers(data: bytes, at: int) -> frozenset[bytes]:
+    """The names of the headers at a place, in small letters; none where no blank line follows them.
+
+    Two of a mail, one of them of mails alone, stand in no other text.
     """
-    suffix = name.suffix.lower()
-    if suffix in EXTRACTORS or suffix in UNREAD:
-        return None
-    head = data[:_HEAD]
-    begin = _FROM.match(head)
-    if not begin and not head[:1].isalpha():
-        return None
-    names, at = set(), begin.end() if begin else 0
+    head, names = data[:_HEAD], set()
     while found := _HEADER.match(head, at):
         names.add(found[1].lower())
         at = found.end()
-    # Headers end with a blank line; two of a mail, one of them of mails alone, stand in no other text.
     blank = head[at : at + 2] in {b"\r\n", b""} or head[at : at + 1] == b"\n" or at >= _HEAD
-    if not (blank and names & _FROM_OR_TO):
-        return None
-    if begin:
-        return FORMATS[_BOX]
-    return FORMATS[_MAIL] if names & _OF_MAILS and names & {b"date", b"received", b"subject"} else None
+    return frozenset(names) if blank else frozenset()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from kb.errors import ConfigError
-from kb.extract.formats import DOCUMENTS
+from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,7 +71,7 @@ class Rules:
 
     def limit(self, path: str) -> tuple[int, str]:
         """How many bytes a file may have, and the key of the configuration that says so."""
-        if path[path.rfind(".") :].lower() in DOCUMENTS:
+        if path[path.rfind(".") :].lower() in REGISTRY.documents:
             return self.max_document_bytes, "documents.max_file_mb"
         return self.max_bytes, "folders.max_file_mb"
 

@@ -25,9 +25,6 @@ from kb.records.answers import (
     VectorRecord,
 )
 from kb.records.documents import (
-    EXTRA,
-    EXTRACTED,
-    IS_IMAGE,
     SCANNED,
     Block,
     Document,
@@ -63,9 +60,6 @@ from kb.records.reports import (
 )
 
 __all__ = [
-    "EXTRA",
-    "EXTRACTED",
-    "IS_IMAGE",
     "SCANNED",
     "Alike",
     "Answer",

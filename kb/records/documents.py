@@ -7,21 +7,15 @@ from datetime import date  # noqa: TC003 - a document that comes from a child pr
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
+from kb.formats.registry import REGISTRY
 from kb.records.links import Link, Name  # noqa: TC001 - the same
 
 if TYPE_CHECKING:
     from kb.records.files import FoundFile, KnownFile
 
 
-# Kinds of documents whose text is extracted, so that its lines are none that another program would show.
-EXTRACTED: Final = frozenset(
-    {"pdf", "word", "slides", "sheet", "web", "ebook", "mail", "notebook", "image", "calendar", "contact", "note"}
-)
-
-# Words in the reasons of failures by which kb status counts what could be read with a little more.
+# Words in the reason of a failure by which kb status counts what could be read by recognising the text in images.
 SCANNED: Final = "has no text, only images"
-IS_IMAGE: Final = "images ("
-EXTRA: Final = "pip install 'localkb[documents]'"
 
 
 def digest_of(embedded: str) -> bytes:
@@ -186,4 +180,4 @@ class StoredPassage:
     @property
     def exact(self) -> bool:
         """Whether its lines are those of the file itself, not of a text that was extracted from it."""
-        return self.file.kind not in EXTRACTED
+        return self.file.kind not in REGISTRY.extracted

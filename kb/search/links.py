@@ -12,6 +12,7 @@ from dataclasses import replace
 from posixpath import dirname, normpath
 from typing import TYPE_CHECKING, Final
 
+from kb.formats.registry import REGISTRY
 from kb.records import FollowedLink, Links, folded
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from kb.ports import Catalog, Files
     from kb.records import Hit, KnownFile, Link, Name
 
-_NOTES: Final = (".md", ".markdown", ".org", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd", ".rst", ".adoc")
+_NOTES: Final = REGISTRY.notes
 # What a link to a folder shows.
 _FRONT_PAGES: Final = ("readme", "index")
-_WITH_HEADINGS: Final = frozenset({"markdown", "org", "rst", "asciidoc"})
 # Lines as the web names them, and as Org does.
 _LINES: Final = {"path": re.compile(r"L(\d{1,9})(?:-L?\d{1,9})?"), "org": re.compile(r"(\d{1,9})")}
 _NTH: Final = re.compile(r"(.*)-(\d{1,6})")
@@ -168,7 +168,7 @@ class Follower:
             source = places.by_id[file_id]
             target = _target(places, named, source, link)
             one = FollowedLink(source, link, target, problem="" if target else self._absence(places, source, link))
-            if anchors and target is not None and link.anchor and target.kind in _WITH_HEADINGS:
+            if anchors and target is not None and link.anchor and target.kind in REGISTRY.anchored:
                 if target.id not in names:
                     names[target.id] = self._catalog.names_of(target.id)
                 one = _anchored(one, names[target.id])

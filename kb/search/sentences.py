@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from kb.formats.registry import REGISTRY
 from kb.records import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Kinds of files in which every line says something of its own.
-BY_LINE: Final = frozenset({"code", "csv", "data", "subtitles", "sheet"})
+BY_LINE: Final = REGISTRY.by_line
 
 _SENTENCE_END: Final = re.compile(
     r"[.!?…]+[\"'”\u2019»)\]*_]*(?=\s+(?P<next>\S+))|(?P<wide>[。\uff01\uff1f]+[」』”\u2019)]*)"

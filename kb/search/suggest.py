@@ -6,9 +6,10 @@ import difflib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from kb.formats.registry import REGISTRY
 from kb.records import Filters, Unmatched, folded
 from kb.search.filter import selected, tag_count
-from kb.search.types import TYPE_NAMES, is_of_type
+from kb.search.types import is_of_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +109,7 @@ def _tag(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
 def _type(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
     if any(is_of_type(file, value) for file in files):
         return None
-    there = Counter(name for file in files for name in TYPE_NAMES if is_of_type(file, name))
+    there = Counter(name for file in files for name in REGISTRY.types if name != "code" and is_of_type(file, name))
     return Unmatched("type", value, tuple(name for name, _ in there.most_common()), similar=False)
 
 

@@ -15,7 +15,6 @@ from kb.cli import reports
 from kb.cli.formats import status_object
 from kb.cli.terminal import Look
 from kb.records import (
-    EXTRA,
     SCANNED,
     CheckReport,
     Confinement,
@@ -28,6 +27,7 @@ from kb.records import (
     Status,
 )
 
+INSTALL = "pip install 'localkb[documents]'"
 LOOK = Look(cwd="/notes")
 
 
@@ -98,7 +98,7 @@ def test_status_tells_what_could_be_read_with_more() -> None:
     problems = (
         Failure("/n", "a.pdf", f"{SCANNED}, and more"),
         Failure("/n", "b.png", "images (.png) cannot be read"),
-        Failure("/n", "c.docx", f"Word documents (.docx) are read with the extra for documents: {EXTRA}"),
+        Failure("/n", "c.docx", f"Word documents (.docx) are read with the extra for documents: {INSTALL}"),
     )
     state = replace(FakeKnowledge().state, problems=problems)
 

@@ -122,7 +122,7 @@ def test_threads_that_documents_have_are_confined() -> None:
     pytest.importorskip("xberg")
     made = Sandbox(LIMITS)
     try:
-        made.extract("office", "x.rtf", rb"{\rtf1 words}")
+        made.extract("kb.extract.office", "x.rtf", rb"{\rtf1 words}")
         tasks = list(Path(f"/proc/{made.process}/task").iterdir())
         assert len(tasks) > 1
         assert all("Seccomp:\t2" in (task / "status").read_text("ascii") for task in tasks)
@@ -282,7 +282,7 @@ def test_tesseract_reaches_no_more_than_its_own(false_tesseract: Path, tmp_path:
     false_tesseract.chmod(0o755)
     made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0))
     try:
-        said = made.extract("scan", "x.png", b"an image").text
+        said = made.extract("kb.extract.scan", "x.png", b"an image").text
     except DocumentError as error:
         said = error.message
     finally:
@@ -305,7 +305,7 @@ def test_tesseract_writes_its_own_folder(false_tesseract: Path) -> None:
     false_tesseract.chmod(0o755)
     made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0))
     try:
-        said = made.extract("scan", "x.png", b"an image").text.split()
+        said = made.extract("kb.extract.scan", "x.png", b"an image").text.split()
     finally:
         made.close()
 
@@ -323,6 +323,6 @@ def test_tesseract_that_never_ends_is_ended(false_tesseract: Path) -> None:
     made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=1.0))
     try:
         with pytest.raises(DocumentError, match="takes longer"):
-            made.extract("scan", "x.png", b"an image")
+            made.extract("kb.extract.scan", "x.png", b"an image")
     finally:
         made.close()

@@ -9,15 +9,15 @@ import made_documents as made
 import pytest
 
 from kb.errors import DocumentError
-from kb.extract.formats import FORMATS, installed
 from kb.extract.sandbox import Sandbox
 from kb.extract.wire import Extracted, Limits
+from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 needs_extra = pytest.mark.skipif(
-    not all(installed(one.library) for one in FORMATS.values()), reason="the extra 'documents' is not installed"
+    not all(one.available for one in REGISTRY.rows if one.in_child), reason="the extra 'documents' is not installed"
 )
 
 
@@ -31,7 +31,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def extracted(sandbox: Sandbox, name: str, data: bytes) -> Extracted:
     """What comes out of a file."""
-    return sandbox.extract(FORMATS[name[name.rindex(".") :]].extractor, name, data)
+    return sandbox.extract(REGISTRY.by_suffix[name[name.rindex(".") :]].reader, name, data)
 
 
 def places(document: Extracted) -> list[str]:

@@ -8,9 +8,8 @@ from pathlib import PurePosixPath
 import pytest
 
 from kb.extract.draft import Draft, Unreadable
-from kb.extract.formats import FORMATS
 from kb.extract.wire import Extracted, Limits
-from kb.read.mailbox import mail_without_suffix
+from kb.formats.registry import REGISTRY
 
 HEAD = b"From: Ana <ana@example.org>\nTo: Bo <bo@example.org>\nSubject: Receipt\nDate: Sat, 7 Jun 2025 22:30:00 -0700\n"
 BOX = b"From ana@example.org Sat Jun  7 10:00:00 2025\n" + HEAD + b"Message-ID: <1@x>\n\nThe puffin nests.\n\n"
@@ -21,10 +20,10 @@ def extracted(name: str, data: bytes) -> Extracted:
     import importlib
 
     path = PurePosixPath(name)
-    kind = FORMATS.get(path.suffix) or mail_without_suffix(path, data)
-    assert kind is not None
+    one = REGISTRY.of(name) or REGISTRY.recognised(data)
+    assert one is not None
     draft = Draft(1_000_000)
-    importlib.import_module(f"kb.extract.{kind.extractor}").extract(path.name, data, draft, Limits())
+    importlib.import_module(one.reader).extract(path.name, data, draft, Limits())
     return draft.done()
 
 
@@ -71,7 +70,9 @@ def test_containers(name: str, data: bytes) -> None:
 )
 def test_no_mail(name: str, text: str) -> None:
     """A text with a colon in its first line is no mail, nor is one whose suffix says that it is text."""
-    assert mail_without_suffix(PurePosixPath(name), text.encode()) is None
+    one = REGISTRY.of(name) or REGISTRY.recognised(text.encode())
+
+    assert one is None or not one.in_child
 
 
 @pytest.mark.parametrize(

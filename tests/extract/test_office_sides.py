@@ -11,10 +11,10 @@ import pytest
 
 from kb.extract import sheet
 from kb.extract.draft import Draft, Unreadable
-from kb.extract.formats import installed
 from kb.extract.merged import filled
 from kb.extract.numbers import displayed
 from kb.extract.wire import Extracted, Limits
+from kb.formats.registry import installed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

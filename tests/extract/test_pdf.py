@@ -6,9 +6,9 @@ import made_documents as made
 import pytest
 
 from kb.extract.draft import Draft, Unreadable
-from kb.extract.formats import installed
 from kb.extract.pdf import extract
 from kb.extract.wire import Limits
+from kb.formats.registry import installed
 
 pytestmark = pytest.mark.skipif(not installed("pypdfium2"), reason="the extra 'documents' is not installed")
 

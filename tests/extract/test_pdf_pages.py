@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 
 from kb.extract.draft import Draft
-from kb.extract.formats import installed
 from kb.extract.hyphens import whole, words_of
 from kb.extract.wire import Extracted, Limits
+from kb.formats.registry import installed
 
 needs_pdfium = pytest.mark.skipif(not installed("pypdfium2"), reason="the extra 'documents' is not installed")
 

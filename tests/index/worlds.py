@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from kb.index.check import Checker
@@ -43,7 +44,7 @@ class World:
             cache=_Watched(self.cache, self, ("put",)),
             catalog=_Watched(self.catalog, self, _STEPS),
             index=self.index,
-            reading=reading,
+            reading=Rules(reading),
         )
 
     def index(self) -> MemoryVectorIndex:
@@ -88,6 +89,32 @@ class World:
     def close(self) -> None:
         """Let go of the catalog."""
         self.catalog.close()
+
+
+class Rules:
+    """A version of the rules of reading that is the same for every format, but for those told otherwise."""
+
+    def __init__(self, version: str, **formats: str) -> None:
+        self.version = version
+        self._formats = formats
+
+    def formats(self) -> str:
+        """The versions to keep."""
+        return json.dumps({"": self.version, **self._formats})
+
+    def changed(self, before: str | None) -> Callable[[str], bool]:
+        """Whether a file's suffix, or everything, had another version."""
+        old, new = json.loads(before or "{}"), json.loads(self.formats())
+
+        def of(path: str, versions: dict[str, str]) -> str | None:
+            return versions.get(path.rpartition(".")[2], versions.get(""))
+
+        return lambda path: of(path, old) != of(path, new)
+
+    def common(self, before: str | None) -> str:
+        """The versions that are the same."""
+        new = json.loads(self.formats())
+        return json.dumps({key: one for key, one in json.loads(before or "{}").items() if new.get(key) == one})
 
 
 class _Watched:

@@ -21,7 +21,7 @@ import strace
 from seed_example import SEED, SEED_QUESTION
 from syscalls import is_below, ways_out, written
 
-from kb.extract.formats import FORMATS, installed
+from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +104,7 @@ class World:
             (self.notes / name).write_text(f"{text}\n", "utf-8")
         (self.notes / "store.py").write_text("def keep():\n    return 1\n")
         for suffix, data in (documents() if formats else {}).items():
-            if installed(FORMATS[suffix].library):
+            if REGISTRY.by_suffix[suffix].available:
                 (self.notes / f"document-{suffix[1:]}{suffix}").write_bytes(data)
         self.config = home / ".config" / "kb" / "config.toml"
         self.config.parent.mkdir(parents=True)
@@ -250,9 +250,9 @@ def test_every_command_and_every_format(make_world: MakeWorld) -> None:
     world.kb("rebuild")
 
     assert "failed" not in index
-    assert made_here >= set(FORMATS) - OLD
+    assert made_here >= REGISTRY.documents - OLD
     assert {Path(file["path"]).suffix for file in files} >= {
-        one for one in made_here if installed(FORMATS[one].library)
+        one for one in made_here if REGISTRY.by_suffix[one].available
     }
     assert [file["path"] for file in files if file["state"] != "done"] == []
     assert "chromadb.md" in hits

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import DocumentError
-from kb.extract import grammars
 from kb.extract.sandbox import Sandbox
 from kb.extract.wire import Extracted, Limits
+from kb.formats import registry
 from kb.read import code
 from kb.read.chunk import Chunker
 from kb.read.code import SourceCode
@@ -51,7 +51,7 @@ class Store:
 TAIL = "\n\ndef main() -> None:\n    Store().open()\n\n\nmain()\n"
 
 
-SANDBOX = Sandbox(Limits(seconds=5, memory=300_000_000), own=("code",))
+SANDBOX = Sandbox(Limits(seconds=5, memory=300_000_000), own=(code.PARSER,))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -179,9 +179,12 @@ def test_every_language_is_tested() -> None:
     """No grammar goes without a source of its own here, and all of them are installed."""
     suffixes = {f".{path.partition('.')[2]}" for path in SOURCES} | {".py"}
 
-    assert all(suffixes & set(one.suffixes.split()) for one in grammars.LANGUAGES.values())
-    assert set(grammars.grammars()) == set(grammars.LANGUAGES)
-    assert all(extract(f"a{suffix}", b"x").kind == "code" for suffix in grammars.SUFFIXES)
+    rows = [one for one in registry.REGISTRY.rows if one.grammar]
+    told = {one.grammar for one in rows if suffixes & set(one.suffixes)}
+
+    assert told == {one.grammar for one in rows}
+    assert all(one.available for one in rows)
+    assert all(extract(f"a{suffix}", b"x").kind == "code" for one in rows for suffix in one.suffixes)
 
 
 def test_the_trail_is_embedded() -> None:
@@ -251,7 +254,7 @@ class Answers:
 @pytest.mark.parametrize("installed", [("go",), ()])
 def test_without_the_grammar(installed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Code whose grammar is missing is text like any other."""
-    monkeypatch.setattr(code, "grammars", lambda: installed)
+    monkeypatch.setattr(registry, "installed", lambda package: package.rpartition("_")[2] in {"sitter", *installed})
 
     assert outline("a.py", CLASS) == [("", 1, 19)]
     assert len(outline("a.go", SOURCES["a.go"][0])) == (4 if installed else 1)
@@ -296,7 +299,7 @@ def test_hostile_code_costs_its_structure_alone(path: str, text: str) -> None:
 def test_a_crash_is_no_failure() -> None:
     """Code that the parser cannot stand is split as if there were no grammar; one such file crashes it for certain."""
     with pytest.raises(DocumentError, match="made its reader"):
-        SANDBOX.extract("code", "a.cpp", b"a<b<\n" * 99_000)
+        SANDBOX.extract(code.PARSER, "a.cpp", b"a<b<\n" * 99_000)
     given = extract("a.py", CLASS.encode())
 
     assert SourceCode(Answers(refuses=True)).outlined("a.py", given) == given

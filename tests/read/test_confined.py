@@ -13,10 +13,11 @@ from kb.config import Config
 from kb.errors import DocumentError
 from kb.extract.sandbox import Sandbox
 from kb.extract.wire import Limits
+from kb.formats.registry import REGISTRY
 from kb.read import chunk, confined
 from kb.read.chunk import Chunker
 from kb.read.confined import LONG, LongTexts
-from kb.read.extract import EXTRACTORS, extract
+from kb.read.extract import extract
 from kb.read.reader import DocumentReader
 from kb.reading import sandboxes_of
 from kb.records import FileStat, FoundFile, Source
@@ -73,9 +74,9 @@ def test_no_text_costs_far_more_than_a_plain_one(name: str, plain_cost: float) -
 
 def test_every_format_has_a_hostile_text() -> None:
     """No parser of text is left out."""
-    covered = {EXTRACTORS[suffix] for name in HOSTILE if (suffix := "." + name.rpartition(".")[2]) in EXTRACTORS}
+    covered = {one.reader for name in HOSTILE if (one := REGISTRY.of(name))}
 
-    assert {id(one) for one in covered} == {id(one) for one in EXTRACTORS.values()}
+    assert {one.reader for one in REGISTRY.rows if one.how in {"text", "document"}} <= covered
 
 
 @pytest.mark.faults

