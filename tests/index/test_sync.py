@@ -22,6 +22,7 @@ from kb.testing import FakeTokens, MemoryFiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kb.ports import Reader
     from kb.records import Document, FileChange, FileEvent, FoundFile, IndexProgress, Passage, Scan, Source
 
 BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -181,6 +182,75 @@ def test_another_splitter_reads_everything_again(world: World) -> None:
 
     assert (report.unchanged, report.changed, report.embedded) == (2, 0, 0)
     assert report.reused == 3
+
+
+class Counted:
+    """A reader that notes what it reads."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.paths: list[str] = []
+
+    def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
+        """The document and its passages."""
+        self.paths.append(source.file.path)
+        return self._reader.read(source)
+
+
+@pytest.fixture
+def mixed() -> tuple[World, Counted]:
+    """A folder with files of three formats, indexed, whose reader notes what it reads from now on."""
+    world = World()
+    for name in ("a.md", "b.md", "c.org", "d.txt"):
+        world.write(name, f"# {name}\n\nwords of {name}\n")
+    world.run()
+    reader = Counted(world.reader)
+    world.reader = reader  # type: ignore[assignment]  # reads what it reads
+    return world, reader
+
+
+def by_rules(world: World, **formats: str) -> None:
+    """Behave as a kb that reads some formats by other rules."""
+    world.indexer = world._indexer("reading 1", **formats)
+
+
+def test_another_reader_of_a_format_reads_its_files_again(mixed: tuple[World, Counted]) -> None:
+    """No file of another format is read, nothing is embedded, and it happens once."""
+    world, reader = mixed
+    by_rules(world, md="2")
+
+    assert world.indexer.compare()[0].pending == 2
+    report = world.run()
+    assert (sorted(reader.paths), report.unchanged, report.embedded) == (["a.md", "b.md"], 4, 0)
+    assert world.run().unchanged == 4
+    assert len(reader.paths) == 2
+
+
+def test_the_store_of_an_earlier_kb_is_read_again_once(mixed: tuple[World, Counted]) -> None:
+    """It names a version of its own kind, and none for each format."""
+    world, reader = mixed
+    by_rules(world)
+    world.catalog.set_meta("reading", "6 max_tokens=800 documents=xberg 60s code=python")
+    world.catalog.set_meta("reading_formats", "")
+
+    report = world.run()
+
+    assert (len(reader.paths), report.unchanged, report.embedded) == (4, 4, 0)
+    world.run()
+    assert len(reader.paths) == 4
+
+
+def test_what_was_being_read_again_is_read_again_by_whatever_rules(mixed: tuple[World, Counted]) -> None:
+    """A run stops among the files of a format, and the next kb reads them as the first one did."""
+    world, reader = mixed
+    by_rules(world, md="2")
+    assert world.indexer.run(should_stop=lambda: True).interrupted
+    reader.paths.clear()
+
+    by_rules(world)
+    world.run()
+
+    assert sorted(reader.paths) == ["a.md", "b.md"]
 
 
 class Away(MemoryFiles):

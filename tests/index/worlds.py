@@ -36,7 +36,7 @@ class World:
         self.after: Callable[[str], None] = lambda _: None
         self.indexer = self._indexer("reading 1")
 
-    def _indexer(self, reading: str) -> Indexer:
+    def _indexer(self, reading: str, **formats: str) -> Indexer:
         return Indexer(
             files=self.files,
             reader=self.reader,
@@ -44,7 +44,7 @@ class World:
             cache=_Watched(self.cache, self, ("put",)),
             catalog=_Watched(self.catalog, self, _STEPS),
             index=self.index,
-            reading=Rules(reading),
+            reading=Rules(reading, **formats),
         )
 
     def index(self) -> MemoryVectorIndex:
@@ -95,16 +95,16 @@ class Rules:
     """A version of the rules of reading that is the same for every format, but for those told otherwise."""
 
     def __init__(self, version: str, **formats: str) -> None:
-        self.version = version
-        self._formats = formats
+        self.version = f"{version} {formats}"
+        self._formats = {"": version, **formats}
 
     def formats(self) -> str:
         """The versions to keep."""
-        return json.dumps({"": self.version, **self._formats})
+        return json.dumps(self._formats)
 
     def changed(self, before: str | None) -> Callable[[str], bool]:
         """Whether a file's suffix, or everything, had another version."""
-        old, new = json.loads(before or "{}"), json.loads(self.formats())
+        old, new = json.loads(before or "{}"), self._formats
 
         def of(path: str, versions: dict[str, str]) -> str | None:
             return versions.get(path.rpartition(".")[2], versions.get(""))
@@ -113,8 +113,8 @@ class Rules:
 
     def common(self, before: str | None) -> str:
         """The versions that are the same."""
-        new = json.loads(self.formats())
-        return json.dumps({key: one for key, one in json.loads(before or "{}").items() if new.get(key) == one})
+        old = json.loads(before or "{}")
+        return json.dumps({key: one if old.get(key) == one else "" for key, one in self._formats.items()})
 
 
 class _Watched:
