@@ -19,7 +19,7 @@ from kb.errors import DocumentError
 from kb.extract.sandbox import Sandbox
 from kb.extract.wire import Limits
 from kb.formats.registry import REGISTRY
-from kb.records import Filters
+from kb.records import Filters, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kb.records import StoredPassage
-    from kb.search.candidates import Mode
 
 # Of a sentence that a passage may end in, so many words have to be there.
 _SHARE: Final = 0.6
@@ -65,8 +64,8 @@ def found(docs: str, formats: str, store: str) -> dict[str, Any]:
             if known is None:
                 blank.append(path)
                 continue
-            why = _judged(kb, path, known, "cosine")
-            hybrid += not _judged(kb, path, known, "hybrid")
+            why = _judged(kb, path, known, Mode.COSINE)
+            hybrid += not _judged(kb, path, known, Mode.HYBRID)
             first += _first(kb, path, known)
             kept += _kept(kb, path, known, docs)
             kinds[file.suffix.lower()][0] += not why

@@ -22,6 +22,7 @@ from benchmarks.ndcg import ndcg
 from benchmarks.table import Row, at_least, skipped
 from kb import KnowledgeBase
 from kb.embed.locate import locate
+from kb.records import MODE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ FIRST: Final = 400
 STEP: Final = 2
 DEPTH: Final = 10
 TARGET: Final = 0.975
-MODES: Final = ("hybrid", "cosine", "keyword")
+MODES: Final = MODE_NAMES
 _PEER: Final = ROOT / "benchmarks" / "peer_txtai.py"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,8 +21,8 @@ from benchmarks.table import Row, at_least, at_most
 from kb.config import Config
 from kb.embed.bge_m3 import BgeM3EmbeddingFunction
 from kb.index.plan import compare, identify, labels
-from kb.records import Document, FileChange, Freshness, Passage, VectorRecord
-from kb.search.query import Limits, Searcher
+from kb.records import Document, FileChange, Freshness, Passage, ResolvedRequest, VectorRecord
+from kb.search.query import Searcher
 from kb.store.catalog import SqliteCatalog
 from kb.store.chroma import ChromaIndex
 from kb.testing import MemoryFiles
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.bench import Bench
-    from kb.records import FoundFile, IdentifiedPassage
+    from kb.records import FoundFile
 
 NAME: Final = "recall"
 PASSAGES: Final = 100_000
@@ -166,7 +166,7 @@ class _Filled:
             passages = [(change, one) for change in changes for one in change.passages]
             rest = vectors[len(self.ids) :]
             records = [
-                VectorRecord(one.id, vector, one.passage.text, labels(change.file_id, change.file.path, ()))
+                VectorRecord(one.id, vector, one.text, labels(change.file_id, change.file.path, ()))
                 for (change, one), vector in zip(passages, rest, strict=False)
             ]
             self.index.upsert(records)
@@ -191,13 +191,13 @@ def _ask(filled: _Filled, vectors: NDArray[np.float32], questions: NDArray[np.fl
     catalog: Any = Clocked(filled.catalog, "catalog", spent)
     freshness = Freshness(datetime.now(UTC), 0)
     searcher = Searcher(Given(questions), lambda: nullcontext(index), catalog, filled.files, lambda: freshness)
-    limits = Limits(limit=DEPTH, candidates=Config().search.candidates, weak=True)
+    wanted = ResolvedRequest(limit=DEPTH, candidates=Config().search.candidates, weak=True)
     milliseconds, found = [], 0
     for number in range(len(questions)):
         if number == _WARM_UP:
             spent.clear()
         began = time.perf_counter()
-        answer = searcher.search(str(number), limits)
+        answer = searcher.search(replace(wanted, question=str(number)))
         milliseconds.append((time.perf_counter() - began) * 1000)
         nearest = {filled.ids[position] for position in exact(vectors, questions[number])}
         if number >= _WARM_UP:
@@ -227,7 +227,7 @@ def _freshness(filled: _Filled) -> float:
 def _change(file_id: int, file: FoundFile) -> FileChange:
     """A file with its passages, of the length that passages have."""
     texts = [f"Passage {number} of {file.path}: " + "some words of a text " * 25 for number in range(PER_FILE)]
-    passages: tuple[IdentifiedPassage, ...] = identify(
+    passages: tuple[Passage, ...] = identify(
         file_id, [Passage(text, text, 150, line, line) for line, text in enumerate(texts, 1)]
     )
     document = Document("\n".join(texts), "text", Path(file.path).stem)

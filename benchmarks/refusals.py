@@ -16,13 +16,14 @@ from benchmarks.corpora import read_collection
 from benchmarks.indexing import settings
 from benchmarks.table import Row, at_least, at_most, skipped
 from kb import KnowledgeBase
+from kb.records import MODE_NAMES
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 NAME: Final = "refusals"
 LANGUAGES: Final = ("es", "zh", "th", "en")
-MODES: Final = ("hybrid", "keyword", "cosine")
+MODES: Final = MODE_NAMES
 OWN: Final = 3.0
 FOREIGN: Final = 90.0
 # Of each half, so many questions spread over all of them.

@@ -16,10 +16,11 @@ from benchmarks.indexing import settings
 from benchmarks.table import Row, at_least, at_most, skipped
 from kb import KnowledgeBase
 from kb.cli.commands_evaluating import way
-from kb.evaluate.ask import MODES, Names, ask_all
+from kb.evaluate.ask import Names, ask_all
 from kb.evaluate.judged import read_judged
 from kb.evaluate.measures import means
 from kb.parts import Parts
+from kb.records import MODE_NAMES
 from kb.testing import FakeEmbedder, FakeTokens
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kb.records import Answer
 
 NAME: Final = "retrieval"
+MODES: Final = MODE_NAMES
 # nDCG@10 by file: BM25 with the right tokenizer, and the bundled model with one vector a document, cut at 256 tokens.
 BASELINES: Final = {
     "til-simonw": (0.907, 0.899),

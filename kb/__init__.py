@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.embed.bge_m3 import BgeM3EmbeddingFunction
     from kb.errors import KbError
-    from kb.records import Answer, Filters, Hit, IndexReport, Links, Status
+    from kb.records import Answer, Filters, Hit, IndexReport, Links, Mode, SearchRequest, Status
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "KbError",
     "KnowledgeBase",
     "Links",
+    "Mode",
+    "SearchRequest",
     "Settings",
     "Status",
 ]
@@ -43,6 +45,8 @@ _HOMES = {
     "KbError": "kb.errors",
     "KnowledgeBase": "kb.app",
     "Links": "kb.records",
+    "Mode": "kb.records",
+    "SearchRequest": "kb.records",
     "Settings": "kb.config",
     "Status": "kb.records",
 }

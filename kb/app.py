@@ -9,15 +9,25 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from kb.claims import claim
 from kb.config import Settings, load
-from kb.errors import CatalogDamaged, FolderError, NotIndexed, StoreDamaged
+from kb.errors import CatalogDamaged, FolderError, NotIndexed, RequestError, StoreDamaged
 from kb.guard import Guard
 from kb.notes import keep_note
 from kb.parts import Parts
-from kb.records import Answer, CheckReport, Filters, IndexReport, RebuildReport, Shown, Status
+from kb.records import (
+    Answer,
+    CheckReport,
+    Filters,
+    IndexReport,
+    RebuildReport,
+    SearchRequest,
+    Shown,
+    Status,
+    mode_named,
+)
 from kb.search.filter import selected, tag_count
 from kb.search.links import Follower
 from kb.search.naming import below, file_named
@@ -32,8 +42,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kb.ports import Edit
-    from kb.records import FileEvent, FollowedLink, IndexProgress, KnownFile, Links, Unmatched
-    from kb.search.candidates import Mode
+    from kb.records import (
+        FileEvent,
+        FollowedLink,
+        IndexProgress,
+        KnownFile,
+        Links,
+        Mode,
+        Rerank,
+        ResolvedRequest,
+        Unmatched,
+    )
 
 _T = TypeVar("_T")
 _LOG = logging.getLogger("kb")
@@ -172,49 +191,58 @@ class KnowledgeBase:
 
     def search(
         self,
-        question: str,
+        question: str | SearchRequest,
         *,
         limit: int | None = None,
         min_score: float | None = None,
         per_file: int | None = None,
         filters: Filters | None = None,
-        mode: Mode | None = None,
+        mode: Mode | str | None = None,
         weak: bool | None = None,
         fold: bool | None = None,
         explain: bool = False,
         literal: bool = False,
-        rerank: Literal["off", "cross-encoder", "colbert", "lexical"] | None = None,
+        rerank: Rerank | None = None,
         best_seconds: float | None = 0.0,
     ) -> Answer:
         """The passages that answer a question, best first; none where nothing in the notes is about it.
 
         Args:
-            question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.question``.
+            question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.question``. Or a
+                whole ``SearchRequest``, beside which there are no keywords.
             limit: How many hits at most; None as configured, and so below.
             min_score: The least cosine.
             per_file: How many hits of one file at most; 0 for any number.
             filters: Which files to ask.
-            mode: What orders the hits: ``cosine``, ``keyword`` (BM25) or ``hybrid`` (both).
+            mode: What orders the hits: a ``Mode``, or its name.
             weak: Whether to give hits no nearer to the question than unrelated passages are.
             fold: Whether passages that say the same are one hit, the others its ``alike``.
             explain: Whether each hit says why it stands where it stands.
             literal: Whether to take the question as it stands, without phrases, exclusions and filters in it.
             rerank: By what to have the best hits read again.
             best_seconds: How long to look for the best sentences of the hits; 0: not at all.
+
+        Raises:
+            RequestError: A value is out of its range, or two contradict each other.
         """
-        given = {"limit": limit, "min_score": min_score, "per_file": per_file, "mode": mode, "weak": weak, "fold": fold}
-        limits = self._parts.limits.but(**given, explain=explain, literal=literal)
-        if not self._parts.exists:
-            return Answer(question, limits.mode, self._parts.freshness())
-        self._parts.ask()
-        wanted, kind = self._parts.config.search, rerank or self._parts.config.search.rerank
-        more = limits if kind == "off" else replace(limits, limit=max(limits.limit, wanted.rerank_hits))
-        with self.courtesy:
-            found = self._answered(lambda: self._parts.searcher.search(question, more, filters))
-            if kind != "off":
-                most, seconds = wanted.rerank_hits, wanted.rerank_seconds
-                found = reranked(found, self._parts.rerankers.get(kind), limit=limits.limit, most=most, seconds=seconds)
-            return self._parts.searcher.quoted(found, wanted.best_seconds if best_seconds is None else best_seconds)
+        whole = question if isinstance(question, SearchRequest) else None
+        request = SearchRequest(
+            "" if isinstance(question, SearchRequest) else question,
+            limit=limit,
+            min_score=min_score,
+            per_file=per_file,
+            filters=filters or Filters(),
+            mode=None if mode is None else mode_named(mode),
+            weak=weak,
+            fold=fold,
+            explain=explain,
+            literal=literal,
+            rerank=rerank,
+            best_seconds=best_seconds,
+        )
+        if whole is not None and request != SearchRequest():
+            raise RequestError("a SearchRequest conflicts with keywords", "Put what the keywords say into the request")
+        return self._answer((whole or request).resolved(self._parts.config.search.defaults()))
 
     def similar(
         self,
@@ -230,13 +258,14 @@ class KnowledgeBase:
 
         Raises:
             NotIndexed: The file is not in the index.
+            RequestError: A value is out of its range.
         """
-        limits = replace(self._parts.limits, per_file=1, mode="cosine")
-        limits = limits.but(limit=limit, min_score=min_score, per_file=per_file, fold=fold)
-        known = self._known(file)
-        self._parts.ask()
-        with self.courtesy:
-            return self._answered(lambda: self._parts.searcher.similar(known, limits, filters))
+        filters = filters or Filters()
+        return self.search(
+            SearchRequest(
+                like=os.fspath(file), limit=limit, min_score=min_score, per_file=per_file, filters=filters, fold=fold
+            )
+        )
 
     def show(self, file: str, line: int | None = None) -> Shown:
         """The passages of a file as they are in the index, or those at a line.
@@ -353,6 +382,28 @@ class KnowledgeBase:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _answer(self, request: ResolvedRequest) -> Answer:
+        """Answer a request that leaves nothing open."""
+        parts = self._parts
+        known = self._known(request.like) if request.like is not None else None
+        if known is None and not parts.exists:
+            return Answer(request.question, request.mode, parts.freshness())
+        parts.ask()
+        with self.courtesy:
+            if known is not None:
+                return self._answered(lambda: parts.searcher.similar(known, request))
+            if request.rerank == "off":
+                found = self._answered(lambda: parts.searcher.search(request))
+            else:
+                most, seconds = parts.config.search.rerank_hits, parts.config.search.rerank_seconds
+                more = replace(request, limit=max(request.limit, most))
+                found = self._answered(lambda: parts.searcher.search(more))
+                reranker = parts.rerankers.get(request.rerank)
+                found = reranked(found, reranker, limit=request.limit, most=most, seconds=seconds)
+            # Most questions write nothing: an index run measures what they need.
+            parts.searcher.keep_measurements()
+            return parts.searcher.quoted(found, request.best_seconds)
 
     def _logged(self) -> Callable[[FileEvent], None] | None:
         """Passes the files of one run on to the log, each with the seconds since the one before."""

@@ -12,6 +12,7 @@ KbError
 │   └── ForeignStore    the folder holds a store that kb did not make
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
 │   └── DocumentBusy    it cannot be read at this moment, and is tried again
+├── RequestError        a search asks for what cannot be
 └── NotIndexed          the file asked for is not in the index
     └── AmbiguousName   several files of the index are called so
 """
@@ -91,6 +92,10 @@ class DocumentBusy(DocumentError):
 
     It changed while it was read, or the process that parsed it was ended from outside.
     """
+
+
+class RequestError(KbError):
+    """A search asks for something out of its range, or for two things that contradict each other."""
 
 
 class NotIndexed(KbError):

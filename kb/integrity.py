@@ -96,14 +96,14 @@ class Integrity:
             StoredPassage(
                 id=one.id,
                 file=described,
-                text=one.passage.text,
-                heading=one.passage.heading,
-                first_line=one.passage.first_line,
-                last_line=one.passage.last_line,
-                page=one.passage.page,
-                digest=one.passage.digest,
+                text=one.text,
+                heading=one.heading,
+                first_line=one.first_line,
+                last_line=one.last_line,
+                page=one.page,
+                digest=one.digest,
                 ordinal=ordinal,
-                place=one.passage.place,
+                place=one.place,
             )
             for ordinal, one in enumerate(identify(file.id, passages))
         ]

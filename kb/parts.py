@@ -22,7 +22,7 @@ from kb.integrity import Integrity, is_there, only_readable
 from kb.reading import reader_of, reading_of, rules_of, sandboxes_of
 from kb.records import Freshness
 from kb.search.courtesy import Courtesy
-from kb.search.query import Limits, Searcher
+from kb.search.query import Searcher
 from kb.served import refuse_served
 
 if TYPE_CHECKING:
@@ -366,12 +366,6 @@ class Parts:
         from kb.models import rerankers_of
 
         return rerankers_of(self.settings, lambda: self.embedder)
-
-    @cached_property
-    def limits(self) -> Limits:
-        """What the configuration says of hits."""
-        of = self.config.search
-        return Limits(of.limit, of.min_score, of.per_file, of.candidates, of.mode, of.weak, of.fold)
 
     def freshness(self) -> Freshness:
         """When the last complete run ended and how many files wait: what the watcher says, else a scan of now."""

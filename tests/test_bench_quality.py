@@ -9,7 +9,7 @@ import pytest
 from benchmarks import retrieval
 from benchmarks.__main__ import NAMED
 from benchmarks.bench import Bench
-from kb.evaluate.ask import MODES
+from kb.records import Mode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def test_a_small_collection_is_measured_whole(tmp_path: Path) -> None:
 
     found = retrieval.measure(str(tmp_path), str(tmp_path / "store"), threads=0)
 
-    assert set(found) == set(MODES)
+    assert set(found) == set(Mode)
     assert found["cosine"]["nDCG@10"] == 1.0
     assert found["cosine"]["span recall@5"] == 1.0
 

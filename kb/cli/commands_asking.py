@@ -24,11 +24,12 @@ from kb.cli.options import (
 from kb.cli.recall import remember
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text
 from kb.cli.reports import freshness_notice
+from kb.records import SearchRequest
 from kb.search.words import words_of
 
 if TYPE_CHECKING:
-    from kb.cli.session import Knowledge, Rerank, Session
-    from kb.records import Answer, Filters
+    from kb.cli.session import Knowledge, Session
+    from kb.records import Answer, Filters, Rerank
 
 FOUND, NONE, STALE = 0, 1, 3
 _ASK_LIMIT = 5
@@ -62,7 +63,7 @@ def search(
     text = question_of(session, question)
     with session.open() as kb:
         _waited(session, kb, asking)
-        answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
+        answer = kb.search(_request(session, text, asking, ranking, filters=filters, rerank=rerank))
     return write_answer(session, answer, asking)
 
 
@@ -89,7 +90,7 @@ def ask(
     asking = replace(asking, limit=asking.limit or _ASK_LIMIT)
     with session.open() as kb:
         _waited(session, kb, asking)
-        answer = _asked(session, kb, text, asking, ranking, filters=filters, rerank=rerank)
+        answer = kb.search(_request(session, text, asking, ranking, filters=filters, rerank=rerank))
     # Whole passages are asked for of every hit, so no one stands out.
     if chosen != "text" or asking.full or asking.context:
         return write_answer(session, answer, asking)
@@ -117,13 +118,15 @@ def similar(session: Session, file: str, asking: Asking, filters: Filters) -> in
             session,
             kb,
             file,
-            lambda path, _: kb.similar(
-                path,
-                limit=asking.limit,
-                min_score=asking.min_score,
-                per_file=asking.per_file,
-                filters=filters,
-                fold=asking.fold,
+            lambda path, _: kb.search(
+                SearchRequest(
+                    like=path,
+                    limit=asking.limit,
+                    min_score=asking.min_score,
+                    per_file=asking.per_file,
+                    filters=filters,
+                    fold=asking.fold,
+                )
             ),
         )
     return write_answer(session, answer, asking)
@@ -158,19 +161,13 @@ def _tell_of_no_place(session: Session, asking: Asking) -> None:
         session.notice("--explain and --l2 have no place in lines of a pipe: --json and --color always have")
 
 
-def _asked(
-    session: Session,
-    kb: Knowledge,
-    text: str,
-    asking: Asking,
-    ranking: Ranking,
-    *,
-    filters: Filters,
-    rerank: Rerank | None,
-) -> Answer:
-    read = _quotes(asking) and (session.look().laid_out or ranking.explain)
-    return kb.search(
-        text,
+def _request(
+    session: Session, question: str, asking: Asking, ranking: Ranking, *, filters: Filters, rerank: Rerank | None
+) -> SearchRequest:
+    """What a command line asks."""
+    shows_best = _quotes(asking) and (session.look().laid_out or ranking.explain)
+    return SearchRequest(
+        question,
         limit=asking.limit,
         min_score=asking.min_score,
         per_file=asking.per_file,
@@ -181,7 +178,7 @@ def _asked(
         explain=ranking.explain,
         literal=ranking.literal,
         rerank=rerank,
-        best_seconds=None if read else 0.0,
+        best_seconds=None if shows_best else 0.0,
     )
 
 

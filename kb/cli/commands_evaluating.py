@@ -21,24 +21,23 @@ from kb.cli.evaluation import (
     questions_text,
     table_text,
 )
-from kb.cli.options import RERANKERS, Command, json_option
+from kb.cli.options import Command, json_option
 from kb.cli.progress import shown_progress
 from kb.cli.reports import failures_text, freshness_notice
 from kb.errors import KbError
+from kb.records import MODE_NAMES, RERANKERS, Mode, SearchRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.cli.evaluation import Pairs
-    from kb.cli.session import Knowledge, Rerank, Session
+    from kb.cli.session import Knowledge, Session
     from kb.evaluate.ask import Ask, Result
     from kb.evaluate.judged import Judged
     from kb.evaluate.known_items import KnownItem
     from kb.evaluate.measures import Measured
-    from kb.records import Hit
-    from kb.search.candidates import Mode
+    from kb.records import Hit, Rerank
 
-_MODES: Final = ("cosine", "hybrid", "keyword")
 _TELL_EVERY: Final = 100
 
 
@@ -70,10 +69,10 @@ class Wanted:
 )
 @click.option("--seed", type=int, default=1, metavar="N", help="Random seed that selects the questions for --self.")
 @click.option(
-    "--mode", "modes", multiple=True, type=click.Choice(_MODES), help="Search mode. Repeatable.  [default: all]"
+    "--mode", "modes", multiple=True, type=click.Choice(MODE_NAMES), help="Search mode. Repeatable.  [default: all]"
 )
 @click.option(
-    "--rerank", type=click.Choice(RERANKERS[:-1]), metavar="BY", help="Also run each mode with its hits reranked."
+    "--rerank", type=click.Choice(RERANKERS[1:]), metavar="BY", help="Also run each mode with its hits reranked."
 )
 @click.option("--compare", metavar="RUN", help="Compare with a run in TREC format.")
 @click.option("--save", metavar="RUN", help="Write the run in TREC format; needs a single mode.")
@@ -91,7 +90,7 @@ def evaluate(
     own: bool,
     questions: int,
     seed: int,
-    modes: tuple[Mode, ...],
+    modes: tuple[str, ...],
     rerank: Rerank | None,
     compare: str | None,
     save: str | None,
@@ -110,7 +109,8 @@ def evaluate(
     """
     from kb.evaluate.judged import read_judged
 
-    wanted = Wanted(modes or _MODES, rerank, _there(session, compare), _there(session, save), per_question, as_json)
+    ways = tuple(Mode(mode) for mode in modes or MODE_NAMES)
+    wanted = Wanted(ways, rerank, _there(session, compare), _there(session, save), per_question, as_json)
     if save and (rerank or len(wanted.modes) > 1):
         raise click.UsageError("--save keeps the run of one mode, not reranked: choose it with --mode.")
     if keep and not folder:
@@ -187,7 +187,7 @@ def way(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
     from kb.evaluate.ask import LEAST
 
     def ask(question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
-        answer = kb.search(
+        request = SearchRequest(
             question,
             limit=limit,
             per_file=per_file,
@@ -198,7 +198,7 @@ def way(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
             literal=True,
             rerank=rerank,
         )
-        return answer.hits
+        return kb.search(request).hits
 
     return ask
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kb.cli.formats import absolute, where
 from kb.cli.reports import count
 from kb.cli.terminal import one_line, sanitize, shown_path
+from kb.records import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
 
 _LITERAL: Final = "--literal takes the question as it stands"
 _FILTERS: Final = ("tag:", "path:", "type:", "lang:", "since:", "until:")
-_ELSEWHERE: Final = "what holds the words of the question is not among these hits: --mode hybrid ranks it higher"
-_BY_WORDS: Final = "no passage has a word of the question: --mode cosine or hybrid searches by meaning"
-_WORDS_KNOW: Final = "its cosines mean little there; --mode hybrid and --mode keyword go by the words"
+_BY_MEANING: Final = [mode for mode, traits in MODES.items() if traits.by_meaning]
+_BY_WORDS: Final = [mode for mode, traits in MODES.items() if traits.by_words]
+_BY_BOTH: Final = [mode for mode in _BY_MEANING if mode in _BY_WORDS]
+_ELSEWHERE: Final = (
+    f"what holds the words of the question is not among these hits: --mode {' or '.join(_BY_BOTH)} ranks it higher"
+)
+_NO_WORD: Final = f"no passage has a word of the question: --mode {' or '.join(_BY_MEANING)} searches by meaning"
+_WORDS_KNOW: Final = (
+    f"its cosines mean little there; {' and '.join(f'--mode {mode}' for mode in _BY_WORDS)} go by the words"
+)
 _WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in the language"}
 _MANY: Final = 12
 
@@ -114,7 +122,8 @@ def _no_hits(answer: Answer, cwd: str) -> str:
         return ""
     if answer.read_as and not answer.read_as.text:
         return "the question has no words beside what it leaves out: kb list lists files"
-    return _BY_WORDS if answer.mode == "keyword" else "nothing found"
+    by_words_alone = answer.mode in _BY_WORDS and answer.mode not in _BY_MEANING
+    return _NO_WORD if by_words_alone else "nothing found"
 
 
 def _below(answer: Answer) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import click
 
 from kb.cli.formats import FORMATS, Format
-from kb.records import Filters
+from kb.records import MODE_NAMES, MODES, RERANKERS, Filters, Mode
 from kb.search.dates import parse_day
 from kb.search.types import type_named
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from kb.cli.session import Rerank, Session
-    from kb.search.candidates import Mode
+    from kb.cli.session import Session
 
 _LANGUAGE: Final = re.compile(r"(!?)([a-zA-Z]{2,3})(?:[-_][\w-]+)?")
 # What is no plain character in a pattern.
@@ -49,7 +48,8 @@ def _names(incomplete: str, kind: str) -> list[CompletionItem]:
     return [CompletionItem(incomplete, type=kind)]
 
 
-RERANKERS: Final[tuple[Rerank, ...]] = ("cross-encoder", "colbert", "lexical", "off")
+# What --rerank means alone.
+_RERANKER: Final = "cross-encoder"
 
 
 class Command(click.Command):
@@ -60,7 +60,7 @@ class Command(click.Command):
         ended = args.index("--") if "--" in args else len(args)
         for at, word in enumerate(args[:ended]):
             if word == "--rerank" and args[at + 1 : at + 2] and args[at + 1] not in RERANKERS:
-                args = [*args[:at], f"--rerank={RERANKERS[0]}", *args[at + 1 :]]
+                args = [*args[:at], f"--rerank={_RERANKER}", *args[at + 1 :]]
         return super().parse_args(ctx, args)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
@@ -136,6 +136,16 @@ def _cosine(_ctx: click.Context, _param: click.Parameter, value: float | None) -
     if value is not None and not -1 <= value <= 1:
         raise click.BadParameter(f"invalid cosine {value} (expected a number from -1 to 1)")
     return value
+
+
+def _mode(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Mode | None:
+    return None if value is None else Mode(value)
+
+
+def _ranks_by() -> str:
+    """What each mode ranks by, as a list in a sentence."""
+    *first, last = [f"{traits.ranks_by} ({mode})" for mode, traits in MODES.items()]
+    return f"{', '.join(first)} or {last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +280,9 @@ class Ranking:
 _RANKING: Final = (
     click.option(
         "--mode",
-        type=click.Choice(("cosine", "hybrid", "keyword")),
-        help="Rank by meaning (cosine), words (keyword) or both (hybrid).  [default: search.mode]",
+        type=click.Choice(MODE_NAMES),
+        callback=_mode,
+        help=f"Rank by {_ranks_by()}.  [default: search.mode]",
     ),
     click.option("--weak", is_flag=True, default=None, help="Show the nearest hits even if none is near enough."),
     click.option("--explain", is_flag=True, help="Show why each hit ranks where it does."),
@@ -300,9 +311,9 @@ def rerank_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
         "--rerank",
         type=click.Choice(RERANKERS),
         is_flag=False,
-        flag_value=RERANKERS[0],
+        flag_value=_RERANKER,
         metavar="[BY]",
-        help="Rerank the best hits: cross-encoder, colbert, lexical, off.  [default: search.rerank]",
+        help=f"Rerank the best hits: {', '.join((*RERANKERS[1:], RERANKERS[0]))}.  [default: search.rerank]",
     )(command)
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kb.cli.session import Asker
 from kb.cli.terminal import PIPE_ERRORS
-from kb.records import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from kb.cli.session import Knowledge, Rerank
+    from kb.cli.session import Knowledge
     from kb.config import Config, Settings
-    from kb.records import Answer
-    from kb.search.candidates import Mode
+    from kb.records import Answer, SearchRequest
     from kb.serve.owner import Request, Wire
 
 # What one command may have otherwise than the owner: it changes neither what is in the store nor whose it is.
@@ -36,7 +34,6 @@ _FREE: Final = frozenset(
         "embed.offline",
     }
 )
-_NO_FILTERS = Filters()
 # No terminal is wider; lines of a width without bound would fill the memory.
 _WIDEST: Final = 10_000
 
@@ -124,7 +121,7 @@ class Lent:
     """
 
     def __init__(self, kb: Knowledge, config: Config) -> None:
-        self._search = config.search
+        self._defaults = config.search.defaults()
         self._kb = kb
         self.index = kb.index
         self.show = kb.show
@@ -146,55 +143,6 @@ class Lent:
     def __exit__(self, *_error: object) -> None:
         """Nothing: the owner goes on."""
 
-    def search(
-        self,
-        question: str,
-        *,
-        limit: int | None = None,
-        min_score: float | None = None,
-        per_file: int | None = None,
-        filters: Filters = _NO_FILTERS,
-        mode: Mode | None = None,
-        weak: bool | None = None,
-        fold: bool | None = None,
-        explain: bool = False,
-        literal: bool = False,
-        rerank: Rerank | None = None,
-        best_seconds: float | None = 0.0,
-    ) -> Answer:
-        """The passages nearest to a question."""
-        limits = self._limits(limit, min_score, fold)
-        per_file = self._search.per_file if per_file is None else per_file
-        return self._kb.search(
-            question,
-            **limits,
-            per_file=per_file,
-            filters=filters,
-            mode=mode or self._search.mode,
-            weak=self._search.weak if weak is None else weak,
-            explain=explain,
-            literal=literal,
-            rerank=rerank or self._search.rerank,
-            best_seconds=self._search.best_seconds if best_seconds is None else best_seconds,
-        )
-
-    def similar(
-        self,
-        file: str,
-        *,
-        limit: int | None = None,
-        min_score: float | None = None,
-        per_file: int | None = None,
-        filters: Filters = _NO_FILTERS,
-        fold: bool | None = None,
-    ) -> Answer:
-        """The passages nearest to a file; one per file unless said otherwise, whatever the configuration says."""
-        return self._kb.similar(file, **self._limits(limit, min_score, fold), per_file=per_file, filters=filters)
-
-    def _limits(self, limit: int | None, min_score: float | None, fold: bool | None) -> dict[str, Any]:
-        wanted = self._search
-        return {
-            "limit": wanted.limit if limit is None else limit,
-            "min_score": wanted.min_score if min_score is None else min_score,
-            "fold": wanted.fold if fold is None else fold,
-        }
+    def search(self, request: SearchRequest, /) -> Answer:
+        """The passages nearest to a question or a file, with the command's configuration where the request is open."""
+        return self._kb.search(request.resolved(self._defaults))

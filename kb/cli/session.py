@@ -8,7 +8,7 @@ import shutil
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 import click
 
@@ -33,14 +33,13 @@ if TYPE_CHECKING:
         KnownFile,
         Links,
         RebuildReport,
+        SearchRequest,
         Shown,
         Status,
         Unmatched,
     )
-    from kb.search.candidates import Mode
 
 _NO_FILTERS = Filters()
-Rerank: TypeAlias = Literal["off", "cross-encoder", "colbert", "lexical"]
 
 
 class Knowledge(Protocol):
@@ -66,35 +65,8 @@ class Knowledge(Protocol):
     ) -> IndexReport:
         """Update the index from the folders."""
 
-    def search(
-        self,
-        question: str,
-        *,
-        limit: int | None = None,
-        min_score: float | None = None,
-        per_file: int | None = None,
-        filters: Filters = _NO_FILTERS,
-        mode: Mode | None = None,
-        weak: bool | None = None,
-        fold: bool | None = None,
-        explain: bool = False,
-        literal: bool = False,
-        rerank: Rerank | None = None,
-        best_seconds: float | None = 0.0,
-    ) -> Answer:
-        """The passages nearest to a question."""
-
-    def similar(
-        self,
-        file: str,
-        *,
-        limit: int | None = None,
-        min_score: float | None = None,
-        per_file: int | None = None,
-        filters: Filters = _NO_FILTERS,
-        fold: bool | None = None,
-    ) -> Answer:
-        """The passages nearest to a file."""
+    def search(self, request: SearchRequest, /) -> Answer:
+        """The passages nearest to a question or a file."""
 
     def show(self, file: str, line: int | None = None) -> Shown:
         """The passages of a file, or the one at a line."""

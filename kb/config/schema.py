@@ -6,11 +6,14 @@ The shipped ``config.toml`` and what ``kb init`` writes are made from these clas
 from __future__ import annotations
 
 import typing
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+
+from kb.records import DEFAULT_MODE, MODES, Mode, Rerank, ResolvedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,12 +191,13 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: Annotated[Count, Meta(description="How many hits are shown.")] = 10
     mode: Annotated[
-        Literal["cosine", "hybrid", "keyword"],
+        Mode,
         Meta(
-            description="What orders the hits. cosine: meaning alone; keyword: the words alone, by BM25; "
-            "hybrid: both, which finds most. The score shown is the cosine in each of them."
+            description="What orders the hits. "
+            + "; ".join(f"{mode}: {traits.about}" for mode, traits in MODES.items())
+            + ". The score shown is the cosine in each of them."
         ),
-    ] = "cosine"
+    ] = DEFAULT_MODE
     weak: Annotated[
         bool, Meta(description="Show hits even where nothing in the notes seems to answer the question.")
     ] = False
@@ -210,7 +214,7 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(ge=0, description="How long to look for the best sentences of the hits by the model. 0: by words alone."),
     ] = 0.1
     rerank: Annotated[
-        Literal["off", "cross-encoder", "colbert", "lexical"],
+        Rerank,
         Meta(
             description="Have the best hits read again by a slower model, and ordered by it. colbert and lexical: "
             "bge-m3's own heads."
@@ -229,6 +233,20 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
         float,
         Meta(gt=0, description="After how many seconds no more are read; loading the model does not count."),
     ] = 10.0
+
+    def defaults(self) -> ResolvedRequest:
+        """What a search leaves to the configuration."""
+        return ResolvedRequest(
+            limit=self.limit,
+            min_score=self.min_score,
+            per_file=self.per_file,
+            mode=self.mode,
+            weak=self.weak,
+            fold=self.fold,
+            rerank=self.rerank,
+            best_seconds=self.best_seconds,
+            candidates=self.candidates,
+        )
 
 
 class Note(Struct, frozen=True, forbid_unknown_fields=True):
@@ -296,6 +314,8 @@ class Field(Struct, frozen=True):
     def values(self) -> tuple[str, ...]:
         """The only values it can have, where it is one of a few words."""
         kind = typing.get_args(self.type)[0] if typing.get_args(self.type) else None
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            return tuple(member.value for member in kind)
         return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
 
 

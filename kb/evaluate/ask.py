@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kb.records import Hit, KnownFile
 
 
-MODES: Final = ("cosine", "hybrid", "keyword")
 # Below every cosine there is: an evaluation sees the whole ranking, whatever the configuration leaves out.
 LEAST: Final = -1.0
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kb.index.plan import Comparison
     from kb.index.sync import Indexer
     from kb.ports import Catalog, Embedder, Files, Reader, VectorCache, VectorIndex
-    from kb.records import IdentifiedPassage, KnownFile, StoredPassage
+    from kb.records import KnownFile, Passage, StoredPassage
 
 _PAGE: Final = 1000
 # Vectors are stored as they were computed; a larger difference than this is no rounding (float32 keeps 7 digits).
@@ -160,13 +160,12 @@ class Checker:
                     yield passage, "it is not the vector of this text"
 
 
-def _passage_difference(fresh: Sequence[IdentifiedPassage], stored: Sequence[StoredPassage]) -> str:
+def _passage_difference(fresh: Sequence[Passage], stored: Sequence[StoredPassage]) -> str:
     """In what stored passages differ from fresh ones, in words; empty where they do not."""
     if [one.id for one in fresh] != [one.id for one in stored]:
         return f"{len(stored)} passages stored, {len(fresh)} in the file"
     for one, other in zip(fresh, stored, strict=True):
-        new = one.passage
-        mine = (new.text, new.first_line, new.last_line, new.heading, new.page, new.place)
+        mine = (one.text, one.first_line, one.last_line, one.heading, one.page, one.place)
         if mine != (other.text, other.first_line, other.last_line, other.heading, other.page, other.place):
-            return f"the passage at line {one.passage.first_line} is kept differently"
+            return f"the passage at line {one.first_line} is kept differently"
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from kb.errors import DocumentBusy, DocumentError
 from kb.index.plan import Comparison, Departed, identify, wrongly_failed
@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.ports import Catalog, Files, Reader
-    from kb.records import FoundFile, KnownFile, Source
-
-
-FileKind = Literal["added", "changed", "moved", "unchanged", "failed"]
+    from kb.records import FileKind, FoundFile, KnownFile, Source
 
 
 @dataclass(slots=True)
@@ -27,19 +24,6 @@ class Tally:
     files: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     standing: list[Failure] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """A file to be written: what it becomes, what happened to it, and its path until now where it moved.
-
-    ``relabel`` where the labels of its vectors may name another path.
-    """
-
-    change: FileChange
-    kind: FileKind
-    before: str = ""
-    relabel: bool = False
 
 
 class Gatherer:
@@ -81,7 +65,7 @@ class Gatherer:
         self.files_total = len(self._suspects)
         self.size_total = sum(found.stat.size for found, _ in self._suspects)
 
-    def changes(self) -> Iterator[Gathered]:
+    def changes(self) -> Iterator[FileChange]:
         """Every file that has to be written, one after another; reading happens as they are asked for."""
         for found, known in self._suspects:
             try:
@@ -113,7 +97,7 @@ class Gatherer:
             before = known or self.departed.claim(source.file, source.content_hash)
             self.tally.files[_kind(source, before)] += 1
 
-    def _unopened(self, found: FoundFile, known: KnownFile | None, reason: str) -> Iterator[Gathered]:
+    def _unopened(self, found: FoundFile, known: KnownFile | None, reason: str) -> Iterator[FileChange]:
         """A file that cannot be opened, which is tried anew at every run: what hinders it need not change its stat."""
         if self._files.stat(found.folder, found.path) is None:
             # It went since the scan, perhaps to another name: the next scan says where it is.
@@ -127,7 +111,7 @@ class Gatherer:
             self.settled += 1
             return
         file_id = known.id if known else self._catalog.new_id()
-        yield Gathered(FileChange(file_id, found, b"", tried_ns, reason=reason), "failed")
+        yield FileChange(file_id, found, b"", tried_ns, reason=reason, kind="failed")
 
     def _keep(self, source: Source, before: KnownFile) -> None:
         """A file that was touched, or read too soon after it was written: only its stat is new."""
@@ -139,7 +123,7 @@ class Gatherer:
         else:
             self.tally.files["unchanged"] += 1
 
-    def _change(self, source: Source, before: KnownFile | None, kind: FileKind) -> Gathered | None:
+    def _change(self, source: Source, before: KnownFile | None, kind: FileKind) -> FileChange | None:
         """What a file becomes; None where it has to be tried again, and what is known of it stays as it is."""
         file_id = before.id if before else self._catalog.new_id()
         try:
@@ -149,14 +133,22 @@ class Gatherer:
             return None
         except DocumentError as error:
             self._note_failure(source.file, error.message)
-            failed = FileChange(file_id, source.file, source.content_hash, source.read_ns, reason=error.message)
-            return Gathered(failed, "failed")
-        found = identify(file_id, passages)
-        change = FileChange(file_id, source.file, source.content_hash, source.read_ns, document, found)
+            return FileChange(
+                file_id, source.file, source.content_hash, source.read_ns, reason=error.message, kind="failed"
+            )
         moved = kind == "moved"
-        # A run that died while it moved a file may have left the old path beside the vectors.
-        relabel = before is not None and (moved or before.state == "pending")
-        return Gathered(change, kind, before.path if before and moved else "", relabel)
+        return FileChange(
+            file_id,
+            source.file,
+            source.content_hash,
+            source.read_ns,
+            document,
+            identify(file_id, passages),
+            kind=kind,
+            before=before.path if before and moved else "",
+            # A run that died while it moved a file may have left the old path beside the vectors.
+            relabel=before is not None and (moved or before.state == "pending"),
+        )
 
     def _note_failure(self, found: FoundFile, reason: str) -> None:
         self.tally.failures.append(Failure(found.folder, found.path, reason))

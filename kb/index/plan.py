@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from kb.records import FoundFile, IdentifiedPassage, KnownFile, is_racy
+from kb.records import FoundFile, KnownFile, is_racy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -210,13 +210,13 @@ class Departed:
         return tuple(file for file in self.files if file.state != "done" or file.id in unclaimed)
 
 
-def identify(file_id: int, passages: Sequence[Passage]) -> tuple[IdentifiedPassage, ...]:
+def identify(file_id: int, passages: Sequence[Passage]) -> tuple[Passage, ...]:
     """Give each passage its identity: (file, digest, how many times that digest came before in the file)."""
     before: Counter[bytes] = Counter()
     identified = []
     for passage in passages:
         digest = passage.digest
-        identified.append(IdentifiedPassage(f"{file_id:x}-{digest.hex()[:32]}-{before[digest]}", passage))
+        identified.append(replace(passage, id=f"{file_id:x}-{digest.hex()[:32]}-{before[digest]}"))
         before[digest] += 1
     return tuple(identified)
 
@@ -230,7 +230,7 @@ class VectorSteps:
     delete: tuple[str, ...]
 
 
-def vector_steps(target: Sequence[IdentifiedPassage], present: Mapping[str, bool]) -> VectorSteps:
+def vector_steps(target: Sequence[Passage], present: Mapping[str, bool]) -> VectorSteps:
     """The steps from the passages a file had to those it is to have.
 
     Args:

@@ -23,10 +23,9 @@ from kb.records import FileEvent, IndexProgress, IndexReport
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from kb.index.gather import Gathered
     from kb.index.plan import Key
     from kb.ports import Catalog, Embedder, Files, Reader, ReadingRules, VectorCache, VectorIndex
-    from kb.records import Failure, KnownFile
+    from kb.records import Failure, FileChange, KnownFile
 
 # By which rules the files were read: the version as a whole, and that of each format.
 _READING: Final = "reading"
@@ -202,8 +201,8 @@ class Indexer:
         """
         try:
             with ahead(gatherer.changes(), _passages, AHEAD) as changes:
-                for gathered in changes:
-                    writer.add(gathered)
+                for change in changes:
+                    writer.add(change)
             writer.flush()
         finally:
             self._catalog.refresh(gatherer.refreshed)
@@ -309,6 +308,6 @@ def _never() -> bool:
     return False
 
 
-def _passages(gathered: Gathered) -> int:
+def _passages(change: FileChange) -> int:
     """How many passages a file has, itself counted: files without any are no reason to read all of them at once."""
-    return 1 + len(gathered.change.passages)
+    return 1 + len(change.passages)

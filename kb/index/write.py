@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kb.index.plan import labels, vector_steps
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kb.index.gather import Gathered
     from kb.ports import Catalog, Embedder, VectorCache, VectorIndex
-    from kb.records import FileChange, IdentifiedPassage, KnownFile
+    from kb.records import FileChange, KnownFile, Passage
     from kb.records.reports import Doing
 
 # How long the model works before what it made is kept, and before files become searchable.
@@ -35,21 +34,6 @@ _WRITTEN_AT_ONCE: Final = 256
 
 class Stopped(Exception):
     """The user asked to stop. No error; what has been embedded by then is in the cache."""
-
-
-@dataclass(slots=True)
-class Window:
-    """Files that are embedded and written together."""
-
-    changes: list[FileChange] = field(default_factory=list)
-    events: list[FileEvent] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
-    relabel: set[int] = field(default_factory=set)
-    vectors: dict[bytes, NDArray[np.float32]] = field(default_factory=dict)
-    missing: dict[bytes, IdentifiedPassage] = field(default_factory=dict)
-    passages: int = 0
-    reused: int = 0
-    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +77,24 @@ class Writer:
         self._advance = advance
         self._should_stop = should_stop
         self._on_event = on_event
-        self._window = Window()
         self._rate = 0.0
         # What became of the files that are in the index now.
         self.done: Counter[str] = Counter()
         self.embedded = 0
         self.reused = 0
         self.dropped = 0
+        self._begin_window()
 
-    def add(self, gathered: Gathered) -> None:
+    def _begin_window(self) -> None:
+        """Begin to collect files that are embedded and written together."""
+        self._changes: list[FileChange] = []
+        # How many passages of each of them need no embedding.
+        self._reused: list[int] = []
+        self._vectors: dict[bytes, NDArray[np.float32]] = {}
+        self._missing: dict[bytes, Passage] = {}
+        self._passages = 0
+
+    def add(self, change: FileChange) -> None:
         """Take a file in; a window that is full is written.
 
         Raises:
@@ -109,35 +102,34 @@ class Writer:
         """
         if self._should_stop():
             raise Stopped
-        change, window = gathered.change, self._window
-        window.changes.append(change)
-        window.kinds.append(gathered.kind)
-        window.size += change.file.stat.size
-        window.passages += len(change.passages)
-        if gathered.relabel:
-            window.relabel.add(change.file_id)
-        unknown = self._look_up(change, window)
-        if gathered.kind != "unchanged":
-            window.events.append(_event(gathered, unknown))
+        self._changes.append(change)
+        self._passages += len(change.passages)
+        self._reused.append(len(change.passages) - self._look_up(change))
         self._advance(Advance(read=1, doing="reading"))
         # Known vectors cost no time but room: a warm cache must not make one window of everything.
-        full = window.passages >= _LARGEST_WINDOW or len(window.changes) >= _FILES_IN_WINDOW
-        if full or len(window.missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW):
+        full = self._passages >= _LARGEST_WINDOW or len(self._changes) >= _FILES_IN_WINDOW
+        if full or len(self._missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW):
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been collected."""
-        window, self._window = self._window, Window()
-        if not window.changes:
-            return
-        self._embed(window)
-        for changes in _groups(window.changes):
-            self._write(changes, window)
-        self.done.update(window.kinds)
-        self.reused += window.reused
-        self._advance(Advance(files=len(window.changes), size=0.0 if window.missing else window.size))
-        for event in window.events:
-            self._on_event(event)
+        """Write what has been collected; where that fails, the files are left to the next run."""
+        try:
+            if self._changes:
+                self._write_window()
+        finally:
+            self._begin_window()
+
+    def _write_window(self) -> None:
+        size = sum(change.file.stat.size for change in self._changes)
+        self._embed(size)
+        for changes in _groups(self._changes):
+            self._write(changes)
+        self.done.update(change.kind for change in self._changes)
+        self.reused += sum(self._reused)
+        self._advance(Advance(files=len(self._changes), size=0.0 if self._missing else size))
+        for change, reused in zip(self._changes, self._reused, strict=True):
+            if change.kind != "unchanged":
+                self._on_event(_event(change, reused))
 
     def remove(self, files: Sequence[KnownFile]) -> None:
         """Take files out: vectors first, so that the catalog never forgets what is still there.
@@ -160,25 +152,22 @@ class Writer:
         for file in files:
             self._on_event(FileEvent("removed", file.folder, file.path, passages=file.passages))
 
-    def _look_up(self, change: FileChange, window: Window) -> int:
+    def _look_up(self, change: FileChange) -> int:
         """Find the vectors that are known already, and note the texts that have none; how many those are."""
-        wanted = {one.passage.digest: one for one in change.passages}
-        unknown = [digest for digest in wanted if digest not in window.vectors and digest not in window.missing]
-        window.vectors.update(self._cache.get(self._embedder.fingerprint, unknown))
-        for digest in unknown:
-            if digest not in window.vectors:
-                window.missing[digest] = wanted[digest]
-        lacking = sum(digest not in window.vectors for digest in unknown)
-        window.reused += len(change.passages) - lacking
-        return lacking
+        wanted = {passage.digest: passage for passage in change.passages}
+        unknown = [digest for digest in wanted if digest not in self._vectors and digest not in self._missing]
+        self._vectors.update(self._cache.get(self._embedder.fingerprint, unknown))
+        lacking = [digest for digest in unknown if digest not in self._vectors]
+        self._missing.update((digest, wanted[digest]) for digest in lacking)
+        return len(lacking)
 
-    def _embed(self, window: Window) -> None:
+    def _embed(self, size: int) -> None:
         """Embed what is missing, longest first, in slices whose vectors are kept as soon as they are there.
 
         Sorting the window whole keeps the padding of each batch small; the longest first, so that a model that
         needs too much memory says so at once and the remaining time is not told too short.
         """
-        waiting = sorted(window.missing.values(), key=lambda one: -one.passage.tokens)
+        waiting = sorted(self._missing.values(), key=lambda passage: -passage.tokens)
         start = 0
         if waiting and not self._rate:
             self._advance(Advance(doing="loading the model"))
@@ -188,15 +177,15 @@ class Writer:
             part = waiting[start : start + self._passages_in(SLICE_SECONDS, _SMALLEST_SLICE)]
             began = time.monotonic()
             matrix = self._embedder.embed_documents(
-                [one.passage.embedded for one in part], [one.passage.tokens for one in part]
+                [passage.embedded for passage in part], [passage.tokens for passage in part]
             )
             self._rate = len(part) / max(time.monotonic() - began, 1e-6)
-            made = {one.passage.digest: vector for one, vector in zip(part, matrix, strict=True)}
+            made = {passage.digest: vector for passage, vector in zip(part, matrix, strict=True)}
             self._cache.put(self._embedder.fingerprint, made)
-            window.vectors.update(made)
+            self._vectors.update(made)
             self.embedded += len(part)
             start += len(part)
-            self._advance(Advance(size=window.size * len(part) / len(waiting)))
+            self._advance(Advance(size=size * len(part) / len(waiting)))
 
     def _passages_in(self, seconds: float, at_first: int) -> int:
         """How many passages the model makes in that time, as measured on the last slice."""
@@ -204,7 +193,7 @@ class Writer:
             return at_first
         return int(min(max(self._rate * seconds, _SMALLEST_SLICE), _LARGEST_WINDOW))
 
-    def _write(self, changes: Sequence[FileChange], window: Window) -> None:
+    def _write(self, changes: Sequence[FileChange]) -> None:
         """Catalog: about to happen. Vectors: written, then the old ones deleted. Catalog: done."""
         file_ids = [change.file_id for change in changes]
         present = self._catalog.passage_ids(file_ids)
@@ -216,8 +205,8 @@ class Writer:
             steps = vector_steps(change.passages, present.get(change.file_id, {}))
             leaving += steps.delete
             write = set(steps.write)
-            records += [_record(change, one, window.vectors) for one in change.passages if one.id in write]
-            if change.file_id in window.relabel:
+            records += [_record(change, one, self._vectors) for one in change.passages if one.id in write]
+            if change.relabel:
                 relabelled += [(one.id, _labels(change, one)) for one in change.passages if one.id not in write]
         if records:
             self._index().upsert(records)
@@ -225,7 +214,7 @@ class Writer:
             self._index().relabel([id_ for id_, _ in relabelled], [label for _, label in relabelled])
         if leaving:
             self._index().delete(leaving)
-        self._catalog.finish(file_ids, _middles(changes, window.vectors))
+        self._catalog.finish(file_ids, _middles(changes, self._vectors))
         self.dropped += len(leaving)
 
 
@@ -248,28 +237,27 @@ def _middles(
 ) -> dict[int, NDArray[np.float32]]:
     """The middle of each file that has several passages: that of one passage is its own vector."""
     return {
-        change.file_id: middle_of([vectors[one.passage.digest] for one in change.passages])
+        change.file_id: middle_of([vectors[one.digest] for one in change.passages])
         for change in changes
         if len(change.passages) > 1
     }
 
 
-def _event(gathered: Gathered, unknown: int) -> FileEvent:
-    change = gathered.change
+def _event(change: FileChange, reused: int) -> FileEvent:
     return FileEvent(
-        kind=gathered.kind if gathered.kind != "unchanged" else "changed",
+        kind=change.kind if change.kind != "unchanged" else "changed",
         folder=change.file.folder,
         path=change.file.path,
-        before=gathered.before,
+        before=change.before,
         passages=len(change.passages),
-        reused=len(change.passages) - unknown,
+        reused=reused,
         reason=change.reason,
     )
 
 
-def _record(change: FileChange, one: IdentifiedPassage, vectors: dict[bytes, NDArray[np.float32]]) -> VectorRecord:
-    return VectorRecord(one.id, vectors[one.passage.digest], one.passage.text, _labels(change, one))
+def _record(change: FileChange, one: Passage, vectors: dict[bytes, NDArray[np.float32]]) -> VectorRecord:
+    return VectorRecord(one.id, vectors[one.digest], one.text, _labels(change, one))
 
 
-def _labels(change: FileChange, one: IdentifiedPassage) -> dict[str, str | int]:
-    return labels(change.file_id, change.file.path, one.passage.heading)
+def _labels(change: FileChange, one: Passage) -> dict[str, str | int]:
+    return labels(change.file_id, change.file.path, one.heading)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
@@ -17,10 +17,9 @@ from kb.errors import DocumentError
 from kb.read.boundaries import partition
 from kb.read.layout import (
     TEARS_LETTERS,
-    Section,
+    Stretch,
     Text,
     ToldAbove,
-    Unit,
     as_bytes,
     as_read,
     block_units,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from kb.ports import TokenCounter
     from kb.records import Document
 
-    _Divide = Callable[[Unit], Iterator[Unit]]
+    _Divide = Callable[[Stretch], Iterator[Stretch]]
 
 SMALLEST: Final = 16
 SEPARATOR: Final = " > "
@@ -65,21 +64,6 @@ class _Lead:
 
     text: str
     tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A stretch that may become a passage, and how many tokens to assume there are if it has to be cut."""
-
-    section: Section
-    start: int
-    end: int
-    room: int
-
-    @property
-    def trail(self) -> _Trail:
-        """Title and headings that the stretch does not say itself."""
-        return self.section.outer if self.start < self.section.body else self.section.inner
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +126,7 @@ class Chunker:
         )
         _refuse_crumbs(document, len(found))
         leads = self._leads({trail for section in found for trail in (section.outer, section.inner)})
-        drafts = [_Draft(section, *text.trim(section.start, section.end), self.max_tokens) for section in found]
+        drafts = [_part(section, *text.trim(section.start, section.end), self.max_tokens) for section in found]
         # What is surely too long is measured block by block at once.
         most = USUAL_CHARS_PER_TOKEN * self.max_tokens
         long = [draft for draft in drafts if draft.end - draft.start > most]
@@ -151,25 +135,24 @@ class Chunker:
         passages: list[tuple[int, Passage]] = []
         while drafts:
             bodies = [self._with_told(source, draft, source.read(draft.start, draft.end)) for draft in drafts]
-            embedded = [self._embedded(leads[draft.trail], body) for draft, body in zip(drafts, bodies, strict=True)]
+            embedded = [self._embedded(leads[draft.lead], body) for draft, body in zip(drafts, bodies, strict=True)]
             over = []
             for draft, sent, tokens in zip(drafts, embedded, self._measure(embedded), strict=True):
                 if tokens > self.max_tokens:
                     over.append(draft)
                 # What adds no token to its lead would get a vector that means nothing.
-                elif tokens > leads[draft.trail].tokens:
+                elif tokens > leads[draft.lead].tokens:
                     lines = text.line_at(draft.start), text.line_at(draft.end - 1)
                     body, place = text.text[draft.start : draft.end], place_of(document.places, *lines)
                     searched = self._with_told(source, draft, source.searched(draft.start, draft.end))
                     searched = "" if searched == body else searched
-                    trail = draft.section.trail
-                    passage = Passage(body, sent, tokens, *lines, trail, place.page, place.name, searched)
+                    passage = Passage(body, sent, tokens, *lines, draft.trail, place.page, place.name, searched)
                     passages.append((draft.start, passage))
             drafts = [part for draft in over for part in self._cut(source, draft, leads, until)]
             _refuse_crumbs(document, len(passages) + len(drafts))
         return tuple(passage for _, passage in sorted(passages, key=lambda item: item[0]))
 
-    def _cut(self, source: _Source, draft: _Draft, leads: Mapping[_Trail, _Lead], until: float) -> list[_Draft]:
+    def _cut(self, source: _Source, draft: Stretch, leads: Mapping[_Trail, _Lead], until: float) -> list[Stretch]:
         """Parts of a draft that is over the limit, each to be measured again.
 
         Raises:
@@ -181,23 +164,23 @@ class Chunker:
                 "Raise the limit, or exclude the file",
             )
         text = source.text
-        room = draft.room - leads[draft.section.inner].tokens - self._most_told(source, draft)
+        room = draft.room - leads[draft.inner].tokens - self._most_told(source, draft)
         if room < _LEAST_ROOM:
             parts = _halves(draft.start, draft.end)
         else:
             units, sizes = self._units(source.document, text, draft, room)
             ranks = [(unit.tear, crc32(as_bytes(text.text[unit.start : unit.end]))) for unit in units]
             parts = [(units[low].start, units[high - 1].end) for low, high in partition(sizes, ranks, room)]
-        if len(parts) > 1 and parts[0][1] <= draft.section.body and draft.section.tells(source.read(*parts[0])):
+        if len(parts) > 1 and parts[0][1] <= draft.body and draft.tells(source.read(*parts[0])):
             parts = parts[1:]  # the heading alone: the parts below it are told it in their lead
         # Where counts do not add up, the next round has to assume less room.
         room = draft.room - max(1, draft.room // 8)
         trimmed = (text.trim(*part) for part in parts)
-        return [_Draft(draft.section, start, end, room) for start, end in trimmed if start < end]
+        return [_part(draft, start, end, room) for start, end in trimmed if start < end]
 
-    def _units(self, document: Document, text: Text, draft: _Draft, room: int) -> tuple[list[Unit], list[int]]:
+    def _units(self, document: Document, text: Text, draft: Stretch, room: int) -> tuple[list[Stretch], list[int]]:
         """What should stay whole, with its size: blocks, then lines, sentences, words where they are over."""
-        units = list(block_units(document, text, draft.section, draft.start, draft.end))
+        units = list(block_units(document, text, draft))
         sizes = self._sizes([text.text[unit.start : unit.end] for unit in units])
         longest = min(LONGEST_STRETCH, CHARS_PER_TOKEN * room)
         steps: tuple[_Divide, ...] = (
@@ -216,7 +199,7 @@ class Chunker:
             units, sizes = [unit for unit, _ in pairs], [size for _, size in pairs]
         return units, sizes
 
-    def _word_parts(self, text: Text, room: int, unit: Unit) -> Iterator[Unit]:
+    def _word_parts(self, text: Text, room: int, unit: Stretch) -> Iterator[Stretch]:
         """A stretch without spaces that is too long, divided between words of its script or at least letters."""
         from semantic_text_splitter import TextSplitter
 
@@ -227,7 +210,7 @@ class Chunker:
         for offset, part in splitter.chunk_indices(piece):
             low, high = text.trim(unit.start + offset, unit.start + offset + len(part))
             if low < high:
-                yield Unit(low, high, TEARS_LETTERS if offset else unit.tear)
+                yield Stretch(low, high, TEARS_LETTERS if offset else unit.tear)
 
     def _sizes(self, texts: Sequence[str]) -> list[int]:
         """How much room texts take in a passage; endless words count by their characters too."""
@@ -251,7 +234,7 @@ class Chunker:
                 counts[at] = count
         return counts
 
-    def _with_told(self, source: _Source, draft: _Draft, body: str) -> str:
+    def _with_told(self, source: _Source, draft: Stretch, body: str) -> str:
         """What is read of a draft, with what holds for it in front; nothing where it says nothing itself."""
         told = source.told.at(source.text.line_at(draft.start))
         return f"{self._short(told)}\n{body}" if told and body.strip() else body
@@ -266,7 +249,7 @@ class Chunker:
                 lines[0] = lines[0][: len(lines[0]) // 2].rstrip()
         return "\n".join(lines)
 
-    def _most_told(self, source: _Source, draft: _Draft) -> int:
+    def _most_told(self, source: _Source, draft: Stretch) -> int:
         """How many tokens parts of a draft may be told at most."""
         lines = source.text.line_at(draft.start), source.text.line_at(draft.end - 1)
         told = ["\n".join(one) for one in source.told.between(*lines)]
@@ -302,6 +285,11 @@ class Chunker:
                 del parts[len(parts) // 2]
             else:
                 parts = [part[: len(part) // 2].rstrip() for part in parts]
+
+
+def _part(section: Stretch, start: int, end: int, room: int) -> Stretch:
+    """A part of a section that may become a passage, with how many tokens to assume there are if it has to be cut."""
+    return replace(section, start=start, end=end, room=room)
 
 
 def _refuse_crumbs(document: Document, count: int) -> None:

@@ -29,21 +29,39 @@ _WORD: Final = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """From one heading to the next, as character offsets; the heading itself ends where ``body`` begins.
+class Stretch:
+    """A part of a document, as character offsets, on its way to a passage.
 
-    ``trail`` are the headings down to its own. ``outer`` and ``inner`` are what a passage has to be told about its
-    place: title and headings without the own one (for a passage that begins with it), and with it. ``labels`` are
-    those of its heading.
+    It is a section, from one heading to the next; a part of one that may become a passage; or a block, line, sentence
+    or group of words that should stay whole when a section is cut.
+
+    Attributes:
+        start: Where it begins.
+        end: Where it ends.
+        tear: How much a cut in front of it would tear apart.
+        body: Where the heading of its section ends, or its section begins.
+        trail: The headings down to that of its section.
+        outer: What a passage that begins with the heading has to be told about its place: title and headings without
+            that one.
+        inner: The same of any other passage: with that one.
+        labels: What in the heading is said elsewhere or to programs only.
+        room: How many tokens to assume there are if it has to be cut.
     """
 
     start: int
-    body: int
     end: int
-    trail: tuple[str, ...]
-    outer: tuple[str, ...]
-    inner: tuple[str, ...]
+    tear: int = 0
+    body: int = 0
+    trail: tuple[str, ...] = ()
+    outer: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()
     labels: str = ""
+    room: int = 0
+
+    @property
+    def lead(self) -> tuple[str, ...]:
+        """Title and headings that the stretch does not say itself."""
+        return self.outer if self.start < self.body else self.inner
 
     def tells(self, stretch: str) -> bool:
         """Whether every word of a stretch stands in the headings or is a label.
@@ -51,15 +69,6 @@ class Section:
         The headings are shortened, and without addresses and other markup, so that a stretch may say more than they.
         """
         return _words(stretch) <= _words(" ".join((*self.trail, self.labels)))
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A stretch of text that should stay whole, and how much a cut in front of it would tear apart."""
-
-    start: int
-    end: int
-    tear: int
 
 
 def _words(text: str) -> set[str]:
@@ -99,7 +108,7 @@ class Text:
         return line_start, start + len(kept)
 
 
-def sections(document: Document, text: Text) -> list[Section]:
+def sections(document: Document, text: Text) -> list[Stretch]:
     """The sections that have something of their own to say; the text before the first heading is one too."""
     headings = document.headings
     bounds = [text.start_of(heading.first_line) for heading in headings] + [len(text.text)]
@@ -107,7 +116,7 @@ def sections(document: Document, text: Text) -> list[Section]:
     title = document.own_title
     # A title that is the first heading reaches in the trail the sections it stands above, and those only.
     prefix = () if not title or (headings and headings[0].text == title) else (title,)
-    found = [*_front_matter(document, text), Section(start, start, bounds[0], (), prefix, prefix)]
+    found = [*_front_matter(document, text), Stretch(start, bounds[0], body=start, outer=prefix, inner=prefix)]
     changes = changes_of(document)
     trail: list[Heading] = []
     for position, heading in enumerate(headings):
@@ -118,7 +127,15 @@ def sections(document: Document, text: Text) -> list[Section]:
         inner = tuple(above.text for above in trail if above.text)
         begin, end = bounds[position], bounds[position + 1]
         body = min(text.start_of(heading.last_line + 1), end)
-        section = Section(begin, body, end, inner, (*prefix, *outer), (*prefix, *inner), heading.labels)
+        section = Stretch(
+            begin,
+            end,
+            body=body,
+            trail=inner,
+            outer=(*prefix, *outer),
+            inner=(*prefix, *inner),
+            labels=heading.labels,
+        )
         said = text.text[body:end].strip() or _says_something(headings, position)
         if said or not section.tells(as_read(text.text, changes, begin, body)):
             found.append(section)
@@ -126,17 +143,17 @@ def sections(document: Document, text: Text) -> list[Section]:
     return [part for section in found for part in _parts(section, starts, text)] if starts else found
 
 
-def _front_matter(document: Document, text: Text) -> Iterator[Section]:
+def _front_matter(document: Document, text: Text) -> Iterator[Stretch]:
     """What stands between the fences of front matter that is a passage; it is told a title that it does not say."""
     if not document.front_passage:
         return
     start, end = text.start_of(2), text.start_of(document.body_line - 1)
     title = document.own_title
     lead = () if _words(title) <= _words(text.text[start:end]) else (title,)
-    yield Section(start, start, end, (), lead, lead)
+    yield Stretch(start, end, body=start, outer=lead, inner=lead)
 
 
-def _parts(section: Section, starts: Sequence[int], text: Text) -> list[Section]:
+def _parts(section: Stretch, starts: Sequence[int], text: Text) -> list[Stretch]:
     """A section divided where a page, slide or the like begins; a heading with nothing below it on its page is left."""
     inside = starts[bisect_right(starts, section.start) : bisect_left(starts, section.end)]
     if not inside:
@@ -147,7 +164,7 @@ def _parts(section: Section, starts: Sequence[int], text: Text) -> list[Section]
     ends = [*inside[1:], section.end]
     for at, end in zip(inside, ends, strict=True):
         if text.text[at:end].strip():
-            parts.append(Section(at, at, end, section.trail, section.inner, section.inner))
+            parts.append(replace(section, start=at, end=end, body=at, outer=section.inner, labels=""))
     return parts or [section]
 
 
@@ -161,11 +178,11 @@ def _says_something(headings: Sequence[Heading], position: int) -> bool:
     return nearest is None or nearest.level <= heading.level
 
 
-def block_units(document: Document, text: Text, section: Section, start: int, end: int) -> Iterator[Unit]:
-    """The blocks between two offsets of a section, and what stands outside blocks up to the next blank line."""
-    blocks = document.blocks
+def block_units(document: Document, text: Text, draft: Stretch) -> Iterator[Stretch]:
+    """The blocks of a part of a section, and what stands outside blocks up to the next blank line."""
+    blocks, start, end = document.blocks, draft.start, draft.end
     line, last = text.line_at(start), text.line_at(end - 1)
-    body = text.line_at(section.body) if start < section.body <= end else 0
+    body = text.line_at(draft.body) if start < draft.body <= end else 0
     at = bisect_left(blocks, line, key=lambda block: block.last_line)
     announced, after_heading = 0, False
     while line <= last:
@@ -179,8 +196,8 @@ def block_units(document: Document, text: Text, section: Section, start: int, en
         low, high = text.trim(max(start, text.start_of(line)), min(end, text.start_of(until + 1)))
         if low < high:
             continues = int(text.text[low].isspace())
-            yield Unit(low, high, TEARS_HEADING if after_heading else announced + continues)
-            after_heading = high <= section.body
+            yield Stretch(low, high, TEARS_HEADING if after_heading else announced + continues)
+            after_heading = high <= draft.body
             announced = int(text.text[high - 1] == ":")
         line = until + 1
 
@@ -193,7 +210,7 @@ def _run(text: Text, line: int, stop: int) -> int:
     return until
 
 
-def line_units(text: Text, least: int, unit: Unit) -> Iterator[Unit]:
+def line_units(text: Text, least: int, unit: Stretch) -> Iterator[Stretch]:
     """The lines of a unit; lines of fewer than ``least`` characters join the next ones up to a blank line."""
     start, tear = unit.start, unit.tear
     for line in range(text.line_at(unit.start), text.line_at(unit.end - 1) + 1):
@@ -206,13 +223,13 @@ def line_units(text: Text, least: int, unit: Unit) -> Iterator[Unit]:
     yield from _trimmed(text, start, unit.end, tear)
 
 
-def _trimmed(text: Text, start: int, end: int, tear: int) -> Iterator[Unit]:
+def _trimmed(text: Text, start: int, end: int, tear: int) -> Iterator[Stretch]:
     low, high = text.trim(start, end)
     if low < high:
-        yield Unit(low, high, tear + int(text.text[low].isspace()))
+        yield Stretch(low, high, tear + int(text.text[low].isspace()))
 
 
-def stretches(text: Text, longest: int, unit: Unit) -> Iterator[Unit]:
+def stretches(text: Text, longest: int, unit: Stretch) -> Iterator[Stretch]:
     """A line in sentences or groups of words, chosen by the words that follow, so that an edit moves few of them.
 
     Where there are no spaces a stretch ends after ``longest`` characters.

@@ -5,11 +5,9 @@ lone surrogates), relative to their folder and written with ``/``. Folders are a
 """
 
 from kb.records.answers import (
-    Alike,
     Answer,
     Asked,
     Candidates,
-    Filters,
     Freshness,
     Hit,
     Holding,
@@ -29,8 +27,8 @@ from kb.records.documents import (
     Block,
     Document,
     FileChange,
+    FileKind,
     Heading,
-    IdentifiedPassage,
     Passage,
     Place,
     StoredPassage,
@@ -48,6 +46,7 @@ from kb.records.files import (
     is_racy,
 )
 from kb.records.links import FollowedLink, Link, Links, LinkStyle, Name, folded
+from kb.records.modes import DEFAULT_MODE, MODE_NAMES, MODES, Mode, ModeTraits
 from kb.records.reports import (
     CheckReport,
     Confinement,
@@ -58,10 +57,14 @@ from kb.records.reports import (
     RebuildReport,
     Status,
 )
+from kb.records.request import RERANKERS, Filters, Rerank, ResolvedRequest, SearchRequest, mode_named
 
 __all__ = [
+    "DEFAULT_MODE",
+    "MODES",
+    "MODE_NAMES",
+    "RERANKERS",
     "SCANNED",
-    "Alike",
     "Answer",
     "Asked",
     "Block",
@@ -73,6 +76,7 @@ __all__ = [
     "Failure",
     "FileChange",
     "FileEvent",
+    "FileKind",
     "FileStat",
     "FileState",
     "Filters",
@@ -82,7 +86,6 @@ __all__ = [
     "Heading",
     "Hit",
     "Holding",
-    "IdentifiedPassage",
     "IndexProgress",
     "IndexReport",
     "KeywordMatches",
@@ -92,13 +95,18 @@ __all__ = [
     "LinkStyle",
     "Links",
     "Missing",
+    "Mode",
+    "ModeTraits",
     "Name",
     "Passage",
     "Place",
     "ReadAs",
     "RebuildReport",
+    "Rerank",
     "Reranking",
+    "ResolvedRequest",
     "Scan",
+    "SearchRequest",
     "Sentence",
     "Shown",
     "Signals",
@@ -111,4 +119,5 @@ __all__ = [
     "digest_of",
     "folded",
     "is_racy",
+    "mode_named",
 ]

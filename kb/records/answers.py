@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, datetime
+    from datetime import datetime
 
     import numpy as np
     from numpy.typing import NDArray
@@ -63,28 +63,6 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """Which files a question is asked of. Empty fields leave all files in.
-
-    ``paths`` are globs as in .gitignore and ``types`` names as in ``kb.search.types``, of which one has to match;
-    ``tags`` must all be there, and ``a`` is where ``a/b`` is; ``languages`` are codes of ISO 639, one of which has to
-    be the document's. In each of these a leading ``!`` leaves out what matches. ``since`` and ``until`` bound the
-    document's own date, else its day of modification, both included.
-    """
-
-    paths: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    since: date | None = None
-    until: date | None = None
-    types: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether anything is filtered at all."""
-        return bool(self.paths or self.tags or self.types or self.languages or self.since or self.until)
-
-
-@dataclass(frozen=True, slots=True)
 class Signals:
     """What speaks for a hit beside its cosine: its places by cosine and by BM25, its BM25 score, and what they make.
 
@@ -110,14 +88,6 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
-    """A passage that says the same as a hit, or hardly anything else, and its own cosine."""
-
-    passage: StoredPassage
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2).
 
@@ -125,7 +95,7 @@ class Hit:
     ``rerank`` is the score of the model that read it again, where one did; its scale is that model's own.
     ``why`` says why it stands where it stands, where that was asked for. ``best`` are the sentences that answer, best
     first, by their own cosines; empty where those were not asked for, or not computed in time. ``alike`` are the
-    passages folded under it.
+    passages folded under it, which say the same, as hits of the same rank.
     """
 
     rank: int
@@ -138,7 +108,7 @@ class Hit:
     signals: Signals = Signals()
     why: str = ""
     best: tuple[Sentence, ...] = ()
-    alike: tuple[Alike, ...] = ()
+    alike: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date  # noqa: TC003 - a document that comes from a child process is checked against its types
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kb.formats.registry import REGISTRY
 from kb.records.links import Link, Name  # noqa: TC001 - the same
@@ -13,6 +13,7 @@ from kb.records.links import Link, Name  # noqa: TC001 - the same
 if TYPE_CHECKING:
     from kb.records.files import FoundFile, KnownFile
 
+FileKind: TypeAlias = Literal["added", "changed", "moved", "unchanged", "failed"]
 
 # Words in the reason of a failure by which kb status counts what could be read by recognising the text in images.
 SCANNED: Final = "has no text, only images"
@@ -116,9 +117,18 @@ class Document:
 class Passage:
     """A stretch of a document: exactly the text that stands at its lines.
 
-    ``embedded`` is what the model sees: title and heading trail, then the passage. ``tokens`` is its length in the
-    model's own tokens, special tokens included. ``place`` says where it is in the document's own terms. ``searched`` is
-    what its words are taken from, where that is not ``text``.
+    Attributes:
+        text: What stands there.
+        embedded: What the model sees: title and heading trail, then the passage.
+        tokens: The length of that in the model's own tokens, special tokens included.
+        first_line: Its first line.
+        last_line: Its last line.
+        heading: The headings above it, outermost first.
+        page: The page it stands on, where there are pages.
+        place: Where it is in the document's own terms.
+        searched: What its words are taken from, where that is not ``text``.
+        id: Its identity in the store: file, digest, and how many times that digest came before in the file; empty until
+            it has one.
     """
 
     text: str
@@ -130,6 +140,7 @@ class Passage:
     page: int | None = None
     place: str = ""
     searched: str = ""
+    id: str = ""
 
     @property
     def digest(self) -> bytes:
@@ -138,24 +149,32 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentifiedPassage:
-    """A passage with its identity: (file, digest, how many times that digest came before in the file)."""
-
-    id: str
-    passage: Passage
-
-
-@dataclass(frozen=True, slots=True)
 class FileChange:
-    """What a file is about to become: its description and all its passages, or the reason why it has none."""
+    """What a file is about to become, and what happened to it.
+
+    Attributes:
+        file_id: Its id.
+        file: Where it is.
+        content_hash: Of its bytes.
+        read_ns: When it was read, in nanoseconds since the epoch.
+        document: Its description; None where it could not be read.
+        passages: All its passages, each with its id.
+        reason: Why it has none, where it could not be read.
+        kind: What happened to it.
+        before: Its path until now, where it moved.
+        relabel: Whether the labels of its vectors may name another path.
+    """
 
     file_id: int
     file: FoundFile
     content_hash: bytes
     read_ns: int
     document: Document | None = None
-    passages: tuple[IdentifiedPassage, ...] = ()
+    passages: tuple[Passage, ...] = ()
     reason: str = ""
+    kind: FileKind = "changed"
+    before: str = ""
+    relabel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,8 @@ class _Sample:
 class Background:
     """Passages taken at random, and what they have to do with questions about something else.
 
+    What was measured is in the catalog as soon as ``keep`` has been called, and not before.
+
     Args:
         embedder: The model.
         catalog: Keeps what was measured.
@@ -132,6 +134,7 @@ class Background:
         self._catalog = catalog
         self._sample: _Sample | None = None
         self._unrelated: Unrelated | None = None
+        self._is_kept = True
 
     def cosines(self, index: Nearest, vector: NDArray[np.float32]) -> NDArray[np.float64]:
         """The cosines of a question with passages from all over the index, each beside that of its file's middle."""
@@ -150,9 +153,15 @@ class Background:
         known = self._unrelated or self._kept()
         if known is None or known.fingerprint != self._embedder.fingerprint or _far(known.passages, passages):
             known = self._measured(index, passages)
-            self._catalog.set_meta(_KEPT, json.dumps(asdict(known)))
+            self._is_kept = False
         self._unrelated = known
         return known
+
+    def keep(self) -> None:
+        """Write what was measured to the catalog, where it is not yet there: measuring it again takes seconds."""
+        if self._unrelated is not None and not self._is_kept:
+            self._catalog.set_meta(_KEPT, json.dumps(asdict(self._unrelated)))
+            self._is_kept = True
 
     def judge(self, index: Nearest, vector: NDArray[np.float32], passages: int) -> Judge:
         """What tells an answer to a question with this vector from nothing, among so many passages."""

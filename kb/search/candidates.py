@@ -1,15 +1,14 @@
-"""Candidates for an answer: those near by vectors, those that hold the words, or both, each with all that is known."""
+"""What candidates for an answer are taken from, and what is known of each; ``kb.search.retrieve`` orders them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from kb.records import Candidates, Signals
 from kb.search.background import COMMON
-from kb.search.fuse import WHOLE, beside, fused
 from kb.search.middles import file_of, middle_cosines, middles_of
 from kb.search.rank import cosines
 
@@ -22,10 +21,8 @@ if TYPE_CHECKING:
     from kb.records import KeywordMatches
     from kb.search.background import Background
 
-Mode = Literal["cosine", "hybrid", "keyword"]
-
 # Of what only the words find, the vectors have to be fetched one by one.
-_BY_WORDS: Final = 100
+BY_WORDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,24 +126,16 @@ class Gatherer:
         """The same question, asked of other passages."""
         return Gatherer(self._catalog, self._index, self._background, text=self.text, vector=self.vector, scope=scope)
 
-    def pool(self, mode: Mode, wanted: int, min_cosine: float) -> Pool:
-        """About so many candidates by each side that a mode asks, with at least this cosine."""
-        found = {"cosine": self._by_cosine, "keyword": self._by_words, "hybrid": self._by_both}[mode](wanted)
-        if min_cosine <= -1:
-            return found
-        # Beyond the last of the nearest ones no other can be near enough.
-        return replace(found.at_least(min_cosine), exhausted=found.exhausted or found.beyond < min_cosine)
-
     def explained(self, pool: Pool, ids: Sequence[str]) -> Pool:
         """The same with what the words say, where the mode did not ask them, and the ranks by cosine."""
         if pool.bm25:
             return pool
-        matches = self._matches(_BY_WORDS, ids)
-        return replace(pool, bm25=matches.scores, bm25_ranks=_ranks(matches.scores))
+        matches = self.matches(BY_WORDS, ids)
+        return replace(pool, bm25=matches.scores, bm25_ranks=ranks(matches.scores))
 
     def shares(self, ids: Sequence[str], words: str = "") -> Mapping[str, float]:
         """How much of the question's words, or of others, each passage holds, 0..1."""
-        return self._matches(1, ids, words=words).shares
+        return self.matches(1, ids, words=words).shares
 
     def holding(self, words: str, share: float, min_cosine: float) -> frozenset[str]:
         """Some passages with this share of words of which one at least is rare, and with at least this cosine."""
@@ -154,48 +143,10 @@ class Gatherer:
         found = self._catalog.holding(words, share, scope.files, only=scope.only, without=scope.without)
         if found.rarest > COMMON:
             return frozenset()
-        near = self._cosines_of(found.ids)
+        near = self.cosines_of(found.ids)
         return frozenset(id_ for id_, cosine in near.items() if cosine >= min_cosine)
 
-    def _by_cosine(self, wanted: int) -> Pool:
-        found, exhausted = self._nearest(wanted)
-        scores = cosines(self.vector, found)
-        known = dict(zip(found.ids, scores.tolist(), strict=True))
-        return Pool(found.ids, scores, known, exhausted, min(known.values(), default=1.0), cosine_ranks=_ranks(known))
-
-    def _by_words(self, wanted: int) -> Pool:
-        matches = self._matches(wanted, ())
-        near = self._cosines_of(matches.scores)
-        ids = tuple(id_ for id_, score in matches.scores.items() if score > 0 and id_ in near)
-        scores = np.array([matches.scores[id_] for id_ in ids])
-        exhausted = len(matches.scores) < wanted
-        return Pool(ids, scores, near, exhausted, bm25=matches.scores, bm25_ranks=_ranks(matches.scores))
-
-    def _by_both(self, wanted: int) -> Pool:
-        near = self._by_cosine(wanted)
-        matches = self._matches(max(_BY_WORDS, wanted // 4), near.ids, WHOLE)
-        more = self._cosines_of([id_ for id_ in matches.scores if id_ not in near.cosines])
-        known = {**near.cosines, **more}
-        ids = tuple(known)
-        bm25 = np.array([matches.scores.get(id_, 0.0) for id_ in ids])
-        background = self._background.cosines(self._index, self.vector)
-        middles = middles_of(self._catalog, self._index, map(file_of, ids), len(self.vector))
-        own = np.array(list(known.values()))
-        said = np.array([matches.said.get(id_, 0.0) for id_ in ids])
-        scores = fused(beside(own, middle_cosines(self.vector, middles, known)), background, said)
-        return Pool(
-            ids,
-            scores,
-            known,
-            near.exhausted,
-            near.beyond,
-            cosine_ranks=near.cosine_ranks,
-            bm25=dict(zip(ids, bm25.tolist(), strict=True)),
-            bm25_ranks=_ranks(matches.scores),
-            fused=dict(zip(ids, scores.tolist(), strict=True)),
-        )
-
-    def _nearest(self, wanted: int) -> tuple[Candidates, bool]:
+    def nearest(self, wanted: int) -> tuple[Candidates, bool]:
         """The nearest passages of the scope, and whether there are no more."""
         scope = self.scope
         if scope.only is not None:
@@ -215,7 +166,7 @@ class Gatherer:
         vectors = self._index.vectors(wanted)
         return Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32).reshape(-1, len(self.vector)))
 
-    def _cosines_of(self, ids: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
+    def cosines_of(self, ids: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
         """The cosines of passages that were not found by them; those without a vector are left out."""
         vectors = self._index.vectors(list(ids)) if ids else {}
         if not vectors:
@@ -223,14 +174,31 @@ class Gatherer:
         found = Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32))
         return dict(zip(found.ids, cosines(self.vector, found).tolist(), strict=True))
 
-    def _matches(self, wanted: int, also: Sequence[str], whole: float = 0.0, *, words: str = "") -> KeywordMatches:
+    def middle_cosines(self, known: Mapping[str, float]) -> NDArray[np.float64]:
+        """For each candidate, by its own cosine, the cosine of the question with the middle of its file."""
+        middles = middles_of(self._catalog, self._index, map(file_of, known), len(self.vector))
+        return middle_cosines(self.vector, middles, known)
+
+    def background_cosines(self) -> NDArray[np.float64]:
+        """The cosines of the question with passages from all over the index."""
+        return self._background.cosines(self._index, self.vector)
+
+    def matches(self, wanted: int, also: Sequence[str] = (), whole: float = 0.0, *, words: str = "") -> KeywordMatches:
+        """What the words say of the passages of the scope that hold them best.
+
+        Args:
+            wanted: How many of the best.
+            also: Ids of passages to look at besides.
+            whole: How much the whole file counts beside a passage, 0..1.
+            words: Other words than the question's.
+        """
         scope = self.scope
         return self._catalog.keyword_matches(
             words or self.text, wanted, scope.files, only=scope.only, without=scope.without, also=also, beside=whole
         )
 
 
-def _ranks(scores: Mapping[str, float]) -> dict[str, int]:
+def ranks(scores: Mapping[str, float]) -> dict[str, int]:
     """The place of each candidate by its score, from 1; those with nothing have none."""
     order = sorted((id_ for id_, score in scores.items() if score > 0), key=lambda id_: -scores[id_])
     return {id_: rank for rank, id_ in enumerate(order, 1)}

@@ -8,14 +8,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from kb.records import Asked, LeftOut
+from kb.search.retrieve import retrieved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kb.ports import Catalog
-    from kb.records import Hit, ReadAs
+    from kb.records import Hit, ReadAs, ResolvedRequest
     from kb.search.candidates import Gatherer, Scope
-    from kb.search.query import Limits
     from kb.search.question import Question
 
 # Whether an option stands in the notes is seen from so many of the passages with its letters.
@@ -52,13 +52,15 @@ class Reading:
         """The scope with what the question left out by ``-word``."""
         return replace(self._scope, without=frozenset())
 
-    def read_as(self, whole: Gatherer | None = None, hits: Sequence[Hit] = (), limits: Limits | None = None) -> ReadAs:
+    def read_as(
+        self, whole: Gatherer | None = None, hits: Sequence[Hit] = (), request: ResolvedRequest | None = None
+    ) -> ReadAs:
         """How the question was read, with the numbers of what that left out.
 
         Args:
             whole: Gathers what would be found with what was left out; None: nothing was asked.
             hits: What was found.
-            limits: The limits of the search.
+            request: What was asked.
         """
         question, read = self._question, self._question.read_as
         if not question.without and not question.phrases and not question.filters:
@@ -66,7 +68,7 @@ class Reading:
         left_out = None
         if question.without:
             out = self._among(self._scope.without)
-            ahead = self._ahead(whole, out, hits, limits) if whole and limits and out else 0
+            ahead = self._ahead(whole, out, hits, request) if whole and request and out else 0
             left_out = LeftOut(len(out), len(_files(out)), ahead)
         return replace(read, left_out=left_out, asked=self._asked())
 
@@ -88,10 +90,10 @@ class Reading:
         )
 
     @staticmethod
-    def _ahead(whole: Gatherer, out: frozenset[str], hits: Sequence[Hit], limits: Limits) -> int:
+    def _ahead(whole: Gatherer, out: frozenset[str], hits: Sequence[Hit], request: ResolvedRequest) -> int:
         """How many of the passages that were left out would come before the first hit."""
-        pool = whole.pool(limits.mode, limits.candidates, limits.min_score)
-        best = pool.best(len(pool.ids)) if hits else pool.best(min(_AHEAD, limits.limit))
+        pool = retrieved(whole, request.mode, request.candidates, request.min_score)
+        best = pool.best(len(pool.ids)) if hits else pool.best(min(_AHEAD, request.limit))
         first = hits[0].passage.id if hits else ""
         return sum(id_ in out for id_ in takewhile(lambda id_: id_ != first, best))
 

@@ -7,24 +7,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from kb.errors import NotIndexed
-from kb.records import Alike, Answer, Filters, Freshness, Hit, Missing
+from kb.records import MODES, Answer, Freshness, Hit, Missing
 from kb.records.middle import middle_of
 from kb.search.asking import bare
 from kb.search.background import ALL_WORDS, COMMON, FEW, MOST_WORDS, Background
 from kb.search.best import BestSentences
-from kb.search.candidates import Gatherer, Mode, Pool, Scope
-from kb.search.explain import why
+from kb.search.candidates import Gatherer, Pool, Scope
 from kb.search.filter import selected
 from kb.search.leaving_out import Reading, written_as_option
 from kb.search.links import Follower
 from kb.search.presence import Presence
 from kb.search.question import Question, narrowed, parse
-from kb.search.rank import Taken, distance, ranked, taken
+from kb.search.rank import distance, ranked, taken
+from kb.search.retrieve import retrieved, strategy_of
 from kb.search.short_lists import SOME_PROBES, usual_cosine
 from kb.search.suggest import unmatched
 from kb.search.words import inflected, telling, words_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from kb.ports import Catalog, Embedder, Files, Nearest
-    from kb.records import KnownFile, StoredPassage
+    from kb.records import KnownFile, ResolvedRequest, StoredPassage
     from kb.search.background import Judge
     from kb.search.verify import Verifier
 
@@ -43,28 +43,6 @@ if TYPE_CHECKING:
 _LOOKED_UP_AT_ONCE: Final = 16
 # Whether there is an answer is seen from so many of the best, however many are shown.
 _JUDGED: Final = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many hits, from how good, how many of one file, and out of how many candidates; what else is wished.
-
-    ``literal`` takes a question as it stands, without operators.
-    """
-
-    limit: int = 10
-    min_score: float = -1.0
-    per_file: int = 0
-    candidates: int = 320
-    mode: Mode = "cosine"
-    weak: bool = False
-    fold: bool = False
-    explain: bool = False
-    literal: bool = False
-
-    def but(self, **others: Any) -> Limits:  # noqa: ANN401  # fields of this class, or None
-        """These with others put over them, as far as they are given."""
-        return replace(self, **{name: value for name, value in others.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +55,7 @@ class _Found:
 
 
 class Searcher:
-    """Answers questions from the store.
+    """Answers questions from the store. Only ``keep_measurements`` and ``measure`` write to the catalog.
 
     Args:
         embedder: The model that embedded the passages.
@@ -111,19 +89,20 @@ class Searcher:
         self._background = Background(embedder, catalog)
         self._best = BestSentences(embedder)
 
-    def search(self, typed: str, limits: Limits, filters: Filters | None = None) -> Answer:
+    def search(self, request: ResolvedRequest) -> Answer:
         """The passages that answer a question, best first; none where nothing in the index is about it.
 
-        ``typed`` may say what has to stand there and which files are meant: see ``kb.search.question``; unless it is
-        to be taken as it stands.
+        The question may say what has to stand there and which files are meant: see ``kb.search.question``; unless it is
+        to be taken literally.
         """
         freshness = self._freshness()
+        typed = request.question
         question = parse(
-            typed, _today(), literal=limits.literal, written=lambda word: written_as_option(word, self._catalog)
+            typed, _today(), literal=request.literal, written=lambda word: written_as_option(word, self._catalog)
         )
-        wanted = narrowed(filters or Filters(), question.filters)
+        wanted = narrowed(request.filters, question.filters)
         files = self._catalog.files() if wanted else []
-        nothing = Answer(typed, limits.mode, freshness, read_as=question.read_as, unmatched=unmatched(files, wanted))
+        nothing = Answer(typed, request.mode, freshness, read_as=question.read_as, unmatched=unmatched(files, wanted))
         if not question.text or self._catalog.count() == 0:
             return self._lacking(nothing)
         scope = self._scope(question, selected(files, wanted) if wanted else None)
@@ -134,15 +113,15 @@ class Searcher:
         vector = self._embedder.embed_query(question.text)
         with self._index() as index:
             gather = Gatherer(self._catalog, index, self._background, text=question.text, vector=vector, scope=scope)
-            found = self._found(gather, limits)
-            unfamiliar = self._unfamiliar(found, index, scope, limits)
-            holding = None if unfamiliar else self._answering(gather, found, index, scope, limits)
-            shown = self._related(gather, found, index, limits)
-            read_as = reading.read_as(gather.of(reading.whole), found.hits, limits)
+            found = self._found(gather, request)
+            unfamiliar = self._unfamiliar(found, index, scope, request)
+            holding = None if unfamiliar else self._answering(gather, found, index, scope, request)
+            shown = self._related(gather, found, index, request)
+            read_as = reading.read_as(gather.of(reading.whole), found.hits, request)
             nothing = replace(nothing, read_as=read_as, unfamiliar=unfamiliar)
         if found.hits and holding == frozenset():
-            return self._lacking(_weak(nothing, found.hits, show=limits.weak))
-        elsewhere = limits.mode == "cosine" and _elsewhere(holding, found.hits)
+            return self._lacking(_weak(nothing, found.hits, show=request.weak))
+        elsewhere = not MODES[request.mode].by_words and _elsewhere(holding, found.hits)
         answer = replace(nothing, hits=found.hits[:shown], elsewhere=elsewhere, below=len(found.hits) - shown)
         return answer if answer.hits else self._lacking(answer)
 
@@ -154,14 +133,18 @@ class Searcher:
         hits = self._best.of(answer.hits, vector, words_of(answer.asked), seconds)
         return replace(answer, hits=hits)
 
-    def similar(self, file: KnownFile, limits: Limits, filters: Filters | None = None) -> Answer:
+    def similar(self, file: KnownFile, request: ResolvedRequest) -> Answer:
         """The passages of other files nearest to the middle of a file's own passages.
+
+        Args:
+            file: The file that ``request.like`` means.
+            request: What was asked.
 
         Raises:
             NotIndexed: The file has no passages.
         """
         freshness = self._freshness()
-        others = [one for one in selected(self._catalog.files(), filters or Filters()) if one.id != file.id]
+        others = [one for one in selected(self._catalog.files(), request.filters) if one.id != file.id]
         with self._index() as index:
             own = index.vectors([passage.id for passage in self._catalog.passages_of(file.id)])
             if not own:
@@ -169,17 +152,22 @@ class Searcher:
             vector = middle_of(list(own.values()))
             scope = Scope(tuple(one.id for one in others), passages=sum(one.passages for one in others))
             gather = Gatherer(self._catalog, index, self._background, text="", vector=vector, scope=scope)
-            hits = self._found(gather, limits).hits if others else ()
+            hits = self._found(gather, request).hits if others else ()
         return Answer(file.path, "similar", freshness, hits)
 
     def measure(self) -> None:
-        """Measure what unrelated passages look like, where the index has grown, so that no question has to wait."""
+        """Measure what unrelated passages look like, where the index has grown, and keep that: no question waits."""
         if self._catalog.count() >= FEW:
             with self._index() as index:
                 self._background.unrelated(index)
+            self.keep_measurements()
         else:
             for probe in SOME_PROBES:
                 self._embedder.embed_query(probe)
+
+    def keep_measurements(self) -> None:
+        """Keep what questions had to have measured, so that the next process need not."""
+        self._background.keep()
 
     def _lacking(self, answer: Answer) -> Answer:
         """An answer that found nothing, with what is missing from the index."""
@@ -196,54 +184,51 @@ class Searcher:
             passages=self._catalog.count() if files is None else sum(file.passages for file in files),
         )
 
-    def _related(self, gather: Gatherer, found: _Found, index: Nearest, limits: Limits) -> int:
+    def _related(self, gather: Gatherer, found: _Found, index: Nearest, request: ResolvedRequest) -> int:
         """How many hits to show of a list that is too short for a verdict.
 
         It ends where no more of them are nearer than unrelated passages are, or have most of the question's words.
         """
         hits, scope = found.hits, gather.scope
-        judged = scope.only is not None or scope.passages >= FEW or limits.mode == "keyword"
-        if judged or limits.weak or len(hits) <= 1:
+        judged = scope.only is not None or scope.passages >= FEW or not MODES[request.mode].by_meaning
+        if judged or request.weak or len(hits) <= 1:
             return len(hits)
         usual = usual_cosine(self._embedder, self._catalog, index, self._background)
         shares = gather.shares([hit.passage.id for hit in hits])
         related = [hit.score > usual or shares.get(hit.passage.id, 0.0) >= MOST_WORDS for hit in hits]
         return max((place for place, one in enumerate(related, 1) if one), default=1)
 
-    def _found(self, gather: Gatherer, limits: Limits) -> _Found:
+    def _found(self, gather: Gatherer, request: ResolvedRequest) -> _Found:
         """Take candidates, more where vanished files, exclusions or a limit per file left too few."""
         presence = Presence(self._files)
         verified = self._verified()
-        wanted = max(limits.candidates, 4 * limits.limit)
-        pool = gather.pool(limits.mode, wanted, limits.min_score)
+        wanted = max(request.candidates, 4 * request.limit)
+        pool = retrieved(gather, request.mode, wanted, request.min_score)
         while True:
             found = taken(
                 self._known(pool),
-                limit=limits.limit,
-                per_file=limits.per_file,
+                limit=request.limit,
+                per_file=request.per_file,
                 there=lambda passage: presence.there(passage.file) and verified(passage) is not None,
-                fold=limits.fold,
+                fold=request.fold,
             )
-            if pool.exhausted or len(found) >= limits.limit:
+            if pool.exhausted or len(found) >= request.limit:
                 break
             wanted *= 4
-            if not limits.per_file:
-                pool = gather.pool(limits.mode, wanted, limits.min_score)
+            if not request.per_file:
+                pool = retrieved(gather, request.mode, wanted, request.min_score)
                 continue
             # The passages of a file that has its hits are not asked for again: there may be any number of them.
-            left = self._not_full(gather, found, limits.per_file)
+            left = self._not_full(gather, found, request.per_file)
             if not left:
                 break
-            pool = pool.joined(gather.among(left).pool(limits.mode, wanted, limits.min_score))
-        if limits.explain:
-            pool = gather.explained(pool, [one.passage.id for one in found])
-        found = [
-            replace(
-                one, passage=verified(one.passage) or one.passage, alike=[verified(copy) or copy for copy in one.alike]
-            )
-            for one in found
+            pool = pool.joined(retrieved(gather.among(left), request.mode, wanted, request.min_score))
+        if request.explain:
+            pool = gather.explained(pool, [passage.id for passage, *_ in found])
+        hits = [
+            self._hit(rank, [verified(passage) or passage for passage in same], pool, presence, request)
+            for rank, same in enumerate(found, 1)
         ]
-        hits = [self._hit(rank, one, pool, presence, limits) for rank, one in enumerate(found, 1)]
         return _Found(self._follower.with_embedding(hits), pool, presence)
 
     def _verified(self) -> Callable[[StoredPassage], StoredPassage | None]:
@@ -252,15 +237,18 @@ class Searcher:
             return lambda passage: passage
         return cache(self._verifier().checked)
 
-    def _not_full(self, gather: Gatherer, found: Sequence[Taken], per_file: int) -> list[int]:
+    def _not_full(self, gather: Gatherer, found: Sequence[Sequence[StoredPassage]], per_file: int) -> list[int]:
         """The files that are asked and have fewer hits than they may have."""
-        hits = Counter(one.passage.file.id for one in found)
+        hits = Counter(passage.file.id for passage, *_ in found)
         files = gather.scope.files
         asked = [one.id for one in self._catalog.files() if one.passages] if files is None else files
         return [id_ for id_ in asked if hits[id_] < per_file]
 
-    def _hit(self, rank: int, one: Taken, pool: Pool, presence: Presence, limits: Limits) -> Hit:
-        passage = one.passage
+    def _hit(
+        self, rank: int, same: Sequence[StoredPassage], pool: Pool, presence: Presence, request: ResolvedRequest
+    ) -> Hit:
+        """The first of some passages that say the same, with the others under it."""
+        passage, *copies = same
         cosine, signals = pool.cosine_of(passage.id), pool.signals(passage.id)
         return Hit(
             rank,
@@ -269,12 +257,12 @@ class Searcher:
             distance(cosine),
             changed=presence.changed(passage.file),
             signals=signals,
-            why=why(limits.mode, cosine, signals) if limits.explain else "",
-            alike=tuple(Alike(copy, pool.cosine_of(copy.id)) for copy in one.alike),
+            why=strategy_of(request.mode).why(cosine, signals) if request.explain else "",
+            alike=tuple(self._hit(rank, [copy], pool, presence, request) for copy in copies),
         )
 
     def _answering(
-        self, gather: Gatherer, found: _Found, index: Nearest, scope: Scope, limits: Limits
+        self, gather: Gatherer, found: _Found, index: Nearest, scope: Scope, request: ResolvedRequest
     ) -> frozenset[str] | None:
         """None where a cosine alone says that there is an answer; else the passages whose words say it, perhaps none.
 
@@ -312,14 +300,14 @@ class Searcher:
         texts = {one.id: "\n".join((one.file.title, *one.heading, one.text)) for one in best}
         if same := inflected(words, texts, COMMON):
             return same
-        share = MOST_WORDS if limits.mode == "keyword" else ALL_WORDS
-        holding = gather.holding(words, share, limits.min_score) if words else frozenset()
+        share = MOST_WORDS if MODES[request.mode].answered_by == "most words" else ALL_WORDS
+        holding = gather.holding(words, share, request.min_score) if words else frozenset()
         known = self._catalog.passages(sorted(holding))
         return frozenset(id_ for id_, passage in known.items() if found.presence.there(passage.file))
 
-    def _unfamiliar(self, found: _Found, index: Nearest, scope: Scope, limits: Limits) -> str:
+    def _unfamiliar(self, found: _Found, index: Nearest, scope: Scope, request: ResolvedRequest) -> str:
         """The language of the best hit, where the order is that of cosines that say nothing in it; else empty."""
-        if limits.mode != "cosine" or scope.passages < FEW or not found.hits:
+        if MODES[request.mode].by_words or scope.passages < FEW or not found.hits:
             return ""
         language = found.hits[0].passage.file.language
         measured = self._background.unrelated(index).languages.get(language)

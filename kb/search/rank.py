@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,15 +44,6 @@ def place(passage: StoredPassage) -> tuple[str, str, int, int]:
     return (passage.file.folder, passage.file.path, passage.first_line, passage.ordinal)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A passage to show, and those folded under it that say the same, in the order they came."""
-
-    passage: StoredPassage
-    wording: Wording
-    alike: list[StoredPassage] = field(default_factory=list)
-
-
 def taken(
     order: Iterable[tuple[StoredPassage, float]],
     *,
@@ -61,8 +51,8 @@ def taken(
     per_file: int,
     there: Callable[[StoredPassage], bool],
     fold: bool = False,
-) -> list[Taken]:
-    """The passages to show.
+) -> list[list[StoredPassage]]:
+    """The passages to show, behind each those folded under it that say the same, in the order they came.
 
     Args:
         order: Passages with their scores, best first; walked through only as far as needed.
@@ -72,23 +62,25 @@ def taken(
         fold: Whether a passage that says the same as one taken before goes under the first such one. It counts neither
             as a hit nor for its file. After the last hit, those like any of the hits are taken in until one is not.
     """
-    hits: list[Taken] = []
+    hits: list[list[StoredPassage]] = []
+    wordings: list[Wording] = []
     of_file: dict[int, int] = {}
     for passage, _ in order:
         count = of_file.get(passage.file.id, 0)
         if per_file and count >= per_file:
             continue
         wording = Wording(passage.text)
-        same = next((hit for hit in hits if wording.like(hit.wording)), None) if fold else None
+        same = next((at for at, other in enumerate(wordings) if wording.like(other)), None) if fold else None
         if same is None and len(hits) == limit:
             break
         if not there(passage):
             continue
         if same is not None:
-            same.alike.append(passage)
+            hits[same].append(passage)
             continue
         of_file[passage.file.id] = count + 1
-        hits.append(Taken(passage, wording))
+        hits.append([passage])
+        wordings.append(wording)
         if len(hits) == limit and not fold:
             break
     return hits

@@ -14,7 +14,7 @@ from kb.records import FileStat, KnownFile, StoredPassage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kb.records import FileChange, FileState, FoundFile, IdentifiedPassage
+    from kb.records import FileChange, FileState, FoundFile, Passage
 
 PassageState = Literal["live", "coming", "leaving"]
 
@@ -93,9 +93,8 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
     )
 
 
-def passage_values(identified: IdentifiedPassage, file_id: int, ordinal: int, state: PassageState) -> tuple[Any, ...]:
+def passage_values(passage: Passage, file_id: int, ordinal: int, state: PassageState) -> tuple[Any, ...]:
     """The row of a passage: what may change of it, then its file and its id."""
-    passage = identified.passage
     heading, named, text = json.dumps(passage.heading), text_bytes(passage.place), text_bytes(passage.text)
     lines = (passage.first_line, passage.last_line, passage.page)
     searched = text_bytes(passage.searched)
@@ -108,11 +107,9 @@ def passage_values(identified: IdentifiedPassage, file_id: int, ordinal: int, st
         named,
         text,
         searched,
-        checksum(
-            identified.id, file_id, ordinal, passage.digest, heading, *lines, named, text, *_where_apart(searched)
-        ),
+        checksum(passage.id, file_id, ordinal, passage.digest, heading, *lines, named, text, *_where_apart(searched)),
         file_id,
-        identified.id,
+        passage.id,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from made_up import HOSTILE, passage
 
-from kb.records import Alike, Answer, Freshness, Hit
+from kb.records import Answer, Freshness, Hit
 
 # Any text a file may hold or be named, hostile characters often, lone surrogates of undecodable names too.
 texts = st.text(
@@ -31,7 +31,12 @@ hits = st.builds(
     score=st.floats(-1, 1),
     l2=st.floats(0, 2),
     changed=st.booleans(),
-    alike=st.lists(st.builds(Alike, passage=passages, score=st.floats(-1, 1)), max_size=5).map(tuple),
+    alike=st.lists(
+        st.builds(
+            Hit, rank=st.just(1), passage=passages, score=st.floats(-1, 1), l2=st.floats(0, 2), alike=st.just(())
+        ),
+        max_size=5,
+    ).map(tuple),
 )
 answers = st.builds(
     Answer,

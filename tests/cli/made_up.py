@@ -26,6 +26,7 @@ from kb.records import (
     Link,
     Links,
     RebuildReport,
+    SearchRequest,
     Shown,
     Signals,
     Status,
@@ -154,15 +155,10 @@ class FakeKnowledge:
             self.during_index(should_stop)
         return replace(self.report, dry_run=dry_run, interrupted=bool(should_stop and should_stop()))
 
-    def search(self, question: str, **arguments: Any) -> Answer:
+    def search(self, request: SearchRequest, /) -> Answer:
         """The answer given."""
-        self._called("search", question=question, **arguments)
-        return replace(self.given, question=question)
-
-    def similar(self, file: str, **arguments: Any) -> Answer:
-        """The answer given."""
-        self._called("similar", file=file, **arguments)
-        return replace(self.given, question=file)
+        self._called("search", request=request)
+        return replace(self.given, question=request.question or request.like or "")
 
     def show(self, file: str, line: int | None = None) -> Shown:
         """The file given."""

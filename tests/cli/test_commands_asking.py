@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import HOSTILE, answer, hit, known_file, passage, without_escapes
 
-from kb.records import Alike, Asked, Filters, Freshness, LeftOut, Missing, ReadAs, Reranking, Unmatched
+from kb.records import (
+    Asked,
+    Filters,
+    Freshness,
+    Hit,
+    LeftOut,
+    Missing,
+    Mode,
+    ReadAs,
+    Reranking,
+    SearchRequest,
+    Unmatched,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +48,7 @@ def test_search_writes_a_line_a_hit_to_a_pipe(command: CommandLine) -> None:
 
     assert command("search", "Which", "store?") == (0, "/notes/db.md:5:Use ChromaDB.\n/notes/a.md:5:Other.\n", "")
     name, asked = command.kb.asked[0]
-    assert (name, asked["question"], asked["limit"], asked["filters"]) == ("search", "Which store?", None, Filters())
+    assert (name, asked["request"]) == ("search", SearchRequest("Which store?"))
     assert command.kb.closed
 
 
@@ -222,20 +234,20 @@ def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
     more = ("--until", "2026-02-01", "--rerank", "lexical")
 
     assert command("search", "x", *options.split(), *more)[0] == 0
-    assert command.kb.asked[0][1] == {
-        "question": "x",
-        "limit": 3,
-        "min_score": 0.5,
-        "per_file": 1,
-        "filters": Filters(("*.md", "!old/"), ("a", "b"), date(2026, 1, 15), date(2026, 2, 1)),
-        "rerank": "lexical",
-        "mode": "hybrid",
-        "weak": True,
-        "fold": False,
-        "explain": True,
-        "literal": True,
-        "best_seconds": None,
-    }
+    assert command.kb.asked[0][1]["request"] == SearchRequest(
+        "x",
+        limit=3,
+        min_score=0.5,
+        per_file=1,
+        filters=Filters(("*.md", "!old/"), ("a", "b"), date(2026, 1, 15), date(2026, 2, 1)),
+        rerank="lexical",
+        mode=Mode.HYBRID,
+        weak=True,
+        fold=False,
+        explain=True,
+        literal=True,
+        best_seconds=None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -257,14 +269,14 @@ def test_only_what_shows_sentences_asks_for_them(
     """Finding them takes time: as much as is configured (None), or none where a program waits."""
     command("search", "x", *options)
 
-    assert command.kb.asked[0][1]["best_seconds"] == expected
+    assert command.kb.asked[0][1]["request"].best_seconds == expected
 
 
 def test_whoever_reads_gets_the_sentences_that_the_model_finds(command: CommandLine) -> None:
     """Laid out as for a terminal, the hits are read by a person."""
     command("--color", "always", "search", "x")
 
-    assert command.kb.asked[0][1]["best_seconds"] is None
+    assert command.kb.asked[0][1]["request"].best_seconds is None
 
 
 @pytest.mark.parametrize(
@@ -279,13 +291,13 @@ def test_whoever_reads_gets_the_sentences_that_the_model_finds(command: CommandL
 )
 def test_what_is_folded_is_told(command: CommandLine, options: list[str], told: str) -> None:
     """On standard error, where what is written does not name it."""
-    copies = (Alike(passage(path="a.md"), 0.5), Alike(passage(path="b.md"), 0.5))
+    copies = (Hit(1, passage(path="a.md"), 0.5, 1.0), Hit(1, passage(path="b.md"), 0.5, 1.0))
     command.kb.given = answer(replace(hit(), alike=copies))
 
     assert command("search", "x", *options)[2] == told
-    assert command.kb.asked[0][1]["fold"] is None
+    assert command.kb.asked[0][1]["request"].fold is None
     command("similar", "db.md", "--all")
-    assert command.kb.asked[1][1]["fold"] is False
+    assert command.kb.asked[1][1]["request"].fold is False
 
 
 @pytest.mark.parametrize(
@@ -335,7 +347,7 @@ def test_a_question_is_read_from_standard_input(command: CommandLine, monkeypatc
     monkeypatch.setattr(sys, "stdin", Piped(b"Wie geht das?\n"))
 
     command("search", "-")
-    assert command.kb.asked[0][1]["question"] == "Wie geht das?"
+    assert command.kb.asked[0][1]["request"].question == "Wie geht das?"
 
 
 @pytest.mark.parametrize("words", [["  "], ["", " "]])
@@ -349,7 +361,7 @@ def test_a_question_that_is_no_utf_8_is_asked_all_the_same(command: CommandLine)
     """An undecodable byte on the command line is no text a model could read, so it is replaced."""
     command("search", "caf\udce9")
 
-    assert command.kb.asked[0][1]["question"] == "caf\ufffd"
+    assert command.kb.asked[0][1]["request"].question == "caf\ufffd"
 
 
 def test_colour_can_be_forced_into_a_pipe(command: CommandLine) -> None:
@@ -384,7 +396,7 @@ def test_ask_quotes_the_best_passage(command: CommandLine) -> None:
         "> Use ChromaDB.\n> It is embedded.\n/notes/db.md:5-6  0.750  Databases > Vectors\n\n"
         "/notes/a.md:5-5  0.750  Databases > Vectors\n  Other.\n"
     )
-    assert command.kb.asked[0][1]["limit"] == 5
+    assert command.kb.asked[0][1]["request"].limit == 5
 
 
 def test_ask_has_the_formats_of_search(command: CommandLine) -> None:
@@ -398,10 +410,7 @@ def test_similar_takes_a_file(command: CommandLine, tmp_path: Path, monkeypatch:
     (tmp_path / "db.md").touch()
 
     assert command("similar", "db.md", "-n", "2") == (0, "/notes/db.md:5:Use ChromaDB.\n", "")
-    assert command.kb.asked[0][1] == {
-        "file": str(tmp_path / "db.md"),
-        "limit": 2, "min_score": None, "per_file": None, "filters": Filters(), "fold": None,
-    }  # fmt: skip
+    assert command.kb.asked[0][1]["request"] == SearchRequest(like=str(tmp_path / "db.md"), limit=2)
 
 
 @pytest.mark.parametrize(
@@ -418,8 +427,8 @@ def test_reranking_is_passed_on(command: CommandLine, words: tuple[str, ...], ex
     """Alone it means the cross-encoder, before the words of a question too."""
     command(*words)
 
-    _, arguments = command.kb.asked[-1]
-    assert (arguments["rerank"], arguments["question"]) == expected
+    request = command.kb.asked[-1][1]["request"]
+    assert (request.rerank, request.question) == expected
 
 
 def test_reranking_is_told(command: CommandLine) -> None:

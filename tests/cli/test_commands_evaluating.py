@@ -49,8 +49,8 @@ def test_nothing_is_left_out(asked: CommandLine, collection: Path) -> None:
     """The configuration's limits do not cut the ranking that is measured."""
     asked("eval", str(collection), "--mode", "cosine")
 
-    arguments = next(arguments for name, arguments in asked.kb.asked if name == "search")
-    assert (arguments["limit"], arguments["per_file"], arguments["min_score"]) == (100, 1, -1.0)
+    request = next(arguments["request"] for name, arguments in asked.kb.asked if name == "search")
+    assert (request.limit, request.per_file, request.min_score) == (100, 1, -1.0)
 
 
 def test_a_run_is_saved_and_compared_with(asked: CommandLine, collection: Path, tmp_path: Path) -> None:
@@ -137,5 +137,5 @@ def test_reranking_is_measured_beside_the_mode(asked: CommandLine, collection: P
 
     assert [line.split("  ")[0] for line in out.splitlines()[2:4]] == ["cosine", "cosine, colbert"]
     assert "cosine, colbert against cosine:\n  no difference" in out
-    wished = [arguments["rerank"] for name, arguments in asked.kb.asked if name == "search"]
+    wished = [arguments["request"].rerank for name, arguments in asked.kb.asked if name == "search"]
     assert wished == ["off", "off", "colbert", "colbert"]

@@ -10,7 +10,7 @@ from made_up import answer, hit, known_file
 
 from kb.cli.recall import remember
 from kb.errors import NotIndexed
-from kb.records import Shown
+from kb.records import SearchRequest, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,14 +28,15 @@ def strict(command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     command.kb.files = [known_file(path) for path in ("a.md", "2024", "caf\udce9.md", "tab\there.md", "x:7.md")]
 
     def only_known(ask: Callable[..., object]) -> Callable[..., object]:
-        def asked(file: str, *args: object, **kwargs: object) -> object:
-            if file not in {f"{one.folder}/{one.path}" for one in command.kb.files}:
-                raise NotIndexed(f"{file} is not in the index")
+        def asked(file: str | SearchRequest, *args: object, **kwargs: object) -> object:
+            named = file.like if isinstance(file, SearchRequest) else file
+            if named not in {f"{one.folder}/{one.path}" for one in command.kb.files}:
+                raise NotIndexed(f"{named} is not in the index")
             return ask(file, *args, **kwargs)
 
         return asked
 
-    for name in ("show", "links", "similar"):
+    for name in ("show", "links", "search"):
         monkeypatch.setattr(command.kb, name, only_known(getattr(command.kb, name)))
     return command
 
@@ -61,7 +62,8 @@ def test_what_is_typed_means_a_file(strict: CommandLine, name: str, typed: str, 
     remember(str(os.getsid(0)), answer(hit(), hit(file=known_file("two.md", folder="/elsewhere"))))
 
     assert strict(name, typed)[0] == 0
-    assert strict.kb.asked[-1][1]["file"] == file
+    asked = strict.kb.asked[-1][1]
+    assert (asked["request"].like if "request" in asked else asked["file"]) == file
 
 
 def test_a_hit_is_shown_at_its_place(strict: CommandLine) -> None:

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from kb.cli.render import Detail, Surroundings, ask_text, grep_lines, hits_text, shown_text
 from kb.cli.terminal import Look
-from kb.records import Alike, Answer, Sentence, Shown
+from kb.records import Answer, Hit, Sentence, Shown
 from kb.search.words import Words, words_of
 
 PLAIN = Look(laid_out=True, color=False, width=60, cwd="/notes")
@@ -95,7 +95,7 @@ def test_best_sentences_are_shown_in_their_order_at_the_line_of_the_best() -> No
 
 def test_a_hit_names_those_folded_under_it() -> None:
     """The first few, by path and line; a pipe's lines stay as they are."""
-    copies = tuple(Alike(passage(path=f"{number}.md"), 0.5) for number in range(5))
+    copies = tuple(Hit(1, passage(path=f"{number}.md"), 0.5, 1.0) for number in range(5))
     asked = answer(replace(hit("Words."), alike=copies), replace(hit("More."), alike=copies[:1]))
 
     lines = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()

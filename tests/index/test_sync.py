@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from worlds import FOLDER, World, fresh
 
 from kb.errors import DocumentBusy, DocumentError
-from kb.index.write import Window, Writer
+from kb.index.write import Writer
 from kb.read.chunk import Chunker
 from kb.read.reader import DocumentReader
 from kb.testing import FakeTokens, MemoryFiles
@@ -399,12 +399,12 @@ def test_known_vectors_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPat
     flush, write = Writer.flush, Writer._write
 
     def flushed(self: Writer) -> None:
-        windows.append(self._window.passages)
+        windows.append(self._passages)
         flush(self)
 
-    def written(self: Writer, changes: Sequence[FileChange], window: Window) -> None:
+    def written(self: Writer, changes: Sequence[FileChange]) -> None:
         writes.append(sum(len(change.passages) for change in changes))
-        write(self, changes, window)
+        write(self, changes)
 
     monkeypatch.setattr(Writer, "flush", flushed)
     monkeypatch.setattr(Writer, "_write", written)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kb.records import FileStat, KnownFile, StoredPassage
 from kb.search.alike import Wording
-from kb.search.rank import Taken, taken
+from kb.search.rank import taken
 
 STAT = FileStat(1, 1, 1, 1, 1)
 PROSE = (
@@ -40,9 +40,9 @@ orders = st.lists(st.tuples(st.sampled_from(TEXTS), st.integers(1, 4)), max_size
 )
 
 
-def numbers(found: list[Taken]) -> list[int]:
+def numbers(found: list[list[StoredPassage]]) -> list[int]:
     """The places of everything in an answer, folded or not, as they stood in the order."""
-    return sorted(one.ordinal for hit in found for one in [hit.passage, *hit.alike])
+    return sorted(one.ordinal for same in found for one in same)
 
 
 @pytest.mark.parametrize(
@@ -94,16 +94,16 @@ def test_folding_loses_nothing(
         assert named == all_numbers[: len(named)]
         assert len(found) == limit or named == all_numbers
     else:
-        of_file = [hit.passage.file.id for hit in found]
+        of_file = [passage.file.id for passage, *_ in found]
         assert all(of_file.count(one) <= per_file for one in of_file)
     # In order, and each under the first it is like.
-    shown = [hit.passage.ordinal for hit in found]
+    shown = [passage.ordinal for passage, *_ in found]
     assert shown == sorted(shown)
-    for at, hit in enumerate(found):
-        texts = [Wording(one.text) for one in hit.alike]
-        assert all(text.like(hit.wording) for text in texts)
-        assert not any(text.like(earlier.wording) for text in texts for earlier in found[:at])
-        assert all(one.ordinal > hit.passage.ordinal for one in hit.alike)
+    for at, (passage, *copies) in enumerate(found):
+        texts = [Wording(one.text) for one in copies]
+        assert all(text.like(Wording(passage.text)) for text in texts)
+        assert not any(text.like(Wording(earlier.text)) for text in texts for earlier, *_ in found[:at])
+        assert all(one.ordinal > passage.ordinal for one in copies)
 
 
 @given(orders, st.integers(1, 6))
@@ -111,7 +111,6 @@ def test_folding_twice_folds_nothing_more(order: list[tuple[StoredPassage, float
     """What is shown is all different, so that folding it again leaves it as it is."""
     once = taken(order, limit=limit, per_file=0, there=lambda _: True, fold=True)
 
-    again = taken([(hit.passage, 0.0) for hit in once], limit=limit, per_file=0, there=lambda _: True, fold=True)
+    again = taken([(passage, 0.0) for passage, *_ in once], limit=limit, per_file=0, there=lambda _: True, fold=True)
 
-    assert [hit.passage for hit in again] == [hit.passage for hit in once]
-    assert not any(hit.alike for hit in again)
+    assert again == [[passage] for passage, *_ in once]

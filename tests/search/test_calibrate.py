@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from worlds import World
 
-from kb.records import Freshness
+from kb.records import Freshness, Mode, ResolvedRequest
 from kb.search.asking import bare
 from kb.search.background import Background, Judge, Unrelated
 from kb.search.calibrate import SHARE_WEIGHT, Language, deviation, made_question
-from kb.search.query import Limits, Searcher
+from kb.search.query import Searcher
 
 _THINGS = (
     "perro gato caballo vaca oveja cabra burro conejo pato gallina zorro lobo ciervo oso tigre delfín ballena pulpo "
@@ -51,15 +51,17 @@ def test_a_language_is_measured_by_its_own_sentences() -> None:
     assert measured.languages["es"].known
     asked = searcher(world)
 
-    for mode in ("hybrid", "keyword", "cosine"):
-        assert asked.search("¿Dónde duerme la cigüeña?", Limits(mode=mode)).hits, mode
-        assert not asked.search("¿Quién inventó el telescopio refractor?", Limits(mode=mode)).hits, mode
+    for mode in Mode:
+        assert asked.search(ResolvedRequest("¿Dónde duerme la cigüeña?", mode=mode)).hits, mode
+        assert not asked.search(ResolvedRequest("¿Quién inventó el telescopio refractor?", mode=mode)).hits, mode
 
 
 def test_what_was_measured_is_kept_with_its_languages() -> None:
     """Another process asks the model for the question alone; what an earlier kb kept is measured anew."""
     world = spanish()
-    first = Background(world.embedder, world.catalog).unrelated(world.vectors)
+    background = Background(world.embedder, world.catalog)
+    first = background.unrelated(world.vectors)
+    background.keep()
     asked = len(world.embedder.questions)
 
     assert Background(world.embedder, world.catalog).unrelated(world.vectors) == first
@@ -105,12 +107,12 @@ def test_a_model_that_does_not_know_the_language_says_so() -> None:
         lambda: Freshness(None, 0),
     )
 
-    answer = asked.search("¿Quién inventó el telescopio refractor?", Limits())
+    answer = asked.search(ResolvedRequest("¿Quién inventó el telescopio refractor?"))
     assert (answer.unfamiliar, answer.weak) == ("es", False)
     assert answer.hits
-    for mode in ("hybrid", "keyword"):
-        assert asked.search("¿Dónde duerme la cigüeña?", Limits(mode=mode)).hits
-        refused = asked.search("¿Quién inventó el telescopio refractor?", Limits(mode=mode))
+    for mode in (Mode.HYBRID, Mode.KEYWORD):
+        assert asked.search(ResolvedRequest("¿Dónde duerme la cigüeña?", mode=mode)).hits
+        refused = asked.search(ResolvedRequest("¿Quién inventó el telescopio refractor?", mode=mode))
         assert (refused.hits, refused.unfamiliar) == ((), "")
 
 

@@ -12,15 +12,26 @@ from hypothesis import strategies as st
 from worlds import FOLDER, World
 
 from kb.errors import NotIndexed
-from kb.records import Answer, Asked, Candidates, Filters, Freshness, LeftOut, Missing, ReadAs, Unmatched
+from kb.records import (
+    Answer,
+    Asked,
+    Candidates,
+    Filters,
+    Freshness,
+    LeftOut,
+    Missing,
+    Mode,
+    ReadAs,
+    ResolvedRequest,
+    Unmatched,
+)
 from kb.search.probes import PROBES
-from kb.search.query import Limits, Searcher
+from kb.search.query import Searcher
 from kb.search.rank import place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kb.search.candidates import Mode
 
 WORDS = ["apple", "berry", "cherry", "date", "elder", "fig", "grape"]
 
@@ -64,7 +75,7 @@ def test_hits_are_those_of_a_look_at_everything(texts: list[str], limit: int, ca
         key=lambda pair: (-round(pair[0], 6), place(pair[1])),
     )
 
-    hits = searcher(world).search("apple berry", Limits(limit=limit, candidates=candidates, weak=True)).hits
+    hits = searcher(world).search(ResolvedRequest("apple berry", limit=limit, candidates=candidates, weak=True)).hits
 
     assert [round(hit.score, 5) for hit in hits] == [round(score, 5) for score, _ in everything[:limit]]
     assert len({hit.passage.id for hit in hits}) == len(hits)
@@ -80,7 +91,7 @@ def test_a_file_with_some_of_its_hits_is_asked_again() -> None:
     world.write("none.md", "elder fig grape date")
     world.run()
 
-    answer = searcher(world).search("apple berry", Limits(limit=4, per_file=2, candidates=1))
+    answer = searcher(world).search(ResolvedRequest("apple berry", limit=4, per_file=2, candidates=1))
 
     assert sorted(path for path, _ in order(answer)) == ["many.md", "many.md", "some.md", "some.md"]
 
@@ -111,8 +122,8 @@ def test_so_many_hits_of_each_file_as_a_look_at_everything_gives(
         taken.setdefault(one.file.path, []).append(cosine)
     every = sorted((cosine for own in taken.values() for cosine in sorted(own)[-per_file:]), reverse=True)
 
-    wanted = Limits(limit=limit, per_file=per_file, candidates=candidates, weak=True)
-    hits = searcher(world).search("apple berry", wanted).hits
+    wanted = ResolvedRequest("apple berry", limit=limit, per_file=per_file, candidates=candidates, weak=True)
+    hits = searcher(world).search(wanted).hits
 
     assert [round(hit.score, 5) for hit in hits] == [round(cosine, 5) for cosine in every[:limit]]
     assert len({hit.passage.id for hit in hits}) == len(hits)
@@ -143,8 +154,8 @@ def test_few_large_files_are_not_read_to_the_end(mode: Mode, method: str, monkey
     asked.measure()
     read = read_vectors(world, monkeypatch, method)
 
-    wanted = Limits(mode=mode, limit=10, per_file=1, candidates=8)
-    hits = asked.search("apple", wanted).hits
+    wanted = ResolvedRequest("apple", mode=mode, limit=10, per_file=1, candidates=8)
+    hits = asked.search(wanted).hits
 
     assert sorted(hit.passage.file.path for hit in hits) == ["0.md", "1.md", "2.md"]
     assert sum(read) < 400
@@ -155,7 +166,9 @@ def test_what_is_not_near_enough_is_not_looked_for(monkeypatch: pytest.MonkeyPat
     world = filled(["apple", *(f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(3))])
     read = read_vectors(world, monkeypatch, "query")
 
-    hits = searcher(world).search("apple", Limits(mode="hybrid", limit=5, min_score=0.95, candidates=5)).hits
+    hits = (
+        searcher(world).search(ResolvedRequest("apple", mode=Mode.HYBRID, limit=5, min_score=0.95, candidates=5)).hits
+    )
 
     assert [path for path, _ in order(Answer("", "", Freshness(None, 0), hits))] == ["000.md"]
     assert read == [20]
@@ -168,7 +181,7 @@ def test_a_limit_per_file_asks_for_more_candidates() -> None:
     world.write("other.md", "apple cherry date")
     world.run()
 
-    answer = searcher(world).search("apple berry", Limits(limit=2, per_file=1, candidates=1))
+    answer = searcher(world).search(ResolvedRequest("apple berry", limit=2, per_file=1, candidates=1))
 
     assert [path for path, _ in order(answer)] == ["many.md", "other.md"]
 
@@ -180,7 +193,7 @@ def test_gone_files_and_unknown_vectors_make_room() -> None:
     stray = next(iter(world.vectors.records.values()))
     world.vectors.records["stray"] = type(stray)("stray", stray.vector, "", dict(stray.labels))
 
-    answer = searcher(world).search("apple berry", Limits(limit=2, candidates=1))
+    answer = searcher(world).search(ResolvedRequest("apple berry", limit=2, candidates=1))
 
     assert [path for path, _ in order(answer)] == ["001.md", "002.md"]
 
@@ -192,8 +205,8 @@ def test_copies_are_folded_before_the_limit_is_taken(mode: Mode) -> None:
     world.files.remove(FOLDER, "000.md")
     asked = searcher(world)
 
-    answer = asked.search("apple berry", Limits(mode=mode, limit=2, candidates=1, fold=True))
-    unfolded = asked.search("apple berry", Limits(mode=mode, limit=3, candidates=1))
+    answer = asked.search(ResolvedRequest("apple berry", mode=mode, limit=2, candidates=1, fold=True))
+    unfolded = asked.search(ResolvedRequest("apple berry", mode=mode, limit=3, candidates=1))
 
     assert [path for path, _ in order(answer)] == ["001.md", "003.md"]
     assert [(one.passage.file.path, one.score) for one in answer.hits[0].alike] == order(unfolded)[1:2]
@@ -209,7 +222,7 @@ def test_a_folded_copy_does_not_count_for_its_file() -> None:
     world.write("c.md", "# One\n\napple berry")
     world.run()
 
-    hits = searcher(world).search("apple berry", Limits(per_file=1, fold=True)).hits
+    hits = searcher(world).search(ResolvedRequest("apple berry", per_file=1, fold=True)).hits
 
     assert [(hit.passage.file.path, [one.passage.file.path for one in hit.alike]) for hit in hits] == [
         ("a.md", []),
@@ -221,9 +234,9 @@ def test_nothing_to_ask_of() -> None:
     """An empty question, an empty store and filters that leave no file give no hits and trouble no model."""
     world = filled(["apple"])
 
-    assert searcher(world).search("  ", Limits()).hits == ()
-    assert searcher(World()).search("apple", Limits()).hits == ()
-    assert searcher(world).search("apple", Limits(), Filters(tags=("none",))).hits == ()
+    assert searcher(world).search(ResolvedRequest("  ")).hits == ()
+    assert searcher(World()).search(ResolvedRequest("apple")).hits == ()
+    assert searcher(world).search(ResolvedRequest("apple", filters=Filters(tags=("none",)))).hits == ()
     assert world.embedder.questions == []
 
 
@@ -232,7 +245,7 @@ def test_similar_leaves_the_file_itself_out() -> None:
     world = filled(["apple berry", "apple berry cherry", "date fig"])
     file = world.catalog.files()[0]
 
-    answer = searcher(world).similar(file, Limits(limit=5))
+    answer = searcher(world).similar(file, ResolvedRequest(like="000.md", limit=5))
 
     assert [path for path, _ in order(answer)] == ["001.md", "002.md"]
 
@@ -242,10 +255,10 @@ def test_similar_of_a_file_without_passages_is_told() -> None:
     world = filled([" \n", "apple"])
 
     with pytest.raises(NotIndexed, match=r"000\.md has no passages"):
-        searcher(world).similar(world.catalog.files()[0], Limits())
+        searcher(world).similar(world.catalog.files()[0], ResolvedRequest(like="000.md"))
 
 
-MODES: tuple[Mode, ...] = ("cosine", "hybrid", "keyword")
+MODES = tuple(Mode)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -254,7 +267,7 @@ def test_the_score_is_the_cosine_in_every_mode(mode: Mode) -> None:
     world = filled(["apple berry", "berry cherry", "date fig grape", "apple apple fig"])
     question = world.embedder.embed_query("apple fig")
 
-    answer = searcher(world).search("apple fig", Limits(mode=mode, candidates=1, limit=1))
+    answer = searcher(world).search(ResolvedRequest("apple fig", mode=mode, candidates=1, limit=1))
 
     assert answer.mode == mode
     for hit in answer.hits:
@@ -278,7 +291,7 @@ def test_operators_hold_in_every_mode(mode: Mode, typed: str, expected: set[str]
     """What has to stand there and what must not is decided before the best are taken, however few candidates come."""
     world = filled(["apple berry", "berry apple", "date", "apple berry cherry"])
 
-    answer = searcher(world).search(typed, Limits(mode=mode, candidates=1, limit=3, min_score=0.2))
+    answer = searcher(world).search(ResolvedRequest(typed, mode=mode, candidates=1, limit=3, min_score=0.2))
 
     assert {hit.passage.file.path for hit in answer.hits} == expected
 
@@ -287,7 +300,7 @@ def test_an_answer_says_how_its_question_was_read() -> None:
     """With what the question left out; taken literally it leaves out nothing."""
     asked = searcher(filled(["apple berry", "apple berry cherry"]))
 
-    read = asked.search('apple "berry" -cherry path:*.md', Limits())
+    read = asked.search(ResolvedRequest('apple "berry" -cherry path:*.md'))
     assert read.read_as == ReadAs(
         "apple berry",
         ("berry",),
@@ -297,8 +310,8 @@ def test_an_answer_says_how_its_question_was_read() -> None:
         asked=Asked(passages=1, files=1),
     )
     assert [path for path, _ in order(read)] == ["000.md"]
-    assert asked.search("-cherry tag:none", Limits()).read_as == ReadAs("", (), ("cherry",), ("tag:none",))
-    literal = asked.search("apple -cherry tag:none", Limits(literal=True))
+    assert asked.search(ResolvedRequest("-cherry tag:none")).read_as == ReadAs("", (), ("cherry",), ("tag:none",))
+    literal = asked.search(ResolvedRequest("apple -cherry tag:none", literal=True))
     assert literal.read_as == ReadAs("apple -cherry tag:none")
     assert {path for path, _ in order(literal)} == {"000.md", "001.md"}
 
@@ -308,7 +321,7 @@ def test_why_tells_both_sides() -> None:
     world = filled(["apple berry", "cherry", "apple"])
 
     for mode in MODES:
-        first = searcher(world).search("apple berry", Limits(mode=mode, explain=True)).hits[0]
+        first = searcher(world).search(ResolvedRequest("apple berry", mode=mode, explain=True)).hits[0]
         assert "cosine 1.000" in first.why
         assert "BM25" in first.why
         assert first.signals.bm25_rank == 1
@@ -329,24 +342,24 @@ def test_in_hybrid_a_passage_stands_beside_its_file() -> None:
     asked = searcher(crowd())
 
     def steps(mode: Mode) -> list[tuple[str, float]]:
-        hits = asked.search("apple open lid", Limits(mode=mode, limit=120, weak=True)).hits
+        hits = asked.search(ResolvedRequest("apple open lid", mode=mode, limit=120, weak=True)).hits
         return [(hit.passage.file.path, hit.score) for hit in hits if "open the lid" in hit.passage.text]
 
-    (first, score), (second, other) = steps("hybrid")
+    (first, score), (second, other) = steps(Mode.HYBRID)
     assert (first, second) == ("apples.md", "lids.md")
     assert score == pytest.approx(other)
-    cosine = asked.search("apple open lid", Limits(limit=120, weak=True)).hits
+    cosine = asked.search(ResolvedRequest("apple open lid", limit=120, weak=True)).hits
     assert [hit.score for hit in cosine] == sorted((hit.score for hit in cosine), reverse=True)
 
 
 def test_a_store_without_middles_is_answered_alike() -> None:
     """As an earlier kb left it: the vectors themselves say where the middle of a file is."""
     world = crowd()
-    limits = Limits(mode="hybrid", limit=20, weak=True, explain=True)
-    kept = [(hit.passage.id, hit.signals.fused) for hit in searcher(world).search("apple open lid", limits).hits]
+    wanted = ResolvedRequest("apple open lid", mode=Mode.HYBRID, limit=20, weak=True, explain=True)
+    kept = [(hit.passage.id, hit.signals.fused) for hit in searcher(world).search(wanted).hits]
     world.catalog._connection.execute("DELETE FROM middles")
 
-    found = [(hit.passage.id, hit.signals.fused) for hit in searcher(world).search("apple open lid", limits).hits]
+    found = [(hit.passage.id, hit.signals.fused) for hit in searcher(world).search(wanted).hits]
 
     assert found == kept
 
@@ -356,14 +369,14 @@ def test_a_question_about_nothing_here_is_refused() -> None:
     world = filled([f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(2)])
     asked = searcher(world)
 
-    refused = asked.search("zebra", Limits())
-    weak = asked.search("zebra", Limits(weak=True))
+    refused = asked.search(ResolvedRequest("zebra"))
+    weak = asked.search(ResolvedRequest("zebra", weak=True))
 
     assert (refused.hits, refused.weak) == ((), True)
     assert weak.weak
-    assert len(weak.hits) == Limits().limit
-    assert not asked.search("apple berry", Limits()).weak
-    assert not asked.search('"apple"', Limits()).weak
+    assert len(weak.hits) == ResolvedRequest().limit
+    assert not asked.search(ResolvedRequest("apple berry")).weak
+    assert not asked.search(ResolvedRequest('"apple"')).weak
 
 
 def test_a_refusal_names_the_nearest_and_what_is_missing() -> None:
@@ -379,14 +392,14 @@ def test_a_refusal_names_the_nearest_and_what_is_missing() -> None:
         missing=lambda: lacking,
     )
 
-    refused = asked.search("zebra", Limits())
-    weak = asked.search("zebra", Limits(weak=True))
+    refused = asked.search(ResolvedRequest("zebra"))
+    weak = asked.search(ResolvedRequest("zebra", weak=True))
 
     assert refused.nearest is not None
     assert refused.nearest.passage.id == weak.hits[0].passage.id
     assert (refused.missing, weak.missing, weak.nearest) == (lacking, lacking, None)
-    assert asked.search("apple berry", Limits()).missing is None
-    assert asked.search("apple", Limits(), Filters(tags=("none",))).missing == lacking
+    assert asked.search(ResolvedRequest("apple berry")).missing is None
+    assert asked.search(ResolvedRequest("apple", filters=Filters(tags=("none",)))).missing == lacking
 
 
 @pytest.mark.parametrize(
@@ -405,7 +418,7 @@ def test_what_an_exclusion_dropped_is_counted(mode: Mode, typed: str, left_out: 
     """Passages and files, of those that were asked, and how many would have come first."""
     world = filled(["apple", "apple berry", "berry date", "apple fig cherry", "date date grape grape grape"])
 
-    read = searcher(world).search(typed, Limits(mode=mode, weak=True)).read_as
+    read = searcher(world).search(ResolvedRequest(typed, mode=mode, weak=True)).read_as
 
     assert read is not None
     assert read.left_out == left_out
@@ -416,8 +429,8 @@ def test_an_option_that_stands_in_the_notes_leaves_nothing_out() -> None:
     world = filled(["Run ninja -quick for a build of few files.", "Quick bread", "- apple\n-slow\n", "slow food"])
     asked = searcher(world)
 
-    assert order(asked.search("ninja -quick", Limits(limit=1)))[0][0] == "000.md"
-    slow = asked.search("food -slow", Limits())
+    assert order(asked.search(ResolvedRequest("ninja -quick", limit=1)))[0][0] == "000.md"
+    slow = asked.search(ResolvedRequest("food -slow"))
     assert slow.read_as is not None
     assert slow.read_as.without == ("slow",)
     assert slow.read_as.left_out is not None
@@ -428,17 +441,17 @@ def test_a_filter_that_names_nothing_is_told() -> None:
     """Beside hits too, where another value has them."""
     asked = searcher(filled(["apple", "berry"]))
 
-    assert asked.search("apple type:pdf", Limits()).unmatched == (
+    assert asked.search(ResolvedRequest("apple type:pdf")).unmatched == (
         Unmatched("type", "pdf", ("markdown",), similar=False),
     )
-    found = asked.search("apple", Limits(), Filters(paths=("000.md", "00.md")))
+    found = asked.search(ResolvedRequest("apple", filters=Filters(paths=("000.md", "00.md"))))
     assert [one.value for one in found.unmatched] == ["00.md"]
     assert [path for path, _ in order(found)] == ["000.md"]
 
 
 def test_a_handful_of_passages_is_never_held_back() -> None:
     """So few passages are no measure: the nearest one is shown whatever it is."""
-    answer = searcher(filled(["apple", "berry"])).search("zebra", Limits())
+    answer = searcher(filled(["apple", "berry"])).search(ResolvedRequest("zebra"))
 
     assert (len(answer.hits), answer.below, answer.weak) == (1, 1, False)
 
@@ -449,13 +462,13 @@ def test_a_short_list_ends_where_hits_are_no_nearer_than_unrelated_passages(mode
     texts = ["apple berry", "apple fig date", "elder fig", "grape date", "cherry grape elder", "fig"]
     asked = searcher(filled(texts))
 
-    cut = asked.search("apple berry", Limits(mode=mode))
+    cut = asked.search(ResolvedRequest("apple berry", mode=mode))
 
     assert [path for path, _ in order(cut)] == ["000.md", "001.md"]
     assert cut.below == 4
-    assert len(asked.search("apple berry", Limits(mode=mode, weak=True)).hits) == 6
-    assert asked.search('"fig" berry', Limits(mode=mode)).below == 0
-    assert asked.search("apple berry", Limits(mode="keyword")).below == 0
+    assert len(asked.search(ResolvedRequest("apple berry", mode=mode, weak=True)).hits) == 6
+    assert asked.search(ResolvedRequest('"fig" berry', mode=mode)).below == 0
+    assert asked.search(ResolvedRequest("apple berry", mode=Mode.KEYWORD)).below == 0
 
 
 def test_an_inflected_word_is_the_same_word_whatever_the_language_of_the_note() -> None:
@@ -469,8 +482,8 @@ def test_an_inflected_word_is_the_same_word_whatever_the_language_of_the_note() 
     world.run()
     asked = searcher(world)
 
-    assert not asked.search("who services the furnace", Limits(weak=True)).weak
-    assert asked.search("who services the zebra", Limits(weak=True)).weak
+    assert not asked.search(ResolvedRequest("who services the furnace", weak=True)).weak
+    assert asked.search(ResolvedRequest("who services the zebra", weak=True)).weak
 
 
 def test_a_long_question_says_in_how_many_parts_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,25 +491,45 @@ def test_a_long_question_says_in_how_many_parts_it_was_read(monkeypatch: pytest.
     world = filled(["apple", "berry"])
     monkeypatch.setattr(world.embedder, "question_parts", lambda text: 1 + len(text) // 100)
 
-    assert searcher(world).search("apple", Limits()).parts == 1
-    assert searcher(world).search("apple " * 50, Limits()).parts == 3
+    assert searcher(world).search(ResolvedRequest("apple")).parts == 1
+    assert searcher(world).search(ResolvedRequest("apple " * 50)).parts == 3
 
 
 def test_what_was_measured_is_kept_until_the_index_grows() -> None:
     """The probes are embedded once, by whichever searcher is first, and again when there is half as much more."""
     world = filled([f"{one} {other}" for one in WORDS for other in WORDS])
-    searcher(world).search("apple", Limits())
+    first = searcher(world)
+    first.search(ResolvedRequest("apple"))
+    first.keep_measurements()
     asked = len(world.embedder.questions)
 
-    searcher(world).search("berry", Limits())
+    searcher(world).search(ResolvedRequest("berry"))
     assert world.embedder.questions[asked:] == ["berry"]
 
     for number in range(60):
         world.write(f"more{number}.md", f"fig grape {number}")
     world.run()
     before = len(world.embedder.questions)
-    searcher(world).search("berry", Limits())
+    searcher(world).search(ResolvedRequest("berry"))
     assert len(world.embedder.questions) == before + 1 + len(PROBES)
+
+
+def test_a_search_writes_nothing_to_the_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In no mode, even where it is the first on its index; what it measured is kept when that is asked for, once."""
+    world = filled([f"{one} {other}" for one in WORDS for other in WORDS])
+    asked = searcher(world)
+    written: list[str] = []
+    changed = world.catalog._connection.total_changes
+    monkeypatch.setattr(world.catalog, "set_meta", lambda key, _value: written.append(key))
+
+    for mode in MODES:
+        assert asked.search(ResolvedRequest("apple berry", mode=mode, explain=True, weak=True)).hits
+    asked.similar(world.catalog.files()[0], ResolvedRequest(like="000.md"))
+    assert (written, world.catalog._connection.total_changes) == ([], changed)
+
+    asked.keep_measurements()
+    asked.keep_measurements()
+    assert written == ["unrelated"]
 
 
 LONG = " ".join(f"filler{number}" for number in range(14))
@@ -513,7 +546,7 @@ def diary() -> World:
 @pytest.mark.parametrize("typed", ["XK-4471-B", "what is the XK-4471-B?", "warranty"])
 def test_a_word_that_stands_in_the_notes_is_answered(mode: Mode, typed: str) -> None:
     """However low the cosine of the passage that holds all the words; in the modes that ask the words it is first."""
-    answer = searcher(diary()).search(typed, Limits(mode=mode, limit=1))
+    answer = searcher(diary()).search(ResolvedRequest(typed, mode=mode, limit=1))
 
     assert not answer.weak
     assert answer.hits
@@ -532,7 +565,7 @@ def test_a_part_of_something_joined_is_answered(mode: Mode, typed: str) -> None:
     texts = [f"what is it about {one} {other} {number}" for one in WORDS for other in WORDS for number in range(3)]
     world = filled([*texts, f"{text} {'Nothing else of it is written down in any other place. ' * 3}"])
 
-    answer = searcher(world).search(typed, Limits(mode=mode, limit=1))
+    answer = searcher(world).search(ResolvedRequest(typed, mode=mode, limit=1))
 
     assert not answer.weak
     assert "10.0.0.17" in answer.hits[0].passage.text
@@ -552,7 +585,7 @@ def test_the_commonest_words_are_no_answer(mode: Mode, typed: str) -> None:
         ]
     )
 
-    assert searcher(world).search(typed, Limits(mode=mode)).hits == ()
+    assert searcher(world).search(ResolvedRequest(typed, mode=mode)).hits == ()
 
 
 def test_the_verdict_does_not_hang_on_how_many_are_shown() -> None:
@@ -561,5 +594,5 @@ def test_the_verdict_does_not_hang_on_how_many_are_shown() -> None:
 
     for typed in ("XK-4471-B", "zebra", "apple berry", "fig elder", "fig cherry"):
         for mode in MODES:
-            verdicts = {asked.search(typed, Limits(mode=mode, limit=limit)).weak for limit in (1, 3, 30, 120)}
+            verdicts = {asked.search(ResolvedRequest(typed, mode=mode, limit=limit)).weak for limit in (1, 3, 30, 120)}
             assert len(verdicts) == 1

@@ -79,4 +79,4 @@ def test_limits_per_file_and_presence_apply_before_the_top_is_cut() -> None:
 
     hits = taken(order, limit=2, per_file=1, there=lambda passage: passage.file.path != "b")
 
-    assert [hit.passage.file.path for hit in hits] == ["a", "c"]
+    assert [passage.file.path for passage, *_ in hits] == ["a", "c"]

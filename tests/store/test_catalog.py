@@ -29,7 +29,6 @@ from kb.records import (
     FileStat,
     FoundFile,
     Heading,
-    IdentifiedPassage,
     KnownFile,
     Link,
     Name,
@@ -47,10 +46,10 @@ if TYPE_CHECKING:
 FOLDER = "/home/ada/notes"
 
 
-def passage(id_: str, text: str = "", first_line: int = 1) -> IdentifiedPassage:
+def passage(id_: str, text: str = "", first_line: int = 1) -> Passage:
     """A passage whose text and lines can be told from others."""
     text = text or f"text of {id_}"
-    return IdentifiedPassage(id_, Passage(text, f"Title\n\n{text}", 5, first_line, first_line + 2, ("A", "B"), None))
+    return Passage(text, f"Title\n\n{text}", 5, first_line, first_line + 2, ("A", "B"), id=id_)
 
 
 def change(
@@ -117,7 +116,7 @@ def test_a_finished_file_is_kept_with_all_that_was_said_of_it(catalog: SqliteCat
         date=date(2026, 11, 22),
         passages=1,
     )
-    one = passage("p").passage
+    one = passage("p")
     assert catalog.files() == [expected]
     assert catalog.passages_of(3) == [
         StoredPassage("p", expected, one.text, ("A", "B"), 1, 3, None, one.digest, 0),
@@ -283,7 +282,7 @@ def test_any_name_text_and_stat_comes_back_as_it_was(name: bytes, title: str, te
     """Undecodable names, lone surrogates, NUL and numbers past 64 bits go through the database unchanged."""
     file = FoundFile(FOLDER, os.fsdecode(name), FileStat(abs(number), number, -number, abs(number), abs(number)))
     document = Document("", "text", title, tags=(title, text))
-    one = IdentifiedPassage("p", Passage(text, text, 1, 1, 1, (title, text), 3))
+    one = Passage(text, text, 1, 1, 1, (title, text), 3, id="p")
     with closing(SqliteCatalog(":memory:")) as catalog:
         index(
             catalog,
@@ -296,7 +295,7 @@ def test_any_name_text_and_stat_comes_back_as_it_was(name: bytes, title: str, te
         stored = catalog.passages_of(1)[0]
 
         assert (known.path, known.stat, known.title, known.tags) == (file.path, file.stat, title, (title, text))
-        assert (stored.text, stored.heading, stored.page, stored.digest) == (text, (title, text), 3, one.passage.digest)
+        assert (stored.text, stored.heading, stored.page, stored.digest) == (text, (title, text), 3, one.digest)
         assert failed.reason == (title or "r")
         assert catalog.meta("key") == text
 
@@ -592,14 +591,14 @@ def test_threads_share_a_catalog(catalog: SqliteCatalog) -> None:
 
 _CRASHING = """
 import sys
-from kb.records import Document, FileChange, FileStat, FoundFile, IdentifiedPassage, Passage
+from kb.records import Document, FileChange, FileStat, FoundFile, Passage
 from kb.store.catalog import SqliteCatalog
 
 def change(number, version):
     ids = (f"{number}-all", f"{number}-v{version}")
     return FileChange(
         number, FoundFile("/notes", f"{number}-{version % 3}.md", FileStat(1, 2, 3, 4, 5)), b"hash", 1,
-        Document("", "text", "Title"), tuple(IdentifiedPassage(id_, Passage(id_ * 500, id_, 1, 1, 1)) for id_ in ids),
+        Document("", "text", "Title"), tuple(Passage(id_ * 500, id_, 1, 1, 1, id=id_) for id_ in ids),
     )
 
 catalog = SqliteCatalog(sys.argv[1])

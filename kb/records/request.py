@@ -1,0 +1,188 @@
+"""What a search is asked: one value from the command line, Python or a program to the searcher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import date  # noqa: TC003 - a request that comes as JSON is checked against its types
+from numbers import Integral, Real
+from typing import Final, Literal, TypeAlias, get_args
+
+from kb.errors import RequestError
+from kb.records.modes import DEFAULT_MODE, MODE_NAMES, Mode
+
+Rerank: TypeAlias = Literal["off", "cross-encoder", "colbert", "lexical"]
+RERANKERS: Final[tuple[Rerank, ...]] = get_args(Rerank)
+# What a search for passages like a file ranks by: a file has no words that were asked.
+_LIKE_MODE: Final = Mode.COSINE
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which files a question is asked of. Empty fields leave all files in.
+
+    A leading ``!`` in a path, tag, type or language leaves out what matches.
+
+    Attributes:
+        paths: Globs as in .gitignore, of which one has to match.
+        tags: Tags that must all be there; ``a`` is where ``a/b`` is.
+        since: The first day of the document's own date, else of its last modification.
+        until: The last day of the same.
+        types: Names as in ``kb.search.types``, of which one has to match.
+        languages: Codes of ISO 639, one of which has to be the document's.
+    """
+
+    paths: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
+    types: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is filtered at all."""
+        return bool(self.paths or self.tags or self.types or self.languages or self.since or self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A search: a question, or a file that the passages are to be like, and what is wished of the hits.
+
+    What is None is as configured. ``msgspec`` reads and writes it as JSON.
+
+    Attributes:
+        question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.question``.
+        like: A file, by path, name, alias or title: its nearest passages in other files, one of each file unless
+            ``per_file`` says otherwise. There is no question then.
+        limit: How many hits at most, 1 or more.
+        min_score: The least cosine, -1..1.
+        per_file: How many hits of one file at most; 0 for any number.
+        filters: Which files to ask.
+        mode: What orders the hits.
+        weak: Whether to give hits no nearer to the question than unrelated passages are.
+        fold: Whether passages that say the same are one hit, the others its ``alike``.
+        explain: Whether each hit says why it stands where it stands.
+        literal: Whether to take the question as it stands, without phrases, exclusions and filters in it.
+        rerank: By what to have the best hits read again.
+        best_seconds: How long to look for the best sentences of the hits; 0: not at all.
+
+    Raises:
+        RequestError: A value is out of its range, or two contradict each other.
+    """
+
+    question: str = ""
+    like: str | None = None
+    limit: int | None = None
+    min_score: float | None = None
+    per_file: int | None = None
+    filters: Filters = Filters()
+    mode: Mode | None = None
+    weak: bool | None = None
+    fold: bool | None = None
+    explain: bool = False
+    literal: bool = False
+    rerank: Rerank | None = None
+    best_seconds: float | None = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the values; a mode may be given by its name."""
+        _require_text("question", self.question)
+        _require_text("like", "" if self.like is None else self.like)
+        _require_count("limit", self.limit, least=1)
+        _require_count("per_file", self.per_file, least=0)
+        _require_number("min_score", self.min_score, -1, 1, "a number from -1 to 1")
+        _require_number("best_seconds", self.best_seconds, 0, float("inf"), "0 or more seconds")
+        _require_one_of("mode", self.mode, MODE_NAMES)
+        _require_one_of("rerank", self.rerank, RERANKERS)
+        if not isinstance(self.filters, Filters):
+            raise RequestError(f"filters must be kb.Filters, not {self.filters!r}", "Write filters=kb.Filters(...)")
+        if self.mode is not None:
+            object.__setattr__(self, "mode", Mode(self.mode))
+        if self.like is not None:
+            self._require_nothing_of_questions()
+
+    def resolved(self, defaults: ResolvedRequest) -> ResolvedRequest:
+        """The same with what it leaves open filled in.
+
+        Args:
+            defaults: What is configured.
+        """
+        if isinstance(self, ResolvedRequest):
+            return self
+        if self.like is not None:
+            defaults = replace(defaults, per_file=1, mode=_LIKE_MODE, rerank="off", best_seconds=0.0)
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(defaults, **{name: value for name, value in given.items() if value is not None})
+
+    def _require_nothing_of_questions(self) -> None:
+        """Refuse what only a question can have beside a file to be like."""
+        beside = {
+            "question": bool(self.question),
+            "mode": self.mode not in {None, _LIKE_MODE},
+            "explain": self.explain,
+            "literal": self.literal,
+            "rerank": self.rerank not in {None, "off"},
+            "best_seconds": bool(self.best_seconds),
+        }
+        wrong = [name for name, given in beside.items() if given]
+        if wrong:
+            raise RequestError(
+                f"like conflicts with {' and '.join(wrong)}", f"Leave out like, or {' and '.join(wrong)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRequest(SearchRequest):
+    """A request that leaves nothing to the configuration, as the searcher takes it.
+
+    Attributes:
+        candidates: How many candidates to order at first; only the configuration says that.
+    """
+
+    limit: int = 10
+    min_score: float = -1.0
+    per_file: int = 0
+    mode: Mode = DEFAULT_MODE
+    weak: bool = False
+    fold: bool = False
+    rerank: Rerank = "off"
+    best_seconds: float = 0.0
+    candidates: int = 320
+
+
+def mode_named(name: str) -> Mode:
+    """The mode of a name.
+
+    Raises:
+        RequestError: There is none.
+    """
+    _require_one_of("mode", name, MODE_NAMES)
+    return Mode(name)
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise RequestError(f"{name} must be text, not {value!r}", f'Write {name}="..."')
+
+
+def _require_count(name: str, value: object, *, least: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise RequestError(f"{name} must be a whole number from {least} on, not {value!r}", _as_configured(name))
+
+
+def _require_number(name: str, value: object, least: float, most: float, expected: str) -> None:
+    if value is None:
+        return
+    # Not a number is neither below nor above.
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) <= most:
+        raise RequestError(f"{name} must be {expected}, not {value!r}", _as_configured(name))
+
+
+def _require_one_of(name: str, value: object, names: tuple[str, ...]) -> None:
+    if value is not None and value not in names:
+        raise RequestError(f"unknown {name} {value!r}", f"Write one of {', '.join(names)}")
+
+
+def _as_configured(name: str) -> str:
+    return f"Leave out {name} to take the configured value"
