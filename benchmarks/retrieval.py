@@ -15,7 +15,7 @@ from benchmarks.corpora import write_small_notes
 from benchmarks.indexing import settings
 from benchmarks.table import Row, at_least, at_most, skipped
 from kb import KnowledgeBase
-from kb.cli.commands_evaluating import way
+from kb.cli.commands.eval import ask_with
 from kb.evaluate.ask import Names, ask_all
 from kb.evaluate.judged import read_judged
 from kb.evaluate.measures import means
@@ -130,7 +130,7 @@ def measure(folder: str, store: str, threads: int) -> dict[str, dict[str, float]
     with KnowledgeBase.open(settings(str(Path(folder, "docs")), store, threads)) as knowledge:
         knowledge.index()
         names = Names(knowledge.documents(), judgements.documents)
-        return {mode: means(ask_all(mode, way(knowledge, mode), judgements, names).values) for mode in MODES}
+        return {mode: means(ask_all(mode, ask_with(knowledge, mode), judgements, names).values) for mode in MODES}
 
 
 def refused(docs: str, folder: str, store: str, threads: int) -> dict[str, float]:

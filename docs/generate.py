@@ -1,4 +1,7 @@
-"""Fills the parts of the pages that are made from the program and its tests. ``make docs`` runs it."""
+"""Brings up to date what is made from the program and its tests: parts of the pages, and the table of the commands.
+
+``make docs`` runs it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kb.cli.command_table import source, table_of
 from kb.cli.main import cli
 from kb.config.schema import fields
 from kb.formats.fingerprint import distributions
@@ -142,6 +146,12 @@ def filled(text: str) -> str:
     return text
 
 
+def command_table() -> str:
+    """The module ``kb.serve.command_table``."""
+    return source(table_of(cli))
+
+
 if __name__ == "__main__":
+    (ROOT / "kb" / "serve" / "command_table.py").write_text(command_table(), "utf-8")
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         page.write_text(filled(page.read_text("utf-8")), "utf-8")

@@ -30,7 +30,7 @@ def _code(args: list[str]) -> int:
         from kb.cli.session import Session
 
         # An owner may have begun to answer by the time this one finds the store taken.
-        code = run(args, Session(ask_owner=lambda: forward(args)))
+        code = run(args, Session(ask_daemon=lambda: forward(args)))
     return code
 
 

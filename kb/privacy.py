@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.extract.confinement import confinement
 from kb.extract.syscalls import SYSTEM_CALLS
-from kb.serve.address import is_safe, rendezvous
+from kb.serve.address import addresses_of, is_safe
 from kb.silence import CHROMADB_SETTINGS, SWITCHES
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _libraries(_: Settings) -> Iterator[PrivacyRow]:
 def _socket(settings: Settings) -> Iterator[PrivacyRow]:
     """Where the daemon of the store listens, and who may connect."""
     name = "daemon socket"
-    found = [address for address in rendezvous(settings.store_path(), os.environ) if os.path.lexists(address)]
+    found = [address for address in addresses_of(settings.store_path(), os.environ) if os.path.lexists(address)]
     if not found:
         yield PrivacyRow(name, "none", True, "no daemon listens for this store")
     for address in found:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kb.errors import StoreBusy
-from kb.serve.client import knock
+from kb.serve.client import connect
 
 if TYPE_CHECKING:
     from kb.config import Settings
@@ -19,12 +19,12 @@ def refuse_served(settings: Settings) -> None:
         StoreBusy: ``kb watch`` has it.
     """
     store = settings.store_path()
-    door = knock(store, os.environ)
-    if door is None:
+    connection = connect(store, os.environ)
+    if connection is None:
         return
-    door.socket.close()
+    connection.socket.close()
     kb = settings.command()
     raise StoreBusy(
-        f"kb watch{f' (process {door.pid})' if door.pid else ''} has the store at {store}",
+        f"kb watch{f' (process {connection.pid})' if connection.pid else ''} has the store at {store}",
         f"Ask it, as {kb} search QUESTION --json, or end it first: {kb} watch --stop",
     )

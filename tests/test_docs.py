@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from kb.cli import commands
 from kb.cli.main import cli
 from kb.cli.session import Session
 from kb.config import render_default
@@ -54,9 +55,9 @@ def test_commands_of_the_readme_are_valid(line: str) -> None:
     """Each command line in the README is one that kb takes."""
     command = line.split("|", maxsplit=1)[0].split("#", maxsplit=1)[0]
     words = shlex.split(command)[1:]
-    name = words[0] if words[0] in cli.commands else "search"
+    name = words[0] if words[0] in commands.names() else "search"
 
-    context = cli.commands[name].make_context(name, words[1:] if name == words[0] else words, obj=Session())
+    context = commands.load(name).make_context(name, words[1:] if name == words[0] else words, obj=Session())
 
     assert context.params
 

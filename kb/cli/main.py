@@ -11,61 +11,55 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kb.cli import terminal
-from kb.cli.commands_asking import ask, search, similar
-from kb.cli.commands_evaluating import evaluate
-from kb.cli.commands_indexing import INTERRUPTED, check, index, note, rebuild
-from kb.cli.commands_inspecting import list_files, show, status
-from kb.cli.commands_linking import links, tags
-from kb.cli.commands_measuring import bench
-from kb.cli.commands_models import model
-from kb.cli.commands_opening import open_hit
-from kb.cli.commands_setup import completion, init, show_config
-from kb.cli.commands_watching import sync, watch
-from kb.cli.mistakes import FREE, Mistake, also_as_search, takes, usage
-from kb.cli.options import Command, file_names, folder_names, overrides_of
+from kb.cli import commands
+from kb.cli.command import Command
+from kb.cli.command_table import read_arguments
+from kb.cli.indexing import INTERRUPTED
+from kb.cli.options import file_names, folder_names, overrides_of
+from kb.cli.output import terminal
+from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session
-from kb.cli.shortage import shortage
+from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
 from kb.errors import KbError, StoreBusy
 from kb.serve.arguments import GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from click.shell_completion import CompletionItem
+
     from kb.serve.arguments import Piece
 
 _ERROR: Final = 2
 _TYPED: Final = 4
-_COMMANDS: Final = (
-    init,
-    show_config,
-    index,
-    search,
-    ask,
-    similar,
-    open_hit,
-    show,
-    list_files,
-    tags,
-    links,
-    status,
-    note,
-    check,
-    rebuild,
-    evaluate,
-    watch,
-    sync,
-    bench,
-    model,
-    completion,
-)
 
 
-class Questions(Command, click.Group):
-    """Commands by name; whatever else comes first, or follows ``--``, begins a question.
+class RootGroup(Command, click.Group):
+    """The commands by name, each imported when it is used; anything else that comes first begins a question.
 
-    Options are taken wherever they stand: those of kb itself are put before the command, the others behind it.
+    Options may stand anywhere: those of kb itself are moved before the command, the others behind it.
     """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        """The names of all commands, in the order in which they are first needed."""
+        return commands.names()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the signature is click's
+        """A command by its name; None if there is none."""
+        return commands.load(cmd_name) if cmd_name in commands.names() else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands in the help, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, commands.short_help(name)) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, without importing any."""
+        from click.shell_completion import CompletionItem
+
+        found = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=commands.short_help(name)) for name in found), *options]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the parts of a command line into the order in which click reads them."""
@@ -74,17 +68,17 @@ class Questions(Command, click.Group):
         return super().parse_args(ctx, args)
 
     def _arranged(self, ctx: click.Context, args: list[str]) -> list[str]:
-        read = Arguments(args)
+        read = read_arguments(args, self)
         own = [token for piece in read.of(GLOBAL) for token in piece.tokens]
         words = read.words
         if not words:
             if any(piece.kind == OPTION and piece.tokens[0] not in HELP for piece in read.pieces):
-                remedy = f"{shlex.join(['kb', *args])} 'your question' searches; kb --help lists the commands"
-                raise Mistake("no question and no command", remedy, ctx)
+                remedy = f"To search: {shlex.join(['kb', *args])} 'your question'. kb --help lists the commands"
+                raise CommandLineError("no question and no command", remedy, ctx)
             return [*own, *(token for piece in read.pieces if piece.kind != GLOBAL for token in piece.tokens)]
         self._refuse_strange(ctx, read)
         if read.lacks_value:
-            raise Mistake(
+            raise CommandLineError(
                 f"{read.pieces[-1].tokens[0]} needs a value", "kb --help and kb search --help list the options", ctx
             )
         command = None if read.literal else self.get_command(ctx, words[0])
@@ -92,11 +86,11 @@ class Questions(Command, click.Group):
             return [*own, *helps]
         if command is None:
             if not read.literal:
-                self._tell_of_slip(ctx, words[0])
-            return [*own, "search", *_with_words(search, read.pieces, ctx.obj)]
+                self._notice_typo(ctx, words[0])
+            return [*own, "search", *_with_words(commands.load("search"), read.pieces, ctx.obj)]
         first = next(piece for piece in read.pieces if piece.kind == WORD)
         rest = [piece for piece in read.pieces if piece is not first]
-        if command.name in FREE:
+        if takes_text(command):
             return [*own, words[0], *_with_words(command, rest, ctx.obj)]
         return [*own, words[0], *(token for piece in rest if piece.kind != GLOBAL for token in piece.tokens)]
 
@@ -111,28 +105,24 @@ class Questions(Command, click.Group):
         """See that a question does not begin with what reads like an option.
 
         Raises:
-            Mistake: It does.
+            CommandLineError: It does.
         """
         strange = read.strange
         if strange is not None and not strange.tokens[0].startswith("--"):
             typed = [token for piece in read.pieces if piece.kind != GLOBAL for token in piece.tokens]
-            raise Mistake(
+            raise CommandLineError(
                 f"no option {strange.tokens[0]}",
-                f"A question that begins with a minus goes behind --: {shlex.join(['kb', '--', *typed])}",
+                f"Put -- before a question that begins with a minus: {shlex.join(['kb', '--', *typed])}",
                 ctx,
             )
 
-    def _tell_of_slip(self, ctx: click.Context, word: str) -> None:
-        """Say which command has nearly the name that a question begins with."""
+    def _notice_typo(self, ctx: click.Context, word: str) -> None:
+        """If a question begins with what is nearly the name of a command, suggest that command."""
         # A short word is like some command or other by chance: how is no mistyped show.
         near = len(word) >= _TYPED and difflib.get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.75)
         if near:
             session: Session = ctx.obj
             session.notice(f"no command {word!r}, so this is a search; did you mean kb {near[0]}?")
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
-        """All commands, in the order in which they are first needed."""
-        return list(self.commands)
 
 
 def _with_words(command: click.Command, pieces: Sequence[Piece], session: Session) -> list[str]:
@@ -141,7 +131,7 @@ def _with_words(command: click.Command, pieces: Sequence[Piece], session: Sessio
     What begins with one minus and is no option of the command is one of the words, which is told.
 
     Raises:
-        Mistake: It is a long option with one minus.
+        CommandLineError: It is a long option with one minus.
     """
     options: list[str] = []
     words: list[str] = []
@@ -155,7 +145,7 @@ def _with_words(command: click.Command, pieces: Sequence[Piece], session: Sessio
             options += piece.tokens
         elif takes(command, f"-{token}"):
             remedy = f"As a word of the text, put it in quotes with the others: kb {command.name} '... {token} ...'"
-            raise Mistake(f"{command.name} has no option {token}; did you mean -{token}?", remedy)
+            raise CommandLineError(f"{command.name} has no option {token}; did you mean -{token}?", remedy)
         else:
             session.notice(
                 f"no option {token}: taken as a word of the {'note' if command.name == 'note' else 'question'}"
@@ -173,7 +163,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=Questions, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=RootGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", "config_file", metavar="FILE", shell_complete=file_names, help="Use this configuration file.")
 @click.option("--found", metavar="FILE", hidden=True, help="As --config, of a file that was found by looking around.")
 @click.option(
@@ -219,10 +209,6 @@ def cli(
     session.debug = debug
 
 
-for _command in _COMMANDS:
-    cli.add_command(_command)
-
-
 def run(args: Sequence[str], session: Session | None = None) -> int:
     """Run the command line with some arguments and return its exit code. Every error ends here.
 
@@ -231,14 +217,14 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
     """
     session = session or Session()
     session.run = run
-    here = session.asker.here
+    here = session.client.here
     if here:
         terminal.prepare(sys.stdout)
     try:
         code: Any = cli.main(
-            list(args), prog_name="kb", standalone_mode=False, obj=session, terminal_width=session.asker.columns
+            list(args), prog_name="kb", standalone_mode=False, obj=session, terminal_width=session.client.columns
         )
-        session.asker.out.flush()
+        session.client.out.flush()
     except InputNeeded:
         raise
     except BrokenPipeError:
@@ -249,8 +235,8 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except StoreBusy as error:
-        # Whoever has the store may be an owner that was only starting when it was looked for.
-        answered = session.ask_owner() if session.ask_owner else None
+        # The store may be held by a daemon that was still starting when the client looked for it.
+        answered = session.ask_daemon() if session.ask_daemon else None
         return _ended(error, session, args) if answered is None else answered
     except Exception as error:  # noqa: BLE001 - the end of the line: whatever it is, it becomes one sentence
         return _ended(error, session, args)
@@ -258,15 +244,15 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
 
 
 def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
-    """Tell an error as one sentence and what to do about it, and give the exit code."""
+    """Write an error as a message and a remedy, and return the exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         session.complain(f"{error.format_message()}\n")
         return _ERROR
     if session.debug:
         session.complain(terminal.sanitize(traceback.format_exc()))
-    error = shortage(error) or error
+    error = resource_error(error) or error
     if isinstance(error, click.UsageError):
-        message, remedy = usage(error, cli, args)
+        message, remedy = describe(error, cli, args)
     elif isinstance(error, KbError):
         message, remedy = error.message, error.remedy
         if question := also_as_search(error, cli, args):

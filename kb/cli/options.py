@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
-from kb.cli.formats import FORMATS, Format
+from kb.cli.output.formats import FORMATS, Format
 from kb.records import MODE_NAMES, MODES, RERANKERS, Filters, Mode
 from kb.search.dates import parse_day
 from kb.search.types import type_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import date
 
     from click.shell_completion import CompletionItem
@@ -52,34 +52,6 @@ def _names(incomplete: str, kind: str) -> list[CompletionItem]:
 _RERANKER: Final = "cross-encoder"
 
 
-class Command(click.Command):
-    """A command whose help goes where its output goes, which need not be this process's own standard output."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let ``--rerank`` stand before the words of a question, which are no value of it."""
-        ended = args.index("--") if "--" in args else len(args)
-        for at, word in enumerate(args[:ended]):
-            if word == "--rerank" and args[at + 1 : at + 2] and args[at + 1] not in RERANKERS:
-                args = [*args[:at], f"--rerank={_RERANKER}", *args[at + 1 :]]
-        return super().parse_args(ctx, args)
-
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """The usual option, writing through the session."""
-        # click keeps the first one it made, whatever names the next context wants.
-        self._help_option = None
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.callback = _help
-        return option
-
-
-def _help(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        session: Session = ctx.obj
-        session.write(f"{ctx.get_help()}\n")
-        ctx.exit()
-
-
 def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> date | None:
     """Read a day, counted back from today's local date."""
     if value is None:
@@ -111,11 +83,11 @@ def _languages(_ctx: click.Context, _param: click.Parameter, value: tuple[str, .
 
 
 def _globs(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Read the patterns of paths; one that names something from the asker's folder means that too."""
+    """Read the patterns of paths; one that names something from the client's folder means that too."""
     if ctx.resilient_parsing:
         return value
     session: Session = ctx.obj
-    return tuple(glob for typed in value for glob in _from_here(typed, session.asker.cwd))
+    return tuple(glob for typed in value for glob in _from_here(typed, session.client.cwd))
 
 
 def _from_here(typed: str, cwd: str) -> list[str]:
@@ -341,6 +313,20 @@ def _gathered(
     return decorated
 
 
+def refuse_conflicts(options: Mapping[str, bool]) -> None:
+    """Check that at most one of some options is given.
+
+    Args:
+        options: The options by name, each with whether it is given.
+
+    Raises:
+        click.UsageError: Several are.
+    """
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1:
+        raise click.UsageError(f"{given[0]} conflicts with {' and '.join(given[1:])}")
+
+
 def overrides_of(pairs: tuple[str, ...]) -> dict[str, str]:
     """``section.key=value`` settings of the command line, by key.
 
@@ -362,9 +348,9 @@ def question_of(session: Session, parts: tuple[str, ...]) -> str:
     Raises:
         click.UsageError: It is empty.
     """
-    text = session.asker.text() if parts == ("-",) else " ".join(parts)
+    text = session.client.text() if parts == ("-",) else " ".join(parts)
     # An argument that was no UTF-8 holds lone surrogates, which no model reads.
     question = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not question:
-        raise click.UsageError("The question is empty.")
+        raise click.UsageError("the question is empty")
     return question

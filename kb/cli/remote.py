@@ -1,4 +1,4 @@
-"""Runs a command in the owner of the store for another process: with its folder, environment, terminal and settings."""
+"""Runs a command in the daemon for a client, with the client's folder, environment, terminal and settings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import codecs
 import io
 from typing import TYPE_CHECKING, Final
 
-from kb.cli.session import Asker
-from kb.cli.terminal import PIPE_ERRORS
+from kb.cli.output.terminal import PIPE_ERRORS
+from kb.cli.session import ClientContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from kb.cli.session import Knowledge
     from kb.config import Config, Settings
     from kb.records import Answer, SearchRequest
-    from kb.serve.owner import Request, Wire
+    from kb.serve.server import CommandOutput, Request
 
-# What one command may have otherwise than the owner: it changes neither what is in the store nor whose it is.
+# Keys in which a command may differ from the daemon: they change neither the content of the store nor its owner.
 _FREE: Final = frozenset(
     {
         "search.best_seconds",
@@ -39,7 +39,7 @@ _WIDEST: Final = 10_000
 
 
 class Stream(io.TextIOBase):
-    """A text stream whose other end is in another process.
+    """A text stream that ends in the client's process.
 
     Args:
         send: Takes what is written.
@@ -59,26 +59,26 @@ class Stream(io.TextIOBase):
             self._encoding = "utf-8"
 
     def write(self, text: str) -> int:
-        """Send text, with whatever the encoding over there lacks replaced as it would be on a stream here."""
+        """Send text; characters that the client's encoding lacks are replaced as on a local stream."""
         data = text.encode(self._encoding, "replace" if self._tty else PIPE_ERRORS)
         self._send(data.decode(self._encoding, "surrogateescape"))
         return len(text)
 
     def writable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def isatty(self) -> bool:
-        """Whether it is a terminal over there."""
+        """Whether it is a terminal."""
         return self._tty
 
 
-def asker_of(request: Request, wire: Wire) -> Asker:
-    """Whoever sent a request."""
+def client_context(request: Request, output: CommandOutput) -> ClientContext:
+    """The client that sent a request."""
     out, err = [*request.encoding, "utf-8", "utf-8"][:2]
-    return Asker(
-        out=Stream(wire.out, out, tty=request.stdout_tty),  # type: ignore[arg-type]  # a text stream in all that is used of it
-        err=Stream(wire.err, err, tty=request.stderr_tty),  # type: ignore[arg-type]  # the same
+    return ClientContext(
+        out=Stream(output.out, out, tty=request.stdout_tty),  # type: ignore[arg-type]  # a text stream in all that is used of it
+        err=Stream(output.err, err, tty=request.stderr_tty),  # type: ignore[arg-type]  # the same
         environ=request.env,
         cwd=request.cwd,
         stdin_tty=request.stdin_tty,
@@ -89,12 +89,12 @@ def asker_of(request: Request, wire: Wire) -> Asker:
         terminal=request.terminal,
         stdin=request.stdin,
         here=False,
-        gone=wire.stopping,
+        gone=output.stopping,
     )
 
 
 def differences(asked: Settings, owned: Settings, *, folders: bool = True) -> list[str]:
-    """The keys in which a command wants another store than its owner keeps; ``folders`` says whether those count."""
+    """The keys for which a command and its daemon need different stores; ``folders`` says whether folders count."""
     return [
         one.key
         for one, other in zip(asked.listing(), owned.listing(), strict=True)
@@ -106,17 +106,17 @@ def differences(asked: Settings, owned: Settings, *, folders: bool = True) -> li
 
 
 def _meant(settings: Settings, key: str, value: object) -> object:
-    """A value as it is meant: paths absolute, so that two ways to write one are the same."""
+    """A value in canonical form: paths are absolute, so that two spellings of one compare equal."""
     if key == "folders.paths":
         return settings.folder_paths()
     return settings.model() if key == "embed.model" else value
 
 
-class Lent:
-    """The owner's knowledge base for the time of one command, with the command's own limits. Leaving it closes nothing.
+class DaemonProxy:
+    """The daemon's knowledge base, lent to one command with that command's limits. Leaving it closes nothing.
 
     Args:
-        kb: The owner's knowledge base.
+        kb: The daemon's knowledge base.
         config: The configuration of the command.
     """
 
@@ -141,7 +141,7 @@ class Lent:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Nothing: the owner goes on."""
+        """Does nothing: the daemon keeps it open."""
 
     def search(self, request: SearchRequest, /) -> Answer:
         """The passages nearest to a question or a file, with the command's configuration where the request is open."""

@@ -1,4 +1,4 @@
-"""What every command needs once: the configuration, the way to the knowledge base, and where output goes and how."""
+"""The state of one command: its configuration, how to open the knowledge base, and where its output goes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 import click
 
-from kb.cli.formats import to_json
-from kb.cli.progress import stoppable
-from kb.cli.terminal import ColorChoice, Look, look_of, sanitize
+from kb.cli.output.formats import to_json
+from kb.cli.output.progress import stoppable
+from kb.cli.output.terminal import ColorChoice, Look, look_of, sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 from kb.records import Filters
 
@@ -66,7 +66,7 @@ class Knowledge(Protocol):
         """Update the index from the folders."""
 
     def search(self, request: SearchRequest, /) -> Answer:
-        """The passages nearest to a question or a file."""
+        """Search for passages near a question or a file."""
 
     def show(self, file: str, line: int | None = None) -> Shown:
         """The passages of a file, or the one at a line."""
@@ -96,7 +96,7 @@ class Knowledge(Protocol):
         """Compare disk, catalog and vectors."""
 
     def rebuild(self) -> RebuildReport:
-        """Make the vector index anew."""
+        """Rebuild the vector index."""
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge:
         """Another knowledge base with this one's model and vectors."""
@@ -130,14 +130,14 @@ class OpenKnowledge(Protocol):
         """Open it, with a place for warnings."""
 
 
-class Owner(Protocol):
-    """What a command may ask of the owner of the store, where it runs in one."""
+class RunningDaemon(Protocol):
+    """What a command may ask of the daemon it runs in."""
 
     def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
-        """Wait until all that is on the disk now is in the index, or the asker is gone; says whether it is."""
+        """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed."""
 
     def status(self) -> dict[str, Any]:
-        """How the owner is: its process, since when, whether it watches, how much waits."""
+        """The state of the daemon: its process, since when it runs, whether it watches, how much waits."""
 
 
 def load_settings(
@@ -162,12 +162,23 @@ def open_knowledge(settings: Settings, *, warn: Callable[[str], None]) -> Knowle
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Whoever typed the command, and where: this process, or another one for which the owner of the store works.
+class ClientContext:
+    """Where a command was typed: in this process, or in a client of the daemon.
 
-    ``here`` says which; ``stdin`` is what the other process read or had typed, ``gone`` whether it still listens, and
-    ``terminal`` tells one terminal from another. ``columns`` and ``lines`` are the size of the terminal; ``lines`` is 0
-    where there is none.
+    Attributes:
+        out: Standard output.
+        err: Standard error.
+        environ: The environment; of a client, only what kb needs.
+        cwd: The current folder; empty if it was deleted.
+        stdin_tty: Whether standard input is a terminal.
+        stdout_tty: Whether standard output is a terminal.
+        stderr_tty: Whether standard error is a terminal.
+        columns: The width of the terminal.
+        lines: Its height; 0 if there is no terminal.
+        stdin: What the client read from standard input or its editor, if it was asked to.
+        here: Whether the command was typed in this process.
+        gone: Whether the client has stopped listening.
+        terminal: Identifies the terminal.
     """
 
     out: TextIO
@@ -185,7 +196,7 @@ class Asker:
     terminal: str = ""
 
     @classmethod
-    def of_this_process(cls) -> Asker:
+    def of_this_process(cls) -> ClientContext:
         """The terminal, folder and environment of this process."""
         size = shutil.get_terminal_size((80, 0))
         return cls(
@@ -205,7 +216,7 @@ class Asker:
         """All of standard input.
 
         Raises:
-            InputNeeded: Only the asker's own process can read it.
+            InputNeeded: The client has to read it first.
         """
         if self.here:
             return sys.stdin.buffer.read().decode("utf-8", "replace")
@@ -214,10 +225,10 @@ class Asker:
         return self.stdin
 
     def typed(self) -> str:
-        """A text from the asker's editor; empty where nothing was saved.
+        """A text from the editor; empty if nothing was saved.
 
         Raises:
-            InputNeeded: Only the asker's own process can open it.
+            InputNeeded: The client has to open it first.
         """
         if self.here:
             return click.edit("", extension=".md") or ""
@@ -227,7 +238,7 @@ class Asker:
 
 
 class InputNeeded(Exception):
-    """A command run for another process needs ``stdin`` or the ``editor`` of that process first."""
+    """A command needs ``stdin`` or the ``editor`` of its client."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -241,17 +252,17 @@ class Session:
     Args:
         open_knowledge: How a knowledge base is opened.
         load_settings: How the configuration is found.
-        asker: Whose command it is.
-        owner: The owner of the store, where this process is one.
-        ask_owner: Lets the owner of the store run the command instead, if there is one by now.
-        run: Runs another command line; an owner needs it, and is itself a command.
+        client: Where the command was typed.
+        daemon: The daemon, if the command runs in it.
+        ask_daemon: Has the daemon run the command instead; returns None if there is still none.
+        run: Runs another command line, which the daemon needs.
     """
 
     open_knowledge: OpenKnowledge = open_knowledge
     load_settings: LoadSettings = load_settings
-    asker: Asker = field(default_factory=Asker.of_this_process)
-    owner: Owner | None = None
-    ask_owner: Callable[[], int | None] | None = None
+    client: ClientContext = field(default_factory=ClientContext.of_this_process)
+    daemon: RunningDaemon | None = None
+    ask_daemon: Callable[[], int | None] | None = None
     run: Callable[[Sequence[str], Session], int] | None = None
     config_file: str | None = None
     found: bool = False
@@ -260,8 +271,8 @@ class Session:
     debug: bool = False
 
     def settings(self, **overrides: str) -> Settings:
-        """The configuration in effect for whoever asks, with more values put over it by dotted key."""
-        given, environ, cwd = self.overrides | overrides, self.asker.environ, self.asker.cwd or None
+        """The configuration in effect, with some values overridden by dotted key."""
+        given, environ, cwd = self.overrides | overrides, self.client.environ, self.client.cwd or None
         return self.load_settings(self.config_file, overrides=given, environ=environ, cwd=cwd, found=self.found)
 
     def options(self, settings: Settings) -> list[str]:
@@ -280,81 +291,81 @@ class Session:
         if not settings.config.folders.paths:
             from kb.config import why_none
 
-            message = f"{settings.file} names no folder" if settings.file else why_none(self.asker.cwd)
+            message = f"{settings.file} names no folder" if settings.file else why_none(self.client.cwd)
             raise ConfigError(message, WAYS_TO_CONFIGURE)
         return self.open_knowledge(settings, warn=self.notice)
 
     def open_over(self, folder: str, store: str) -> Knowledge:
         """A knowledge base over another folder in another store, with the model and rules of this configuration."""
-        if self.owner is not None:
+        if self.daemon is not None:
             return self.open().beside(store, folders=(folder,))
         settings = self.settings(**{"folders.paths": json.dumps([folder], ensure_ascii=False), "store.path": store})
         return self.open_knowledge(settings, warn=self.notice)
 
-    def synced(self, owner: Owner, timeout: float | None = None) -> bool:
-        """Have the owner bring everything that is on the disk now into the index; where it cannot, that is told."""
+    def wait_for_index(self, daemon: RunningDaemon, timeout: float | None = None) -> bool:
+        """Wait until the daemon has indexed everything on disk now; report it if that fails."""
         with self.stoppable() as gone:
-            if owner.sync(timeout, gone):
+            if daemon.sync(timeout, gone):
                 return True
-        failed = "; ".join(owner.status()["errors"]) or "see kb status"
-        self.notice(f"not everything on the disk could be taken in: {failed}")
+        errors = "; ".join(daemon.status()["errors"])
+        self.notice(f"some files could not be indexed: {errors}" if errors else "some changes are not indexed yet")
         return False
 
-    def named(self, file: str) -> str:
+    def resolve_path(self, file: str) -> str:
         """The absolute path of a file as typed: from the current folder, else below a watched folder if it is there."""
         typed = os.path.expanduser(file)  # noqa: PTH111 - names as str, undecodable bytes included
-        places = [os.path.join(folder, typed) for folder in (self.asker.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
+        places = [os.path.join(folder, typed) for folder in (self.client.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
         return os.path.realpath(next((place for place in places if os.path.lexists(place)), places[0]))
 
     def look(self, *, fits: bool = False) -> Look:
-        """How standard output looks; ``fits`` says that a list has to fit the height of a terminal."""
-        asker = self.asker
-        look = look_of(self.color, asker.environ, tty=asker.stdout_tty, width=asker.columns, cwd=asker.cwd)
-        return replace(look, height=asker.lines) if fits and asker.stdout_tty else look
+        """How standard output is formatted; with ``fits``, a list must fit the height of the terminal."""
+        client = self.client
+        look = look_of(self.color, client.environ, tty=client.stdout_tty, width=client.columns, cwd=client.cwd)
+        return replace(look, height=client.lines) if fits and client.stdout_tty else look
 
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal."""
-        return self.asker.stdout_tty
+        return self.client.stdout_tty
 
     def error_look(self) -> Look:
-        """How standard error looks."""
-        return look_of(self.color, self.asker.environ, tty=self.asker.stderr_tty, width=80, cwd=self.asker.cwd)
+        """How standard error is formatted."""
+        return look_of(self.color, self.client.environ, tty=self.client.stderr_tty, width=80, cwd=self.client.cwd)
 
     def has_bar(self) -> bool:
         """Whether progress can be a bar: standard error is a terminal that moves its cursor."""
-        return self.asker.stderr_tty and self.asker.environ.get("TERM") != "dumb"
+        return self.client.stderr_tty and self.client.environ.get("TERM") != "dumb"
 
     def write(self, text: str) -> None:
-        """Write text, made harmless before, to standard output."""
-        self.asker.out.write(text)
+        """Write sanitized text to standard output."""
+        self.client.out.write(text)
 
     def write_json(self, value: dict[str, Any]) -> None:
         """Write one JSON object to standard output, indented on a terminal."""
         self.write(to_json(value, indent=self.is_terminal()))
 
     def notice(self, text: str) -> None:
-        """Tell something on standard error."""
-        tell(text, self.asker.err)
+        """Write a message to standard error."""
+        tell(text, self.client.err)
 
     def complain(self, lines: str) -> None:
-        """Write whole lines, made harmless before, to standard error."""
-        self.asker.err.write(lines)
+        """Write whole sanitized lines to standard error."""
+        self.client.err.write(lines)
 
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:
-        """How a long command learns that it is to stop: from Ctrl-C, or because nobody waits for it any more."""
-        gone = self.asker.gone
+        """Yields a function that says whether to stop: after Ctrl-C, or when the client is gone."""
+        gone = self.client.gone
         with stoppable() if gone is None else nullcontext(gone) as should_stop:
             yield should_stop
 
 
 def tell(text: str, stream: TextIO) -> None:
-    """One message of kb, made harmless: it may quote names of files."""
+    """Write a message of kb, sanitized, since it may quote names of files."""
     stream.write(f"kb: {sanitize(text)}\n")
 
 
 def current_folder() -> str:
-    """The current folder's real path, or nothing where it was deleted."""
+    """The real path of the current folder; empty if it was deleted."""
     try:
         return os.getcwd()  # noqa: PTH109 - a str, undecodable bytes included
     except FileNotFoundError:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from kb.config.find import ENV_PREFIX, look_for, read_config
+from kb.config.find import look_for, read_config
 from kb.config.schema import Config, Field, fields, sections
 from kb.config.settings import TYPED, Settings
 from kb.config.trust import require_mine, require_trust
 from kb.errors import ConfigError
+from kb.location import environment_values, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,10 +183,7 @@ def _lines(text: str) -> dict[str, int]:
 def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, _Given]:
     """The overrides of the environment, ``KB_SECTION__KEY``. Variables without the two underscores are not kb's."""
     given: dict[str, _Given] = {}
-    for name, text in sorted(environ.items()):
-        if not name.startswith(ENV_PREFIX) or "__" not in name:
-            continue
-        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+    for name, section, key, text in environment_values(environ):
         if section not in sections():
             problems.append(f"${name}: unknown section [{section}]{_nearest(section, sections())}")
         else:
@@ -224,7 +222,7 @@ def _converted(field: Field, one: _Given, here: Path) -> object:
 
 def _typed(path: str, here: Path) -> str:
     """A path as somebody typed it, made absolute; nothing stays nothing, for the check to complain of."""
-    return str(here / Path(path).expanduser()) if path else path
+    return joined(str(here), path) if path else path
 
 
 def _list_of(text: str) -> list[str]:

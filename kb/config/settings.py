@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from kb.config.schema import BY_NAME_ALONE, Config, fields
+from kb.location import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 TYPED: Final = "command line"
 
@@ -74,7 +75,7 @@ class Settings:
 
     def resolve(self, path: str) -> str:
         """A path of the configuration: ``~`` expanded, relative to the configuration file, links resolved."""
-        return os.path.realpath(self.base / Path(path).expanduser())
+        return resolved(str(self.base), path)
 
     def beside(self, store: str, folders: Sequence[str] = ()) -> Settings:
         """The same for another store, over these folders or others."""

@@ -13,12 +13,12 @@ import json
 import os
 import shlex
 import stat
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kb import location
 from kb.config.find import is_mine, read_config
 from kb.config.reach import Reach, reaches
 from kb.errors import ConfigError
@@ -125,12 +125,7 @@ def _group_of_one(number: int) -> bool:
 
 def trust_folder(environ: Mapping[str, str]) -> Path:
     """Where it is remembered what the user trusts, in the platform's place for state."""
-    if sys.platform.startswith("linux"):
-        given = environ.get("XDG_STATE_HOME", "").strip()
-        return Path(given if given.startswith("/") else Path.home() / ".local" / "state", "kb", "trusted")
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("kb", appauthor=False)) / "trusted"
+    return Path(location.trust_folder(environ))
 
 
 def trust(settings: Settings, place: Place, environ: Mapping[str, str]) -> Trusted:
@@ -177,8 +172,8 @@ def distrust(file: Path, environ: Mapping[str, str]) -> bool:
 
 
 def _name(file: Path, data: bytes) -> str:
-    """What a file of this path and content is remembered by; ``kb.serve.address`` knows it too."""
-    return f"{_digest(os.fsencode(file) + bytes(1) + data)}.json"
+    """What a file of this path and content is remembered by."""
+    return location.trust_record(str(file), data)
 
 
 def _digest(data: bytes) -> str:

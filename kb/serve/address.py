@@ -1,7 +1,7 @@
-"""Finds the store that a command line means, and where the owner of that store listens.
+"""Finds the store that a command line means, and the address of its daemon.
 
-A command that only asks a running owner imports this and little else, so it reads the few settings it needs by itself
-instead of loading the whole configuration; a test holds it to ``kb.config.load``.
+A command that only asks a running daemon imports this and little else. Which file is in effect and what its paths mean
+it takes from ``kb.location``, as ``kb.config.load`` does; of the file it reads the store alone, and a test compares.
 """
 
 from __future__ import annotations
@@ -10,6 +10,20 @@ import os
 import stat
 import sys
 
+from kb.location import (
+    DEFAULT_STORE,
+    LARGEST,
+    STORE_KEY,
+    NotAFile,
+    beginning,
+    environment_values,
+    expanded,
+    is_mine,
+    locate,
+    resolved,
+    trust_folder,
+    trust_record,
+)
 from kb.serve.arguments import GLOBAL, HELP, Arguments
 
 TYPE_CHECKING = False
@@ -17,26 +31,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Final
 
-# Raised whenever owner and asker would no longer understand each other.
+    from kb.location import Found
+
+# Incremented when the daemon and an older client no longer understand each other.
 PROTOCOL: Final = 1
 FILES_REMEDY: Final = "raise the limit with ulimit -n, or fs.file-max where the whole system is short of them"
-_FILE_NAME: Final = "config.toml"
-_BEGINNINGS: Final = tuple(
-    mark + name + end
-    for name in (b"folders", b"chunk", b"documents", b"embed", b"store", b"search", b"note", b"watch")
-    for mark, end in ((b"[", b"]"), (b"", b"."), (b"", b"={"))
-)
-# As in kb.config.find.
-_LARGEST: Final = 100_000
 _MOST_DOTS: Final = 1_000
-_KEY: Final = "store.path"
-_DEFAULT: Final = ".kb"
 _SOCKET_PATH: Final = 100
 _ANYONE_ELSE: Final = 0o077
 
 
 class Line:
-    """What a command line says of the configuration, wherever it says it, and the command that it seems to mean.
+    """The global options of a command line, and its command.
 
     Attributes:
         config: The configuration file.
@@ -52,21 +58,21 @@ class Line:
         self.command = command
 
 
-class Unclear(Exception):
-    """The store cannot be told this way; whoever loads the configuration properly will."""
+class Undetermined(Exception):
+    """The store cannot be determined here; ``kb.config.load`` will."""
 
 
 def split(args: Sequence[str]) -> Line:
-    """The global options of a command line, read as the command group reads them.
+    """Read the global options of a command line as the command group does.
 
     Raises:
-        Unclear: An option is unknown, lacks its value, or asks for the help of kb itself or the version.
+        Undetermined: An option is unknown, lacks its value, or asks for the help of kb itself or the version.
     """
     read = Arguments(args)
     words = read.words
     helps = not words and any(piece.tokens[0] in HELP for piece in read.pieces)
     if helps or read.lacks_value or read.strange is not None:
-        raise Unclear
+        raise Undetermined
     config: str | None = None
     store = ""
     overrides: dict[str, str] = {}
@@ -79,14 +85,14 @@ def split(args: Sequence[str]) -> Line:
             case "-s" | "--set":
                 key, equals, text = piece.value.partition("=")
                 if not equals:
-                    raise Unclear
+                    raise Undetermined
                 overrides[key.strip()] = text
             case "--version":
-                raise Unclear
+                raise Undetermined
             case _:
                 pass
     if store:
-        overrides[_KEY] = store
+        overrides[STORE_KEY] = store
     return Line(config, overrides, "search" if read.literal else words[0] if words else "")
 
 
@@ -94,138 +100,75 @@ def store_of(line: Line, environ: Mapping[str, str], cwd: str) -> str:
     """The real path of the store, as ``kb.config.load`` would find it.
 
     Raises:
-        Unclear: The configuration cannot be read, or only with more than this.
+        Undetermined: The configuration cannot be read, or only with more than this.
     """
-    file, around = _config_file(line.config, environ, cwd)
-    base = os.path.dirname(file) if file else cwd  # noqa: PTH120 - pathlib costs the whole command a tenth of its time
-    typed = _overridden(line, environ)
     try:
+        found = locate(line.config, environ, cwd)
+        data = _content(found) if found else b""
+        typed = _typed(line, environ)
         if typed is not None:
-            return os.path.realpath(_joined(cwd, typed))
-        store = os.path.realpath(_joined(base, _in_file(file) if file else _DEFAULT))
-        outside = around and not f"{store}/".startswith(f"{base.rstrip('/')}/")
-        if outside and file != os.path.realpath(_user_file(environ)) and not _is_trusted(file, environ):
-            raise Unclear
-    except (OSError, ValueError) as error:
-        raise Unclear from error
+            return resolved(cwd, typed)
+        base = os.path.dirname(found.file) if found else cwd  # noqa: PTH120 - pathlib costs the whole command a tenth of its time
+        store = resolved(base, _in_file(data))
+        outside = not f"{store}/".startswith(f"{base.rstrip('/')}/")
+        if found and found.around and outside:
+            record = os.path.join(trust_folder(environ), trust_record(found.file, data))  # noqa: PTH118 - the same
+            if not os.path.isfile(record):  # noqa: PTH113 - the same
+                raise Undetermined
+    except (NotAFile, OSError, RuntimeError, ValueError) as error:
+        raise Undetermined from error
     return store
 
 
-def _config_file(named: str | None, environ: Mapping[str, str], cwd: str) -> tuple[str, bool]:
-    """The real path of the configuration file, or nothing where there is none; and whether it was found around here.
+def _content(found: Found) -> bytes:
+    """What is in a configuration file.
 
     Raises:
-        Unclear: One that was named is not there, or the one that is found is another user's.
+        OSError: It cannot be read.
+        Undetermined: It is too large, or was found here and belongs to another user.
     """
-    named = named or environ.get("KB_CONFIG")
-    if named:
-        path = _joined(cwd, named)
-        if not os.path.isfile(path):  # noqa: PTH113 - see store_of
-            raise Unclear
-        return os.path.realpath(path), False
-    folder = cwd
-    while True:
-        path = os.path.join(folder, _FILE_NAME)  # noqa: PTH118 - see store_of
-        if os.path.isfile(path) and (folder == cwd or _is_mine(path)) and _belongs_to_kb(path):  # noqa: PTH113 - see store_of
-            if not _is_mine(path):
-                raise Unclear
-            return os.path.realpath(path), True
-        above = os.path.dirname(folder)  # noqa: PTH120 - see store_of
-        if above == folder:
-            break
-        folder = above
-    path = _user_file(environ)
-    return (os.path.realpath(path) if os.path.isfile(path) else "", False)  # noqa: PTH113 - see store_of
+    data = beginning(found.file)
+    if len(data) > LARGEST or (found.around and not is_mine(found.at)):
+        raise Undetermined
+    return data
 
 
-def _belongs_to_kb(path: str) -> bool:
-    """Whether a file has a line that begins or fills one of kb's sections.
+def _typed(line: Line, environ: Mapping[str, str]) -> str | None:
+    """The store as options or else the environment name it; None if they do not.
 
     Raises:
-        Unclear: It cannot be read.
+        Undetermined: It is empty.
     """
-    try:
-        with open(path, "rb") as stream:  # noqa: PTH123 - see store_of
-            lines = stream.read(_LARGEST + 1).removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise Unclear from error
-    return any(line.translate(None, b" \t\r\"'").startswith(_BEGINNINGS) for line in lines)
-
-
-def _is_mine(path: str) -> bool:
-    """Whether a file, and the link by which it is reached, belong to this user, where the system knows that."""
-    return not hasattr(os, "getuid") or {os.stat(path).st_uid, os.lstat(path).st_uid} == {os.getuid()}  # noqa: PTH116 - see store_of
-
-
-def _is_trusted(path: str, environ: Mapping[str, str]) -> bool:
-    """Whether the user trusts a configuration as it is now; ``kb.config.trust`` has the memory."""
-    from hashlib import sha256
-
-    name = f"{sha256(os.fsencode(path) + bytes(1) + _content(path)).hexdigest()}.json"
-    if sys.platform.startswith("linux"):
-        given = environ.get("XDG_STATE_HOME", "").strip()
-        state = os.path.join(given if given.startswith("/") else _expanded("~/.local/state"), "kb")  # noqa: PTH118 - see store_of
-    else:
-        import platformdirs
-
-        state = platformdirs.user_state_dir("kb", appauthor=False)
-    return os.path.isfile(os.path.join(state, "trusted", name))  # noqa: PTH113, PTH118 - see store_of
-
-
-def _user_file(environ: Mapping[str, str]) -> str:
-    """The user's own configuration file, in the platform's place for it."""
-    if sys.platform.startswith("linux"):
-        folder = environ.get("XDG_CONFIG_HOME", "").strip() or _expanded("~/.config")
-        return os.path.join(folder, "kb", _FILE_NAME)  # noqa: PTH118 - see store_of
-    import platformdirs
-
-    return os.path.join(platformdirs.user_config_dir("kb", appauthor=False), _FILE_NAME)  # noqa: PTH118 - see store_of
-
-
-def _overridden(line: Line, environ: Mapping[str, str]) -> str | None:
-    """The store as flags or environment name it, flags first."""
-    text: str | None = None
-    for name in sorted(environ):
-        if name.startswith("KB_") and name.removeprefix("KB_").lower() == "store__path":
-            text = environ[name]
-    text = line.overrides.get(_KEY, text)
+    values = {f"{section}.{key}": text for _, section, key, text in environment_values(environ)}
+    text = line.overrides.get(STORE_KEY, values.get(STORE_KEY))
     if text == "":
-        raise Unclear
+        raise Undetermined
     return text
 
 
-def _in_file(file: str) -> str:
-    """The store as the file names it."""
-    data = _content(file)
+def _in_file(data: bytes) -> str:
+    """The store as a file names it. Whether the rest of the file is valid is left to ``kb.config.load``.
+
+    Raises:
+        Undetermined: It cannot be told.
+        ValueError: It is not valid TOML.
+    """
     if not _may_name_store(data):
-        return _DEFAULT
+        return DEFAULT_STORE
     if any(line.count(b".") > _MOST_DOTS for line in data.split(b"\n")):
         # kb.config.load tells keys without end, which take tomllib minutes, from long lists.
-        raise Unclear
+        raise Undetermined
     import tomllib
 
     text = data.decode("utf-8-sig")
     try:
         section = tomllib.loads(text.replace("\r\n", "\n")).get("store", {})
     except RecursionError as error:
-        raise Unclear from error
-    path = section.get("path", _DEFAULT) if isinstance(section, dict) else None
+        raise Undetermined from error
+    path = section.get("path", DEFAULT_STORE) if isinstance(section, dict) else None
     if not isinstance(path, str) or not path:
-        raise Unclear
+        raise Undetermined
     return path
-
-
-def _content(file: str) -> bytes:
-    """What is in a configuration file.
-
-    Raises:
-        Unclear: It has more than any has that somebody wrote.
-    """
-    with open(file, "rb") as stream:  # noqa: PTH123 - see store_of
-        data = stream.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
-        raise Unclear
-    return data
 
 
 def _may_name_store(data: bytes) -> bool:
@@ -237,28 +180,8 @@ def _may_name_store(data: bytes) -> bool:
     return any(b"path" in line.replace(b"paths", b"") or b"\\" in line for line in lines)
 
 
-def _joined(base: str, path: str) -> str:
-    """A path as ``base / Path(path).expanduser()`` gives it."""
-    return os.path.join(base, _expanded(path))  # noqa: PTH118 - see store_of
-
-
-def _expanded(path: str) -> str:
-    """A path with its leading ``~`` or ``~name`` replaced.
-
-    Raises:
-        Unclear: There is no such user.
-    """
-    # pathlib drops leading "./" before it looks for the tilde.
-    while path.startswith("./"):
-        path = path[2:].lstrip("/")
-    expanded = os.path.expanduser(path)  # noqa: PTH111 - see store_of
-    if path.startswith("~") and expanded.startswith("~"):
-        raise Unclear
-    return expanded
-
-
-def rendezvous(store: str, environ: Mapping[str, str]) -> list[str]:
-    """Where the owner of a store may listen, the place for a new owner first; no folder is made.
+def addresses_of(store: str, environ: Mapping[str, str]) -> list[str]:
+    """The addresses at which the daemon of a store may listen, the one for a new daemon first.
 
     Each is the path of a socket, or where there are none, of a file that names a port. There are several, because
     a command run by cron knows less of the session than one typed.
@@ -277,7 +200,7 @@ def has_unix_sockets() -> bool:
 def _runtime_folders(environ: Mapping[str, str]) -> list[str]:
     """Folders of the user alone, with names short enough for a socket."""
     if not has_unix_sockets():
-        return [os.path.join(_expanded("~"), ".cache", "kb")]  # noqa: PTH118 - see store_of
+        return [os.path.join(expanded("~"), ".cache", "kb")]  # noqa: PTH118 - see store_of
     user = os.getuid()
     folders = [
         os.path.join(given, "kb")  # noqa: PTH118 - see store_of

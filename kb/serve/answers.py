@@ -45,7 +45,7 @@ def _complaint(error: Exception) -> tuple[str, int]:
         case MemoryError() | RuntimeError():
             # Of threads, there is none left that could do it.
             what = "memory" if isinstance(error, MemoryError) else f"threads ({error})"
-            return f"the owner of the store is short of {what}; try again in a moment", 503
+            return f"the daemon is short of {what}; try again in a moment", 503
         case _:
             return f"this is no request: {error}", 400
 

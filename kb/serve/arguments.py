@@ -1,38 +1,76 @@
-"""Reads a command line as far as it can be read without the commands: options, their values, and plain words.
+"""Splits a command line into options, their values and plain words, without importing the commands.
 
-Options may stand anywhere, so whoever looks for the global ones has to know which of the others take a value. Both the
-client of the daemon and the command group read with this, so a command line means the same with a daemon and without
-one. A test holds the names below to the options that the commands have.
+Options may stand anywhere, so to find the global ones it must be known which of the others take a value. Both the
+client of the daemon and the command group use this, so that a command line means the same with a daemon and without
+one. The names of the options come from ``kb.serve.command_table``, which is generated from the commands.
 """
 
 from __future__ import annotations
 
+from kb.serve.command_table import FLAGS, GLOBAL_FLAGS, GLOBAL_VALUED, LOCAL, OPTIONAL, SHORT_HELP, VALUED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Final
 
-GLOBAL_VALUED: Final = frozenset({"--config", "--found", "-s", "--set", "--store", "--color"})
-GLOBAL_FLAGS: Final = frozenset({"--offline", "--debug", "--version"})
 HELP: Final = frozenset({"-h", "--help"})
-# The options of all commands together. No name takes a value in one command and none in another.
-VALUED: Final = frozenset({
-    "--compare", "--context", "--folder", "--format", "--keep", "--lang", "--limit", "--log", "--min-score", "--mode",
-    "--model", "--path", "--per-file", "--questions", "--save", "--seconds", "--seed", "--since", "--spans", "--tag",
-    "--timeout", "--title", "--type", "--until", "-C", "-n",
-})  # fmt: skip
-FLAGS: Final = frozenset({
-    "--accept-deletions", "--add", "--all", "--background", "--broken", "--distrust", "--dry-run", "--explain",
-    "--files-with-matches", "--force", "--full", "--here", "--install-service", "--int8", "--json", "--l2", "--literal",
-    "--long", "--null", "--once", "--per-query", "--poll", "--print", "--privacy", "--problems", "--quiet", "--repair",
-    "--require-fresh", "--self", "--status", "--stop", "--take-over", "--trust", "--trusted", "--user", "--wait",
-    "--weak", "-0", "-l", "-q",
-})  # fmt: skip
-# An option whose value may be left out: what follows is its value only where it is one of these.
-OPTIONAL: Final = {"--rerank": frozenset({"cross-encoder", "colbert", "lexical", "off"})}
 
 # A word, an option of kb itself, an option of a command, what looks like an option and is none, or ``--``.
 WORD, GLOBAL, OPTION, UNKNOWN, END = "word", "global", "option", "unknown", "end"
+
+
+class CommandTable:
+    """The options of all commands, and what else has to be known of a command before it is imported.
+
+    Attributes:
+        global_valued: Options of kb itself that take a value.
+        global_flags: Options of kb itself that take none.
+        valued: Options of commands that take a value. No name takes a value in one command and none in another.
+        flags: Options of commands that take none.
+        optional: Options whose value may be left out, each with the values it takes.
+        local: Commands that always run in the process of the caller.
+        short_help: Each command with its line in ``kb --help``, in that order.
+    """
+
+    __slots__ = ("flags", "global_flags", "global_valued", "local", "optional", "short_help", "valued")
+
+    def __init__(
+        self,
+        *,
+        global_valued: frozenset[str],
+        global_flags: frozenset[str],
+        valued: frozenset[str],
+        flags: frozenset[str],
+        optional: Mapping[str, frozenset[str]],
+        local: frozenset[str],
+        short_help: Mapping[str, str],
+    ) -> None:
+        self.global_valued = global_valued
+        self.global_flags = global_flags
+        self.valued = valued
+        self.flags = flags
+        self.optional = optional
+        self.local = local
+        self.short_help = short_help
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CommandTable) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mappings have no hash
+
+
+GENERATED: Final = CommandTable(
+    global_valued=GLOBAL_VALUED,
+    global_flags=GLOBAL_FLAGS,
+    valued=VALUED,
+    flags=FLAGS,
+    optional=OPTIONAL,
+    local=LOCAL,
+    short_help=SHORT_HELP,
+)
 
 
 class Piece:
@@ -67,6 +105,10 @@ class Piece:
 class Arguments:
     """A command line in pieces.
 
+    Args:
+        args: The arguments after ``kb``.
+        table: The options there are; by default those of ``kb.serve.command_table``.
+
     Attributes:
         pieces: All of it, in the order in which it was typed.
         lacks_value: Whether it ends with an option whose value is missing.
@@ -74,10 +116,11 @@ class Arguments:
 
     __slots__ = ("lacks_value", "pieces")
 
-    def __init__(self, args: Sequence[str]) -> None:
-        self.pieces = list(_pieces(args))
+    def __init__(self, args: Sequence[str], table: CommandTable | None = None) -> None:
+        table = table or GENERATED
+        self.pieces = list(_pieces(args, table))
         last = self.pieces[-1] if self.pieces else None
-        self.lacks_value = last is not None and last.kind in (GLOBAL, OPTION) and _lacks_value(last)
+        self.lacks_value = last is not None and last.kind in (GLOBAL, OPTION) and _lacks_value(last, table)
 
     @property
     def words(self) -> list[str]:
@@ -108,7 +151,7 @@ class Arguments:
         return [piece for piece in self.pieces if piece.kind == kind]
 
 
-def _pieces(args: Sequence[str]) -> Iterator[Piece]:
+def _pieces(args: Sequence[str], table: CommandTable) -> Iterator[Piece]:
     at = 0
     while at < len(args):
         argument = args[at]
@@ -118,55 +161,55 @@ def _pieces(args: Sequence[str]) -> Iterator[Piece]:
             yield Piece(END, argument)
             yield from (Piece(WORD, word) for word in args[at:])
             return
-        kind, takes = _kind(argument)
-        if takes and following is not None and _is_value(argument, following):
+        kind, takes = _kind(argument, table)
+        if takes and following is not None and _is_value(argument, following, table):
             at += 1
             yield Piece(kind, argument, following)
         else:
             yield Piece(kind, argument)
 
 
-def _kind(argument: str) -> tuple[str, bool]:
+def _kind(argument: str, table: CommandTable) -> tuple[str, bool]:
     """What an argument is, and whether the next one may be its value."""
     if not argument.startswith("-") or argument == "-":
         return WORD, False
-    found = _long(argument) if argument.startswith("--") else _short(argument)
+    found = _long(argument, table) if argument.startswith("--") else _short(argument, table)
     # No option has white space in its name, so this is a question in quotes.
     return found or (WORD if any(character.isspace() for character in argument) else UNKNOWN, False)
 
 
-def _long(argument: str) -> tuple[str, bool] | None:
+def _long(argument: str, table: CommandTable) -> tuple[str, bool] | None:
     """The same of an option with two minuses; None where it is none."""
     name, equals, _ = argument.partition("=")
-    if name in GLOBAL_VALUED:
+    if name in table.global_valued:
         return GLOBAL, not equals
-    if name in VALUED or name in OPTIONAL:
+    if name in table.valued or name in table.optional:
         return OPTION, not equals
-    if argument in GLOBAL_FLAGS:
+    if argument in table.global_flags:
         return GLOBAL, False
-    return (OPTION, False) if argument in FLAGS or argument in HELP else None
+    return (OPTION, False) if argument in table.flags or argument in HELP else None
 
 
-def _short(argument: str) -> tuple[str, bool] | None:
+def _short(argument: str, table: CommandTable) -> tuple[str, bool] | None:
     """The same of short options, which may be joined, as in ``-ln 3``; None where they are none."""
-    if argument[:2] in GLOBAL_VALUED:
+    if argument[:2] in table.global_valued:
         return (GLOBAL, argument == argument[:2]) if len(argument) == 2 or "=" in argument else None  # noqa: PLR2004 - a minus and a letter
     for place, letter in enumerate(argument[1:], 1):
         option = f"-{letter}"
-        if option in VALUED:
+        if option in table.valued:
             attached = argument[place + 1 :]
             # All of them are numbers, so -nginx is a word with a minus before it.
             return (OPTION, not attached) if not attached or attached.isdecimal() else None
-        if option not in FLAGS and option not in HELP:
+        if option not in table.flags and option not in HELP:
             return None
     return OPTION, False
 
 
-def _is_value(argument: str, following: str) -> bool:
-    return argument not in OPTIONAL or following in OPTIONAL[argument]
+def _is_value(argument: str, following: str, table: CommandTable) -> bool:
+    return argument not in table.optional or following in table.optional[argument]
 
 
-def _lacks_value(piece: Piece) -> bool:
-    if len(piece.tokens) > 1 or piece.name in OPTIONAL:
+def _lacks_value(piece: Piece, table: CommandTable) -> bool:
+    if len(piece.tokens) > 1 or piece.name in table.optional:
         return False
-    return _kind(piece.tokens[0])[1]
+    return _kind(piece.tokens[0], table)[1]

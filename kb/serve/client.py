@@ -1,11 +1,12 @@
-"""Asks the owner of a store to run a command. It is all that such a command costs, so it imports very little."""
+"""The client of the daemon: sends it a command line. Every such command pays for this import, so it is light."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from kb.serve.address import PROTOCOL, Unclear, is_safe, rendezvous, split, store_of
+from kb.serve import arguments
+from kb.serve.address import PROTOCOL, Undetermined, addresses_of, is_safe, split, store_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,37 +16,44 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _ERROR: Final = 2
-HERE: Final = frozenset({"init", "config", "completion", "model", "open", "watch", "bench"})
 # What decides how the output looks, and where it is remembered which configurations are trusted.
 _KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME"})
 _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
-# An owner begins each answer at once, but for one that is itself the end of a wait.
+# The daemon begins every answer at once, except those that wait for the index.
 _HEAD_SECONDS: Final = 30.0
 _PATIENT: Final = frozenset({"/sync"})
 _COLUMNS: Final = 80
-_STOPPED: Final = "the owner of the store stopped before it had answered; ask again"
+_STOPPED: Final = "the daemon stopped before it finished; run the command again"
 _NOTE_WRITTEN: Final = (
-    "the note is written, but the owner of the store stopped before it was indexed; kb index, or the next "
-    "kb watch, adds it"
+    "the note is written, but the daemon stopped before it was indexed; kb index, or the next kb watch, adds it"
 )
-_SILENT: Final = "{} has the store and does not answer: if Ctrl-Z stopped it, fg lets it go on, else kill -9 {} ends it"
+_SILENT: Final = (
+    "{} holds the store but does not answer; resume it with fg if it is suspended, or end it with kill -9 {}"
+)
 
 
-class Refused(Exception):
-    """The owner did not take the request; the message says why."""
+class RequestRefused(Exception):
+    """The daemon refused the request; the message says why."""
 
 
 class NoAnswer(Exception):
-    """The owner went away before it began: nothing was done."""
+    """The daemon closed the connection before it began: nothing was done."""
 
 
-class Stopped(Refused):
-    """The owner stopped after it had begun to answer, and before it had ended."""
+class Stopped(RequestRefused):
+    """The daemon stopped in the middle of an answer."""
 
 
-class Door:
-    """An open connection to an owner, the secret it wants to hear, if any, and its process, where that is known."""
+class DaemonConnection:
+    """An open connection to a daemon.
+
+    Attributes:
+        socket: The connected socket.
+        host: The value of the Host header.
+        secret: The bearer token that the daemon expects; empty if it expects none.
+        pid: The process of the daemon; 0 if unknown.
+    """
 
     __slots__ = ("host", "pid", "secret", "socket")
 
@@ -57,27 +65,27 @@ class Door:
 
 
 def forward(args: Sequence[str]) -> int | None:
-    """Let the owner of the store run a command line.
+    """Have the daemon run a command line.
 
     Returns:
-        The exit code, or None where there is no owner or the command is not for it: then it is to be run here.
+        The exit code; None if there is no daemon, or the command must run in this process.
     """
     try:
         cwd = os.getcwd()  # noqa: PTH109 - pathlib costs the whole command a tenth of its time
         line = split(args)
-        if not line.command or line.command in HERE:
+        if not line.command or line.command in arguments.GENERATED.local:
             return None
         store = store_of(line, os.environ, cwd)
-    except (Unclear, OSError):
+    except (Undetermined, OSError):
         return None
-    door = knock(store, os.environ)
-    return None if door is None else _ended(door, store, request_of(args, store, cwd))
+    connection = connect(store, os.environ)
+    return None if connection is None else _ended(connection, store, request_of(args, store, cwd))
 
 
-def _ended(door: Door, store: str, request: dict[str, Any]) -> int | None:
-    """Have a command run, and give its exit code however it ends; None where the owner did not begin."""
+def _ended(connection: DaemonConnection, store: str, request: dict[str, Any]) -> int | None:
+    """Send a command and return its exit code, however it ends; None if the daemon did not begin."""
     try:
-        code = exchange(door, request)
+        code = exchange(connection, request)
         return _with_input(code, store, request) if isinstance(code, str) else code
     except NoAnswer:
         return None
@@ -87,7 +95,7 @@ def _ended(door: Door, store: str, request: dict[str, Any]) -> int | None:
         # Whoever read has had enough. What is left in the buffer must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Refused as error:
+    except RequestRefused as error:
         sys.stderr.write(f"kb: {error}\n")
         return _ERROR
     except OSError as error:
@@ -95,7 +103,7 @@ def _ended(door: Door, store: str, request: dict[str, Any]) -> int | None:
 
 
 def _failed(error: OSError) -> int:
-    """Tell why the output could not be written, or the input read, and give the exit code."""
+    """Report why output could not be written, or input read, and return the exit code."""
     # What is left in the buffers must not fail again at exit.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
@@ -108,7 +116,7 @@ def _failed(error: OSError) -> int:
 
 
 def _with_input(wanted: str, store: str, request: dict[str, Any]) -> int | None:
-    """The command needs standard input, or a text from the editor: send it once more with that.
+    """Send a command again with the standard input or the text from the editor that it needs.
 
     Standard input is left alone until then, since it may belong to the loop of a script.
     """
@@ -118,15 +126,15 @@ def _with_input(wanted: str, store: str, request: dict[str, Any]) -> int | None:
         request["stdin"] = click.edit("", extension=".md") or ""
     else:
         request["stdin"] = sys.stdin.buffer.read().decode("utf-8", "replace")
-    door = knock(store, os.environ)
-    code = exchange(door, request) if door else None
+    connection = connect(store, os.environ)
+    code = exchange(connection, request) if connection else None
     if isinstance(code, str):
-        raise Refused("the owner asked twice for input")
+        raise RequestRefused("the daemon asked for input twice")
     return code
 
 
 def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
-    """A command line with everything about its surroundings that decides what it does and how its output looks."""
+    """The request for a command line, with all that decides what it does and how its output looks."""
     from kb import __version__
 
     return {
@@ -153,7 +161,7 @@ def _is_terminal(stream: object) -> bool:
 
 
 def _size(name: str, which: int) -> int:
-    """The width or height of the terminal, as ``shutil.get_terminal_size`` finds it; 0 where there is none."""
+    """The width or height of the terminal, as ``shutil.get_terminal_size`` finds it; 0 if there is none."""
     given = os.environ.get(name, "")
     if given.isdecimal() and int(given) > 0:
         return int(given)
@@ -163,28 +171,28 @@ def _size(name: str, which: int) -> int:
         return 0
 
 
-def knock(store: str, environ: Mapping[str, str]) -> Door | None:
-    """A connection to the owner of a store, or None where nobody answers."""
-    for address in rendezvous(store, environ):
+def connect(store: str, environ: Mapping[str, str]) -> DaemonConnection | None:
+    """Connect to the daemon of a store; None if there is none."""
+    for address in addresses_of(store, environ):
         if os.path.lexists(address) and is_safe(address):
             try:
-                return door_at(address)
+                return connect_to(address)
             except (OSError, ValueError, KeyError, TypeError):
-                # Nobody listens: a dead owner left it behind, and the next one replaces it.
+                # Nobody listens: a daemon that died left it behind, and the next one replaces it.
                 continue
     return None
 
 
-def door_at(address: str) -> Door:
-    """A connection to whoever listens at an address; a JSON file names a port.
+def connect_to(address: str) -> DaemonConnection:
+    """Connect to an address: a socket, or a JSON file that names a port.
 
     Raises:
-        OSError: Nobody does.
+        OSError: Nobody listens there.
     """
     return _loopback(address) if address.endswith(".json") else _unix(address)
 
 
-def _unix(address: str) -> Door:
+def _unix(address: str) -> DaemonConnection:
     import socket
 
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -200,10 +208,10 @@ def _unix(address: str) -> Door:
     except BaseException:
         connected.close()
         raise
-    return Door(connected, pid=pid)
+    return DaemonConnection(connected, pid=pid)
 
 
-def _loopback(address: str) -> Door:
+def _loopback(address: str) -> DaemonConnection:
     import json
     import socket
 
@@ -212,23 +220,23 @@ def _loopback(address: str) -> Door:
     port = int(told["port"])
     secret = str(told["secret"])
     connected = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS)
-    return Door(connected, f"127.0.0.1:{port}", secret)
+    return DaemonConnection(connected, f"127.0.0.1:{port}", secret)
 
 
-def exchange(door: Door, request: Mapping[str, Any]) -> int | str:
-    """Send a command and write out what comes back, as it comes.
+def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | str:
+    """Send a command and write its output as it arrives.
 
     Returns:
         The exit code, or what the command needs first: ``stdin`` or ``editor``.
 
     Raises:
-        Refused: The owner refuses it, or stopped in the middle.
+        RequestRefused: The daemon refuses it, or stopped in the middle.
     """
     import json
 
     written = False
     try:
-        for line in post(door, "/run", json.dumps(request).encode()):
+        for line in post(connection, "/run", json.dumps(request).encode()):
             frame = json.loads(line)
             if "out" in frame:
                 _write(sys.stdout, frame["out"])
@@ -249,7 +257,7 @@ def exchange(door: Door, request: Mapping[str, Any]) -> int | str:
 
 
 def _write(stream: Any, text: str) -> None:  # noqa: ANN401 - a text stream; its class costs an import
-    """Write what the owner made fit for this stream: the surrogates in it are the bytes of undecodable names."""
+    """Write text that the daemon encoded for this stream: its surrogates are bytes of undecodable names."""
     if stream is None:
         return
     if stream.errors != "surrogateescape":
@@ -258,23 +266,25 @@ def _write(stream: Any, text: str) -> None:  # noqa: ANN401 - a text stream; its
     stream.flush()
 
 
-def post(door: Door, path: str, body: bytes = b"", method: str = "POST") -> Iterator[bytes]:
-    """The lines of the answer to a request, as they come.
+def post(connection: DaemonConnection, path: str, body: bytes = b"", method: str = "POST") -> Iterator[bytes]:
+    """Send a request and yield the lines of the answer as they arrive.
 
     Raises:
-        NoAnswer: The owner let go before it began to answer.
-        Refused: The answer is not "200 OK", and its body says why; or none came, as from a process that was stopped.
+        NoAnswer: The daemon closed the connection before it began to answer.
+        RequestRefused: The answer is not "200 OK", and its body says why; or none came, as from a stopped process.
     """
-    head = [f"{method} {path} HTTP/1.0", f"Host: {door.host}", "Content-Type: application/json"]
+    head = [f"{method} {path} HTTP/1.0", f"Host: {connection.host}", "Content-Type: application/json"]
     head += [f"Content-Length: {len(body)}"]
-    head += [f"Authorization: Bearer {door.secret}"] if door.secret else []
-    with door.socket as connected:
+    head += [f"Authorization: Bearer {connection.secret}"] if connection.secret else []
+    with connection.socket as connected:
         connected.settimeout(None if path in _PATIENT else _HEAD_SECONDS)
         try:
             ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
         except TimeoutError as error:
-            who, number = (f"process {door.pid}", door.pid) if door.pid else ("its owner", "its number")
-            raise Refused(_SILENT.format(who, number)) from error
+            who, number = (
+                (f"process {connection.pid}", connection.pid) if connection.pid else ("its owner", "its number")
+            )
+            raise RequestRefused(_SILENT.format(who, number)) from error
         connected.settimeout(None)
         part = b""
         while True:
@@ -291,30 +301,30 @@ def post(door: Door, path: str, body: bytes = b"", method: str = "POST") -> Iter
     if ok and data:
         yield data
     if not ok:
-        raise Refused(data.decode("utf-8", "replace").strip() or "the owner of the store refused")
+        raise RequestRefused(data.decode("utf-8", "replace").strip() or "the daemon refused")
 
 
 def ask(store: str, path: str, values: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-    """Ask the owner of a store for its ``/status``, or, with values, for something to be done; None without an owner.
+    """Send the daemon a GET request, or, with values, a POST request; None if there is no daemon.
 
     Raises:
-        Refused: It does not want to.
+        RequestRefused: It refused.
     """
     import json
 
-    door = knock(store, os.environ)
-    if door is None:
+    connection = connect(store, os.environ)
+    if connection is None:
         return None
     body, method = (b"", "GET") if values is None else (json.dumps(values).encode(), "POST")
     try:
-        answer: dict[str, Any] = json.loads(b"".join(post(door, path, body, method)))
+        answer: dict[str, Any] = json.loads(b"".join(post(connection, path, body, method)))
     except NoAnswer:
         return None
     return answer
 
 
 def _answered(connected: socket, request: bytes) -> tuple[bool, bytes]:
-    """Send a request and read the head of the answer; gives whether all is well, and what followed the head.
+    """Send a request and read the head of the answer; returns whether it is 200, and the data after the head.
 
     Raises:
         TimeoutError: No answer began in time.

@@ -24,7 +24,7 @@ _LATE: Final = (408, "the request did not come in time")
 _FULL: Final = (503, "too many commands at once; try again in a moment")
 
 
-class Limits:
+class ConnectionLimits:
     """What the connections of one daemon share.
 
     A connection whose request is not complete after some seconds is closed, whether nothing came or a byte now and
@@ -55,7 +55,7 @@ class Connection(H11Protocol):
         given: What uvicorn gives to its own class.
     """
 
-    def __init__(self, limits: Limits, **given: Any) -> None:  # noqa: ANN401 - passed on as uvicorn gives it
+    def __init__(self, limits: ConnectionLimits, **given: Any) -> None:  # noqa: ANN401 - passed on as uvicorn gives it
         super().__init__(**given)
         self._limits = limits
 
@@ -115,8 +115,8 @@ class Connection(H11Protocol):
             timer.cancel()
 
 
-def told(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """What an event loop calls when something failed that nobody waits for: a sentence, once each, no traceback."""
+def exception_handler(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """The exception handler of an event loop: reports each kind of error once, without a traceback."""
     before: set[str] = set()
 
     def handler(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -134,11 +134,11 @@ def told(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dic
     return handler
 
 
-class Told(logging.Handler):
-    """Passes what the server logs of errors on as sentences.
+class ErrorForwarder(logging.Handler):
+    """Forwards errors that the server logs, one message each.
 
     Args:
-        say: Takes each sentence.
+        say: Receives each message.
     """
 
     _NAME: Final = "uvicorn.error"

@@ -1,4 +1,4 @@
-"""Where an owner listens: a socket in a folder of the user alone, or a port with a secret where there are none."""
+"""Listens for clients: on a Unix socket in a private folder, else on a local port with a secret."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.errors import FolderError
-from kb.serve.address import make_folder, rendezvous
+from kb.serve.address import addresses_of, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A socket that takes connections, the file by which it is found, and what a request has to say.
+    """A listening socket, the file by which clients find it, and what a request must carry.
 
     Args:
         socket: The socket, bound and listening.
@@ -35,7 +35,7 @@ class Listening:
     _file: tuple[int, int]
 
     def intact(self) -> bool:
-        """Whether it can still be found: the file is there, and is the one that was made here."""
+        """Whether the file is still there, and is the one that was made here."""
         try:
             return _identity(self.address) == self._file
         except OSError:
@@ -48,18 +48,18 @@ class Listening:
 
 
 def _identity(path: str) -> tuple[int, int]:
-    """What tells a file from the next one of that name; inodes are used again at once."""
+    """Identifies a file among others of its name; inodes are reused at once, so the time counts too."""
     found = os.lstat(path)
     return found.st_ino, found.st_mtime_ns
 
 
 def listen(store: str, environ: Mapping[str, str]) -> Listening:
-    """Listen for the askers of a store. The caller owns the store, so whatever lies there is of a dead owner.
+    """Listen for the clients of a store. The caller holds its lock, so any socket there is of a daemon that died.
 
     Raises:
         FolderError: There is no folder that belongs to this user alone.
     """
-    places = rendezvous(store, environ)
+    places = addresses_of(store, environ)
     for address in places:
         if make_folder(address):
             return listen_at(address)

@@ -1,4 +1,4 @@
-"""What makes the system start an owner at login: a systemd user unit, or a launchd agent. Only text, nothing is run."""
+"""Service files that start the daemon at login: a systemd user unit, or a launchd agent. Nothing is run here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def systemd_unit(
     """A unit for ``systemd --user``.
 
     Args:
-        name: What tells this owner from others, in letters and digits.
+        name: Identifies this daemon, in letters and digits.
         command: The whole command, with absolute paths.
         folder: The folder it runs in.
         environ: The variables that belong to it.

@@ -25,7 +25,7 @@ class CommandLine:
     kb: FakeKnowledge = field(default_factory=FakeKnowledge)
     settings: Settings = field(default_factory=lambda: settings("/notes"))
     loaded: list[tuple[str | None, dict[str, str]]] = field(default_factory=list)
-    ask_owner: Callable[[], int | None] | None = None
+    ask_daemon: Callable[[], int | None] | None = None
 
     def __call__(self, *args: str) -> tuple[int, str, str]:
         """Run kb with some arguments."""
@@ -38,7 +38,7 @@ class CommandLine:
             self.warn = warn
             return self.kb
 
-        code = run(args, Session(open_knowledge=open_knowledge, load_settings=load, ask_owner=self.ask_owner))
+        code = run(args, Session(open_knowledge=open_knowledge, load_settings=load, ask_daemon=self.ask_daemon))
         captured = self.capture.readouterr()
         return code, captured.out, captured.err
 

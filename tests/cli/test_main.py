@@ -14,6 +14,7 @@ from click.shell_completion import ShellComplete
 from made_up import answer, settings
 
 from kb import __version__
+from kb.cli import commands
 from kb.cli.main import cli
 from kb.errors import WAYS_TO_CONFIGURE, NotIndexed, StoreBusy
 
@@ -167,7 +168,7 @@ def test_the_version_is_told(command: CommandLine) -> None:
     assert command("--version") == (0, f"kb {__version__}\n", "")
 
 
-@pytest.mark.parametrize("name", [None, *cli.commands])
+@pytest.mark.parametrize("name", [None, *commands.names()])
 def test_every_command_explains_itself(command: CommandLine, name: str | None) -> None:
     """Each has a help page with a first sentence, and none needs a configuration for it."""
     code, out, _ = command(*([name] if name else []), "--help")
@@ -207,7 +208,7 @@ def fake_kb(args: list[str], fake: str) -> str:
     """The code that runs kb over a fake knowledge base."""
     return (
         "import sys; from made_up import *; from kb.cli.main import run; from kb.cli.session import Session\n"
-        f"session = Session(lambda s, warn: {fake}, lambda f, overrides, **asker: settings('/notes'))\n"
+        f"session = Session(lambda s, warn: {fake}, lambda f, overrides, **client: settings('/notes'))\n"
         f"sys.exit(run({args}, session))"
     )
 
@@ -293,17 +294,17 @@ def test_a_word_with_a_minus_that_is_no_option_is_a_word(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["-windows", "docker"], "    A question that begins with a minus goes behind --: kb -- -windows docker\n"),
+        (["-windows", "docker"], "    Put -- before a question that begins with a minus: kb -- -windows docker\n"),
         (["--stroe", "x", "q"], "kb: search has no option --stroe; did you mean --store?\n"),
         (["list", "--stroe", "x"], "kb: list has no option --stroe; did you mean --store?\n"),
-        (["git", "rebase", "--onto", "main"], "    A word of the text goes in quotes: kb 'git rebase --onto main'\n"),
-        (["ask", "git", "rebase", "--onto", "x"], " goes in quotes: kb ask 'git rebase --onto x'\n"),
+        (["git", "rebase", "--onto", "main"], "    Put the words in quotes: kb 'git rebase --onto main'\n"),
+        (["ask", "git", "rebase", "--onto", "x"], " in quotes: kb ask 'git rebase --onto x'\n"),
         (["a", "question", "-json"], "kb: search has no option -json; did you mean --json?\n"),
         (["q", "--store"], "kb: --store needs a value\n"),
         (["ask"], 'kb: ask needs a question\n    Write it after the command: kb ask "what you want to know"\n'),
-        (["show"], "kb: show needs FILE[:LINE]\n    kb show --help shows how it is used\n"),
-        (["show", "a.md", "b.md"], "kb: unexpected argument: b.md\n    kb show --help shows how it is used\n"),
-        (["--json", "-n", "3"], "kb: no question and no command\n    kb --json -n 3 'your question' searches; "),
+        (["show"], "kb: show needs FILE[:LINE]\n    See kb show --help\n"),
+        (["show", "a.md", "b.md"], "kb: unexpected argument: b.md\n    See kb show --help\n"),
+        (["--json", "-n", "3"], "kb: no question and no command\n    To search: kb --json -n 3 'your question'. "),
         (["q", "--json", "-l"], "kb: --json conflicts with -l\n"),
     ],
 )
@@ -320,7 +321,7 @@ def test_a_mistake_in_the_options_is_a_sentence_and_a_remedy(command: CommandLin
 @pytest.mark.parametrize(
     ("line", "search"),
     [
-        ("open the garage door", "kb search 'open the garage door'"),
+        ("open the garage connection", "kb search 'open the garage connection'"),
         ("check the boiler", "kb search 'check the boiler'"),
         ("list all recipes -n 3", "kb search 'list all recipes' -n 3"),
         ("--offline show me the recipe", "kb --offline search 'show me the recipe'"),

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import FakeKnowledge, answer, hit, settings
 
-from kb.cli.gate import Gate
 from kb.cli.main import run
-from kb.cli.remote import Lent, Stream, asker_of, differences
+from kb.cli.read_write_lock import ReadWriteLock
+from kb.cli.remote import DaemonProxy, Stream, client_context, differences
 from kb.cli.session import InputNeeded, Session
-from kb.serve.owner import Request, Wire
+from kb.serve.server import CommandOutput, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,7 +119,7 @@ def test_a_note_says_on_a_terminal_that_it_is_one() -> None:
 
 
 class FailingOwner:
-    """An owner that cannot bring the index in line, and says why; or waits until the asker is gone."""
+    """A daemon that cannot bring the index in line, and says why; or waits until the client is gone."""
 
     def __init__(self, *errors: str) -> None:
         self.errors = errors
@@ -136,7 +136,7 @@ class FailingOwner:
         return {"errors": list(self.errors)}
 
 
-def answered(asked: Request, kb: FakeKnowledge, owner: FailingOwner | None = None) -> tuple[int, bytes]:
+def answered(asked: Request, kb: FakeKnowledge, daemon: FailingOwner | None = None) -> tuple[int, bytes]:
     """The exit code of a command run for another process, and the frames sent to it."""
     sent: list[bytes | None] = []
 
@@ -145,10 +145,10 @@ def answered(asked: Request, kb: FakeKnowledge, owner: FailingOwner | None = Non
         return settings("/notes")
 
     session = Session(
-        open_knowledge=lambda found, warn: Lent(kb, found.config),  # noqa: ARG005 - the protocol's name
+        open_knowledge=lambda found, warn: DaemonProxy(kb, found.config),  # noqa: ARG005 - the protocol's name
         load_settings=load,
-        asker=asker_of(asked, Wire(sent.append)),
-        owner=owner,
+        client=client_context(asked, CommandOutput(sent.append)),
+        daemon=daemon,
     )
     code = run(asked.args, session)
     return code, b"".join(one for one in sent if one)
@@ -171,15 +171,15 @@ def test_a_command_writes_to_whoever_asked(capfd: pytest.CaptureFixture[str]) ->
 
 def test_who_waits_for_the_folders_hears_what_failed() -> None:
     """``kb sync`` and ``--wait`` name the error; the answer to a question comes all the same."""
-    owner = FailingOwner("The disk is full. Make room")
-    told = b"not everything on the disk could be taken in: The disk is full. Make room"
+    daemon = FailingOwner("The disk is full. Make room")
+    told = b"some files could not be indexed: The disk is full. Make room"
 
-    code, frames = answered(request("sync"), FakeKnowledge(), owner)
+    code, frames = answered(request("sync"), FakeKnowledge(), daemon)
     assert (code, told in frames) == (1, True)
-    code, frames = answered(request("search", "x", "--wait"), FakeKnowledge(), owner)
+    code, frames = answered(request("search", "x", "--wait"), FakeKnowledge(), daemon)
     assert (told in frames, b"Use ChromaDB" in frames) == (True, True)
-    assert b"see kb status" in answered(request("sync"), FakeKnowledge(), FailingOwner())[1]
-    assert owner.waited == [False, False]
+    assert b"some changes are not indexed yet" in answered(request("sync"), FakeKnowledge(), FailingOwner())[1]
+    assert daemon.waited == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_input_is_asked_for_before_anything_is_done(asked: Request, needed: str)
 
 def test_the_gate_lets_nobody_in_while_one_is_alone() -> None:
     """And nobody is alone while somebody is inside."""
-    gate = Gate()
+    gate = ReadWriteLock()
 
     with gate.shared(), gate.shared(), gate.alone(0) as alone:
         assert not alone

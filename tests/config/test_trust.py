@@ -15,7 +15,7 @@ from kb.config.reach import REACHING, STAYING, more_than_notes
 from kb.config.schema import fields
 from kb.config.trust import all_trusted, distrust, trust
 from kb.errors import ConfigError
-from kb.serve.address import Unclear, split, store_of
+from kb.serve.address import Undetermined, split, store_of
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_a_file_of_another_user_is_never_obeyed_for_being_found(world: Path, mon
         trusted(world / "came")
     assert load(environ=os.environ, cwd=str(world / "came" / "notes")).file is None
     assert load(str(file), environ={}).file == file
-    with pytest.raises(Unclear):
+    with pytest.raises(Undetermined):
         store_of(split(["x"]), os.environ, str(world / "came"))
 
 
@@ -227,7 +227,7 @@ def test_one_found_by_the_process_that_started_this_one_is_still_found(world: Pa
 def test_a_client_asks_no_store_that_a_stranger_names(world: Path) -> None:
     """The quick way to an owner goes by the same memory."""
     configured(world / "came", '[store]\npath = "../private/.kb"\n')
-    with pytest.raises(Unclear):
+    with pytest.raises(Undetermined):
         store_of(split(["x"]), os.environ, str(world / "came"))
 
     trusted(world / "came")
@@ -297,7 +297,7 @@ def test_a_costly_configuration_is_refused_at_once(world: Path, name: str) -> No
     begun = time.process_time()
 
     told = refused(world / "came")
-    with suppress(Unclear):
+    with suppress(Undetermined):
         store_of(split(["question"]), os.environ, str(world / "came"))
 
     assert time.process_time() - begun < 2
@@ -312,7 +312,7 @@ def test_a_long_list_of_folders_is_none_of_these(world: Path) -> None:
 
     assert len(load(environ=os.environ, cwd=str(world / "came")).config.folders.paths) == 800
     # The quick way leaves what it is not sure of to the other one.
-    with pytest.raises(Unclear):
+    with pytest.raises(Undetermined):
         store_of(split(["question"]), os.environ, str(world / "came"))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.cli.commands_measuring import bench_object, bench_text
+from kb.cli.commands.bench import bench_object, bench_text
 from kb.measure.report import BenchReport, Recall, Speed, Times, quantile
 
 REPORT = BenchReport(

@@ -1,4 +1,4 @@
-"""An owner that runs made-up commands, and a folder short enough for its socket."""
+"""A daemon that runs made-up commands, and a folder short enough for its socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from kb import __version__
 from kb.serve.listen import Listening, listen
-from kb.serve.owner import Duties, Owner, Request, Wire
+from kb.serve.server import CommandOutput, DaemonServer, Handlers, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class MadeUp:
-    """What a made-up owner was asked, and what it does."""
+    """What a made-up daemon was asked, and what it does."""
 
-    command: Callable[[Request, Wire], int | None] = lambda _request, _wire: 0
+    command: Callable[[Request, CommandOutput], int | None] = lambda _request, _wire: 0
     requests: list[Request] = field(default_factory=list)
     synced: list[float | None] = field(default_factory=list)
     never: float = -1.0
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, request: Request, wire: Wire) -> int | None:
+    def run(self, request: Request, output: CommandOutput) -> int | None:
         """Run the command given."""
         self.requests.append(request)
-        return self.command(request, wire)
+        return self.command(request, output)
 
     def status(self) -> dict[str, Any]:
         """A made-up state."""
@@ -49,11 +49,11 @@ class MadeUp:
             time.sleep(0.01)
         return False
 
-    def start(self, listening: Listening, store: str, version: str = __version__) -> Owner:
+    def start(self, listening: Listening, store: str, version: str = __version__) -> DaemonServer:
         """Begin to answer."""
-        owner = Owner(listening, store, version, Duties(self.run, self.status, self.sync, self.stopped.set))
-        owner.start()
-        return owner
+        daemon = DaemonServer(listening, store, version, Handlers(self.run, self.status, self.sync, self.stopped.set))
+        daemon.start()
+        return daemon
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def store(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
 
 @pytest.fixture
 def made_up(store: str) -> Iterator[MadeUp]:
-    """An owner of that store, at work."""
+    """A daemon of that store, at work."""
     made = MadeUp()
-    owner = made.start(listen(store, os.environ), store)
+    daemon = made.start(listen(store, os.environ), store)
     yield made
-    owner.close()
+    daemon.close()

@@ -1,4 +1,4 @@
-"""The thin client finds the store that the configuration means, and a place for its owner that is safe."""
+"""The thin client finds the store that the configuration means, and a place for its daemon that is safe."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kb.config import belongs_to_kb, load, render_own
+from kb.config import Config, belongs_to_kb, load, render_own
 from kb.config.schema import sections
 from kb.errors import ConfigError
-from kb.serve.address import Unclear, is_safe, make_folder, rendezvous, split, store_of
+from kb.location import DEFAULT_STORE, SECTIONS
+from kb.serve.address import Undetermined, addresses_of, is_safe, make_folder, split, store_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def found(args: list[str], environ: dict[str, str], cwd: Path) -> str | None:
     """The store as the client finds it, or None where it leaves that to others."""
     try:
         return store_of(split(args), environ, str(cwd))
-    except Unclear:
+    except Undetermined:
         return None
 
 
@@ -66,6 +67,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "here" / "link").symlink_to(tmp_path / "real")
     return tmp_path
+
+
+def test_what_the_client_knows_of_the_schema_is_true() -> None:
+    """It is written again there, since the schema takes a library to read."""
+    assert tuple(sections()) == SECTIONS
+    assert Config().store.path == DEFAULT_STORE
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -221,9 +228,9 @@ def test_one_store_has_one_address(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 80)
     long.mkdir(mode=0o700)
 
-    assert rendezvous("/a", short) == rendezvous("/a", short)
-    assert not set(rendezvous("/a", short)) & set(rendezvous("/b", short))
-    for address in rendezvous("/a", {"XDG_RUNTIME_DIR": str(long)}) + rendezvous("/a", short):
+    assert addresses_of("/a", short) == addresses_of("/a", short)
+    assert not set(addresses_of("/a", short)) & set(addresses_of("/b", short))
+    for address in addresses_of("/a", {"XDG_RUNTIME_DIR": str(long)}) + addresses_of("/a", short):
         assert len(os.fsencode(address)) <= 100
 
 

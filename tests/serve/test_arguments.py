@@ -2,59 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import FakeKnowledge
 from made_up import settings as made_up_settings
 
+from kb.cli.command_table import source, table_of
 from kb.cli.main import cli, run
-from kb.cli.options import RERANKERS
 from kb.cli.session import Session
-from kb.serve.address import Unclear, split
-from kb.serve.arguments import FLAGS, GLOBAL_FLAGS, GLOBAL_VALUED, HELP, OPTIONAL, VALUED, Arguments
+from kb.serve import command_table
+from kb.serve.address import Undetermined, split
+from kb.serve.arguments import GENERATED, Arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from kb.config import Settings
 
 
-def options(command: click.Command) -> Iterator[click.Option]:
-    """All options of a command and of those below it."""
-    yield from (one for one in command.params if isinstance(one, click.Option))
-    if isinstance(command, click.Group):
-        for below in command.commands.values():
-            yield from options(below)
-
-
-def names(found: list[click.Option], *, valued: bool) -> set[str]:
-    """Their names, of those with a value or of those without."""
-    return {name for one in found for name in one.opts if one.is_flag is not valued}
-
-
-def test_the_options_of_all_commands_are_known() -> None:
-    """An option that is added to a command has to be added to kb/serve/arguments.py too."""
-    own = [one for one in cli.params if isinstance(one, click.Option)]
-    below = [one for command in cli.commands.values() for one in options(command)]
-
-    assert names(own, valued=True) == GLOBAL_VALUED
-    assert names(own, valued=False) == GLOBAL_FLAGS
-    assert names(below, valued=True) == VALUED | set(OPTIONAL)
-    assert names(below, valued=False) == FLAGS
-    assert not (GLOBAL_VALUED | GLOBAL_FLAGS | HELP) & (VALUED | FLAGS)
-    assert not VALUED & FLAGS
-    assert {"--rerank": set(RERANKERS)} == OPTIONAL
-
-
-def test_the_letters_that_take_a_value_take_numbers() -> None:
-    """So that -nginx can be told from -n 3."""
-    for one in (one for command in cli.commands.values() for one in options(command)):
-        if not one.is_flag and any(len(name) == 2 for name in one.opts):
-            assert isinstance(one.type, click.IntRange), one.opts
+def test_the_generated_table_is_up_to_date() -> None:
+    """``make docs`` makes it from the commands, so that an option is declared once."""
+    assert table_of(cli) == GENERATED
+    assert Path(command_table.__file__).read_text("utf-8") == source(GENERATED)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +77,7 @@ def test_the_client_finds_the_configuration_that_the_command_uses(args: list[str
 
     try:
         line = split(args)
-    except Unclear:
+    except Undetermined:
         return
     run(args, Session(open_knowledge=lambda _settings, warn: FakeKnowledge(), load_settings=load))  # noqa: ARG005 - the name is part of it
 

@@ -1,4 +1,4 @@
-"""A command and the owner that runs it: everything goes over and comes back, and nothing is left when either dies."""
+"""A command and the daemon that runs it: everything goes over and comes back, and nothing is left when either dies."""
 
 from __future__ import annotations
 
@@ -15,8 +15,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kb.serve.address import rendezvous
-from kb.serve.client import Door, Refused, ask, door_at, exchange, forward, knock, post, request_of
+from kb.serve import arguments
+from kb.serve.address import addresses_of
+from kb.serve.client import (
+    DaemonConnection,
+    RequestRefused,
+    ask,
+    connect,
+    connect_to,
+    exchange,
+    forward,
+    post,
+    request_of,
+)
 from kb.serve.listen import listen, listen_at
 
 if TYPE_CHECKING:
@@ -24,7 +35,7 @@ if TYPE_CHECKING:
 
     from owners import MadeUp
 
-    from kb.serve.owner import Request, Wire
+    from kb.serve.server import CommandOutput, Request
 
 pytest_plugins = ["owners"]
 
@@ -40,10 +51,10 @@ def until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
 def test_streams_and_exit_code_come_back(made_up: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
     """What the command writes there is written here, each stream to its own."""
 
-    def command(_request: Request, wire: Wire) -> int:
-        wire.out("one\n")
-        wire.err("careful\n")
-        wire.out("two ü\n")
+    def command(_request: Request, output: CommandOutput) -> int:
+        output.out("one\n")
+        output.err("careful\n")
+        output.out("two ü\n")
         return 1
 
     made_up.command = command
@@ -73,14 +84,27 @@ def test_the_surroundings_go_over(
 
 @pytest.mark.parametrize("args", [[], ["init"], ["config"], ["completion", "bash"], ["watch"], ["--help"], ["-h"]])
 def test_some_commands_run_here(made_up: MadeUp, args: list[str]) -> None:
-    """What makes or shows a configuration, or starts an owner, is nothing for the owner."""
+    """What makes or shows a configuration, or starts a daemon, is nothing for the daemon."""
     assert forward(args) is None
     assert made_up.requests == []
 
 
+def test_option_of_a_new_command_reaches_the_daemon(made_up: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the generated table has it; until then the command runs here, where the commands themselves are asked."""
+    args = ["greet", "--times", "watch", "Ada"]
+    assert forward(args) is None
+
+    known = {name: getattr(arguments.GENERATED, name) for name in arguments.CommandTable.__slots__}
+    known["valued"] |= {"--times"}
+    monkeypatch.setattr(arguments, "GENERATED", arguments.CommandTable(**known))
+
+    assert forward(args) == 0
+    assert [one.args for one in made_up.requests] == [args]
+
+
 def test_without_an_owner_the_command_runs_here(store: str) -> None:
     """No socket, one nobody listens to, and a file that is none: all the same."""
-    address = Path(rendezvous(store, os.environ)[0])
+    address = Path(addresses_of(store, os.environ)[0])
     assert forward(["search", "x"]) is None
 
     listening = listen(store, os.environ)
@@ -94,16 +118,16 @@ def test_without_an_owner_the_command_runs_here(store: str) -> None:
 
 
 def test_what_a_dead_owner_left_is_replaced(store: str) -> None:
-    """The next owner listens in its place, and takes away only what is its own."""
+    """The next daemon listens in its place, and takes away only what is its own."""
     dead = listen(store, os.environ)
     dead.socket.close()
 
     alive = listen(store, os.environ)
     dead.remove()
 
-    door = knock(store, os.environ)
-    assert door is not None
-    door.socket.close()
+    connection = connect(store, os.environ)
+    assert connection is not None
+    connection.socket.close()
     alive.remove()
     alive.socket.close()
     assert not Path(alive.address).exists()
@@ -111,7 +135,7 @@ def test_what_a_dead_owner_left_is_replaced(store: str) -> None:
 
 def test_a_socket_in_a_folder_open_to_others_is_ignored(made_up: MadeUp, store: str) -> None:
     """Somebody else may have put it there."""
-    folder = Path(rendezvous(store, os.environ)[0]).parent
+    folder = Path(addresses_of(store, os.environ)[0]).parent
     folder.chmod(0o777)
 
     assert forward(["search", "x"]) is None
@@ -121,26 +145,26 @@ def test_a_socket_in_a_folder_open_to_others_is_ignored(made_up: MadeUp, store: 
 
 
 def test_the_owner_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp_path: Path) -> None:
-    """A command whose asker is gone is told to stop."""
+    """A command whose client is gone is told to stop."""
     began, stopped = threading.Event(), threading.Event()
 
-    def command(_request: Request, wire: Wire) -> int:
+    def command(_request: Request, output: CommandOutput) -> int:
         began.set()
-        if until(wire.stopping):
+        if until(output.stopping):
             stopped.set()
         return 0
 
     made_up.command = command
-    door = knock(store, os.environ)
-    assert door is not None
+    connection = connect(store, os.environ)
+    assert connection is not None
 
-    asker = threading.Thread(target=lambda: _ignored(door, store, tmp_path))
-    asker.start()
+    client = threading.Thread(target=lambda: _ignored(connection, store, tmp_path))
+    client.start()
     assert began.wait(5)
-    door.socket.shutdown(socket.SHUT_RDWR)
+    connection.socket.shutdown(socket.SHUT_RDWR)
 
     assert stopped.wait(5)
-    asker.join()
+    client.join()
 
 
 @pytest.mark.parametrize(
@@ -153,9 +177,9 @@ def test_an_owner_that_dies_after_a_note_was_written_is_no_reason_to_write_it_ag
     listening = listen(store, os.environ)
 
     def answer() -> None:
-        with listening.socket.accept()[0] as asker:
-            asker.recv(65536)
-            asker.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"out": "/notes/a.md\\n"}\n')
+        with listening.socket.accept()[0] as client:
+            client.recv(65536)
+            client.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"out": "/notes/a.md\\n"}\n')
 
     dying = threading.Thread(target=answer)
     dying.start()
@@ -172,38 +196,38 @@ def test_an_owner_that_dies_after_a_note_was_written_is_no_reason_to_write_it_ag
 def test_who_waits_for_the_folders_and_goes_away_holds_no_thread(made_up: MadeUp, store: str) -> None:
     """More waits that were abandoned than there are threads leave all of them free."""
     for number in range(1, 10):
-        door = knock(store, os.environ)
-        assert door is not None
+        connection = connect(store, os.environ)
+        assert connection is not None
         body = json.dumps({"timeout": made_up.never})
-        head = f"POST /sync HTTP/1.1\r\nHost: {door.host}\r\nContent-Type: application/json\r\n"
-        door.socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        head = f"POST /sync HTTP/1.1\r\nHost: {connection.host}\r\nContent-Type: application/json\r\n"
+        connection.socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         assert until(lambda: len(made_up.synced) == number)  # noqa: B023 - asked at once
-        door.socket.close()
+        connection.socket.close()
 
     assert ask(store, "/sync", {"timeout": 1.5}) == {"done": True}
 
 
-def _ignored(door: Door, store: str, cwd: Path) -> None:
-    with pytest.raises(Refused):
-        exchange(door, request_of(["index"], store, str(cwd)))
+def _ignored(connection: DaemonConnection, store: str, cwd: Path) -> None:
+    with pytest.raises(RequestRefused):
+        exchange(connection, request_of(["index"], store, str(cwd)))
 
 
 def test_many_commands_run_at_once(made_up: MadeUp, store: str, tmp_path: Path) -> None:
     """A slow one keeps no other from its answer."""
     together = threading.Barrier(4, timeout=5)
 
-    def command(_request: Request, wire: Wire) -> int:
+    def command(_request: Request, output: CommandOutput) -> int:
         together.wait()
-        wire.err("")
+        output.err("")
         return 7
 
     made_up.command = command
     codes: list[object] = []
 
     def one() -> None:
-        door = knock(store, os.environ)
-        assert door is not None
-        codes.append(exchange(door, request_of(["search", "x"], store, str(tmp_path))))
+        connection = connect(store, os.environ)
+        assert connection is not None
+        codes.append(exchange(connection, request_of(["search", "x"], store, str(tmp_path))))
 
     threads = [threading.Thread(target=one) for _ in range(4)]
     for thread in threads:
@@ -225,9 +249,9 @@ def test_standard_input_is_sent_when_it_is_needed(
     assert forward(["search", "x"]) == 0
     assert stdin.buffer.tell() == 0
 
-    def command(request: Request, wire: Wire) -> int | None:
+    def command(request: Request, output: CommandOutput) -> int | None:
         if request.stdin is None:
-            wire.need("stdin")
+            output.need("stdin")
             return None
         return 5 if request.stdin == text else 6
 
@@ -236,19 +260,16 @@ def test_standard_input_is_sent_when_it_is_needed(
 
 
 def test_another_version_is_told(store: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """After an upgrade the old owner still runs; the message says what to do."""
+    """After an upgrade the old daemon still runs; the message says what to do."""
     from owners import MadeUp
 
-    owner = MadeUp().start(listen(store, os.environ), store, version="0.0.9")
+    daemon = MadeUp().start(listen(store, os.environ), store, version="0.0.9")
     try:
         assert forward(["search", "x"]) == 2
     finally:
-        owner.close()
+        daemon.close()
 
-    assert (
-        capfd.readouterr().err
-        == "kb: the owner of the store runs kb 0.0.9; restart it: kb watch --stop, then kb watch\n"
-    )
+    assert capfd.readouterr().err == "kb: the daemon runs kb 0.0.9; restart it: kb watch --stop, then kb watch\n"
 
 
 def test_an_owner_that_ends_lets_commands_finish(store: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -257,21 +278,21 @@ def test_an_owner_that_ends_lets_commands_finish(store: str, capfd: pytest.Captu
 
     began = threading.Event()
 
-    def command(_request: Request, wire: Wire) -> int:
+    def command(_request: Request, output: CommandOutput) -> int:
         began.set()
-        assert until(wire.stopping)
-        wire.out("stopped in order\n")
+        assert until(output.stopping)
+        output.out("stopped in order\n")
         return 130
 
     made = MadeUp(command)
-    owner = made.start(listen(store, os.environ), store)
+    daemon = made.start(listen(store, os.environ), store)
     codes: list[int | None] = []
-    asker = threading.Thread(target=lambda: codes.append(forward(["index"])))
-    asker.start()
+    client = threading.Thread(target=lambda: codes.append(forward(["index"])))
+    client.start()
     assert began.wait(5)
 
-    owner.close()
-    asker.join(5)
+    daemon.close()
+    client.join(5)
 
     assert codes == [130]
     assert capfd.readouterr().out == "stopped in order\n"
@@ -282,22 +303,22 @@ def test_a_port_with_a_secret_does_the_same(tmp_path: Path, capfd: pytest.Captur
     """Where there are no sockets in the file system: only who can read the file gets in."""
     from owners import MadeUp
 
-    def command(_request: Request, wire: Wire) -> int:
-        wire.out("hit\n")
+    def command(_request: Request, output: CommandOutput) -> int:
+        output.out("hit\n")
         return 0
 
     address = str(tmp_path / "a.json")
-    owner = MadeUp(command).start(listen_at(address), "/store")
+    daemon = MadeUp(command).start(listen_at(address), "/store")
     try:
         assert Path(address).stat().st_mode & 0o777 == 0o600
-        door = door_at(address)
-        assert exchange(door, request_of(["x"], "/store", "/")) == 0
-        wrong = door_at(address)
+        connection = connect_to(address)
+        assert exchange(connection, request_of(["x"], "/store", "/")) == 0
+        wrong = connect_to(address)
         wrong.secret = "guessed"  # noqa: S105 - made up
-        with pytest.raises(Refused, match="secret"):
+        with pytest.raises(RequestRefused, match="secret"):
             list(post(wrong, "/stop", b"{}"))
     finally:
-        owner.close()
+        daemon.close()
 
     assert capfd.readouterr().out == "hit\n"
     assert not Path(address).exists()
@@ -313,8 +334,8 @@ def test_an_owner_that_does_not_answer_is_named(
     assert forward(["search", "x"]) == 2
 
     who = f"process {os.getpid()}" if sys.platform == "linux" else "its owner"
-    assert f"kb: {who} has the store and does not answer" in capfd.readouterr().err
-    with pytest.raises(Refused, match="kill"):
+    assert f"kb: {who} holds the store but does not answer" in capfd.readouterr().err
+    with pytest.raises(RequestRefused, match="kill"):
         ask(store, "/status")
     listening.socket.close()
 
@@ -323,7 +344,7 @@ def test_an_answer_may_take_its_time(made_up: MadeUp, monkeypatch: pytest.Monkey
     """Once it has begun, which it does at once; and what only ends a wait begins when that ends."""
     monkeypatch.setattr("kb.serve.client._HEAD_SECONDS", 0.2)
 
-    def command(_request: Request, _wire: Wire) -> int:
+    def command(_request: Request, _wire: CommandOutput) -> int:
         time.sleep(0.5)
         return 7
 
@@ -336,9 +357,9 @@ def test_an_answer_may_take_its_time(made_up: MadeUp, monkeypatch: pytest.Monkey
 def test_output_that_cannot_be_written_is_told(made_up: MadeUp, kept: str) -> None:
     """As on a full disk: one sentence where one can still be read, and exit code 2."""
 
-    def command(_request: Request, wire: Wire) -> int:
-        wire.out("one\n")
-        wire.err("careful\n")
+    def command(_request: Request, output: CommandOutput) -> int:
+        output.out("one\n")
+        output.err("careful\n")
         return 0
 
     made_up.command = command
@@ -353,7 +374,7 @@ def test_output_that_cannot_be_written_is_told(made_up: MadeUp, kept: str) -> No
 
 
 def test_status_sync_and_stop(made_up: MadeUp, store: str) -> None:
-    """What kb watch asks of a running owner."""
+    """What kb watch asks of a running daemon."""
     assert ask(store, "/status") == {"pid": os.getpid()}
     assert ask(store, "/sync", {"timeout": 1.5}) == {"done": True}
     assert made_up.synced == [1.5]
@@ -364,7 +385,7 @@ def test_status_sync_and_stop(made_up: MadeUp, store: str) -> None:
 
 @pytest.mark.usefixtures("made_up")
 def test_the_way_to_an_owner_is_light(tmp_path: Path) -> None:
-    """Whatever a command through the owner imports is paid for each time."""
+    """Whatever a command through the daemon imports is paid for each time."""
     heavy = {
         "numpy", "chromadb", "torch", "click", "rich", "msgspec", "dataclasses", "logging", "tempfile", "http.client",
         "pathlib", "asyncio", "urllib", "platformdirs", "starlette", "kb.config", "kb.cli",

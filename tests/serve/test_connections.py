@@ -1,4 +1,4 @@
-"""What a daemon makes of askers that are none: it answers 4xx, lets nobody hold a connection, and goes on."""
+"""What a daemon makes of clients that are none: it answers 4xx, lets nobody hold a connection, and goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kb.serve import connections
 from kb.serve.client import ask, forward, request_of
 from kb.serve.listen import listen
-from kb.serve.owner import Duties, Owner
+from kb.serve.server import DaemonServer, Handlers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from owners import MadeUp
 
     from kb.serve.listen import Listening
-    from kb.serve.owner import Wire
+    from kb.serve.server import CommandOutput
 
 pytest_plugins = ["owners"]
 
@@ -37,22 +37,22 @@ def raw(store: str, data: bytes, *, whole: bool = False, seconds: float = 10.0) 
     """All that comes back for some bytes, until the other side closes; after them nothing more is said.
 
     Args:
-        store: Whose owner is asked.
+        store: Whose daemon is asked.
         data: What to send.
         whole: Whether it is a whole request, whose answer is waited for.
         seconds: How long to wait for an answer.
     """
-    with connected(store) as asker:
-        asker.settimeout(seconds)
+    with connected(store) as client:
+        client.settimeout(seconds)
         try:
-            asker.sendall(data)
+            client.sendall(data)
             if not whole:
-                asker.shutdown(socket.SHUT_WR)
+                client.shutdown(socket.SHUT_WR)
         except OSError:
             pass
         parts = []
         try:
-            while part := asker.recv(65536):
+            while part := client.recv(65536):
                 parts.append(part)
         except ConnectionError:
             pass
@@ -60,12 +60,12 @@ def raw(store: str, data: bytes, *, whole: bool = False, seconds: float = 10.0) 
 
 
 def connected(store: str) -> socket.socket:
-    """A connection to the owner of a store."""
-    from kb.serve.address import rendezvous
+    """A connection to the daemon of a store."""
+    from kb.serve.address import addresses_of
 
-    asker = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    asker.connect(rendezvous(store, os.environ)[0])
-    return asker
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.connect(addresses_of(store, os.environ)[0])
+    return client
 
 
 def status(answer: bytes) -> int:
@@ -151,15 +151,15 @@ def test_a_request_of_wrong_values_is_4xx(made_up: MadeUp, store: str, changed: 
 
 
 def test_names_that_are_no_unicode_are_served(made_up: MadeUp, store: str) -> None:
-    """Surrogates stand for the bytes of undecodable names, in a command and in what an owner tells of itself."""
+    """Surrogates stand for the bytes of undecodable names, in a command and in what a daemon tells of itself."""
     assert posted(store, "/run", asked(store, args=["show", "caf\udce9.md"], columns=10**9)) == 200
     assert made_up.requests[0].args == ["show", "caf\udce9.md"]
 
     made_up.status = lambda: {"folders": ["/caf\udce9"]}  # type: ignore[method-assign]
     listening = listen(store, os.environ)
-    owner = made_up.start(listening, store)
+    daemon = made_up.start(listening, store)
     assert ask(store, "/status") == {"folders": ["/caf\udce9"]}
-    owner.close()
+    daemon.close()
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
@@ -233,7 +233,7 @@ requests = st.one_of(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=requests)
 def test_no_bytes_get_a_5xx(made_up: MadeUp, store: str, data: bytes) -> None:
-    """Nor do they end the owner, which goes on answering."""
+    """Nor do they end the daemon, which goes on answering."""
     assert status(raw(store, data)) < 500
     assert made_up.requests == []
 
@@ -251,17 +251,17 @@ def test_no_values_get_a_5xx(made_up: MadeUp, store: str, key: str, value: objec
 
 @pytest.fixture
 def narrow(store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
-    """An owner with room for few connections and little patience; what it says."""
-    monkeypatch.setattr(connections.Limits.__init__, "__defaults__", (6, 0.5))
+    """A daemon with room for few connections and little patience; what it says."""
+    monkeypatch.setattr(connections.ConnectionLimits.__init__, "__defaults__", (6, 0.5))
     said: list[str] = []
     listening: Listening = listen(store, os.environ)
-    duties = Duties(lambda _request, _wire: 0, dict, lambda _timeout, _gone: True, lambda: None)
+    handlers = Handlers(lambda _request, _wire: 0, dict, lambda _timeout, _gone: True, lambda: None)
     from kb import __version__
 
-    owner = Owner(listening, store, __version__, duties, said.append)
-    owner.start()
+    daemon = DaemonServer(listening, store, __version__, handlers, said.append)
+    daemon.start()
     yield store, said
-    owner.close()
+    daemon.close()
 
 
 def test_idle_connections_are_closed(narrow: tuple[str, list[str]]) -> None:
@@ -304,23 +304,23 @@ def test_a_command_may_take_longer_than_its_request(store: str, monkeypatch: pyt
     """And its answer may be read as slowly as a pager shows it."""
     from owners import MadeUp
 
-    monkeypatch.setattr(connections.Limits.__init__, "__defaults__", (6, 0.2))
+    monkeypatch.setattr(connections.ConnectionLimits.__init__, "__defaults__", (6, 0.2))
 
-    def command(_request: object, wire: Wire) -> int:
-        wire.out("one\n")
+    def command(_request: object, output: CommandOutput) -> int:
+        output.out("one\n")
         time.sleep(0.8)
-        wire.out("two\n")
+        output.out("two\n")
         return 7
 
-    owner = MadeUp(command).start(listen(store, os.environ), store)
+    daemon = MadeUp(command).start(listen(store, os.environ), store)
     assert forward(["index"]) == 7
-    owner.close()
+    daemon.close()
 
 
 def test_without_a_thread_to_spare_there_is_a_sentence(
     made_up: MadeUp, store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 2, no 500, and the owner goes on."""
+    """Exit code 2, no 500, and the daemon goes on."""
 
     def none(*_: object) -> None:
         raise RuntimeError("can't start new thread")
@@ -337,7 +337,7 @@ def test_without_a_thread_to_spare_there_is_a_sentence(
 def test_too_many_open_files_are_told_once() -> None:
     """By what the event loop calls whenever it cannot take a connection, with what helps."""
     said: list[str] = []
-    handler = connections.told(said.append)
+    handler = connections.exception_handler(said.append)
     loop: Any = None
     for _ in range(3):
         handler(loop, {"message": "socket.accept() out of system resource", "exception": OSError(errno.EMFILE, "")})

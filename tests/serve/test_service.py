@@ -1,4 +1,4 @@
-"""The files that start an owner at login."""
+"""The files that start a daemon at login."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ import kb.models
 import kb.parts
 import kb.serve.listen
 import kb.store.probe
+from kb.cli.daemon import Daemon
 from kb.cli.main import run
-from kb.cli.owning import Ownership
 from kb.store.chroma import ChromaIndex
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ STEPS = {
     "probe": (kb.store.probe, "probe"),
     "lock": (kb.parts.Parts, "own"),
     "listen": (kb.serve.listen, "listen"),
-    "follow": (Ownership, "_follow"),
+    "follow": (Daemon, "_follow"),
     "index": (LoadedFake, "embed_documents"),
 }
 

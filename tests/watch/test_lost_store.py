@@ -16,7 +16,7 @@ from waiting import wait_until
 from watched import LoadedFake
 
 from kb import KnowledgeBase
-from kb.cli.owning import Ownership
+from kb.cli import daemon
 from kb.config import load
 from kb.errors import KbError, StoreBusy
 from kb.serve.client import ask
@@ -40,7 +40,7 @@ class Daemon:
         }
         self.said: list[str] = []
         self.error: KbError | None = None
-        self.owner = Ownership(
+        self.owner = daemon.Daemon(
             lambda: load(environ={}, overrides=overrides),
             folders_given=True,
             say=self.said.append,
@@ -167,7 +167,7 @@ def test_a_store_that_is_lost_is_made_again_from_the_folders(
     with Daemon(folder, store) as one:
         happens(store)
 
-        wait_until(lambda: one.says("made again from the folders"), 10)
+        wait_until(lambda: one.says("rebuilding it from the folders"), 10)
         one.whole()
         (folder / "2.md").write_text("another text\n")
         one.whole()
@@ -184,7 +184,7 @@ def test_a_store_that_was_moved_away_is_left_as_it_was(place: tuple[Path, Path])
     folder, store = place
     with Daemon(folder, store) as one:
         moved_away(store)
-        wait_until(lambda: one.says("made again from the folders"), 10)
+        wait_until(lambda: one.says("rebuilding it from the folders"), 10)
         one.whole()
         assert (store.with_name("elsewhere") / "unclean").exists()
     assert not (store / "unclean").exists()
@@ -197,7 +197,7 @@ def test_a_store_whose_folder_is_gone_too_ends_the_daemon(place: tuple[Path, Pat
         shutil.rmtree(store.parent)
         wait_until(lambda: not one.alive(), 10)
     assert one.error is not None
-    assert one.error.message == f"the store at {store} was removed, with the folder it was in"
+    assert one.error.message == f"the store at {store} was removed, and so was its parent folder"
     assert one.error.remedy
     assert not store.parent.exists()
     assert ask(str(store), "/status") is None
@@ -225,7 +225,7 @@ def test_a_lock_that_is_deleted_keeps_others_out(place: tuple[Path, Path], names
             with pytest.raises(StoreBusy):
                 StoreLock(str(store), "kb watch").acquire(0.1)
 
-        wait_until(lambda: one.says("the lock of the store had been deleted"), 10)
+        wait_until(lambda: one.says("the lock file of the store was deleted"), 10)
         owner = read_owner(str(store))
         assert owner is not None
         assert owner.pid == os.getpid()
@@ -243,7 +243,7 @@ def test_a_socket_that_is_deleted_comes_back(place: tuple[Path, Path]) -> None:
         shutil.rmtree(Path(os.environ["XDG_RUNTIME_DIR"]) / "kb")
         with pytest.raises(StoreBusy):
             StoreLock(str(store), "kb watch").acquire(0.1)
-        wait_until(lambda: one.says("a new one is there"), 10)
+        wait_until(lambda: one.says("listening on a new one"), 10)
         status = ask(str(store), "/status")
         assert status is not None
         assert status["pid"] == os.getpid()

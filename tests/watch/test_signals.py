@@ -63,7 +63,7 @@ def stopped(runtime: Path, tmp_path: Path, step: str, number: signal.Signals) ->
 
     started = step == "index"
     assert code == (0 if started else CODES[number]), said
-    assert said[-1] == ("stopped" if started else "stopped while it was starting")
+    assert said[-1] == ("stopped" if started else "stopped during startup")
     assert not any("Traceback" in line for line in said)
     # What needed examining before still does; nothing else is left in doubt.
     assert (store / "unclean").exists() == before

@@ -1,0 +1,98 @@
+"""What every command is: a click command that knows where it runs and writes its help through the session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kb.cli.session import Session
+
+
+class Command(click.Command):
+    """A click command whose help goes to the output of whoever typed it, which may be another process.
+
+    Args:
+        args: As for ``click.Command``.
+        takes_text: Whether the arguments are free text, such as a question: an unknown short option is a word of it.
+        local: Whether it always runs in the process of the caller, never in the daemon.
+        kwargs: As for ``click.Command``.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's own
+        takes_text: bool = False,
+        local: bool = False,
+        **kwargs: Any,  # noqa: ANN401 - click's own
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.takes_text = takes_text
+        self.local = local
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let an option whose value may be left out stand before the words of a question, which are not its value."""
+        ended = args.index("--") if "--" in args else len(args)
+        optional = optional_values(self)
+        for at, word in enumerate(args[:ended]):
+            if word in optional and args[at + 1 : at + 2] and args[at + 1] not in optional[word]:
+                args = [*args[:at], f"{word}={optional[word][0]}", *args[at + 1 :]]
+        return super().parse_args(ctx, args)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The usual option, writing through the session."""
+        # click keeps the first one it made, whatever names the next context wants.
+        self._help_option = None
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _help
+        return option
+
+
+class Group(Command, click.Group):
+    """A command with commands of its own, listed in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        """The names of all commands, in that order."""
+        return list(self.commands)
+
+
+def command(
+    *, short_help: str, takes_text: bool = False, local: bool = False
+) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function the command that its module is named after.
+
+    Args:
+        short_help: The line in ``kb --help``.
+        takes_text: See ``Command``.
+        local: See ``Command``.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Command:
+        name = function.__module__.rpartition(".")[2]
+        return click.command(name, cls=Command, short_help=short_help, takes_text=takes_text, local=local)(function)
+
+    return decorate
+
+
+def optional_values(command: click.Command) -> dict[str, tuple[str, ...]]:
+    """The options whose value may be left out, each with the values it takes; the first is meant if it is left out."""
+    return {
+        name: (option.flag_value, *(choice for choice in option.type.choices if choice != option.flag_value))
+        for option in command.params
+        if isinstance(option, click.Option)
+        and isinstance(option.flag_value, str)
+        and isinstance(option.type, click.Choice)
+        for name in option.opts
+        if not option.is_flag
+    }
+
+
+def _help(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        session: Session = ctx.obj
+        session.write(f"{ctx.get_help()}\n")
+        ctx.exit()

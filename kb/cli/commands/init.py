@@ -1,0 +1,177 @@
+"""The command ``kb init``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from kb.cli.command import command
+from kb.cli.config_files import checked_folder, trust_written, write_config
+from kb.cli.options import folder_names, refuse_conflicts
+from kb.cli.output.terminal import one_line
+from kb.errors import ConfigError, FolderError
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+    from kb.config import Settings
+
+_BUNDLED: Final = "all-MiniLM-L6-v2"
+
+
+@command(short_help="Write a configuration for a folder.", local=True)
+@click.argument("folder", default=".", metavar="[FOLDER]", shell_complete=folder_names)
+@click.option("--here", is_flag=True, help="Write a config.toml that applies in the current folder and below.")
+@click.option(
+    "--user", is_flag=True, help="Write the user configuration, which applies wherever there is no other. The default."
+)
+@click.option("--add", "adds", is_flag=True, help="Add FOLDER to the existing configuration.")
+@click.option("--force", is_flag=True, help="Replace an existing configuration; allow a whole home folder.")
+@click.option("--model", metavar="NAME", help=f"The embedding model: a hub name, a directory, or {_BUNDLED}.")
+@click.pass_obj
+def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, force: bool, model: str | None) -> int:
+    """Write your user configuration for a FOLDER of notes (default: the current one), so that kb works from any folder.
+
+    With --here, write a config.toml in the current folder instead, which applies there and below.
+    """
+    from kb.config import Config, render_own, user_config_path, user_store_path
+
+    _refuse_beside("--here", here, {"--user": user, "--config": bool(session.config_file)})
+    _refuse_beside("--add", adds, {"--force": force, "--model": bool(model)})
+    own = not here and (user or not session.config_file)
+    target = Path(session.config_file or (user_config_path() if own else "config.toml")).absolute()
+    if adds:
+        return _add(session, target, folder, checked_folder(folder))
+
+    def again(*more: str, chosen: str | None = model) -> str:
+        """This very command with one more option, and with a model."""
+        words = ["kb", *(["--config", session.config_file] if session.config_file else []), "init", *more]
+        words += [*(["--here"] if here else []), *(["--user"] if user and session.config_file else [])]
+        words += [*(["--model", chosen] if chosen else []), folder]
+        return shlex.join(words)
+
+    real = checked_folder(folder, force=force)
+    values: dict[str, object] = {"folders.paths": [real if own else _from(target.parent, real)]}
+    if own:
+        values["store.path"] = str(user_store_path())
+    if model:
+        values["embed.model"] = model
+    if not force or not session.config_file:
+        _refuse_to_replace(target, real, again("--add", chosen=None), again("--force"), force=force)
+    write_config(target, render_own(values))
+    session.write(f"Wrote {one_line(str(target))} for {one_line(real)}\n")
+    if not session.config_file:
+        if here:
+            trust_written(session, target)
+        _tell_what_goes_before(session, target, real)
+    default = Config().embed.model
+    if (model or session.client.environ.get("KB_EMBED__MODEL") or default) == default:
+        session.write(f"The first run downloads {default} (about 2.3 GB) unless it is already on this machine;\n")
+        session.write(f"{one_line(again('--force', chosen=_BUNDLED))} avoids that.\n")
+    session.write('Next: kb index, then kb "your question"\n')
+    return 0
+
+
+def _refuse_beside(option: str, is_given: bool, others: dict[str, bool]) -> None:
+    """Check that an option is not given with any of some others, which may be given together.
+
+    Raises:
+        UsageError: It is.
+    """
+    for other, other_is_given in others.items():
+        refuse_conflicts({option: is_given, other: other_is_given})
+
+
+def _add(session: Session, target: Path, folder: str, real: str) -> int:
+    """Add a folder to a configuration, and change nothing else in it.
+
+    Raises:
+        ConfigError: There is none, or it cannot be changed or trusted.
+    """
+    from kb.config import belongs_to_kb, load, user_config_path
+    from kb.config.edit import with_folder
+
+    if not target.is_file() or not belongs_to_kb(target):
+        raise ConfigError(f"no configuration at {target}", f"Create one: kb init {shlex.quote(folder)}")
+    own = target.resolve() == user_config_path().resolve()
+    # One that may not hold is not made to hold by adding to it.
+    found = not own and not session.config_file
+    environ = {name: value for name, value in session.client.environ.items() if not name.startswith("KB_")}
+    settings = load(str(target), environ=environ, cwd=session.client.cwd or None, found=found)
+    if real in settings.folder_paths():
+        session.write(f"{one_line(str(target))} already has {one_line(real)}\n")
+        return 0
+    _require_apart(settings, real)
+    text = target.read_bytes().decode("utf-8")
+    write_config(target.resolve(), with_folder(text, real if own else _from(target.resolve().parent, real)))
+    session.write(f"Added {one_line(real)} to {one_line(str(target))}\n")
+    if found:
+        trust_written(session, target)
+    session.write("Next: kb index\n")
+    return 0
+
+
+def _require_apart(settings: Settings, folder: str) -> None:
+    """See that a folder is not read twice: neither it in another one nor another one in it.
+
+    Raises:
+        FolderError: It would be.
+    """
+    for other in settings.folder_paths():
+        if Path(folder).is_relative_to(other):
+            raise FolderError(f"{folder} is already indexed as part of {other}", "Name a folder outside it")
+        if Path(other).is_relative_to(folder):
+            raise FolderError(
+                f"{folder} contains {other}, which is already indexed", f"Edit {settings.file} to replace it"
+            )
+
+
+def _from(base: Path, folder: str) -> str:
+    """A folder as its configuration names it: relative where it is below, so that both can move together."""
+    path, real_base = Path(folder), Path(os.path.realpath(base))
+    return str(path.relative_to(real_base)) if path.is_relative_to(real_base) else folder
+
+
+def _refuse_to_replace(target: Path, folder: str, add: str, replace: str, *, force: bool) -> None:
+    """See that nobody's work is written over: a configuration only by force, another program's file only by its name.
+
+    Raises:
+        ConfigError: There is such a file.
+    """
+    from kb.config import belongs_to_kb
+
+    if not os.path.lexists(target):
+        return
+    if not belongs_to_kb(target):
+        raise ConfigError(
+            f"{target} belongs to another program",
+            "Make your own configuration with kb init FOLDER, or name another file: kb --config FILE init",
+        )
+    if not force:
+        raise ConfigError(
+            f"{target} already exists", f"To add {folder}: {add}; to replace the file and lose its settings: {replace}"
+        )
+
+
+def _tell_what_goes_before(session: Session, target: Path, folder: str) -> None:
+    """Say which configuration is in effect here and in the folder, where that is another one than was written."""
+    from kb.config import find_file
+
+    named = session.client.environ.get("KB_CONFIG")
+    if named:
+        session.notice(f"$KB_CONFIG names another configuration, {named}, which takes precedence")
+        return
+    found = find_file(None, session.client.environ, Path(session.client.cwd))
+    if found is not None and found != target.resolve():
+        session.notice(f"in this folder, {found} takes precedence")
+        return
+    there = find_file(None, session.client.environ, Path(folder))
+    if there is not None and there != target.resolve():
+        session.notice(f"in {folder}, {there} takes precedence")
+    elif there is None:
+        session.notice(
+            f"it applies in {target.parent} and below, not in {folder}; kb init writes one that applies everywhere"
+        )

@@ -1,0 +1,86 @@
+"""The command ``kb links``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kb.cli.command import command
+from kb.cli.file_arguments import resolve_file
+from kb.cli.options import json_option
+from kb.cli.output import formats
+from kb.cli.output.terminal import one_line, shown_path
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+    from kb.records import FollowedLink, Links
+
+
+@command(short_help="Show the links from and to a file.")
+@click.argument("file", required=False)
+@click.option("--broken", is_flag=True, help="Show only broken links, in FILE or in all files.")
+@json_option
+@click.pass_obj
+def links(session: Session, file: str | None, broken: bool, as_json: bool) -> int:
+    """Show the links from and to a FILE, each with its line.
+
+    FILE is a path, a file name with or without its suffix, an alias or a title; a number is a hit of the last search.
+
+    Wikilinks, embeds and Markdown, Org and Logseq links are followed to the heading or block they name. The exit code
+    is 0 with links, 1 without.
+    """
+    if file is None and not broken:
+        raise click.UsageError("give a FILE or --broken")
+    with session.open() as kb:
+        found = resolve_file(session, kb, file, lambda path, _: kb.links(path)) if file is not None else None
+        wrong = kb.broken_links() if found is None else [one for one in found.outgoing if one.problem]
+    if found is None or broken:
+        if as_json:
+            session.write_json({"broken": [formats.link_object(one) for one in wrong]})
+        else:
+            session.write("".join(_from_line(one, session) for one in wrong))
+        return 0 if wrong else 1
+    if as_json:
+        session.write_json(formats.links_object(found))
+    else:
+        session.write(_links_text(found, session))
+    return 0 if found.outgoing or found.incoming else 1
+
+
+def _links_text(links: Links, session: Session) -> str:
+    """Both directions under a line each; only one of them where the other is empty."""
+    outgoing = [f"{one.link.line:>6}  {_written(one)}  {_end(one, session)}\n" for one in links.outgoing]
+    incoming = [f"  {_from_line(one, session)}" for one in links.incoming]
+    parts = [("links to", outgoing), ("linked from", incoming)]
+    return "".join(f"{name}\n{''.join(lines)}" for name, lines in parts if lines)
+
+
+def _from_line(one: FollowedLink, session: Session) -> str:
+    """A link at its place, as grep shows one, with what is wrong with it."""
+    path = shown_path(formats.absolute(one.source.folder, one.source.path), session.look().cwd)
+    return f"{path}:{one.link.line}:{_written(one)}{f'  broken: {one.problem}' if one.problem else ''}\n"
+
+
+def _written(one: FollowedLink) -> str:
+    """A link as it is written, without its label."""
+    target = one_line(one.link.target)
+    sign = "!" if one.link.embeds else ""
+    match one.link.style:
+        case "wiki":
+            return f"{sign}[[{target}]]"
+        case "path":
+            return f"{sign}({target})"
+        case "org":
+            return f"[[{target}]]"
+        case "id":
+            return f"{sign}(({target}))"
+
+
+def _end(one: FollowedLink, session: Session) -> str:
+    """Where a link leads, or why it leads nowhere."""
+    if one.target is None:
+        return f"broken: {one.problem}" if one.problem else "not in the index"
+    path = shown_path(formats.absolute(one.target.folder, one.target.path), session.look().cwd)
+    line = f":{one.line}" if one.line else ""
+    return f"{path}{line}{f'  broken: {one.problem}' if one.problem else ''}"

@@ -1,0 +1,85 @@
+"""The command ``kb note``."""
+
+from __future__ import annotations
+
+import shlex
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+
+from kb.cli.command import command
+from kb.cli.indexing import INTERRUPTED
+from kb.cli.output import formats
+from kb.cli.output.reports import failures_text
+from kb.cli.output.terminal import sanitize, shown_path
+from kb.cli.resource_errors import resource_error
+from kb.errors import KbError
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+
+
+@command(short_help="Write a note and index it.", takes_text=True)
+@click.argument("text", nargs=-1)
+@click.option("--title", help="The title of the note.  [default: its first line]")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag the note. Repeatable.")
+@click.pass_obj
+def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple[str, ...]) -> int:
+    """Write a dated note with this TEXT to the folder and index it.
+
+    Without TEXT, the note is read from standard input if that is piped, else written in $VISUAL or $EDITOR. The path is
+    printed as soon as the file is written. From then on the exit code is 0, even if the note cannot be indexed, which
+    is reported on standard error: the next index run adds it. Do not repeat the command, which would write the note
+    twice.
+    """
+    words = _note_text(session, text)
+    if not words.strip():
+        raise click.UsageError("the note is empty; nothing was written")
+    written = False
+
+    def on_written(path: str) -> None:
+        nonlocal written
+        written = True
+        shown = shown_path(path, session.look().cwd)
+        session.write(f"{shown}\n")
+        session.client.out.flush()
+        if session.is_terminal():
+            session.notice(f"this file is the new note; to undo: rm {shlex.quote(shown)}")
+
+    try:
+        with session.open() as kb:
+            path, report = kb.note(words, title=title, tags=tags, on_written=on_written)
+    except BrokenPipeError:
+        raise
+    except (KbError, OSError, RuntimeError, MemoryError, KeyboardInterrupt) as error:
+        if not written:
+            raise
+        return _not_indexed(session, error)
+    # Other files that cannot be indexed are no news of this note.
+    own = [one for one in report.failures if formats.absolute(one.folder, one.path) == path]
+    if own:
+        session.complain(failures_text(own, session.error_look()))
+    return 0
+
+
+def _not_indexed(session: Session, error: BaseException) -> int:
+    """Say that a note is written and what kept it out of the index, and give the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        session.notice("the note is written but not indexed yet; kb index adds it")
+        return INTERRUPTED
+    if session.debug:
+        session.complain(sanitize("".join(traceback.format_exception(error))))
+    known = (
+        error if isinstance(error, KbError) else resource_error(error) or KbError(str(error) or type(error).__name__)
+    )
+    session.notice(f"the note is written, but not indexed: {known.message}")
+    remedy = f"{known.remedy.rstrip('.')}. " if known.remedy else ""
+    session.complain(f"    {sanitize(remedy)}kb index adds the note\n")
+    return 0
+
+
+def _note_text(session: Session, parts: tuple[str, ...]) -> str:
+    if parts and parts != ("-",):
+        return " ".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return session.client.text() if parts or not session.client.stdin_tty else session.client.typed()

@@ -1,0 +1,197 @@
+"""The command ``kb open``, and which program opens a file at a place."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from kb.cli.command import command
+from kb.cli.file_arguments import resolve_file
+from kb.cli.last_results import Location, load_results
+from kb.cli.options import file_names
+from kb.cli.output.reports import count
+from kb.cli.output.terminal import one_line, shown_path
+from kb.errors import KbError, NotIndexed
+from kb.formats.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kb.cli.session import Session
+
+_ASK_DESKTOP: Final = ("xdg-mime", "query", "default", "application/pdf")
+_PATIENCE: Final = 2.0
+# How PDF viewers are told a page, by the name of their program; the first ones are the defaults of desktops.
+_PAGE: Final[dict[str, tuple[str, ...]]] = {
+    "evince": ("--page-index={page}", "{path}"),
+    "papers": ("--page-index={page}", "{path}"),
+    "atril": ("--page-index={page}", "{path}"),
+    "xreader": ("--page-index={page}", "{path}"),
+    "okular": ("-p", "{page}", "{path}"),
+    "zathura": ("-P", "{page}", "{path}"),
+    "sioyek": ("--page", "{page}", "{path}"),
+    "qpdfview": ("{path}#{page}",),
+    "mupdf": ("{path}", "{page}"),
+    "xpdf": ("{path}", "{page}"),
+}
+# How editors are told a line.
+_PLUS: Final = frozenset(
+    {"vi", "vim", "nvim", "gvim", "view", "nano", "emacs", "emacsclient", "micro", "kak", "joe", "ne", "jed"}
+)
+_GOTO: Final = frozenset({"code", "code-insiders", "codium", "vscodium", "cursor", "windsurf"})
+_COLON: Final = frozenset({"hx", "helix", "subl", "zed", "zeditor", "lapce"})
+_OPENERS: Final = ("xdg-open", "open", "wslview")
+
+
+@command(short_help="Open a hit of the last search.", local=True)
+@click.argument("target", metavar="[NUMBER|FILE[:LINE]]", required=False, shell_complete=file_names)
+@click.option("--print", "print_only", is_flag=True, help="Print the command instead of running it.")
+@click.pass_obj
+def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
+    """Open hit NUMBER of the last search in this terminal, or a FILE.
+
+    FILE is a path, a file name with or without its suffix, an alias or a title. Text opens in $VISUAL or $EDITOR at its
+    line, a PDF in a viewer at its page, other documents in their own program. Without an argument, the hits are listed.
+    """
+    if target is None:
+        session.write("".join(_listed(session, at, location) for at, location in enumerate(_hits(session), 1)))
+        return 0
+    here = os.path.join(session.client.cwd, target)  # noqa: PTH118 - names as str, undecodable bytes included
+    hit = target.isdecimal() and not os.path.isfile(here)  # noqa: PTH113
+    location = _spot(session, int(target)) if hit else _file(session, target)
+    if not os.path.isfile(location.path):  # noqa: PTH113 - names as str, undecodable bytes included
+        raise KbError(f"{one_line(location.path)} no longer exists", "Search again")
+    launch = launch_of(location, session.client.environ, shutil.which, _default_pdf() if location.page else "")
+    if print_only:
+        session.write(one_line(shlex.join(launch.command)) + "\n")
+        return 0
+    return _started(launch.command, here=launch.here)
+
+
+def _hits(session: Session) -> list[Location]:
+    """The hits of the last answer."""
+    locations = load_results(session.client.terminal)
+    if not locations:
+        raise KbError("no search to open a hit of", "Search first: kb search QUESTION")
+    return locations
+
+
+def _spot(session: Session, number: int) -> Location:
+    """The place of a hit; of a note that is called by a number, where there are not so many hits."""
+    locations = load_results(session.client.terminal) or []
+    if 0 < number <= len(locations):
+        return locations[number - 1]
+    try:
+        with session.open() as kb:
+            path = kb.resolve(str(number))
+            return Location(path, "1", kb.show(path).file.kind)
+    except NotIndexed as error:
+        _hits(session)
+        raise KbError(f"the last search has {count(len(locations), 'hit')}", "kb open lists them") from error
+
+
+def _file(session: Session, typed: str) -> Location:
+    """The place of a file of the index, at its first line or the one that was typed."""
+    with session.open() as kb:
+        path, line, kind = resolve_file(session, kb, typed, lambda path, line: (path, line, kb.show(path).file.kind))
+    return Location(path, str(line or 1), kind, line or 1)
+
+
+def _listed(session: Session, number: int, location: Location) -> str:
+    return f"{number:>3}  {shown_path(location.path, session.look().cwd)}:{location.where}\n"
+
+
+def _started(command: tuple[str, ...], *, here: bool) -> int:
+    """Run a program in this terminal until it ends, or beside it."""
+    try:
+        if here:
+            return subprocess.run(command, check=False).returncode
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise KbError(
+            f"{command[0]} could not be started: {error.strerror}", "Set EDITOR to another command"
+        ) from error
+    return 0
+
+
+def _default_pdf() -> str:
+    """What the desktop opens PDFs with, by the name of its entry; empty where there is no desktop that says so."""
+    if shutil.which(_ASK_DESKTOP[0]) is None:
+        return ""
+    try:
+        done = subprocess.run(_ASK_DESKTOP, capture_output=True, check=False, timeout=_PATIENCE)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A command, and whether it takes over the terminal."""
+
+    command: tuple[str, ...]
+    here: bool
+
+
+def launch_of(
+    location: Location, environ: Mapping[str, str], installed: Callable[[str], str | None], default_pdf: str = ""
+) -> Launch:
+    """How to open a place.
+
+    Text goes to the user's editor at its line, and never to a program that might run it. Documents go to their viewer.
+
+    Args:
+        location: What to open.
+        environ: Where ``VISUAL`` and ``EDITOR`` are looked up.
+        installed: The path of a program by its name, or None.
+        default_pdf: What the desktop calls its PDF viewer.
+
+    Raises:
+        KbError: Nothing that can open it is installed.
+    """
+    if location.kind not in REGISTRY.extracted:
+        return _editor(location, environ, installed)
+    if location.kind == "pdf" and location.page:
+        known = [name for name in _PAGE if installed(name)]
+        wished = [name for name in known if name in default_pdf.lower()]
+        if viewer := next(iter(wished or ([] if default_pdf else known)), ""):
+            # Evince and its kin count pages from 0 where they do not go by the label that is printed on them.
+            page = location.page - 1 if "index" in _PAGE[viewer][0] else location.page
+            return Launch((viewer, *(part.format(page=page, path=location.path) for part in _PAGE[viewer])), here=False)
+    opener = next((name for name in _OPENERS if installed(name)), "")
+    if not opener:
+        raise KbError(f"no program found to open {PurePosixPath(location.path).name}", "Install xdg-utils")
+    return Launch((opener, location.path), here=False)
+
+
+def _editor(location: Location, environ: Mapping[str, str], installed: Callable[[str], str | None]) -> Launch:
+    wished = environ.get("VISUAL") or environ.get("EDITOR") or ""
+    try:
+        command = shlex.split(wished)
+    except ValueError as error:
+        raise KbError(
+            f"cannot parse the editor command: {wished}", "Set $VISUAL or $EDITOR to a command such as nano"
+        ) from error
+    if not command:
+        command = next(([name] for name in ("code", "codium", "nano", "vim", "vi") if installed(name)), [])
+    if not command:
+        raise KbError("no editor found", "Set $EDITOR to a command such as nano")
+    name = PurePosixPath(command[0]).name
+    if name in _GOTO:
+        return Launch((*command, "-g", f"{location.path}:{location.line}"), here="--wait" in command)
+    if name in _PLUS:
+        return Launch((*command, f"+{location.line}", location.path), here=True)
+    return Launch((*command, f"{location.path}:{location.line}" if name in _COLON else location.path), here=True)

@@ -1,0 +1,55 @@
+"""The command ``kb similar``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kb.cli.command import command
+from kb.cli.file_arguments import resolve_file
+from kb.cli.options import (
+    Asking,
+    asking_options,
+    file_names,
+    filter_options,
+)
+from kb.cli.querying import index_first, warn_if_piped, write_answer
+from kb.records import SearchRequest
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+    from kb.records import Filters
+
+
+@command(short_help="Find passages similar to a file.")
+@click.argument("file", shell_complete=file_names)
+@asking_options
+@filter_options
+@click.pass_obj
+def similar(session: Session, file: str, asking: Asking, filters: Filters) -> int:
+    """Find the passages in other files that are nearest to an indexed FILE.
+
+    FILE is a path, a file name with or without its suffix, an alias or a title; a number is a hit of the last search.
+    """
+    asking.chosen()
+    if asking.l2:
+        warn_if_piped(session, asking)
+    with session.open() as kb:
+        index_first(session, kb, asking)
+        answer = resolve_file(
+            session,
+            kb,
+            file,
+            lambda path, _: kb.search(
+                SearchRequest(
+                    like=path,
+                    limit=asking.limit,
+                    min_score=asking.min_score,
+                    per_file=asking.per_file,
+                    filters=filters,
+                    fold=asking.fold,
+                )
+            ),
+        )
+    return write_answer(session, answer, asking)

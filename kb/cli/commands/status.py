@@ -1,0 +1,78 @@
+"""The command ``kb status``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kb.cli.command import command
+from kb.cli.options import json_option, refuse_conflicts
+from kb.cli.output import formats
+from kb.cli.output.reports import failure_line, status_text
+from kb.cli.output.terminal import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kb.cli.session import Session
+    from kb.privacy import PrivacyRow
+
+
+@command(short_help="Show what is indexed and what is not.")
+@click.option("--problems", is_flag=True, help="Show only the files that could not be indexed, and why.")
+@click.option("--privacy", is_flag=True, help="Show only what could send data, and whether it is off.")
+@json_option
+@click.pass_obj
+def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> int:
+    """Show what is indexed, with which model and where, and what could not be indexed."""
+    refuse_conflicts({"--problems": problems, "--privacy": privacy})
+    if privacy:
+        return tell_privacy(session, as_json=as_json)
+    with session.open() as kb:
+        state = kb.status()
+    daemon = session.daemon.status() if session.daemon else None
+    if as_json:
+        session.write_json(formats.status_object(state, daemon))
+    elif problems:
+        session.write("".join(failure_line(one, session.look()) for one in state.problems))
+        if not state.problems:
+            session.notice("no problems")
+    else:
+        session.write(status_text(state, session.look(), daemon, tesseract=bool(shutil.which("tesseract"))))
+    return 0
+
+
+def tell_privacy(session: Session, *, as_json: bool) -> int:
+    """Tell what in this process could send something, and whether it is off."""
+    from kb.privacy import privacy_rows
+
+    rows = privacy_rows(session.settings())
+    daemon = session.daemon is not None
+    if as_json:
+        session.write_json(privacy_object(rows, process=os.getpid(), daemon=daemon))
+    else:
+        session.write(privacy_text(rows, process=os.getpid(), daemon=daemon))
+    return 0
+
+
+def privacy_text(rows: Sequence[PrivacyRow], *, process: int, daemon: bool) -> str:
+    """Which process is told of, then a line a thing; what is not as promised begins with an exclamation mark."""
+    wide = max(len(row.name) for row in rows)
+    state = max(len(row.state) for row in rows)
+    lines = [f"{'the daemon' if daemon else 'this command'}, process {process}:\n"]
+    for row in rows:
+        mark = " " if row.ok else "!"
+        lines.append(f"{mark} {row.name:<{wide}}  {row.state:<{state}}  {one_line(row.detail)}\n")
+    return "".join(lines)
+
+
+def privacy_object(rows: Sequence[PrivacyRow], *, process: int, daemon: bool) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "process": process,
+        "daemon": daemon,
+        "rows": [{"name": row.name, "state": row.state, "ok": row.ok, "detail": row.detail} for row in rows],
+    }

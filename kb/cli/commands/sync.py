@@ -1,0 +1,28 @@
+"""The command ``kb sync``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kb.cli.command import command
+from kb.cli.indexing import run_index
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+
+
+@command(short_help="Wait until every change on disk is indexed.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this time.  [default: no limit]"
+)
+@click.pass_obj
+def sync(session: Session, timeout: float | None) -> int:
+    """Wait until everything on disk at the time of the call is indexed. The exit code is 1 if it is not.
+
+    If kb watch is running, it does the work; otherwise this is kb index.
+    """
+    if session.daemon is None:
+        return run_index(session)
+    return 0 if session.wait_for_index(session.daemon, timeout) else 1

@@ -1,0 +1,354 @@
+"""The command ``kb watch``: runs, starts, stops and asks the daemon."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from kb.cli.command import command
+from kb.cli.config_files import checked_folder
+from kb.cli.indexing import INTERRUPTED, run_index
+from kb.cli.options import folder_names, json_option, refuse_conflicts
+from kb.cli.output.reports import daemon_text
+from kb.cli.output.terminal import sanitize
+from kb.cli.resource_errors import resource_error
+from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError, StoreBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+    from kb.cli.daemon import Daemon
+    from kb.cli.session import Session
+    from kb.config import Settings
+    from kb.serve.service import Service
+
+# As shells tell a process that SIGTERM ended: 128 and its number.
+TERMINATED: Final = 143
+_START_SECONDS: Final = 600.0
+_STOP_SECONDS: Final = 90.0
+_POLL_SECONDS: Final = 0.05
+# Where models are kept and downloaded from; without them, a service would download them again.
+_MODEL_VARIABLES: Final = frozenset({"KB_MODELS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT"})
+_LOG_BYTES: Final = 1_000_000
+_LOG_FILES: Final = 3
+
+
+@command(short_help="Keep the index up to date and answer at once.", local=True)
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", shell_complete=folder_names)
+@click.option("--background", is_flag=True, help="Run in the background, with a log file.")
+@click.option(
+    "--status", "asks_status", is_flag=True, help="Show whether a daemon is running, and its state. Exit code 0 or 1."
+)
+@click.option("--stop", "stops", is_flag=True, help="Stop the running daemon.")
+@click.option("--once", is_flag=True, help="Index once and exit, like kb index.")
+@click.option("--poll", is_flag=True, help="Poll for changes instead of using file system events.")
+@click.option("--install-service", is_flag=True, help="Write a service file that starts kb watch at login.")
+@click.option("--print", "prints", is_flag=True, help="With --install-service: print the file instead of writing it.")
+@click.option("--log", "log_file", hidden=True, metavar="FILE")
+@json_option
+@click.pass_obj
+def watch(
+    session: Session,
+    *,
+    folders: tuple[str, ...],
+    background: bool,
+    asks_status: bool,
+    stops: bool,
+    once: bool,
+    poll: bool,
+    install_service: bool,
+    prints: bool,
+    log_file: str | None,
+    as_json: bool,
+) -> int:
+    """Keep the index up to date as files change, and answer other commands at once.
+
+    Any FOLDERs replace the configured ones. Runs until Ctrl-C or kb watch --stop.
+    """
+    refuse_conflicts(
+        {
+            "--background": background,
+            "--status": asks_status,
+            "--stop": stops,
+            "--once": once,
+            "--install-service": install_service,
+        }
+    )
+    if prints and not install_service:
+        raise click.UsageError("--print requires --install-service")
+    if folders:
+        found = [checked_folder(one) for one in folders]
+        # TOML has no pairs of surrogates, as which JSON would escape an emoji.
+        session.overrides["folders.paths"] = json.dumps(found, ensure_ascii=False)
+    if poll:
+        session.overrides["watch.polling"] = "true"
+    settings = session.settings()
+    if asks_status:
+        return _show_status(session, settings, as_json=as_json)
+    if stops:
+        return _stop(session, settings)
+    if not settings.config.folders.paths:
+        raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
+    if once:
+        return _once(session, settings, as_json=as_json)
+    if install_service:
+        return _install(session, settings, folders, prints=prints)
+    _require_none_running(settings)
+    if background:
+        return _start_in_background(session, settings)
+    # One started in the background, or by the system, gets the folders that were typed as an override.
+    return _run_daemon(session, folders_given="folders.paths" in session.overrides, log_file=log_file)
+
+
+def _once(session: Session, settings: Settings, *, as_json: bool) -> int:
+    """Index once, in the daemon if one is running."""
+    if _status_of_daemon(settings) is not None:
+        from kb.serve.client import forward
+
+        code = forward([*session.options(settings), "index", *(["--json"] if as_json else [])])
+        if code is not None:
+            return code
+    return run_index(session, as_json=as_json)
+
+
+def _status_of_daemon(settings: Settings) -> dict[str, Any] | None:
+    """The state of the daemon; None if none is running."""
+    from kb.serve.client import RequestRefused, ask
+
+    try:
+        return ask(settings.store_path(), "/status")
+    except RequestRefused as error:
+        raise KbError(f"the daemon did not report its status: {error}") from error
+
+
+def _require_none_running(settings: Settings) -> None:
+    """Check that no daemon is running yet.
+
+    Raises:
+        StoreBusy: One is.
+    """
+    daemon = _status_of_daemon(settings)
+    if daemon is not None:
+        raise StoreBusy(
+            f"kb watch is already running for the store at {settings.store_path()} (process {daemon['pid']})",
+            "Stop it first: kb watch --stop",
+        )
+
+
+def _report_unreachable(session: Session, settings: Settings) -> bool:
+    """Report a process that holds the store but does not answer; returns whether there is one."""
+    from kb.store.lock import StoreLock, read_owner
+
+    holder = read_owner(settings.store_path())
+    if holder is None:
+        return False
+    try:
+        # A record that a dead process left behind may by now name the id of another process.
+        with StoreLock(settings.store_path()):
+            return False
+    except StoreBusy:
+        who = f"process {holder.pid} ({holder.command})"
+        session.notice(f"{who} holds the store but does not answer; stop it with kill {holder.pid}")
+        return True
+
+
+def _show_status(session: Session, settings: Settings, *, as_json: bool) -> int:
+    daemon = _status_of_daemon(settings)
+    if daemon is None:
+        _report_unreachable(session, settings)
+    if as_json:
+        session.write_json({"owner": daemon})
+    elif daemon is None:
+        session.write("not running\n")
+    else:
+        log = f"log: {daemon['log']}\n" if daemon["log"] else ""
+        session.write(sanitize(f"{daemon_text(daemon)}\n{log}"))
+    return 0 if daemon else 1
+
+
+def _stop(session: Session, settings: Settings) -> int:
+    """Stop the daemon, and wait until it has released the store."""
+    from kb.serve.client import ask
+    from kb.store.lock import read_owner
+
+    daemon = _status_of_daemon(settings)
+    if daemon is None or ask(settings.store_path(), "/stop", {}) is None:
+        if not _report_unreachable(session, settings):
+            session.notice("kb watch is not running")
+        return 1
+    until = time.monotonic() + _STOP_SECONDS
+    while time.monotonic() < until:
+        holder = read_owner(settings.store_path())
+        if holder is None or holder.pid != daemon["pid"]:
+            session.write(f"stopped process {daemon['pid']}\n")
+            return 0
+        time.sleep(_POLL_SECONDS)
+    raise StoreBusy(
+        f"process {daemon['pid']} is still shutting down", "It is finishing a write; check with kb watch --status"
+    )
+
+
+def _run_daemon(session: Session, *, folders_given: bool, log_file: str | None) -> int:
+    """Run the daemon in this process until a signal or a request stops it."""
+    from kb.cli.daemon import Daemon
+
+    with _log(session, log_file) as logger:
+        daemon = Daemon(
+            session.settings,
+            folders_given=folders_given,
+            say=lambda text: logger.info("%s", sanitize(text)),
+            run=session.run or _nothing,
+            log=log_file or "",
+        )
+        # Until commands are answered, either signal ends it as Ctrl-C does.
+        signal.signal(signal.SIGTERM, _terminated)
+        try:
+            daemon.serve(lambda: _stop_on_signals(daemon))
+        except KeyboardInterrupt as error:
+            logger.info("stopped during startup")
+            return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+        except (KbError, MemoryError, OSError, RuntimeError) as error:
+            known = resource_error(error) or error
+            if log_file:
+                logger.info("%s", sanitize(str(known)))
+            raise known from error
+    return 0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM was received; handled like Ctrl-C."""
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _nothing(_args: Sequence[str], _session: Session) -> int:
+    """Stands in for the command line in a session that has none."""
+    raise KbError("this session runs no other commands")
+
+
+def _stop_on_signals(daemon: Daemon) -> None:
+    """From here on, SIGTERM and Ctrl-C stop the daemon in an orderly way."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: daemon.stop())
+
+
+@contextmanager
+def _log(session: Session, file: str | None) -> Iterator[logging.Logger]:
+    """The log: a file of limited size, else standard error."""
+    handler: logging.Handler
+    if file:
+        from logging.handlers import RotatingFileHandler
+
+        handler = RotatingFileHandler(
+            file, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8", errors="replace"
+        )
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    else:
+        handler = logging.StreamHandler(session.client.err)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("kb.watch.log")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield logger
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def _command(session: Session, settings: Settings) -> list[str]:
+    """The command line that starts a daemon with these settings from any folder."""
+    # Without -P a folder called kb in the current one would be taken for the program.
+    return [sys.executable, "-P", "-m", "kb", *session.options(settings), "watch"]
+
+
+def _start_in_background(session: Session, settings: Settings) -> int:
+    """Start a daemon in the background, and return once it answers."""
+    import subprocess
+
+    import platformdirs
+
+    folder = Path(platformdirs.user_log_dir("kb", appauthor=False))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = folder / f"watch-{_name(settings)}.log"
+    log.touch(mode=0o600)
+    begin = log.stat().st_size
+    # What it writes before its log is open, or when it dies, goes to the same file.
+    with log.open("ab") as stream:
+        child = subprocess.Popen(
+            [*_command(session, settings), "--log", str(log)],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    fetches = os.sep in settings.config.embed.model and not Path(settings.model()).is_absolute()
+    session.notice(f"starting process {child.pid}, log {log}{'; it may download the model first' if fetches else ''}")
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until and child.poll() is None:
+        daemon = _status_of_daemon(settings)
+        if daemon is not None and daemon["pid"] == child.pid:
+            session.write(sanitize(f"running in the background: process {child.pid}, log {log}\n"))
+            return 0
+        time.sleep(_POLL_SECONDS)
+    if child.poll() is None:
+        session.write(sanitize(f"still starting: process {child.pid}, log {log}\n"))
+        return 0
+    with log.open("rb") as stream:
+        stream.seek(begin)
+        told = stream.read().decode("utf-8", "replace").strip()
+    raise KbError(f"kb watch exited during startup:\n{told}", f"See the log: {log}")
+
+
+def _name(settings: Settings) -> str:
+    """Identifies the daemon of this store in file names."""
+    from hashlib import sha256
+
+    return sha256(os.fsencode(settings.store_path())).hexdigest()[:12]
+
+
+def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, prints: bool) -> int:
+    """Write the service file of this platform, or show it."""
+    if settings.file is None and not folders:
+        raise ConfigError("no configuration file to start from", "Name the folders, or run kb init FOLDER")
+    service = _service(session, settings)
+    if prints:
+        session.write(sanitize(service.text))
+        return 0
+    service.path.parent.mkdir(parents=True, exist_ok=True)
+    service.path.write_text(service.text, "utf-8")
+    session.write(sanitize(f"Wrote {service.path}\nNext: {service.next}\n"))
+    return 0
+
+
+def _service(session: Session, settings: Settings) -> Service:
+    from kb.serve.service import launchd_agent, systemd_unit
+
+    command, name, cwd = _command(session, settings), _name(settings), session.client.cwd
+    environ = {
+        key: value
+        for key, value in session.client.environ.items()
+        if key in _MODEL_VARIABLES
+        or (key.startswith("KB_") and "__" in key)
+        # Where it is remembered that a file which was found is trusted.
+        or (settings.found and key == "XDG_STATE_HOME")
+    }
+    if sys.platform == "darwin":
+        return launchd_agent(name, command, folder=cwd, environ=environ, home=Path.home())
+    if sys.platform.startswith("linux"):
+        config_home = Path(session.client.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        return systemd_unit(name, command, folder=cwd, environ=environ, config_home=config_home)
+    raise KbError("service files are not supported on this system", "Start kb watch --background at login")

@@ -1,0 +1,69 @@
+"""Writes configuration files, trusts those that kb has written, and checks the folders they name."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kb.errors import ConfigError, FolderError
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+
+
+def write_config(target: Path, text: str) -> None:
+    """Write a configuration whole or not at all."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise FolderError("the folder's name is not UTF-8, which a TOML file must be", "Rename the folder") from error
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".config-", delete=False) as new:
+            new.write(data)
+        Path(new.name).replace(target)
+        target.chmod(0o644)
+    except OSError as error:
+        raise ConfigError(
+            f"{target} cannot be written: {error.strerror}", "Choose another place: --config FILE"
+        ) from error
+
+
+def trust_written(session: Session, target: Path) -> None:
+    """Trust a configuration that kb has just written for the user, where it would not hold without."""
+    from kb.config import load
+    from kb.config.find import Place
+    from kb.config.reach import reaches
+    from kb.config.trust import changeable, trust
+
+    place = Place(target.resolve(), target, around=True)
+    settings = load(str(place.file), environ={}, cwd=session.client.cwd or None)
+    if reaches(settings, place) or changeable(place):
+        trust(settings, place, session.client.environ)
+
+
+def checked_folder(folder: str, *, force: bool | None = None) -> str:
+    """The real path of the folder to index; ``force`` says whether any will do, where that can be asked for.
+
+    Raises:
+        FolderError: It is not there, or too much to be meant.
+    """
+    real = os.path.realpath(os.path.expanduser(folder))  # noqa: PTH111 - realpath takes names as they are
+    if not os.path.isdir(real):  # noqa: PTH112 - the same
+        missing = "is not a folder" if os.path.lexists(real) else "does not exist"
+        raise FolderError(f"{folder} {missing}", "Name a folder of notes: kb init FOLDER")
+    if not force and too_much(real, os.path.realpath(Path.home())):
+        raise FolderError(
+            f"{real} is too broad for a folder of notes",
+            f"Name a folder inside it{'' if force is None else ', or use --force'}",
+        )
+    return real
+
+
+def too_much(folder: str, home: str) -> bool:
+    """Whether a folder is the root, a home folder, or what home folders are in."""
+    from kb.config.reach import more_than_notes
+
+    return more_than_notes(folder, home)

@@ -1,0 +1,387 @@
+"""The daemon behind ``kb watch``: follows the folders, answers commands, reloads an edited configuration."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from kb.cli.output.progress import ProgressLines
+from kb.cli.output.reports import count, daemon_status, event_text
+from kb.cli.output.terminal import shown_path
+from kb.cli.process_priority import freeze_memory, prepare_process, run_at_low_priority, unfreeze_memory
+from kb.cli.read_write_lock import ReadWriteLock
+from kb.cli.remote import DaemonProxy, client_context, differences
+from kb.cli.resource_errors import resource_error
+from kb.cli.session import InputNeeded, Session, current_folder
+from kb.errors import ConfigError, FolderError, KbError, StoreError
+from kb.interrupts import undisturbed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kb.app import KnowledgeBase
+    from kb.cli.session import Knowledge
+    from kb.config import Settings
+    from kb.records import FileEvent, IndexReport
+    from kb.serve.server import CommandOutput, DaemonServer, Request
+    from kb.watch.follow import Follower
+
+    Run = Callable[[Sequence[str], Session], int]
+
+_HEARTBEAT_SECONDS: Final = 1.0
+_LOCK_SECONDS: Final = 0.5
+_RESTART_SECONDS: Final = 10.0
+_WRITE_BATCH: Final = 32
+
+
+class Daemon:
+    """A process that holds a store while ``kb watch`` runs.
+
+    Args:
+        load: Reads the current configuration.
+        folders_given: Whether the folders were named on the command line; then those of commands do not matter.
+        say: Receives each line of the log.
+        run: Runs a command line.
+        log: The path of the log file, if there is one, for ``kb watch --status``.
+    """
+
+    def __init__(
+        self, load: Callable[[], Settings], *, folders_given: bool, say: Callable[[str], None], run: Run, log: str = ""
+    ) -> None:
+        self._log_file = log
+        self._load = load
+        self._folders_given = folders_given
+        self._say = say
+        self._run = run
+        self._settings = load()
+        self._file_stamp = _file_stamp(self._settings)
+        self._in_use = ReadWriteLock()
+        # A signal may come anywhere; unlike an event, this queue may be filled from within itself.
+        self._stop_requests: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._interrupt = threading.Event()
+        self._cwd = current_folder()
+        self._since = datetime.now(UTC)
+        self._totals_logged = False
+        self._last_warning = ""
+        self._kb: KnowledgeBase
+        self._server: DaemonServer
+        self._follower: Follower
+        self._thread: threading.Thread
+        self._followed_at = 0.0
+
+    def stop(self) -> None:
+        """Request a stop; returns at once, and is safe to call from a signal handler."""
+        self._stop_requests.put(None)
+
+    def serve(self, ready: Callable[[], None]) -> None:
+        """Run until a stop is requested.
+
+        Args:
+            ready: Called once commands are answered.
+
+        Raises:
+            StoreBusy: Another process owns the store.
+            ModelError: The model cannot be had.
+        """
+        started = time.monotonic()
+        prepare_process()
+        try:
+            self._open(self._settings)
+            self._say(f"process {os.getpid()} opened the store at {shown_path(self._settings.store_path(), self._cwd)}")
+            with undisturbed():
+                self._server = self._listen()
+                self._start_following(started)
+            self._server.start()
+            ready()
+            while not self._stop_requested():
+                self._check_health()
+        finally:
+            self._end()
+        self._say("stopped")
+
+    def _end(self) -> None:
+        """Stop and close whatever was started before a signal interrupted it; a store that is gone is left alone."""
+        begun = vars(self)
+        try:
+            if "_thread" in begun:
+                self._stop_following()
+            if "_server" in begun:
+                self._server.close()
+        finally:
+            if "_kb" in begun and self._kb.guard.lost():
+                self._kb.guard.abandon()
+            elif "_kb" in begun:
+                self._kb.close()
+
+    # What the daemon does for clients.
+
+    def run_command(self, request: Request, output: CommandOutput) -> int | None:
+        """Run a command for another process."""
+        session = Session(
+            open_knowledge=self._open_proxy,
+            load_settings=self._settings_for,
+            client=client_context(request, output),
+            daemon=self,
+        )
+        with self._in_use.reading():
+            try:
+                return self._run(request.args, session)
+            except InputNeeded as needed:
+                output.need(needed.what)
+                return None
+
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed."""
+        return self._follower.sync(timeout, gone)
+
+    def status(self) -> dict[str, Any]:
+        """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
+        return daemon_status(self._follower.state, self._settings.folder_paths(), self._since, self._log_file)
+
+    def _open_proxy(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it
+        return DaemonProxy(self._kb, settings.config)
+
+    def _settings_for(
+        self,
+        config_file: str | None,
+        *,
+        overrides: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        found: bool = False,
+    ) -> Settings:
+        """The settings of a command, if this daemon can serve them.
+
+        Raises:
+            ConfigError: They ask for another store, model or way of chunking.
+        """
+        from kb.config import load
+
+        settings = load(config_file, environ, cwd, overrides, found=found)
+        if keys := differences(settings, self._settings, folders=not self._folders_given):
+            other = settings.file != self._settings.file
+            files = f"; it reads {self._settings.file}, this command {settings.file}" if other else ""
+            raise ConfigError(
+                f"the running daemon (process {os.getpid()}) uses other values for {', '.join(keys)}{files}",
+                "Use the same values, or stop it first: kb watch --stop. An edited config.toml is reloaded within "
+                "seconds",
+            )
+        if not self._folders_given:
+            return settings
+        folders = msgspec.structs.replace(settings.config.folders, paths=self._settings.config.folders.paths)
+        return replace(settings, config=msgspec.structs.replace(settings.config, folders=folders))
+
+    # How it lives.
+
+    def _stop_requested(self) -> bool:
+        try:
+            self._stop_requests.get(timeout=_HEARTBEAT_SECONDS)
+        except queue.Empty:
+            return False
+        return True
+
+    def _open(self, settings: Settings) -> None:
+        from kb.app import KnowledgeBase
+
+        kb = self._kb = KnowledgeBase.open(settings, warn=self._say)
+        try:
+            kb.own(self._watch_state, write_batch=_WRITE_BATCH, log=self._log)
+        except BaseException:
+            kb.close()
+            raise
+        self._settings = settings
+        freeze_memory()
+
+    def _log(self, event: FileEvent, seconds: float) -> None:
+        """Log a file, whoever had it indexed; during the first scan, which may cover thousands, only failures."""
+        if self._totals_logged or event.kind == "failed":
+            self._say(event_text(event, seconds, self._cwd))
+
+    def _watch_state(self) -> tuple[bool, int]:
+        """Whether changes are noticed, and how many wait; at least one until the first scan is done."""
+        state = self._follower.state
+        settled = state.kind in {"watching", "polling"}
+        # While it starts, everything waits for the first scan, which needs no request.
+        return settled or state.kind == "starting", state.waiting if settled else max(1, state.waiting)
+
+    def _listen(self) -> DaemonServer:
+        from kb import __version__
+        from kb.serve.listen import listen
+        from kb.serve.server import DaemonServer, Handlers
+
+        store = self._settings.store_path()
+        handlers = Handlers(run=self.run_command, status=self.status, sync=self.sync, stop=self.stop)
+        return DaemonServer(listen(store, os.environ), store, __version__, handlers, self._say)
+
+    def _new_follower(self, started: float) -> Follower:
+        from kb.watch.follow import Follower
+
+        wanted = self._settings.config.watch
+        return Follower(
+            folders=self._settings.folder_paths(),
+            # A scan of everything is cheap beside a wrong hint, so the places that changed only say when to look.
+            absorb=lambda _places: self._index_changes(started),
+            tell=self._say,
+            never=(self._settings.store_path(),),
+            polling=wanted.polling,
+            poll_seconds=wanted.poll_seconds,
+            sweep_seconds=wanted.sweep_minutes * 60,
+            quiet=wanted.quiet_ms / 1000,
+            patience=wanted.patience_seconds,
+        )
+
+    def _start_following(self, started: float) -> None:
+        self._interrupt.clear()
+        self._follower = self._new_follower(started)
+        self._followed_at = time.monotonic()
+        self._thread = threading.Thread(
+            target=run_at_low_priority, args=[self._follower.run], name="kb-follow", daemon=True
+        )
+        self._thread.start()
+
+    def _stop_following(self) -> None:
+        self._interrupt.set()
+        self._follower.stop()
+        self._thread.join()
+
+    def _index_changes(self, started: float) -> IndexReport:
+        """Index what changed and log the progress of a long run; after the first run, log the totals."""
+        first = not self._totals_logged
+        try:
+            report = self._kb.index(on_progress=ProgressLines(self._say), should_stop=self._should_stop)
+        except (MemoryError, OSError, RuntimeError) as error:
+            # The system may have the resource again later: log the error and retry.
+            raise resource_error(error) or error from error
+        if first and not report.interrupted:
+            self._totals_logged = True
+            state = self._kb.status()
+            folders = ", ".join(self._settings.folder_paths())
+            totals = f"{count(state.files, 'file')}, {count(state.passages, 'passage')}"
+            self._say(f"{totals}, {time.monotonic() - started:.1f} s, watching {folders}")
+        if report.held:
+            self._say(f"{count(report.held, 'missing file')} kept (run kb index --accept-deletions to drop them)")
+        return report
+
+    def _should_stop(self) -> bool:
+        """Whether the index run must stop; asked between files, where a running query gets the processor to itself."""
+        self._kb.courtesy.wait()
+        return self._interrupt.is_set()
+
+    def _check_health(self) -> None:
+        """Check the store, the socket and the watcher, repair what is broken, and reload an edited configuration.
+
+        Raises:
+            KbError: The store is gone and cannot be rebuilt.
+        """
+        if lost := self._kb.guard.gone():
+            self._rebuild_store(lost)
+        elif self._kb.guard.mend_lock():
+            self._say("the lock file of the store was deleted; it is restored")
+        if not self._thread.is_alive() and time.monotonic() - self._followed_at > _RESTART_SECONDS:
+            self._say("the watcher died; restarted")
+            self._start_following(time.monotonic())
+        if not self._server.reachable():
+            self._listen_again()
+        stamp = _file_stamp(self._settings)
+        # A file that is not there may be in the middle of being replaced.
+        if stamp and stamp != self._file_stamp and self._reload():
+            self._file_stamp = stamp
+
+    def _rebuild_store(self, lost: str) -> None:
+        """Rebuild a removed store from the folders, once the commands that use it have ended.
+
+        Raises:
+            KbError: It cannot be rebuilt.
+        """
+        store = self._settings.store_path()
+        self._server.stop_commands()
+        with self._in_use.writing(_LOCK_SECONDS) as alone:
+            if not alone:
+                self._warn_once(f"{lost}; it will be rebuilt when the running commands have finished")
+                return
+            self._last_warning = ""
+            self._stop_following()
+            self._kb.guard.abandon()
+            unfreeze_memory()
+            if not Path(store).parent.is_dir():
+                raise StoreError(
+                    f"{lost}, and so was its parent folder", "Mount or create that folder, then start kb watch again"
+                )
+            self._say(f"{lost}; rebuilding it from the folders")
+            self._totals_logged = False
+            self._open(self._settings)
+            self._start_following(time.monotonic())
+
+    def _listen_again(self) -> None:
+        """Listen again where clients look, which may be another place after a logout; repeated until it works."""
+        with self._in_use.writing(_LOCK_SECONDS) as alone:
+            if not alone:
+                return
+            try:
+                server = self._listen()
+            except (FolderError, OSError) as error:
+                self._warn_once(f"commands cannot reach this process: {error}")
+                return
+            server.start()
+            self._server.close()
+            self._server = server
+        self._last_warning = ""
+        self._say("the socket was deleted; listening on a new one")
+
+    def _warn_once(self, text: str) -> None:
+        """Log a warning unless it is the same as the last one."""
+        if text != self._last_warning:
+            self._say(text)
+        self._last_warning = text
+
+    def _reload(self) -> bool:
+        """Reload an edited configuration; returns False if running commands prevent that for now."""
+        try:
+            settings = self._load()
+            if not settings.config.folders.paths:
+                raise ConfigError(f"{settings.file} names no folder")
+        except KbError as error:
+            self._say(f"config.toml not reloaded: {error}")
+            return True
+        if settings.config == self._settings.config:
+            return True
+        if settings.store_path() != self._settings.store_path():
+            self._say("store.path changed; restart kb watch to apply it")
+            return True
+        with self._in_use.writing(_LOCK_SECONDS) as alone:
+            if alone:
+                self._reopen(settings)
+        return alone
+
+    def _reopen(self, settings: Settings) -> None:
+        """Reopen the knowledge base with other settings, or with the old ones if that fails."""
+        old = self._settings
+        self._stop_following()
+        self._kb.close()
+        unfreeze_memory()
+        try:
+            self._open(settings)
+            self._say("config.toml reloaded")
+        except KbError as error:
+            self._say(f"config.toml not reloaded: {error}")
+            self._open(old)
+        self._start_following(time.monotonic())
+
+
+def _file_stamp(settings: Settings) -> tuple[int, ...]:
+    """Identifies a version of the configuration file; empty if there is no file."""
+    if settings.file is None:
+        return ()
+    try:
+        found = settings.file.stat()
+    except OSError:
+        return ()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

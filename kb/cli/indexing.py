@@ -1,0 +1,54 @@
+"""An index run with its progress and report, for every command that starts one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kb.cli.output import formats
+from kb.cli.output.progress import shown_progress
+from kb.cli.output.reports import failures_text, index_text
+
+if TYPE_CHECKING:
+    from kb.cli.session import Session
+
+INTERRUPTED = 130
+
+
+def run_index(
+    session: Session,
+    *,
+    full: bool = False,
+    dry_run: bool = False,
+    accept_deletions: bool = False,
+    take_over: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Update the index, show progress and a report, and return the exit code."""
+    color = session.error_look().color
+    with (
+        session.open() as kb,
+        session.stoppable() as should_stop,
+        shown_progress(
+            quiet=quiet, stream=session.client.err, bar=session.has_bar(), color=color, width=session.client.columns
+        ) as on_progress,
+    ):
+        report = kb.index(
+            full=full,
+            dry_run=dry_run,
+            accept_deletions=accept_deletions,
+            take_over=take_over,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+    if as_json:
+        session.write_json(formats.index_object(report))
+    elif not quiet:
+        session.write(index_text(report))
+    news = [one for one in report.failures if one not in report.standing]
+    if news or report.standing:
+        session.complain(failures_text(news, session.error_look(), standing=len(report.standing)))
+    if report.interrupted:
+        session.notice("interrupted; run kb index to resume")
+        return INTERRUPTED
+    return 0

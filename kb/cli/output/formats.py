@@ -1,0 +1,384 @@
+"""What programs read: answers and reports as JSON, JSON lines, CSV, Markdown and paths. The names are a promise."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from kb.cli.output.snippet import by_words, snippet
+from kb.cli.output.terminal import escape_json, file_url, one_line, relative_path, sanitize, shown_path
+from kb.search.words import Words, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kb.records import (
+        Answer,
+        CheckReport,
+        Failure,
+        FollowedLink,
+        Freshness,
+        Hit,
+        IndexReport,
+        KnownFile,
+        Links,
+        RebuildReport,
+        Sentence,
+        Shown,
+        Status,
+        StoredPassage,
+    )
+
+Format = Literal["text", "json", "jsonl", "csv", "md", "paths"]
+FORMATS: Final[tuple[Format, ...]] = ("text", "json", "jsonl", "csv", "md", "paths")
+CSV_COLUMNS: Final = (
+    "rank", "score", "l2", "path", "first_line", "last_line", "page", "heading", "title", "changed", "text", "id",
+    "place", "alike",
+)  # fmt: skip
+# Of the passages folded under a hit, so many are named where people read.
+_NAMED: Final = 3
+_MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>!|#~])")
+
+
+def absolute(folder: str, path: str) -> str:
+    """The absolute path of a file, or of its folder where the path is empty."""
+    return os.path.join(folder, path) if path else folder  # noqa: PTH118 - names as str, undecodable bytes included
+
+
+def where(passage: StoredPassage) -> str:
+    """Where in its file a passage is: its lines, and its place in the document's own terms.
+
+    Lines of a text that was extracted are lines of that text alone; they stand where there is nothing better.
+    """
+    lines = f"{passage.first_line}-{passage.last_line}"
+    place = one_line(passage.place)
+    return " ".join(filter(None, (lines, place))) if passage.exact else place or lines
+
+
+def alike_places(hit: Hit, cwd: str) -> list[str]:
+    """Where the passages folded under a hit are, made harmless: path and first line, else the place."""
+    return [
+        f"{shown_path(absolute(one.passage.file.folder, one.passage.file.path), cwd)}:"
+        f"{one.passage.first_line if one.passage.exact else where(one.passage)}"
+        for one in hit.alike
+    ]
+
+
+def alike_text(hit: Hit, cwd: str) -> str:
+    """How many passages are folded under a hit, and where the first of them are."""
+    places = alike_places(hit, cwd)
+    more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+    return f"+{len(places)} like it: {', '.join(places[:_NAMED])}{more}"
+
+
+def trail(heading: tuple[str, ...]) -> str:
+    """A heading trail as one string, outermost first."""
+    return " > ".join(heading)
+
+
+def to_json(value: dict[str, Any], *, indent: bool = False) -> str:
+    """One JSON object and a line end. Nothing in it can act on a terminal, and every value is exact."""
+    return escape_json(json.dumps(value, ensure_ascii=False, indent=2 if indent else None)) + "\n"
+
+
+def best_by(hit: Hit) -> Literal["cosine", "words"]:
+    """By what the best sentences of a hit are found."""
+    return "cosine" if hit.best else "words"
+
+
+def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
+    """A hit under the names that others rely on; ``rerank`` only where it was read again, ``why`` where asked for.
+
+    The best sentences come best first, ``score`` being their own cosines; it is null where they are found by ``words``.
+    """
+    passage, signals = hit.passage, hit.signals
+    reread = {} if hit.rerank is None else {"rerank": round(hit.rerank, 6)}
+    found: dict[str, Any] = {
+        "rank": hit.rank,
+        "path": absolute(passage.file.folder, passage.file.path),
+        "lines": [passage.first_line, passage.last_line],
+        "page": passage.page,
+        "heading": trail(passage.heading),
+        "title": passage.file.title,
+        "score": round(float(hit.score), 6),
+        "l2": round(float(hit.l2), 6),
+        "text": passage.text,
+        "id": passage.id,
+        "changed": hit.changed,
+        "place": passage.place,
+        "alike": [
+            {
+                "path": absolute(one.passage.file.folder, one.passage.file.path),
+                "lines": [one.passage.first_line, one.passage.last_line],
+                "score": round(float(one.score), 6),
+            }
+            for one in hit.alike
+        ],
+        "embedded_in": [absolute(note.folder, note.path) for note in hit.embedded_in],
+        "cosine_rank": signals.cosine_rank,
+        "bm25": None if signals.bm25 is None else round(signals.bm25, 4),
+        "bm25_rank": signals.bm25_rank,
+        "fused": None if signals.fused is None else round(signals.fused, 4),
+        "best": [
+            _sentence_object(one, passage) for one in hit.best or by_words(passage.text, words, passage.file.kind)
+        ],
+        "best_by": best_by(hit),
+        **reread,
+    }
+    return found | {"why": hit.why} if hit.why else found
+
+
+def _sentence_object(one: Sentence, passage: StoredPassage) -> dict[str, Any]:
+    score = None if one.cosine is None else round(one.cosine, 6)
+    return {"text": one.text, "line": passage.first_line + one.line, "score": score}
+
+
+def _freshness(index: Freshness) -> dict[str, Any]:
+    as_of = index.as_of.isoformat() if index.as_of else None
+    return {"as_of": as_of, "pending": index.pending, "watching": index.watching}
+
+
+def answer_object(answer: Answer) -> dict[str, Any]:
+    """A whole answer under the names that others rely on; ``reranking`` only where its hits were read again."""
+    words = words_of(answer.asked)
+    read_as = {"read_as": asdict(answer.read_as)} if answer.read_as else {}
+    reranking = {"reranking": asdict(answer.reranking)} if answer.reranking else {}
+    unfamiliar = {"unfamiliar": answer.unfamiliar} if answer.unfamiliar else {}
+    return {
+        "question": answer.question,
+        **read_as,
+        "mode": answer.mode,
+        "weak": answer.weak,
+        "elsewhere": answer.elsewhere,
+        **_lacks(answer),
+        **unfamiliar,
+        "index": _freshness(answer.index),
+        **reranking,
+        "hits": [hit_object(hit, words) for hit in answer.hits],
+    }
+
+
+def _lacks(answer: Answer) -> dict[str, Any]:
+    """What an answer lacks or left out, each key only where there is something to say."""
+    nearest = answer.nearest
+    told: dict[str, Any] = {}
+    if nearest is not None:
+        passage = nearest.passage
+        told["nearest"] = {
+            "path": absolute(passage.file.folder, passage.file.path),
+            "lines": [passage.first_line, passage.last_line],
+            "place": passage.place,
+            "score": round(float(nearest.score), 6),
+        }
+    if answer.below:
+        told["below"] = answer.below
+    if answer.parts > 1:
+        told["parts"] = answer.parts
+    if answer.missing:
+        told["missing"] = asdict(answer.missing)
+    if answer.unmatched:
+        told["unmatched"] = [asdict(one) for one in answer.unmatched]
+    return told
+
+
+def _failures(failures: Iterable[Failure]) -> list[dict[str, Any]]:
+    return [{"path": absolute(one.folder, one.path), "reason": one.reason} for one in failures]
+
+
+def index_object(report: IndexReport) -> dict[str, Any]:
+    """What an index run did, under the names that others rely on."""
+    return {
+        "files": {
+            "added": report.added,
+            "changed": report.changed,
+            "moved": report.moved,
+            "removed": report.removed,
+            "unchanged": report.unchanged,
+            "failed": len(report.failures),
+            "held": report.held,
+            "waiting": report.waiting,
+        },
+        "passages": {
+            "embedded": report.embedded,
+            "reused": report.reused,
+            "removed": report.dropped,
+            "total": report.total,
+        },
+        "seconds": round(report.seconds, 3),
+        "failures": _failures(report.failures),
+        "interrupted": report.interrupted,
+        "dry_run": report.dry_run,
+    }
+
+
+def status_object(status: Status, daemon: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The state of the index for programs."""
+    return {
+        "folders": list(status.folders),
+        "store": status.store,
+        "model": status.model,
+        "fingerprint": status.fingerprint,
+        "runtime": status.runtime,
+        "generation": status.generation,
+        "files": status.files,
+        "passages": status.passages,
+        "failed": status.failed,
+        "replaced": status.replaced,
+        "size": status.size,
+        "cache_size": status.cache_size,
+        "index": _freshness(status.index),
+        "owner": dict(daemon) if daemon else None,
+        "held": [{"folder": folder, "files": number} for folder, number in status.held],
+        "set_aside": [{"name": name, "size": taken} for name, taken in status.set_aside],
+        "problems": _failures(status.problems),
+        **({"confinement": asdict(status.confinement)} if status.confinement else {}),
+    }
+
+
+def check_object(report: CheckReport) -> dict[str, Any]:
+    """What a check compared and found, for programs."""
+    return {
+        "files": report.files,
+        "passages": report.passages,
+        "vectors": report.vectors,
+        "differences": [{"kind": one.kind, "where": one.where, "detail": one.detail} for one in report.differences],
+        "repaired": report.repaired,
+    }
+
+
+def rebuild_object(report: RebuildReport) -> dict[str, Any]:
+    """What a rebuild made, for programs."""
+    return {
+        "generation": report.generation,
+        "passages": {"embedded": report.embedded, "reused": report.reused},
+        "seconds": round(report.seconds, 3),
+        "reason": report.reason,
+    }
+
+
+def file_object(file: KnownFile) -> dict[str, Any]:
+    """A known file for programs."""
+    return {
+        "path": absolute(file.folder, file.path),
+        "state": file.state,
+        "title": file.title,
+        "author": file.author,
+        "kind": file.kind,
+        "tags": list(file.tags),
+        "date": file.date.isoformat() if file.date else None,
+        "language": file.language,
+        "size": file.stat.size,
+        "passages": file.passages,
+        "reason": file.reason,
+    }
+
+
+def link_object(one: FollowedLink) -> dict[str, Any]:
+    """A link for programs: where it stands, what is written there, and where it leads."""
+    return {
+        "path": absolute(one.source.folder, one.source.path),
+        "line": one.link.line,
+        "link": one.link.target,
+        "embeds": one.link.embeds,
+        "target": absolute(one.target.folder, one.target.path) if one.target else None,
+        "target_line": one.line,
+        "problem": one.problem,
+    }
+
+
+def links_object(links: Links) -> dict[str, Any]:
+    """What a file links to and what links to it, for programs."""
+    return {
+        "path": absolute(links.file.folder, links.file.path),
+        "outgoing": [link_object(one) for one in links.outgoing],
+        "incoming": [link_object(one) for one in links.incoming],
+    }
+
+
+def _passage_object(passage: StoredPassage) -> dict[str, Any]:
+    return {
+        "lines": [passage.first_line, passage.last_line],
+        "page": passage.page,
+        "place": passage.place,
+        "heading": trail(passage.heading),
+        "text": passage.text,
+        "id": passage.id,
+    }
+
+
+def shown_object(shown: Shown) -> dict[str, Any]:
+    """A file and its passages for programs."""
+    passages = [_passage_object(passage) for passage in shown.passages]
+    # The file's own "passages" is a count; here they stand themselves.
+    return file_object(shown.file) | {"changed": shown.changed, "passages": passages}
+
+
+def jsonl(answer: Answer) -> str:
+    """One hit per line, each a JSON object."""
+    words = words_of(answer.asked)
+    return "".join(to_json(hit_object(hit, words)) for hit in answer.hits)
+
+
+def to_csv(answer: Answer) -> str:
+    """One hit per row under columns that are always the same, the header there even without hits.
+
+    Control characters are made visible: a table is read by people, JSON is for exact names.
+    """
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for hit in answer.hits:
+        one = hit_object(hit, Words())
+        first, last = one.pop("lines")
+        one |= {"first_line": first, "last_line": last, "changed": "true" if hit.changed else "false"}
+        one |= {"alike": "; ".join(alike_places(hit, ""))}
+        one |= {"path": one_line(one["path"]), "score": f"{hit.score:.6f}", "l2": f"{hit.l2:.6f}"}
+        writer.writerow(sanitize(str(one[name])) if one[name] is not None else "" for name in CSV_COLUMNS)
+    return table.getvalue()
+
+
+def markdown(answer: Answer, *, cwd: str = "", full: bool = False) -> str:
+    """A list of links, each with its cosine, heading trail and best sentences, or the passage whole."""
+    words = words_of(answer.asked)
+    parts = [f"## {_escape(one_line(answer.question))}\n"]
+    for hit in answer.hits:
+        passage = hit.passage
+        path = absolute(passage.file.folder, passage.file.path)
+        place = f"{shown_path(path, cwd)}:{where(passage)}"
+        facts = [f"{hit.score:.3f}", _escape(one_line(trail(passage.heading) or passage.file.title))]
+        facts += ["changed since indexed"] if hit.changed else []
+        text = (
+            sanitize(passage.text)
+            if full
+            else _escape(one_line(snippet(passage.text, words, hit.best, kind=passage.file.kind).text))
+        )
+        quote = "".join(f"   > {line}".rstrip() + "\n" for line in text.split("\n"))
+        if hit.alike:
+            quote += f"\n   {_escape(alike_text(hit, cwd))}\n"
+        parts.append(f"{hit.rank}. [{_escape(place)}]({file_url(path)}) {' · '.join(filter(None, facts))}\n\n{quote}")
+    return "\n".join(parts)
+
+
+def _escape(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def paths(files: Iterable[tuple[str, str]], *, cwd: str = "", null: bool = False, exact: bool = True) -> str:
+    """Each file's path once, in the order given.
+
+    With ``null`` they end with NUL, for ``xargs -0``, and are ``exact``, unless they go to a terminal.
+    """
+    unique = dict.fromkeys(absolute(folder, path) for folder, path in files)
+    if null and exact:
+        return "".join(f"{relative_path(path, cwd)}\0" for path in unique)
+    return "".join(f"{shown_path(path, cwd)}{chr(0) if null else chr(10)}" for path in unique)
+
+
+def answer_paths(answer: Answer) -> list[tuple[str, str]]:
+    """The files of an answer, best first."""
+    return [hit.passage.file.key for hit in answer.hits]

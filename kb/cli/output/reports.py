@@ -1,0 +1,263 @@
+"""What the commands beside asking tell: index runs, status, checks, rebuilds and listings, as plain text."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from kb.cli.output.formats import absolute
+from kb.cli.output.terminal import Look, one_line, sanitize, shown_path
+from kb.formats.registry import REGISTRY, install_command
+from kb.records import SCANNED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from kb.records import (
+        CheckReport,
+        Confinement,
+        Failure,
+        FileEvent,
+        Freshness,
+        IndexReport,
+        KnownFile,
+        RebuildReport,
+        Status,
+    )
+    from kb.watch.follow import WatchState
+
+_TOLD: Final = 20
+_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
+_THOUSAND: Final = 1000
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: ``1 file``, ``1,204 passages``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def size(number: int) -> str:
+    """Bytes as people read them: ``12.3 MB``."""
+    value = float(number)
+    for unit in _UNITS[:-1]:
+        if value < _THOUSAND:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= _THOUSAND
+    return f"{value:.1f} {_UNITS[-1]}"
+
+
+def index_text(report: IndexReport) -> str:
+    """What an index run did, in one line."""
+    changes = [
+        f"{number:,} {word}"
+        for number, word in (
+            (report.added, "added"),
+            (report.changed, "changed"),
+            (report.moved, "moved"),
+            (report.removed, "removed"),
+        )
+        if number
+    ]
+    nothing = "no file finished" if report.interrupted else "no changes"
+    what = ", ".join(changes) if changes else nothing
+    if report.held:
+        what += f"; {count(report.held, 'missing file')} kept (run kb index --accept-deletions to drop them)"
+    if report.dry_run:
+        return f"would index: {what}; {count(report.unchanged, 'file')} unchanged. Nothing was written.\n"
+    if report.interrupted:
+        what += f"; {count(report.waiting, 'file')} left for the next run"
+    passages = f"{count(report.embedded, 'passage')} embedded, {report.reused:,} reused, {report.total:,} in all"
+    return f"{what}; {count(report.unchanged, 'file')} unchanged; {passages}; {report.seconds:.1f} s\n"
+
+
+def failures_text(failures: Sequence[Failure], look: Look, *, standing: int = 0, most: int = _TOLD) -> str:
+    """Each file that could not be indexed with its reason; of many only the first, and how to see the rest.
+
+    So many that are ``standing``, since they were told before, are only counted.
+    """
+    lines = [failure_line(one, look) for one in failures[:most]]
+    if len(failures) > most:
+        lines.append(f"and {count(len(failures) - most, 'more file')}: see kb status --problems\n")
+    if standing:
+        lines.append(f"{count(standing, 'file')} still could not be indexed: see kb status --problems\n")
+    return "".join(lines)
+
+
+def failure_line(failure: Failure, look: Look) -> str:
+    """One file that could not be indexed, and why."""
+    return f"{shown_path(absolute(failure.folder, failure.path), look.cwd)}: {one_line(failure.reason)}\n"
+
+
+def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
+    """What became of a file, as a line of the log."""
+    path = shown_path(absolute(event.folder, event.path), cwd)
+    match event.kind:
+        case "moved":
+            return f"moved {shown_path(absolute(event.folder, event.before), cwd)} -> {path}"
+        case "removed":
+            return f"deleted {path}"
+        case "failed":
+            return f"failed {path}: {one_line(event.reason)}"
+        case _:
+            return f"{event.kind} {path} ({count(event.passages, 'passage')}, {event.reused:,} reused, {seconds:.2f} s)"
+
+
+def daemon_status(state: WatchState, folders: Sequence[str], since: datetime, log: str) -> dict[str, Any]:
+    """How the daemon is, as this process tells others when it is one."""
+    from kb import __version__
+
+    return {
+        "pid": os.getpid(),
+        "version": __version__,
+        "since": since.isoformat(timespec="seconds"),
+        "folders": list(folders),
+        "state": state.kind,
+        "reason": state.reason,
+        "watched": state.watched,
+        "waiting": state.waiting,
+        "last_sweep": state.last_sweep.isoformat(timespec="seconds") if state.last_sweep else None,
+        "heartbeat": state.heartbeat.isoformat(timespec="seconds"),
+        "errors": list(state.errors),
+        "log": log or None,
+    }
+
+
+def daemon_text(daemon: Mapping[str, Any]) -> str:
+    """How the daemon is, in one line."""
+    reason = f" ({one_line(daemon['reason'])})" if daemon["reason"] else ""
+    waiting = f", {count(daemon['waiting'], 'place')} waiting" if daemon["waiting"] else ""
+    since = moment(datetime.fromisoformat(daemon["since"]))
+    errors = "".join(f"; {one_line(error)}" for error in daemon["errors"])
+    return f"{daemon['state']}{reason}, process {daemon['pid']} since {since}{waiting}{errors}"
+
+
+def status_text(status: Status, look: Look, daemon: Mapping[str, Any] | None = None, *, tesseract: bool = False) -> str:
+    """The state of the index, a fact a line; ``tesseract`` says whether that program is installed."""
+    failed = f", {status.failed:,} could not be indexed (kb status --problems)" if status.failed else ""
+    facts = [
+        *(("folder", shown_path(folder, "")) for folder in status.folders),
+        ("files", f"{status.files:,}{failed}"),
+        ("passages", f"{status.passages:,}"),
+        ("indexed", _as_of(status.index)),
+        ("watcher", daemon_text(daemon) if daemon else "none: kb watch starts one"),
+        ("model", one_line(status.model)),
+        ("runtime", one_line(status.runtime)),
+        ("fingerprint", one_line(status.fingerprint)),
+        (
+            "store",
+            f"{shown_path(status.store, look.cwd)} ({', '.join(filter(None, (size(status.size), status.generation)))})",
+        ),
+        ("cache", size(status.cache_size)),
+    ]
+    if status.set_aside:
+        taken = size(sum(of for _, of in status.set_aside))
+        names = ", ".join(one_line(name) for name, _ in status.set_aside)
+        facts.append(
+            ("set aside", f"{names} ({taken}), damaged: kb rebuild removes it and the text of deleted notes in it")
+        )
+    facts += [
+        (
+            "held",
+            f"{count(number, 'missing file')} of {shown_path(folder, '')}: kb index --accept-deletions drops them",
+        )
+        for folder, number in status.held
+    ]
+    facts += _could_be_read(status.problems, tesseract=tesseract)
+    facts += _unconfined(status.confinement)
+    if status.replaced:
+        facts.append(("undecodable", f"{count(status.replaced, 'character')} replaced"))
+    return "".join(f"{name + ':':<13}{fact}\n" for name, fact in facts)
+
+
+def _unconfined(confinement: Confinement | None) -> list[tuple[str, str]]:
+    """What a process that parses documents is not kept from, since this system does not offer it."""
+    # Root is never held to a number of threads, whatever the system.
+    missing = [one for one in confinement.missing if one != "threads"] if confinement else []
+    return [("sandbox", f"documents are parsed without limits on {', '.join(missing)}")] if missing else []
+
+
+def _could_be_read(problems: Sequence[Failure], *, tesseract: bool) -> list[tuple[str, str]]:
+    """What could be read with another package, or by recognising the text in images."""
+    facts = []
+    for extra in REGISTRY.extras:
+        command = install_command(extra)
+        if lacking := sum(command in one.reason for one in problems):
+            facts.append((extra, f"{count(lacking, 'file')} could be read after {command}"))
+    scanned = sum(SCANNED in one.reason for one in problems)
+    images = sum(one.reason.startswith(REGISTRY.scanned) for one in problems)
+    if scanned or images:
+        what = " and ".join(
+            count(number, noun) for number, noun in ((scanned, "scanned document"), (images, "image")) if number
+        )
+        how = "documents.ocr = true" if tesseract else "tesseract-ocr installed and documents.ocr = true"
+        facts.append(("scans", f"{what} could be searched with {how}"))
+    return facts
+
+
+def _as_of(index: Freshness) -> str:
+    noun = "change" if index.watching else "file"
+    waiting = f", {count(index.pending, noun)} waiting" if index.pending else ""
+    return (moment(index.as_of) if index.as_of else "never") + waiting
+
+
+def moment(when: datetime) -> str:
+    """A time in the local zone, to the second."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def freshness_notice(index: Freshness, *, hits: int) -> str:
+    """What has to be said about the index beside an answer, or nothing."""
+    if index.as_of is None and index.watching:
+        return "kb watch is still indexing the folders; the answer may be incomplete (--wait waits for it)"
+    if index.as_of is None and not hits:
+        return "nothing is indexed yet: run kb index"
+    if index.pending and index.watching:
+        return f"{count(index.pending, 'change')} being indexed; the answer may be incomplete (--wait waits for it)"
+    if index.pending:
+        return f"{count(index.pending, 'file')} not indexed yet; the answer may be incomplete: run kb index"
+    return ""
+
+
+def check_text(report: CheckReport) -> str:
+    """Each difference between disk, catalog and vectors, then the sum."""
+    lines = []
+    for one in report.differences:
+        detail = f" ({one_line(one.detail)})" if one.detail else ""
+        lines.append(f"{one.kind}: {one_line(one.where)}{detail}\n")
+    compared = f"{count(report.files, 'file')}, {count(report.passages, 'passage')}, {count(report.vectors, 'vector')}"
+    if not report.differences:
+        return f"all in order: {compared}\n"
+    mended = f"{report.repaired:,} repaired" if report.repaired else "repair with kb check --repair"
+    return "".join(lines) + f"{count(len(report.differences), 'difference')} in {compared}; {mended}\n"
+
+
+def rebuild_text(report: RebuildReport) -> str:
+    """What a rebuild made, in one line."""
+    total = count(report.reused + report.embedded, "vector")
+    from_cache = f"{report.reused:,} from the cache, {report.embedded:,} embedded"
+    reason = f" ({one_line(report.reason)})" if report.reason else ""
+    return f"{report.generation} built{reason}: {total}, {from_cache}; {report.seconds:.1f} s\n"
+
+
+def list_text(files: Iterable[KnownFile], look: Look) -> str:
+    """A line a file: passages, size, date, language, path, then title and tags; or why it could not be indexed."""
+    lines = []
+    for file in files:
+        path = shown_path(absolute(file.folder, file.path), look.cwd)
+        if file.state == "failed":
+            lines.append(f"{'failed':>8} {size(file.stat.size):>9} {'':14}  {path}: {one_line(file.reason)}\n")
+            continue
+        about = "  ".join(filter(None, (one_line(file.title), " ".join(f"#{one_line(tag)}" for tag in file.tags))))
+        passages = "pending" if file.state == "pending" else f"{file.passages:,}"
+        day = file.date.isoformat() if file.date else ""
+        facts = f"{passages:>8} {size(file.stat.size):>9} {day:10} {file.language:3}"
+        lines.append(f"{facts}  {path}{'  ' + about if about else ''}\n")
+    return "".join(lines)
+
+
+def settings_text(settings: Iterable[tuple[str, str, str]]) -> str:
+    """Each effective value as (key, value, origin), aligned, with where it came from."""
+    rows = list(settings)
+    wide = max((len(f"{key} = {value}") for key, value, _ in rows if len(value) <= _TOLD * 2), default=0)
+    return "".join(sanitize(f"{f'{key} = {value}':<{wide}}  # {one_line(origin)}\n") for key, value, origin in rows)

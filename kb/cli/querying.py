@@ -1,0 +1,135 @@
+"""What ``kb search``, ``kb ask`` and ``kb similar`` share: they run a query, write its answer and say what it lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kb.cli.last_results import save_results
+from kb.cli.output import formats
+from kb.cli.output.notices import notices
+from kb.cli.output.render import ContextLines, Detail, grep_lines, hits_text
+from kb.cli.output.reports import count, freshness_notice
+from kb.records import SearchRequest
+from kb.search.words import words_of
+
+if TYPE_CHECKING:
+    from kb.cli.options import (
+        Asking,
+        Ranking,
+    )
+    from kb.cli.session import Knowledge, Session
+    from kb.records import Answer, Filters, Rerank
+
+FOUND, NONE, STALE = 0, 1, 3
+
+
+def write_answer(session: Session, answer: Answer, asking: Asking) -> int:
+    """Write an answer in the chosen format with its notices, and return the exit code."""
+    look = session.look(fits=asking.limit is None)
+    save_results(session.client.terminal, answer)
+    match asking.chosen():
+        case "json":
+            session.write_json(formats.answer_object(answer))
+        case "jsonl":
+            session.write(formats.jsonl(answer))
+        case "csv":
+            session.write(formats.to_csv(answer))
+        case "md":
+            session.write(formats.markdown(answer, cwd=look.cwd, full=asking.full))
+        case "paths":
+            files = formats.answer_paths(answer)
+            session.write(formats.paths(files, cwd=look.cwd, null=asking.null, exact=not session.is_terminal()))
+        case "text":
+            detail = Detail(l2=asking.l2, full=asking.full, around=_around(answer, asking.context))
+            render = hits_text if look.laid_out else grep_lines
+            session.write(render(answer, words_of(answer.asked), look, detail))
+    return finish(session, answer, asking)
+
+
+def warn_if_piped(session: Session, asking: Asking) -> None:
+    """Warn that some options have no effect on piped text, if that is the output."""
+    if asking.chosen() == "text" and not session.look().laid_out:
+        session.notice("--explain and --l2 have no effect on piped text; use --json or --color always")
+
+
+def request_of(
+    session: Session, question: str, asking: Asking, ranking: Ranking, *, filters: Filters, rerank: Rerank | None
+) -> SearchRequest:
+    """The search that a command line asks for."""
+    shows_best = _quotes(asking) and (session.look().laid_out or ranking.explain)
+    return SearchRequest(
+        question,
+        limit=asking.limit,
+        min_score=asking.min_score,
+        per_file=asking.per_file,
+        filters=filters,
+        mode=ranking.mode,
+        weak=ranking.weak,
+        fold=asking.fold,
+        explain=ranking.explain,
+        literal=ranking.literal,
+        rerank=rerank,
+        best_seconds=None if shows_best else 0.0,
+    )
+
+
+def _quotes(asking: Asking) -> bool:
+    """Whether the format shows the best sentences of hits."""
+    chosen = asking.chosen()
+    return chosen in {"json", "jsonl"} or (chosen in {"text", "md"} and not (asking.full or asking.context))
+
+
+def index_first(session: Session, kb: Knowledge, asking: Asking) -> None:
+    """With --wait, index what changed on disk first; in the daemon, wait until it has done so."""
+    if asking.wait and session.daemon is not None:
+        session.wait_for_index(session.daemon)
+    elif asking.wait:
+        with session.stoppable() as should_stop:
+            if kb.index(should_stop=should_stop).interrupted:
+                session.notice("indexing was interrupted; the answer may be incomplete")
+
+
+def finish(session: Session, answer: Answer, asking: Asking) -> int:
+    """Write the notices about an answer, and return the exit code."""
+    reranking = answer.reranking
+    if reranking and reranking.cut_off:
+        session.notice(
+            f"reranked {reranking.read} of {reranking.of} hits in {reranking.seconds:.1f} s (search.rerank_seconds); "
+            "the rest keep their order"
+        )
+    folded = sum(len(hit.alike) for hit in answer.hits)
+    if folded and not _names_alike(session, asking):
+        session.notice(f"{count(folded, 'near-duplicate')} hidden (--all shows {'it' if folded == 1 else 'them'})")
+    for told in notices(answer, session.look().cwd):
+        session.notice(told)
+    if notice := freshness_notice(answer.index, hits=len(answer.hits)):
+        session.notice(notice)
+    if asking.require_fresh and (answer.index.pending or (session.daemon and not answer.index.watching)):
+        return STALE
+    return FOUND if answer.hits else NONE
+
+
+def _names_alike(session: Session, asking: Asking) -> bool:
+    """Whether the output names the near-duplicates of each hit: all formats but bare lines and paths do."""
+    chosen = asking.chosen()
+    return session.look().laid_out if chosen == "text" else chosen != "paths"
+
+
+def _around(answer: Answer, count: int) -> dict[str, ContextLines]:
+    """The context lines of each hit whose file is unchanged. Each file is read once."""
+    if not count:
+        return {}
+    from kb.cli.output.context_lines import around, read_lines
+
+    files: dict[str, list[str]] = {}
+    found: dict[str, ContextLines] = {}
+    for hit in answer.hits:
+        passage = hit.passage
+        path = formats.absolute(passage.file.folder, passage.file.path)
+        if hit.changed or not passage.exact:
+            found[passage.id] = ContextLines()
+            continue
+        if path not in files:
+            files[path] = read_lines(path)
+        found[passage.id] = around(files[path], passage.text, passage.first_line, passage.last_line, count)
+    return found

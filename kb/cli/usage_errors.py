@@ -1,0 +1,148 @@
+"""Describes command lines that cannot be run, such as a question that begins with the name of a command."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from kb.cli.command import Command
+from kb.cli.command_table import read_arguments
+from kb.cli.output.terminal import one_line
+from kb.errors import KbError, StoreBusy
+from kb.serve.arguments import GLOBAL, OPTION, UNKNOWN, WORD, Arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# What names a file or a folder, or a number of a hit, is no question.
+_PLACE: Final = re.compile(r"[~.]?/.*|.*/|.*[^/\s]/[^/\s].*|.*\.\w{1,5}(:\d+(-\d+)?)?|\d+|\.{1,2}", re.DOTALL)
+_UNEXPECTED: Final = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
+
+
+class CommandLineError(click.UsageError):
+    """An invalid command line, with a remedy.
+
+    Args:
+        message: What is wrong.
+        remedy: What to do.
+        ctx: The command that noticed.
+    """
+
+    def __init__(self, message: str, remedy: str, ctx: click.Context | None = None) -> None:
+        super().__init__(message, ctx)
+        self.remedy = remedy
+
+
+def takes_text(command: click.Command) -> bool:
+    """Whether the arguments of a command are free text, so that no word is out of place."""
+    return isinstance(command, Command) and command.takes_text
+
+
+def describe(error: click.UsageError, root: click.Group, args: Sequence[str]) -> tuple[str, str]:
+    """A message about an invalid command line, and a remedy."""
+    ctx = error.ctx
+    path = ctx.command_path if ctx else "kb"
+    name = path.removeprefix("kb ")
+    if isinstance(error, CommandLineError):
+        return error.message, error.remedy
+    if isinstance(error, click.MissingParameter):
+        return _missing(error, ctx, path)
+    bad_option = isinstance(error, click.BadParameter) and not isinstance(error.param, click.Argument)
+    if not bad_option and (question := as_search(root, args)):
+        words = " ".join(read_arguments(args, root).words)
+        return f"{name} does not take '{words.removeprefix(name).strip()}'", f"To search for these words: {question}"
+    if isinstance(error, click.NoSuchOption):
+        return _no_option(error, ctx, path, read_arguments(args, root))
+    message = error.format_message()
+    if found := _UNEXPECTED.fullmatch(message):
+        message = f"unexpected argument: {found[1]}"
+    return _sentence(message), f"See {path} --help"
+
+
+def _no_option(error: click.NoSuchOption, ctx: click.Context | None, path: str, words: Arguments) -> tuple[str, str]:
+    """An option that the command does not have, with those whose names are near."""
+    name = error.option_name
+    near = difflib.get_close_matches(name, _options_of(ctx), n=1, cutoff=0.6)
+    message = f"{path.removeprefix('kb ')} has no option {name}" + (f"; did you mean {near[0]}?" if near else "")
+    if ctx and takes_text(ctx.command):
+        skipped = int(bool(words.words) and not words.literal and words.words[0] == ctx.command.name)
+        typed = [piece.tokens[0] for piece in words.pieces if piece.kind in (WORD, UNKNOWN)]
+        verb = "" if ctx.command.name == "search" else f"{ctx.command.name} "
+        return message, f"Put the words in quotes: kb {verb}{shlex.quote(' '.join(typed[skipped:]))}"
+    return message, f"{path} --help lists the options"
+
+
+def _options_of(ctx: click.Context | None) -> list[str]:
+    """The long options that could stand there: those of the command, and those of kb itself."""
+    found: list[str] = []
+    while ctx:
+        found += [name for parameter in ctx.command.params for name in parameter.opts if name.startswith("--")]
+        ctx = ctx.parent
+    return found
+
+
+def _missing(error: click.MissingParameter, ctx: click.Context | None, path: str) -> tuple[str, str]:
+    """An argument that is not there."""
+    name = ctx.command.name if ctx else ""
+    if name in ("search", "ask"):
+        return f"{name} needs a question", f'Write it after the command: {path} "what you want to know"'
+    what = error.param.make_metavar(ctx) if ctx and error.param else "an argument"
+    return f"{name} needs {what}", f"See {path} --help"
+
+
+def as_search(root: click.Group, args: Sequence[str]) -> str:
+    """The command that searches for what was typed, where that may have been meant; else nothing.
+
+    It may where words follow the name of a command, none of them names a file or a number, and all options are such
+    that a search has too.
+    """
+    read = read_arguments(args, root)
+    words = read.words
+    context = click.Context(root)
+    command = root.get_command(context, words[0]) if words and not read.literal else None
+    if command is None or takes_text(command) or len(words) < 2 or any(map(_PLACE.fullmatch, words[1:])):  # noqa: PLR2004 - a command and a word
+        return ""
+    search = root.get_command(context, "search")
+    options = read.of(OPTION)
+    if search is None or read.of(UNKNOWN) or any(not takes(search, piece.tokens[0]) for piece in options):
+        return ""
+    own = [token for piece in read.of(GLOBAL) for token in piece.tokens]
+    behind = [token for piece in options for token in piece.tokens]
+    return one_line(shlex.join(["kb", *own, "search", " ".join(words), *behind]))
+
+
+def also_as_search(error: KbError, root: click.Group, args: Sequence[str]) -> str:
+    """The same for a command that found nothing of the name that was typed."""
+    words = read_arguments(args, root).words[1:]
+    if isinstance(error, StoreBusy) or not any(word in error.message for word in words):
+        return ""
+    return as_search(root, args)
+
+
+def takes(command: click.Command, token: str) -> bool:
+    """Whether a command has the option, or each of the short options, that an argument is made of."""
+    names = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    names |= {"-h", "--help"}
+    if token.startswith("--"):
+        return token.partition("=")[0] in names
+    return all(f"-{letter}" in names for letter in _letters(token, command.params))
+
+
+def _letters(token: str, parameters: Iterable[click.Parameter]) -> str:
+    """The letters of joined short options, without a value that is attached to the last of them."""
+    valued = {name for one in parameters if isinstance(one, click.Option) and not one.is_flag for name in one.opts}
+    letters = ""
+    for letter in token[1:]:
+        letters += letter
+        if f"-{letter}" in valued:
+            break
+    return letters
+
+
+def _sentence(message: str) -> str:
+    """One of click's sentences as kb writes its own."""
+    return message[:1].lower() + message[1:].rstrip(".") if message[1:2].islower() else message.rstrip(".")

@@ -1,0 +1,190 @@
+"""Where the configuration file is, whether it counts, and which store it means.
+
+``kb.config`` and the client of the daemon both go by this, so that a command finds the same store with a daemon and
+without one. The client pays for each import, so this module works on plain strings and imports very little.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+FILE_NAME: Final = "config.toml"
+ENV_PREFIX: Final = "KB_"
+# The sections of the file, in its order; kb.config.schema has their keys.
+SECTIONS: Final = ("folders", "chunk", "documents", "embed", "store", "search", "note", "watch")
+STORE_KEY: Final = "store.path"
+DEFAULT_STORE: Final = ".kb"
+# Ten times what a configuration has that names every key and a hundred folders.
+LARGEST: Final = 100_000
+_BEGINNINGS: Final = tuple(
+    f"{mark}{name}{end}".encode() for name in SECTIONS for mark, end in (("[", "]"), ("", "."), ("", "={"))
+)
+
+
+class NotAFile(Exception):
+    """The configuration file that was named is not there."""
+
+
+class Found:
+    """A configuration file.
+
+    Attributes:
+        file: Its real path.
+        at: The path at which it was found, links and all.
+        named: Whether it was named, by an option or the environment.
+        around: Whether it was found by looking around: not named by anybody, and not the user's own.
+    """
+
+    __slots__ = ("around", "at", "file", "named")
+
+    def __init__(self, at: str, *, named: bool = False, around: bool = False) -> None:
+        self.file = os.path.realpath(at)
+        self.at = at
+        self.named = named
+        self.around = around
+
+
+def locate(config_file: str | None, environ: Mapping[str, str], cwd: str) -> Found | None:
+    """Find the configuration file in effect; None if there is none.
+
+    It is ``config_file``, else ``$KB_CONFIG``, else the nearest ``config.toml`` of kb in the current folder or above,
+    else the user's own.
+
+    Args:
+        config_file: The file that was named, from the current folder.
+        environ: The environment of the command.
+        cwd: The current folder.
+
+    Raises:
+        NotAFile: One that was named is not there.
+        RuntimeError: Its path begins with the home folder of an unknown user.
+    """
+    named = config_file or environ.get(f"{ENV_PREFIX}CONFIG")
+    if named:
+        path = joined(cwd, named)
+        if not os.path.isfile(path):  # noqa: PTH113 - pathlib costs the client a tenth of its time
+            raise NotAFile(named)
+        return Found(path, named=True)
+    own = user_config_file(os.environ)
+    folder = cwd
+    while True:
+        path = os.path.join(folder, FILE_NAME)  # noqa: PTH118 - see above
+        # Above the current folder, as in /tmp, anybody may have put one.
+        if os.path.isfile(path) and (folder == cwd or is_mine(path)) and belongs_to_kb(path):  # noqa: PTH113 - see above
+            return Found(path, around=os.path.realpath(folder) != os.path.realpath(os.path.dirname(own)))  # noqa: PTH120 - see above
+        above = os.path.dirname(folder)  # noqa: PTH120 - see above
+        if above == folder:
+            return Found(own) if os.path.isfile(own) else None  # noqa: PTH113 - see above
+        folder = above
+
+
+def belongs_to_kb(path: str) -> bool:
+    """Whether a file has a line that begins or fills one of kb's sections; other programs have a config.toml too.
+
+    One that cannot be read counts, so that whoever reads it reports that. Of a long one the beginning is looked at.
+    """
+    try:
+        lines = beginning(path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError:
+        return True
+    return any(line.translate(None, b" \t\r\"'").startswith(_BEGINNINGS) for line in lines)
+
+
+def beginning(path: str) -> bytes:
+    """As much of a file as a configuration may have, and one byte more. Anything but a file is not waited for.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(22, "it is not a regular file")
+        return stream.read(LARGEST + 1)
+
+
+def is_mine(path: str) -> bool:
+    """Whether a file, and the link by which it is reached, belong to this user, where the system knows that."""
+    return not hasattr(os, "getuid") or {os.stat(path).st_uid, os.lstat(path).st_uid} == {os.getuid()}  # noqa: PTH116 - see locate
+
+
+def user_config_file(environ: Mapping[str, str]) -> str:
+    """The user's own configuration file, in the platform's place for it."""
+    if sys.platform.startswith("linux"):
+        folder = environ.get("XDG_CONFIG_HOME", "").strip() or expanded("~/.config")
+        return os.path.join(folder, "kb", FILE_NAME)  # noqa: PTH118 - see locate
+    import platformdirs
+
+    return os.path.join(platformdirs.user_config_dir("kb", appauthor=False), FILE_NAME)  # noqa: PTH118 - see locate
+
+
+def trust_folder(environ: Mapping[str, str]) -> str:
+    """The folder of the records of trusted configurations, in the platform's place for state."""
+    if sys.platform.startswith("linux"):
+        given = environ.get("XDG_STATE_HOME", "").strip()
+        state = os.path.join(given if given.startswith("/") else expanded("~/.local/state"), "kb")  # noqa: PTH118 - see locate
+    else:
+        import platformdirs
+
+        state = platformdirs.user_state_dir("kb", appauthor=False)
+    return os.path.join(state, "trusted")  # noqa: PTH118 - see locate
+
+
+def trust_record(file: str, data: bytes) -> str:
+    """The name of the record that says that a file of this real path and content is trusted."""
+    from hashlib import sha256
+
+    return f"{sha256(os.fsencode(file) + bytes(1) + data).hexdigest()}.json"
+
+
+def environment_values(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
+    """The values in the environment, ``KB_SECTION__KEY``, each as variable, section, key and text; the last one counts.
+
+    Variables without the two underscores are not values.
+    """
+    found = []
+    for name in sorted(environ):
+        if name.startswith(ENV_PREFIX) and "__" in name:
+            section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+            found.append((name, section, key, environ[name]))
+    return found
+
+
+def resolved(base: str, path: str) -> str:
+    """A path of the configuration: ``~`` expanded, relative to a folder, links resolved.
+
+    Raises:
+        RuntimeError: It begins with the home folder of an unknown user.
+    """
+    return os.path.realpath(joined(base, path))
+
+
+def joined(base: str, path: str) -> str:
+    """A path from a folder, its ``~`` expanded.
+
+    Raises:
+        RuntimeError: It begins with the home folder of an unknown user.
+    """
+    return os.path.join(base, expanded(path))  # noqa: PTH118 - see locate
+
+
+def expanded(path: str) -> str:
+    """A path with its leading ``~`` or ``~name`` replaced, as ``Path(path).expanduser()`` does it.
+
+    Raises:
+        RuntimeError: There is no such user.
+    """
+    # pathlib drops leading "./" before it looks for the tilde.
+    while path.startswith("./"):
+        path = path[2:].lstrip("/")
+    found = os.path.expanduser(path)  # noqa: PTH111 - see locate
+    if path.startswith("~") and found.startswith("~"):
+        raise RuntimeError("Could not determine home directory.")
+    return found

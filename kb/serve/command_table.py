@@ -1,0 +1,133 @@
+"""The commands and their options, for the client of the daemon. Made by ``make docs``: do not edit."""
+
+GLOBAL_VALUED = frozenset(
+    {
+        "--color",
+        "--config",
+        "--found",
+        "--set",
+        "--store",
+        "-s",
+    }
+)
+GLOBAL_FLAGS = frozenset(
+    {
+        "--debug",
+        "--offline",
+        "--version",
+    }
+)
+# The options of all commands together.
+VALUED = frozenset(
+    {
+        "--compare",
+        "--context",
+        "--folder",
+        "--format",
+        "--keep",
+        "--lang",
+        "--limit",
+        "--log",
+        "--min-score",
+        "--mode",
+        "--model",
+        "--path",
+        "--per-file",
+        "--questions",
+        "--save",
+        "--seconds",
+        "--seed",
+        "--since",
+        "--spans",
+        "--tag",
+        "--timeout",
+        "--title",
+        "--type",
+        "--until",
+        "-C",
+        "-n",
+    }
+)
+FLAGS = frozenset(
+    {
+        "--accept-deletions",
+        "--add",
+        "--all",
+        "--background",
+        "--broken",
+        "--distrust",
+        "--dry-run",
+        "--explain",
+        "--files-with-matches",
+        "--force",
+        "--full",
+        "--here",
+        "--install-service",
+        "--int8",
+        "--json",
+        "--l2",
+        "--literal",
+        "--long",
+        "--null",
+        "--once",
+        "--per-query",
+        "--poll",
+        "--print",
+        "--privacy",
+        "--problems",
+        "--quiet",
+        "--repair",
+        "--require-fresh",
+        "--self",
+        "--status",
+        "--stop",
+        "--take-over",
+        "--trust",
+        "--trusted",
+        "--user",
+        "--wait",
+        "--weak",
+        "-0",
+        "-l",
+        "-q",
+    }
+)
+# An option whose value may be left out: what follows is its value only if it is one of these.
+OPTIONAL = {
+    "--rerank": frozenset(("colbert", "cross-encoder", "lexical", "off")),
+}
+# Commands that always run in the process of the caller.
+LOCAL = frozenset(
+    {
+        "bench",
+        "completion",
+        "config",
+        "init",
+        "model",
+        "open",
+        "watch",
+    }
+)
+SHORT_HELP = {
+    "init": "Write a configuration for a folder.",
+    "config": "Show the configuration in effect.",
+    "index": "Update the index from the folders.",
+    "search": "Find the passages nearest to a question.",
+    "ask": "Quote the passage that answers best, with its source.",
+    "similar": "Find passages similar to a file.",
+    "open": "Open a hit of the last search.",
+    "show": "Show the passages of a file.",
+    "list": "List the indexed files.",
+    "tags": "List the tags in use.",
+    "links": "Show the links from and to a file.",
+    "status": "Show what is indexed and what is not.",
+    "note": "Write a note and index it.",
+    "check": "Check files, catalog and vectors against each other.",
+    "rebuild": "Rebuild the vector index.",
+    "eval": "Measure search quality on known questions.",
+    "watch": "Keep the index up to date and answer at once.",
+    "sync": "Wait until every change on disk is indexed.",
+    "bench": "Benchmark kb on your own notes and model.",
+    "model": "List, download, verify and export embedding models.",
+    "completion": "Print a shell completion script.",
+}

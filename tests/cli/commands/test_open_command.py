@@ -1,0 +1,102 @@
+"""kb open: the hits of the last answer, by number."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from made_up import answer, hit, known_file
+
+from kb.cli.last_results import Location, folder, load_results, save_results
+from kb.serve.client import forward
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from command_line import CommandLine
+
+    from kb.records import KnownFile
+
+pytest_plugins = ["command_line"]
+
+
+def file_at(folder: Path, name: str, kind: str = "markdown") -> KnownFile:
+    """A file that is there."""
+    (folder / name).write_text("text")
+    return known_file(name, folder=str(folder), kind=kind)
+
+
+def test_a_hit_is_opened_by_its_number(command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a search ``kb open N`` knows file and line; ``--print`` shows the command; without a number all are."""
+    monkeypatch.setenv("EDITOR", "nano")
+    monkeypatch.delenv("VISUAL", raising=False)
+    notes = file_at(tmp_path, "a b.md")
+    command.kb.given = answer(hit("one", file=notes), hit("two", file=notes, first_line=9, last_line=12))
+    command("search", "anything")
+
+    assert command("open", "2", "--print") == (0, f"nano +9 '{tmp_path}/a b.md'\n", "")
+    assert command("open")[1] == f"  1  {tmp_path}/a b.md:5-5\n  2  {tmp_path}/a b.md:9-12\n"
+    assert command("open", "3") == (2, "", "kb: the last search has 2 hits\n    kb open lists them\n")
+
+
+def test_the_editor_runs_at_the_line(command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is really started, and its exit code is kb's."""
+    script = tmp_path / "vim"
+    script.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\nexit 7\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(script))
+    command.kb.given = answer(hit("one", file=file_at(tmp_path, "a.md")))
+    command("ask", "anything")
+
+    assert command("open", "1")[0] == 7
+    assert (tmp_path / "told").read_text() == f"+5 {tmp_path}/a.md\n"
+
+
+def test_there_has_to_be_an_answer_and_its_file(command: CommandLine, tmp_path: Path) -> None:
+    """Without a search, and when the file is gone, one sentence says so."""
+    assert command("open", "1")[2].startswith("kb: no search to open a hit of")
+    gone = file_at(tmp_path, "a.md")
+    command.kb.given = answer(hit("one", file=gone))
+    command("search", "anything")
+    (tmp_path / "a.md").unlink()
+
+    assert command("open", "1")[2] == f"kb: {tmp_path}/a.md no longer exists\n    Search again\n"
+
+
+def test_each_terminal_has_its_own_answer() -> None:
+    """Another terminal's answer is taken only where this one has none; names need not be text; all is private."""
+    save_results("1", answer(hit(file=known_file("one\udcff.md", kind="markdown"))))
+    save_results("2", answer(hit(file=known_file("x.pdf", kind="pdf"), page=3, place="p. 3")))
+
+    assert load_results("1") == [Location("/notes/one\udcff.md", "5-5", "markdown", 5)]
+    assert load_results("2") == load_results("never") == [Location("/notes/x.pdf", "p. 3", "pdf", 5, 3)]
+    assert folder().stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder().iterdir()} == {0o600}
+
+
+def test_old_answers_are_forgotten() -> None:
+    """The memory does not grow without end, and what is broken there counts as nothing."""
+    for number in range(60):
+        save_results(str(number), answer())
+
+    assert len(list(folder().iterdir())) == 50
+    for file in folder().iterdir():
+        file.write_bytes(b"{")
+    assert load_results("59") is None
+
+
+def test_an_answer_that_cannot_be_remembered_is_given_all_the_same(
+    command: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No place for the memory is no reason to fail."""
+    monkeypatch.setenv("XDG_STATE_HOME", os.devnull)
+    command.kb.given = answer(hit("one"))
+
+    assert command("search", "anything")[0] == 0
+
+
+def test_opening_happens_where_it_was_typed() -> None:
+    """A daemon of the store is never asked to open anything: its terminal is not the user's."""
+    assert forward(["open", "1"]) is None

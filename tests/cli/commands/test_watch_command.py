@@ -1,0 +1,241 @@
+"""kb watch and kb sync: what they refuse, what they tell, and one daemon from its start to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from made_up import answer, hit, settings
+
+from kb.cli.main import run
+from kb.store.lock import OWNER_FILE, StoreLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from command_line import CommandLine
+
+    from kb.embed.locate import Located
+
+pytest_plugins = ["command_line"]
+
+
+def test_flags_that_exclude_one_another_are_refused(command: CommandLine) -> None:
+    """One thing at a time."""
+    assert command("watch", "--stop", "--status")[0] == 2
+    assert command("watch", "--print")[0] == 2
+    assert command.loaded == []
+
+
+def test_without_an_owner_status_and_stop_say_so(command: CommandLine, tmp_path: Path) -> None:
+    """Exit code 1, for scripts."""
+    command.settings = settings(str(tmp_path))
+
+    assert command("watch", "--status") == (1, "not running\n", "")
+    assert json.loads(command("watch", "--status", "--json")[1]) == {"owner": None}
+    assert command("watch", "--stop") == (1, "", "kb: kb watch is not running\n")
+
+
+def test_a_process_that_has_the_store_and_cannot_be_asked_is_named(command: CommandLine, tmp_path: Path) -> None:
+    """With what ends it; a number that a dead process left behind, and another one has by now, is not."""
+    command.settings = replace(settings(str(tmp_path)), base=tmp_path)
+    told = (
+        f"kb: process {os.getpid()} (kb watch) holds the store but does not answer; stop it with kill {os.getpid()}\n"
+    )
+
+    with StoreLock(str(tmp_path / ".kb"), "kb watch"):
+        assert command("watch", "--status") == (1, "not running\n", told)
+        assert command("watch", "--stop") == (1, "", told)
+        note = (tmp_path / ".kb" / OWNER_FILE).read_bytes()
+
+    (tmp_path / ".kb" / OWNER_FILE).write_bytes(note)
+    assert command("watch", "--stop") == (1, "", "kb: kb watch is not running\n")
+
+
+def test_once_is_an_index_run(command: CommandLine, tmp_path: Path) -> None:
+    """Of the folders named, where some are."""
+    assert command("watch", "--once", "--poll", str(tmp_path))[0] == 0
+
+    assert [name for name, _ in command.kb.asked] == ["index"]
+    assert command.loaded[-1][1] == {"folders.paths": json.dumps([str(tmp_path)]), "watch.polling": "true"}
+    assert command("watch", "--once", "/no/such/folder")[0] == 2
+    assert command("watch", "/")[2].endswith("\n    Name a folder inside it\n")
+
+
+def test_without_an_owner_sync_and_wait_index(command: CommandLine) -> None:
+    """Everything on the disk is taken in before the question is asked."""
+    assert command("sync")[0] == 0
+    assert command("search", "--wait", "x")[0] == 0
+
+    assert [name for name, _ in command.kb.asked] == ["index", "index", "search"]
+
+
+def test_once_is_done_by_a_running_owner(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the store, so this process could only wait for it in vain."""
+    forwarded: list[list[str]] = []
+    monkeypatch.setattr("kb.serve.client.ask", lambda *_: {"pid": 7})
+
+    def forward(args: list[str]) -> int:
+        forwarded.append(args)
+        return 0
+
+    monkeypatch.setattr("kb.serve.client.forward", forward)
+
+    assert command("-s", "search.limit=3", "watch", "--once", "--json")[0] == 0
+
+    assert forwarded == [["--config", "/notes/config.toml", "-s", "search.limit=3", "index", "--json"]]
+    assert command.kb.asked == []
+
+
+@pytest.mark.parametrize(("pending", "code"), [(0, 0), (2, 3)])
+def test_a_stale_answer_is_three_where_a_fresh_one_is_required(command: CommandLine, pending: int, code: int) -> None:
+    """The hits are written all the same."""
+    command.kb.given = answer(hit(), pending=pending)
+
+    assert command("search", "--require-fresh", "x")[:2] == (code, "/notes/db.md:5:Use ChromaDB.\n")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have other services")
+def test_a_service_is_shown_or_written(command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the configuration by its absolute path and the settings in effect, and what to run next."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("KB_EMBED__DEVICE", "cpu")
+    monkeypatch.setenv("KB_MODELS", "/models")
+    monkeypatch.setenv("A_SECRET", "1")
+
+    code, shown, _ = command("-s", "search.limit=3", "watch", "--install-service", "--print")
+    assert code == 0
+    assert '"--config" "/notes/config.toml" "-s" "search.limit=3" "watch"\n' in shown
+    assert 'Environment="KB_EMBED__DEVICE=cpu"\nEnvironment="KB_MODELS=/models"\n' in shown
+    assert "A_SECRET" not in shown
+    assert list(tmp_path.iterdir()) == []
+
+    _, told, _ = command("-s", "search.limit=3", "watch", "--install-service")
+    written = next((tmp_path / "systemd" / "user").iterdir())
+    assert (written.read_text(), told) == (
+        shown,
+        f"Wrote {written}\nNext: systemctl --user enable --now {written.name}\n",
+    )
+
+
+def test_an_owner_started_behind_has_the_folders_that_were_typed(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No other command names them, and none is refused for that."""
+    given: list[bool] = []
+
+    class Owning:
+        def __init__(self, *_: object, folders_given: bool, **_more: object) -> None:
+            given.append(folders_given)
+
+        def serve(self, _ready: object) -> None: ...
+
+    class Ended:
+        def __init__(self, args: list[str], **_: object) -> None:
+            self.pid = 0
+            command(*args[args.index("kb") + 1 :])
+
+        def poll(self) -> int:
+            return 0
+
+    monkeypatch.setattr("kb.cli.daemon.Daemon", Owning)
+    monkeypatch.setattr(subprocess, "Popen", Ended)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    command("watch", "--background", str(tmp_path))
+    command("watch", "--background")
+
+    assert given == [True, False]
+
+
+@pytest.mark.parametrize("name", ["notes 🗒", "caf\udce9", 'a "b" \\c'])
+def test_a_folder_of_any_name_is_watched(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """It reaches the configuration as it was typed."""
+    folder = tmp_path / name
+    folder.mkdir()
+
+    assert run(["watch", "--status", str(folder)]) == 1
+    assert capfd.readouterr() == ("not running\n", "")
+
+
+@pytest.fixture
+def kb(notes: Path, tmp_path: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Runs kb in processes of its own over a folder of notes; whatever daemon is left is ended."""
+    runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    monkeypatch.chdir(tmp_path)
+    values = f'[folders]\npaths = ["{notes.name}"]\n[embed]\nmodel = "{minilm.name}"\noffline = true\n'
+    (tmp_path / "config.toml").write_text(values)
+
+    def run(*args: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "kb", *args], capture_output=True, text=True, timeout=100, check=False
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    yield run
+    subprocess.run([sys.executable, "-P", "-m", "kb", "watch", "--stop"], capture_output=True, check=False)
+    shutil.rmtree(runtime)
+
+
+def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path, tmp_path: Path) -> None:
+    """It starts behind, answers, follows the folder, keeps a second one out, takes an edit over, and ends in order."""
+    assert "running in the background: process " in kb("watch", "--background")
+    daemon = json.loads(kb("watch", "--status", "--json"))["owner"]
+    assert kb("watch", "--status").splitlines()[1] == f"log: {daemon['log']}"
+    assert Path(daemon["log"]).is_file()
+    assert f"process {daemon['pid']}" in kb("watch", code=2)
+
+    (notes / "cheese.md").write_text("Gouda is a cheese from the Netherlands.\n")
+    assert "cheese.md:1:" in kb("search", "--wait", "--require-fresh", "-n", "1", "Dutch cheese")
+    assert json.loads(kb("search", "--json", "--weak", "cheese"))["index"]["watching"]
+    assert "chunk.max_tokens" in kb("-s", "chunk.max_tokens=64", "search", "x", code=2)
+    assert "watching, process" in kb("status")
+    note = Path(kb("note", "Feta is a cheese from Greece.").split()[0]).name
+
+    # As a system does with its runtime folders when the user logs out.
+    shutil.rmtree(Path(os.environ["XDG_RUNTIME_DIR"]) / "kb")
+    _until(lambda: "listening on a new one" in _log())
+    assert "watching, process" in kb("status")
+
+    config = tmp_path / "config.toml"
+    config.write_text(
+        config.read_text().replace("paths", 'exclude = ["openai.md"]\npaths') + "[chunk]\nmax_tokens = 64\n"
+    )
+    _until(lambda: "config.toml reloaded" in _log())
+    kb("sync")
+    assert "openai.md" not in kb("list")
+    assert "cheese.md" in kb("search", "-n", "1", "Dutch cheese")
+
+    os.kill(daemon["pid"], signal.SIGTERM)
+    _until(lambda: _log().endswith("stopped\n"))
+    assert "not running" in kb("watch", "--status", code=1)
+    lines = [line.split(" ", 2)[2] for line in _log().splitlines()]
+    assert any(line.startswith("added notes/cheese.md (1 passage, 0 reused, ") for line in lines)
+    # Whoever had it indexed, the log tells of it.
+    assert sum(line.startswith(f"added notes/{note} (1 passage") for line in lines) == 1
+    assert lines[-1] == "stopped"
+    assert not (tmp_path / ".kb" / "unclean").exists()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Wait until something holds, for some seconds; what follows tells where it does not."""
+    until = time.monotonic() + 20
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.1)
+
+
+def _log() -> str:
+    """What the daemon wrote."""
+    return next(Path(os.environ["XDG_STATE_HOME"]).rglob("watch-*.log")).read_text()

@@ -1,0 +1,232 @@
+"""What the commands beside asking tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from any_answers import texts
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import FAILURE, FakeKnowledge, acting, known_file
+
+from kb.cli.output import reports
+from kb.cli.output.formats import status_object
+from kb.cli.output.terminal import Look
+from kb.records import (
+    SCANNED,
+    CheckReport,
+    Confinement,
+    Difference,
+    Failure,
+    FileEvent,
+    Freshness,
+    IndexReport,
+    RebuildReport,
+    Status,
+)
+
+INSTALL = "pip install 'localkb[documents]'"
+LOOK = Look(cwd="/notes")
+
+
+def test_an_index_run_is_one_line() -> None:
+    """What changed, what it cost, and how much there is."""
+    report = IndexReport(added=2, removed=1, unchanged=1, embedded=1, reused=3, total=1204, seconds=3.21)
+
+    assert reports.index_text(report) == (
+        "2 added, 1 removed; 1 file unchanged; 1 passage embedded, 3 reused, 1,204 in all; 3.2 s\n"
+    )
+
+
+def test_an_index_run_without_changes_says_so() -> None:
+    """A second run tells that there was nothing to do."""
+    assert reports.index_text(IndexReport(unchanged=5, total=9, seconds=0.2)).startswith("no changes; 5 files unch")
+
+
+def test_a_dry_run_says_that_nothing_was_written() -> None:
+    """What would be done is never told as done."""
+    text = reports.index_text(IndexReport(changed=2, unchanged=3, dry_run=True))
+
+    assert text == "would index: 2 changed; 3 files unchanged. Nothing was written.\n"
+
+
+def test_of_many_failures_the_first_are_told() -> None:
+    """A thousand bad files do not bury the summary."""
+    failures = [replace(FAILURE, path=f"{number}.bin") for number in range(23)]
+
+    lines = reports.failures_text(failures, LOOK).splitlines()
+    assert len(lines) == 21
+    assert lines[0] == "0.bin: not text:\u2407 it is binary"
+    assert lines[-1] == "and 3 more files: see kb status --problems"
+
+
+def test_status_tells_the_facts() -> None:
+    """Folders, counts, freshness, model, store and sizes; problems point to where they are listed."""
+    state = replace(
+        FakeKnowledge().state, failed=2, replaced=1, index=Freshness(datetime(2026, 1, 15, tzinfo=UTC), pending=1)
+    )
+
+    text = reports.status_text(state, LOOK)
+    assert "folder:      /notes\n" in text
+    assert "files:       3, 2 could not be indexed (kb status --problems)\n" in text
+    assert ", 1 file waiting\n" in text
+    assert "store:       .kb (4.1 kB, g1)\n" in text
+    assert "1 character replaced\n" in text
+
+
+def test_status_tells_what_documents_are_not_kept_from() -> None:
+    """What this system does not offer is one line; root is never held to a number of threads."""
+    state = FakeKnowledge().state
+    whole = replace(state, confinement=Confinement(7, ("files", "system calls"), ("threads",)))
+    part = replace(state, confinement=Confinement(0, ("system calls",), ("files", "tcp", "threads")))
+
+    assert "sandbox" not in reports.status_text(whole, LOOK)
+    assert "sandbox:     documents are parsed without limits on files, tcp\n" in reports.status_text(part, LOOK)
+    assert status_object(part)["confinement"] == {
+        "landlock": 0,
+        "in_force": ("system calls",),
+        "missing": ("files", "tcp", "threads"),
+    }
+
+
+def test_status_tells_what_could_be_read_with_more() -> None:
+    """Scans and images are counted with what would read them, and files that lack a package with its command."""
+    problems = (
+        Failure("/n", "a.pdf", f"{SCANNED}, and more"),
+        Failure("/n", "b.png", "images (.png) cannot be read"),
+        Failure("/n", "c.docx", f"Word documents (.docx) are read with the extra for documents: {INSTALL}"),
+    )
+    state = replace(FakeKnowledge().state, problems=problems)
+
+    text = reports.status_text(state, LOOK)
+    assert "scans:       1 scanned document and 1 image could be searched with tesseract-ocr installed and" in text
+    assert "documents:   1 file could be read after pip install 'localkb[documents]'\n" in text
+    assert "could be searched with documents.ocr = true\n" in reports.status_text(state, LOOK, tesseract=True)
+    assert "scans" not in reports.status_text(FakeKnowledge().state, LOOK)
+
+
+def test_a_check_tells_each_difference() -> None:
+    """Each difference is a line; the last line says what to do, or that all is well."""
+    report = CheckReport(1, 2, 3, (Difference("vector missing", "a.md", "2 of 3"), Difference("file gone", "b.md")))
+
+    assert reports.check_text(report) == (
+        "vector missing: a.md (2 of 3)\n"
+        "file gone: b.md\n"
+        "2 differences in 1 file, 2 passages, 3 vectors; repair with kb check --repair\n"
+    )
+    assert reports.check_text(replace(report, repaired=2)).endswith("; 2 repaired\n")
+    assert reports.check_text(CheckReport(1, 1, 1)) == "all in order: 1 file, 1 passage, 1 vector\n"
+
+
+def test_a_rebuild_is_one_line() -> None:
+    """Where the vectors came from tells what it cost."""
+    text = reports.rebuild_text(RebuildReport("g2", 9, 1, 0.5, "damaged"))
+
+    assert text == "g2 built (damaged): 10 vectors, 9 from the cache, 1 embedded; 0.5 s\n"
+
+
+def test_a_long_listing_has_a_line_a_file() -> None:
+    """Passages, size, date, path, title and tags; a failed file has its reason instead."""
+    files = [known_file(), known_file("b.md", state="failed", reason="binary"), known_file("c.md", state="pending")]
+
+    assert reports.list_text(files, LOOK).splitlines() == [
+        "       2    1.2 kB 2026-01-15 en   db.md  Databases  #work",
+        "  failed    1.2 kB                 b.md: binary",
+        " pending    1.2 kB 2026-01-15 en   c.md  Databases  #work",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "hits", "said"),
+    [
+        (Freshness(None, 0), 0, "nothing is indexed yet: run kb index"),
+        (Freshness(None, 0), 1, ""),
+        (Freshness(datetime(2026, 1, 1, tzinfo=UTC), 0), 0, ""),
+        (Freshness(None, 1), 1, "1 file not indexed yet; the answer may be incomplete: run kb index"),
+        (
+            Freshness(None, 1, watching=True),
+            0,
+            "kb watch is still indexing the folders; the answer may be incomplete (--wait waits for it)",
+        ),
+        (Freshness(None, 2), 1, "2 files not indexed yet; the answer may be incomplete: run kb index"),
+    ],
+)
+def test_an_answer_of_an_old_index_is_never_silent(index: Freshness, hits: int, said: str) -> None:
+    """What waits is told with every answer; a fresh index is not talked about."""
+    assert reports.freshness_notice(index, hits=hits) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (10**16, "10000.0 TB")]
+)
+def test_sizes_are_readable(number: int, shown: str) -> None:
+    """Bytes in the unit that fits."""
+    assert reports.size(number) == shown
+
+
+def test_settings_are_aligned_with_their_origin() -> None:
+    """Key and value as in the file, the origin as a comment."""
+    rows = [("a.b", "1", "default"), ("a.long", '"x"', "$KB_A__LONG")]
+
+    assert reports.settings_text(rows) == 'a.b = 1       # default\na.long = "x"  # $KB_A__LONG\n'
+
+
+@given(texts, texts, st.integers(0, 3))
+def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
+    """Names and reasons come from files; nothing in them acts on a terminal, and each stays on its line."""
+    failures = [Failure("/notes", name, words)] * count
+    file = known_file(name or "x", title=words, tags=(words,))
+    state = Status(
+        (f"/{name}",), f"/{name}", words, words, "g", 1, 1, 0, 0, 1, 1, Freshness(None, 0), (), ((f"/{name}", 30),)
+    )
+    daemon = {"state": "polling", "reason": words, "waiting": 2, "pid": 7, "since": "2026-01-15T12:00:00+00:00"}
+    daemon |= {"errors": [words]}
+    check = CheckReport(1, 1, 1, (Difference("file gone", name, words),) * count)
+
+    told = [
+        reports.failures_text(failures, LOOK),
+        reports.list_text([file, replace(file, state="failed", reason=words)], LOOK),
+        reports.status_text(state, LOOK, daemon),
+        reports.event_text(FileEvent("moved", "/notes", name, words), 0.2, "/notes"),
+        reports.event_text(FileEvent("failed", "/notes", name, reason=words), 0.2, "/notes"),
+        reports.check_text(check),
+        reports.rebuild_text(RebuildReport("g", 1, 1, 0, words)),
+        reports.settings_text([("a.b", words.replace("\n", ""), name)]),
+    ]
+    assert [acting(text) for text in told] == [[]] * len(told)
+    assert [len(text.splitlines()) for text in told] == [count, 2, 11, 1, 1, count + 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (FileEvent("added", "/notes", "a.md", passages=4, reused=3), "added a.md (4 passages, 3 reused, 0.21 s)"),
+        (FileEvent("changed", "/more", "a.md", passages=1), "changed /more/a.md (1 passage, 0 reused, 0.21 s)"),
+        (FileEvent("moved", "/notes", "b.md", before="a.md"), "moved a.md -> b.md"),
+        (FileEvent("removed", "/notes", "a.md"), "deleted a.md"),
+        (FileEvent("failed", "/notes", "a.md", reason="it is binary"), "failed a.md: it is binary"),
+    ],
+)
+def test_a_line_of_the_log_says_what_became_of_a_file(event: FileEvent, line: str) -> None:
+    """The kind, the path from where the watcher was started, and what it cost."""
+    assert reports.event_text(event, 0.21, "/notes") == line
+
+
+def test_the_owner_is_told_in_one_line() -> None:
+    """How it follows the disk, why not better, who it is, since when, and what waits."""
+    daemon = {"state": "polling", "reason": "as configured", "waiting": 1, "pid": 7, "errors": ["disk full"]}
+    daemon |= {"since": datetime(2026, 1, 15, 12, tzinfo=UTC).astimezone().isoformat()}
+    since = reports.moment(datetime(2026, 1, 15, 12, tzinfo=UTC))
+
+    assert reports.daemon_text(daemon) == (
+        f"polling (as configured), process 7 since {since}, 1 place waiting; disk full"
+    )
+
+
+def test_what_waits_while_a_watcher_works_is_told_otherwise() -> None:
+    """Nobody has to run an index then."""
+    told = reports.freshness_notice(Freshness(datetime(2026, 1, 15, tzinfo=UTC), 2, watching=True), hits=1)
+
+    assert told.startswith("2 changes being indexed")
