@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kb.index.plan import withheld
 from kb.parts import CACHE_FILE
-from kb.records import Status
+from kb.records import Failure, Status
 from kb.store.damage import set_aside_in
 
 if TYPE_CHECKING:
@@ -41,4 +41,5 @@ def status_of(parts: Parts) -> Status:
         held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
         set_aside=tuple(set_aside_in(parts.store_path)),
         confinement=confinement(),
+        partly=tuple(Failure(file.folder, file.path, file.unread) for file in files if file.unread),
     )

@@ -114,3 +114,24 @@ def test_larger_documents_are_taken_than_texts(open_kb: Open, papers: Path) -> N
 
     assert failures["long.txt"] == "is 0.0100 MB, over the limit of 0.0005 MB (folders.max_file_mb)"
     assert "talk.pptx" not in failures
+
+
+def test_what_is_read_in_part_is_told_and_found(open_kb: Open, papers: Path) -> None:
+    """A damaged page or a line that is no YAML costs neither the file nor its place among those that are indexed."""
+    data = made.pdf([["The budget was approved in March."], ["The boiler in the cellar is to be replaced."]])
+    (papers / "report.pdf").write_bytes(data.replace(b"/Type /Page ", b"/Type /Pxge ", 1))
+    (papers / "tea.md").write_text("---\ntitle: Tea: how to\n---\nBoil the water first.\n", "utf-8")
+    kb = open_kb(papers)
+
+    assert kb.index().added == 4
+
+    status = kb.status()
+    assert status.partly == (
+        Failure(str(papers), "report.pdf", "1 of 2 pages is damaged"),
+        Failure(str(papers), "tea.md", 'front matter is not valid YAML or TOML at "title"'),
+    )
+    assert (status.failed, [one.path for one in status.problems]) == (1, ["broken.pdf"])
+    assert kb.search("Which heating has to be renewed?", limit=1).hits[0].passage.place == "p. 2"
+    (papers / "tea.md").write_text("---\ntitle: Tea\n---\nBoil the water first.\n", "utf-8")
+    kb.index()
+    assert [one.path for one in kb.status().partly] == ["report.pdf"]

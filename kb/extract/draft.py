@@ -88,6 +88,10 @@ class Draft:
         known += [tag for one in tags if (tag := line(one)[:_LONGEST]) and tag not in known][: _MOST_TAGS - len(known)]
         self._result.language = language or self._result.language
 
+    def unread(self, what: str) -> None:
+        """Tell what of the document is not read, as ``2 of 10 pages are damaged``."""
+        self._result.unread.append(line(what)[:_LONGEST])
+
     def place(self, name: str, *, row: int = 0, page: int = 0, soft: bool = False, anew: bool = False) -> None:
         """What comes next stands at this place of the document.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.extract.annotations import written_on
 from kb.extract.clean import clean, line
+from kb.extract.columns import in_columns
 from kb.extract.dates import pdf_date
 from kb.extract.draft import Unreadable
 from kb.extract.hyphens import MARK, gaps, whole, words_of
@@ -58,13 +59,14 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     draft.describe(properties["Title"], properties["Author"], pdf_date(properties["CreationDate"]))
     bookmarks = _bookmarks(document)
     said = False
-    damaged = 0
+    damaged = images = 0
     count = len(document)
     pages = [_read(document, number, draft, limits) for number in range(1, count + 1)]
     divided = any(page and page[1] for page in pages)
     words = words_of([page[0] for page in pages if page]) if divided else frozenset()
     for number, page in enumerate(pages, 1):
         damaged += page is None
+        images += page is not None and not page[0].strip() and _has_image(document, number)
         text = whole(*page, words) if page else None
         lines = list(_paragraphs(clean(text or "").split("\n")))
         for note in _notes(document, number) if text is not None else ():
@@ -80,6 +82,10 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
             draft.gap()
     document.close()
     if said:
+        if damaged:
+            draft.unread(f"{damaged} of {count} pages {'is' if damaged == 1 else 'are'} damaged")
+        if images:
+            draft.unread(f"{images} of {count} pages {'has' if images == 1 else 'have'} no text, only images")
         return
     if damaged == count:
         raise Unreadable("is damaged: none of its pages can be read", "Open it with a PDF viewer")
@@ -108,6 +114,21 @@ def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> t
         page.close()
 
 
+def _has_image(document: PdfDocument, number: int) -> bool:
+    """Whether a picture is on a page, which may have words that nobody has recognised."""
+    import pypdfium2
+    from pypdfium2 import raw
+
+    try:
+        page = document[number - 1]
+    except pypdfium2.PdfiumError:
+        return False
+    try:
+        return any(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=4))
+    finally:
+        page.close()
+
+
 def _is_title(text: str) -> bool:
     """Whether a line of the first page may be the title: words, and not a whole paragraph of them."""
     return len(text) <= _LONGEST_TITLE and len(re.findall(r"[^\W\d_]", text)) >= _FEWEST_LETTERS
@@ -130,6 +151,8 @@ def _notes(document: PdfDocument, number: int) -> Iterator[str]:
 def _text(page: PdfPage) -> tuple[str, list[bool]]:
     content = page.get_textpage()
     try:
+        if (text := in_columns(content)) is not None:
+            return text, [False] * len(MARK.findall(text))
         text = str(content.get_text_range())
         return text, gaps(content) if MARK.search(text) else []
     finally:

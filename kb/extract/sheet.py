@@ -71,6 +71,9 @@ def _by_xml(draft: Draft, data: bytes) -> None:
         raise Unreadable("is damaged: it is no Excel workbook", "Open it with its own program") from error
     with archive:
         for sheet in sheets(archive):
+            if sheet.missing:
+                draft.unread(f'the sheet "{sheet.name}" is missing')
+                continue
             _rows(draft, sheet.name, sheet.rows, sheet.comments)
             draft.text("\n".join(sheet.around))
 

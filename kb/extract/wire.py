@@ -77,6 +77,7 @@ class Extracted(Struct, kw_only=True, tag="extracted"):
         title: What the document's own properties call it; also ``author`` and ``date`` (ISO 8601), where they say so.
         tags: The labels it has, without signs.
         language: What the document says its language is; empty where it says nothing.
+        unread: What of the document was not read, a phrase each.
     """
 
     text: str
@@ -89,6 +90,7 @@ class Extracted(Struct, kw_only=True, tag="extracted"):
     date: str = ""
     tags: list[str] = []
     language: str = ""
+    unread: list[str] = []
 
 
 class Refused(Struct, tag="refused"):

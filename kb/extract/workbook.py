@@ -34,12 +34,14 @@ class Sheet:
 
     Attributes:
         name: What it is called.
+        missing: Whether the workbook names it and does not hold it.
         rows: The values of its filled cells by row and column, both counting from 1.
         comments: What is written to its cells, by row.
         around: Its headers and footers.
     """
 
     name: str
+    missing: bool = False
     rows: dict[int, dict[int, str]] = field(default_factory=dict)
     comments: dict[int, list[str]] = field(default_factory=dict)
     around: list[str] = field(default_factory=list)
@@ -63,9 +65,12 @@ def sheets(archive: zipfile.ZipFile) -> Iterator[Sheet]:
     for one in workbook.iter():
         if _tag(one) != "sheet" or one.get("state") in {"hidden", "veryHidden"}:
             continue
-        path = related.get(one.get(_RELATION) or one.get(_STRICT_RELATION) or "")
-        if path and "chartsheets/" not in path and path in archive.namelist():
-            yield _sheet(archive, path, one.get("name") or "", strings, formats, since_1904=since_1904)
+        path = related.get(one.get(_RELATION) or one.get(_STRICT_RELATION) or "", "")
+        name = one.get("name") or ""
+        if path not in archive.namelist():
+            yield Sheet(name, missing=True)
+        elif "chartsheets/" not in path:
+            yield _sheet(archive, path, name, strings, formats, since_1904=since_1904)
 
 
 def _sheet(

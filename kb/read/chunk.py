@@ -227,11 +227,16 @@ class Chunker:
         """Lengths in tokens; a text with too many characters is not counted, only called too long."""
         most = CHARS_PER_TOKEN * self.max_tokens
         counts = [self.max_tokens + self._overhead + 1] * len(texts)
-        wanted = [at for at, text in enumerate(texts) if len(text) <= most or _characters(text) <= most]
+        # A line of brackets may be repeated a hundred thousand times: each text is counted once.
+        places: dict[str, list[int]] = {}
+        for at, text in enumerate(texts):
+            places.setdefault(text, []).append(at)
+        wanted = [text for text in places if len(text) <= most or _characters(text) <= most]
         for first in range(0, len(wanted), COUNT_AT_ONCE):
             some = wanted[first : first + COUNT_AT_ONCE]
-            for at, count in zip(some, self._counter.count([texts[at] for at in some]), strict=True):
-                counts[at] = count
+            for text, count in zip(some, self._counter.count(some), strict=True):
+                for at in places[text]:
+                    counts[at] = count
         return counts
 
     def _with_told(self, source: _Source, draft: Stretch, body: str) -> str:

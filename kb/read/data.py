@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from kb.read.hollow import is_hollow
 from kb.read.markup import Outline, one_line
 from kb.records import Block, Heading
 
@@ -73,13 +74,12 @@ def _outline(text: str, first_line: int, name_of: Callable[[str], str]) -> Outli
     while waiting:
         low, high, level = waiting.pop()
         for begin, end in _entries(lines, depths, low, high):
-            name = name_of(lines[begin])
             inner = begin + 1
             if end - begin > _LONG and level <= _DEEPEST and any(lines[at].strip() for at in range(inner, end)):
-                if name:
+                if name := name_of(lines[begin]):
                     headings.append(Heading(one_line(name), level, begin + 1, begin + 1))
                 waiting.append((inner, end, level + 1 if name else level))
-            else:
+            elif end > inner or not is_hollow(lines[begin]):
                 blocks.append(Block("code", begin + 1, end))
     headings.sort(key=lambda heading: heading.first_line)
     blocks.sort(key=lambda block: block.first_line)

@@ -16,12 +16,13 @@ from kb.formats.registry import REGISTRY, load
 from kb.read.canvas import without_drawing
 from kb.read.decode import decode, is_binary
 from kb.read.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
+from kb.read.hollow import without_hollow
 from kb.read.markup import Outline, one_line
 from kb.read.payload import without_payload
 from kb.records import Block, Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kb.formats.registry import Format
 
@@ -55,7 +56,7 @@ class PlainFormat:
         decoded = decode(data)
         front = read_front_matter(decoded.text) if self.front_matter else FrontMatter()
         text = without_payload(without_drawing(decoded.text) if front.drawing else decoded.text)
-        outline = self.parse(text, front.markup_line) if self.parse else Outline()
+        outline = without_hollow(self.parse(text, front.markup_line), text) if self.parse else Outline()
         # Front matter that cannot be understood is still text for search.
         broken = (Block("text", front.body_line, front.markup_line - 1),) if front.markup_line > front.body_line else ()
         texts = (heading.text for heading in outline.headings if heading.text and self.titled)
@@ -87,10 +88,18 @@ class PlainFormat:
             replaced=decoded.replaced,
             author=outline.author,
             places=outline.places,
+            unread=(f"front matter is not valid YAML or TOML at {_listed(front.unread)}",) if front.unread else (),
             front_passage=front.says or (front.body_line > 1 and not front.drawing and not "".join(body).strip()),
         )
 
 
+def _listed(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(f'"{name}"' for name in names[:_NAMED]) + more
+
+
+_NAMED: Final = 3
 # Headings that stand in many notes alike.
 GENERIC: Final = re.compile(
     r"meta(?:data)?|references?|bibliography|links?|see also|related|backlinks|footnotes|notes?|summary|abstract|"

@@ -88,6 +88,7 @@ def _document(name: PurePosixPath, one: Format, extracted: Extracted) -> Documen
         language=one_line(extracted.language),
         places=places,
         told=told,
+        unread=tuple(map(one_line, extracted.unread)),
     )
 
 

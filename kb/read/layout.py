@@ -9,6 +9,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
+from kb.read.hollow import hollow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -95,6 +97,10 @@ class Text:
         start, end = self.start_of(line), self.start_of(line + 1)
         return start == end or self.text[start:end].isspace()
 
+    def is_space(self, start: int, end: int) -> bool:
+        """Whether nothing but space stands between two offsets."""
+        return self.text[start:end].isspace()
+
     def trim(self, start: int, end: int) -> tuple[int, int]:
         """A stretch without the space around it; the indentation of a first line that is whole stays."""
         piece = self.text[start:end]
@@ -140,7 +146,10 @@ def sections(document: Document, text: Text) -> list[Stretch]:
         if said or not section.tells(as_read(text.text, changes, begin, body)):
             found.append(section)
     starts = [text.start_of(place.first_line) for place in document.places if not place.soft]
-    return [part for section in found for part in _parts(section, starts, text)] if starts else found
+    if starts:
+        found = [part for section in found for part in _parts(section, starts, text)]
+    stretches = hollow(document.text)
+    return [part for section in found for part in _saying(section, stretches, text)] if stretches else found
 
 
 def _front_matter(document: Document, text: Text) -> Iterator[Stretch]:
@@ -166,6 +175,22 @@ def _parts(section: Stretch, starts: Sequence[int], text: Text) -> list[Stretch]
         if text.text[at:end].strip():
             parts.append(replace(section, start=at, end=end, body=at, outer=section.inner, labels=""))
     return parts or [section]
+
+
+def _saying(section: Section, stretches: Sequence[tuple[int, int]], text: Text) -> Iterator[Section]:
+    """What is left of a section without the stretches that say nothing."""
+    at = section.start
+    # The first that ends behind its beginning.
+    number = bisect_right(stretches, at, key=lambda stretch: stretch[1])
+    while at < section.end:
+        low, high = stretches[number] if number < len(stretches) else (section.end, section.end)
+        low, high = min(low, section.end), min(high, section.end)
+        if at < low and not text.is_space(at, low):
+            if at == section.start:
+                yield replace(section, body=min(section.body, low), end=low)
+            else:
+                yield Section(at, at, low, section.trail, section.inner, section.inner)
+        at, number = max(high, low), number + 1
 
 
 def _says_something(headings: Sequence[Heading], position: int) -> bool:

@@ -87,7 +87,7 @@ class Document:
     in order and nested at most. ``language`` is a code of ISO 639, empty where it cannot be
     told. ``replaced`` counts characters that could not be decoded. ``places`` are in the order of their lines.
     ``front_passage`` says that front matter is a passage of its own: it has words beside labels and settings, or
-    nothing else stands in the file.
+    nothing else stands in the file. ``unread`` names what of the file was not read, or not as what it is.
     """
 
     text: str
@@ -111,6 +111,7 @@ class Document:
     author: str = ""
     places: tuple[Place, ...] = ()
     front_passage: bool = False
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file as the catalog knows it."""
+    """A file as the catalog knows it; ``unread`` says what of it was not read, empty where all was."""
 
     id: int
     folder: str
@@ -112,6 +112,7 @@ class KnownFile:
     passages: int = 0
     language: str = ""
     author: str = ""
+    unread: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

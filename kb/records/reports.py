@@ -96,7 +96,7 @@ class Status:
 
     ``held`` are folders from which so many files went at once that they are kept, with how many.
     ``runtime`` is how the model runs, or would run. ``set_aside`` is what of the store was damaged and kept, by name.
-    ``confinement`` is how documents are parsed.
+    ``confinement`` is how documents are parsed. ``partly`` are the files of which something was not read, with what.
     """
 
     folders: tuple[str, ...]
@@ -116,6 +116,7 @@ class Status:
     runtime: str = ""
     set_aside: tuple[tuple[str, int], ...] = ()
     confinement: Confinement | None = None
+    partly: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ PassageState = Literal["live", "coming", "leaving"]
 
 FILE_COLUMNS = (
     "f.id, f.folder, f.name, f.size, f.mtime_ns, f.ctime_ns, f.inode, f.device, f.content_hash, f.read_ns, f.state, "
-    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live, f.language, f.author, f.crc"
+    "f.title, f.kind, f.tags, f.date, f.reason, f.replaced, f.live, f.language, f.author, f.unread, "
+    "f.crc"
 )
 PASSAGE_COLUMNS = (
     "p.id, p.text, p.heading, p.first_line, p.last_line, p.page, p.digest, p.ordinal, p.place, p.searched, p.crc"
@@ -72,7 +73,8 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
     replaced = document.replaced if document else 0
     language = document.language if document else ""
     author = text_bytes(document.author if document else "")
-    said = (title, kind, tags, day, reason, replaced, language, author)
+    unread = text_bytes("; ".join(document.unread) if document else "")
+    said = (title, kind, tags, day, reason, replaced, language, author, *_where_apart(unread))
     return (
         change.file_id,
         folder,
@@ -89,6 +91,7 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
         live,
         language,
         author,
+        unread,
         checksum(change.file_id, folder, name, change.content_hash, *said),
     )
 
@@ -149,7 +152,7 @@ def passage_state(value: bytes) -> PassageState:
 def known_file(row: tuple[Any, ...]) -> KnownFile:
     """The record of a row of ``FILE_COLUMNS``."""
     (id_, folder, name, size, mtime, ctime, inode, device, content_hash, read_ns, state,
-     title, kind, tags, day, reason, replaced, live, language, author, _) = row  # fmt: skip
+     title, kind, tags, day, reason, replaced, live, language, author, unread, _) = row  # fmt: skip
     return KnownFile(
         id_,
         _folder(folder),
@@ -167,14 +170,15 @@ def known_file(row: tuple[Any, ...]) -> KnownFile:
         live,
         _kind(language),
         text_of(author) if author else "",
+        text_of(unread) if unread else "",
     )
 
 
 def file_is_sound(row: tuple[Any, ...]) -> bool:
     """Whether a row of ``FILE_COLUMNS`` says what was written into it."""
     (id_, folder, name, _, _, _, _, _, content_hash, _, state,
-     title, kind, tags, day, reason, replaced, _, language, author, crc) = row  # fmt: skip
-    said = (title, kind, tags, day, reason, replaced, language, author)
+     title, kind, tags, day, reason, replaced, _, language, author, unread, crc) = row  # fmt: skip
+    said = (title, kind, tags, day, reason, replaced, language, author, *_where_apart(unread))
     settled = state == b"pending" or (state == b"failed") == bool(reason)
     return settled and crc in {None, checksum(id_, folder, name, content_hash, *said)}
 
@@ -186,9 +190,9 @@ def passage_is_sound(row: tuple[Any, ...], file_id: int) -> bool:
     return crc in {None, checksum(id_, file_id, ordinal, *said, *_where_apart(searched))}
 
 
-def _where_apart(searched: bytes) -> tuple[bytes, ...]:
-    """What is searched of a passage, as a part of its checksum: rows from before it was kept have none."""
-    return (searched,) if searched else ()
+def _where_apart(value: bytes) -> tuple[bytes, ...]:
+    """A value that is mostly empty, as a part of a checksum: rows from before it was kept have none."""
+    return (value,) if value else ()
 
 
 def stored_passage(row: tuple[Any, ...], file: KnownFile, *, sound: bool) -> StoredPassage:

@@ -134,6 +134,9 @@ _CHECKSUMS = (
 # What a passage's words are taken from, where its text is not what is read: empty where it is.
 _SEARCHED = ("ALTER TABLE passages ADD COLUMN searched TEXT NOT NULL DEFAULT ''",)
 
+# What of a file was not read: empty where all of it was.
+_UNREAD = ("ALTER TABLE files ADD COLUMN unread TEXT NOT NULL DEFAULT ''",)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _LANGUAGE,
@@ -143,6 +146,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _CHECKSUMS,
     MIDDLE_TABLES,
     _SEARCHED,
+    _UNREAD,
 )
 """The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
 

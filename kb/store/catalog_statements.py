@@ -30,16 +30,17 @@ REFRESH = "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, dev
 FILES = f"SELECT {rows.FILE_COLUMNS} FROM files f"  # noqa: S608  (only a constant is put in)
 WRITE_FILE = """
     INSERT INTO files (id, folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns,
-                       title, kind, tags, date, reason, replaced, live, language, author, crc, state)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?,
-            'pending')
+                       title, kind, tags, date, reason, replaced, live, language, author, unread, crc,
+                       state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT),
+            CAST(? AS TEXT), ?, 'pending')
     ON CONFLICT (id) DO UPDATE SET
         folder = excluded.folder, name = excluded.name, size = excluded.size, mtime_ns = excluded.mtime_ns,
         ctime_ns = excluded.ctime_ns, inode = excluded.inode, device = excluded.device,
         content_hash = excluded.content_hash, read_ns = excluded.read_ns, title = excluded.title,
         kind = excluded.kind, tags = excluded.tags, date = excluded.date, reason = excluded.reason,
         replaced = excluded.replaced, live = excluded.live, language = excluded.language, author = excluded.author,
-        crc = excluded.crc, state = excluded.state
+        unread = excluded.unread, crc = excluded.crc, state = excluded.state
 """
 ADD_PASSAGE = """
     INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, place, text, searched, crc,

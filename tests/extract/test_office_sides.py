@@ -3,7 +3,9 @@
 # ruff: noqa: E501 - XML in one piece
 from __future__ import annotations
 
+import io
 import time
+import zipfile
 from typing import TYPE_CHECKING
 
 import made_documents as made
@@ -48,6 +50,19 @@ def workbook(cells: str, *, more: str = "", comments: str = "", formats: Sequenc
             f"{comments}</commentList></comments>",
         }
     )
+
+
+def test_a_sheet_that_is_missing_is_told() -> None:
+    """The workbook names it, and the container does not hold it; the others are read."""
+    data = made.xlsx({"Ducks": {1: ["mallard"]}, "Geese": {1: ["greylag"]}})
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist() if not name.endswith("sheet2.xml")}
+    draft = Draft(1_000_000)
+    sheet.extract("x.xlsx", made.zipped(kept), draft, Limits())
+    found = draft.done()
+
+    assert "mallard" in found.text
+    assert found.unread == ['the sheet "Geese" is missing']
 
 
 def row(number: int, **cells: str) -> str:

@@ -37,6 +37,26 @@ def test_a_damaged_page_does_not_cost_the_others() -> None:
         text(damaged(data, 1, 2, 3))
 
 
+def unread(data: bytes) -> list[str]:
+    """What is told not to be read of a PDF."""
+    draft = Draft(1_000_000)
+    extract("x.pdf", data, draft, Limits())
+    return draft.done().unread
+
+
+def test_pages_that_are_not_read_are_told() -> None:
+    """Damaged ones and those with only a picture are counted; a page that is empty lacks nothing."""
+    data = made.pdf([["First page."], ["." * 80], [], ["Fourth page."], ["Fifth page."]])
+    picture = b"q 9 0 0 9 9 9 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI Q"
+    at = data.index(b"BT", data.index(b"...."[:4]) - 60)
+    end = data.index(b"ET", at) + 2
+    drawn = data[:at] + picture.ljust(end - at) + data[end:]
+
+    assert unread(made.pdf([["All of it."], []])) == []
+    assert unread(damaged(data, 4)) == ["1 of 5 pages is damaged"]
+    assert unread(damaged(drawn, 4, 5)) == ["2 of 5 pages are damaged", "1 of 5 pages has no text, only images"]
+
+
 _KEY = b"<" + b"5a" * 32 + b">"
 _LONG = b"<" + b"5a" * 48 + b">"
 

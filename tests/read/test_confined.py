@@ -175,7 +175,7 @@ def test_short_texts_start_no_process() -> None:
     [
         (Limits(seconds=0.1), "headings.md", "takes longer than 0.1 seconds"),
         (Limits(memory=30_000_000), "deep in lines.json", "memory"),
-        (Limits(text=2_000_000), "deep in lines.json", "more structure than text"),
+        (Limits(text=2_000_000), "keys.json", "more structure than text"),
     ],
 )
 def test_a_long_text_over_a_limit_is_told(limits: Limits, name: str, reason: str) -> None:

@@ -178,3 +178,15 @@ def test_known_formats_are_named(path: str, name: str) -> None:
         extract(path, b"plain words")
 
     assert caught.value.remedy
+
+
+def test_front_matter_that_is_not_understood_is_told() -> None:
+    """Some of its keys and lines are named, with how many more; what is in order lacks nothing."""
+    broken = extract("a.md", b"---\ntitle: Tea: how to\ndate: 2026-01-02\nremember the pot\n---\nbody\n")
+    many = "".join(f"key{number}: a: b\n" for number in range(5))
+
+    assert broken.unread == ('front matter is not valid YAML or TOML at "title", "remember the pot"',)
+    assert extract("a.md", f"---\ntags: [a]\n{many}---\nbody\n".encode()).unread == (
+        'front matter is not valid YAML or TOML at "key0", "key1", "key2" and 2 more',
+    )
+    assert extract("a.md", b"---\ntitle: Tea\n---\nbody\n").unread == ()

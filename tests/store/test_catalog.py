@@ -444,6 +444,42 @@ def test_a_catalog_of_the_first_kb_is_brought_up_to_date(path: str, monkeypatch:
         assert (catalog.links_from(), catalog.names_of(file.id)) == ([], [])
 
 
+def test_what_is_not_read_of_a_file_is_kept(catalog: SqliteCatalog) -> None:
+    """It goes with the text that it was said of, and changes no checksum of a file that is read whole."""
+    document = Document("", "pdf", "T", unread=("2 of 9 pages are damaged", "the sheet \udcff is missing"))
+    index(catalog, replace(change(1, "a.pdf", "p"), document=document), change(2, "b.pdf", "q"))
+
+    assert [file.unread for file in catalog.files()] == [
+        "2 of 9 pages are damaged; the sheet \udcff is missing",
+        "",
+    ]
+    assert (catalog.problems(), catalog.look_over()) == ([], 0)
+    catalog._connection.execute("UPDATE files SET unread = ''")
+    assert catalog.look_over() == 1
+    index(catalog, replace(change(1, "a.pdf", "p"), document=replace(document, unread=())))
+    assert (catalog.files()[0].unread, catalog.look_over()) == ("", 0)
+
+
+def test_a_catalog_that_does_not_know_what_is_unread_is_taken_as_it_is(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files and passages of the kb before stay done, live and sound."""
+    with monkeypatch.context() as before:
+        before.setattr(catalog_schema, "MIGRATIONS", catalog_schema.MIGRATIONS[:8])
+        with closing(SqliteCatalog(path)) as catalog:
+            catalog._connection.execute(
+                "INSERT INTO files (folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns, "
+                "state, title, kind, tags, reason, replaced, live, crc) VALUES (x'2f', x'61', 1, 1, 1, 1, 1, x'00', 1, "
+                "'done', 'T', 'text', '[]', '', 0, 0, "
+                "kb_checksum(1, x'2f', x'61', x'00', CAST('T' AS BLOB), 'text', '[]', NULL, CAST('' AS BLOB), 0, '', "
+                "CAST('' AS BLOB)))"
+            )
+
+    with closing(SqliteCatalog(path)) as catalog:
+        assert [(file.state, file.unread) for file in catalog.files()] == [("done", "")]
+        assert catalog.look_over() == 0
+
+
 def test_links_and_names_go_with_their_file(catalog: SqliteCatalog) -> None:
     """They are replaced by the next change, looked up by key, and forgotten with the file."""
     document = Document(

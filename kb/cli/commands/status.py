@@ -11,7 +11,7 @@ import click
 from kb.cli.command import command
 from kb.cli.options import json_option, refuse_conflicts
 from kb.cli.output import formats
-from kb.cli.output.reports import failure_line, status_text
+from kb.cli.output.reports import problems_text, status_text
 from kb.cli.output.terminal import one_line
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @command(short_help="Show what is indexed and what is not.")
-@click.option("--problems", is_flag=True, help="Show only the files that could not be indexed, and why.")
+@click.option("--problems", is_flag=True, help="Show only files that could not be indexed, or were read in part.")
 @click.option("--privacy", is_flag=True, help="Show only what could send data, and whether it is off.")
 @json_option
 @click.pass_obj
@@ -37,8 +37,8 @@ def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> in
     if as_json:
         session.write_json(formats.status_object(state, daemon))
     elif problems:
-        session.write("".join(failure_line(one, session.look()) for one in state.problems))
-        if not state.problems:
+        session.write(problems_text(state, session.look()))
+        if not state.problems and not state.partly:
             session.notice("no problems")
     else:
         session.write(status_text(state, session.look(), daemon, tesseract=bool(shutil.which("tesseract"))))

@@ -236,6 +236,7 @@ def status_object(status: Status, daemon: Mapping[str, Any] | None = None) -> di
         "held": [{"folder": folder, "files": number} for folder, number in status.held],
         "set_aside": [{"name": name, "size": taken} for name, taken in status.set_aside],
         "problems": _failures(status.problems),
+        "read_in_part": _failures(status.partly),
         **({"confinement": asdict(status.confinement)} if status.confinement else {}),
     }
 
@@ -275,6 +276,7 @@ def file_object(file: KnownFile) -> dict[str, Any]:
         "size": file.stat.size,
         "passages": file.passages,
         "reason": file.reason,
+        "unread": file.unread,
     }
 
 

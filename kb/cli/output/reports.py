@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,6 +90,12 @@ def failure_line(failure: Failure, look: Look) -> str:
     return f"{shown_path(absolute(failure.folder, failure.path), look.cwd)}: {one_line(failure.reason)}\n"
 
 
+def problems_text(status: Status, look: Look) -> str:
+    """Each file that could not be indexed, and each that was read in part, with the reason."""
+    partly = (replace(one, reason=f"read in part: {one.reason}") for one in status.partly)
+    return "".join(failure_line(one, look) for one in (*status.problems, *partly))
+
+
 def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
     """What became of a file, as a line of the log."""
     path = shown_path(absolute(event.folder, event.path), cwd)
@@ -134,7 +141,11 @@ def daemon_text(daemon: Mapping[str, Any]) -> str:
 
 def status_text(status: Status, look: Look, daemon: Mapping[str, Any] | None = None, *, tesseract: bool = False) -> str:
     """The state of the index, a fact a line; ``tesseract`` says whether that program is installed."""
-    failed = f", {status.failed:,} could not be indexed (kb status --problems)" if status.failed else ""
+    told = [
+        *([f"{status.failed:,} could not be indexed"] if status.failed else []),
+        *([f"{len(status.partly):,} read in part"] if status.partly else []),
+    ]
+    failed = f", {', '.join(told)} (kb status --problems)" if told else ""
     facts = [
         *(("folder", shown_path(folder, "")) for folder in status.folders),
         ("files", f"{status.files:,}{failed}"),
