@@ -2,9 +2,10 @@
 VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
+USUAL  := not faults and not scale and not quality and not private
 TRY    := KB_CONFIG=config.toml KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
-.PHONY: try test test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-model clean
+.PHONY: try test test-all test-slow test-mutants test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-model clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
@@ -19,6 +20,17 @@ try: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# The slow ones too: real processes, whole models, and more examples of what holds for any input.
+test-all: $(VENV)/ready
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "$(USUAL)" --hypothesis-profile thorough
+
+test-slow: $(VENV)/ready
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and ($(USUAL))"
+
+# Small faults put into the code one at a time: each has to make a test fail. Half an hour; some alone: make test-mutants ONLY=kb/search
+test-mutants: $(VENV)/ready
+	$(BIN)/python tests/mutants.py $(ONLY)
 
 # Every system call of the commands is looked at: no socket but kb's own. Installs strace where it is missing.
 test-private: $(VENV)/ready

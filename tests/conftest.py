@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from seed_example import SEED
 from tiny_bge_m3 import build_tiny_bge_m3
 
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
     from kb.embed.locate import Located
 
 
+# quick: the same few examples every time. thorough: new ones each time, `make test-all`. A machine that is busy with
+# something else is no reason to fail, so neither of them has a time limit.
+_ALWAYS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile("quick", _ALWAYS, max_examples=25, stateful_step_count=15, derandomize=True)
+settings.register_profile("thorough", _ALWAYS, max_examples=150, stateful_step_count=30, print_blob=True)
+settings.load_profile("quick")
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test sees the configuration, store or caches of whoever runs it."""
@@ -32,6 +43,21 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("HOME", str(home))
     for name in ("CONFIG", "DATA", "CACHE", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that all processes of a test run share; the first that asks for it makes it, the others wait."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    with FileLock(root / f"{name}.lock"):
+        if not folder.exists():
+            begun = root / f"{name}.begun"
+            shutil.rmtree(begun, ignore_errors=True)
+            make(begun)
+            begun.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +77,7 @@ def minilm_encoder(minilm: Located) -> Encoder:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model of bge-m3's shape, laid out as on the hub, with random weights. Not to be written to."""
-    return build_tiny_bge_m3(tmp_path_factory.mktemp("tiny") / "model")
+    return made_once(tmp_path_factory, "tiny", build_tiny_bge_m3)
 
 
 @pytest.fixture(scope="session")
@@ -61,13 +87,17 @@ def tiny_encoder(tiny: Path) -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def forms(minilm_encoder: Encoder, tiny_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def forms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for models with the ONNX forms of the bundled and the tiny model. Not to be written to."""
     pytest.importorskip("onnx", reason="what makes ONNX forms is not installed: pip install 'localkb[export]'")
-    folder = tmp_path_factory.mktemp("models")
-    for encoder in (minilm_encoder, tiny_encoder):
-        export(encoder.located, encoder.tokens, int8=encoder is minilm_encoder, models=folder)
-    return folder
+
+    def make(folder: Path) -> None:
+        # Asked for here, so that torch is loaded by the one process that makes them.
+        for name in ("minilm_encoder", "tiny_encoder"):
+            encoder: Encoder = request.getfixturevalue(name)
+            export(encoder.located, encoder.tokens, int8=name == "minilm_encoder", models=folder)
+
+    return made_once(tmp_path_factory, "models", make)
 
 
 @pytest.fixture
@@ -81,8 +111,13 @@ def notes(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_kb(tmp_path: Path, minilm: Located) -> Iterator[Callable[..., KnowledgeBase]]:
+def open_kb(
+    tmp_path: Path, minilm: Located, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., KnowledgeBase]]:
     """Opens knowledge bases with the bundled model, and closes them after the test."""
+    if importlib.util.find_spec("onnx") is not None:
+        # Its ONNX form starts in a tenth of the time that torch takes.
+        monkeypatch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
     opened: list[KnowledgeBase] = []
 
     def open_(folder: Path, store: Path | None = None, **overrides: str) -> KnowledgeBase:

@@ -317,6 +317,7 @@ def test_rebuild_is_a_new_generation_with_nothing_embedded(open_kb: Open, notes:
     assert [path.name for path in (tmp_path / "store").glob("generation-*")] == [report.generation]
 
 
+@pytest.mark.slow
 def test_an_index_full_of_the_dead_is_made_anew_by_itself(
     open_kb: Open, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -492,6 +493,7 @@ def test_dry_run_before_anything_was_indexed_leaves_no_trace(open_kb: Open, note
     assert kb.check().differences == ()
 
 
+@pytest.mark.slow
 def test_killed_run_is_mended_by_the_next(open_kb: Open, notes: Path, tmp_path: Path) -> None:
     """A kill -9 in the middle of indexing loses nothing that the next run does not mend."""
     for number in range(300):
@@ -515,6 +517,7 @@ def test_killed_run_is_mended_by_the_next(open_kb: Open, notes: Path, tmp_path: 
     assert len(kb.search("topic 70", limit=5).hits) == 5
 
 
+@pytest.mark.slow
 def test_any_chroma_client_can_query_by_text(open_kb: Open, notes: Path, tmp_path: Path) -> None:
     """A ChromaDB client that imports kb opens the collection and asks it in words."""
     with open_kb(notes) as kb:

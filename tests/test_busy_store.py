@@ -40,13 +40,13 @@ def test_a_store_that_is_served_is_refused_at_once(
     started = time.monotonic()
     try:
         with pytest.raises(StoreBusy) as busy:
-            open_kb(notes, store, store__wait_seconds="30").index()
+            open_kb(notes, store, store__wait_seconds="3600").index()
     finally:
         serving.remove()
         serving.socket.close()
         lock.release()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 120
     assert busy.value.message.startswith("kb watch (process ")
     assert f"kb --store {store} search QUESTION --json, or end it first: kb --store {store} watch" in busy.value.remedy
 
@@ -59,7 +59,7 @@ def test_a_wait_is_told(
     threading.Timer(1.6, lock.release).start()
 
     with caplog.at_level(logging.WARNING, "kb"):
-        report = open_kb(notes, store, store__wait_seconds="30").index()
+        report = open_kb(notes, store, store__wait_seconds="3600").index()
 
     assert report.added == 4
     assert "waiting for process" in caplog.text

@@ -58,6 +58,7 @@ def test_hostile_env_file_is_not_read(tmp_path: Path, lines: str) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_plain_import_would_have_failed(tmp_path: Path) -> None:
     """The trap is real: without kb's import the same .env stops ChromaDB."""
     (tmp_path / ".env").write_text("CHROMA_SERVER_HTTP_PORT=abc\n", encoding="utf-8")
@@ -83,6 +84,7 @@ def test_environment_is_not_read(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_other_users_of_chromadb_keep_their_settings(tmp_path: Path) -> None:
     """After kb's import, settings that a program makes for itself come from the environment as ever."""
     code = (
@@ -112,6 +114,7 @@ def test_unknown_setting_is_refused() -> None:
         safe_settings(persist_dir="/x")
 
 
+@pytest.mark.slow
 def test_threads_may_import_at_once(tmp_path: Path) -> None:
     """Two threads that import ChromaDB in both ways at the same time both get it."""
     code = (
@@ -179,6 +182,7 @@ def test_allocated_memory_holds_nothing_that_was_freed(tmp_path: Path, how: str,
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to hand out empty memory")
+@pytest.mark.slow
 def test_what_was_freed_does_not_reach_the_disk(tmp_path: Path) -> None:
     """The unused part of ChromaDB's arrays, which it writes whole, holds no text that was in memory before."""
     subprocess.run(

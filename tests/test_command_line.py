@@ -227,6 +227,7 @@ def test_hostile_env_file_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("kb")
+@pytest.mark.slow
 def test_progress_is_shown_on_a_terminal_only() -> None:
     """On a terminal a bar is drawn on standard error; standard output holds the result alone."""
     controller, terminal = pty.openpty()
@@ -249,6 +250,7 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
     assert json.loads(out)["passages"]["embedded"] == 4
 
 
+@pytest.mark.slow
 def test_interrupt_stops_in_order_and_the_next_run_goes_on(kb: Here, tmp_path: Path) -> None:
     """Ctrl-C ends a run with exit code 130; nothing is torn and the next run finishes the work."""
     for number in range(500):

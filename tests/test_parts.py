@@ -10,6 +10,7 @@ import pytest
 from kb import KnowledgeBase
 from kb.config import load
 from kb.parts import Parts
+from kb.search.courtesy import Courtesy
 from kb.store.catalog import SqliteCatalog
 from kb.store.generations import Generations
 from kb.store.vectors import VectorStore
@@ -26,6 +27,21 @@ class Fake(FakeEmbedder):
     def __init__(self, name: str) -> None:
         super().__init__(dimension=32, name=name)
         self.tokens = FakeTokens()
+
+
+class Shared(Fake):
+    """One that is loaded, and asks whoever has to be let go first before it embeds."""
+
+    def __init__(self) -> None:
+        super().__init__("one")
+        self.give_way: Callable[[], None] = lambda: None
+
+    def load(self) -> None:
+        """It is always there."""
+
+    def share(self, give_way: Callable[[], None]) -> None:
+        """From now on questions come in meanwhile."""
+        self.give_way = give_way
 
 
 class Death(BaseException):
@@ -108,3 +124,33 @@ def test_a_store_that_another_process_makes_is_seen(notes: Path, tmp_path: Path)
     assert [file.path for file in early.documents()] == there
     early.close()
     late.close()
+
+
+def test_a_daemon_lets_questions_go_first(notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each batch of the model and each few records that are written, which commands alone do not."""
+    let_go: list[Courtesy] = []
+
+    def wait(courtesy: Courtesy) -> None:
+        let_go.append(courtesy)
+
+    monkeypatch.setattr(Courtesy, "wait", wait)
+    model = Shared()
+    with opened(notes, tmp_path / "store") as kb:
+        parts = kb._parts
+        parts.__dict__["embedder"] = model
+        kb.index()
+        alone = len(let_go)
+
+    with opened(notes, tmp_path / "other") as kb:
+        parts = kb._parts
+        parts.__dict__["embedder"] = model
+        kb.own(write_batch=1)
+        model.give_way()
+        by_model = len(let_go)
+        kb.index()
+        written = len(let_go) - by_model
+
+    assert (alone, by_model) == (0, 1)
+    # One record at a time: each of the four notes is one passage.
+    assert written >= 4
+    assert set(let_go) == {parts.courtesy}

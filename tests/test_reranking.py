@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 QUESTION = "What tool should I use to store vector data locally?"
 
 
-@pytest.mark.parametrize("kind", ["cross-encoder", "colbert", "lexical"])
+@pytest.mark.parametrize(
+    "kind",
+    ["colbert", pytest.param("cross-encoder", marks=pytest.mark.slow), pytest.param("lexical", marks=pytest.mark.slow)],
+)
 def test_hits_are_read_again(kind: str, tmp_path: Path, notes: Path, tiny: Path) -> None:
     """By each kind, over bge-m3's shape; the cosines are those of an answer that was not reranked."""
     cross = build_tiny_cross_encoder(tmp_path / "cross")

@@ -148,8 +148,8 @@ def sections(document: Document, text: Text) -> list[Stretch]:
     starts = [text.start_of(place.first_line) for place in document.places if not place.soft]
     if starts:
         found = [part for section in found for part in _parts(section, starts, text)]
-    stretches = hollow(document.text)
-    return [part for section in found for part in _saying(section, stretches, text)] if stretches else found
+    empty = hollow(document.text)
+    return [part for section in found for part in _saying(section, empty, text)] if empty else found
 
 
 def _front_matter(document: Document, text: Text) -> Iterator[Stretch]:
@@ -177,19 +177,19 @@ def _parts(section: Stretch, starts: Sequence[int], text: Text) -> list[Stretch]
     return parts or [section]
 
 
-def _saying(section: Section, stretches: Sequence[tuple[int, int]], text: Text) -> Iterator[Section]:
-    """What is left of a section without the stretches that say nothing."""
+def _saying(section: Stretch, empty: Sequence[tuple[int, int]], text: Text) -> Iterator[Stretch]:
+    """What is left of a section without the empty that say nothing."""
     at = section.start
     # The first that ends behind its beginning.
-    number = bisect_right(stretches, at, key=lambda stretch: stretch[1])
+    number = bisect_right(empty, at, key=lambda stretch: stretch[1])
     while at < section.end:
-        low, high = stretches[number] if number < len(stretches) else (section.end, section.end)
+        low, high = empty[number] if number < len(empty) else (section.end, section.end)
         low, high = min(low, section.end), min(high, section.end)
         if at < low and not text.is_space(at, low):
             if at == section.start:
                 yield replace(section, body=min(section.body, low), end=low)
             else:
-                yield Section(at, at, low, section.trail, section.inner, section.inner)
+                yield replace(section, start=at, body=at, end=low, outer=section.inner, labels="")
         at, number = max(high, low), number + 1
 
 

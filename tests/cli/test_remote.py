@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -203,11 +205,57 @@ def test_input_is_asked_for_before_anything_is_done(asked: Request, needed: str)
 
 def test_the_gate_lets_nobody_in_while_one_is_alone() -> None:
     """And nobody is alone while somebody is inside."""
-    gate = ReadWriteLock()
+    lock = ReadWriteLock()
 
-    with gate.shared(), gate.shared(), gate.alone(0) as alone:
+    with lock.reading(), lock.reading(), lock.writing(0) as alone:
         assert not alone
-    with gate.alone(0) as alone:
+    with lock.writing(0) as alone:
         assert alone
-    with gate.shared():
+    with lock.reading():
         pass
+
+
+def test_who_comes_while_another_waits_to_be_alone_comes_after_it() -> None:
+    """Else a command after the other would keep the index from ever being replaced."""
+    lock = ReadWriteLock()
+    entered: list[str] = []
+
+    def renew() -> None:
+        with lock.writing(120) as alone:
+            entered.append(f"alone: {alone}")
+
+    def ask() -> None:
+        with lock.reading():
+            entered.append("asked")
+
+    writer, reader = threading.Thread(target=renew), threading.Thread(target=ask)
+    with lock.reading():
+        writer.start()
+        until = time.monotonic() + 120
+        while not lock._closed:
+            assert time.monotonic() < until, "nobody waits to be alone"
+            time.sleep(0.002)
+        reader.start()
+        reader.join(0.5)
+        assert entered == []
+    writer.join(120)
+    reader.join(120)
+
+    assert entered == ["alone: True", "asked"]
+
+
+def test_the_gate_is_open_again_once_waiting_was_in_vain() -> None:
+    """Who could not be alone keeps nobody out while it goes on."""
+    lock = ReadWriteLock()
+    entered = threading.Event()
+
+    def ask() -> None:
+        with lock.reading():
+            entered.set()
+
+    with lock.reading(), lock.writing(0) as alone:
+        assert not alone
+        reader = threading.Thread(target=ask, daemon=True)
+        reader.start()
+        assert entered.wait(120)
+    reader.join(120)

@@ -35,6 +35,7 @@ def client(folder: Path) -> Any:
     return import_chromadb().PersistentClient(str(folder), settings=safe_settings())
 
 
+@pytest.mark.slow
 def test_any_client_that_imports_kb_queries_by_text(minilm_encoder: Encoder, tmp_path: Path) -> None:
     """A collection made with the function and filled with vectors answers texts in another process."""
     with client(tmp_path / "store") as writer:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.embed import cache as cache_module
@@ -124,7 +124,6 @@ def test_more_vectors_at_once_than_the_limit(path: str) -> None:
 @given(
     st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 12), min_size=1, max_size=5, unique=True)), max_size=25)
 )
-@settings(max_examples=30, deadline=None)
 def test_the_bound_and_the_order_of_uses_hold_for_any_history(history: list[tuple[bool, list[int]]]) -> None:
     """Against a model in which every use is a moment: what is dropped was never used later than what is kept."""
     last_use: dict[int, int] = {}

@@ -65,14 +65,22 @@ class FakeModel:
         self.texts: list[list[str]] = []
         self.begun = threading.Event()
         self.gate: threading.Event | None = None
+        self.inside = 0
+        self.most_inside = 0
+        self._counting = threading.Lock()
 
     def encode(self, texts: Sequence[str], prompt: str) -> Any:  # noqa: ARG002 - the fake has none
         """One number of each vector is the text's length."""
+        with self._counting:
+            self.inside += 1
+            self.most_inside = max(self.most_inside, self.inside)
         self.sizes.append(len(texts))
         self.texts.append(list(texts))
         self.begun.set()
         if self.gate:
-            self.gate.wait(5)
+            assert self.gate.wait(120)
+        with self._counting:
+            self.inside -= 1
         if len(texts) > self.room:
             raise OutOfMemory
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
@@ -117,23 +125,24 @@ def test_no_room_for_one_text_is_an_error(small: tuple[Encoder, FakeModel]) -> N
 
 
 def test_question_waits_for_one_batch_only(small: tuple[Encoder, FakeModel]) -> None:
-    """A question that comes during a long run is next after the batch that is being computed."""
+    """A question that comes during a long run is next after the batch that is being computed, and never beside it."""
     encoder, model = small
     model.gate = threading.Event()
     run = threading.Thread(target=encoder.embed_documents, args=(["water"] * 50, [501] * 50))
     asking = threading.Thread(target=encoder.embed_query, args=("stone",))
     run.start()
-    assert model.begun.wait(10)
+    assert model.begun.wait(120)
     asking.start()
-    for _ in range(5000):
-        if encoder._next.locked():
-            break
+    until = time.monotonic() + 120
+    while not encoder._next.locked() and model.inside == 1:
+        assert time.monotonic() < until, "the question never came"
         time.sleep(0.002)
 
     model.gate.set()
-    run.join(10)
-    asking.join(10)
+    run.join(120)
+    asking.join(120)
 
+    assert model.most_inside == 1
     assert len(model.texts) == 51
     assert model.texts.index(["stone"]) == 1
 
@@ -223,6 +232,7 @@ def test_any_long_question_is_read_in_parts_within_the_limit(minilm_encoder: Enc
     assert kept == "".join(text.replace("\udce9", "\ufffd").split())
 
 
+@pytest.mark.slow
 def test_a_question_as_long_as_a_book_is_refused(minilm_encoder: Encoder) -> None:
     """With what to do instead."""
     for text in ("water " * 20_000, "x" * 300_000):
@@ -241,6 +251,7 @@ def test_text_at_the_limit_is_read_to_its_last_word(minilm_encoder: Encoder) -> 
     assert float(one @ two) < 0.9999
 
 
+@pytest.mark.slow
 def test_wrong_count_never_leads_to_a_cut(minilm_encoder: Encoder) -> None:
     """Even when a length is told too small, the text is read whole or refused."""
     texts = ["water " * 300 + last for last in ("stone", "music")]

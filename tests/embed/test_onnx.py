@@ -69,6 +69,7 @@ def test_mean_and_prompts_are_as_the_model_states(tmp_path: Path) -> None:
     np.testing.assert_allclose(vectors(onnx, ["a river"]), vectors(torch, ["a river"]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_int8_is_near_and_has_its_own_fingerprint(minilm_encoder: Encoder, forms: Path) -> None:
     """Its vectors are near those in float32, and a store of the one refuses the other."""
     eight = Encoder(minilm_encoder.located, precision="int8", models=forms)
@@ -194,6 +195,7 @@ def test_no_wrong_graph_is_put_in_its_place(
     assert sorted(own_forms.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_forms_of_an_older_way_are_made_again(
     tiny_encoder: Encoder, own_forms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +206,7 @@ def test_forms_of_an_older_way_are_made_again(
     assert find_export(tiny_encoder.located, "float32", own_forms) is None
 
 
+@pytest.mark.slow
 def test_traced_graphs_are_right_too(tiny_encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of kinds that kb does not write itself, torch's exporter makes the graph, and ONNX Runtime its int8."""
     from kb.embed import graph
@@ -216,6 +219,7 @@ def test_traced_graphs_are_right_too(tiny_encoder: Encoder, tmp_path: Path, monk
     assert made[1].measured["mean_cosine"] > 0.97
 
 
+@pytest.mark.slow
 def test_a_question_goes_before_waiting_runs(minilm: Located, forms: Path) -> None:
     """While many documents are embedded, a question waits for none of them."""
     encoder = Encoder(minilm, models=forms, threads=1)
@@ -239,6 +243,7 @@ def test_a_question_goes_before_waiting_runs(minilm: Located, forms: Path) -> No
     assert answered < done[0]
 
 
+@pytest.mark.slow
 def test_published_cosines_hold(minilm_encoder: Encoder, forms: Path) -> None:
     """``kb model verify`` finds the bundled model good in each of its forms."""
     folder = export_folder(minilm_encoder.located, forms)

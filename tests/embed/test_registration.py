@@ -32,9 +32,9 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     [
         REGISTER + "import chromadb; " + KNOWN,
         "import chromadb; " + REGISTER + KNOWN,
-        REGISTER + REGISTER + KNOWN,
-        REGISTER + "import kb.embed.bge_m3; " + KNOWN,
-        "import kb.embed.bge_m3; " + REGISTER + KNOWN,
+        pytest.param(REGISTER + REGISTER + KNOWN, marks=pytest.mark.slow),
+        pytest.param(REGISTER + "import kb.embed.bge_m3; " + KNOWN, marks=pytest.mark.slow),
+        pytest.param("import kb.embed.bge_m3; " + REGISTER + KNOWN, marks=pytest.mark.slow),
     ],
     ids=["kb first", "chromadb first", "twice", "by name", "by name first"],
 )
@@ -59,6 +59,7 @@ def test_registration_loads_no_model_library(tmp_path: Path) -> None:
     assert run(code, tmp_path).stdout == "set()\n"
 
 
+@pytest.mark.slow
 def test_failure_never_stops_chromadb(tmp_path: Path) -> None:
     """Where the function cannot be registered, ChromaDB is imported all the same, and the reason is logged."""
     code = "import sys; sys.modules['kb.embed.bge_m3'] = None; " + REGISTER + "import chromadb; " + KNOWN

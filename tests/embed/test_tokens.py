@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny_bge_m3 import copy_model
 from transformers import AutoTokenizer
@@ -48,7 +48,6 @@ def minilm_loaded(minilm: Located) -> Any:
     return AutoTokenizer.from_pretrained(str(minilm.directory))
 
 
-@settings(max_examples=100, deadline=None)
 @given(text=TEXTS)
 @example(text="a space at the end ")
 @example(text="  \n ")
@@ -60,7 +59,6 @@ def test_tiny_counts_what_the_loaded_model_counts(tiny_tokens: ModelTokens, tiny
     assert tiny_tokens.count([text]) == [len(expected)]
 
 
-@settings(max_examples=100, deadline=None)
 @given(texts=st.lists(TEXTS, max_size=4))
 def test_minilm_counts_what_the_loaded_model_counts(
     minilm_tokens: ModelTokens, minilm_loaded: Any, texts: list[str]

@@ -76,6 +76,17 @@ def test_missing_folder_holds_its_files() -> None:
     assert {file.path for file in missing.gone} == {"c"}
 
 
+def test_only_what_a_scan_could_not_look_into_is_held() -> None:
+    """What merely begins with the name of a folder that was not listed is gone; of a whole folder nothing is."""
+    files = [known("sub/a"), known("subway/a"), known("sub"), known("b")]
+
+    below = compare(Scan((), unread=(("/f", "sub"),)), files)
+    whole = [compare(Scan((), unread=(("/f", root),)), files) for root in ("", ".")]
+
+    assert {file.path for file in below.held} == {"sub/a", "sub"}
+    assert [{file.path for file in one.gone} for one in whole] == [set(), set()]
+
+
 def test_unfinished_and_failed_files() -> None:
     """A pending file is done again; a failed one is left until it changes."""
     comparison = compare(Scan((found("a"), found("b"))), [known("a", state="pending"), known("b", state="failed")])
@@ -93,6 +104,17 @@ def test_twins_are_claimed_once_and_by_inode_first() -> None:
     assert departed.claim(found("other"), b"h") == one
     assert departed.claim(found("third"), b"h") is None
     assert [file.path for file in departed.left()] == ["bad"]
+
+
+def test_twins_are_claimed_by_name_where_no_inode_tells() -> None:
+    """A file that was copied to another disk, its original deleted there."""
+    departed = Departed((known("x/one"), known("x/two")))
+
+    claimed = departed.claim(found("new/two", replace(STAT, inode=9)), b"h")
+
+    assert claimed is not None
+    assert claimed.path == "x/two"
+    assert [file.path for file in departed.left()] == ["x/one"]
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=12))

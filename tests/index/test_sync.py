@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from worlds import FOLDER, World, fresh
 
 from kb.errors import DocumentBusy, DocumentError
+from kb.index.look import mounted_before
 from kb.index.write import Writer
 from kb.read.chunk import Chunker
 from kb.read.reader import DocumentReader
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kb.ports import Reader
-    from kb.records import Document, FileChange, FileEvent, FoundFile, IndexProgress, Passage, Scan, Source
+    from kb.records import Document, FileChange, FileEvent, FileStat, FoundFile, IndexProgress, Passage, Scan, Source
 
 BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
@@ -120,6 +121,20 @@ def test_touch_embeds_nothing(world: World) -> None:
     assert world.run().unchanged == 2
 
 
+def test_what_was_touched_is_read_once() -> None:
+    """Its new stat is noted, so that nothing is pending afterwards and the next run reads nothing."""
+    world = many(3)
+    world.write("000.md", "text 0")
+    world.run()
+    read: list[str] = []
+    load = world.files.load
+    world.files.load = lambda file: (read.append(file.path), load(file))[1]  # type: ignore[method-assign]
+
+    world.run()
+
+    assert read == []
+
+
 def test_branch_switch_and_back_embeds_nothing(world: World) -> None:
     """Content that was there before is never embedded again."""
     world.write("a.md", "# Other\n\nbranch\n")
@@ -135,9 +150,17 @@ def test_branch_switch_and_back_embeds_nothing(world: World) -> None:
 
 
 def test_two_equal_files_are_two(world: World) -> None:
-    """Deleting one of two equal files leaves the other one's passages."""
+    """Their text is embedded once, and deleting one of them leaves the other one's passages."""
     world.write("twin.md", TEXT)
     world.run()
+    for name in ("new.md", "new twin.md"):
+        world.write(name, "said twice")
+    both = world.run()
+    assert (both.embedded, both.reused) == (1, 1)
+    for name in ("new.md", "new twin.md"):
+        world.files.remove(FOLDER, name)
+    gone = world.run()
+    assert (gone.removed, gone.dropped) == (2, 2)
     world.files.remove(FOLDER, "a.md")
 
     report = world.run()
@@ -182,6 +205,52 @@ def test_another_splitter_reads_everything_again(world: World) -> None:
 
     assert (report.unchanged, report.changed, report.embedded) == (2, 0, 0)
     assert report.reused == 3
+    assert world.run().reused == 0
+
+
+class Mounted(MemoryFiles):
+    """A folder with a file system mounted in it, or not."""
+
+    mounts: tuple[tuple[str, str], ...] = ((FOLDER, "disk"),)
+
+    def scan(self) -> Scan:
+        """List what is there: nothing of a disk that is not mounted."""
+        scan = replace(super().scan(), mounts=self.mounts)
+        there = (file for file in scan.files if self.mounts or not file.path.startswith("disk/"))
+        return replace(scan, files=tuple(there))
+
+    def stat(self, folder: str, path: str) -> FileStat | None:
+        """The stat of a file that is there."""
+        return None if not self.mounts and path.startswith("disk/") else super().stat(folder, path)
+
+
+def test_mounts_are_known_before_the_first_of_their_files() -> None:
+    """A run that dies leaves no file behind of whose mount nobody knows."""
+    world = World(Mounted())
+    world.write("disk/a.md", "text")
+    known: list[set[tuple[str, str]]] = []
+    world.before = lambda step: known.append(set(mounted_before(world.catalog))) if step == "begin" else None
+
+    world.run()
+
+    assert known == [{(FOLDER, "disk")}]
+
+
+def test_a_mount_is_forgotten_with_the_last_of_its_files() -> None:
+    """As long as files of it are kept it is known, and no longer."""
+    files = Mounted()
+    world = World(files)
+    world.write("disk/a.md", "text")
+    world.write("b.md", "other")
+    world.run()
+    files.mounts = ()
+
+    held = world.run()
+    kept = set(mounted_before(world.catalog))
+    let_go = world.run(accept_deletions=True)
+
+    assert (held.held, held.removed, kept) == (1, 0, {(FOLDER, "disk")})
+    assert (let_go.held, let_go.removed, set(mounted_before(world.catalog))) == (0, 1, set())
 
 
 class Counted:
@@ -481,6 +550,59 @@ def test_confirmed_mass_deletion_is_done() -> None:
     assert (report.held, report.removed, report.total) == (0, 50, 10)
 
 
+def test_the_longest_texts_are_embedded_first() -> None:
+    """So that a model that needs too much memory says so at once."""
+    world = World()
+    for number in (3, 9, 1, 6):
+        world.write(f"{number}.md", "word " * number)
+
+    world.run()
+
+    assert [len(text.split()) for text in world.embedder.texts] == [9, 6, 3, 1]
+
+
+def test_a_stop_is_heard_between_two_slices_of_a_window() -> None:
+    """And not only between files: a book takes many of them."""
+    world = World()
+    world.write("book.md", "\n\n".join(f"# {number}\n\ntext {number}" for number in range(100)))
+
+    report = world.indexer.run(should_stop=lambda: bool(world.embedder.texts))
+
+    assert report.interrupted
+    done = len(world.embedder.texts)
+    assert 0 < done < 100
+    assert world.run().embedded == 100 - done
+
+
+def test_many_small_files_are_searchable_before_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where all of their vectors are known, so that the model says nothing of when to write."""
+    monkeypatch.setattr("kb.index.write._FILES_IN_WINDOW", 10)
+    world = many(25)
+    world.read_anew()
+    written: list[str] = []
+    world.after = written.append
+
+    world.run()
+
+    assert written.count("finish") == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "lost", "held"),
+    [(60, 30, 0), (60, 31, 31), (38, 20, 0), (40, 21, 21)],
+    ids=["half", "more than half", "a few, though more than half", "more than a few"],
+)
+def test_deletions_are_held_from_a_certain_number_on(files: int, lost: int, held: int) -> None:
+    """More than half of a folder and more than twenty files."""
+    world = many(files)
+    for number in range(lost):
+        world.files.remove(FOLDER, f"{number:03}.md")
+
+    report = world.run()
+
+    assert (report.held, report.removed) == (held, lost - held)
+
+
 class Ruled(MemoryFiles):
     """A folder whose ignore files leave out what is below one directory."""
 
@@ -753,11 +875,9 @@ class Following(RuleBasedStateMachine):
 
 
 TestFollowing = Following.TestCase
-TestFollowing.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
 
 
 @given(st.lists(st.tuples(_NAMES, _TEXTS), max_size=8))
-@settings(deadline=None, max_examples=30)
 def test_a_second_run_is_empty(writes: list[tuple[str, str]]) -> None:
     """Indexing twice is indexing once."""
     world = World()

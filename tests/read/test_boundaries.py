@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.read.boundaries import partition
@@ -18,7 +18,6 @@ def _ranks(sizes: list[int], seed: int) -> list[tuple[int, int]]:
     return [(chance.choice([0, 0, 0, 1, 8]), chance.randrange(50)) for _ in sizes]
 
 
-@settings(deadline=None)
 @given(_sizes, st.integers(0, 1000), st.integers(4, 100))
 def test_runs_cover_all_blocks_in_order_and_fit(sizes: list[int], seed: int, room: int) -> None:
     """Runs follow one another without gaps; none is over the room unless it is a single block."""
@@ -46,7 +45,6 @@ def test_a_bad_boundary_is_not_chosen_where_a_better_one_is_near() -> None:
     assert runs == [(0, 2), (2, 4)]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 298))
 def test_an_insertion_moves_only_the_cuts_beside_it(seed: int, where: int) -> None:
     """After one block is added to 300, at most six runs hold something they did not hold before."""

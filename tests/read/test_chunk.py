@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from kb.errors import DocumentError
@@ -125,7 +125,6 @@ def _document(path: str, text: str) -> Document:
         reject()
 
 
-@settings(deadline=None)
 @given(_any_text, _paths, st.integers(16, 120), _counters)
 def test_passages_stand_at_their_lines_in_order(text: str, path: str, limit: int, counter: _Words) -> None:
     """Every passage is exactly what stands at its lines; passages follow one another and share no text."""
@@ -145,7 +144,6 @@ def test_passages_stand_at_their_lines_in_order(text: str, path: str, limit: int
         offset = at + len(passage.text)
 
 
-@settings(deadline=None)
 @given(_any_text, _paths, st.integers(16, 120), _counters)
 def test_no_embedded_text_is_over_the_limit(text: str, path: str, limit: int, counter: _Words) -> None:
     """Whatever the text and the tokenizer, what is sent to the model is within its limit and was counted right."""
@@ -156,7 +154,6 @@ def test_no_embedded_text_is_over_the_limit(text: str, path: str, limit: int, co
     assert max(counts, default=0) <= limit
 
 
-@settings(deadline=None)
 @given(_markdown, _paths, st.integers(16, 120))
 def test_every_word_is_covered(text: str, path: str, limit: int) -> None:
     """Every word lies in a passage, except those of headings that the trail of one passage names all together."""
@@ -217,7 +214,6 @@ def test_headings_that_their_trail_tells_whole(path: str, text: str) -> None:
     assert [passage.heading[-1] for passage in _split(text, path)] == ["Sub"]
 
 
-@settings(deadline=None)
 @given(_markdown, st.integers(24, 120))
 def test_no_passage_crosses_a_heading(text: str, limit: int) -> None:
     """A heading stands at the beginning of a passage or nowhere in it, and names it."""
@@ -230,7 +226,6 @@ def test_no_passage_crosses_a_heading(text: str, limit: int) -> None:
                 assert passage.heading[-1] == heading.text
 
 
-@settings(deadline=None)
 @given(_markdown, st.integers(32, 120))
 def test_fences_and_tables_that_fit_are_whole(text: str, limit: int) -> None:
     """A fenced block or a table is cut only where it alone, with its title and headings, is over the limit."""
@@ -248,7 +243,6 @@ def test_fences_and_tables_that_fit_are_whole(text: str, limit: int) -> None:
         assert len(parts) <= 1
 
 
-@settings(deadline=None)
 @given(_any_text, _paths, st.integers(16, 80))
 def test_splitting_depends_on_the_text_alone(text: str, path: str, limit: int) -> None:
     """Splitting twice gives the same, and another name of the file changes no embedded text."""
@@ -260,7 +254,6 @@ def test_splitting_depends_on_the_text_alone(text: str, path: str, limit: int) -
     assert once == Chunker(_Words(), limit).split(_document(f"elsewhere/2026-01-01 renamed.{path[2:]}", text))
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(_plain_sentence, min_size=2, max_size=30), _plain_sentence)
 def test_a_line_on_top_changes_the_first_section_only(sections: list[str], line: str) -> None:
     """All other passages keep their digests, so that nothing is embedded again."""
@@ -280,7 +273,6 @@ def test_a_hundred_sections_and_a_line_on_top() -> None:
     assert len(_digests(text.replace("# All\n", "# All\n\nA line.\n", 1)) - _digests(text)) == 1
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 300), st.sampled_from(["\n\n", "\n", " "]))
 def test_an_insertion_in_plain_text_changes_its_neighbourhood(seed: int, where: int, glue: str) -> None:
     """In a long text without headings only a few passages around a new paragraph, line or sentence are new."""
@@ -361,6 +353,41 @@ def test_embedded_text_is_clean_and_passage_text_exact() -> None:
     assert passage.embedded == "One two < /s> < s>three\n---\nfour"
 
 
+@pytest.mark.parametrize("rows", range(40, 62, 3))
+def test_a_heading_is_no_passage_of_its_own(rows: int) -> None:
+    """Where what stands below it fills a passage alone, the heading is told in the line in front of it."""
+    passages = _split("# Part\n\n```\n" + "word\n" * rows + "```\n")
+
+    assert all("word" in passage.text for passage in passages)
+    assert {passage.heading for passage in passages} == {("Part",)}
+
+
+def test_a_text_that_takes_too_long_to_split_is_refused() -> None:
+    """With the key of the limit."""
+    with pytest.raises(DocumentError, match=r"documents\.seconds"):
+        Chunker(_Words(), 64, seconds=0.0).split(extract("n.txt", b"word " * 2_000))
+
+
+def test_a_text_of_headings_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody wrote it, and each of them would cost a vector."""
+    monkeypatch.setattr("kb.read.chunk.MOST_PASSAGES", 10)
+    assert len(_split("# a\n\nb\n\n" * 9)) == 9
+    with pytest.raises(DocumentError, match=r"falls into 4\d passages, over the limit of 13"):
+        _split("# a\n\nb\n\n" * 40)
+
+
+def test_room_is_not_lost_to_spaces() -> None:
+    """A long gap between two words is no reason to tear them apart."""
+    (passage,) = _split("alpha" + " " * 3_000 + "beta")
+
+    assert passage.text.split() == ["alpha", "beta"]
+
+
+def test_what_is_read_as_it_stands_is_kept_once() -> None:
+    """Other words to search by are kept only where there are any."""
+    assert [passage.searched for passage in _split("# Part\n\nplain words\n")] == [""]
+
+
 def test_the_model_lowers_the_limit() -> None:
     """What the model reads bounds every passage, whatever is configured; too little is refused."""
     assert Chunker(_Words(limit=100), 500).max_tokens == 100
@@ -389,7 +416,14 @@ def test_long_fences_are_cut_at_line_ends() -> None:
     assert all(before.last_line < after.first_line for before, after in pairwise(passages))
 
 
-@pytest.mark.parametrize("unit", ["a", "word ", "漢字", "ab\n", "Q0/+", "line of words.\n", "\t"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "word ",
+        "漢字",
+        *(pytest.param(unit, marks=pytest.mark.slow) for unit in ("a", "ab\n", "Q0/+", "line of words.\n", "\t")),
+    ],
+)
 def test_huge_texts_are_split(unit: str, minilm: _MiniLm) -> None:
     """A long text without headings, even without any space, comes out within the limit and nothing is lost."""
     text = unit * (200_000 // len(unit))
@@ -400,7 +434,6 @@ def test_huge_texts_are_split(unit: str, minilm: _MiniLm) -> None:
     assert sum(len("".join(passage.text.split())) for passage in passages) == len("".join(text.split()))
 
 
-@settings(deadline=None)
 @given(text=_any_text, path=_paths)
 def test_the_bundled_model_never_reads_less_than_all(text: str, path: str, minilm: _MiniLm) -> None:
     """With the real tokenizer too, no embedded text is over the limit, counted independently."""

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import DocumentError
@@ -464,7 +464,6 @@ def test_a_path_that_is_none_has_no_stat(tmp_path: Path, path: str) -> None:
 
 
 @linux_names
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sets(
         st.lists(

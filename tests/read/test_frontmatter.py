@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.read.frontmatter import FrontMatter, date_in_name, date_of, read_front_matter
@@ -231,7 +231,6 @@ def test_values_are_single_clean_lines() -> None:
     assert read_front_matter('---\ntitle: "a\\x1b[31m\\nb\\u0085c"\n---\n').title == "a [31m b c"
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>#'\"\n \t,?%@`0", max_size=80), st.sampled_from(["---", "+++"]))
 def test_any_block_is_read_without_an_error(block: str, fence: str) -> None:
     """Whatever stands between the fences, reading goes on, and lines never point outside the text."""

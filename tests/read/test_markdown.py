@@ -6,7 +6,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.read.markdown import parse_markdown
@@ -108,7 +108,6 @@ def test_lines_count_from_the_top_of_the_file() -> None:
     assert outline.links == (Link("L", 6, "wiki"),)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="#=-*>`~| \n\tab1.[]()\0\r\f", max_size=120))
 def test_any_text_has_ordered_places_inside_itself(text: str) -> None:
     """Headings and blocks come in order, do not overlap, and stay within the lines of the text."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.read.markup import Outline, one_line, parse_asciidoc, parse_rst
@@ -69,7 +69,6 @@ def test_one_line_is_short_and_printable() -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_rst, parse_org, parse_asciidoc])
-@settings(deadline=None)
 @given(text=st.text(alphabet="=-*. :|`+/#\nab", max_size=80), first_line=st.integers(1, 3))
 def test_any_text_has_ordered_places_inside_itself(
     parse: Callable[[str, int], Outline], text: str, first_line: int

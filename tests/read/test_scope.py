@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import ConfigError
@@ -179,7 +179,6 @@ def test_a_question_mark_is_one_character() -> None:
 
 
 @needs_git
-@settings(max_examples=80, deadline=None)
 @given(
     st.fixed_dictionaries(
         {directory: st.lists(pattern_lines(), max_size=4).map("\n".join) for directory in ("", "a", "a/b")}

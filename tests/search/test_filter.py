@@ -91,6 +91,16 @@ def test_of_two_names_that_differ_in_form_alone_the_one_that_is_typed_is_meant()
     assert [file_named(files, file.path, "/nowhere").id for file in files] == [0, 1]
 
 
+@pytest.mark.parametrize(("names", "expected"), [(("!a.md", "a.md"), ["!a.md"]), (("a.md", "b.md"), ["b.md"])])
+def test_a_name_that_begins_like_an_exclusion_is_meant_where_it_is_there(
+    names: tuple[str, ...], expected: list[str]
+) -> None:
+    """Where no file is called so it leaves out."""
+    found = selected([known(name) for name in names], Filters(paths=("!a.md",)))
+
+    assert [file.path for file in found] == expected
+
+
 def test_a_file_without_a_date_is_dated_by_its_modification() -> None:
     """The document's own date goes before the day of modification."""
     assert day_of(FILES[1]) == date(2026, 1, 1)

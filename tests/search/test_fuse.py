@@ -29,6 +29,33 @@ def test_a_model_that_knows_nothing_leaves_the_order_to_the_words() -> None:
     assert fused(cosines, UNRELATED, said).argmax() == 17
 
 
+def spread(count: int = 400) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Cosines of unrelated passages with mean 0 and a standard deviation of 1."""
+    return np.tile([-1.0, 1.0], count // 2)
+
+
+@pytest.mark.parametrize(("said", "first"), [(2.1, "cosine"), (2.4, "words")])
+def test_words_outweigh_a_near_passage_from_a_certain_point_on(said: float, first: str) -> None:
+    """A passage three deviations near, without any of the words, beside one that only the words speak for."""
+    near, words = fused(np.array([3.0, 0.0]), spread(), np.array([0.0, said]))
+
+    assert ("cosine" if near > words else "words") == first
+
+
+def test_far_passages_are_as_good_as_average_ones() -> None:
+    """A cosine below the mean is no evidence, for or against."""
+    scores = fused(np.array([-4.0, -1.0, 0.0]), spread(), np.zeros(3))
+
+    assert scores.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_passage_and_its_file_count_alike() -> None:
+    """What its file is nearer makes up for what it is farther itself, and no more than that."""
+    mixed = beside(np.array([0.60, 0.45, 0.45]), np.array([0.20, 0.36, 0.34]))
+
+    assert np.argsort(-mixed).tolist() == [1, 0, 2]
+
+
 def test_a_passage_stands_beside_its_file() -> None:
     """Its own cosine and that of its file's middle are mixed by fixed shares; where both are one, nothing changes."""
     assert beside(np.array([0.5, 0.5]), np.array([0.5, 0.1])) == pytest.approx([0.5, 0.5 - 0.4 * MIDDLE])

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import DocumentError
@@ -230,7 +230,6 @@ def test_a_hit_names_the_notes_that_embed_its_file() -> None:
 NAMES = st.sampled_from(["a", "b", "A", "sub/a", "sub/b", "sub/deep/a", "x y", "é"])
 
 
-@settings(deadline=None, max_examples=60)
 @given(paths=st.sets(NAMES, min_size=1), links=st.lists(st.tuples(NAMES, NAMES), max_size=8))
 def test_both_directions_tell_the_same(paths: set[str], links: list[tuple[str, str]]) -> None:
     """A link comes in at a file exactly where it goes out to it, and each goes out somewhere or is broken."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from worlds import FOLDER, World
 
 from kb.errors import NotIndexed
 from kb.records import (
+    MODES,
     Answer,
     Asked,
     Candidates,
@@ -57,7 +58,6 @@ def order(answer: Answer) -> list[tuple[str, float]]:
     return [(hit.passage.file.path, hit.score) for hit in answer.hits]
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join), min_size=1, max_size=80),
     st.integers(1, 90),
@@ -96,7 +96,6 @@ def test_a_file_with_some_of_its_hits_is_asked_again() -> None:
     assert sorted(path for path, _ in order(answer)) == ["many.md", "many.md", "some.md", "some.md"]
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     st.lists(
         st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join), min_size=1, max_size=12),
@@ -172,6 +171,31 @@ def test_what_is_not_near_enough_is_not_looked_for(monkeypatch: pytest.MonkeyPat
 
     assert [path for path, _ in order(Answer("", "", Freshness(None, 0), hits))] == ["000.md"]
     assert read == [20]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_hit_that_is_exactly_near_enough_is_shown(mode: Mode) -> None:
+    """The least cosine is the least that is shown."""
+    asked = searcher(filled(["apple berry", "apple berry cherry", "apple date", "elder fig"]))
+    scores = [score for _, score in order(asked.search(ResolvedRequest("apple berry", mode=mode, weak=True)))]
+    least = sorted(scores)[-2]
+
+    shown = [
+        score for _, score in order(asked.search(ResolvedRequest("apple berry", mode=mode, weak=True, min_score=least)))
+    ]
+
+    assert sorted(shown) == sorted(score for score in scores if score >= least)
+    assert least in shown
+
+
+def test_all_that_are_exactly_near_enough_are_looked_for() -> None:
+    """Where the candidates end among equals, there are more of them behind."""
+    asked = searcher(filled(["apple berry"] * 50 + ["elder fig"]))
+    (first, *_) = asked.search(ResolvedRequest("apple berry", limit=1, weak=True)).hits
+
+    wanted = ResolvedRequest("apple berry", limit=50, candidates=1, min_score=first.score, weak=True)
+
+    assert len(asked.search(wanted).hits) == 50
 
 
 def test_a_limit_per_file_asks_for_more_candidates() -> None:
@@ -555,6 +579,17 @@ def test_a_word_that_stands_in_the_notes_is_answered(mode: Mode, typed: str) -> 
     assert not (serial and answer.elsewhere)
 
 
+def test_a_word_in_a_passage_that_is_exactly_near_enough_is_answered() -> None:
+    """What holds the words is judged by the same limit as what is shown."""
+    asked = searcher(diary())
+    hits = asked.search(ResolvedRequest("warranty", mode=Mode.KEYWORD, limit=1)).hits
+
+    answer = asked.search(ResolvedRequest("warranty", mode=Mode.KEYWORD, limit=1, min_score=hits[0].score))
+
+    assert not answer.weak
+    assert [hit.passage.id for hit in answer.hits] == [hits[0].passage.id]
+
+
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])
 @pytest.mark.parametrize(
     "typed", ["10.0.0.17", "2.14.3", "example.org", "where is example.org?", "WiFi", "sshd", "k\u00e4nguru"]
@@ -588,6 +623,7 @@ def test_the_commonest_words_are_no_answer(mode: Mode, typed: str) -> None:
     assert searcher(world).search(ResolvedRequest(typed, mode=mode)).hits == ()
 
 
+@pytest.mark.slow
 def test_the_verdict_does_not_hang_on_how_many_are_shown() -> None:
     """The same passages are judged whatever the limit, so that one more or less to show changes no answer."""
     asked = searcher(diary())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,19 @@ def test_ties_are_broken_by_place() -> None:
     order = ranked([(stored("b"), 0.5), (stored("a", 9), 0.5), (stored("a", 2), 0.5)])
 
     assert [passage.id for passage, _ in order] == ["a:2", "a:9", "b:1"]
+
+
+def test_ties_between_folders_are_broken_by_their_names() -> None:
+    """The same path stands in several folders."""
+    two, one = (replace(stored("a"), file=replace(stored("a").file, folder=folder)) for folder in ("/two", "/one"))
+
+    order = ranked([(two, 0.5), (replace(stored("b"), file=replace(stored("b").file, folder="/one")), 0.5), (one, 0.5)])
+
+    assert [(passage.file.folder, passage.file.path) for passage, _ in order] == [
+        ("/one", "a"),
+        ("/one", "b"),
+        ("/two", "a"),
+    ]
 
 
 def test_limits_per_file_and_presence_apply_before_the_top_is_cut() -> None:

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.config import Config, belongs_to_kb, load, render_own
@@ -75,7 +75,6 @@ def test_what_the_client_knows_of_the_schema_is_true() -> None:
     assert Config().store.path == DEFAULT_STORE
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     here=st.none() | PATHS,
     foreign=st.booleans(),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_up import FakeKnowledge
 from made_up import settings as made_up_settings
@@ -65,7 +65,6 @@ TOKENS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.lists(TOKENS, max_size=7))
 def test_the_client_finds_the_configuration_that_the_command_uses(args: list[str]) -> None:
     """Whatever stands where: where the client says anything at all, the command loads the very same."""

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -277,7 +277,6 @@ def test_files_come_in_order_of_folder_and_path(catalog: SqliteCatalog) -> None:
     text=st.text(st.characters(), max_size=60),
     number=st.integers(-(2**70), 2**70),
 )
-@settings(max_examples=60, deadline=None)
 def test_any_name_text_and_stat_comes_back_as_it_was(name: bytes, title: str, text: str, number: int) -> None:
     """Undecodable names, lone surrogates, NUL and numbers past 64 bits go through the database unchanged."""
     file = FoundFile(FOLDER, os.fsdecode(name), FileStat(abs(number), number, -number, abs(number), abs(number)))
@@ -648,6 +647,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_every_file_is_whole(path: str) -> None:
     """After kill -9 each file is wholly at one version, the same for all files of a call, and nothing acked is lost."""
     randomness = random.Random(3)
@@ -808,5 +808,4 @@ class CatalogMachine(RuleBasedStateMachine):
         }
 
 
-CatalogMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
 TestCatalogMachine = CatalogMachine.TestCase

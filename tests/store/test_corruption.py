@@ -85,6 +85,7 @@ ROWS: Final[dict[str, tuple[Callable[[Path], object], bool | None]]] = {
 
 
 @pytest.mark.parametrize("row", ROWS)
+@pytest.mark.slow
 def test_damage_is_found_or_harmless(template: Path, tmp_path: Path, row: str) -> None:
     """The probe names damage, or every vector is what was written: never a wrong answer in silence."""
     damage, must_be_found = ROWS[row]
@@ -98,6 +99,7 @@ def test_damage_is_found_or_harmless(template: Path, tmp_path: Path, row: str) -
     assert reason is not None or answers_are_right(store)
 
 
+@pytest.mark.slow
 def test_the_undamaged_store_is_sound_and_right(template: Path) -> None:
     """What the damaged stores are copies of has nothing wrong with it."""
     assert probe(str(template), COLLECTION, TIMEOUT) is None

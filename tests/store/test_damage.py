@@ -38,6 +38,18 @@ QUICK = (
 )
 SEEDED = tuple(random.Random(7).sample([case for case in cases() if case[0].startswith("rows")], 6))
 
+# One of each remedy for every run of the tests.
+SOON = (
+    ("catalog.sqlite3", "truncated to half"),
+    ("catalog.left", "zeroed"),
+    ("embeddings.sqlite3", "a dangling link"),
+    ("generation-0001/*/index_metadata.pickle", "a bit flipped (4)"),
+    ("rows of the catalog", "a text altered"),
+    ("rows of the cache", "signs of vectors flipped"),
+    ("the store", "older store"),
+)
+REST = [case for case in dict.fromkeys((*QUICK, *SEEDED)) if case not in SOON]
+
 
 @pytest.fixture(scope="module")
 def walk() -> Iterator[Walk]:
@@ -48,7 +60,7 @@ def walk() -> Iterator[Walk]:
         yield Walk(root)
 
 
-@pytest.mark.parametrize(("what", "how"), dict.fromkeys((*QUICK, *SEEDED)))
+@pytest.mark.parametrize(("what", "how"), [*SOON, *(pytest.param(*case, marks=pytest.mark.slow) for case in REST)])
 def test_damage_is_harmless_or_healed_by_its_remedy(walk: Walk, what: str, how: str) -> None:
     """A store that was damaged in one place gives the answers of a fresh one, at once or after one remedy."""
     assert walk.outcome(what, how)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import ForeignStore, StoreError
@@ -111,6 +111,33 @@ def test_a_beginning_that_was_cut_off_is_removed_by_the_next_one(tmp_path: Path)
 
     assert sorted(path.name for path in tmp_path.glob("generation-*")) == [served, begun]
     assert list((tmp_path / begun).iterdir()) == []
+
+
+def test_a_generation_is_on_the_disk_before_it_is_named(tmp_path: Path) -> None:
+    """Else a power cut leaves a name of files that were never written."""
+    steps: list[str] = []
+    generations = Generations(str(tmp_path), on_step=steps.append)
+    name = generations.begin()
+    steps.clear()
+
+    generations.switch(name)
+
+    assert steps.index("flush a generation") < steps.index("write the name")
+    assert steps[-1] == "flush a directory"
+
+
+def test_no_name_is_used_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in one process, where the directory was removed, nor in the next, where it was set aside."""
+    generations = Generations(str(tmp_path))
+    first = generations.begin()
+    generations.discard(first)
+    second = renew(generations)
+    generations.set_aside(second)
+    monkeypatch.setattr("kb.store.generations._BEGUN", {})
+
+    third = Generations(str(tmp_path)).begin()
+
+    assert [first, second, third] == ["generation-0001", "generation-0002", "generation-0003"]
 
 
 def test_a_damaged_generation_is_kept_but_no_longer_served(tmp_path: Path) -> None:
@@ -292,7 +319,6 @@ ACTIONS: dict[str, Callable[[Generations], object]] = {
 }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=st.lists(st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, 15)), max_size=8))
 def test_any_row_of_cut_off_work_ends_well(
     tmp_path_factory: pytest.TempPathFactory, script: list[tuple[str, int]]

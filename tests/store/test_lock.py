@@ -8,16 +8,15 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
-import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kb.errors import StoreBusy, StoreError
-from kb.store.lock import COMMAND_LENGTH, OWNER_FILE, StoreLock, command_line, read_owner
+from kb.store.lock import COMMAND_LENGTH, LOCK_FILE, OWNER_FILE, StoreLock, command_line, read_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,29 +175,85 @@ def test_a_command_line_is_short_and_without_the_programs_folder() -> None:
     assert len(command_line(["kb", "search", "x" * 500])) == COMMAND_LENGTH
 
 
-def test_the_wait_begins_anew_with_every_holder(tmp_path: Path) -> None:
-    """Where many wait, nobody gives up while the others take their turns."""
-    started = time.monotonic()
+@dataclass
+class Clock:
+    """Stands in for the module ``time`` of the lock, and goes on when it is told."""
+
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which a lock is waited for; each look at the lock itself is short."""
+    made = Clock()
+    monkeypatch.setattr("kb.store.lock.time", made)
+    monkeypatch.setattr("kb.store.lock.LOOK_SECONDS", 0.01)
+    return made
+
+
+def test_the_wait_begins_anew_with_every_holder(tmp_path: Path, clock: Clock) -> None:
+    """Where many wait, nobody gives up while the others take their turns, each for less than the wait."""
     turns = [StoreLock(str(tmp_path), f"kb {number}") for number in range(4)]
     turns[0].acquire()
+    left = list(turns)
 
-    def take_turns() -> None:
-        for lock, following in zip(turns, [*turns[1:], None], strict=True):
-            time.sleep(0.35)
-            # As when the operating system passes the lock on at once.
-            lock.release()
-            if following is not None:
-                following.acquire(5)
+    def pass_on() -> None:
+        clock.now += 0.9
+        left.pop(0).release()
+        if left:
+            left[0].acquire()
 
-    others = threading.Thread(target=take_turns)
-    others.start()
+    with StoreLock(str(tmp_path), "kb last").acquire(1.0, while_waiting=pass_on):
+        waited = clock.now
+
+    assert waited == pytest.approx(3.6)
+
+
+def test_one_holder_is_waited_for_no_longer_than_was_said(tmp_path: Path, clock: Clock) -> None:
+    """However often it is looked at meanwhile."""
+
+    def go_on() -> None:
+        clock.now += 0.3
+
+    with StoreLock(str(tmp_path)), pytest.raises(StoreBusy):
+        StoreLock(str(tmp_path)).acquire(1.0, while_waiting=go_on)
+
+    assert 1.0 <= clock.now <= 1.5
+
+
+def test_a_deleted_lock_file_lets_nobody_in(tmp_path: Path) -> None:
+    """The directory is locked too; who is refused holds nothing, and comes in once the first has gone."""
+    first, second = StoreLock(str(tmp_path)).acquire(), StoreLock(str(tmp_path))
+    (tmp_path / LOCK_FILE).unlink()
+
     with pytest.raises(StoreBusy):
-        StoreLock(str(tmp_path)).acquire(0.1)
-    with StoreLock(str(tmp_path), "kb last").acquire(1.0):
-        waited = time.monotonic() - started
-    others.join()
+        second.acquire()
+    assert not second.held
 
-    assert waited >= 0.35
+    first.release()
+    with second as held:
+        assert held.held
+
+
+def test_a_store_in_the_place_of_another_is_left_to_its_owner(tmp_path: Path) -> None:
+    """Who held the one that was moved away changes nothing in the new one, and leaves its note there."""
+    store = tmp_path / "store"
+    old = StoreLock(str(store), "kb old").acquire()
+    old.require_place()
+    store.rename(tmp_path / "away")
+    with StoreLock(str(store), "kb new"):
+        with pytest.raises(StoreError, match="removed or replaced"):
+            old.require_place()
+        old.release()
+
+        owner = read_owner(str(store))
+
+    assert owner is not None
+    assert owner.command == "kb new"
 
 
 def test_a_new_store_stays_out_of_git(tmp_path: Path) -> None:
@@ -209,14 +264,18 @@ def test_a_new_store_stays_out_of_git(tmp_path: Path) -> None:
         assert not (tmp_path / ".gitignore").exists()
 
 
-def test_a_wait_that_lasts_is_told_once(tmp_path: Path) -> None:
+def test_a_wait_that_lasts_is_told_once(tmp_path: Path, clock: Clock) -> None:
     """Whoever typed the command sees why nothing happens."""
     told: list[str] = []
+
+    def go_on() -> None:
+        clock.now += 0.15
+
     with StoreLock(str(tmp_path), "kb index"):
         with pytest.raises(StoreBusy):
-            StoreLock(str(tmp_path)).acquire(0.3, told.append)
+            StoreLock(str(tmp_path)).acquire(0.3, told.append, go_on)
         assert told == []
         with pytest.raises(StoreBusy):
-            StoreLock(str(tmp_path)).acquire(2.0, told.append)
+            StoreLock(str(tmp_path)).acquire(2.0, told.append, go_on)
 
     assert told == [f"waiting for process {os.getpid()} (kb index), at most 2 s"]

@@ -149,6 +149,7 @@ def test_a_foreign_store_is_an_error_and_no_damage(tmp_path: Path) -> None:
         probe(str(tmp_path), COLLECTION, TIMEOUT)
 
 
+@pytest.mark.slow
 def test_a_child_that_takes_too_long_is_a_reason(tmp_path: Path) -> None:
     """A store that another program keeps locked makes ChromaDB hang; the child is killed when its time is up."""
     make_store(tmp_path, 3)
@@ -173,6 +174,7 @@ def test_nothing_is_imported_from_the_store(tmp_path: Path, monkeypatch: pytest.
     assert probe(str(tmp_path), COLLECTION, TIMEOUT) is None
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_in_silence(tmp_path: Path) -> None:
     """After kill -9 amid writing, the probe finds damage, or every record that was acknowledged is there as written."""
     _kill_and_check(tmp_path, batches=17)

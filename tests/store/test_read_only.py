@@ -69,6 +69,7 @@ def test_read_only_store_is_asked_in_every_mode_and_not_written(read_only: Store
     assert [("cannot be written" in told) for told in read_only.told] == [True]
 
 
+@pytest.mark.slow
 def test_store_on_a_read_only_disk_is_asked(tmp_path: Path) -> None:
     """As root, whom no permission holds back, and on a disk that is really mounted so."""
     namespace = ["unshare", "--user", "--map-root-user", "--mount"]

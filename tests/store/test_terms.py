@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.store.languages import stemmer_for
@@ -175,7 +175,6 @@ def test_what_is_not_seen_divides_no_word(unseen: str) -> None:
     assert terms(f"pel{unseen}ican") == terms("pelican")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200), st.sampled_from(["english", "german", "spanish", "turkish"]))
 def test_what_stands_in_a_text_is_found_by_asking_for_it(text: str, language: str) -> None:
     """Every word of a question that is a passage's own text has a term that stands in the passage."""

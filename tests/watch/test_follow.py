@@ -36,7 +36,7 @@ class Absorber:
         """Absorb some places, or everything."""
         self.times.append(time.monotonic())
         self.calls.append(None if places is None else tuple(places))
-        assert self.gate.wait(20)
+        assert self.gate.wait(120)
         if self.fails:
             raise self.fails.pop(0)
 
@@ -70,7 +70,7 @@ class Running:
     def end(self) -> None:
         """Stop and wait for it."""
         self.follower.stop()
-        self.thread.join(20)
+        self.thread.join(120)
         assert not self.thread.is_alive()
 
 
@@ -139,11 +139,11 @@ def test_what_is_being_absorbed_still_waits(start: Callable[..., Running], absor
 
 def test_a_burst_is_absorbed_at_once(start: Callable[..., Running], absorber: Absorber, notes: Path) -> None:
     """Hundreds of changes lead to a handful of absorbs of the place around them."""
-    settled(start(quiet=0.1, patience=5.0))
+    settled(start(quiet=0.5, patience=120.0))
     for number in range(300):
         (notes / "work" / f"{number}.md").write_text("x")
     wait_until(lambda: absorber.places() == {(str(notes), "work")})
-    time.sleep(0.15)
+    time.sleep(0.2)
     assert 1 <= len(absorber.calls) - absorber.full <= 10
 
 
@@ -152,7 +152,7 @@ def test_a_writer_that_never_pauses_is_not_waited_for(
 ) -> None:
     """Patience ends the wait for quiet."""
     settled(start(quiet=5.0, patience=0.2))
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     with (notes / "log.md").open("a") as log:
         while not absorber.places() and time.monotonic() < end:
             log.write("line\n")
@@ -192,7 +192,7 @@ def test_a_root_that_is_deleted_and_made_again_is_heard(
     assert str(notes) in run.follower.state.reason
     notes.mkdir()
     wait_until(lambda: run.follower.state.kind == "watching")
-    assert run.follower.sync(20)
+    assert run.follower.sync(120)
     (notes / "new.md").write_text("new")
     wait_until(lambda: absorber.calls[-1] == ((str(notes), ""),))
     assert any("not there any more" in notice for notice in run.told)
@@ -229,13 +229,13 @@ def test_the_barrier_waits_for_an_absorb_that_began_after_it(start: Callable[...
     run = start()
     wait_until(lambda: absorber.full == 1)
     results: list[bool] = []
-    waiters = [threading.Thread(target=lambda: results.append(run.follower.sync(20))) for _ in range(5)]
+    waiters = [threading.Thread(target=lambda: results.append(run.follower.sync(120))) for _ in range(5)]
     for waiter in waiters:
         waiter.start()
     wait_until(lambda: run.follower._asked == 6)
     absorber.gate.set()
     for waiter in waiters:
-        waiter.join(20)
+        waiter.join(120)
     assert results == [True] * 5
     assert absorber.full == 2
 
@@ -245,8 +245,8 @@ def test_the_barrier_gives_up_in_time(start: Callable[..., Running], absorber: A
     run = settled(start())
     absorber.fails = [OSError("no")]
     asked = time.monotonic()
-    assert run.follower.sync(20) is False
-    assert time.monotonic() - asked < 10
+    assert run.follower.sync(120) is False
+    assert time.monotonic() - asked < 60
     assert run.follower.state.errors == ("no",)
     absorber.gate.clear()
     assert run.follower.sync(0.05) is False
@@ -266,20 +266,22 @@ def test_the_barrier_lets_go_of_those_who_are_gone(start: Callable[..., Running]
     wait_until(lambda: absorber.full == 2)
     assert results == []
     gone.set()
-    waiter.join(10)
+    waiter.join(120)
     assert results == [False]
 
 
 def test_the_barrier_does_not_wait_for_a_retry(start: Callable[..., Running], absorber: Absorber, notes: Path) -> None:
-    """Whoever asks gets a try at once, though the next one would be a second away; success forgives."""
+    """Whoever asks gets a try at once, though the next one would be half a minute away; success forgives."""
     run = settled(start())
-    absorber.fails = [StoreError("The store is full", "Make room")]
+    absorber.fails = [StoreError("The store is full", "Make room")] * 7
     (notes / "new.md").write_text("new")
     wait_until(lambda: run.follower.state.errors == ("The store is full. Make room",))
+    while absorber.fails:
+        assert not run.follower.sync(120)
     assert run.follower.state.waiting == 1
     asked = time.monotonic()
-    assert run.follower.sync(20)
-    assert absorber.times[-1] - asked < 0.9
+    assert run.follower.sync(120)
+    assert absorber.times[-1] - asked < 25
     assert run.follower.state.errors == ()
     assert run.follower.state.waiting == 0
 
@@ -311,8 +313,8 @@ def test_an_error_that_is_no_fault_of_the_world_ends_it(start: Callable[..., Run
     """The owner has to die loudly; whoever waits is let go."""
     run = settled(start())
     absorber.fails = [ZeroDivisionError("a bug")]
-    assert run.follower.sync(20) is False
-    run.thread.join(20)
+    assert run.follower.sync(120) is False
+    run.thread.join(120)
     assert isinstance(run.ended_with, ZeroDivisionError)
     assert run.follower.state.kind == "blind"
     assert run.follower.state.watched == 0
@@ -327,7 +329,7 @@ def test_a_stop_waits_for_the_absorb_under_way(start: Callable[..., Running], ab
     time.sleep(0.05)
     assert run.thread.is_alive()
     absorber.gate.set()
-    run.thread.join(20)
+    run.thread.join(120)
     assert absorber.calls == [None]
 
 

@@ -52,6 +52,7 @@ def mounted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pa
 
 
 @pytest.mark.parametrize("polling", [False, True])
+@pytest.mark.slow
 def test_files_of_a_mount_that_goes_are_held_until_it_is_back(
     mounted: tuple[Path, Path], tmp_path: Path, polling: bool
 ) -> None:
@@ -78,6 +79,7 @@ def test_files_of_a_mount_that_goes_are_held_until_it_is_back(
         assert len(one.embedder.texts) == embedded + 1
 
 
+@pytest.mark.slow
 def test_deletions_of_a_mount_that_is_gone_for_good_are_accepted_on_request(
     mounted: tuple[Path, Path], tmp_path: Path
 ) -> None:

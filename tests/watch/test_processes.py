@@ -65,6 +65,7 @@ def killed_amid(happens: Row, root: Path, *, how: str, step: str) -> None:
         assert one.kb.search("alpha beta gamma").index.pending == 0
 
 
+@pytest.mark.slow
 def test_owner_killed_amid_a_change_and_started_again(tmp_path: Path) -> None:
     """An owner is killed with -9 after it has written vectors and before it noted so; the next one mends that."""
     killed_amid(create, tmp_path, how="native", step="finish")
@@ -128,6 +129,7 @@ def _wait_for_changes(child: subprocess.Popen[str], store: Path, name: str, time
                 before = now
 
 
+@pytest.mark.slow
 def test_second_owner_is_refused_with_the_process_of_the_first(tmp_path: Path, minilm: Located) -> None:
     """Whoever comes second says who has the store, and changes nothing."""
     place = Place(tmp_path)

@@ -73,7 +73,7 @@ def stopped(runtime: Path, tmp_path: Path, step: str, number: signal.Signals) ->
         one.settle()
 
 
-@pytest.mark.parametrize(("step", "number"), FEW)
+@pytest.mark.parametrize(("step", "number"), [FEW[0], *(pytest.param(*one, marks=pytest.mark.slow) for one in FEW[1:])])
 def test_a_signal_during_the_start(runtime: Path, tmp_path: Path, step: str, number: signal.Signals) -> None:
     """The next one finds a store that was left in order."""
     stopped(runtime, tmp_path, step, number)

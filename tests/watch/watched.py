@@ -99,7 +99,7 @@ class Watched:
             ]
         return sorted(found)
 
-    def settle(self, seconds: float = 20.0) -> None:
+    def settle(self, seconds: float = 120.0) -> None:
         """Wait, without asking for a scan, until the store is what a fresh index would be; then check all of it."""
         deadline = time.monotonic() + seconds
         while self.held() != self.fresh() or self.follower.state.waiting:

@@ -63,6 +63,7 @@ def test_a_model_is_exported_listed_verified_and_removed(
     assert f"kb keeps nothing of {tiny} in {place}" in err
 
 
+@pytest.mark.slow
 def test_the_bundled_model_is_what_was_published(
     minilm: Located, forms: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

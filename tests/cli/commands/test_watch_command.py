@@ -128,6 +128,7 @@ def test_a_service_is_shown_or_written(command: CommandLine, monkeypatch: pytest
     )
 
 
+@pytest.mark.slow
 def test_an_owner_started_behind_has_the_folders_that_were_typed(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -231,7 +232,7 @@ def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
 
 def _until(condition: Callable[[], bool]) -> None:
     """Wait until something holds, for some seconds; what follows tells where it does not."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while not condition() and time.monotonic() < until:
         time.sleep(0.1)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from any_answers import answers, texts
-from hypothesis import given, settings
+from hypothesis import given
 from made_up import HOSTILE, acting, answer, hit, known_file, passage, without_escapes
 from rich.cells import cell_len
 
@@ -323,14 +323,12 @@ def laid_out(asked: Answer, words: Words, look: Look) -> list[str]:
     ]
 
 
-@settings(max_examples=50, deadline=None)
 @given(answers, texts)
 def test_without_colour_no_layout_has_an_escape(asked: Answer, question: str) -> None:
     """Nothing that files hold or are called acts on a terminal."""
     assert [acting(text) for text in laid_out(asked, words_of(question), PLAIN)] == [[]] * 5
 
 
-@settings(max_examples=50, deadline=None)
 @given(answers, texts)
 def test_colour_adds_only_the_escapes_of_kb(asked: Answer, question: str) -> None:
     """Without its own colours and links a coloured layout is the plain one, so no file can have added any."""

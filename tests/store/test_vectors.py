@@ -1,0 +1,163 @@
+"""A vector index is marked from before its files are changed until they are whole again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kb.store.generations import Generations
+from kb.store.vectors import VectorStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kb.ports import VectorIndex
+
+
+class Index:
+    """An index whose one file says which generation it is."""
+
+    def __init__(self, directory: Path, *, create: bool) -> None:
+        if create:
+            (directory / "chroma.sqlite3").write_text(directory.name, "utf-8")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Pair:
+    """A catalog that every generation belongs to."""
+
+    def tie(self, directory: str) -> None:
+        """It does already."""
+
+    def tied(self, directory: str) -> bool:  # noqa: ARG002 - whatever it is
+        """It does."""
+        return True
+
+    def passages(self) -> str:
+        """Always the same."""
+        return "one"
+
+    def difference(self, index: object, *, thoroughly: bool) -> None:
+        """None at all."""
+
+
+class Death(BaseException):
+    """The process dies here."""
+
+
+class Store:
+    """A vector index over time, and what other processes would find meanwhile.
+
+    Attributes:
+        marks: Whether the store was marked as unclean, at each opening and each filling.
+        probed: The generations that were tried in a process of their own.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.generations = Generations(str(directory))
+        self.marks: list[bool] = []
+        self.probed: list[str] = []
+        self.expected: str | None = None
+        self.fill: Callable[[], None] = lambda: None
+        self.vectors = self.started()
+
+    def started(self) -> VectorStore:
+        """The same store in a process that starts now."""
+        return VectorStore(
+            generations=self.generations,
+            open_index=self._open,  # type: ignore[arg-type]  # a path or a string
+            probe=self._probe,
+            refill=self._refill,
+            expected=lambda: self.expected,
+            on_generation=self._serve,
+            pairing=Pair(),  # type: ignore[arg-type]  # stands for it
+            warn=lambda _: None,
+        )
+
+    def unclean(self) -> bool:
+        """What another process finds."""
+        return Generations(str(self.directory)).is_unclean()
+
+    def _open(self, directory: str, *, create: bool) -> Index:
+        self.marks.append(self.unclean())
+        return Index(self.directory / directory, create=create)
+
+    def _probe(self, directory: str) -> None:
+        self.probed.append(directory)
+
+    def _refill(self, _index: VectorIndex, _should_stop: Callable[[], bool]) -> None:
+        self.marks.append(self.unclean())
+        self.fill()
+
+    def _serve(self, name: str) -> None:
+        self.expected = name
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that was filled and closed in order."""
+    made = Store(tmp_path)
+    made.vectors.index()
+    made.vectors.close()
+    made.marks.clear()
+    return made
+
+
+def test_the_mark_is_there_while_an_index_is_open(store: Store) -> None:
+    """And gone once it was closed, so that the next start trusts it."""
+    store.vectors.index()
+    assert store.unclean()
+    store.vectors.close()
+
+    assert not store.unclean()
+    store.started().index()
+    assert store.probed == []
+
+
+def test_the_mark_is_there_while_an_index_is_made_anew(store: Store) -> None:
+    """Whoever starts after a death in the middle has to look twice."""
+    store.vectors.rebuild()
+
+    assert store.marks == [True, True]
+    assert not store.unclean()
+
+
+def test_the_mark_is_there_while_an_empty_index_is_made_for_another_model(store: Store) -> None:
+    """As in a rebuild."""
+    store.vectors.restart()
+
+    assert store.marks == [True]
+    assert not store.unclean()
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_an_index_that_could_not_be_made_anew_leaves_the_old_one_as_it_was(store: Store, opened: bool) -> None:
+    """Served on; the mark stays where the old one is open, and goes where it was closed in order."""
+    old = store.generations.current()
+    if opened:
+        store.vectors.index()
+
+    def die() -> None:
+        raise Death
+
+    store.fill = die
+    with pytest.raises(Death):
+        store.vectors.rebuild()
+
+    assert store.generations.current() == old
+    assert store.unclean() is opened
+    assert [path.name for path in store.directory.glob("generation-*")] == [old]
+
+
+def test_after_a_death_the_index_is_probed_before_it_is_served(store: Store) -> None:
+    """Once: then it is as it was left."""
+    store.vectors.index()
+
+    store.started().index()
+
+    assert len(store.probed) == 1
