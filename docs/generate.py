@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,7 +19,7 @@ from kb.formats.fingerprint import distributions
 from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from kb.formats.registry import Format
 
@@ -28,8 +28,27 @@ ROOT = Path(__file__).parents[1]
 
 def help_block() -> str:
     """``kb --help``, as it is printed on eighty columns."""
-    with click.Context(cli, info_name="kb", terminal_width=80, max_content_width=80) as context:
-        return f"```text\n{cli.get_help(context).strip()}\n```"
+    return f"```text\n{cli.get_help(_context()).strip()}\n```"
+
+
+def _context() -> click.Context:
+    return click.Context(cli, info_name="kb", terminal_width=80, max_content_width=80, **cli.context_settings)
+
+
+def commands_block() -> str:
+    """The help of every command, as it is printed on eighty columns, subcommands below theirs."""
+    return "\n\n".join(_command_help(cli, _context()))
+
+
+def _command_help(group: click.Group, context: click.Context) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None:
+            raise LookupError(name)
+        with click.Context(command, info_name=name, parent=context) as inner:
+            yield f"## {inner.command_path}\n\n```text\n{command.get_help(inner).strip()}\n```"
+            if isinstance(command, click.Group):
+                yield from _command_help(command, inner)
 
 
 def config_block() -> str:
@@ -106,6 +125,41 @@ def types_block() -> str:
     return _formats(("`--type`", "files"), [(f"`{name}`", " ".join(files)) for name, files in types.items()])
 
 
+def imports_block() -> str:
+    """Which room imports which, as a Mermaid graph; what everybody imports, and what imports everything, is left out."""
+    arrows = sorted({(here, there) for here, there in _imports() if here != there and not {here, there} & _EVERYWHERE})
+    rows = [f"  {here} --> {', '.join(sorted(targets))}" for here, targets in _grouped(arrows)]
+    return "\n".join(["```mermaid", "graph LR", *(row.replace(", ", " & ") for row in rows), "```"])
+
+
+# The vocabulary, and what only passes names on.
+_EVERYWHERE: Final = frozenset(
+    {"errors", "records", "ports", "kb", "testing", "silence", "chroma_import", "interrupts"}
+)
+
+
+def _imports() -> Iterator[tuple[str, str]]:
+    """Each room of the package with each it imports; those for type checking count too."""
+    package = ROOT / "kb"
+    for path in sorted(package.rglob("*.py")):
+        here = _room(("kb", *path.relative_to(package).with_suffix("").parts))
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "kb":
+                parts = tuple(node.module.split("."))
+                for alias in node.names:
+                    yield here, _room(parts if len(parts) > 1 else (*parts, alias.name))
+
+
+def _room(parts: tuple[str, ...]) -> str:
+    """The folder of a module, or the module itself where it lies at the top."""
+    return parts[1] if len(parts) > 1 and parts[1] != "__init__" else "kb"
+
+
+def _grouped(arrows: Sequence[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    for here in dict.fromkeys(here for here, _ in arrows):
+        yield here, [there for one, there in arrows if one == here]
+
+
 def _formats(head: Sequence[str], rows: Iterable[tuple[str, ...]]) -> str:
     """A table in which rows that say the same stand as one, at the first of them."""
     together: dict[tuple[str, ...], list[str]] = {}
@@ -126,18 +180,22 @@ def _by(row: Format) -> str:
     return ", ".join(distribution for package in row.packages for distribution in distributions(package)) or "Python"
 
 
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
+    "help": help_block,
+    "commands": commands_block,
+    "config": config_block,
+    "matrix": matrix_block,
+    "documents": documents_block,
+    "plain": plain_block,
+    "unread": unread_block,
+    "types": types_block,
+    "imports": imports_block,
+}
+
+
 def filled(text: str) -> str:
     """The page with its generated parts up to date."""
-    blocks = {
-        "help": help_block,
-        "config": config_block,
-        "matrix": matrix_block,
-        "documents": documents_block,
-        "plain": plain_block,
-        "unread": unread_block,
-        "types": types_block,
-    }
-    for name, block in blocks.items():
+    for name, block in BLOCKS.items():
         begin, end = f"<!-- {name} -->\n", "<!-- end -->"
         if begin in text:
             before, _, rest = text.partition(begin)

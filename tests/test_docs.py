@@ -1,10 +1,14 @@
-"""The pages stay true: generated parts are up to date, commands and keys that they name exist, Python blocks run."""
+"""The pages stay true: generated parts are up to date, commands, files and links exist, Python blocks run."""
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shlex
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +25,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = (ROOT / "docs" / "commands.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    """The code blocks of the README in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = README) -> list[str]:
+    """The code blocks of the README, or of another page, in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -38,21 +43,32 @@ def test_generated_parts_are_up_to_date(page: Path) -> None:
     assert generate["filled"](text) == text
 
 
-def test_every_command_is_in_the_readme() -> None:
-    """No command is left untold."""
+def test_every_command_is_on_its_page() -> None:
+    """Each command is listed, and has a section with its options."""
     for name in cli.list_commands(click.Context(cli)):
-        assert re.search(rf"^  {name} ", README, re.MULTILINE), name
+        assert re.search(rf"^  {name} ", COMMANDS, re.MULTILINE), name
+        assert f"\n## kb {name}\n\n```text\nUsage: kb {name} " in COMMANDS, name
 
 
-def console_lines() -> list[str]:
-    """The kb commands of the README's sessions."""
-    lines = [line for block in blocks("console") for line in block.splitlines()]
-    return [line.removeprefix("$ ") for line in lines if line.startswith("$ kb ")]
+def test_help_on_the_page_is_what_kb_prints() -> None:
+    """The list of commands is the output of ``kb --help``, options and all."""
+    command = [sys.executable, "-m", "kb", "--help"]
+    printed = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, check=True
+    )
+
+    assert f"```text\n{printed.stdout.strip()}\n```" in COMMANDS
 
 
-@pytest.mark.parametrize("line", console_lines())
-def test_commands_of_the_readme_are_valid(line: str) -> None:
-    """Each command line in the README is one that kb takes."""
+def console_lines(program: str = "kb", text: str = README) -> list[str]:
+    """The commands of a page's sessions that run a program."""
+    lines = [line for block in blocks("console", text) for line in block.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith(f"$ {program} ")]
+
+
+@pytest.mark.parametrize("line", console_lines(text="\n".join(page.read_text("utf-8") for page in PAGES)))
+def test_commands_of_the_pages_are_valid(line: str) -> None:
+    """Each command line in a session on a page is one that kb takes."""
     command = line.split("|", maxsplit=1)[0].split("#", maxsplit=1)[0]
     words = shlex.split(command)[1:]
     name = words[0] if words[0] in commands.names() else "search"
@@ -60,6 +76,60 @@ def test_commands_of_the_readme_are_valid(line: str) -> None:
     context = commands.load(name).make_context(name, words[1:] if name == words[0] else words, obj=Session())
 
     assert context.params
+
+
+def test_sessions_of_the_readme_name_commands_that_exist() -> None:
+    """A bare first word is a command: ``kb sinc`` would be a question. Questions stand in quotes."""
+    first = [line.split()[1] for line in console_lines()]
+    bare = {word for word in first if word[0] not in "\"'"}
+
+    assert len(bare) > 3
+    assert bare <= set(cli.list_commands(click.Context(cli)))
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    """What the README says to make can be made."""
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = {line.split()[1] for line in console_lines("make")} | set(re.findall(r"`make ([\w-]+)`", README))
+
+    assert {"try", "test"} <= named
+    assert named <= targets
+
+
+def test_extras_are_in_the_readme() -> None:
+    """Each extra of the package has a row, and the ways to install name no other."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
+    named = {extra for found in re.findall(r"'\.\[([\w,]+)\]'", README) for extra in found.split(",")}
+
+    assert set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)) == extras
+    assert named
+    assert named <= extras
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """A link to a page or file of the project leads to one that is there, and to a heading that it has."""
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+
+    assert broken == []
+
+
+def anchors(page: Path) -> list[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    ]
 
 
 @pytest.mark.parametrize("code", blocks("python"))
