@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb import KnowledgeBase
 from kb.config import Settings, load
+from kb.container import Container
 from kb.embed.encoder import Encoder
 from kb.embed.locate import locate
 from kb.embed.onnx_load import cores
-from kb.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sentence_transformers import SentenceTransformer
+
+    from kb.lazy import Lazy
 
 MODEL: Final = "all-MiniLM-L6-v2"
 BATCH_SIZES: Final = (4, 8, 16, 32, 64)
@@ -77,20 +79,22 @@ class Clocked:
 
 def kb_index(docs: str, store: str, threads: int) -> dict[str, Any]:
     """Index documents into a new store, the model loaded before; the seconds it took and where they went."""
-    parts = Parts(settings(docs, store, threads), _warn)
+    parts = Container(settings(docs, store, threads), _warn)
     parts.embedder.load()
     runs = _runs(parts.embedder, threads)
     spent: dict[str, float] = {}
     parts.own()
-    clocked = {
-        "files": Clocked(parts.files, "reading files", spent),
-        "reader": Clocked(parts.reader, "parsing and splitting", spent),
-        "embedder": Clocked(parts.embedder, "model", spent),
-        "cache": Clocked(parts.cache, "embedding cache", spent),
-        "catalog": Clocked(parts.catalog, "catalog", spent),
-        "vectors": Clocked(parts.vectors, "opening and closing ChromaDB", spent, (("index", "writing to ChromaDB"),)),
-    }
-    parts.__dict__.update(clocked)
+    opened, shared = parts.store, parts._environment  # noqa: SLF001 - what is timed is put in the place of what is used
+    timed: list[tuple[Lazy[Any], str, tuple[tuple[str, str], ...]]] = [
+        (shared.files, "reading files", ()),
+        (shared.reader, "parsing and splitting", ()),
+        (shared.embedder, "model", ()),
+        (opened.cache, "embedding cache", ()),
+        (opened.catalog, "catalog", ()),
+        (opened.vectors, "opening and closing ChromaDB", (("index", "writing to ChromaDB"),)),
+    ]
+    for part, name, inner in timed:
+        part._built = (Clocked(part.get(), name, spent, inner),)  # noqa: SLF001 - the same
     clock = _Clock()
     knowledge = KnowledgeBase(parts)
     report = knowledge.index()
@@ -100,7 +104,7 @@ def kb_index(docs: str, store: str, threads: int) -> dict[str, Any]:
 
 def texts_of(docs: str, store: str, file: str) -> int:
     """Write down the embedded texts of documents, longest last, and say how many there are."""
-    parts = Parts(settings(docs, store), _warn)
+    parts = Container(settings(docs, store), _warn)
     passages = [one for found in parts.files.scan().files for one in parts.reader.read(parts.files.load(found))[1]]
     # Equal texts are embedded once.
     tokens = {one.embedded: one.tokens for one in passages}

@@ -16,10 +16,10 @@ from benchmarks.indexing import settings
 from benchmarks.table import Row, at_least, at_most, skipped
 from kb import KnowledgeBase
 from kb.cli.commands.eval import ask_with
+from kb.container import Container
 from kb.evaluate.ask import Names, ask_all
 from kb.evaluate.judged import read_judged
 from kb.evaluate.measures import means
-from kb.parts import Parts
 from kb.records import MODE_NAMES
 from kb.testing import FakeEmbedder, FakeTokens
 
@@ -143,8 +143,7 @@ def refused(docs: str, folder: str, store: str, threads: int) -> dict[str, float
 
 def timed(notes: str, store: str, count: int) -> dict[str, float]:
     """The median seconds of a question in each mode, without the model, over so many passages."""
-    parts = Parts(settings(notes, store), progress)
-    parts.__dict__["embedder"] = Words(384)
+    parts = Container(settings(notes, store), progress, embedder=Words(384))  # type: ignore[arg-type]  # a fake
     files = sorted(Path(notes).rglob("*.md"))
     questions = [file.read_text("utf-8") for file in files[:: max(1, len(files) // count)]][:count]
     seconds: dict[str, list[float]] = {mode: [] for mode in MODES}

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from kb.claims import claim
 from kb.config import Settings, load
+from kb.container import Container
 from kb.errors import CatalogDamaged, FolderError, NotIndexed, RequestError, StoreDamaged
 from kb.guard import Guard
 from kb.notes import keep_note
-from kb.parts import Parts
+from kb.open_store import Serving
 from kb.records import (
     Answer,
     CheckReport,
@@ -72,7 +73,7 @@ class KnowledgeBase:
         ...         print(hit.passage.file.path, hit.passage.first_line, hit.score)
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Container) -> None:
         self._parts = parts
         self.courtesy, self.guard = parts.courtesy, Guard(parts)
         # One thread at a time changes the store; questions go on beside it.
@@ -100,7 +101,7 @@ class KnowledgeBase:
         """
         if not isinstance(settings, Settings):
             settings = load(None if settings is None else os.fspath(settings), overrides=overrides)
-        return cls(Parts(settings, warn))
+        return cls(Container(settings, warn))
 
     @property
     def settings(self) -> Settings:
@@ -136,7 +137,8 @@ class KnowledgeBase:
             StoreBusy: Another process owns the store.
             StoreError: Another configuration fills it, and ``take_over`` was not asked for.
         """
-        self._parts.takes_over |= take_over
+        if take_over:
+            self._parts.take_over()
         if dry_run:
             self._require_folders()
             return self._parts.indexer.dry_run(full=full)
@@ -183,10 +185,8 @@ class KnowledgeBase:
             StoreBusy: Another process owns it.
         """
         with self._changing:
-            self._parts.watch = watch
-            self._parts.write_batch = write_batch
             self._log = log
-            self._parts.warm()
+            self._parts.serve(Serving(watch, write_batch))
             self.guard.lost()
 
     def search(

@@ -11,8 +11,9 @@ from kb.absent import explained
 from kb.embed.encoder import Encoder
 from kb.embed.exports import export_folder, models_folder, read_exports
 from kb.embed.fetch import ModelAbsent, fetch, kept, lacking
-from kb.embed.locate import BGE_M3, BUNDLED, Located, is_hub_name, locate, pinned
+from kb.embed.locate import BGE_M3, BUNDLED, is_hub_name, locate, pinned
 from kb.embed.rerankers import Rerankers
+from kb.embed.spec import Located
 from kb.embed.verify import Check, measured_text, verify
 from kb.errors import ModelError
 

@@ -7,39 +7,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.index.plan import withheld
-from kb.parts import CACHE_FILE
+from kb.open_store import CACHE_FILE
 from kb.records import Failure, Status
 from kb.store.damage import set_aside_in
 
 if TYPE_CHECKING:
-    from kb.parts import Parts
+    from kb.container import Container
 
 
-def status_of(parts: Parts) -> Status:
+def status_of(container: Container) -> Status:
     """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
     from kb.extract.confinement import confinement
 
-    comparison, problems = parts.comparison()
-    files = parts.catalog.files()
-    store = Path(parts.store_path)
+    comparison, problems = container.comparison()
+    files = container.catalog.files()
+    store = Path(container.store_path)
     sizes = {path: path.stat().st_size for path in store.rglob("*") if path.is_file()} if store.is_dir() else {}
     return Status(
-        folders=parts.settings.folder_paths(),
-        store=parts.store_path,
-        model=parts.catalog.meta("model") or parts.config.embed.model,
-        fingerprint=parts.catalog.meta("fingerprint") or "",
-        generation=parts.catalog.meta("generation") or "",
+        folders=container.settings.folder_paths(),
+        store=container.store_path,
+        model=container.catalog.meta("model") or container.config.embed.model,
+        fingerprint=container.catalog.meta("fingerprint") or "",
+        generation=container.catalog.meta("generation") or "",
         files=sum(file.state == "done" for file in files),
-        passages=parts.catalog.count(),
+        passages=container.catalog.count(),
         failed=sum(file.state == "failed" for file in files) + len(problems),
         replaced=sum(file.replaced > 0 for file in files),
         size=sum(sizes.values()),
         cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
-        index=parts.freshness(),
-        runtime=parts.runtime(),
-        problems=(*parts.catalog.problems(), *problems),
+        index=container.freshness(),
+        runtime=container.runtime(),
+        problems=(*container.catalog.problems(), *problems),
         held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
-        set_aside=tuple(set_aside_in(parts.store_path)),
+        set_aside=tuple(set_aside_in(container.store_path)),
         confinement=confinement(),
         partly=tuple(Failure(file.folder, file.path, file.unread) for file in files if file.unread),
     )

@@ -15,23 +15,23 @@ from kb.store.damage import remove_set_aside
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kb.parts import Parts
+    from kb.container import Container
     from kb.records import FileEvent, IndexReport
 
 
-def rebuilt(parts: Parts, on_event: Callable[[FileEvent], None] | None) -> RebuildReport:
+def rebuilt(container: Container, on_event: Callable[[FileEvent], None] | None) -> RebuildReport:
     """Make the vector index again because somebody asked for it, and remove what was set aside as damaged.
 
     Only what was asked for removes that: it holds the text of notes, those deleted since among them, and until then it
     is there for whoever wants to know what happened.
     """
-    report = _renewed(parts, on_event, _never)
-    remove_set_aside(parts.store_path)
+    report = _renewed(container, on_event, _never)
+    remove_set_aside(container.store_path)
     return report
 
 
 def tidied(
-    parts: Parts,
+    container: Container,
     report: IndexReport,
     on_event: Callable[[FileEvent], None] | None,
     should_stop: Callable[[], bool] | None,
@@ -41,30 +41,30 @@ def tidied(
     The run itself is over and went well: an index that cannot be made anew stays as it is, and is told.
     """
     if not report.interrupted:
-        fill_middles(parts.catalog, parts.cache, parts.embedder.fingerprint)
+        fill_middles(container.catalog, container.cache, container.embedder.fingerprint)
     if report.embedded:
-        parts.searcher.measure()
-    dead = worn_out(parts.catalog, report.dropped)
+        container.searcher.measure()
+    dead = worn_out(container.catalog, report.dropped)
     if not dead or report.interrupted:
         return
-    parts.warn(f"the vector index still held {dead} deleted passages: it is made anew")
+    container.warn(f"the vector index still held {dead} deleted passages: it is made anew")
     try:
-        _renewed(parts, on_event, should_stop or _never)
+        _renewed(container, on_event, should_stop or _never)
     except Stopped:
         # The index of before is served as ever; the end of the next run comes here again.
         return
     except CatalogDamaged:
         raise
     except StoreError as error:
-        put_off(parts.catalog, dead)
-        parts.warn(
+        put_off(container.catalog, dead)
+        container.warn(
             f"the vector index could not be made anew ({error.message}); it stays as it is until it holds "
             f"{2 * dead} deleted passages, or kb rebuild is run"
         )
 
 
 def _renewed(
-    parts: Parts, on_event: Callable[[FileEvent], None] | None, should_stop: Callable[[], bool]
+    container: Container, on_event: Callable[[FileEvent], None] | None, should_stop: Callable[[], bool]
 ) -> RebuildReport:
     """Make the vector index again from catalog and cache, and index what the cache lacks.
 
@@ -72,10 +72,10 @@ def _renewed(
         Stopped: The user asked to stop before the new index was filled; the old one is served on.
     """
     started = time.monotonic()
-    generation = parts.vectors.rebuild(should_stop=should_stop)
-    parts.catalog.compact()
-    report = parts.indexer.run(on_event=on_event, should_stop=should_stop)
-    total = parts.index().count()
+    generation = container.vectors.rebuild(should_stop=should_stop)
+    container.catalog.compact()
+    report = container.indexer.run(on_event=on_event, should_stop=should_stop)
+    total = container.index().count()
     return RebuildReport(
         generation=generation,
         reused=total - report.embedded,

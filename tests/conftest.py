@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 
 # quick: the same few examples every time. thorough: new ones each time, `make test-all`. A machine that is busy with
@@ -110,6 +111,9 @@ def notes(tmp_path: Path) -> Path:
     return folder
 
 
+_WARN = logging.getLogger("kb").warning
+
+
 @pytest.fixture
 def open_kb(
     tmp_path: Path, minilm: Located, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -120,7 +124,12 @@ def open_kb(
         monkeypatch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
     opened: list[KnowledgeBase] = []
 
-    def open_(folder: Path, store: Path | None = None, **overrides: str) -> KnowledgeBase:
+    def open_(
+        folder: Path,
+        store: Path | None = None,
+        warn: Callable[[str], None] = _WARN,
+        **overrides: str,
+    ) -> KnowledgeBase:
         values = {
             "embed.model": minilm.name,
             "embed.offline": "true",
@@ -129,7 +138,7 @@ def open_kb(
             "store.wait_seconds": "0",
             **{key.replace("__", "."): value for key, value in overrides.items()},
         }
-        opened.append(KnowledgeBase.open(overrides=values))
+        opened.append(KnowledgeBase.open(overrides=values, warn=warn))
         return opened[-1]
 
     yield open_

@@ -292,8 +292,7 @@ def test_damaged_catalog_is_set_aside_and_filled_again(open_kb: Open, notes: Pat
     with open_kb(notes) as kb, pytest.raises(CatalogDamaged, match="damaged") as caught:
         kb.search(SEED_QUESTION)
     told: list[str] = []
-    kb = open_kb(notes)
-    kb._parts.warn = told.append
+    kb = open_kb(notes, warn=told.append)
 
     report = kb.index()
 
@@ -324,8 +323,7 @@ def test_an_index_full_of_the_dead_is_made_anew_by_itself(
     """Once more was deleted than is left, the index is made anew: told, with nothing embedded and the same hits."""
     monkeypatch.setattr("kb.index.rebuild.MOST_DEAD", 2)
     told: list[str] = []
-    kb = open_kb(notes)
-    monkeypatch.setattr(kb._parts, "warn", told.append)
+    kb = open_kb(notes, warn=told.append)
     kb.index()
     before = [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits]
     for number in range(3):
@@ -355,8 +353,7 @@ def test_a_disk_that_is_full_puts_off_the_new_index_and_fails_no_run(
     monkeypatch.setattr("kb.index.rebuild.MOST_DEAD", 2)
     told: list[str] = []
     tries: list[int] = []
-    kb = open_kb(notes)
-    monkeypatch.setattr(kb._parts, "warn", told.append)
+    kb = open_kb(notes, warn=told.append)
     kb.index()
     before = [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits]
 
@@ -365,7 +362,7 @@ def test_a_disk_that_is_full_puts_off_the_new_index_and_fails_no_run(
         tries.append(index.count())
         raise StoreError("the disk is full", "Make room on it and run the command again.")
 
-    monkeypatch.setattr("kb.parts.refill", fail)
+    monkeypatch.setattr("kb.open_store.refill", fail)
     for number in range(5):
         wear_out(kb, notes, number)
 
@@ -377,7 +374,7 @@ def test_a_disk_that_is_full_puts_off_the_new_index_and_fails_no_run(
     assert [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits] == before
     assert kb.check().differences == ()
 
-    monkeypatch.setattr("kb.parts.refill", refill)
+    monkeypatch.setattr("kb.open_store.refill", refill)
     for number in range(5, 7):
         wear_out(kb, notes, number)
 
@@ -390,14 +387,13 @@ def test_whoever_stops_a_run_waits_for_no_new_index(
 ) -> None:
     """Neither a run that was stopped nor the filling of a new index goes on; the next run makes it anew."""
     monkeypatch.setattr("kb.index.rebuild.MOST_DEAD", 2)
-    kb = open_kb(notes)
     stopped = False
 
     def tell(sentence: str) -> None:
         nonlocal stopped
         stopped = stopped or "made anew" in sentence
 
-    monkeypatch.setattr(kb._parts, "warn", tell)
+    kb = open_kb(notes, warn=tell)
     kb.index()
     for number in range(3):
         wear_out(kb, notes, number, lambda: stopped)

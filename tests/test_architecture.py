@@ -34,8 +34,11 @@ ALLOWED: dict[str, set[str]] = {
     },
     "kb.extract": {"kb.extract", *VOCABULARY},
     "kb.read": {"kb.read", "kb.extract", *VOCABULARY},
-    "kb.embed": {"kb.embed", "kb.chroma_import", "kb.silence", "kb.__version__", *VOCABULARY},
-    "kb.store": {"kb.store", "kb.chroma_import", "kb.interrupts", *VOCABULARY},
+    "kb.own_files": {"kb.errors"},
+    # The catalog and the embedding cache open their files by it.
+    "kb.sqlite": {"kb.errors", "kb.own_files"},
+    "kb.embed": {"kb.embed", "kb.sqlite", "kb.chroma_import", "kb.silence", "kb.__version__", *VOCABULARY},
+    "kb.store": {"kb.store", "kb.own_files", "kb.sqlite", "kb.chroma_import", "kb.interrupts", *VOCABULARY},
     "kb.chroma_import": {"kb.errors", "kb.silence"},
     "kb.silence": set(),
     "kb.privacy": {"kb.silence", "kb.config", "kb.serve", "kb.extract", *VOCABULARY},
@@ -49,42 +52,58 @@ ALLOWED: dict[str, set[str]] = {
     "kb.models": {"kb.absent", "kb.embed", "kb.config", *VOCABULARY},
     "kb.absent": {"kb.embed", "kb.config", *VOCABULARY},
     "kb.reading": {"kb.config", "kb.read", "kb.extract", *VOCABULARY},
-    "kb.integrity": {"kb.parts", "kb.index", "kb.read", "kb.search", "kb.store", *VOCABULARY},
-    "kb.parts": {
+    "kb.integrity": {"kb.own_files", "kb.index", "kb.read", "kb.search", "kb.store", *VOCABULARY},
+    "kb.open_store": {
         "kb.integrity",
         "kb.models",
         "kb.config",
         "kb.reading",
-        "kb.read",
-        "kb.extract",
         "kb.embed",
         "kb.store",
         "kb.index",
         "kb.search",
         "kb.claims",
+        "kb.lazy",
+        *VOCABULARY,
+    },
+    "kb.lazy": set(),
+    "kb.container": {
+        "kb.open_store",
+        "kb.lazy",
+        "kb.integrity",
+        "kb.sqlite",
+        "kb.models",
+        "kb.config",
+        "kb.reading",
+        "kb.read",
+        "kb.embed",
+        "kb.store",
+        "kb.index",
+        "kb.search",
         "kb.served",
         "kb.watch.mounts",
         *VOCABULARY,
     },
     "kb.claims": {"kb.config", *VOCABULARY},
     "kb.served": {"kb.config", "kb.serve.client", *VOCABULARY},
-    "kb.status": {"kb.parts", "kb.index", "kb.store", "kb.extract", *VOCABULARY},
-    "kb.upkeep": {"kb.parts", "kb.index", "kb.store", *VOCABULARY},
-    "kb.guard": {"kb.parts", *VOCABULARY},
+    "kb.status": {"kb.container", "kb.open_store", "kb.index", "kb.store", "kb.extract", *VOCABULARY},
+    "kb.upkeep": {"kb.container", "kb.index", "kb.store", *VOCABULARY},
+    "kb.guard": {"kb.container", *VOCABULARY},
     "kb.interrupts": set(),
     "kb.app": {
         "kb.claims",
         "kb.guard",
         "kb.status",
         "kb.upkeep",
-        "kb.parts",
+        "kb.container",
+        "kb.open_store",
         "kb.config",
         "kb.notes",
         "kb.search",
         "kb.index",
         *VOCABULARY,
     },
-    "kb.measure": {"kb.measure", "kb.app", "kb.parts", "kb.search", "kb.serve", *VOCABULARY},
+    "kb.measure": {"kb.measure", "kb.app", "kb.container", "kb.search", "kb.serve", *VOCABULARY},
     "kb.cli": {
         "kb.cli",
         "kb.app",
@@ -142,13 +161,13 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(tree: ast.Module) -> list[tuple[str, ast.AST, bool]]:
-    """Every import, as (module, node, at the top of the file); those for type checking only are left out."""
+def imports(tree: ast.Module, *, types: bool = False) -> list[tuple[str, ast.AST, bool]]:
+    """Every import, as (module, node, at the top of the file); those for type checking only where ``types`` says so."""
     found: list[tuple[str, ast.AST, bool]] = []
 
     def visit(node: ast.AST, *, top: bool) -> None:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            if not types and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
                 continue
             if isinstance(child, ast.Import):
                 found.extend((alias.name, child, top) for alias in child.names)
@@ -196,13 +215,13 @@ def test_heavy_libraries_have_one_owner(path: Path) -> None:
 
 
 def test_no_circles() -> None:
-    """No module imports itself over others, counting imports inside functions."""
+    """No module imports itself over others, counting imports inside functions and for type checking."""
     names = {name_of(path) for path in MODULES}
     graph: dict[str, set[str]] = {}
     for path in MODULES:
         own = name_of(path)
         targets = set()
-        for name, _, _ in imports(parsed(path)):
+        for name, _, _ in imports(parsed(path), types=True):
             candidates = [name, name.rpartition(".")[0]]
             targets |= {next((one for one in candidates if one in names and one != "kb"), own)}
         graph[own] = targets - {own}
@@ -247,3 +266,20 @@ def test_drawing_names_every_room() -> None:
     rooms = {path.name for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
 
     assert [name for name in sorted(rooms) if name not in drawing] == []
+
+
+BUILDERS = ("app", "container", "guard", "integrity", "open_store", "status", "upkeep", "cli/owning", "store/vectors")
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_no_part_is_set_or_removed_from_outside(name: str) -> None:
+    """What builds and uses the parts of a knowledge base gives them what they need when they are made."""
+    text = (PACKAGE / f"{name}.py").read_text("utf-8")
+    stored = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del))
+    ]
+
+    assert [one for one in stored if not one.startswith("self.") or one.count(".") > 1] == []
+    assert "__dict__" not in text

@@ -33,7 +33,7 @@ from kb.measure.report import Times
 if TYPE_CHECKING:
     from typing import Any
 
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 ROOT = Path(__file__).parents[1]
 GRADES = {"a": 3.0, "b": 2.0, "c": 1.0}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
-from pathlib import Path
+import zlib
 from threading import RLock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from kb.embed.cache_file import Damaged, checksum, connect, connect_read_only, empty, errors, files_of
+from kb.errors import StoreError
+from kb.sqlite import MEMORY, Database, Schema, set_aside
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
@@ -25,10 +23,58 @@ _PAGE = 500
 _USES_KEPT = 20_000
 _STORED = np.dtype("<f4")
 
+# Stands in SQLite's header ("kbec").
+_APPLICATION_ID: Final = 0x6B626563
+# A vector of 1024 numbers takes 4096 bytes: with SQLite's usual pages of that size each would spill over.
+_PAGE_SIZE: Final = 16384
+
+# What is often written (the last use) stands apart from the vectors, which are large and never change.
+_TABLES: Final = (
+    "CREATE TABLE models (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL)",
+    """
+    CREATE TABLE entries (
+        id INTEGER PRIMARY KEY,
+        model INTEGER NOT NULL REFERENCES models (id),
+        digest BLOB NOT NULL,
+        used INTEGER NOT NULL,
+        UNIQUE (model, digest)
+    )
+    """,
+    "CREATE INDEX entries_by_use ON entries (used, id)",
+    "CREATE TABLE vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+)
+# A vector with a flipped sign is as long as before: only a checksum tells. It binds the vector to its digest.
+_CHECKSUMS: Final = (
+    "ALTER TABLE entries ADD COLUMN crc INTEGER",
+    "UPDATE entries SET crc = (SELECT kb_checksum(entries.digest, v.vector) FROM vectors v WHERE v.id = entries.id)",
+)
+
 _FIND = """
     SELECT e.id, e.digest, e.used, v.vector, e.crc FROM entries e LEFT JOIN vectors v ON v.id = e.id
     WHERE e.model = ? AND e.digest IN ({})
 """
+
+
+class CacheDamaged(StoreError):
+    """The cache is not a sound database."""
+
+
+def checksum(digest: bytes, vector: bytes) -> int:
+    """The checksum of a vector, bound to its digest."""
+    return zlib.crc32(vector, zlib.crc32(digest))
+
+
+SCHEMA: Final = Schema(
+    name="embedding cache",
+    application_id=_APPLICATION_ID,
+    migrations=(_TABLES, _CHECKSUMS),
+    tables=frozenset({b"models", b"entries", b"vectors"}),
+    pragmas=(f"page_size = {_PAGE_SIZE}",),
+    checksum=checksum,
+    damaged=CacheDamaged,
+    remedy="Run the command again: the cache is set aside, and texts are embedded again when they are next needed",
+)
 
 
 class EmbeddingCache:
@@ -53,15 +99,17 @@ class EmbeddingCache:
         self._read_only = read_only
         self._lock = RLock()
         self._used: set[int] = set()
-        self._connection: sqlite3.Connection
-        self._open()
+        try:
+            self._database, self._tick = self._opened()
+        except CacheDamaged as error:
+            self._database, self._tick = self._begun_anew(error)
 
     def close(self) -> None:
         """Write down the last uses and let go of the file. Closing again is allowed."""
         with self._lock:
             if self._used and not self._read_only:
                 self._recovering(self._write_uses, lambda: None)
-            self._connection.close()
+            self._database.close()
 
     def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """The vectors known, by digest; they are read-only. Marks them as used.
@@ -98,34 +146,29 @@ class EmbeddingCache:
         with self._lock:
             return self._recovering(self._count, lambda: 0)
 
-    def size_bytes(self) -> int:
-        """What the cache takes up on the disk."""
-        return sum(file.stat().st_size for file in files_of(self._path) if file.exists())
-
     def _recovering(self, work: Callable[[], _T], without: Callable[[], _T]) -> _T:
         """The result of some work or, where the file turns out damaged, of what is done with the new empty one."""
         try:
-            with errors(self._path):
+            with self._database.reading():
                 return work()
-        except Damaged as error:
-            self._connection.close()
-            self._set_aside(str(error))
-        with errors(self._path):
+        except CacheDamaged as error:
+            self._database.close()
+            self._database, self._tick = self._begun_anew(error)
+        with self._database.reading():
             return without()
 
     def _find(
         self, fingerprint: str, digests: Sequence[bytes], *, mark: bool = True
     ) -> dict[bytes, NDArray[np.float32]]:
-        model = self._connection.execute(
-            "SELECT id, dimension FROM models WHERE fingerprint = ?", (fingerprint,)
-        ).fetchone()
+        connection = self._database.connection
+        model = connection.execute("SELECT id, dimension FROM models WHERE fingerprint = ?", (fingerprint,)).fetchone()
         if model is None:
             return {}
         number, dimension = model
         found: dict[bytes, NDArray[np.float32]] = {}
         wrong: list[int] = []
         for page in _pages(digests):
-            known = self._connection.execute(_FIND.format(_marks(page)), (number, *page)).fetchall()
+            known = connection.execute(_FIND.format(_marks(page)), (number, *page)).fetchall()
             sound = [row for row in known if isinstance(row[3], bytes) and len(row[3]) == dimension * _STORED.itemsize]
             numbers = np.frombuffer(b"".join(row[3] for row in sound), _STORED).reshape(len(sound), dimension)
             finite: list[bool] = np.logical_and.reduce(np.isfinite(numbers), axis=1).tolist()
@@ -135,14 +178,14 @@ class EmbeddingCache:
             wrong += [row[0] for row in known if row[0] not in right]
             self._used |= {row[0] for row in known if mark and row[2] < self._tick} & right
         if wrong and not self._read_only:
-            with self._transaction():
+            with self._database.writing():
                 self._delete(wrong)
         if len(self._used) > _USES_KEPT and not self._read_only:
             self._write_uses()
         return found
 
     def _keep(self, fingerprint: str, digests: Sequence[bytes], matrix: NDArray[np.float32]) -> None:
-        with self._transaction() as connection:
+        with self._database.writing() as connection:
             self._mark_used()  # before the count rises: what was looked at earlier is older than what comes now
             self._tick += 1
             model = self._model(fingerprint, matrix.shape[1])
@@ -169,10 +212,10 @@ class EmbeddingCache:
             self._drop_oldest()
 
     def _model(self, fingerprint: str, dimension: int) -> int:
-        self._connection.execute(
+        self._database.connection.execute(
             "INSERT OR IGNORE INTO models (fingerprint, dimension) VALUES (?, ?)", (fingerprint, dimension)
         )
-        number, known = self._connection.execute(
+        number, known = self._database.connection.execute(
             "SELECT id, dimension FROM models WHERE fingerprint = ?", (fingerprint,)
         ).fetchone()
         if known != dimension:
@@ -182,82 +225,54 @@ class EmbeddingCache:
     def _drop_oldest(self) -> None:
         excess = self._count() - self._limit
         if excess > 0:
-            oldest = self._connection.execute("SELECT id FROM entries ORDER BY used, id LIMIT ?", (excess,))
+            oldest = self._database.connection.execute("SELECT id FROM entries ORDER BY used, id LIMIT ?", (excess,))
             self._delete([row[0] for row in oldest.fetchall()])
 
     def _delete(self, ids: Sequence[int]) -> None:
         numbers = [(id_,) for id_ in ids]
-        self._connection.executemany("DELETE FROM entries WHERE id = ?", numbers)
-        self._connection.executemany("DELETE FROM vectors WHERE id = ?", numbers)
+        self._database.connection.executemany("DELETE FROM entries WHERE id = ?", numbers)
+        self._database.connection.executemany("DELETE FROM vectors WHERE id = ?", numbers)
         self._used.difference_update(ids)
 
     def _count(self) -> int:
-        return int(self._connection.execute("SELECT count(*) FROM entries").fetchone()[0])
+        return int(self._database.connection.execute("SELECT count(*) FROM entries").fetchone()[0])
 
     def _write_uses(self) -> None:
-        with self._transaction():
+        with self._database.writing():
             self._mark_used()
 
     def _mark_used(self) -> None:
-        self._connection.executemany(
+        self._database.connection.executemany(
             "UPDATE entries SET used = ? WHERE id = ?", [(self._tick, id_) for id_ in sorted(self._used)]
         )
         self._used.clear()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _opened(self) -> tuple[Database, int]:
+        """The database, and the number of the next use: uses are told apart by a count that rises with each writing."""
+        database = Database(self._path, SCHEMA, access="read" if self._read_only else "write")
+        if self._read_only:
+            return database, 1
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield self._connection
-            self._connection.execute("COMMIT")
+            with database.reading() as connection:
+                tick = connection.execute("SELECT coalesce(max(used), 0) + 1 FROM entries").fetchone()[0]
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            database.close()
             raise
+        return database, tick
 
-    def _open(self) -> None:
-        try:
-            with errors(self._path):
-                self._connect()
-        except Damaged as error:
-            self._set_aside(str(error))
-
-    def _set_aside(self, detail: str) -> None:
-        """Rename the damaged file, so that it can be looked at, and begin a new one; leave a read-only one as it is."""
+    def _begun_anew(self, error: CacheDamaged) -> tuple[Database, int]:
+        """Set a damaged file aside, so that it can be looked at, and begin a new one; one for reading alone stays."""
         self._used.clear()
         if self._read_only:
-            self._connection = empty()
-            self._tick = 1
-            self._warn(f"The embedding cache {self._path} is damaged ({detail}) and is not used")
-            return
-        aside = Path(f"{self._path}.damaged")
-        if aside.is_dir():
-            aside = Path(f"{self._path}.damaged-{time.time_ns()}")
-        with errors(self._path):
-            database, *others = files_of(self._path)
-            if database.is_dir():
-                aside.unlink(missing_ok=True)
-            database.replace(aside)
-            for file in others:
-                file.unlink(missing_ok=True)
-            self._connect()
+            self._warn(f"{error.message}; it is not used")
+            return Database(MEMORY, SCHEMA), 1
+        kept = set_aside(self._path, SCHEMA)
+        begun = self._opened()
         self._warn(
-            f"The embedding cache {self._path} was damaged ({detail}) and is now {aside}: "
-            "a new one is begun, and texts will be embedded again when they are next needed."
+            f"{error.message}; it is kept as {kept}, and a new one is begun: texts are embedded again when they are "
+            "next needed"
         )
-
-    def _connect(self) -> None:
-        if self._read_only:
-            self._connection, self._tick = connect_read_only(self._path), 1
-            return
-        connection = connect(self._path)
-        try:
-            # Uses are told apart by a count that rises with each writing, not by a clock that may jump.
-            self._tick = connection.execute("SELECT coalesce(max(used), 0) + 1 FROM entries").fetchone()[0]
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
+        return begun
 
 
 def _matrix(vectors: Mapping[bytes, NDArray[np.float32]]) -> NDArray[np.float32]:

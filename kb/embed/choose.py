@@ -17,8 +17,8 @@ from kb.embed.spec import makers_onnx, only_onnx, present
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
-    from kb.embed.locate import Located
     from kb.embed.model import LoadedModel, Wanted
+    from kb.embed.spec import Located
     from kb.embed.tokens import ModelTokens
 
 EXPORT: Final = "Make it with: kb model export"

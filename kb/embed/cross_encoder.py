@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.embed.fetch import fetch, kept, lacking
 from kb.embed.load import LOADING_ERRORS, device_for, first_line, lacking_weights
-from kb.embed.locate import COMMIT, HUB_NAME, Located, cached, digest_of_files, prepare_environment
-from kb.embed.spec import missing_weights, present
+from kb.embed.locate import COMMIT, HUB_NAME, cached, digest_of_files, prepare_environment
+from kb.embed.spec import Located, missing_weights, present
 from kb.embed.tokens import encodable
 from kb.errors import ModelError
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kb.embed.load import TorchModel
-    from kb.embed.locate import Located
     from kb.embed.model import Device, LoadedModel, Precision, Runtime
+    from kb.embed.spec import Located
 
 logger = logging.getLogger(__name__)
 

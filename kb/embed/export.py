@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kb.embed.load import TorchModel
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
     from kb.embed.tokens import ModelTokens
 
 # The most that any number of a vector may differ from the original's: what lets both share a fingerprint.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 Form: TypeAlias = Literal["float32", "int8"]
 FORMS: Final[tuple[Form, ...]] = ("float32", "int8")

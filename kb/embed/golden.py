@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kb.embed.locate import BGE_M3, BUNDLED
 
 if TYPE_CHECKING:
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 QUESTION: Final = "Which planet is known as the Red Planet?"
 ANSWERS: Final = (

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-    from kb.embed.locate import Located
     from kb.embed.model import Device, Precision
-    from kb.embed.spec import ModelSpec
+    from kb.embed.spec import Located, ModelSpec
     from kb.embed.tokens import ModelTokens
 
     # The tokens of a text and their last hidden states.

@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kb.embed.fetch import BUNDLED_INSTALL, WAYS_OUT, ModelAbsent, fetch, kept, lacking
-from kb.embed.spec import missing_files, weight_files
+from kb.embed.spec import Located, missing_files, weight_files
 from kb.errors import ModelError
 from kb.silence import silence_libraries, stay_offline
 
@@ -29,25 +28,6 @@ COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 SAMPLE: Final = 64 * 1024
 SAMPLES: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A model that is on this machine.
-
-    Attributes:
-        directory: Where its files are.
-        name: What the user calls it.
-        revision: What tells this version of it from another: a commit, or a digest of its files.
-        bundled: Whether its weights come with a package and have to match their published digest.
-        published: Whether name and revision mean the same on every machine.
-    """
-
-    directory: Path
-    name: str
-    revision: str
-    bundled: bool = False
-    published: bool = True
 
 
 def locate(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kb.embed.exports import Export
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
     from kb.embed.tokens import ModelTokens
 
 # The names that exporters give to the vectors of the tokens.

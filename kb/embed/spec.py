@@ -1,4 +1,4 @@
-"""What a model directory says about itself, read from its small files without loading any weights.
+"""A model on this machine and what its directory says about itself, read from small files without loading any weights.
 
 A model with files missing loads without an error and gives wrong vectors, so a directory is judged here first.
 """
@@ -15,8 +15,6 @@ from kb.errors import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from kb.embed.locate import Located
 
 MODULES_OWNER: Final = "sentence_transformers."
 KNOWN_MODULES: Final = ("Transformer", "Pooling", "Dense", "Normalize")
@@ -41,6 +39,25 @@ REMEDY: Final = (
     "Put a whole copy of the model in its place, fetch it again with embed.offline = false, "
     "or set embed.model to another one."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A model that is on this machine.
+
+    Attributes:
+        directory: Where its files are.
+        name: What the user calls it.
+        revision: What tells this version of it from another: a commit, or a digest of its files.
+        bundled: Whether its weights come with a package and have to match their published digest.
+        published: Whether name and revision mean the same on every machine.
+    """
+
+    directory: Path
+    name: str
+    revision: str
+    bundled: bool = False
+    published: bool = True
 
 
 @dataclass(frozen=True, slots=True)

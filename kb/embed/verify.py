@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kb.embed.encoder import Encoder
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 INT8_TOLERANCE: Final = 0.05
 _SAME: Final = 1e-5

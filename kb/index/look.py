@@ -35,7 +35,6 @@ def look(
     catalog: Catalog,
     *,
     everything: bool = False,
-    force: Collection[Key] = (),
     reread: Callable[[str], bool] = lambda _: False,
 ) -> tuple[Comparison, tuple[Failure, ...]]:
     """The disk beside the catalog, and what on the disk cannot be taken in; needs neither model nor vectors.
@@ -44,7 +43,6 @@ def look(
         files: The watched folders.
         catalog: What is known of them.
         everything: Take every file as one to look at.
-        force: Files to look at whatever their stat says.
         reread: Whether the file at a path has to be read again, since its format is read by other rules now.
     """
     scan = files.scan()
@@ -53,7 +51,6 @@ def look(
         scan,
         catalog.files(),
         everything=everything,
-        force=force,
         reread=reread,
         mounted_before=mounted_before(catalog),
     )

@@ -70,7 +70,6 @@ def compare(
     known: Iterable[KnownFile],
     *,
     everything: bool = False,
-    force: Collection[Key] = (),
     reread: Callable[[str], bool] = lambda _: False,
     mounted_before: Collection[Key] = (),
 ) -> Comparison:
@@ -80,7 +79,6 @@ def compare(
         scan: What is on the disk.
         known: What the catalog knows.
         everything: Take every file as one to look at.
-        force: Files to look at whatever their stat says.
         reread: Whether the file at a path has to be read again, since its format is read by other rules now.
         mounted_before: Where file systems were mounted when the known files were indexed.
     """
@@ -95,7 +93,7 @@ def compare(
         old = left.pop(found.key, None)
         if old is None:
             new.append(found)
-        elif everything or found.key in force or old.state == "pending" or old.stat != found.stat or reread(found.path):
+        elif everything or old.state == "pending" or old.stat != found.stat or reread(found.path):
             suspect.append((found, old))
             certain += 1
         elif is_racy(old.stat, old.read_ns) or wrongly_failed(old):

@@ -21,9 +21,8 @@ from kb.index.write import Advance, Stopped, Writer
 from kb.records import FileEvent, IndexProgress, IndexReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
-    from kb.index.plan import Key
     from kb.ports import Catalog, Embedder, Files, Reader, ReadingRules, VectorCache, VectorIndex
     from kb.records import Failure, FileChange, KnownFile
 
@@ -69,15 +68,14 @@ class Indexer:
         self._index = index
         self._reading = reading
 
-    def compare(self, *, full: bool = False, force: Collection[Key] = ()) -> tuple[Comparison, tuple[Failure, ...]]:
+    def compare(self, *, full: bool = False) -> tuple[Comparison, tuple[Failure, ...]]:
         """The disk beside the catalog, and what on the disk cannot be taken at all."""
-        return look(self._files, self._catalog, everything=full, force=force, reread=self._outdated())
+        return look(self._files, self._catalog, everything=full, reread=self._outdated())
 
     def run(
         self,
         *,
         full: bool = False,
-        force: Collection[Key] = (),
         accept_deletions: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
         on_event: Callable[[FileEvent], None] | None = None,
@@ -87,7 +85,6 @@ class Indexer:
 
         Args:
             full: Read every file, whatever its stat says.
-            force: Files, as (folder, path), to read whatever their stat says.
             accept_deletions: Let go even where most of a folder went at once.
             on_event: Told of each file once it is done.
             on_progress: Called after each batch.
@@ -97,7 +94,6 @@ class Indexer:
             return self._run(
                 watch,
                 full=full,
-                force=force,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
                 on_event=on_event or _unheard,
@@ -109,23 +105,18 @@ class Indexer:
         watch: Stopwatch,
         *,
         full: bool,
-        force: Collection[Key],
         accept_deletions: bool,
         on_progress: Callable[[IndexProgress], None] | None,
         on_event: Callable[[FileEvent], None],
         should_stop: Callable[[], bool],
     ) -> IndexReport:
-        comparison, problems = self.compare(full=full, force=force)
+        comparison, problems = self.compare(full=full)
         # Before the first of their files is indexed: a run that dies must not leave files whose mount nobody knows.
         note_mounts(self._catalog, comparison.mounts | comparison.lost)
         outdated = self._outdated()
         self._begin_reading()
         gatherer = Gatherer(
-            self._files,
-            self._reader,
-            self._catalog,
-            comparison,
-            again=lambda path: full or bool(force) or outdated(path),
+            self._files, self._reader, self._catalog, comparison, again=lambda path: full or outdated(path)
         )
         gatherer.tally.failures += problems
         progress = _Progress(gatherer, on_progress, watch)
@@ -138,7 +129,6 @@ class Indexer:
             should_stop=should_stop,
             on_event=on_event,
         )
-        progress.writer = writer
         try:
             self._follow(gatherer, writer)
             held = self._let_go(gatherer, writer, comparison, accept_deletions=accept_deletions)
@@ -269,14 +259,13 @@ class _Progress:
         self._read = 0
         self._files = 0
         self._size = 0.0
-        self.writer: Writer | None = None
 
     def advance(self, step: Advance) -> None:
         """One more step is done."""
         self._files += step.files
         self._size += step.size
         self._read += step.read
-        if self._on_progress is None or self.writer is None:
+        if self._on_progress is None:
             return
         self._on_progress(
             IndexProgress(
@@ -284,8 +273,8 @@ class _Progress:
                 files_total=self._gatherer.files_total,
                 size=min(int(self._size), self._gatherer.size_total),
                 size_total=self._gatherer.size_total,
-                embedded=self.writer.embedded,
-                reused=self.writer.reused,
+                embedded=step.embedded,
+                reused=step.reused,
                 seconds=self._watch.seconds(),
                 doing=step.doing,
                 read=self._read,

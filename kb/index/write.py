@@ -38,12 +38,23 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """A step of progress: files and bytes done since the last one, files read, and what is being done."""
+    """A step of progress.
+
+    Attributes:
+        files: How many files were done since the last step.
+        size: How many bytes were.
+        read: How many files were read.
+        doing: What is being done.
+        embedded: How many passages were embedded so far.
+        reused: How many had their vectors already, so far.
+    """
 
     files: int = 0
     size: float = 0.0
     read: int = 0
     doing: Doing = "embedding"
+    embedded: int = 0
+    reused: int = 0
 
 
 class Writer:
@@ -105,7 +116,7 @@ class Writer:
         self._changes.append(change)
         self._passages += len(change.passages)
         self._reused.append(len(change.passages) - self._look_up(change))
-        self._advance(Advance(read=1, doing="reading"))
+        self._tell(read=1, doing="reading")
         # Known vectors cost no time but room: a warm cache must not make one window of everything.
         full = self._passages >= _LARGEST_WINDOW or len(self._changes) >= _FILES_IN_WINDOW
         if full or len(self._missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW):
@@ -126,7 +137,7 @@ class Writer:
             self._write(changes)
         self.done.update(change.kind for change in self._changes)
         self.reused += sum(self._reused)
-        self._advance(Advance(files=len(self._changes), size=0.0 if self._missing else size))
+        self._tell(files=len(self._changes), size=0.0 if self._missing else size)
         for change, reused in zip(self._changes, self._reused, strict=True):
             if change.kind != "unchanged":
                 self._on_event(_event(change, reused))
@@ -152,6 +163,9 @@ class Writer:
         for file in files:
             self._on_event(FileEvent("removed", file.folder, file.path, passages=file.passages))
 
+    def _tell(self, *, files: int = 0, size: float = 0.0, read: int = 0, doing: Doing = "embedding") -> None:
+        self._advance(Advance(files, size, read, doing, self.embedded, self.reused))
+
     def _look_up(self, change: FileChange) -> int:
         """Find the vectors that are known already, and note the texts that have none; how many those are."""
         wanted = {passage.digest: passage for passage in change.passages}
@@ -170,7 +184,7 @@ class Writer:
         waiting = sorted(self._missing.values(), key=lambda passage: -passage.tokens)
         start = 0
         if waiting and not self._rate:
-            self._advance(Advance(doing="loading the model"))
+            self._tell(doing="loading the model")
         while start < len(waiting):
             if self._should_stop():
                 raise Stopped
@@ -185,7 +199,7 @@ class Writer:
             self._vectors.update(made)
             self.embedded += len(part)
             start += len(part)
-            self._advance(Advance(size=size * len(part) / len(waiting)))
+            self._tell(size=size * len(part) / len(waiting))
 
     def _passages_in(self, seconds: float, at_first: int) -> int:
         """How many passages the model makes in that time, as measured on the last slice."""

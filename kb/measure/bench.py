@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from kb.app import KnowledgeBase
+from kb.container import Container
 from kb.errors import KbError
 from kb.measure.program import Program, Ran
 from kb.measure.report import BenchReport, Recall, Speed, Times
 from kb.measure.sample import Sample, copied, drawn
-from kb.parts import Parts
 from kb.search.rank import cosines
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ def bench(asked: Asked) -> BenchReport:
 
 def _indexed(asked: Asked, settings: Settings, folders: Mapping[str, Path]) -> tuple[str, Sample, Speed, Recall]:
     """Copy a sample, embed it with the bare model, index it, and ask it; the model and what came of it."""
-    work = Parts(settings, asked.tell)
+    work = Container(settings, asked.tell)
     where = work.embedder.load()
     enough = _Enough(work, asked.seconds)
     sample = drawn(
-        Parts(asked.settings, asked.tell).files,
+        Container(asked.settings, asked.tell).files,
         work.reader,
         lambda source: copied(source, folders[source.file.folder]),
         enough,
@@ -130,7 +130,7 @@ def _indexed(asked: Asked, settings: Settings, folders: Mapping[str, Path]) -> t
 class _Enough:
     """Whether a sample is as large as the time allows, by how fast the model embeds the first of its texts."""
 
-    def __init__(self, work: Parts, seconds: float) -> None:
+    def __init__(self, work: Container, seconds: float) -> None:
         self._work = work
         self._embedding = seconds * _EMBEDDING
         self._until = time.monotonic() + seconds * _DRAWING
@@ -152,7 +152,7 @@ class _Enough:
         return len(sample.texts) * self._embedding / max(spent, 1e-6)
 
 
-def _recall(work: Parts, questions: Sequence[str]) -> Recall:
+def _recall(work: Container, questions: Sequence[str]) -> Recall:
     """How much of what comparing with every vector finds the store gives, with the configured candidates."""
     index = work.index()
     everything = list(index.ids())

@@ -157,4 +157,3 @@ class RebuildReport:
     reused: int
     embedded: int
     seconds: float
-    reason: str = ""

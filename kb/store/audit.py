@@ -12,11 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kb.store import catalog_rows as rows
-from kb.store import catalog_statements as sql
 from kb.store import keywords
 
 if TYPE_CHECKING:
     import sqlite3
+
+
+# For looking through everything: each file, each passage of every state by file, passages of no file, file ids used up.
+_ALL_PASSAGES = f"SELECT p.file_id, p.state, {rows.PASSAGE_COLUMNS} FROM passages p ORDER BY p.file_id"  # noqa: S608
+_ORPHANS = "SELECT count(*) FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
+_IDS_USED = """
+    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'files'), -1),
+           coalesce((SELECT max(id) FROM files), 0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +49,22 @@ def audit(connection: sqlite3.Connection) -> Findings:
     for (told,) in connection.execute("PRAGMA integrity_check(1)"):
         if told != b"ok":
             raise ValueError(told.decode("utf-8", "replace"))
-    used, greatest = connection.execute(sql.IDS_USED).fetchone()
+    used, greatest = connection.execute(_IDS_USED).fetchone()
     if used < greatest:
         raise ValueError("the counter of file ids is behind")
     wrong: set[int] = set()
     live: dict[int, int] = {}
-    for row in connection.execute(sql.FILES):
+    for row in connection.execute(rows.FILES):
         file = rows.known_file(row)
         if file.state != "pending":
             live[file.id] = file.passages
         if not rows.file_is_sound(row):
             wrong.add(file.id)
     counted: Counter[int] = Counter()
-    for file_id, state, *passage in connection.execute(sql.ALL_PASSAGES):
+    for file_id, state, *passage in connection.execute(_ALL_PASSAGES):
         counted[file_id] += rows.passage_state(state) == "live"
         if not rows.passage_is_sound(tuple(passage), file_id):
             wrong.add(file_id)
     wrong |= {file_id for file_id, count in live.items() if counted[file_id] != count}
-    orphans = connection.execute(sql.ORPHANS).fetchone()[0]
+    orphans = connection.execute(_ORPHANS).fetchone()[0]
     return Findings(tuple(sorted(wrong)), keywords=bool(orphans or wrong or not keywords.sound(connection)))

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import attrgetter
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from kb.errors import CatalogDamaged
 from kb.records import Failure
-from kb.store import catalog_changes
+from kb.sqlite import Database
 from kb.store import catalog_links as links
-from kb.store import catalog_middles as middle
 from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
-from kb.store import catalog_statements as sql
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -30,12 +27,87 @@ if TYPE_CHECKING:
     from kb.records import FileChange, FoundFile, Holding, KeywordMatches, KnownFile, Link, Name, StoredPassage
     from kb.store.catalog_rows import PassageState
 
-_T = TypeVar("_T")
-
 _COMPLETED = "completed"
 _PAGE = 500
 # Ids are reserved on the disk this many at a time: a run over 10,000 new files must not wait for 10,000 commits.
 _ID_BLOCK = 1000
+
+# json_each: a list of any length is one parameter of a statement, whatever SQLite's limit of parameters.
+_FORGET_LEAVING = "DELETE FROM passages WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?))"
+_BRING_COMING = (
+    "UPDATE passages SET state = 'live' WHERE state = 'coming' AND file_id IN (SELECT value FROM json_each(?))"
+)
+_COMING_AGAIN = (
+    "UPDATE passages SET state = 'coming' "
+    "WHERE state = 'live' AND (? IS NULL OR file_id IN (SELECT value FROM json_each(?)))"
+)
+# A failed file has no vectors that could be lost; a pending one may have live passages, which are live no more.
+_PENDING_AGAIN = (
+    "UPDATE files SET state = 'pending', live = 0 "
+    "WHERE state != 'failed' AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))"
+)
+_STATES = (
+    "SELECT file_id, id, state FROM passages WHERE file_id IN (SELECT value FROM json_each(?)) "
+    "ORDER BY file_id, ordinal"
+)
+# Knuth's multiplicative hash: keys that follow one another come to lie far apart.
+_SAMPLE = (
+    "SELECT id FROM passages WHERE key IN (SELECT key FROM passages ORDER BY (key * 2654435761) & 4294967295 LIMIT ?)"
+)
+_REFRESH = "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, read_ns = ? WHERE id = ?"
+_WRITE_FILE = """
+    INSERT INTO files (id, folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns,
+                       title, kind, tags, date, reason, replaced, live, language, author, unread, crc,
+                       state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT),
+            CAST(? AS TEXT), ?, 'pending')
+    ON CONFLICT (id) DO UPDATE SET
+        folder = excluded.folder, name = excluded.name, size = excluded.size, mtime_ns = excluded.mtime_ns,
+        ctime_ns = excluded.ctime_ns, inode = excluded.inode, device = excluded.device,
+        content_hash = excluded.content_hash, read_ns = excluded.read_ns, title = excluded.title,
+        kind = excluded.kind, tags = excluded.tags, date = excluded.date, reason = excluded.reason,
+        replaced = excluded.replaced, live = excluded.live, language = excluded.language, author = excluded.author,
+        unread = excluded.unread, crc = excluded.crc, state = excluded.state
+"""
+_ADD_PASSAGE = """
+    INSERT INTO passages (ordinal, state, digest, heading, first_line, last_line, page, place, text, searched, crc,
+                          file_id, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)
+"""
+_KEEP_PASSAGE = """
+    UPDATE passages SET ordinal = ?, state = ?, digest = ?, heading = ?, first_line = ?, last_line = ?, page = ?,
+                        place = CAST(? AS TEXT), text = CAST(? AS TEXT), searched = CAST(? AS TEXT), crc = ?
+    WHERE file_id = ? AND id = ?
+"""
+# The passages stay as they are: they answer until the next run has read their file again.
+_READ_AGAIN = "UPDATE files SET state = 'pending' WHERE id IN (SELECT value FROM json_each(?))"
+_FINISH_FILES = """
+    UPDATE files SET
+        state = CASE WHEN reason = '' THEN 'done' ELSE 'failed' END,
+        live = (SELECT count(*) FROM passages p WHERE p.file_id = files.id),
+        indexed_at = ?
+    WHERE id IN (SELECT value FROM json_each(?))
+"""
+_LIVE = "SELECT id, file_id, digest FROM passages WHERE state = 'live' ORDER BY file_id, ordinal"
+_UNSETTLED = "SELECT id FROM passages WHERE state != 'live'"
+_LIVE_PASSAGES = f"""
+    SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}
+    FROM passages p JOIN files f ON f.id = p.file_id
+    WHERE p.state = 'live' AND
+"""  # noqa: S608  (only constants are put in)
+_FORGET_ORPHANS = "DELETE FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
+_MIDDLES = "SELECT file_id, vector FROM middles WHERE file_id IN (SELECT value FROM json_each(?))"
+_WITHOUT_MIDDLE = """
+    SELECT id FROM files f
+    WHERE live > 1 AND NOT EXISTS (SELECT 1 FROM middles m WHERE m.file_id = f.id)
+    AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))
+"""
+_FORGET_MIDDLES = "DELETE FROM middles WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
+# A file may have gone since its middle was computed.
+_KEEP_MIDDLE = """
+    INSERT INTO middles (file_id, vector) SELECT id, ? FROM files WHERE id = ?
+    ON CONFLICT (file_id) DO UPDATE SET vector = excluded.vector
+"""
 
 
 class SqliteCatalog:
@@ -48,39 +120,36 @@ class SqliteCatalog:
         path: The file, made where it does not exist; ``":memory:"`` keeps all in memory.
         copy: Work on a copy in memory and leave the file as it is, for a store that cannot be written.
 
-    Attributes:
-        damage: How the file turned out to be damaged; empty where it did not.
-
     Raises:
         StoreError: It cannot be opened; ``CatalogDamaged`` where it is not a sound database.
     """
 
     def __init__(self, path: str, *, copy: bool = False) -> None:
-        self._path = path
+        self._database = Database(path, schema.SCHEMA, access="copy" if copy else "write")
         self._lock = RLock()
-        self._connection = schema.connect(path, copy=copy)
-        self.damage = ""
         self._ids: Iterator[int] = iter(())
 
     def close(self) -> None:
         """Let go of the file. Closing again is allowed."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()
+
+    @property
+    def damage(self) -> str:
+        """How the file turned out to be damaged; empty where it did not."""
+        return self._database.damage
 
     def compact(self) -> None:
         """Give back the space of what was forgotten, and leave no trace of it in the write-ahead log."""
-        with self._lock, self._errors():
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.compact()
 
     def meta(self, key: str) -> str | None:
         """A remembered value."""
-        found = self._read("SELECT value FROM meta WHERE key = ?", (key,), lambda row: rows.text_of(row[0]))
+        found = self._database.rows("SELECT value FROM meta WHERE key = ?", (key,), lambda row: rows.text_of(row[0]))
         return found[0] if found else None
 
     def set_meta(self, key: str, value: str) -> None:
         """Remember a value durably."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 "INSERT INTO meta (key, value) VALUES (?, CAST(? AS TEXT)) "
                 "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -101,7 +170,7 @@ class SqliteCatalog:
         try:
             return datetime.fromisoformat(value)
         except ValueError as error:
-            raise schema.damaged(self._path, str(error)) from error
+            raise self._database.damaged(str(error)) from error
 
     def new_id(self) -> int:
         """A file id that was never used before; those not used by the end of the process are skipped."""
@@ -114,7 +183,7 @@ class SqliteCatalog:
 
     def files(self) -> list[KnownFile]:
         """All known files in order of (folder, path), failed and pending ones included."""
-        found = self._read(sql.FILES, (), rows.known_file)
+        found = self._database.rows(rows.FILES, (), rows.known_file)
         found.sort(key=attrgetter("folder", "path"))
         return found
 
@@ -132,12 +201,12 @@ class SqliteCatalog:
         """
         rows.refuse_doubles(changes)
         file_ids = [change.file_id for change in changes]
-        with self._writing() as connection, _keywords(connection, file_ids):
-            catalog_changes.free_places(connection, changes)
+        with self._database.writing() as connection, _keywords(connection, file_ids):
+            _free_places(connection, changes)
             known = self._states(file_ids)
-            middle.forget(connection, file_ids)
+            _forget_middles(connection, file_ids)
             for change in changes:
-                catalog_changes.write_change(connection, change, known[change.file_id])
+                _write_change(connection, change, known[change.file_id])
 
     def finish(self, file_ids: Sequence[int], middles: Mapping[int, NDArray[np.float32]] | None = None) -> None:
         """The vectors of these files are in place: leaving passages are forgotten, coming ones become live.
@@ -145,25 +214,25 @@ class SqliteCatalog:
         ``middles`` are the unit vectors in the middle of those files' passages.
         """
         listed = json.dumps(list(file_ids))
-        with self._writing() as connection:
-            connection.execute(sql.FORGET_LEAVING, (listed,))
-            connection.execute(sql.BRING_COMING, (listed,))
-            connection.execute(sql.FINISH_FILES, (time.time_ns(), listed))
-            middle.keep(connection, middles or {})
+        with self._database.writing() as connection:
+            connection.execute(_FORGET_LEAVING, (listed,))
+            connection.execute(_BRING_COMING, (listed,))
+            connection.execute(_FINISH_FILES, (time.time_ns(), listed))
+            _keep_middles(connection, middles or {})
 
     def middles(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The unit vector in the middle of each of these files' passages, where it is known."""
-        return dict(self._read(middle.MIDDLES, (json.dumps(list(file_ids)),), middle.middle_of))
+        return dict(self._database.rows(_MIDDLES, (json.dumps(list(file_ids)),), _middle_of))
 
     def keep_middles(self, middles: Mapping[int, NDArray[np.float32]]) -> None:
         """Keep the unit vectors in the middle of files' passages; a file that changes afterwards loses its own."""
-        with self._writing() as connection:
-            middle.keep(connection, middles)
+        with self._database.writing() as connection:
+            _keep_middles(connection, middles)
 
     def without_middle(self, file_ids: Sequence[int] | None = None) -> list[int]:
         """Those of some files, or of all, that have several live passages and no known middle."""
         listed = None if file_ids is None else json.dumps(list(file_ids))
-        return self._read(middle.WITHOUT, (listed, listed), lambda row: int(row[0]))
+        return self._database.rows(_WITHOUT_MIDDLE, (listed, listed), lambda row: int(row[0]))
 
     def unsettle(self, file_ids: Sequence[int] | None = None) -> None:
         """The vectors of these files (None: of all) cannot be relied on: passages are coming again, files pending.
@@ -171,10 +240,10 @@ class SqliteCatalog:
         A file that failed has no vectors, and stays failed.
         """
         listed = None if file_ids is None else json.dumps(list(file_ids))
-        with self._writing() as connection:
-            connection.execute(sql.COMING_AGAIN, (listed, listed))
-            connection.execute(sql.PENDING_AGAIN, (listed, listed))
-            middle.forget(connection, file_ids)
+        with self._database.writing() as connection:
+            connection.execute(_COMING_AGAIN, (listed, listed))
+            connection.execute(_PENDING_AGAIN, (listed, listed))
+            _forget_middles(connection, file_ids)
 
     def read_again(self, file_ids: Sequence[int]) -> None:
         """Have files read again by the next run: what their rows say may not be what was written into them.
@@ -183,8 +252,8 @@ class SqliteCatalog:
         """
         from kb.store import keywords
 
-        with self._writing() as connection:
-            connection.execute(sql.READ_AGAIN, (json.dumps(list(file_ids)),))
+        with self._database.writing() as connection:
+            connection.execute(_READ_AGAIN, (json.dumps(list(file_ids)),))
             keywords.forget(connection)
 
     def look_over(self) -> int:
@@ -196,16 +265,16 @@ class SqliteCatalog:
         from kb.store import keywords
         from kb.store.audit import audit
 
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             try:
                 found = audit(connection)
             # What kb never wrote has values of any type.
             except (ValueError, TypeError, AttributeError, LookupError) as error:
-                raise schema.damaged(self._path, str(error)) from error
-            connection.execute(sql.READ_AGAIN, (json.dumps(found.files),))
-            connection.execute(sql.FORGET_ORPHANS)
+                raise self._database.damaged(str(error)) from error
+            connection.execute(_READ_AGAIN, (json.dumps(found.files),))
+            connection.execute(_FORGET_ORPHANS)
             # They have no checksum; the next run computes them again from the cache.
-            middle.forget(connection, None)
+            _forget_middles(connection, None)
             if found.keywords:
                 keywords.forget(connection)
         return len(found.files)
@@ -213,12 +282,12 @@ class SqliteCatalog:
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
         """Take over new stats, as (file id, file with its stat, read_ns), where only those changed."""
         values = [(*rows.stat_values(file.stat), read_ns, file_id) for file_id, file, read_ns in files]
-        with self._writing() as connection:
-            connection.executemany(sql.REFRESH, values)
+        with self._database.writing() as connection:
+            connection.executemany(_REFRESH, values)
 
     def remove(self, file_ids: Sequence[int]) -> None:
         """Forget files and their passages; call it after their vectors are gone."""
-        with self._writing() as connection, _keywords(connection, file_ids):
+        with self._database.writing() as connection, _keywords(connection, file_ids):
             connection.execute(
                 "DELETE FROM files WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(file_ids)),)
             )
@@ -250,37 +319,37 @@ class SqliteCatalog:
 
     def live(self) -> list[tuple[str, int, bytes]]:
         """Every live passage as (id, file id, digest), by file id and order."""
-        return self._read(sql.LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
+        return self._database.rows(_LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
 
     def unsettled_ids(self) -> list[str]:
         """The ids of the passages whose vector may or may not be in the vector index."""
-        return self._read(sql.UNSETTLED, (), lambda row: rows.text_of(row[0]))
+        return self._database.rows(_UNSETTLED, (), lambda row: rows.text_of(row[0]))
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
         """The links of one file, or of all, each with the id of its file."""
         if file_id is None:
-            return self._read(links.LINKS, (), links.link_of)
-        return self._read(links.LINKS_FROM, (file_id,), links.link_of)
+            return self._database.rows(links.LINKS, (), links.link_of)
+        return self._database.rows(links.LINKS_FROM, (file_id,), links.link_of)
 
     def links_to(self, keys: Sequence[str]) -> list[tuple[int, Link]]:
         """The links with one of these keys, each with the id of its file."""
-        return self._read(links.LINKS_TO, (json.dumps(list(keys)),), links.link_of)
+        return self._database.rows(links.LINKS_TO, (json.dumps(list(keys)),), links.link_of)
 
     def names_of(self, file_id: int) -> list[Name]:
         """What links can call a file and its parts."""
-        return [name for _, name in self._read(links.NAMES_OF, (file_id,), links.name_of)]
+        return [name for _, name in self._database.rows(links.NAMES_OF, (file_id,), links.name_of)]
 
     def named(self, keys: Sequence[str]) -> list[tuple[int, Name]]:
         """The other names and blocks with one of these keys, each with the id of its file."""
-        return self._read(links.NAMED, (json.dumps(list(keys)),), links.name_of)
+        return self._database.rows(links.NAMED, (json.dumps(list(keys)),), links.name_of)
 
     def sample(self, count: int) -> list[str]:
         """The ids of about so many passages from all over the index, the same ones each time; for statistics only."""
-        return self._read(sql.SAMPLE, (count,), lambda row: str(row[0].decode()))
+        return self._database.rows(_SAMPLE, (count,), lambda row: str(row[0].decode()))
 
     def count(self) -> int:
         """How many live passages there are."""
-        return self._read("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
+        return self._database.rows("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
 
     def keyword_matches(
         self,
@@ -337,26 +406,16 @@ class SqliteCatalog:
         """The connection, with a keyword index that is of this version of kb."""
         from kb.store import keywords
 
-        with self._lock, self._errors():
-            if not keywords.ready(self._connection):
-                with self._writing() as connection:
+        with self._database.reading() as connection:
+            if not keywords.ready(connection):
+                with self._database.writing():
                     keywords.make(connection)
-            yield self._connection
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """What SQLite has against the file as kb's own errors; damage is remembered."""
-        try:
-            with schema.sqlite_errors(self._path):
-                yield
-        except CatalogDamaged as error:
-            self.damage = error.message
-            raise
+            yield connection
 
     def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
         states: dict[int, dict[str, PassageState]] = {file_id: {} for file_id in file_ids}
-        found = self._read(
-            sql.STATES,
+        found = self._database.rows(
+            _STATES,
             (json.dumps(list(file_ids)),),
             lambda row: (row[0], row[1].decode(), rows.passage_state(row[2])),
         )
@@ -365,11 +424,11 @@ class SqliteCatalog:
         return states
 
     def _reserve_ids(self) -> range:
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'files'", (_ID_BLOCK,))
             last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'files'").fetchone()
         if last is None:
-            raise schema.damaged(self._path, "the counter of file ids is gone")
+            raise self._database.damaged("the counter of file ids is gone")
         return range(last[0] - _ID_BLOCK + 1, last[0] + 1)
 
     def _read_passages(self, condition: str, parameters: tuple[Any, ...]) -> list[StoredPassage]:
@@ -385,28 +444,7 @@ class SqliteCatalog:
             sound = sound_files[row[0]] and rows.passage_is_sound(of_passage, row[0])
             return rows.stored_passage(of_passage, file, sound=sound)
 
-        return self._read(sql.LIVE_PASSAGES + condition, parameters, passage)
-
-    def _read(self, statement: str, parameters: tuple[Any, ...], record: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
-        with self._lock, self._errors():
-            try:
-                return [record(row) for row in self._connection.execute(statement, parameters)]
-            # A damaged page that SQLite lets pass gives values of any type where kb wrote none such.
-            except (ValueError, TypeError, AttributeError, LookupError) as error:
-                raise schema.damaged(self._path, f"a row makes no sense ({error})") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is on the disk at the end, or nothing where anything is raised."""
-        with self._lock, self._errors():
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        return self._database.rows(_LIVE_PASSAGES + condition, parameters, passage)
 
 
 def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> AbstractContextManager[None]:
@@ -414,3 +452,51 @@ def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Abstra
     from kb.store import keywords
 
     return keywords.followed(connection, file_ids)
+
+
+def _free_places(connection: sqlite3.Connection, changes: Sequence[FileChange]) -> None:
+    """Take the old paths from the files that move, so that one of them can have the path of another."""
+    wanted = {change.file_id: rows.place(change.file) for change in changes}
+    known = connection.execute(
+        "SELECT id, folder, name FROM files WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(wanted)),),
+    ).fetchall()
+    moved = [(id_,) for id_, folder, name in known if (folder, name) != wanted[id_]]
+    # No path holds a NUL byte, so this stands in the way of none.
+    connection.executemany("UPDATE files SET name = CAST(x'00' || id AS BLOB) WHERE id = ?", moved)
+
+
+def _write_change(connection: sqlite3.Connection, change: FileChange, known: Mapping[str, PassageState]) -> None:
+    """Write the row of a file, its links and its passages; those it no longer has are leaving."""
+    states = rows.next_states(known, frozenset(passage.id for passage in change.passages))
+    live = sum(state == "live" for state in states.values())
+    try:
+        connection.execute(_WRITE_FILE, rows.file_values(change, live))
+        links.write_links(connection, change.file_id, change.document)
+        for ordinal, passage in enumerate(change.passages):
+            statement = _KEEP_PASSAGE if passage.id in known else _ADD_PASSAGE
+            connection.execute(statement, rows.passage_values(passage, change.file_id, ordinal, states[passage.id]))
+    except sqlite3.IntegrityError as error:
+        raise ValueError(
+            f"{change.file.path!r} or one of its passages belongs to another file of the catalog, to be removed first"
+        ) from error
+    leaving = [(id_,) for id_, state in states.items() if state == "leaving"]
+    connection.executemany("UPDATE passages SET state = 'leaving' WHERE id = ?", leaving)
+
+
+def _keep_middles(connection: sqlite3.Connection, vectors: Mapping[int, NDArray[np.float32]]) -> None:
+    """Keep the middles of these files."""
+    connection.executemany(_KEEP_MIDDLE, ((vector.astype("<f4").tobytes(), id_) for id_, vector in vectors.items()))
+
+
+def _forget_middles(connection: sqlite3.Connection, file_ids: Sequence[int] | None) -> None:
+    """Forget the middles of these files, or of all."""
+    listed = None if file_ids is None else json.dumps(list(file_ids))
+    connection.execute(_FORGET_MIDDLES, (listed, listed))
+
+
+def _middle_of(row: tuple[Any, ...]) -> tuple[int, NDArray[np.float32]]:
+    """The file and the vector of a row of ``_MIDDLES``."""
+    import numpy as np
+
+    return int(row[0]), np.frombuffer(row[1], "<f4")

@@ -40,7 +40,7 @@ TABLES = (
     "CREATE INDEX names_by_key ON names (key) WHERE kind != 'heading'",
 )
 
-# json_each: see catalog.
+# json_each: a list of any length is one parameter, whatever SQLite's limit of parameters.
 LINKS = "SELECT file_id, target, line, style, embeds FROM links"
 LINKS_FROM = f"{LINKS} WHERE file_id = ? ORDER BY rowid"
 LINKS_TO = f"{LINKS} WHERE key IN (SELECT value FROM json_each(?)) ORDER BY file_id, rowid"  # noqa: S608  (a constant)

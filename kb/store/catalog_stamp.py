@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from kb.errors import CatalogDamaged
-from kb.store.catalog_schema import damaged
-from kb.store.own_files import unusable, write_whole
+from kb.own_files import unusable, write_whole
+from kb.store.catalog_schema import SCHEMA
 
 STAMP_FILE: Final = "catalog.left"
 _DAMAGED: Final = "damaged"
@@ -33,7 +33,7 @@ class CatalogStamp:
         """
         left = self._left()
         if isinstance(left, dict) and _DAMAGED in left:
-            raise CatalogDamaged(str(left[_DAMAGED]), damaged(self._catalog, "").remedy)
+            raise CatalogDamaged(str(left[_DAMAGED]), SCHEMA.remedy)
         return left is not None and left == self._now()
 
     def leave(self, damage: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -34,18 +35,29 @@ Item = TypeVar("Item")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-class ChromaIndex:
-    """One collection of a ChromaDB store on this machine. Implements ``kb.ports.VectorIndex``; ``open`` makes one.
+def _at_once() -> None:
+    """Nobody has to be let go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast an index is written.
 
     Attributes:
-        write_batch: How many records one call writes or deletes. Each stops every Python thread until it is done, so an
-            owner that answers questions meanwhile sets it low.
+        batch: How many records one call writes or deletes. Each stops every Python thread until it is done, so an owner
+            that answers questions meanwhile sets it low.
         give_way: Called before each such call; returns when it may begin.
     """
 
-    def __init__(self, client: Any, collection: Any, directory: str) -> None:  # noqa: ANN401 - naming chromadb's types would import it
-        self.write_batch = WRITE_BATCH
-        self.give_way: Callable[[], None] = _at_once
+    batch: int = WRITE_BATCH
+    give_way: Callable[[], None] = _at_once
+
+
+class ChromaIndex:
+    """One collection of a ChromaDB store on this machine. Implements ``kb.ports.VectorIndex``; ``open`` makes one."""
+
+    def __init__(self, client: Any, collection: Any, directory: str, pace: Pace) -> None:  # noqa: ANN401 - naming chromadb's types would import it
+        self._pace = pace
         self._directory = directory
         self._client = client
         self._collection = collection
@@ -64,6 +76,7 @@ class ChromaIndex:
         *,
         create: bool,
         sync_threshold: int = int(HNSW["sync_threshold"]),
+        pace: Pace | None = None,
     ) -> ChromaIndex:
         """Open the collection in a directory, or make it where ``create`` allows and nothing is there.
 
@@ -75,6 +88,7 @@ class ChromaIndex:
             embedding_function: Registered with a collection that is made, for other clients to use; never called.
             create: Whether to make what is not there.
             sync_threshold: After how many writes a collection that is made puts its graph on the disk.
+            pace: How fast to write.
 
         Raises:
             ForeignStore: kb did not make what is there.
@@ -95,7 +109,7 @@ class ChromaIndex:
                         function=embedding_function,
                         sync_threshold=sync_threshold,
                     )
-                index = cls._checked(client, found, real)
+                index = cls._checked(client, found, real, pace or Pace())
                 check_model(found, fingerprint, dimension)
             except BaseException:
                 client.close()
@@ -114,22 +128,22 @@ class ChromaIndex:
         with seam(real):
             client = connect(real, create=False)
             try:
-                return cls._checked(client, find(client, collection, real), real)
+                return cls._checked(client, find(client, collection, real), real, Pace())
             except BaseException:
                 client.close()
                 raise
 
     @classmethod
-    def _checked(cls, client: Any, collection: Any | None, directory: str) -> ChromaIndex:  # noqa: ANN401 - see __init__
+    def _checked(cls, client: Any, collection: Any | None, directory: str, pace: Pace) -> ChromaIndex:  # noqa: ANN401 - see __init__
         if collection is None:
             raise damaged(directory, "the collection is not there")
         check_origin(collection, directory)
-        return cls(client, collection, directory)
+        return cls(client, collection, directory, pace)
 
     def upsert(self, records: Sequence[VectorRecord]) -> None:
         """Write records; writing one again changes nothing."""
-        for page in _pages(records, self.write_batch):
-            self.give_way()
+        for page in _pages(records, self._pace.batch):
+            self._pace.give_way()
             with seam(self._directory):
                 self._open_collection().upsert(
                     ids=[record.id for record in page],
@@ -140,8 +154,8 @@ class ChromaIndex:
 
     def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
         """Replace the labels of records, and nothing else; ids that are not there are passed over."""
-        for page in _pages(list(zip(ids, labels, strict=True)), self.write_batch):
-            self.give_way()
+        for page in _pages(list(zip(ids, labels, strict=True)), self._pace.batch):
+            self._pace.give_way()
             with seam(self._directory):
                 self._open_collection().update(
                     ids=[id_ for id_, _ in page], metadatas=[_clean(label) for _, label in page]
@@ -149,8 +163,8 @@ class ChromaIndex:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records; ids that are not there are no error."""
-        for page in _pages(list(dict.fromkeys(ids)), min(DELETE_PAGE, self.write_batch)):
-            self.give_way()
+        for page in _pages(list(dict.fromkeys(ids)), min(DELETE_PAGE, self._pace.batch)):
+            self._pace.give_way()
             with seam(self._directory):
                 self._open_collection().delete(ids=page)
 
@@ -205,10 +219,6 @@ class ChromaIndex:
         if self._collection is None:
             raise StoreError(f"the vector index in {self._directory} is closed")
         return self._collection
-
-
-def _at_once() -> None:
-    """Nobody has to be let go first."""
 
 
 def visible(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.chroma_import import import_chromadb
 from kb.errors import StoreBusy, StoreDamaged, StoreError
-from kb.store.own_files import disk_full, forbidden, no_memory, unusable
+from kb.own_files import disk_full, forbidden, no_memory, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.chroma_import import import_chromadb, safe_settings
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreError
+from kb.own_files import unusable
 from kb.store.chroma_errors import DATABASE, damaged, unwritable
-from kb.store.own_files import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

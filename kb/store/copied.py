@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from kb.errors import StoreDamaged
 
 if TYPE_CHECKING:
-    from kb.store.chroma import ChromaIndex
     from kb.store.pairing import Pairing
-    from kb.store.vectors import OpenIndex
+    from kb.store.vectors import ClosableIndex, OpenIndex
 
 _REMEDY = "Make the store writable and run kb rebuild"
 
@@ -36,7 +35,7 @@ class CopiedIndex:
             shutil.copytree(generation, copy)
         except (OSError, shutil.Error) as error:
             raise StoreDamaged(f"the vector index {generation} cannot be read: {error}", _REMEDY) from error
-        self.index: ChromaIndex = open_index(copy, create=False)  # type: ignore[assignment]  # what the parts open
+        self.index: ClosableIndex = open_index(copy, create=False)
         difference = "another catalog's" if pairing.tied(copy) is False else None
         difference = difference or pairing.difference(self.index, thoroughly=True)
         if difference is not None:

@@ -10,13 +10,12 @@ import contextlib
 import os
 import re
 import shutil
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import ForeignStore, StoreError
-from kb.store.own_files import damaged_name, make_way, unusable, write_whole
+from kb.own_files import damaged_name, make_way, unusable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +24,6 @@ CURRENT_FILE: Final = "current"
 UNCLEAN_FILE: Final = "unclean"
 GENERATION: Final = re.compile(r"generation-(\d{4,9})")
 DAMAGED: Final = re.compile(r"damaged-\d{8}T\d{6}\.\d{6}Z")
-BLOCK: Final = 512
 # The last number this process used in each store, also in one that was deleted and made again at the same place.
 _BEGUN: Final[dict[Path, int]] = {}
 
@@ -153,10 +151,6 @@ class Generations:
         """Whether the last owner ended without closing ChromaDB."""
         return (self._store / UNCLEAN_FILE).exists()
 
-    def size(self, name: str) -> int:
-        """The bytes a generation takes up on the disk; holes in its files are not counted."""
-        return sum(_allocated(path) for path in _files(Path(self.path(name))))
-
     def _named(self) -> str | None:
         """The name in the current file, whether its directory is there or not."""
         try:
@@ -217,12 +211,3 @@ def _is_generation(entry: os.DirEntry[str]) -> bool:
 def _files(directory: Path) -> Iterator[Path]:
     """The regular files below a directory."""
     return (path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def _allocated(path: Path) -> int:
-    """What a file takes up; a torn index file can claim gigabytes it does not have."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return 0
-    return int(getattr(status, "st_blocks", -(-status.st_size // BLOCK))) * BLOCK if stat.S_ISREG(status.st_mode) else 0

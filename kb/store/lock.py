@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 from filelock import FileLock, Timeout
 
 from kb.errors import StoreBusy, StoreError
-from kb.store.own_files import make_way, unusable, write_whole
+from kb.own_files import make_way, unusable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ import numpy as np
 
 from kb import errors
 from kb.errors import KbError, StoreDamaged, StoreError
-from kb.store.own_files import unusable
+from kb.own_files import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,17 +14,24 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from kb.errors import StoreDamaged
 from kb.interrupts import undisturbed
+from kb.own_files import unusable, write_whole
+from kb.ports import VectorIndex
 from kb.store.chroma_errors import DATABASE
-from kb.store.own_files import unusable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kb.ports import VectorIndex
     from kb.store.generations import Generations
     from kb.store.pairing import Pairing
 
 STAMP_FILE: Final = "left"
+
+
+class ClosableIndex(VectorIndex, Protocol):
+    """A vector index that lets go of its files."""
+
+    def close(self) -> None:
+        """Close the files in order."""
 
 
 class OpenIndex(Protocol):
@@ -34,11 +41,23 @@ class OpenIndex(Protocol):
         """The index in a directory; ``create`` where the directory is new and empty."""
 
 
-class ClosableIndex(Protocol):
-    """A vector index that lets go of its files."""
+class Source(Protocol):
+    """What generations of the vector index are opened with and filled from."""
 
-    def close(self) -> None:
-        """Close the files in order."""
+    def open(self, directory: str, *, create: bool) -> ClosableIndex:
+        """The index in a directory; ``create`` where the directory is new and empty."""
+
+    def probe(self, directory: str) -> str | None:
+        """Try a generation in a process of its own; the reason where it is not sound."""
+
+    def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
+        """Fill a new, empty index from the record, and raise where it is told to stop."""
+
+    def generation(self) -> str | None:
+        """The generation the catalog belongs to; None where the catalog is new or knows none."""
+
+    def came_into_service(self, generation: str) -> None:
+        """Have the catalog belong to this generation from now on."""
 
 
 class VectorStore:
@@ -46,33 +65,14 @@ class VectorStore:
 
     Args:
         generations: The directories of the store.
-        open_index: Opens the index of a generation.
-        probe: Tries a generation in a process of its own; the reason where it is not sound.
-        refill: Fills a new, empty index from the record, and raises where it is told to stop.
-        expected: The generation the catalog belongs to; None where the catalog is new or knows none.
-        on_generation: Called with the name of each generation that comes into service.
+        source: What generations are opened with and filled from.
         pairing: Ties each generation to the catalog, and tells one that is another catalog's.
         warn: Tells the user what happened.
     """
 
-    def __init__(
-        self,
-        *,
-        generations: Generations,
-        open_index: OpenIndex,
-        probe: Callable[[str], str | None],
-        refill: Callable[[VectorIndex, Callable[[], bool]], None],
-        expected: Callable[[], str | None],
-        on_generation: Callable[[str], None],
-        pairing: Pairing,
-        warn: Callable[[str], None],
-    ) -> None:
+    def __init__(self, generations: Generations, source: Source, pairing: Pairing, warn: Callable[[str], None]) -> None:
         self._generations = generations
-        self._open_index = open_index
-        self._probe = probe
-        self._refill = refill
-        self._expected = expected
-        self._on_generation = on_generation
+        self._source = source
         self._pairing = pairing
         self._warn = warn
         self._open: ClosableIndex | None = None
@@ -84,8 +84,8 @@ class VectorStore:
         """The index, opened, and made again first where it is missing or broken."""
         with self._swapping:
             if self._open is None:
-                self._serve()
-            return self._open  # type: ignore[return-value]  # a ClosableIndex of the store room is a VectorIndex too
+                return self._serve()
+            return self._open
 
     @contextmanager
     def using(self) -> Iterator[VectorIndex]:
@@ -115,9 +115,9 @@ class VectorStore:
         name = self._generations.begin()
         try:
             with undisturbed():
-                fresh = self._open_index(self._generations.path(name), create=True)
+                fresh = self._source.open(self._generations.path(name), create=True)
             try:
-                self._refill(fresh, should_stop)  # type: ignore[arg-type]  # see index()
+                self._source.refill(fresh, should_stop)
             finally:
                 fresh.close()
         except BaseException:
@@ -139,7 +139,7 @@ class VectorStore:
             self._let_go()
             self._generations.mark_unclean()
             name = self._generations.begin()
-            self._open_index(self._generations.path(name), create=True).close()
+            self._source.open(self._generations.path(name), create=True).close()
             self._enter_service(name)
 
     def doubt(self) -> None:
@@ -174,23 +174,14 @@ class VectorStore:
         if self._open is not None:
             return True
         name = self._generations.current()
-        if name is None or name != self._expected() or not self._in_order():
+        if name is None or name != self._source.generation() or not self._in_order():
             return False
         return self._pairing.tied(self._generations.path(name)) is True
 
-    def name(self) -> str:
-        """The generation in service; empty where there is none yet."""
-        return self._generations.current() or ""
-
-    def size(self) -> int:
-        """The bytes of the generation in service."""
-        name = self._generations.current()
-        return self._generations.size(name) if name else 0
-
-    def _serve(self) -> None:
+    def _serve(self) -> ClosableIndex:
         """Open the generation in service; where it cannot be trusted make a new one first."""
         name = self._generations.current()
-        if name is None or name != self._expected():
+        if name is None or name != self._source.generation():
             self.rebuild()
         else:
             in_order = self._in_order()
@@ -198,12 +189,13 @@ class VectorStore:
                 self._replace(f"the vector index is damaged ({reason})", reason)
             else:
                 self._serve_if_it_belongs(name, in_order=in_order)
-        if self._open is None:
-            try:
-                self._open = self._opened()
-            except StoreDamaged as error:
-                self._replace(f"the vector index is damaged ({error.message})", error.message)
-                self._open = self._opened()
+        if self._open is not None:
+            return self._open
+        try:
+            return self._opened()
+        except StoreDamaged as error:
+            self._replace(f"the vector index is damaged ({error.message})", error.message)
+            return self._opened()
 
     def _serve_if_it_belongs(self, name: str, *, in_order: bool) -> None:
         """Open a sound generation and serve it where it is that of the catalog; else make a new one."""
@@ -214,8 +206,7 @@ class VectorStore:
             return
         thoroughly = tied is None or not in_order or self._left().get("passages") != self._pairing.passages()
         try:
-            self._open = self._opened()
-            difference = self._pairing.difference(self._open, thoroughly=thoroughly)  # type: ignore[arg-type]  # see index()
+            difference = self._pairing.difference(self._opened(), thoroughly=thoroughly)
         except StoreDamaged as error:
             difference = error.message
         if difference is not None:
@@ -233,14 +224,14 @@ class VectorStore:
         # Interrupted in the middle, nobody would close it, and it would have to be examined the next time.
         with undisturbed():
             self._generations.mark_unclean()
-            opened = self._open = self._open_index(self._directory(), create=False)
+            opened = self._open = self._source.open(self._directory(), create=False)
         return opened
 
     def _unsound(self, name: str) -> str | None:
         """Why a generation cannot be served, as far as the marks and a probe tell."""
         in_order = self._in_order()
         self._doubted = False
-        return None if in_order else self._probe(self._generations.path(name))
+        return None if in_order else self._source.probe(self._generations.path(name))
 
     def _in_order(self) -> bool:
         """Whether the last end was clean and the files are as they were left then."""
@@ -250,7 +241,7 @@ class VectorStore:
         """Serve a generation from now on, and remove all others."""
         self._pairing.tie(self._generations.path(name))
         self._generations.switch(name)
-        self._on_generation(name)
+        self._source.came_into_service(name)
         self._generations.sweep()
         self._leave()
 

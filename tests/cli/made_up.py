@@ -213,7 +213,7 @@ class FakeKnowledge:
     def rebuild(self) -> RebuildReport:
         """A new generation from the cache."""
         self._called("rebuild")
-        return RebuildReport("g2", 9, 0, 0.5, "asked for")
+        return RebuildReport("g2", 9, 0, 0.5)
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> FakeKnowledge:
         """This one again."""

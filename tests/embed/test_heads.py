@@ -15,7 +15,7 @@ from kb.errors import ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 QUESTION = "the water of the river"
 TEXTS = ["water water in the river", "python library of notes", "stone", "the the the a river with a folder of \u2603"]

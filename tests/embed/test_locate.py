@@ -16,7 +16,7 @@ from kb.embed.spec import fingerprint, read_spec
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 
 def fingerprint_of(located: Located) -> str:

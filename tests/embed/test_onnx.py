@@ -19,10 +19,11 @@ from kb.embed.choose import choose
 from kb.embed.encoder import Encoder
 from kb.embed.export import export
 from kb.embed.exports import export_folder, find_export
-from kb.embed.locate import BUNDLED, Located, locate
+from kb.embed.locate import BUNDLED, locate
 from kb.embed.model import PROBES, Wanted
 from kb.embed.onnx_load import OnnxModel
 from kb.embed.samples import SENTENCES, sample_texts
+from kb.embed.spec import Located
 from kb.embed.tokens import ModelTokens
 from kb.embed.verify import verify
 from kb.errors import ModelError

@@ -16,7 +16,7 @@ from kb.errors import ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 WORDS = st.sampled_from(
     ["water", "caf\u00e9", "Z\u00fcrich", "def f(x):", "```", "</s>", "[SEP]", "<mask>", "\n\n", "\t", "  ", "\u6c34"]

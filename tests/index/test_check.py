@@ -83,7 +83,7 @@ def leave_a_file_half_done(world: World) -> None:
 
 def spoil_the_catalog(world: World) -> None:
     """The catalog says something the files do not."""
-    world.catalog._connection.execute("UPDATE passages SET text = 'spoilt', last_line = 99 WHERE ordinal = 0")
+    world.catalog._database.connection.execute("UPDATE passages SET text = 'spoilt', last_line = 99 WHERE ordinal = 0")
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_the_store_of_an_earlier_kb_gets_its_middles_without_the_model() -> None
     world.write("other.md", LONG.replace("fig", "grape"))
     world.run()
     whole = kept(world)
-    world.catalog._connection.execute("DELETE FROM middles")
+    world.catalog._database.connection.execute("DELETE FROM middles")
     lost, other = (file.id for file in world.catalog.files())
     dropped = next(one.digest for one in world.catalog.passages_of(lost) if "fig" in one.text)
     del world.cache._vectors[world.embedder.fingerprint, dropped]
@@ -91,6 +91,6 @@ def test_the_store_of_an_earlier_kb_gets_its_middles_without_the_model() -> None
     assert kept(world) == {other: whole[other]}
     assert world.catalog.without_middle() == [lost]
     assert world.embedder.calls == embedded
-    world.catalog._connection.execute("DELETE FROM middles")
+    world.catalog._database.connection.execute("DELETE FROM middles")
     fill_middles(world.catalog, world.cache, world.embedder.fingerprint)
     assert kept(world) == {}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 
 @pytest.fixture

@@ -381,7 +381,7 @@ def test_a_store_without_middles_is_answered_alike() -> None:
     world = crowd()
     wanted = ResolvedRequest("apple open lid", mode=Mode.HYBRID, limit=20, weak=True, explain=True)
     kept = [(hit.passage.id, hit.signals.fused) for hit in searcher(world).search(wanted).hits]
-    world.catalog._connection.execute("DELETE FROM middles")
+    world.catalog._database.connection.execute("DELETE FROM middles")
 
     found = [(hit.passage.id, hit.signals.fused) for hit in searcher(world).search(wanted).hits]
 

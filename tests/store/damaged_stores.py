@@ -8,7 +8,7 @@ import numpy as np
 
 from kb import KnowledgeBase
 from kb.config import load
-from kb.parts import Parts
+from kb.container import Container
 from kb.testing import FakeEmbedder, FakeTokens
 
 if TYPE_CHECKING:
@@ -66,9 +66,8 @@ class Store:
             "store.path": str(self.path),
             "store.wait_seconds": "0",
         }
-        parts = Parts(load(None, environ={}, cwd=str(self.folder), overrides=values), self.told.append)
-        parts.__dict__["embedder"] = self.model
-        return KnowledgeBase(parts)
+        settings = load(None, environ={}, cwd=str(self.folder), overrides=values)
+        return KnowledgeBase(Container(settings, self.told.append, embedder=self.model))  # type: ignore[arg-type]  # a fake
 
     def do(self, command: str) -> None:
         """Do what a remedy names: index, rebuild, check --repair."""

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from kb import sqlite
 from kb.errors import CatalogDamaged, ForeignStore, StoreBusy, StoreError
 from kb.records import (
     Document,
@@ -390,7 +391,7 @@ def test_the_text_of_a_forgotten_passage_is_in_no_file_any_more(path: str, tmp_p
 
         index(catalog, *(change(file_id, f"{file_id}.md", f"{file_id}-k") for file_id in range(1, 15)))
         catalog.remove(range(15, 30))
-        catalog._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        catalog._database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
         left = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         assert b"text of 1-k" in left
@@ -412,8 +413,8 @@ def test_compacting_gives_space_back_and_keeps_everything_else(path: str, tmp_pa
 def test_a_full_disk_is_one_sentence_and_leaves_the_catalog_as_it_was(catalog: SqliteCatalog) -> None:
     """The transaction is taken back whole, and the catalog works again once there is room."""
     index(catalog, change(1, "a.md", "p"))
-    pages = catalog._connection.execute("PRAGMA page_count").fetchone()[0]
-    catalog._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    pages = catalog._database.connection.execute("PRAGMA page_count").fetchone()[0]
+    catalog._database.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     big = replace(change(2, "b.md"), passages=tuple(passage(f"b{n}", "x" * 5000) for n in range(50)))
 
     with pytest.raises(StoreError, match="disk is full") as caught:
@@ -421,7 +422,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_catalog_as_it_was(catalog: S
 
     assert "Free some space" in str(caught.value)
     assert [file.state for file in catalog.files()] == ["done"]
-    catalog._connection.execute("PRAGMA max_page_count = 1000000")
+    catalog._database.connection.execute("PRAGMA max_page_count = 1000000")
     index(catalog, big)
     assert catalog.count() == 51
 
@@ -429,9 +430,11 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_catalog_as_it_was(catalog: S
 def test_a_catalog_of_the_first_kb_is_brought_up_to_date(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its files stay, without what the first kb did not read of them."""
     with monkeypatch.context() as first:
-        first.setattr(catalog_schema, "MIGRATIONS", catalog_schema.MIGRATIONS[:1])
+        first.setattr(
+            catalog_schema, "SCHEMA", replace(catalog_schema.SCHEMA, migrations=catalog_schema.MIGRATIONS[:1])
+        )
         with closing(SqliteCatalog(path)) as catalog:
-            catalog._connection.execute(
+            catalog._database.connection.execute(
                 "INSERT INTO files (folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns, "
                 "state, title, kind, tags, reason, replaced, live) "
                 "VALUES (x'2f', x'61', 1, 1, 1, 1, 1, x'00', 1, 'done', 'T', 'text', '[\"t\"]', '', 0, 0)"
@@ -581,11 +584,11 @@ def _use_everything(catalog: SqliteCatalog) -> None:
 def test_a_catalog_that_another_process_writes_is_told_as_busy(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not as damage, and not by waiting for ever."""
     SqliteCatalog(path).close()
-    monkeypatch.setattr(catalog_schema, "_BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other, closing(SqliteCatalog(path)) as catalog:
         other.execute("BEGIN IMMEDIATE")
 
-        with pytest.raises(StoreBusy, match="Another process"):
+        with pytest.raises(StoreBusy, match="another process"):
             catalog.set_meta("key", "value")
 
         other.execute("ROLLBACK")

@@ -248,20 +248,6 @@ def test_switching_to_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "current").exists()
 
 
-def test_size_counts_what_is_on_the_disk(tmp_path: Path) -> None:
-    """A file with a hole takes up no more than what was written into it."""
-    generations = Generations(str(tmp_path))
-    name = generations.begin()
-    (tmp_path / name / "sub").mkdir()
-    (tmp_path / name / "sub" / "data").write_bytes(b"x" * 100_000)
-    with (tmp_path / name / "sparse").open("wb") as file:
-        file.truncate(10_000_000_000)
-
-    size = generations.size(name)
-
-    assert 100_000 <= size < 1_000_000
-
-
 @pytest.mark.parametrize("work", [renew, replace_damaged, session])
 def test_work_cut_off_at_any_step_leaves_a_store_that_works(
     tmp_path: Path, work: Callable[[Generations], None]

@@ -50,7 +50,7 @@ def found(catalog: SqliteCatalog, question: str, count: int = 10, **scope: objec
 
 def rows(catalog: SqliteCatalog) -> dict[tuple[str, int], bytes]:
     """Every row of the index, postings in order."""
-    found = catalog._connection.execute("SELECT term, part, data FROM postings")
+    found = catalog._database.connection.execute("SELECT term, part, data FROM postings")
     return {(bytes(term).decode(), part): np.sort(np.frombuffer(data, "<u4")).tobytes() for term, part, data in found}
 
 
@@ -252,7 +252,7 @@ def test_whatever_happens_the_index_is_that_of_the_passages_left(steps: list[tup
             catalog.remove([file_id])
 
     kept = rows(catalog)
-    catalog._connection.execute("DELETE FROM meta WHERE key = 'keywords'")
+    catalog._database.connection.execute("DELETE FROM meta WHERE key = 'keywords'")
     catalog.keyword_matches("apple", 1)
 
     assert rows(catalog) == kept
@@ -464,7 +464,7 @@ def test_deleted_words_are_gone_from_the_file(tmp_path: Path) -> None:
     with closing(SqliteCatalog(str(path))) as catalog:
         stored(catalog, change(1, "a.md", ["the xylophonist plays"]), change(2, "b.md", ["an apple"]))
         catalog.remove([1])
-        catalog._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        catalog._database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
         assert b"xylophonist" not in path.read_bytes()
         assert b"appl" in path.read_bytes()

@@ -18,7 +18,7 @@ import pytest
 from damaged_stores import QUESTION, Store, said, write_notes
 
 from kb.errors import StoreError
-from kb.store.own_files import forbidden, unusable
+from kb.own_files import forbidden, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,9 @@ def test_store_on_a_read_only_disk_is_asked(tmp_path: Path) -> None:
     assert "mounted read-only. Mount it for writing" in refused
 
 
-def test_read_only_store_whose_cache_was_emptied_is_asked_by_a_copy_of_its_index(store: Store) -> None:
+def test_read_only_store_whose_cache_was_emptied_is_asked_by_a_copy_of_its_index(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The vectors come from a copy of ChromaDB's files, which goes with the question."""
     expected = store.ask("cosine")
     with closing(sqlite3.connect(store.path / "embeddings.sqlite3")) as connection, connection:
@@ -100,7 +102,7 @@ def test_read_only_store_whose_cache_was_emptied_is_asked_by_a_copy_of_its_index
     before = state(store.path)
 
     with store.open() as kb:
-        kb._parts.__dict__["read_only"] = True
+        monkeypatch.setattr("kb.container.only_readable", lambda _: True)
         assert said(kb.search(QUESTION, mode="cosine", weak=True)) == expected
 
     assert state(store.path) == before

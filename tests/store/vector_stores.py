@@ -8,7 +8,7 @@ import numpy as np
 
 from kb.embed.bge_m3 import BgeM3EmbeddingFunction
 from kb.records import VectorRecord
-from kb.store.chroma import ChromaIndex
+from kb.store.chroma import ChromaIndex, Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,12 @@ def make_records(vectors: NDArray[np.float32], first: int = 0) -> list[VectorRec
 
 
 def open_index(
-    directory: Path | str, *, create: bool = True, dimension: int = DIMENSION, sync_threshold: int = 1000
+    directory: Path | str,
+    *,
+    create: bool = True,
+    dimension: int = DIMENSION,
+    sync_threshold: int = 1000,
+    pace: Pace | None = None,
 ) -> ChromaIndex:
     """The index in a directory, made where it is missing."""
     return ChromaIndex.open(
@@ -58,14 +63,14 @@ def open_index(
         function(),
         create=create,
         sync_threshold=sync_threshold,
+        pace=pace,
     )
 
 
 def make_store(directory: Path | str, number: int, sync_threshold: int = 1000) -> list[VectorRecord]:
     """A closed store of so many records, and the records."""
     records = make_records(unit_vectors(number))
-    index = open_index(directory, sync_threshold=sync_threshold)
-    index.write_batch = 100
+    index = open_index(directory, sync_threshold=sync_threshold, pace=Pace(100))
     index.upsert(records)
     index.close()
     return records

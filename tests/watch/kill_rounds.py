@@ -405,11 +405,11 @@ class World:
 
 def observe(board: Board, texts: Path) -> None:
     """In a process of its own: note what it is doing, and every text that is given to the model."""
+    from kb.container import Container
     from kb.embed import export
     from kb.embed.cache import EmbeddingCache
     from kb.embed.encoder import Encoder
     from kb.index.sync import Indexer
-    from kb.parts import Parts
     from kb.records.documents import digest_of
     from kb.store import probe, vectors
     from kb.store.catalog import SqliteCatalog
@@ -445,7 +445,7 @@ def observe(board: Board, texts: Path) -> None:
 
     Encoder.embed_documents = noted  # type: ignore[method-assign,assignment]  # only in this process
     for owner, name, phase in (
-        (Parts, "own", "opening the store"),
+        (Container, "own", "opening the store"),
         (vectors.VectorStore, "_opened", "opening the store"),
         (vectors.VectorStore, "_unsound", "examining the vector index"),
         (vectors.VectorStore, "rebuild", "building a new vector index"),
@@ -460,7 +460,7 @@ def observe(board: Board, texts: Path) -> None:
         ),
         *((ChromaIndex, step, "writing vectors") for step in ("upsert", "delete", "relabel")),
         *((export, step, "exporting the model") for step in ("_write", "_checked", "write_manifest")),
-        (Parts, "close", "closing"),
+        (Container, "close", "closing"),
     ):
         watched(owner, name, phase)
     # The one call that kb.store.probe makes of it.

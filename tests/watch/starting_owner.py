@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from watched import LoadedFake
 
+import kb.container
 import kb.models
-import kb.parts
 import kb.serve.listen
 import kb.store.probe
 from kb.cli.daemon import Daemon
@@ -29,7 +29,7 @@ STEPS = {
     "load": (LoadedFake, "load"),
     "open": (ChromaIndex, "open"),
     "probe": (kb.store.probe, "probe"),
-    "lock": (kb.parts.Parts, "own"),
+    "lock": (kb.container.Container, "own"),
     "listen": (kb.serve.listen, "listen"),
     "follow": (Daemon, "_follow"),
     "index": (LoadedFake, "embed_documents"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from test_matrix import Row
 
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 HERE = Path(__file__).resolve().parent
 # ChromaDB puts its graph on the disk after so many writes.

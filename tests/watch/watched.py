@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from kb import KnowledgeBase
 from kb.config import load
-from kb.parts import Parts
+from kb.container import Container
 from kb.testing import FakeEmbedder, FakeTokens
 from kb.watch.follow import Follower
 
@@ -53,9 +53,8 @@ class Watched:
         )
         self.told: list[str] = []
         self.polling = polling
-        self.parts = Parts(settings, self.told.append)
         self.embedder = LoadedFake()
-        self.parts.__dict__["embedder"] = self.embedder
+        self.parts = Container(settings, self.told.append, embedder=self.embedder)  # type: ignore[arg-type]  # a fake
         self.kb = KnowledgeBase(self.parts)
         self.kb.own(lambda: (True, self.follower.state.waiting), write_batch=32)
         self.follower = Follower(

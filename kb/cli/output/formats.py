@@ -258,7 +258,8 @@ def rebuild_object(report: RebuildReport) -> dict[str, Any]:
         "generation": report.generation,
         "passages": {"embedded": report.embedded, "reused": report.reused},
         "seconds": round(report.seconds, 3),
-        "reason": report.reason,
+        # Always empty; programs may read the key.
+        "reason": "",
     }
 
 

@@ -247,8 +247,7 @@ def rebuild_text(report: RebuildReport) -> str:
     """What a rebuild made, in one line."""
     total = count(report.reused + report.embedded, "vector")
     from_cache = f"{report.reused:,} from the cache, {report.embedded:,} embedded"
-    reason = f" ({one_line(report.reason)})" if report.reason else ""
-    return f"{report.generation} built{reason}: {total}, {from_cache}; {report.seconds:.1f} s\n"
+    return f"{report.generation} built: {total}, {from_cache}; {report.seconds:.1f} s\n"
 
 
 def list_text(files: Iterable[KnownFile], look: Look) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from command_line import CommandLine
 
-    from kb.embed.locate import Located
+    from kb.embed.spec import Located
 
 pytest_plugins = ["command_line"]
 

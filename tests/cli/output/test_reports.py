@@ -122,9 +122,9 @@ def test_a_check_tells_each_difference() -> None:
 
 def test_a_rebuild_is_one_line() -> None:
     """Where the vectors came from tells what it cost."""
-    text = reports.rebuild_text(RebuildReport("g2", 9, 1, 0.5, "damaged"))
+    text = reports.rebuild_text(RebuildReport("g2", 9, 1, 0.5))
 
-    assert text == "g2 built (damaged): 10 vectors, 9 from the cache, 1 embedded; 0.5 s\n"
+    assert text == "g2 built: 10 vectors, 9 from the cache, 1 embedded; 0.5 s\n"
 
 
 def test_a_long_listing_has_a_line_a_file() -> None:
@@ -192,11 +192,10 @@ def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
         reports.event_text(FileEvent("moved", "/notes", name, words), 0.2, "/notes"),
         reports.event_text(FileEvent("failed", "/notes", name, reason=words), 0.2, "/notes"),
         reports.check_text(check),
-        reports.rebuild_text(RebuildReport("g", 1, 1, 0, words)),
         reports.settings_text([("a.b", words.replace("\n", ""), name)]),
     ]
     assert [acting(text) for text in told] == [[]] * len(told)
-    assert [len(text.splitlines()) for text in told] == [count, 2, 11, 1, 1, count + 1, 1, 1]
+    assert [len(text.splitlines()) for text in told] == [count, 2, 11, 1, 1, count + 1, 1]
 
 
 @pytest.mark.parametrize(
