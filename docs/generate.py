@@ -126,7 +126,7 @@ def types_block() -> str:
 
 
 def imports_block() -> str:
-    """Which room imports which, as a Mermaid graph; what everybody imports, and what imports everything, is left out."""
+    """Which room imports which, as a Mermaid graph, without what everybody imports and what imports everything."""
     arrows = sorted({(here, there) for here, there in _imports() if here != there and not {here, there} & _EVERYWHERE})
     rows = [f"  {here} --> {', '.join(sorted(targets))}" for here, targets in _grouped(arrows)]
     return "\n".join(["```mermaid", "graph LR", *(row.replace(", ", " & ") for row in rows), "```"])

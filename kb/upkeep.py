@@ -42,7 +42,8 @@ def tidied(
     """
     if not report.interrupted:
         fill_middles(container.catalog, container.cache, container.embedder.fingerprint)
-    if report.embedded:
+    # Whoever stopped a run does not want to wait for this; the run that goes on comes here.
+    if report.embedded and not report.interrupted:
         container.searcher.measure()
     dead = worn_out(container.catalog, report.dropped)
     if not dead or report.interrupted:

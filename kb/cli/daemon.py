@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kb.app import KnowledgeBase
     from kb.cli.session import Knowledge
     from kb.config import Settings
-    from kb.records import FileEvent, IndexReport
+    from kb.records import FileEvent, IndexProgress, IndexReport
     from kb.serve.server import CommandOutput, DaemonServer, Request
     from kb.watch.follow import Follower
 
@@ -70,6 +70,7 @@ class Daemon:
         self._cwd = current_folder()
         self._since = datetime.now(UTC)
         self._totals_logged = False
+        self._progress: IndexProgress | None = None
         self._last_warning = ""
         self._kb: KnowledgeBase
         self._server: DaemonServer
@@ -144,7 +145,8 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
-        return daemon_status(self._follower.state, self._settings.folder_paths(), self._since, self._log_file)
+        state, folders = self._follower.state, self._settings.folder_paths()
+        return daemon_status(state, folders, self._since, self._log_file, self._progress)
 
     def _open_proxy(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it
         return DaemonProxy(self._kb, settings.config)
@@ -255,11 +257,19 @@ class Daemon:
     def _index_changes(self, started: float) -> IndexReport:
         """Index what changed and log the progress of a long run; after the first run, log the totals."""
         first = not self._totals_logged
+        lines = ProgressLines(self._say)
+
+        def on_progress(now: IndexProgress) -> None:
+            self._progress = now
+            lines(now)
+
         try:
-            report = self._kb.index(on_progress=ProgressLines(self._say), should_stop=self._should_stop)
+            report = self._kb.index(on_progress=on_progress, should_stop=self._should_stop)
         except (MemoryError, OSError, RuntimeError) as error:
             # The system may have the resource again later: log the error and retry.
             raise resource_error(error) or error from error
+        finally:
+            self._progress = None
         if first and not report.interrupted:
             self._totals_logged = True
             state = self._kb.status()

@@ -30,7 +30,12 @@ def run_index(
         session.open() as kb,
         session.stoppable() as should_stop,
         shown_progress(
-            quiet=quiet, stream=session.client.err, bar=session.has_bar(), color=color, width=session.client.columns
+            quiet=quiet,
+            stream=session.client.err,
+            bar=session.has_bar(),
+            color=color,
+            width=session.client.error_columns or session.client.columns,
+            above=session.put_above,
         ) as on_progress,
     ):
         report = kb.index(
@@ -44,7 +49,7 @@ def run_index(
     if as_json:
         session.write_json(formats.index_object(report))
     elif not quiet:
-        session.write(index_text(report))
+        session.say(index_text(report))
     news = [one for one in report.failures if one not in report.standing]
     if news or report.standing:
         session.complain(failures_text(news, session.error_look(), standing=len(report.standing)))

@@ -246,10 +246,10 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
 def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
     """Write an error as a message and a remedy, and return the exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        session.complain(f"{error.format_message()}\n")
+        session.complain(f"{error.format_message()}\n", wrap=False)
         return _ERROR
     if session.debug:
-        session.complain(terminal.sanitize(traceback.format_exc()))
+        session.complain(terminal.sanitize(traceback.format_exc()), wrap=False)
     error = resource_error(error) or error
     if isinstance(error, click.UsageError):
         message, remedy = describe(error, cli, args)
@@ -269,5 +269,5 @@ def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
     # Arguments are quoted in it, and a shell's * makes arguments of file names.
     session.notice(message)
     if remedy:
-        session.complain(f"    {terminal.sanitize(remedy)}\n")
+        session.advise(remedy)
     return error.exit_code if isinstance(error, KbError) else _ERROR

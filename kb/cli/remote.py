@@ -86,6 +86,7 @@ def client_context(request: Request, output: CommandOutput) -> ClientContext:
         stderr_tty=request.stderr_tty,
         columns=min(request.columns, _WIDEST),
         lines=request.lines,
+        error_columns=max(0, min(request.error_columns, _WIDEST)),
         terminal=request.terminal,
         stdin=request.stdin,
         here=False,

@@ -15,6 +15,7 @@ import click
 from kb.cli.output.formats import to_json
 from kb.cli.output.progress import stoppable
 from kb.cli.output.terminal import ColorChoice, Look, look_of, sanitize
+from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 from kb.records import Filters
 
@@ -174,6 +175,8 @@ class ClientContext:
         stdout_tty: Whether standard output is a terminal.
         stderr_tty: Whether standard error is a terminal.
         columns: The width of the terminal.
+        error_columns: The width of standard error if that is a terminal, as it also is if standard output is a pipe; 0
+            if it is not known.
         lines: Its height; 0 if there is no terminal.
         stdin: What the client read from standard input or its editor, if it was asked to.
         here: Whether the command was typed in this process.
@@ -190,6 +193,7 @@ class ClientContext:
     stderr_tty: bool
     columns: int
     lines: int = 0
+    error_columns: int = 0
     stdin: str | None = None
     here: bool = True
     gone: Callable[[], bool] | None = None
@@ -209,6 +213,7 @@ class ClientContext:
             stderr_tty=bool(sys.stderr and sys.stderr.isatty()),
             columns=size.columns,
             lines=size.lines,
+            error_columns=_width_of(sys.stderr),
             terminal=str(os.getsid(0)),
         )
 
@@ -269,6 +274,7 @@ class Session:
     overrides: dict[str, str] = field(default_factory=dict)
     color: ColorChoice = "auto"
     debug: bool = False
+    write_above: Callable[[str], None] | None = None
 
     def settings(self, **overrides: str) -> Settings:
         """The configuration in effect, with some values overridden by dotted key."""
@@ -339,17 +345,48 @@ class Session:
         """Write sanitized text to standard output."""
         self.client.out.write(text)
 
+    def say(self, text: str, *, indent: int = 4) -> None:
+        """Write prose, made harmless before, to standard output, wrapped where that is a terminal.
+
+        Args:
+            text: Whole lines, each with its end.
+            indent: The columns by which what goes on below is indented.
+        """
+        if self.client.stdout_tty:
+            text = wrapped(text, self.client.columns, there=self._is_there, indent=indent)
+        self.write(text)
+
     def write_json(self, value: dict[str, Any]) -> None:
         """Write one JSON object to standard output, indented on a terminal."""
         self.write(to_json(value, indent=self.is_terminal()))
 
     def notice(self, text: str) -> None:
-        """Write a message to standard error."""
-        tell(text, self.client.err)
+        """Tell something on standard error, wrapped where that is a terminal."""
+        self.complain(f"kb: {sanitize(text)}\n")
 
-    def complain(self, lines: str) -> None:
-        """Write whole sanitized lines to standard error."""
-        self.client.err.write(lines)
+    def advise(self, remedy: str) -> None:
+        """Say what to do about what was told before, on lines of its own."""
+        self.complain(f"    {sanitize(remedy)}\n")
+
+    def complain(self, lines: str, *, wrap: bool = True) -> None:
+        """Write whole lines, made harmless before, to standard error.
+
+        Args:
+            lines: The lines, each with its end.
+            wrap: Whether to break them between words where standard error is a terminal; not what is laid out already.
+        """
+        if wrap and self.client.stderr_tty:
+            width = self.client.error_columns or self.client.columns
+            lines = wrapped(lines, width, there=self._is_there)
+        (self.write_above or self.client.err.write)(lines)
+
+    def put_above(self, write: Callable[[str], None] | None) -> None:
+        """Have messages written above a progress bar while there is one."""
+        self.write_above = write
+
+    def _is_there(self, path: str) -> bool:
+        """Whether a path, as it is shown, names a file."""
+        return os.path.lexists(os.path.join(self.client.cwd, path))  # noqa: PTH118 - names as str, undecodable bytes included
 
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:
@@ -359,9 +396,17 @@ class Session:
             yield should_stop
 
 
-def tell(text: str, stream: TextIO) -> None:
-    """Write a message of kb, sanitized, since it may quote names of files."""
-    stream.write(f"kb: {sanitize(text)}\n")
+def _width_of(stream: TextIO | None) -> int:
+    """The columns of the terminal that a stream is, as ``shutil`` finds them; 0 where it is none."""
+    if stream is None or not stream.isatty():
+        return 0
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 def current_folder() -> str:

@@ -13,7 +13,7 @@ from kb.cli.command import Command
 from kb.cli.command_table import read_arguments
 from kb.cli.output.terminal import one_line
 from kb.errors import KbError, StoreBusy
-from kb.serve.arguments import GLOBAL, OPTION, UNKNOWN, WORD, Arguments
+from kb.serve.arguments import GLOBAL, OPTION, UNKNOWN, WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,16 +56,18 @@ def describe(error: click.UsageError, root: click.Group, args: Sequence[str]) ->
         words = " ".join(read_arguments(args, root).words)
         return f"{name} does not take '{words.removeprefix(name).strip()}'", f"To search for these words: {question}"
     if isinstance(error, click.NoSuchOption):
-        return _no_option(error, ctx, path, read_arguments(args, root))
+        return _no_option(error, ctx, root, args)
     message = error.format_message()
     if found := _UNEXPECTED.fullmatch(message):
         message = f"unexpected argument: {found[1]}"
     return _sentence(message), f"See {path} --help"
 
 
-def _no_option(error: click.NoSuchOption, ctx: click.Context | None, path: str, words: Arguments) -> tuple[str, str]:
+def _no_option(
+    error: click.NoSuchOption, ctx: click.Context | None, root: click.Group, args: Sequence[str]
+) -> tuple[str, str]:
     """An option that the command does not have, with those whose names are near."""
-    name = error.option_name
+    name, path, words = error.option_name, ctx.command_path if ctx else "kb", read_arguments(args, root)
     near = difflib.get_close_matches(name, _options_of(ctx), n=1, cutoff=0.6)
     message = f"{path.removeprefix('kb ')} has no option {name}" + (f"; did you mean {near[0]}?" if near else "")
     if ctx and takes_text(ctx.command):
@@ -73,6 +75,11 @@ def _no_option(error: click.NoSuchOption, ctx: click.Context | None, path: str, 
         typed = [piece.tokens[0] for piece in words.pieces if piece.kind in (WORD, UNKNOWN)]
         verb = "" if ctx.command.name == "search" else f"{ctx.command.name} "
         return message, f"Put the words in quotes: kb {verb}{shlex.quote(' '.join(typed[skipped:]))}"
+    typed = next((arg for arg in args if arg.startswith(name) and len(arg) > len(name)), "")
+    if ctx and not name.startswith("--") and any(isinstance(one, click.Argument) for one in ctx.command.params):
+        before, _, behind = shlex.join(args).partition(shlex.quote(typed))
+        dashed = " ".join(f"kb {before}-- {shlex.quote(typed)}{behind}".split(" "))
+        return message, f"Put -- before a name that begins with a minus: {one_line(dashed)}"
     return message, f"{path} --help lists the options"
 
 

@@ -96,10 +96,21 @@ def _ended(connection: DaemonConnection, store: str, request: dict[str, Any]) ->
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except RequestRefused as error:
-        sys.stderr.write(f"kb: {error}\n")
+        _tell(str(error))
         return _ERROR
     except OSError as error:
         return _failed(error)
+
+
+def _tell(text: str) -> None:
+    """Write a message to standard error, between words where that is a terminal."""
+    text = f"kb: {text}"
+    if _is_terminal(sys.stderr):
+        import textwrap
+
+        width = _size("COLUMNS", 0, 2) or _COLUMNS
+        text = textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    sys.stderr.write(f"{text}\n")
 
 
 def _failed(error: OSError) -> int:
@@ -108,7 +119,7 @@ def _failed(error: OSError) -> int:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     try:
-        sys.stderr.write(f"kb: {error}\n")
+        _tell(str(error))
         sys.stderr.flush()
     except OSError:
         os.dup2(nowhere, sys.stderr.fileno())
@@ -150,6 +161,7 @@ def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
         "encoding": [getattr(stream, "encoding", None) or "utf-8" for stream in (sys.stdout, sys.stderr)],
         "columns": _size("COLUMNS", 0) or _COLUMNS,
         "lines": _size("LINES", 1),
+        "error_columns": _size("COLUMNS", 0, 2) if _is_terminal(sys.stderr) else 0,
         "stdin": None,
         "terminal": str(os.getsid(0)),
     }
@@ -160,13 +172,13 @@ def _is_terminal(stream: object) -> bool:
     return bool(isatty and isatty())
 
 
-def _size(name: str, which: int) -> int:
-    """The width or height of the terminal, as ``shutil.get_terminal_size`` finds it; 0 if there is none."""
+def _size(name: str, which: int, descriptor: int = 1) -> int:
+    """The width or height of a terminal, as ``shutil.get_terminal_size`` finds it; 0 if there is none."""
     given = os.environ.get(name, "")
     if given.isdecimal() and int(given) > 0:
         return int(given)
     try:
-        return os.get_terminal_size(1)[which]
+        return os.get_terminal_size(descriptor)[which]
     except OSError:
         return 0
 
@@ -251,7 +263,7 @@ def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | 
     except Stopped:
         # The path of a note is written out once the file is there: to ask again would write another one.
         if written and split(request["args"]).command == "note":
-            sys.stderr.write(f"kb: {_NOTE_WRITTEN}\n")
+            _tell(_NOTE_WRITTEN)
             return 0
         raise
 

@@ -39,7 +39,8 @@ _LOOK: Final = 0.25
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A command line, with all that decides what it does and how its output looks.
 
-    ``lines`` is the height of the terminal; 0 if there is none or the client does not send it.
+    ``lines`` is the height of the terminal; 0 if there is none or the client does not send it. So is ``error_columns``,
+    the width of standard error if that is a terminal.
     """
 
     args: list[str]
@@ -51,6 +52,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     encoding: list[str]
     columns: int
     lines: int = 0
+    error_columns: int = 0
     stdin: str | None = None
     terminal: str = ""
 

@@ -29,5 +29,5 @@ def check(session: Session, repair: bool, as_json: bool) -> int:
     if as_json:
         session.write_json(formats.check_object(report))
     else:
-        session.write(check_text(report))
+        session.say(check_text(report))
     return 0 if report.repaired >= len(report.differences) else 1

@@ -79,7 +79,7 @@ def trust_file(session: Session, named: str | None, *, as_json: bool) -> int:
 
     place = _place(session, named, missing="There is nothing to trust")
     if not place.around:
-        session.write(f"{one_line(str(place.file))} needs no trust: it is your own or was named explicitly\n")
+        session.say(f"{one_line(str(place.file))} needs no trust: it is your own or was named explicitly\n")
         return 0
     require_mine(place)
     # What is in the environment and on this command line is not part of the file.
@@ -88,7 +88,7 @@ def trust_file(session: Session, named: str | None, *, as_json: bool) -> int:
         session.write_json(_object(made))
     else:
         asks = "".join(f"  {one_line(str(one))}\n" for one in made.reaches)
-        session.write(f"Trusted {one_line(made.file)} as it is now\n{asks}")
+        session.say(f"Trusted {one_line(made.file)} as it is now\n{asks}")
     return 0
 
 
@@ -102,8 +102,8 @@ def list_trusted(session: Session, *, as_json: bool) -> int:
         return 0
     for one in found:
         state = {"trusted": "", "changed": "  changed since: not trusted", "gone": "  gone"}[one.state()]
-        session.write(f"{one_line(one.file)}  {_day(one)}{state}\n")
-        session.write("".join(f"  {one_line(str(reach))}\n" for reach in one.reaches))
+        session.say(f"{one_line(one.file)}  {_day(one)}{state}\n")
+        session.say("".join(f"  {one_line(str(reach))}\n" for reach in one.reaches))
     if not found:
         session.notice("no configuration is trusted")
     return 0
@@ -119,7 +119,7 @@ def distrust_file(session: Session, named: str | None, *, as_json: bool) -> int:
     if as_json:
         session.write_json({"file": str(path), "distrusted": done})
     elif done:
-        session.write(f"{one_line(str(path))} is no longer trusted\n")
+        session.say(f"{one_line(str(path))} is no longer trusted\n")
     else:
         session.notice(f"{path} was not trusted")
     return 0 if done else 1

@@ -243,7 +243,12 @@ def _index(session: Session, kb: Knowledge) -> None:
     with (
         session.stoppable() as should_stop,
         shown_progress(
-            quiet=False, stream=session.client.err, bar=session.has_bar(), color=color, width=session.client.columns
+            quiet=False,
+            stream=session.client.err,
+            bar=session.has_bar(),
+            color=color,
+            width=session.client.error_columns or session.client.columns,
+            above=session.put_above,
         ) as on_progress,
     ):
         report = kb.index(on_progress=on_progress, should_stop=should_stop)

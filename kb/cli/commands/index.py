@@ -39,7 +39,7 @@ def index(
     """Update the index: add new and changed files, remove deleted ones.
 
     A file that cannot be indexed is reported on standard error and skipped; the exit code is still 0. Ctrl-C stops
-    after the current file with exit code 130, and the next run resumes from there.
+    between two batches with exit code 130, and the next run resumes from there.
     """
     return run_index(
         session,

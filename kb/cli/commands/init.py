@@ -62,16 +62,16 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
     if not force or not session.config_file:
         _refuse_to_replace(target, real, again("--add", chosen=None), again("--force"), force=force)
     write_config(target, render_own(values))
-    session.write(f"Wrote {one_line(str(target))} for {one_line(real)}\n")
+    session.say(f"Wrote {one_line(str(target))} for {one_line(real)}\n")
     if not session.config_file:
         if here:
             trust_written(session, target)
         _tell_what_goes_before(session, target, real)
     default = Config().embed.model
     if (model or session.client.environ.get("KB_EMBED__MODEL") or default) == default:
-        session.write(f"The first run downloads {default} (about 2.3 GB) unless it is already on this machine;\n")
-        session.write(f"{one_line(again('--force', chosen=_BUNDLED))} avoids that.\n")
-    session.write('Next: kb index, then kb "your question"\n')
+        session.say(f"The first run downloads {default} (about 2.3 GB) unless it is already on this machine;\n")
+        session.say(f"{one_line(again('--force', chosen=_BUNDLED))} avoids that.\n")
+    session.say('Next: kb index, then kb "your question"\n')
     return 0
 
 
@@ -102,15 +102,15 @@ def _add(session: Session, target: Path, folder: str, real: str) -> int:
     environ = {name: value for name, value in session.client.environ.items() if not name.startswith("KB_")}
     settings = load(str(target), environ=environ, cwd=session.client.cwd or None, found=found)
     if real in settings.folder_paths():
-        session.write(f"{one_line(str(target))} already has {one_line(real)}\n")
+        session.say(f"{one_line(str(target))} already has {one_line(real)}\n")
         return 0
     _require_apart(settings, real)
     text = target.read_bytes().decode("utf-8")
     write_config(target.resolve(), with_folder(text, real if own else _from(target.resolve().parent, real)))
-    session.write(f"Added {one_line(real)} to {one_line(str(target))}\n")
+    session.say(f"Added {one_line(real)} to {one_line(str(target))}\n")
     if found:
         trust_written(session, target)
-    session.write("Next: kb index\n")
+    session.say("Next: kb index\n")
     return 0
 
 

@@ -76,7 +76,7 @@ def use(session: Session, name: str) -> int:
         trust_written(session, settings.file)
     if settings.typed("embed.model"):
         session.notice(f"{settings.origins['embed.model']} names {settings.config.embed.model}, which takes precedence")
-    session.write(f"{one_line(str(settings.file))} names {one_line(named)} now\nNext: kb index --full\n")
+    session.say(f"{one_line(str(settings.file))} names {one_line(named)} now\nNext: kb index --full\n")
     return 0
 
 
@@ -122,7 +122,7 @@ def export(session: Session, name: str | None, int8: bool) -> int:
 def remove(session: Session, name: str) -> int:
     """Remove a model's ONNX exports and kb's own copy of it. Copies installed by packages or other programs stay."""
     for folder in _models(session).remove(name):
-        session.write(f"removed {one_line(str(folder))}\n")
+        session.say(f"removed {one_line(str(folder))}\n")
     return 0
 
 

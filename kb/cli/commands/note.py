@@ -69,13 +69,13 @@ def _not_indexed(session: Session, error: BaseException) -> int:
         session.notice("the note is written but not indexed yet; kb index adds it")
         return INTERRUPTED
     if session.debug:
-        session.complain(sanitize("".join(traceback.format_exception(error))))
+        session.complain(sanitize("".join(traceback.format_exception(error))), wrap=False)
     known = (
         error if isinstance(error, KbError) else resource_error(error) or KbError(str(error) or type(error).__name__)
     )
     session.notice(f"the note is written, but not indexed: {known.message}")
     remedy = f"{known.remedy.rstrip('.')}. " if known.remedy else ""
-    session.complain(f"    {sanitize(remedy)}kb index adds the note\n")
+    session.advise(f"{remedy}kb index adds the note")
     return 0
 
 

@@ -25,5 +25,5 @@ def rebuild(session: Session, as_json: bool) -> int:
     if as_json:
         session.write_json(formats.rebuild_object(report))
     else:
-        session.write(rebuild_text(report))
+        session.say(rebuild_text(report))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from kb.cli.session import Session
     from kb.privacy import PrivacyRow
+
+# Where the facts of kb status begin.
+_FACTS: Final = 13
 
 
 @command(short_help="Show what is indexed and what is not.")
@@ -37,11 +40,12 @@ def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> in
     if as_json:
         session.write_json(formats.status_object(state, daemon))
     elif problems:
-        session.write(problems_text(state, session.look()))
+        session.say(problems_text(state, session.look()))
         if not state.problems and not state.partly:
             session.notice("no problems")
     else:
-        session.write(status_text(state, session.look(), daemon, tesseract=bool(shutil.which("tesseract"))))
+        text = status_text(state, session.look(), daemon, tesseract=bool(shutil.which("tesseract")))
+        session.say(text, indent=_FACTS)
     return 0
 
 

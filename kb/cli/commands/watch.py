@@ -169,10 +169,10 @@ def _show_status(session: Session, settings: Settings, *, as_json: bool) -> int:
     if as_json:
         session.write_json({"owner": daemon})
     elif daemon is None:
-        session.write("not running\n")
+        session.say("not running\n")
     else:
         log = f"log: {daemon['log']}\n" if daemon["log"] else ""
-        session.write(sanitize(f"{daemon_text(daemon)}\n{log}"))
+        session.say(sanitize(f"{daemon_text(daemon)}\n{log}"))
     return 0 if daemon else 1
 
 
@@ -190,7 +190,7 @@ def _stop(session: Session, settings: Settings) -> int:
     while time.monotonic() < until:
         holder = read_owner(settings.store_path())
         if holder is None or holder.pid != daemon["pid"]:
-            session.write(f"stopped process {daemon['pid']}\n")
+            session.say(f"stopped process {daemon['pid']}\n")
             return 0
         time.sleep(_POLL_SECONDS)
     raise StoreBusy(
@@ -301,11 +301,11 @@ def _start_in_background(session: Session, settings: Settings) -> int:
     while time.monotonic() < until and child.poll() is None:
         daemon = _status_of_daemon(settings)
         if daemon is not None and daemon["pid"] == child.pid:
-            session.write(sanitize(f"running in the background: process {child.pid}, log {log}\n"))
+            session.say(sanitize(f"running in the background: process {child.pid}, log {log}\n"))
             return 0
         time.sleep(_POLL_SECONDS)
     if child.poll() is None:
-        session.write(sanitize(f"still starting: process {child.pid}, log {log}\n"))
+        session.say(sanitize(f"still starting: process {child.pid}, log {log}\n"))
         return 0
     with log.open("rb") as stream:
         stream.seek(begin)
@@ -330,7 +330,7 @@ def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, 
         return 0
     service.path.parent.mkdir(parents=True, exist_ok=True)
     service.path.write_text(service.text, "utf-8")
-    session.write(sanitize(f"Wrote {service.path}\nNext: {service.next}\n"))
+    session.say(sanitize(f"Wrote {service.path}\nNext: {service.next}\n"))
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import signal
 import sys
@@ -20,26 +22,45 @@ if TYPE_CHECKING:
 
     OnProgress = Callable[[IndexProgress], None]
 
+# What a run is measured by: the last half minute, later on its second half, at most five minutes.
 _WINDOW: Final = 30.0
+_LONGEST: Final = 300.0
+_APART: Final = 0.5
 _ENOUGH: Final = 2.0
-# How long a run is measured before its end is foretold, and how slowly that is corrected afterwards.
+# How long and by how many steps a run is measured before its end is foretold, and how long, and how nearly, the
+# measurements have to agree; how slowly what was foretold follows them.
 _MEASURED: Final = 8.0
-_SETTLING: Final = 30.0
+_STEPS: Final = 3
+_AGREED: Final = 5.0
+_NEAR: Final = 1.5
+_SETTLING: Final = 10.0
+# From one time that it is shown to the next it moves by this part of itself at most, and by two seconds, beside what
+# the clock takes off.
+_MOVE: Final = 0.15
+_SLACK: Final = 2.0
+_REDRAW: Final = 1.0
 _EVERY: Final = 5.0
+# A line of a log does not give another remaining time than this many times the expected one, or less than that part.
+_DOUBT: Final = 2.0
 _MINUTE: Final = 60
-_STOPPING: Final = b"\nkb: stopping at the end of this file; press Ctrl-C again to stop at once\n"
+_STOPPING: Final = b"\nkb: stopping; press Ctrl-C again to stop at once\n"
 
 
 class Pace:
-    """The rate and the remaining time of a run, from what it did in the last half minute.
+    """The rate and the remaining time of a run, from what it did of late.
 
     What comes before the first passage, such as loading the model, says nothing of the rest. The remaining time follows
-    the clock, and is moved towards each new measurement by a part only: a slow stretch makes it longer bit by bit.
+    the clock and is moved towards each new measurement bit by bit, so that a spike or a short stretch without progress
+    hardly shows. None is given before several measurements agree.
     """
 
     def __init__(self) -> None:
         self._seen: deque[IndexProgress] = deque()
+        self._began = 0.0
+        self._now = 0.0
+        self._agreed: tuple[float, float] | None = None
         self._left: float | None = None
+        self._shown: tuple[float, float] | None = None
 
     def add(self, now: IndexProgress) -> None:
         """Take one more sight of the run."""
@@ -47,55 +68,92 @@ class Pace:
             if not now.embedded:
                 self._seen.clear()
             return
-        before = self._seen[-1].seconds if self._seen else now.seconds
+        if not self._seen:
+            self._began = self._now = now.seconds
+        passed, self._now = max(0.0, now.seconds - self._now), now.seconds
+        if len(self._seen) > 2 and self._seen[-1].seconds - self._seen[-2].seconds < _APART:  # noqa: PLR2004 - two make a rate
+            self._seen.pop()
         self._seen.append(now)
-        self._trim(now)
-        self._foretell(now.seconds - before)
-
-    def _trim(self, now: IndexProgress) -> None:
-        while len(self._seen) > 2 and now.seconds - self._seen[1].seconds >= _WINDOW:  # noqa: PLR2004 - two make a rate
+        window = min(_LONGEST, max(_WINDOW, (now.seconds - self._began) / 2))
+        while len(self._seen) > 2 and now.seconds - self._seen[1].seconds >= window:  # noqa: PLR2004 - two make a rate
             self._seen.popleft()
+        self._foretell(passed)
 
     def rate(self) -> float | None:
-        """Passages a second, embedded or taken from the cache; None while it is too early to say."""
-        span = self._span()
-        if span is None:
+        """Passages a second in the last half minute, embedded or cached; None while it is too early to say."""
+        if self._span() is None:
             return None
-        first, last = self._seen[0], self._seen[-1]
-        return max(0, last.embedded + last.reused - first.embedded - first.reused) / span
+        last = self._seen[-1]
+        first = next(one for one in self._seen if self._now - one.seconds <= _WINDOW or one is self._seen[-2])
+        passages = last.embedded + last.reused - first.embedded - first.reused
+        return max(0, passages) / max(_APART, last.seconds - first.seconds)
 
     def remaining(self) -> float | None:
-        """Seconds still to go, by the bytes left to read; None while it is too early to say."""
-        return self._left
+        """Seconds still to go, by the bytes left to read, as they are to be shown now; None while nobody can say."""
+        if self._left is None:
+            return None
+        if self._shown is None:
+            self._shown = self._now, self._left
+            return self._left
+        at, shown = self._shown
+        expected = max(0.0, shown - (self._now - at))
+        if self._now - at < _REDRAW:
+            return expected
+        move = _MOVE * expected + _SLACK
+        self._shown = self._now, max(0.0, expected - move, min(expected + move, self._left))
+        return self._shown[1]
 
     def _foretell(self, passed: float) -> None:
         """Bring the remaining time up to date, so many seconds after the last time."""
-        span = self._span()
-        if span is None or span < _MEASURED:
+        measured = self._measured()
+        if measured is None:
             return
-        first, last = self._seen[0], self._seen[-1]
-        speed = (last.size - first.size) / span
-        if speed <= 0:
-            return
-        measured = max(0, last.size_total - last.size) / speed
-        if self._left is None:
+        if self._left is not None:
+            # In proportion, since it may be wrong by any factor, in either direction.
+            expected = max(1.0, self._left - passed)
+            self._left = expected * (max(1.0, measured) / expected) ** (1 - math.exp(-passed / _SETTLING))
+        elif self._agreed is None or not _agree(measured, self._agreed[1] - (self._now - self._agreed[0])):
+            self._agreed = self._now, measured
+        elif self._now - self._agreed[0] >= _AGREED:
             self._left = measured
-        else:
-            expected = max(0.0, self._left - passed)
-            self._left = expected + (measured - expected) * min(1.0, passed / _SETTLING)
+
+    def _measured(self) -> float | None:
+        """Seconds still to go at the speed of late; None where that is too little to go by."""
+        span = self._span()
+        first = self._seen[0] if self._seen else None
+        steps = itertools.islice(itertools.groupby(one.size for one in self._seen), _STEPS + 1)
+        if first is None or span is None or span < _MEASURED or sum(1 for _ in steps) <= _STEPS:
+            return None
+        last = self._seen[-1]
+        speed = (last.size - first.size) / span
+        return max(0, last.size_total - last.size) / speed if speed > 0 else None
 
     def _span(self) -> float | None:
         span = self._seen[-1].seconds - self._seen[0].seconds if self._seen else 0.0
         return span if span >= _ENOUGH else None
 
 
+def _agree(one: float, other: float) -> bool:
+    """Whether two times are about the same."""
+    low, high = sorted((max(0.0, one), max(0.0, other)))
+    return high <= _NEAR * low + _SLACK
+
+
 def pace_text(pace: Pace) -> str:
     """Rate and remaining time, as far as they are known: ``35 passages/s, 1:20 left``."""
-    rate, remaining = pace.rate(), pace.remaining()
-    parts = [] if rate is None else [f"{rate:,.0f} passages/s"]
-    if remaining is not None:
-        parts.append(f"{duration(remaining)} left")
-    return ", ".join(parts)
+    return ", ".join(filter(None, (_rate_text(pace), _left_text(pace.remaining()))))
+
+
+def _rate_text(pace: Pace) -> str:
+    rate = pace.rate() or 0.0
+    if rate >= 1:
+        return f"{count(round(rate), 'passage')}/s"
+    slow = round(rate * _MINUTE)
+    return f"{count(slow, 'passage')}/min" if slow else ""
+
+
+def _left_text(left: float | None) -> str:
+    return "" if left is None else f"{duration(left)} left"
 
 
 def duration(seconds: float) -> str:
@@ -115,6 +173,8 @@ def counts_text(now: IndexProgress) -> str:
         return f"loading the model; {now.read:,} of {count(now.files_total, 'file')} read"
     if now.doing == "reading" and not now.embedded:
         return f"reading documents: {now.read:,} of {count(now.files_total, 'file')}"
+    if now.doing == "measuring":
+        return f"{count(now.embedded + now.reused, 'passage')} indexed; measuring the cutoff for weak hits"
     done, total = (now.size, now.size_total) if now.size_total else (now.files, now.files_total)
     share = 100 * done // total if total else 100
     return f"{share} % of {count(now.files_total, 'file')}, {count(now.embedded + now.reused, 'passage')}"
@@ -134,26 +194,55 @@ class ProgressLines:
         self._announce = announce
         self._pace = Pace()
         self._next = _EVERY
+        self._told: tuple[float, float] | None = None
 
     def __call__(self, now: IndexProgress) -> None:
         """Take one sight of the run; say a line where it is time for one."""
         self._pace.add(now)
+        left = self._pace.remaining()
         loading = self._announce and now.doing == "loading the model" and not now.embedded
         if now.seconds < self._next and not loading:
             return
         self._next = now.seconds + (_EVERY if now.seconds < _MINUTE else _MINUTE)
-        self._say(", ".join(filter(None, (counts_text(now), pace_text(self._pace)))))
+        left_text = _left_text(self._believed(left, now.seconds))
+        self._say(", ".join(filter(None, (counts_text(now), _rate_text(self._pace), left_text))))
+
+    def _believed(self, left: float | None, now: float) -> float | None:
+        """The remaining time, left out once where it is quite another one than the line before leads to expect."""
+        before, self._told = self._told, None if left is None else (now, left)
+        if left is None or before is None:
+            return left
+        low, high = sorted((left, max(0.0, before[1] - (now - before[0]))))
+        if high <= _DOUBT * low + 2 * _EVERY:
+            return left
+        self._told = None
+        return None
 
 
 @contextmanager
 def shown_progress(
-    *, quiet: bool, stream: TextIO, bar: bool, color: bool, width: int | None = None
+    *,
+    quiet: bool,
+    stream: TextIO,
+    bar: bool,
+    color: bool,
+    width: int | None = None,
+    above: Callable[[Callable[[str], None] | None], None] = lambda _: None,
 ) -> Iterator[OnProgress | None]:
-    """What to call with each sight of a run: a bar for a terminal, else lines; nothing when quiet."""
+    """What to call with each sight of a run: a bar for a terminal, else lines; nothing when quiet.
+
+    Args:
+        quiet: Whether nothing is to be shown.
+        stream: Where it is shown.
+        bar: Whether that can show a bar.
+        color: Whether the bar has colours.
+        width: The columns of the terminal.
+        above: Gets what writes lines above the bar while there is one, and None once it is gone.
+    """
     if quiet:
         yield None
     elif bar:
-        with _bar(stream, color=color, width=width) as on_progress:
+        with _bar(stream, color=color, width=width, above=above) as on_progress:
             yield on_progress
     else:
 
@@ -165,7 +254,9 @@ def shown_progress(
 
 
 @contextmanager
-def _bar(stream: TextIO, *, color: bool, width: int | None) -> Iterator[OnProgress]:
+def _bar(
+    stream: TextIO, *, color: bool, width: int | None, above: Callable[[Callable[[str], None] | None], None]
+) -> Iterator[OnProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -178,10 +269,14 @@ def _bar(stream: TextIO, *, color: bool, width: int | None) -> Iterator[OnProgre
 
         def on_progress(now: IndexProgress) -> None:
             pace.add(now)
-            about = ", ".join(filter(None, (counts_text(now), pace_text(pace))))
+            about = ", ".join(filter(None, (counts_text(now), "" if now.doing == "measuring" else pace_text(pace))))
             progress.update(task, total=max(1, now.size_total), completed=now.size, description=about)
 
-        yield on_progress
+        above(lambda lines: console.out(lines.rstrip("\n"), highlight=False))
+        try:
+            yield on_progress
+        finally:
+            above(None)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ _NOTES: Final = 3
 _ELSE: Final = 3
 _CODE_INDENT: Final = 4
 _TAB: Final = 4
+_FENCES: Final = ("```", "~~~")
 _ENDLESS: Final = 1_000_000
 
 
@@ -146,11 +147,13 @@ def shown_text(shown: Shown, look: Look, *, whole: bool = True) -> str:
     if not look.laid_out:
         return sanitize(_line_for_line(shown.passages) if whole else "\n".join(_ended(one) for one in shown.passages))
     page = HitRenderer(look)
+    fenced = False
     for at, passage in enumerate(shown.passages):
         if at:
             page.line()
         page.place(passage, changed=shown.changed)
-        page.passage(passage, Words(), ContextLines())
+        # A long block of code is in several passages.
+        fenced = page.passage(passage, Words(), ContextLines(), fenced=fenced)
     return page.text()
 
 
@@ -176,6 +179,13 @@ def _ended(passage: StoredPassage) -> str:
 
 def _path(passage: StoredPassage, look: Look) -> str:
     return shown_path(absolute(passage.file.folder, passage.file.path), look.cwd)
+
+
+def _begins_fenced(lines: Iterable[str], *, otherwise: bool) -> bool:
+    """Whether a text begins in a block of code: a fence that names a language opens one, so the one before closes."""
+    fences = [line.strip() for line in lines if line.lstrip().startswith(_FENCES)]
+    opening = next((at for at, fence in enumerate(fences) if fence.lstrip("`~")), None)
+    return otherwise if opening is None else opening % 2 == 1
 
 
 class Block(NamedTuple):
@@ -303,30 +313,43 @@ class HitRenderer:
         if hit.alike:
             self._wrapped((alike_text(hit, self._look.cwd), "dim"))
 
-    def passage(self, passage: StoredPassage, words: Words, around: ContextLines) -> None:
-        """A passage whole, line by line as it stands in the file, with what is around it dimmed."""
+    def passage(self, passage: StoredPassage, words: Words, around: ContextLines, *, fenced: bool = False) -> bool:
+        """A passage whole, line by line as it stands in the file, with what is around it dimmed.
+
+        Args:
+            passage: The passage.
+            words: The words of the question.
+            around: The lines before and after it.
+            fenced: Whether it begins in a block of code, as far as is known.
+
+        Returns:
+            Whether it ends in one.
+        """
         for line in around.before:
             self.line(self._indent, (self._flat(line), "dim"))
-        self._body(passage, words, self._indent)
+        fenced = self._body(passage, words, self._indent, fenced=fenced)
         for line in around.after:
             self.line(self._indent, (self._flat(line), "dim"))
+        return fenced
 
     def quote(self, passage: StoredPassage, words: Words) -> None:
         """A passage whole, as a quotation."""
         self._body(passage, words, "> ")
 
-    def _body(self, passage: StoredPassage, words: Words, before: str) -> None:
+    def _body(self, passage: StoredPassage, words: Words, before: str, *, fenced: bool = False) -> bool:
         """The lines of a passage; those of prose are wrapped, those of code, which may be copied, are not."""
-        fenced = False
-        for raw in passage.text.strip("\n").split("\n"):
+        lines = passage.text.strip("\n").split("\n")
+        fenced = _begins_fenced(lines, otherwise=fenced)
+        for raw in lines:
             line = self._flat(raw)
-            fenced ^= line.lstrip().startswith(("```", "~~~"))
+            fenced ^= line.lstrip().startswith(_FENCES)
             indent = len(line) - len(line.lstrip())
             marked = self._marked(line, words)
-            code = fenced or indent >= _CODE_INDENT or passage.file.kind in BY_LINE or line[:1] == "|"
+            code = fenced or indent >= _CODE_INDENT or passage.file.kind in BY_LINE or line.lstrip()[:1] == "|"
             width = self._width - len(before)
             for part in [marked] if code else self._broken(marked, width, 0, indent, shift=False):
                 self.line((before, "dim"), part)
+        return fenced
 
     def _wrapped(self, part: tuple[str, str]) -> None:
         """A line about a hit, wrapped under its indent."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Failure,
         FileEvent,
         Freshness,
+        IndexProgress,
         IndexReport,
         KnownFile,
         RebuildReport,
@@ -110,8 +111,18 @@ def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
             return f"{event.kind} {path} ({count(event.passages, 'passage')}, {event.reused:,} reused, {seconds:.2f} s)"
 
 
-def daemon_status(state: WatchState, folders: Sequence[str], since: datetime, log: str) -> dict[str, Any]:
-    """How the daemon is, as this process tells others when it is one."""
+def daemon_status(
+    state: WatchState, folders: Sequence[str], since: datetime, log: str, progress: IndexProgress | None = None
+) -> dict[str, Any]:
+    """How the daemon is, as this process tells others when it is one.
+
+    Args:
+        state: How well it follows the folders.
+        folders: The folders.
+        since: When it was started.
+        log: The file of its log; empty where there is none.
+        progress: How far the index run is that goes on now, if one does and has begun to read.
+    """
     from kb import __version__
 
     return {
@@ -126,17 +137,44 @@ def daemon_status(state: WatchState, folders: Sequence[str], since: datetime, lo
         "last_sweep": state.last_sweep.isoformat(timespec="seconds") if state.last_sweep else None,
         "heartbeat": state.heartbeat.isoformat(timespec="seconds"),
         "errors": list(state.errors),
+        "run": _run_object(progress) if progress else None,
         "log": log or None,
+    }
+
+
+def _run_object(progress: IndexProgress) -> dict[str, Any]:
+    return {
+        "doing": progress.doing,
+        "files": progress.files_total,
+        "read": progress.read,
+        "indexed": progress.files,
+        "passages": progress.embedded + progress.reused,
     }
 
 
 def daemon_text(daemon: Mapping[str, Any]) -> str:
     """How the daemon is, in one line."""
     reason = f" ({one_line(daemon['reason'])})" if daemon["reason"] else ""
-    waiting = f", {count(daemon['waiting'], 'place')} waiting" if daemon["waiting"] else ""
+    # Before the first scan is over all that waits is that scan.
+    first = daemon["state"] == "starting"
+    scan = f", first {_scan(daemon)}" if first else ""
+    waiting = f", {count(daemon['waiting'], 'place')} waiting" if daemon["waiting"] and not first else ""
     since = moment(datetime.fromisoformat(daemon["since"]))
     errors = "".join(f"; {one_line(error)}" for error in daemon["errors"])
-    return f"{daemon['state']}{reason}, process {daemon['pid']} since {since}{waiting}{errors}"
+    return f"{daemon['state']}{reason}, process {daemon['pid']} since {since}{scan}{waiting}{errors}"
+
+
+def _scan(daemon: Mapping[str, Any]) -> str:
+    """How far the first scan of the daemon is, which begins with a look through the folders."""
+    run = daemon.get("run")
+    if not run:
+        return "scan running: looking through the folders"
+    files = count(run["files"], "file")
+    loading = ", loading the model" if run["doing"] == "loading the model" and not run["passages"] else ""
+    return (
+        f"scan running: {files} to index, {run['read']:,} read{loading}, "
+        f"{run['indexed']:,} indexed ({count(run['passages'], 'passage')})"
+    )
 
 
 def status_text(status: Status, look: Look, daemon: Mapping[str, Any] | None = None, *, tesseract: bool = False) -> str:
@@ -150,7 +188,7 @@ def status_text(status: Status, look: Look, daemon: Mapping[str, Any] | None = N
         *(("folder", shown_path(folder, "")) for folder in status.folders),
         ("files", f"{status.files:,}{failed}"),
         ("passages", f"{status.passages:,}"),
-        ("indexed", _as_of(status.index)),
+        ("indexed", _as_of(status.index, daemon)),
         ("watcher", daemon_text(daemon) if daemon else "none: kb watch starts one"),
         ("model", one_line(status.model)),
         ("runtime", one_line(status.runtime)),
@@ -206,7 +244,9 @@ def _could_be_read(problems: Sequence[Failure], *, tesseract: bool) -> list[tupl
     return facts
 
 
-def _as_of(index: Freshness) -> str:
+def _as_of(index: Freshness, owner: Mapping[str, Any] | None) -> str:
+    if owner and owner["state"] == "starting":
+        return f"{moment(index.as_of)}, {_scan(owner)}" if index.as_of else f"never, first {_scan(owner)}"
     noun = "change" if index.watching else "file"
     waiting = f", {count(index.pending, noun)} waiting" if index.pending else ""
     return (moment(index.as_of) if index.as_of else "never") + waiting

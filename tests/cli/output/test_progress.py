@@ -5,15 +5,25 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import signal
 import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.cli.output.progress import Pace, ProgressLines, counts_text, duration, pace_text, shown_progress, stoppable
+from kb.cli.session import ClientContext, Session
+from kb.index.stopwatch import Stopwatch
 from kb.records import IndexProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = list[IndexProgress]
 
 
 class Terminal(io.StringIO):
@@ -37,34 +47,132 @@ def pace_of(*sights: IndexProgress) -> Pace:
     return pace
 
 
+def made(speed: Callable[[float], float], total: int = 100_000, gap: Callable[[float], float] | None = None) -> Run:
+    """A run of a speed in bytes a second at each time, with a sight each half second or as ``gap`` says."""
+    run, seconds, done = [], 0.0, 0.0
+    while done < total:
+        passed = gap(seconds) if gap else 0.5
+        seconds, done = seconds + passed, min(total, done + speed(seconds) * passed)
+        run.append(IndexProgress(0, 10, int(done), total, int(done) // 10, 0, seconds))
+    return run
+
+
+def drawn(run: Run, every: float = 1.0) -> list[tuple[float, float | None]]:
+    """When the remaining time was drawn, and what it was."""
+    pace, shown = Pace(), []
+    for one in run:
+        pace.add(one)
+        if not shown or one.seconds - shown[-1][0] >= every:
+            shown.append((one.seconds, pace.remaining()))
+    return shown
+
+
+def jumps(shown: list[tuple[float, float | None]]) -> list[float]:
+    """By which part of itself the time moved from one draw to the next, beside what the clock took off."""
+    return [
+        abs(after - max(0.0, before - (then - at))) / (before + 20)
+        for (at, before), (then, after) in itertools.pairwise(shown)
+        if before is not None and after is not None
+    ]
+
+
 def test_rate_and_remaining_time_come_from_what_was_done() -> None:
     """Passages a second from their number, the time left from the bytes left."""
-    pace = pace_of(sight(0), sight(10, size=250, passages=50))
+    pace = pace_of(*(sight(second, size=25 * second, passages=5 * second) for second in range(21)))
 
-    assert (pace.rate(), pace.remaining()) == (5, 30)
-    assert pace_text(pace) == "5 passages/s, 0:30 left"
+    assert (pace.rate(), pace.remaining()) == (5, 20)
+    assert pace_text(pace) == "5 passages/s, 0:20 left"
 
 
 def test_it_is_too_early_to_say_at_first() -> None:
-    """In the first seconds, or while nothing was read, no time is promised."""
+    """In the first seconds, while nothing was read, or after a single step, no time is promised."""
     assert pace_text(pace_of()) == ""
     assert pace_text(pace_of(sight(0), sight(1, size=10, passages=1))) == ""
-    assert pace_text(pace_of(sight(0), sight(9))) == "0 passages/s"
+    assert pace_text(pace_of(sight(0), sight(9))) == ""
+    assert pace_text(pace_of(sight(0), sight(9, size=100, passages=9), sight(20, size=200, passages=20))) == (
+        "1 passage/s"
+    )
 
 
-def test_the_end_is_foretold_once_it_is_measured_and_does_not_jump() -> None:
-    """A stretch that is eight times as slow makes the remaining time longer bit by bit."""
-    pace, shown = Pace(), []
-    for second in range(120):
-        pace.add(sight(second, size=8 * second if second < 60 else 480 + (second - 60), passages=second))
-        shown.append(pace.remaining())
+def test_no_time_is_shown_before_measurements_agree() -> None:
+    """Files from the cache go by at once, and say nothing of those that have to be embedded."""
+    shown = drawn(made(lambda seconds: 20_000 if seconds < 3 else 200))
 
-    assert shown[:8] == [None] * 8
-    assert shown[10] == pytest.approx(115, abs=1)
-    steps = [after - before for before, after in itertools.pairwise(shown[8:]) if before is not None and after]
-    assert max(map(abs, steps)) < 15
-    assert shown[-1] is not None
-    assert shown[-1] > 200
+    first = next(left for _, left in shown if left is not None)
+    assert first > 30
+    assert all(left is None for at, left in shown if at < 13)
+
+
+RUNS = {
+    "steady": made(lambda _: 500),
+    "spikes": made(lambda seconds: 3000 if int(seconds) % 37 == 0 else 300),
+    "slow start": made(lambda seconds: 20 if seconds < 30 else 800),
+    "slower by eight": made(lambda seconds: 800 if seconds < 60 else 100),
+    "faster by eight": made(lambda seconds: 100 if seconds < 60 else 800),
+    "waves of load": made(lambda seconds: 800 if seconds // 40 % 2 else 120),
+    "stalls": made(lambda _: 500, gap=lambda seconds: 15 if int(seconds * 2) % 60 == 0 else 0.5),
+    "one huge file": made(lambda seconds: 400 if seconds < 40 or seconds > 100 else 0.01),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_remaining_time_does_not_jump(name: str) -> None:
+    """From one draw to the next it moves by a small part of itself, whatever the run does."""
+    moves = jumps(drawn(RUNS[name]))
+
+    assert moves
+    assert max(moves) <= 0.15
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_remaining_time_is_right_before_the_end(name: str) -> None:
+    """However the run went before: in its last third the time is about what was left."""
+    run = RUNS[name]
+    end = run[-1].seconds
+
+    late = [(left, end - at) for at, left in drawn(run) if left is not None and end * 2 / 3 < at < end * 0.9]
+
+    assert late
+    assert all(true / 2 - 20 <= left <= 2 * true + 20 for left, true in late)
+
+
+def test_a_run_that_was_suspended_goes_on_as_it_was() -> None:
+    """The time of a run that was stopped for an hour is not in what it tells, and does not slow the estimate."""
+    clock, used = [0.0], [0.0]
+    watch = Stopwatch(lambda: clock[0], lambda: used[0])
+    run = []
+    for second in range(100):
+        clock[0] += 3600 if second == 50 else 1
+        used[0] += 0.9 if second != 50 else 0.0
+        run.append(sight(watch.seconds(), size=5 * second, passages=second))
+
+    shown = [left for _, left in drawn(run) if left is not None]
+
+    assert max(shown) < 200
+    assert max(jumps(drawn(run))) <= 0.05
+
+
+def test_a_log_does_not_contradict_itself() -> None:
+    """Of two lines that follow each other the second never gives quite another time than the first leads to expect."""
+    for run in RUNS.values():
+        said: list[str] = []
+        lines = ProgressLines(said.append)
+        times = []
+        for one in run:
+            lines(one)
+            times += [(one.seconds, _seconds(line)) for line in said]
+            said.clear()
+        assert any(left is not None for _, left in times)
+        for (at, before), (then, after) in itertools.pairwise(times):
+            if before is not None and after is not None:
+                expected = max(0, before - (then - at))
+                assert expected / 2 - 11 <= after <= 2 * expected + 11
+
+
+def _seconds(line: str) -> int | None:
+    """The remaining time in a line, in seconds."""
+    found = re.search(r"([\d:]+) left", line)
+    return sum(int(part) * 60**at for at, part in enumerate(reversed(found[1].split(":")))) if found else None
 
 
 def test_what_comes_before_the_first_passage_does_not_count() -> None:
@@ -74,9 +182,9 @@ def test_what_comes_before_the_first_passage_does_not_count() -> None:
         IndexProgress(0, 10, 0, 1000, 0, 0, 60.0, "loading the model", 10),
     ]
 
-    pace = pace_of(*early, sight(61, size=10, passages=1), sight(71, size=110, passages=11))
+    pace = pace_of(*early, *(sight(60 + second, size=10 * second, passages=second) for second in range(1, 21)))
 
-    assert (pace.rate(), pace.remaining()) == (1, 89)
+    assert (pace.rate(), pace.remaining()) == (1, 80)
     assert [counts_text(one) for one in early] == [
         "reading documents: 3 of 10 files",
         "loading the model; 10 of 10 files read",
@@ -113,6 +221,11 @@ def test_rate_and_remaining_time_are_never_negative(steps: list[tuple[float, int
     assert (pace.remaining() or 0) >= 0
 
 
+def test_a_slow_rate_is_told_by_the_minute() -> None:
+    """A large model on a busy machine makes less than a passage a second."""
+    assert pace_text(pace_of(sight(0), sight(20, size=10, passages=5))) == "15 passages/min"
+
+
 @pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0:00"), (7, "0:07"), (80, "1:20"), (3723, "1:02:03")])
 def test_durations_are_read_as_on_a_clock(seconds: float, shown: str) -> None:
     """Minutes and seconds, hours where there are any."""
@@ -129,7 +242,7 @@ def test_lines_come_now_and_then() -> None:
 
     assert said == [
         "5 % of 10 files, 50 passages, 10 passages/s",
-        "10 % of 10 files, 100 passages, 10 passages/s, 1:30 left",
+        "10 % of 10 files, 100 passages, 10 passages/s",
     ]
 
 
@@ -169,6 +282,31 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "looking through the folders" in stream.getvalue()
     assert "25 % of 10 files, 50 passages" in stream.getvalue()
     assert stream.getvalue().endswith("\x1b[2K")
+
+
+def test_messages_stand_above_the_bar() -> None:
+    """On lines of their own, not behind what the bar says; once it is gone they come as ever."""
+    stream = Terminal()
+    session = Session(
+        client=replace(ClientContext.of_this_process(), err=stream, stderr_tty=True, columns=80, error_columns=80)
+    )
+
+    with shown_progress(quiet=False, stream=stream, bar=True, color=False, above=session.put_above) as on_progress:
+        assert on_progress is not None
+        session.notice("waiting for process 7 (kb index), at most 30 s")
+    session.notice("done")
+
+    before, _, after = stream.getvalue().partition("kb: waiting for process 7 (kb index), at most 30 s\n")
+    assert re.search(r"\r\x1b\[2K$", before)
+    assert "looking through the folders" in after
+    assert after.endswith("\x1b[2Kkb: done\n")
+
+
+def test_the_end_of_a_run_says_what_it_does() -> None:
+    """Everything is indexed by then, and what is measured takes a while with a large model."""
+    last = IndexProgress(8, 8, 1000, 1000, 43, 0, 60.0, "measuring", 8)
+
+    assert counts_text(last) == "43 passages indexed; measuring the cutoff for weak hits"
 
 
 def test_counts_are_grouped() -> None:

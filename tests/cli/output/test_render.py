@@ -302,6 +302,28 @@ def test_prose_of_a_whole_passage_is_wrapped_and_code_is_not() -> None:
     assert all(line.startswith("> word") for line in quoted[:3])
 
 
+def test_code_that_is_in_several_passages_is_not_wrapped() -> None:
+    """A block that the file goes on with is one of code still, and prose behind it is prose again."""
+    long = "run " * 20
+    parts = [f"Then:\n\n```\n{long}", f"{long}\n", f"{long}\n```\n\n" + "word " * 20]
+    passages = tuple(passage(text, first_line=at * 9 + 1, last_line=at * 9 + 6) for at, text in enumerate(parts))
+
+    lines = shown_text(Shown(known_file(), passages), PLAIN).splitlines()
+
+    assert [len(line) > 60 for line in lines if "run" in line] == [True] * 3
+    assert all(len(line) <= 60 for line in lines if "word" in line)
+
+
+def test_a_passage_that_begins_in_code_is_known_by_the_next_fence() -> None:
+    """A fence that names a language opens a block, so that the one before it closes one."""
+    text = "run " * 20 + "\n```\n\n" + "word " * 20 + "\n\n```sh\nrun\n```"
+
+    lines = hits_text(answer(hit(text)), WORDS, PLAIN, Detail(full=True)).splitlines()[1:]
+
+    assert len(lines[0]) > 60
+    assert all(len(line) <= 60 for line in lines[1:])
+
+
 def test_a_long_heading_goes_on_below() -> None:
     """Under the path, between its words."""
     asked = answer(hit("Text.", heading=("One long heading " * 5,)))

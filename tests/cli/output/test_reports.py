@@ -22,10 +22,12 @@ from kb.records import (
     Failure,
     FileEvent,
     Freshness,
+    IndexProgress,
     IndexReport,
     RebuildReport,
     Status,
 )
+from kb.watch.follow import WatchState
 
 INSTALL = "pip install 'localkb[documents]'"
 LOOK = Look(cwd="/notes")
@@ -222,6 +224,33 @@ def test_the_owner_is_told_in_one_line() -> None:
     assert reports.daemon_text(daemon) == (
         f"polling (as configured), process 7 since {since}, 1 place waiting; disk full"
     )
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        (None, "first scan running: looking through the folders"),
+        (
+            IndexProgress(0, 1200, 0, 9, 0, 0, 3.0, "loading the model", 65),
+            "first scan running: 1,200 files to index, 65 read, loading the model, 0 indexed (0 passages)",
+        ),
+        (
+            IndexProgress(12, 1200, 3, 9, 80, 8, 60.0, "embedding", 100),
+            "first scan running: 1,200 files to index, 100 read, 12 indexed (88 passages)",
+        ),
+    ],
+)
+def test_a_first_scan_is_told_as_what_it_is(run: IndexProgress | None, told: str) -> None:
+    """Not as one change that waits: how many files there are, and how far it is with them."""
+    state = WatchState("starting", "", 0, 1, None, datetime.now(UTC))
+    owner = reports.daemon_status(state, ["/notes"], datetime.now(UTC), "", run)
+    status = replace(FakeKnowledge().state, index=Freshness(None, 1, watching=True))
+
+    assert reports.daemon_text(owner).endswith(f", {told}")
+    assert f"indexed:     never, {told}\n" in reports.status_text(status, Look(), owner)
+    indexed = replace(status, index=Freshness(datetime(2026, 1, 15, tzinfo=UTC), 1, watching=True))
+    assert f", {told.removeprefix('first ')}\n" in reports.status_text(indexed, Look(), owner)
+    assert (owner["run"] or {}).get("indexed") == (run.files if run else None)
 
 
 def test_what_waits_while_a_watcher_works_is_told_otherwise() -> None:
