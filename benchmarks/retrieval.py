@@ -20,7 +20,7 @@ from kb.container import Container
 from kb.evaluate.ask import Names, ask_all
 from kb.evaluate.judged import read_judged
 from kb.evaluate.measures import means
-from kb.records import MODE_NAMES
+from kb.records import Mode
 from kb.testing import FakeEmbedder, FakeTokens
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kb.records import Answer
 
 NAME: Final = "retrieval"
-MODES: Final = MODE_NAMES
+MODES: Final = tuple(Mode)
 # nDCG@10 by file: BM25 with the right tokenizer, and the bundled model with one vector a document, cut at 256 tokens.
 BASELINES: Final = {
     "til-simonw": (0.907, 0.899),

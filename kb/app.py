@@ -146,22 +146,13 @@ class KnowledgeBase:
         def run() -> IndexReport:
             self._agree(full=full)
             self._settle_generation()
-            last: list[IndexProgress] = []
-
-            def on_step(now: IndexProgress) -> None:
-                last[:] = [now]
-                if on_progress:
-                    on_progress(now)
-
             report = self._parts.indexer.run(
                 full=full,
                 accept_deletions=accept_deletions,
-                on_progress=on_step if on_progress else None,
+                on_progress=on_progress,
                 on_event=on_event or self._logged(),
                 should_stop=should_stop,
             )
-            if on_progress and last and report.embedded and not report.interrupted:
-                on_progress(replace(last[0], doing="measuring", seconds=report.seconds))
             tidied(self._parts, report, self._logged(), should_stop)
             return report
 

@@ -44,7 +44,15 @@ class KbError(Exception):
 
     def __str__(self) -> str:
         """The sentence and, where there is one, the remedy."""
-        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+        end = "" if self.message.endswith("?") else "."
+        return f"{self.message}{end} {self.remedy}" if self.remedy else self.message
+
+
+def why(error: OSError | UnicodeError) -> str:
+    """Why a file could not be read or written, without its name and the system's number, which say nothing more."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8"
+    return (error.strerror or str(error)).lower()
 
 
 class ConfigError(KbError):

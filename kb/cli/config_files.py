@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_config(target: Path, text: str) -> None:
-    """Write a configuration whole or not at all."""
+    """Write a configuration file atomically."""
     try:
         data = text.encode()
     except UnicodeEncodeError as error:
@@ -32,7 +32,7 @@ def write_config(target: Path, text: str) -> None:
 
 
 def trust_written(session: Session, target: Path) -> None:
-    """Trust a configuration that kb has just written for the user, where it would not hold without."""
+    """Trust a configuration that kb has just written for the user, if it needs trust to apply."""
     from kb.config import load
     from kb.config.find import Place
     from kb.config.reach import reaches
@@ -45,7 +45,7 @@ def trust_written(session: Session, target: Path) -> None:
 
 
 def checked_folder(folder: str, *, force: bool | None = None) -> str:
-    """The real path of the folder to index; ``force`` says whether any will do, where that can be asked for.
+    """The real path of a folder to index. ``force`` admits any folder; None means that there is no such option.
 
     Raises:
         FolderError: It is not there, or too much to be meant.
@@ -63,7 +63,7 @@ def checked_folder(folder: str, *, force: bool | None = None) -> str:
 
 
 def too_much(folder: str, home: str) -> bool:
-    """Whether a folder is the root, a home folder, or what home folders are in."""
+    """Whether a folder is the root, a home folder, or a parent of home folders."""
     from kb.config.reach import more_than_notes
 
     return more_than_notes(folder, home)

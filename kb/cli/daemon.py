@@ -94,6 +94,7 @@ class Daemon:
         """
         started = time.monotonic()
         prepare_process()
+        self._say(f"loading {self._settings.config.embed.model}")
         try:
             self._open(self._settings)
             self._say(f"process {os.getpid()} opened the store at {shown_path(self._settings.store_path(), self._cwd)}")

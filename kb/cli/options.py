@@ -1,4 +1,4 @@
-"""The options that several commands share, each group parsed into one value."""
+"""Options shared by several commands, each group parsed into one value."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _T = TypeVar("_T")
 
 
 def file_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Have the shell complete the names of files."""
+    """Complete file names in the shell."""
     return _names(incomplete, "file")
 
 
 def folder_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Have the shell complete the names of folders."""
+    """Complete folder names in the shell."""
     return _names(incomplete, "dir")
 
 
@@ -53,7 +53,7 @@ _RERANKER: Final = "cross-encoder"
 
 
 def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> date | None:
-    """Read a day, counted back from today's local date."""
+    """Parse a day; relative ones count back from today's local date."""
     if value is None:
         return None
     try:
@@ -64,7 +64,7 @@ def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dat
 
 
 def _types(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Read the names of types."""
+    """Parse names of file types."""
     try:
         return tuple(type_named(word) for word in value)
     except ValueError as error:
@@ -72,7 +72,7 @@ def _types(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...])
 
 
 def _languages(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Read codes of languages; what follows the language itself, as in en-GB, is dropped."""
+    """Parse language codes; a region, as in en-GB, is dropped."""
     codes = []
     for word in value:
         found = _LANGUAGE.fullmatch(word.strip())
@@ -83,7 +83,7 @@ def _languages(_ctx: click.Context, _param: click.Parameter, value: tuple[str, .
 
 
 def _globs(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Read the patterns of paths; one that names something from the client's folder means that too."""
+    """Parse path patterns; one that names something in the client's folder matches that too."""
     if ctx.resilient_parsing:
         return value
     session: Session = ctx.obj
@@ -91,7 +91,7 @@ def _globs(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) 
 
 
 def _from_here(typed: str, cwd: str) -> list[str]:
-    """A pattern as it stands, and what it names from a folder; only that, where it is written ``./`` or ``../``."""
+    """A pattern as typed, and the path it names in a folder; only the latter if it begins with ``./`` or ``../``."""
     sign, text = ("!", typed[1:]) if typed.startswith("!") else ("", typed)
     if not text or text.startswith("/"):
         return [typed]
@@ -122,7 +122,7 @@ def _ranks_by() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is asked for beside the question, and how the answer is to be written."""
+    """The options of a query other than its ranking and filters: its limits and its output."""
 
     limit: int | None
     min_score: float | None
@@ -140,11 +140,11 @@ class Asking:
 
     @property
     def fold(self) -> bool | None:
-        """Whether passages that say the same are one hit; None as configured."""
+        """Whether near-duplicates become one hit; None for the configured value."""
         return False if self.unfold else None
 
     def chosen(self) -> Format:
-        """The one format that the flags ask for."""
+        """The output format that the flags ask for."""
         asked: dict[Format, str] = {}
         if self.format:
             asked[self.format] = f"--format {self.format}"
@@ -241,7 +241,7 @@ _FILTERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How the hits of a question are found and ordered."""
+    """The options for how hits are found and ranked."""
 
     mode: Mode | None
     weak: bool | None
@@ -263,22 +263,22 @@ _RANKING: Final = (
 
 
 def ranking_options(command: Callable[..., _T]) -> Callable[..., _T]:
-    """Give a command the options of ordering hits, as ``ranking``."""
+    """Add the ranking options to a command, as ``ranking``."""
     return _gathered(command, _RANKING, "ranking", Ranking)
 
 
 def asking_options(command: Callable[..., _T]) -> Callable[..., _T]:
-    """Give a command the options of asking, as ``asking``."""
+    """Add the query options to a command, as ``asking``."""
     return _gathered(command, _ASKING, "asking", Asking)
 
 
 def filter_options(command: Callable[..., _T]) -> Callable[..., _T]:
-    """Give a command the options that choose files, as ``filters``."""
+    """Add the filter options to a command, as ``filters``."""
     return _gathered(command, _FILTERS, "filters", Filters)
 
 
 def rerank_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Give a command ``--rerank``, as ``rerank``; alone, it means the cross-encoder."""
+    """Add ``--rerank`` to a command, as ``rerank``; without a value, it means the cross-encoder."""
     return click.option(
         "--rerank",
         type=click.Choice(RERANKERS),
@@ -290,7 +290,7 @@ def rerank_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 def json_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Give a command ``--json``, as ``as_json``."""
+    """Add ``--json`` to a command, as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
@@ -300,7 +300,7 @@ def _gathered(
     name: str,
     kind: type[Asking | Ranking | Filters],
 ) -> Callable[..., _T]:
-    """Collect the values of some options into one argument of a command."""
+    """Pass the values of some options to a command as one argument."""
 
     @functools.wraps(command)
     def with_value(*args: object, **kwargs: Any) -> _T:  # noqa: ANN401 - click decides what they are
@@ -328,7 +328,7 @@ def refuse_conflicts(options: Mapping[str, bool]) -> None:
 
 
 def overrides_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    """``section.key=value`` settings of the command line, by key.
+    """Parse ``section.key=value`` overrides into a mapping by key.
 
     Raises:
         click.BadParameter: One is written otherwise.
@@ -343,7 +343,7 @@ def overrides_of(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def question_of(session: Session, parts: tuple[str, ...]) -> str:
-    """The question that words of a command line make; ``-`` alone stands for standard input.
+    """Join the words of a command line to a question; ``-`` alone reads standard input.
 
     Raises:
         click.UsageError: It is empty.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import codecs
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from kb.cli.last_results import save_results
 from kb.cli.output import formats
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from kb.records import Answer, Filters, Rerank
 
 FOUND, NONE, STALE = 0, 1, 3
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def write_answer(session: Session, answer: Answer, asking: Asking) -> int:
@@ -40,7 +47,7 @@ def write_answer(session: Session, answer: Answer, asking: Asking) -> int:
             files = formats.answer_paths(answer)
             session.write(formats.paths(files, cwd=look.cwd, null=asking.null, exact=not session.is_terminal()))
         case "text":
-            detail = Detail(l2=asking.l2, full=asking.full, around=_around(answer, asking.context))
+            detail = Detail(l2=asking.l2, full=asking.full, around=_context_lines(answer, asking.context))
             render = hits_text if look.laid_out else grep_lines
             session.write(render(answer, words_of(answer.asked), look, detail))
     return finish(session, answer, asking)
@@ -115,12 +122,10 @@ def _names_alike(session: Session, asking: Asking) -> bool:
     return session.look().laid_out if chosen == "text" else chosen != "paths"
 
 
-def _around(answer: Answer, count: int) -> dict[str, ContextLines]:
+def _context_lines(answer: Answer, count: int) -> dict[str, ContextLines]:
     """The context lines of each hit whose file is unchanged. Each file is read once."""
     if not count:
         return {}
-    from kb.cli.output.context_lines import around, read_lines
-
     files: dict[str, list[str]] = {}
     found: dict[str, ContextLines] = {}
     for hit in answer.hits:
@@ -131,5 +136,26 @@ def _around(answer: Answer, count: int) -> dict[str, ContextLines]:
             continue
         if path not in files:
             files[path] = read_lines(path)
-        found[passage.id] = around(files[path], passage.text, passage.first_line, passage.last_line, count)
+        found[passage.id] = context_of(files[path], passage.text, passage.first_line, passage.last_line, count)
     return found
+
+
+def read_lines(path: str) -> list[str]:
+    """The lines of a file; none if it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return []
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
+    text = data.decode(encoding, "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def context_of(lines: list[str], text: str, first: int, last: int, count: int) -> ContextLines:
+    """Up to ``count`` lines before and after a passage; none if the file no longer has the passage at its lines."""
+    if text.strip("\n") not in "\n".join(lines[first - 1 : last]):
+        return ContextLines()
+    after = lines[last : last + count]
+    if last + count >= len(lines) and after and not after[-1]:
+        after.pop()
+    return ContextLines(tuple(lines[max(0, first - 1 - count) : first - 1]), tuple(after))

@@ -75,11 +75,13 @@ def _no_option(
         typed = [piece.tokens[0] for piece in words.pieces if piece.kind in (WORD, UNKNOWN)]
         verb = "" if ctx.command.name == "search" else f"{ctx.command.name} "
         return message, f"Put the words in quotes: kb {verb}{shlex.quote(' '.join(typed[skipped:]))}"
-    typed = next((arg for arg in args if arg.startswith(name) and len(arg) > len(name)), "")
-    if ctx and not name.startswith("--") and any(isinstance(one, click.Argument) for one in ctx.command.params):
-        before, _, behind = shlex.join(args).partition(shlex.quote(typed))
-        dashed = " ".join(f"kb {before}-- {shlex.quote(typed)}{behind}".split(" "))
-        return message, f"Put -- before a name that begins with a minus: {one_line(dashed)}"
+    # Click names the first letter of what was typed, which may be the name of a file.
+    dashed = next((arg for arg in args if arg.startswith(name) and len(arg) > len(name)), "")
+    takes_names = ctx is not None and any(isinstance(one, click.Argument) for one in ctx.command.params)
+    if dashed and takes_names and not name.startswith("--"):
+        others = [arg for arg in args if arg not in (dashed, "--")]
+        whole = shlex.join(["kb", *others, "--", dashed])
+        return message, f"Put -- before a name that begins with a minus: {one_line(whole)}"
     return message, f"{path} --help lists the options"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.errors import KbError
+from kb.errors import KbError, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,7 +100,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise KbError(f"{file} cannot be read ({error})") from error
+        raise KbError(f"{file} cannot be read: {why(error)}") from error
     yield from ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb.errors import KbError
+from kb.errors import KbError, why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def read_run(file: str) -> dict[str, tuple[str, ...]]:
     try:
         lines = Path(file).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise KbError(f"{file} cannot be read ({error})") from error
+        raise KbError(f"{file} cannot be read: {why(error)}") from error
     scored: dict[str, list[tuple[float, int, str]]] = {}
     for number, line in enumerate(lines, 1):
         columns = line.split("\t") if "\t" in line else line.split()

@@ -5,8 +5,9 @@ A page is only put in order where both sides are running text. Two columns of a 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -24,10 +25,13 @@ _SHARE: Final = 0.6
 # Lines of running text have so many words, and are mostly about as long as the longest.
 _WORDS: Final = 3.0
 _FULL: Final = 0.7
+_ALIKE: Final = 0.6
+_SURELY: Final = 0.8
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _SPACE: Final = ord(" ")
 _LINE_END: Final = ord("\n")
 _ENDS: Final = frozenset({_LINE_END, 0x02, 0xFFFE})
-_SAMPLE: Final = 3
+_SAMPLE: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +44,27 @@ class _Line:
     gaps: tuple[tuple[float, float, int], ...]
 
 
-def in_columns(page: PdfTextPage) -> str | None:
+def in_columns(page: PdfTextPage, text: str) -> str | None:
     """The text of a page column by column; None where it does not stand in two columns that are mixed.
 
     Words that are divided at the end of a line have one of PDFium's marks in place of the hyphen.
-    """
-    import pypdfium2.raw as pdfium
 
-    codes = [pdfium.FPDFText_GetUnicode(page, at) for at in range(page.count_chars())]
+    Args:
+        page: The page.
+        text: Its text as PDFium gives it.
+    """
+    codes = _codes(page, text)
     spans = list(_spans(codes))
     # Where things stand takes far longer to ask than what they are.
-    if not any(_line(page, codes, *span).gaps for span in spans[::_SAMPLE]):
+    some = spans[:: max(1, len(spans) // _SAMPLE)]
+    if sum(bool(_line(page, codes, *span).gaps) for span in some) < len(some) // _FEWEST:
         return None
     lines = [_line(page, codes, *span) for span in spans]
     edge = _edge(lines)
     if edge is None:
         return None
     divided = [_divided(line, edge) for line in lines]
-    if not (_is_prose([one[0] for one in divided if one]) and _is_prose([one[1] for one in divided if one])):
+    if not _are_columns(lines, divided):
         return None
     parts: list[str] = []
     for columns, group in groupby(zip(lines, divided, strict=True), lambda one: _side(*one, edge) != "both"):
@@ -73,6 +80,17 @@ def in_columns(page: PdfTextPage) -> str | None:
             ]
             parts += [f"{one[:-1]}\x02" if one.endswith("-") else one for one in column[:-1]] + column[-1:]
     return "\n".join(parts)
+
+
+def _codes(page: PdfTextPage, text: str) -> list[int]:
+    """The characters of a page by their places, which are those of its text unless PDFium leaves some out."""
+    import pypdfium2.raw as pdfium
+
+    count = page.count_chars()
+    # One beyond 16 bits may take up two places.
+    if len(text) == count and max(text, default="") <= "\uffff":
+        return list(map(ord, text))
+    return [pdfium.FPDFText_GetUnicode(page, at) for at in range(count)]
 
 
 def _spans(codes: Sequence[int]) -> Iterator[tuple[list[int], str]]:
@@ -93,7 +111,7 @@ def _line(page: PdfTextPage, codes: Sequence[int], said: Sequence[int], end: str
     first, last = page.get_charbox(said[0], loose=True), page.get_charbox(said[-1], loose=True)
     wide = _WIDE * max(first[3] - first[1], 1.0)
     found = []
-    for before, after in zip(said, said[1:], strict=False):
+    for before, after in pairwise(said):
         if after > before + 1:
             ends, begins = page.get_charbox(before, loose=True)[2], page.get_charbox(after, loose=True)[0]
             if begins - ends > wide:
@@ -136,10 +154,23 @@ def _side(line: _Line, divided: tuple[_Line, _Line] | None, edge: float) -> str:
     return "right" if line.left >= edge - _ALIGNED else "both"
 
 
+def _are_columns(lines: Sequence[_Line], divided: Sequence[tuple[_Line, _Line] | None]) -> bool:
+    """Whether both sides are running text of about the same width, with nothing but one gap between them."""
+    both = [one for one in divided if one]
+    alone = sum(len(line.gaps) == 1 for line, one in zip(lines, divided, strict=True) if one)
+    if alone < _SURELY * len(both):
+        return False
+    left, right = [one[0] for one in both], [one[1] for one in both]
+    if not (_is_prose(left) and _is_prose(right)):
+        return False
+    widths = [max(line.right - line.left for line in column) for column in (left, right)]
+    return min(widths) >= _ALIKE * max(widths)
+
+
 def _is_prose(column: Sequence[_Line]) -> bool:
     """Whether the lines of a column are running text."""
     if len(column) < _FEWEST:
         return False
     widths = [line.right - line.left for line in column]
-    words = sum(len(line.text.split()) for line in column) / len(column)
+    words = sum(len(_WORD.findall(line.text)) for line in column) / len(column)
     return words >= _WORDS and median(widths) >= _FULL * max(widths)

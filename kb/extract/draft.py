@@ -20,6 +20,9 @@ _NO_TITLE: Final = re.compile(
     r"(?:[a-z]:\\|/|file:).*)",
     re.IGNORECASE,
 )
+# What is told of a line has an end, however deep it stands.
+_DEEPEST: Final = 20
+_BULLET: Final = re.compile(r"-\s+")
 _LONGEST: Final = 300
 _MOST_TAGS: Final = 1_000
 
@@ -57,6 +60,8 @@ class Draft:
         self._lines: list[str] = []
         self._result = Extracted(text="")
         self._columns: tuple[int, str] | None = None
+        # The items that are open: how deep, the last line of each, and its first one's words.
+        self._items: list[tuple[int, int, str]] = []
 
     def recognised(self, image: bytes) -> str:
         """The text in an image, read by Tesseract in a process of its own; it may take longer than parsing.
@@ -150,6 +155,23 @@ class Draft:
             self._result.told.append((self._columns[0] + 1, len(self._lines), self._columns[1]))
         self._columns = None
 
+    def item(self, text: str, depth: int) -> None:
+        """An item of a list, ``depth`` lists deep; it holds for the deeper ones that follow."""
+        self.end_items(depth - 1)
+        before = len(self._lines)
+        self.text(text)
+        if len(self._lines) > before and depth <= _DEEPEST:
+            last = len(self._lines) - (not self._lines[-1])
+            self._items.append((depth, last, line(_BULLET.sub("", text.partition("\n")[0]))[:_LONGEST]))
+
+    def end_items(self, depth: int = 0) -> None:
+        """Items that are deeper than this hold no further."""
+        while self._items and self._items[-1][0] > depth:
+            _, begun, text = self._items.pop()
+            last = len(self._lines) - (bool(self._lines) and not self._lines[-1])
+            if last > begun and text:
+                self._result.told.append((begun + 1, last, text))
+
     def lines(self, texts: Iterable[str]) -> None:
         """Lines as they follow one another, blank ones included."""
         for text in texts:
@@ -178,6 +200,8 @@ class Draft:
         while self._lines and not self._lines[-1]:
             self._lines.pop()
         self._result.text = "\n".join(self._lines) + ("\n" if self._lines else "")
+        # What is told of an item is known when the last one below it has ended.
+        self._result.told.sort(key=lambda one: (one[0], -one[1]))
         return self._result
 
     def _add(self, text: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 from kb.extract.clean import line
 from kb.extract.containers import properties, refuse_locked
 from kb.extract.draft import Unreadable
+from kb.extract.merged import fill_opendocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,9 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise Unreadable("declares entities, as no presentation does", "Save it again with LibreOffice")
     draft.describe(*properties(data))
-    for number, page in enumerate(ET.fromstring(content).iter(f"{_DRAW}page"), 1):  # noqa: S314 - no entities in it
+    root = ET.fromstring(content)  # noqa: S314 - no entities in it
+    fill_opendocument(root)
+    for number, page in enumerate(root.iter(f"{_DRAW}page"), 1):
         _slide(draft, number, page)
 
 
@@ -75,7 +78,7 @@ def _pieces(element: ET.Element) -> Iterator[tuple[str, str]]:
         if child.tag == _NOTES:
             notes.append(child)
         elif child.tag in _PARAGRAPHS:
-            if text := _words(child).strip():
+            if text := words(child).strip():
                 yield "text", text
         elif child.tag == f"{_TABLE}table-row":
             cells = (" ".join(text for _, text in _pieces(cell)) for cell in child)
@@ -87,9 +90,9 @@ def _pieces(element: ET.Element) -> Iterator[tuple[str, str]]:
         yield from _pieces(note)
 
 
-def _words(element: ET.Element) -> str:
+def words(element: ET.Element) -> str:
     """The text of a paragraph, with spaces and line ends that the format writes as elements."""
     parts = [element.text or ""]
     for child in element:
-        parts += [_GAPS.get(child.tag) or _words(child), child.tail or ""]
+        parts += [_GAPS.get(child.tag) or words(child), child.tail or ""]
     return "".join(parts)

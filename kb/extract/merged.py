@@ -1,49 +1,84 @@
-"""Cells of Word's tables that go on from the row above: xberg leaves them empty, so their words are put there first."""
+"""Cells of tables that go on from the row above: parsers leave them empty, so their words are put there first."""
 
 from __future__ import annotations
 
 import copy
+import re
 import zipfile
 from io import BytesIO
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT: Final = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
-_DOCUMENT: Final = "word/document.xml"
-_SIGN: Final = b":vMerge"
+_TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+# The parts of a container with tables in them, and what stands in one that has merged cells.
+_PARTS: Final = re.compile(r"word/document\.xml|content\.xml|ppt/slides/slide\d+\.xml")
+_SIGN: Final = re.compile(rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b")
+_GROUPS: Final = frozenset({f"{_TABLE}table-rows", f"{_TABLE}table-row-group"})
+_PREFIX: Final = re.compile(r"\bxmlns:([\w.-]+)\s*=\s*[\"']([^\"'<>&]+)[\"']")
+_OF_PYTHON: Final = re.compile(r"ns\d+")
+# Of a row or cell that is repeated without being written.
+_MOST_REPEATED: Final = 1_000
 
 
 def filled(data: bytes) -> bytes:
     """The document with the words of merged cells in each row they cover; the same bytes where there are none."""
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            text = archive.read(_DOCUMENT)
-            if _SIGN not in text or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+            parts = {name: part for name in archive.namelist() if (part := _filled(archive, name))}
+            if not parts:
                 return data
-            root = ET.fromstring(text)  # noqa: S314 - no entities in it
-            space = _STRICT if root.tag.startswith(_STRICT) else _W
-            for table in root.iter(f"{space}tbl"):
-                _fill(table, space)
             made = BytesIO()
             with zipfile.ZipFile(made, "w") as new:
                 for name in archive.namelist():
-                    new.writestr(
-                        name,
-                        ET.tostring(root, "utf-8", xml_declaration=True) if name == _DOCUMENT else archive.read(name),
-                    )
+                    new.writestr(name, parts.get(name) or archive.read(name))
             return made.getvalue()
     except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError, OSError, ET.ParseError):
         return data  # xberg says what is wrong with it
 
 
-def _fill(table: ET.Element, space: str) -> None:
+def _filled(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A part of a document with the words of its merged cells in each row; nothing where it has none."""
+    if not _PARTS.fullmatch(name):
+        return b""
+    text = archive.read(name)
+    if not _SIGN.search(text) or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        return b""
+    root = ET.fromstring(text)  # noqa: S314 - no entities in it
+    if name.startswith("word/"):
+        space = _STRICT if root.tag.startswith(_STRICT) else _W
+        for table in root.iter(f"{space}tbl"):
+            _fill_word(table, space)
+    elif name.startswith("ppt/"):
+        for element in root.iter():
+            if element.tag.endswith("}tbl"):
+                _fill_slide(element, element.tag.removesuffix("tbl"))
+    else:
+        fill_opendocument(root)
+    _keep_prefixes(text)
+    return bytes(ET.tostring(root, "utf-8", xml_declaration=True))
+
+
+def _keep_prefixes(text: bytes) -> None:
+    """Have elements written under the prefixes that they have in a text: xberg knows those of Word by these."""
+    for prefix, space in dict(_PREFIX.findall(text.decode("utf-8", "replace"))).items():
+        # Those of this form are given by Python alone.
+        if not _OF_PYTHON.fullmatch(prefix):
+            ET.register_namespace(prefix, space)
+
+
+def _fill_word(table: ET.Element, space: str) -> None:
     """Copy the content of a cell into those below that continue it, column by column of the grid."""
     above: dict[int, list[ET.Element]] = {}
     for row in table.findall(f"{space}tr"):
         column = 0
         for cell in row.findall(f"{space}tc"):
-            merge = cell.find(f"{space}tcPr/{space}vMerge")
+            about = cell.find(f"{space}tcPr")
+            merge = about.find(f"{space}vMerge") if about is not None else None
             span = cell.find(f"{space}tcPr/{space}gridSpan")
             if merge is None:
                 above.pop(column, None)
@@ -53,5 +88,91 @@ def _fill(table: ET.Element, space: str) -> None:
                 for one in cell.findall(f"{space}p"):
                     cell.remove(one)
                 cell.extend(copy.deepcopy(above[column]))
+            if about is not None and merge is not None:
+                about.remove(merge)  # xberg reads no words in a cell that has it
             width = span.get(f"{space}val", "1") if span is not None else "1"
             column += int(width) if width.isdigit() else 1
+
+
+def _fill_slide(table: ET.Element, space: str) -> None:
+    """The same for a table of PowerPoint, where every column has a cell in every row."""
+    above: dict[int, ET.Element] = {}
+    for row in table.findall(f"{space}tr"):
+        for column, cell in enumerate(row.findall(f"{space}tc")):
+            said = cell.find(f"{space}txBody")
+            goes_on = cell.get("vMerge") in {"1", "true"} and cell.get("hMerge") not in {"1", "true"}
+            if said is None or not goes_on:
+                above.pop(column, None)
+                if said is not None and cell.attrib.pop("rowSpan", "1") != "1":
+                    above[column] = said
+            elif column in above and not "".join(said.itertext()).strip():
+                at = list(cell).index(said)
+                cell.remove(said)
+                cell.insert(at, copy.deepcopy(above[column]))
+                del cell.attrib["vMerge"]
+
+
+def fill_opendocument(root: ET.Element) -> None:
+    """Copy the content of cells of OpenDocument's tables into those below that they cover."""
+    for table in root.iter(f"{_TABLE}table"):
+        # By column: for how many rows more a cell goes on, and its content.
+        above: dict[int, tuple[int, list[ET.Element]]] = {}
+        for row in _rows_of(table):
+            column = 0
+            for cell in list(row):
+                if cell.tag not in {f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"}:
+                    continue
+                repeated = _number(cell, "number-columns-repeated")
+                if cell.tag == f"{_TABLE}covered-table-cell":
+                    for at in range(column, column + min(repeated, _MOST_REPEATED)):
+                        if at in above:
+                            _cover(row, cell, at - column, above[at][1])
+                            break
+                else:
+                    rows = _number(cell, "number-rows-spanned")
+                    above.pop(column, None)
+                    if rows > 1:
+                        del cell.attrib[f"{_TABLE}number-rows-spanned"]
+                        above[column] = rows, list(cell)
+                column += repeated
+            above = {at: (rows - 1, said) for at, (rows, said) in above.items() if rows > 1}
+        # xberg leaves out rows that stand in groups.
+        _ungroup(table)
+
+
+def _ungroup(table: ET.Element) -> None:
+    """Put the rows of a table's groups in place of these; the rows of names stay apart."""
+    for group in [child for child in table if child.tag in _GROUPS]:
+        at = list(table).index(group)
+        table.remove(group)
+        for row in reversed(list(_rows_of(group))):
+            table.insert(at, row)
+
+
+def _cover(row: ET.Element, cell: ET.Element, before: int, said: list[ET.Element]) -> None:
+    """Put a cell with this content in place of a covered one, which may stand for several."""
+    at = list(row).index(cell)
+    repeated = _number(cell, "number-columns-repeated")
+    new = ET.Element(f"{_TABLE}table-cell")
+    new.extend(copy.deepcopy(said))
+    parts = [(cell, before), (new, 1), (copy.copy(cell), repeated - before - 1)]
+    row.remove(cell)
+    for part, count in reversed(parts):
+        if count > 0:
+            if count > 1 or part is not new:
+                part.set(f"{_TABLE}number-columns-repeated", str(count))
+            row.insert(at, part)
+
+
+def _rows_of(element: ET.Element) -> Iterator[ET.Element]:
+    """The rows of a table in their groups, without those of tables in it."""
+    for child in element:
+        if child.tag == f"{_TABLE}table-row":
+            yield child
+        elif child.tag != f"{_TABLE}table":
+            yield from _rows_of(child)
+
+
+def _number(cell: ET.Element, name: str) -> int:
+    told = cell.get(f"{_TABLE}{name}", "1")
+    return max(1, int(told)) if told.isdigit() and len(told) < 8 else 1  # noqa: PLR2004 - more than any sheet has

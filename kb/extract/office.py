@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kb.extract.wire import Limits
 
 _BY_PAGE: Final = frozenset({".pptx", ".pptm", ".ppsx"})
-_WORD: Final = frozenset({".docx", ".docm", ".dotx"})
+_WITH_TABLES: Final = frozenset({".docx", ".docm", ".dotx", ".odt", ".ott", ".pptx", ".pptm", ".ppsx"})
 _SLIDES: Final = _BY_PAGE | {".ppt"}
 _TITLES: Final = frozenset({"paragraph", "title", "heading"})
 _LONGEST_TITLE: Final = 120
@@ -54,7 +54,7 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     """
     refuse_locked(name, data, limits)
     suffix = PurePosixPath(name.lower()).suffix
-    found = _tree(suffix, filled(data) if suffix in _WORD else data, name, limits.memory)
+    found = _tree(suffix, filled(data) if suffix in _WITH_TABLES else data, name, limits.memory)
     about = found.metadata
     # Outlook's subject is the title of a mail; elsewhere a subject is a topic.
     title = about.subject if suffix == ".msg" else about.title

@@ -61,7 +61,11 @@ _SPACES: Final = re.compile(r"[ \t\n\r\f]+")
 
 
 class Piece(NamedTuple):
-    """A heading, a paragraph, a row of a table or code; whether it stands in the main element and is a link alone."""
+    """A heading, a paragraph, an item of a list, a row of a table or code.
+
+    ``level`` is that of a heading, or how deep an item is nested. ``main`` says whether it stands in the main element,
+    and ``link`` whether it is a link alone.
+    """
 
     kind: str
     level: int
@@ -210,7 +214,7 @@ class Page(HTMLParser):
             self._keep("code", text)
         else:
             lines = "\n".join(filter(None, (line(one) for one in text.split("\n"))))
-            self._keep("text", self._bullet + lines)
+            self._keep("item" if self._bullet else "text", self._bullet + lines)
         self._bullet = ""
 
     def _imply(self, tag: str) -> None:
@@ -292,7 +296,8 @@ class Page(HTMLParser):
 
     def _keep(self, kind: str, text: str) -> None:
         link = kind != "heading" and 0 < self._spoken == self._linked
-        self.pieces.append(Piece(kind, self._heading, text, self._main > 0, link))
+        level = self._heading or self._count["li"]
+        self.pieces.append(Piece(kind, level, text, self._main > 0, link))
         self._linked = self._spoken = 0
 
     def _described(self, values: dict[str, str]) -> None:

@@ -82,16 +82,21 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
             draft.gap()
     document.close()
     if said:
-        if damaged:
-            draft.unread(f"{damaged} of {count} pages {'is' if damaged == 1 else 'are'} damaged")
-        if images:
-            draft.unread(f"{images} of {count} pages {'has' if images == 1 else 'have'} no text, only images")
+        _tell_unread(draft, damaged, images, count)
         return
     if damaged == count:
         raise Unreadable("is damaged: none of its pages can be read", "Open it with a PDF viewer")
     if limits.ocr:
         raise Unreadable("has no text, and none was recognised in its images")
     raise Unreadable(SCANNED, "Have its pages read by Tesseract: documents.ocr = true")
+
+
+def _tell_unread(draft: Draft, damaged: int, images: int, count: int) -> None:
+    """How many pages of a file that can be read have given nothing, and why."""
+    if damaged:
+        draft.unread(f"{damaged} of {count} pages {'is' if damaged == 1 else 'are'} damaged")
+    if images:
+        draft.unread(f"{images} of {count} pages {'has' if images == 1 else 'have'} no text, only images")
 
 
 def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> tuple[str, list[bool]] | None:
@@ -151,9 +156,9 @@ def _notes(document: PdfDocument, number: int) -> Iterator[str]:
 def _text(page: PdfPage) -> tuple[str, list[bool]]:
     content = page.get_textpage()
     try:
-        if (text := in_columns(content)) is not None:
-            return text, [False] * len(MARK.findall(text))
         text = str(content.get_text_range())
+        if (divided := in_columns(content, text)) is not None:
+            return divided, [False] * len(MARK.findall(divided))
         return text, gaps(content) if MARK.search(text) else []
     finally:
         content.close()

@@ -1,6 +1,7 @@
 """Workbooks: each row a line that says which column each value stands in.
 
-Those of today's Excel are read by their own XML (``kb.extract.workbook``), the others by calamine.
+Those of today's Excel and of OpenDocument are read by their own XML (``kb.extract.workbook``,
+``kb.extract.opensheet``), the others by calamine.
 """
 
 from __future__ import annotations
@@ -16,19 +17,22 @@ from kb.extract.containers import properties, refuse_locked
 from kb.extract.dates import shown
 from kb.extract.draft import Unreadable
 from kb.extract.numbers import general
+from kb.extract.opensheet import opendocument_sheets
 from kb.extract.workbook import sheets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from python_calamine import CalamineSheet
 
     from kb.extract.draft import Draft
     from kb.extract.wire import Limits
+    from kb.extract.workbook import Sheet
 
 # The names of columns stand in one of the first rows that say anything.
 _HEADER_WITHIN: Final = 10
 _BY_XML: Final = (".xlsx", ".xlsm")
+_OPEN: Final = (".ods", ".ots")
 # The values of filled cells by row and column, both counting from 1.
 _Rows = dict[int, dict[int, str]]
 
@@ -49,7 +53,10 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     refuse_locked(name, data, limits)
     draft.describe(*properties(data))
     if name.lower().endswith(_BY_XML) and data.startswith(b"PK"):
-        _by_xml(draft, data)
+        _by_xml(draft, data, sheets)
+        return
+    if name.lower().endswith(_OPEN) and data.startswith(b"PK"):
+        _by_xml(draft, data, opendocument_sheets)
         return
     try:
         workbook = CalamineWorkbook.from_filelike(BytesIO(data))
@@ -63,14 +70,14 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
         raise
 
 
-def _by_xml(draft: Draft, data: bytes) -> None:
-    """A workbook of today's Excel, with headers and footers below the rows."""
+def _by_xml(draft: Draft, data: bytes, read: Callable[[zipfile.ZipFile], Iterable[Sheet]]) -> None:
+    """A workbook by its own XML, with headers and footers below the rows."""
     try:
         archive = zipfile.ZipFile(BytesIO(data))
     except zipfile.BadZipFile as error:
-        raise Unreadable("is damaged: it is no Excel workbook", "Open it with its own program") from error
+        raise Unreadable("is damaged: it is no workbook", "Open it with its own program") from error
     with archive:
-        for sheet in sheets(archive):
+        for sheet in read(archive):
             if sheet.missing:
                 draft.unread(f'the sheet "{sheet.name}" is missing')
                 continue

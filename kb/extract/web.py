@@ -40,6 +40,9 @@ def put(page: Page, draft: Draft) -> None:
     for piece in _main(list(_without_menus(page.pieces))):
         if piece.kind != "row":
             draft.end_table()
+        if piece.kind != "item":
+            # A further paragraph of an item belongs to it, as code in it does.
+            draft.end_items(0 if piece.kind == "heading" else piece.level)
         match piece.kind:
             case "heading":
                 draft.heading(piece.text, piece.level)
@@ -47,11 +50,14 @@ def put(page: Page, draft: Draft) -> None:
                 draft.line(piece.text)
             case "columns":
                 draft.columns(piece.text)
+            case "item":
+                draft.item(piece.text, piece.level)
             case "code":
                 draft.text(piece.text, "code")
             case _:
                 draft.text(piece.text)
     draft.end_table()
+    draft.end_items()
 
 
 def _main(pieces: Sequence[Piece]) -> Sequence[Piece]:

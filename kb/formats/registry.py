@@ -327,11 +327,13 @@ _PLAIN: Final = (
         reader="kb.read.org:parse_org", generic=True, anchors=True, sample="* TODO x :a:\n#+title: x\n",
     ),
     _text(
-        "rst", ".rst .rest", "reStructuredText", "headings, literal blocks",
+        "rst", ".rst .rest", "reStructuredText",
+        "headings, literal blocks; each passage of a table is told the names of its columns",
         reader="kb.read.markup:parse_rst", anchors=True, sample="x\n=\n\n::\n\n  y\n",
     ),
     _text(
-        "asciidoc", ".adoc .asciidoc .asc", "AsciiDoc", "headings, blocks, front matter",
+        "asciidoc", ".adoc .asciidoc .asc", "AsciiDoc",
+        "headings, blocks, front matter; each passage of a table is told the names of its columns",
         reader="kb.read.markup:parse_asciidoc", front_matter=True, anchors=True, sample="= x\n\n----\ny\n----\n",
     ),
     _TEXT,
@@ -382,7 +384,8 @@ _FOREIGN: Final = (
         package="python_calamine", prose=False,
     ),
     _child(
-        "sheet", ".ods .ots", "OpenDocument spreadsheets", "kb.extract.sheet", _ROWS_TOLD,
+        "sheet", ".ods .ots", "OpenDocument spreadsheets", "kb.extract.sheet",
+        "as below; comments stand at the row of their cell, numbers are as displayed (`01067`), days as `2025-05-01`",
         package="python_calamine", prose=False,
     ),
     _text(

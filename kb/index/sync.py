@@ -153,6 +153,9 @@ class Indexer:
             self._catalog.set_meta(_FORMATS, self._reading.formats())
             self._catalog.set_meta(_READING, self._reading.version)
         self._catalog.completed(datetime.now(UTC))
+        if writer.embedded:
+            # What follows takes a large model a while.
+            progress.advance(Advance(doing="finishing"))
         return self._report(gatherer, writer, watch.seconds(), held=len(held))
 
     def dry_run(self, *, full: bool = False) -> IndexReport:

@@ -6,9 +6,10 @@ These formats need no parser for what kb wants of them: where sections begin, wh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from kb.read.tables import asciidoc_columns, rst_columns
 from kb.records import Block, Heading
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def parse_rst(text: str, first_line: int = 1) -> Outline:
         level = levels.setdefault(style, len(levels) + 1)
         headings.append(Heading(one_line(title), level, at + 1, at + size))
         at += size
-    return Outline(headings=tuple(headings), blocks=code)
+    columns = (replace(one, text=one_line(one.text)) for one in rst_columns(lines, first_line - 1, literal))
+    return Outline(headings=tuple(headings), blocks=code, told=tuple(columns))
 
 
 def _rst_heading(lines: Sequence[str], at: int) -> tuple[str, tuple[str, bool], int] | None:
@@ -143,19 +145,22 @@ _ADOC_FENCE: Final = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|```)\s*|(```)\w+\s*
 def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
     """The outline of AsciiDoc; listings, literals, passthroughs and comments are code, ``|===`` is a table."""
     lines = text.split("\n")
-    headings, blocks = [], []
+    headings, blocks, told = [], [], []
     number = first_line - 1
     closers = _closing_lines(lines, number)
     while number < len(lines):
         fence = _adoc_fence(lines[number])
         end = closers.get(number, number) if fence else number
         if fence and end > number:
-            blocks.append(Block("table" if fence.endswith("===") else "code", number + 1, end + 1))
+            is_table = fence.endswith("===")
+            blocks.append(Block("table" if is_table else "code", number + 1, end + 1))
+            if is_table and (names := asciidoc_columns(lines, number, end)):
+                told.append(replace(names, text=one_line(names.text)))
         elif found := _ADOC_HEADING.fullmatch(lines[number].rstrip()):
             title = re.sub(r"\s+=+$", "", found[2])
             headings.append(Heading(one_line(title), len(found[1]), number + 1, number + 1))
         number = end + 1
-    return Outline(tuple(headings), tuple(blocks))
+    return Outline(tuple(headings), tuple(blocks), told=tuple(told))
 
 
 def _adoc_fence(line: str) -> str:

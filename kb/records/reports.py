@@ -27,14 +27,14 @@ class FileEvent:
     reason: str = ""
 
 
-Doing = Literal["reading", "loading the model", "embedding", "measuring"]
+Doing = Literal["reading", "loading the model", "embedding", "finishing"]
 
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
     """How far an index run is: what is done of the files that have to be read, and the passages so far.
 
-    ``doing`` is what it does at the moment; at the end it measures what unrelated passages look like. ``read`` is how
+    ``doing`` is what it does at the moment; "finishing" once all files are done. ``read`` is how
     many files were read, of which ``files`` are in the index.
     """
 

@@ -13,6 +13,7 @@ from kb.cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from kb.config import Settings
 
@@ -49,3 +50,17 @@ def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     for name in ("NO_COLOR", "KB_CONFIG", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     return CommandLine(capfd)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder, with a home of its own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    current = tmp_path / "here"
+    current.mkdir()
+    monkeypatch.chdir(current)
+    return current

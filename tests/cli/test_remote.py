@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 from made_up import FakeKnowledge, answer, hit, settings
 
 from kb.cli.main import run
-from kb.cli.read_write_lock import ReadWriteLock
 from kb.cli.remote import DaemonProxy, Stream, client_context, differences
 from kb.cli.session import InputNeeded, Session
 from kb.serve.server import CommandOutput, Request
@@ -53,7 +50,7 @@ def test_what_would_need_another_store_is_named(asked: Settings, keys: list[str]
     assert differences(asked, settings("/notes")) == keys
 
 
-def test_folders_given_to_the_owner_stand_in_place_of_those_of_the_command() -> None:
+def test_folders_given_to_the_daemon_stand_in_place_of_those_of_the_command() -> None:
     """Then no command can name the same ones."""
     assert differences(settings("/more"), settings("/notes"), folders=False) == []
 
@@ -201,61 +198,3 @@ def test_input_is_asked_for_before_anything_is_done(asked: Request, needed: str)
     assert kb.asked == []
 
     assert answered(msgspec.structs.replace(asked, stdin="some words"), kb)[0] == 0
-
-
-def test_the_gate_lets_nobody_in_while_one_is_alone() -> None:
-    """And nobody is alone while somebody is inside."""
-    lock = ReadWriteLock()
-
-    with lock.reading(), lock.reading(), lock.writing(0) as alone:
-        assert not alone
-    with lock.writing(0) as alone:
-        assert alone
-    with lock.reading():
-        pass
-
-
-def test_who_comes_while_another_waits_to_be_alone_comes_after_it() -> None:
-    """Else a command after the other would keep the index from ever being replaced."""
-    lock = ReadWriteLock()
-    entered: list[str] = []
-
-    def renew() -> None:
-        with lock.writing(120) as alone:
-            entered.append(f"alone: {alone}")
-
-    def ask() -> None:
-        with lock.reading():
-            entered.append("asked")
-
-    writer, reader = threading.Thread(target=renew), threading.Thread(target=ask)
-    with lock.reading():
-        writer.start()
-        until = time.monotonic() + 120
-        while not lock._closed:
-            assert time.monotonic() < until, "nobody waits to be alone"
-            time.sleep(0.002)
-        reader.start()
-        reader.join(0.5)
-        assert entered == []
-    writer.join(120)
-    reader.join(120)
-
-    assert entered == ["alone: True", "asked"]
-
-
-def test_the_gate_is_open_again_once_waiting_was_in_vain() -> None:
-    """Who could not be alone keeps nobody out while it goes on."""
-    lock = ReadWriteLock()
-    entered = threading.Event()
-
-    def ask() -> None:
-        with lock.reading():
-            entered.set()
-
-    with lock.reading(), lock.writing(0) as alone:
-        assert not alone
-        reader = threading.Thread(target=ask, daemon=True)
-        reader.start()
-        assert entered.wait(120)
-    reader.join(120)

@@ -73,6 +73,8 @@ def test_a_path_with_spaces_is_known_by_its_file() -> None:
         "kb model use all-MiniLM-L6-v2",
         "kb search 'open the garage door'",
         "kb index --accept-deletions",
+        "kb init --force small",
+        "kb init --add letters",
         "kill -9 4711",
         "rm 'a b.md'",
         "/opt/my/python3.11 -m pip install 'kb[documents]' && kb index --full",

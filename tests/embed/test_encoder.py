@@ -232,7 +232,6 @@ def test_any_long_question_is_read_in_parts_within_the_limit(minilm_encoder: Enc
     assert kept == "".join(text.replace("\udce9", "\ufffd").split())
 
 
-@pytest.mark.slow
 def test_a_question_as_long_as_a_book_is_refused(minilm_encoder: Encoder) -> None:
     """With what to do instead."""
     for text in ("water " * 20_000, "x" * 300_000):
@@ -251,7 +250,6 @@ def test_text_at_the_limit_is_read_to_its_last_word(minilm_encoder: Encoder) -> 
     assert float(one @ two) < 0.9999
 
 
-@pytest.mark.slow
 def test_wrong_count_never_leads_to_a_cut(minilm_encoder: Encoder) -> None:
     """Even when a length is told too small, the text is read whole or refused."""
     texts = ["water " * 300 + last for last in ("stone", "music")]

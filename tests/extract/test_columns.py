@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from kb.extract.formats import installed
 
 from kb.extract.draft import Draft
 from kb.extract.pdf import extract
 from kb.extract.wire import Limits
+from kb.formats.registry import installed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +37,12 @@ RIGHT = [
 def placed(*texts: tuple[float, float, str]) -> bytes:
     """A page with texts at places, stored in this order."""
     stream = "\n".join(f"BT /F1 11 Tf {x} {y} Td ({text}) Tj ET" for x, y, text in texts)
+    fonts = "/Resources << /Font << /F1 3 0 R >> >>"
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         "<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R "
-        "/Resources << /Font << /F1 3 0 R >> >> >>",
+        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R {fonts} >>",
         f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream",
     ]
     body = "".join(f"{number} 0 obj\n{content}\nendobj\n" for number, content in enumerate(objects, 1))
@@ -110,3 +110,14 @@ def test_a_table_is_read_row_by_row() -> None:
 
     assert text(placed(*rows(names, prices))).split("\n")[1] == "Bolt 4.00"
     assert text(placed(*rows(names, RIGHT))).split("\n")[1] == f"Bolt {RIGHT[1]}"
+
+
+def test_a_table_of_several_columns_is_read_row_by_row() -> None:
+    """More gaps than one in a line are those of a table, whatever its cells say."""
+    columns = [
+        [(60.0 + 170 * side, 700.0 - 14 * at, f"{word} of the old mill") for at in range(8)]
+        for side, word in enumerate(("Door", "Roof", "Wall"))
+    ]
+    page = [one for row in zip(*columns, strict=True) for one in row]
+
+    assert text(placed(*page)).split("\n") == ["Door of the old mill Roof of the old mill Wall of the old mill"] * 8

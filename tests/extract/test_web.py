@@ -196,3 +196,42 @@ def test_rows_are_told_the_names_of_their_columns() -> None:
 def test_readings_stand_beside_the_words(page: str, said: str) -> None:
     """Not inside them; end tags may be left out."""
     assert text(page) == said
+
+
+def test_items_of_a_list_are_told_those_they_stand_in() -> None:
+    """However deep they are nested; what stands beside or below the list is told nothing."""
+    html = (
+        "<p>Our boats.<ul><li>Rowing boats<p>They lie at the pier.</p><ul><li>Heron<ol><li>oars of ash</ol>"
+        "<li>Grebe</ul><li>Canoes<ul><li>Otter</ul></ul><p>Ask before you go."
+    )
+    draft = Draft(1_000_000)
+    extract("x.html", html.encode(), draft, Limits())
+    found = draft.done()
+    lines = found.text.split("\n")
+
+    above = {
+        text: [said for first, last, said in found.told if first <= at <= last]
+        for at, text in enumerate(lines, 1)
+        if text
+    }
+    assert above == {
+        "Our boats.": [],
+        "- Rowing boats": [],
+        "They lie at the pier.": ["Rowing boats"],
+        "- Heron": ["Rowing boats"],
+        "- oars of ash": ["Rowing boats", "Heron"],
+        "- Grebe": ["Rowing boats"],
+        "- Canoes": [],
+        "- Otter": ["Canoes"],
+        "Ask before you go.": [],
+    }
+
+
+def test_lists_without_end_are_told_a_few_items() -> None:
+    """What is told of each line has an end where its depth has none."""
+    draft = Draft(10_000_000)
+    extract("x.html", b"<ul><li>a" * 3_000, draft, Limits())
+    found = draft.done()
+
+    assert len(found.told) <= 20
+    assert found.text.count("- a") == 3_000

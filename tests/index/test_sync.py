@@ -121,15 +121,19 @@ def test_touch_embeds_nothing(world: World) -> None:
     assert world.run().unchanged == 2
 
 
-def test_what_was_touched_is_read_once() -> None:
+def test_what_was_touched_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its new stat is noted, so that nothing is pending afterwards and the next run reads nothing."""
     world = many(3)
     world.write("000.md", "text 0")
     world.run()
     read: list[str] = []
     load = world.files.load
-    world.files.load = lambda file: (read.append(file.path), load(file))[1]  # type: ignore[method-assign]
 
+    def counted(file: FoundFile) -> Source:
+        read.append(file.path)
+        return load(file)
+
+    monkeypatch.setattr(world.files, "load", counted)
     world.run()
 
     assert read == []
@@ -433,6 +437,7 @@ def test_progress_ends_at_the_whole() -> None:
     assert [one.size for one in seen] == sorted(one.size for one in seen)
     assert (seen[-1].files, seen[-1].files_total) == (40, 40)
     assert seen[-1].size == seen[-1].size_total
+    assert seen[-1].doing == "finishing"
 
 
 def test_stopping_leaves_whole_files_and_the_next_run_goes_on() -> None:

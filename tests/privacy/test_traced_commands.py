@@ -200,6 +200,7 @@ traceable = pytest.mark.skipif(bool(strace.why_not()), reason=strace.why_not() o
 
 
 @traceable
+@pytest.mark.slow
 def test_indexing_watching_and_asking(make_world: MakeWorld, minilm: Located, forms: Path) -> None:
     """The commands of every day, in a few seconds, with the model in ONNX Runtime."""
     world = make_world(forms)
@@ -214,6 +215,7 @@ def test_indexing_watching_and_asking(make_world: MakeWorld, minilm: Located, fo
 
 
 @traceable
+@pytest.mark.slow
 def test_what_would_be_sent_is_seen(make_world: MakeWorld, forms: Path) -> None:
     """The same look finds what ONNX Runtime writes where nobody tells it to be silent."""
     world = make_world(forms)

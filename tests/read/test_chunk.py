@@ -488,6 +488,17 @@ def test_every_passage_of_a_long_list_is_told_the_items_above() -> None:
     assert [one.digest for one in passages][:-1] == before[:-1]
 
 
+def test_the_nearest_item_is_told_where_there_is_no_room_for_all() -> None:
+    """The outer ones go first."""
+    outer = "Kitchen and all that has to be done in it before the winter comes and the guests arrive"
+    leaves = "".join(f"    - option {number}: an oak board of {number} inches\n" for number in range(40))
+    passages = _split(f"- {outer}\n  - Carpenter\n{leaves}", limit=48)
+
+    inner = [passage for passage in passages if passage.text.lstrip().startswith("- option")]
+    assert len(inner) > 3
+    assert all(passage.searched.startswith("Carpenter\n") for passage in inner)
+
+
 def test_lists_of_org_are_told_the_items_above() -> None:
     """Its items are indented by any sign but a star at the beginning of a line, which is a heading."""
     leaves = "".join(f"    * option {number}: an oak board of {number} inches\n" for number in range(30))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from kb.read.chunk import Chunker
 from kb.read.extract import extract
 from kb.read.hollow import LEAST, hollow
-from kb.records import Passage
 from kb.testing import FakeTokens
+
+if TYPE_CHECKING:
+    from kb.records import Passage
 
 # Of each format what can be nested or repeated without a word, as what stands before and after the words.
 STRUCTURE: Final = {

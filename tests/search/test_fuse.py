@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from kb.search.fuse import KEYWORD_WEIGHT, MIDDLE, beside, fused, standardised
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CHANCE = np.random.default_rng(1)
 UNRELATED = CHANCE.normal(0.1, 0.05, 500)
@@ -29,7 +34,7 @@ def test_a_model_that_knows_nothing_leaves_the_order_to_the_words() -> None:
     assert fused(cosines, UNRELATED, said).argmax() == 17
 
 
-def spread(count: int = 400) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def spread(count: int = 400) -> NDArray[np.float64]:
     """Cosines of unrelated passages with mean 0 and a standard deviation of 1."""
     return np.tile([-1.0, 1.0], count // 2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -282,9 +283,6 @@ def test_similar_of_a_file_without_passages_is_told() -> None:
         searcher(world).similar(world.catalog.files()[0], ResolvedRequest(like="000.md"))
 
 
-MODES = tuple(Mode)
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_the_score_is_the_cosine_in_every_mode(mode: Mode) -> None:
     """Whatever orders the hits, the number beside them is the raw cosine, also of what only the words found."""
@@ -374,6 +372,19 @@ def test_in_hybrid_a_passage_stands_beside_its_file() -> None:
     assert score == pytest.approx(other)
     cosine = asked.search(ResolvedRequest("apple open lid", limit=120, weak=True)).hits
     assert [hit.score for hit in cosine] == sorted((hit.score for hit in cosine), reverse=True)
+
+
+@pytest.mark.parametrize(("times", "first"), [(2, "apples.md"), (3, "lids.md")])
+def test_the_words_of_a_file_count_more_than_those_of_a_passage(times: int, first: str) -> None:
+    """Said twice in a section it is less than a file about it, and three times more."""
+    world = crowd()
+    section = f"open the lid {'apple ' * times}and wait"
+    world.write("lids.md", f"# How\n\nfig grape elder\n\n# Steps\n\n{section}\n\n# More\n\ncherry fig")
+    world.run()
+
+    hits = searcher(world).search(ResolvedRequest("apple open lid", mode=Mode.HYBRID, limit=120, weak=True)).hits
+
+    assert next(hit.passage.file.path for hit in hits if "wait" in hit.passage.text) == first
 
 
 def test_a_store_without_middles_is_answered_alike() -> None:
@@ -543,13 +554,13 @@ def test_a_search_writes_nothing_to_the_catalog(monkeypatch: pytest.MonkeyPatch)
     world = filled([f"{one} {other}" for one in WORDS for other in WORDS])
     asked = searcher(world)
     written: list[str] = []
-    changed = world.catalog._connection.total_changes
+    changed = world.catalog._database.connection.total_changes
     monkeypatch.setattr(world.catalog, "set_meta", lambda key, _value: written.append(key))
 
     for mode in MODES:
         assert asked.search(ResolvedRequest("apple berry", mode=mode, explain=True, weak=True)).hits
     asked.similar(world.catalog.files()[0], ResolvedRequest(like="000.md"))
-    assert (written, world.catalog._connection.total_changes) == ([], changed)
+    assert (written, world.catalog._database.connection.total_changes) == ([], changed)
 
     asked.keep_measurements()
     asked.keep_measurements()
@@ -560,6 +571,8 @@ LONG = " ".join(f"filler{number}" for number in range(14))
 SERIAL = "The box under the desk. Serial number XK-4471-B, warranty until 2026; it came from the shop about the corner."
 
 
+# Worlds that are asked and not changed are made once.
+@cache
 def diary() -> World:
     """Many notes, and one that has a number somewhere in it."""
     texts = [f"what is it about {one} {other} {number}" for one in WORDS for other in WORDS for number in range(3)]
@@ -590,28 +603,31 @@ def test_a_word_in_a_passage_that_is_exactly_near_enough_is_answered() -> None:
     assert [hit.passage.id for hit in answer.hits] == [hits[0].passage.id]
 
 
+@cache
+def addresses() -> World:
+    """Many notes, and one with what is joined from several parts."""
+    text = "jo@mail.example.org has 10.0.0.17:8080, v2.14.3-rc1, sshd_config, Wi-Fi and a K\u00e4n\u00adguru"
+    texts = [f"what is it about {one} {other} {number}" for one in WORDS for other in WORDS for number in range(3)]
+    return filled([*texts, f"{text} {'Nothing else of it is written down in any other place. ' * 3}"])
+
+
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])
 @pytest.mark.parametrize(
     "typed", ["10.0.0.17", "2.14.3", "example.org", "where is example.org?", "WiFi", "sshd", "k\u00e4nguru"]
 )
 def test_a_part_of_something_joined_is_answered(mode: Mode, typed: str) -> None:
     """An address before its port, a version between its letters, what is written with a hyphen: none is refused."""
-    text = "jo@mail.example.org has 10.0.0.17:8080, v2.14.3-rc1, sshd_config, Wi-Fi and a K\u00e4n\u00adguru"
-    texts = [f"what is it about {one} {other} {number}" for one in WORDS for other in WORDS for number in range(3)]
-    world = filled([*texts, f"{text} {'Nothing else of it is written down in any other place. ' * 3}"])
-
-    answer = searcher(world).search(ResolvedRequest(typed, mode=mode, limit=1))
+    answer = searcher(addresses()).search(ResolvedRequest(typed, mode=mode, limit=1))
 
     assert not answer.weak
     assert "10.0.0.17" in answer.hits[0].passage.text
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("typed", ["what is the zebra about?", "XK-4471-C", "nothing", "what about nothing?"])
-def test_the_commonest_words_are_no_answer(mode: Mode, typed: str) -> None:
-    """Nor is a passage with what half of the notes have, or with all but the one word that says what is asked."""
+@cache
+def common_words() -> World:
+    """Many notes with the words that questions are made of, some in each of them and some in every other."""
     often = f"nothing else was written in any other place {LONG}"
-    world = filled(
+    return filled(
         [
             f"{one} {other} {number} {often if number < 2 else f'what was it about is not clear here {LONG}'}"
             for one in WORDS
@@ -620,7 +636,12 @@ def test_the_commonest_words_are_no_answer(mode: Mode, typed: str) -> None:
         ]
     )
 
-    assert searcher(world).search(ResolvedRequest(typed, mode=mode)).hits == ()
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("typed", ["what is the zebra about?", "XK-4471-C", "nothing", "what about nothing?"])
+def test_the_commonest_words_are_no_answer(mode: Mode, typed: str) -> None:
+    """Nor is a passage with what half of the notes have, or with all but the one word that says what is asked."""
+    assert searcher(common_words()).search(ResolvedRequest(typed, mode=mode)).hits == ()
 
 
 @pytest.mark.slow

@@ -212,7 +212,7 @@ def test_a_file_with_mistakes_is_left_to_the_command(world: Path, text: str) -> 
 
 
 @pytest.mark.parametrize("text", ["[note]\n[store\n", "store = 3\n[note]\n", "[note]\n\xff", "[search]\nlimit = 0\n"])
-def test_a_file_with_mistakes_elsewhere_is_left_to_the_owner(world: Path, text: str) -> None:
+def test_a_file_with_mistakes_elsewhere_is_left_to_the_daemon(world: Path, text: str) -> None:
     """It loads the file as the command does, and tells the same."""
     (world / "here" / "config.toml").write_text(text, "latin-1")
 

@@ -102,7 +102,7 @@ def test_option_of_a_new_command_reaches_the_daemon(made_up: MadeUp, monkeypatch
     assert [one.args for one in made_up.requests] == [args]
 
 
-def test_without_an_owner_the_command_runs_here(store: str) -> None:
+def test_without_a_daemon_the_command_runs_here(store: str) -> None:
     """No socket, one nobody listens to, and a file that is none: all the same."""
     address = Path(addresses_of(store, os.environ)[0])
     assert forward(["search", "x"]) is None
@@ -117,7 +117,7 @@ def test_without_an_owner_the_command_runs_here(store: str) -> None:
     assert forward(["search", "x"]) is None
 
 
-def test_what_a_dead_owner_left_is_replaced(store: str) -> None:
+def test_what_a_dead_daemon_left_is_replaced(store: str) -> None:
     """The next daemon listens in its place, and takes away only what is its own."""
     dead = listen(store, os.environ)
     dead.socket.close()
@@ -144,7 +144,7 @@ def test_a_socket_in_a_folder_open_to_others_is_ignored(made_up: MadeUp, store: 
     assert len(made_up.requests) == 1
 
 
-def test_the_owner_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp_path: Path) -> None:
+def test_the_daemon_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp_path: Path) -> None:
     """A command whose client is gone is told to stop."""
     began, stopped = threading.Event(), threading.Event()
 
@@ -170,7 +170,7 @@ def test_the_owner_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp_
 @pytest.mark.parametrize(
     ("args", "code"), [(["note", "x"], 0), (["-s", "a.b=c", "note", "x"], 0), (["search", "x"], 2)]
 )
-def test_an_owner_that_dies_after_a_note_was_written_is_no_reason_to_write_it_again(
+def test_a_daemon_that_dies_after_a_note_was_written_is_no_reason_to_write_it_again(
     store: str, capfd: pytest.CaptureFixture[str], args: list[str], code: int
 ) -> None:
     """The path came, and then the connection ended: the note is there."""
@@ -272,7 +272,7 @@ def test_another_version_is_told(store: str, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr().err == "kb: the daemon runs kb 0.0.9; restart it: kb watch --stop, then kb watch\n"
 
 
-def test_an_owner_that_ends_lets_commands_finish(store: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_daemon_that_ends_lets_commands_finish(store: str, capfd: pytest.CaptureFixture[str]) -> None:
     """They are told to stop, and what they still say arrives."""
     from owners import MadeUp
 
@@ -324,7 +324,7 @@ def test_a_port_with_a_secret_does_the_same(tmp_path: Path, capfd: pytest.Captur
     assert not Path(address).exists()
 
 
-def test_an_owner_that_does_not_answer_is_named(
+def test_a_daemon_that_does_not_answer_is_named(
     store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A process stopped by Ctrl-Z still has its socket, and connections to it are made."""
@@ -384,7 +384,7 @@ def test_status_sync_and_stop(made_up: MadeUp, store: str) -> None:
 
 
 @pytest.mark.usefixtures("made_up")
-def test_the_way_to_an_owner_is_light(tmp_path: Path) -> None:
+def test_the_way_to_a_daemon_is_light(tmp_path: Path) -> None:
     """Whatever a command through the daemon imports is paid for each time."""
     heavy = {
         "numpy", "chromadb", "torch", "click", "rich", "msgspec", "dataclasses", "logging", "tempfile", "http.client",

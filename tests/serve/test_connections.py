@@ -326,7 +326,7 @@ def test_without_a_thread_to_spare_there_is_a_sentence(
     with monkeypatch.context() as patched:
         patched.setattr("concurrent.futures.ThreadPoolExecutor.submit", none)
         assert forward(["search", "x"]) == 2
-        assert "short of threads" in capfd.readouterr().err
+        assert "out of threads" in capfd.readouterr().err
         assert posted(store, "/sync", b"{}") == 503
     assert forward(["search", "x"]) == 0
     assert len(made_up.requests) == 1

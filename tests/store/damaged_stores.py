@@ -85,7 +85,7 @@ class Store:
     def ask(self, mode: str = "hybrid", question: str = QUESTION) -> list[Any]:
         """The hits of a question as a command gets them, without an owner."""
         with self.open() as kb:
-            return said(kb.search(question, mode=mode, weak=True))  # type: ignore[arg-type]  # one of the modes
+            return said(kb.search(question, mode=mode, weak=True))
 
     def ask_daemon(self, question: str = QUESTION) -> list[Any]:
         """The hits of a question as a daemon gives them, from ChromaDB."""

@@ -456,7 +456,7 @@ def test_what_is_not_read_of_a_file_is_kept(catalog: SqliteCatalog) -> None:
         "",
     ]
     assert (catalog.problems(), catalog.look_over()) == ([], 0)
-    catalog._connection.execute("UPDATE files SET unread = ''")
+    catalog._database.connection.execute("UPDATE files SET unread = ''")
     assert catalog.look_over() == 1
     index(catalog, replace(change(1, "a.pdf", "p"), document=replace(document, unread=())))
     assert (catalog.files()[0].unread, catalog.look_over()) == ("", 0)
@@ -469,7 +469,7 @@ def test_a_catalog_that_does_not_know_what_is_unread_is_taken_as_it_is(
     with monkeypatch.context() as before:
         before.setattr(catalog_schema, "MIGRATIONS", catalog_schema.MIGRATIONS[:8])
         with closing(SqliteCatalog(path)) as catalog:
-            catalog._connection.execute(
+            catalog._database.connection.execute(
                 "INSERT INTO files (folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns, "
                 "state, title, kind, tags, reason, replaced, live, crc) VALUES (x'2f', x'61', 1, 1, 1, 1, 1, x'00', 1, "
                 "'done', 'T', 'text', '[]', '', 0, 0, "

@@ -59,8 +59,8 @@ def test_read_only_store_is_asked_in_every_mode_and_not_written(read_only: Store
     """The answer is that of a store that can be written, nothing in the store changes, and it is told once."""
     before = state(read_only.path)
     with read_only.open() as kb:
-        hits = said(kb.search(QUESTION, mode=mode, weak=True))  # type: ignore[arg-type]  # one of the modes
-        kb.search("something that was never asked", mode=mode)  # type: ignore[arg-type]  # one of the modes
+        hits = said(kb.search(QUESTION, mode=mode, weak=True))
+        kb.search("something that was never asked", mode=mode)
         kb.documents()
         kb.show(str(read_only.folder / "boiler.md"))
 

@@ -68,34 +68,33 @@ class Store:
 
     def started(self) -> VectorStore:
         """The same store in a process that starts now."""
-        return VectorStore(
-            generations=self.generations,
-            open_index=self._open,  # type: ignore[arg-type]  # a path or a string
-            probe=self._probe,
-            refill=self._refill,
-            expected=lambda: self.expected,
-            on_generation=self._serve,
-            pairing=Pair(),  # type: ignore[arg-type]  # stands for it
-            warn=lambda _: None,
-        )
+        return VectorStore(self.generations, self, Pair(), lambda _: None)  # type: ignore[arg-type]  # stands for it
 
     def unclean(self) -> bool:
         """What another process finds."""
         return Generations(str(self.directory)).is_unclean()
 
-    def _open(self, directory: str, *, create: bool) -> Index:
+    def open(self, directory: str, *, create: bool) -> Index:
+        """The index in a directory."""
         self.marks.append(self.unclean())
         return Index(self.directory / directory, create=create)
 
-    def _probe(self, directory: str) -> None:
+    def probe(self, directory: str) -> None:
+        """Note that a generation was tried; each is sound."""
         self.probed.append(directory)
 
-    def _refill(self, _index: VectorIndex, _should_stop: Callable[[], bool]) -> None:
+    def refill(self, _index: VectorIndex, _should_stop: Callable[[], bool]) -> None:
+        """Fill an index."""
         self.marks.append(self.unclean())
         self.fill()
 
-    def _serve(self, name: str) -> None:
-        self.expected = name
+    def generation(self) -> str | None:
+        """The generation that the catalog belongs to."""
+        return self.expected
+
+    def came_into_service(self, generation: str) -> None:
+        """Have the catalog belong to a generation."""
+        self.expected = generation
 
 
 @pytest.fixture

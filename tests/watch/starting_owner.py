@@ -31,7 +31,7 @@ STEPS = {
     "probe": (kb.store.probe, "probe"),
     "lock": (kb.container.Container, "own"),
     "listen": (kb.serve.listen, "listen"),
-    "follow": (Daemon, "_follow"),
+    "follow": (Daemon, "_start_following"),
     "index": (LoadedFake, "embed_documents"),
 }
 

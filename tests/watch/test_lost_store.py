@@ -176,6 +176,7 @@ def test_a_store_that_is_lost_is_made_again_from_the_folders(
         assert owner.pid == os.getpid()
     assert one.error is None
     assert one.said[-1] == "stopped"
+    assert one.said[0].startswith("loading ")
     assert not (store / "unclean").exists()
 
 

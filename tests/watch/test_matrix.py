@@ -361,16 +361,6 @@ def write_through_a_hard_link_from_outside(place: Place) -> None:
     (place.folder / "nudge.md").write_text("nudge\n")
 
 
-def test_polling_follows_too(tmp_path: Path) -> None:
-    """Some of the rows, one after another, where the system tells of no change."""
-    place = Place(tmp_path)
-    with Watched([place.folder, place.second], tmp_path / "store", polling=True) as one:
-        one.settle()
-        for happens in (create, append, atomic_save_from_elsewhere, delete_tree):
-            happens(place)
-            one.settle()
-
-
 def test_touch_chmod_and_moves_embed_nothing(watched: tuple[Watched, Place]) -> None:
     """What changes no text costs the model nothing."""
     one, place = watched

@@ -90,7 +90,7 @@ def _daemon_runs(settings: Settings) -> bool:
 
 
 def bench_text(report: BenchReport) -> str:
-    """What was measured, a fact a line."""
+    """The report for people, one fact a line."""
     speed, recall = report.speed, report.recall
     python = f"the start of Python alone is {_seconds(report.python.p50)}"
     facts = (
@@ -109,7 +109,7 @@ def bench_text(report: BenchReport) -> str:
 
 
 def bench_object(report: BenchReport) -> dict[str, Any]:
-    """What was measured, for programs: seconds, bytes and shares of 1."""
+    """The report for programs, in seconds, bytes and fractions of 1."""
     speed, recall = report.speed, report.recall
     return {
         "model": report.model,
@@ -138,5 +138,5 @@ def _times_object(times: Times) -> dict[str, Any]:
 
 
 def _seconds(seconds: float) -> str:
-    """Seconds as people read them: ``84 ms``, ``1.25 s``."""
+    """Format seconds: ``84 ms``, ``1.25 s``."""
     return f"{seconds * 1000:.0f} ms" if seconds < _SHORT else f"{seconds:.2f} s"

@@ -73,7 +73,7 @@ def toml_value(value: object) -> str:
 
 
 def trust_file(session: Session, named: str | None, *, as_json: bool) -> int:
-    """Trust a configuration that is found by looking around, as it is now, and tell what it asks for."""
+    """Trust a configuration file that kb finds by itself, with its present content, and show what it reaches."""
     from kb.config import load
     from kb.config.trust import require_mine, trust
 
@@ -93,7 +93,7 @@ def trust_file(session: Session, named: str | None, *, as_json: bool) -> int:
 
 
 def list_trusted(session: Session, *, as_json: bool) -> int:
-    """Tell which configurations are trusted, and what they ask for."""
+    """List the trusted configuration files, and what they reach."""
     from kb.config.trust import all_trusted
 
     found = all_trusted(session.client.environ)
@@ -110,7 +110,7 @@ def list_trusted(session: Session, *, as_json: bool) -> int:
 
 
 def distrust_file(session: Session, named: str | None, *, as_json: bool) -> int:
-    """Withdraw the trust in a configuration; exit code 1 where there was none."""
+    """Stop trusting a configuration file; the exit code is 1 if it was not trusted."""
     from kb.config.trust import distrust
 
     # The file may be gone by now.
@@ -126,7 +126,7 @@ def distrust_file(session: Session, named: str | None, *, as_json: bool) -> int:
 
 
 def _place(session: Session, named: str | None, *, missing: str) -> Place:
-    """The file that was named, or the one in effect here.
+    """The configuration file that was named, else the one in effect here.
 
     Raises:
         ConfigError: There is none.
@@ -146,7 +146,7 @@ def _place(session: Session, named: str | None, *, missing: str) -> Place:
 
 
 def _named(session: Session, named: str) -> Path:
-    """The file that a word means: a folder means the config.toml in it."""
+    """The configuration file that an argument names; a folder means the config.toml in it."""
     from kb.location import FILE_NAME
 
     path = Path(session.client.cwd) / Path(named).expanduser()

@@ -25,7 +25,7 @@ from kb.cli.output.evaluation import (
 )
 from kb.cli.output.progress import shown_progress
 from kb.cli.output.reports import failures_text, freshness_notice
-from kb.errors import KbError
+from kb.errors import KbError, why
 from kb.records import MODE_NAMES, RERANKERS, Mode, SearchRequest
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _TELL_EVERY: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class EvalOptions:
-    """In which modes an evaluation asks, and how it is compared, kept and told."""
+    """The modes of an evaluation, and how its results are compared, saved and shown."""
 
     modes: tuple[Mode, ...]
     rerank: Rerank | None
@@ -126,7 +126,7 @@ def evaluate(
 
 
 def _known_items(session: Session, count: int, seed: int, options: EvalOptions) -> int:
-    """Ask for files of the index by what was taken out of them, in an index made for the occasion."""
+    """Search for files by titles and headings removed from them, in a temporary index."""
     from kb.evaluate.known_items import Withheld, judged, known_items
 
     with tempfile.TemporaryDirectory(prefix="kb-eval-") as made, session.open() as kb:
@@ -145,7 +145,7 @@ def _known_items(session: Session, count: int, seed: int, options: EvalOptions) 
 def _evaluated(
     session: Session, kb: Knowledge, judged: Judged, options: EvalOptions, items: tuple[KnownItem, ...] = ()
 ) -> int:
-    """Ask in each mode, and tell what came of it."""
+    """Run the questions in each mode, and show the results."""
     from kb.evaluate.ask import Names, ask_all
     from kb.evaluate.measures import means, measured
     from kb.evaluate.trec import read_run
@@ -184,7 +184,7 @@ def _evaluated(
 
 
 def ask_with(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
-    """Asking in one mode, with nothing left out."""
+    """A function that searches in one mode, with no hits left out."""
     from kb.evaluate.ask import LEAST
 
     def ask(question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
@@ -205,7 +205,7 @@ def ask_with(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
 
 
 def paired(earlier: dict[str, dict[str, Measured]], results: list[Result]) -> Pairs:
-    """Each mode against the run to compare with, else against the first mode."""
+    """The differences of each mode from the run to compare with, else from the first mode."""
     from kb.evaluate.measures import differences
 
     base = earlier or {results[0].name: dict(results[0].values)}
@@ -219,7 +219,7 @@ def paired(earlier: dict[str, dict[str, Measured]], results: list[Result]) -> Pa
 
 @contextmanager
 def _asked(session: Session, folder: str | None, keep: str | None) -> Iterator[Knowledge]:
-    """The knowledge base to ask: the one of the configuration, or one over a folder, made for the occasion."""
+    """The knowledge base to search: the configured one, or a temporary one over a folder."""
     if folder is None:
         with session.open() as kb:
             if notice := freshness_notice(kb.status().index, hits=1):
@@ -234,7 +234,7 @@ def _asked(session: Session, folder: str | None, keep: str | None) -> Iterator[K
 
 
 def _index(session: Session, kb: Knowledge) -> None:
-    """Index what is to be asked, and show how far it is.
+    """Index what is to be searched, and show progress.
 
     Raises:
         click.Abort: It was stopped.
@@ -259,7 +259,7 @@ def _index(session: Session, kb: Knowledge) -> None:
 
 
 def _watched(session: Session, mode: str, judged: Judged, should_stop: Callable[[], bool]) -> Callable[[int], None]:
-    """What happens after each question: say how far it is now and then, and stop where that is wished."""
+    """A function to call after each question: reports progress now and then, and stops when asked to."""
 
     def on_question(number: int) -> None:
         if should_stop():
@@ -276,11 +276,11 @@ def _save(file: str, result: Result) -> None:
     try:
         Path(file).write_text(run_text(result.rankings, f"kb-{result.name}"), "utf-8")
     except OSError as error:
-        raise KbError(f"{file} cannot be written ({error})") from error
+        raise KbError(f"{file} cannot be written: {why(error)}") from error
 
 
 def _there(session: Session, file: str | None) -> str | None:
-    """The absolute path of a file as typed, from the folder of whoever typed it."""
+    """The absolute path of a file argument."""
     if file is None:
         return None
     return os.path.join(session.client.cwd, os.path.expanduser(file))  # noqa: PTH111, PTH118 - names as str

@@ -47,7 +47,7 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
         return _add(session, target, folder, checked_folder(folder))
 
     def again(*more: str, chosen: str | None = model) -> str:
-        """This very command with one more option, and with a model."""
+        """This command with more options, or with another model."""
         words = ["kb", *(["--config", session.config_file] if session.config_file else []), "init", *more]
         words += [*(["--here"] if here else []), *(["--user"] if user and session.config_file else [])]
         words += [*(["--model", chosen] if chosen else []), folder]
@@ -86,7 +86,7 @@ def _refuse_beside(option: str, is_given: bool, others: dict[str, bool]) -> None
 
 
 def _add(session: Session, target: Path, folder: str, real: str) -> int:
-    """Add a folder to a configuration, and change nothing else in it.
+    """Add a folder to a configuration without changing anything else in it.
 
     Raises:
         ConfigError: There is none, or it cannot be changed or trusted.
@@ -115,7 +115,7 @@ def _add(session: Session, target: Path, folder: str, real: str) -> int:
 
 
 def _require_apart(settings: Settings, folder: str) -> None:
-    """See that a folder is not read twice: neither it in another one nor another one in it.
+    """Check that a folder is not indexed twice: it neither contains a configured one nor is in one.
 
     Raises:
         FolderError: It would be.
@@ -130,13 +130,13 @@ def _require_apart(settings: Settings, folder: str) -> None:
 
 
 def _from(base: Path, folder: str) -> str:
-    """A folder as its configuration names it: relative where it is below, so that both can move together."""
+    """A folder as written to the configuration: relative if it is below the file, so that both can be moved."""
     path, real_base = Path(folder), Path(os.path.realpath(base))
     return str(path.relative_to(real_base)) if path.is_relative_to(real_base) else folder
 
 
 def _refuse_to_replace(target: Path, folder: str, add: str, replace: str, *, force: bool) -> None:
-    """See that nobody's work is written over: a configuration only by force, another program's file only by its name.
+    """Check that no file is overwritten: a configuration only with --force, another program's only if named.
 
     Raises:
         ConfigError: There is such a file.
@@ -157,7 +157,7 @@ def _refuse_to_replace(target: Path, folder: str, add: str, replace: str, *, for
 
 
 def _tell_what_goes_before(session: Session, target: Path, folder: str) -> None:
-    """Say which configuration is in effect here and in the folder, where that is another one than was written."""
+    """Warn if another configuration than the written one is in effect here or in the folder."""
     from kb.config import find_file
 
     named = session.client.environ.get("KB_CONFIG")

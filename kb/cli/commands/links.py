@@ -49,7 +49,7 @@ def links(session: Session, file: str | None, broken: bool, as_json: bool) -> in
 
 
 def _links_text(links: Links, session: Session) -> str:
-    """Both directions under a line each; only one of them where the other is empty."""
+    """The links in both directions, each under a heading; an empty direction is left out."""
     outgoing = [f"{one.link.line:>6}  {_written(one)}  {_end(one, session)}\n" for one in links.outgoing]
     incoming = [f"  {_from_line(one, session)}" for one in links.incoming]
     parts = [("links to", outgoing), ("linked from", incoming)]
@@ -57,13 +57,13 @@ def _links_text(links: Links, session: Session) -> str:
 
 
 def _from_line(one: FollowedLink, session: Session) -> str:
-    """A link at its place, as grep shows one, with what is wrong with it."""
+    """A link as a line of grep, and why it is broken."""
     path = shown_path(formats.absolute(one.source.folder, one.source.path), session.look().cwd)
     return f"{path}:{one.link.line}:{_written(one)}{f'  broken: {one.problem}' if one.problem else ''}\n"
 
 
 def _written(one: FollowedLink) -> str:
-    """A link as it is written, without its label."""
+    """A link as written, without its label."""
     target = one_line(one.link.target)
     sign = "!" if one.link.embeds else ""
     match one.link.style:
@@ -78,7 +78,7 @@ def _written(one: FollowedLink) -> str:
 
 
 def _end(one: FollowedLink, session: Session) -> str:
-    """Where a link leads, or why it leads nowhere."""
+    """The target of a link, or why it is broken."""
     if one.target is None:
         return f"broken: {one.problem}" if one.problem else "not in the index"
     path = shown_path(formats.absolute(one.target.folder, one.target.path), session.look().cwd)

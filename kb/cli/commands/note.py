@@ -64,7 +64,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
 
 
 def _not_indexed(session: Session, error: BaseException) -> int:
-    """Say that a note is written and what kept it out of the index, and give the exit code."""
+    """Report that a note is written but could not be indexed, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
         session.notice("the note is written but not indexed yet; kb index adds it")
         return INTERRUPTED

@@ -76,7 +76,7 @@ def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
 
 
 def _hits(session: Session) -> list[Location]:
-    """The hits of the last answer."""
+    """The locations of the hits of the last search."""
     locations = load_results(session.client.terminal)
     if not locations:
         raise KbError("no search to open a hit of", "Search first: kb search QUESTION")
@@ -84,7 +84,7 @@ def _hits(session: Session) -> list[Location]:
 
 
 def _spot(session: Session, number: int) -> Location:
-    """The place of a hit; of a note that is called by a number, where there are not so many hits."""
+    """The location of a hit; if there are fewer hits, of a note whose name is that number."""
     locations = load_results(session.client.terminal) or []
     if 0 < number <= len(locations):
         return locations[number - 1]
@@ -98,7 +98,7 @@ def _spot(session: Session, number: int) -> Location:
 
 
 def _file(session: Session, typed: str) -> Location:
-    """The place of a file of the index, at its first line or the one that was typed."""
+    """The location of an indexed file, at its first line or the given one."""
     with session.open() as kb:
         path, line, kind = resolve_file(session, kb, typed, lambda path, line: (path, line, kb.show(path).file.kind))
     return Location(path, str(line or 1), kind, line or 1)
@@ -109,7 +109,7 @@ def _listed(session: Session, number: int, location: Location) -> str:
 
 
 def _started(command: tuple[str, ...], *, here: bool) -> int:
-    """Run a program in this terminal until it ends, or beside it."""
+    """Run a program in this terminal until it ends, or in the background."""
     try:
         if here:
             return subprocess.run(command, check=False).returncode
@@ -128,7 +128,7 @@ def _started(command: tuple[str, ...], *, here: bool) -> int:
 
 
 def _default_pdf() -> str:
-    """What the desktop opens PDFs with, by the name of its entry; empty where there is no desktop that says so."""
+    """The desktop entry of the default PDF viewer; empty if there is none."""
     if shutil.which(_ASK_DESKTOP[0]) is None:
         return ""
     try:
@@ -140,7 +140,7 @@ def _default_pdf() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A command, and whether it takes over the terminal."""
+    """A command, and whether it runs in this terminal."""
 
     command: tuple[str, ...]
     here: bool
@@ -149,7 +149,7 @@ class Launch:
 def launch_of(
     location: Location, environ: Mapping[str, str], installed: Callable[[str], str | None], default_pdf: str = ""
 ) -> Launch:
-    """How to open a place.
+    """The command that opens a location.
 
     Text goes to the user's editor at its line, and never to a program that might run it. Documents go to their viewer.
 

@@ -50,7 +50,7 @@ def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> in
 
 
 def tell_privacy(session: Session, *, as_json: bool) -> int:
-    """Tell what in this process could send something, and whether it is off."""
+    """Show what in this process could send data, and whether it is off."""
     from kb.privacy import privacy_rows
 
     rows = privacy_rows(session.settings())
@@ -58,12 +58,15 @@ def tell_privacy(session: Session, *, as_json: bool) -> int:
     if as_json:
         session.write_json(privacy_object(rows, process=os.getpid(), daemon=daemon))
     else:
-        session.write(privacy_text(rows, process=os.getpid(), daemon=daemon))
+        text = privacy_text(rows, process=os.getpid(), daemon=daemon)
+        # What goes on below stands where the last column begins.
+        first = text.split("\n")[1]
+        session.say(text, indent=len(first) - len(one_line(rows[0].detail)))
     return 0
 
 
 def privacy_text(rows: Sequence[PrivacyRow], *, process: int, daemon: bool) -> str:
-    """Which process is told of, then a line a thing; what is not as promised begins with an exclamation mark."""
+    """The process, then one row a line; rows that break the promise begin with an exclamation mark."""
     wide = max(len(row.name) for row in rows)
     state = max(len(row.state) for row in rows)
     lines = [f"{'the daemon' if daemon else 'this command'}, process {process}:\n"]
@@ -74,7 +77,7 @@ def privacy_text(rows: Sequence[PrivacyRow], *, process: int, daemon: bool) -> s
 
 
 def privacy_object(rows: Sequence[PrivacyRow], *, process: int, daemon: bool) -> dict[str, Any]:
-    """The same for programs."""
+    """The same as JSON."""
     return {
         "process": process,
         "daemon": daemon,

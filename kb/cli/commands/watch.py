@@ -145,31 +145,32 @@ def _require_none_running(settings: Settings) -> None:
         )
 
 
-def _report_unreachable(session: Session, settings: Settings) -> bool:
-    """Report a process that holds the store but does not answer; returns whether there is one."""
+def _report_unreachable(session: Session, settings: Settings) -> str:
+    """Report a process that holds the store but does not answer; returns its command, empty if there is none."""
     from kb.store.lock import StoreLock, read_owner
 
     holder = read_owner(settings.store_path())
     if holder is None:
-        return False
+        return ""
     try:
         # A record that a dead process left behind may by now name the id of another process.
         with StoreLock(settings.store_path()):
-            return False
+            return ""
     except StoreBusy:
         who = f"process {holder.pid} ({holder.command})"
-        session.notice(f"{who} holds the store but does not answer; stop it with kill {holder.pid}")
-        return True
+        watch = holder.command.startswith("kb watch")
+        why = "does not answer yet; it may be loading the model" if watch else "answers no commands"
+        session.notice(f"{who} holds the store and {why}; stop it with kill {holder.pid}")
+        return holder.command
 
 
 def _show_status(session: Session, settings: Settings, *, as_json: bool) -> int:
     daemon = _status_of_daemon(settings)
-    if daemon is None:
-        _report_unreachable(session, settings)
+    silent = _report_unreachable(session, settings) if daemon is None else ""
     if as_json:
         session.write_json({"owner": daemon})
     elif daemon is None:
-        session.say("not running\n")
+        session.say("not answering\n" if silent.startswith("kb watch") else "not running\n")
     else:
         log = f"log: {daemon['log']}\n" if daemon["log"] else ""
         session.say(sanitize(f"{daemon_text(daemon)}\n{log}"))

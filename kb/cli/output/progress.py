@@ -173,7 +173,7 @@ def counts_text(now: IndexProgress) -> str:
         return f"loading the model; {now.read:,} of {count(now.files_total, 'file')} read"
     if now.doing == "reading" and not now.embedded:
         return f"reading documents: {now.read:,} of {count(now.files_total, 'file')}"
-    if now.doing == "measuring":
+    if now.doing == "finishing":
         return f"{count(now.embedded + now.reused, 'passage')} indexed; measuring the cutoff for weak hits"
     done, total = (now.size, now.size_total) if now.size_total else (now.files, now.files_total)
     share = 100 * done // total if total else 100
@@ -269,7 +269,7 @@ def _bar(
 
         def on_progress(now: IndexProgress) -> None:
             pace.add(now)
-            about = ", ".join(filter(None, (counts_text(now), "" if now.doing == "measuring" else pace_text(pace))))
+            about = ", ".join(filter(None, (counts_text(now), "" if now.doing == "finishing" else pace_text(pace))))
             progress.update(task, total=max(1, now.size_total), completed=now.size, description=about)
 
         above(lambda lines: console.out(lines.rstrip("\n"), highlight=False))

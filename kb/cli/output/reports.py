@@ -154,9 +154,9 @@ def _run_object(progress: IndexProgress) -> dict[str, Any]:
 
 def daemon_text(daemon: Mapping[str, Any]) -> str:
     """How the daemon is, in one line."""
-    reason = f" ({one_line(daemon['reason'])})" if daemon["reason"] else ""
-    # Before the first scan is over all that waits is that scan.
+    # Before the first scan is over all that waits is that scan, and it is the reason too.
     first = daemon["state"] == "starting"
+    reason = f" ({one_line(daemon['reason'])})" if daemon["reason"] and not first else ""
     scan = f", first {_scan(daemon)}" if first else ""
     waiting = f", {count(daemon['waiting'], 'place')} waiting" if daemon["waiting"] and not first else ""
     since = moment(datetime.fromisoformat(daemon["since"]))
@@ -192,7 +192,7 @@ def status_text(status: Status, look: Look, daemon: Mapping[str, Any] | None = N
         ("watcher", daemon_text(daemon) if daemon else "none: kb watch starts one"),
         ("model", one_line(status.model)),
         ("runtime", one_line(status.runtime)),
-        ("fingerprint", one_line(status.fingerprint)),
+        ("fingerprint", one_line(status.fingerprint) or "none yet"),
         (
             "store",
             f"{shown_path(status.store, look.cwd)} ({', '.join(filter(None, (size(status.size), status.generation)))})",

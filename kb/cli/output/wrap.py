@@ -24,7 +24,8 @@ _PATH: Final = re.compile(r"(?:[~.\w-]*[/\\]|[a-z][a-z0-9+.-]*:)\S+", re.ASCII)
 # The words of a command: its name, options, values in quotes, paths, and what stands for a value.
 _COMMAND: Final = re.compile(
     r"""(?<![\w/.-])(?:kb|kill|rm|\S*/python[\d.]*)
-        (?:\ (?:-{1,2}\w\S*|[^\s'"]*(?:'[^']*'|"[^"]*")\S*|[A-Z]{2,}\b\S*|\d+\b|\S*[/=]\S*|&&|kb|(?<=use\ )\S+
+        (?:\ (?:-{1,2}\w\S*|[^\s'"]*(?:'[^']*'|"[^"]*")\S*|[A-Z]{2,}\b\S*|\d+\b|\S*[/=]\S*|&&|kb
+              |(?<=use\ )\S+|(?<=--here\ )\S+|(?<=--add\ )\S+|(?<=--force\ )\S+
               |(?:ask|bench|check|completion|config|eval|index|init|links|list|model|note|open|rebuild|search|show
                  |similar|status|sync|tags|watch|export|fetch|use|verify|pip|install)\b))+
     """,
@@ -93,7 +94,7 @@ def wrapped(lines: str, width: int, *, there: Callable[[str], bool], indent: int
         lines: The lines.
         width: The columns of the terminal.
         there: Whether a file is there, so that a path with spaces in it is known.
-        indent: The columns by which what goes on below is indented, where its line is not.
+        indent: The columns by which what goes on below is indented, unless its line is further.
     """
     return "\n".join(_wrapped(line, width, there, " " * indent) for line in lines.split("\n"))
 
@@ -103,7 +104,7 @@ def _wrapped(line: str, width: int, there: Callable[[str], bool], indent: str) -
     if measure(line) <= width:
         return line
     own = line[: len(line) - len(line.lstrip(" "))]
-    indent = own or indent
+    indent = max(own, indent, key=len)
     found = breaks(_joined(line, there), width, width - len(indent), measure)
     # A break that leaves no more room than there was is none.
     places = [0, *(place for place in found if measure(line[:place]) > len(indent)), len(line)]

@@ -119,7 +119,7 @@ def test_a_folder_is_indexed_for_the_occasion(asked: CommandLine, collection: Pa
     [
         (["--folder", "nowhere"], "is not a folder"),
         (["--keep", "there"], "--keep requires --folder"),
-        (["--compare", "nowhere"], "cannot be read"),
+        (["--compare", "nowhere"], "nowhere cannot be read: no such file or directory\n"),
         (["--mode", "taste"], "taste"),
     ],
 )

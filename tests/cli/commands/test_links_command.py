@@ -1,4 +1,4 @@
-"""links and tags: what is asked, what is written, and the exit code."""
+"""``kb links``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from made_up import acting
 
-from kb.records import Filters, Links
+from kb.records import Links
 
 if TYPE_CHECKING:
     from command_line import CommandLine
@@ -62,13 +62,3 @@ def test_a_file_without_links_is_one(command: CommandLine) -> None:
     command.kb.links = lambda file: bare  # type: ignore[method-assign]  # noqa: ARG005
 
     assert command("links", "a.md") == (1, "", "")
-
-
-def test_tags_are_listed_with_their_counts(command: CommandLine) -> None:
-    """A tag a line with the number of files, harmless for the terminal; or one object."""
-    code, out, _ = command("tags", "--type", "md", "--lang", "en-GB")
-
-    assert (code, out.splitlines()[0]) == (0, "    12  #work")
-    assert acting(out.replace("\n", "")) == []
-    assert command.kb.asked == [("tags", {"filters": Filters(types=("md",), languages=("en",))})]
-    assert json.loads(command("tags", "--json")[1])["tags"][0] == {"tag": "work", "files": 12}

@@ -1,4 +1,4 @@
-"""kb watch and kb sync: what they refuse, what they tell, and one daemon from its start to its end."""
+"""``kb watch``: one thing at a time, with a daemon and without one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_flags_that_exclude_one_another_are_refused(command: CommandLine) -> Non
     assert command.loaded == []
 
 
-def test_without_an_owner_status_and_stop_say_so(command: CommandLine, tmp_path: Path) -> None:
+def test_without_a_daemon_status_and_stop_say_so(command: CommandLine, tmp_path: Path) -> None:
     """Exit code 1, for scripts."""
     command.settings = settings(str(tmp_path))
 
@@ -46,15 +46,22 @@ def test_without_an_owner_status_and_stop_say_so(command: CommandLine, tmp_path:
     assert command("watch", "--stop") == (1, "", "kb: kb watch is not running\n")
 
 
-def test_a_process_that_has_the_store_and_cannot_be_asked_is_named(command: CommandLine, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "state", "why"),
+    [
+        ("kb watch", "not answering\n", "does not answer yet; it may be loading the model"),
+        ("kb index", "not running\n", "answers no commands"),
+    ],
+)
+def test_a_process_that_has_the_store_and_cannot_be_asked_is_named(
+    command: CommandLine, tmp_path: Path, name: str, state: str, why: str
+) -> None:
     """With what ends it; a number that a dead process left behind, and another one has by now, is not."""
     command.settings = replace(settings(str(tmp_path)), base=tmp_path)
-    told = (
-        f"kb: process {os.getpid()} (kb watch) holds the store but does not answer; stop it with kill {os.getpid()}\n"
-    )
+    told = f"kb: process {os.getpid()} ({name}) holds the store and {why}; stop it with kill {os.getpid()}\n"
 
-    with StoreLock(str(tmp_path / ".kb"), "kb watch"):
-        assert command("watch", "--status") == (1, "not running\n", told)
+    with StoreLock(str(tmp_path / ".kb"), name):
+        assert command("watch", "--status") == (1, state, told)
         assert command("watch", "--stop") == (1, "", told)
         note = (tmp_path / ".kb" / OWNER_FILE).read_bytes()
 
@@ -72,15 +79,7 @@ def test_once_is_an_index_run(command: CommandLine, tmp_path: Path) -> None:
     assert command("watch", "/")[2].endswith("\n    Name a folder inside it\n")
 
 
-def test_without_an_owner_sync_and_wait_index(command: CommandLine) -> None:
-    """Everything on the disk is taken in before the question is asked."""
-    assert command("sync")[0] == 0
-    assert command("search", "--wait", "x")[0] == 0
-
-    assert [name for name, _ in command.kb.asked] == ["index", "index", "search"]
-
-
-def test_once_is_done_by_a_running_owner(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_once_is_done_by_a_running_daemon(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the store, so this process could only wait for it in vain."""
     forwarded: list[list[str]] = []
     monkeypatch.setattr("kb.serve.client.ask", lambda *_: {"pid": 7})
@@ -129,7 +128,7 @@ def test_a_service_is_shown_or_written(command: CommandLine, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_an_owner_started_behind_has_the_folders_that_were_typed(
+def test_a_daemon_started_behind_has_the_folders_that_were_typed(
     command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """No other command names them, and none is refused for that."""
@@ -190,7 +189,7 @@ def kb(notes: Path, tmp_path: Path, minilm: Located, monkeypatch: pytest.MonkeyP
     shutil.rmtree(runtime)
 
 
-def test_an_owner_from_its_start_to_its_end(kb: Callable[..., str], notes: Path, tmp_path: Path) -> None:
+def test_a_daemon_from_its_start_to_its_end(kb: Callable[..., str], notes: Path, tmp_path: Path) -> None:
     """It starts behind, answers, follows the folder, keeps a second one out, takes an edit over, and ends in order."""
     assert "running in the background: process " in kb("watch", "--background")
     daemon = json.loads(kb("watch", "--status", "--json"))["owner"]

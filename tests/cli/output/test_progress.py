@@ -59,7 +59,8 @@ def made(speed: Callable[[float], float], total: int = 100_000, gap: Callable[[f
 
 def drawn(run: Run, every: float = 1.0) -> list[tuple[float, float | None]]:
     """When the remaining time was drawn, and what it was."""
-    pace, shown = Pace(), []
+    pace = Pace()
+    shown: list[tuple[float, float | None]] = []
     for one in run:
         pace.add(one)
         if not shown or one.seconds - shown[-1][0] >= every:
@@ -304,7 +305,7 @@ def test_messages_stand_above_the_bar() -> None:
 
 def test_the_end_of_a_run_says_what_it_does() -> None:
     """Everything is indexed by then, and what is measured takes a while with a large model."""
-    last = IndexProgress(8, 8, 1000, 1000, 43, 0, 60.0, "measuring", 8)
+    last = IndexProgress(8, 8, 1000, 1000, 43, 0, 60.0, "finishing", 8)
 
     assert counts_text(last) == "43 passages indexed; measuring the cutoff for weak hits"
 

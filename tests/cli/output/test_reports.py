@@ -200,6 +200,13 @@ def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
     assert [len(text.splitlines()) for text in told] == [count, 2, 11, 1, 1, count + 1, 1]
 
 
+def test_a_store_without_a_fingerprint_has_none_yet() -> None:
+    """Before the first run no model has filled it."""
+    told = reports.status_text(replace(FakeKnowledge().state, fingerprint=""), LOOK)
+
+    assert "fingerprint: none yet\n" in told
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [
@@ -215,7 +222,7 @@ def test_a_line_of_the_log_says_what_became_of_a_file(event: FileEvent, line: st
     assert reports.event_text(event, 0.21, "/notes") == line
 
 
-def test_the_owner_is_told_in_one_line() -> None:
+def test_the_daemon_is_told_in_one_line() -> None:
     """How it follows the disk, why not better, who it is, since when, and what waits."""
     daemon = {"state": "polling", "reason": "as configured", "waiting": 1, "pid": 7, "errors": ["disk full"]}
     daemon |= {"since": datetime(2026, 1, 15, 12, tzinfo=UTC).astimezone().isoformat()}
@@ -242,10 +249,11 @@ def test_the_owner_is_told_in_one_line() -> None:
 )
 def test_a_first_scan_is_told_as_what_it_is(run: IndexProgress | None, told: str) -> None:
     """Not as one change that waits: how many files there are, and how far it is with them."""
-    state = WatchState("starting", "", 0, 1, None, datetime.now(UTC))
+    state = WatchState("starting", "not everything has been looked at yet", 0, 1, None, datetime.now(UTC))
     owner = reports.daemon_status(state, ["/notes"], datetime.now(UTC), "", run)
     status = replace(FakeKnowledge().state, index=Freshness(None, 1, watching=True))
 
+    assert reports.daemon_text(owner).startswith("starting, process ")
     assert reports.daemon_text(owner).endswith(f", {told}")
     assert f"indexed:     never, {told}\n" in reports.status_text(status, Look(), owner)
     indexed = replace(status, index=Freshness(datetime(2026, 1, 15, tzinfo=UTC), 1, watching=True))

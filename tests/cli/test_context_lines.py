@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.cli.output.context_lines import around, read_lines
 from kb.cli.output.render import ContextLines
+from kb.cli.querying import context_of, read_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,15 +19,15 @@ LINES = ["one", "two", "three", "four", ""]
 
 def test_lines_before_and_after() -> None:
     """As many lines as there are, at most as many as were asked for."""
-    assert around(LINES, "two\nthree", 2, 3, 1) == ContextLines(("one",), ("four",))
-    assert around(LINES, "two\nthree", 2, 3, 9) == ContextLines(("one",), ("four",))
-    assert around(LINES, "four", 4, 4, 1) == ContextLines(("three",), ())
+    assert context_of(LINES, "two\nthree", 2, 3, 1) == ContextLines(("one",), ("four",))
+    assert context_of(LINES, "two\nthree", 2, 3, 9) == ContextLines(("one",), ("four",))
+    assert context_of(LINES, "four", 4, 4, 1) == ContextLines(("three",), ())
 
 
 def test_nothing_around_a_passage_that_stands_elsewhere() -> None:
     """A file that is not as it was indexed, or not to be read, gives no lines."""
-    assert around(LINES, "three", 2, 2, 1) == ContextLines()
-    assert around([], "three", 2, 2, 1) == ContextLines()
+    assert context_of(LINES, "three", 2, 2, 1) == ContextLines()
+    assert context_of([], "three", 2, 2, 1) == ContextLines()
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r"))), st.data(), st.integers(0, 5))
@@ -38,7 +38,7 @@ def test_what_is_around_joins_the_passage(lines: list[str], data: st.DataObject,
     last = data.draw(st.integers(first, len(lines)))
     passage = lines[first - 1 : last]
 
-    found = around(lines, "\n".join(passage), first, last, count)
+    found = context_of(lines, "\n".join(passage), first, last, count)
 
     whole = [*found.before, *passage, *found.after]
     start = first - 1 - len(found.before)

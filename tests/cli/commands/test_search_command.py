@@ -1,4 +1,4 @@
-"""search, ask and similar: what is asked, what is written, and the exit code."""
+"""``kb search``: how its options reach the knowledge base, its formats and its notices."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from command_line import CommandLine
 
 pytest_plugins = ["command_line"]
+LITERAL = "--literal takes the question as it stands"
 
 
 class Piped(io.StringIO):
@@ -68,9 +69,6 @@ def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> N
     assert (
         err == "kb: passages with the words of the question are not among these hits; --mode hybrid ranks them higher\n"
     )
-
-
-LITERAL = "--literal takes the question as it stands"
 
 
 @pytest.mark.parametrize(
@@ -388,33 +386,6 @@ def test_context_is_read_from_the_file(command: CommandLine, tmp_path: Path) -> 
     assert command("search", "x", "-C", "1")[1] == f"{file}:2:one\n{file}:3:two\n"
 
 
-def test_ask_quotes_the_best_passage(command: CommandLine) -> None:
-    """The passage whole, its source, then the next ones; five hits unless told otherwise."""
-    command.kb.given = answer(hit("Use ChromaDB.\nIt is embedded."), hit("Other.", path="a.md"))
-
-    code, out, _ = command("ask", "Which", "store?")
-    assert code == 0
-    assert out == (
-        "> Use ChromaDB.\n> It is embedded.\n/notes/db.md:5-6  0.750  Databases > Vectors\n\n"
-        "/notes/a.md:5-5  0.750  Databases > Vectors\n  Other.\n"
-    )
-    assert command.kb.asked[0][1]["request"].limit == 5
-
-
-def test_ask_has_the_formats_of_search(command: CommandLine) -> None:
-    """A program gets the same object from both."""
-    assert command("ask", "x", "--json")[1] == command("search", "x", "--json")[1]
-
-
-def test_similar_takes_a_file(command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is meant from the client's folder, and the hits are written as those of a question."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "db.md").touch()
-
-    assert command("similar", "db.md", "-n", "2") == (0, "/notes/db.md:5:Use ChromaDB.\n", "")
-    assert command.kb.asked[0][1]["request"] == SearchRequest(like=str(tmp_path / "db.md"), limit=2)
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -446,11 +417,6 @@ def test_reranking_is_told(command: CommandLine) -> None:
     assert (found["hits"][0]["score"], found["hits"][0]["rerank"]) == (0.75, 0.25)
     assert "reranked 4 of 30 hits in 10.2 s" in err
     assert "rerank 0.250" in without_escapes(laid_out)
-
-
-def test_ask_gives_whole_passages_where_they_are_asked_for(command: CommandLine) -> None:
-    """As a search does; no option is passed over in silence."""
-    assert command("ask", "x", "--full")[1] == command("search", "x", "--full")[1]
 
 
 def test_what_has_no_place_in_a_pipe_is_told(command: CommandLine) -> None:

@@ -1,0 +1,81 @@
+"""``kb list``, and the filters that it shares with others."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kb.records import Filters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from command_line import CommandLine
+
+pytest_plugins = ["command_line"]
+
+
+def test_list_names_the_files(command: CommandLine) -> None:
+    """A path a line, with NUL for xargs, with facts, or as one object."""
+    assert command("list") == (0, "/notes/a.md\n/notes/b.md\n", "")
+    assert command("list", "-0")[1] == "/notes/a.md\0/notes/b.md\0"
+    assert command("list", "-l")[1].splitlines()[0].endswith("2026-01-15 en   /notes/a.md  Databases  #work")
+    assert [file["path"] for file in json.loads(command("list", "--json")[1])["files"]] == [
+        "/notes/a.md",
+        "/notes/b.md",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "word", "told"),
+    [("--type", "pyhton", "did you mean python"), ("--lang", "german", "such as en, de or zh")],
+)
+def test_a_slip_in_a_filter_is_told(command: CommandLine, flag: str, word: str, told: str) -> None:
+    """It is an error, not a folder without such files."""
+    code, _, err = command("list", flag, word)
+
+    assert (code, told in err) == (2, True)
+
+
+def test_list_takes_filters_and_is_one_without_files(command: CommandLine) -> None:
+    """The same filters as a question; nothing left is exit code 1."""
+    command.kb.files = []
+
+    assert command("list", "--tag", "x", "--since", "2026-01-15") == (1, "", "kb: nothing matches\n")
+    assert command.kb.asked == [("documents", {"filters": Filters(tags=("x",), since=date(2026, 1, 15))})]
+
+
+def test_list_in_two_ways_at_once_is_refused(command: CommandLine) -> None:
+    """One listing has one form."""
+    assert command("list", "-l", "--json")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "globs"),
+    [
+        ("gone.md", ["gone.md"]),
+        ("./gone/*.md", ["gone/*.md"]),
+        ("a [1].md", ["a [1].md", "{here}/a \\[1].md"]),
+        ("./a [1].md", ["{here}/a \\[1].md"]),
+        ("!b/", ["!b/", "!{here}/b/"]),
+        ("!../{name}/b", ["!{here}/b"]),
+        (".", ["{here}"]),
+        ("/b", ["/b"]),
+    ],
+)
+def test_a_path_from_here_chooses_files_too(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, globs: list[str]
+) -> None:
+    """As kb itself shows it; what matches nothing is told."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a [1].md").touch()
+    (tmp_path / "b").mkdir()
+    command.kb.files = []
+
+    code, _, err = command("list", "--path", typed.format(name=tmp_path.name))
+
+    assert (code, err) == (1, "kb: nothing matches\n")
+    assert command.kb.asked[0][1]["filters"].paths == tuple(glob.format(here=tmp_path) for glob in globs)

@@ -1,0 +1,19 @@
+"""``kb sync`` and ``--wait`` without a daemon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from command_line import CommandLine
+
+
+pytest_plugins = ["command_line"]
+
+
+def test_without_a_daemon_sync_and_wait_index(command: CommandLine) -> None:
+    """Everything on the disk is taken in before the question is asked."""
+    assert command("sync")[0] == 0
+    assert command("search", "--wait", "x")[0] == 0
+
+    assert [name for name, _ in command.kb.asked] == ["index", "index", "search"]

@@ -1,0 +1,34 @@
+"""What is seen to at the end of an index run."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kb.records import IndexReport
+from kb.upkeep import tidied
+
+
+@pytest.mark.parametrize(
+    ("report", "measured"),
+    [
+        (IndexReport(embedded=3), True),
+        (IndexReport(embedded=3, interrupted=True), False),
+        (IndexReport(reused=3), False),
+    ],
+)
+def test_whoever_stops_a_run_does_not_wait_for_measurements(
+    monkeypatch: pytest.MonkeyPatch, report: IndexReport, measured: bool
+) -> None:
+    """What unrelated passages look like takes a large model minutes: the run that goes on finds it out."""
+    done: list[bool] = []
+    monkeypatch.setattr("kb.upkeep.fill_middles", lambda *_: None)
+    monkeypatch.setattr("kb.upkeep.worn_out", lambda *_: 0)
+    searcher = SimpleNamespace(measure=lambda: done.append(True))
+    parts: Any = SimpleNamespace(catalog=None, cache=None, embedder=SimpleNamespace(fingerprint=""), searcher=searcher)
+
+    tidied(parts, report, None, None)
+
+    assert done == [True] * measured
