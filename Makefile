@@ -39,7 +39,7 @@ test-private: $(VENV)/ready
 
 test-faults: $(VENV)/ready
 	$(BIN)/python -m pytest -m faults --timeout 1200
-	$(BIN)/python tests/watch/kill_rounds.py --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
+	$(BIN)/python tests/watching/kill_rounds.py --kills $(or $(KILLS),1000) --seed $(or $(SEED),1)
 
 test-scale: $(VENV)/ready
 	$(BIN)/python -m pytest -m scale --timeout 3600

@@ -13,13 +13,13 @@ from benchmarks.child import progress
 from benchmarks.corpora import write_paragraphs
 from benchmarks.owning import notes_program, succeeded, until_indexed, waiting
 from benchmarks.table import Row, at_most
-from kb.measure.report import Times
+from kb.evaluation.bench import Times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from benchmarks.bench import Bench
-    from kb.measure.program import Program
+    from kb.evaluation.bench import Program
 
 NAME: Final = "asking"
 ASKED: Final = 200

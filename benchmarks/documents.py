@@ -11,8 +11,8 @@ from benchmarks.corpora import write_small_notes
 from benchmarks.made_pdf import pdf
 from benchmarks.owning import program, succeeded, told, until_indexed, waiting
 from benchmarks.table import Row, at_least, at_most, skipped
+from kb.evaluation.bench import Times
 from kb.formats.registry import REGISTRY
-from kb.measure.report import Times
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,10 +16,10 @@ from benchmarks.indexing import settings
 from benchmarks.known import Known, known_of, words
 from kb import KnowledgeBase
 from kb.errors import DocumentError
-from kb.extract.sandbox import Sandbox
-from kb.extract.wire import Limits
 from kb.formats.registry import REGISTRY
 from kb.records import Filters, Mode
+from kb.sandbox.pool import Sandbox
+from kb.sandbox.protocol import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -61,10 +61,10 @@ def measure(name: str, known: dict[str, str]) -> None:
 
 
 def _kb() -> Callable[[Path], str]:
-    from kb.extract.sandbox import Sandbox
-    from kb.extract.wire import Limits
     from kb.formats.registry import REGISTRY
-    from kb.read.extract import extract as plain
+    from kb.formats.text import extract as plain
+    from kb.sandbox.pool import Sandbox
+    from kb.sandbox.protocol import Limits
 
     sandbox = Sandbox(Limits())
 

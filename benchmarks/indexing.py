@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from kb import KnowledgeBase
 from kb.config import Settings, load
 from kb.container import Container
-from kb.embed.encoder import Encoder
-from kb.embed.locate import locate
-from kb.embed.onnx_load import cores
+from kb.embedding.encoder import Encoder
+from kb.embedding.locate import locate
+from kb.embedding.onnx_runtime import cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,7 +207,7 @@ def _torch_model(threads: int) -> SentenceTransformer:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from kb.embed.tokens import ModelTokens
+    from kb.embedding.tokens import ModelTokens
 
     if threads:
         torch.set_num_threads(threads)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from kb.embed.encoder import Encoder
-from kb.embed.locate import locate
+from kb.embedding.encoder import Encoder
+from kb.embedding.locate import locate
 
 if TYPE_CHECKING:
-    from kb.embed.model import Device, Precision, Runtime
+    from kb.embedding.runtime import Device, Precision, Runtime
 
 # The dense bfloat16 rate of a card in FLOP/s, without sparsity, from NVIDIA's data sheets.
 PEAK: Final = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L4": 121e12}
@@ -42,7 +42,7 @@ def texts(model: str, file: str, count: int, length: int) -> None:
 
 def export(model: str, models: str) -> dict[str, Any]:
     """Make both ONNX forms; what was measured on the way."""
-    from kb.embed.export import export as make_export
+    from kb.embedding.onnx_export import export as make_export
 
     located = locate(model, offline=True)
     made = make_export(located, Encoder(located).tokens, int8=True, models=Path(models), say=lambda _: None)
@@ -86,7 +86,7 @@ def kb_way(model: str, models: str, file: str, precision: Precision, threads: in
 
 def agreement(model: str, models: str, file: str, count: int) -> dict[str, Any]:
     """How far ONNX Runtime's vectors are from torch's, over texts of many lengths and languages."""
-    from kb.embed.samples import SENTENCES
+    from kb.embedding.references import SENTENCES
 
     chance = random.Random(11)  # noqa: S311 - the same texts every time
     own: list[str] = json.loads(Path(file).read_text("utf-8"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.child import clean_environment
 from benchmarks.indexing import settings
-from kb.measure.program import Program, Ran
-from kb.serve.client import ask
+from kb.evaluation.bench import Program, Ran
+from kb.service.client import ask
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from benchmarks.indexing import MODEL, settings
 from benchmarks.ndcg import ndcg
 from benchmarks.table import Row, at_least, skipped
 from kb import KnowledgeBase
-from kb.embed.locate import locate
+from kb.embedding.locate import locate
 from kb.records import MODE_NAMES
 
 if TYPE_CHECKING:

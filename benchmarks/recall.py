@@ -19,10 +19,10 @@ from benchmarks.child import call, progress
 from benchmarks.indexing import MODEL, Clocked
 from benchmarks.table import Row, at_least, at_most
 from kb.config import Config
-from kb.embed.bge_m3 import BgeM3EmbeddingFunction
-from kb.index.plan import compare, identify, labels
+from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
+from kb.indexing.plan import compare, identify, labels
 from kb.records import Document, FileChange, Freshness, Passage, ResolvedRequest, VectorRecord
-from kb.search.query import Searcher
+from kb.search.search import Searcher
 from kb.store.catalog import SqliteCatalog
 from kb.store.chroma import ChromaIndex
 from kb.testing import MemoryFiles

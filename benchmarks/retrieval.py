@@ -17,9 +17,9 @@ from benchmarks.table import Row, at_least, at_most, skipped
 from kb import KnowledgeBase
 from kb.cli.commands.eval import ask_with
 from kb.container import Container
-from kb.evaluate.ask import Names, ask_all
-from kb.evaluate.judged import read_judged
-from kb.evaluate.measures import means
+from kb.evaluation.judged import read_judged
+from kb.evaluation.measures import means
+from kb.evaluation.run import Names, ask_all
 from kb.records import Mode
 from kb.testing import FakeEmbedder, FakeTokens
 

@@ -10,8 +10,7 @@ from benchmarks.child import progress
 from benchmarks.owning import notes_program, succeeded, until_indexed
 from benchmarks.table import Row, at_most
 from kb.config import Config
-from kb.measure.bench import until_found
-from kb.measure.report import Times
+from kb.evaluation.bench import Times, until_found
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench

@@ -75,7 +75,7 @@ def matrix_block() -> str:
     """Every row of the watching matrix with what happens in it and how it was noticed."""
     rows = ["| row | what happens | with |", "|---|---|---|"]
     for file in ("test_matrix.py", "test_processes.py"):
-        tree = ast.parse((ROOT / "tests" / "watch" / file).read_text("utf-8"))
+        tree = ast.parse((ROOT / "tests" / "watching" / file).read_text("utf-8"))
         rows += [_matrix_row(node) for node in tree.body if isinstance(node, ast.FunctionDef) and _is_row(node)]
     return "\n".join(rows)
 
@@ -205,11 +205,11 @@ def filled(text: str) -> str:
 
 
 def command_table() -> str:
-    """The module ``kb.serve.command_table``."""
+    """The module ``kb.service.command_table``."""
     return source(table_of(cli))
 
 
 if __name__ == "__main__":
-    (ROOT / "kb" / "serve" / "command_table.py").write_text(command_table(), "utf-8")
+    (ROOT / "kb" / "service" / "command_table.py").write_text(command_table(), "utf-8")
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         page.write_text(filled(page.read_text("utf-8")), "utf-8")

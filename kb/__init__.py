@@ -8,7 +8,7 @@ libraries that kb uses is off in this process.
 
 from __future__ import annotations
 
-from kb.embed.registration import register_when_imported
+from kb.embedding.registration import register_when_imported
 from kb.silence import silence_libraries
 
 # Not from typing, whose import would cost a command that only asks a running owner a tenth of its time.
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kb.app import KnowledgeBase
     from kb.config import Settings
-    from kb.embed.bge_m3 import BgeM3EmbeddingFunction
+    from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
     from kb.errors import KbError
     from kb.records import Answer, Filters, Hit, IndexReport, Links, Mode, SearchRequest, Status
 
@@ -38,7 +38,7 @@ __all__ = [
 
 _HOMES = {
     "Answer": "kb.records",
-    "BgeM3EmbeddingFunction": "kb.embed.bge_m3",
+    "BgeM3EmbeddingFunction": "kb.embedding.bge_m3",
     "Filters": "kb.records",
     "Hit": "kb.records",
     "IndexReport": "kb.records",

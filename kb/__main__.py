@@ -22,7 +22,7 @@ def main() -> None:
 
 def _code(args: list[str]) -> int:
     """Run a command line, in the owner of the store or here; its exit code."""
-    from kb.serve.client import forward
+    from kb.service.client import forward
 
     code = forward(args)
     if code is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,14 @@ from kb.claims import claim
 from kb.config import Settings, load
 from kb.container import Container
 from kb.errors import CatalogDamaged, FolderError, NotIndexed, RequestError, StoreDamaged
-from kb.guard import Guard
+from kb.indexing.plan import withheld
+from kb.maintenance import Guard, rebuilt, tidied
 from kb.notes import keep_note
-from kb.open_store import Serving
+from kb.open_store import CACHE_FILE, Serving
 from kb.records import (
     Answer,
     CheckReport,
+    Failure,
     Filters,
     IndexReport,
     RebuildReport,
@@ -29,14 +32,12 @@ from kb.records import (
     Status,
     mode_named,
 )
-from kb.search.filter import selected, tag_count
+from kb.search.filters import selected, tag_count
 from kb.search.links import Follower
-from kb.search.naming import below, file_named
-from kb.search.presence import Presence
+from kb.search.names import below, file_named, unmatched
 from kb.search.rerank import reranked
-from kb.search.suggest import unmatched
-from kb.status import status_of
-from kb.upkeep import rebuilt, tidied
+from kb.search.verify import Presence
+from kb.store.damage import set_aside_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +56,39 @@ if TYPE_CHECKING:
         Unmatched,
     )
 
+# What ``kb status`` tells, gathered from the parts without the model and without ChromaDB.
+
+
+def status_of(container: Container) -> Status:
+    """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
+    from kb.sandbox.confinement import confinement
+
+    comparison, problems = container.comparison()
+    files = container.catalog.files()
+    store = Path(container.store_path)
+    sizes = {path: path.stat().st_size for path in store.rglob("*") if path.is_file()} if store.is_dir() else {}
+    return Status(
+        folders=container.settings.folder_paths(),
+        store=container.store_path,
+        model=container.catalog.meta("model") or container.config.embed.model,
+        fingerprint=container.catalog.meta("fingerprint") or "",
+        generation=container.catalog.meta("generation") or "",
+        files=sum(file.state == "done" for file in files),
+        passages=container.catalog.count(),
+        failed=sum(file.state == "failed" for file in files) + len(problems),
+        replaced=sum(file.replaced > 0 for file in files),
+        size=sum(sizes.values()),
+        cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
+        index=container.freshness(),
+        runtime=container.runtime(),
+        problems=(*container.catalog.problems(), *problems),
+        held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
+        set_aside=tuple(set_aside_in(container.store_path)),
+        confinement=confinement(),
+        partly=tuple(Failure(file.folder, file.path, file.unread) for file in files if file.unread),
+    )
+
+
 _T = TypeVar("_T")
 _LOG = logging.getLogger("kb")
 
@@ -68,7 +102,7 @@ class KnowledgeBase:
 
     Example:
         >>> with KnowledgeBase.open("config.toml") as kb:
-        ...     kb.index()
+        ...     kb.indexing()
         ...     for hit in kb.search("where do the backups go?").hits:
         ...         print(hit.passage.file.path, hit.passage.first_line, hit.score)
     """
@@ -208,7 +242,7 @@ class KnowledgeBase:
         """The passages that answer a question, best first; none where nothing in the notes is about it.
 
         Args:
-            question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.question``. Or a
+            question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.syntax``. Or a
                 whole ``SearchRequest``, beside which there are no keywords.
             limit: How many hits at most; None as configured, and so below.
             min_score: The least cosine.

@@ -8,30 +8,30 @@ from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from kb.claims import refuse_served
 from kb.errors import WAYS_TO_CONFIGURE, FolderError, KbError
 from kb.integrity import is_there, only_readable
 from kb.lazy import Lazy
 from kb.open_store import CATALOG_FILE, Environment, OpenStore, Serving
 from kb.reading import reader_of, rules_of, sandboxes_of
-from kb.search.courtesy import Courtesy
-from kb.served import refuse_served
+from kb.search.priority import Courtesy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kb.config import Settings
-    from kb.embed.borrow import ClosableCache
-    from kb.embed.encoder import Encoder
-    from kb.embed.rerankers import Rerankers
-    from kb.index.check import Checker
-    from kb.index.plan import Comparison
-    from kb.index.sync import Indexer
+    from kb.embedding.cache import ClosableCache
+    from kb.embedding.encoder import Encoder
+    from kb.embedding.rerankers import Rerankers
+    from kb.indexing.check import Checker
+    from kb.indexing.plan import Comparison
+    from kb.indexing.sync import Indexer
     from kb.integrity import Integrity
     from kb.open_store import State
     from kb.ports import Edit, Files, Reader, VectorIndex
     from kb.reading import Sandboxes
     from kb.records import Failure, Freshness
-    from kb.search.query import Searcher
+    from kb.search.search import Searcher
     from kb.store.catalog import SqliteCatalog
     from kb.store.lock import StoreLock
     from kb.store.vectors import VectorStore
@@ -144,8 +144,8 @@ class Container:
         return runtime_of(self.settings, self._environment.embedder.built)
 
     def _disk(self) -> Files:
-        from kb.read.disk import Disk
-        from kb.watch.mounts import points
+        from kb.files.scan import Disk
+        from kb.watching.mounts import points
 
         never = (self.store_path, *((str(self.settings.file),) if self.settings.file else ()))
         return Disk(self.folders, rules_of(self.config), never=never, mounted=points)

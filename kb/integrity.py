@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.errors import CatalogDamaged
-from kb.index.plan import identify
+from kb.indexing.plan import identify
 from kb.own_files import unusable
 from kb.records import StoredPassage
 from kb.search.verify import ReadFiles, Verifier
-from kb.store.catalog_stamp import CatalogStamp
+from kb.store.audit import CatalogStamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ class Integrity:
 
     def verifier(self) -> Verifier:
         """Lays the hits of one answer beside their files."""
-        from kb.read.decode import decode
+        from kb.formats.decode import decode
 
         return Verifier(self._files(), lambda source: decode(source.data).text, self._split, self._distrust, self._read)
 

@@ -3,26 +3,66 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb.absent import explained
-from kb.embed.encoder import Encoder
-from kb.embed.exports import export_folder, models_folder, read_exports
-from kb.embed.fetch import ModelAbsent, fetch, kept, lacking
-from kb.embed.locate import BGE_M3, BUNDLED, is_hub_name, locate, pinned
-from kb.embed.rerankers import Rerankers
-from kb.embed.spec import Located
-from kb.embed.verify import Check, measured_text, verify
+from kb.embedding.encoder import Encoder
+from kb.embedding.fetch import BUNDLED_INSTALL, ModelAbsent, fetch, kept, lacking
+from kb.embedding.locate import BGE_M3, BUNDLED, is_hub_name, locate, pinned
+from kb.embedding.onnx_files import export_folder, models_folder, read_exports
+from kb.embedding.rerankers import Rerankers
+from kb.embedding.spec import Located
+from kb.embedding.verify import Check, measured_text, verify
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kb.config import Settings
-    from kb.embed.bge_m3 import BgeM3EmbeddingFunction
-    from kb.embed.exports import Export
+    from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
+    from kb.embedding.onnx_files import Export
+
+# What to do about a model that is not on this machine, told for the configuration in force.
+
+
+def explained(error: ModelAbsent, settings: Settings) -> ModelError:
+    """The error with what is in force and the two ways on: a model that is here, or this one from another machine."""
+    offline = settings.config.embed.offline
+    model, fetching = _origin("embed.model", settings), _origin("embed.offline", settings)
+    message = (
+        f"{error.message} (embed.model: {model}; fetching is {'off' if offline else 'on'}, embed.offline: {fetching})"
+    )
+    there = f"copy the folder that it names into {models_folder() / 'hub'}"
+    remedy = (
+        f"To use a model that needs no network: {_switch(settings)}. "
+        f"To bring this one: run kb model fetch {error.name} where there is a network, and {there}"
+    )
+    return ModelError(message, remedy)
+
+
+def _origin(key: str, settings: Settings) -> str:
+    """Where a value came from, in words."""
+    if key in settings.origins:
+        return settings.origins[key]
+    return f"the default, not set in {settings.file}" if settings.file else "the default"
+
+
+def _switch(settings: Settings) -> str:
+    """The command line that goes over to the bundled model, wherever the present one is named."""
+    try:
+        locate(BUNDLED)
+        first = ""
+    except ModelError:
+        first = f"{sys.executable} -m {BUNDLED_INSTALL} && "
+    kb, origin = settings.command(), settings.origins.get("embed.model", "")
+    if settings.file is not None and not settings.typed("embed.model"):
+        return f"{first}{kb} model use {BUNDLED} && {kb} index --full"
+    if origin.startswith("$") or not origin:
+        return f"{first}export KB_EMBED__MODEL={BUNDLED} && {kb} index --full"
+    return f"{first}{kb} -s embed.model={BUNDLED} index --full"
+
 
 __all__ = ["Check", "ModelState", "Models", "measured_text"]
 
@@ -101,7 +141,7 @@ class Models:
         Raises:
             ModelError: It cannot be made, or differs from the original by too much.
         """
-        from kb.embed.export import export
+        from kb.embedding.onnx_export import export
 
         located = self._located(name)
         tokens = Encoder(located).tokens
@@ -199,7 +239,7 @@ def encoder_of(settings: Settings, located: Located | None = None) -> Encoder:
 
 def embedding_function_of(settings: Settings) -> BgeM3EmbeddingFunction:
     """The configured model for other programs that open kb's collection with ChromaDB."""
-    from kb.embed.bge_m3 import BgeM3EmbeddingFunction
+    from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 
     wanted = settings.config.embed
     # Which model, not where it runs: another machine that opens the collection decides that for itself.

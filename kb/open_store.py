@@ -15,34 +15,31 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from kb.claims import owned
 from kb.errors import KbError, ModelMismatch
-from kb.index.check import Checker
-from kb.index.look import look, missing
-from kb.index.rebuild import came_into_service, refill
-from kb.index.sync import Indexer
+from kb.indexing.check import Checker
+from kb.indexing.rebuild import came_into_service, refill
+from kb.indexing.sync import Indexer, look, missing
 from kb.integrity import Integrity
 from kb.lazy import Lazy
 from kb.reading import reading_of
 from kb.records import Freshness
-from kb.search.query import Searcher
+from kb.search.search import Searcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.config import Settings
-    from kb.embed.borrow import ClosableCache
-    from kb.embed.encoder import Encoder
-    from kb.embed.questions import RememberedQuestions
-    from kb.index.plan import Comparison
+    from kb.embedding.cache import ClosableCache, RememberedQuestions
+    from kb.embedding.encoder import Encoder
+    from kb.indexing.plan import Comparison
     from kb.ports import Files, Nearest, Reader, VectorIndex
     from kb.records import Failure
-    from kb.search.courtesy import Courtesy
     from kb.search.exact import ExactIndex
+    from kb.search.priority import Courtesy
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
-    from kb.store.copied import CopiedIndex
     from kb.store.lock import StoreLock
     from kb.store.pairing import Pairing
-    from kb.store.vectors import VectorStore
+    from kb.store.vectors import CopiedIndex, VectorStore
 
 CATALOG_FILE: Final = "catalog.sqlite3"
 CACHE_FILE: Final = "embeddings.sqlite3"
@@ -199,8 +196,7 @@ class OpenStore:
         return owned(catalog, self._environment.settings, takes_over=self._environment.takes_over)
 
     def _open_cache(self) -> ClosableCache:
-        from kb.embed.borrow import BorrowingCache
-        from kb.embed.cache import EmbeddingCache
+        from kb.embedding.cache import BorrowingCache, EmbeddingCache
 
         most, warn = self._environment.settings.config.embed.cache_vectors, self._environment.warn
         if self.state == "read-only":
@@ -291,7 +287,7 @@ class OpenStore:
         return Pairing(self.catalog.get, lambda digests: self.cache.get().peek(embedder.get().fingerprint, digests))
 
     def _copy_index(self) -> CopiedIndex:
-        from kb.store.copied import CopiedIndex
+        from kb.store.vectors import CopiedIndex
 
         generation = self._environment.file(self.catalog.get().meta("generation") or "none")
         return CopiedIndex(generation, self._source.get().open, self._pairing.get())
@@ -319,7 +315,7 @@ class OpenStore:
         return look(self._environment.files.get(), self.catalog.get())
 
     def _make_questions(self) -> RememberedQuestions:
-        from kb.embed.questions import RememberedQuestions
+        from kb.embedding.cache import RememberedQuestions
 
         return RememberedQuestions(self._environment.embedder.get(), self.cache.get())
 

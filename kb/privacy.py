@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.extract.confinement import confinement
-from kb.extract.syscalls import SYSTEM_CALLS
-from kb.serve.address import addresses_of, is_safe
+from kb.sandbox.confinement import confinement
+from kb.sandbox.syscalls import SYSTEM_CALLS
+from kb.service.address import addresses_of, is_safe
 from kb.silence import CHROMADB_SETTINGS, SWITCHES
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kb.config import Config
-    from kb.extract.sandbox import Sandbox
-    from kb.extract.wire import Limits
+    from kb.files.rules import Rules
     from kb.ports import Edit, Reader, ReadingRules, TokenCounter
-    from kb.read.scope import Rules
+    from kb.sandbox.pool import Sandbox
+    from kb.sandbox.protocol import Limits
 
 _MEGABYTE: Final = 1_000_000
 # Ordinary code takes milliseconds and a few megabytes.
@@ -23,7 +23,7 @@ _STRUCTURE: Final = 50_000_000
 
 def rules_of(config: Config) -> Rules:
     """Which files belong."""
-    from kb.read.scope import Rules
+    from kb.files.rules import Rules
 
     wanted = config.folders
     return Rules(
@@ -39,7 +39,7 @@ def rules_of(config: Config) -> Rules:
 
 def limits_of(config: Config) -> Limits:
     """What reading one document that is not plain text may cost."""
-    from kb.extract.wire import Limits
+    from kb.sandbox.protocol import Limits
 
     wanted = config.documents
     return Limits(
@@ -72,23 +72,23 @@ class Sandboxes:
 
 def sandboxes_of(config: Config) -> Sandboxes:
     """The sandboxes with their limits; no process is started yet."""
-    from kb.extract.sandbox import Sandbox
-    from kb.read.code import PARSER
+    from kb.formats.source import PARSER
+    from kb.sandbox.pool import Sandbox
 
     return Sandboxes(
         Sandbox(limits_of(config)),
         Sandbox(code_limits_of(config), own=(PARSER,)),
-        Sandbox(text_limits_of(config), ["kb.read.confined"], own=()),
+        Sandbox(text_limits_of(config), ["kb.formats.isolated"], own=()),
     )
 
 
 def reader_of(config: Config, tokens: TokenCounter, sandboxes: Sandboxes, edit: Edit | None) -> Reader:
     """What reads files of every format and splits them, measuring in the model's own tokens."""
-    from kb.read.chunk import Chunker
-    from kb.read.code import SourceCode
-    from kb.read.confined import LongTexts
-    from kb.read.foreign import ForeignFormats
-    from kb.read.reader import DocumentReader
+    from kb.chunking.split import Chunker
+    from kb.formats.binary import ForeignFormats
+    from kb.formats.isolated import LongTexts
+    from kb.formats.reader import DocumentReader
+    from kb.formats.source import SourceCode
 
     return DocumentReader(
         Chunker(tokens, config.chunk.max_tokens, config.documents.seconds),
@@ -101,7 +101,7 @@ def reader_of(config: Config, tokens: TokenCounter, sandboxes: Sandboxes, edit: 
 
 def code_limits_of(config: Config) -> Limits:
     """What finding the structure of source code may cost: less than a document."""
-    from kb.extract.wire import Limits
+    from kb.sandbox.protocol import Limits
 
     most = limits_of(config)
     return Limits(min(most.seconds, _CODE_SECONDS), min(most.memory, _CODE_MEMORY), most.text)
@@ -109,7 +109,7 @@ def code_limits_of(config: Config) -> Limits:
 
 def text_limits_of(config: Config) -> Limits:
     """What parsing one long text may cost; its structure comes out beside it."""
-    from kb.extract.wire import Limits
+    from kb.sandbox.protocol import Limits
 
     most = limits_of(config)
     return Limits(most.seconds, most.memory, int(config.folders.max_file_mb * _MEGABYTE) + _STRUCTURE)

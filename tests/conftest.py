@@ -16,15 +16,15 @@ from seed_example import SEED
 from tiny_bge_m3 import build_tiny_bge_m3
 
 from kb import KnowledgeBase
-from kb.embed.encoder import Encoder
-from kb.embed.export import export
-from kb.embed.locate import BUNDLED, BUNDLED_PACKAGE, locate
+from kb.embedding.encoder import Encoder
+from kb.embedding.locate import BUNDLED, BUNDLED_PACKAGE, locate
+from kb.embedding.onnx_export import export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from kb.embed.spec import Located
+    from kb.embedding.spec import Located
 
 
 # quick: the same few examples every time. thorough: new ones each time, `make test-all`. A machine that is busy with

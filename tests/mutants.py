@@ -49,23 +49,23 @@ class Mutant:
     tests: str
 
 
-ENCODER: Final = "kb/embed/encoder.py"
+ENCODER: Final = "kb/embedding/encoder.py"
 GATE: Final = "kb/cli/gate.py"
 VECTORS: Final = "kb/store/vectors.py"
 PARTS: Final = "kb/parts.py"
-FUSE: Final = "kb/search/fuse.py"
+FUSE: Final = "kb/search/rank.py"
 CANDIDATES: Final = "kb/search/candidates.py"
 RANK: Final = "kb/search/rank.py"
-FILTER: Final = "kb/search/filter.py"
+FILTER: Final = "kb/search/filters.py"
 POSTINGS: Final = "kb/store/postings.py"
 GENERATIONS: Final = "kb/store/generations.py"
 LOCK: Final = "kb/store/lock.py"
-PLAN: Final = "kb/index/plan.py"
-WRITE: Final = "kb/index/write.py"
-SYNC: Final = "kb/index/sync.py"
-CHUNK: Final = "kb/read/chunk.py"
+PLAN: Final = "kb/indexing/plan.py"
+WRITE: Final = "kb/indexing/write.py"
+SYNC: Final = "kb/indexing/sync.py"
+CHUNK: Final = "kb/chunking/split.py"
 
-T_ENCODER: Final = "tests/embed/test_encoder.py"
+T_ENCODER: Final = "tests/embedding/test_encoder.py"
 T_GATE: Final = "tests/cli/test_remote.py"
 T_PARTS: Final = "tests/test_parts.py"
 T_FUSE: Final = "tests/search/test_fuse.py"
@@ -75,12 +75,10 @@ T_FILTER: Final = "tests/search/test_filter.py"
 T_POSTINGS: Final = "tests/store/test_keywords.py"
 T_GENERATIONS: Final = "tests/store/test_generations.py"
 T_LOCK: Final = "tests/store/test_lock.py"
-T_PLAN: Final = "tests/index/test_plan.py"
-T_SYNC: Final = (
-    "tests/index/test_plan.py tests/index/test_sync.py tests/index/test_middles.py tests/index/test_check.py"
-)
-T_MOUNTS: Final = "tests/watch/test_nested_mounts.py"
-T_CHUNK: Final = "tests/read/test_chunk.py"
+T_PLAN: Final = "tests/indexing/test_plan.py"
+T_SYNC: Final = f"{T_PLAN} tests/indexing/test_sync.py tests/indexing/test_middles.py tests/indexing/test_check.py"
+T_MOUNTS: Final = "tests/watching/test_nested_mounts.py"
+T_CHUNK: Final = "tests/chunking/test_chunk.py"
 
 MUTANTS: Final = (
     # The model is used by one thread at a time, and a question is next.
@@ -131,7 +129,7 @@ MUTANTS: Final = (
     Mutant(POSTINGS, "counts[_FILE_HIGH] = passage.file >> _HALF", "", T_POSTINGS),
     Mutant(POSTINGS, "if not languages:\n", "if languages or not languages:\n", T_POSTINGS),
     # Logseq.
-    Mutant("kb/read/inline.py", 'name in {"tags", "tag"}', 'name in {"tags"}', "tests/read/test_inline.py"),
+    Mutant("kb/formats/markdown.py", 'name in {"tags", "tag"}', 'name in {"tags"}', "tests/formats/test_inline.py"),
     # The least cosine.
     Mutant(CANDIDATES, "if self.cosines[id_] >= cosine]", "if self.cosines[id_] > cosine]", T_QUERY),
     Mutant(CANDIDATES, "found.beyond < min_cosine", "found.beyond <= min_cosine", T_QUERY),

@@ -27,13 +27,13 @@ from benchmarks.no_change import heavy_imports
 from benchmarks.recall import Clusters, exact
 from benchmarks.reuse import judged
 from benchmarks.table import Row, at_least, at_most, skipped, table
-from kb.embed.onnx_load import cores
-from kb.measure.report import Times
+from kb.embedding.onnx_runtime import cores
+from kb.evaluation.bench import Times
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from kb.embed.spec import Located
+    from kb.embedding.spec import Located
 
 ROOT = Path(__file__).parents[1]
 GRADES = {"a": 3.0, "b": 2.0, "c": 1.0}

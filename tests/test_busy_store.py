@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kb.errors import StoreBusy
-from kb.serve.listen import listen
+from kb.service.listen import listen
 from kb.store.lock import StoreLock
 
 if TYPE_CHECKING:

@@ -120,7 +120,7 @@ def test_threads_may_import_at_once(tmp_path: Path) -> None:
     code = (
         "import threading, importlib\n"
         "from kb.chroma_import import import_chromadb\n"
-        "from kb.embed.registration import register_when_imported\n"
+        "from kb.embedding.registration import register_when_imported\n"
         "register_when_imported()\n"
         "got = []\n"
         "ways = [import_chromadb, lambda: importlib.import_module('chromadb')] * 3\n"

@@ -19,7 +19,7 @@ from kb.cli.main import run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kb.embed.spec import Located
+    from kb.embedding.spec import Located
 
 KB = [sys.executable, "-m", "kb"]
 

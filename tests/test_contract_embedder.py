@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.embed.encoder import Encoder
+from kb.embedding.encoder import Encoder
 from kb.testing import FakeEmbedder, FakeTokens
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from kb.errors import DocumentError
-from kb.read.disk import Disk
-from kb.read.scope import Rules
+from kb.files.rules import Rules
+from kb.files.scan import Disk
 from kb.records import FileStat, FoundFile
 from kb.testing import MemoryFiles
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.embed.borrow import BorrowingCache
-from kb.embed.cache import EmbeddingCache
+from kb.embedding.cache import BorrowingCache, EmbeddingCache
 from kb.testing import MemoryVectorCache
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.embed.bge_m3 import BgeM3EmbeddingFunction
-from kb.embed.locate import BUNDLED
+from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
+from kb.embedding.locate import BUNDLED
 from kb.records import VectorRecord
 from kb.store.chroma import ChromaIndex
 from kb.testing import MemoryVectorIndex

@@ -21,7 +21,7 @@ from kb.cli.session import Session
 from kb.config import render_default
 
 if TYPE_CHECKING:
-    from kb.embed.spec import Located
+    from kb.embedding.spec import Located
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -13,8 +13,8 @@ import pytest
 
 from kb.config import load
 from kb.errors import ConfigError, FolderError, KbError
+from kb.formats.text import extract
 from kb.notes import note_text, write_note
-from kb.read.extract import extract
 from kb.store.lock import StoreLock
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 
 from kb import privacy
 from kb.config import load
-from kb.extract.confinement import confinement
 from kb.privacy import PrivacyRow, privacy_rows
 from kb.records import Confinement
-from kb.serve.listen import listen
+from kb.sandbox.confinement import confinement
+from kb.service.listen import listen
 from kb.silence import SWITCHES
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from tiny_cross_encoder import build_tiny_cross_encoder
 
 from kb import KnowledgeBase
-from kb.embed.cross_encoder import CrossEncoderReranker, locate_reranker
+from kb.embedding.cross_encoder import CrossEncoderReranker, locate_reranker
 from kb.search.rerank import text_of
 
 if TYPE_CHECKING:

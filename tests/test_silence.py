@@ -137,7 +137,9 @@ def test_transfers_report_nothing(tmp_path: Path) -> None:
     assert run(asked, tmp_path, HF_HUB_DISABLE_TELEMETRY="0") == ["True"], "the test would not have seen it on"
 
 
-@pytest.mark.parametrize("module", ["kb", "kb.__main__", "kb.extract.worker", "kb.embed.bge_m3", "benchmarks.child"])
+@pytest.mark.parametrize(
+    "module", ["kb", "kb.__main__", "kb.sandbox.worker", "kb.embedding.bge_m3", "benchmarks.child"]
+)
 def test_every_door_leads_past_the_switches(tmp_path: Path, module: str) -> None:
     """Whatever starts a process of kb sets all of them."""
     assert run(f"import {module}; {STATES}", tmp_path) == ["[]"]

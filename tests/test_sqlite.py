@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kb import sqlite
-from kb.embed.cache import SCHEMA as CACHE
+from kb.embedding.cache import SCHEMA as CACHE
 from kb.errors import StoreError
 from kb.sqlite import Access, Database, Schema, set_aside
 from kb.store.catalog_schema import SCHEMA as CATALOG

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from kb.maintenance import tidied
 from kb.records import IndexReport
-from kb.upkeep import tidied
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ def test_whoever_stops_a_run_does_not_wait_for_measurements(
 ) -> None:
     """What unrelated passages look like takes a large model minutes: the run that goes on finds it out."""
     done: list[bool] = []
-    monkeypatch.setattr("kb.upkeep.fill_middles", lambda *_: None)
-    monkeypatch.setattr("kb.upkeep.worn_out", lambda *_: 0)
+    monkeypatch.setattr("kb.maintenance.fill_middles", lambda *_: None)
+    monkeypatch.setattr("kb.maintenance.worn_out", lambda *_: 0)
     searcher = SimpleNamespace(measure=lambda: done.append(True))
     parts: Any = SimpleNamespace(catalog=None, cache=None, embedder=SimpleNamespace(fingerprint=""), searcher=searcher)
 

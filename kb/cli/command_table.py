@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import Command, optional_values
-from kb.serve.arguments import Arguments, CommandTable
+from kb.service.arguments import Arguments, CommandTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ def _names(options: list[click.Option], *, valued: bool) -> frozenset[str]:
 
 
 def source(table: CommandTable) -> str:
-    """The table as the module ``kb.serve.command_table``."""
+    """The table as the module ``kb.service.command_table``."""
     parts = [
         f"{_DOCSTRING}\n",
         _set("GLOBAL_VALUED", table.global_valued),

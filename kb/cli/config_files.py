@@ -35,8 +35,7 @@ def trust_written(session: Session, target: Path) -> None:
     """Trust a configuration that kb has just written for the user, if it needs trust to apply."""
     from kb.config import load
     from kb.config.find import Place
-    from kb.config.reach import reaches
-    from kb.config.trust import changeable, trust
+    from kb.config.trust import changeable, reaches, trust
 
     place = Place(target.resolve(), target, around=True)
     settings = load(str(place.file), environ={}, cwd=session.client.cwd or None)
@@ -64,6 +63,6 @@ def checked_folder(folder: str, *, force: bool | None = None) -> str:
 
 def too_much(folder: str, home: str) -> bool:
     """Whether a folder is the root, a home folder, or a parent of home folders."""
-    from kb.config.reach import more_than_notes
+    from kb.config.trust import more_than_notes
 
     return more_than_notes(folder, home)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from kb.cli.session import Knowledge
     from kb.config import Settings
     from kb.records import FileEvent, IndexProgress, IndexReport
-    from kb.serve.server import CommandOutput, DaemonServer, Request
-    from kb.watch.follow import Follower
+    from kb.service.server import CommandOutput, CommandRequest, DaemonServer
+    from kb.watching.scheduler import Follower
 
     Run = Callable[[Sequence[str], Session], int]
 
@@ -125,7 +125,7 @@ class Daemon:
 
     # What the daemon does for clients.
 
-    def run_command(self, request: Request, output: CommandOutput) -> int | None:
+    def run_command(self, request: CommandRequest, output: CommandOutput) -> int | None:
         """Run a command for another process."""
         session = Session(
             open_knowledge=self._open_proxy,
@@ -217,15 +217,15 @@ class Daemon:
 
     def _listen(self) -> DaemonServer:
         from kb import __version__
-        from kb.serve.listen import listen
-        from kb.serve.server import DaemonServer, Handlers
+        from kb.service.listen import listen
+        from kb.service.server import DaemonServer, Handlers
 
         store = self._settings.store_path()
         handlers = Handlers(run=self.run_command, status=self.status, sync=self.sync, stop=self.stop)
         return DaemonServer(listen(store, os.environ), store, __version__, handlers, self._say)
 
     def _new_follower(self, started: float) -> Follower:
-        from kb.watch.follow import Follower
+        from kb.watching.scheduler import Follower
 
         wanted = self._settings.config.watch
         return Follower(

@@ -21,14 +21,14 @@ from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session
 from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
 from kb.errors import KbError, StoreBusy
-from kb.serve.arguments import GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
+from kb.service.arguments import GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from click.shell_completion import CompletionItem
 
-    from kb.serve.arguments import Piece
+    from kb.service.arguments import Piece
 
 _ERROR: Final = 2
 _TYPED: Final = 4

@@ -13,7 +13,7 @@ import click
 
 from kb.cli.output.formats import FORMATS, Format
 from kb.records import MODE_NAMES, MODES, RERANKERS, Filters, Mode
-from kb.search.dates import parse_day
+from kb.search.syntax import parse_day
 from kb.search.types import type_named
 
 if TYPE_CHECKING:

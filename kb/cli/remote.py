@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kb.cli.session import Knowledge
     from kb.config import Config, Settings
     from kb.records import Answer, SearchRequest
-    from kb.serve.server import CommandOutput, Request
+    from kb.service.server import CommandOutput, CommandRequest
 
 # Keys in which a command may differ from the daemon: they change neither the content of the store nor its owner.
 _FREE: Final = frozenset(
@@ -73,7 +73,7 @@ class Stream(io.TextIOBase):
         return self._tty
 
 
-def client_context(request: Request, output: CommandOutput) -> ClientContext:
+def client_context(request: CommandRequest, output: CommandOutput) -> ClientContext:
     """The client that sent a request."""
     out, err = [*request.encoding, "utf-8", "utf-8"][:2]
     return ClientContext(

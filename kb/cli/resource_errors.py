@@ -6,7 +6,7 @@ import errno
 from typing import Final
 
 from kb.errors import KbError
-from kb.serve.address import FILES_REMEDY
+from kb.service.address import FILES_REMEDY
 
 _FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _PROCESSES: Final = frozenset({errno.EAGAIN})

@@ -13,7 +13,7 @@ from kb.cli.command import Command
 from kb.cli.command_table import read_arguments
 from kb.cli.output.terminal import one_line
 from kb.errors import KbError, StoreBusy
-from kb.serve.arguments import GLOBAL, OPTION, UNKNOWN, WORD
+from kb.service.arguments import GLOBAL, OPTION, UNKNOWN, WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

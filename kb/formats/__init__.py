@@ -1,1 +1,1 @@
-"""The formats that kb knows, in one table, and the version of the rules by which each of them is read."""
+"""From the bytes of a file to its text: one module a format."""

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from kb.formats.registry import Format, Registry
 
 # Where reading begins, for every format and by who reads it; what these import is found in them.
-_EVERY: Final = ("kb.read.reader", "kb.read.language", "kb.read.chunk")
-_TEXT: Final = ("kb.read.extract", "kb.read.confined")
-_CHILD: Final = ("kb.read.foreign", "kb.extract.draft")
-_CODE: Final = ("kb.read.code", "kb.extract.code")
-_SCANS: Final = ("kb.extract.recognise",)
+_EVERY: Final = ("kb.formats.reader", "kb.formats.language", "kb.chunking.split")
+_TEXT: Final = ("kb.formats.text", "kb.formats.isolated")
+_CHILD: Final = ("kb.formats.binary", "kb.formats.builder")
+_CODE: Final = ("kb.formats.source", "kb.formats.source_tree")
+_SCANS: Final = ("kb.sandbox.ocr",)
 # Modules that put parts together, or confine them: they count, and what they import is above or decides no text.
-_LEAVES: Final = frozenset({"kb.read.reader", "kb.read.confined", "kb.extract.recognise"})
+_LEAVES: Final = frozenset({"kb.formats.reader", "kb.formats.isolated", "kb.sandbox.ocr"})
 # Modules that decide no text. What the registry says of a format is compared by itself.
 _WITHOUT: Final = frozenset({"kb.errors", "kb.ports", "kb.formats.registry"})
 # Libraries that carry text and change none.

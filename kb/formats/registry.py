@@ -319,72 +319,72 @@ _PLAIN: Final = (
     _text(
         "markdown", ".md .markdown .mdown .mkd .mkdn .mdx .qmd .rmd", "Markdown",
         "headings, front matter, tags, links ([notes](notes.md))",
-        reader="kb.read.markdown:parse_markdown", front_matter=True, anchors=True,
+        reader="kb.formats.markdown:parse_markdown", front_matter=True, anchors=True,
         sample="---\ntitle: x\ndate: 12 March 2020\ntags: [a]\n---\n# *x*\n\n[a](b.md) [[c]]\n\n| a |\n| - |\n| b |\n",
     ),
     _text(
         "org", ".org", "Org files", "headings, properties, tags, links ([notes](notes.md))",
-        reader="kb.read.org:parse_org", generic=True, anchors=True, sample="* TODO x :a:\n#+title: x\n",
+        reader="kb.formats.org:parse_org", generic=True, anchors=True, sample="* TODO x :a:\n#+title: x\n",
     ),
     _text(
         "rst", ".rst .rest", "reStructuredText",
         "headings, literal blocks; each passage of a table is told the names of its columns",
-        reader="kb.read.markup:parse_rst", anchors=True, sample="x\n=\n\n::\n\n  y\n",
+        reader="kb.formats.markup:parse_rst", anchors=True, sample="x\n=\n\n::\n\n  y\n",
     ),
     _text(
         "asciidoc", ".adoc .asciidoc .asc", "AsciiDoc",
         "headings, blocks, front matter; each passage of a table is told the names of its columns",
-        reader="kb.read.markup:parse_asciidoc", front_matter=True, anchors=True, sample="= x\n\n----\ny\n----\n",
+        reader="kb.formats.markup:parse_asciidoc", front_matter=True, anchors=True, sample="= x\n\n----\ny\n----\n",
     ),
     _TEXT,
     _text("text", ".log", "logs", _BLANK_LINES, kind="code", prose=False),
     _text(
         "canvas", ".canvas", "canvas files of Obsidian", "each card is read ([notes](notes.md))",
-        how="document", reader="kb.read.canvas:read_canvas",
+        how="document", reader="kb.formats.canvas:read_canvas",
         sample='{"nodes":[{"id":"1","type":"text","text":"x"}]}',
     ),
 )  # fmt: skip
 _FOREIGN: Final = (
     _child(
-        "pdf", ".pdf", "PDF files", "kb.extract.pdf",
+        "pdf", ".pdf", "PDF files", "kb.formats.pdf",
         "its page: `p. 3`; sections from the table of contents", package="pypdfium2", scans=True,
     ),
     _child(
-        "word", ".docx .docm .dotx", "Word documents", "kb.extract.office", "its headings", package="xberg",
+        "word", ".docx .docm .dotx", "Word documents", "kb.formats.office", "its headings", package="xberg",
         media=f"{_OOXML}.wordprocessingml.document",
     ),
     _child(
-        "word", ".doc", "Word documents", "kb.extract.office", "its headings",
+        "word", ".doc", "Word documents", "kb.formats.office", "its headings",
         package="xberg", media="application/msword",
     ),
     _child(
-        "word", ".odt .ott", "OpenDocument texts", "kb.extract.office", "its headings",
+        "word", ".odt .ott", "OpenDocument texts", "kb.formats.office", "its headings",
         package="xberg", media=f"{_ODF}.text",
     ),
     _child(
-        "word", ".rtf", "Rich Text documents", "kb.extract.office", "its headings",
+        "word", ".rtf", "Rich Text documents", "kb.formats.office", "its headings",
         package="xberg", media="application/rtf",
     ),
     _child(
-        "slides", ".pptx .pptm .ppsx", "PowerPoint presentations", "kb.extract.office", "`slide 2`", package="xberg",
+        "slides", ".pptx .pptm .ppsx", "PowerPoint presentations", "kb.formats.office", "`slide 2`", package="xberg",
         media=f"{_OOXML}.presentationml.presentation",
     ),
     _child(
-        "slides", ".ppt", "PowerPoint presentations", "kb.extract.office", "`slide 2`", package="xberg",
+        "slides", ".ppt", "PowerPoint presentations", "kb.formats.office", "`slide 2`", package="xberg",
         media="application/vnd.ms-powerpoint",
     ),
-    _child("slides", ".odp .otp", "OpenDocument presentations", "kb.extract.impress", "`slide 2`"),
+    _child("slides", ".odp .otp", "OpenDocument presentations", "kb.formats.presentation", "`slide 2`"),
     _child(
-        "sheet", ".xlsx .xlsm", "Excel workbooks", "kb.extract.sheet",
+        "sheet", ".xlsx .xlsm", "Excel workbooks", "kb.formats.sheet",
         "as below; comments stand at the row of their cell, numbers are as displayed (`01067`), days as `2025-05-01`",
         package="python_calamine", prose=False,
     ),
     _child(
-        "sheet", ".xlsb .xls", "Excel workbooks", "kb.extract.sheet", _ROWS_TOLD,
+        "sheet", ".xlsb .xls", "Excel workbooks", "kb.formats.sheet", _ROWS_TOLD,
         package="python_calamine", prose=False,
     ),
     _child(
-        "sheet", ".ods .ots", "OpenDocument spreadsheets", "kb.extract.sheet",
+        "sheet", ".ods .ots", "OpenDocument spreadsheets", "kb.formats.sheet",
         "as below; comments stand at the row of their cell, numbers are as displayed (`01067`), days as `2025-05-01`",
         package="python_calamine", prose=False,
     ),
@@ -392,42 +392,42 @@ _FOREIGN: Final = (
         "sheet", ".csv .tsv", "tables in text",
         "rows stay whole and say their number (`12-14 rows 4-6`); each passage is told the names of the columns; the "
         "delimiter is found",
-        kind="csv", reader="kb.read.tabular:parse_csv", titled=False, prose=False, sample="a,b\n1,2\n",
+        kind="csv", reader="kb.formats.csv_tables:parse_csv", titled=False, prose=False, sample="a,b\n1,2\n",
     ),
     _child(
-        "mail", ".msg", "Outlook messages", "kb.extract.office", "`mail: Greetings, 2026-11-03`",
+        "mail", ".msg", "Outlook messages", "kb.formats.office", "`mail: Greetings, 2026-11-03`",
         package="xberg", media="application/vnd.ms-outlook",
     ),
-    _child("mail", ".eml", "mails", "kb.extract.mail", _MAIL, recognise="kb.read.mailbox:is_mail"),
-    _child("mail", ".emlx", "mails of Apple Mail", "kb.extract.mail", _MAIL),
-    _child("mail", ".mbox .mbx", "mailboxes", "kb.extract.mail", _MAIL, recognise="kb.read.mailbox:is_mailbox"),
+    _child("mail", ".eml", "mails", "kb.formats.mail", _MAIL, recognise="kb.formats.mailbox:is_mail"),
+    _child("mail", ".emlx", "mails of Apple Mail", "kb.formats.mail", _MAIL),
+    _child("mail", ".mbox .mbx", "mailboxes", "kb.formats.mail", _MAIL, recognise="kb.formats.mailbox:is_mailbox"),
     _child(
-        "calendar", ".ics .ical .vcs", "calendars", "kb.extract.agenda",
+        "calendar", ".ics .ical .vcs", "calendars", "kb.formats.icalendar",
         "`event: Budget round, 2025-06-10`; tasks and journal entries too",
     ),
-    _child("contact", ".vcf .vcard", "contacts", "kb.extract.card", "`contact: Ada Lovelace`"),
+    _child("contact", ".vcf .vcard", "contacts", "kb.formats.vcard", "`contact: Ada Lovelace`"),
     _child(
-        "note", ".enex", "notes of Evernote", "kb.extract.enex",
+        "note", ".enex", "notes of Evernote", "kb.formats.enex",
         "`note: Boat repair, 2025-04-01`; tags and author too, attached files are named",
     ),
     _child(
-        "ebook", ".epub", "e-books", "kb.extract.office", "`chapter: The Spouter Inn`", package="xberg",
+        "ebook", ".epub", "e-books", "kb.formats.office", "`chapter: The Spouter Inn`", package="xberg",
         media="application/epub+zip",
     ),
     _child(
-        "ebook", ".fb2", "FictionBook e-books", "kb.extract.fb2",
+        "ebook", ".fb2", "FictionBook e-books", "kb.formats.fb2",
         "`chapter: The Spouter Inn`; author, genres and language too",
     ),
     _child(
-        "notebook", ".ipynb", "notebooks", "kb.extract.notebook", "`cell 4`, counted from 1 with the empty ones"
+        "notebook", ".ipynb", "notebooks", "kb.formats.notebook", "`cell 4`, counted from 1 with the empty ones"
     ),
     _child(
-        "web", ".html .htm .xhtml", "web pages", "kb.extract.web",
+        "web", ".html .htm .xhtml", "web pages", "kb.formats.html",
         "its headings; menus, scripts, footers and rows of bare links are left out, and what stands beside a main "
         "element that holds most of the text",
     ),
     _child(
-        "web", ".mhtml .mht", "saved web pages", "kb.extract.saved",
+        "web", ".mhtml .mht", "saved web pages", "kb.formats.mhtml",
         "as a web page: the page that was saved and the frames in it",
     ),
 )  # fmt: skip
@@ -435,42 +435,42 @@ _DATA: Final = (
     _text(
         "subtitles", ".srt .vtt", "subtitles",
         "a hit says its time (`30-41 0:12:31`); numbers, times and tags are not embedded",
-        reader="kb.read.subtitles:parse_subtitles", prose=False,
+        reader="kb.formats.subtitles:parse_subtitles", prose=False,
         sample="1\n00:00:00,000 --> 00:00:01,000\nx\n",
     ),
     _text(
         "latex", ".tex .ltx", "LaTeX", "sections, title, author, date; comments are not embedded",
-        reader="kb.read.latex:parse_latex", sample="\\section{x}\ny % z\n",
+        reader="kb.formats.latex:parse_latex", sample="\\section{x}\ny % z\n",
     ),
     _text(
         "latex", ".bib", "BibTeX", "letters that are written as commands are read as letters",
-        kind="code", reader="kb.read.latex:parse_bibtex", prose=False,
+        kind="code", reader="kb.formats.latex:parse_bibtex", prose=False,
     ),
     _text("latex", ".sty", "packages of LaTeX", _BLANK_LINES, kind="code", prose=False),
     _text("latex code", ".cls", "classes of LaTeX", _BLANK_LINES, kind="code", prose=False),
     _text(
         "data", ".json .json5 .yaml .yml", "JSON and YAML", _ENTRIES,
-        reader="kb.read.data:parse_indented", titled=False, prose=False, sample="a: 1\n",
+        reader="kb.formats.data:parse_indented", titled=False, prose=False, sample="a: 1\n",
     ),
     _text(
         "data", ".jsonl .ndjson", "JSON Lines", "each record stays whole",
-        reader="kb.read.data:parse_records", prose=False, sample="{}\n",
+        reader="kb.formats.data:parse_records", prose=False, sample="{}\n",
     ),
     _text(
         "data", ".toml .ini .cfg", "TOML and INI files", "tables are headings",
-        reader="kb.read.data:parse_toml", titled=False, prose=False, sample="[a]\n",
+        reader="kb.formats.data:parse_toml", titled=False, prose=False, sample="[a]\n",
     ),
     _text(
         "data", ".xml .rss .atom .opml .nxml", "XML", _ENTRIES,
-        reader="kb.read.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
+        reader="kb.formats.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
     ),
     _text(
         "data image", ".svg", "SVG", _ENTRIES,
-        reader="kb.read.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
+        reader="kb.formats.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
     ),
     _text("data", ".conf .properties", "settings", _BLANK_LINES, kind="code", prose=False),
     Format(
-        ("image",), _split(".png .jpg .jpeg .webp .bmp .tif .tiff"), "image", "images", "ocr", "kb.extract.scan",
+        ("image",), _split(".png .jpg .jpeg .webp .bmp .tif .tiff"), "image", "images", "ocr", "kb.formats.scanned",
         "the text in it, with `documents.ocr`",
     ),
 )  # fmt: skip

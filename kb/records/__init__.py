@@ -28,12 +28,18 @@ from kb.records.documents import (
     Document,
     FileChange,
     FileKind,
+    FollowedLink,
     Heading,
+    Link,
+    Links,
+    LinkStyle,
+    Name,
     Passage,
     Place,
     StoredPassage,
     Told,
     digest_of,
+    folded,
 )
 from kb.records.files import (
     Failure,
@@ -45,7 +51,6 @@ from kb.records.files import (
     Source,
     is_racy,
 )
-from kb.records.links import FollowedLink, Link, Links, LinkStyle, Name, folded
 from kb.records.modes import DEFAULT_MODE, MODE_NAMES, MODES, Mode, ModeTraits
 from kb.records.reports import (
     CheckReport,

@@ -82,7 +82,7 @@ class Confinement:
 
     Attributes:
         landlock: The version of the kernel's Landlock interface; 0: it has none.
-        in_force: The measures that hold, by the names in ``kb.extract.syscalls``.
+        in_force: The measures that hold, by the names in ``kb.sandbox.syscalls``.
         missing: What this system does not offer, by the same names.
     """
 

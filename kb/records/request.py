@@ -50,7 +50,7 @@ class SearchRequest:
     What is None is as configured. ``msgspec`` reads and writes it as JSON.
 
     Attributes:
-        question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.question``.
+        question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.syntax``.
         like: A file, by path, name, alias or title: its nearest passages in other files, one of each file unless
             ``per_file`` says otherwise. There is no question then.
         limit: How many hits at most, 1 or more.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.records import Candidates, Signals
-from kb.search.background import COMMON
-from kb.search.middles import file_of, middle_cosines, middles_of
+from kb.search.centroids import file_of, middle_cosines, middles_of
+from kb.search.confidence import COMMON
 from kb.search.rank import cosines
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kb.ports import Catalog, Nearest
     from kb.records import KeywordMatches
-    from kb.search.background import Background
+    from kb.search.confidence import Background
 
 # Of what only the words find, the vectors have to be fetched one by one.
 BY_WORDS: Final = 100

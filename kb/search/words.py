@@ -7,9 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kb.records.letters import compared, seen, unaccented
-from kb.records.marks import MARKS
-from kb.records.scripts import TWOS
+from kb.records.characters import MARKS, TWOS, compared, seen, unaccented
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +43,7 @@ _APOSTROPHE: Final = re.compile("['\u2019]")
 class Words:
     """The content words of a question, each as the pattern that finds it and its common endings.
 
-    The patterns are for texts in the form in which they are compared: see ``kb.records.letters``.
+    The patterns are for texts in the form in which they are compared: see ``kb.records.characters``.
     """
 
     patterns: tuple[re.Pattern[str], ...] = ()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from kb.records import Document, LinkStyle
-    from kb.records.links import NameKind
+    from kb.records.documents import NameKind
 
 TABLES = (
     """

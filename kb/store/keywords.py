@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.records import Holding, KeywordMatches
-from kb.records.letters import one_dash, one_sign, seen
-from kb.records.marks import MARKS, unpointed
-from kb.records.scripts import SPACELESS
+from kb.records.characters import MARKS, SPACELESS, one_dash, one_sign, seen, unpointed
 from kb.store import postings
 from kb.store.catalog_rows import text_of
 from kb.store.terms import parts_of, version

@@ -16,9 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from kb.records.letters import one_sign, seen, unaccented
-from kb.records.marks import MARKS, unpointed
-from kb.records.scripts import SPACELESS, THREES, TWOS
+from kb.records.characters import MARKS, SPACELESS, THREES, TWOS, one_sign, seen, unaccented, unpointed
 from kb.store.languages import COMPOUNDING, ENGLISH, stemmer_of_script
 
 if TYPE_CHECKING:

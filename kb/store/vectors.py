@@ -7,8 +7,11 @@ process that opens it or give wrong answers without a word.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -16,13 +19,50 @@ from kb.errors import StoreDamaged
 from kb.interrupts import undisturbed
 from kb.own_files import unusable, write_whole
 from kb.ports import VectorIndex
-from kb.store.chroma_errors import DATABASE
+from kb.store.chroma import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.store.generations import Generations
     from kb.store.pairing import Pairing
+
+# A copy of a vector index, for a store that cannot be written: ChromaDB writes wherever it is opened.
+
+_REMEDY = "Make the store writable and run kb rebuild"
+
+
+class CopiedIndex:
+    """The index of a generation, opened in a temporary folder, which goes with it.
+
+    Args:
+        generation: The directory of the generation.
+        open_index: Opens the index in a directory.
+        pairing: Tells an index that is not that of the catalog.
+
+    Raises:
+        StoreDamaged: It cannot be read, or is not that of the catalog.
+    """
+
+    def __init__(self, generation: str, open_index: OpenIndex, pairing: Pairing) -> None:
+        self._folder = TemporaryDirectory(prefix="kb-")
+        copy = os.path.join(self._folder.name, "index")  # noqa: PTH118  # plain strings throughout the stores
+        try:
+            shutil.copytree(generation, copy)
+        except (OSError, shutil.Error) as error:
+            raise StoreDamaged(f"the vector index {generation} cannot be read: {error}", _REMEDY) from error
+        self.index: ClosableIndex = open_index(copy, create=False)
+        difference = "another catalog's" if pairing.tied(copy) is False else None
+        difference = difference or pairing.difference(self.index, thoroughly=True)
+        if difference is not None:
+            self.close()
+            raise StoreDamaged(f"the vector index {generation} is not that of the catalog ({difference})", _REMEDY)
+
+    def close(self) -> None:
+        """Close the index and remove the copy."""
+        self.index.close()
+        self._folder.cleanup()
+
 
 STAMP_FILE: Final = "left"
 

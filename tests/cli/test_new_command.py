@@ -15,7 +15,7 @@ from click.shell_completion import ShellComplete
 from kb.cli import commands
 from kb.cli.command_table import source, table_of
 from kb.cli.main import cli
-from kb.serve.arguments import Arguments, CommandTable
+from kb.service.arguments import Arguments, CommandTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ from kb.cli.options import json_option
 def greet(session, name, times, shout, as_json):
     """Greet NAME, who has so many files."""
     with session.open() as kb:
-        files = kb.status().files
+        files = kb.app().files
     session.write(f"{'HELLO' if shout else 'hello'} {name}: {files}\\n" * times)
     return 0
 '''
@@ -59,7 +59,7 @@ def greet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 def table_in(code: str) -> CommandTable:
-    """The table that the source of ``kb.serve.command_table`` holds."""
+    """The table that the source of ``kb.service.command_table`` holds."""
     names: dict[str, Any] = {}
     exec(compile(code, "command_table.py", "exec"), names)  # noqa: S102  # made by kb itself, just above
     slots = CommandTable.__slots__

@@ -14,7 +14,7 @@ from made_up import FakeKnowledge, answer, hit, settings
 from kb.cli.main import run
 from kb.cli.remote import DaemonProxy, Stream, client_context, differences
 from kb.cli.session import InputNeeded, Session
-from kb.serve.server import CommandOutput, Request
+from kb.service.server import CommandOutput, CommandRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,9 +70,9 @@ def test_what_is_sent_fits_the_stream_over_there(text: str, encoding: str, tty: 
         assert written[:-1].decode() == text
 
 
-def request(*args: str, stdin: str | None = None, tty: bool = False) -> Request:
+def request(*args: str, stdin: str | None = None, tty: bool = False) -> CommandRequest:
     """A command line from another process."""
-    return Request(
+    return CommandRequest(
         args=list(args),
         cwd="/notes",
         env={"NO_COLOR": "1"},
@@ -135,7 +135,7 @@ class FailingOwner:
         return {"errors": list(self.errors)}
 
 
-def answered(asked: Request, kb: FakeKnowledge, daemon: FailingOwner | None = None) -> tuple[int, bytes]:
+def answered(asked: CommandRequest, kb: FakeKnowledge, daemon: FailingOwner | None = None) -> tuple[int, bytes]:
     """The exit code of a command run for another process, and the frames sent to it."""
     sent: list[bytes | None] = []
 
@@ -189,7 +189,7 @@ def test_who_waits_for_the_folders_hears_what_failed() -> None:
         (request("note", tty=True), "editor"),
     ],
 )
-def test_input_is_asked_for_before_anything_is_done(asked: Request, needed: str) -> None:
+def test_input_is_asked_for_before_anything_is_done(asked: CommandRequest, needed: str) -> None:
     """The other process has it; the command is sent again with it."""
     kb = FakeKnowledge()
 

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from kb.config import render_own
-from kb.config.edit import with_folder, with_value
+from kb.config.write import with_folder, with_value
 from kb.errors import ConfigError
 
 

@@ -11,11 +11,10 @@ import pytest
 
 from kb.config import load, user_config_path
 from kb.config.find import Place, belongs_to_kb, look_for, read_config
-from kb.config.reach import REACHING, STAYING, more_than_notes
 from kb.config.schema import fields
-from kb.config.trust import all_trusted, distrust, trust
+from kb.config.trust import REACHING, STAYING, all_trusted, distrust, more_than_notes, trust
 from kb.errors import ConfigError
-from kb.serve.address import Undetermined, split, store_of
+from kb.service.address import Undetermined, split, store_of
 
 
 @pytest.fixture

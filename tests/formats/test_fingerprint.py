@@ -26,9 +26,9 @@ FILES = ("a.md", "a.txt", "a.csv", "a.py", "a.kt", "a.pdf", "a.docx", "a.xlsx", 
 TEXTS = {"a.md", "a.txt", "a.csv", "a.py", "a.kt", "README"}
 # Modules beside the readers, none of which decides what a file says.
 DECIDE_NO_TEXT = {
-    *("kb.read", "kb.read.scope", "kb.read.walk", "kb.read.disk", "kb.read.regular"),
-    *("kb.extract", "kb.extract.worker", "kb.extract.sandbox", "kb.extract.confine", "kb.extract.confinement"),
-    *("kb.extract.landlock", "kb.extract.seccomp", "kb.extract.syscalls"),
+    *("kb.formats", "kb.chunking", "kb.sandbox", "kb.formats.registry", "kb.formats.fingerprint"),
+    *("kb.sandbox.worker", "kb.sandbox.pool", "kb.sandbox.confine", "kb.sandbox.confinement"),
+    *("kb.sandbox.seccomp", "kb.sandbox.syscalls"),
 }
 
 
@@ -61,24 +61,24 @@ def edited(tmp_path: Path) -> Callable[..., Fingerprints]:
 @pytest.mark.parametrize(
     ("path", "old", "new", "again"),
     [
-        ("kb/read/tabular.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30", {"a.csv"}),
-        ("kb/read/tabular.py", "_SAMPLE: Final = 20", "# More tells nothing new.\n_SAMPLE: Final =   20", set()),
-        ("kb/read/tabular.py", '"""Comma-separated values', '"""Tables in text', set()),
-        ("kb/extract/pdf.py", "import re\n", "import re\n\nX = 1\n", {"a.pdf"}),
+        ("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30", {"a.csv"}),
+        ("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "# More tells nothing new.\n_SAMPLE: Final =   20", set()),
+        ("kb/formats/csv_tables.py", '"""Comma-separated values', '"""Tables in text', set()),
+        ("kb/formats/pdf.py", "import re\n", "import re\n\nX = 1\n", {"a.pdf"}),
         (
-            "kb/extract/dates.py",
+            "kb/formats/dates.py",
             "import re\n",
             "import re\n\nX = 1\n",
             {"a.pdf", "a.docx", "a.xlsx", "a.eml", "README"},
         ),
-        ("kb/extract/draft.py", "import re\n", "import re\n\nX = 1\n", {*FILES} - TEXTS | {"a.py", "README"}),
-        ("kb/extract/code.py", "_SHORT: Final = 12", "_SHORT: Final = 13", {"a.py"}),
-        ("kb/read/extract.py", "import re\n", "import re\n\nX = 1\n", TEXTS),
-        ("kb/read/mailbox.py", "_HEAD: Final = 1 << 16", "_HEAD: Final = 1 << 15", {"a.eml", "README"}),
-        ("kb/read/chunk.py", "import math\n", "import math\n\nX = 1\n", {*FILES}),
-        ("kb/records/letters.py", "from typing", "X = 1\nfrom typing", {*FILES}),
+        ("kb/formats/builder.py", "import re\n", "import re\n\nX = 1\n", {*FILES} - TEXTS | {"a.py", "README"}),
+        ("kb/formats/source_tree.py", "_SHORT: Final = 12", "_SHORT: Final = 13", {"a.py"}),
+        ("kb/formats/text.py", "import re\n", "import re\n\nX = 1\n", TEXTS),
+        ("kb/formats/mailbox.py", "_HEAD: Final = 1 << 16", "_HEAD: Final = 1 << 15", {"a.eml", "README"}),
+        ("kb/chunking/split.py", "import math\n", "import math\n\nX = 1\n", {*FILES}),
+        ("kb/records/characters.py", "from typing", "X = 1\nfrom typing", {*FILES}),
         ("kb/records/reports.py", "from dataclasses", "X = 1\nfrom dataclasses", set()),
-        ("kb/extract/seccomp.py", "import os\n", "import os\n\nX = 1\n", set()),
+        ("kb/sandbox/seccomp.py", "import os\n", "import os\n\nX = 1\n", set()),
     ],
 )
 def test_a_change_concerns_its_formats(
@@ -96,7 +96,7 @@ def test_what_has_not_changed_needs_no_comparison(edited: Callable[..., Fingerpr
 
     assert Fingerprints("settings", root=ROOT).version == here.version
     assert Fingerprints("other").version != here.version
-    assert edited("kb/read/tabular.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 21").version != here.version
+    assert edited("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 21").version != here.version
 
 
 def test_versions_of_libraries_count(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_what_is_not_known_is_read_again(stored: str | None) -> None:
 
 def test_what_is_common(edited: Callable[..., Fingerprints], before: str) -> None:
     """While some formats are read again only the others count as read, whichever rules hold next."""
-    after = edited("kb/read/tabular.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30")
+    after = edited("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30")
 
     kept = after.common(before)
 
@@ -174,7 +174,7 @@ def test_every_reader_counts() -> None:
     """A module of the readers is found by what imports it, or is named here as one that decides no text."""
     modules = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for folder in ("read", "extract")
+        for folder in ("formats", "chunking", "sandbox")
         for path in (ROOT / "kb" / folder).glob("*.py")
     }
 

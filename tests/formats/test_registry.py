@@ -15,7 +15,7 @@ import pytest
 from kb.formats.registry import REGISTRY, Format, Registry, load
 
 ROOT = Path(__file__).parents[2]
-RECIPE = Format(("recipe",), (".rcp",), "recipe", "recipes", reader="kb.read.data:parse_toml", names=("menu",))
+RECIPE = Format(("recipe",), (".rcp",), "recipe", "recipes", reader="kb.formats.data:parse_toml", names=("menu",))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_one_row_is_in_every_view() -> None:
     """Types, kinds, limits, links and what a child loads come from the same row."""
     told = replace(RECIPE, prose=False, anchors=True)
     child = Format(
-        ("plant",), (".hrb",), "plant", "herbaria", "child", "kb.extract.web", packages=("no_such",), extra="x"
+        ("plant",), (".hrb",), "plant", "herbaria", "child", "kb.formats.html", packages=("no_such",), extra="x"
     )
     registry = Registry((*REGISTRY.rows, told, child), REGISTRY.text)
 
@@ -83,7 +83,7 @@ def test_one_row_is_in_every_view() -> None:
 PLAIN = '''
 """Recipes: a line that begins with an equals sign is the name of a dish."""
 
-from kb.read.markup import Outline, one_line
+from kb.formats.markup import Outline, one_line
 from kb.records import Heading
 
 
@@ -107,13 +107,13 @@ def extract(name, data, draft, limits):
         draft.text(plant[::-1])
 '''
 ROWS = """
-    _text("recipe", ".rcp", "recipes", "each dish is a section", reader="kb.read.recipe:parse_recipe"),
-    _child("plant", ".hrb", "herbaria", "kb.extract.herbarium", "`plant: rose`"),
-    _child("lock", ".lck", "locked files", "kb.extract.lock", "nothing", package="no_such_package", extra="locks"),
+    _text("recipe", ".rcp", "recipes", "each dish is a section", reader="kb.formats.recipe:parse_recipe"),
+    _child("plant", ".hrb", "herbaria", "kb.formats.herbarium", "`plant: rose`"),
+    _child("lock", ".lck", "locked files", "kb.formats.lock", "nothing", package="no_such_package", extra="locks"),
 """
 SCRIPT = """
 import json, pathlib, runpy
-from kb.cli.reports import status_text
+from kb.cli.output.reports import status_text
 from kb.cli.terminal import Look
 from kb.config import Config
 from kb.errors import DocumentError
@@ -169,9 +169,9 @@ def test_a_new_format_is_a_module_and_a_row(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "kb", tmp_path / "kb")
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     (tmp_path / "before.json").write_text(Fingerprints("").formats())
-    (tmp_path / "kb" / "read" / "recipe.py").write_text(PLAIN)
+    (tmp_path / "kb" / "formats" / "recipe.py").write_text(PLAIN)
     for name in ("herbarium", "lock"):
-        (tmp_path / "kb" / "extract" / f"{name}.py").write_text(FOREIGN)
+        (tmp_path / "kb" / "formats" / f"{name}.py").write_text(FOREIGN)
     table = tmp_path / "kb" / "formats" / "registry.py"
     before = table.read_text("utf-8")
     assert before.count("_NOT_READ: Final = (\n") == 1

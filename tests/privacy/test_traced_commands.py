@@ -26,7 +26,7 @@ from kb.formats.registry import REGISTRY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kb.embed.spec import Located
+    from kb.embedding.spec import Located
 
     MakeWorld = Callable[..., "World"]
 

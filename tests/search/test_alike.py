@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.records import FileStat, KnownFile, StoredPassage
-from kb.search.alike import Wording
-from kb.search.rank import taken
+from kb.search.rank import Wording, taken
 
 STAT = FileStat(1, 1, 1, 1, 1)
 PROSE = (

@@ -9,10 +9,8 @@ import pytest
 from worlds import World
 
 from kb.records import Freshness, Mode, ResolvedRequest
-from kb.search.asking import bare
-from kb.search.background import Background, Judge, Unrelated
-from kb.search.calibrate import SHARE_WEIGHT, Language, deviation, made_question
-from kb.search.query import Searcher
+from kb.search.confidence import SHARE_WEIGHT, Background, Judge, Language, Unrelated, bare, deviation, made_question
+from kb.search.search import Searcher
 
 _THINGS = (
     "perro gato caballo vaca oveja cabra burro conejo pato gallina zorro lobo ciervo oso tigre delfín ballena pulpo "

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from kb.search.courtesy import Courtesy
+from kb.search.priority import Courtesy
 
 if TYPE_CHECKING:
     import pytest
@@ -28,7 +28,7 @@ def test_without_questions_nobody_waits() -> None:
 
 def test_work_begins_when_the_last_question_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not when the first of two is."""
-    monkeypatch.setattr("kb.search.courtesy._LONGEST", 120)
+    monkeypatch.setattr("kb.search.priority._LONGEST", 120)
     courtesy = Courtesy()
     order: list[str] = []
     inside = threading.Event()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.search.dates import parse_day
+from kb.search.syntax import parse_day
 
 TODAY = date(2026, 3, 31)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kb import KnowledgeBase
-    from kb.embed.spec import Located
+    from kb.embedding.spec import Located
 
 UNITS = np.eye(4, dtype=np.float32)
 

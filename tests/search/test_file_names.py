@@ -8,8 +8,8 @@ import pytest
 
 from kb.errors import AmbiguousName, NotIndexed
 from kb.records import FileStat, Filters, KnownFile, Name
-from kb.search.filter import selected
-from kb.search.naming import below, file_named
+from kb.search.filters import selected
+from kb.search.names import below, file_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from typing import Literal
 import pytest
 
 from kb.records import FileStat, Filters, KnownFile
-from kb.search.filter import day_of, selected, tag_count
-from kb.search.naming import file_named
+from kb.search.filters import day_of, selected, tag_count
+from kb.search.names import file_named
 
 MODIFIED = datetime(2026, 3, 5, 12, tzinfo=UTC)
 STAT = FileStat(1, int(MODIFIED.timestamp() * 1e9), 1, 1, 1)

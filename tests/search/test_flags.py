@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from kb.search.question import parse
+from kb.search.syntax import parse
 
 TODAY = date(2026, 3, 10)
 

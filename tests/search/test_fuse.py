@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.search.fuse import KEYWORD_WEIGHT, MIDDLE, beside, fused, standardised
+from kb.search.rank import KEYWORD_WEIGHT, MIDDLE, beside, fused, standardised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

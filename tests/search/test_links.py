@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import DocumentError
-from kb.read.extract import extract
+from kb.formats.text import extract
 from kb.records import FileChange, FileStat, FoundFile, Hit, KnownFile, Link, StoredPassage
 from kb.search.links import Follower
 from kb.store.catalog import SqliteCatalog

@@ -51,7 +51,7 @@ from kb.cli.commands_evaluating import evaluate
 from kb.config import load
 from kb.config.schema import fields
 from kb.records import Freshness, SearchRequest
-from kb.search.query import Searcher
+from kb.search.search import Searcher
 
 print(kb.__file__)
 for command in (search, evaluate):

@@ -27,9 +27,9 @@ from kb.records import (
     ResolvedRequest,
     Unmatched,
 )
-from kb.search.probes import PROBES
-from kb.search.query import Searcher
+from kb.search.confidence import PROBES
 from kb.search.rank import place
+from kb.search.search import Searcher
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

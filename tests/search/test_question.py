@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.records import Filters
-from kb.search.question import Question, narrowed, parse
+from kb.search.syntax import Question, narrowed, parse
 
 TODAY = date(2026, 3, 10)
 

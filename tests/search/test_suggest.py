@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kb.records import FileStat, Filters, KnownFile, Unmatched
-from kb.search.suggest import language_code, near, unmatched
+from kb.search.names import language_code, near, unmatched
 
 
 def file(path: str, *tags: str, language: str = "", kind: str = "markdown") -> KnownFile:

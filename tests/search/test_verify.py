@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kb.read.disk import Disk
-from kb.read.scope import Rules
+from kb.files.rules import Rules
+from kb.files.scan import Disk
 from kb.records import FoundFile, KnownFile, Source, StoredPassage
 from kb.search.verify import ReadFiles, Verifier
 

@@ -26,11 +26,10 @@ from vector_stores import (
 )
 
 from kb.chroma_import import import_chromadb, safe_settings
-from kb.embed.bge_m3 import BgeM3EmbeddingFunction
+from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreDamaged, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store.chroma import ChromaIndex, best, visible
-from kb.store.chroma_errors import seam, translate
+from kb.store.chroma import ChromaIndex, best, seam, translate, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.index.plan import identify
+from kb.indexing.plan import identify
 from kb.records import Document, FileChange, FileStat, FoundFile, Holding, Passage
 from kb.store import postings
 from kb.store.catalog import SqliteCatalog

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kb.embed.bge_m3 import BgeM3EmbeddingFunction
+from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.records import VectorRecord
 from kb.store.chroma import ChromaIndex, Pace
 

@@ -1,7 +1,7 @@
 """The commands of kb, one module each, imported when they are used.
 
 A module here is the command of its name: ``kb.cli.commands.tags`` is ``kb tags``. No other file lists it. ``make docs``
-updates ``kb/serve/command_table.py``, from which the client of the daemon reads a command line without importing
+updates ``kb/service/command_table.py``, from which the client of the daemon reads a command line without importing
 any of this.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from kb.serve.command_table import SHORT_HELP
+from kb.service.command_table import SHORT_HELP
 
 # The order in which kb --help lists them: as they are first needed. Others follow by name.
 _ORDER: Final = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kb.cli.session import Session
     from kb.config import Settings
-    from kb.measure.report import BenchReport, Times
+    from kb.evaluation.bench import BenchReport, Times
 
 _SECONDS: Final = 60.0
 _LEAST: Final = 5.0
@@ -41,8 +41,8 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
     Notes and store are not changed. Reports passages per second beside the bare model, the time from saving a file
     until it is found, search time with and without kb watch, recall against exact search, memory use, and size on disk.
     """
-    from kb.measure.bench import Asked
-    from kb.measure.bench import bench as measured
+    from kb.evaluation.bench import Asked
+    from kb.evaluation.bench import bench as measured
 
     settings = session.settings()
     if not settings.config.folders.paths:
@@ -81,7 +81,7 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
 
 
 def _daemon_runs(settings: Settings) -> bool:
-    from kb.serve.client import RequestRefused, ask
+    from kb.service.client import RequestRefused, ask
 
     try:
         return ask(settings.store_path(), "/status") is not None

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from kb.cli.output.evaluation import Pairs
     from kb.cli.session import Knowledge, Session
-    from kb.evaluate.ask import Ask, Result
-    from kb.evaluate.judged import Judged
-    from kb.evaluate.known_items import KnownItem
-    from kb.evaluate.measures import Measured
+    from kb.evaluation.judged import Judged
+    from kb.evaluation.known_items import KnownItem
+    from kb.evaluation.measures import Measured
+    from kb.evaluation.run import Ask, Result
     from kb.records import Hit, Rerank
 
 _TELL_EVERY: Final = 100
@@ -108,7 +108,7 @@ def evaluate(
     With --self, the questions are titles and headings of your own files, each removed from its file before the search;
     those whose file is not in the top ten are listed.
     """
-    from kb.evaluate.judged import read_judged
+    from kb.evaluation.judged import read_judged
 
     ways = tuple(Mode(mode) for mode in modes or MODE_NAMES)
     options = EvalOptions(ways, rerank, _there(session, compare), _there(session, save), per_question, as_json)
@@ -127,7 +127,7 @@ def evaluate(
 
 def _known_items(session: Session, count: int, seed: int, options: EvalOptions) -> int:
     """Search for files by titles and headings removed from them, in a temporary index."""
-    from kb.evaluate.known_items import Withheld, judged, known_items
+    from kb.evaluation.known_items import Withheld, judged, known_items
 
     with tempfile.TemporaryDirectory(prefix="kb-eval-") as made, session.open() as kb:
         files = kb.documents()
@@ -146,9 +146,8 @@ def _evaluated(
     session: Session, kb: Knowledge, judged: Judged, options: EvalOptions, items: tuple[KnownItem, ...] = ()
 ) -> int:
     """Run the questions in each mode, and show the results."""
-    from kb.evaluate.ask import Names, ask_all
-    from kb.evaluate.measures import means, measured
-    from kb.evaluate.trec import read_run
+    from kb.evaluation.measures import means, measured
+    from kb.evaluation.run import Names, ask_all, read_run
 
     files = kb.documents()
     names = Names(files, judged.documents)
@@ -185,7 +184,7 @@ def _evaluated(
 
 def ask_with(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
     """A function that searches in one mode, with no hits left out."""
-    from kb.evaluate.ask import LEAST
+    from kb.evaluation.run import LEAST
 
     def ask(question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
         request = SearchRequest(
@@ -206,7 +205,7 @@ def ask_with(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
 
 def paired(earlier: dict[str, dict[str, Measured]], results: list[Result]) -> Pairs:
     """The differences of each mode from the run to compare with, else from the first mode."""
-    from kb.evaluate.measures import differences
+    from kb.evaluation.measures import differences
 
     base = earlier or {results[0].name: dict(results[0].values)}
     return {
@@ -271,7 +270,7 @@ def _watched(session: Session, mode: str, judged: Judged, should_stop: Callable[
 
 
 def _save(file: str, result: Result) -> None:
-    from kb.evaluate.trec import run_text
+    from kb.evaluation.run import run_text
 
     try:
         Path(file).write_text(run_text(result.rankings, f"kb-{result.name}"), "utf-8")

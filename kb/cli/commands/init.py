@@ -92,7 +92,7 @@ def _add(session: Session, target: Path, folder: str, real: str) -> int:
         ConfigError: There is none, or it cannot be changed or trusted.
     """
     from kb.config import belongs_to_kb, load, user_config_path
-    from kb.config.edit import with_folder
+    from kb.config.write import with_folder
 
     if not target.is_file() or not belongs_to_kb(target):
         raise ConfigError(f"no configuration at {target}", f"Create one: kb init {shlex.quote(folder)}")

@@ -60,7 +60,7 @@ def fetch(session: Session, name: str | None) -> int:
 @click.pass_obj
 def use(session: Session, name: str) -> int:
     """Set the model in the configuration file in use, and nothing else; then run kb index --full."""
-    from kb.config.edit import with_value
+    from kb.config.write import with_value
 
     settings = session.settings()
     if settings.file is None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kb.cli.daemon import Daemon
     from kb.cli.session import Session
     from kb.config import Settings
-    from kb.serve.service import Service
+    from kb.service.login import Service
 
 # As shells tell a process that SIGTERM ended: 128 and its number.
 TERMINATED: Final = 143
@@ -113,7 +113,7 @@ def watch(
 def _once(session: Session, settings: Settings, *, as_json: bool) -> int:
     """Index once, in the daemon if one is running."""
     if _status_of_daemon(settings) is not None:
-        from kb.serve.client import forward
+        from kb.service.client import forward
 
         code = forward([*session.options(settings), "index", *(["--json"] if as_json else [])])
         if code is not None:
@@ -123,7 +123,7 @@ def _once(session: Session, settings: Settings, *, as_json: bool) -> int:
 
 def _status_of_daemon(settings: Settings) -> dict[str, Any] | None:
     """The state of the daemon; None if none is running."""
-    from kb.serve.client import RequestRefused, ask
+    from kb.service.client import RequestRefused, ask
 
     try:
         return ask(settings.store_path(), "/status")
@@ -179,7 +179,7 @@ def _show_status(session: Session, settings: Settings, *, as_json: bool) -> int:
 
 def _stop(session: Session, settings: Settings) -> int:
     """Stop the daemon, and wait until it has released the store."""
-    from kb.serve.client import ask
+    from kb.service.client import ask
     from kb.store.lock import read_owner
 
     daemon = _status_of_daemon(settings)
@@ -259,7 +259,7 @@ def _log(session: Session, file: str | None) -> Iterator[logging.Logger]:
     else:
         handler = logging.StreamHandler(session.client.err)
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("kb.watch.log")
+    logger = logging.getLogger("kb.watching.log")
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.addHandler(handler)
@@ -336,7 +336,7 @@ def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, 
 
 
 def _service(session: Session, settings: Settings) -> Service:
-    from kb.serve.service import launchd_agent, systemd_unit
+    from kb.service.login import launchd_agent, systemd_unit
 
     command, name, cwd = _command(session, settings), _name(settings), session.client.cwd
     environ = {

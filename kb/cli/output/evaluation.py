@@ -12,10 +12,10 @@ from kb.cli.output.terminal import Look, one_line, shown_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from kb.evaluate.ask import Result
-    from kb.evaluate.judged import Judged
-    from kb.evaluate.known_items import KnownItem
-    from kb.evaluate.measures import Difference, Measured
+    from kb.evaluation.judged import Judged
+    from kb.evaluation.known_items import KnownItem
+    from kb.evaluation.measures import Difference, Measured
+    from kb.evaluation.run import Result
     from kb.records import Hit, KnownFile
 
 _SURE: Final = 0.05

@@ -67,7 +67,7 @@ def operators_notice(read: ReadAs) -> str:
 
 def as_words_notices(read: ReadAs) -> Iterator[str]:
     """What looks like an operator and was asked as it stands, where that may not have been meant."""
-    from kb.search.flags import is_plain
+    from kb.search.syntax import is_plain
 
     for word in read.as_words:
         bare = word.removeprefix("-")

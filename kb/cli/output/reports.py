@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         RebuildReport,
         Status,
     )
-    from kb.watch.follow import WatchState
+    from kb.watching.scheduler import WatchState
 
 _TOLD: Final = 20
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kb.cli.output.wrap import paths_in
 from kb.records import Sentence
-from kb.records.scripts import SPACELESS
+from kb.records.characters import SPACELESS
 from kb.search.sentences import BY_LINE, Unit, sentences, units
 from kb.search.words import Words, weights
 

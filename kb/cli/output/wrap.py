@@ -6,8 +6,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from kb.records.marks import MARKS
-from kb.records.scripts import SPACELESS
+from kb.records.characters import MARKS, SPACELESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from kb.cli.main import run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kb.embed.spec import Located
+    from kb.embedding.spec import Located
 
 
 @pytest.fixture

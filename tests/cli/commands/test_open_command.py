@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from made_up import answer, hit, known_file
 
 from kb.cli.last_results import Location, folder, load_results, save_results
-from kb.serve.client import forward
+from kb.service.client import forward
 
 if TYPE_CHECKING:
     from pathlib import Path

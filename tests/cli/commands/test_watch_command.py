@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from command_line import CommandLine
 
-    from kb.embed.spec import Located
+    from kb.embedding.spec import Located
 
 pytest_plugins = ["command_line"]
 
@@ -82,13 +82,13 @@ def test_once_is_an_index_run(command: CommandLine, tmp_path: Path) -> None:
 def test_once_is_done_by_a_running_daemon(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the store, so this process could only wait for it in vain."""
     forwarded: list[list[str]] = []
-    monkeypatch.setattr("kb.serve.client.ask", lambda *_: {"pid": 7})
+    monkeypatch.setattr("kb.service.client.ask", lambda *_: {"pid": 7})
 
     def forward(args: list[str]) -> int:
         forwarded.append(args)
         return 0
 
-    monkeypatch.setattr("kb.serve.client.forward", forward)
+    monkeypatch.setattr("kb.service.client.forward", forward)
 
     assert command("-s", "search.limit=3", "watch", "--once", "--json")[0] == 0
 

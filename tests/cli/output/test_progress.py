@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kb.cli.output.progress import Pace, ProgressLines, counts_text, duration, pace_text, shown_progress, stoppable
 from kb.cli.session import ClientContext, Session
-from kb.index.stopwatch import Stopwatch
+from kb.indexing.sync import Stopwatch
 from kb.records import IndexProgress
 
 if TYPE_CHECKING:

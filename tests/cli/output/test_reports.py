@@ -27,7 +27,7 @@ from kb.records import (
     RebuildReport,
     Status,
 )
-from kb.watch.follow import WatchState
+from kb.watching.scheduler import WatchState
 
 INSTALL = "pip install 'localkb[documents]'"
 LOOK = Look(cwd="/notes")

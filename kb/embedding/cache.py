@@ -1,0 +1,392 @@
+"""The embedding cache: vectors by model and text, so that no text is embedded twice. Its loss costs time only."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from threading import RLock
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+import numpy as np
+
+from kb.errors import StoreError
+from kb.ports import VectorCache
+from kb.sqlite import MEMORY, Database, Schema, set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.ports import Embedder
+
+# A cache of vectors that looks into another one before anything is embedded, and leaves that one as it is.
+
+
+class ClosableCache(VectorCache, Protocol):
+    """A cache that holds a file open."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class BorrowingCache:
+    """Vectors of its own, else those of a lender.
+
+    Args:
+        own: What is kept here; closed with this one.
+        lender: Where else to look. Nothing is put into it, and it stays open.
+    """
+
+    def __init__(self, own: ClosableCache, lender: VectorCache) -> None:
+        self._own = own
+        self._lender = lender
+
+    def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors that either knows, by digest."""
+        found = self._own.get(fingerprint, digests)
+        lacking = [digest for digest in digests if digest not in found]
+        return found | self._lender.get(fingerprint, lacking) if lacking else found
+
+    def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors that either knows, by digest, of which none counts as used."""
+        found = self._own.peek(fingerprint, digests)
+        lacking = [digest for digest in digests if digest not in found]
+        return found | self._lender.peek(fingerprint, lacking) if lacking else found
+
+    def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
+        """Keep vectors here."""
+        self._own.put(fingerprint, vectors)
+
+    def close(self) -> None:
+        """Let go of the own file."""
+        self._own.close()
+
+
+# Remembers the vectors of past questions, so that one asked again needs no model.
+
+
+class RememberedQuestions:
+    """A model that looks a question up before it computes. Implements ``kb.ports.Embedder``.
+
+    In the cache a question is a SHA-256 beside its vector, bounded and dropped with all the others; its words are kept
+    nowhere.
+
+    Args:
+        embedder: The model.
+        cache: Vectors by fingerprint and digest.
+    """
+
+    def __init__(self, embedder: Embedder, cache: VectorCache) -> None:
+        self._embedder = embedder
+        self._cache = cache
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the model."""
+        return self._embedder.fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """That of the model."""
+        return self._embedder.dimension
+
+    def embed_documents(
+        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Unit vectors of documents, by the model."""
+        return self._embedder.embed_documents(texts, tokens, on_batch)
+
+    def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Unit vectors of a few short texts, by the model; None where it is not in memory."""
+        return self._embedder.embed_sentences(texts)
+
+    def question_parts(self, text: str) -> int:
+        """In how many parts the model reads a question."""
+        return self._embedder.question_parts(text)
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """The unit vector of a question."""
+        name = f"question {self._embedder.fingerprint}"
+        digest = hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).digest()
+        known = self._cache.get(name, [digest]).get(digest)
+        if known is not None:
+            return known
+        vector = self._embedder.embed_query(text)
+        self._cache.put(name, {digest: vector})
+        return vector
+
+
+_T = TypeVar("_T")
+
+_PAGE = 500
+# Uses are written with the next vectors, or when this many wait.
+_USES_KEPT = 20_000
+_STORED = np.dtype("<f4")
+
+# Stands in SQLite's header ("kbec").
+_APPLICATION_ID: Final = 0x6B626563
+# A vector of 1024 numbers takes 4096 bytes: with SQLite's usual pages of that size each would spill over.
+_PAGE_SIZE: Final = 16384
+
+# What is often written (the last use) stands apart from the vectors, which are large and never change.
+_TABLES: Final = (
+    "CREATE TABLE models (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL)",
+    """
+    CREATE TABLE entries (
+        id INTEGER PRIMARY KEY,
+        model INTEGER NOT NULL REFERENCES models (id),
+        digest BLOB NOT NULL,
+        used INTEGER NOT NULL,
+        UNIQUE (model, digest)
+    )
+    """,
+    "CREATE INDEX entries_by_use ON entries (used, id)",
+    "CREATE TABLE vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+)
+# A vector with a flipped sign is as long as before: only a checksum tells. It binds the vector to its digest.
+_CHECKSUMS: Final = (
+    "ALTER TABLE entries ADD COLUMN crc INTEGER",
+    "UPDATE entries SET crc = (SELECT kb_checksum(entries.digest, v.vector) FROM vectors v WHERE v.id = entries.id)",
+)
+
+_FIND = """
+    SELECT e.id, e.digest, e.used, v.vector, e.crc FROM entries e LEFT JOIN vectors v ON v.id = e.id
+    WHERE e.model = ? AND e.digest IN ({})
+"""
+
+
+class CacheDamaged(StoreError):
+    """The cache is not a sound database."""
+
+
+def checksum(digest: bytes, vector: bytes) -> int:
+    """The checksum of a vector, bound to its digest."""
+    return zlib.crc32(vector, zlib.crc32(digest))
+
+
+SCHEMA: Final = Schema(
+    name="embedding cache",
+    application_id=_APPLICATION_ID,
+    migrations=(_TABLES, _CHECKSUMS),
+    tables=frozenset({b"models", b"entries", b"vectors"}),
+    pragmas=(f"page_size = {_PAGE_SIZE}",),
+    checksum=checksum,
+    damaged=CacheDamaged,
+    remedy="Run the command again: the cache is set aside, and texts are embedded again when they are next needed",
+)
+
+
+class EmbeddingCache:
+    """Vectors by (model fingerprint, digest of the embedded text), in one SQLite file that several threads may use.
+
+    Args:
+        path: The file, made where it does not exist.
+        limit: The most vectors to keep; beyond it, those whose last use is longest ago are dropped.
+        warn: Is told, in a sentence, when a damaged cache was set aside and a new one begun.
+        read_only: Leave the file as it is, uses and wrong vectors included; nothing can be put.
+
+    Raises:
+        StoreError: The file cannot be opened, or is not kb's.
+    """
+
+    def __init__(self, path: str, limit: int, warn: Callable[[str], None], *, read_only: bool = False) -> None:
+        if limit < 1:
+            raise ValueError("an embedding cache keeps at least one vector")
+        self._path = path
+        self._limit = limit
+        self._warn = warn
+        self._read_only = read_only
+        self._lock = RLock()
+        self._used: set[int] = set()
+        try:
+            self._database, self._tick = self._opened()
+        except CacheDamaged as error:
+            self._database, self._tick = self._begun_anew(error)
+
+    def close(self) -> None:
+        """Write down the last uses and let go of the file. Closing again is allowed."""
+        with self._lock:
+            if self._used and not self._read_only:
+                self._recovering(self._write_uses, lambda: None)
+            self._database.close()
+
+    def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors known, by digest; they are read-only. Marks them as used.
+
+        A stored vector of a wrong length, with a number that is not finite, or other than its checksum says counts as
+        absent and is removed.
+        """
+        with self._lock:
+            return self._recovering(lambda: self._find(fingerprint, digests), dict)
+
+    def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors known, by digest; to read thousands for one question is no use of them, so none is marked."""
+        with self._lock:
+            return self._recovering(lambda: self._find(fingerprint, digests, mark=False), dict)
+
+    def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
+        """Keep vectors durably, in one transaction; a digest that is known already keeps its vector and counts as used.
+
+        Raises:
+            ValueError: The vectors are not of one length, that of the model's others, or not finite.
+            StoreError: They cannot be written, as on a full disk.
+        """
+        if not vectors:
+            return
+        matrix = _matrix(vectors)
+        with self._lock:
+            self._recovering(
+                lambda: self._keep(fingerprint, tuple(vectors), matrix),
+                lambda: self._keep(fingerprint, tuple(vectors), matrix),
+            )
+
+    def count(self) -> int:
+        """How many vectors are kept, of all models."""
+        with self._lock:
+            return self._recovering(self._count, lambda: 0)
+
+    def _recovering(self, work: Callable[[], _T], without: Callable[[], _T]) -> _T:
+        """The result of some work or, where the file turns out damaged, of what is done with the new empty one."""
+        try:
+            with self._database.reading():
+                return work()
+        except CacheDamaged as error:
+            self._database.close()
+            self._database, self._tick = self._begun_anew(error)
+        with self._database.reading():
+            return without()
+
+    def _find(
+        self, fingerprint: str, digests: Sequence[bytes], *, mark: bool = True
+    ) -> dict[bytes, NDArray[np.float32]]:
+        connection = self._database.connection
+        model = connection.execute("SELECT id, dimension FROM models WHERE fingerprint = ?", (fingerprint,)).fetchone()
+        if model is None:
+            return {}
+        number, dimension = model
+        found: dict[bytes, NDArray[np.float32]] = {}
+        wrong: list[int] = []
+        for page in _pages(digests):
+            known = connection.execute(_FIND.format(_marks(page)), (number, *page)).fetchall()
+            sound = [row for row in known if isinstance(row[3], bytes) and len(row[3]) == dimension * _STORED.itemsize]
+            numbers = np.frombuffer(b"".join(row[3] for row in sound), _STORED).reshape(len(sound), dimension)
+            finite: list[bool] = np.logical_and.reduce(np.isfinite(numbers), axis=1).tolist()
+            finite = [good and row[4] == checksum(row[1], row[3]) for row, good in zip(sound, finite, strict=True)]
+            found.update({row[1]: vector for row, vector, good in zip(sound, numbers, finite, strict=True) if good})
+            right = {row[0] for row, good in zip(sound, finite, strict=True) if good}
+            wrong += [row[0] for row in known if row[0] not in right]
+            self._used |= {row[0] for row in known if mark and row[2] < self._tick} & right
+        if wrong and not self._read_only:
+            with self._database.writing():
+                self._delete(wrong)
+        if len(self._used) > _USES_KEPT and not self._read_only:
+            self._write_uses()
+        return found
+
+    def _keep(self, fingerprint: str, digests: Sequence[bytes], matrix: NDArray[np.float32]) -> None:
+        with self._database.writing() as connection:
+            self._mark_used()  # before the count rises: what was looked at earlier is older than what comes now
+            self._tick += 1
+            model = self._model(fingerprint, matrix.shape[1])
+            known: dict[bytes, int] = {}
+            for page in _pages(digests):
+                sql = f"SELECT digest, id FROM entries WHERE model = ? AND digest IN ({_marks(page)})"  # noqa: S608  (only question marks are put in)
+                known.update(connection.execute(sql, (model, *page)).fetchall())
+            # To be put again is a use: else a vector of an earlier run could be dropped just after it was acknowledged.
+            self._used.update(known.values())
+            self._mark_used()
+            first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM entries").fetchone()[0]
+            new = [(digest, row) for digest, row in zip(digests, matrix, strict=True) if digest not in known]
+            connection.executemany(
+                "INSERT INTO entries (id, model, digest, used, crc) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (id_, model, digest, self._tick, checksum(digest, row.tobytes()))
+                    for id_, (digest, row) in enumerate(new, first)
+                ],
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO vectors (id, vector) VALUES (?, ?)",
+                ((id_, row.tobytes()) for id_, (_, row) in enumerate(new, first)),
+            )
+            self._drop_oldest()
+
+    def _model(self, fingerprint: str, dimension: int) -> int:
+        self._database.connection.execute(
+            "INSERT OR IGNORE INTO models (fingerprint, dimension) VALUES (?, ?)", (fingerprint, dimension)
+        )
+        number, known = self._database.connection.execute(
+            "SELECT id, dimension FROM models WHERE fingerprint = ?", (fingerprint,)
+        ).fetchone()
+        if known != dimension:
+            raise ValueError(f"vectors of {fingerprint!r} have {known} numbers, not {dimension}")
+        return int(number)
+
+    def _drop_oldest(self) -> None:
+        excess = self._count() - self._limit
+        if excess > 0:
+            oldest = self._database.connection.execute("SELECT id FROM entries ORDER BY used, id LIMIT ?", (excess,))
+            self._delete([row[0] for row in oldest.fetchall()])
+
+    def _delete(self, ids: Sequence[int]) -> None:
+        numbers = [(id_,) for id_ in ids]
+        self._database.connection.executemany("DELETE FROM entries WHERE id = ?", numbers)
+        self._database.connection.executemany("DELETE FROM vectors WHERE id = ?", numbers)
+        self._used.difference_update(ids)
+
+    def _count(self) -> int:
+        return int(self._database.connection.execute("SELECT count(*) FROM entries").fetchone()[0])
+
+    def _write_uses(self) -> None:
+        with self._database.writing():
+            self._mark_used()
+
+    def _mark_used(self) -> None:
+        self._database.connection.executemany(
+            "UPDATE entries SET used = ? WHERE id = ?", [(self._tick, id_) for id_ in sorted(self._used)]
+        )
+        self._used.clear()
+
+    def _opened(self) -> tuple[Database, int]:
+        """The database, and the number of the next use: uses are told apart by a count that rises with each writing."""
+        database = Database(self._path, SCHEMA, access="read" if self._read_only else "write")
+        if self._read_only:
+            return database, 1
+        try:
+            with database.reading() as connection:
+                tick = connection.execute("SELECT coalesce(max(used), 0) + 1 FROM entries").fetchone()[0]
+        except BaseException:
+            database.close()
+            raise
+        return database, tick
+
+    def _begun_anew(self, error: CacheDamaged) -> tuple[Database, int]:
+        """Set a damaged file aside, so that it can be looked at, and begin a new one; one for reading alone stays."""
+        self._used.clear()
+        if self._read_only:
+            self._warn(f"{error.message}; it is not used")
+            return Database(MEMORY, SCHEMA), 1
+        kept = set_aside(self._path, SCHEMA)
+        begun = self._opened()
+        self._warn(
+            f"{error.message}; it is kept as {kept}, and a new one is begun: texts are embedded again when they are "
+            "next needed"
+        )
+        return begun
+
+
+def _matrix(vectors: Mapping[bytes, NDArray[np.float32]]) -> NDArray[np.float32]:
+    matrix = np.stack(list(vectors.values())).astype(_STORED, copy=False)
+    if matrix.ndim != 2 or not np.isfinite(matrix).all():  # noqa: PLR2004  (rows and columns)
+        raise ValueError("vectors to be kept must be rows of finite numbers")
+    return matrix
+
+
+def _pages(digests: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(digests), _PAGE):
+        yield digests[start : start + _PAGE]
+
+
+def _marks(page: Sequence[bytes]) -> str:
+    return ", ".join("?" * len(page))

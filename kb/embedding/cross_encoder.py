@@ -1,0 +1,202 @@
+"""Reranks by a cross-encoder, which reads question and passage together. Loaded and proved as the embedding model is.
+
+One of the two files that import sentence-transformers.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kb.embedding.fetch import fetch, kept, lacking
+from kb.embedding.locate import COMMIT, HUB_NAME, cached, digest_of_files, prepare_environment
+from kb.embedding.spec import Located, missing_weights, present
+from kb.embedding.tokens import encodable
+from kb.embedding.torch_runtime import LOADING_ERRORS, device_for, first_line, lacking_weights
+from kb.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentence_transformers import CrossEncoder
+
+    from kb.embedding.runtime import Device, Precision
+
+BGE_RERANKER: Final = "BAAI/bge-reranker-v2-m3"
+BGE_RERANKER_REVISION: Final = "953dc6f6f85a1b2dbfca4c34a2796e7dde08d41e"
+_KIND: Final = "ForSequenceClassification"
+_REMEDY: Final = (
+    "Put a whole copy of the reranker in its place, fetch it while online (embed.offline = false), "
+    "or set search.rerank_model to another one, or search.rerank to off."
+)
+_PROBES: Final = (("What is water?", "Water is a liquid."), ("What is water?", "Stones and rivers, 42 of them."))
+
+
+def locate_reranker(model: str, revision: str = "", *, offline: bool = False, cache_dir: Path | None = None) -> Located:
+    """Find a cross-encoder, and fetch it where that is allowed and needed.
+
+    Args:
+        model: A directory, or a name on the hub.
+        revision: The commit, branch or tag of a model from the hub. Empty: the pinned one for bge-reranker-v2-m3, else
+            ``main``.
+        offline: Never fetch anything.
+        cache_dir: The hub's cache. None: where Hugging Face keeps it.
+
+    Raises:
+        ModelError: It is not here and cannot be had, or is no cross-encoder.
+    """
+    prepare_environment(offline=offline)
+    path = Path(model).expanduser()
+    if model != BGE_RERANKER and path.is_dir():
+        directory = path.resolve()
+        _require(directory)
+        return Located(directory, str(path), f"sha256:{digest_of_files(directory)}", published=False)
+    if not HUB_NAME.fullmatch(model) or model.startswith((".", "~")):
+        raise ModelError(f"There is no reranker directory {model}", f"Set search.rerank_model, as to {BGE_RERANKER}")
+    wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
+    if (own := kept(model, wanted)) and not lacking(own[0], _missing):
+        return Located(own[0], model, own[1])
+    snapshot = cached(model, wanted, cache_dir)
+    if snapshot is None or _missing(snapshot):
+        if offline:
+            raise ModelError(
+                f"The reranker {model} is not on this machine, and fetching is off (embed.offline)", _REMEDY
+            )
+        directory, commit = fetch(model, wanted, missing=_missing)
+        return Located(directory, model, commit)
+    _require(snapshot)
+    return Located(snapshot, model, snapshot.name, published=bool(COMMIT.fullmatch(snapshot.name)))
+
+
+def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:
+    """Whether a cross-encoder can be used without fetching anything."""
+    if model != BGE_RERANKER and Path(model).expanduser().is_dir():
+        return True
+    wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
+    own = kept(model, wanted)
+    if own is not None and not lacking(own[0], _missing):
+        return True
+    snapshot = cached(model, wanted, cache_dir)
+    return snapshot is not None and not _missing(snapshot)
+
+
+class CrossEncoderReranker:
+    """Scores passages for a question by reading both together, in 0..1.
+
+    Args:
+        located: The cross-encoder.
+        device: Where to run it.
+        precision: What to compute in; ``int8`` is for embedding alone and counts as ``auto`` here.
+    """
+
+    def __init__(self, located: Located, *, device: Device = "auto", precision: Precision = "auto") -> None:
+        self.name = "cross-encoder"
+        self._located = located
+        self._device: Device = device
+        self._precision = "auto" if precision == "int8" else precision
+        self._model: CrossEncoder | None = None
+
+    def load(self) -> None:
+        """Load it now.
+
+        Raises:
+            ModelError: It cannot be loaded, or is not what its directory says.
+        """
+        if self._model is None:
+            model = _load(self._located, device_for(self._device), self._precision)
+            _prove(model, self._located)
+            self._model = model
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How well each text answers the question; higher is better. A text over the model's length is cut for it.
+
+        Raises:
+            ModelError: The model cannot be used.
+        """
+        self.load()
+        assert self._model is not None  # noqa: S101 - loaded just above
+        return _scores(self._model, [(question, text) for text in texts])
+
+
+def _load(located: Located, device: str, precision: str) -> CrossEncoder:
+    import torch
+    import transformers
+    from safetensors import SafetensorError
+    from sentence_transformers import CrossEncoder
+
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    kind = ("float32" if device == "cpu" else "float16") if precision == "auto" else precision
+    try:
+        model: CrossEncoder = CrossEncoder(
+            str(located.directory),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"dtype": getattr(torch, kind)},
+        )
+    except (*LOADING_ERRORS, SafetensorError) as error:
+        why = first_line(error)
+        raise ModelError(f"The reranker in {located.directory} cannot be loaded ({why})", _REMEDY) from error
+    return model
+
+
+def _prove(model: CrossEncoder, located: Located) -> None:
+    """All weights came from the files, the tokenizer fits, and it tells an answer from other words."""
+    transformer: Any = model.model
+    needed = {name for name, _ in transformer.named_parameters()}
+    if lacking := lacking_weights(needed, located.directory):
+        raise _not_as_stated(located, f"its weights lack {len(lacking)} of {len(needed)} parts, such as {lacking[0]}")
+    words = len(model.tokenizer)
+    if words > int(transformer.config.vocab_size):
+        raise _not_as_stated(located, f"its tokenizer knows more words ({words}) than it has embeddings")
+    first, second = (model.tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("water", "stone"))
+    if first == second or model.tokenizer.unk_token_id in {*first, *second}:
+        raise _not_as_stated(located, "its tokenizer does not know the letters of the alphabet")
+    one, other = _scores(model, _PROBES)
+    if not (math.isfinite(one) and math.isfinite(other)) or one == other:
+        raise _not_as_stated(located, "it gives two different passages the same score, or none")
+
+
+def _scores(model: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    try:
+        found = model.predict(
+            [(encodable(question), encodable(text)) for question, text in pairs],
+            batch_size=len(pairs),
+            show_progress_bar=False,
+        )
+    except (IndexError, RuntimeError) as error:
+        raise ModelError(
+            f"The reranker failed ({first_line(error)})", "Set search.rerank to off, or embed.device to cpu."
+        ) from error
+    return [float(score) for score in found]
+
+
+def _require(directory: Path) -> None:
+    """Refuse what is incomplete or gives more than one number a pair."""
+    if missing := _missing(directory):
+        raise ModelError(f"The reranker in {directory} is incomplete: {', '.join(missing)} not there", _REMEDY)
+    try:
+        config = json.loads((directory / "config.json").read_text("utf-8"))
+        kinds = [str(kind) for kind in config.get("architectures") or ()]
+        labels = config.get("num_labels") or len(config.get("id2label") or {0: ""})
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ModelError(f"{directory / 'config.json'} cannot be read ({error})", _REMEDY) from error
+    if not any(kind.endswith(_KIND) for kind in kinds) or labels != 1:
+        raise ModelError(
+            f"The model in {directory} is no cross-encoder that gives one score ({', '.join(kinds) or 'no kind told'})",
+            _REMEDY,
+        )
+
+
+def _missing(directory: Path) -> list[str]:
+    names = [name for name in ("config.json", "tokenizer.json") if not present(directory / name)]
+    return names + missing_weights(directory)
+
+
+def _not_as_stated(located: Located, what: str) -> ModelError:
+    return ModelError(f"The reranker in {located.directory} is not what it should be: {what}", _REMEDY)

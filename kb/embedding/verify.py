@@ -1,0 +1,121 @@
+"""Holds a model on this machine against what it should be: parts, tokenizer, vectors, and published cosines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from kb.embedding.onnx_files import read_exports
+from kb.embedding.references import ANSWERS, QUESTION, TOLERANCE, golden_of, sample_texts
+from kb.embedding.runtime import PROBES
+from kb.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kb.embedding.encoder import Encoder
+    from kb.embedding.spec import Located
+
+INT8_TOLERANCE: Final = 0.05
+_SAME: Final = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        what: What it was.
+        told: What was found.
+        good: Whether it is as it should be; None where there is nothing to hold it against.
+    """
+
+    what: str
+    told: str
+    good: bool | None
+
+
+def verify(encoder: Encoder, located: Located, forms: Path) -> list[Check]:
+    """Look at a model, loading it as it would be used.
+
+    Args:
+        encoder: The model.
+        located: Where it is.
+        forms: The folder of its ONNX forms.
+    """
+    spec = encoder.tokens.spec
+    shape = f"{spec.model_type}, {spec.pooling} pooling, {spec.dimension} numbers, reads {spec.limit} tokens"
+    checks = [Check("files and configuration", shape, good=True), _tokenizer(encoder)]
+    try:
+        where = encoder.load()
+    except ModelError as error:
+        return [*checks, Check("loading", error.message, good=False)]
+    checks += [Check("loading, parts as stated", where, good=True), _vectors(encoder), _company(encoder)]
+    return [*checks, _golden(encoder, located), *_forms(forms)]
+
+
+def _tokenizer(encoder: Encoder) -> Check:
+    """Words are known, and white space around a text changes nothing."""
+    tokens = encoder.tokens
+    first, second = (tokens.tokenizer.encode(word).ids for word in PROBES[:2])
+    known = first != second and tokens.tokenizer.get_vocab_size() <= tokens.spec.vocab_size
+    told = f"{tokens.tokenizer.get_vocab_size():,} tokens for {tokens.spec.vocab_size:,} rows"
+    return Check("tokenizer", told, good=known)
+
+
+def _vectors(encoder: Encoder) -> Check:
+    """Vectors are of length one, and of different texts are different."""
+    texts = sample_texts(encoder.tokens)
+    vectors = encoder.embed_documents(texts, encoder.tokens.count(texts))
+    off = float(np.max(np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1)))
+    nearest = float(np.max(vectors[0] @ vectors[1:].T))
+    good = off < _SAME and nearest < 1 - _SAME
+    return Check("vectors", f"{len(texts)} texts, lengths within {off:.0e} of one", good=good)
+
+
+def _company(encoder: Encoder) -> Check:
+    """A text has the same vector alone and beside others: padding does not leak."""
+    texts = list(PROBES)
+    lengths = encoder.tokens.count(texts)
+    together = encoder.embed_documents(texts, lengths)
+    alone = np.concatenate(
+        [encoder.embed_documents([text], [length]) for text, length in zip(texts, lengths, strict=True)]
+    )
+    off = float(np.max(np.abs(together - alone)))
+    half = "float16" in encoder.load()
+    return Check("alone and beside others", f"differ by {off:.0e}", good=off < (1e-2 if half else _SAME))
+
+
+def _golden(encoder: Encoder, located: Located) -> Check:
+    """The cosines that the makers of sentence-transformers published for this model."""
+    vectors = encoder.embed_documents(ANSWERS, encoder.tokens.count(ANSWERS))
+    cosines = (vectors @ encoder.embed_query(QUESTION)).tolist()
+    told = " ".join(f"{cosine:.4f}" for cosine in cosines)
+    golden = golden_of(located)
+    if golden is None:
+        return Check("published cosines", f"{told}; none are known for this model", good=None)
+    wanted = " ".join(f"{cosine:.4f}" for cosine in golden)
+    most = INT8_TOLERANCE if "int8" in encoder.load() else TOLERANCE
+    good = max(abs(one - other) for one, other in zip(cosines, golden, strict=True)) <= most
+    return Check("published cosines", f"{told} for {wanted}", good=good)
+
+
+def _forms(folder: Path) -> list[Check]:
+    """The files of the ONNX forms, byte by byte."""
+    checks = []
+    for export in read_exports(folder):
+        damaged = export.damaged()
+        told = f"damaged: {', '.join(damaged)}" if damaged else measured_text(export.measured)
+        checks.append(Check(f"ONNX form in {export.form}", told, good=not damaged))
+    return checks
+
+
+def measured_text(measured: Mapping[str, float]) -> str:
+    """What was measured when a form was made, in words."""
+    return (
+        f"differs by {measured['largest_difference']:.0e} at most, mean cosine {measured['mean_cosine']:.4f} "
+        f"with the original ({measured['texts']:.0f} texts)"
+    )

@@ -1,1 +1,0 @@
-"""How well questions find what they should: judged questions asked, measured, and compared."""

@@ -1,0 +1,1 @@
+"""How well questions find what they should, and how quick kb is on one's own notes."""

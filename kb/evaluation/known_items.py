@@ -1,0 +1,154 @@
+"""Questions made of somebody's own notes: a title or heading, taken out of its file, asked of all of them.
+
+The file is the known item. A heading that stayed in its file would find it by its very words; so it is taken out of the
+text, of the trail of the passages below it, and of the title. It stays in other files, where it may well be quoted.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from kb.evaluation.judged import Judged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from kb.records import Document, FoundFile, KnownFile, Shown, StoredPassage
+
+# The names in source code stand in its text and cannot be taken out of it.
+_CODE: Final = "code"
+_NAMES: Final = re.compile(r"^(?:title|alias|aliases)[ \t]*[:=].*(?:\n(?:[ \t]|- ).*)*", re.MULTILINE | re.IGNORECASE)
+_SAID: Final = re.compile(r"[^\n]")
+# Less says too little to be a question: "Usage", "See also".
+_LEAST_WORDS: Final = 3
+_LEAST_LETTERS_WITHOUT_SPACES: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class KnownItem:
+    """A question, and where it was taken from: the line of the heading, or 1 for a title in front matter."""
+
+    question: str
+    file: KnownFile
+    line: int
+
+    @property
+    def document(self) -> str:
+        """The file's absolute path, by which it is judged."""
+        return f"{self.file.folder}/{self.file.path}"
+
+
+def known_items(
+    files: Sequence[KnownFile], show: Callable[[KnownFile], Shown], count: int, seed: int
+) -> tuple[KnownItem, ...]:
+    """One question each of some files, chosen by chance; the same ones for the same seed and notes.
+
+    Args:
+        files: The files of the index.
+        show: Gives the passages of a file.
+        count: How many questions at most; source code and files without a heading that can be asked give
+            none.
+        seed: Begins the chance.
+    """
+    chance = random.Random(seed)  # noqa: S311 - the same questions every time are wanted
+    titles = Counter(file.title.casefold() for file in files)
+    found: dict[str, KnownItem] = {}
+    asked = [file for file in files if file.kind != _CODE]
+    for file in chance.sample(asked, len(asked)):
+        if len(found) == count:
+            break
+        shown = show(file)
+        usable = [
+            (text, line)
+            for text, line in _headings(file, shown.passages)
+            if titles[text.casefold()] <= int(text == file.title) and text.casefold() not in found
+        ]
+        if usable and not shown.changed:
+            text, line = chance.choice(usable)
+            found[text.casefold()] = KnownItem(text, file, line)
+    return tuple(found.values())
+
+
+def judged(items: Iterable[KnownItem]) -> Judged:
+    """The questions as an evaluation asks them, each with its one file."""
+    listed = {f"{number:04}": item for number, item in enumerate(items, 1)}
+    return Judged(
+        {id_: item.question for id_, item in listed.items()},
+        {id_: {item.document: 1} for id_, item in listed.items()},
+    )
+
+
+class Withheld:
+    """Takes the questions out of the documents they were made of.
+
+    Args:
+        items: The questions.
+    """
+
+    def __init__(self, items: Iterable[KnownItem]) -> None:
+        self._texts: Mapping[tuple[str, str], str] = {item.file.key: item.question for item in items}
+
+    def __call__(self, file: FoundFile, document: Document, /) -> Document:
+        """The document without its question, every line where it was."""
+        text = self._texts.get(file.key)
+        return document if text is None else without(document, text)
+
+
+def without(document: Document, text: str) -> Document:
+    """A document without a heading: its lines are empty, and neither trail nor title nor front matter has it."""
+    lines = document.text.split("\n")
+    if text in {document.title, *document.aliases}:
+        front = "\n".join(lines[: document.body_line - 1])
+        lines[: document.body_line - 1] = _NAMES.sub(lambda found: _blank(found[0]), front).split("\n") if front else []
+    headings = []
+    for heading in document.headings:
+        if heading.text == text:
+            blank = range(heading.first_line - 1, heading.last_line)
+            for at in blank:
+                lines[at] = _blank(lines[at])
+            headings.append(replace(heading, text=""))
+        else:
+            headings.append(heading)
+    left = "\n".join(lines)
+    return replace(
+        document,
+        text=left,
+        spelled=tuple(
+            (start, end, said)
+            for start, end, said in document.spelled
+            # What is read at the end of a line belongs to what stands before.
+            if left[start - (start == end) : end] == document.text[start - (start == end) : end]
+        ),
+        told=tuple(one for one in document.told if one.text != text),
+        headings=tuple(headings),
+        title="" if document.title == text else document.title,
+        own_title="" if document.own_title == text else document.own_title,
+        aliases=tuple(alias for alias in document.aliases if alias != text),
+    )
+
+
+def _blank(text: str) -> str:
+    """A text of the same length and lines, with nothing in it."""
+    return _SAID.sub(" ", text)
+
+
+def _headings(file: KnownFile, passages: Iterable[StoredPassage]) -> list[tuple[str, int]]:
+    """What can be asked of a file: its headings with their lines, and its title where it has one of its own."""
+    found: dict[str, int] = {}
+    if file.title not in {PurePosixPath(file.path).stem, PurePosixPath(file.path).name}:
+        found[file.title] = 1
+    for passage in passages:
+        for heading in passage.heading[-1:]:
+            if found.get(heading, 1) == 1:
+                found[heading] = passage.first_line
+    return [(text, line) for text, line in found.items() if _says_enough(text)]
+
+
+def _says_enough(text: str) -> bool:
+    spaceless = not text.isascii() and len(text) >= _LEAST_LETTERS_WITHOUT_SPACES
+    return len(text.split()) >= _LEAST_WORDS or spaceless

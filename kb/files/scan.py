@@ -1,0 +1,473 @@
+"""Finds and reads the files of the watched folders, and never hangs, leaves a folder or reads half a change.
+
+A folder is read down to its last directory. A folder listed inside another one is part of the outer one; it is read
+for itself only where the outer one's rules leave it out. Links to directories are never entered, so there are no
+loops. A link to a file counts only where its target lies in the same folder and the scan does not find the target
+itself (it is hidden, say): then the link stands for it. Every other link is left out, so nothing is indexed twice
+and nothing outside the folders is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat as modes
+import time
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from kb.errors import DocumentBusy, DocumentError
+from kb.files.rules import GIT_IGNORE, KB_IGNORE, Scope
+from kb.records import Failure, FileStat, FoundFile, Scan, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from kb.files.rules import Rules
+
+# Opens and reads regular files without ever hanging or mixing two states, and says why one cannot be read.
+
+MEGABYTE: Final = 1_000_000
+MAX_FILE: Final = "folders.max_file_mb"
+
+_CHUNK: Final = 1 << 20
+# Not to wait for the writer of a FIFO, not to follow a link put there meanwhile, not to pass the file to children.
+_FLAGS: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_KINDS: Final = (
+    (modes.S_ISDIR, "a folder"),
+    (modes.S_ISLNK, "a symbolic link"),
+    (modes.S_ISFIFO, "a FIFO"),
+    (modes.S_ISSOCK, "a socket"),
+    (modes.S_ISCHR, "a device"),
+    (modes.S_ISBLK, "a device"),
+)
+
+
+def open_file(place: str) -> BinaryIO:
+    """Open a file for reading, unbuffered; a link or a FIFO put there meanwhile does no harm.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    return os.fdopen(os.open(place, _FLAGS), "rb", buffering=0)
+
+
+def read_steadily(stream: BinaryIO, max_bytes: int, key: str = MAX_FILE) -> tuple[bytes, FileStat] | None:
+    """All bytes of an open file with its stat, or None where the two do not belong together.
+
+    Args:
+        stream: The file, opened without a buffer.
+        max_bytes: The most that is read, however much the file grows meanwhile.
+        key: The key of the configuration that says so.
+
+    Raises:
+        DocumentError: It is no regular file, or too large.
+        OSError: It cannot be read.
+    """
+    before = os.fstat(stream.fileno())
+    if not modes.S_ISREG(before.st_mode):
+        raise not_a_file(before.st_mode)
+    if before.st_size > max_bytes:
+        raise too_large(before.st_size, max_bytes, key)
+    # Files that a kernel makes up say they are empty, and are not.
+    expected = before.st_size or max_bytes
+    chunks = []
+    size = 0
+    # One byte past the expected end shows a file that grew.
+    while size <= expected and (chunk := stream.read(min(expected + 1 - size, _CHUNK))):
+        chunks.append(chunk)
+        size += len(chunk)
+    if size > max_bytes:
+        raise too_large(size, max_bytes, key)
+    stat = stat_of(os.fstat(stream.fileno()))
+    steady = stat == stat_of(before) and stat.size in {0, size}
+    return (b"".join(chunks), stat) if steady else None
+
+
+def stat_of(found: os.stat_result) -> FileStat:
+    """What kb keeps of a stat."""
+    return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+
+
+def too_large(size: int, max_bytes: int, key: str = MAX_FILE) -> DocumentError:
+    """Why a file over the limit is not read, with as many digits as it takes to see that it is over."""
+    actual = limit = ""
+    for digits in range(7):
+        actual, limit = (f"{number / MEGABYTE:,.{digits}f}" for number in (size, max_bytes))
+        if actual != limit and round(float(limit.replace(",", "")) * MEGABYTE) == max_bytes:
+            break
+    return DocumentError(
+        f"is {actual} MB, over the limit of {limit} MB ({key})", "Raise the limit, or exclude the file"
+    )
+
+
+def not_a_file(mode: int) -> DocumentError:
+    """Why something that is no regular file is not read."""
+    kind = next((kind for test, kind in _KINDS if test(mode)), "something special")
+    return DocumentError(f"is {kind}, not a file", "Move it out of the folder, or exclude it")
+
+
+def explained(error: OSError | ValueError) -> DocumentError:
+    """The error of the operating system as a reason that can be shown beside a path."""
+    if isinstance(error, PermissionError):
+        return DocumentError("cannot be read: permission denied", "Give yourself permission, or exclude it")
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return DocumentError("is no longer there", "It is forgotten at the next run")
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return DocumentError("is a symbolic link, not a file", "Put the file itself there")
+    detail = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return DocumentError(f"cannot be read: {detail}", "Check the disk; it is tried again at the next run")
+
+
+def join(directory: str, name: str) -> str:
+    """The path of a name in a directory, which may be the root of the file system."""
+    return f"{directory}{name}" if directory.endswith("/") else f"{directory}/{name}"
+
+
+def inside(path: str, directories: Iterable[str]) -> bool:
+    """Whether a path is one of the directories or below one."""
+    return any(path == directory or path.startswith(join(directory, "")) for directory in directories)
+
+
+# One pass over one watched folder: what is there, what belongs, and what cannot be read.
+
+_IGNORE_FILE_LIMIT: Final = MEGABYTE
+
+
+class Walk:
+    """One pass over one folder. Entries are asked about by name first, and by stat only where they belong."""
+
+    def __init__(self, folder: str, root: str, rules: Rules, never: Collection[str], roots: Collection[str]) -> None:
+        self.files: list[FoundFile] = []
+        self.problems: list[Failure] = []
+        self.unread: list[tuple[str, str]] = []
+        self.excluded = 0
+        self.empty = False
+        self.reached: set[str] = set()
+        # Directories, by their path below the folder, that lie on another device than the one around them.
+        self.mounts: list[str] = []
+        self._device = 0
+        self.folder = folder
+        self._root = root
+        self._rules = rules
+        self._never = never
+        self._roots = roots
+        self._links: list[str] = []
+        self._directories: list[tuple[str, Scope]] = []
+
+    def present(self) -> bool:
+        """Whether the folder is there, as far as one can tell."""
+        try:
+            return modes.S_ISDIR(Path(self._root).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+
+    def run(self, scope: Scope) -> None:
+        """Read the folder, given what applies to it from above."""
+        if inside(self._root, self._never):
+            self.excluded += 1
+            return
+        self._device = device_of(self._root)
+        self._directories.append(("", scope))
+        while self._directories:
+            self._read(*self._directories.pop())
+        self._take_links()
+
+    def _read(self, prefix: str, scope: Scope) -> None:
+        """Read one directory; ``prefix`` is its path with a final slash, or empty."""
+        directory = join(self._root, prefix).rstrip("/") or "/"
+        if directory in self._roots:
+            self.reached.add(directory)
+        try:
+            with os.scandir(directory) as listing:
+                entries = list(listing)
+        except OSError as error:
+            self._leave_unread(prefix.rstrip("/"), error)
+            return
+        if not prefix:
+            self.empty = not entries
+        elif device_of(directory) != self._device:
+            self.mounts.append(prefix.rstrip("/"))
+        scope = self._with_ignores(scope, prefix, directory, {entry.name for entry in entries})
+        for entry in entries:
+            try:
+                self._sort(entry, prefix, scope)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._report(prefix + entry.name, explained(error).message)
+
+    def _sort(self, entry: os.DirEntry[str], prefix: str, scope: Scope) -> None:
+        """Put one entry where it belongs."""
+        name = entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if scope.excludes(name, directory=True) or entry.path in self._never:
+                self.excluded += 1
+            else:
+                self._directories.append((f"{prefix}{name}/", scope.below(name)))
+        elif scope.excludes(name, directory=False) or entry.path in self._never:
+            self.excluded += 1
+        elif entry.is_symlink():
+            self._links.append(prefix + name)
+        else:
+            self._take(prefix + name, entry.stat(follow_symlinks=False))
+
+    def _take(self, path: str, found: os.stat_result) -> None:
+        """Keep a file, or say why it cannot be taken."""
+        if not modes.S_ISREG(found.st_mode):
+            self._report(path, not_a_file(found.st_mode).message)
+        elif found.st_size > self._rules.limit(path)[0]:
+            self._report(path, too_large(found.st_size, *self._rules.limit(path)).message)
+        else:
+            self.files.append(FoundFile(self.folder, path, stat_of(found)))
+
+    def _take_links(self) -> None:
+        """Take the links that stand for a file of this folder which was not found itself, each target once."""
+        known = (
+            {file.path for file in self.files} | {problem.path for problem in self.problems} if self._links else set()
+        )
+        for link in sorted(self._links):
+            target = os.path.realpath(join(self._root, link))
+            path = target[len(join(self._root, "")) :]
+            if not self._rules.follow_symlinks or path in known or not self._owns(target):
+                self.excluded += 1
+                continue
+            try:
+                found = os.lstat(target)
+            except OSError:
+                self.excluded += 1
+                continue
+            if not modes.S_ISREG(found.st_mode):
+                self.excluded += 1
+                continue
+            known.add(path)
+            self._take(link, found)
+
+    def _owns(self, target: str) -> bool:
+        """Whether a path belongs to this folder, not to another listed one inside it, nor to the store."""
+        inner = {root for root in self._roots if root != self._root and inside(root, {self._root})}
+        return inside(target, {self._root}) and not inside(target, inner) and not inside(target, self._never)
+
+    def _with_ignores(self, scope: Scope, prefix: str, directory: str, names: Collection[str]) -> Scope:
+        """The scope with the ignore files of one directory, where it has any."""
+        texts = {
+            name: self._ignore_text(prefix, directory, name) if name in names else ""
+            for name in (KB_IGNORE, GIT_IGNORE)
+        }
+        repository = ".git" in names
+        if not repository and not any(texts.values()):
+            return scope
+        return scope.with_ignores(
+            kbignore=texts[KB_IGNORE],
+            gitignore=texts[GIT_IGNORE],
+            repository=repository,
+            repository_exclude=ignore_text(directory, ".git/info/exclude") if repository else "",
+        )
+
+    def _ignore_text(self, prefix: str, directory: str, name: str) -> str:
+        """The text of an ignore file, or nothing and a problem: what it leaves out is then not left out."""
+        if name == GIT_IGNORE and not self._rules.gitignore:
+            return ""
+        try:
+            return read_ignore(join(directory, name))
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            self._report(prefix + name, f"is not applied: it {explained(error).message}")
+            return ""
+
+    def _leave_unread(self, path: str, error: OSError) -> None:
+        """Remember that nothing is known about a directory. One that vanished just now is no problem."""
+        self.unread.append((self.folder, path))
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            self._report(path, f"{explained(error).message}, so nothing below is known")
+
+    def _report(self, path: str, reason: str) -> None:
+        self.problems.append(Failure(self.folder, path, reason))
+
+
+def device_of(directory: str) -> int:
+    """The device that a directory is on; 0 where that cannot be told."""
+    try:
+        return os.lstat(directory).st_dev
+    except OSError:
+        return 0
+
+
+def read_ignore(place: str) -> str:
+    """The text of an ignore file, its bytes decoded as file names are. A link is no ignore file, as in git.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not modes.S_ISREG(os.lstat(place).st_mode):
+        return ""
+    with open_file(place) as stream:
+        return os.fsdecode(stream.read(_IGNORE_FILE_LIMIT))
+
+
+def ignore_text(directory: str, name: str) -> str:
+    """The text of an ignore file outside the folder, or nothing where there is none to read."""
+    try:
+        return read_ignore(join(directory, name))
+    except OSError:
+        return ""
+
+
+class Disk:
+    """The watched folders as they stand on the disk; implements ``kb.ports.Files``.
+
+    Args:
+        folders: Absolute paths of the folders, links resolved.
+        rules: Which files belong.
+        never: Absolute real paths that are never read, whatever the rules say: the store.
+        mounted: Tells where file systems are mounted, as absolute real paths; those of another device are known anyway.
+
+    Raises:
+        ConfigError: A pattern of the rules cannot be used.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        rules: Rules,
+        never: Sequence[str] = (),
+        mounted: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self._mounted = mounted
+        self._folders = tuple(dict.fromkeys(folders))
+        self._rules = rules
+        self._never = frozenset(never) | {os.path.realpath(path) for path in never}
+        self._scope = Scope.of(rules)
+
+    def scan(self) -> Scan:
+        """List every file that belongs, in order of (folder, path)."""
+        # Outer folders first, so that an inner one is known to be part of them; the sort keeps the order of the rest.
+        order = sorted(((os.path.realpath(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
+        roots = frozenset(root for root, _ in order)
+        walks: list[Walk] = []
+        missing = []
+        reached: set[str] = set()
+        for root, folder in order:
+            walk = Walk(folder, root, self._rules, self._never, roots)
+            if not walk.present():
+                missing.append(folder)
+            elif root not in reached:
+                walk.run(self._scope_of(root))
+                walks.append(walk)
+            reached |= walk.reached
+        return Scan(
+            files=tuple(sorted((file for walk in walks for file in walk.files), key=lambda file: file.key)),
+            problems=tuple(
+                sorted(
+                    (problem for walk in walks for problem in walk.problems),
+                    key=lambda problem: (problem.folder, problem.path),
+                )
+            ),
+            missing=tuple(sorted(missing)),
+            unread=tuple(sorted(place for walk in walks for place in walk.unread)),
+            excluded=sum(walk.excluded for walk in walks),
+            folders=self._folders,
+            empty=tuple(walk.folder for walk in walks if walk.empty),
+            mounts=self._mounts(walks),
+        )
+
+    def _mounts(self, walks: Sequence[Walk]) -> tuple[tuple[str, str], ...]:
+        """Where file systems are mounted inside the folders: by the system's table, and by the devices that were met.
+
+        A bind mount may be on the same device, and not every system has a table.
+        """
+        found = {(walk.folder, path) for walk in walks for path in walk.mounts}
+        for walk in walks:
+            root = join(os.path.realpath(walk.folder), "")
+            found.update((walk.folder, point[len(root) :]) for point in self._mounted() if point.startswith(root))
+        return tuple(sorted(one for one in found if one[1]))
+
+    def stat(self, folder: str, path: str) -> FileStat | None:
+        """The stat of one file now, or None where no regular file is there."""
+        try:
+            return stat_of(os.lstat(self._locate(folder, path)))
+        except (OSError, ValueError, DocumentError):
+            return None
+
+    def load(self, file: FoundFile) -> Source:
+        """Read one file whole, with the stat it has now.
+
+        Raises:
+            DocumentError: It cannot be read.
+            DocumentBusy: It changed while it was read, twice.
+        """
+        try:
+            return self._load(file) or self._load(file) or _refuse_changing()
+        except (OSError, ValueError) as error:
+            raise explained(error) from error
+
+    def _load(self, file: FoundFile) -> Source | None:
+        """Read one file, or None where it changed meanwhile."""
+        read_ns = time.time_ns()
+        with open_file(self._locate(file.folder, file.path)) as stream:
+            taken = read_steadily(stream, *self._rules.limit(file.path))
+        if taken is None:
+            return None
+        data, stat = taken
+        return Source(replace(file, stat=stat), data, sha256(data).digest(), read_ns)
+
+    def _locate(self, folder: str, path: str) -> str:
+        """The real path of a regular file of a folder.
+
+        Raises:
+            DocumentError: Something else is there, or the way to it leads through a link or out of the folder.
+            OSError: Nothing can be found there.
+        """
+        # A catalog may have come along with a folder, and name any other.
+        if folder not in self._folders:
+            raise DocumentError("is in no folder that is read", "Add its folder to folders.paths")
+        root = os.path.realpath(folder)
+        place = join(root, path)
+        parent = str(Path(place).parent)
+        if os.path.realpath(parent) != parent or not inside(parent, {root}):
+            raise DocumentError("lies behind a symbolic link", "Put the file itself into the folder")
+        found = os.lstat(place)
+        if modes.S_ISLNK(found.st_mode) and self._rules.follow_symlinks:
+            place = os.path.realpath(place)
+            found = os.lstat(place)
+            if not inside(place, {root}):
+                raise DocumentError("is a symbolic link that leads out of the folder", "Put the file itself there")
+        if not modes.S_ISREG(found.st_mode):
+            raise not_a_file(found.st_mode)
+        if inside(place, self._never):
+            raise DocumentError("belongs to the store", "Move it out of the store's folder")
+        return place
+
+    def _scope_of(self, root: str) -> Scope:
+        """The scope of a folder with what ignore files above it say, up to its git repository's top."""
+        above = [root]
+        while not os.path.lexists(join(above[-1], ".git")):
+            parent = str(Path(above[-1]).parent)
+            if parent == above[-1]:
+                return self._scope
+            above.append(parent)
+        scope = self._scope
+        for directory, inner in zip(above[:0:-1], above[-2::-1], strict=True):
+            scope = scope.with_ignores(
+                kbignore=ignore_text(directory, KB_IGNORE),
+                gitignore=ignore_text(directory, GIT_IGNORE),
+                repository=directory == above[-1],
+                repository_exclude=ignore_text(directory, ".git/info/exclude") if directory == above[-1] else "",
+            ).below(Path(inner).name)
+        return scope.rooted()
+
+
+def _refuse_changing() -> Source:
+    raise DocumentBusy("is being written: it changed while it was read", "It is tried again at the next run")

@@ -1,0 +1,78 @@
+"""Comma-separated values: which lines are a row, and the row that names the columns, which every passage is told."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from kb.formats.markup import Outline, one_line
+from kb.records import Block, Heading, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_DELIMITERS: Final = ",;\t|"
+_SAMPLE: Final = 20
+_LONGEST_FIELD: Final = 10_000_000
+
+
+def parse_csv(text: str, first_line: int = 1) -> Outline:
+    """The rows of a table in text, counted as a spreadsheet counts them; quoted values may run over several lines.
+
+    Args:
+        text: The whole text of the file.
+        first_line: The line on which the table begins.
+    """
+    lines = text.split("\n")[first_line - 1 :]
+    rows = list(_rows(lines, _delimiter(lines)))
+    if not rows:
+        return Outline()
+    blocks = tuple(Block("table", first_line + low, first_line + high) for _, low, high, _ in rows)
+    places = tuple(
+        Place(block.first_line, row=row, soft=block is not blocks[0])
+        for (row, *_), block in zip(rows, blocks, strict=True)
+    )
+    names = rows[0][-1]
+    # What has no names of columns begins with values: then there is nothing to tell.
+    named = len(names) > 1 and len(rows) > 1 and not any(_is_number(name) for name in names)
+    headings = (
+        (Heading(one_line(", ".join(filter(None, names))), 1, blocks[0].first_line, blocks[0].last_line),)
+        if named
+        else ()
+    )
+    return Outline(headings=headings, blocks=blocks, places=places)
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """The character that divides the first lines into the same number of values most often, and into the most."""
+    sample = [line for line in lines[:_SAMPLE] if line.strip()]
+    best, score = ",", (0, 0)
+    for delimiter in _DELIMITERS:
+        counts = Counter(count for line in sample if (count := line.count(delimiter)))
+        if counts:
+            columns, often = counts.most_common(1)[0]
+            if (often, columns) > score:
+                best, score = delimiter, (often, columns)
+    return best
+
+
+def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, int, int, list[str]]]:
+    """Each row that says something: its number from 1, first and last line from 0, and values; up to what is no table.
+
+    Rows without values count, as they do in a spreadsheet.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+    begun = 0
+    try:
+        for number, values in enumerate(reader, 1):
+            if any(value.strip() for value in values):
+                yield number, begun, reader.line_num - 1, [value.strip() for value in values]
+            begun = reader.line_num
+    except csv.Error:
+        return
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).replace(",", "", 1).lstrip("+-").isdigit()

@@ -1,0 +1,112 @@
+"""Structured text (YAML, JSON, TOML, XML): what belongs together, and under which keys a passage stands.
+
+A key whose value is long is a heading of what is below it; shorter entries stay whole. Lines are enough for that where
+they are indented as people and programs write them; data in one long line is text like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from kb.formats.bare_markup import is_hollow
+from kb.formats.markup import Outline, one_line
+from kb.records import Block, Heading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+# An entry of so many lines is more than one thought: its key becomes a heading, and its own entries the blocks.
+_LONG: Final = 12
+_DEEPEST: Final = 6
+_KEY: Final = re.compile(
+    r"""\s*(?:-\s+)?(?:"([^"\\\n]{1,100})"|'([^'\n]{1,100})'|([^\s#'"{}\[\],&*!|>%@`:][^:#\n]{0,100}?))\s*:(?:\s|$)"""
+)
+_ELEMENT: Final = re.compile(r"\s*<([A-Za-z_][\w.:-]*)((?:\s+[\w.:-]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*)\s*/?>?")
+_NAMED: Final = re.compile(r"\b(?:id|name|title|key|label)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')")
+_TABLE: Final = re.compile(r"\s*\[{1,2}\s*([^\[\]\n]{1,200}?)\s*\]{1,2}\s*(?:#.*)?$")
+
+
+def parse_indented(text: str, first_line: int = 1) -> Outline:
+    """The outline of YAML or JSON by its indentation."""
+    return _outline(text, first_line, _key)
+
+
+def parse_xml(text: str, first_line: int = 1) -> Outline:
+    """The outline of XML by its indentation; elements are called by their tag and what names them."""
+    return _outline(text, first_line, _element)
+
+
+def parse_toml(text: str, first_line: int = 1) -> Outline:
+    """The outline of TOML and INI files: their tables."""
+    headings = []
+    for number, line in enumerate(text.split("\n")[first_line - 1 :], first_line):
+        if found := _TABLE.match(line):
+            headings.append(Heading(one_line(found[1]), found[1].count(".") + 1, number, number))
+    return Outline(headings=tuple(headings))
+
+
+def parse_records(text: str, first_line: int = 1) -> Outline:
+    """One record a line, as in JSONL: each stays whole."""
+    lines = text.split("\n")[first_line - 1 :]
+    return Outline(blocks=tuple(Block("table", at, at) for at, line in enumerate(lines, first_line) if line.strip()))
+
+
+def _key(line: str) -> str:
+    found = _KEY.match(line)
+    return next(group for group in found.groups() if group) if found else ""
+
+
+def _element(line: str) -> str:
+    found = _ELEMENT.match(line)
+    if found is None:
+        return ""
+    named = _NAMED.search(found[2])
+    return f"{found[1]} {named[1] or named[2] or ''}".strip() if named else found[1]
+
+
+def _outline(text: str, first_line: int, name_of: Callable[[str], str]) -> Outline:
+    lines = text.split("\n")
+    depths = [_depth(line) for line in lines]
+    headings: list[Heading] = []
+    blocks: list[Block] = []
+    waiting = [(first_line - 1, len(lines), 1)]
+    while waiting:
+        low, high, level = waiting.pop()
+        for begin, end in _entries(lines, depths, low, high):
+            inner = begin + 1
+            if end - begin > _LONG and level <= _DEEPEST and any(lines[at].strip() for at in range(inner, end)):
+                if name := name_of(lines[begin]):
+                    headings.append(Heading(one_line(name), level, begin + 1, begin + 1))
+                waiting.append((inner, end, level + 1 if name else level))
+            elif end > inner or not is_hollow(lines[begin]):
+                blocks.append(Block("code", begin + 1, end))
+    headings.sort(key=lambda heading: heading.first_line)
+    blocks.sort(key=lambda block: block.first_line)
+    return Outline(headings=tuple(headings), blocks=tuple(blocks))
+
+
+def _depth(line: str) -> int:
+    """How far a line is indented; a closing bracket or tag belongs to what it closes, a blank line to anything."""
+    stripped = line.lstrip()
+    if not stripped or stripped[0] in "}])" or stripped.startswith("</"):
+        return -1
+    # YAML writes the items of a list as deep as the key they belong to.
+    item = stripped.startswith("- ") or stripped == "-"
+    return 2 * (len(line) - len(stripped)) + item
+
+
+def _entries(lines: Sequence[str], depths: Sequence[int], low: int, high: int) -> Iterator[tuple[int, int]]:
+    """The entries of a stretch of lines, as half-open ranges: each from a line of the least depth to the next one."""
+    said = [depths[at] for at in range(low, high) if depths[at] >= 0]
+    if not said:
+        return
+    least = min(said)
+    starts = [at for at in range(low, high) if depths[at] == least]
+    if starts[0] > low and any(depths[at] >= 0 for at in range(low, starts[0])):
+        starts.insert(0, low)
+    for begin, end in zip(starts, [*starts[1:], high], strict=True):
+        last = end
+        while last > begin + 1 and not lines[last - 1].strip():
+            last -= 1
+        yield begin, last

@@ -1,0 +1,54 @@
+"""Notes that Evernote exported: each with its title, day, tags and author; attached files are named, not read."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from kb.formats.builder import Unreadable, line
+from kb.formats.charset import prepare
+from kb.formats.dates import day_of
+from kb.formats.html import parsed, put
+
+if TYPE_CHECKING:
+    from kb.formats.builder import Draft
+    from kb.sandbox.protocol import Limits
+
+__all__ = ["extract", "prepare"]
+
+
+def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
+    """Put each note into the draft.
+
+    Raises:
+        Unreadable: It is no export of Evernote, or declares entities.
+    """
+    if b"<en-export" not in data:
+        raise Unreadable("is no export of Evernote: no note begins in it", "Export the notes again")
+    if b"<!ENTITY" in data:
+        raise Unreadable("declares entities, as no export of Evernote does", "Export the notes again")
+    count = data.count(b"<note>") + data.count(b"<note ")
+    for _, element in ET.iterparse(BytesIO(data)):  # noqa: S314 - no entities in it
+        if element.tag == "data":
+            element.clear()  # what is attached, as base64
+        elif element.tag == "note":
+            _note(draft, element, alone=count == 1)
+            element.clear()
+
+
+def _note(draft: Draft, note: ET.Element, *, alone: bool) -> None:
+    title, author = line(note.findtext("title") or ""), line(note.findtext("note-attributes/author") or "")
+    day = day_of(note.findtext("created") or note.findtext("updated"))
+    tags = [tag for one in note.iter("tag") if (tag := line("".join(one.itertext())))]
+    if alone:
+        draft.describe(title, author, day)
+    draft.label(tags)
+    draft.place("note: " + ", ".join(filter(None, (title or "no title", day))), anew=True)
+    draft.heading(title, 1)
+    facts = (("Author", "" if alone else author), ("Tags", ", ".join(tags)))
+    source = line(note.findtext("note-attributes/source-url") or "")
+    draft.text("\n".join(f"{name}: {value}" for name, value in (*facts, ("Source", source)) if value))
+    put(parsed(note.findtext("content") or ""), draft)
+    names = [line(one.text or "") for one in note.iter("file-name")]
+    draft.text("Attachments: " + ", ".join(names) if any(names) else "")

@@ -1,0 +1,382 @@
+"""Web pages: the main text with headings, lists and tables, without menus.
+
+xberg leaves out description lists and captions; a page must not lose text in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kb.formats.builder import line
+from kb.formats.charset import decoded, named, prepare
+from kb.formats.dates import iso_date
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from kb.formats.builder import Draft
+    from kb.sandbox.protocol import Limits
+
+# A web page by Python's HTML parser: what is seen of it, piece by piece, and what it says about itself.
+
+# Elements that end without an end tag.
+_VOID: Final = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "param"}
+)
+_UNSEEN: Final = frozenset(
+    {"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select", "button", "title"}
+)
+_SHADOW_ROOTS: Final = frozenset({"shadowrootmode", "shadowroot"})
+_MENUS: Final = frozenset({"nav", "aside", "footer", "dialog"})
+_MENU_ROLES: Final = frozenset(
+    {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "menu", "menubar"}
+)
+_HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
+_BLOCKS: Final = frozenset(
+    {"p", "div", "section", "article", "main", "header", "body", "html", "ul", "ol", "dl", "dd", "dt", "figure"}
+    | {"figcaption", "blockquote", "address", "fieldset", "form", "details", "summary", "hr", "table", "caption"}
+    | {"tr", "thead", "tbody", "tfoot", "center", "legend"}
+    | _MENUS
+)
+_CELLS: Final = frozenset({"td", "th"})
+_IN_TABLES: Final = _CELLS | {"tr", "thead", "tbody", "tfoot", "caption"}
+_AROUND_TABLES: Final = frozenset({"table", "body", "html"})
+# Elements that begin and end a line, and those of them that never join the row of a table they stand in.
+_PIECES: Final = _BLOCKS | _HEADINGS.keys() | _CELLS | {"li", "pre"}
+_APART: Final = frozenset({"table", "ul", "ol", "pre", *_HEADINGS})
+# What a start tag ends where that was left open, and what these ends do not reach out of; every piece ends a paragraph.
+_PARAGRAPHS: Final = _UNSEEN | _PIECES
+_LISTS: Final = _UNSEEN | _CELLS | {"table", "ul", "ol", "menu", "dir", "dl"}
+_TABLE: Final = _UNSEEN | {"table"}
+_ENDS: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
+    "li": (frozenset({"li"}), _LISTS),
+    "dt": (frozenset({"dt", "dd"}), _LISTS),
+    "dd": (frozenset({"dt", "dd"}), _LISTS),
+    "td": (_CELLS | {"caption"}, _TABLE | {"tr"}),
+    "th": (_CELLS | {"caption"}, _TABLE | {"tr"}),
+    "tr": (frozenset({"tr", "caption"}), _TABLE),
+    **dict.fromkeys(("thead", "tbody", "tfoot"), (_IN_TABLES, _TABLE)),
+    "a": (frozenset({"a"}), _TABLE | _CELLS),
+    **dict.fromkeys(("rt", "rp", "rb", "rtc"), (frozenset({"rt", "rp", "rb"}), _PARAGRAPHS | {"ruby"})),
+    **dict.fromkeys(_HEADINGS, (frozenset(_HEADINGS), _BLOCKS | _CELLS | {"li"})),
+}
+# Several paragraphs of so many characters in one cell are prose, no value of a table.
+_PROSE: Final = 200
+_TEX: Final = frozenset({"application/x-tex", "application/x-latex", "tex", "latex"})
+_DATES: Final = frozenset({"article:published_time", "date", "dc.date", "dcterms.created", "datepublished"})
+_SPACES: Final = re.compile(r"[ \t\n\r\f]+")
+
+
+class Piece(NamedTuple):
+    """A heading, a paragraph, an item of a list, a row of a table or code.
+
+    ``level`` is that of a heading, or how deep an item is nested. ``main`` says whether it stands in the main element,
+    and ``link`` whether it is a link alone.
+    """
+
+    kind: str
+    level: int
+    text: str
+    main: bool
+    link: bool
+
+
+def parsed(html: str) -> Page:
+    """A page and its pieces."""
+    page = Page()
+    page.feed(html)
+    page.close()
+    return page
+
+
+class _Element(NamedTuple):
+    """An element whose end has not come yet."""
+
+    name: str
+    hidden: bool
+    main: bool
+    link: bool
+
+
+def _is_hidden(tag: str, values: Mapping[str, str], *, main: bool) -> bool:
+    role = values.get("role")
+    # A template is what a program may show later, unless it is the inside of the element around it.
+    shadow = tag == "template" and values.keys() & _SHADOW_ROOTS
+    return (
+        (tag in _UNSEEN and not shadow)
+        or (tag in _MENUS and not (main and tag == "aside"))
+        or (role in _MENU_ROLES and not (main and role == "complementary"))
+        or "hidden" in values
+        or values.get("aria-hidden") == "true"
+    )
+
+
+class Page(HTMLParser):
+    """Gathers the pieces of a page in their order."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[Piece] = []
+        self.title = self.author = self.date = ""
+        self._open: list[_Element] = []
+        # How often each name stands in what is open, so that a long nest is searched only where that finds something.
+        self._count: Counter[str] = Counter()
+        self._hidden = self._main = self._link = self._pre = 0
+        self._words: list[str] = []
+        # The cells of the row that is open, and the paragraphs of its last one.
+        self._cells: list[str] = []
+        self._cell: list[str] = []
+        # Whether a cell of the row that is open is no name of a column or row.
+        self._values = False
+        # The readings of ruby, which follow the words of their piece.
+        self._readings: list[str] = []
+        self._linked = self._spoken = 0
+        self._heading = 0
+        self._bullet = ""
+        # A formula as the page tells it instead, as TeX, and by its signs; and whether an annotation is TeX.
+        self._formula = ["", "", ""]
+        self._tex = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin a piece where a browser begins a line."""
+        values = {name: value or "" for name, value in attrs}
+        if tag == "meta":
+            self._described(values)
+        if tag == "br":
+            self._words.append("\n")
+        self._imply(tag)
+        if tag in _VOID:
+            return
+        hidden = _is_hidden(tag, values, main=self._main > 0)
+        main = tag in {"main", "article"} or values.get("role") == "main"
+        link = tag == "a" and "href" in values
+        self._open.append(_Element(tag, hidden, main, link))
+        self._count[tag] += 1
+        self._hidden += hidden
+        self._main += main
+        self._link += link
+        self._pre += tag == "pre"
+        self._heading = _HEADINGS.get(tag, self._heading)
+        self._values |= tag == "td"
+        if tag == "li":
+            self._bullet = "- "
+        elif tag == "ruby" and not self._hidden:
+            self._readings.append("")
+        elif tag == "math":
+            self._formula = [values.get("alttext", ""), "", ""]
+        elif tag == "annotation":
+            self._tex = values.get("encoding", "").lower() in _TEX
+
+    def handle_endtag(self, tag: str) -> None:
+        """End what a tag ends, with whatever was left open inside it; one in a cell ends nothing around the table."""
+        within = () if tag in _AROUND_TABLES else {"table"} if tag in _IN_TABLES else _CELLS | {"table", "caption"}
+        if not self._end_all({tag}, within, once=True) and tag in _PIECES and not self._hidden:
+            self.flush()
+
+    def handle_data(self, data: str) -> None:
+        """Keep words that are seen; spaces are one, but in what is set as it is."""
+        if self._open and self._open[-1].name == "title":
+            # A picture may have a title as well.
+            self.title = self.title or ("" if self._count["svg"] else line(data))
+        elif self._count["math"]:
+            if self._open[-1].name != "annotation":
+                self._formula[2] += "" if self._count["annotation-xml"] else data
+            elif self._tex:
+                self._formula[1] += data
+        elif not self._hidden and self._count["rt"] and self._readings:
+            self._readings[-1] += data.strip()
+        elif not self._hidden and not self._count["rp"]:
+            self._say(data)
+
+    def _say(self, data: str) -> None:
+        length = len(data.strip())
+        self._spoken += length
+        self._linked += length if self._link else 0
+        self._words.append(data if self._pre else _SPACES.sub(" ", data))
+
+    def close(self) -> None:
+        """End everything that is still open."""
+        super().close()
+        while self._open:
+            self._end()
+        self.flush()
+        self._end_row()
+
+    def flush(self) -> None:
+        """End the piece that is open."""
+        text = "".join(self._words)
+        if readings := " ".join(filter(None, self._readings)):
+            text = f"{text.rstrip()} ({readings})"
+        self._words.clear()
+        self._readings.clear()
+        if not text.strip():
+            return
+        if not (self._heading or self._pre) and self._in_cell():
+            self._cell.append(line(text))
+            return
+        self._end_row()
+        if self._heading:
+            self._keep("heading", line(text))
+        elif self._pre:
+            self._keep("code", text)
+        else:
+            lines = "\n".join(filter(None, (line(one) for one in text.split("\n"))))
+            self._keep("item" if self._bullet else "text", self._bullet + lines)
+        self._bullet = ""
+
+    def _imply(self, tag: str) -> None:
+        """What a start tag brings without its being written: the ends of others, a new line, a row around a cell."""
+        if tag in _PIECES:
+            self._end_all({"p"}, _PARAGRAPHS)
+        if tag in _ENDS:
+            self._end_all(*_ENDS[tag])
+        if tag in _PIECES and not self._hidden:
+            self.flush()
+            if tag in _APART and self._in_cell():
+                self._end_row()
+        if tag in _CELLS and self._count["table"] and self._innermost({"tr"}, {"table"}) < 0:
+            self.handle_starttag("tr", [])
+
+    def _end_all(self, names: Collection[str], within: Collection[str], *, once: bool = False) -> bool:
+        """End every element of these names (or the innermost one) that is open and none of the others nearer."""
+        found = False
+        while (at := self._innermost(names, within)) >= 0 and not (once and found):
+            found = True
+            while len(self._open) > at:
+                self._end()
+        return found
+
+    def _end(self) -> None:
+        """End the innermost element that is open."""
+        name, hidden, main, link = self._open[-1]
+        if name in _PIECES and self._hidden == hidden:
+            self.flush()
+        if name in _CELLS:
+            self._end_cell()
+        elif name in {"tr", "table"}:
+            self._end_row()
+        self._open.pop()
+        self._count[name] -= 1
+        self._hidden -= hidden
+        self._main -= main
+        self._link -= link
+        self._pre -= name == "pre"
+        if name in _HEADINGS:
+            self._heading = 0
+        elif name == "li":
+            self._bullet = ""
+        elif name == "math" and not self._hidden:
+            self._say(next(filter(None, map(line, self._formula)), ""))
+
+    def _innermost(self, names: Collection[str], within: Collection[str]) -> int:
+        """Where in what is open the innermost element of these names is; -1 where one of the others is nearer."""
+        if any(self._count[name] for name in names):
+            for at in range(len(self._open) - 1, -1, -1):
+                if self._open[at].name in names:
+                    return at
+                if self._open[at].name in within:
+                    break
+        return -1
+
+    def _in_cell(self) -> bool:
+        """Whether words belong to a cell of a table, and not to a list or another table in it."""
+        return self._innermost(_CELLS, {"table", "li"}) >= 0
+
+    def _end_cell(self) -> None:
+        """A cell joins its row; one with paragraphs of prose only lays out the page, so they stand alone."""
+        if len(self._cell) > 1 and sum(map(len, self._cell)) >= _PROSE:
+            paragraphs, self._cell = self._cell, []
+            self._end_row()
+            for paragraph in paragraphs:
+                self._keep("text", paragraph)
+        elif self._cell:
+            self._cells.append(" ".join(self._cell))
+            self._cell = []
+
+    def _end_row(self) -> None:
+        """End the row that is open, with as much as was said of its last cell."""
+        if cells := self._cells + self._cell:
+            columns = len(cells) > 1 and not self._values
+            self._keep("columns" if columns else "row", " | ".join(cells))
+        self._cells, self._cell = [], []
+        self._values = False
+
+    def _keep(self, kind: str, text: str) -> None:
+        link = kind != "heading" and 0 < self._spoken == self._linked
+        level = self._heading or self._count["li"]
+        self.pieces.append(Piece(kind, level, text, self._main > 0, link))
+        self._linked = self._spoken = 0
+
+    def _described(self, values: dict[str, str]) -> None:
+        """What a page says about itself."""
+        name = (values.get("name") or values.get("property") or values.get("itemprop") or "").lower()
+        content = values.get("content", "")
+        if name in {"author", "article:author", "dc.creator"}:
+            self.author = self.author or ("" if content.startswith("http") else content)
+        elif name in _DATES:
+            self.date = self.date or content
+
+
+__all__ = ["extract", "prepare", "put", "seen"]
+
+# How much text the element that calls itself the main one has to have, to be taken at its word.
+_MAIN: Final = 200
+# So many short pieces one after another that are nothing but links are a menu, whatever element they stand in.
+_MENU: Final = 5
+_SHORT: Final = 60
+
+
+def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
+    """Put the main text of a page into the draft."""
+    page = parsed(decoded(data, named(data)))
+    draft.describe(page.title, page.author, iso_date(page.date))
+    put(page, draft)
+
+
+def put(page: Page, draft: Draft) -> None:
+    """Put the main text of a page into the draft."""
+    for piece in _main(list(_without_menus(page.pieces))):
+        if piece.kind != "row":
+            draft.end_table()
+        if piece.kind != "item":
+            # A further paragraph of an item belongs to it, as code in it does.
+            draft.end_items(0 if piece.kind == "heading" else piece.level)
+        match piece.kind:
+            case "heading":
+                draft.heading(piece.text, piece.level)
+            case "row":
+                draft.line(piece.text)
+            case "columns":
+                draft.columns(piece.text)
+            case "item":
+                draft.item(piece.text, piece.level)
+            case "code":
+                draft.text(piece.text, "code")
+            case _:
+                draft.text(piece.text)
+    draft.end_table()
+    draft.end_items()
+
+
+def _main(pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """The pieces in the main element, where most of the text stands there; a teaser may call itself an article too."""
+    main = [piece for piece in pieces if piece.main]
+    size = sum(len(piece.text) for piece in main)
+    return main if size >= max(_MAIN, sum(len(piece.text) for piece in pieces) / 2) else pieces
+
+
+def _without_menus(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """The pieces without long rows of bare links."""
+    for (linked, _), run in groupby(pieces, lambda piece: (piece.link and len(piece.text) < _SHORT, piece.main)):
+        group = list(run)
+        if not linked or len(group) < _MENU:
+            yield from group
+
+
+def seen(html: str) -> str:
+    """What a reader of a mail in HTML sees, a blank line between pieces."""
+    return "\n\n".join(text for _, _, text, *_ in parsed(html).pieces)

@@ -1,0 +1,132 @@
+"""Calendars: each event, task and journal entry with its days, place, people and description (RFC 5545)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kb.formats.builder import Unreadable, line
+from kb.formats.charset import prepare
+from kb.formats.contentlines import content_lines, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kb.formats.builder import Draft
+    from kb.formats.contentlines import ContentLine
+    from kb.sandbox.protocol import Limits
+
+__all__ = ["entries", "extract", "prepare"]
+
+_ENTRIES: Final = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "journal"}
+_MOMENT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})\d{2}(Z)?)?")
+_PERSON: Final = re.compile(r"mailto:", re.IGNORECASE)
+_EVERY: Final = re.compile(r"FREQ=(\w+)", re.IGNORECASE)
+_UNTIL: Final = re.compile(r"UNTIL=(\w+)", re.IGNORECASE)
+
+
+class Entry(NamedTuple):
+    """An event, a task or an entry of a journal: what it is called, its day, and what it says, a fact a line."""
+
+    kind: str
+    summary: str
+    day: str
+    facts: list[str]
+    description: str
+    tags: list[str]
+
+
+def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
+    """Put each entry of a calendar into the draft.
+
+    Raises:
+        Unreadable: It is no calendar.
+    """
+    if b"BEGIN:VCALENDAR" not in data.upper():
+        raise Unreadable("is no calendar: no calendar begins in it", "Open it with a calendar program")
+    found = list(entries(data))
+    calendar = next((one.text for one in content_lines(data) if one.name == "X-WR-CALNAME"), "")
+    single = found[0] if len(found) == 1 else None
+    draft.describe(single.summary if single else calendar, "", single.day if single else "")
+    draft.label(tag for one in found for tag in one.tags)
+    for one in found:
+        draft.place(f"{one.kind}: " + ", ".join(filter(None, (one.summary or "no title", one.day))), anew=True)
+        draft.heading(one.summary, 1)
+        draft.text("\n".join(one.facts))
+        for paragraph in re.split(r"\n\s*\n", one.description):
+            draft.text(paragraph)
+
+
+def entries(data: bytes, label: str = "") -> Iterator[Entry]:
+    """The entries of a calendar in their order."""
+    kind, depth = "", 0
+    said: list[ContentLine] = []
+    for one in content_lines(data, label):
+        value = one.value.strip().upper()
+        if one.name == "BEGIN" and kind:
+            depth += 1  # an alarm of the entry
+        elif one.name == "BEGIN" and value in _ENTRIES:
+            kind, said = _ENTRIES[value], []
+        elif one.name == "END" and kind and depth:
+            depth -= 1
+        elif one.name == "END" and kind:
+            yield _entry(kind, said)
+            kind = ""
+        elif kind and not depth:
+            said.append(one)
+    if kind:
+        yield _entry(kind, said)  # the file was cut short
+
+
+def _entry(kind: str, said: Sequence[ContentLine]) -> Entry:
+    first: dict[str, ContentLine] = {}
+    for one in said:
+        first.setdefault(one.name, one)
+    text = {name: line(one.text) for name, one in first.items()}
+    begin, end = (_moment(first.get(name)) for name in ("DTSTART", "DTEND"))
+    due, done = (_moment(first.get(name)) for name in ("DUE", "COMPLETED"))
+    same_day = begin[:10] == end[:10]
+    span = begin if not end or end == begin else f"{begin} to {end[11:] if same_day and end[11:] else end}"
+    people = [_person(one) for one in said if one.name == "ATTENDEE"]
+    facts = [
+        ("When", span),
+        ("Due", due),
+        ("Completed", done),
+        ("Repeats", _repeats(text.get("RRULE", ""))),
+        ("Location", text.get("LOCATION", "")),
+        ("Organizer", _person(first["ORGANIZER"]) if "ORGANIZER" in first else ""),
+        ("Attendees", ", ".join(people)),
+        ("Status", text.get("STATUS", "").lower()),
+        ("Link", text.get("URL", "")),
+        ("Comment", "; ".join(line(one.text) for one in said if one.name in {"COMMENT", "CONTACT"})),
+    ]
+    tags = [tag for one in said if one.name == "CATEGORIES" for tag in parts(one.value, ",") if tag]
+    facts.append(("Categories", ", ".join(tags)))
+    description = first["DESCRIPTION"].text if "DESCRIPTION" in first else ""
+    day = (begin or due or done)[:10]
+    return Entry(
+        kind, text.get("SUMMARY", ""), day, [f"{name}: {value}" for name, value in facts if value], description, tags
+    )
+
+
+def _moment(one: ContentLine | None) -> str:
+    """A moment as people write it: a day, a time, and the zone that it is in."""
+    found = _MOMENT.match(one.value.strip()) if one else None
+    if not (one and found):
+        return ""
+    day = f"{found[1]}-{found[2]}-{found[3]}"
+    zone = "UTC" if found[6] else one.parameters.get("TZID", "").strip('"/')
+    return " ".join(filter(None, (day, f"{found[4]}:{found[5]}" if found[4] else "", zone if found[4] else "")))
+
+
+def _person(one: ContentLine) -> str:
+    """Who organizes or is invited: name and address."""
+    name = line(one.parameters.get("CN", "").strip('"'))
+    address = line(_PERSON.sub("", one.text))
+    return f"{name} <{address}>" if name and address and name != address else name or address
+
+
+def _repeats(rule: str) -> str:
+    every, until = _EVERY.search(rule), _UNTIL.search(rule)
+    last = _MOMENT.match(until[1]) if until else None
+    return (every[1].lower() if every else "") + (f" until {last[1]}-{last[2]}-{last[3]}" if last else "")

@@ -1,0 +1,269 @@
+"""LaTeX: its sections, title, author and date, and the environments that stay whole. Comments are not embedded."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final, Literal
+
+from kb.formats.markup import Outline, one_line
+from kb.records import Block, Heading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# Letters that TeX writes as commands, such as ``\"o`` and ``\ss``, and what they are.
+
+# The accents of LaTeX's own fonts (usrguide, "Accents"), each with the mark that Unicode combines with a letter.
+_MARKS: Final = {
+    "`": "\u0300",
+    "'": "\u0301",
+    "^": "\u0302",
+    "~": "\u0303",
+    "=": "\u0304",
+    "u": "\u0306",
+    ".": "\u0307",
+    '"': "\u0308",
+    "r": "\u030a",
+    "H": "\u030b",
+    "v": "\u030c",
+    "d": "\u0323",
+    "c": "\u0327",
+    "k": "\u0328",
+    "b": "\u0331",
+}
+_LETTERS: Final = {
+    "ss": "\u00df",
+    "SS": "SS",
+    "ae": "\u00e6",
+    "AE": "\u00c6",
+    "oe": "\u0153",
+    "OE": "\u0152",
+    "aa": "\u00e5",
+    "AA": "\u00c5",
+    "o": "\u00f8",
+    "O": "\u00d8",
+    "l": "\u0142",
+    "L": "\u0141",
+    "i": "\u0131",
+    "j": "\u0237",
+    "dh": "\u00f0",
+    "DH": "\u00d0",
+    "dj": "\u0111",
+    "DJ": "\u0110",
+    "th": "\u00fe",
+    "TH": "\u00de",
+    "ng": "\u014b",
+    "NG": "\u014a",
+    "-": "",
+}
+_NAMED: Final = "|".join(sorted((name for name in _LETTERS if name != "-"), key=len, reverse=True))
+_LETTER: Final = r"(?:[A-Za-z]|\\[ij](?![A-Za-z])[ \t]*)"
+# A command of a letter needs something between it and what it is over, and swallows the space behind it.
+_ACCENT: Final = (
+    rf"\\(?P<mark>[`'^~=.\"]|[uvHcdkbr](?=[ \t]*\{{|[ \t]+[A-Za-z]|[ \t]*\\[ij](?![A-Za-z])))[ \t]*"
+    rf"(?:\{{[ \t]*(?P<braced>{_LETTER})[ \t]*(?:\{{\}})?\}}|(?P<bare>{_LETTER}))"
+)
+_SYMBOL: Final = rf"\\(?P<name>{_NAMED})(?![A-Za-z])(?:\{{\}}|[ \t]+)?|\\(?P<break>-)"
+_SPELLED: Final = re.compile(
+    rf"\\\\|\{{(?:{_ACCENT.replace('mark', 'm').replace('braced', 'b').replace('bare', 'l')}"
+    rf"|\\(?P<n>{_NAMED})(?![A-Za-z])[ \t]*)\}}|{_ACCENT}|{_SYMBOL}"
+)
+# What BibTeX is told to leave in capitals: the braces are no part of the word.
+_KEPT: Final = re.compile(r"(?<![\w\\}])\{([^\W_]+)\}(?=[^\W_])|(?<=[^\W_])(?<!\\)\{([^\W_]+)\}")
+
+_ACCENT_COMMAND: Final = re.compile(r"\\[A-Za-z]+\*?\Z")
+_LONGEST_ACCENT: Final = 40
+
+
+def spelled(text: str, start: int = 0) -> Iterator[tuple[int, int, str]]:
+    """The letters that are written as commands, as ``Document.spelled``.
+
+    Args:
+        text: A stretch of a document, without code.
+        start: Where it begins in the document.
+    """
+    if "\\" not in text:
+        return
+    for found in _SPELLED.finditer(text):
+        mark = found["mark"] or found["m"]
+        # The braces around the argument of a command stay.
+        argument = found[0][0] == "{" and _ACCENT_COMMAND.search(
+            text, max(0, found.start() - _LONGEST_ACCENT), found.start()
+        )
+        first, last = start + found.start() + bool(argument), start + found.end() - bool(argument)
+        if mark:
+            letter = found["braced"] or found["bare"] or found["b"] or found["l"]
+            # An accent takes the place of the dot.
+            plain = letter.strip().removeprefix("\\")
+            yield first, last, unicodedata.normalize("NFC", plain + _MARKS[mark])
+        elif name := found["name"] or found["break"] or found["n"]:
+            yield first, last, _LETTERS[name]
+
+
+def written(text: str) -> str:
+    """A text with its letters as they are read."""
+    parts = []
+    at = 0
+    for first, last, letter in spelled(text):
+        parts += [text[at:first], letter]
+        at = last
+    return "".join((*parts, text[at:]))
+
+
+def kept_capitals(text: str) -> Iterator[tuple[int, int, str]]:
+    """The words in braces that are a part of a longer one, without these, as ``Document.spelled``."""
+    for found in _KEPT.finditer(text):
+        yield found.start(), found.end(), found[1] or found[2]
+
+
+_LEVELS: Final = {
+    "part": 1,
+    "chapter": 2,
+    "section": 3,
+    "subsection": 4,
+    "subsubsection": 5,
+    "paragraph": 6,
+    "subparagraph": 7,
+}
+_SECTION: Final = re.compile(rf"\s*\\({'|'.join(_LEVELS)})\*?\s*(?:\[[^\[\]\n]*\])?\s*\{{")
+_BEGIN: Final = re.compile(r"\s*\\begin\{([A-Za-z]+\*?)\}")
+_WHOLE: Final[dict[str, Literal["code", "table", "text"]]] = {
+    "verbatim": "code",
+    "lstlisting": "code",
+    "minted": "code",
+    "equation": "text",
+    "align": "text",
+    "table": "table",
+    "tabular": "table",
+    "figure": "text",
+    "abstract": "text",
+    "theorem": "text",
+    "proof": "text",
+    "itemize": "text",
+    "enumerate": "text",
+}
+_EDGE: Final = re.compile(r"\\(begin|end)\{([A-Za-z]+\*?)\}")
+# A percent sign begins a comment unless it is escaped, or stands in an address or in code in the line.
+_PERCENT: Final = re.compile(
+    r"\\(?:url|href|nolinkurl|path)\{[^{}]*\}|\\(?:verb\*?|lstinline)(?P<mark>[^\w\s*{\[]).{0,1000}?(?P=mark)"
+    r"|\\.|(?P<comment>%)"
+)
+_FACT: Final = re.compile(r"\\(title|author|date)\s*(?:\[[^\[\]\n]*\])?\s*\{")
+_COMMAND: Final = re.compile(
+    r"\\(?:thanks|footnote|label|inst|texorpdfstring)\s*\{[^{}]*\}|\\[A-Za-z]+\*?\s?|\\[^A-Za-z]|[{}$~]"
+)
+# The names of commands and of labels are for LaTeX alone.
+_LABEL: Final = re.compile(r"\\(?:label\s*\{[^{}]*\}|[A-Za-z]+)")
+_LONGEST: Final = 20
+_AUTHORS: Final = re.compile(r"\s*\\(?:and|And|AND)\b")
+
+
+def parse_latex(text: str, first_line: int = 1) -> Outline:
+    """The outline of a LaTeX file.
+
+    Args:
+        text: The whole text of the file.
+        first_line: The line to begin with.
+    """
+    lines = text.split("\n")
+    blocks = tuple(_blocks(lines, first_line - 1))
+    code = {
+        number for block in blocks if block.kind == "code" for number in range(block.first_line, block.last_line + 1)
+    }
+    noise: list[tuple[int, int]] = []
+    letters: list[tuple[int, int, str]] = []
+    headings: list[Heading] = []
+    facts: dict[str, str] = {}
+    offset = sum(len(line) + 1 for line in lines[: first_line - 1])
+    for number, line in enumerate(lines[first_line - 1 :], first_line):
+        if number not in code:
+            plain = _without_comment(line)
+            if len(plain) < len(line):
+                noise.append((offset + len(plain), offset + len(line)))
+            letters += spelled(plain, offset)
+            if found := _SECTION.match(plain):
+                words, last = _argument(lines, number - 1, found.end())
+                labels = " ".join(_LABEL.findall("\n".join(lines[number - 1 : last + 1])))
+                headings.append(Heading(_words(words), _LEVELS[found[1]], number, last + 1, labels))
+            elif (fact := _FACT.search(plain)) and fact[1] not in facts:
+                facts[fact[1]] = _argument(lines, number - 1, fact.end())[0]
+        offset += len(line) + 1
+    return Outline(
+        headings=tuple(_in_order(headings)),
+        blocks=blocks,
+        title=_words(facts.get("title", "")),
+        author=_words(_AUTHORS.sub(", ", facts.get("author", ""))),
+        date=_words(facts.get("date", "")),
+        noise=tuple(noise),
+        spelled=tuple(letters),
+    )
+
+
+def parse_bibtex(text: str, _first_line: int = 1) -> Outline:
+    """How the letters of a bibliography are read; its entries have no outline."""
+    return Outline(spelled=tuple(sorted((*spelled(text), *kept_capitals(text)))))
+
+
+def _in_order(headings: Sequence[Heading]) -> Iterator[Heading]:
+    """Headings that do not overlap: two may stand in one line."""
+    last = 0
+    for heading in headings:
+        if heading.first_line > last:
+            yield heading
+            last = heading.last_line
+
+
+def _without_comment(line: str) -> str:
+    """A line up to the comment in it."""
+    if "%" not in line:
+        return line
+    return next((line[: found.start()] for found in _PERCENT.finditer(line) if found["comment"]), line)
+
+
+def _argument(lines: Sequence[str], number: int, start: int) -> tuple[str, int]:
+    """What stands up to the closing brace, and the line in which that is; at most some lines are looked at."""
+    depth, parts = 1, []
+    for at in range(number, min(number + _LONGEST, len(lines))):
+        line = _without_comment(lines[at])
+        begin = start if at == number else 0
+        for position in range(begin, len(line)):
+            if line[position] in "{}" and (position == 0 or line[position - 1] != "\\"):
+                depth += 1 if line[position] == "{" else -1
+                if depth == 0:
+                    parts.append(line[begin:position])
+                    return " ".join(parts), at
+        parts.append(line[begin:])
+    return lines[number][start:], number
+
+
+def _words(text: str) -> str:
+    """What a reader sees of a title: no commands, no braces."""
+    return one_line(_COMMAND.sub(lambda found: " " if found[0][0] in "\\~" else "", written(text)))
+
+
+def _blocks(lines: Sequence[str], start: int) -> Iterator[Block]:
+    """Environments that should stay whole, the outermost of several; one that never ends is none."""
+    ends = _ends(lines, start)
+    number = start
+    while number < len(lines):
+        found = _BEGIN.match(lines[number])
+        kind = _WHOLE.get(found[1].rstrip("*")) if found else None
+        last = ends.get((number, found[1]), number) if found and kind else number
+        if kind and last > number:
+            yield Block(kind, number + 1, last + 1)
+        number = last + 1
+
+
+def _ends(lines: Sequence[str], start: int) -> dict[tuple[int, str], int]:
+    """The line in which each environment ends, by the line in which it begins and its name; the outermost of a line."""
+    ends: dict[tuple[int, str], int] = {}
+    open_: dict[str, list[int]] = {}
+    for number in range(start, len(lines)):
+        for edge, name in _EDGE.findall(lines[number]):
+            begun = open_.setdefault(name, [])
+            if edge == "begin":
+                begun.append(number)
+            elif begun:
+                ends[begun.pop(), name] = number
+    return ends

@@ -1,0 +1,269 @@
+"""Mails and mailboxes by Python's email package: headers, the body, invitations, the names of attachments."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from email import policy
+from email.header import decode_header
+from email.message import EmailMessage, MIMEPart
+from email.parser import BytesParser
+from typing import TYPE_CHECKING, Final
+
+from kb.formats.builder import Unreadable, clean, line
+from kb.formats.charset import decoded, named, prepare
+from kb.formats.dates import mail_date
+from kb.formats.html import seen
+from kb.formats.icalendar import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kb.formats.builder import Draft
+    from kb.sandbox.protocol import Limits
+
+# The headers of a mail as text, those too that hold bytes beyond ASCII which nothing declares.
+
+_SURROGATES: Final = re.compile("[\udc80-\udcff]")
+_FILE_NAME: Final = re.compile(r"(?:file)?name\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]+))", re.IGNORECASE)
+
+
+def header(message: EmailMessage, name: str) -> str:
+    """A header as one line; one that cannot be understood as it stands."""
+    raw = _raw(message, name)
+    if _SURROGATES.search(raw):
+        return line(_undeclared(raw, charset_of(message)))
+    try:
+        return line(str(message.get(name) or ""))
+    except (ValueError, TypeError, IndexError, AttributeError, LookupError):
+        return line(raw)
+
+
+def file_name(part: MIMEPart, charset: str) -> str:
+    """The name of the file that a part is; empty where it has none.
+
+    Args:
+        part: A part of a mail.
+        charset: The encoding that the mail names, for bytes that nothing declares.
+    """
+    try:
+        name = part.get_filename() or ""
+    except (ValueError, TypeError, IndexError, AttributeError, LookupError):
+        name = ""
+    for raw in (_raw(part, "Content-Disposition"), _raw(part, "Content-Type")):
+        if _SURROGATES.search(raw) and (found := _FILE_NAME.search(raw)):
+            return line(_undeclared(found[1] or found[2], charset))
+    return line(name)
+
+
+def charset_of(message: EmailMessage) -> str:
+    """The encoding that a mail, or the first of its texts that says so, is written in; empty where none is named."""
+    for part in message.walk():
+        try:
+            charset = part.get_content_charset()
+        except (ValueError, TypeError, IndexError, AttributeError, LookupError):
+            continue
+        if charset and charset.lower() not in {"us-ascii", "utf-8", "utf8"}:
+            return str(charset)
+    return ""
+
+
+def _raw(part: MIMEPart, name: str) -> str:
+    """A header as it stands in the mail, its bytes beyond ASCII as surrogates."""
+    return next((str(value) for key, value in part.raw_items() if key.lower() == name.lower()), "")
+
+
+def _undeclared(raw: str, charset: str) -> str:
+    """A header with bytes beyond ASCII: UTF-8 where they make sense in it, else the mail's own encoding."""
+    data = raw.encode("ascii", "surrogateescape") if raw.isascii() or _only_bytes(raw) else raw.encode()
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = decoded(data, charset or "cp1252")
+    if "=?" not in text:
+        return text
+    try:
+        return "".join(
+            part.decode(label or "utf-8", "replace") if isinstance(part, bytes) else part
+            for part, label in decode_header(text)
+        )
+    except (ValueError, LookupError):
+        return text
+
+
+def _only_bytes(raw: str) -> bool:
+    return all(character.isascii() or "\udc80" <= character <= "\udcff" for character in raw)
+
+
+__all__ = ["extract", "prepare"]
+
+_HEADERS: Final = ("From", "To", "Cc", "Date")
+_SHOULD_HAVE: Final = ("From", "To", "Subject", "Date", "Received", "Message-ID")
+# After a blank line the sender, a weekday and a time, and headers below; sentences begin with this word too.
+_BOX: Final = re.compile(
+    rb"(?:\A\s*|\n\n)From \S[^\n]{0,200}? (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [^\n]{0,40}?\d{1,2}:\d{2}[^\n]*\n"
+    rb"(?=>?From |[!-9;-~]+:)"
+)
+# Texts that are written for programs.
+_NO_PROSE: Final = frozenset({"calendar", "css", "rfc822-headers", "vcard", "x-vcard"})
+_CALENDARS: Final = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
+_DIGITS: Final = 12
+# Two forms are one text where they share so many words; one that adds more than so many is then taken.
+_SAME: Final = 0.5
+_MORE: Final = 0.1
+_STUB: Final = 40
+_WORDS: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]|\w+")
+_ADDRESS: Final = re.compile(r"https?://\S+")
+_ON_PROGRAMS: Final = re.compile(r"html|browser|navigat|naveg|mail.?(?:client|program|reader)|e-?mail", re.IGNORECASE)
+_QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
+
+
+def extract(name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
+    """Put a mail, or every mail of a mailbox, into the draft.
+
+    Raises:
+        Unreadable: There is no mail in it.
+    """
+    if name.lower().endswith(".emlx"):
+        data = _of_apple(data)
+    if not name.lower().endswith((".mbox", ".mbx")) and (not _BOX.match(data) or len(list(_messages(data))) == 1):
+        message = _parsed(next(_messages(data), data) if _BOX.match(data) else data)
+        if not any(message.get(header) for header in _SHOULD_HAVE):
+            raise Unreadable("is no mail: it has no headers", "Open it with a mail program")
+        subject = header(message, "Subject")
+        draft.describe(subject, header(message, "From"), mail_date(header(message, "Date")))
+        _mail(draft, message, subject)
+        return
+    count = 0
+    for part in _messages(data):
+        message = _parsed(part)
+        subject = header(message, "Subject")
+        _mail(draft, message, subject)
+        count += 1
+    if not count and data.strip():
+        raise Unreadable("is no mailbox: no mail begins in it", "Open it with a mail program")
+
+
+def _messages(data: bytes) -> Iterator[bytes]:
+    """The mails of a mailbox, which begin with a line of their own each."""
+    data = data.replace(b"\r\n", b"\n")
+    starts = [(found.start(), found.end()) for found in _BOX.finditer(data)]
+    for at, (_, begin) in enumerate(starts):
+        end = starts[at + 1][0] if at + 1 < len(starts) else len(data)
+        yield _QUOTED_FROM.sub(rb"\1", data[begin:end])
+
+
+def _of_apple(data: bytes) -> bytes:
+    """The mail in a file of Apple Mail: so many bytes as its first line says; a list of properties follows."""
+    first, _, rest = data.lstrip().partition(b"\n")
+    return rest[: int(first)] if first.strip().isdigit() and len(first) < _DIGITS else data
+
+
+def _parsed(data: bytes) -> EmailMessage:
+    return BytesParser(EmailMessage, policy=policy.default).parsebytes(data)
+
+
+def _mail(draft: Draft, message: EmailMessage, subject: str) -> None:
+    day = mail_date(header(message, "Date"))
+    draft.place("mail: " + ", ".join(filter(None, (subject or "no subject", day))), anew=True)
+    draft.heading(subject, 1)
+    draft.text(_headers(message, _HEADERS))
+    for paragraph in re.split(r"\n\s*\n", clean("\n\n".join(_texts(message, _body(message))))):
+        draft.text(paragraph)
+    for paragraph in _invitations(message):
+        draft.text(paragraph)
+    charset = charset_of(message)
+    names = [file_name(part, charset) or line(part.get_content_type()) for part in _attachments(message)]
+    if names:
+        draft.text("Attachments: " + ", ".join(names))
+
+
+def _headers(message: EmailMessage, names: Iterable[str]) -> str:
+    return "\n".join(f"{name}: {value}" for name in names if (value := header(message, name)))
+
+
+def _texts(part: MIMEPart, body: MIMEPart | None) -> Iterator[str]:
+    """The texts of a part in their order, those of mails inside it too; a body is text even where it has a file name.
+
+    Of several forms of the same text it is the one with more to say.
+    """
+    kind = part.get_content_type()
+    if not part.is_multipart():
+        if part is body or (_is_prose(part) and not part.get_filename()):
+            text = _content(part)
+            yield seen(text) if kind == "text/html" else text
+    elif kind == "message/rfc822":
+        for inner in _parts(part):
+            yield _headers(inner, ("Subject", *_HEADERS))
+            yield from _texts(inner, _body(inner))
+    elif kind == "multipart/alternative":
+        forms = sorted(_parts(part), key=lambda form: form.get_content_type() != "text/plain")
+        best: list[str] = []
+        for form in forms:
+            best = _better(best, list(_texts(form, body)))
+        yield from best
+    else:
+        for inner in _parts(part):
+            yield from _texts(inner, body)
+
+
+def _better(one: list[str], other: list[str]) -> list[str]:
+    """The form of a text with more to say, the first of two alike; both where they say different things.
+
+    A plain form may be nothing but the advice to open the other one.
+    """
+    words, others = (Counter(_WORDS.findall(_ADDRESS.sub("", "\n".join(texts)).lower())) for texts in (one, other))
+    if not words or not others:
+        return one if words else other if others else one or other
+    if (words & others).total() >= _SAME * min(words.total(), others.total()):
+        new, lost = (others - words).total(), (words - others).total()
+        return other if new >= 2 * lost and new > _MORE * words.total() else one
+    stubs = [
+        total < _STUB and _ON_PROGRAMS.search("\n".join(texts)) is not None
+        for texts, total in ((one, words.total()), (other, others.total()))
+    ]
+    if stubs == [True, False]:
+        return other
+    return one if stubs == [False, True] else [*other, *one] if others.total() > words.total() else [*one, *other]
+
+
+def _invitations(message: EmailMessage) -> Iterator[str]:
+    """What the calendars in a mail say, each entry once; the attached one is often the same as the one in the text."""
+    told: set[tuple[str, ...]] = set()
+    for part in message.walk():
+        name = file_name(part, "") if not part.is_multipart() else ""
+        if part.get_content_type() not in _CALENDARS and not name.lower().endswith(".ics"):
+            continue
+        payload = part.get_payload(decode=True)
+        for entry in entries(payload if isinstance(payload, bytes) else b"", part.get_content_charset() or ""):
+            facts = (entry.summary, *entry.facts, entry.description)
+            if facts not in told:
+                told.add(facts)
+                yield "\n".join(filter(None, facts))
+
+
+def _body(message: EmailMessage) -> MIMEPart | None:
+    return message.get_body(("plain", "html"))
+
+
+def _is_prose(part: MIMEPart) -> bool:
+    return part.get_content_maintype() == "text" and part.get_content_subtype() not in _NO_PROSE
+
+
+def _parts(part: MIMEPart) -> list[EmailMessage]:
+    payload = part.get_payload()
+    return [inner for inner in payload if isinstance(inner, EmailMessage)] if isinstance(payload, list) else []
+
+
+def _content(part: MIMEPart) -> str:
+    """The text of one part in the encoding that it names, else, where it is a page, in the one that the page names."""
+    payload = part.get_payload(decode=True)
+    data = payload if isinstance(payload, bytes) else b""
+    label = part.get_content_charset() or ""
+    return decoded(data, label or (named(data) if part.get_content_type() == "text/html" else ""))
+
+
+def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:
+    for part in message.walk():
+        if not part.is_multipart() and part.get_filename():
+            yield part

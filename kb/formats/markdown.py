@@ -1,0 +1,495 @@
+"""Markdown's outline by markdown-it-py: headings and blocks that stay together, with exact lines.
+
+Only block rules run: inline markup matters for headings alone, and parsing it everywhere would cost most of the time.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final, Literal
+
+from kb.formats.markup import Outline, one_line
+from kb.records import Block, Heading, Link, Name, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.token import Token
+
+# Tags, links, block ids and properties in the lines of Markdown notes, as Obsidian, Logseq and Markdown have them.
+#
+# Everything is found in one text in which code is blanked out, so that offsets and lines stay. Each expression can
+# begin at a place in one way only and ends at the next bracket, line or paragraph: the time is linear in the text.
+
+# More than a person writes; a generated file must not fill the catalog.
+MOST_TAGS: Final = 1000
+MOST_LINKS: Final = 10_000
+LONGEST_TAG: Final = 200
+_LONGEST_TARGET: Final = 1000
+
+# Stands for what is hidden: no space, no part of a name, nothing that means anything.
+_HIDDEN: Final = "\0"
+_BACKTICKS: Final = re.compile("`+")
+_PARAGRAPH_END: Final = re.compile(r"\n[ \t]*(?=\n)")
+# Obsidian's rule: whatever is neither space nor punctuation, but for -, _ and /.
+_TAG: Final = re.compile(r"#([^\s\0!-,.:-@\[-^`{-~\u2000-\u206f\u2e00-\u2e7f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+)")
+_LONG_TAG: Final = re.compile(r"(?<!\S)#\[\[([^\[\]\n|#\0]+)\]\]")
+_WIKILINK_PARTS: Final = re.compile(r"(!?)\[\[([^\[\]\n]+)\]\]")
+# As in CommonMark, nothing but a title stands behind a destination: "[sic](see the note)" is no link. Many programs
+# take the size of a picture too.
+_TITLE: Final = r"""(?:"(?:[^"\\\n]|\\.|\n(?![ \t]*\n))*+"|'(?:[^'\\\n]|\\.|\n(?![ \t]*\n))*+'|\([^()]*+\))"""
+_SPACE: Final = r"[ \t]*+(?:\n[ \t]*+)?"
+_DESTINATION: Final = re.compile(
+    rf"{_SPACE}(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*))"
+    rf"{_SPACE}(?:(?<=\s)(?:{_TITLE}|=\d*%?x?\d*%?){_SPACE})?\)"
+)
+_DEFINITION: Final = re.compile(
+    rf"^ {{0,3}}\[([^\[\]\n]+)\]:[ \t]*(?:<([^<>\n]*)>|([^\s<>]+))(?:[ \t]++{_TITLE})?[ \t]*$", re.MULTILINE
+)
+_HTML: Final = re.compile(r"<[a-zA-Z/!][^<>]*>")
+_HTML_TARGET: Final = re.compile(r"""\s(src|href|id|name)=(?:"([^"]*)"|'([^']*)'|([^"'\s<>]+))""", re.IGNORECASE)
+_BLOCK_REFERENCE: Final = re.compile(
+    r"(\{\{embed )?\(\(([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})\)\)"
+)
+_EMBEDDED_PAGE: Final = "{{embed "
+_BLOCK_ID: Final = re.compile(r"(?:(?<=\s)|^)\^([A-Za-z0-9-]+)[ \t]*$", re.MULTILINE)
+_PROPERTY: Final = re.compile(r"^[ \t]*(?:[-*][ \t]+)?([A-Za-z][\w.-]*)::[ \t]*(.*)$", re.MULTILINE)
+_DRAWER: Final = re.compile(
+    r"^[ \t]*:(?:LOGBOOK|PROPERTIES):[ \t]*\n(?:[ \t]*(?!:(?:END|LOGBOOK|PROPERTIES):)\S.*\n)*[ \t]*:END:[ \t]*$",
+    re.MULTILINE,
+)
+_SIGNS: Final = ("[[", "::", "((", "]:", "^", "src=", "href=", "id=", "name=", ":END:")
+_LINK_INSIDE: Final = re.compile(r"\]\((?!https?://)")
+_SIGN_OF_TAG: Final = re.compile(r"#(?<![^\s(]#)[^\s#0-9]")
+_EXTERNAL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:|//")
+# What Logseq keeps for itself in a block.
+_LOGSEQ_OWN: Final = re.compile(
+    r"(?:collapsed|id|heading|background-color|created-at|updated-at|query-.*|card-.*|logseq\..*|ls-.*|hl-.*)"
+)
+
+
+@dataclass(slots=True)
+class Inline:
+    """What stands in the lines of a note: links with their offsets, in order.
+
+    ``properties`` are Logseq's of the page, by name in small letters.
+    """
+
+    tags: list[str] = field(default_factory=list)
+    links: list[tuple[int, Link]] = field(default_factory=list)
+    names: list[Name] = field(default_factory=list)
+    noise: list[tuple[int, int]] = field(default_factory=list)
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+class Lines:
+    """The lines of a text by offset, counted from 1."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._starts = [0, *accumulate(len(line) + 1 for line in lines)]
+
+    def start(self, line: int) -> int:
+        """Where a line begins; the end of the text for one behind the last."""
+        return self._starts[min(line, len(self._starts)) - 1]
+
+    def at(self, offset: int) -> int:
+        """The line in which an offset lies."""
+        return bisect_right(self._starts, offset)
+
+
+def read_inline(text: str, lines: Sequence[str], blocks: Iterable[Block], first_line: int = 1) -> Inline:
+    """Tags, links, block ids and properties of a Markdown text.
+
+    Args:
+        text: The whole text.
+        lines: The same, split at line feeds.
+        blocks: Its blocks; what is code holds none of these.
+        first_line: Where the Markdown begins. In front matter before it only wikilinks count.
+    """
+    places = Lines(lines)
+    found = Inline()
+    body = places.start(first_line)
+    spans = [(places.start(one.first_line), places.start(one.last_line + 1)) for one in blocks if one.kind == "code"]
+    plain = _blanked(text, spans) if spans else text
+    if not _says_anything(plain):
+        return found
+    plain = _without_code(plain)
+    if "::" in plain or ":END:" in plain:
+        _properties(plain, text, body, places, found)
+    if "^" in plain:
+        for block in _BLOCK_ID.finditer(plain, body):
+            found.names.append(Name("block", block[1], places.at(block.start(1))))
+            found.noise.append(block.span())
+    found.noise.sort()
+    linked = sorted(_links(plain, body, places, found))
+    _tags(plain, body, linked, found)
+    found.tags = list(dict.fromkeys(found.tags))[:MOST_TAGS]
+    return found
+
+
+def _says_anything(text: str) -> bool:
+    """Whether there can be anything to find: most texts have links to the web only, and are left at once."""
+    return any(sign in text for sign in _SIGNS) or any(sign.search(text) for sign in (_LINK_INSIDE, _SIGN_OF_TAG))
+
+
+def _without_code(text: str) -> str:
+    """A text with its code spans blanked; a run of backticks is closed by the next as long in the same paragraph."""
+    if "`" not in text:
+        return text
+    runs = [run.span() for run in _BACKTICKS.finditer(text)]
+    ends = [found.start() for found in _PARAGRAPH_END.finditer(text)]
+    next_same: list[int | None] = []
+    latest: dict[int, int] = {}
+    for at in range(len(runs) - 1, -1, -1):
+        size = runs[at][1] - runs[at][0]
+        next_same.append(latest.get(size))
+        latest[size] = at
+    next_same.reverse()
+    spans = []
+    at = 0
+    while at < len(runs):
+        closer = next_same[at]
+        start, end = runs[at]
+        escaped = start > 0 and text[start - 1] == "\\"
+        if closer is None or escaped or bisect_left(ends, end) != bisect_left(ends, runs[closer][0]):
+            at += 1
+            continue
+        spans.append((start, runs[closer][1]))
+        at = closer + 1
+    return _blanked(text, spans) if spans else text
+
+
+def _blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """A text of the same length and lines, in which some stretches are nothing that could be markup, nor a space."""
+    parts = []
+    at = 0
+    for start, end in spans:
+        hidden = text[start:end]
+        parts.append(text[at:start])
+        parts.append("\n".join(_HIDDEN * len(line) for line in hidden.split("\n")))
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+def _properties(plain: str, text: str, body: int, places: Lines, found: Inline) -> None:
+    """Logseq's properties: tags of any block, what the first block says of the page, and what is its own business.
+
+    They are found in the text without its code, and their values are what stands there in truth.
+    """
+    page_until = _first_block_end(plain, body)
+    for one in _PROPERTY.finditer(plain, body):
+        name, value = one[1].lower(), text[one.start(2) : one.end(2)].strip()
+        if name in {"tags", "tag"}:
+            found.tags += _listed(value)
+        if name == "id":
+            found.names.append(Name("block", value, places.at(one.start(1))))
+        if one.start() < page_until:
+            found.properties.setdefault(name, value)
+        if _LOGSEQ_OWN.fullmatch(name):
+            found.noise.append((places.start(places.at(one.start(1))), one.end()))
+    found.noise += [drawer.span() for drawer in _DRAWER.finditer(plain, body)] if ":END:" in plain else []
+
+
+def _first_block_end(text: str, body: int) -> int:
+    """Where the properties of the page end: they are the first lines of all, without a line between them."""
+    at = body
+    while (line := _PROPERTY.match(text, at)) and line.end() < len(text):
+        at = line.end() + 1
+    return at if line is None else len(text)
+
+
+def _listed(value: str) -> Iterator[str]:
+    """The names in a property: separated by commas, each perhaps a page or a tag."""
+    for item in value.split(","):
+        name = one_line(item).lstrip("#").removeprefix("[[").removesuffix("]]").strip().strip("\"'")
+        if name:
+            yield name
+
+
+def names_in(value: str) -> tuple[str, ...]:
+    """The names in the value of a property of Logseq, without brackets and signs."""
+    return tuple(_listed(value))
+
+
+def _tags(text: str, body: int, linked: Sequence[tuple[int, int]], found: Inline) -> None:
+    """Collect the tags of a text, none of which stands in a link."""
+    for one in _TAG.finditer(text, body):
+        at = one.start()
+        before = text[max(0, at - 2) : at]
+        # A tag begins a word, which may stand in parentheses.
+        if not (before[-1:].isspace() or not before or (before[-1] == "(" and not before[:-1].strip())):
+            continue
+        tag = one[1].strip("/")
+        inside = bisect_right(linked, (at, len(text)))
+        if inside and linked[inside - 1][1] > at:
+            continue
+        if tag.strip("0123456789-_/") and len(tag) <= LONGEST_TAG:
+            found.tags.append(tag)
+
+
+def _links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
+    """Collect the links and long tags of a text; gives the stretches in which no tag can stand."""
+    if "[[" in text:
+        yield from _wikilinks(text, body, places, found)
+    if "](" in text:
+        yield from _markdown_links(text, body, places, found)
+    if "]:" in text:
+        for one in _DEFINITION.finditer(text, body):
+            yield one.span()
+            # [^1]: is a footnote, whose first word is no target.
+            if not one[1].startswith("^"):
+                _add(found, places, one.start(1), one[2] or one[3] or "")
+    if "<" in text:
+        yield from _html_links(text, body, places, found)
+    if "((" in text:
+        for one in _BLOCK_REFERENCE.finditer(text, body):
+            found.links.append((one.start(), Link(one[2], places.at(one.start()), "id", bool(one[1]))))
+    found.links.sort(key=lambda link: link[0])
+    del found.links[MOST_LINKS:]
+
+
+def _wikilinks(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
+    """Collect wikilinks, those of front matter too, and tags of several words; gives the stretches they take up."""
+    long_tags = {tag.end() for tag in _LONG_TAG.finditer(text, body)} if "#[[" in text else set()
+    for one in _WIKILINK_PARTS.finditer(text):
+        yield one.span()
+        if one.end() in long_tags:
+            found.tags.append(one_line(one[2]))
+            continue
+        # In a table the bar has to be escaped.
+        target = one[2].partition("|")[0].removesuffix("\\")
+        embeds = bool(one[1]) or text.endswith(_EMBEDDED_PAGE, 0, one.start())
+        _add(found, places, one.start(2), target, embeds=embeds, wiki=True)
+
+
+def _html_links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
+    """Collect what elements of HTML show and lead to; gives the stretches that their tags take up."""
+    for one in _HTML.finditer(text, body):
+        if "\n\n" in one[0]:
+            continue
+        yield one.span()
+        for target in _HTML_TARGET.finditer(one[0]):
+            value = target[2] or target[3] or target[4] or ""
+            attribute = target[1].lower()
+            at = one.start() + target.start()
+            if attribute not in {"id", "name"}:
+                _add(found, places, at, value, embeds=attribute == "src")
+            elif value and "\n" not in value:
+                found.names.append(Name("block", value, places.at(at + 1)))
+
+
+def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
+    """Collect links and pictures with a label in brackets; gives the stretches that they take up."""
+    last = body
+    at = text.find("](", body)
+    while at >= 0:
+        start = text.rfind("[", last, at)
+        label = text[start + 1 : at] if start >= 0 else ""
+        whole = start >= 0 and "]" not in label and "\n\n" not in label
+        last = at + 1
+        # Or else the label is a picture that is a link itself: [![alt](picture)](target).
+        if whole or text[at - 1 : at] == ")":
+            start = start if whole else at
+            destination = _DESTINATION.match(text, at + 2)
+            if destination is not None:
+                embeds = whole and text[max(0, start - 1) : start] == "!"
+                _add(found, places, start, destination[1] or destination[2] or "", embeds=embeds)
+                yield start, destination.end()
+        at = text.find("](", at + 1)
+
+
+def _add(found: Inline, places: Lines, at: int, target: str, *, embeds: bool = False, wiki: bool = False) -> None:
+    """Take a link in, unless it leads out of the folder, holds code or there are enough."""
+    target = target.strip()
+    if not 0 < len(target) <= _LONGEST_TARGET or _HIDDEN in target or _EXTERNAL.match(target):
+        return
+    if len(found.links) < MOST_LINKS:
+        found.links.append((at, Link(target, places.at(at), "wiki" if wiki else "path", embeds)))
+
+
+# Ruby in the text of notes: the readings of characters stand beside the words and not inside them.
+
+_RUBY: Final = re.compile(r"<ruby\b[^<>\n]*>(?P<inside>[^\n]{0,2000}?)</ruby>", re.IGNORECASE)
+# An end tag may be left out where the next begins.
+_READING: Final = re.compile(
+    r"<rp\b[^<>]*>[^<]*(?:</rp>)?|<rt\b[^<>]*>(?P<reading>[^<]*)(?:</rt>)?|</?(?:rb|rtc)\b[^<>]*>", re.IGNORECASE
+)
+
+
+def readings_apart(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int, str]]:
+    """What is read of lines with ruby, as ``Document.spelled``: the words, then the readings at the end of the line.
+
+    Args:
+        text: The whole text of the document.
+        blocks: Its blocks; in code it is shown as it is.
+    """
+    if "<ruby" not in text.lower():
+        return
+    code = {line for one in blocks if one.kind == "code" for line in range(one.first_line, one.last_line + 1)}
+    start = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        readings = []
+        for found in _RUBY.finditer(line) if number not in code else ():
+            inside = found["inside"]
+            readings.append("".join(one["reading"] or "" for one in _READING.finditer(inside)).strip())
+            yield start + found.start(), start + found.end(), _READING.sub("", inside)
+        start += len(line)
+        if said := " ".join(filter(None, readings)):
+            yield start, start, f" ({said})"
+        start += 1
+
+
+_KINDS: Final[dict[str, Literal["text", "code", "table"]]] = {
+    "fence": "code",
+    "code_block": "code",
+    "formula": "code",
+    "table_open": "table",
+    "paragraph_open": "text",
+    "html_block": "text",
+}
+_DOLLARS: Final = "$$"
+_DATE_PROPERTIES: Final = ("date", "created", "published", "updated")
+_INLINE: Final = re.compile(r"[*_`\[\]<>&\\!~]")
+_ATTRIBUTES: Final = re.compile(r"\s*\{[#.:][^{}]*\}$")
+_HEADING_ID: Final = re.compile(r"\{#([\w:.-]+)[^{}]*\}$")
+_ITEM_SIGN: Final = re.compile(r"^[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+)*(?:#{1,6}\s+|\[[ xX]\]\s+)?")
+_WIKILINK: Final = re.compile(r"\[\[([^\[\]|#\n]+)(#[^\[\]|\n]*)?(\|[^\[\]\n]*)?\]\]")
+
+
+def parse_markdown(text: str, first_line: int = 1) -> Outline:
+    """The outline of Markdown that begins at ``first_line`` of a text.
+
+    Args:
+        text: The whole text of the document.
+        first_line: The first line of Markdown in it, after front matter.
+    """
+    lines = text.split("\n")
+    body = text if first_line == 1 else "\n".join(lines[first_line - 1 :])
+    tokens: list[Token] = []
+    # markdown-it replaces NUL in a step of its own that is not run here.
+    _parser().block.parse(body.replace("\0", "\ufffd"), _parser(), {}, tokens)
+    blocks = tuple(_blocks(tokens, first_line))
+    inline = read_inline(text, lines, blocks, first_line)
+    page = inline.properties
+    return Outline(
+        headings=tuple(_headings(tokens, first_line)),
+        blocks=blocks,
+        links=tuple(link for _, link in inline.links),
+        title=one_line(page.get("title", "")),
+        tags=tuple(inline.tags),
+        date=next((page[name].strip("[]") for name in _DATE_PROPERTIES if name in page), ""),
+        aliases=names_in(f"{page.get('alias', '')},{page.get('aliases', '')},{page.get('title', '')}"),
+        names=(*inline.names, *_heading_ids(tokens, first_line)),
+        noise=tuple(inline.noise),
+        spelled=tuple(readings_apart(text, blocks)),
+        told=tuple(_told(tokens, lines, first_line)),
+    )
+
+
+# Markup in a longer one is not understood: the time for that grows with the square of its length.
+_LONGEST_HEADING: Final = 2_000
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    # Link definitions are text for search, so they may stay paragraphs.
+    parser = MarkdownIt("commonmark").enable("table").disable("reference")
+    parser.block.ruler.before("fence", "formula", _formula, {"alt": ["paragraph", "blockquote", "list"]})
+    return parser
+
+
+def _formula(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A displayed formula: from a line that begins with ``$$`` to the next with one at an end, without a blank line.
+
+    A line of ``=`` or ``-`` in it makes no heading of what is above.
+    """
+    opening = _line(state, start)
+    if not opening.startswith(_DOLLARS) or _DOLLARS in opening[2:] or state.is_code_block(start):
+        return False
+    # Where an earlier one was not closed no later one is: each line is looked at once.
+    if start < state.env.get("no_formula_before", 0):
+        return False
+    for number in range(start + 1, end):
+        line = _line(state, number)
+        if not line or state.sCount[number] < state.blkIndent:
+            break
+        if line.startswith(_DOLLARS) or line.endswith(_DOLLARS):
+            if not silent:
+                state.line = number + 1
+                state.push("formula", "math", 0).map = [start, number + 1]
+            return True
+    else:
+        number = end
+    state.env["no_formula_before"] = number
+    return False
+
+
+def _line(state: StateBlock, number: int) -> str:
+    return state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]].rstrip()
+
+
+def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
+    for position, token in enumerate(tokens):
+        # A heading inside a quote or a list item divides that item, not the document.
+        if token.type == "heading_open" and token.level == 0 and token.map:
+            content = tokens[position + 1].content[:_LONGEST_HEADING]
+            attributes = _ATTRIBUTES.search(content)
+            first, last = token.map[0] + first_line, token.map[1] + first_line - 1
+            yield Heading(_plain(content), int(token.tag[1:]), first, last, attributes[0].strip() if attributes else "")
+
+
+def _heading_ids(tokens: Sequence[Token], first_line: int) -> Iterator[Name]:
+    """The ids that headings are given in braces: ``# Title {#id}``."""
+    for position, token in enumerate(tokens):
+        if (
+            token.type == "heading_open"
+            and token.map
+            and (found := _HEADING_ID.search(tokens[position + 1].content[:_LONGEST_HEADING]))
+        ):
+            yield Name("block", found[1], token.map[0] + first_line)
+
+
+def _blocks(tokens: Sequence[Token], first_line: int) -> Iterator[Block]:
+    """The innermost blocks: an item of a list may be cut off from the next, a fence inside it stays whole."""
+    for token in tokens:
+        kind = _KINDS.get(token.type)
+        if kind and token.map and token.map[1] > token.map[0]:
+            yield Block(kind, token.map[0] + first_line, token.map[1] + first_line - 1)
+
+
+def _told(tokens: Sequence[Token], lines: Sequence[str], first_line: int) -> Iterator[Told]:
+    """The names of a table's columns for its rows, the first line of an item for what is below it."""
+    for token in tokens:
+        if token.map is None or token.type not in {"table_open", "list_item_open"}:
+            continue
+        first, last = token.map[0] + first_line, token.map[1] + first_line - 1
+        # The second line of a table is its rule.
+        below = first + (2 if token.type == "table_open" else 1)
+        text = one_line(_ITEM_SIGN.sub("", lines[first - 1]))
+        if below <= last and text:
+            yield Told(below, last, text)
+
+
+def _plain(content: str) -> str:
+    """A heading's words without its markup."""
+    content = _ATTRIBUTES.sub("", content)
+    content = _WIKILINK.sub(lambda link: link[3][1:] if link[3] else link[1], content)
+    if not _INLINE.search(content):
+        return one_line(content)
+    words = []
+    for inline in _parser().parseInline(content):
+        for token in inline.children or ():
+            # An image's content is its alternative text.
+            if token.type in {"text", "code_inline", "text_special", "image"}:
+                words.append(token.content)
+            elif token.type in {"softbreak", "hardbreak"}:
+                words.append(" ")
+    return one_line("".join(words))

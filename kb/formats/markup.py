@@ -1,0 +1,377 @@
+"""Headings and code of markup that is understood line by line: reStructuredText and AsciiDoc.
+
+These formats need no parser for what kb wants of them: where sections begin, what they are called, what is code.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from kb.records import Block, Heading, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+
+    from kb.records import Link, Name, Place
+
+# The names of columns in tables of AsciiDoc and reStructuredText, which hold for the rows below them.
+
+# --- AsciiDoc -----------------------------------------------------------------------------------------------------
+
+_ATTRIBUTES: Final = re.compile(r"\[(.*)\]\s*")
+_TITLE: Final = re.compile(r"\.[^\s.].*")
+_HAS_HEADER: Final = re.compile(r"%[\w%]*\bheader\b|\b(?:options|opts)\s*=\s*\"?[^\]]*?\bheader\b")
+_NO_HEADER: Final = re.compile(r"noheader")
+_COLUMNS: Final = re.compile(r"\bcols\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^,\]]+))")
+_MULTIPLIED: Final = re.compile(r"(\d+)\*")
+# What stands in front of the bar of a cell says how it is laid out.
+_CELL: Final = re.compile(r"(?:(?<!\S)(?:(?:\d+|\.\d+|\d+\.\d+)[+*])?[<^>.]{0,4}[a-z]?)?(?<!\\)(?:\||(?<!\S)!)")
+_SEPARATORS: Final = {",": ",", ":": ":"}
+
+
+def asciidoc_columns(lines: Sequence[str], first: int, last: int) -> Told | None:
+    """What is told of the rows of a table that begins and ends with its delimiter in these lines, from 0."""
+    options = _options_above(lines, first)
+    begin = next((at for at in range(first + 1, last) if lines[at].strip()), last)
+    if begin == last or _NO_HEADER.search(options):
+        return None
+    columns = _count(options)
+    # A first row that touches the delimiter and has a blank line below it names the columns without being told to.
+    implied = begin == first + 1 and begin + 1 < last and not lines[begin + 1].strip()
+    if not implied and not _HAS_HEADER.search(options):
+        return None
+    cells, end = _cells(lines[begin], lines[first]), begin + 1
+    while len(cells) < columns and end < last and lines[end].strip():
+        cells += _cells(lines[end], lines[first])
+        end += 1
+    text = " | ".join(cells)
+    has_rows = any(lines[at].strip() for at in range(end, last))
+    return Told(begin + 2, last, text) if text and has_rows else None
+
+
+def _options_above(lines: Sequence[str], first: int) -> str:
+    """What the lines above a delimiter say of its table, whatever its title."""
+    found = []
+    for at in range(first - 1, max(-1, first - 4), -1):
+        if attributes := _ATTRIBUTES.fullmatch(lines[at]):
+            found.append(attributes[1])
+        elif not _TITLE.fullmatch(lines[at]):
+            break
+    return ",".join(found)
+
+
+def _count(options: str) -> int:
+    """How many columns a table says it has; 0 where it does not say."""
+    found = _COLUMNS.search(options)
+    if found is None:
+        return 0
+    parts = [part.strip() for part in re.split("[,;]", next(filter(None, found.groups()), "")) if part.strip()]
+    return sum(min(int(many[1]), 100) if (many := _MULTIPLIED.match(part)) else 1 for part in parts)
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    if separator := _SEPARATORS.get(delimiter.strip()[0]):
+        return [cell.strip() for cell in _values(line, separator)]
+    return [cell.strip() for cell in _CELL.split(line) if cell.strip()]
+
+
+def _values(line: str, separator: str = ",") -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:
+        return [line]
+
+
+# --- reStructuredText ---------------------------------------------------------------------------------------------
+
+_GRID_RULE: Final = re.compile(r"\s*\+(?:[-=]+\+)+\s*")
+_GRID_HEAD: Final = re.compile(r"\s*\+(?:=+\+)+\s*")
+_SIMPLE_RULE: Final = re.compile(r"\s*=+(?:\s+=+)+\s*")
+_DIRECTIVE: Final = re.compile(r"(\s*)\.\.\s+(list-table|csv-table)::")
+_OPTION: Final = re.compile(r"\s*:([\w-]+):\s*(.*)")
+_ROW: Final = re.compile(r"(\s*)\*\s+-\s*(.*)")
+_VALUE: Final = re.compile(r"\s*-\s+(.*)")
+
+
+def rst_columns(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[Told]:
+    """What is told of the rows of every table in a text; the lines of code, from 0, have none."""
+    at = start
+    while at < len(lines):
+        line = lines[at]
+        found: tuple[Told | None, int] | None = None
+        if at in code:
+            pass
+        elif line.lstrip()[:1] == "+" and _GRID_RULE.fullmatch(line):
+            found = _grid(lines, at)
+        elif line.lstrip()[:1] == "=" and _SIMPLE_RULE.fullmatch(line):
+            found = _simple(lines, at)
+        elif directive := _DIRECTIVE.match(line):
+            found = _listed(lines, at, len(directive[1]), directive[2])
+        told, end = found or (None, at)
+        if told:
+            yield told
+        at = max(end, at) + 1
+
+
+def _grid(lines: Sequence[str], at: int) -> tuple[Told | None, int]:
+    """A table of ``+``, ``-`` and ``|``: its names stand above the rule of ``=``."""
+    end = at
+    while end + 1 < len(lines) and lines[end + 1].lstrip()[:1] in {"+", "|"}:
+        end += 1
+    head = next((row for row in range(at + 1, end) if _GRID_HEAD.fullmatch(lines[row])), 0)
+    rows = [lines[row].strip().strip("|").split("|") for row in range(at + 1, head) if lines[row].lstrip()[:1] == "|"]
+    return _told(rows, at + 3, end + 1) if end > head else None, end
+
+
+def _simple(lines: Sequence[str], at: int) -> tuple[Told | None, int]:
+    """A table of ``=`` alone: rule, names, rule, rows, rule. With two rules it has no names."""
+    edges = [(found.start(), found.end()) for found in re.finditer("=+", lines[at])]
+    rules = [at]
+    for row in range(at + 1, len(lines)):
+        if _SIMPLE_RULE.fullmatch(lines[row]):
+            rules.append(row)
+            # The last rule has nothing below it.
+            if len(rules) > 2 or row + 1 == len(lines) or not lines[row + 1].strip():  # noqa: PLR2004 - three at most
+                break
+        elif not lines[row].strip() and len(rules) == 1:
+            break  # names take up no paragraphs
+    if len(rules) < 3:  # noqa: PLR2004 - three at most
+        return None, rules[-1]
+    starts = [start for start, _ in edges]
+    rows = [
+        [lines[row][low:high] for low, high in zip(starts, [*starts[1:], None], strict=True)]
+        for row in range(at + 1, rules[1])
+        if not re.fullmatch(r"[\s-]*", lines[row])
+    ]
+    return _told(rows, at + 3, rules[2]), rules[2]
+
+
+def _directive(lines: Sequence[str], at: int, indent: int) -> tuple[dict[str, str], int, int]:
+    """The options of a directive, the first line of its content (0 where it has none), and its last line."""
+    options: dict[str, str] = {}
+    body, end = 0, at
+    for row in range(at + 1, len(lines)):
+        line = lines[row]
+        if not line.strip():
+            continue
+        if len(line) - len(line.lstrip()) <= indent:
+            break
+        end = row
+        option = _OPTION.fullmatch(line)
+        if option and not body:
+            options[option[1].lower()] = option[2].strip()
+        body = body or (0 if option else row)
+    return options, body, end
+
+
+def _listed(lines: Sequence[str], at: int, indent: int, kind: str) -> tuple[Told | None, int]:
+    """A table as a list of lists, or as comma-separated values."""
+    options, body, end = _directive(lines, at, indent)
+    if not body:
+        return None, end
+    names = options.get("header", "")
+    if kind == "csv-table" and names:
+        return _told([_values(names)], body + 1, end + 1), end
+    if not options.get("header-rows", "0").isdigit() or int(options.get("header-rows", "0")) < 1:
+        return None, end
+    if kind == "csv-table":
+        return _told([_values(lines[body].strip())], body + 2, end + 1), end
+    first = _ROW.fullmatch(lines[body])
+    return _list_of_lists(lines, body, end, first[2]) if first else None, end
+
+
+def _list_of_lists(lines: Sequence[str], body: int, end: int, name: str) -> Told | None:
+    """The names in the first row of a list of lists, the first of which is known."""
+    cells, row = [name], body + 1
+    while row <= end and not _ROW.fullmatch(lines[row]):
+        value = _VALUE.fullmatch(lines[row])
+        if value:
+            cells.append(value[1])
+        elif lines[row].strip():
+            cells[-1] += f" {lines[row].strip()}"
+        row += 1
+    return _told([cells], body + 2, end + 1) if row <= end else None
+
+
+def _told(rows: Sequence[Sequence[str]], first: int, last: int) -> Told | None:
+    """The names of columns, each put together from its lines, for some lines that count from 1.
+
+    They hold from the second line of the names on: a passage may begin there.
+    """
+    if not rows or first > last:
+        return None
+    columns = [
+        " ".join(cell.strip() for row in rows if at < len(row) and (cell := row[at]).strip())
+        for at in range(max(map(len, rows)))
+    ]
+    text = " | ".join(filter(None, columns))
+    return Told(first, last, text) if text else None
+
+
+# A heading is repeated in the trail of every passage below it, so a runaway line must not become one.
+LONGEST_LINE: Final = 300
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the markup of a text says: its structure and links, and a title, tags and the like where it has them.
+
+    ``names``, ``noise``, ``spelled``, ``told``, ``language``, ``author`` and ``places`` are as in ``Document``.
+    """
+
+    headings: tuple[Heading, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    links: tuple[Link, ...] = ()
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    date: str = ""
+    aliases: tuple[str, ...] = ()
+    names: tuple[Name, ...] = ()
+    noise: tuple[tuple[int, int], ...] = ()
+    spelled: tuple[tuple[int, int, str], ...] = ()
+    told: tuple[Told, ...] = ()
+    language: str = ""
+    author: str = ""
+    places: tuple[Place, ...] = ()
+
+
+def one_line(text: str) -> str:
+    """A text as one line of bounded length, without control characters, lone surrogates or doubled spaces."""
+    line = " ".join(_CONTROLS.sub(" ", text).split())
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1].rstrip() + "…"
+
+
+# --- reStructuredText ---------------------------------------------------------------------------------------------
+
+_ADORNMENT: Final = re.compile(r"([!-/:-@\[-`{-~])\1*\s*")
+_RST_CODE: Final = re.compile(r"(\s*)\.\.\s+(?:code|code-block|sourcecode|parsed-literal)::")
+_RST_COMMENT: Final = re.compile(r"\s*\.\.(\s|$)")
+
+
+def parse_rst(text: str, first_line: int = 1) -> Outline:
+    """The outline of reStructuredText; levels follow the order in which adornments appear."""
+    lines = text.split("\n")
+    code = tuple(_rst_code(lines, first_line - 1))
+    literal = {number for block in code for number in range(block.first_line - 1, block.last_line)}
+    levels: dict[tuple[str, bool], int] = {}
+    headings = []
+    at = first_line - 1
+    while at < len(lines):
+        found = None if at in literal else _rst_heading(lines, at)
+        if found is None:
+            at += 1
+            continue
+        title, style, size = found
+        level = levels.setdefault(style, len(levels) + 1)
+        headings.append(Heading(one_line(title), level, at + 1, at + size))
+        at += size
+    columns = (replace(one, text=one_line(one.text)) for one in rst_columns(lines, first_line - 1, literal))
+    return Outline(headings=tuple(headings), blocks=code, told=tuple(columns))
+
+
+def _rst_heading(lines: Sequence[str], at: int) -> tuple[str, tuple[str, bool], int] | None:
+    """Title, (adornment, overlined) and number of lines of the heading that begins here, if one does."""
+    first, second, third = (lines[at + step] if at + step < len(lines) else "" for step in range(3))
+    if _is_adornment(first) and not _is_adornment(second) and second.strip():
+        fits = len(first.rstrip()) >= len(second.rstrip()) or len(first.rstrip()) > 3  # noqa: PLR2004 - docutils' rule
+        if fits and third.rstrip() == first.rstrip():
+            return second.strip(), (first[0], True), 3
+    if not first.strip() or first[0].isspace() or _is_adornment(first) or not _is_adornment(second):
+        return None
+    if at and lines[at - 1].strip() and not _is_adornment(lines[at - 1]):
+        return None  # the last line of a paragraph, with a transition or a table rule below it
+    # docutils takes an underline shorter than its title only from four characters on.
+    long_enough = len(second.rstrip()) >= min(len(first.rstrip()), 4)
+    return (first.strip(), (second[0], False), 2) if long_enough and not _RST_COMMENT.match(first) else None
+
+
+def _is_adornment(line: str) -> bool:
+    return len(line.rstrip()) > 1 and _ADORNMENT.fullmatch(line) is not None
+
+
+def _rst_code(lines: Sequence[str], start: int) -> Iterator[Block]:
+    """Code directives and literal blocks: what is indented below them, blank lines included."""
+    at = start
+    while at < len(lines):
+        line = lines[at]
+        directive = _RST_CODE.match(line)
+        if directive or (line.rstrip().endswith("::") and not _RST_COMMENT.match(line)):
+            last = _indented_until(lines, at)
+            if last > at:
+                yield Block("code", (at if directive else _first_text(lines, at + 1)) + 1, last + 1)
+                at = last
+        at += 1
+
+
+def _indented_until(lines: Sequence[str], at: int) -> int:
+    """The last line of what is indented deeper than line ``at`` right below it, or ``at`` itself."""
+    indent = _indent(lines[at])
+    last = at
+    for number in range(at + 1, len(lines)):
+        if not lines[number].strip():
+            continue
+        if _indent(lines[number]) <= indent:
+            break
+        last = number
+    return last
+
+
+def _first_text(lines: Sequence[str], at: int) -> int:
+    while not lines[at].strip():
+        at += 1
+    return at
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+# --- AsciiDoc -----------------------------------------------------------------------------------------------------
+
+_ADOC_HEADING: Final = re.compile(r"(={1,6}|#{1,6})\s+(\S.*)")
+_ADOC_FENCE: Final = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|```)\s*|(```)\w+\s*|([|,:!]={3,})\s*")
+
+
+def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
+    """The outline of AsciiDoc; listings, literals, passthroughs and comments are code, ``|===`` is a table."""
+    lines = text.split("\n")
+    headings, blocks, told = [], [], []
+    number = first_line - 1
+    closers = _closing_lines(lines, number)
+    while number < len(lines):
+        fence = _adoc_fence(lines[number])
+        end = closers.get(number, number) if fence else number
+        if fence and end > number:
+            is_table = fence.endswith("===")
+            blocks.append(Block("table" if is_table else "code", number + 1, end + 1))
+            if is_table and (names := asciidoc_columns(lines, number, end)):
+                told.append(replace(names, text=one_line(names.text)))
+        elif found := _ADOC_HEADING.fullmatch(lines[number].rstrip()):
+            title = re.sub(r"\s+=+$", "", found[2])
+            headings.append(Heading(one_line(title), len(found[1]), number + 1, number + 1))
+        number = end + 1
+    return Outline(tuple(headings), tuple(blocks), told=tuple(told))
+
+
+def _adoc_fence(line: str) -> str:
+    found = _ADOC_FENCE.fullmatch(line)
+    return next(group for group in found.groups() if group) if found else ""
+
+
+def _closing_lines(lines: Sequence[str], start: int) -> dict[int, int]:
+    """For each delimiter line the next one that is the same: where its block ends, if it is a beginning."""
+    following: dict[str, int] = {}
+    closers: dict[int, int] = {}
+    for number in range(len(lines) - 1, start - 1, -1):
+        if not (fence := _adoc_fence(lines[number])):
+            continue
+        if fence in following:
+            closers[number] = following[fence]
+        # "```python" opens a block and never closes one.
+        if lines[number].rstrip() == fence:
+            following[fence] = number
+    return closers

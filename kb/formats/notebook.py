@@ -1,0 +1,131 @@
+"""Jupyter notebooks: each cell with its source and what it wrote, by the format's own JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from kb.formats.builder import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kb.formats.builder import Draft
+    from kb.sandbox.protocol import Limits
+
+_HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+# A fence of backticks has none behind it; ```x``` is code on one line.
+_FENCE: Final = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Logs and tables that a cell wrote tell little after their beginning.
+_LONGEST_OUTPUT: Final = 2_000
+
+
+def prepare() -> None:
+    """Nothing: Python reads JSON."""
+
+
+def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
+    """Put every cell into the draft.
+
+    Raises:
+        Unreadable: It is no notebook.
+    """
+    try:
+        notebook = json.loads(data)
+    except ValueError as error:
+        raise Unreadable("is no notebook: its JSON is broken", "Open it with Jupyter") from error
+    if not isinstance(notebook, dict) or not isinstance(cells := _cells(notebook), list):
+        raise Unreadable("is no notebook: it has no cells", "Open it with Jupyter")
+    metadata = notebook.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    draft.describe(_text(metadata.get("title") or metadata.get("name")), _authors(metadata))
+    for number, cell in enumerate(cells, 1):
+        if isinstance(cell, dict):
+            _cell(draft, number, cell)
+
+
+def _cells(notebook: dict[str, Any]) -> object:
+    """The cells; those of the format's third version and before stand in worksheets."""
+    sheets = notebook.get("worksheets")
+    if "cells" in notebook or not isinstance(sheets, list):
+        return notebook.get("cells")
+    return [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
+
+
+def _cell(draft: Draft, number: int, cell: dict[str, Any]) -> None:
+    kind = cell.get("cell_type")
+    source = _text(cell.get("source", cell.get("input")))
+    written = [text for text in map(_output, cell.get("outputs") or ()) if text.strip()] if kind == "code" else []
+    if not source.strip() and not written:
+        return
+    draft.place(f"cell {number}")
+    if kind == "heading":
+        level = cell.get("level")
+        draft.heading(source, level if isinstance(level, int) else 1)
+    elif kind == "markdown":
+        _markdown(draft, source)
+    else:
+        draft.text(source, "code")
+        for text in written:
+            draft.text(text, "code")
+
+
+def _markdown(draft: Draft, source: str) -> None:
+    """Headings as such, everything between blank lines as a paragraph."""
+    fenced = ""
+    paragraph: list[str] = []
+    for line in source.split("\n"):
+        fence = _FENCE.match(line)
+        if fence and not fenced:
+            fenced = fence[1]
+        elif fence and fence[1].startswith(fenced) and not fence[2].strip():
+            fenced = ""
+        heading = None if fenced else _HEADING.match(line)
+        if heading or (not line.strip() and not fenced):
+            draft.text("\n".join(paragraph))
+            paragraph = []
+        if heading:
+            draft.heading(heading[2], len(heading[1]))
+        elif line.strip() or fenced:
+            paragraph.append(line)
+    draft.text("\n".join(paragraph))
+
+
+def _output(output: object) -> str:
+    """What a cell wrote, as plain text and not too much of it."""
+    if not isinstance(output, dict):
+        return ""
+    data = output.get("data")
+    if "ename" in output:
+        text = f"{_text(output.get('ename'))}: {_text(output.get('evalue'))}"
+    elif isinstance(data, dict):
+        text = _text(data.get("text/plain") or data.get("text/markdown"))
+    else:
+        text = _text(output.get("text"))
+    text = _COLOURS.sub("", text).strip("\n")
+    if len(text) <= _LONGEST_OUTPUT:
+        return text
+    beginning = text[:_LONGEST_OUTPUT]
+    lines = beginning.rpartition("\n")[0]
+    return lines if 2 * len(lines) >= _LONGEST_OUTPUT else beginning
+
+
+def _authors(metadata: dict[str, Any]) -> str:
+    authors = metadata.get("authors")
+    return ", ".join(_names(authors)) if isinstance(authors, list) else ""
+
+
+def _names(authors: list[Any]) -> Iterator[str]:
+    for author in authors:
+        name = _text(author.get("name")) if isinstance(author, dict) else _text(author)
+        if name:
+            yield name
+
+
+def _text(value: object) -> str:
+    """A text, which the format may keep as a list of lines."""
+    if isinstance(value, list):
+        return "".join(part for part in value if isinstance(part, str))
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,241 @@
+"""Word, PowerPoint, OpenDocument texts, Rich Text, e-books and Outlook messages by xberg, from its tree of pieces."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from kb.formats.builder import Unreadable
+from kb.formats.containers import refuse_locked
+from kb.formats.dates import iso_date
+from kb.formats.merged_cells import filled
+from kb.formats.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xberg import DocumentNode, ExtractedDocument, ExtractionResult
+
+    from kb.formats.builder import Draft
+    from kb.sandbox.protocol import Limits
+
+_BY_PAGE: Final = frozenset({".pptx", ".pptm", ".ppsx"})
+_WITH_TABLES: Final = frozenset({".docx", ".docm", ".dotx", ".odt", ".ott", ".pptx", ".pptm", ".ppsx"})
+_SLIDES: Final = _BY_PAGE | {".ppt"}
+_TITLES: Final = frozenset({"paragraph", "title", "heading"})
+_LONGEST_TITLE: Final = 120
+_PAGE_NUMBER: Final = re.compile(r"\W*\d*\W*")
+_MOST_UNPACKED: Final = 400_000_000
+# What the tree keeps of Markdown's and HTML's markup.
+_IMAGE: Final = re.compile(r"!\[([^\]]*)\]\([^)\s]*(?:\s\"[^\"]*\")?\)")
+_REFERENCE: Final = re.compile(r"\[\^[0-9]+\]|\[cmt:[0-9]+\]")
+_MARKS: Final = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|</?(?:u|s|sub|sup|mark)>")
+
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def prepare() -> None:
+    """Load xberg and have its threads started by a first small document."""
+    global _loop  # noqa: PLW0603 - one loop for the life of the process, made while that can still open what it needs
+    _loop = asyncio.new_event_loop()
+    _tree(".rtf", rb"{\rtf1 x}", "x.rtf", 1_000_000)
+
+
+def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
+    """Put the document's headings, paragraphs and tables into the draft.
+
+    Raises:
+        Unreadable: It is encrypted, or no document.
+    """
+    refuse_locked(name, data, limits)
+    suffix = PurePosixPath(name.lower()).suffix
+    found = _tree(suffix, filled(data) if suffix in _WITH_TABLES else data, name, limits.memory)
+    about = found.metadata
+    # Outlook's subject is the title of a mail; elsewhere a subject is a topic.
+    title = about.subject if suffix == ".msg" else about.title
+    day = iso_date(about.created_at)
+    draft.describe(title, ", ".join(about.authors or ()), day)
+    nodes = found.document.nodes if found.document else ()
+    pieces = [_Piece(node, json.loads(str(node.content))) for node in nodes]
+    body = _Body(draft)
+    if suffix == ".msg":
+        draft.place("mail: " + ", ".join(filter(None, (about.subject or "no subject", day))), anew=True)
+        draft.heading(about.subject or "", 1)
+    if suffix in _SLIDES:
+        body.slides(pieces, suffix)
+    else:
+        body.chapters(pieces, _chapter_level(pieces) if suffix == ".epub" else 0)
+    body.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One node of xberg's tree and what it holds."""
+
+    node: DocumentNode
+    content: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What it is: a heading, a paragraph, a table."""
+        return str(self.content["node_type"])
+
+    @property
+    def text(self) -> str:
+        """Its words."""
+        return _plain(self.content.get("text") or self.content.get("description") or self.content.get("content") or "")
+
+    @property
+    def repeated(self) -> bool:
+        """Whether it stands on every page, so that it belongs to none."""
+        return str(self.node.content_layer) in {"header", "footer"}
+
+
+def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument:
+    """What xberg finds in a file.
+
+    Raises:
+        Unreadable: It is encrypted.
+        ValueError: It makes no sense to xberg.
+    """
+    from xberg import _xberg
+
+    # The default is to look for text in pictures, to keep results in a cache, and to open what is attached.
+    config = _xberg.ExtractionConfig(
+        use_cache=False,
+        disable_ocr=True,
+        include_document_structure=True,
+        enable_quality_processing=False,
+        max_archive_depth=0,
+        security_limits=_xberg.SecurityLimits(max_archive_size=min(memory, _MOST_UNPACKED)),
+    )
+    task = _xberg.ExtractInput.from_bytes(
+        data, REGISTRY.by_suffix[suffix].media, name.encode("ascii", "replace").decode()
+    )
+
+    async def found() -> ExtractionResult:
+        return await _xberg.extract(task, config)
+
+    result = _loop.run_until_complete(found()) if _loop else None
+    if result is None or not result.results:
+        told = result.errors[0].message if result and result.errors else "nothing was found in it"
+        if "password" in told.lower() or "encrypt" in told.lower():
+            raise Unreadable("is encrypted: it opens with a password only", "Keep an open copy beside it")
+        raise ValueError(told)
+    return result.results[0]
+
+
+def _chapter_level(pieces: Sequence[_Piece]) -> int:
+    """The level of the headings that begin chapters: the highest one that there are several of."""
+    levels = Counter(int(piece.content["level"]) for piece in pieces if piece.kind == "heading")
+    return min((level for level, count in levels.items() if count > 1), default=min(levels, default=0))
+
+
+class _Body:
+    """Puts pieces into a draft; the items of a list stay together."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._items: list[str] = []
+
+    def end(self) -> None:
+        """End the list that is open, if one is."""
+        items, self._items = self._items, []
+        self._draft.text("\n".join(items))
+
+    def chapters(self, pieces: Sequence[_Piece], level: int) -> None:
+        """The pieces one after another; a heading down to a level begins a chapter."""
+        for piece in pieces:
+            if piece.kind == "heading" and piece.content["level"] <= level:
+                self.end()
+                self._draft.place(f"chapter: {piece.text}", anew=True)
+            self._put(piece)
+        self._around(pieces)
+
+    def _around(self, pieces: Sequence[_Piece]) -> None:
+        """What stands on every page, once and below everything else: headers and footers."""
+        self.end()
+        for text in dict.fromkeys(
+            piece.text for piece in pieces if piece.repeated and not _PAGE_NUMBER.fullmatch(piece.text)
+        ):
+            self._draft.text(text)
+
+    def slides(self, pieces: Sequence[_Piece], suffix: str) -> None:
+        """The slides of a presentation; the first line of a slide, where it is short, is its heading."""
+        current = 0
+        begun = False
+        for piece in pieces:
+            number = _slide(piece, suffix) or current
+            if number != current:
+                self.end()
+                self._draft.gap()
+                self._draft.place(f"slide {number}", anew=True)
+                current, begun = number, False
+            if piece.kind == "slide":
+                # The old format keeps a slide's title with the slide alone.
+                title = str(piece.content.get("title") or "")
+                self._draft.heading(title, 1)
+                begun = bool(title)
+                continue
+            if not begun and piece.kind in _TITLES and 0 < len(piece.text) <= _LONGEST_TITLE:
+                self._draft.heading(piece.text, 1)
+            else:
+                self._put(piece)
+            begun = True
+
+    def _put(self, piece: _Piece) -> None:
+        """One piece of the document."""
+        if piece.repeated or piece.kind == "slide":
+            return
+        if piece.kind == "list_item":
+            self._items += [f"- {piece.text}"] if piece.text else []
+            return
+        self.end()
+        match piece.kind:
+            case "heading":
+                self._draft.heading(piece.text, piece.content["level"])
+            case "code":
+                self._draft.text(piece.content.get("text") or "", "code")
+            case "table":
+                self._draft.table(list(_rows(piece.content["grid"])))
+            case "metadata_block":
+                self._draft.text("\n".join(f"{entry['key']}: {entry['value']}" for entry in _headers(piece.content)))
+            case "group":
+                pass  # its heading comes by itself
+            case _:
+                self._draft.text(piece.text)
+
+
+def _slide(piece: _Piece, suffix: str) -> int:
+    """The number of the slide that a piece says it is on; 0 where it says nothing."""
+    if suffix in _BY_PAGE:
+        return 0 if piece.kind == "slide" else piece.node.page or 0
+    return int(piece.content["number"]) if piece.kind == "slide" else 0
+
+
+def _headers(content: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """What a mail says in front; its subject is the heading already."""
+    for entry in content.get("entries") or ():
+        if entry["key"] in {"From", "To", "Cc", "CC", "Date"}:
+            yield entry
+
+
+def _rows(grid: dict[str, Any]) -> Iterator[str]:
+    """The rows of a table, with bars between cells. A cell over several columns is said once."""
+    rows: dict[int, dict[int, str]] = {}
+    for cell in grid["cells"]:
+        rows.setdefault(cell["row"], {})[cell["col"]] = " ".join(_plain(cell["content"]).split())
+    for number in sorted(rows):
+        if any(rows[number].values()):
+            yield " | ".join(rows[number][column] for column in sorted(rows[number]))
+
+
+def _plain(text: str) -> str:
+    """Words without the markup that xberg keeps around them."""
+    text = _REFERENCE.sub("", _IMAGE.sub(r"\1", text))
+    return _MARKS.sub(lambda found: found[1] or "", text).strip()

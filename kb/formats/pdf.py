@@ -1,0 +1,525 @@
+"""PDF by pypdfium2: the text of each page, its sections from the bookmarks, its properties."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from kb.formats.builder import Unreadable, clean, line
+from kb.formats.dates import pdf_date
+from kb.formats.scanned import read_page
+from kb.records import SCANNED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
+
+    from kb.formats.builder import Draft
+    from kb.sandbox.protocol import Limits
+
+# What is written on a page of a PDF and is not part of its text: values of forms, free text, notes and comments.
+
+_MOST: Final = 2_000
+_LONGEST: Final = 1 << 20
+# A box that is not ticked, a list in which nothing is chosen.
+_NOTHING: Final = frozenset({"", "off"})
+
+
+def written_on(document: PdfDocument, page: PdfPage) -> Iterator[str]:
+    """The notes and values on a page, each as a paragraph, in the order of the file.
+
+    Args:
+        document: The document of the page, its forms made ready.
+        page: A page of it.
+    """
+    import pypdfium2.raw as pdfium
+
+    told = set()
+    for at in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MOST)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, at)
+        if not annotation:
+            continue
+        try:
+            if pdfium.FPDFAnnot_GetFlags(annotation) & pdfium.FPDF_ANNOT_FLAG_HIDDEN:
+                continue
+            kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+            if kind == pdfium.FPDF_ANNOT_WIDGET:
+                said = _value(document, annotation)
+            elif kind in {pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP}:
+                said = ""
+            else:
+                said = clean(_string(annotation, b"Contents")).strip()
+        finally:
+            pdfium.FPDFPage_CloseAnnot(annotation)
+        if said and said not in told:
+            told.add(said)
+            yield said
+
+
+def _value(document: PdfDocument, annotation: object) -> str:
+    """What is filled in at a field of a form, behind the field's name."""
+    import pypdfium2.raw as pdfium
+
+    form = document.formenv
+    if form is None:
+        value, name = _string(annotation, b"V"), _string(annotation, b"T")
+        return f"{line(name)}: {line(value)}" if line(value) and name else line(value)
+    kind = pdfium.FPDFAnnot_GetFormFieldType(form, annotation)
+    if kind in {pdfium.FPDF_FORMFIELD_PUSHBUTTON, pdfium.FPDF_FORMFIELD_SIGNATURE}:
+        return ""
+    if kind in {pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON} and not pdfium.FPDFAnnot_IsChecked(
+        form, annotation
+    ):
+        return ""
+    value = clean(_field(pdfium.FPDFAnnot_GetFormFieldValue, form, annotation)).strip()
+    # What a reader is told of a field goes before what programs call it.
+    name = line(_field(pdfium.FPDFAnnot_GetFormFieldAlternateName, form, annotation)) or line(
+        _field(pdfium.FPDFAnnot_GetFormFieldName, form, annotation)
+    )
+    if value.lower() in _NOTHING:
+        return ""
+    return f"{name}: {value}" if name else value
+
+
+def _string(annotation: object, key: bytes) -> str:
+    import pypdfium2.raw as pdfium
+
+    return _annotation_text(lambda buffer, size: pdfium.FPDFAnnot_GetStringValue(annotation, key, buffer, size))
+
+
+def _field(function: object, form: object, annotation: object) -> str:
+    return _annotation_text(lambda buffer, size: function(form, annotation, buffer, size))  # type: ignore[operator]
+
+
+def _annotation_text(read: object) -> str:
+    """A text that PDFium gives as UTF-16: asked for its size first."""
+    import pypdfium2.raw as pdfium
+
+    size = min(read(None, 0), _LONGEST)  # type: ignore[operator]
+    if size <= 2:  # noqa: PLR2004 - the closing zero
+        return ""
+    buffer = ctypes.create_string_buffer(size)
+    read(ctypes.cast(buffer, ctypes.POINTER(pdfium.FPDF_WCHAR)), size)  # type: ignore[operator]
+    return buffer.raw[: size - 2].decode("utf-16-le", "replace")
+
+
+# Words of a PDF that are divided at the end of a line: the hyphen was typed, or put there to fill the line.
+#
+# PDFium marks these places and drops the hyphen. Which it was shows in the word and in the rest of the document;
+# where nothing tells, both forms stand in the text, so that either is found.
+
+# Where PDFium found a word divided at the end of a line, it leaves one of these in place of the hyphen.
+MARK: Final = re.compile("[\x02\ufffe]")
+_DIVIDED: Final = re.compile("(?P<before>[\\w-]*)[\x02\ufffe]\r?\n?(?P<after>[\\w-]*)")
+_WORD: Final = re.compile(r"\w[\w-]*\w")
+_MARKS: Final = frozenset({0x02, 0xFFFE})
+# A line that is further below the one above than so many times its height belongs to a footer, or to another text.
+_NEAR: Final = 2.5
+
+
+def gaps(page: PdfTextPage) -> list[bool]:
+    """For each mark of a page whether the text goes on far below it, so that the two are apart."""
+    import pypdfium2.raw as pdfium
+
+    count = page.count_chars()
+    codes = [pdfium.FPDFText_GetUnicode(page, at) for at in range(count)]
+    found = []
+    for at, code in enumerate(codes):
+        if code not in _MARKS:
+            continue
+        after = next((other for other in range(at + 1, count) if codes[other] > ord(" ")), None)
+        if not at or after is None:
+            found.append(True)
+            continue
+        _, bottom, _, top = page.get_charbox(at - 1, loose=True)
+        _, low, _, high = page.get_charbox(after, loose=True)
+        found.append(bottom - high > _NEAR * max(top - bottom, high - low))
+    return found
+
+
+def words_of(texts: Sequence[str]) -> frozenset[str]:
+    """The words of a document, compounds whole, in small letters."""
+    return frozenset(word.lower() for text in texts for word in _WORD.findall(text))
+
+
+def whole(text: str, far: Sequence[bool], words: Collection[str]) -> str:
+    """The text of a page with its divided words whole.
+
+    Args:
+        text: The text with PDFium's marks.
+        far: For each mark whether what follows is another text, as ``gaps`` says.
+        words: The words of the document, as ``words_of`` gives them.
+    """
+    at = iter(far)
+
+    def one(found: re.Match[str]) -> str:
+        before, after = found["before"], found["after"]
+        if next(at, False) or not (before and after):
+            return f"{before}-\n{after}"
+        return _form(before, after, words)
+
+    # A word may be divided twice; each mark is looked at once.
+    return _DIVIDED.sub(one, text)
+
+
+def _form(before: str, after: str, words: Collection[str]) -> str:
+    joined, typed = before + after, f"{before}-{after}"
+    last = before.rpartition("-")[2]
+    if not after[0].islower() or last[-1:].isdigit() or len(last) == 1 or "-" in before or last.isupper():
+        return typed
+    is_known, is_compound = joined.lower() in words, typed.lower() in words
+    if is_known != is_compound:
+        return joined if is_known else typed
+    return f"{joined} ({typed})"
+
+
+# Pages of two columns whose program stored them row by row: PDFium gives their lines across both columns.
+#
+# A page is only put in order where both sides are running text. Two columns of a table are read row by row.
+
+# A gap between columns is wider than so many times the height of a line, and found in so many rows.
+_WIDE: Final = 1.0
+_FEWEST: Final = 4
+# Beginnings of the lines of a column differ by no more points, indented paragraphs aside.
+_ALIGNED: Final = 3.0
+_SHARE: Final = 0.6
+# Lines of running text have so many words, and are mostly about as long as the longest.
+_COLUMN_WORDS: Final = 3.0
+_FULL: Final = 0.7
+_ALIKE: Final = 0.6
+_SURELY: Final = 0.8
+_COLUMN_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_SPACE: Final = ord(" ")
+_LINE_END: Final = ord("\n")
+_ENDS: Final = frozenset({_LINE_END, 0x02, 0xFFFE})
+_SAMPLE: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line with its edges, and its gaps as (where the words before it end, after it begin, place in the text)."""
+
+    text: str
+    left: float
+    right: float
+    gaps: tuple[tuple[float, float, int], ...]
+
+
+def in_columns(page: PdfTextPage, text: str) -> str | None:
+    """The text of a page column by column; None where it does not stand in two columns that are mixed.
+
+    Words that are divided at the end of a line have one of PDFium's marks in place of the hyphen.
+
+    Args:
+        page: The page.
+        text: Its text as PDFium gives it.
+    """
+    codes = _codes(page, text)
+    spans = list(_spans(codes))
+    # Where things stand takes far longer to ask than what they are.
+    some = spans[:: max(1, len(spans) // _SAMPLE)]
+    if sum(bool(_line(page, codes, *span).gaps) for span in some) < len(some) // _FEWEST:
+        return None
+    lines = [_line(page, codes, *span) for span in spans]
+    edge = _edge(lines)
+    if edge is None:
+        return None
+    divided = [_divided(line, edge) for line in lines]
+    if not _are_columns(lines, divided):
+        return None
+    parts: list[str] = []
+    for columns, group in groupby(zip(lines, divided, strict=True), lambda one: _side(*one, edge) != "both"):
+        rows = list(group)
+        if not columns:
+            parts += [line.text for line, _ in rows]
+            continue
+        for number, side in enumerate(("left", "right")):
+            column = [
+                both[number].text if both else line.text
+                for line, both in rows
+                if both or _side(line, both, edge) == side
+            ]
+            parts += [f"{one[:-1]}\x02" if one.endswith("-") else one for one in column[:-1]] + column[-1:]
+    return "\n".join(parts)
+
+
+def _codes(page: PdfTextPage, text: str) -> list[int]:
+    """The characters of a page by their places, which are those of its text unless PDFium leaves some out."""
+    import pypdfium2.raw as pdfium
+
+    count = page.count_chars()
+    # One beyond 16 bits may take up two places.
+    if len(text) == count and max(text, default="") <= "\uffff":
+        return list(map(ord, text))
+    return [pdfium.FPDFText_GetUnicode(page, at) for at in range(count)]
+
+
+def _spans(codes: Sequence[int]) -> Iterator[tuple[list[int], str]]:
+    """The lines that say something: the places of their characters, and a hyphen where they end within a word."""
+    said: list[int] = []
+    for at, code in enumerate((*codes, _LINE_END)):
+        if code in _ENDS:
+            if said:
+                # The hyphen of a divided word is not told.
+                yield said, "" if code == _LINE_END else "-"
+            said = []
+        elif code > _SPACE:
+            said.append(at)
+
+
+def _line(page: PdfTextPage, codes: Sequence[int], said: Sequence[int], end: str) -> _Line:
+    text = _line_text(codes[said[0] : said[-1] + 1])
+    first, last = page.get_charbox(said[0], loose=True), page.get_charbox(said[-1], loose=True)
+    wide = _WIDE * max(first[3] - first[1], 1.0)
+    found = []
+    for before, after in pairwise(said):
+        if after > before + 1:
+            ends, begins = page.get_charbox(before, loose=True)[2], page.get_charbox(after, loose=True)[0]
+            if begins - ends > wide:
+                found.append((ends, begins, len(_line_text(codes[said[0] : after]))))
+    return _Line(text + end, first[0], last[2], tuple(found))
+
+
+def _line_text(codes: Sequence[int]) -> str:
+    """Characters as PDFium gives them: those beyond 16 bits may come in two halves."""
+    return "".join(map(chr, codes)).encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
+
+
+def _edge(lines: Sequence[_Line]) -> float | None:
+    """Where the right column begins: where most lines go on behind a gap, or begin."""
+    begins = sorted(begins for line in lines for _, begins, _ in line.gaps)
+    if len(begins) < _FEWEST:
+        return None
+    near = [[one for one in begins if 0 <= one - first <= _ALIGNED] for first in begins]
+    best = max(near, key=len)
+    gaps = [line for line in lines if line.gaps]
+    return best[0] if len(best) >= max(_FEWEST, _SHARE * len(gaps)) else None
+
+
+def _divided(line: _Line, edge: float) -> tuple[_Line, _Line] | None:
+    """Both sides of a line that goes on behind the gap."""
+    for ends, begins, at in line.gaps:
+        # The first line of a paragraph may be indented.
+        if ends < edge <= begins + _ALIGNED and begins - edge <= edge - ends + 10 * _ALIGNED:
+            left = _Line(line.text[:at].rstrip(), line.left, ends, ())
+            return left, _Line(line.text[at:], begins, line.right, ())
+    return None
+
+
+def _side(line: _Line, divided: tuple[_Line, _Line] | None, edge: float) -> str:
+    """Which column a line stands in; one that goes across both, as a heading may, stands in neither."""
+    if divided:
+        return "divided"
+    if line.right < edge:
+        return "left"
+    return "right" if line.left >= edge - _ALIGNED else "both"
+
+
+def _are_columns(lines: Sequence[_Line], divided: Sequence[tuple[_Line, _Line] | None]) -> bool:
+    """Whether both sides are running text of about the same width, with nothing but one gap between them."""
+    both = [one for one in divided if one]
+    alone = sum(len(line.gaps) == 1 for line, one in zip(lines, divided, strict=True) if one)
+    if alone < _SURELY * len(both):
+        return False
+    left, right = [one[0] for one in both], [one[1] for one in both]
+    if not (_is_prose(left) and _is_prose(right)):
+        return False
+    widths = [max(line.right - line.left for line in column) for column in (left, right)]
+    return min(widths) >= _ALIKE * max(widths)
+
+
+def _is_prose(column: Sequence[_Line]) -> bool:
+    """Whether the lines of a column are running text."""
+    if len(column) < _FEWEST:
+        return False
+    widths = [line.right - line.left for line in column]
+    words = sum(len(_COLUMN_WORD.findall(line.text)) for line in column) / len(column)
+    return words >= _COLUMN_WORDS and median(widths) >= _FULL * max(widths)
+
+
+# PDFium's own codes for a file that is locked.
+_LOCKS: Final[dict[int | None, str]] = {4: "a password", 5: "a certificate, or its own program,"}
+_MOST_BOOKMARKS: Final = 5_000
+_SENTENCE_END: Final = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
+_SHORT: Final = 0.8
+_LONGEST_TITLE: Final = 120
+_FEWEST_LETTERS: Final = 3
+_WORDS: Final = re.compile(r"\w+")
+
+
+def prepare() -> None:
+    """Load PDFium."""
+    import pypdfium2
+
+    pypdfium2.PdfDocument.new().close()
+
+
+def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
+    """Put each page's text into the draft.
+
+    Raises:
+        Unreadable: It is encrypted, damaged, or has no text.
+    """
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if lock := _LOCKS.get(getattr(error, "err_code", None)):
+            raise Unreadable(f"is encrypted: it opens with {lock} only", "Keep an open copy beside it") from error
+        raise Unreadable("is damaged: it is not a PDF that can be opened", "Open it with a PDF viewer") from error
+    document.init_forms()
+    properties = document.get_metadata_dict()
+    draft.describe(properties["Title"], properties["Author"], pdf_date(properties["CreationDate"]))
+    bookmarks = _bookmarks(document)
+    said = False
+    damaged = images = 0
+    count = len(document)
+    pages = [_read(document, number, draft, limits) for number in range(1, count + 1)]
+    divided = any(page and page[1] for page in pages)
+    words = words_of([page[0] for page in pages if page]) if divided else frozenset()
+    for number, page in enumerate(pages, 1):
+        damaged += page is None
+        images += page is not None and not page[0].strip() and _has_image(document, number)
+        text = whole(*page, words) if page else None
+        lines = list(_paragraphs(clean(text or "").split("\n")))
+        for note in _notes(document, number) if text is not None else ():
+            lines += ["", *note.split("\n")] if lines else note.split("\n")
+        if lines:
+            if not said and properties["Title"].strip() and not draft.is_titled and not bookmarks:
+                # A title was wished for, and what its program put there is none.
+                draft.entitle(next((one for one in lines if _is_title(one)), ""))
+            said = True
+            draft.place(f"p. {number}", page=number)
+            draft.lines(lines)
+            _mark(draft, lines, bookmarks.get(number, ()))
+            draft.gap()
+    document.close()
+    if said:
+        _tell_unread(draft, damaged, images, count)
+        return
+    if damaged == count:
+        raise Unreadable("is damaged: none of its pages can be read", "Open it with a PDF viewer")
+    if limits.ocr:
+        raise Unreadable("has no text, and none was recognised in its images")
+    raise Unreadable(SCANNED, "Have its pages read by Tesseract: documents.ocr = true")
+
+
+def _tell_unread(draft: Draft, damaged: int, images: int, count: int) -> None:
+    """How many pages of a file that can be read have given nothing, and why."""
+    if damaged:
+        draft.unread(f"{damaged} of {count} pages {'is' if damaged == 1 else 'are'} damaged")
+    if images:
+        draft.unread(f"{images} of {count} pages {'has' if images == 1 else 'have'} no text, only images")
+
+
+def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> tuple[str, list[bool]] | None:
+    """The text of a page and its divided words, recognised where it is an image; none where the page is damaged."""
+    import pypdfium2
+
+    try:
+        page = document[number - 1]
+    except pypdfium2.PdfiumError:
+        return None
+    try:
+        text, far = _text(page)
+        if not text.strip() and limits.ocr:
+            text = read_page(page, draft)
+    except pypdfium2.PdfiumError:
+        return None
+    else:
+        return text, far
+    finally:
+        page.close()
+
+
+def _has_image(document: PdfDocument, number: int) -> bool:
+    """Whether a picture is on a page, which may have words that nobody has recognised."""
+    import pypdfium2
+    from pypdfium2 import raw
+
+    try:
+        page = document[number - 1]
+    except pypdfium2.PdfiumError:
+        return False
+    try:
+        return any(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=4))
+    finally:
+        page.close()
+
+
+def _is_title(text: str) -> bool:
+    """Whether a line of the first page may be the title: words, and not a whole paragraph of them."""
+    return len(text) <= _LONGEST_TITLE and len(re.findall(r"[^\W\d_]", text)) >= _FEWEST_LETTERS
+
+
+def _notes(document: PdfDocument, number: int) -> Iterator[str]:
+    """What is written on a page beside its text."""
+    import pypdfium2
+
+    try:
+        page = document[number - 1]
+    except pypdfium2.PdfiumError:
+        return
+    try:
+        yield from written_on(document, page)
+    finally:
+        page.close()
+
+
+def _text(page: PdfPage) -> tuple[str, list[bool]]:
+    content = page.get_textpage()
+    try:
+        text = str(content.get_text_range())
+        if (divided := in_columns(content, text)) is not None:
+            return divided, [False] * len(MARK.findall(divided))
+        return text, gaps(content) if MARK.search(text) else []
+    finally:
+        content.close()
+
+
+def _bookmarks(document: PdfDocument) -> dict[int, list[tuple[int, str]]]:
+    """The titles of the table of contents with their levels, by page number."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for count, item in enumerate(document.get_toc(max_depth=6)):
+        if count >= _MOST_BOOKMARKS:
+            break
+        target = item.get_dest()
+        page = target.get_index() if target else None
+        if page is not None:
+            found.setdefault(page + 1, []).append((item.level + 1, item.get_title()))
+    return found
+
+
+def _mark(draft: Draft, lines: Sequence[str], bookmarks: Sequence[tuple[int, str]]) -> None:
+    """Make headings of the lines that say what a bookmark of their page says."""
+    start = 0
+    for level, title in bookmarks:
+        wanted = _WORDS.findall(title.lower())
+        for at in range(start, len(lines)):
+            words = _WORDS.findall(lines[at].lower())
+            # The number of a section stands now in the bookmark, now in the page alone.
+            if wanted and (words == wanted or words[1:] == wanted or words == wanted[1:]):
+                draft.headed(line(title), level, len(lines) - at)
+                start = at + 1
+                break
+
+
+def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
+    """The lines with a blank one where a sentence ends in a line that is clearly shorter than the others."""
+    lines = [one.rstrip() for one in lines]
+    lengths = [len(one) for one in lines if one]
+    if not lengths:
+        return
+    usual = median(lengths)
+    while lines and not lines[-1]:
+        lines.pop()
+    for at, text in enumerate(lines):
+        yield text
+        if text and len(text) < _SHORT * usual and _SENTENCE_END.search(text) and at + 1 < len(lines):
+            yield ""

@@ -1,0 +1,97 @@
+"""OpenDocument presentations by their own XML: the text of every shape of a slide, and its notes.
+
+xberg leaves out what stands in drawn shapes, and in Impress most things do.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+from kb.formats.builder import Unreadable, line
+from kb.formats.containers import properties, refuse_locked
+from kb.formats.merged_cells import fill_opendocument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kb.formats.builder import Draft
+    from kb.sandbox.protocol import Limits
+
+_DRAW: Final = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+_TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_NOTES: Final = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}notes"
+_GAPS: Final = {f"{_TEXT}s": " ", f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}
+_PARAGRAPHS: Final = frozenset({f"{_TEXT}p", f"{_TEXT}h"})
+_LONGEST_TITLE: Final = 120
+
+
+def prepare() -> None:
+    """Nothing: Python reads XML and ZIP."""
+
+
+def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
+    """Put the slides into the draft.
+
+    Raises:
+        Unreadable: It is encrypted, or no presentation.
+    """
+    refuse_locked(name, data, limits)
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            content = archive.read("content.xml")
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise Unreadable("is damaged: it is no OpenDocument presentation", "Open it with LibreOffice") from error
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise Unreadable("declares entities, as no presentation does", "Save it again with LibreOffice")
+    draft.describe(*properties(data))
+    root = ET.fromstring(content)  # noqa: S314 - no entities in it
+    fill_opendocument(root)
+    for number, page in enumerate(root.iter(f"{_DRAW}page"), 1):
+        _slide(draft, number, page)
+
+
+def _slide(draft: Draft, number: int, page: ET.Element) -> None:
+    """One slide: its first line, where that is short, as the heading; a table row by row; the notes last."""
+    begun = False
+    for kind, text in _pieces(page):
+        if not begun:
+            draft.gap()
+            draft.place(f"slide {number}", anew=True)
+        if not begun and kind == "text" and len(line(text)) <= _LONGEST_TITLE:
+            draft.heading(text, 1)
+        elif kind == "row":
+            draft.line(text)
+        else:
+            draft.text(text)
+        begun = True
+
+
+def _pieces(element: ET.Element) -> Iterator[tuple[str, str]]:
+    """Paragraphs and rows of tables in the order in which they stand, the notes behind everything else."""
+    notes = []
+    for child in element:
+        if child.tag == _NOTES:
+            notes.append(child)
+        elif child.tag in _PARAGRAPHS:
+            if text := words(child).strip():
+                yield "text", text
+        elif child.tag == f"{_TABLE}table-row":
+            cells = (" ".join(text for _, text in _pieces(cell)) for cell in child)
+            if row := " | ".join(filter(None, cells)):
+                yield "row", row
+        else:
+            yield from _pieces(child)
+    for note in notes:
+        yield from _pieces(note)
+
+
+def words(element: ET.Element) -> str:
+    """The text of a paragraph, with spaces and line ends that the format writes as elements."""
+    parts = [element.text or ""]
+    for child in element:
+        parts += [_GAPS.get(child.tag) or words(child), child.tail or ""]
+    return "".join(parts)

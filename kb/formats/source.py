@@ -1,0 +1,130 @@
+"""Source code: each function, method and class is a section under its name, with the comments right above it.
+
+Where they begin and end is found out in a child process (``kb.formats.source_tree``). A definition stands in its
+passage as it is written, so headings here take up no lines of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from kb.errors import DocumentBusy, DocumentError
+from kb.formats.markup import one_line
+from kb.formats.registry import REGISTRY
+from kb.records import Heading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kb.records import Document
+    from kb.sandbox.protocol import Extracts
+
+# What finds the structure, in the child process.
+PARSER: Final = "kb.formats.source_tree"
+# Beyond these a file is generated or minified, and its structure tells nobody anything.
+LONGEST_TEXT: Final = 500_000
+LONGEST_LINE: Final = 20_000
+# Lines between definitions that are too few for a passage of their own go with the definition below them.
+_FEW: Final = 2
+_CLOSER: Final = re.compile(r"\s*(?:[\]})]+[;,)]*|end|#endif\b.*)?\s*")
+
+
+@dataclass(slots=True)
+class _Definition:
+    """A definition with its first and last line, counted from 0, and those inside it."""
+
+    name: str
+    first: int
+    last: int
+    inside: list[_Definition] = field(default_factory=list)
+
+
+class SourceCode:
+    """Gives source code its sections.
+
+    Args:
+        sandbox: Where it is parsed.
+    """
+
+    def __init__(self, sandbox: Extracts) -> None:
+        self._sandbox = sandbox
+        parsed = (one for one in REGISTRY.rows if one.grammar and one.available)
+        self._suffixes = {suffix for one in parsed for suffix in one.suffixes}
+
+    def outlined(self, path: str, document: Document) -> Document:
+        """The document with its definitions as headings, each under those it stands in.
+
+        It comes back as it is, to be split at its blank lines, where no grammar for it is installed or its structure
+        cannot be had: code that crashes the parser is still text.
+
+        Raises:
+            DocumentBusy: Its structure cannot be had now, for a reason that is not the file's own.
+        """
+        name, text = PurePosixPath(path), document.text
+        if name.suffix.lower() not in self._suffixes:
+            return document
+        data, lines = text.encode("utf-8", "replace"), text.split("\n")
+        if len(data) > LONGEST_TEXT or max(map(len, lines)) > LONGEST_LINE:
+            return document
+        try:
+            found = _nested(self._sandbox.extract(PARSER, name.name, data).headings, len(lines))
+        except DocumentBusy:
+            raise
+        except DocumentError:
+            return document
+        return replace(document, headings=tuple(_headings(lines, found, 0, len(lines), 1)))
+
+
+def _nested(told: Sequence[tuple[str, int, int, int]], count: int) -> list[_Definition]:
+    """Definitions as they were told, each inside of what it stands in; none of them where they make no sense.
+
+    The process they come from read foreign code and is not believed blindly.
+    """
+    whole = _Definition("", 0, count - 1)
+    open_ = [whole]
+    for text, level, first, last in told:
+        del open_[max(1, level) :]
+        one = _Definition(one_line(text), first - 1, last - 1)
+        if level != len(open_) or not open_[-1].first <= one.first <= one.last <= open_[-1].last:
+            return []
+        open_[-1].inside.append(one)
+        open_.append(one)
+    return whole.inside
+
+
+def _headings(lines: Sequence[str], found: Sequence[_Definition], low: int, high: int, level: int) -> Iterator[Heading]:
+    """The headings of a stretch of lines; what stands between definitions gets one without a name, or joins the next.
+
+    A definition of one line is no section: a row of them reads like a table.
+    """
+    at = low
+    for one in found:
+        if one.first < at or one.first == one.last:
+            continue
+        start = one.first
+        between = _first_said(lines, at, start)
+        # The head of a file is its own section, the line that opens a class belongs to what is first in it.
+        if between < start and (at > low or level > 1):
+            few = _said(lines, between, start) <= _FEW
+            if few:
+                start = between
+            elif at > low:
+                yield Heading("", level, between + 1, between)
+        yield Heading(one.name, level, start + 1, start)
+        yield from _headings(lines, one.inside, start, one.last + 1, level + 1)
+        at = one.last + 1
+    between = _first_said(lines, at, high)
+    if at > low and _said(lines, between, high) > _FEW:
+        yield Heading("", level, between + 1, between)
+
+
+def _said(lines: Sequence[str], low: int, high: int) -> int:
+    """How many lines say something: closing brackets do not."""
+    return sum(1 for at in range(low, high) if not _CLOSER.fullmatch(lines[at]))
+
+
+def _first_said(lines: Sequence[str], low: int, high: int) -> int:
+    return next((at for at in range(low, high) if not _CLOSER.fullmatch(lines[at])), high)

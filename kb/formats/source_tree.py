@@ -1,0 +1,144 @@
+"""Where functions, methods and classes begin and end in source code, and what they are called.
+
+tree-sitter is C: hostile code overflows its stack or takes gigabytes. So it runs here and nowhere else, and only names
+and lines come out; the text itself stays with those who ask.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from kb.formats.builder import line
+from kb.formats.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tree_sitter import Node, Parser
+
+    from kb.formats.builder import Draft
+    from kb.formats.registry import Grammar
+    from kb.sandbox.protocol import Limits
+
+# A class of no more lines than this stays whole.
+_SHORT: Final = 12
+_DEEPEST: Final = 6
+_LONGEST_NAME: Final = 120
+_ABOVE: Final = frozenset({"comment", "line_comment", "block_comment", "attribute_item", "decorator"})
+_WRAPPERS: Final = frozenset(
+    {"decorated_definition", "export_statement", "template_declaration", "type_declaration", "ambient_declaration"}
+)
+# What definitions may stand in without being part of another one.
+_OPEN: Final = frozenset(
+    {
+        *("program", "module", "source_file", "translation_unit", "compilation_unit", "ERROR", "block", "else_clause"),
+        *("body_statement", "class_body", "interface_body", "enum_body", "enum_body_declarations", "declaration_list"),
+        *("field_declaration_list", "statement_block", "if_statement", "elif_clause", "try_statement", "except_clause"),
+        *("linkage_specification", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "compound_statement"),
+        *("file_scoped_namespace_declaration", "singleton_class", "annotation_type_body", "export_statement"),
+    }
+)
+_FUNCTIONS: Final = frozenset(
+    {"arrow_function", "function_expression", "function", "generator_function", "class", "class_expression"}
+)
+_RECEIVER: Final = re.compile(r"[\w.]+(?=\s*(?:\[[^\]]*\])?\s*\)$)")
+_PARSERS: Final[dict[str, tuple[Parser, Grammar]]] = {}
+
+
+def prepare() -> None:
+    """Load every grammar that is installed."""
+    if rows := [row for row in REGISTRY.rows if row.grammar and row.available]:
+        from tree_sitter import Language, Parser
+
+        for row in rows:
+            if grammar := row.grammar:
+                parser = Parser(Language(getattr(import_module(grammar.package), grammar.function)()))
+                _PARSERS.update(dict.fromkeys(row.suffixes, (parser, grammar)))
+
+
+def extract(name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
+    """Tell the definitions in source code (UTF-8), each before those inside it; its level says how deep it stands."""
+    parser, grammar = _PARSERS[PurePosixPath(name).suffix.lower()]
+    draft.outline(_definitions(parser.parse(data).root_node, grammar, 1))
+
+
+def _definitions(parent: Node, grammar: Grammar, level: int) -> Iterator[tuple[str, int, int, int]]:
+    """The definitions in a node, as headings of a document; comments right above one belong to it."""
+    above: tuple[int, int] | None = None
+    said = -1
+    waiting = list(reversed(parent.children))
+    while waiting:
+        node = waiting.pop()
+        first, last = node.start_point.row, _last_row(node)
+        if node.type in _ABOVE:
+            if first > said:  # one behind code is about that code
+                above = (above[0] if above and above[1] >= first - 1 else first, last)
+            continue
+        own, name = _named(node, grammar)
+        if name:
+            begin = above[0] if above and above[1] >= first - 1 else first
+            yield name, level, begin + 1, last + 1
+            if own.type in grammar.holders and level < _DEEPEST and last - first >= _SHORT:
+                yield from _definitions(own, grammar, level + 1)
+        elif node.type in _OPEN or node.type in grammar.holders:
+            waiting.extend(reversed(node.children))
+            continue
+        above, said = None, last
+
+
+def _last_row(node: Node) -> int:
+    """The last line of a node; one that takes its line feed with it does not reach into the next line."""
+    end = node.end_point
+    return end.row - (end.column == 0 and end.row > node.start_point.row)
+
+
+def _named(node: Node, grammar: Grammar) -> tuple[Node, str]:
+    """The definition that a node is or wraps, and its name; no name where it is none."""
+    while node.type in _WRAPPERS:
+        inner = [one for one in node.children if one.type in _WRAPPERS | grammar.leaves | grammar.holders]
+        if len(inner) != 1:
+            return node, ""
+        node = inner[0]
+    if node.type not in grammar.leaves and node.type not in grammar.holders:
+        return node, ""
+    return node, line(_name(node))[:_LONGEST_NAME]
+
+
+def _name(node: Node) -> str:
+    if node.type == "impl_item":
+        trait, of = _text(node, "trait"), _text(node, "type")
+        return f"impl {trait} for {of}" if trait else f"impl {of}"
+    if node.type in {"lexical_declaration", "variable_declaration", "expression_statement"}:
+        return _assigned(node)
+    name = _text(node, "name") or _text(node, "property")
+    if receiver := _RECEIVER.search(_text(node, "receiver")):
+        return f"{receiver[0]}.{name}"
+    if name or node.child_by_field_name("declarator") is None:
+        return name
+    inner = node
+    while (deeper := inner.child_by_field_name("declarator")) is not None:
+        inner = deeper
+    # "int& at()": a reference keeps its declarator in no field.
+    return _plain(inner).lstrip("&* ").partition("(")[0]
+
+
+def _assigned(node: Node) -> str:
+    """The name of a function or class that a JavaScript statement gives to a variable or property."""
+    inner = [one for one in node.named_children if one.type in {"variable_declarator", "assignment_expression"}]
+    if len(inner) != 1:
+        return ""
+    value = inner[0].child_by_field_name("value") or inner[0].child_by_field_name("right")
+    named = _text(inner[0], "name") or _text(inner[0], "left")
+    return named if value is not None and value.type in _FUNCTIONS else ""
+
+
+def _text(node: Node, name: str) -> str:
+    part = node.child_by_field_name(name)
+    return _plain(part) if part is not None else ""
+
+
+def _plain(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "replace")

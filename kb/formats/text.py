@@ -1,0 +1,142 @@
+"""From the bytes of a file to a document: its text, and what its format says about itself.
+
+Which format it is, and what reads that, stands in ``kb.formats.registry``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final, cast
+
+from kb.errors import DocumentError
+from kb.formats.bare_markup import without_hollow
+from kb.formats.canvas import without_drawing
+from kb.formats.decode import decode, is_binary
+from kb.formats.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
+from kb.formats.markup import Outline, one_line
+from kb.formats.payload import without_payload
+from kb.formats.registry import REGISTRY, load
+from kb.records import Block, Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kb.formats.registry import Format
+
+    Extractor = Callable[[str, bytes], Document]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFormat:
+    """A format that is text as it stands: decoded, searched for front matter, and for markup where it has any.
+
+    ``titled`` says whether a first heading is what the document calls itself; a first key is not. ``generic`` that such
+    a heading may only say what stands below it (``Meta``, ``References``): then it is no title.
+    """
+
+    kind: str
+    parse: Callable[[str, int], Outline] | None = None
+    front_matter: bool = False
+    titled: bool = True
+    generic: bool = False
+
+    def __call__(self, path: str, data: bytes) -> Document:
+        """The document in the bytes of a file.
+
+        Raises:
+            DocumentError: The bytes are no text.
+        """
+        if is_binary(data):
+            raise DocumentError(
+                "is not text (binary content)", "Leave such files out with a pattern in folders.exclude or .kbignore"
+            )
+        decoded = decode(data)
+        front = read_front_matter(decoded.text) if self.front_matter else FrontMatter()
+        text = without_payload(without_drawing(decoded.text) if front.drawing else decoded.text)
+        outline = without_hollow(self.parse(text, front.markup_line), text) if self.parse else Outline()
+        # Front matter that cannot be understood is still text for search.
+        broken = (Block("text", front.body_line, front.markup_line - 1),) if front.markup_line > front.body_line else ()
+        texts = (heading.text for heading in outline.headings if heading.text and self.titled)
+        first_heading = next(texts, "")
+        if self.generic and GENERIC.fullmatch(first_heading.strip(" :")):
+            first_heading = ""
+        own_title = front.title or outline.title or first_heading
+        body = text.split("\n", front.body_line - 1)[front.body_line - 1 :]
+        stem = PurePosixPath(path).stem
+        place = str(PurePosixPath(path).with_suffix(""))
+        return Document(
+            text=text,
+            kind=self.kind,
+            title=own_title or one_line(stem) or "untitled",
+            own_title=own_title,
+            body_line=front.body_line,
+            headings=outline.headings,
+            blocks=broken + outline.blocks,
+            tags=tuple(dict.fromkeys(front.tags + outline.tags)),
+            aliases=tuple(dict.fromkeys(front.aliases + outline.aliases + names_by_path(place))),
+            links=outline.links,
+            names=outline.names,
+            noise=outline.noise,
+            spelled=outline.spelled,
+            told=outline.told,
+            date=front.date or date_of(outline.date) or date_in_name(place),
+            language=front.language or outline.language,
+            encoding=decoded.encoding,
+            replaced=decoded.replaced,
+            author=outline.author,
+            places=outline.places,
+            unread=(f"front matter is not valid YAML or TOML at {_listed(front.unread)}",) if front.unread else (),
+            front_passage=front.says or (front.body_line > 1 and not front.drawing and not "".join(body).strip()),
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(f'"{name}"' for name in names[:_NAMED]) + more
+
+
+_NAMED: Final = 3
+# Headings that stand in many notes alike.
+GENERIC: Final = re.compile(
+    r"meta(?:data)?|references?|bibliography|links?|see also|related|backlinks|footnotes|notes?|summary|abstract|"
+    r"overview|introduction|intro|about|tasks?|todos?|inbox|index|contents|table of contents|toc|log|journal|ideas?|"
+    r"misc|miscellaneous|resources|sources|tags|properties|context|details|description|questions|"
+    r"referenzen|literatur|quellen|notizen|aufgaben|einleitung|zusammenfassung|inhalt|inhaltsverzeichnis|"
+    r"références|liens|introducción|referencias|enlaces|notas",
+    re.IGNORECASE,
+)
+
+
+@cache
+def _extractor(one: Format) -> Extractor:
+    """What reads a format of text."""
+    reader = load(one.reader) if one.reader else None
+    if one.how == "document":
+        return cast("Extractor", reader)
+    return PlainFormat(one.kind, reader, one.front_matter, one.titled, one.generic)
+
+
+def extract(path: str, data: bytes) -> Document:
+    """The document in a file.
+
+    Args:
+        path: The file's path below its folder; its suffix decides the format, its stem is the last resort of a title.
+        data: The file's bytes.
+
+    Raises:
+        DocumentError: The file is no plain text.
+    """
+    one = REGISTRY.of(path) or REGISTRY.text
+    suffix = PurePosixPath(path).suffix.lower()
+    if one.how == "child":
+        raise DocumentError(f"{one.noun} ({suffix}) are no plain text", "They are read as documents")
+    if one.how in {"ocr", "unread"}:
+        raise DocumentError(
+            f"{one.noun} ({suffix}) cannot be read",
+            f'Keep its text beside it as Markdown or plain text, or leave such files out with "*{suffix}" in .kbignore',
+        )
+    return _extractor(one)(path, data)

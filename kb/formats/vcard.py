@@ -1,0 +1,110 @@
+"""Contacts: each card with its names, numbers, addresses and notes, without pictures (RFC 6350, vCard 2.1 to 4.0)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from kb.formats.builder import Unreadable, line
+from kb.formats.charset import prepare
+from kb.formats.contentlines import content_lines, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kb.formats.builder import Draft
+    from kb.formats.contentlines import ContentLine
+    from kb.sandbox.protocol import Limits
+
+__all__ = ["extract", "prepare"]
+
+# What people call the properties of a card; the others are for programs.
+_LABELS: Final = {
+    "NICKNAME": "Nickname",
+    "ORG": "Organization",
+    "TITLE": "Title",
+    "ROLE": "Role",
+    "TEL": "Phone",
+    "EMAIL": "E-mail",
+    "ADR": "Address",
+    "BDAY": "Birthday",
+    "ANNIVERSARY": "Anniversary",
+    "URL": "Web",
+    "IMPP": "Messenger",
+    "RELATED": "Related",
+    "NOTE": "Note",
+    "CATEGORIES": "Categories",
+    "X-ABRELATEDNAMES": "Related",
+    "X-PHONETIC-FIRST-NAME": "Phonetic",
+    "X-PHONETIC-LAST-NAME": "Phonetic",
+}
+_DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:T.*)?")
+_STRUCTURED: Final = frozenset({"ORG", "ADR"})
+
+
+def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
+    """Put each card into the draft.
+
+    Raises:
+        Unreadable: There is no card in it.
+    """
+    cards = list(_cards(data))
+    if not cards:
+        raise Unreadable("is no contact: no card begins in it", "Open it with an address book")
+    if len(cards) == 1:
+        draft.describe(_name_of(cards[0]))
+    draft.label(tag for card in cards for one in card if one.name == "CATEGORIES" for tag in parts(one.value, ","))
+    for card in cards:
+        name = _name_of(card)
+        draft.place(f"contact: {name or 'no name'}", anew=True)
+        draft.heading(name, 1)
+        draft.text("\n".join(_facts(card, name)))
+
+
+def _cards(data: bytes) -> Iterator[list[ContentLine]]:
+    """The properties of each card."""
+    card: list[ContentLine] | None = None
+    for one in content_lines(data):
+        value = one.value.strip().upper()
+        if one.name == "BEGIN" and value == "VCARD":
+            card = []
+        elif one.name == "END" and value == "VCARD" and card is not None:
+            yield card
+            card = None
+        elif card is not None:
+            card.append(one)
+    if card:
+        yield card  # the file was cut short
+
+
+def _name_of(card: Sequence[ContentLine]) -> str:
+    """What a card calls who it is about: the whole name, else its parts, else the organization or an address."""
+    said: dict[str, str] = {}
+    for one in card:
+        said.setdefault(one.name, one.value)
+    family, given, more, before, after, *_ = [*parts(said.get("N", "")), "", "", "", "", ""]
+    whole = line(" ".join(parts(said.get("FN", ""))))
+    return (
+        whole
+        or line(f"{before} {given} {more} {family} {after}")
+        or line(
+            next((" ".join(parts(said[name])) for name in ("ORG", "NICKNAME", "EMAIL", "TEL") if said.get(name)), "")
+        )
+    )
+
+
+def _facts(card: Sequence[ContentLine], name: str) -> Iterator[str]:
+    for one in card:
+        if one.name == "N":
+            # The name by its parts where the whole one leaves some out.
+            spelled = line(" ".join(reversed([part for part in parts(one.value)[:3] if part])))
+            if not set(spelled.split()) <= set(name.split()):
+                yield f"Name: {spelled}"
+        elif label := _LABELS.get(one.name):
+            value = one.text
+            if one.name in _STRUCTURED:
+                value = ", ".join(filter(None, map(line, parts(one.value))))
+            elif (one.name in {"BDAY", "ANNIVERSARY"}) and (day := _DAY.fullmatch(value)):
+                value = "-".join(day.groups())
+            if value:
+                yield f"{label}{f' ({one.kinds})' if one.kinds else ''}: {value}"

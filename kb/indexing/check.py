@@ -1,0 +1,171 @@
+"""Compares disk, catalog and vectors, passage by passage, and mends what differs. The oracle of the tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from kb.errors import DocumentError
+from kb.indexing.plan import identify, pages
+from kb.records import CheckReport, Difference, FoundFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from kb.indexing.plan import Comparison
+    from kb.indexing.sync import Indexer
+    from kb.ports import Catalog, Embedder, Files, Reader, VectorCache, VectorIndex
+    from kb.records import KnownFile, Passage, StoredPassage
+
+_PAGE: Final = 1000
+# Vectors are stored as they were computed; a larger difference than this is no rounding (float32 keeps 7 digits).
+_TOLERANCE: Final = 1e-4
+
+
+class Checker:
+    """Looks for everything in which the disk, the catalog and the vector index do not agree.
+
+    Args:
+        files: The watched folders.
+        reader: Splits files, so that stored passages can be laid beside fresh ones.
+        embedder: Names the model whose vectors are meant.
+        cache: The vectors as they were computed.
+        catalog: The record.
+        index: Opens the vector index.
+        indexer: Mends by indexing.
+    """
+
+    def __init__(
+        self,
+        *,
+        files: Files,
+        reader: Reader,
+        embedder: Embedder,
+        cache: VectorCache,
+        catalog: Catalog,
+        index: Callable[[], VectorIndex],
+        indexer: Indexer,
+    ) -> None:
+        self._files = files
+        self._reader = reader
+        self._embedder = embedder
+        self._cache = cache
+        self._catalog = catalog
+        self._index = index
+        self._indexer = indexer
+
+    def check(self, *, repair: bool = False) -> CheckReport:
+        """Compare everything; with ``repair``, mend it and compare again.
+
+        Returns:
+            The differences that are left, and how many were mended.
+        """
+        before = self._compare()
+        if not repair or not before.differences:
+            return before
+        self._mend()
+        after = self._compare()
+        return CheckReport(
+            after.files,
+            after.passages,
+            after.vectors,
+            after.differences,
+            repaired=len(before.differences) - len(after.differences),
+        )
+
+    def _compare(self) -> CheckReport:
+        comparison, _ = self._indexer.compare()
+        differences = [*self._disk(comparison), *self._vectors()]
+        known = self._catalog.files()
+        return CheckReport(len(known), self._catalog.count(), self._index().count(), tuple(differences))
+
+    def _mend(self) -> None:
+        """Take out vectors nobody knows, unsettle every file that is not whole, and index."""
+        known = self._known_ids()
+        unknown = [id_ for id_ in self._index().ids() if id_ not in known]
+        if unknown:
+            self._index().delete(unknown)
+        suspects = {file.id for file, _ in self._differing_files()} | set(self._files_without_vectors())
+        self._catalog.unsettle(sorted(suspects))
+        self._indexer.run()
+
+    def _disk(self, comparison: Comparison) -> Iterator[Difference]:
+        """In what the catalog differs from the disk."""
+        for new in comparison.new:
+            yield Difference("file not indexed", new.path)
+        for gone in comparison.gone:
+            yield Difference("file gone", gone.path)
+        for file, difference in self._differing_files(comparison):
+            yield Difference(difference.kind, file.path, difference.detail)
+
+    def _differing_files(self, comparison: Comparison | None = None) -> Iterator[tuple[KnownFile, Difference]]:
+        """Known files whose content, or whose passages, are not what a fresh index would hold."""
+        comparison = comparison or self._indexer.compare()[0]
+        there = [(FoundFile(file.folder, file.path, file.stat), file) for file in comparison.unchanged]
+        for found, known in [*comparison.suspect, *there]:
+            difference = self._file_difference(found, known)
+            if difference:
+                yield known, difference
+
+    def _file_difference(self, found: FoundFile, known: KnownFile) -> Difference | None:
+        if known.state == "pending":
+            return Difference("interrupted", known.path, "indexing it did not come to its end")
+        try:
+            source = self._files.load(found)
+        except DocumentError as error:
+            return None if known.state == "failed" else Difference("file changed", known.path, error.message)
+        if source.content_hash != known.content_hash:
+            return Difference("file changed", known.path)
+        if known.state == "failed":
+            return None
+        try:
+            _, passages = self._reader.read(source)
+        except DocumentError as error:
+            return Difference("file unreadable", known.path, error.message)
+        detail = _passage_difference(identify(known.id, passages), self._catalog.passages_of(known.id))
+        return Difference("passage wrong", known.path, detail) if detail else None
+
+    def _known_ids(self) -> frozenset[str]:
+        return frozenset(passage.id for passage in self._catalog.all_passages())
+
+    def _files_without_vectors(self) -> list[int]:
+        """The files of which a vector is missing or wrong."""
+        return [passage.file.id for passage, _ in self._wrong_vectors()]
+
+    def _vectors(self) -> Iterator[Difference]:
+        """In what the vector index differs from the catalog."""
+        for passage, kind in self._wrong_vectors():
+            place = f"{passage.file.path}:{passage.first_line}"
+            yield Difference("vector wrong", place, kind) if kind != "missing" else Difference("vector missing", place)
+        known = self._known_ids()
+        for id_ in self._index().ids():
+            if id_ not in known:
+                yield Difference("vector unknown", id_)
+
+    def _wrong_vectors(self) -> Iterator[tuple[StoredPassage, str]]:
+        """Passages whose vector is missing, is no unit vector, or is not the one that was computed."""
+        for page in pages(self._catalog.all_passages(), _PAGE):
+            stored = self._index().vectors([passage.id for passage in page])
+            computed = self._cache.get(self._embedder.fingerprint, [passage.digest for passage in page])
+            for passage in page:
+                vector = stored.get(passage.id)
+                if vector is None:
+                    yield passage, "missing"
+                elif not abs(float(np.linalg.norm(vector)) - 1.0) < _TOLERANCE:
+                    yield passage, "it is no unit vector"
+                elif passage.digest in computed and not np.allclose(
+                    vector, computed[passage.digest], rtol=0, atol=_TOLERANCE
+                ):
+                    yield passage, "it is not the vector of this text"
+
+
+def _passage_difference(fresh: Sequence[Passage], stored: Sequence[StoredPassage]) -> str:
+    """In what stored passages differ from fresh ones, in words; empty where they do not."""
+    if [one.id for one in fresh] != [one.id for one in stored]:
+        return f"{len(stored)} passages stored, {len(fresh)} in the file"
+    for one, other in zip(fresh, stored, strict=True):
+        mine = (one.text, one.first_line, one.last_line, one.heading, one.page, one.place)
+        if mine != (other.text, other.first_line, other.last_line, other.heading, other.page, other.place):
+            return f"the passage at line {one.first_line} is kept differently"
+    return ""

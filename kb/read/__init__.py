@@ -1,1 +1,0 @@
-"""From a file on the disk to text with places, and from there to passages."""

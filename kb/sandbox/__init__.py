@@ -1,0 +1,1 @@
+"""Child processes that parse files and can reach nothing else."""

@@ -1,0 +1,258 @@
+"""Which file of the index a name means: its path, its name with or without the suffix, another name, or its title."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from kb.errors import AmbiguousName, NotIndexed
+from kb.formats.registry import REGISTRY
+from kb.records import Filters, Unmatched, folded
+from kb.search.filters import selected, tag_count
+from kb.search.types import is_of_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from kb.records import KnownFile, Name
+
+# What may have been meant by a filter that no file passes: near names of the index.
+
+_NEAR: Final = 3
+_CUTOFF: Final = 0.6
+# Languages by the names that people type, in English, in the language itself, and as codes of three letters.
+_LANGUAGES: Final[dict[str, str]] = {
+    name: code
+    for code, names in {
+        "ar": "arabic ara",
+        "bg": "bulgarian bul",
+        "ca": "catalan català cat",
+        "cs": "czech čeština ces cze",
+        "da": "danish dansk dan",
+        "de": "german deutsch deu ger",
+        "el": "greek ell gre",
+        "en": "english eng",
+        "es": "spanish español espanol spa",
+        "et": "estonian eesti est",
+        "fa": "persian farsi fas per",
+        "fi": "finnish suomi fin",
+        "fr": "french français francais fra fre",
+        "he": "hebrew heb",
+        "hi": "hindi hin",
+        "hr": "croatian hrvatski hrv",
+        "hu": "hungarian magyar hun",
+        "id": "indonesian ind",
+        "it": "italian italiano ita",
+        "ja": "japanese jpn",
+        "ko": "korean kor",
+        "lt": "lithuanian lit",
+        "lv": "latvian lav",
+        "nl": "dutch nederlands nld dut",
+        "no": "norwegian norsk nor",
+        "pl": "polish polski pol",
+        "pt": "portuguese português portugues por",
+        "ro": "romanian română ron rum",
+        "ru": "russian русский rus",
+        "sk": "slovak slk slo",
+        "sl": "slovenian slv",
+        "sr": "serbian srp",
+        "sv": "swedish svenska swe",
+        "th": "thai tha",
+        "tr": "turkish türkçe tur",
+        "uk": "ukrainian ukr",
+        "vi": "vietnamese vie",
+        "zh": "chinese mandarin zho chi",
+    }.items()
+    for name in names.split()
+}
+
+
+def unmatched(files: Sequence[KnownFile], filters: Filters) -> tuple[Unmatched, ...]:
+    """The values of filters that no file of the index has by itself, whatever the other filters are.
+
+    A value behind ``!`` is looked at too: what leaves out nothing is as likely a slip.
+    """
+    done = [file for file in files if file.state != "failed"]
+    if not done:
+        return ()
+    found = [_tag(value, done) for value in _bare(filters.tags)]
+    found += _paths(filters.paths, done)
+    found += [_type(value, done) for value in _bare(filters.types)]
+    found += [_language(value, done) for value in _bare(filters.languages)]
+    return tuple(one for one in found if one is not None)
+
+
+def language_code(name: str) -> str:
+    """The code of a language by its name or another code; empty where it is not known."""
+    return _LANGUAGES.get(folded(name), "")
+
+
+def near(word: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The names that are most like a word, the nearest first: a slip away, or with the word in them."""
+    spelled: dict[str, str] = {}
+    for name in names:
+        spelled.setdefault(folded(name), name)
+    wanted = folded(word)
+    close = difflib.get_close_matches(wanted, spelled, n=_NEAR, cutoff=_CUTOFF)
+    inside = sorted((name for name in spelled if len(wanted) >= _NEAR and wanted in name), key=len)
+    return tuple(spelled[name] for name in list(dict.fromkeys([*close, *inside]))[:_NEAR])
+
+
+def _bare(values: Iterable[str]) -> Iterable[str]:
+    return dict.fromkeys(value.removeprefix("!") for value in values)
+
+
+def _tag(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
+    if selected(files, Filters(tags=(value,))):
+        return None
+    return Unmatched("tag", value, near(value.removeprefix("#"), (tag for tag, _ in tag_count(files))))
+
+
+def _type(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
+    if any(is_of_type(file, value) for file in files):
+        return None
+    there = Counter(name for file in files for name in REGISTRY.types if name != "code" and is_of_type(file, name))
+    return Unmatched("type", value, tuple(name for name, _ in there.most_common()), similar=False)
+
+
+def _language(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
+    there = Counter(file.language for file in files if file.language)
+    if folded(value) in there:
+        return None
+    if (code := language_code(value)) in there:
+        return Unmatched("lang", value, (code,))
+    return Unmatched("lang", value, tuple(language for language, _ in there.most_common()), similar=False)
+
+
+def _paths(globs: Sequence[str], files: Sequence[KnownFile]) -> list[Unmatched | None]:
+    """The patterns that match nothing; those that came of one path as it was typed are one."""
+    bare = list(_bare(globs))
+    lost = [glob for glob in bare if not selected(files, Filters(paths=(glob,)))]
+    matched = [_typed(glob) for glob in bare if glob not in lost]
+    told: list[str] = []
+    for glob in sorted(map(_typed, lost), key=len):
+        if not any(_same_place(glob, other) for other in (*matched, *told)):
+            told.append(glob)
+    places = _places(files) if told else {}
+    return [Unmatched("path", glob, _near_path(glob, places)) for glob in told]
+
+
+def _typed(glob: str) -> str:
+    return glob.replace("\\", "").rstrip("/")
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Whether one of two patterns is the other seen from the root."""
+    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
+
+
+def _places(files: Iterable[KnownFile]) -> dict[str, str]:
+    """Every file and folder of the index, by its own name and by its path."""
+    places: dict[str, str] = {}
+    for file in files:
+        path = file.path
+        while path:
+            places.setdefault(path, path)
+            places.setdefault(path.rpartition("/")[2], path)
+            path = path.rpartition("/")[0]
+    return places
+
+
+def _near_path(glob: str, places: Mapping[str, str]) -> tuple[str, ...]:
+    """The paths most like a pattern, or like the last part of it that is no pattern."""
+    plain = "/".join(part for part in glob.split("/") if not set(part) & set("*?["))
+    found = (*near(plain, places), *near(plain.rpartition("/")[2], places)) if plain else ()
+    return tuple(dict.fromkeys(places[name] for name in found))[:_NEAR]
+
+
+_LISTED: Final = 8
+
+
+def below(files: Iterable[KnownFile], folders: Collection[str]) -> list[KnownFile]:
+    """Those of the files that lie below some folders; a catalog that somebody else wrote may name any."""
+    return [
+        file
+        for file in files
+        if file.folder in folders and not file.path.startswith("/") and ".." not in file.path.split("/")
+    ]
+
+
+def file_named(
+    files: Iterable[KnownFile],
+    name: str,
+    absolute: str,
+    names: Callable[[Sequence[str]], Sequence[tuple[int, Name]]] = lambda _: (),
+) -> KnownFile:
+    """The file that a name means.
+
+    A path goes before the end of one, that before a name without its suffix, then come other names and titles. Accents
+    may be composed or not, and case counts only where it tells two files apart.
+
+    Args:
+        files: The files of the index.
+        name: The name, or a path below a watched folder.
+        absolute: The path that it would be from the current folder.
+        names: Other names of files by their keys, each with the id of its file.
+
+    Raises:
+        AmbiguousName: Several files are called so.
+        NotIndexed: None is, or it could not be indexed.
+    """
+    known = list(files)
+    for found in _readings(known, name, absolute, names):
+        if len(found) > 1:
+            paths = sorted(_path(file) for file in found)
+            more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
+            raise AmbiguousName(f"{name} may be {', '.join(paths[:_LISTED])}{more}", "Name one of them by its path")
+        if found:
+            if found[0].state == "failed":
+                reason = found[0].reason
+                raise NotIndexed(f"{name} could not be indexed: {reason}", "It is tried again when it changes")
+            return found[0]
+    remedy = "kb list shows what is; kb index takes in what is new"
+    if like := _like(known, name):
+        remedy = f"Did you mean {' or '.join(like)}? {remedy}"
+    raise NotIndexed(f"{name} is not in the index", remedy)
+
+
+def _readings(
+    files: Sequence[KnownFile],
+    name: str,
+    absolute: str,
+    names: Callable[[Sequence[str]], Sequence[tuple[int, Name]]],
+) -> Iterator[list[KnownFile]]:
+    """The files that a name may mean, the surest reading first."""
+    yield [file for file in files if _path(file) == absolute]
+    yield [file for file in files if file.path == name]
+    whole, short = folded(absolute), folded(name).removeprefix("./")
+    yield [file for file in files if folded(_path(file)) == whole]
+    yield [file for file in files if folded(file.path) == short]
+    if name.startswith("/") or not short:
+        return
+    yield [file for file in files if f"/{folded(file.path)}".endswith(f"/{short}")]
+    yield [file for file in files if f"/{_without_suffix(folded(file.path))}".endswith(f"/{short}")]
+    key = short.rpartition("/")[2]
+    others = {id_ for id_, one in names([key]) if one.kind == "alias" and folded(one.name) == short}
+    yield [file for file in files if file.id in others]
+    yield [file for file in files if folded(file.title) == short]
+
+
+def _like(files: Sequence[KnownFile], name: str) -> list[str]:
+    """The paths of files that are called almost like this."""
+    called: dict[str, str] = {}
+    for file in files:
+        last = file.path.rpartition("/")[2]
+        for one in (file.path, last, _without_suffix(last), file.title):
+            called.setdefault(one, file.path)
+    wanted = name.rpartition("/")[2] if name.startswith("/") else name
+    return list(dict.fromkeys(called[one] for one in near(wanted, called)))
+
+
+def _without_suffix(path: str) -> str:
+    stem, dot, _ = path.rpartition(".")
+    return stem if dot and stem and not stem.endswith("/") else path
+
+
+def _path(file: KnownFile) -> str:
+    return f"{file.folder}/{file.path}"

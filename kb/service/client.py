@@ -1,0 +1,359 @@
+"""The client of the daemon: sends it a command line. Every such command pays for this import, so it is light."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kb.service import arguments
+from kb.service.address import PROTOCOL, Undetermined, addresses_of, is_safe, split, store_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from socket import socket
+    from typing import Any, Final
+
+INTERRUPTED: Final = 130
+_ERROR: Final = 2
+# What decides how the output looks, and where it is remembered which configurations are trusted.
+_KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME"})
+_CHUNK: Final = 65536
+_CONNECT_SECONDS: Final = 5.0
+# The daemon begins every answer at once, except those that wait for the index.
+_HEAD_SECONDS: Final = 30.0
+_PATIENT: Final = frozenset({"/sync"})
+_COLUMNS: Final = 80
+_STOPPED: Final = "the daemon stopped before it finished; run the command again"
+_NOTE_WRITTEN: Final = (
+    "the note is written, but the daemon stopped before it was indexed; kb index, or the next kb watch, adds it"
+)
+_SILENT: Final = (
+    "{} holds the store but does not answer; resume it with fg if it is suspended, or end it with kill -9 {}"
+)
+
+
+class RequestRefused(Exception):
+    """The daemon refused the request; the message says why."""
+
+
+class NoAnswer(Exception):
+    """The daemon closed the connection before it began: nothing was done."""
+
+
+class Stopped(RequestRefused):
+    """The daemon stopped in the middle of an answer."""
+
+
+class DaemonConnection:
+    """An open connection to a daemon.
+
+    Attributes:
+        socket: The connected socket.
+        host: The value of the Host header.
+        secret: The bearer token that the daemon expects; empty if it expects none.
+        pid: The process of the daemon; 0 if unknown.
+    """
+
+    __slots__ = ("host", "pid", "secret", "socket")
+
+    def __init__(self, connected: socket, host: str = "localhost", secret: str = "", pid: int = 0) -> None:
+        self.socket = connected
+        self.host = host
+        self.secret = secret
+        self.pid = pid
+
+
+def forward(args: Sequence[str]) -> int | None:
+    """Have the daemon run a command line.
+
+    Returns:
+        The exit code; None if there is no daemon, or the command must run in this process.
+    """
+    try:
+        cwd = os.getcwd()  # noqa: PTH109 - pathlib costs the whole command a tenth of its time
+        line = split(args)
+        if not line.command or line.command in arguments.GENERATED.local:
+            return None
+        store = store_of(line, os.environ, cwd)
+    except (Undetermined, OSError):
+        return None
+    connection = connect(store, os.environ)
+    return None if connection is None else _ended(connection, store, request_of(args, store, cwd))
+
+
+def _ended(connection: DaemonConnection, store: str, request: dict[str, Any]) -> int | None:
+    """Send a command and return its exit code, however it ends; None if the daemon did not begin."""
+    try:
+        code = exchange(connection, request)
+        return _with_input(code, store, request) if isinstance(code, str) else code
+    except NoAnswer:
+        return None
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has had enough. What is left in the buffer must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RequestRefused as error:
+        _tell(str(error))
+        return _ERROR
+    except OSError as error:
+        return _failed(error)
+
+
+def _tell(text: str) -> None:
+    """Write a message to standard error, between words where that is a terminal."""
+    text = f"kb: {text}"
+    if _is_terminal(sys.stderr):
+        import textwrap
+
+        width = _size("COLUMNS", 0, 2) or _COLUMNS
+        text = textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    sys.stderr.write(f"{text}\n")
+
+
+def _failed(error: OSError) -> int:
+    """Report why output could not be written, or input read, and return the exit code."""
+    # What is left in the buffers must not fail again at exit.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    try:
+        _tell(str(error))
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(nowhere, sys.stderr.fileno())
+    return _ERROR
+
+
+def _with_input(wanted: str, store: str, request: dict[str, Any]) -> int | None:
+    """Send a command again with the standard input or the text from the editor that it needs.
+
+    Standard input is left alone until then, since it may belong to the loop of a script.
+    """
+    if wanted == "editor":
+        import click
+
+        request["stdin"] = click.edit("", extension=".md") or ""
+    else:
+        request["stdin"] = sys.stdin.buffer.read().decode("utf-8", "replace")
+    connection = connect(store, os.environ)
+    code = exchange(connection, request) if connection else None
+    if isinstance(code, str):
+        raise RequestRefused("the daemon asked for input twice")
+    return code
+
+
+def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
+    """The request for a command line, with all that decides what it does and how its output looks."""
+    from kb import __version__
+
+    return {
+        "protocol": PROTOCOL,
+        "version": __version__,
+        "store": store,
+        "args": list(args),
+        "cwd": cwd,
+        "env": {name: value for name, value in os.environ.items() if name in _KNOWN or name.startswith("KB_")},
+        "stdin_tty": _is_terminal(sys.stdin),
+        "stdout_tty": _is_terminal(sys.stdout),
+        "stderr_tty": _is_terminal(sys.stderr),
+        "encoding": [getattr(stream, "encoding", None) or "utf-8" for stream in (sys.stdout, sys.stderr)],
+        "columns": _size("COLUMNS", 0) or _COLUMNS,
+        "lines": _size("LINES", 1),
+        "error_columns": _size("COLUMNS", 0, 2) if _is_terminal(sys.stderr) else 0,
+        "stdin": None,
+        "terminal": str(os.getsid(0)),
+    }
+
+
+def _is_terminal(stream: object) -> bool:
+    isatty: Callable[[], bool] | None = getattr(stream, "isatty", None)
+    return bool(isatty and isatty())
+
+
+def _size(name: str, which: int, descriptor: int = 1) -> int:
+    """The width or height of a terminal, as ``shutil.get_terminal_size`` finds it; 0 if there is none."""
+    given = os.environ.get(name, "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(descriptor)[which]
+    except OSError:
+        return 0
+
+
+def connect(store: str, environ: Mapping[str, str]) -> DaemonConnection | None:
+    """Connect to the daemon of a store; None if there is none."""
+    for address in addresses_of(store, environ):
+        if os.path.lexists(address) and is_safe(address):
+            try:
+                return connect_to(address)
+            except (OSError, ValueError, KeyError, TypeError):
+                # Nobody listens: a daemon that died left it behind, and the next one replaces it.
+                continue
+    return None
+
+
+def connect_to(address: str) -> DaemonConnection:
+    """Connect to an address: a socket, or a JSON file that names a port.
+
+    Raises:
+        OSError: Nobody listens there.
+    """
+    return _loopback(address) if address.endswith(".json") else _unix(address)
+
+
+def _unix(address: str) -> DaemonConnection:
+    import socket
+
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    pid = 0
+    try:
+        connected.settimeout(_CONNECT_SECONDS)
+        connected.connect(address)
+        if hasattr(socket, "SO_PEERCRED"):
+            who = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            pid = int.from_bytes(who[:4], sys.byteorder)
+            if int.from_bytes(who[4:8], sys.byteorder) != os.getuid():
+                raise PermissionError(f"{address} belongs to somebody else")  # noqa: TRY301 - closed just below
+    except BaseException:
+        connected.close()
+        raise
+    return DaemonConnection(connected, pid=pid)
+
+
+def _loopback(address: str) -> DaemonConnection:
+    import json
+    import socket
+
+    with open(address, "rb") as file:  # noqa: PTH123 - pathlib costs the whole command a tenth of its time
+        told = json.load(file)
+    port = int(told["port"])
+    secret = str(told["secret"])
+    connected = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS)
+    return DaemonConnection(connected, f"127.0.0.1:{port}", secret)
+
+
+def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | str:
+    """Send a command and write its output as it arrives.
+
+    Returns:
+        The exit code, or what the command needs first: ``stdin`` or ``editor``.
+
+    Raises:
+        RequestRefused: The daemon refuses it, or stopped in the middle.
+    """
+    import json
+
+    written = False
+    try:
+        for line in post(connection, "/run", json.dumps(request).encode()):
+            frame = json.loads(line)
+            if "out" in frame:
+                _write(sys.stdout, frame["out"])
+                written = True
+            elif "err" in frame:
+                _write(sys.stderr, frame["err"])
+            elif "need" in frame:
+                return str(frame["need"])
+            elif "exit" in frame:
+                return int(frame["exit"])
+        raise Stopped(_STOPPED)  # noqa: TRY301 - also where the connection breaks
+    except Stopped:
+        # The path of a note is written out once the file is there: to ask again would write another one.
+        if written and split(request["args"]).command == "note":
+            _tell(_NOTE_WRITTEN)
+            return 0
+        raise
+
+
+def _write(stream: Any, text: str) -> None:  # noqa: ANN401 - a text stream; its class costs an import
+    """Write text that the daemon encoded for this stream: its surrogates are bytes of undecodable names."""
+    if stream is None:
+        return
+    if stream.errors != "surrogateescape":
+        stream.reconfigure(errors="surrogateescape")
+    stream.write(text)
+    stream.flush()
+
+
+def post(connection: DaemonConnection, path: str, body: bytes = b"", method: str = "POST") -> Iterator[bytes]:
+    """Send a request and yield the lines of the answer as they arrive.
+
+    Raises:
+        NoAnswer: The daemon closed the connection before it began to answer.
+        RequestRefused: The answer is not "200 OK", and its body says why; or none came, as from a stopped process.
+    """
+    head = [f"{method} {path} HTTP/1.0", f"Host: {connection.host}", "Content-Type: application/json"]
+    head += [f"Content-Length: {len(body)}"]
+    head += [f"Authorization: Bearer {connection.secret}"] if connection.secret else []
+    with connection.socket as connected:
+        connected.settimeout(None if path in _PATIENT else _HEAD_SECONDS)
+        try:
+            ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
+        except TimeoutError as error:
+            who, number = (
+                (f"process {connection.pid}", connection.pid) if connection.pid else ("its owner", "its number")
+            )
+            raise RequestRefused(_SILENT.format(who, number)) from error
+        connected.settimeout(None)
+        part = b""
+        while True:
+            if ok:
+                *lines, data = data.split(b"\n")
+                yield from lines
+            try:
+                part = connected.recv(_CHUNK)
+            except OSError as error:
+                raise Stopped(_STOPPED) from error
+            if not part:
+                break
+            data += part
+    if ok and data:
+        yield data
+    if not ok:
+        raise RequestRefused(data.decode("utf-8", "replace").strip() or "the daemon refused")
+
+
+def ask(store: str, path: str, values: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """Send the daemon a GET request, or, with values, a POST request; None if there is no daemon.
+
+    Raises:
+        RequestRefused: It refused.
+    """
+    import json
+
+    connection = connect(store, os.environ)
+    if connection is None:
+        return None
+    body, method = (b"", "GET") if values is None else (json.dumps(values).encode(), "POST")
+    try:
+        answer: dict[str, Any] = json.loads(b"".join(post(connection, path, body, method)))
+    except NoAnswer:
+        return None
+    return answer
+
+
+def _answered(connected: socket, request: bytes) -> tuple[bool, bytes]:
+    """Send a request and read the head of the answer; returns whether it is 200, and the data after the head.
+
+    Raises:
+        TimeoutError: No answer began in time.
+        NoAnswer: The connection ended before one began.
+    """
+    data = b""
+    try:
+        connected.sendall(request)
+        while b"\r\n\r\n" not in data:
+            part = connected.recv(_CHUNK)
+            if not part:
+                raise NoAnswer
+            data += part
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise NoAnswer from error
+    top, _, rest = data.partition(b"\r\n\r\n")
+    words = top.split(b"\r\n")[0].split(b" ", 2)
+    return len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1] == b"200", rest

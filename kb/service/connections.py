@@ -1,0 +1,164 @@
+"""The connections to a daemon: how many there may be, and how long one may take to say what it wants."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from kb.service.address import FILES_REMEDY
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+# Commands run eight at a time; the rest are waits for the index, and answers that a pager has not read to the end.
+MOST: Final = 128
+# kb's own clients send a request in one piece, at once.
+REQUEST_SECONDS: Final = 10.0
+_TOO_MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
+_LATE: Final = (408, "the request did not come in time")
+_FULL: Final = (503, "too many commands at once; try again in a moment")
+
+
+class ConnectionLimits:
+    """What the connections of one daemon share.
+
+    A connection whose request is not complete after some seconds is closed, whether nothing came or a byte now and
+    then. Where there are too many, the one that has kept its request back longest makes way for the new one, so those
+    who only connect keep no command out. How long an answer takes to be read is nobody's business: a pager may show it.
+
+    Args:
+        most: How many connections may be open.
+        seconds: How long a request may take to arrive, with all of its body.
+    """
+
+    def __init__(self, most: int = MOST, seconds: float = REQUEST_SECONDS) -> None:
+        self.most = most
+        self.seconds = seconds
+        # Those whose request is not complete, the oldest first.
+        self.incomplete: dict[Connection, asyncio.TimerHandle] = {}
+
+    def connection(self, **given: Any) -> Connection:  # noqa: ANN401 - passed on as uvicorn gives it
+        """One more connection: what uvicorn calls in place of its own class."""
+        return Connection(self, **given)
+
+
+class Connection(H11Protocol):
+    """One connection.
+
+    Args:
+        limits: What it shares with the others.
+        given: What uvicorn gives to its own class.
+    """
+
+    def __init__(self, limits: ConnectionLimits, **given: Any) -> None:  # noqa: ANN401 - passed on as uvicorn gives it
+        super().__init__(**given)
+        self._limits = limits
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as asyncio and uvicorn name it differently
+        """Wait for a request, in the place of another connection where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.most:
+            oldest = next(iter(self._limits.incomplete), None)
+            if oldest is None:
+                self.refuse(*_FULL)
+                return
+            oldest.refuse(*_LATE)
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        if not self._answering():
+            self._expect()
+        try:
+            super().data_received(data)
+        except h11.ProtocolError:
+            # It was no HTTP in the middle of an answer, so there is nothing that could still be said.
+            self.transport.abort()
+        if self._answering() and not self.cycle.more_body:
+            self._settle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._settle()
+        super().connection_lost(exc)
+
+    def refuse(self, status: int, reason: str) -> None:
+        """Say why, where that is still possible, and close."""
+        self._settle()
+        self.connections.discard(self)
+        if self._answering():
+            # The command that waits for the rest of its request hears that there is none.
+            self.transport.abort()
+            return
+        head = f"HTTP/1.1 {status} \r\nContent-Type: text/plain\r\nConnection: close\r\n"
+        self.transport.write(f"{head}Content-Length: {len(reason)}\r\n\r\n{reason}".encode())
+        self.transport.close()
+
+    def _answering(self) -> bool:
+        """Whether a request has begun whose answer has not ended."""
+        # None before the first request, though uvicorn's types do not say so.
+        cycle: Any = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def _expect(self) -> None:
+        if self not in self._limits.incomplete:
+            seconds = self._limits.seconds
+            self._limits.incomplete[self] = self.loop.call_later(seconds, self.refuse, *_LATE)
+
+    def _settle(self) -> None:
+        if timer := self._limits.incomplete.pop(self, None):
+            timer.cancel()
+
+
+def exception_handler(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """The exception handler of an event loop: reports each kind of error once, without a traceback."""
+    before: set[str] = set()
+
+    def handler(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:
+            text = f"commands have to wait, since too many files are open: {FILES_REMEDY}"
+        elif isinstance(error, ConnectionError):
+            return
+        else:
+            text = f"a connection failed: {context.get('message')} ({type(error).__name__}: {error})"
+        if text not in before:
+            before.add(text)
+            say(text)
+
+    return handler
+
+
+class ErrorForwarder(logging.Handler):
+    """Forwards errors that the server logs, one message each.
+
+    Args:
+        say: Receives each message.
+    """
+
+    _NAME: Final = "uvicorn.error"
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._say = say
+
+    def install(self) -> None:
+        """Listen; nothing is printed otherwise."""
+        logger = logging.getLogger(self._NAME)
+        logger.propagate = False
+        logger.addHandler(self)
+
+    def remove(self) -> None:
+        """Listen no longer."""
+        logging.getLogger(self._NAME).removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One error."""
+        error = record.exc_info[1] if record.exc_info else None
+        what = f"{type(error).__name__}: {error}" if error else record.getMessage()
+        self._say(f"a request could not be answered ({what})")

@@ -1,0 +1,44 @@
+"""Pickled weights become safetensors, number by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kb.embedding.fetch import to_safetensors
+from kb.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_tied_and_sliced_weights_are_written_each(tmp_path: Path) -> None:
+    """Two names for one tensor, two halves of one block, and one laid out the other way round."""
+    block = torch.arange(12.0)
+    given = {"a": block[:6], "b": block[6:], "again": block[:6], "turned": torch.arange(6.0).reshape(2, 3).T}
+    torch.save(given, tmp_path / "pytorch_model.bin")
+
+    to_safetensors([tmp_path / "pytorch_model.bin"], tmp_path / "model.safetensors")
+
+    found = load_file(tmp_path / "model.safetensors")
+    assert found.keys() == given.keys()
+    assert all(torch.equal(found[name], given[name]) for name in given)
+
+
+def test_what_holds_more_than_numbers_is_refused(tmp_path: Path) -> None:
+    """The pickle of a training run has its settings beside the weights."""
+    torch.save({"state": {"a": torch.ones(2)}, "epoch": 3}, tmp_path / "pytorch_model.bin")
+
+    with pytest.raises(ModelError, match="holds more than numbers"):
+        to_safetensors([tmp_path / "pytorch_model.bin"], tmp_path / "model.safetensors")
+
+
+def test_a_place_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    """A full disk is told the same way."""
+    torch.save({"a": torch.ones(2)}, tmp_path / "pytorch_model.bin")
+
+    with pytest.raises(ModelError, match=r"cannot be written|cannot be read"):
+        to_safetensors([tmp_path / "pytorch_model.bin"], tmp_path / "nowhere" / "model.safetensors")

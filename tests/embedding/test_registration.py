@@ -1,0 +1,70 @@
+"""``import kb`` is enough for any ChromaDB client to query by text."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+REGISTER = "from kb.embedding.registration import register_when_imported; register_when_imported(); "
+KNOWN = "from chromadb.utils.embedding_functions import known_embedding_functions as known; print('kb-bge-m3' in known)"
+
+
+def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python code with kb on its path, warnings being errors."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        REGISTER + "import chromadb; " + KNOWN,
+        "import chromadb; " + REGISTER + KNOWN,
+        pytest.param(REGISTER + REGISTER + KNOWN, marks=pytest.mark.slow),
+        pytest.param(REGISTER + "import kb.embedding.bge_m3; " + KNOWN, marks=pytest.mark.slow),
+        pytest.param("import kb.embedding.bge_m3; " + REGISTER + KNOWN, marks=pytest.mark.slow),
+    ],
+    ids=["kb first", "chromadb first", "twice", "by name", "by name first"],
+)
+def test_function_is_known_in_every_order(code: str, tmp_path: Path) -> None:
+    """Whichever is imported first, ChromaDB knows the function afterwards."""
+    found = run(code, tmp_path)
+
+    assert (found.stdout, found.stderr) == ("True\n", "")
+
+
+def test_waiting_imports_nothing_heavy(tmp_path: Path) -> None:
+    """The wait for ChromaDB costs neither ChromaDB, numpy nor torch."""
+    code = REGISTER + "import sys; print({'chromadb', 'numpy', 'torch', 'huggingface_hub'} & set(sys.modules))"
+
+    assert run(code, tmp_path).stdout == "set()\n"
+
+
+def test_registration_loads_no_model_library(tmp_path: Path) -> None:
+    """With ChromaDB imported and the function registered, torch is still not loaded."""
+    code = REGISTER + "import chromadb, sys; print({'torch', 'transformers'} & set(sys.modules))"
+
+    assert run(code, tmp_path).stdout == "set()\n"
+
+
+@pytest.mark.slow
+def test_failure_never_stops_chromadb(tmp_path: Path) -> None:
+    """Where the function cannot be registered, ChromaDB is imported all the same, and the reason is logged."""
+    code = "import sys; sys.modules['kb.embedding.bge_m3'] = None; " + REGISTER + "import chromadb; " + KNOWN
+
+    found = run(code, tmp_path)
+
+    assert found.stdout == "False\n"
+    assert "could not be registered" in found.stderr

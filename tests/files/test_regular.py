@@ -1,0 +1,155 @@
+"""Reading one regular file: steady, bounded, and with reasons in plain words."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from kb.errors import DocumentError
+from kb.files.scan import explained, inside, open_file, read_steadily, too_large
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+
+class Meddled(io.RawIOBase):
+    """An open file that somebody writes to each time it is read."""
+
+    def __init__(self, place: Path, added: bytes) -> None:
+        super().__init__()
+        self._place = place
+        self._added = added
+        self._file = open_file(str(place))
+
+    def fileno(self) -> int:
+        """The descriptor of the real file."""
+        return self._file.fileno()
+
+    def read(self, size: int = -1) -> bytes:
+        """What the file has after it got more."""
+        with self._place.open("ab") as stream:
+            stream.write(self._added)
+        return self._file.read(size)
+
+    def close(self) -> None:
+        """Close the real file too."""
+        self._file.close()
+        super().close()
+
+
+def test_a_file_is_read_whole_with_its_stat(tmp_path: Path) -> None:
+    """All bytes come back, for sizes around the unit of reading and exactly at the limit."""
+    place = tmp_path / "a"
+    for size in (0, 1, 1 << 20, (1 << 20) + 1, 2_500_000):
+        place.write_bytes(b"x" * size)
+        with open_file(str(place)) as stream:
+            taken = read_steadily(stream, max(size, 1))
+
+        assert taken is not None
+        assert taken[0] == b"x" * size
+        assert taken[1].size == size
+        assert taken[1].inode == place.stat().st_ino
+
+
+def test_a_file_that_grows_while_read_is_not_steady(tmp_path: Path) -> None:
+    """Bytes and stat of a file that changed in between do not belong together."""
+    place = tmp_path / "a"
+    place.write_bytes(b"x" * 100)
+
+    with Meddled(place, b"y") as stream:
+        assert read_steadily(cast("BinaryIO", stream), 200_000) is None
+
+
+def test_a_growing_file_cannot_pass_the_limit(tmp_path: Path) -> None:
+    """However fast an empty file grows, no more than the limit and one byte is read."""
+    place = tmp_path / "a"
+    place.write_bytes(b"")
+
+    with Meddled(place, b"y" * 1000) as stream, pytest.raises(DocumentError, match="over the limit"):
+        read_steadily(cast("BinaryIO", stream), 5_000)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="this system makes up no files")  # noqa: PTH110 - no Path needed to ask
+def test_a_file_that_the_kernel_makes_up_is_read_to_its_end() -> None:
+    """A size of zero is not believed."""
+    with open_file("/proc/self/status") as stream:
+        taken = read_steadily(stream, 100_000)
+
+    assert taken is not None
+    assert taken[0].startswith(b"Name:")
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    """Opened by mistake, a directory is refused by its kind before it is read."""
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(DocumentError, match="is a folder, not a file"):
+            read_steadily(cast("BinaryIO", Handle(descriptor)), 10)
+    finally:
+        os.close(descriptor)
+
+
+class Handle:
+    """A descriptor with the one method that is asked before anything is read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._descriptor
+
+
+def test_a_link_is_not_followed_when_opened(tmp_path: Path) -> None:
+    """A link that takes a file's place at the last moment leads nowhere."""
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "a").symlink_to("secret")
+
+    with pytest.raises(OSError, match="symbolic links") as caught:
+        open_file(str(tmp_path / "a"))
+    assert explained(caught.value).message == "is a symbolic link, not a file"
+
+
+@pytest.mark.parametrize(
+    ("size", "limit", "expected"),
+    [
+        (34_000_000, 10_000_000, "is 34 MB, over the limit of 10 MB (folders.max_file_mb)"),
+        (10_040_000, 10_000_000, "is 10.04 MB, over the limit of 10.00 MB (folders.max_file_mb)"),
+        (10_000_001, 10_000_000, "is 10.000001 MB, over the limit of 10.000000 MB (folders.max_file_mb)"),
+        (34_000_000, 500_000, "is 34.0 MB, over the limit of 0.5 MB (folders.max_file_mb)"),
+        (2 * 10**12, 10_000_000, "is 2,000,000 MB, over the limit of 10 MB (folders.max_file_mb)"),
+    ],
+)
+def test_a_size_over_the_limit_always_looks_larger(size: int, limit: int, expected: str) -> None:
+    """The two numbers have as many digits as it takes to tell them apart."""
+    assert too_large(size, limit).message == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PermissionError(errno.EACCES, "x"), "cannot be read: permission denied"),
+        (FileNotFoundError(errno.ENOENT, "x"), "is no longer there"),
+        (NotADirectoryError(errno.ENOTDIR, "x"), "is no longer there"),
+        (OSError(errno.ELOOP, "x"), "is a symbolic link, not a file"),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "cannot be read: Input/output error"),
+        (ValueError("embedded null byte"), "cannot be read: embedded null byte"),
+    ],
+)
+def test_errors_of_the_system_become_reasons(error: OSError | ValueError, expected: str) -> None:
+    """Each error has a plain reason and something to do about it."""
+    assert explained(error).message == expected
+    assert explained(error).remedy
+
+
+def test_inside_goes_by_whole_names() -> None:
+    """A directory whose name only begins alike is another one; everything is inside the root."""
+    assert inside("/a/b", {"/a"})
+    assert inside("/a", {"/a"})
+    assert not inside("/ab", {"/a"})
+    assert inside("/ab", {"/"})

@@ -1,0 +1,230 @@
+"""Texts that were made to cost: none takes far longer than a plain one, and long ones are parsed under limits."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hostile_texts import HOSTILE, PLAIN
+
+from kb.chunking import split
+from kb.chunking.split import Chunker
+from kb.config import Config
+from kb.errors import DocumentError
+from kb.formats import isolated
+from kb.formats.isolated import LONG, LongTexts
+from kb.formats.reader import DocumentReader
+from kb.formats.registry import REGISTRY
+from kb.formats.text import extract
+from kb.reading import sandboxes_of
+from kb.records import FileStat, FoundFile, Source
+from kb.sandbox.pool import Sandbox
+from kb.sandbox.protocol import Limits
+from kb.testing import FakeTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZE = 20_000
+LARGE = 1_500_000
+# What the costliest text takes is some forty times what a plain one takes; twice that is a fault.
+MOST = 100
+MODULE = "kb.formats.isolated"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """Where long texts are parsed."""
+    made = Sandbox(Limits(seconds=20.0), [MODULE], own=())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def all_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text is taken for a long one."""
+    monkeypatch.setattr(isolated, "LONG", 0)
+
+
+def cost(path: str, text: str) -> float:
+    """The processor time that it takes to read a text and to split it."""
+    chunker = Chunker(FakeTokens(limit=256), 200)
+    begun = time.thread_time()
+    chunker.split(extract(path, text.encode("utf-8", "surrogatepass")))
+    return time.thread_time() - begun
+
+
+@pytest.fixture(scope="module")
+def plain_cost() -> float:
+    """What a plain text takes, at best."""
+    return max(min(cost("x.md", PLAIN(SIZE)) for _ in range(3)), 0.002)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_costs_far_more_than_a_plain_one(name: str, plain_cost: float) -> None:
+    """The time does not grow with the square of what is nested, opened or repeated."""
+    try:
+        taken = cost(name, HOSTILE[name](SIZE))
+    except DocumentError:
+        return
+
+    assert taken < MOST * plain_cost
+
+
+def test_every_format_has_a_hostile_text() -> None:
+    """No parser of text is left out."""
+    covered = {one.reader for name in HOSTILE if (one := REGISTRY.of(name))}
+
+    assert {one.reader for one in REGISTRY.rows if one.how in {"text", "document"}} <= covered
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_of_some_size_holds_the_reader(name: str) -> None:
+    """Of a megabyte and more each comes to an end within the limits, as passages or as a reason."""
+    config = Config()
+    boxes = sandboxes_of(config)
+    reader = DocumentReader(Chunker(FakeTokens(limit=256), 200, seconds=20.0), long=LongTexts(boxes.texts))
+    data = HOSTILE[name](LARGE).encode("utf-8", "surrogatepass")
+    found = FoundFile("/notes", name, FileStat(len(data), 0, 0, 0, 0))
+    begun = time.thread_time()
+    try:
+        _, passages = reader.read(Source(found, data, b"", 0))
+    except DocumentError:
+        pass
+    else:
+        assert len(passages) <= 10_000 + len(data) // 100
+    finally:
+        boxes.close()
+
+    assert time.thread_time() - begun < 40.0
+
+
+# --- the child gives what the parser gives ------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("all_long")
+@pytest.mark.parametrize("name", [*HOSTILE])
+def test_the_child_gives_what_the_parser_gives(sandbox: Sandbox, name: str) -> None:
+    """Whatever the format, a document is the same whichever process parsed it."""
+    data = HOSTILE[name](3_000).encode("utf-8", "surrogatepass")
+    try:
+        expected = extract(name, data)
+    except DocumentError as error:
+        with pytest.raises(DocumentError, match=error.message.split("(")[0]):
+            LongTexts(sandbox).read(name, data)
+        return
+
+    assert LongTexts(sandbox).read(name, data) == expected
+
+
+@pytest.mark.usefixtures("all_long")
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("notes/2020-01-02 day.md", b"---\ndate: 3 May 2021\ntags: [a, b]\n---\n# One\n\n[a](b.md) [[c#d|e]] #t ^id\n"),
+        ("journals/2020_01_02.md", b"title:: x\n- a\n"),
+        ("a.md", b"+++\ntitle = 'x'\ndate = 2020-01-02\n+++\nbody\n"),
+        ("a.txt", "Grüße aus Köln, schöne Größe".encode("cp1252")),
+        ("a.txt", "Привет, как дела сегодня".encode("koi8_r")),
+        ("a.txt", "こんにちは世界、お元気ですか".encode("cp932")),
+        ("a.txt", "中文文本的一个例子写给测试".encode("gb18030")),
+        ("a.txt", "words in sixteen bits".encode("utf-16")),
+        ("a.txt", b"broken \xff\xfe\xfd utf-8 \xe4"),
+        (os.fsdecode(b"b\xff/\xe4.md"), b"# a\n"),
+        ("Zettel/a%2Fb.org", b"* TODO a :b:\n<2020-01-02 Thu>\n"),
+    ],
+)
+def test_the_child_knows_names_dates_and_encodings(sandbox: Sandbox, path: str, data: bytes) -> None:
+    """Nothing that a parser needs is missing once the child can load nothing more."""
+    assert LongTexts(sandbox).read(path, data) == extract(path, data)
+
+
+@pytest.mark.usefixtures("all_long")
+def test_half_a_character_is_replaced(sandbox: Sandbox) -> None:
+    """JSON can spell what no text can hold."""
+    data = b'{"nodes":[{"id":"1","type":"text","text":"a \\ud800 b"}]}'
+
+    assert LongTexts(sandbox).read("a.canvas", data).text == "a ? b"
+
+
+@pytest.mark.usefixtures("all_long")
+def test_what_is_no_text_says_so(sandbox: Sandbox) -> None:
+    """Reasons come out of the child as they are."""
+    with pytest.raises(DocumentError, match="is not text") as caught:
+        LongTexts(sandbox).read("a.txt", b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    assert "folders.exclude" in caught.value.remedy
+
+
+def test_short_texts_start_no_process() -> None:
+    """A note costs no message to another process; a long text does."""
+    made = Sandbox(Limits(), [MODULE], own=())
+    try:
+        texts = LongTexts(made)
+        texts.read("a.md", b"x" * LONG)
+        assert made.process is None
+        texts.read("a.md", b"x" * (LONG + 1))
+        assert made.process is not None
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("limits", "name", "reason"),
+    [
+        (Limits(seconds=0.1), "headings.md", "takes longer than 0.1 seconds"),
+        (Limits(memory=30_000_000), "deep in lines.json", "memory"),
+        (Limits(text=2_000_000), "keys.json", "more structure than text"),
+    ],
+)
+def test_a_long_text_over_a_limit_is_told(limits: Limits, name: str, reason: str) -> None:
+    """Time, memory and structure have an end, and the next text is read."""
+    made = Sandbox(limits, [MODULE], own=())
+    try:
+        with pytest.raises(DocumentError, match=reason):
+            LongTexts(made).read(name, HOSTILE[name](900_000).encode())
+        assert LongTexts(made).read("a.txt", b"fine") == extract("a.txt", b"fine")
+    finally:
+        made.close()
+
+
+# --- splitting ----------------------------------------------------------------------------------------------------
+
+
+def test_splitting_has_a_limit_of_time() -> None:
+    """What takes longer to divide than is allowed is one failure with its reason."""
+    document = extract("a.md", PLAIN(SIZE).replace("\n", " ").encode())
+
+    with pytest.raises(DocumentError, match="takes longer than 0 seconds to split"):
+        Chunker(FakeTokens(limit=256), 32, seconds=0.0).split(document)
+
+
+def test_a_text_of_headings_alone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passages have a bound that no text reaches which somebody wrote."""
+    monkeypatch.setattr(split, "MOST_PASSAGES", 1_000)
+    with pytest.raises(DocumentError, match=r"falls into 3,001 passages, over the limit of 1,120"):
+        Chunker(FakeTokens(limit=256), 200).split(extract("a.md", b"# a\n" * 3_000))
+
+
+def test_a_glossary_is_no_text_of_headings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries of some words each are a dictionary."""
+    monkeypatch.setattr(split, "MOST_PASSAGES", 1_000)
+    glossary = "".join(f"# entry {at}\n\nwhat entry {at} means, in a few words\n\n" for at in range(1_500))
+
+    assert len(Chunker(FakeTokens(limit=256), 200).split(extract("a.md", glossary.encode()))) == 1_500
+
+
+def test_a_heading_without_end_is_cut() -> None:
+    """Markup in a line of a megabyte is not looked for."""
+
+    def parsing(text: str) -> float:
+        begun = time.thread_time()
+        extract("a.md", text.encode())
+        return time.thread_time() - begun
+
+    size = 300_000
+    usual = max(min(parsing(PLAIN(size)) for _ in range(3)), 0.02)
+
+    assert parsing(HOSTILE["long underlined heading.md"](size)) < 20 * usual

@@ -1,0 +1,307 @@
+"""Bytes to text: every encoding notes come in, damage counted, binaries told apart."""
+
+# ruff: noqa: RUF001 - sentences in the languages themselves are what is tested
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import random
+import sqlite3
+import struct
+import zipfile
+import zlib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kb.formats.decode import Decoded, decode, is_binary
+
+GERMAN = (
+    "Die Straße führt über die alte Brücke nach Süden, wo im Frühjahr die Äpfel blühen. Wir müssen später noch prüfen, "
+    "ob größere Mengen möglich sind, sonst reicht das Öl nicht für den Winter."
+)
+FRENCH = (
+    "L'été dernier, nous avons visité le château près de la forêt. Le garçon était très fâché : où était la clé ? "
+    "À côté, le maître répétait son rôle."
+)
+ENGLISH = "It’s a “quoted” note – with dashes and one naïve word in a paragraph that is otherwise plain ASCII text."
+POLISH = "Wczoraj poszliśmy do biblioteki. Pożyczyliśmy trzy nowe książki i czytaliśmy je na ławce w słońcu."
+RUSSIAN = (
+    "Вчера мы с друзьями ходили в библиотеку. Мы взяли три новые книги и читали их на скамейке в парке. "
+    "Погода была очень хорошая, поэтому настроение было прекрасным."
+)
+GREEK = "Χθες πήγαμε με τους φίλους μας στη βιβλιοθήκη. Δανειστήκαμε τρία καινούργια βιβλία και τα διαβάσαμε στο πάρκο."
+JAPANESE = (
+    "昨日は友達と一緒に図書館へ行きました。新しい本を三冊借りて、公園のベンチで読みました。"
+    "天気がとても良かったので、気持ちがよかったです。"
+)
+CHINESE = "昨天我和朋友一起去了图书馆。我们借了三本新书,然后坐在公园的长椅上阅读。天气非常好,所以心情也很愉快。"
+TAIWANESE = "昨天我和朋友一起去了圖書館。我們借了三本新書,然後坐在公園的長椅上閱讀。天氣非常好,所以心情也很愉快。"
+KOREAN = "어제 친구와 함께 도서관에 갔습니다. 새 책 세 권을 빌려서 공원 벤치에서 읽었습니다. 날씨가 아주 좋았습니다."
+
+LEGACY = [
+    (GERMAN, "latin-1"),
+    (FRENCH, "latin-1"),
+    (FRENCH, "cp1252"),
+    (ENGLISH, "cp1252"),
+    (POLISH, "cp1250"),
+    (POLISH, "iso8859_2"),
+    (RUSSIAN, "koi8-r"),
+    (RUSSIAN, "cp1251"),
+    (GREEK, "cp1253"),
+    (JAPANESE, "shift_jis"),
+    (JAPANESE, "euc_jp"),
+    (CHINESE, "gb18030"),
+    (CHINESE, "gbk"),
+    (TAIWANESE, "big5"),
+    (KOREAN, "euc_kr"),
+]
+# Zero is no character of text, and a mark at the beginning is not part of it.
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+
+
+def lines(text: str) -> str:
+    """The text as decode gives it: without a mark, with one kind of line end."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+@given(TEXT)
+@example("a\r\n\rb\r\r\n\x0b\x0c\x85\u2028\u2029\x1cc")
+@example("\ufeffmarked")
+@example("a replacement � that was there before")
+def test_utf8_comes_back(text: str) -> None:
+    """What was written as UTF-8 is read as it was, line ends apart, whatever else the text holds."""
+    data = text.encode()
+
+    assert decode(data) == Decoded(lines(text), "utf-8", 0)
+
+
+@given(TEXT, st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]))
+def test_a_mark_decides(text: str, encoding: str) -> None:
+    """Text behind a byte order mark is read by it, and the mark is gone."""
+    data = "\ufeff".encode(encoding) + text.encode(encoding)
+
+    assert decode(data) == Decoded(text.replace("\r\n", "\n").replace("\r", "\n"), encoding, 0)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_decoded(data: bytes) -> None:
+    """Whatever the bytes, there is a text with one kind of line end, and a count."""
+    decoded = decode(data)
+
+    assert "\r" not in decoded.text
+    assert 0 <= decoded.replaced <= len(data)
+    assert is_binary(data) in {True, False}
+
+
+@pytest.mark.parametrize(("text", "encoding"), LEGACY)
+@pytest.mark.parametrize("shape", ["{}", "Plain ASCII first.\r\n\r\n{}\r\n", "# {0}\n\n- {0}\n- {0}\n"])
+def test_a_paragraph_in_a_legacy_encoding_comes_back(text: str, encoding: str, shape: str) -> None:
+    """Real sentences in the encodings of their languages are read without a loss, and are not binary."""
+    written = shape.format(text)
+
+    data = written.encode(encoding)
+
+    assert (decode(data).text, decode(data).replaced) == (lines(written), 0)
+    assert not is_binary(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [(JAPANESE, "shift_jis"), (CHINESE, "gb18030"), (RUSSIAN, "koi8-r"), (GERMAN, "latin-1")]
+)
+def test_a_long_line_in_a_legacy_encoding_comes_back(text: str, encoding: str) -> None:
+    """Where the sample ends within a character, the encoding is found all the same."""
+    for start in range(3):
+        written = "a" * start + text * 600
+
+        assert decode(written.encode(encoding)).text == written
+
+
+def test_one_legacy_character_far_down_is_found() -> None:
+    """The sample for detection is taken where the file is not ASCII, however late that is."""
+    data = b"plain line\n" * 100_000 + "Grüße aus Köln, schöne Stadt am Fluß\n".encode("latin-1")
+
+    assert decode(data).text.endswith("Grüße aus Köln, schöne Stadt am Fluß\n")
+
+
+@pytest.mark.parametrize("text", ["café", "Grüße aus Köln"])
+def test_a_few_western_words_are_read_as_such(text: str) -> None:
+    """Where nothing speaks against it, a short text is taken for Western European."""
+    assert decode(text.encode("latin-1")) == Decoded(text, "cp1252", 0)
+
+
+SYMBOLS = (
+    "±5 %", "5 £ or 6 €", "25 °C", "½ cup", "a \xd7 b ÷ c", "5 µm", "it\u2019s \u201c£5\u201d, 3 m² or 20 km³", "§ 5",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SYMBOLS)
+def test_western_symbols_among_ascii_are_no_letters(text: str) -> None:
+    """A price or a unit is too little for a detector; its symbols stand where letters of other scripts do not."""
+    assert decode(text.encode("cp1252")) == Decoded(text, "cp1252", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Łódź", "cp1250"), ("Łucja miała 5 zł", "cp1250"), ("Привет", "cp1251"), ("日本", "cp932"), ("円 100", "cp932")],
+)
+def test_letters_in_the_places_of_symbols_are_letters(text: str, encoding: str) -> None:
+    """What stands within a word or beside another character beyond ASCII is no symbol of cp1252."""
+    assert decode(text.encode(encoding)) == Decoded(text, encoding, 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", [ENGLISH, GERMAN, RUSSIAN, GREEK, JAPANESE, CHINESE + "一一一", "hi", "a\r\nb\n"])
+def test_wide_text_without_a_mark_is_known_by_its_zeros(text: str, encoding: str) -> None:
+    """UTF-16 and UTF-32 without a mark are read, and are no binaries."""
+    data = f"{text}\n".encode(encoding)
+
+    assert decode(data) == Decoded(lines(f"{text}\n"), encoding, 0)
+    assert not is_binary(data)
+
+
+def test_damaged_utf8_is_replaced_and_counted() -> None:
+    """A few bad bytes in UTF-8 do not make the whole file another encoding; marks that were there do not count."""
+    text = "naïve café, über Größe � und Maß"
+    data = text.encode()
+
+    assert decode(data + b"\xff\xfe") == Decoded(text + "��", "utf-8", 2)
+    assert decode(data[:40] + b"\x80" + "é".encode()) == Decoded(data[:40].decode() + "�é", "utf-8", 1)
+
+
+def test_damaged_utf16_is_replaced_and_counted() -> None:
+    """Half a surrogate pair and an odd last byte are replaced, not fatal."""
+    data = codecs.BOM_UTF16_LE + "ab".encode("utf-16-le") + b"\x00\xd8" + "c�".encode("utf-16-le") + b"x"
+
+    assert decode(data) == Decoded("ab�c��", "utf-16-le", 2)
+
+
+def test_what_no_encoding_explains_is_replaced() -> None:
+    """Bytes that nothing can be made of still give a text, with every loss counted; no bytes give none."""
+    assert decode(bytes(range(128, 256))) == Decoded("�" * 128, "utf-8", 128)
+    assert decode(b"") == Decoded("", "utf-8", 0)
+
+
+def wave() -> bytes:
+    """A second of sound as 16-bit samples, as in a WAV file."""
+    tone = b"".join(struct.pack("<h", int(9000 * ((i % 50) - 25) / 25)) for i in range(8000))
+    return b"RIFF" + struct.pack("<I", 36 + len(tone)) + b"WAVEfmt " + bytes(20) + b"data" + tone
+
+
+def archive() -> bytes:
+    """A zip file with one text."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        file.writestr("a.txt", "text")
+    return stream.getvalue()
+
+
+def database() -> bytes:
+    """A SQLite database."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("create table t (x)")
+        connection.commit()
+        return connection.serialize()
+    finally:
+        connection.close()
+
+
+BINARIES = {
+    "zeros": bytes(100),
+    "text with a zero": b"some text, and then\0 more of it\n",
+    "text with a zero, much": b"some text, and then more of it\n" * 400 + b"\0",
+    "numbers": struct.pack("<200I", *range(200)),
+    "small numbers": struct.pack("<200H", *range(200)),
+    "floats": struct.pack("<100d", *(i / 7 for i in range(100))),
+    "every byte": bytes(range(256)),
+    "control characters": b"\x01\x02a\x03\x04b",
+    "gzip": gzip.compress(b"text" * 100),
+    "zlib": zlib.compress(random.Random(1).randbytes(3000)),
+    "zip": archive(),
+    "pdf": b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n%%EOF\n",
+    "png": b"\x89PNG\r\n\x1a\n" + b"IHDR",
+    "jpeg": b"\xff\xd8\xff\xe0JFIF",
+    "gif": b"GIF89a" + b"abc",
+    "elf": b"\x7fELF\x02\x01\x01",
+    "sqlite": database(),
+    "wave": wave(),
+}
+
+
+@pytest.mark.parametrize("data", BINARIES.values(), ids=BINARIES.keys())
+def test_binaries_are_told_by_their_content(data: bytes) -> None:
+    """Common formats and raw numbers are no text."""
+    assert is_binary(data)
+
+
+@given(st.integers(0, 2**32), st.integers(256, 5000))
+def test_random_bytes_are_binary(seed: int, size: int) -> None:
+    """Noise is never taken for text."""
+    assert is_binary(random.Random(seed).randbytes(size))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n",
+        b"ID3 tags, PK files and GIF pictures: a note\n",
+        b"BZh is how bzip2 files begin",
+        b"MZ\n",
+        b"\x1b[31mred\x1b[0m log line\n" * 20,
+        b"page one\x0cpage two\x1a",
+        codecs.BOM_UTF8 + b"text",
+        codecs.BOM_UTF16_LE + "ꀀꀁ㐀㐁".encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + "text".encode("utf-16-be"),
+        codecs.BOM_UTF32_LE + "text".encode("utf-32-le"),
+        "🗒️ notes".encode(),
+    ],
+)
+def test_text_is_not_taken_for_binary(data: bytes) -> None:
+    """Texts that look odd at first are still texts."""
+    assert not is_binary(data)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a" * 10_000_000,
+        "é".encode() * 5_000_000,
+        b"a" * 9_999_000 + b" caf\xe9 au lait",
+        b"\xff\n" * 5_000_000,
+        b"\r" * 10_000_000,
+        "день ".encode("koi8-r") * 2_000_000,
+        "word ".encode("utf-16-le") * 1_000_000,
+    ],
+    ids=["ascii", "utf-8", "late", "short lines", "line ends", "koi8", "utf-16"],
+)
+def test_ten_megabytes_are_no_trouble(data: bytes) -> None:
+    """The largest files that are read, single lines among them, are decoded in one go."""
+    assert len(decode(data).text) >= len(data) // 2
+    assert not is_binary(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("こんにちは世界", "cp932"),
+        ("吾輩は猫である。\n", "cp932"),
+        ("会議は明日です", "euc_jp"),
+        ("会議は明日です\nabc\n", "iso2022_jp"),
+        ("สวัสดีครับ ผมชื่อสมชาย", "cp874"),
+        ("Işık söndü, çiğ köfte yedik.", "cp1254"),
+        ("Bugün hava çok güzel, ılık", "cp1254"),
+        ("Þetta er íslenska, já", "cp1252"),
+        ("你好世界,今天天气很好", "gb18030"),
+        ("안녕하세요 세계", "cp949"),
+        ("Привет, как дела сегодня", "cp1251"),
+    ],
+)
+def test_a_few_words_give_an_encoding_away(text: str, encoding: str) -> None:
+    """One line of Japanese, Thai or Turkish is enough, and is taken for none of its neighbours."""
+    assert decode(text.encode(encoding)).text == text

@@ -1,0 +1,137 @@
+"""What other programs export: pages of browsers, notes of Evernote, books, cards; pictures in them are no text."""
+
+# ruff: noqa: RUF001 - Russian
+from __future__ import annotations
+
+import base64
+import random
+import textwrap
+
+import pytest
+
+from kb.formats import enex, fb2, mhtml, vcard
+from kb.formats.builder import Draft, Unreadable
+from kb.sandbox.protocol import Extracted, Limits
+
+PICTURE = base64.b64encode(random.Random(7).randbytes(3_000)).decode()
+LINES = textwrap.fill(PICTURE, 76)
+
+
+def extracted(module: object, data: str | bytes, name: str = "x") -> Extracted:
+    """What an extractor makes of a file."""
+    draft = Draft(1_000_000)
+    module.extract(name, data.encode() if isinstance(data, str) else data, draft, Limits())  # type: ignore[attr-defined]
+    return draft.done()
+
+
+def _page(*parts: tuple[str, str], start: str = "") -> str:
+    said = "".join(f"--B\nContent-Type: {kind}\nContent-Transfer-Encoding: 8bit\n{text}\n" for kind, text in parts)
+    return (
+        f"From: <Saved by Blink>\nSubject: The mill\nDate: Sat, 7 Jun 2025 10:00:00 -0000\nMIME-Version: 1.0\n"
+        f'Content-Type: multipart/related; type="text/html"; {start}boundary="B"\n\n{said}--B--\n'
+    )
+
+
+def test_saved_page() -> None:
+    """The page and its frames, its title; no picture, no style."""
+    found = extracted(
+        mhtml,
+        _page(
+            ("text/html; charset=utf-8", "\n<title>Größe</title><h1>Die Mühle</h1><p>The miller keeps a ledger.</p>"),
+            ("text/css", "\n.a { color: red }"),
+            ("text/html; charset=utf-8", "\n<p>A frame about rye.</p>"),
+            ("image/png", f"\n{LINES}"),
+        ),
+    )
+
+    assert found.text.split("\n\n") == ["Die Mühle", "The miller keeps a ledger.", "A frame about rye.\n"]
+    assert (found.title, found.date) == ("Größe", "2025-06-07")
+
+
+def test_saved_page_that_begins_elsewhere() -> None:
+    """The page that the header names comes first; its title falls back on the subject."""
+    found = extracted(
+        mhtml,
+        _page(
+            ("text/html", "Content-ID: <frame>\n\n<p>frame</p>"),
+            ("text/html", "Content-ID: <main>\n\n<p>main</p>"),
+            start='start="<main>"; ',
+        ),
+    )
+
+    assert found.text == "main\n\nframe\n"
+    assert found.title == "The mill"
+    with pytest.raises(Unreadable, match="no saved web page"):
+        extracted(mhtml, _page(("image/png", f"\n{LINES}")))
+
+
+def test_evernote() -> None:
+    """Each note with its day and tags; an attached file is named only."""
+    note = (
+        "<note><title>{}</title><content><![CDATA[<?xml version='1.0'?><en-note><div>{}</div></en-note>]]></content>"
+        "<created>20250401T100000Z</created><tag>boat</tag><tag>{}</tag><note-attributes><author>Ada</author>"
+        f"</note-attributes><resource><data encoding='base64'>{LINES}</data><resource-attributes>"
+        "<file-name>keel.png</file-name></resource-attributes></resource></note>"
+    )
+    one, two = note.format("Repair", "Bolts &amp; rudder.&nbsp;Soon.", "wood"), note.format("Paint", "Blue.", "colour")
+
+    alone, both = (
+        extracted(enex, f"<!DOCTYPE en-export SYSTEM 'x.dtd'><en-export>{notes}</en-export>")
+        for notes in (one, one + two)
+    )
+
+    assert (alone.title, alone.author, alone.date, alone.tags) == ("Repair", "Ada", "2025-04-01", ["boat", "wood"])
+    assert "Bolts & rudder. Soon." in alone.text
+    assert "Attachments: keel.png" in alone.text
+    assert PICTURE[:20] not in alone.text
+    assert [place[1] for place in both.places] == ["note: Repair, 2025-04-01", "note: Paint, 2025-04-01"]
+    assert both.tags == ["boat", "wood", "colour"]
+    with pytest.raises(Unreadable, match="entities"):
+        extracted(enex, "<!DOCTYPE a [<!ENTITY b 'c'>]><en-export></en-export>")
+
+
+def test_fictionbook() -> None:
+    """Title, author, genre and language; chapters are places; pictures are left out; old encodings are read."""
+    book = (
+        "<?xml version='1.0' encoding='windows-1251'?><FictionBook xmlns='http://www.gribuser.ru/xml/fictionbook/2.0'>"
+        "<description><title-info><genre>sea</genre><author><first-name>Анна</first-name><last-name>Орлова</last-name>"
+        "</author><book-title>Лодка</book-title><date value='1924-01-05'>1924</date><lang>ru</lang></title-info>"
+        "</description><body><title><p>Лодка</p></title><section><title><p>Глава 1</p></title><p>Река <b>тихая</b>.</p>"
+        "<section><title><p>Утро</p></title><poem><stanza><v>Раз</v><v>два</v></stanza></poem></section></section></body>"
+        f"<body name='notes'><section><p>Сноска.</p></section></body><binary id='a'>{LINES}</binary></FictionBook>"
+    )
+
+    found = extracted(fb2, book.encode("windows-1251"))
+
+    assert (found.title, found.author, found.date) == ("Лодка", "Анна Орлова", "1924-01-05")
+    assert (found.tags, found.language) == (["sea"], "ru")
+    assert [place[1] for place in found.places] == ["chapter: Глава 1", "chapter: notes"]
+    assert [heading[:2] for heading in found.headings if heading[0]] == [("Глава 1", 1), ("Утро", 2)]
+    assert "Река тихая.\n\nУтро\n\nРаз\nдва\n\nСноска." in found.text
+    assert PICTURE[:20] not in found.text
+    with pytest.raises(Unreadable, match="is no FictionBook"):
+        extracted(fb2, "<a/>")
+
+
+def test_cards() -> None:
+    """Names, numbers and addresses of each card, of every version; no picture."""
+    folded = textwrap.fill(PICTURE, 74).replace("\n", "\n ")
+    data = (
+        "BEGIN:VCARD\nVERSION:2.1\nN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:M=C3=BCller;J=C3=BCrgen=\n;;Dr.\n"
+        f"TEL;CELL:+49 30 5550123\nPHOTO;ENCODING=BASE64;JPEG:{folded}\n\nEND:VCARD\n"
+        "BEGIN:VCARD\nVERSION:4.0\nFN:Ada Lovelace\nORG:Analytical\\, Ltd;Engines\nEMAIL;TYPE=work:ada@example.org\n"
+        "ADR;TYPE=home:;;12 Mill Lane;York;;YO1;UK\nBDAY:18151210\nCATEGORIES:maths,friends\nNOTE:Likes\\nducks\n"
+        f"PHOTO:data:image/png;base64,{folded}\nitem1.URL:https://example.org\nEND:VCARD\n"
+    )
+
+    found = extracted(vcard, data)
+
+    assert [place[1] for place in found.places] == ["contact: Dr. Jürgen Müller", "contact: Ada Lovelace"]
+    assert "Phone (cell): +49 30 5550123" in found.text
+    assert "Organization: Analytical, Ltd, Engines\nE-mail (work): ada@example.org" in found.text
+    assert "Address (home): 12 Mill Lane, York, YO1, UK\nBirthday: 1815-12-10" in found.text
+    assert "Note: Likes\nducks\nWeb: https://example.org" in found.text
+    assert found.tags == ["maths", "friends"]
+    assert PICTURE[:20] not in found.text
+    with pytest.raises(Unreadable, match="is no contact"):
+        extracted(vcard, "nothing\n")

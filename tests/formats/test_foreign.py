@@ -1,0 +1,63 @@
+"""What a document of another program is called, whatever its program filled in."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from kb.formats.binary import ForeignFormats
+from kb.formats.builder import Draft
+from kb.sandbox.protocol import Extracted
+
+
+class Given:
+    """Stands for the sandbox: every document holds this."""
+
+    def __init__(self, found: Extracted) -> None:
+        self._found = found
+
+    def extract(self, extractor: str, name: str, data: bytes) -> Extracted:  # noqa: ARG002 - the port's signature
+        """What is given."""
+        return self._found
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [("Sheet1", "costs"), ("Tabelle 2", "costs"), ("Ducks", "Ducks"), ("Sheet metal", "Sheet metal")],
+)
+def test_a_sheet_that_nobody_named_names_no_workbook(heading: str, title: str) -> None:
+    """The file's own name says more than the one every program gives its first sheet."""
+    found = Extracted(text=f"{heading}\n1 | 2", headings=[(heading, 1, 1, 1)])
+
+    document = ForeignFormats(Given(found)).read("money/costs.eml", b"")
+
+    assert document is not None
+    assert document.title == title
+
+
+@pytest.mark.parametrize(
+    ("path", "own", "day"),
+    [
+        ("2026/01/15.html", "", date(2026, 1, 15)),
+        ("2026-01-15 Walk.html", "", date(2026, 1, 15)),
+        ("2026/01/walk.html", "", None),
+        ("2026/01/15.html", "2025-12-24", date(2025, 12, 24)),
+    ],
+)
+def test_a_document_without_a_date_has_that_of_its_path(path: str, own: str, day: date | None) -> None:
+    """Names and folders date documents as they do notes; what the document says of itself comes first."""
+    document = ForeignFormats(Given(Extracted(text="Text", date=own))).read(path, b"")
+
+    assert document is not None
+    assert document.date == day
+
+
+@pytest.mark.parametrize("filled_in", ["(anonymous)", "unspecified", "Untitled document", "Microsoft Word - a.doc"])
+def test_a_title_that_a_program_filled_in_is_none(filled_in: str) -> None:
+    """Nobody called the document so."""
+    draft = Draft(1000)
+    draft.describe(filled_in)
+    draft.text("Some text.")
+
+    assert draft.done().title == ""

@@ -1,0 +1,241 @@
+"""What a note says about itself on its first lines."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb.formats.frontmatter import FrontMatter, date_in_name, date_of, read_front_matter
+
+
+def test_yaml_values_are_read() -> None:
+    """Title, tags, aliases and date come from YAML; the body begins behind the closing fence."""
+    text = "---\ntitle: A  note\ntags: [db, '#area/sub']\naliases:\n  - Other\ndate: 2026-11-22\n---\nBody\n"
+
+    front = read_front_matter(text)
+
+    assert front == FrontMatter("A note", ("db", "area/sub"), ("Other",), date(2026, 11, 22), 8, 8, says=True)
+
+
+def test_toml_values_are_read() -> None:
+    """Front matter between plus signs is TOML; Zola's taxonomies are tags too."""
+    text = '+++\ntitle = "T"\ndate = 2026-11-22T10:00:00Z\n[taxonomies]\ntags = ["a", "b"]\n+++\nBody\n'
+
+    front = read_front_matter(text)
+
+    assert (front.title, front.tags, front.date, front.body_line) == ("T", ("a", "b"), date(2026, 11, 22), 7)
+
+
+@pytest.mark.parametrize(
+    ("written", "tags"),
+    [
+        ("tags: a, b c, '#d'", ("a", "b c", "'#d'")),
+        ("tags: a #comment", ("a",)),
+        ("tags: '#a #b/c'", ("a", "b/c")),
+        ("tags: '#a, b'", ("a", "b")),
+        ("keywords: [x, x, y]", ("x", "y")),
+        ("tag: one\ncategories: [two]", ("one", "two")),
+        ("Tags: [no, 2026, 1:30]", ("no", "2026", "1:30")),
+        ("tags:", ()),
+        ("tags: null", ()),
+        ("tags: {a: b}", ()),
+        ("tags: [[a, b], c]", ("c",)),
+    ],
+)
+def test_tags_come_in_many_shapes(written: str, tags: tuple[str, ...]) -> None:
+    """A list, or a string with commas or spaces; no word turns into a number or a truth value."""
+    assert read_front_matter(f"---\n{written}\n---\n").tags == tags
+
+
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("2026-11-22", date(2026, 11, 22)),
+        ("2026-11-22T10:11:12+02:00", date(2026, 11, 22)),
+        ("2026-11-22 10:11", date(2026, 11, 22)),
+        ("2026/1/2", date(2026, 1, 2)),
+        ("20261122", date(2026, 11, 22)),
+        (20261122, date(2026, 11, 22)),
+        ("<2026-11-22 Sun>", date(2026, 11, 22)),
+        ("22 November 2026", date(2026, 11, 22)),
+        ("Nov 22, 2026 at noon", date(2026, 11, 22)),
+        ("22.11.2026", date(2026, 11, 22)),
+        ("[[Jan 15th, 2026]]", date(2026, 1, 15)),
+        ("[[2026_01_15]] in the evening", date(2026, 1, 15)),
+        ("January 1st, 2026", date(2026, 1, 1)),
+        ("2nd August 2026", date(2026, 8, 2)),
+        ("202611221530", date(2026, 11, 22)),
+        ("20261122T101112Z", date(2026, 11, 22)),
+        ("2026-13-45", None),
+        ("2024-12", None),
+        ("2024-11", None),
+        ("2024/11", None),
+        ("2024.1", None),
+        ("202412", None),
+        (202412, None),
+        ("2024-111", None),
+        ("2024-1/12", None),
+        ("2024", None),
+        ("12/11/2026", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_dates_in_usual_forms(written: object, day: date | None) -> None:
+    """What is a date beyond doubt is one; what is not, is none."""
+    assert date_of(written) == day
+
+
+def test_created_stands_in_for_a_missing_or_impossible_date() -> None:
+    """The first date that is one counts, in the order date, created, updated."""
+    assert read_front_matter("---\nupdated: 2026-03-03\ncreated: 2026-01-01\n---\n").date == date(2026, 1, 1)
+    assert read_front_matter("---\ndate: 2026-99-99\ncreated: 2026-01-01\n---\n").date == date(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("stem", "day"),
+    [
+        ("2026-11-22", date(2026, 11, 22)),
+        ("2026-11-22-foo", date(2026, 11, 22)),
+        ("20261122", date(2026, 11, 22)),
+        ("202611221530 zettel", date(2026, 11, 22)),
+        ("2026_11_22_x", date(2026, 11, 22)),
+        ("12345678", None),
+        ("10101010", None),
+        ("2026-1122", None),
+        ("202611229", None),
+        ("note 2026-11-22", None),
+    ],
+)
+def test_date_at_the_start_of_a_name(stem: str, day: date | None) -> None:
+    """Daily notes carry their date in their name; other numbers do not."""
+    assert date_in_name(stem) == day
+
+
+@pytest.mark.parametrize(
+    "broken", ["a: b: c", "\t- x: {", "a: &b [*b, *b", "He said: wait: what?\nAnd then: *nothing* more"]
+)
+def test_broken_front_matter_stays_text(broken: str) -> None:
+    """Where no entry can be read and none is known, the block is text but no markup."""
+    front = read_front_matter(f"---\n{broken}\n---\nBody\n")
+
+    assert front == FrontMatter(body_line=1, markup_line=broken.count("\n") + 4)
+
+
+@pytest.mark.parametrize(
+    ("bad", "unread"),
+    [
+        ("path: `C:\\notes`", "path"),
+        ("summary: 50 % off: today", "summary"),
+        ("author: @ana", "author"),
+        ("rating: *****", "rating"),
+        ("cover: [[attachments/a.png]", "cover"),
+        ("quote: 'it's late", "quote"),
+        ("no key at all, but words", "no key at all, but words"),
+        ('up: "[[Home]]" and more', "up"),
+        ("list:\n  - fine\n  - {broken", "list"),
+        ("a b c d e f: x: y", "a b c d e f: x: y"),
+    ],
+)
+def test_one_bad_line_costs_that_line_alone(bad: str, unread: str) -> None:
+    """Title, tags and date are kept whatever stands between them, and what is no YAML is named."""
+    text = f"---\ntitle: 'Rye: a beginning'\n{bad}\ntags: [bread, oven]\ndate: 2025-02-06\n---\n# Rye\n"
+
+    front = read_front_matter(text)
+
+    assert (front.title, front.tags, front.date) == ("Rye: a beginning", ("bread", "oven"), date(2025, 2, 6))
+    assert front.unread == (unread,)
+    assert front.body_line == text.split("\n").index("# Rye") + 1
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("Sourdough: a beginning", "Sourdough: a beginning"),
+        ("*Moonlit* walk", "*Moonlit* walk"),
+        ("[Draft] On rye", "[Draft] On rye"),
+        ("`kb init` and after", "`kb init` and after"),
+        ("@home", "@home"),
+        ('"unclosed', "unclosed"),
+        ("[unclosed", "unclosed"),
+        ("100 % rye: why", "100 % rye: why"),
+    ],
+)
+def test_a_title_that_is_no_yaml_is_taken_as_it_stands(written: str, title: str) -> None:
+    """People write titles as they would anywhere else."""
+    front = read_front_matter(f"---\ntitle: {written}\ntags:\n- a\n- b\n---\n")
+
+    assert (front.title, front.tags, front.unread) == (title, ("a", "b"), ("title",))
+
+
+def test_lists_that_are_no_yaml_keep_their_items() -> None:
+    """A tag with a mark of YAML in front, and a list whose bracket is never closed."""
+    assert read_front_matter("---\ntags:\n  - bread\n  - @oven\ntitle: T\n---\n").tags == ("bread", "@oven")
+    assert read_front_matter("---\ntags: [bread, oven\ntitle: T\n---\n").tags == ("bread", "oven")
+
+
+def test_toml_with_a_mistake_keeps_what_can_be_read() -> None:
+    """The line that is no TOML is named; the others hold."""
+    front = read_front_matter('+++\ntitle = "T"\ndate = 2026-99-99\nweight = ten\ntags = ["a"]\n+++\nBody\n')
+
+    assert (front.title, front.tags, front.date, front.unread) == ("T", ("a",), None, ("date", "weight"))
+
+
+def test_a_second_block_behind_the_first_is_read_too() -> None:
+    """A program that puts its own front matter before the note's does not hide it; its own keys hold."""
+    text = (
+        "---\npermalink: garden/x\ntags: [first]\n---\n\n---\nname: x\ntags: [garden]\ndate: 2025-04-05\n---\n# Heap\n"
+    )
+
+    front = read_front_matter(text)
+
+    assert (front.tags, front.date, front.body_line) == (("first",), date(2025, 4, 5), 11)
+    assert read_front_matter("---\ntitle: T\n---\n\n---\nText between rules.\n---\n").body_line == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Body", "---", "---\nno end", "----\na: b\n----\n", "text\n---\na: b\n---\n", "---\nA paragraph.\n---\nBody"],
+)
+def test_what_is_no_front_matter_is_left_alone(text: str) -> None:
+    """A rule at the top of a text is a rule."""
+    assert read_front_matter(text) == FrontMatter()
+
+
+def test_empty_front_matter_is_skipped() -> None:
+    """Two fences with nothing between them say nothing, and are not text either."""
+    assert read_front_matter("---\n---\nBody").body_line == 3
+
+
+def test_traps_are_harmless() -> None:
+    """Deep nesting, multiplying aliases, objects and huge blocks give no metadata and no harm."""
+    deep = "---\na: " + "[" * 30_000 + "\n---\n"
+    bomb = "---\na: &a [x, x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)
+    )
+    huge = "---\ntitle: x\nfill: " + "y" * 70_000 + "\n---\n"
+    objects = "---\ntitle: !!python/object/apply:os.system ['exit 1']\ntags: [a]\n---\n"
+
+    assert read_front_matter(deep) == FrontMatter(markup_line=4)
+    assert read_front_matter(f"{bomb}---\n").tags == ()
+    assert read_front_matter(huge) == FrontMatter()
+    assert (read_front_matter(objects).title, read_front_matter(objects).tags) == ("", ("a",))
+
+
+def test_values_are_single_clean_lines() -> None:
+    """Escapes in YAML bring no control characters or line ends into a title."""
+    assert read_front_matter('---\ntitle: "a\\x1b[31m\\nb\\u0085c"\n---\n').title == "a [31m b c"
+
+
+@given(st.text(alphabet="ab:-[]{}&*!|>#'\"\n \t,?%@`0", max_size=80), st.sampled_from(["---", "+++"]))
+def test_any_block_is_read_without_an_error(block: str, fence: str) -> None:
+    """Whatever stands between the fences, reading goes on, and lines never point outside the text."""
+    text = f"{fence}\n{block}\n{fence}\nBody"
+
+    front = read_front_matter(text)
+
+    assert 1 <= front.body_line <= front.markup_line <= text.count("\n") + 2

@@ -1,0 +1,131 @@
+"""Mails as programs put them together: texts between pictures, mails in mails, bodies without an encoding."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage, MIMEPart
+
+import pytest
+
+from kb.formats.builder import Draft
+from kb.formats.mail import extract
+from kb.sandbox.protocol import Limits
+
+HEAD = b"From: Ada <a@b.c>\nSubject: Trip\nMIME-Version: 1.0\n"
+
+
+def text(mail: bytes | EmailMessage, name: str = "x.eml") -> str:
+    """What stands below the headers of a mail, its pieces with a slash between them."""
+    draft = Draft(1_000_000)
+    extract(name, mail if isinstance(mail, bytes) else bytes(mail), draft, Limits())
+    lines = [line for line in draft.done().text.split("\n") if line]
+    return " / ".join(lines[2:] if name == "x.eml" else lines)
+
+
+def part(content: str, subtype: str = "plain", name: str = "") -> MIMEPart:
+    """A part of a mail with text."""
+    made = MIMEPart()
+    made.set_content(content, subtype=subtype, charset="utf-8")
+    if name:
+        made.add_header("Content-Disposition", "attachment", filename=name)
+    return made
+
+
+def picture(name: str = "duck.png") -> MIMEPart:
+    """A part of a mail that is no text."""
+    made = MIMEPart()
+    made.set_content(b"\x89PNG", "image", "png", disposition="inline", filename=name)
+    return made
+
+
+def mail(kind: str, *parts: MIMEPart) -> EmailMessage:
+    """A mail of several parts."""
+    made = EmailMessage()
+    made["From"], made["Subject"] = "Ada <a@b.c>", "Trip"
+    made["Content-Type"] = f"multipart/{kind}"
+    made.set_payload(list(parts))
+    return made
+
+
+def forwarded() -> EmailMessage:
+    """A mail with another one inside."""
+    made = EmailMessage()
+    made["From"], made["Subject"] = "Ada <a@b.c>", "Trip"
+    made.set_content("See below.")
+    inner = EmailMessage()
+    inner["From"], inner["Subject"] = "Bob <b@b.c>", "Tickets"
+    inner.set_content("Seats 7 and 8.")
+    inner.add_attachment(b"x", "application", "pdf", filename="tickets.pdf")
+    made.add_attachment(inner)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            mail("mixed", part("Before."), picture(), part("Between."), picture("b.png"), part("After.")),
+            "Before. / Between. / After. / Attachments: duck.png, b.png",
+        ),
+        (mail("alternative", part(" \n"), part("<p>In HTML.</p>", "html")), "In HTML."),
+        (mail("alternative", part("Plain."), part("<p>In HTML.</p>", "html")), "Plain."),
+        (mail("alternative", part("<p>In HTML.</p>", "html"), part("Plain.")), "Plain."),
+        (mail("mixed", part("Body."), part("<p>A list's footer.</p>", "html")), "Body. / A list's footer."),
+        (mail("mixed", part("Body."), part("not the body", name="a.txt")), "Body. / Attachments: a.txt"),
+        (
+            forwarded(),
+            "See below. / Subject: Tickets / From: Bob <b@b.c> / Seats 7 and 8. / Attachments: tickets.pdf",
+        ),
+    ],
+)
+def test_every_text_of_a_mail_is_read(message: EmailMessage, said: str) -> None:
+    """Texts between pictures, forwarded mails, the one of several alternatives that says something."""
+    assert text(message) == said
+
+
+def test_a_body_that_has_a_name_is_the_body() -> None:
+    """Some programs give even the text of a mail a file name."""
+    body = (
+        HEAD
+        + b'Content-Type: text/plain; name="mail.txt"\nContent-Disposition: inline; filename="mail.txt"\n\nHello.\n'
+    )
+    assert text(body) == "Hello. / Attachments: mail.txt"
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "said"),
+    [
+        (b"", "Grüße".encode(), "Grüße"),
+        (b"", b"Gr\xfc\xdfe", "Grüße"),
+        (b"Content-Type: text/plain; charset=us-ascii\n", "Grüße".encode(), "Grüße"),
+        (b"Content-Type: text/plain; charset=iso-8859-1\n", b"it\x92s", "it\u2019s"),
+        (b"Content-Type: text/plain; charset=gb2312\n", "朱镕基".encode("gbk"), "朱镕基"),
+        (b"Content-Type: text/html\n", b'<meta charset="shift_jis">' + "①番".encode("cp932"), "①番"),
+        (b"Content-Type: text/plain; charset=nonsense\n", "Grüße".encode(), "Grüße"),
+    ],
+)
+def test_the_encoding_of_a_body(head: bytes, body: bytes, said: str) -> None:
+    """What it names, as browsers understand it; without a name UTF-8, else that of Windows."""
+    assert text(HEAD + head + b"Content-Transfer-Encoding: 8bit\n\n" + body + b"\n") == said
+
+
+@pytest.mark.parametrize(
+    ("envelope", "mails"),
+    [
+        (b"\nFrom bob@example.com Wed Nov  4 10:00:00 2026\n", 2),
+        (b"\nFrom - Wed Nov  4 10:00:00 2026\n", 2),
+        (b"\nFrom bob at example.com  Wed Nov  4 10:00:00 2026\n", 2),
+        (b"\nFrom 1789@xxx Wed Nov 04 10:00:00 +0000 2026\r\n", 2),
+        (b"\nFrom 12:30 on we meet\n", 1),
+        (b"\nFrom Monday, Wed at 12:30, we meet\n\n", 1),
+        (b"From bob@example.com Wed Nov  4 10:00:00 2026\n", 1),
+    ],
+)
+def test_where_a_mail_of_a_mailbox_begins(envelope: bytes, mails: int) -> None:
+    """After a blank line, with sender and day, and headers below."""
+    box = b"From a@b.c Tue Nov  3 10:00:00 2026\nSubject: One\n\nFirst.\n" + envelope + b"Subject: Two\n\nSecond.\n"
+    draft = Draft(1_000_000)
+    extract("x.mbox", box, draft, Limits())
+    document = draft.done()
+    assert len(document.places) == mails
+    assert "First." in document.text
+    assert "Second." in document.text

@@ -1,0 +1,184 @@
+"""Mails as programs keep them: mailboxes without a suffix, forms of one text, undeclared headers, invitations."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import PurePosixPath
+
+import pytest
+
+from kb.formats.builder import Draft, Unreadable
+from kb.formats.registry import REGISTRY
+from kb.sandbox.protocol import Extracted, Limits
+
+HEAD = b"From: Ana <ana@example.org>\nTo: Bo <bo@example.org>\nSubject: Receipt\nDate: Sat, 7 Jun 2025 22:30:00 -0700\n"
+BOX = b"From ana@example.org Sat Jun  7 10:00:00 2025\n" + HEAD + b"Message-ID: <1@x>\n\nThe puffin nests.\n\n"
+
+
+def extracted(name: str, data: bytes) -> Extracted:
+    """What the extractor of a name's suffix, or of what it looks like, makes of a file."""
+    import importlib
+
+    path = PurePosixPath(name)
+    one = REGISTRY.of(name) or REGISTRY.recognised(data)
+    assert one is not None
+    draft = Draft(1_000_000)
+    importlib.import_module(one.reader).extract(path.name, data, draft, Limits())
+    return draft.done()
+
+
+def mixed(kind: str, *parts: tuple[str, str]) -> bytes:
+    """A mail of several parts of (type, text)."""
+    said = "".join(f"--b\nContent-Type: {of}; charset=utf-8\n\n{text}\n" for of, text in parts)
+    return HEAD + f"MIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary=b\n\n{said}--b--\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("cur/1749312000.M1P2.host:2,S", HEAD + b"Message-ID: <8@x>\n\nThe puffin nests.\n"),
+        ("new/1749312000.M1P2.host", HEAD + b"MIME-Version: 1.0\n\nThe puffin nests.\n"),
+        ("inbox/42", b"Return-Path: <a@b.c>\r\n" + HEAD.replace(b"\n", b"\r\n") + b"\r\nThe puffin nests.\r\n"),
+        ("Inbox", BOX),
+        ("Mail/Archives.sbd/2024", BOX + BOX.replace(b"puffin", b"heron")),
+        (
+            "1042.emlx",
+            b"%d      \n" % len(HEAD + b"\nThe puffin nests.\n") + HEAD + b"\nThe puffin nests.\n<?xml version='1.0'?>"
+            b"<plist><dict><key>flags</key></dict></plist>",
+        ),
+    ],
+)
+def test_containers(name: str, data: bytes) -> None:
+    """A mail is read as one, whatever its file is called."""
+    found = extracted(name, data)
+
+    assert "Receipt\n\nFrom: Ana <ana@example.org>" in found.text
+    assert "The puffin nests." in found.text
+    assert "plist" not in found.text
+    assert found.places[0][1] == "mail: Receipt, 2025-06-07"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("notes", "From: here\n\nto there"),
+        ("letter", "From Ana I heard on Sat 7 at 10:00 that\nthe puffin nests.\n"),
+        ("mail.txt", HEAD.decode() + "Message-ID: <8@x>\n\nkept as text\n"),
+        ("todo", "Subject: garden\nDate: 2025-06-07\n\ndig\n"),
+        ("response", "HTTP/1.1 200 OK\nContent-Type: text/html\n\n<p>\n"),
+    ],
+)
+def test_no_mail(name: str, text: str) -> None:
+    """A text with a colon in its first line is no mail, nor is one whose suffix says that it is text."""
+    one = REGISTRY.of(name) or REGISTRY.recognised(text.encode())
+
+    assert one is None or not one.in_child
+
+
+@pytest.mark.parametrize(
+    ("plain", "html", "there", "gone"),
+    [
+        ("Your mail program cannot show HTML.", "<p>Order 88-1234: copper funnel.</p>", "copper funnel", "cannot show"),
+        (
+            "Si no ve este mensaje, abra su navegador.",
+            "<p>Pedido 77: dos sacos de cal.</p>",
+            "sacos de cal",
+            "navegador",
+        ),
+        (
+            "The boat leaves at nine. See https://example.org/a/b",
+            "<p>The boat leaves at nine.</p><p>Gate 4.</p>",
+            "Gate 4",
+            "",
+        ),
+        ("The boat leaves at nine from pier two.", "<p>The boat leaves at nine from pier two.</p>", "pier two", ""),
+        ("The boat leaves at nine.", "<p></p>", "leaves at nine", ""),
+        ("Tea is at five in the blue room.", "<p>Sent from my telephone</p>", "blue room", ""),
+    ],
+)
+def test_better_form(plain: str, html: str, there: str, gone: str) -> None:
+    """Of the plain and the HTML form it is the one with more to say."""
+    found = extracted("x.eml", mixed("alternative", ("text/plain", plain), ("text/html", html)))
+
+    assert there in found.text
+    assert not gone or gone not in found.text
+
+
+@pytest.mark.parametrize(
+    ("name", "charset", "encoding"),
+    [
+        ("Grüße aus Köln", "iso-8859-1", "latin-1"),
+        ("Привет из Томска", "koi8-r", "koi8-r"),
+        ("Größe", "utf-8", "utf-8"),
+    ],
+)
+def test_undeclared_headers(name: str, charset: str, encoding: str) -> None:
+    """Bytes beyond ASCII in a header are in the encoding of the mail, or in UTF-8; file names too."""
+    head = f"From: {name} <a@b.c>\nSubject: {name}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+    body = f"--b\nContent-Type: text/plain; charset={charset}\n\n{name}\n--b\nContent-Type: application/pdf\n"
+    body += f'Content-Disposition: attachment; filename="{name}.pdf"\n\nx\n--b--\n'
+
+    found = extracted("x.eml", (head + body).encode(encoding))
+
+    assert found.title == name
+    assert found.author == f"{name} <a@b.c>"
+    assert f"Attachments: {name}.pdf" in found.text
+
+
+def test_headers_without_any_encoding() -> None:
+    """Where a mail names no encoding its headers are in that of Windows."""
+    found = extracted("x.eml", "From: Jürgen <a@b.c>\nSubject: Größe\n\nplain\n".encode("cp1252"))
+
+    assert (found.title, found.author) == ("Größe", "Jürgen <a@b.c>")
+
+
+CALENDAR = (
+    "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Budget round with the falc\r\n oner\r\nLOCATION:Tower\\, room 2\r\n"
+    "DTSTART;TZID=Europe/Berlin:20250610T090000\r\nDTEND;TZID=Europe/Berlin:20250610T103000\r\n"
+    'ORGANIZER;CN="Ana, Dr.":MAILTO:ana@example.org\r\nRRULE:FREQ=WEEKLY;UNTIL=20251224\r\nCATEGORIES:money,birds\r\n'
+    "DESCRIPTION:Bring the honeyco\r\n\tmb.\\nSecond line\r\nBEGIN:VALARM\r\nDESCRIPTION:Reminder\r\nEND:VALARM\r\n"
+    "END:VEVENT\r\nBEGIN:VTODO\r\nSUMMARY:Mow the meadow\r\nDUE;VALUE=DATE:20250701\r\nEND:VTODO\r\nEND:VCALENDAR\r\n"
+)
+
+
+def test_calendar() -> None:
+    """Entries with their days, folded lines joined, alarms left out."""
+    found = extracted("x.ics", CALENDAR.encode())
+
+    assert [place[1] for place in found.places] == [
+        "event: Budget round with the falconer, 2025-06-10",
+        "task: Mow the meadow, 2025-07-01",
+    ]
+    assert "When: 2025-06-10 09:00 Europe/Berlin to 10:30 Europe/Berlin" in found.text
+    assert "Organizer: Ana, Dr. <ana@example.org>" in found.text
+    assert "Repeats: weekly until 2025-12-24" in found.text
+    assert "Location: Tower, room 2" in found.text
+    assert "Bring the honeycomb.\nSecond line" in found.text
+    assert "Reminder" not in found.text
+    assert found.tags == ["money", "birds"]
+    with pytest.raises(Unreadable, match="is no calendar"):
+        extracted("x.ics", b"nothing\n")
+
+
+def test_quoted_printable_calendar() -> None:
+    """Version 1.0, as old telephones wrote it."""
+    said = "BEGIN:VCALENDAR\nVERSION:1.0\nBEGIN:VEVENT\n"
+    said += "SUMMARY;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:B=C3=BCcher tau=\nschen\nEND:VEVENT\n"
+
+    assert extracted("x.vcs", said.encode()).title == "Bücher tauschen"
+
+
+@pytest.mark.parametrize("kind", ["alternative", "mixed"])
+def test_invitations(kind: str) -> None:
+    """An invitation is told once, beside the text that comes with it."""
+    encoded = base64.encodebytes(CALENDAR.encode()).decode()
+    said = "--b\nContent-Type: text/plain\n\nPlease come.\n"
+    for of in ("text/calendar; charset=utf-8; method=REQUEST", 'application/ics; name="invite.ics"'):
+        said += f"--b\nContent-Type: {of}\nContent-Transfer-Encoding: base64\n\n{encoded}\n"
+    mail = HEAD + f"MIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary=b\n\n{said}--b--\n".encode()
+
+    found = extracted("x.eml", mail).text
+
+    assert "Please come." in found
+    assert found.count("Budget round with the falconer") == 1
+    assert "Mow the meadow\nDue: 2025-07-01" in found

@@ -1,0 +1,85 @@
+"""Headings and code of reStructuredText and AsciiDoc."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb.formats.markup import Outline, one_line, parse_asciidoc, parse_rst
+from kb.formats.org import parse_org
+from kb.records import Block, Heading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_rst_levels_follow_the_order_of_adornments() -> None:
+    """Over- and underlined headings differ from underlined ones; a style seen again has its old level."""
+    text = "=====\nTitle\n=====\n\nPart\n====\ntext\n\nSub\n---\n\nPart two\n========\n"
+
+    assert parse_rst(text).headings == (
+        Heading("Title", 1, 1, 3),
+        Heading("Part", 2, 5, 6),
+        Heading("Sub", 3, 9, 10),
+        Heading("Part two", 2, 12, 13),
+    )
+
+
+def test_rst_tables_transitions_and_code_are_no_headings() -> None:
+    """Adornment alone makes no heading, nor does anything inside code."""
+    text = (
+        "text\n\n----\n\nmore\n\n=====  =====\na      b\n=====  =====\n\n"
+        "Example::\n\n  Not\n  ===\n\n  x\n\n.. code-block:: py\n\n   # c\n\n   y\n\nend\nof\n--\n"
+    )
+
+    outline = parse_rst(text)
+
+    assert outline.headings == ()
+    assert outline.blocks == (Block("code", 13, 16), Block("code", 18, 22))
+
+
+def test_rst_short_underlines() -> None:
+    """An underline may be shorter than its title from four characters on, as docutils has it."""
+    assert [heading.text for heading in parse_rst("Long title\n====\n\nAI\n==\n\nAIs\n==\n").headings] == [
+        "Long title",
+        "AI",
+    ]
+
+
+def test_asciidoc_headings_and_blocks() -> None:
+    """Equal signs make headings, listings hide them, tables are tables."""
+    text = (
+        "= Title\n\n== Part ==\n----\n== no\n----\n|===\n|a |b\n|===\n```py\n# no\n```\n....\nnever closed\n=== Sub\n"
+    )
+
+    outline = parse_asciidoc(text)
+
+    assert outline.headings == (Heading("Title", 1, 1, 1), Heading("Part", 2, 3, 3), Heading("Sub", 3, 15, 15))
+    assert outline.blocks == (Block("code", 4, 6), Block("table", 7, 9), Block("code", 10, 12))
+
+
+def test_one_line_is_short_and_printable() -> None:
+    """Line ends, controls and lone surrogates become spaces; a runaway text is cut."""
+    assert one_line(" a\x1b\tb\n\ud800c ") == "a b c"
+    assert len(one_line("word " * 200)) <= 300
+
+
+@pytest.mark.parametrize("parse", [parse_rst, parse_org, parse_asciidoc])
+@given(text=st.text(alphabet="=-*. :|`+/#\nab", max_size=80), first_line=st.integers(1, 3))
+def test_any_text_has_ordered_places_inside_itself(
+    parse: Callable[[str, int], Outline], text: str, first_line: int
+) -> None:
+    """Headings and blocks come in order, do not overlap, and stay within the lines that were parsed."""
+    text = "\n\n" + text
+
+    outline = parse(text, first_line)
+
+    parts: list[Heading | Block] = [*outline.headings, *outline.blocks]
+    places = sorted((place.first_line, place.last_line) for place in parts)
+    assert all(first_line <= first <= last <= text.count("\n") + 1 for first, last in places)
+    assert all(before[1] < after[0] for before, after in pairwise(places))
+    assert list(outline.headings) == sorted(outline.headings, key=lambda heading: heading.first_line)

@@ -1,0 +1,41 @@
+"""Notebooks: how much is told of what a cell wrote, and what is code in its text."""
+
+from __future__ import annotations
+
+import made_documents as made
+import pytest
+
+from kb.formats.builder import Draft
+from kb.formats.notebook import extract
+from kb.sandbox.protocol import Extracted, Limits
+
+
+def extracted(*cells: tuple[str, str] | tuple[str, str, str]) -> Extracted:
+    """What comes out of a notebook of these cells."""
+    draft = Draft(1_000_000)
+    extract("x.ipynb", made.notebook(*cells), draft, Limits())
+    return draft.done()
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("\n" + "x" * 2_500, "x" * 2_000),
+        ("short\n" + "x" * 2_500, "short\n" + "x" * 1_994),
+        ("a line of a log\n" * 200, "\n".join(["a line of a log"] * 125)),
+        ("short\n", "short"),
+    ],
+)
+def test_the_beginning_of_what_a_cell_wrote(written: str, told: str) -> None:
+    """It ends with a whole line where that costs little."""
+    assert extracted(("code", "print(x)", written)).text == f"print(x)\n\n{told}\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["```x```", "```` ```", "```\n# no heading\n```", "~~~\n```\n# no heading\n~~~", "````\n```\n# no heading\n````"],
+)
+def test_headings_after_code(code: str) -> None:
+    """A fence ends with one of its own kind and length, and code on one line is none."""
+    document = extracted(("markdown", f"# One\n\n{code}\n\n# Two\n"))
+    assert [heading[0] for heading in document.headings] == ["One", "Two"]

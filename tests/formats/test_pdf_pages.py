@@ -1,0 +1,124 @@
+"""Words divided at the ends of lines, what is written on pages, and titles that programs made up."""
+
+# ruff: noqa: E501 - the objects of a PDF in one piece
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from kb.formats.builder import Draft
+from kb.formats.pdf import whole, words_of
+from kb.formats.registry import installed
+from kb.sandbox.protocol import Extracted, Limits
+
+needs_pdfium = pytest.mark.skipif(not installed("pypdfium2"), reason="the extra 'documents' is not installed")
+
+
+def pdf(pages: list[list[tuple[int, str]]], *objects: str, title: str = "") -> bytes:
+    """A PDF of pages with lines at heights; further objects are the annotations of the first page, from number 10."""
+    body: dict[int, str] = {3: "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>", 4: f"<</Title({title})>>"}
+    numbers = count(10 + len(objects))
+    kids = []
+    for at, lines in enumerate(pages):
+        text = "".join(f"BT /F 11 Tf 60 {height} Td ({said}) Tj ET\n" for height, said in lines)
+        content, page = next(numbers), next(numbers)
+        notes = " ".join(f"{10 + number} 0 R" for number in range(len(objects))) if not at else ""
+        body[content] = f"<</Length {len(text)}>>stream\n{text}endstream"
+        body[page] = (
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents {content} 0 R/Resources<</Font<</F 3 0 R>>>>"
+            f"/Annots[{notes}]>>"
+        )
+        kids.append(f"{page} 0 R")
+    body |= {10 + at: made for at, made in enumerate(objects)}
+    fields = " ".join(f"{10 + at} 0 R" for at, made in enumerate(objects) if "/Widget" in made)
+    body[1] = f"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[{fields}]>>>>"
+    body[2] = f"<</Type/Pages/Count {len(kids)}/Kids[{' '.join(kids)}]>>"
+    made, places = b"%PDF-1.7\n", {}
+    for number, said in sorted(body.items()):
+        places[number] = len(made)
+        made += f"{number} 0 obj\n{said}\nendobj\n".encode("latin-1")
+    table = "".join(
+        f"{places[number]:010} 00000 n \n" if number in places else "0000000000 00000 f \n"
+        for number in range(1, max(body) + 1)
+    )
+    size = max(body) + 1
+    end = f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<</Size {size}/Root 1 0 R/Info 4 0 R>>\nstartxref\n{len(made)}\n%%EOF"
+    return made + end.encode()
+
+
+def extracted(data: bytes) -> Extracted:
+    """What comes out of a PDF."""
+    from kb.formats.pdf import extract
+
+    draft = Draft(100_000)
+    extract("x.pdf", data, draft, Limits())
+    return draft.done()
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("COVID\x0219", "", "COVID-19"),
+        ("A\x02levels and e\ufffe\r\nmail", "", "A-levels and e-mail"),
+        ("Smith\x02Jones", "", "Smith-Jones"),
+        ("state-of-the\x02art", "", "state-of-the-art"),
+        ("docu\x02mentation", "the Documentation", "documentation"),
+        ("well\x02known", "a well-known maker", "well-known"),
+        ("price\x02determining", "", "pricedetermining (price-determining)"),
+    ],
+)
+def test_divided_words(text: str, words: str, said: str) -> None:
+    """A typed hyphen stays, one that fills the line goes; in doubt both forms can be found."""
+    assert whole(text, [False, False], words_of([words])) == said
+
+
+@needs_pdfium
+def test_nothing_is_joined_to_a_footer() -> None:
+    """A last line that ends with a hyphen has nothing to do with the number of the page far below it."""
+    found = extracted(pdf([[(750, "It settled on the bran-"), (40, "Page 1")], [(750, "ches of a tree.")]]))
+
+    assert "bran-\nPage 1" in found.text
+
+
+@needs_pdfium
+def test_forms_and_notes() -> None:
+    """Values with the names of their fields, free text, notes and comments are text of their page; hidden ones are not."""
+    box = "/Rect[60 600 300 620]"
+    found = extracted(
+        pdf(
+            [[(750, "A paper on deltas.")], [(750, "Silt.")]],
+            f"<</Type/Annot/Subtype/Widget/FT/Tx/T(name)/V(Wilhelmina){box}>>",
+            f"<</Type/Annot/Subtype/Widget/FT/Btn/T(member)/TU(Lifetime member)/V/Off/AS/Off{box}>>",
+            f"<</Type/Annot/Subtype/Highlight/Contents(the sturgeon argument)/QuadPoints[60 620 300 620 60 600 300 600]{box}>>",
+            f"<</Type/Annot/Subtype/FreeText/Contents(heron colony)/DA(/F 11 Tf){box}>>",
+            f"<</Type/Annot/Subtype/Text/Contents(a secret)/F 2{box}>>",
+        )
+    )
+
+    assert [line for line in found.text.split("\n") if line] == [
+        "A paper on deltas.",
+        "name: Wilhelmina",
+        "the sturgeon argument",
+        "heron colony",
+        "Silt.",
+    ]
+    assert [place[1] for place in found.places] == ["p. 1", "p. 2"]
+
+
+@needs_pdfium
+@pytest.mark.parametrize(
+    "title", ["4711", "untitled", "Microsoft Word - deltas.doc", "final version 2.docx", "C:\\\\x\\\\y"]
+)
+def test_a_title_that_says_nothing(title: str) -> None:
+    """Where the property is junk the first line is the title; one that means something is kept."""
+    assert extracted(pdf([[(750, "On river deltas"), (736, "Silt settles.")]], title=title)).title == "On river deltas"
+
+
+@needs_pdfium
+def test_titles_that_say_something() -> None:
+    """A title of the document's own is kept; without any property the file's name is left to say it."""
+    assert (
+        extracted(pdf([[(750, "Page head")]], title="On 4711 and 2.docx in use")).title == "On 4711 and 2.docx in use"
+    )
+    assert extracted(pdf([[(750, "Page head")]])).title == ""

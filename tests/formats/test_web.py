@@ -1,0 +1,237 @@
+"""Web pages as people save them: tables that lay out, tags left open, old encodings, teasers beside the text."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from kb.formats.builder import Draft
+from kb.formats.html import extract, seen
+from kb.sandbox.protocol import Limits
+
+SOUP = "p div table tr td th li ul ol b font a h1 pre dl dt dd caption tbody thead article hr br center span"
+
+
+def text(page: str | bytes) -> str:
+    """What a page says, its pieces with a slash between them."""
+    draft = Draft(10_000_000)
+    extract("x.html", page.encode() if isinstance(page, str) else page, draft, Limits())
+    return " / ".join(line for line in draft.done().text.split("\n") if line)
+
+
+def row(cells: str) -> str:
+    """A table of one row."""
+    return f"<table><tr>{cells}</tr></table>"
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("<td><p>Name</p></td><td><p>Value</p></td>", "Name | Value"),
+        (
+            "<td>Left</td><td><font size=2>Hello dear friend,<p>the meeting is moved</font></td>",
+            "Left | Hello dear friend, the meeting is moved",
+        ),
+        ("<td>1</td><td><b>Order number 4711<ul><li>x</li></ul></b></td>", "1 | Order number 4711 / - x"),
+        ("<td>1</td><td><h2>Order</h2>of <i>May</i></td><td>paid</td>", "1 / Order / of May | paid"),
+        (
+            f"<td>logo</td><td>Dear Anna, {row('<td>inner</td><td>table</td>')} after</td><td>third</td>",
+            "logo | Dear Anna, / inner | table / after | third",
+        ),
+        (
+            f"<td>menu</td><td><p>{'One word. ' * 15}</p><p>{'Two words. ' * 15}</p></td><td>end</td>",
+            f"menu / {('One word. ' * 15).strip()} / {('Two words. ' * 15).strip()} / end",
+        ),
+    ],
+)
+def test_no_word_of_a_cell_is_lost(cells: str, said: str) -> None:
+    """Paragraphs stay in their row; headings, lists, other tables and prose end it and stand alone."""
+    assert text(row(cells)) == said
+    assert seen(row(cells)).replace("\n\n", " / ") == said
+
+
+def test_a_stray_byte_does_not_garble_a_page() -> None:
+    """A page is read in the encoding it names."""
+    page = '<meta charset="utf-8"><p>Grüße, Größe'.encode() + b"\xff</p>"
+    assert text(page) == "Grüße, Größe\ufffd"
+    assert text(b'<meta charset="iso-8859-1"><p>it\x92s \x80 5</p>') == "it\u2019s € 5"
+
+
+def test_teasers_do_not_stand_for_the_page() -> None:
+    """What calls itself the main text is it where most of the text stands in it."""
+    teaser, body = "A teaser. " * 30, "The page itself. " * 40
+    assert text(f"<p>{body}</p><article>{teaser}</article>") == f"{body.strip()} / {teaser.strip()}"
+    assert text(f"<p>{teaser}</p><article>{body}</article>") == body.strip()
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("<table><tr><td>Name<td>Value<tr><td>alpha<td>beta</table>after", "Name | Value / alpha | beta / after"),
+        ("<table><thead><tr><th>A<th>B<tbody><tr><td>1<td>2</table>", "A | B / 1 | 2"),
+        ("<table><caption>Ducks<tr><td>1<td>2</table>", "Ducks / 1 | 2"),
+        ("<table><td>1<td>2<tr><td>3</table>", "1 | 2 / 3"),
+        (f"<table><tr><td>1<td>a{row('<td>in<td>ner')}b<td>c</table>", "1 | a / in | ner / b | c"),
+        ("<td>no table</td><td>around</td>", "no table | around"),
+        ("<p hidden>x<p>visible", "visible"),
+        ("<p>one<p>two<div>three</div>four", "one / two / three / four"),
+        ("<p>one<noscript><p>unseen</noscript> two<hr>three", "one two / three"),
+        ("<p>a<ul><li>one<li>two<ul><li>deep</ul><li>three</ul>b", "a / - one / - two / - deep / - three / b"),
+        ("<dl><dt>Duck<dd>A bird<dt>Dog<dd>No bird</dl>", "Duck / A bird / Dog / No bird"),
+        ("<h1>One<h2>Two</h2>three", "One / Two / three"),
+        # An end tag in a cell ends nothing around the table.
+        ("<font><table><tr><td>x</font>y<td>z</table></font>", "xy | z"),
+        (
+            "".join(f"<p><a name=p{at}>Paragraph {at}</p>" for at in range(6)),
+            " / ".join(f"Paragraph {at}" for at in range(6)),
+        ),
+        ("".join(f"<p><a href=/{at}>Menu {at}" for at in range(6)) + "<p><a>Text", "Text"),
+    ],
+)
+def test_end_tags_that_are_left_out(page: str, said: str) -> None:
+    """Elements end where browsers have them end."""
+    assert text(page) == said
+
+
+def test_elements_left_open_take_no_time() -> None:
+    """The time does not grow with the square of what was left open."""
+    assert text("<p>a" * 20_000) == " / ".join(["a"] * 20_000)
+    assert text("<b><p>a</p>" * 10_000) == " / ".join(["a"] * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        ('<math alttext="E=mc^2"><mi>E</mi></math>', "E=mc^2"),
+        (
+            "<math><mi>E</mi><annotation encoding='application/x-tex'>E = mc^2</annotation></math>",
+            "E = mc^2",
+        ),
+        ("<math><mi>E</mi> <mo>=</mo> <mi>m</mi><annotation encoding=text/x>no</annotation></math>", "E = m"),
+        ("<span hidden><math alttext=x></math></span>", ""),
+    ],
+)
+def test_formulas(formula: str, said: str) -> None:
+    """A formula is told as its author wrote it, where the page has that, else by its signs."""
+    assert text(f"<p>Energy is {formula}.") == f"Energy is {said}."
+
+
+def test_a_box_inside_the_text_is_text() -> None:
+    """What stands aside in the main element belongs to it; beside it, it is a menu."""
+    aside = "<aside>Mind the ducks.</aside>"
+    assert text(f"{aside}<main><p>Ponds.</p>{aside}</main>") == "Ponds. / Mind the ducks."
+    assert text("<article><p>Ponds.</p><div role=complementary>Mind.</div></article>") == "Ponds. / Mind."
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_no_tag_soup_loses_a_word(seed: int) -> None:
+    """Whatever is opened and closed in whatever order, every word is there once and in its place."""
+    pick = random.Random(seed)
+    tags = re.findall(r"\w+", SOUP)
+    words = [f"w{at}" for at in range(12)]
+    soup = "".join(
+        "".join(f"<{pick.choice(['', '/'])}{pick.choice(tags)}>" for _ in range(pick.randrange(5))) + f" {word} "
+        for word in words
+    )
+    assert re.findall(r"w\d+", seen(soup)) == words
+
+
+@pytest.mark.parametrize(
+    ("page", "title", "said"),
+    [
+        ("<svg><title>Close menu</title></svg><h1>Prune a quince</h1>", "", "Prune a quince"),
+        ("<body><svg><g><title>Icon</title></g></svg><title>Quince</title><p>Cut.</p>", "Quince", "Cut."),
+        ("<title>Forum</title><x-a><template shadowrootmode=open><h1>Canoe</h1></template>", "Forum", "Canoe"),
+        ("<p>now</p><template><p>later</p></template>", "", "now"),
+        (
+            "<x-a><template shadowrootmode=closed><p>outer</p><x-b><template shadowroot=open>inner</template></x-b>",
+            "",
+            "outer / inner",
+        ),
+    ],
+)
+def test_icons_and_shadow_roots(page: str, title: str, said: str) -> None:
+    """The title of an icon is none of the page; what stands in a shadow root is part of it, other templates are not."""
+    draft = Draft(10_000)
+    extract("x.html", page.encode(), draft, Limits())
+    found = draft.done()
+
+    assert " / ".join(line for line in found.text.split("\n") if line) == said
+    assert found.title == title
+
+
+def told(page: str) -> list[tuple[int, int, str]]:
+    """The names of columns that a page tells its rows."""
+    draft = Draft(1_000_000)
+    extract("x.html", page.encode(), draft, Limits())
+    return draft.done().told
+
+
+def test_rows_are_told_the_names_of_their_columns() -> None:
+    """Up to the end of their table; a row that begins with its own name has none, and neither has a table without."""
+    head = "<tr><th>Article<th>Price</tr>"
+    rows = "".join(f"<tr><td>bolt {number}<td>{number}</tr>" for number in range(3))
+    page = f"<h1>S</h1><table>{head}{rows}</table><p>After.</p><table>{rows}</table><table>{head}</table>"
+
+    assert told(page) == [(4, 6, "Article | Price")]
+    assert told(f"<table><tr><th>a<td>b</tr>{rows}</table>") == []
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (
+            "<p><ruby>\u56f3<rp>(</rp><rt>\u3068</rt><rp>)</rp>\u66f8<rt>\u3057\u3087</rt></ruby>\u3078</p>",
+            "\u56f3\u66f8\u3078 (\u3068\u3057\u3087)",
+        ),
+        (
+            "<p><ruby>\u6771<rt>tou<rb>\u4eac<rt>kyou</ruby> is <ruby>\u57ce<rt>shiro</ruby>.",
+            "\u6771\u4eac is \u57ce. (toukyou shiro)",
+        ),
+        ("<table><tr><td><ruby>\u6771<rt>tou</ruby><td>b</table>", "\u6771 (tou) | b"),
+    ],
+)
+def test_readings_stand_beside_the_words(page: str, said: str) -> None:
+    """Not inside them; end tags may be left out."""
+    assert text(page) == said
+
+
+def test_items_of_a_list_are_told_those_they_stand_in() -> None:
+    """However deep they are nested; what stands beside or below the list is told nothing."""
+    html = (
+        "<p>Our boats.<ul><li>Rowing boats<p>They lie at the pier.</p><ul><li>Heron<ol><li>oars of ash</ol>"
+        "<li>Grebe</ul><li>Canoes<ul><li>Otter</ul></ul><p>Ask before you go."
+    )
+    draft = Draft(1_000_000)
+    extract("x.html", html.encode(), draft, Limits())
+    found = draft.done()
+    lines = found.text.split("\n")
+
+    above = {
+        text: [said for first, last, said in found.told if first <= at <= last]
+        for at, text in enumerate(lines, 1)
+        if text
+    }
+    assert above == {
+        "Our boats.": [],
+        "- Rowing boats": [],
+        "They lie at the pier.": ["Rowing boats"],
+        "- Heron": ["Rowing boats"],
+        "- oars of ash": ["Rowing boats", "Heron"],
+        "- Grebe": ["Rowing boats"],
+        "- Canoes": [],
+        "- Otter": ["Canoes"],
+        "Ask before you go.": [],
+    }
+
+
+def test_lists_without_end_are_told_a_few_items() -> None:
+    """What is told of each line has an end where its depth has none."""
+    draft = Draft(10_000_000)
+    extract("x.html", b"<ul><li>a" * 3_000, draft, Limits())
+    found = draft.done()
+
+    assert len(found.told) <= 20
+    assert found.text.count("- a") == 3_000

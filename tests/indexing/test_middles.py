@@ -1,0 +1,96 @@
+"""The middle of a file's passages is kept with every change of the file, and made up for in older stores."""
+
+from __future__ import annotations
+
+import numpy as np
+from worlds import World
+
+from kb.indexing.write import fill_middles
+from kb.records.centroid import middle_of
+
+LONG = "\n\n".join(f"# Part {number}\n\n{word} {word} berry" for number, word in enumerate(("apple", "cherry", "fig")))
+
+
+def expected(world: World) -> dict[int, list[float]]:
+    """What the middles have to be, from the vectors that are there."""
+    found: dict[int, list[float]] = {}
+    for file in world.catalog.files():
+        own = [world.vectors.records[one.id].vector for one in world.catalog.passages_of(file.id)]
+        if len(own) > 1:
+            found[file.id] = middle_of(own).tolist()
+    return found
+
+
+def kept(world: World) -> dict[int, list[float]]:
+    """What the middles are."""
+    ids = [file.id for file in world.catalog.files()]
+    return {id_: vector.tolist() for id_, vector in world.catalog.middles(ids).items()}
+
+
+def test_the_middle_is_the_direction_of_the_mean() -> None:
+    """Of two directions it halves the angle; vectors that cancel out have none."""
+    one, other = np.eye(2, dtype=np.float32)
+
+    np.testing.assert_allclose(middle_of([one, other]), np.full(2, np.sqrt(0.5)), rtol=1e-6)
+    assert middle_of([one, -one]).tolist() == [0.0, 0.0]
+
+
+def test_middles_follow_their_files() -> None:
+    """Through a first run, an edit, a move, a removal; a file of one passage needs none."""
+    world = World()
+    world.write("long.md", LONG)
+    world.write("other.md", LONG.replace("fig", "grape"))
+    world.write("short.md", "one passage only")
+    world.run()
+    first = kept(world)
+    assert len(first) == 2
+    assert first == expected(world)
+
+    world.write("long.md", LONG.replace("cherry", "elder"))
+    world.files.move("/notes", "other.md", "moved.md")
+    world.run()
+    assert kept(world) == expected(world) != first
+
+    world.write("long.md", "one passage is left")
+    world.files.remove("/notes", "moved.md")
+    world.run(accept_deletions=True)
+    assert kept(world) == expected(world) == {}
+
+
+def test_a_file_that_is_being_changed_has_no_middle() -> None:
+    """Neither while its vectors are written, nor where they cannot be relied on."""
+    world = World()
+    world.write("long.md", LONG)
+    world.run()
+    seen: list[dict[int, list[float]]] = []
+    world.before = lambda step: seen.append(kept(world)) if step == "upsert" else None
+
+    world.write("long.md", LONG.replace("cherry", "elder"))
+    world.run()
+    assert seen == [{}]
+
+    world.catalog.unsettle()
+    assert kept(world) == {}
+
+
+def test_the_store_of_an_earlier_kb_gets_its_middles_without_the_model() -> None:
+    """From the embedding cache, once; a file of which the cache has dropped a vector is left to the questions."""
+    world = World()
+    world.write("long.md", LONG)
+    world.write("other.md", LONG.replace("fig", "grape"))
+    world.run()
+    whole = kept(world)
+    world.catalog._database.connection.execute("DELETE FROM middles")
+    lost, other = (file.id for file in world.catalog.files())
+    dropped = next(one.digest for one in world.catalog.passages_of(lost) if "fig" in one.text)
+    del world.cache._vectors[world.embedder.fingerprint, dropped]
+    embedded = world.embedder.calls
+
+    fill_middles(world.catalog, world.cache, world.embedder.fingerprint)
+
+    assert kept(world) == {other: whole[other]}
+    assert world.catalog.without_middle() == [lost]
+    assert world.embedder.calls == embedded
+    world.catalog._database.connection.execute("DELETE FROM middles")
+    fill_middles(world.catalog, world.cache, world.embedder.fingerprint)
+    assert kept(world) == {}

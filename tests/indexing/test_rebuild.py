@@ -1,0 +1,62 @@
+"""A vector index is made again from catalog and cache."""
+
+from __future__ import annotations
+
+from worlds import World
+
+from kb.indexing.rebuild import MOST_DEAD, came_into_service, refill, worn_out
+from kb.testing import MemoryVectorCache, MemoryVectorIndex
+
+
+def indexed() -> World:
+    """Two notes, indexed."""
+    world = World()
+    world.write("a.md", "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n")
+    world.write("b.md", "# Three\n\nepsilon\n")
+    world.run()
+    return world
+
+
+def test_refilled_index_is_the_old_one() -> None:
+    """Ids, vectors, texts and labels are the same, and the model is asked nothing."""
+    world = indexed()
+    index = MemoryVectorIndex()
+
+    written, lacking = refill(world.catalog, world.cache, index, world.embedder.fingerprint)
+
+    assert (written, lacking) == (3, [])
+    assert {id_: (list(one.vector), one.text, dict(one.labels)) for id_, one in index.records.items()} == {
+        id_: (list(one.vector), one.text, dict(one.labels)) for id_, one in world.vectors.records.items()
+    }
+
+
+def test_files_whose_vectors_were_dropped_from_the_cache_are_named() -> None:
+    """What the cache no longer has is computed by the next run, for exactly these files."""
+    world = indexed()
+    index = MemoryVectorIndex()
+    partial = MemoryVectorCache()
+    kept = next(world.catalog.all_passages())
+    partial.put(
+        world.embedder.fingerprint,
+        world.cache.get(world.embedder.fingerprint, [kept.digest]),
+    )
+
+    written, lacking = refill(world.catalog, partial, index, world.embedder.fingerprint)
+
+    assert written == 1
+    assert set(lacking) == {file.id for file in world.catalog.files()}
+
+
+def test_an_index_with_more_dead_than_living_is_worn_out() -> None:
+    """Deletions add up over runs until they outnumber the living and a few; a new generation has none."""
+    world = indexed()
+
+    assert [worn_out(world.catalog, dropped) for dropped in (MOST_DEAD, 0, 1, 0)] == [
+        0,
+        0,
+        MOST_DEAD + 1,
+        MOST_DEAD + 1,
+    ]
+
+    came_into_service(world.catalog, "generation-0002")
+    assert (world.catalog.meta("generation"), worn_out(world.catalog, 5)) == ("generation-0002", 0)

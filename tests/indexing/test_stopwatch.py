@@ -1,0 +1,72 @@
+"""How long a run took: a process that is suspended takes no time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kb.indexing.sync import Stopwatch
+
+
+class Clocks:
+    """Clocks that go when they are told."""
+
+    def __init__(self) -> None:
+        self.now = self.used = 0.0
+
+    def watch(self) -> Stopwatch:
+        """A stopwatch that reads them."""
+        return Stopwatch(lambda: self.now, lambda: self.used)
+
+    def passes(self, seconds: float, used: float) -> None:
+        """Time goes by, of which so much was spent on the processor."""
+        self.now += seconds
+        self.used += used
+
+
+def test_a_gap_in_which_nothing_was_done_does_not_count() -> None:
+    """Ctrl-Z for an hour, and fg."""
+    clocks = Clocks()
+    watch = clocks.watch()
+    clocks.passes(3, 1)
+    assert watch.seconds() == 3
+    clocks.passes(3600, 0.2)
+
+    assert watch.seconds() == 3
+    clocks.passes(2, 1)
+    assert watch.seconds() == 5
+
+
+@pytest.mark.parametrize(("seconds", "used"), [(4.0, 0.0), (30.0, 25.0)])
+def test_work_that_keeps_python_waiting_counts(seconds: float, used: float) -> None:
+    """Short waits, and long computations outside of Python, are part of the run."""
+    clocks = Clocks()
+    watch = clocks.watch()
+    clocks.passes(seconds, used)
+
+    assert watch.seconds() == seconds
+
+
+@pytest.mark.faults
+def test_a_process_that_was_stopped_counts_its_own_time_only() -> None:
+    """With SIGSTOP and SIGCONT."""
+    program = (
+        "import time\n"
+        "from kb.indexing.sync import Stopwatch\n"
+        "with Stopwatch() as watch:\n"
+        "    print('began', flush=True)\n"
+        "    time.sleep(9)\n"
+        "    print(watch.seconds())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        os.kill(child.pid, signal.SIGSTOP)
+        time.sleep(8)
+        os.kill(child.pid, signal.SIGCONT)
+        assert float(child.stdout.read()) < 4

@@ -1,0 +1,1008 @@
+"""The store follows the disk, whatever happens in between."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from worlds import FOLDER, World, fresh
+
+from kb.chunking.split import Chunker
+from kb.errors import DocumentBusy, DocumentError
+from kb.formats.reader import DocumentReader
+from kb.indexing.sync import mounted_before
+from kb.indexing.write import Writer
+from kb.testing import FakeTokens, MemoryFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kb.ports import Reader
+    from kb.records import Document, FileChange, FileEvent, FileStat, FoundFile, IndexProgress, Passage, Scan, Source
+
+BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
+
+
+@pytest.fixture
+def world() -> World:
+    """A knowledge base with two notes, indexed."""
+    world = World()
+    world.write("a.md", TEXT)
+    world.write("b.md", "# Three\n\nepsilon\n")
+    world.run()
+    return world
+
+
+def test_first_run_takes_everything_in() -> None:
+    """New files are added and each of their passages embedded once."""
+    world = World()
+    world.write("a.md", TEXT)
+    world.write("copy.md", TEXT)
+
+    report = world.run()
+
+    assert (report.added, report.embedded, report.reused, report.total) == (2, 2, 2, 4)
+
+
+def test_second_run_touches_nothing(world: World) -> None:
+    """A run that finds nothing new opens no vector index and asks the model nothing."""
+    calls, opened = world.embedder.calls, world.opened
+
+    report = world.run()
+
+    assert (report.unchanged, report.embedded) == (2, 0)
+    assert (world.embedder.calls, world.opened) == (calls, opened)
+
+
+def test_changed_section_embeds_itself_alone(world: World) -> None:
+    """Of a file that changed, only the passage that changed is embedded."""
+    world.write("a.md", TEXT.replace("gamma", "omega"))
+
+    report = world.run()
+
+    assert (report.changed, report.embedded, report.reused, report.dropped) == (1, 1, 1, 1)
+
+
+def test_line_on_top_of_a_hundred_sections_embeds_one_passage() -> None:
+    """An insertion above moves lines, not identities: at most the passage it falls into is new."""
+    world = World()
+    sections = "\n".join(f"## Section {number}\n\nText of section {number}.\n" for number in range(100))
+    world.write("long.md", f"# Long\n\n{sections}")
+    world.run()
+    before = dict(world.vectors.records)
+
+    world.write("long.md", f"A line on top.\n\n# Long\n\n{sections}")
+    report = world.run()
+
+    assert report.embedded <= 1
+    assert len(set(before) - set(world.vectors.records)) <= 1
+    assert world.held() == fresh(world.files).held()
+
+
+def test_unchanged_passages_are_not_written_again(world: World) -> None:
+    """Where only lines move, the vector index is not written."""
+    written: list[str] = []
+    world.before = written.append
+    world.write("a.md", f"{TEXT}\n")
+
+    world.run()
+
+    assert "upsert" not in written
+    assert "delete" not in written
+
+
+@pytest.mark.parametrize("target", ["renamed.md", "sub/a.md", "sub/deeper/other.md"])
+def test_move_embeds_nothing_and_keeps_identities(world: World, target: str) -> None:
+    """A renamed or moved file keeps its passages; only their labels are written."""
+    before = set(world.vectors.records)
+    world.files.move(FOLDER, "a.md", target)
+
+    report = world.run()
+
+    assert (report.moved, report.removed, report.added, report.embedded) == (1, 0, 0, 0)
+    assert set(world.vectors.records) == before
+    assert world.held() == fresh(world.files).held()
+
+
+def test_touch_embeds_nothing(world: World) -> None:
+    """Writing the same content again is no change."""
+    world.write("a.md", TEXT)
+
+    report = world.run()
+
+    assert (report.changed, report.unchanged, report.embedded) == (0, 2, 0)
+    assert world.run().unchanged == 2
+
+
+def test_what_was_touched_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its new stat is noted, so that nothing is pending afterwards and the next run reads nothing."""
+    world = many(3)
+    world.write("000.md", "text 0")
+    world.run()
+    read: list[str] = []
+    load = world.files.load
+
+    def counted(file: FoundFile) -> Source:
+        read.append(file.path)
+        return load(file)
+
+    monkeypatch.setattr(world.files, "load", counted)
+    world.run()
+
+    assert read == []
+
+
+def test_branch_switch_and_back_embeds_nothing(world: World) -> None:
+    """Content that was there before is never embedded again."""
+    world.write("a.md", "# Other\n\nbranch\n")
+    world.files.remove(FOLDER, "b.md")
+    world.run()
+    world.write("a.md", TEXT)
+    world.write("b.md", "# Three\n\nepsilon\n")
+
+    report = world.run()
+
+    assert report.embedded == 0
+    assert world.held() == fresh(world.files).held()
+
+
+def test_two_equal_files_are_two(world: World) -> None:
+    """Their text is embedded once, and deleting one of them leaves the other one's passages."""
+    world.write("twin.md", TEXT)
+    world.run()
+    for name in ("new.md", "new twin.md"):
+        world.write(name, "said twice")
+    both = world.run()
+    assert (both.embedded, both.reused) == (1, 1)
+    for name in ("new.md", "new twin.md"):
+        world.files.remove(FOLDER, name)
+    gone = world.run()
+    assert (gone.removed, gone.dropped) == (2, 2)
+    world.files.remove(FOLDER, "a.md")
+
+    report = world.run()
+
+    assert report.removed == 1
+    assert {row[0] for row in world.held()} == {"b.md", "twin.md"}
+
+
+def test_unreadable_file_is_data(world: World) -> None:
+    """A file that cannot be read is a failure of the report, and nothing else suffers."""
+    world.files.write(FOLDER, "a.md", BINARY)
+    world.write("c.md", "# Four\n\nzeta\n")
+
+    report = world.run()
+
+    assert [failure.path for failure in report.failures] == ["a.md"]
+    assert (report.added, report.changed) == (1, 0)
+    assert {row[0] for row in world.held()} == {"b.md", "c.md"}
+    assert report.standing == ()
+    again = world.run()
+    assert [failure.path for failure in again.failures] == ["a.md"]
+    assert again.standing == again.failures
+
+
+def test_failed_file_is_taken_in_when_it_changes(world: World) -> None:
+    """A file that failed is tried again with its next content."""
+    world.files.write(FOLDER, "a.md", BINARY)
+    world.run()
+    world.write("a.md", TEXT)
+
+    report = world.run()
+
+    assert report.failures == ()
+    assert world.held() == fresh(world.files).held()
+
+
+def test_another_splitter_reads_everything_again(world: World) -> None:
+    """Where files are read differently from last time, each is split anew, and what is the same embeds nothing."""
+    world.read_anew()
+
+    report = world.run()
+
+    assert (report.unchanged, report.changed, report.embedded) == (2, 0, 0)
+    assert report.reused == 3
+    assert world.run().reused == 0
+
+
+class Mounted(MemoryFiles):
+    """A folder with a file system mounted in it, or not."""
+
+    mounts: tuple[tuple[str, str], ...] = ((FOLDER, "disk"),)
+
+    def scan(self) -> Scan:
+        """List what is there: nothing of a disk that is not mounted."""
+        scan = replace(super().scan(), mounts=self.mounts)
+        there = (file for file in scan.files if self.mounts or not file.path.startswith("disk/"))
+        return replace(scan, files=tuple(there))
+
+    def stat(self, folder: str, path: str) -> FileStat | None:
+        """The stat of a file that is there."""
+        return None if not self.mounts and path.startswith("disk/") else super().stat(folder, path)
+
+
+def test_mounts_are_known_before_the_first_of_their_files() -> None:
+    """A run that dies leaves no file behind of whose mount nobody knows."""
+    world = World(Mounted())
+    world.write("disk/a.md", "text")
+    known: list[set[tuple[str, str]]] = []
+    world.before = lambda step: known.append(set(mounted_before(world.catalog))) if step == "begin" else None
+
+    world.run()
+
+    assert known == [{(FOLDER, "disk")}]
+
+
+def test_a_mount_is_forgotten_with_the_last_of_its_files() -> None:
+    """As long as files of it are kept it is known, and no longer."""
+    files = Mounted()
+    world = World(files)
+    world.write("disk/a.md", "text")
+    world.write("b.md", "other")
+    world.run()
+    files.mounts = ()
+
+    held = world.run()
+    kept = set(mounted_before(world.catalog))
+    let_go = world.run(accept_deletions=True)
+
+    assert (held.held, held.removed, kept) == (1, 0, {(FOLDER, "disk")})
+    assert (let_go.held, let_go.removed, set(mounted_before(world.catalog))) == (0, 1, set())
+
+
+class Counted:
+    """A reader that notes what it reads."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.paths: list[str] = []
+
+    def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
+        """The document and its passages."""
+        self.paths.append(source.file.path)
+        return self._reader.read(source)
+
+
+@pytest.fixture
+def mixed() -> tuple[World, Counted]:
+    """A folder with files of three formats, indexed, whose reader notes what it reads from now on."""
+    world = World()
+    for name in ("a.md", "b.md", "c.org", "d.txt"):
+        world.write(name, f"# {name}\n\nwords of {name}\n")
+    world.run()
+    reader = Counted(world.reader)
+    world.reader = reader  # type: ignore[assignment]  # reads what it reads
+    return world, reader
+
+
+def by_rules(world: World, **formats: str) -> None:
+    """Behave as a kb that reads some formats by other rules."""
+    world.indexer = world._indexer("reading 1", **formats)
+
+
+def test_another_reader_of_a_format_reads_its_files_again(mixed: tuple[World, Counted]) -> None:
+    """No file of another format is read, nothing is embedded, and it happens once."""
+    world, reader = mixed
+    by_rules(world, md="2")
+
+    assert world.indexer.compare()[0].pending == 2
+    report = world.run()
+    assert (sorted(reader.paths), report.unchanged, report.embedded) == (["a.md", "b.md"], 4, 0)
+    assert world.run().unchanged == 4
+    assert len(reader.paths) == 2
+
+
+def test_the_store_of_an_earlier_kb_is_read_again_once(mixed: tuple[World, Counted]) -> None:
+    """It names a version of its own kind, and none for each format."""
+    world, reader = mixed
+    by_rules(world)
+    world.catalog.set_meta("reading", "6 max_tokens=800 documents=xberg 60s code=python")
+    world.catalog.set_meta("reading_formats", "")
+
+    report = world.run()
+
+    assert (len(reader.paths), report.unchanged, report.embedded) == (4, 4, 0)
+    world.run()
+    assert len(reader.paths) == 4
+
+
+def test_what_was_being_read_again_is_read_again_by_whatever_rules(mixed: tuple[World, Counted]) -> None:
+    """A run stops among the files of a format, and the next kb reads them as the first one did."""
+    world, reader = mixed
+    by_rules(world, md="2")
+    assert world.indexer.run(should_stop=lambda: True).interrupted
+    reader.paths.clear()
+
+    by_rules(world)
+    world.run()
+
+    assert sorted(reader.paths) == ["a.md", "b.md"]
+
+
+class Away(MemoryFiles):
+    """Two folders, of which one may be on a drive that is not there."""
+
+    away = False
+
+    def scan(self) -> Scan:
+        """List what is there."""
+        scan = super().scan()
+        if not self.away:
+            return scan
+        there = tuple(file for file in scan.files if file.folder != "/drive")
+        return replace(scan, files=there, missing=("/drive",))
+
+
+def test_files_of_an_absent_drive_are_split_anew_once_it_is_back() -> None:
+    """Though their stat is what it was: they missed the run in which everything was read again."""
+    files = Away()
+    world = World(files)
+    world.write("a.md", TEXT)
+    files.write("/drive", "b.md", b"# Long\n\n" + b"many words of a long passage " * 20)
+    world.run()
+    long = World(files)
+    long.reader = world.reader = DocumentReader(Chunker(FakeTokens(), 16))
+    long.read_anew()
+    long.run()
+
+    files.away = True
+    world.read_anew()
+    world.run()
+    files.away = False
+    world.run()
+
+    assert world.held() == long.held()
+    assert world.run().unchanged == 2
+
+
+class Locked(MemoryFiles):
+    """A folder with a file that nobody may open, or that goes between the scan and its reading."""
+
+    locked = gone = ""
+
+    def load(self, file: FoundFile) -> Source:
+        """Read one file.
+
+        Raises:
+            DocumentError: It cannot be opened.
+        """
+        if file.path == self.gone:
+            self.remove(file.folder, file.path)
+        if file.path == self.locked:
+            raise DocumentError("cannot be opened: permission denied", "Give yourself the right to read it")
+        return super().load(file)
+
+
+def test_file_that_cannot_be_opened_is_told_once_and_tried_anew() -> None:
+    """It stands as a failure until it can be opened, which its stat may not tell."""
+    files = Locked()
+    world = World(files)
+    world.write("a.md", TEXT)
+    files.locked = "a.md"
+
+    first, second, third = world.run(), world.run(), world.run()
+    files.locked = ""
+    opened = world.run()
+
+    assert (first.standing, len(first.failures)) == ((), 1)
+    assert (second.standing, third.standing) == (second.failures, third.failures)
+    assert (len(second.failures), len(third.failures)) == (1, 1)
+    assert (opened.failures, opened.total) == ((), 2)
+
+
+def test_file_that_goes_while_it_is_read_is_no_failure() -> None:
+    """The next scan says where it is; until then what is known of it stays."""
+    files = Locked({(FOLDER, "a.md"): TEXT.encode(), (FOLDER, "b.md"): b"text"})
+    files.gone = "b.md"
+    world = World(files)
+
+    assert world.indexer.dry_run().failures == ()
+    files.write(FOLDER, "b.md", b"text")
+    report = world.run()
+
+    assert (report.failures, report.added, report.total) == ((), 1, 2)
+    assert world.held() == fresh(files).held()
+
+
+def test_dry_run_writes_nothing(world: World) -> None:
+    """A dry run counts by content and changes no store."""
+    written: list[str] = []
+    world.before = written.append
+    world.files.move(FOLDER, "a.md", "moved.md")
+    world.write("b.md", "changed")
+    world.write("c.md", "new")
+
+    report = world.indexer.dry_run()
+
+    assert (report.added, report.changed, report.moved, report.removed, report.dry_run) == (1, 1, 1, 0, True)
+    assert written == []
+
+
+def test_progress_ends_at_the_whole() -> None:
+    """Progress never goes back and ends with every file and byte."""
+    world = World()
+    for number in range(40):
+        world.write(f"{number}.md", f"# {number}\n\n" + "\n\n".join(f"word{number} {line}" for line in range(50)))
+    seen: list[IndexProgress] = []
+
+    world.indexer.run(on_progress=seen.append)
+
+    assert [one.size for one in seen] == sorted(one.size for one in seen)
+    assert (seen[-1].files, seen[-1].files_total) == (40, 40)
+    assert seen[-1].size == seen[-1].size_total
+    assert seen[-1].doing == "finishing"
+
+
+def test_stopping_leaves_whole_files_and_the_next_run_goes_on() -> None:
+    """A run that is stopped leaves no file half done, and nothing it embedded is embedded again."""
+    world = World()
+    for number in range(100):
+        world.write(f"{number}.md", f"# {number}\n\ntext {number}\n")
+    asked = itertools.count()
+
+    # Asked once for each file and once for each slice of texts: the second slice is not begun.
+    report = world.indexer.run(should_stop=lambda: next(asked) >= 101)
+    embedded = len(world.embedder.texts)
+    again = world.run()
+
+    assert report.interrupted
+    assert 0 < embedded < 100
+    assert world.catalog.as_of() is not None
+    assert (again.added, again.interrupted) == (100, False)
+    assert len(world.embedder.texts) == len(set(world.embedder.texts)) == 100
+    assert world.held() == fresh(world.files).held()
+
+
+def test_known_vectors_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full run with a warm cache holds no more passages than any other, and no write takes in many at once."""
+    monkeypatch.setattr("kb.indexing.write._LARGEST_WINDOW", 40)
+    monkeypatch.setattr("kb.indexing.write._WRITTEN_AT_ONCE", 10)
+    world = World()
+    for number in range(60):
+        world.write(f"{number:02}.md", "".join(f"# Part {part}\n\ntext {number} {part}\n\n" for part in range(3)))
+    world.run()
+    windows: list[int] = []
+    writes: list[int] = []
+    flush, write = Writer.flush, Writer._write
+
+    def flushed(self: Writer) -> None:
+        windows.append(self._passages)
+        flush(self)
+
+    def written(self: Writer, changes: Sequence[FileChange]) -> None:
+        writes.append(sum(len(change.passages) for change in changes))
+        write(self, changes)
+
+    monkeypatch.setattr(Writer, "flush", flushed)
+    monkeypatch.setattr(Writer, "_write", written)
+
+    world.read_anew()
+    report = world.run()
+
+    assert (report.embedded, report.reused) == (0, 180)
+    assert (max(windows), sum(windows)) == (42, 180)
+    assert (max(writes), sum(writes)) == (9, 180)
+    assert world.held() == fresh(world.files).held()
+
+
+def test_many_files_are_dropped_in_pages_and_that_can_be_stopped() -> None:
+    """The catalog is never held for long; a run that is stopped leaves the rest to the next."""
+    world = many(300)
+    for number in range(140):
+        world.files.remove(FOLDER, f"{number:03}.md")
+    pages = itertools.count()
+    removed: list[str] = []
+    stopped = False
+
+    def after(step: str) -> None:
+        nonlocal stopped
+        if step == "remove":
+            removed.append(step)
+            stopped = next(pages) == 1
+
+    world.after = after
+    first = world.indexer.run(accept_deletions=True, should_stop=lambda: stopped)
+    world.after = lambda _: None
+    second = world.indexer.run(accept_deletions=True)
+
+    assert (first.interrupted, first.removed, first.total) == (True, 100, 200)
+    assert (second.interrupted, second.removed, second.total) == (False, 40, 160)
+    assert world.held() == fresh(world.files).held()
+
+
+def many(count: int) -> World:
+    """An indexed folder of so many files."""
+    world = World()
+    for number in range(count):
+        world.write(f"{number:03}.md", f"text {number}")
+    world.run()
+    return world
+
+
+def test_mass_deletion_is_held_until_confirmed_or_undone() -> None:
+    """Where most of a folder goes at once nothing is dropped; when files return the rest is let go."""
+    world = many(60)
+    lost = [file.path for file in world.files.scan().files][:40]
+    for path in lost:
+        world.files.remove(FOLDER, path)
+
+    held = world.run()
+    again = world.run()
+    for path in lost[:30]:
+        world.write(path, f"text {int(path[:3])}")
+    back = world.run()
+
+    assert (held.held, held.removed, held.total) == (40, 0, 60)
+    assert again.held == 40
+    assert (back.held, back.removed, back.embedded, back.total) == (0, 10, 0, 50)
+
+
+def test_confirmed_mass_deletion_is_done() -> None:
+    """The word of the user counts."""
+    world = many(60)
+    for number in range(50):
+        world.files.remove(FOLDER, f"{number:03}.md")
+
+    report = world.indexer.run(accept_deletions=True)
+
+    assert (report.held, report.removed, report.total) == (0, 50, 10)
+
+
+def test_the_longest_texts_are_embedded_first() -> None:
+    """So that a model that needs too much memory says so at once."""
+    world = World()
+    for number in (3, 9, 1, 6):
+        world.write(f"{number}.md", "word " * number)
+
+    world.run()
+
+    assert [len(text.split()) for text in world.embedder.texts] == [9, 6, 3, 1]
+
+
+def test_a_stop_is_heard_between_two_slices_of_a_window() -> None:
+    """And not only between files: a book takes many of them."""
+    world = World()
+    world.write("book.md", "\n\n".join(f"# {number}\n\ntext {number}" for number in range(100)))
+
+    report = world.indexer.run(should_stop=lambda: bool(world.embedder.texts))
+
+    assert report.interrupted
+    done = len(world.embedder.texts)
+    assert 0 < done < 100
+    assert world.run().embedded == 100 - done
+
+
+def test_many_small_files_are_searchable_before_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where all of their vectors are known, so that the model says nothing of when to write."""
+    monkeypatch.setattr("kb.indexing.write._FILES_IN_WINDOW", 10)
+    world = many(25)
+    world.read_anew()
+    written: list[str] = []
+    world.after = written.append
+
+    world.run()
+
+    assert written.count("finish") == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "lost", "held"),
+    [(60, 30, 0), (60, 31, 31), (38, 20, 0), (40, 21, 21)],
+    ids=["half", "more than half", "a few, though more than half", "more than a few"],
+)
+def test_deletions_are_held_from_a_certain_number_on(files: int, lost: int, held: int) -> None:
+    """More than half of a folder and more than twenty files."""
+    world = many(files)
+    for number in range(lost):
+        world.files.remove(FOLDER, f"{number:03}.md")
+
+    report = world.run()
+
+    assert (report.held, report.removed) == (held, lost - held)
+
+
+class Ruled(MemoryFiles):
+    """A folder whose ignore files leave out what is below one directory."""
+
+    excluded = ""
+
+    def scan(self) -> Scan:
+        """List every file that the rules let in."""
+        scan = super().scan()
+        there = (file for file in scan.files if not (self.excluded and file.path.startswith(self.excluded)))
+        return replace(scan, files=tuple(there))
+
+
+def test_excluded_files_are_let_go_however_many() -> None:
+    """What stands on the disk was not lost: notes that are excluded are gone from the index with the next run."""
+    files = Ruled()
+    world = World(files)
+    for number in range(30):
+        world.write(f"private/{number:02}.md", f"secret {number}")
+    for number in range(10):
+        world.write(f"{number:02}.md", f"text {number}")
+    world.run()
+    files.excluded = "private/"
+
+    pending = world.indexer.compare()[0].pending
+    told = world.indexer.dry_run()
+    report = world.run()
+
+    assert pending == 30
+    assert (told.held, told.removed) == (0, 30)
+    assert (report.held, report.removed, report.total) == (0, 30, 10)
+    assert world.held() == fresh(files).held()
+
+
+def test_what_is_excluded_does_not_let_go_what_is_lost() -> None:
+    """Beside files that were excluded, those that went at once are held as ever."""
+    files = Ruled()
+    world = World(files)
+    for number in range(30):
+        world.write(f"private/{number:02}.md", f"secret {number}")
+        world.write(f"{number:02}.md", f"text {number}")
+    world.run()
+    files.excluded = "private/"
+    for number in range(25):
+        files.remove(FOLDER, f"{number:02}.md")
+
+    report = world.run()
+
+    assert (report.held, report.removed, report.total) == (25, 30, 30)
+
+
+def test_empty_folder_drops_nothing() -> None:
+    """A folder without any entry looks like a disk that is not mounted, however few files it had."""
+    world = many(3)
+    for number in range(3):
+        world.files.remove(FOLDER, f"{number:03}.md")
+
+    report = world.run()
+
+    assert (report.held, report.removed, report.total) == (3, 0, 3)
+
+
+def test_ordinary_deletions_moves_and_branch_switches_are_not_held() -> None:
+    """Few files, files found elsewhere, and files that others take the place of are let go at once."""
+    world = many(60)
+    for number in range(20):
+        world.files.remove(FOLDER, f"{number:03}.md")
+    few = world.run()
+    for number in range(20, 60):
+        world.files.move(FOLDER, f"{number:03}.md", f"sub/{number:03}.md")
+    moved = world.run()
+    for number in range(20, 60):
+        world.files.remove(FOLDER, f"sub/{number:03}.md")
+        world.write(f"other/{number:03}.md", f"other {number}")
+    switched = world.run()
+
+    assert (few.removed, few.held) == (20, 0)
+    assert (moved.moved, moved.held, moved.embedded) == (40, 0, 0)
+    assert (switched.removed, switched.held, switched.added) == (40, 0, 40)
+
+
+def test_events_tell_each_file_once(world: World) -> None:
+    """Every file that changes is told, with what became of it."""
+    world.files.move(FOLDER, "a.md", "moved.md")
+    world.write("b.md", "# Three\n\nepsilon\n\n# Four\n\nzeta\n")
+    world.write("c.md", "new")
+    world.files.write(FOLDER, "bad.md", BINARY)
+    events: list[FileEvent] = []
+    world.indexer.run(on_event=events.append)
+    world.files.remove(FOLDER, "c.md")
+    world.indexer.run(on_event=events.append)
+
+    told = {(event.kind, event.path, event.before, event.passages, event.reused) for event in events}
+    assert told == {
+        ("moved", "moved.md", "a.md", 2, 2),
+        ("changed", "b.md", "", 2, 1),
+        ("added", "c.md", "", 1, 0),
+        ("failed", "bad.md", "", 0, 0),
+        ("removed", "c.md", "", 1, 0),
+    }
+    assert next(event.reason for event in events if event.kind == "failed")
+
+
+class Boom(Exception):
+    """The process dies here."""
+
+
+def _edits(world: World) -> None:
+    world.write("a.md", TEXT.replace("gamma", "omega"))
+    world.files.move(FOLDER, "b.md", "sub/b.md")
+    world.write("c.md", "# New\n\nnew text\n")
+    world.files.remove(FOLDER, "gone.md")
+    world.files.write(FOLDER, "bad.md", BINARY)
+
+
+def _dying(steps: int) -> Callable[[str], None]:
+    """A hook that lets so many steps pass and dies at the next."""
+    left = steps
+
+    def die(name: str) -> None:
+        """A run dies at one of its steps."""
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Boom(name)
+
+    return die
+
+
+def _chain(death: BaseException | None) -> list[str]:
+    """The steps that were tried, the last first: cleaning up may run into further ones."""
+    return [] if death is None else [str(death), *_chain(death.__context__)]
+
+
+def _before_the_edits() -> World:
+    world = World()
+    for name, text in (("a.md", TEXT), ("b.md", "# Three\n\nepsilon\n"), ("gone.md", "gone"), ("bad.md", "good")):
+        world.write(name, text)
+    world.run()
+    return world
+
+
+@pytest.mark.parametrize("hook", ["before", "after"])
+def test_death_at_every_step_is_mended_by_the_next_run(hook: str) -> None:
+    """Wherever a run dies, before a step or after it took effect, the next one ends where a fresh index would."""
+    for step in itertools.count():
+        world = _before_the_edits()
+        _edits(world)
+        setattr(world, hook, _dying(step))
+        try:
+            world.run()
+        except Boom:
+            died = True
+        else:
+            died = False
+        setattr(world, hook, lambda _: None)
+
+        world.run()
+
+        assert world.held() == fresh(world.files).held(), f"step {step}"
+        assert world.checker().check().differences == (), f"step {step}"
+        if not died:
+            break
+    assert step > 8
+
+
+@pytest.mark.parametrize("hook", ["before", "after"])
+def test_files_that_are_back_after_a_death_are_whole(hook: str) -> None:
+    """A run dies while it takes files out; they are back, as they were to the nanosecond, before the next one."""
+    for step in itertools.count():
+        world = _before_the_edits()
+        there = dict(world.files._files)
+        world.files.remove(FOLDER, "gone.md")
+        setattr(world, hook, _dying(step))
+        try:
+            world.run()
+        except Boom:
+            died = True
+        else:
+            died = False
+        setattr(world, hook, lambda _: None)
+        world.files._files = there
+
+        world.run()
+
+        assert world.held() == fresh(world.files).held(), f"step {step}"
+        assert world.checker().check().differences == (), f"step {step}"
+        if not died:
+            break
+    assert step > 3
+
+
+_NAMES = st.sampled_from(["a.md", "b.md", "c.txt", "sub/d.md"])
+_TEXTS = st.lists(st.sampled_from(["alpha", "beta", "# Head", "gamma delta", ""]), min_size=1, max_size=6).map(
+    "\n\n".join
+)
+
+
+class Following(RuleBasedStateMachine):
+    """Files come, change, move and go; runs complete, die or are stopped; the store ends as a fresh index would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.settled = True
+        self.lost = False
+
+    @initialize()
+    def begin(self) -> None:
+        """Begin with a file that stays, since the last file of a folder is held when it goes."""
+        self.world.write("stays.md", "stays")
+        self.world.run()
+
+    def _paths(self) -> list[str]:
+        return [file.path for file in self.world.files.scan().files if file.path != "stays.md"]
+
+    @rule(path=_NAMES, text=_TEXTS)
+    def write(self, path: str, text: str) -> None:
+        """A file comes or changes."""
+        self.world.write(path, text)
+        self.settled = False
+
+    @precondition(lambda self: self._paths())
+    @rule(data=st.data(), name=_NAMES)
+    def move(self, data: st.DataObject, name: str) -> None:
+        """A file takes another name, perhaps that of another file."""
+        self.world.files.move(FOLDER, data.draw(st.sampled_from(self._paths())), name)
+        self.settled = False
+
+    @precondition(lambda self: self._paths())
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        """A file goes."""
+        self.world.files.remove(FOLDER, data.draw(st.sampled_from(self._paths())))
+        self.settled = False
+
+    @rule(steps=st.integers(0, 12))
+    def die(self, steps: int) -> None:
+        """A run dies at one of its steps."""
+        self.world.before = _dying(steps)
+        try:
+            self.world.run()
+            self.settled = True
+        except Boom as death:
+            self.settled = False
+            # What was embedded and not yet kept is lost with the process, and nothing else ever is.
+            self.lost = self.lost or "put" in _chain(death)
+        finally:
+            self.world.before = lambda _: None
+
+    @rule()
+    def run(self) -> None:
+        """A run completes."""
+        self.world.run()
+        self.settled = True
+
+    @invariant()
+    def equals_a_fresh_index(self) -> None:
+        """After a run that completed, the store holds what a fresh index would."""
+        if not self.settled:
+            return
+        with closing(fresh(self.world.files)) as other:
+            assert self.world.held() == other.held()
+        assert {one.id for one in self.world.catalog.all_passages()} == set(self.world.vectors.records)
+        texts = self.world.embedder.texts
+        assert self.lost or len(texts) == len(set(texts)), "a text was embedded twice"
+
+    def teardown(self) -> None:
+        """Let go of the catalog."""
+        self.world.close()
+
+
+TestFollowing = Following.TestCase
+
+
+@given(st.lists(st.tuples(_NAMES, _TEXTS), max_size=8))
+def test_a_second_run_is_empty(writes: list[tuple[str, str]]) -> None:
+    """Indexing twice is indexing once."""
+    world = World()
+    for path, text in writes:
+        world.write(path, text)
+    world.run()
+    held = world.held()
+
+    report = world.run()
+
+    assert (report.added, report.changed, report.moved, report.removed, report.embedded) == (0, 0, 0, 0, 0)
+    assert world.held() == held
+
+
+class Passing(DocumentReader):
+    """A reader whose parser is ended from outside as long as ``ends`` says so, or fails for the reason in ``fails``."""
+
+    ends = False
+    fails = ""
+
+    def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
+        """Read a file.
+
+        Raises:
+            DocumentBusy: Its parser was ended.
+            DocumentError: It fails.
+        """
+        if self.ends and source.file.path == "b.md":
+            raise DocumentBusy("is not read: the process that reads it was ended from outside (Killed)", "Again")
+        if self.fails and source.file.path == "b.md":
+            raise DocumentError(self.fails)
+        return super().read(source)
+
+
+def passing_world() -> tuple[World, Passing]:
+    """A knowledge base of two notes, and the reader it has."""
+    world = World()
+    reader = Passing(Chunker(FakeTokens(), 32))
+    world.reader = reader
+    world.indexer = world._indexer("reading 1")
+    world.write("a.md", TEXT)
+    world.write("b.md", "# Three\n\nepsilon\n")
+    return world, reader
+
+
+def test_file_whose_parser_was_ended_from_outside_is_tried_again() -> None:
+    """It is told, is not marked, keeps what was known of it, and is read by the next run though it did not change."""
+    world, reader = passing_world()
+    reader.ends = True
+    first = world.run()
+    reader.ends = False
+    second = world.run()
+
+    assert [failure.path for failure in first.failures] == ["b.md"]
+    assert (second.added, second.failures, second.total) == (1, (), 3)
+
+    world.write("b.md", "# Three\n\nzeta\n")
+    reader.ends = True
+    third = world.run()
+    assert (third.total, len(third.failures), third.dropped) == (3, 1, 0)
+    reader.ends = False
+    assert world.run().changed == 1
+    assert world.held() == fresh(world.files).held()
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "made its reader give up, most likely for more memory than 1,000 MB (documents.memory_mb)",
+        "could not be read: its process ends at once",
+    ],
+)
+def test_file_that_was_wrongly_marked_heals(reason: str) -> None:
+    """What an older kb said of files whose parser was killed is not believed: they are read once more."""
+    world, reader = passing_world()
+    reader.fails = reason
+    world.run()
+    reader.fails = ""
+
+    assert (world.run().failures, world.run().unchanged) == ((), 2)
+    assert world.held() == fresh(world.files).held()
+
+
+def test_file_that_is_too_much_for_its_parser_is_read_once() -> None:
+    """A reason of its own stays until the file changes."""
+    world, reader = passing_world()
+    reader.fails = "makes its parser give up, most likely for more than 1,000 MB of memory (documents.memory_mb)"
+    world.run()
+    reader.fails = ""
+
+    assert len(world.run().standing) == 1
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 5, 30, 61])
+def test_the_report_of_an_interrupted_run_is_true(stop_after: int) -> None:
+    """What it counts is in the index, and what it leaves is what the next run does."""
+    world = World()
+    for number in range(40):
+        world.write(f"{number:02}.md", f"# Note {number}\n\ntext {number}\n")
+    world.run()
+    for number in range(30):
+        world.write(f"{number:02}.md", f"# Note {number}\n\nanother text {number}\n")
+    for number in range(40, 70):
+        world.write(f"{number:02}.md", f"# Note {number}\n\ntext {number}\n")
+    world.files.remove("/notes", "35.md")
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > stop_after
+
+    first = world.indexer.run(should_stop=should_stop)
+    done = {one.file.path: one.text for one in world.catalog.all_passages()}
+    assert first.interrupted
+    assert first.added == sum(path >= "40.md" for path in done)
+    assert first.changed == sum("another" in text for text in done.values())
+    assert first.total == world.catalog.count()
+    assert first.unchanged == 9
+
+    second = world.run()
+    assert (second.interrupted, second.waiting) == (False, 0)
+    assert first.waiting == second.added + second.changed + second.removed

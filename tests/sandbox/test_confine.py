@@ -1,0 +1,328 @@
+"""What a parsing process must not be able to do, tried from inside of one, as root and as a user."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from escaping_extractors import ATTEMPTS
+
+from kb.errors import DocumentBusy, DocumentError
+from kb.sandbox import confine, seccomp, syscalls
+from kb.sandbox import pool as sandbox_module
+from kb.sandbox.confine import offered
+from kb.sandbox.pool import Sandbox
+from kb.sandbox.protocol import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+ESCAPING = "escaping_extractors"
+HOSTILE = "hostile_extractors"
+LIMITS = Limits(seconds=20.0, memory=400_000_000, text=1_000_000)
+REFUSED = {f"refused: {os.strerror(number)}" for number in (1, 13, 38)}  # EPERM, EACCES, ENOSYS
+linux = pytest.mark.skipif("system calls" not in offered(), reason="this system filters no system calls")
+
+
+class Inside(NamedTuple):
+    """A sandbox, and what it could harm."""
+
+    sandbox: Sandbox
+    folder: Path
+    bystander: int
+    secret: ctypes.Array[ctypes.c_char]
+
+    def attempt(self, name: str) -> list[str]:
+        """Make an attempt from the first thread and from another one, and say how each went."""
+        told = f"{name}\n{self.folder}\n{os.getpid()}\n{self.bystander}\n{ctypes.addressof(self.secret)}"
+        return self.sandbox.extract(ESCAPING, "x.any", told.encode()).text.splitlines()
+
+
+@pytest.fixture(scope="module", params=["as it is", "as a user"])
+def inside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    """A parsing process that tries to get out, and a folder that anybody may write to."""
+    patch = pytest.MonkeyPatch()
+    path = [str(HERE)]
+    if request.param == "as a user":
+        if os.geteuid() != 0:
+            pytest.skip("the tests run as a user already")
+        path.append(str(HERE / "as_user"))
+        patch.setenv("LANG", "as-user")
+    patch.setenv("PYTHONPATH", os.pathsep.join(path))
+    folder = tmp_path_factory.mktemp("notes")
+    (folder / "note.txt").write_text("mine", "utf-8")
+    (folder / "program").write_bytes(b"\x7fELF")
+    (folder / "empty").mkdir()
+    for one in (folder, *folder.iterdir(), *folder.parents):
+        if one.owner() == folder.owner() and str(one).startswith("/tmp/"):  # noqa: S108 - where pytest makes it
+            one.chmod(0o777)
+    bystander = subprocess.Popen(["sleep", "600"])  # noqa: S607 - wherever it is
+    made = Sandbox(LIMITS, [ESCAPING], own=())
+    yield Inside(made, folder, bystander.pid, ctypes.create_string_buffer(b"secret of the parent"))
+    made.close()
+    alive = bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+    patch.undo()
+    assert alive
+    assert sorted(one.name for one in folder.iterdir()) == ["empty", "note.txt", "program"]
+    assert (folder / "note.txt").read_text("utf-8") == "mine"
+
+
+@linux
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_nothing_outside_can_be_reached(inside: Inside, name: str) -> None:
+    """No file, process, socket, namespace or device is within reach, from no thread."""
+    went = inside.attempt(name)
+
+    assert len(went) == 2
+    assert set(went) <= REFUSED
+
+
+@linux
+def test_the_user_is_the_one_meant(inside: Inside, request: pytest.FixtureRequest) -> None:
+    """As a user, the process has another one's id, and it belongs to root all the same whom it may not harm."""
+    inside.attempt("fork")
+    status = Path(f"/proc/{inside.sandbox.process}/status").read_text("ascii")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+
+    assert fields["Uid"].split()[1] == ("65534" if "as a user" in request.node.name else str(os.geteuid()))
+    assert int(fields["CapEff"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Seccomp"] == "2"
+
+
+@linux
+def test_threads_can_still_be_started(inside: Inside) -> None:
+    """Libraries start threads when they like."""
+    assert inside.attempt("a thread") == [" ".join(["ran"] * 20)]
+
+
+@linux
+def test_threads_of_libraries_are_confined(inside: Inside) -> None:
+    """Every thread has the filter, those that were there before it too."""
+    inside.attempt("fork")
+    tasks = list(Path(f"/proc/{inside.sandbox.process}/task").iterdir())
+
+    assert tasks
+    assert all("Seccomp:\t2" in (task / "status").read_text("ascii") for task in tasks)
+
+
+@linux
+def test_threads_that_documents_have_are_confined() -> None:
+    """The threads that xberg starts while it is loaded have the filter as well."""
+    pytest.importorskip("xberg")
+    made = Sandbox(LIMITS)
+    try:
+        made.extract("kb.formats.office", "x.rtf", rb"{\rtf1 words}")
+        tasks = list(Path(f"/proc/{made.process}/task").iterdir())
+        assert len(tasks) > 1
+        assert all("Seccomp:\t2" in (task / "status").read_text("ascii") for task in tasks)
+    finally:
+        made.close()
+
+
+# --- what is in force is told, and nothing is parsed without it ----------------------------------------------------
+
+
+@pytest.fixture
+def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox whose parser does what the bytes say."""
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    made = Sandbox(LIMITS, [HOSTILE], own=())
+    yield made
+    made.close()
+
+
+def test_a_process_that_is_confined_less_than_it_could_be_reads_nothing(
+    hostile: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the kernel offers more than the process reports, the document is left for another time."""
+    monkeypatch.setattr(sandbox_module, "offered", lambda: (*offered(), "one more"))
+
+    with pytest.raises(DocumentBusy, match=r"not confined as it should be \(one more\)"):
+        hostile.extract(HOSTILE, "x.any", b"fine")
+
+
+@linux
+def test_a_measure_that_fails_stops_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the kernel offers Landlock and refuses it, nothing is parsed, and the reason says so."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno, sys\n"
+        "sys.path.insert(0, sys.path[1])\n"
+        "import kb.sandbox.confine as confine\n"
+        "def refused(*_):\n"
+        "    raise OSError(errno.E2BIG, 'too many rules')\n"
+        "confine.restrict = refused\n",
+        "utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{HERE}")
+    made = Sandbox(LIMITS, [HOSTILE], own=())
+    try:
+        with pytest.raises(DocumentBusy, match=r"cannot be confined \(.*too many rules\)"):
+            made.extract(HOSTILE, "x.any", b"fine")
+    finally:
+        made.close()
+
+
+def test_modules_that_cannot_be_loaded_are_not_the_file_s_fault() -> None:
+    """A process that does not start is told as that; the file is read once it does."""
+    made = Sandbox(LIMITS, ["no_such_module"], own=())
+    try:
+        with pytest.raises(DocumentBusy, match="does not start"):
+            made.extract("no_such_module", "x.any", b"fine")
+    finally:
+        made.close()
+
+
+def test_what_another_system_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Linux's calls the limits that there are hold, and the rest is told as missing."""
+    confine.offered.cache_clear()
+    monkeypatch.setattr(confine, "machine", lambda: None)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    try:
+        assert confine.offered() == ("cpu", "file size", "open files", "core dumps")
+        assert confine.landlock_version() == 0
+        assert confine.before_loading() == []
+    finally:
+        confine.offered.cache_clear()
+
+
+def test_numbers_of_other_machines_are_unknown() -> None:
+    """A filter is made for the two machines whose numbers are known, and each call has one number of its own."""
+    for machine in syscalls.MACHINES.values():
+        assert len(set(machine.numbers.values())) == len(machine.numbers)
+        assert len(seccomp.filter_program(machine, reads_files=False)) % 8 == 0
+
+
+# --- ended from outside -------------------------------------------------------------------------------------------
+
+
+def test_a_process_that_is_killed_from_outside_is_started_again(hostile: Sandbox) -> None:
+    """The system that runs out of memory kills a process whatever file it is at: the file is read all the same."""
+    hostile.extract(HOSTILE, "x.any", b"one")
+    assert hostile.process is not None
+    os.kill(hostile.process, signal.SIGKILL)
+
+    assert hostile.extract(HOSTILE, "x.any", b"two").text == "two\n"
+
+
+def test_a_process_that_is_killed_whenever_it_starts_is_told(hostile: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed again and again the file waits for the next run, and its reason does not call it too large."""
+    ask = sandbox_module._Worker.ask
+
+    def killed(worker: sandbox_module._Worker, *arguments: object) -> object:
+        os.kill(worker.process, signal.SIGKILL)
+        return ask(worker, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sandbox_module._Worker, "ask", killed)
+    with pytest.raises(DocumentBusy, match="was ended from outside") as caught:
+        hostile.extract(HOSTILE, "x.any", b"one")
+    assert "MB" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [("memory", "needs more than"), ("abort", "makes its parser give up"), ("crash", "Segmentation fault")],
+)
+def test_what_a_file_does_to_its_parser_is_its_own(hostile: Sandbox, what: str, reason: str) -> None:
+    """Memory over the limit and crashes are the file's fault, and stay so."""
+    with pytest.raises(DocumentError, match=reason) as caught:
+        hostile.extract(HOSTILE, "x.any", what.encode())
+    assert not isinstance(caught.value, DocumentBusy)
+
+
+# --- Tesseract ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def false_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for a program that is taken for Tesseract."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder / "tesseract"
+
+
+@linux
+@pytest.mark.skipif("files" not in offered(), reason="this kernel has no Landlock")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "read -r line < NOTE",
+        "echo harm > NOTE",
+        "echo harm > FOLDER/new.txt",
+        "read -r line < /etc/passwd",
+        "cd FOLDER && [[ $(echo *) == *note* ]]",
+        "/bin/true",
+        "(:)",
+        'kill -0 "$PPID"',
+        "exec 3<>/dev/tcp/127.0.0.1/9",
+    ],
+)
+def test_tesseract_reaches_no_more_than_its_own(false_tesseract: Path, tmp_path: Path, line: str) -> None:
+    """A Tesseract that an image has got the better of reads no note, writes none and starts nothing."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    note = tmp_path / "note.txt"
+    note.write_text("mine", "utf-8")
+    line = line.replace("NOTE", str(note)).replace("FOLDER", str(tmp_path))
+    # A subshell is a process, and a redirection that fails ends no more than its group.
+    script = f"#!{bash}\n{{ {line}; }} 2>/dev/null && echo done\necho went on\n"
+    false_tesseract.write_text(script, "utf-8")
+    false_tesseract.chmod(0o755)
+    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0))
+    try:
+        said = made.extract("kb.formats.scanned", "x.png", b"an image").text
+    except DocumentError as error:
+        said = error.message
+    finally:
+        made.close()
+
+    # Bash itself ends, with nothing to say, where it cannot start a process.
+    assert said in {"went on\n", "cannot be read by Tesseract ()"}
+    assert note.read_text("utf-8") == "mine"
+
+
+@linux
+def test_tesseract_writes_its_own_folder(false_tesseract: Path) -> None:
+    """It has a folder for temporary files, which is gone afterwards."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    false_tesseract.write_text(
+        f'#!{bash}\necho kept > "$TMPDIR/one" && read -r got < "$TMPDIR/one" && echo "$got $TMPDIR"\n', "utf-8"
+    )
+    false_tesseract.chmod(0o755)
+    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0))
+    try:
+        said = made.extract("kb.formats.scanned", "x.png", b"an image").text.split()
+    finally:
+        made.close()
+
+    assert said[0] == "kept"
+    assert not Path(said[1]).exists()
+
+
+def test_tesseract_that_never_ends_is_ended(false_tesseract: Path) -> None:
+    """The time for recognising holds for the program too."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    false_tesseract.write_text(f"#!{bash}\nwhile :; do :; done\n", "utf-8")
+    false_tesseract.chmod(0o755)
+    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=1.0))
+    try:
+        with pytest.raises(DocumentError, match="takes longer"):
+            made.extract("kb.formats.scanned", "x.png", b"an image")
+    finally:
+        made.close()

@@ -1,0 +1,113 @@
+"""Whatever a parser does to its process, one file is lost and told, and the next one is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kb.errors import DocumentError
+from kb.sandbox.pool import Sandbox
+from kb.sandbox.protocol import RETIRED, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMITS = Limits(seconds=1.0, memory=200_000_000, text=1_000_000)
+HOSTILE = "hostile_extractors"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox with parsers that misbehave on demand."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    made = Sandbox(LIMITS, [HOSTILE])
+    yield made
+    made.close()
+    patch.undo()
+
+
+def refused(sandbox: Sandbox, what: str) -> str:
+    """The reason why a file with these words is not read."""
+    with pytest.raises(DocumentError) as caught:
+        sandbox.extract(HOSTILE, "x.any", what.encode())
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("loop", "takes longer than 1 seconds to read (documents.seconds)"),
+        ("crash", "made its reader crash (Segmentation fault)"),
+        ("leave", "made its reader crash (exit code 3)"),
+        ("memory", "needs more than 200 MB of memory to read (documents.memory_mb)"),
+        ("text", "holds more than 1 MB of text (documents.text_mb)"),
+        ("deep", "is nested too deeply to be read"),
+        ("read", "cannot be read: it seems to be damaged ([Errno 1] Operation not permitted: '/etc/passwd')"),
+        ("connect", "cannot be read: it seems to be damaged ([Errno 1] Operation not permitted)"),
+    ],
+)
+def test_one_file_is_lost_and_the_next_is_read(sandbox: Sandbox, what: str, reason: str) -> None:
+    """Loops, crashes, bombs, and reaching for files or the network end in a reason; the sandbox goes on."""
+    assert refused(sandbox, what) == reason
+    assert sandbox.extract(HOSTILE, "x.any", b"fine").text == "fine\n"
+
+
+def test_a_process_is_kept_warm(sandbox: Sandbox) -> None:
+    """Files that do no harm are read by one and the same process."""
+    sandbox.extract(HOSTILE, "x.any", b"one")
+    first = sandbox.process
+    sandbox.extract(HOSTILE, "x.any", b"two")
+
+    assert sandbox.process == first is not None
+
+
+def test_what_a_library_prints_stays_out_of_the_answer(sandbox: Sandbox) -> None:
+    """Standard output belongs to the answers alone."""
+    assert sandbox.extract(HOSTILE, "x.any", b"print").text == "kept apart\n"
+
+
+def test_a_process_that_went_meanwhile_is_replaced(sandbox: Sandbox) -> None:
+    """A worker that retired for idling is no crash of the next file."""
+    sandbox.extract(HOSTILE, "x.any", b"one")
+    assert sandbox._worker is not None
+    child = sandbox._worker._child
+    child.kill()
+    child.wait()
+    child.returncode = RETIRED
+
+    assert sandbox.extract(HOSTILE, "x.any", b"two").text == "two\n"
+
+
+def test_large_files_and_answers_pass(sandbox: Sandbox) -> None:
+    """More than a pipe holds goes both ways."""
+    words = "word " * 150_000
+
+    assert sandbox.extract(HOSTILE, "x.any", words.encode()).text == words + "\n"
+
+
+def test_closing_ends_the_process(sandbox: Sandbox) -> None:
+    """Nothing is left behind, and the sandbox can be used again."""
+    sandbox.extract(HOSTILE, "x.any", b"one")
+    process = sandbox.process
+    assert process is not None
+    sandbox.close()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert sandbox.extract(HOSTILE, "x.any", b"two").text == "two\n"
+
+
+def test_a_worker_ends_with_its_owner(sandbox: Sandbox) -> None:
+    """A worker whose owner is gone reads the end of its input and ends."""
+    sandbox.extract(HOSTILE, "x.any", b"one")
+    assert sandbox._worker is not None
+    child = sandbox._worker._child
+    assert child.stdin is not None
+    child.stdin.close()
+
+    assert child.wait(5) == 0
+    sandbox.close()

@@ -1,0 +1,82 @@
+"""A daemon that runs made-up commands, and a folder short enough for its socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kb import __version__
+from kb.service.listen import Listening, listen
+from kb.service.server import CommandOutput, CommandRequest, DaemonServer, Handlers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass
+class MadeUp:
+    """What a made-up daemon was asked, and what it does."""
+
+    command: Callable[[CommandRequest, CommandOutput], int | None] = lambda _request, _wire: 0
+    requests: list[CommandRequest] = field(default_factory=list)
+    synced: list[float | None] = field(default_factory=list)
+    never: float = -1.0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, request: CommandRequest, output: CommandOutput) -> int | None:
+        """Run the command given."""
+        self.requests.append(request)
+        return self.command(request, output)
+
+    def status(self) -> dict[str, Any]:
+        """A made-up state."""
+        return {"pid": os.getpid()}
+
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """All is there, unless it is asked for the impossible: then it waits until nobody does any more."""
+        self.synced.append(timeout)
+        if timeout != self.never:
+            return True
+        while not gone():
+            time.sleep(0.01)
+        return False
+
+    def start(self, listening: Listening, store: str, version: str = __version__) -> DaemonServer:
+        """Begin to answer."""
+        daemon = DaemonServer(listening, store, version, Handlers(self.run, self.status, self.sync, self.stopped.set))
+        daemon.start()
+        return daemon
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of this test alone, with a short name."""
+    folder = Path(tempfile.mkdtemp(prefix="kb-", dir="/tmp"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def store(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The store that a command typed in the current folder means."""
+    assert runtime.is_dir()
+    monkeypatch.chdir(tmp_path)
+    return str(tmp_path / ".kb")
+
+
+@pytest.fixture
+def made_up(store: str) -> Iterator[MadeUp]:
+    """A daemon of that store, at work."""
+    made = MadeUp()
+    daemon = made.start(listen(store, os.environ), store)
+    yield made
+    daemon.close()

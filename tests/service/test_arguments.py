@@ -1,0 +1,83 @@
+"""A command line is read the same by the client of a daemon and by the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import FakeKnowledge
+from made_up import settings as made_up_settings
+
+from kb.cli.command_table import source, table_of
+from kb.cli.main import cli, run
+from kb.cli.session import Session
+from kb.service import command_table
+from kb.service.address import Undetermined, split
+from kb.service.arguments import GENERATED, Arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kb.config import Settings
+
+
+def test_the_generated_table_is_up_to_date() -> None:
+    """``make docs`` makes it from the commands, so that an option is declared once."""
+    assert table_of(cli) == GENERATED
+    assert Path(command_table.__file__).read_text("utf-8") == source(GENERATED)
+
+
+@pytest.mark.parametrize(
+    ("args", "kinds"),
+    [
+        (["-n", "3", "q"], "option word"),
+        (["-n3", "q"], "option word"),
+        (["-ln", "3", "q"], "option word"),
+        (["-nginx", "q"], "unknown word"),
+        (["-sql", "q"], "unknown word"),
+        (["-s", "a.b=c", "-sa.b=c"], "global global"),
+        (["--rerank", "q"], "option word"),
+        (["--rerank", "off", "q"], "option word"),
+        (["--title", "--store", "--store", "x"], "option global"),
+        (["--store=x", "--", "--store"], "global end word"),
+        (["-", "-h", "--help"], "word option option"),
+        (["--", "--"], "end word"),
+        (["--unknown", "-x"], "unknown unknown"),
+        (["-x y"], "word"),
+        ([], ""),
+    ],
+)
+def test_each_part_is_what_it_is(args: list[str], kinds: str) -> None:
+    """An option with its value is one part."""
+    read = Arguments(args)
+
+    assert " ".join(piece.kind for piece in read.pieces) == kinds
+    assert [token for piece in read.pieces for token in piece.tokens] == args
+
+
+TOKENS = st.sampled_from([
+    "status", "search", "note", "what", "is it", "--json", "-n", "3", "-n3", "--store", "/a", "--store=/b", "-s",
+    "search.limit=2", "-sembed.device=cpu", "--config", "c.toml", "--offline", "--", "-x", "--title", "-l", "--tag",
+    "--color", "never", "--rerank", "off",
+])  # fmt: skip
+
+
+@given(st.lists(TOKENS, max_size=7))
+def test_the_client_finds_the_configuration_that_the_command_uses(args: list[str]) -> None:
+    """Whatever stands where: where the client says anything at all, the command loads the very same."""
+    loaded: list[tuple[str | None, dict[str, str]]] = []
+
+    def load(config_file: str | None, *, overrides: Mapping[str, str], **_asker: object) -> Settings:
+        loaded.append((config_file, {key: value for key, value in overrides.items() if key != "embed.offline"}))
+        return made_up_settings("/notes")
+
+    try:
+        line = split(args)
+    except Undetermined:
+        return
+    run(args, Session(open_knowledge=lambda _settings, warn: FakeKnowledge(), load_settings=load))  # noqa: ARG005 - the name is part of it
+
+    assert loaded[:1] in ([], [(line.config, line.overrides)])

@@ -1,0 +1,279 @@
+"""What a daemon does when its store, or its lock, is taken away under it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from waiting import wait_until
+from watched import LoadedFake
+
+from kb import KnowledgeBase
+from kb.cli import daemon
+from kb.config import load
+from kb.errors import KbError, StoreBusy
+from kb.service.client import ask
+from kb.store.lock import LOCK_FILE, OWNER_FILE, StoreLock, read_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kb.records import IndexReport
+
+
+class Daemon:
+    """A whole daemon in a thread of this process; only the model is a fake."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        overrides = {
+            "folders.paths": str([str(folder)]),
+            "store.path": str(store),
+            "store.wait_seconds": "0",
+            "watch.quiet_ms": "50",
+        }
+        self.said: list[str] = []
+        self.error: KbError | None = None
+        self.owner = daemon.Daemon(
+            lambda: load(environ={}, overrides=overrides),
+            folders_given=True,
+            say=self.said.append,
+            run=lambda _args, _session: 0,
+        )
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        try:
+            self.owner.serve(self._ready.set)
+        except KbError as error:
+            self.error = error
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(30), self.said
+        self.owner.sync(30, lambda: False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.owner.stop()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def alive(self) -> bool:
+        """Whether it goes on."""
+        return self._thread.is_alive()
+
+    def says(self, text: str) -> bool:
+        """Whether it said something."""
+        return any(text in line for line in self.said)
+
+    def whole(self) -> None:
+        """Everything on the disk is in the store, passage by passage."""
+        wait_until(lambda: self.owner.sync(10, lambda: False), 30)
+        kb = self.owner._kb
+        assert kb.check().differences == ()
+        assert kb.status().files == 3
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Path]]:
+    """A folder of three notes, and where its store is to be."""
+    runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    monkeypatch.setattr("kb.models.encoder_of", lambda _settings: LoadedFake())
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.md").write_text(f"# Note {number}\n\ntext {number}\n")
+    yield folder, tmp_path / "home" / "store"
+    shutil.rmtree(runtime)
+
+
+def removed(store: Path) -> None:
+    """``rm -rf`` of the store."""
+    shutil.rmtree(store)
+
+
+def emptied(store: Path) -> None:
+    """``rm -rf`` of what is in it."""
+    for path in store.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def moved_away(store: Path) -> None:
+    """The store gets another name."""
+    store.rename(store.with_name("elsewhere"))
+
+
+def replaced_by_a_copy(store: Path) -> None:
+    """A copy takes its place, as where a backup is put back."""
+    shutil.copytree(store, store.with_name("copy"))
+    moved_away(store)
+    store.with_name("copy").rename(store)
+
+
+def replaced_by_nothing(store: Path) -> None:
+    """An empty folder takes its place."""
+    moved_away(store)
+    store.mkdir()
+
+
+def without_catalog(store: Path) -> None:
+    """One file of it is deleted."""
+    (store / "catalog.sqlite3").unlink()
+
+
+def without_cache(store: Path) -> None:
+    """Another one."""
+    (store / "embeddings.sqlite3").unlink()
+
+
+def with_another_catalog(store: Path) -> None:
+    """One file of it is another one of that name."""
+    shutil.copy2(store / "catalog.sqlite3", store / "new")
+    (store / "new").replace(store / "catalog.sqlite3")
+
+
+def without_vectors(store: Path) -> None:
+    """ChromaDB's files are deleted."""
+    for path in store.glob("generation-*"):
+        shutil.rmtree(path)
+
+
+def without_name(store: Path) -> None:
+    """What names the vectors in use is deleted."""
+    (store / "current").unlink()
+
+
+LOSSES = (
+    removed, emptied, moved_away, replaced_by_a_copy, replaced_by_nothing, without_catalog, without_cache,
+    with_another_catalog, without_vectors, without_name,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("happens", LOSSES, ids=lambda one: one.__name__)
+def test_a_store_that_is_lost_is_made_again_from_the_folders(
+    place: tuple[Path, Path], happens: Callable[[Path], None]
+) -> None:
+    """No file of the folder changes, and within seconds all of it is there again."""
+    folder, store = place
+    with Daemon(folder, store) as one:
+        happens(store)
+
+        wait_until(lambda: one.says("rebuilding it from the folders"), 10)
+        one.whole()
+        (folder / "2.md").write_text("another text\n")
+        one.whole()
+        owner = read_owner(str(store))
+        assert owner is not None
+        assert owner.pid == os.getpid()
+    assert one.error is None
+    assert one.said[-1] == "stopped"
+    assert one.said[0].startswith("loading ")
+    assert not (store / "unclean").exists()
+
+
+def test_a_store_that_was_moved_away_is_left_as_it_was(place: tuple[Path, Path]) -> None:
+    """Its daemon notes nothing in it, so it is examined when it is opened again."""
+    folder, store = place
+    with Daemon(folder, store) as one:
+        moved_away(store)
+        wait_until(lambda: one.says("rebuilding it from the folders"), 10)
+        one.whole()
+        assert (store.with_name("elsewhere") / "unclean").exists()
+    assert not (store / "unclean").exists()
+
+
+def test_a_store_whose_folder_is_gone_too_ends_the_daemon(place: tuple[Path, Path]) -> None:
+    """As where its disk was unplugged: nothing is made at the mount point."""
+    folder, store = place
+    with Daemon(folder, store) as one:
+        shutil.rmtree(store.parent)
+        wait_until(lambda: not one.alive(), 10)
+    assert one.error is not None
+    assert one.error.message == f"the store at {store} was removed, and so was its parent folder"
+    assert one.error.remedy
+    assert not store.parent.exists()
+    assert ask(str(store), "/status") is None
+
+
+def test_a_store_that_is_lost_at_the_very_end_is_no_error(place: tuple[Path, Path]) -> None:
+    """It is removed while its daemon ends."""
+    folder, store = place
+    with Daemon(folder, store) as one:
+        removed(store)
+        one.owner.stop()
+        wait_until(lambda: not one.alive(), 20)
+    assert one.error is None
+    assert not store.exists()
+
+
+@pytest.mark.parametrize("names", [(LOCK_FILE,), (OWNER_FILE,), (LOCK_FILE, OWNER_FILE)])
+def test_a_lock_that_is_deleted_keeps_others_out(place: tuple[Path, Path], names: tuple[str, ...]) -> None:
+    """The store's directory is locked too, so a second process is refused; then the files are there again."""
+    folder, store = place
+    with Daemon(folder, store) as one:
+        for name in names:
+            (store / name).unlink()
+        for _ in range(20):
+            with pytest.raises(StoreBusy):
+                StoreLock(str(store), "kb watch").acquire(0.1)
+
+        wait_until(lambda: one.says("the lock file of the store was deleted"), 10)
+        owner = read_owner(str(store))
+        assert owner is not None
+        assert owner.pid == os.getpid()
+        with pytest.raises(StoreBusy, match=str(os.getpid())):
+            StoreLock(str(store), "kb watch").acquire(0.1)
+        one.whole()
+    with StoreLock(str(store), "kb index"):
+        pass
+
+
+def test_a_socket_that_is_deleted_comes_back(place: tuple[Path, Path]) -> None:
+    """The folder of it as well; nobody else can own the store meanwhile."""
+    folder, store = place
+    with Daemon(folder, store) as one:
+        shutil.rmtree(Path(os.environ["XDG_RUNTIME_DIR"]) / "kb")
+        with pytest.raises(StoreBusy):
+            StoreLock(str(store), "kb watch").acquire(0.1)
+        wait_until(lambda: one.says("listening on a new one"), 10)
+        status = ask(str(store), "/status")
+        assert status is not None
+        assert status["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")],
+    ids=lambda one: type(one).__name__,
+)
+def test_a_shortage_is_told_once_and_overcome(
+    place: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The daemon goes on, and takes the folder in when there is enough again."""
+    folder, store = place
+    short = True
+    index = KnowledgeBase.index
+
+    def run(self: KnowledgeBase, **options: Any) -> IndexReport:
+        if short:
+            raise error
+        return index(self, **options)
+
+    monkeypatch.setattr(KnowledgeBase, "index", run)
+    with Daemon(folder, store) as one:
+        wait_until(lambda: one.says("ulimit") or one.says("smaller one"))
+        time.sleep(1.5)
+        assert one.alive()
+        assert sum("ulimit" in line or "smaller one" in line for line in one.said) == 1
+        assert not one.says("the watcher had died")
+        short = False
+        one.whole()

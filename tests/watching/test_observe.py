@@ -1,0 +1,335 @@
+"""What the real watchdog on a real file system makes dirty, and what it does when it fails."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from waiting import wait_until
+
+from kb.watching.watcher import OVERFLOWED, Change, Observer, _cannot_watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at watchdog's inotify")
+
+
+class Heard:
+    """Records what an observer calls back."""
+
+    def __init__(self) -> None:
+        self.dirty: list[tuple[str, str]] = []
+        self.lost: list[str] = []
+
+    def on_dirty(self, folder: str, directory: str) -> None:
+        """Keep one dirty place."""
+        self.dirty.append((folder, directory))
+
+    def directories(self) -> set[str]:
+        """The dirty directories, of whatever folder."""
+        return {directory for _, directory in self.dirty}
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """An empty record."""
+    return Heard()
+
+
+@pytest.fixture
+def observer(heard: Heard, tmp_path: Path) -> Iterator[Observer]:
+    """An observer of nothing yet, deaf to ``.kb`` in the test's folder."""
+    observer = Observer(heard.on_dirty, heard.lost.append, never=[str(tmp_path / ".kb")])
+    yield observer
+    observer.stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, observer: Observer) -> Path:
+    """A watched folder with a few notes."""
+    (tmp_path / "work" / "old").mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "top.md").write_text("top")
+    (tmp_path / "work" / "plan.md").write_text("plan")
+    (tmp_path / "work" / "old" / "done.md").write_text("done")
+    observer.follow([str(tmp_path)])
+    return tmp_path
+
+
+def atomic_save(folder: Path) -> None:
+    """Save as most editors do: write beside, rename over."""
+    (folder / "work" / "plan.md.tmp").write_text("plan 2")
+    (folder / "work" / "plan.md.tmp").replace(folder / "work" / "plan.md")
+
+
+OPERATIONS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
+    "create": (lambda f: (f / "work" / "new.md").write_text("new"), {"work"}),
+    "modify": (lambda f: (f / "work" / "plan.md").write_text("other"), {"work"}),
+    "delete": (lambda f: (f / "work" / "old" / "done.md").unlink(), {"work/old"}),
+    "in the folder itself": (lambda f: (f / "top.md").write_text("other"), {""}),
+    "atomic save": (atomic_save, {"work"}),
+    "chmod": (lambda f: (f / "work" / "plan.md").chmod(0o600), {"work"}),
+    "move a file": (lambda f: (f / "work" / "plan.md").rename(f / "home" / "plan.md"), {"work", "home"}),
+    "move a directory": (lambda f: (f / "work" / "old").rename(f / "home" / "old"), {"work", "home"}),
+    "make a directory": (lambda f: (f / "work" / "fresh").mkdir(), {"work"}),
+    "remove a directory": (lambda f: (f / "home").rmdir(), {""}),
+    "move out": (lambda f: (f / "work" / "old").rename(f.parent / f"{f.name}-out"), {"work"}),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_dirties_the_directories_it_touches(operation: str, folder: Path, heard: Heard) -> None:
+    """Both ends of a move, and the directory around whatever changed."""
+    act, expected = OPERATIONS[operation]
+    act(folder)
+    wait_until(lambda: expected <= heard.directories())
+    assert {one for one, _ in heard.dirty} == {str(folder)}
+
+
+def test_what_is_written_into_a_new_tree_at_once_is_heard(folder: Path, heard: Heard) -> None:
+    """A tree filled before its watches can be there is reported all the same, and later changes in it too."""
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "deep.md").write_text("deep")
+    wait_until(lambda: "" in heard.directories())
+    wait_until(lambda: "a/b" in heard.directories())
+    heard.dirty.clear()
+    (folder / "a" / "b" / "deep.md").write_text("deeper")
+    wait_until(lambda: "a/b" in heard.directories())
+
+
+def test_a_directory_that_moved_is_heard_at_its_new_place(folder: Path, heard: Heard) -> None:
+    """Its watches move along."""
+    (folder / "work").rename(folder / "done")
+    wait_until(lambda: "" in heard.directories())
+    (folder / "done" / "old" / "done.md").write_text("again")
+    wait_until(lambda: "done/old" in heard.directories())
+
+
+def test_reading_and_the_store_are_not_heard(folder: Path, heard: Heard) -> None:
+    """Neither what kb reads nor what it writes into its store comes back to it."""
+    (folder / "work" / "plan.md").read_text()
+    assert list((folder / "work").iterdir())
+    (folder / ".kb" / "deep").mkdir(parents=True)
+    (folder / ".kb" / "deep" / "catalog").write_text("x")
+    (folder / ".kbignore").write_text("*.log")
+    wait_until(lambda: heard.dirty)
+    time.sleep(0.1)
+    assert heard.directories() == {""}
+
+
+def test_names_that_are_no_text_are_heard(folder: Path, heard: Heard) -> None:
+    """A directory whose name is not UTF-8 is reported as Python decodes it."""
+    try:
+        (folder / os.fsdecode(b"\xff")).mkdir()
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    wait_until(lambda: "" in heard.directories())
+    (folder / os.fsdecode(b"\xff") / "note.md").write_text("note")
+    wait_until(lambda: "\udcff" in heard.directories())
+
+
+@linux
+def test_an_overflow_in_watchdogs_log_is_a_loss(folder: Path, heard: Heard) -> None:
+    """The library itself says so, and nothing else it logs is one; also where logging is set to hear less."""
+    from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
+
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.CRITICAL)
+    try:
+        other = Observer(lambda *_: None, lambda _: None)
+        other.follow([str(folder)])
+        reader: Any = other._watches[str(folder)]._observer
+        logging.getLogger("watchdog.observers.inotify").error("called when the thread is inactive")
+        assert heard.lost == []
+        reader._inotify_fd.handle_event(InotifyEvent(WatchDescriptor(-1), Mask(InotifyConstants.IN_Q_OVERFLOW), 0, b""))
+        other.stop()
+    finally:
+        root.setLevel(before)
+    assert set(heard.lost) == {OVERFLOWED}
+
+
+def test_after_a_stop_nothing_is_heard(folder: Path, observer: Observer, heard: Heard) -> None:
+    """Threads, watches and the log handler are given back."""
+    threads = threading.active_count()
+    observer.stop()
+    (folder / "top.md").write_text("other")
+    time.sleep(0.05)
+    assert heard.dirty == []
+    assert observer.watched() == 0
+    assert threading.active_count() < threads
+    logging.getLogger("watchdog.observers.inotify_c").warning("queue overflowed")
+    assert heard.lost == []
+
+
+@linux
+def test_every_directory_has_its_watch(folder: Path, observer: Observer) -> None:
+    """The root and all below it; one that appears later is counted too."""
+    assert observer.watched() == 4
+    assert observer.unwatched(everywhere=True) == 0
+    (folder / "work" / "fresh").mkdir()
+    wait_until(lambda: observer.watched() == 5)
+    assert observer.unwatched() == 0
+
+
+@linux
+def test_directories_without_a_watch_are_counted(folder: Path, observer: Observer) -> None:
+    """As when the table is full below the root, where watchdog says nothing; a new set of watches mends it."""
+    table: Any = observer._watches[str(folder)]._table()
+    del table[os.fsencode(folder / "work" / "old")]
+    table[os.fsencode(folder / "home")] = -1
+    assert observer.unwatched(everywhere=True) == 2
+    observer.restart()
+    assert observer.unwatched(everywhere=True) == 0
+
+
+@linux
+def test_a_new_directory_without_a_watch_is_known_without_a_walk(folder: Path, observer: Observer) -> None:
+    """What appears and is not in the table is remembered until asked for."""
+    from watchdog.events import DirCreatedEvent
+
+    watch = observer._watches[str(folder)]
+    table: Any = watch._table()
+    del table[os.fsencode(folder / "home")]
+    watch._heard(DirCreatedEvent(str(folder / "home")))
+    assert observer.unwatched() == 1
+    assert observer.unwatched() == 0
+
+
+@linux
+def test_a_folder_that_is_busy_from_the_first_moment_is_heard(tmp_path: Path, observer: Observer, heard: Heard) -> None:
+    """Events may come before the start is through."""
+    for number in range(100):
+        (tmp_path / str(number)).mkdir()
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            (tmp_path / "0" / "new").mkdir()
+            (tmp_path / "0" / "new").rmdir()
+
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        for _ in range(5):
+            observer.follow([str(tmp_path)])
+            wait_until(lambda: heard.dirty)
+            assert observer._watches[str(tmp_path)]._observer.is_alive()
+            observer.restart()
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_healthy_watch_is_left_alone(folder: Path, observer: Observer) -> None:
+    """Looking after it changes nothing."""
+    watch = observer._watches[str(folder)]
+    assert observer.follow([str(folder)]) == ()
+    assert observer._watches[str(folder)] is watch
+
+
+def test_a_folder_that_comes_and_goes_is_followed(tmp_path: Path, observer: Observer, heard: Heard) -> None:
+    """Missing, there, replaced by another of its name, moved away."""
+    notes = tmp_path / "notes"
+    assert observer.follow([str(notes)]) == ()
+    notes.mkdir()
+    assert observer.follow([str(notes)]) == (Change(str(notes), "watched"),)
+    notes.rename(tmp_path / "kept")
+    notes.mkdir()
+    assert observer.follow([str(notes)]) == (Change(str(notes), "replaced"),)
+    heard.dirty.clear()
+    (notes / "new.md").write_text("new")
+    wait_until(lambda: (str(notes), "") in heard.dirty)
+    notes.rename(tmp_path / "away")
+    assert observer.follow([str(notes)]) == (Change(str(notes), "gone"),)
+    assert observer.folders == ()
+
+
+@pytest.mark.parametrize("part", ["_observer", "_emitter"])
+def test_a_dead_thread_is_replaced(part: str, folder: Path, observer: Observer, heard: Heard) -> None:
+    """Whichever of watchdog's threads ended, the folder is watched again."""
+    thread: Any = getattr(observer._watches[str(folder)], part)
+    thread.stop()
+    thread.join(5)
+    assert observer.follow([str(folder)]) == (Change(str(folder), "stopped"),)
+    (folder / "top.md").write_text("other")
+    wait_until(lambda: "" in heard.directories())
+
+
+@linux
+def test_watchdogs_own_fault_is_survived(
+    folder: Path, observer: Observer, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory moved out, made again, and both removed: watchdog's reader dies of it, and is replaced."""
+    died: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    out = folder.parent / f"{folder.name}-out"
+    table: Any = observer._watches[str(folder)]._table()
+    home = os.fsencode(folder / "home")
+    ghost = table[home]
+    (folder / "home").rename(out)
+    (folder / "home").mkdir()
+    wait_until(lambda: table[home] != ghost)
+    (folder / "home").rmdir()
+    wait_until(lambda: home not in table)
+    threads = threading.active_count()
+    out.rmdir()
+    wait_until(lambda: died)
+    wait_until(lambda: observer.follow([str(folder)]) == (Change(str(folder), "stopped"),))
+    assert threading.active_count() <= threads
+    heard.dirty.clear()
+    (folder / "top.md").write_text("other")
+    wait_until(lambda: "" in heard.directories())
+
+
+def test_a_folder_no_longer_wanted_is_let_go(tmp_path: Path, observer: Observer) -> None:
+    """Only the folders of the last call are watched."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    observer.follow([str(one), str(two)])
+    observer.follow([str(two)])
+    assert observer.folders == (str(two),)
+
+
+@linux
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
+def test_a_directory_that_may_be_read_again_is_missed(tmp_path: Path, observer: Observer) -> None:
+    """What could not be watched at the start is known to lack its watch once it could be."""
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    locked.chmod(0)
+    observer.follow([str(tmp_path)])
+    assert observer.unwatched(everywhere=True) == 0
+    locked.chmod(0o700)
+    wait_until(lambda: observer.unwatched() == 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "part"),
+    [(errno.ENOSPC, "max_user_watches"), (errno.EMFILE, "max_user_instances"), (errno.EIO, "cannot be watched")],
+)
+def test_a_refusal_says_what_to_do(code: int, part: str) -> None:
+    """A full table of watches, too many watchers, and anything else."""
+    assert part in str(_cannot_watch("/notes", OSError(code, os.strerror(code))))
+
+
+def test_watching_warns_of_nothing(folder: Path, observer: Observer) -> None:
+    """Copying trees about prints no table of watches."""
+    with warnings.catch_warnings(record=True) as caught:
+        observer.restart()
+        for number in range(5):
+            (folder / "work").rename(folder / f"moved{number}")
+            (folder / f"moved{number}").rename(folder / "work")
+        (folder / "x" / "y" / "z").mkdir(parents=True)
+        wait_until(lambda: observer.unwatched(everywhere=True) == 0)
+    assert [str(each.message) for each in caught] == []

@@ -1,0 +1,111 @@
+"""Two watched folders with a real follower, real files and a real ChromaDB; only the model is a fake."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from kb import KnowledgeBase
+from kb.config import load
+from kb.container import Container
+from kb.testing import FakeEmbedder, FakeTokens
+from kb.watching.scheduler import Follower
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+Held = list[tuple[str, str, int, int, str, tuple[str, ...]]]
+QUIET, POLL = 0.1, 0.25
+
+
+class LoadedFake(FakeEmbedder):
+    """A fake model with what an owner asks of a real one."""
+
+    def __init__(self) -> None:
+        super().__init__(dimension=32)
+        self.tokens = FakeTokens()
+
+    def load(self) -> str:
+        """Say where it runs."""
+        return "nowhere"
+
+    def runs(self) -> str:
+        """Say where it would run."""
+        return "nowhere"
+
+    def share(self, give_way: Callable[[], None]) -> None:
+        """Nothing: its batches take no time."""
+
+
+class Watched:
+    """An owner of a store at work, in this process."""
+
+    def __init__(self, folders: Sequence[Path], store: Path, *, polling: bool) -> None:
+        settings = load(
+            environ={},
+            overrides={
+                "folders.paths": str([str(folder) for folder in folders]),
+                "store.path": str(store),
+                "store.wait_seconds": "0",
+            },
+        )
+        self.told: list[str] = []
+        self.polling = polling
+        self.embedder = LoadedFake()
+        self.parts = Container(settings, self.told.append, embedder=self.embedder)  # type: ignore[arg-type]  # a fake
+        self.kb = KnowledgeBase(self.parts)
+        self.kb.own(lambda: (True, self.follower.state.waiting), write_batch=32)
+        self.follower = Follower(
+            folders=settings.folder_paths(),
+            absorb=lambda _: self.kb.index(),
+            never=(str(store),),
+            polling=polling,
+            poll_seconds=POLL,
+            quiet=QUIET,
+            patience=1.0,
+            heartbeat_seconds=0.25,
+            tell=self.told.append,
+        )
+        self.thread = threading.Thread(target=self.follower.run)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        assert self.follower.sync(30), "the first scan did not end"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.follower.stop()
+        self.thread.join(30)
+        self.kb.close()
+        assert not self.thread.is_alive()
+
+    def held(self) -> Held:
+        """What the store holds, passage by passage."""
+        return sorted(
+            (one.file.folder, one.file.path, one.first_line, one.last_line, one.text, one.heading)
+            for one in self.parts.catalog.all_passages()
+        )
+
+    def fresh(self) -> Held:
+        """What a fresh index of the folders as they are now would hold."""
+        found: Held = []
+        for file in self.parts.files.scan().files:
+            _, passages = self.parts.reader.read(self.parts.files.load(file))
+            found += [
+                (file.folder, file.path, one.first_line, one.last_line, one.text, one.heading) for one in passages
+            ]
+        return sorted(found)
+
+    def settle(self, seconds: float = 120.0) -> None:
+        """Wait, without asking for a scan, until the store is what a fresh index would be; then check all of it."""
+        deadline = time.monotonic() + seconds
+        while self.held() != self.fresh() or self.follower.state.waiting:
+            held, fresh = self.held(), self.fresh()
+            assert time.monotonic() < deadline, (
+                f"too much: {[row[:3] for row in held if row not in fresh]}, "
+                f"missing: {[row[:3] for row in fresh if row not in held]}, {self.follower.state}, {self.told}"
+            )
+            time.sleep(0.02)
+        assert self.kb.check().differences == ()
