@@ -302,17 +302,8 @@ def test_a_word_with_a_minus_that_is_no_option_is_a_word(
         (["a", "question", "-json"], "kb: search has no option -json; did you mean --json?\n"),
         (["q", "--store"], "kb: --store needs a value\n"),
         (["show", "-list.md"], "    Put -- before a name that begins with a minus: kb show -- -list.md\n"),
-        (
-            ["links", "-list", "--json"],
-            "begins with a minus: kb links --json -- -list\
-",
-        ),
-        (
-            ["show", "-x"],
-            "kb: show has no option -x\
-    See kb show --help\
-",
-        ),
+        (["links", "-list", "--json"], "begins with a minus: kb links --json -- -list\n"),
+        (["show", "-x"], "kb: show has no option -x\n    kb show --help lists the options\n"),
         (["ask"], 'kb: ask needs a question\n    Write it after the command: kb ask "what you want to know"\n'),
         (["show"], "kb: show needs FILE[:LINE]\n    See kb show --help\n"),
         (["show", "a.md", "b.md"], "kb: unexpected argument: b.md\n    See kb show --help\n"),
