@@ -102,7 +102,7 @@ class KnowledgeBase:
 
     Example:
         >>> with KnowledgeBase.open("config.toml") as kb:
-        ...     kb.indexing()
+        ...     kb.index()
         ...     for hit in kb.search("where do the backups go?").hits:
         ...         print(hit.passage.file.path, hit.passage.first_line, hit.score)
     """

@@ -500,7 +500,7 @@ def test_killed_run_is_mended_by_the_next(open_kb: Open, notes: Path, tmp_path: 
         f" 'folders.paths': {str(notes)!r}, 'store.path': {str(tmp_path / 'store')!r}}})\n"
         "kb._parts.own()\n"
         "kb._parts.catalog.finish = lambda *_: os.kill(os.getpid(), 9)\n"
-        "kb.indexing()\n"
+        "kb.index()\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=100)
     kb = open_kb(notes)
@@ -539,7 +539,7 @@ def test_idle_run_loads_neither_torch_nor_chromadb(open_kb: Open, notes: Path, t
         "import sys; from kb import KnowledgeBase\n"
         f"with KnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'folders.paths': {str(notes)!r},"
         f" 'store.path': {str(tmp_path / 'store')!r}}}) as kb:\n"
-        "    report = kb.indexing()\n"
+        "    report = kb.index()\n"
         "heavy = {'torch', 'transformers', 'sentence_transformers', 'chromadb', 'rich', 'watchdog'}\n"
         "print(report.unchanged, sorted(heavy & set(sys.modules)))\n"
     )

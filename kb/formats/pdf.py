@@ -233,7 +233,7 @@ def in_columns(page: PdfTextPage, text: str) -> str | None:
     if not _are_columns(lines, divided):
         return None
     parts: list[str] = []
-    for columns, group in groupby(zip(lines, divided, strict=True), lambda one: _side(*one, edge) != "both"):
+    for columns, group in groupby(zip(lines, divided, strict=True), lambda one: _side(one[0], one[1], edge) != "both"):
         rows = list(group)
         if not columns:
             parts += [line.text for line, _ in rows]

@@ -15,6 +15,7 @@ import numpy as np
 from kb.errors import NotIndexed
 from kb.records import MODES, Answer, Asked, Freshness, Hit, LeftOut, Missing
 from kb.records.centroid import middle_of
+from kb.search.best_sentences import BestSentences
 from kb.search.candidates import Gatherer, Pool, Scope
 from kb.search.confidence import ALL_WORDS, COMMON, FEW, MOST_WORDS, SOME_PROBES, Background, bare, usual_cosine
 from kb.search.filters import selected
@@ -22,7 +23,6 @@ from kb.search.links import Follower
 from kb.search.names import unmatched
 from kb.search.rank import distance, ranked, taken
 from kb.search.retrieve import retrieved, strategy_of
-from kb.search.sentences import BestSentences
 from kb.search.syntax import Question, narrowed, parse
 from kb.search.verify import Presence
 from kb.search.words import inflected, telling, words_of

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import time
 import unicodedata
 from bisect import bisect_right
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from kb.errors import ModelError
 from kb.formats.registry import REGISTRY
-from kb.records import Candidates, Sentence
-from kb.records.characters import seen
-from kb.search.rank import cosines
-from kb.search.words import weights
+from kb.records import Sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    from kb.ports import Embedder
-    from kb.records import Hit
-    from kb.search.words import Words
+    from collections.abc import Iterator
 
 # Kinds of files in which every line says something of its own.
 BY_LINE: Final = REGISTRY.by_line
@@ -254,138 +238,3 @@ def _is_shortened(text: str, stop: int, following: str) -> bool:
     # Hrsg., Bldg.: no word has a capital and no vowel.
     mute = word.isalpha() and word.istitle() and not _VOWELS & set(lower)
     return word in _TITLES or lower in _SHORTENED or mute
-
-
-# The sentences of hits that answer: by their own cosines and the question's words, in as much time as is given.
-
-MOST: Final = 3
-# What the sentence with most of the question's words gains on one that has none: docs/retrieval.md, "Best sentences".
-WORDS_GAIN: Final = 0.5
-_SHORT: Final = 200
-# Of bge-m3 these are 16 megabytes.
-_REMEMBERED: Final = 4096
-# A batch at most; a longer sentence is alone in its own.
-_BATCH_CHARACTERS: Final = 300
-
-
-class BestSentences:
-    """Finds the sentences that answer, and remembers the vectors of those it saw last. Threads may share it.
-
-    Args:
-        embedder: The model that embedded the passages.
-        clock: Seconds that never go back.
-        remembered: How many vectors to keep.
-    """
-
-    def __init__(
-        self, embedder: Embedder, clock: Callable[[], float] = time.perf_counter, remembered: int = _REMEMBERED
-    ) -> None:
-        self._embedder = embedder
-        self._clock = clock
-        self._remembered = remembered
-        self._vectors: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
-        self._lock = Lock()
-
-    def of(self, hits: Sequence[Hit], question: NDArray[np.float32], words: Words, seconds: float) -> tuple[Hit, ...]:
-        """The hits with their best sentences, as far down as the time suffices; the others as they were.
-
-        A batch is not begun where it would, at the pace of those before it, end after the time.
-        """
-        time_left = _Time(self._clock, seconds)
-        found = list(hits)
-        for at, hit in enumerate(hits):
-            units = sentences(hit.passage.text, by_line=hit.passage.file.kind in BY_LINE)
-            if len(units) <= MOST and len(hit.passage.text) <= _SHORT:
-                # It is shown whole.
-                continue
-            vectors = self._embedded([seen(unit.text) for unit in units], time_left)
-            if vectors is None:
-                # The next hit may have been seen before, or be short.
-                continue
-            found[at] = replace(hit, best=_best(units, vectors, question, words))
-        return tuple(found)
-
-    def _embedded(self, texts: Sequence[str], time_left: _Time) -> NDArray[np.float32] | None:
-        """The vectors of sentences; None where there are none, or the time is over before all are there."""
-        digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
-        known = self._known(digests)
-        lacking = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in known}
-        for batch in _batches(lacking.items()):
-            size = sum(len(text) for _, text in batch)
-            if not time_left.suffices(size):
-                break
-            try:
-                vectors = self._embedder.embed_sentences([text for _, text in batch])
-            except ModelError:
-                # The hits are there: that no model reads this one's sentences is no reason to give none.
-                return None
-            if vectors is None:
-                return None
-            time_left.spent(size)
-            new = dict(zip((digest for digest, _ in batch), vectors, strict=True))
-            known |= new
-            self._keep(new)
-        if not texts or not all(digest in known for digest in digests):
-            return None
-        return np.stack([known[digest] for digest in digests])
-
-    def _known(self, digests: Iterable[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        with self._lock:
-            known = {digest: self._vectors[digest] for digest in digests if digest in self._vectors}
-            for digest in known:
-                self._vectors.move_to_end(digest)
-        return known
-
-    def _keep(self, new: dict[bytes, NDArray[np.float32]]) -> None:
-        with self._lock:
-            self._vectors.update(new)
-            while len(self._vectors) > self._remembered:
-                self._vectors.popitem(last=False)
-
-
-class _Time:
-    """The time one question has: how much is left, and whether a batch would end in it at the pace of those before."""
-
-    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
-        self._clock = clock
-        self._began = clock()
-        self._until = self._began + seconds
-        self._embedding = 0.0
-        self._characters = 0
-        self._batch = self._began
-
-    def suffices(self, characters: int) -> bool:
-        """Whether the next batch may begin; the first one may while any time is left."""
-        self._batch = self._clock()
-        pace = self._embedding / self._characters if self._characters else 0.0
-        return self._batch < self._until and self._batch + characters * pace <= self._until
-
-    def spent(self, characters: int) -> None:
-        """The batch has ended."""
-        self._embedding += self._clock() - self._batch
-        self._characters += characters
-
-
-def _batches(lacking: Iterable[tuple[bytes, str]]) -> list[list[tuple[bytes, str]]]:
-    """Sentences in groups of a few hundred characters, those of like length together."""
-    groups: list[list[tuple[bytes, str]]] = []
-    size = _BATCH_CHARACTERS
-    for digest, text in sorted(lacking, key=lambda one: len(one[1])):
-        if size + len(text) > _BATCH_CHARACTERS:
-            groups.append([])
-            size = 0
-        groups[-1].append((digest, text))
-        size += len(text)
-    return groups
-
-
-def _best(
-    units: Sequence[Sentence], vectors: NDArray[np.float32], question: NDArray[np.float32], words: Words
-) -> tuple[Sentence, ...]:
-    """The best sentences, best first; of equals the one that stands first."""
-    texts = [unit.text for unit in units]
-    near = cosines(question, Candidates(tuple(texts), vectors))
-    said = np.array(weights(texts, words))
-    scores = near + WORDS_GAIN * said / (said.max() or 1.0)
-    order = sorted(range(len(units)), key=lambda at: (-scores[at], at))[:MOST]
-    return tuple(replace(units[at], cosine=float(near[at])) for at in order)

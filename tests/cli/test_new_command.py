@@ -43,7 +43,7 @@ from kb.cli.options import json_option
 def greet(session, name, times, shout, as_json):
     """Greet NAME, who has so many files."""
     with session.open() as kb:
-        files = kb.app().files
+        files = kb.status().files
     session.write(f"{'HELLO' if shout else 'hello'} {name}: {files}\\n" * times)
     return 0
 '''

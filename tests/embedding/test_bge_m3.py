@@ -105,7 +105,7 @@ def test_directory_is_kept_as_an_absolute_path(tiny: Path, monkeypatch: pytest.M
     """A collection made in one folder finds its model from another."""
     monkeypatch.chdir(tiny.parent)
 
-    assert BgeM3EmbeddingFunction("model").get_config()["model"] == str(tiny.resolve())
+    assert BgeM3EmbeddingFunction(tiny.name).get_config()["model"] == str(tiny.resolve())
 
 
 def test_default_is_bge_m3() -> None:

@@ -51,7 +51,7 @@ def test_directory_is_taken_as_it_is(tiny: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tiny.parent)
     monkeypatch.setenv("HOME", str(tiny.parent))
 
-    located = [locate(path) for path in (str(tiny), "model", "./model", "~/model")]
+    located = [locate(path) for path in (str(tiny), tiny.name, f"./{tiny.name}", f"~/{tiny.name}")]
 
     assert {one.directory for one in located} == {tiny.resolve()}
     assert len({fingerprint_of(one) for one in located}) == 1

@@ -69,7 +69,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
 def test_tables_of_texts(sandbox: Sandbox) -> None:
     """A row without its first cell has that of the row above."""
-    found = sandbox.extract("office", "x.odt", made.opendocument("text", PONDS))
+    found = sandbox.extract("kb.formats.office", "x.odt", made.opendocument("text", PONDS))
 
     assert found.text.split("\n")[:5] == ROWS
 
@@ -89,7 +89,7 @@ def test_tables_of_word(sandbox: Sandbox) -> None:
     with zipfile.ZipFile(io.BytesIO(made.docx([("Heading1", "Ponds"), ("", "Below.")]))) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     files["word/document.xml"] = files["word/document.xml"].replace(b"</w:body>", table.encode() + b"</w:body>")
-    found = sandbox.extract("office", "x.docx", made.zipped(files))
+    found = sandbox.extract("kb.formats.office", "x.docx", made.zipped(files))
 
     assert found.text.split("\n\n")[:2] == ["Ponds", "Below."]
     assert found.text.rstrip().split("\n")[-4:] == [
@@ -135,7 +135,7 @@ def test_tables_of_powerpoint(sandbox: Sandbox) -> None:
         files = {name: archive.read(name) for name in archive.namelist()}
     slide = "ppt/slides/slide1.xml"
     files[slide] = files[slide].replace(b"</p:spTree>", frame.encode() + b"</p:spTree>")
-    lines = sandbox.extract("office", "x.pptx", made.zipped(files)).text.split("\n")
+    lines = sandbox.extract("kb.formats.office", "x.pptx", made.zipped(files)).text.split("\n")
 
     assert [re.sub(r"\s*\t\s*", " | ", one) for one in lines if "\t" in one] == ROWS
 

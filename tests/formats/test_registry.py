@@ -114,7 +114,7 @@ ROWS = """
 SCRIPT = """
 import json, pathlib, runpy
 from kb.cli.output.reports import status_text
-from kb.cli.terminal import Look
+from kb.cli.output.terminal import Look
 from kb.config import Config
 from kb.errors import DocumentError
 from kb.formats.fingerprint import Fingerprints

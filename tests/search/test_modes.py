@@ -46,8 +46,8 @@ import kb
 from contextlib import nullcontext
 from click import Context
 from worlds import World
-from kb.cli.commands_asking import search
-from kb.cli.commands_evaluating import evaluate
+from kb.cli.commands.eval import evaluate
+from kb.cli.commands.search import search
 from kb.config import load
 from kb.config.schema import fields
 from kb.records import Freshness, SearchRequest
@@ -82,7 +82,7 @@ def test_a_new_mode_is_a_row_and_a_class(tmp_path: Path) -> None:
     )
     (tmp_path / "kb" / "records" / "modes.py").write_text(text, "utf-8")
     (tmp_path / "kb" / "search" / "farthest.py").write_text(MODULE, "utf-8")
-    path = os.pathsep.join([str(tmp_path), str(ROOT / "tests" / "index")])
+    path = os.pathsep.join([str(tmp_path), str(ROOT / "tests" / "indexing")])
 
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -442,7 +442,8 @@ def test_words_are_taken_from_what_is_read(tmp_path: Path) -> None:
         assert found(catalog, "k\u00f6ln") == []
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("ALTER TABLE passages DROP COLUMN searched")
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+        connection.execute("ALTER TABLE files DROP COLUMN unread")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 2}")
     with closing(SqliteCatalog(str(path))) as catalog:
         assert found(catalog, "plain") == ["plain words"]
 

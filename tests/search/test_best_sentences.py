@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_up import hit
 
 from kb.errors import ModelError
-from kb.search.sentences import MOST, WORDS_GAIN, BestSentences
+from kb.search.best_sentences import MOST, WORDS_GAIN, BestSentences
 from kb.search.words import words_of
 from kb.testing import FakeEmbedder
 
