@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
+from zlib import crc32
 
 from kb.errors import StoreDamaged
 from kb.interrupts import undisturbed
@@ -98,6 +99,18 @@ class Source(Protocol):
 
     def came_into_service(self, generation: str) -> None:
         """Have the catalog belong to this generation from now on."""
+
+
+def _sum_of(path: Path) -> int | None:
+    """The CRC-32 of a file; None if it cannot be read."""
+    sum_ = 0
+    try:
+        with path.open("rb") as stream:
+            while part := stream.read(1 << 20):
+                sum_ = crc32(part, sum_)
+    except OSError:
+        return None
+    return sum_
 
 
 class VectorStore:
@@ -244,6 +257,9 @@ class VectorStore:
         if tied is False:
             self._replace("the vector index belongs to another catalog", "another catalog's")
             return
+        if not in_order and (changed := self._changed()):
+            self._replace(f"the vector index is damaged ({changed} was changed by something else)", changed)
+            return
         thoroughly = tied is None or not in_order or self._left().get("passages") != self._pairing.passages()
         try:
             difference = self._pairing.difference(self._opened(), thoroughly=thoroughly)
@@ -292,7 +308,8 @@ class VectorStore:
 
     def _leave(self) -> None:
         """Note that all is in order: how the files are and which passages they hold, then that the end was clean."""
-        left = {"files": self._stamp(), "passages": self._pairing.passages()}
+        files = self._stamp()
+        left = {"files": files, "passages": self._pairing.passages(), "sums": self._sums(files)}
         place = self._stamp_path()
         try:
             write_whole(place, json.dumps(left))
@@ -308,7 +325,32 @@ class VectorStore:
             return {}
         if not isinstance(left, dict):
             return {}
-        return left if left.keys() == {"files", "passages"} else {"files": left}
+        return left if {"files", "passages"} <= left.keys() <= {"files", "passages", "sums"} else {"files": left}
+
+    def _sums(self, files: dict[str, list[int]]) -> dict[str, int | None]:
+        """The CRC-32 of each file of the graph. A file that is as it was left is not read again."""
+        left = self._left()
+        before = stamps if isinstance(stamps := left.get("files"), dict) else {}
+        known = sums if isinstance(sums := left.get("sums"), dict) else {}
+        root = Path(self._directory())
+        return {
+            path: known[path] if path in known and before.get(path) == stamp else _sum_of(root / path)
+            for path, stamp in files.items()
+            # The graph lies in a folder of its own, beside SQLite's files and kb's.
+            if os.sep in path
+        }
+
+    def _changed(self) -> str | None:
+        """A file of the graph whose content is not what it was at the last clean end; None after an unclean one.
+
+        ChromaDB has no checksums for them, and one bit decides which passage a point of the graph is: neither a probe
+        nor a comparison of ids and vectors sees that in a large index.
+        """
+        sums = self._left().get("sums")
+        if self._generations.is_unclean() or not isinstance(sums, dict):
+            return None
+        root = Path(self._directory())
+        return next((path for path, known in sums.items() if _sum_of(root / path) != known), None)
 
     def _stamp(self) -> dict[str, list[int]]:
         """Size and modification time of each file of the generation in service."""

@@ -22,6 +22,8 @@ class Index:
     def __init__(self, directory: Path, *, create: bool) -> None:
         if create:
             (directory / "chroma.sqlite3").write_text(directory.name, "utf-8")
+            (directory / "graph").mkdir()
+            (directory / "graph" / "labels").write_bytes(bytes(1000))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -55,6 +57,7 @@ class Store:
     Attributes:
         marks: Whether the store was marked as unclean, at each opening and each filling.
         probed: The generations that were tried in a process of their own.
+        told: What the user was told.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -62,13 +65,14 @@ class Store:
         self.generations = Generations(str(directory))
         self.marks: list[bool] = []
         self.probed: list[str] = []
+        self.told: list[str] = []
         self.expected: str | None = None
         self.fill: Callable[[], None] = lambda: None
         self.vectors = self.started()
 
     def started(self) -> VectorStore:
         """The same store in a process that starts now."""
-        return VectorStore(self.generations, self, Pair(), lambda _: None)  # type: ignore[arg-type]  # stands for it
+        return VectorStore(self.generations, self, Pair(), self.told.append)  # type: ignore[arg-type]  # stands for it
 
     def unclean(self) -> bool:
         """What another process finds."""
@@ -159,4 +163,44 @@ def test_after_a_death_the_index_is_probed_before_it_is_served(store: Store) -> 
 
     store.started().index()
 
+    assert len(store.probed) == 1
+
+
+def labels(store: Store) -> Path:
+    """The file that says which point of the graph is which passage."""
+    return store.directory / (store.generations.current() or "") / "graph" / "labels"
+
+
+def test_one_bit_of_the_graph_is_noticed(store: Store) -> None:
+    """A probe finds nothing wrong with it, and yet a passage would be missing from the answers."""
+    first = store.generations.current()
+    labels(store).write_bytes(bytes(500) + b"\x01" + bytes(499))
+
+    store.started().index()
+
+    assert store.generations.current() != first
+    (told,) = store.told
+    assert told.startswith("the vector index is damaged (graph/labels was changed by something else); it is set aside")
+
+
+def test_a_file_that_was_only_copied_is_as_it_was(store: Store) -> None:
+    """Another time is a reason to look at it, and no damage."""
+    first = store.generations.current()
+    labels(store).write_bytes(bytes(1000))
+
+    store.started().index()
+
+    assert (store.generations.current(), store.probed) == (first, [str(store.directory / (first or ""))])
+
+
+def test_after_an_unclean_end_the_graph_may_be_another(store: Store) -> None:
+    """ChromaDB had written it before the process died; what is left is examined."""
+    first = store.generations.current()
+    store.vectors.index()
+    labels(store).write_bytes(b"\x01" * 1000)
+    store.generations.mark_unclean()
+
+    store.started().index()
+
+    assert store.generations.current() == first
     assert len(store.probed) == 1

@@ -169,9 +169,11 @@ def test_twenty_commands_at_once_without_an_owner(tmp_path: Path, minilm: Locate
 def _kb(root: Path, model: Located, *args: str) -> subprocess.Popen[str]:
     """A command over the folder of a place."""
     config = root / "config.toml"
-    config.write_text(
-        f'[folders]\npaths = ["notes"]\n[embed]\nmodel = "{model.name}"\noffline = true\n[store]\npath = "store"\n'
-    )
+    # A command that is running already may read it.
+    if not config.exists():
+        config.write_text(
+            f'[folders]\npaths = ["notes"]\n[embed]\nmodel = "{model.name}"\noffline = true\n[store]\npath = "store"\n'
+        )
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "kb", "--config", str(config), *args],
         stdin=subprocess.DEVNULL,
