@@ -26,7 +26,9 @@ def followed(err: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("minilm")
-@pytest.mark.parametrize("filled", [False, True], ids=["new store", "filled store"])
+@pytest.mark.parametrize(
+    "filled", [pytest.param(False, marks=pytest.mark.slow), True], ids=["new store", "filled store"]
+)
 def test_the_remedy_works(
     tmp_path: Path,
     notes: Path,
@@ -59,7 +61,10 @@ def test_the_remedy_works(
 
 
 @pytest.mark.usefixtures("minilm")
-@pytest.mark.parametrize("how", ["flag", "environment", "no file"])
+@pytest.mark.parametrize(
+    "how",
+    ["flag", pytest.param("environment", marks=pytest.mark.slow), pytest.param("no file", marks=pytest.mark.slow)],
+)
 def test_the_remedy_fits_where_the_model_is_named(
     tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], how: str
 ) -> None:

@@ -226,7 +226,13 @@ def test_note_is_written_dated_and_found(open_kb: Open, notes: Path) -> None:
         kb.note("  \n")
 
 
-@pytest.mark.parametrize("damage", ["noise", "truncated", "sqlite", "generation", "segment", "current"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncated",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("noise", "sqlite", "generation", "segment", "current")),
+    ],
+)
 def test_damage_is_told_and_mended_without_embedding(open_kb: Open, notes: Path, tmp_path: Path, damage: str) -> None:
     """A vector index that is broken is made again from catalog and cache, and the answer is right."""
     for number in range(60):

@@ -211,6 +211,7 @@ def test_no_configuration_names_init(
     assert "kb init" in err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kb")
 def test_hostile_env_file_is_not_read(tmp_path: Path) -> None:
     """A .env in the current folder neither breaks kb nor runs anything."""

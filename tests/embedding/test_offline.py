@@ -311,7 +311,7 @@ def test_what_was_fetched_is_kept_without_a_pickle(tiny: Path, tmp_path: Path) -
     assert all(equal(before[name], after[name]) for name in before)
 
 
-@pytest.mark.parametrize("file", ["pytorch_model.bin", pytest.param("config.json", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("file", [pytest.param("pytorch_model.bin", marks=pytest.mark.slow), "config.json"])
 def test_what_arrives_otherwise_is_refused_and_fetched_again(tiny: Path, tmp_path: Path, file: str) -> None:
     """A file that is not the published one is told and dropped; the next fetch takes that one alone."""
     broken = {file: bytes(len((tiny / file).read_bytes()))}

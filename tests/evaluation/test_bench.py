@@ -59,6 +59,7 @@ def whole(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(bench, "_alone", lambda *_: Times((60.0,)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("whole")
 def test_it_measures_and_leaves_everything_as_it_was(
     here: Path, notes: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]

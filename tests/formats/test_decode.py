@@ -272,11 +272,11 @@ def test_text_is_not_taken_for_binary(data: bytes) -> None:
     [
         b"a" * 10_000_000,
         "é".encode() * 5_000_000,
-        b"a" * 9_999_000 + b" caf\xe9 au lait",
-        b"\xff\n" * 5_000_000,
-        b"\r" * 10_000_000,
+        pytest.param(b"a" * 9_999_000 + b" caf\xe9 au lait", marks=pytest.mark.slow),
+        pytest.param(b"\xff\n" * 5_000_000, marks=pytest.mark.slow),
+        pytest.param(b"\r" * 10_000_000, marks=pytest.mark.slow),
         "день ".encode("koi8-r") * 2_000_000,
-        "word ".encode("utf-16-le") * 1_000_000,
+        pytest.param("word ".encode("utf-16-le") * 1_000_000, marks=pytest.mark.slow),
     ],
     ids=["ascii", "utf-8", "late", "short lines", "line ends", "koi8", "utf-16"],
 )

@@ -156,9 +156,14 @@ LOSSES = (
     removed, emptied, moved_away, replaced_by_a_copy, replaced_by_nothing, without_catalog, without_cache,
     with_another_catalog, without_vectors, without_name,
 )  # fmt: skip
+QUICK = (removed, with_another_catalog)
 
 
-@pytest.mark.parametrize("happens", LOSSES, ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "happens",
+    [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in LOSSES],
+    ids=lambda one: one.__name__,
+)
 def test_a_store_that_is_lost_is_made_again_from_the_folders(
     place: tuple[Path, Path], happens: Callable[[Path], None]
 ) -> None:
@@ -215,7 +220,14 @@ def test_a_store_that_is_lost_at_the_very_end_is_no_error(place: tuple[Path, Pat
     assert not store.exists()
 
 
-@pytest.mark.parametrize("names", [(LOCK_FILE,), (OWNER_FILE,), (LOCK_FILE, OWNER_FILE)])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param((LOCK_FILE,), marks=pytest.mark.slow),
+        pytest.param((OWNER_FILE,), marks=pytest.mark.slow),
+        (LOCK_FILE, OWNER_FILE),
+    ],
+)
 def test_a_lock_that_is_deleted_keeps_others_out(place: tuple[Path, Path], names: tuple[str, ...]) -> None:
     """The store's directory is locked too, so a second process is refused; then the files are there again."""
     folder, store = place
@@ -252,7 +264,11 @@ def test_a_socket_that_is_deleted_comes_back(place: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [MemoryError(), OSError(errno.EMFILE, "Too many open files"), RuntimeError("can't start new thread")],
+    [
+        MemoryError(),
+        pytest.param(OSError(errno.EMFILE, "Too many open files"), marks=pytest.mark.slow),
+        pytest.param(RuntimeError("can't start new thread"), marks=pytest.mark.slow),
+    ],
     ids=lambda one: type(one).__name__,
 )
 def test_a_shortage_is_told_once_and_overcome(
