@@ -50,9 +50,11 @@ class Mutant:
 
 
 ENCODER: Final = "kb/embedding/encoder.py"
-GATE: Final = "kb/cli/gate.py"
+GATE: Final = "kb/cli/read_write_lock.py"
 VECTORS: Final = "kb/store/vectors.py"
-PARTS: Final = "kb/parts.py"
+CONTAINER: Final = "kb/container.py"
+OPEN_STORE: Final = "kb/open_store.py"
+RETRIEVE: Final = "kb/search/retrieve.py"
 FUSE: Final = "kb/search/rank.py"
 CANDIDATES: Final = "kb/search/candidates.py"
 RANK: Final = "kb/search/rank.py"
@@ -63,11 +65,12 @@ LOCK: Final = "kb/store/lock.py"
 PLAN: Final = "kb/indexing/plan.py"
 WRITE: Final = "kb/indexing/write.py"
 SYNC: Final = "kb/indexing/sync.py"
+SECTIONS: Final = "kb/chunking/sections.py"
 CHUNK: Final = "kb/chunking/split.py"
 
 T_ENCODER: Final = "tests/embedding/test_encoder.py"
-T_GATE: Final = "tests/cli/test_remote.py"
-T_PARTS: Final = "tests/test_parts.py"
+T_GATE: Final = "tests/cli/test_read_write_lock.py"
+T_PARTS: Final = "tests/test_container.py"
 T_FUSE: Final = "tests/search/test_fuse.py"
 T_QUERY: Final = "tests/search/test_query.py"
 T_RANK: Final = "tests/search/test_rank.py"
@@ -132,7 +135,7 @@ MUTANTS: Final = (
     Mutant("kb/formats/markdown.py", 'name in {"tags", "tag"}', 'name in {"tags"}', "tests/formats/test_inline.py"),
     # The least cosine.
     Mutant(CANDIDATES, "if self.cosines[id_] >= cosine]", "if self.cosines[id_] > cosine]", T_QUERY),
-    Mutant(CANDIDATES, "found.beyond < min_cosine", "found.beyond <= min_cosine", T_QUERY),
+    Mutant(RETRIEVE, "found.beyond < min_cosine", "found.beyond <= min_cosine", T_QUERY),
     Mutant(CANDIDATES, "if cosine >= min_cosine)", "if cosine > min_cosine)", T_QUERY),
     # Commands stay outside while what they use is replaced.
     Mutant(GATE, "self._condition.wait_for(lambda: not self._closed)", "", T_GATE),
@@ -152,9 +155,9 @@ MUTANTS: Final = (
         "tests/store/test_vectors.py",
     ),
     # Questions go first while a daemon indexes.
-    Mutant(PARTS, "            self.embedder.share(self.courtesy.wait)\n", "            pass\n", T_PARTS),
-    Mutant(PARTS, "            index.give_way = self.courtesy.wait\n", "", T_PARTS),
-    Mutant(PARTS, "            index.write_batch = self.write_batch\n", "", T_PARTS),
+    Mutant(CONTAINER, "            self.embedder.share(self.courtesy.wait)\n", "            pass\n", T_PARTS),
+    Mutant(OPEN_STORE, "Pace(batch, self._environment.courtesy.wait)", "Pace(batch, lambda: None)", T_PARTS),
+    Mutant(OPEN_STORE, "Pace() if batch is None else Pace(", "Pace() if batch else Pace(", T_PARTS),
     # What has to be done.
     Mutant(PLAN, 'old.state == "pending" or ', "", T_PLAN),
     Mutant(PLAN, "or old.stat != found.stat", "or old.stat.mtime_ns != found.stat.mtime_ns", T_PLAN),
@@ -184,8 +187,8 @@ MUTANTS: Final = (
     # Catalog and vectors in their order.
     Mutant(WRITE, "        self._catalog.unsettle(file_ids)\n", "", T_SYNC),
     Mutant(WRITE, "            self._cache.put(self._embedder.fingerprint, made)\n", "", T_SYNC),
-    Mutant(WRITE, "key=lambda one: -one.passage.tokens", "key=lambda one: one.passage.tokens", T_SYNC),
-    Mutant(WRITE, "            if change.file_id in window.relabel:\n", "            if False:\n", T_SYNC),
+    Mutant(WRITE, "key=lambda passage: -passage.tokens", "key=lambda one: one.passage.tokens", T_SYNC),
+    Mutant(WRITE, "            if change.relabel:\n", "            if False:\n", T_SYNC),
     Mutant(WRITE, "        if leaving:\n            self._index().delete(leaving)\n", "", T_SYNC),
     Mutant(
         WRITE,
@@ -193,24 +196,22 @@ MUTANTS: Final = (
         "            part",
         T_SYNC,
     ),
-    Mutant(
-        WRITE, "digest not in window.vectors and digest not in window.missing", "digest not in window.vectors", T_SYNC
-    ),
+    Mutant(WRITE, "digest not in self._vectors and digest not in self._missing", "digest not in self._vectors", T_SYNC),
     Mutant(WRITE, "if group and passages + len(change.passages) > _WRITTEN_AT_ONCE", "if False", T_SYNC),
     Mutant(WRITE, "        if len(change.passages) > 1\n", "", T_SYNC),
     Mutant(WRITE, "        self.dropped += len(gone)\n", "", T_SYNC),
     Mutant(WRITE, "        self.dropped += len(leaving)\n", "", T_SYNC),
-    Mutant(WRITE, "or len(window.changes) >= _FILES_IN_WINDOW", "", T_SYNC),
+    Mutant(WRITE, "or len(self._changes) >= _FILES_IN_WINDOW", "", T_SYNC),
     Mutant(
         SYNC,
-        "            self._catalog.unsettle([file.id for file in (*comparison.held, *held)])\n",
+        "            self._catalog.unsettle(unread)\n",
         "            pass\n",
         T_SYNC,
     ),
     Mutant(SYNC, "            writer.flush()\n", "", T_SYNC),
     Mutant(SYNC, "            self._catalog.refresh(gatherer.refreshed)\n", "            pass\n", T_SYNC),
     Mutant(SYNC, "        self._catalog.completed(datetime.now(UTC))\n", "", T_SYNC),
-    Mutant(SYNC, "        self._catalog.set_meta(_READING, self._reading)\n", "", T_SYNC),
+    Mutant(SYNC, "            self._catalog.set_meta(_READING, self._reading.version)\n", "", T_SYNC),
     Mutant(SYNC, "        note_mounts(self._catalog, comparison.mounts | comparison.lost)\n", "", T_SYNC),
     Mutant(SYNC, "if any(lies_below(one, {place}) for one in kept)", "", T_SYNC),
     Mutant(SYNC, '            gatherer.tally.files["removed"] += len(page)\n', "", T_SYNC),
@@ -221,7 +222,7 @@ MUTANTS: Final = (
     Mutant(RANK, "return (passage.file.folder, passage.file.path,", "return (passage.file.path,", T_RANK),
     Mutant(RANK, "        if not there(passage):\n            continue\n", "", T_RANK),
     Mutant(RANK, "        if same is None and len(hits) == limit:\n            break\n", "", f"{T_RANK} {T_QUERY}"),
-    Mutant(RANK, "            same.alike.append(passage)\n", "            pass\n", f"{T_RANK} {T_QUERY}"),
+    Mutant(RANK, "            hits[same].append(passage)\n", "            pass\n", f"{T_RANK} {T_QUERY}"),
     # Filters.
     Mutant(FILTER, "day <= filters.until", "day < filters.until", T_FILTER),
     Mutant(FILTER, "day >= filters.since", "day > filters.since", T_FILTER),
@@ -260,11 +261,11 @@ MUTANTS: Final = (
     Mutant(LOCK, "                self._unlock_directory()\n", "                pass\n", T_LOCK),
     # Passages.
     Mutant(CHUNK, "if tokens > self.max_tokens:", "if tokens > self.max_tokens + 1:", T_CHUNK),
-    Mutant(CHUNK, "elif tokens > leads[draft.trail].tokens:", "else:", T_CHUNK),
+    Mutant(CHUNK, "elif tokens > leads[draft.lead].tokens:", "else:", T_CHUNK),
     Mutant(
-        CHUNK,
-        "self.section.outer if self.start < self.section.body else self.section.inner",
-        "self.section.inner",
+        SECTIONS,
+        "self.outer if self.start < self.body else self.inner",
+        "self.inner",
         T_CHUNK,
     ),
     Mutant(CHUNK, "lines = text.line_at(draft.start),", "lines = text.line_at(draft.start) + 1,", T_CHUNK),

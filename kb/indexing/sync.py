@@ -264,7 +264,7 @@ class Indexer:
         self._catalog.completed(datetime.now(UTC))
         if writer.embedded:
             # What follows takes a large model a while.
-            progress.advance(Advance(doing="finishing"))
+            progress.advance(Advance(doing="finishing", embedded=writer.embedded, reused=writer.reused))
         return self._report(gatherer, writer, watch.seconds(), held=len(held))
 
     def dry_run(self, *, full: bool = False) -> IndexReport:

@@ -438,6 +438,9 @@ def test_progress_ends_at_the_whole() -> None:
     assert (seen[-1].files, seen[-1].files_total) == (40, 40)
     assert seen[-1].size == seen[-1].size_total
     assert seen[-1].doing == "finishing"
+    counts = [one.embedded + one.reused for one in seen]
+    assert counts == sorted(counts)
+    assert counts[-1] > 0
 
 
 def test_stopping_leaves_whole_files_and_the_next_run_goes_on() -> None:
