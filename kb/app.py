@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 def status_of(container: Container) -> Status:
     """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
-    from kb.sandbox.confinement import confinement
+    from kb.sandbox.confine import confinement
 
     comparison, problems = container.comparison()
     files = container.catalog.files()

@@ -1,7 +1,7 @@
-"""Where the configuration file is, whether it counts, and which store it means.
+"""Finds the configuration file and the paths in it.
 
-``kb.config`` and the client of the daemon both go by this, so that a command finds the same store with a daemon and
-without one. The client pays for each import, so this module works on plain strings and imports very little.
+``kb.config`` and the client of the daemon share this module, so that a command finds the same store with a daemon and
+without one. It works on plain strings and imports very little, since imports are most of the client's time.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "config.toml"
 ENV_PREFIX: Final = "KB_"
-# The sections of the file, in its order; kb.config.schema has their keys.
+# The sections of the file, in order; kb.config.schema has their keys.
 SECTIONS: Final = ("folders", "chunk", "documents", "embed", "store", "search", "note", "watch")
 STORE_KEY: Final = "store.path"
 DEFAULT_STORE: Final = ".kb"
-# Ten times what a configuration has that names every key and a hundred folders.
+# In bytes; ten times the size of a configuration with every key and a hundred folders.
 LARGEST: Final = 100_000
 _BEGINNINGS: Final = tuple(
     f"{mark}{name}{end}".encode() for name in SECTIONS for mark, end in (("[", "]"), ("", "."), ("", "={"))
@@ -29,7 +29,7 @@ _BEGINNINGS: Final = tuple(
 
 
 class NotAFile(Exception):
-    """The configuration file that was named is not there."""
+    """The configuration file that was named does not exist."""
 
 
 class Found:
@@ -39,7 +39,7 @@ class Found:
         file: Its real path.
         at: The path at which it was found, links and all.
         named: Whether it was named, by an option or the environment.
-        around: Whether it was found by looking around: not named by anybody, and not the user's own.
+        around: Whether it was found in the current folder or above, not named, and is not the user's own.
     """
 
     __slots__ = ("around", "at", "file", "named")
@@ -63,7 +63,7 @@ def locate(config_file: str | None, environ: Mapping[str, str], cwd: str) -> Fou
         cwd: The current folder.
 
     Raises:
-        NotAFile: One that was named is not there.
+        NotAFile: A file that was named does not exist.
         RuntimeError: Its path begins with the home folder of an unknown user.
     """
     named = config_file or environ.get(f"{ENV_PREFIX}CONFIG")
@@ -76,7 +76,7 @@ def locate(config_file: str | None, environ: Mapping[str, str], cwd: str) -> Fou
     folder = cwd
     while True:
         path = os.path.join(folder, FILE_NAME)  # noqa: PTH118 - see above
-        # Above the current folder, as in /tmp, anybody may have put one.
+        # Above the current folder, for example in /tmp, anyone may have created one.
         if os.path.isfile(path) and (folder == cwd or is_mine(path)) and belongs_to_kb(path):  # noqa: PTH113 - see above
             return Found(path, around=os.path.realpath(folder) != os.path.realpath(os.path.dirname(own)))  # noqa: PTH120 - see above
         above = os.path.dirname(folder)  # noqa: PTH120 - see above
@@ -86,9 +86,9 @@ def locate(config_file: str | None, environ: Mapping[str, str], cwd: str) -> Fou
 
 
 def belongs_to_kb(path: str) -> bool:
-    """Whether a file has a line that begins or fills one of kb's sections; other programs have a config.toml too.
+    """Whether a file has a section or a key of kb; other programs have a config.toml as well.
 
-    One that cannot be read counts, so that whoever reads it reports that. Of a long one the beginning is looked at.
+    A file that cannot be read counts, so that reading it reports the error. Of a long file, only the beginning is read.
     """
     try:
         lines = beginning(path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -98,10 +98,10 @@ def belongs_to_kb(path: str) -> bool:
 
 
 def beginning(path: str) -> bytes:
-    """As much of a file as a configuration may have, and one byte more. Anything but a file is not waited for.
+    """Read the beginning of a file: the largest size of a configuration and one byte more. FIFOs do not block.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is not a regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as stream:
@@ -111,12 +111,12 @@ def beginning(path: str) -> bytes:
 
 
 def is_mine(path: str) -> bool:
-    """Whether a file, and the link by which it is reached, belong to this user, where the system knows that."""
+    """Whether a file, and the link to it, belong to this user; True on systems without owners."""
     return not hasattr(os, "getuid") or {os.stat(path).st_uid, os.lstat(path).st_uid} == {os.getuid()}  # noqa: PTH116 - see locate
 
 
 def user_config_file(environ: Mapping[str, str]) -> str:
-    """The user's own configuration file, in the platform's place for it."""
+    """Return the user's own configuration file, in the platform's configuration directory."""
     if sys.platform.startswith("linux"):
         folder = environ.get("XDG_CONFIG_HOME", "").strip() or expanded("~/.config")
         return os.path.join(folder, "kb", FILE_NAME)  # noqa: PTH118 - see locate
@@ -126,7 +126,7 @@ def user_config_file(environ: Mapping[str, str]) -> str:
 
 
 def trust_folder(environ: Mapping[str, str]) -> str:
-    """The folder of the records of trusted configurations, in the platform's place for state."""
+    """Return the folder of the records of trusted configurations, in the platform's state directory."""
     if sys.platform.startswith("linux"):
         given = environ.get("XDG_STATE_HOME", "").strip()
         state = os.path.join(given if given.startswith("/") else expanded("~/.local/state"), "kb")  # noqa: PTH118 - see locate
@@ -138,16 +138,16 @@ def trust_folder(environ: Mapping[str, str]) -> str:
 
 
 def trust_record(file: str, data: bytes) -> str:
-    """The name of the record that says that a file of this real path and content is trusted."""
+    """Return the name of the record of trust for a file of this real path and content."""
     from hashlib import sha256
 
     return f"{sha256(os.fsencode(file) + bytes(1) + data).hexdigest()}.json"
 
 
 def environment_values(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
-    """The values in the environment, ``KB_SECTION__KEY``, each as variable, section, key and text; the last one counts.
+    """Return the values in the environment, ``KB_SECTION__KEY``, as (variable, section, key, text); the last one wins.
 
-    Variables without the two underscores are not values.
+    Variables without two underscores are not values.
     """
     found = []
     for name in sorted(environ):
@@ -158,7 +158,7 @@ def environment_values(environ: Mapping[str, str]) -> list[tuple[str, str, str, 
 
 
 def resolved(base: str, path: str) -> str:
-    """A path of the configuration: ``~`` expanded, relative to a folder, links resolved.
+    """Resolve a path of the configuration: expand ``~``, join it to a folder, resolve links.
 
     Raises:
         RuntimeError: It begins with the home folder of an unknown user.
@@ -167,7 +167,7 @@ def resolved(base: str, path: str) -> str:
 
 
 def joined(base: str, path: str) -> str:
-    """A path from a folder, its ``~`` expanded.
+    """Expand ``~`` in a path and join it to a folder.
 
     Raises:
         RuntimeError: It begins with the home folder of an unknown user.
@@ -176,7 +176,7 @@ def joined(base: str, path: str) -> str:
 
 
 def expanded(path: str) -> str:
-    """A path with its leading ``~`` or ``~name`` replaced, as ``Path(path).expanduser()`` does it.
+    """Expand a leading ``~`` or ``~name``, as ``Path(path).expanduser()`` does.
 
     Raises:
         RuntimeError: There is no such user.

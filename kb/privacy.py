@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.sandbox.confinement import confinement
+from kb.sandbox.confine import confinement
 from kb.sandbox.syscalls import SYSTEM_CALLS
 from kb.service.address import addresses_of, is_safe
 from kb.silence import CHROMADB_SETTINGS, SWITCHES

@@ -1,4 +1,4 @@
-"""How the configuration wants files read: which ones, within what limits, and when to read them all anew."""
+"""Makes what reads files from the configuration: rules, limits, sandboxes, the reader and the version of reading."""
 
 from __future__ import annotations
 
@@ -14,49 +14,51 @@ if TYPE_CHECKING:
     from kb.sandbox.protocol import Limits
 
 _MEGABYTE: Final = 1_000_000
-# Ordinary code takes milliseconds and a few megabytes.
+# Ordinary source code takes milliseconds and a few megabytes.
 _CODE_SECONDS: Final = 5.0
 _CODE_MEMORY: Final = 500_000_000
-# About a million headings, blocks and links.
+# In bytes; about a million headings, blocks and links.
 _STRUCTURE: Final = 50_000_000
 
 
 def rules_of(config: Config) -> Rules:
-    """Which files belong."""
+    """Return the rules that decide which files belong."""
     from kb.files.rules import Rules
 
-    wanted = config.folders
+    folders = config.folders
     return Rules(
-        include=wanted.include,
-        exclude=wanted.exclude,
-        gitignore=wanted.gitignore,
-        hidden=wanted.hidden,
-        follow_symlinks=wanted.follow_symlinks,
-        max_bytes=int(wanted.max_file_mb * _MEGABYTE),
+        include=folders.include,
+        exclude=folders.exclude,
+        gitignore=folders.gitignore,
+        hidden=folders.hidden,
+        follow_symlinks=folders.follow_symlinks,
+        max_bytes=int(folders.max_file_mb * _MEGABYTE),
         max_document_bytes=int(config.documents.max_file_mb * _MEGABYTE),
     )
 
 
 def limits_of(config: Config) -> Limits:
-    """What reading one document that is not plain text may cost."""
+    """Return the limits for reading a document that is not plain text."""
     from kb.sandbox.protocol import Limits
 
-    wanted = config.documents
+    documents = config.documents
     return Limits(
-        seconds=wanted.seconds,
-        memory=int(wanted.memory_mb * _MEGABYTE),
-        text=int(wanted.text_mb * _MEGABYTE),
-        ocr=wanted.ocr_languages if wanted.ocr else "",
-        ocr_seconds=wanted.ocr_seconds,
+        seconds=documents.seconds,
+        memory=int(documents.memory_mb * _MEGABYTE),
+        text=int(documents.text_mb * _MEGABYTE),
+        ocr=documents.ocr_languages if documents.ocr else "",
+        ocr_seconds=documents.ocr_seconds,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Sandboxes:
-    """The child processes in which files are parsed by libraries that a hostile file can crash.
+    """The child processes that parse files.
 
-    Source code has one of its own: it needs a fraction of what documents need, and starts four times as fast. So have
-    long texts, whose parsers are those of this process.
+    Attributes:
+        documents: Parses formats that are not plain text.
+        code: Parses source code; it needs a fraction of the memory and starts four times as fast.
+        texts: Parses long texts, with the readers of plain text.
     """
 
     documents: Sandbox
@@ -64,28 +66,28 @@ class Sandboxes:
     texts: Sandbox
 
     def close(self) -> None:
-        """End them. They are started again when needed."""
+        """Stop the processes. They are started again when needed."""
         self.documents.close()
         self.code.close()
         self.texts.close()
 
 
 def sandboxes_of(config: Config) -> Sandboxes:
-    """The sandboxes with their limits; no process is started yet."""
+    """Make the sandboxes with their limits; no process is started yet."""
     from kb.formats.source import PARSER
     from kb.sandbox.pool import Sandbox
 
     return Sandboxes(
         Sandbox(limits_of(config)),
-        Sandbox(code_limits_of(config), own=(PARSER,)),
-        Sandbox(text_limits_of(config), ["kb.formats.isolated"], own=()),
+        Sandbox(code_limits_of(config), [PARSER]),
+        Sandbox(text_limits_of(config), ["kb.formats.isolated"]),
     )
 
 
 def reader_of(config: Config, tokens: TokenCounter, sandboxes: Sandboxes, edit: Edit | None) -> Reader:
-    """What reads files of every format and splits them, measuring in the model's own tokens."""
+    """Make the reader of all formats, which splits documents by the tokens of the model."""
     from kb.chunking.split import Chunker
-    from kb.formats.binary import ForeignFormats
+    from kb.formats.binary import BinaryFormats
     from kb.formats.isolated import LongTexts
     from kb.formats.reader import DocumentReader
     from kb.formats.source import SourceCode
@@ -93,14 +95,14 @@ def reader_of(config: Config, tokens: TokenCounter, sandboxes: Sandboxes, edit: 
     return DocumentReader(
         Chunker(tokens, config.chunk.max_tokens, config.documents.seconds),
         edit,
-        ForeignFormats(sandboxes.documents, ocr=config.documents.ocr),
+        BinaryFormats(sandboxes.documents, ocr=config.documents.ocr),
         SourceCode(sandboxes.code),
         LongTexts(sandboxes.texts),
     )
 
 
 def code_limits_of(config: Config) -> Limits:
-    """What finding the structure of source code may cost: less than a document."""
+    """Return the limits for parsing source code, which are lower than those of documents."""
     from kb.sandbox.protocol import Limits
 
     most = limits_of(config)
@@ -108,7 +110,7 @@ def code_limits_of(config: Config) -> Limits:
 
 
 def text_limits_of(config: Config) -> Limits:
-    """What parsing one long text may cost; its structure comes out beside it."""
+    """Return the limits for parsing a long text; the result includes its structure."""
     from kb.sandbox.protocol import Limits
 
     most = limits_of(config)
@@ -116,11 +118,11 @@ def text_limits_of(config: Config) -> Limits:
 
 
 def reading_of(config: Config, model: str) -> ReadingRules:
-    """The version of the rules by which files are read: where it changes, files of that format are read again.
+    """Return the versions of all formats; files of a format whose version changes are read again.
 
     Args:
         config: The configuration.
-        model: The fingerprint of the embedding model, in whose tokens passages are measured.
+        model: The fingerprint of the embedding model, whose tokens the limit of passages counts.
     """
     from kb.formats.fingerprint import Fingerprints
 

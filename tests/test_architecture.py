@@ -99,7 +99,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.notes",
         "kb.search",
         "kb.store",
-        "kb.sandbox.confinement",
+        "kb.sandbox.confine",
         "kb.indexing",
         *VOCABULARY,
     },

@@ -13,7 +13,7 @@ from kb import privacy
 from kb.config import load
 from kb.privacy import PrivacyRow, privacy_rows
 from kb.records import Confinement
-from kb.sandbox.confinement import confinement
+from kb.sandbox.confine import confinement
 from kb.service.listen import listen
 from kb.silence import SWITCHES
 

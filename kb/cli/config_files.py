@@ -35,11 +35,11 @@ def trust_written(session: Session, target: Path) -> None:
     """Trust a configuration that kb has just written for the user, if it needs trust to apply."""
     from kb.config import load
     from kb.config.find import Place
-    from kb.config.trust import changeable, reaches, trust
+    from kb.config.trust import reaches, trust, writable_by_others
 
     place = Place(target.resolve(), target, around=True)
     settings = load(str(place.file), environ={}, cwd=session.client.cwd or None)
-    if reaches(settings, place) or changeable(place):
+    if reaches(settings, place) or writable_by_others(place):
         trust(settings, place, session.client.environ)
 
 
@@ -63,6 +63,6 @@ def checked_folder(folder: str, *, force: bool | None = None) -> str:
 
 def too_much(folder: str, home: str) -> bool:
     """Whether a folder is the root, a home folder, or a parent of home folders."""
-    from kb.config.trust import more_than_notes
+    from kb.config.trust import is_too_broad
 
-    return more_than_notes(folder, home)
+    return is_too_broad(folder, home)

@@ -1,4 +1,4 @@
-"""The configuration: ``config.toml`` parsed once into one frozen value, every problem told in one message."""
+"""The configuration: ``config.toml`` parsed once into one frozen value, every mistake reported in one message."""
 
 from kb.config.find import belongs_to_kb, find_file, look_for, user_config_path, user_store_path, why_none
 from kb.config.load import load

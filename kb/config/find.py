@@ -1,4 +1,4 @@
-"""Finds the configuration file that is in effect, and says how it was found."""
+"""Finds the configuration file in effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Place:
     Attributes:
         file: The file, with links resolved.
         at: The path at which it was found, links and all.
-        around: Whether it was found by looking around: not named by anybody, and not the user's own.
+        around: Whether it was found in the current folder or above, not named, and is not the user's own.
     """
 
     file: Path
@@ -31,28 +31,28 @@ class Place:
 
 
 def user_config_path() -> Path:
-    """The user's own configuration file, in the platform's place for it."""
+    """Return the user's own configuration file, in the platform's configuration directory."""
     return Path(location.user_config_file(os.environ))
 
 
 def user_store_path() -> Path:
-    """Where the user's own store is kept, in the platform's place for data."""
+    """Return the user's own store, in the platform's data directory."""
     import platformdirs
 
     return Path(platformdirs.user_data_dir("kb", appauthor=False)) / "store"
 
 
 def look_for(config_file: str | None, environ: Mapping[str, str], here: Path, *, found: bool = False) -> Place | None:
-    """The configuration file that ``load`` reads, or None where there is none.
+    """Find the configuration file that ``load`` reads; None if there is none.
 
     Args:
         config_file: The file that was named, from the current folder.
         environ: The environment.
         here: The current folder.
-        found: ``config_file`` was found by looking around, by the process that started this one.
+        found: Whether ``config_file`` was found, not named, by the process that started this one.
 
     Raises:
-        ConfigError: One that was named is not there.
+        ConfigError: A file that was named does not exist.
     """
     try:
         place = locate(config_file, environ, str(here))
@@ -65,10 +65,10 @@ def look_for(config_file: str | None, environ: Mapping[str, str], here: Path, *,
 
 
 def find_file(config_file: str | None, environ: Mapping[str, str], here: Path) -> Path | None:
-    """The path of the file that ``look_for`` finds.
+    """Return the path of the file that ``look_for`` finds.
 
     Raises:
-        ConfigError: One that was named is not there.
+        ConfigError: A file that was named does not exist.
     """
     place = look_for(config_file, environ, here)
     return place.file if place else None
@@ -80,10 +80,10 @@ def belongs_to_kb(file: Path) -> bool:
 
 
 def read_config(file: Path) -> bytes:
-    """What is in a configuration file, which may have come along with any folder.
+    """Read a configuration file, which may not be trusted yet.
 
     Raises:
-        ConfigError: It cannot be read, is no regular file, or is larger than any that somebody wrote.
+        ConfigError: It cannot be read, is not a regular file, or is too large.
     """
     try:
         data = beginning(str(file))
@@ -97,12 +97,12 @@ def read_config(file: Path) -> bytes:
 
 
 def why_none(cwd: str) -> str:
-    """That no configuration was found from a folder, though a file in it may look like one."""
+    """Return a message that no configuration was found, which mentions a config.toml of another program."""
     theirs = Path(cwd, FILE_NAME)
     other = theirs.is_file() and not belongs_to_kb(theirs)
     return f"no configuration was found{'; the config.toml here is of another program' if other else ''}"
 
 
 def is_mine(file: Path) -> bool:
-    """Whether a file, and the link by which it is reached, belong to this user, where the system knows that."""
+    """Whether a file, and the link to it, belong to this user; True on systems without owners."""
     return location.is_mine(str(file))

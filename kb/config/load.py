@@ -1,4 +1,4 @@
-"""Finds ``config.toml``, lays environment and flags over it, and checks all of it before anything is used."""
+"""Loads the configuration: the file, overridden by the environment and flags, all checked before anything is used."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ import msgspec
 from kb.config.find import look_for, read_config
 from kb.config.schema import Config, Field, fields, sections
 from kb.config.settings import TYPED, Settings
-from kb.config.trust import require_mine, require_trust
+from kb.config.trust import require_owned, require_trust
 from kb.errors import ConfigError
 from kb.location import environment_values, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Keys that hold paths: relative ones are meant from the file's folder, typed ones from the current folder.
+# Keys of paths. Relative ones start at the folder of the file, or at the current folder if typed.
 _PATH_KEYS: Final = frozenset({"store.path", "folders.paths"})
-# What is meant by the patterns of kb.config.schema.
+# What the patterns of kb.config.schema mean.
 _SHAPES: Final = {
     "documents.ocr_languages": "languages by Tesseract's names, joined by a plus: eng, deu+eng",
     "store.collection": "3 to 512 letters, digits, dots, dashes or underscores, a letter or digit first and last",
     "note.folder": "a folder below the first one of folders.paths, written from there: journal/%Y",
 }
-# The time that tomllib takes grows with the square of the parts of a dotted key; no key of kb's has more than two, and
-# no path in quotes sixty-four.
+# tomllib takes quadratic time in the number of parts of a dotted key. Keys of kb have two, and no quoted path has 64.
 _ENDLESS_KEY: Final = re.compile(
     r"""(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){64}"""
 )
-# More mistakes than this are counted alone, and a name longer than this is like none that is known.
-_TOLD: Final = 20
+# The most mistakes that are listed, and the longest name for which a similar one is suggested.
+_MAX_LISTED: Final = 20
 _LONGEST_NAME: Final = 80
 _SECTION: Final = re.compile(r"^\s*\[\s*([\w.\"'-]+)\s*\]")
 _KEY: Final = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
@@ -44,7 +43,13 @@ _KEY: Final = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A value somebody gave: what it is, where it stands, and whether it is text that still has to be read."""
+    """A value that was given.
+
+    Attributes:
+        value: The value.
+        origin: Where it was given, for messages.
+        is_text: Whether it is text that has to be converted.
+    """
 
     value: object
     origin: str
@@ -62,31 +67,32 @@ def load(
     """Read the configuration that is in effect.
 
     The file is ``config_file``, else ``$KB_CONFIG``, else the nearest ``config.toml`` of kb in the current folder or
-    above it, else the user's own; without any, the defaults hold. ``KB_SECTION__KEY`` in the environment goes over the
-    file, and ``overrides`` (dotted keys, values as text) over both. Relative paths in the file are taken from its
-    folder, those of environment and overrides from the current folder.
+    above it, else the user's own; without any, the defaults apply. ``KB_SECTION__KEY`` in the environment overrides the
+    file, and ``overrides`` override both. Relative paths in the file start at its folder, those in the environment and
+    in overrides at the current folder.
 
-    A file that was found in the current folder or above it holds only where it belongs to the user and stays inside its
+    A file that was found in the current folder or above it is used only if it belongs to the user and stays inside its
     own folder, or is trusted (``kb.config.trust``).
 
     Args:
         config_file: The file to read, from the current folder.
-        environ: The environment; None: that of this process.
-        cwd: The current folder; None: that of this process.
+        environ: The environment; None for that of this process.
+        cwd: The current folder; None for that of this process.
         overrides: Values as text, by dotted key.
-        found: ``config_file`` was found by looking around, by the process that started this one.
+        found: Whether ``config_file`` was found, not named, by the process that started this one.
 
     Raises:
-        ConfigError: One message with every mistake, each with its place; or the file that was found may not hold.
+        ConfigError: The configuration has mistakes, all listed in one message with their places; or a file that was
+            found is not trusted.
     """
     environ = os.environ if environ is None else environ
     here = Path(cwd) if cwd is not None else Path.cwd()
     place = look_for(config_file, environ, here, found=found)
     file = place.file if place else None
     if place is not None and place.around:
-        require_mine(place)
+        require_owned(place)
     problems: list[str] = []
-    # Read once, so that what is trusted is what holds.
+    # Read once, so that the content that is trusted is the one that is used.
     data = read_config(file) if file else b""
     given = _from_file(file, data, problems) if file else {}
     given.update(_from_environment(environ, problems))
@@ -94,7 +100,7 @@ def load(
         given[key] = _Given(text, TYPED, is_text=True)
     config = _build(given, here, problems)
     if problems or config is None:
-        raise ConfigError(_told(problems), "'kb config' shows each value and where it came from once this is mended")
+        raise ConfigError(_summary(problems), "'kb config' shows each value and where it came from once this is mended")
     origins = {key: one.origin for key, one in given.items()}
     around = place is not None and place.around
     settings = Settings(config, file, file.parent if file else here, origins, around)
@@ -105,15 +111,15 @@ def load(
 
 
 def _check_store(settings: Settings) -> None:
-    """See that the store is no folder that is read, and holds none: nothing in a store is ever read.
+    """Check that the store neither is nor contains a watched folder, since nothing in a store is read.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: It does.
     """
     try:
         store, folders = settings.store_path(), settings.folder_paths()
     except (RuntimeError, ValueError):
-        # No path of this system at all, or below nobody's home: whoever uses it tells that.
+        # An invalid path fails where it is used.
         return
     for folder in folders:
         if Path(folder).is_relative_to(store):
@@ -125,15 +131,15 @@ def _check_store(settings: Settings) -> None:
             )
 
 
-def _told(problems: list[str]) -> str:
+def _summary(problems: list[str]) -> str:
     if len(problems) == 1:
         return f"the configuration has a mistake: {problems[0]}"
-    more = [f"and {len(problems) - _TOLD} more"] if len(problems) > _TOLD else []
-    return "\n  ".join([f"the configuration has {len(problems)} mistakes:", *problems[:_TOLD], *more])
+    more = [f"and {len(problems) - _MAX_LISTED} more"] if len(problems) > _MAX_LISTED else []
+    return "\n  ".join([f"the configuration has {len(problems)} mistakes:", *problems[:_MAX_LISTED], *more])
 
 
 def _from_file(file: Path, data: bytes, problems: list[str]) -> dict[str, _Given]:
-    """The values of a file by dotted key; what is no section of kb is a problem."""
+    """Return the values of a file by dotted key; unknown sections are problems."""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         if endless := _ENDLESS_KEY.search(text):
@@ -154,7 +160,7 @@ def _from_file(file: Path, data: bytes, problems: list[str]) -> dict[str, _Given
     for section, values in table.items():
         place = f"{file}:{lines.get(section, 1)}"
         if section not in sections():
-            hint = _nearest(section, sections()) if len(problems) < _TOLD else ""
+            hint = _nearest(section, sections()) if len(problems) < _MAX_LISTED else ""
             problems.append(f"{place}: unknown section [{_short(section)}]{hint}")
         elif not isinstance(values, dict):
             problems.append(f"{place}: {section} must be a section, written [{section}]")
@@ -166,7 +172,7 @@ def _from_file(file: Path, data: bytes, problems: list[str]) -> dict[str, _Given
 
 
 def _lines(text: str) -> dict[str, int]:
-    """The line on which each section and each dotted key stands; tomllib keeps no places."""
+    """Return the line of each section and dotted key, which tomllib does not keep."""
     places: dict[str, int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
@@ -181,7 +187,7 @@ def _lines(text: str) -> dict[str, int]:
 
 
 def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, _Given]:
-    """The overrides of the environment, ``KB_SECTION__KEY``. Variables without the two underscores are not kb's."""
+    """Return the values of the environment, ``KB_SECTION__KEY``. Variables without two underscores are ignored."""
     given: dict[str, _Given] = {}
     for name, section, key, text in environment_values(environ):
         if section not in sections():
@@ -192,13 +198,13 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
 
 
 def _build(given: Mapping[str, _Given], here: Path, problems: list[str]) -> Config | None:
-    """Check every value by its own type, so that one mistake does not hide the next."""
+    """Convert each value by itself, so that every mistake is reported."""
     known = {field.key: field for field in fields()}
     values: dict[str, dict[str, object]] = {section: {} for section in sections()}
     for key, one in given.items():
         field = known.get(key)
         if field is None:
-            hint = _nearest(key, known) if len(problems) < _TOLD else ""
+            hint = _nearest(key, known) if len(problems) < _MAX_LISTED else ""
             problems.append(f"{one.origin}: unknown key {_short(key)}{hint}")
             continue
         try:
@@ -211,7 +217,7 @@ def _build(given: Mapping[str, _Given], here: Path, problems: list[str]) -> Conf
 
 
 def _converted(field: Field, one: _Given, here: Path) -> object:
-    """A value as its key wants it; text from environment or flags becomes the number, list or truth it spells."""
+    """Convert a value to the type of its key; text from the environment or flags is parsed."""
     if not one.is_text:
         return msgspec.convert(one.value, field.type)
     value: Any = _list_of(str(one.value)) if isinstance(field.default, tuple) else one.value
@@ -221,12 +227,12 @@ def _converted(field: Field, one: _Given, here: Path) -> object:
 
 
 def _typed(path: str, here: Path) -> str:
-    """A path as somebody typed it, made absolute; nothing stays nothing, for the check to complain of."""
+    """Make a typed path absolute. An empty one stays empty, and is rejected later."""
     return joined(str(here), path) if path else path
 
 
 def _list_of(text: str) -> list[str]:
-    """A list given as text: JSON/TOML brackets, else parts separated by the platform's path separator."""
+    """Parse a list: a TOML array, else parts separated by the platform's path separator."""
     stripped = text.strip()
     if stripped.startswith("["):
         try:
@@ -237,7 +243,7 @@ def _list_of(text: str) -> list[str]:
 
 
 def _plain(error: msgspec.ValidationError, field: Field) -> str:
-    """The library's sentence in the words of a configuration file."""
+    """Reword the message of msgspec for a configuration file."""
     text = str(error)
     if "enum value" in text:
         return f"expected one of {', '.join(field.values)}, got {text.rpartition('value ')[2]}"
@@ -255,12 +261,12 @@ def _plain(error: msgspec.ValidationError, field: Field) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that nobody knows, as far as a message can quote it."""
+    """Shorten an unknown name for a message."""
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _nearest(word: str, known: Mapping[str, object]) -> str:
-    """A hint at the known name most like an unknown one, or nothing."""
+    """Suggest the known name most similar to an unknown one; empty if there is none."""
     if len(word) > _LONGEST_NAME:
         return ""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

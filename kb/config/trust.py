@@ -1,9 +1,9 @@
-"""Whether a configuration that was found by looking around may hold, and the memory of those that the user trusts.
+"""Decides whether a configuration found in the current folder or above may be used, and records which are trusted.
 
-A ``config.toml`` comes along with any folder that is copied, unpacked or cloned. One that nobody named holds without a
-question only where it belongs to the user, nobody else can change it, and everything it asks for is inside its own
-folder. What else it asks for has to be trusted: by the file's path and content, and for the places it reaches, so that
-neither an edit nor a symbolic link that leads elsewhere now is covered.
+Any folder that is copied, unpacked or cloned may contain a ``config.toml``. One that nobody named is used only if it
+belongs to the user, nobody else can change it, and all its paths and models stay inside its own folder. Otherwise the
+user has to trust it. A record of trust holds for the path and the content of the file and for the places it leads to,
+so that neither an edit nor a symbolic link that now leads elsewhere is covered.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from kb.config.find import Place
     from kb.config.settings import Settings
 
-# What a configuration asks for outside its own folder: every key that can lead out of it, and where each one leads.
+# --- What a configuration uses outside its own folder -------------------------------------------------------------
 
-# Every key that can lead out of the configuration's own folder; a test holds this and the next against the schema.
+# Keys that can lead out of the folder of the configuration. A test checks this set and the next against the schema.
 REACHING: Final = frozenset(
     {
         "folders.paths",
@@ -43,8 +43,8 @@ REACHING: Final = frozenset(
         "search.rerank_revision",
     }
 )
-# What the others decide is how files inside those folders are read, how much of the machine that may take, how
-# questions are answered and how changes are noticed.
+# The other keys. They decide how files in those folders are read, how much of the machine that takes, how questions are
+# answered and how changes are noticed.
 STAYING: Final = frozenset(
     {
         *(f"folders.{name}" for name in ("include", "exclude", "gitignore", "hidden")),
@@ -53,7 +53,7 @@ STAYING: Final = frozenset(
         *(f"documents.{name}" for name in ("max_file_mb", "seconds", "memory_mb", "text_mb")),
         *(f"documents.{name}" for name in ("ocr", "ocr_languages", "ocr_seconds")),
         *(f"embed.{name}" for name in ("runtime", "device", "precision", "batch_tokens", "threads")),
-        # Left at its default it allows what having no configuration allows: to fetch the models that kb itself names.
+        # The default allows what running without a configuration allows: to fetch the models that kb names itself.
         *(f"embed.{name}" for name in ("offline", "cache_vectors")),
         *(f"store.{name}" for name in ("collection", "wait_seconds")),
         *(f"search.{name}" for name in ("limit", "mode", "weak", "fold", "min_score", "per_file", "candidates")),
@@ -65,12 +65,12 @@ STAYING: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Something a configuration asks for outside its own folder.
+    """Something that a configuration uses outside its own folder.
 
     Attributes:
         key: The dotted key; ``file`` for the configuration itself.
-        value: The value as it is written.
-        place: Where that leads.
+        value: The value as written.
+        place: Where it leads.
     """
 
     key: str
@@ -83,9 +83,9 @@ class Reach:
 
 
 def reaches(settings: Settings, place: Place) -> tuple[Reach, ...]:
-    """Everything a configuration asks for outside its own folder.
+    """Return everything that a configuration uses outside its own folder.
 
-    What was typed, or stands in the environment, is the user's own word and left out.
+    Values from the command line or the environment are the user's own and left out.
     """
     base = str(settings.base)
     return tuple(
@@ -103,7 +103,7 @@ def reaches(settings: Settings, place: Place) -> tuple[Reach, ...]:
 
 
 def _of_file(settings: Settings, place: Place) -> Iterator[Reach]:
-    """A symbolic link to a configuration elsewhere: that one's folder is not the one it was found in."""
+    """Yield the file itself if it is a symbolic link to a configuration in another folder."""
     if not _inside(str(settings.base), os.path.realpath(place.at.parent)):
         yield Reach("file", str(place.at), f"a link to {place.file}")
 
@@ -115,7 +115,7 @@ def _of_folders(settings: Settings, base: str) -> Iterator[Reach]:
         real = _resolved(settings, path)
         if not _inside(real, base):
             yield Reach("folders.paths", path, real)
-        elif more_than_notes(real):
+        elif is_too_broad(real):
             yield Reach("folders.paths", path, f"{real}, more than a folder of notes")
 
 
@@ -134,12 +134,12 @@ def _of_store(settings: Settings, base: str) -> Iterator[Reach]:
 
 
 def _links(folder: str) -> Iterator[str]:
-    """The symbolic links in a store; kb makes none."""
+    """Yield the symbolic links in a store; kb creates none."""
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError:
-        # Whoever opens the store tells why.
+        # Opening the store reports the error.
         return
     for entry in found:
         if entry.is_symlink():
@@ -149,7 +149,7 @@ def _links(folder: str) -> Iterator[str]:
 
 
 def _of_notes(settings: Settings) -> Iterator[Reach]:
-    """Where ``kb note`` would write today; the schema refuses ``..``, and a link may lead out all the same."""
+    """Yield where ``kb note`` would write today; the schema rejects ``..``, but a link may lead out."""
     below, paths = settings.config.note.folder, settings.config.folders.paths
     if not below or not paths or settings.typed("note.folder"):
         return
@@ -210,7 +210,7 @@ def _on_the_hub(name: str, revision: str) -> str:
 
 
 def _directory(settings: Settings, name: str) -> str | None:
-    """The directory that the name of a model means, there or not; None where it is a name on the hub."""
+    """Return the directory that a model name means, whether it exists or not; None for a name on the hub."""
     real = _resolved(settings, name)
     if os.path.isdir(real) or name.startswith((".", "~", os.sep)) or name.count("/") != 1:  # noqa: PTH112 - plain strings
         return real
@@ -218,7 +218,7 @@ def _directory(settings: Settings, name: str) -> str | None:
 
 
 def _resolved(settings: Settings, path: str) -> str:
-    """A path of the configuration; as it stands where the system knows no such path: whoever uses it tells that."""
+    """Resolve a path of the configuration; an invalid path is returned as it is, and fails where it is used."""
     try:
         return settings.resolve(path)
     except (RuntimeError, ValueError):
@@ -229,11 +229,13 @@ def _inside(path: str, folder: str) -> bool:
     return Path(path).is_relative_to(folder)
 
 
-def more_than_notes(folder: str, home: str | None = None) -> bool:
-    """Whether a folder is the root, a home folder, or what home folders are in."""
+def is_too_broad(folder: str, home: str | None = None) -> bool:
+    """Whether a folder is the root, a home folder, or a parent of home folders."""
     home = os.path.realpath(Path.home()) if home is None else home
     return folder == "/" or f"{home}/".startswith(f"{folder}/")
 
+
+# --- Trust --------------------------------------------------------------------------------------------------------
 
 _ANYBODY: Final = stat.S_IWOTH
 _GROUP: Final = stat.S_IWGRP
@@ -245,9 +247,9 @@ class Trusted:
 
     Attributes:
         file: Its path, with links resolved.
-        sha256: The digest of its content.
-        since: When it was trusted, in seconds since 1970.
-        reaches: What it asks for outside its own folder.
+        sha256: The SHA-256 of its content, in hexadecimal.
+        since: When it was trusted, in seconds since the epoch.
+        reaches: What it uses outside its own folder.
     """
 
     file: str
@@ -264,11 +266,11 @@ class Trusted:
         return "trusted" if _digest(data) == self.sha256 else "changed"
 
 
-def require_mine(place: Place) -> None:
-    """See that a file which was found belongs to the user.
+def require_owned(place: Place) -> None:
+    """Check that a configuration belongs to the user.
 
     Raises:
-        ConfigError: It does not: its owner may change it at any time, so it is not even asked about.
+        ConfigError: It does not. Its owner could change it at any time, so it cannot be trusted.
     """
     if not is_mine(place.at):
         raise ConfigError(
@@ -278,31 +280,32 @@ def require_mine(place: Place) -> None:
 
 
 def require_trust(settings: Settings, place: Place, data: bytes, environ: Mapping[str, str]) -> None:
-    """See that a configuration which was found stays inside its own folder, or is trusted.
+    """Check that a configuration stays inside its own folder, or is trusted.
 
     Args:
-        settings: What it says, with everything that was put over it.
+        settings: Its settings, with all overrides.
         place: Where it was found.
-        data: The content of the file that was read.
-        environ: The environment, for where the memory is.
+        data: The content of the file.
+        environ: The environment, which says where records are kept.
 
     Raises:
-        ConfigError: It asks for more; the message names each key with its value and its place.
+        ConfigError: It is not trusted; the message lists each key with its value and where it leads.
     """
-    wanted = reaches(settings, place)
-    loose = changeable(place)
-    if not wanted and not loose:
+    outside = reaches(settings, place)
+    writable = writable_by_others(place)
+    if not outside and not writable:
         return
-    known = _remembered(trust_folder(environ) / _name(place.file, data))
-    if known is not None and set(wanted) <= set(known.reaches):
+    known = _read_record(trust_folder(environ) / _name(place.file, data))
+    if known is not None and set(outside) <= set(known.reaches):
         return
-    reasons = " and ".join([*(["asks for more than its own folder"] if wanted else []), *([loose] if loose else [])])
-    told = "\n  ".join([f"{place.at} was found here and {reasons}", *map(str, wanted)])
-    raise ConfigError(told, f"If that is meant, trust it: kb config --trust {shlex.quote(str(place.file))}")
+    reasons = ["asks for more than its own folder"] if outside else []
+    reasons += [writable] if writable else []
+    message = "\n  ".join([f"{place.at} was found here and {' and '.join(reasons)}", *map(str, outside)])
+    raise ConfigError(message, f"If that is meant, trust it: kb config --trust {shlex.quote(str(place.file))}")
 
 
-def changeable(place: Place) -> str:
-    """How others can change what was found: the file, or what stands in its folder; empty where they cannot."""
+def writable_by_others(place: Place) -> str:
+    """Say how other users can change a configuration or its folder; empty if they cannot."""
     if not hasattr(os, "getuid"):
         return ""
     for path in (place.file, place.file.parent, place.at.parent):
@@ -315,7 +318,7 @@ def changeable(place: Place) -> str:
 
 
 def _group_of_one(number: int) -> bool:
-    """Whether a group is the user's own, as many systems give each user one: then its right to write is theirs."""
+    """Whether a group has the user as its only member, as many systems create one for each user."""
     import grp
     import pwd
 
@@ -326,51 +329,51 @@ def _group_of_one(number: int) -> bool:
     return number == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
-# The memory: one file a configuration, called by the digest of its path and content.
+# --- Records: one file for each configuration, named by the digest of its path and content ------------------------
 
 
 def trust_folder(environ: Mapping[str, str]) -> Path:
-    """Where it is remembered what the user trusts, in the platform's place for state."""
+    """Return the folder of the records, in the platform's state directory."""
     return Path(location.trust_folder(environ))
 
 
 def trust(settings: Settings, place: Place, environ: Mapping[str, str]) -> Trusted:
-    """Remember that a configuration is trusted as it is now, in place of what was remembered of it before.
+    """Record that a configuration is trusted as it is now, replacing an earlier record.
 
     Args:
-        settings: What the file says, with nothing put over it.
-        place: Where it stands.
-        environ: The environment, for where the memory is.
+        settings: Its settings, without overrides.
+        place: Where it is.
+        environ: The environment, which says where records are kept.
 
     Raises:
-        ConfigError: It belongs to another user, or it cannot be remembered.
+        ConfigError: It belongs to another user, or the record cannot be written.
     """
-    require_mine(place)
+    require_owned(place)
     data = read_config(place.file)
     made = Trusted(str(place.file), _digest(data), time.time(), reaches(settings, place))
     folder = trust_folder(environ)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         distrust(place.file, environ)
-        draft = folder / f"{_name(place.file, data)}.new"
-        draft.write_text(json.dumps(asdict(made), indent=2), "utf-8")
-        draft.replace(folder / _name(place.file, data))
+        new = folder / f"{_name(place.file, data)}.new"
+        new.write_text(json.dumps(asdict(made), indent=2), "utf-8")
+        new.replace(folder / _name(place.file, data))
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written: {error.strerror}", "Make that folder writable") from error
     return made
 
 
 def all_trusted(environ: Mapping[str, str]) -> list[Trusted]:
-    """Every configuration that is trusted, by path."""
+    """Return all trusted configurations, by path."""
     files = sorted(trust_folder(environ).glob("*.json"))
-    return sorted(filter(None, map(_remembered, files)), key=lambda one: one.file)
+    return sorted(filter(None, map(_read_record, files)), key=lambda one: one.file)
 
 
 def distrust(file: Path, environ: Mapping[str, str]) -> bool:
-    """Forget that a configuration was trusted; says whether it was."""
+    """Delete the records of a configuration; return whether there were any."""
     found = False
     for record in trust_folder(environ).glob("*.json"):
-        known = _remembered(record)
+        known = _read_record(record)
         if known is not None and known.file == str(file):
             record.unlink(missing_ok=True)
             found = True
@@ -378,7 +381,7 @@ def distrust(file: Path, environ: Mapping[str, str]) -> bool:
 
 
 def _name(file: Path, data: bytes) -> str:
-    """What a file of this path and content is remembered by."""
+    """Return the name of the record for a file of this path and content."""
     return location.trust_record(str(file), data)
 
 
@@ -386,11 +389,11 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _remembered(record: Path) -> Trusted | None:
-    """What stands in a record; None where there is none, or none that can be read."""
+def _read_record(record: Path) -> Trusted | None:
+    """Read a record; None if it does not exist or is invalid."""
     try:
-        told: dict[str, Any] = json.loads(record.read_bytes())
-        made = tuple(Reach(str(one["key"]), str(one["value"]), str(one["place"])) for one in told["reaches"])
-        return Trusted(str(told["file"]), str(told["sha256"]), float(told["since"]), made)
+        fields: dict[str, Any] = json.loads(record.read_bytes())
+        made = tuple(Reach(str(one["key"]), str(one["value"]), str(one["place"])) for one in fields["reaches"])
+        return Trusted(str(fields["file"]), str(fields["sha256"]), float(fields["since"]), made)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

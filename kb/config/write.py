@@ -1,4 +1,7 @@
-"""Writes ``config.toml``: every key with its default and its explanation."""
+"""Writes ``config.toml``: makes an explained file, or changes one value and keeps every other byte.
+
+Changes are made with tomlkit, which keeps comments and layout.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ from kb.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-# Changes one value in a ``config.toml`` and leaves every other byte of it as it is, by tomlkit.
+# --- Changing a file ----------------------------------------------------------------------------------------------
 
 _MARK = "\ufeff"
 
 
 def with_folder(text: str, folder: str) -> str:
-    """A configuration with one more folder in ``folders.paths``; comments and layout stay.
+    """Add a folder to ``folders.paths`` of a configuration.
 
     Raises:
-        ConfigError: It is no valid TOML, or ``folders.paths`` is no list.
+        ConfigError: It is not valid TOML, or ``folders.paths`` is not a list.
     """
 
     def add(section: MutableMapping[str, Any]) -> None:
@@ -34,10 +37,10 @@ def with_folder(text: str, folder: str) -> str:
 
 
 def with_value(text: str, key: str, value: str) -> str:
-    """A configuration with another text as the value of a dotted key; comments and layout stay.
+    """Set the value of a dotted key of a configuration to a text.
 
     Raises:
-        ConfigError: It is no valid TOML.
+        ConfigError: It is not valid TOML.
     """
     section, _, name = key.partition(".")
 
@@ -48,7 +51,7 @@ def with_value(text: str, key: str, value: str) -> str:
 
 
 def _changed(text: str, section: str, change: Callable[[MutableMapping[str, Any]], None]) -> str:
-    """The text after a change to one section, which is added at the end where it is missing."""
+    """Change a section of a configuration; a missing one is added at the end."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -63,6 +66,8 @@ def _changed(text: str, section: str, change: Callable[[MutableMapping[str, Any]
     return mark + tomlkit.dumps(document)
 
 
+# --- Making a file ------------------------------------------------------------------------------------------------
+
 _WIDTH = 100
 _OVERRIDES = """\
 # Any of them can be overridden: KB_SECTION__KEY in the environment (KB_EMBED__MODEL=...), or kb -s section.key=value.
@@ -76,17 +81,17 @@ _OWN_HEAD = f"""\
 
 
 def render_default(values: Mapping[str, object] | None = None) -> str:
-    """A whole explained ``config.toml``, with some values replaced.
+    """Return a ``config.toml`` with every key explained and set.
 
     Args:
-        values: What stands in place of the defaults, by dotted key (``folders.paths``).
+        values: Values that replace defaults, by dotted key (``folders.paths``).
     """
     values = values or {}
     return _rendered(_HEAD, {field.key: values.get(field.key, field.default) for field in fields()})
 
 
 def render_own(values: Mapping[str, object]) -> str:
-    """A user's ``config.toml``: these values by dotted key, and all other keys explained but commented out."""
+    """Return a ``config.toml`` with some values by dotted key, and all other keys explained and commented out."""
     return _rendered(_OWN_HEAD, values)
 
 
@@ -105,7 +110,7 @@ def _rendered(head: str, values: Mapping[str, object]) -> str:
 
 
 def _toml(value: object) -> str:
-    """A value in TOML. JSON strings are TOML strings as long as nothing beyond the basic plane is escaped."""
+    """Format a value as TOML. A JSON string is a TOML string unless it escapes characters beyond 16 bits."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):

@@ -118,13 +118,13 @@ def without(document: Document, text: str) -> Document:
     return replace(
         document,
         text=left,
-        spelled=tuple(
+        substitutions=tuple(
             (start, end, said)
-            for start, end, said in document.spelled
+            for start, end, said in document.substitutions
             # What is read at the end of a line belongs to what stands before.
             if left[start - (start == end) : end] == document.text[start - (start == end) : end]
         ),
-        told=tuple(one for one in document.told if one.text != text),
+        context=tuple(one for one in document.context if one.text != text),
         headings=tuple(headings),
         title="" if document.title == text else document.title,
         own_title="" if document.own_title == text else document.own_title,

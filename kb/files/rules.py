@@ -1,6 +1,6 @@
-"""Which files belong to the index: the rules of the configuration and of ignore files, with git's meaning.
+"""Decides which files belong to the index, by the configuration and by ignore files with git's semantics.
 
-Everything here is a function of values. ``kb.files.scan`` walks the folders and asks a ``Scope`` about each name.
+Nothing here reads the disk. ``kb.files.scan`` walks the folders and asks a ``Scope`` about each name.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 KB_IGNORE: Final = ".kbignore"
 GIT_IGNORE: Final = ".gitignore"
-# Never notes: the insides of version control, whatever else the rules say.
+# Directories of version control, which never belong.
 VERSION_CONTROL: Final = frozenset({".git", ".hg", ".svn", ".bzr", ".jj"})
 
-# What office programs, browsers and editors leave beside a file while they work on it, or when they end badly.
+# Files that office programs, browsers and editors keep next to a file while it is open, or leave after a crash.
 _TEMPORARY: Final = re.compile(
-    r"~\$.+"  # who has a document open in Microsoft Office
+    r"~\$.+"  # owner files of Microsoft Office
     r"|\.~(?:lock\.)?.+#?|\.#.+|#.+#"  # LibreOffice, WPS, Emacs
     r"|.+~|.+\.(?:swp|kate-swp)|\..+\.sw[a-p]"  # Vim, Kate
     r"|.+\.(?:part|crdownload|opdownload|partial|download|filepart|aria2|!ut|!qB|ytdl|tmp|temp)"
@@ -49,16 +49,16 @@ _POSIX_CLASSES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the configuration says about which files belong.
+    """The rules of the configuration.
 
     Attributes:
-        include: Where not empty, only files that match one of these patterns belong.
+        include: Unless empty, only files that match one of these patterns belong.
         exclude: Files and folders that match one of these patterns never belong.
         gitignore: Whether ``.gitignore`` files count; ``.kbignore`` files always do.
         hidden: Whether names that begin with a dot belong.
-        follow_symlinks: Whether a link to a file inside the same folder may stand for that file.
-        max_bytes: The size of the largest file that is read.
-        max_document_bytes: The same for documents that are not plain text.
+        follow_symlinks: Whether a link to a file in the same folder may be read in its place.
+        max_bytes: The largest file that is read, in bytes.
+        max_document_bytes: The largest file in a format that is not plain text, in bytes.
     """
 
     include: tuple[str, ...]
@@ -70,7 +70,7 @@ class Rules:
     max_document_bytes: int = 100_000_000
 
     def limit(self, path: str) -> tuple[int, str]:
-        """How many bytes a file may have, and the key of the configuration that says so."""
+        """Return the size limit of a file in bytes, and the configuration key of that limit."""
         if path[path.rfind(".") :].lower() in REGISTRY.documents:
             return self.max_document_bytes, "documents.max_file_mb"
         return self.max_bytes, "folders.max_file_mb"
@@ -78,7 +78,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """One line of an ignore file. ``anchored`` ones look at the path, the others at the last name alone."""
+    """One line of an ignore file.
+
+    Attributes:
+        search: Matches the path of an entry, or its name if the pattern is not anchored.
+        excludes: False for a pattern that begins with ``!``.
+        directories_only: Whether it matches directories only.
+        anchored: Whether it matches paths, not names.
+    """
 
     search: Callable[[str], re.Match[str] | None]
     excludes: bool
@@ -87,7 +94,7 @@ class _Pattern:
 
 
 def _stripped(line: str) -> str:
-    """The line without the trailing blanks that git ignores: those that no backslash protects."""
+    """Strip the trailing spaces that git ignores: those not escaped by a backslash."""
     line = line.rstrip("\r\n")
     while line.endswith(" ") and not line.endswith("\\ "):
         line = line[:-1]
@@ -95,14 +102,14 @@ def _stripped(line: str) -> str:
 
 
 def _compile(line: str) -> _Pattern | None:
-    """One pattern, or None for a blank line and a comment.
+    """Compile a line of an ignore file; None for a blank line or a comment.
 
-    A pattern is matched against one entry at a time, from the top down, so pathspec gets it anchored and without
-    its final slash. It would also accept what lies *below* a match; its only group tells that, and ``Patterns`` refuses
-    it, because a directory that is excluded is never entered.
+    A pattern is matched against one entry at a time, from the top down, so pathspec gets it anchored and without its
+    final slash. pathspec also matches entries *below* a match, which its only group shows; ``Patterns`` rejects those,
+    since an excluded directory is never entered.
 
     Raises:
-        ValueError: Git would take the line for a pattern that cannot match.
+        ValueError: The pattern is invalid; git treats it as one that matches nothing.
     """
     text = _stripped(line)
     if not text or text.startswith("#"):
@@ -116,7 +123,7 @@ def _compile(line: str) -> _Pattern | None:
     if not body:
         return None
     with warnings.catch_warnings():
-        # A bracket inside a bracket expression means itself here, which re only warns it may not for ever.
+        # re warns that a bracket inside a bracket expression may change its meaning.
         warnings.simplefilter("ignore", FutureWarning)
         try:
             regex = GitIgnoreSpecPattern(f"/{body}").regex
@@ -138,15 +145,15 @@ class Patterns:
         self._files = tuple(pattern for pattern in backwards if not pattern.directories_only)
 
     def __bool__(self) -> bool:
-        """Whether there is any pattern at all."""
+        """Whether there are any patterns."""
         return bool(self._directories)
 
     def verdict(self, prefix: str, name: str, *, directory: bool) -> bool | None:
-        """Whether these patterns exclude an entry (True), take it back in (False), or say nothing (None).
+        """Whether these patterns exclude an entry (True), include it again (False), or do not match (None).
 
         Args:
-            prefix: The directory of the entry seen from that of the patterns: empty, or ending with a slash.
-            name: The entry's own name.
+            prefix: The path from the directory of the patterns to that of the entry: empty, or ending with a slash.
+            name: The name of the entry.
             directory: Whether it is a directory.
         """
         for pattern in self._directories if directory else self._files:
@@ -158,7 +165,7 @@ class Patterns:
 
 @lru_cache(maxsize=4096)
 def parse_ignore(text: str) -> Patterns:
-    """The patterns of an ignore file. Lines that git cannot use are passed over, as git does."""
+    """Parse an ignore file. As in git, invalid lines are skipped."""
     patterns = []
     for line in text.removeprefix("\ufeff").split("\n"):
         try:
@@ -171,10 +178,10 @@ def parse_ignore(text: str) -> Patterns:
 
 
 def parse_setting(key: str, lines: tuple[str, ...]) -> Patterns:
-    """The patterns of a list in the configuration.
+    """Parse a list of patterns in the configuration.
 
     Raises:
-        ConfigError: One of them cannot be used.
+        ConfigError: A pattern is invalid.
     """
     patterns = []
     for line in lines:
@@ -189,7 +196,13 @@ def parse_setting(key: str, lines: tuple[str, ...]) -> Patterns:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """The patterns of one ignore file, seen from a directory at or below its own."""
+    """The patterns of one ignore file, for a directory at or below its own.
+
+    Attributes:
+        patterns: The patterns.
+        prefix: The path from the directory of the file: empty, or ending with a slash.
+        git: Whether the file is one of git's.
+    """
 
     patterns: Patterns
     prefix: str
@@ -198,13 +211,22 @@ class _Level:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What applies to the entries of one directory.
+    """The rules for the entries of one directory.
 
-    An entry belongs when nothing excludes it: neither its name, nor the configuration, nor an ignore file. Among ignore
-    files the one nearest to the entry decides, ``.kbignore`` before ``.gitignore`` in the same directory, and in
-    a file the last pattern that matches. So a deeper file can take back what a shallower one excludes, but not what the
-    configuration excludes. The temporary files of other programs are left out unless an ignore file takes them back.
-    The watched folder itself is never excluded: whoever lists it wants it.
+    An entry belongs unless its name, the configuration or an ignore file excludes it. Of the ignore files, the nearest
+    one with a pattern that matches decides, ``.kbignore`` before ``.gitignore`` in the same directory; in a file, the
+    last pattern that matches. So a deeper file can include what a higher one excludes, but not what the configuration
+    excludes. Temporary files of other programs are excluded unless an ignore file includes them. The watched folder
+    itself is never excluded.
+
+    Attributes:
+        hidden: Whether names that begin with a dot belong.
+        gitignore: Whether git's ignore files count.
+        exclude: The patterns of ``folders.exclude``.
+        include: The patterns of ``folders.include``.
+        included: Whether files here belong by ``folders.include`` if no pattern matches them.
+        path: The path of the directory in the watched folder: empty, or ending with a slash.
+        levels: The patterns of ignore files, the nearest first.
     """
 
     hidden: bool
@@ -217,10 +239,10 @@ class Scope:
 
     @classmethod
     def of(cls, rules: Rules) -> Scope:
-        """The scope of a folder without ignore files.
+        """Make the scope of a folder without ignore files.
 
         Raises:
-            ConfigError: A pattern of the rules cannot be used.
+            ConfigError: A pattern of the rules is invalid.
         """
         include = parse_setting("folders.include", rules.include)
         return cls(
@@ -232,7 +254,7 @@ class Scope:
         )
 
     def below(self, name: str) -> Scope:
-        """The scope of a subdirectory, before its own ignore files are known."""
+        """Return the scope of a subdirectory, without its own ignore files."""
         name = _safe(name)
         levels = tuple(_Level(level.patterns, f"{level.prefix}{name}/", level.git) for level in self.levels)
         chosen = self.include.verdict(self.path, name, directory=True)
@@ -240,18 +262,18 @@ class Scope:
         return replace(self, path=f"{self.path}{name}/", levels=levels, included=included)
 
     def rooted(self) -> Scope:
-        """The same ignore files for a directory that is a watched folder: the configuration's patterns start here."""
+        """Return the same scope, with the patterns of the configuration anchored at this directory."""
         return replace(self, path="", included=not self.include)
 
     def with_ignores(
         self, *, kbignore: str = "", gitignore: str = "", repository: bool = False, repository_exclude: str = ""
     ) -> Scope:
-        """The scope with the texts of this directory's own ignore files.
+        """Add the ignore files of this directory.
 
         Args:
             kbignore: The text of ``.kbignore``.
             gitignore: The text of ``.gitignore``.
-            repository: Whether a git repository begins here, so that ``.gitignore`` files further up do not count.
+            repository: Whether this is the top of a git repository, so that ``.gitignore`` files above do not count.
             repository_exclude: The text of the repository's ``info/exclude``.
         """
         outer = tuple(level for level in self.levels if not level.git) if repository else self.levels
@@ -262,7 +284,7 @@ class Scope:
         return replace(self, levels=own + outer)
 
     def excludes(self, name: str, *, directory: bool) -> bool:
-        """Whether the rules leave out an entry of this directory, and with a directory all that is below it."""
+        """Whether the rules exclude an entry of this directory; a directory with all that is below it."""
         if name.startswith(".") and (not self.hidden or _never(name, directory=directory)):
             return True
         if "\n" in name:
@@ -285,15 +307,15 @@ class Scope:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file is one that a program keeps while it works: an owner file, a backup, half of a download."""
+    """Whether a file is a temporary file: an owner file, a backup, an unfinished download."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def _never(name: str, *, directory: bool) -> bool:
-    """Whether a name is version control's or a store of kb, which no rule takes in."""
+    """Whether a name is of version control or of a store of kb, which never belong."""
     return name in VERSION_CONTROL or (directory and (name == ".kb" or name.startswith(".kb-")))
 
 
 def _safe(name: str) -> str:
-    """The name with its line ends as NUL, which no name holds: to ``re`` a line end is more than a character."""
+    """Replace line ends in a name by NUL, since ``re`` treats line ends specially."""
     return name.replace("\n", "\0")

@@ -1,10 +1,12 @@
-"""Finds and reads the files of the watched folders, and never hangs, leaves a folder or reads half a change.
+"""Lists and reads the files of the watched folders.
 
-A folder is read down to its last directory. A folder listed inside another one is part of the outer one; it is read
-for itself only where the outer one's rules leave it out. Links to directories are never entered, so there are no
-loops. A link to a file counts only where its target lies in the same folder and the scan does not find the target
-itself (it is hidden, say): then the link stands for it. Every other link is left out, so nothing is indexed twice
-and nothing outside the folders is read.
+A folder inside another one is part of the outer one; it is scanned by itself only if the rules of the outer one exclude
+it. Links to directories are not followed, so there are no loops. A link to a file is followed only if its target is in
+the same folder and is not found otherwise, such as a hidden file. So nothing is indexed twice, and nothing outside the
+folders is read.
+
+Reading never blocks and never mixes two versions of a file: links and FIFOs are not opened, and a file that changes
+while it is read is read again.
 """
 
 from __future__ import annotations
@@ -27,13 +29,13 @@ if TYPE_CHECKING:
 
     from kb.files.rules import Rules
 
-# Opens and reads regular files without ever hanging or mixing two states, and says why one cannot be read.
+# --- Reading files ------------------------------------------------------------------------------------------------
 
 MEGABYTE: Final = 1_000_000
 MAX_FILE: Final = "folders.max_file_mb"
 
 _CHUNK: Final = 1 << 20
-# Not to wait for the writer of a FIFO, not to follow a link put there meanwhile, not to pass the file to children.
+# Do not wait for the writer of a FIFO, do not follow links, do not pass the file to child processes.
 _FLAGS: Final = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -53,7 +55,7 @@ _KINDS: Final = (
 
 
 def open_file(place: str) -> BinaryIO:
-    """Open a file for reading, unbuffered; a link or a FIFO put there meanwhile does no harm.
+    """Open a file for reading, unbuffered. A link is not followed, and a FIFO does not block.
 
     Raises:
         OSError: It cannot be opened.
@@ -61,16 +63,16 @@ def open_file(place: str) -> BinaryIO:
     return os.fdopen(os.open(place, _FLAGS), "rb", buffering=0)
 
 
-def read_steadily(stream: BinaryIO, max_bytes: int, key: str = MAX_FILE) -> tuple[bytes, FileStat] | None:
-    """All bytes of an open file with its stat, or None where the two do not belong together.
+def read_stable(stream: BinaryIO, max_bytes: int, key: str = MAX_FILE) -> tuple[bytes, FileStat] | None:
+    """Read all bytes of an open file, with its stat; None if it changed meanwhile.
 
     Args:
         stream: The file, opened without a buffer.
-        max_bytes: The most that is read, however much the file grows meanwhile.
-        key: The key of the configuration that says so.
+        max_bytes: The most bytes to read.
+        key: The configuration key of that limit.
 
     Raises:
-        DocumentError: It is no regular file, or too large.
+        DocumentError: It is not a regular file, or too large.
         OSError: It cannot be read.
     """
     before = os.fstat(stream.fileno())
@@ -78,11 +80,11 @@ def read_steadily(stream: BinaryIO, max_bytes: int, key: str = MAX_FILE) -> tupl
         raise not_a_file(before.st_mode)
     if before.st_size > max_bytes:
         raise too_large(before.st_size, max_bytes, key)
-    # Files that a kernel makes up say they are empty, and are not.
+    # Virtual files, such as those in /proc, have size 0.
     expected = before.st_size or max_bytes
     chunks = []
     size = 0
-    # One byte past the expected end shows a file that grew.
+    # Reading one byte past the expected end detects a file that grew.
     while size <= expected and (chunk := stream.read(min(expected + 1 - size, _CHUNK))):
         chunks.append(chunk)
         size += len(chunk)
@@ -94,12 +96,12 @@ def read_steadily(stream: BinaryIO, max_bytes: int, key: str = MAX_FILE) -> tupl
 
 
 def stat_of(found: os.stat_result) -> FileStat:
-    """What kb keeps of a stat."""
+    """Convert a stat of the operating system."""
     return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
 def too_large(size: int, max_bytes: int, key: str = MAX_FILE) -> DocumentError:
-    """Why a file over the limit is not read, with as many digits as it takes to see that it is over."""
+    """Make the error for a file over the size limit, with enough digits to show the difference."""
     actual = limit = ""
     for digits in range(7):
         actual, limit = (f"{number / MEGABYTE:,.{digits}f}" for number in (size, max_bytes))
@@ -111,13 +113,13 @@ def too_large(size: int, max_bytes: int, key: str = MAX_FILE) -> DocumentError:
 
 
 def not_a_file(mode: int) -> DocumentError:
-    """Why something that is no regular file is not read."""
+    """Make the error for something that is not a regular file."""
     kind = next((kind for test, kind in _KINDS if test(mode)), "something special")
     return DocumentError(f"is {kind}, not a file", "Move it out of the folder, or exclude it")
 
 
-def explained(error: OSError | ValueError) -> DocumentError:
-    """The error of the operating system as a reason that can be shown beside a path."""
+def document_error(error: OSError | ValueError) -> DocumentError:
+    """Convert an error of the operating system into one with a reason to show after a path."""
     if isinstance(error, PermissionError):
         return DocumentError("cannot be read: permission denied", "Give yourself permission, or exclude it")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -129,7 +131,7 @@ def explained(error: OSError | ValueError) -> DocumentError:
 
 
 def join(directory: str, name: str) -> str:
-    """The path of a name in a directory, which may be the root of the file system."""
+    """Join a directory, which may be the root, and a name."""
     return f"{directory}{name}" if directory.endswith("/") else f"{directory}/{name}"
 
 
@@ -138,13 +140,30 @@ def inside(path: str, directories: Iterable[str]) -> bool:
     return any(path == directory or path.startswith(join(directory, "")) for directory in directories)
 
 
-# One pass over one watched folder: what is there, what belongs, and what cannot be read.
+# --- Walking a folder ---------------------------------------------------------------------------------------------
 
 _IGNORE_FILE_LIMIT: Final = MEGABYTE
 
 
 class Walk:
-    """One pass over one folder. Entries are asked about by name first, and by stat only where they belong."""
+    """One pass over one folder. Entries are filtered by name first; only those that remain are stat'ed.
+
+    Args:
+        folder: The folder, as configured.
+        root: Its real path.
+        rules: Which files belong.
+        never: Absolute real paths that are never read.
+        roots: The real paths of all watched folders.
+
+    Attributes:
+        files: The files that belong.
+        problems: What cannot be read.
+        unread: Directories whose content is unknown, as (folder, path).
+        excluded: The number of entries left out.
+        empty: Whether the folder has no entries.
+        reached: The watched folders that were read.
+        mounts: Directories on another device than their parent, by their path in the folder.
+    """
 
     def __init__(self, folder: str, root: str, rules: Rules, never: Collection[str], roots: Collection[str]) -> None:
         self.files: list[FoundFile] = []
@@ -153,7 +172,6 @@ class Walk:
         self.excluded = 0
         self.empty = False
         self.reached: set[str] = set()
-        # Directories, by their path below the folder, that lie on another device than the one around them.
         self.mounts: list[str] = []
         self._device = 0
         self.folder = folder
@@ -165,7 +183,7 @@ class Walk:
         self._directories: list[tuple[str, Scope]] = []
 
     def present(self) -> bool:
-        """Whether the folder is there, as far as one can tell."""
+        """Whether the folder exists, or may exist if that cannot be told."""
         try:
             return modes.S_ISDIR(Path(self._root).stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
@@ -174,7 +192,11 @@ class Walk:
             return True
 
     def run(self, scope: Scope) -> None:
-        """Read the folder, given what applies to it from above."""
+        """Read the folder.
+
+        Args:
+            scope: The rules that apply to it, including ignore files above it.
+        """
         if inside(self._root, self._never):
             self.excluded += 1
             return
@@ -206,10 +228,10 @@ class Walk:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self._report(prefix + entry.name, explained(error).message)
+                self._report(prefix + entry.name, document_error(error).message)
 
     def _sort(self, entry: os.DirEntry[str], prefix: str, scope: Scope) -> None:
-        """Put one entry where it belongs."""
+        """Handle one entry of a directory."""
         name = entry.name
         if entry.is_dir(follow_symlinks=False):
             if scope.excludes(name, directory=True) or entry.path in self._never:
@@ -224,7 +246,7 @@ class Walk:
             self._take(prefix + name, entry.stat(follow_symlinks=False))
 
     def _take(self, path: str, found: os.stat_result) -> None:
-        """Keep a file, or say why it cannot be taken."""
+        """Add a file, or report why it cannot be read."""
         if not modes.S_ISREG(found.st_mode):
             self._report(path, not_a_file(found.st_mode).message)
         elif found.st_size > self._rules.limit(path)[0]:
@@ -233,7 +255,7 @@ class Walk:
             self.files.append(FoundFile(self.folder, path, stat_of(found)))
 
     def _take_links(self) -> None:
-        """Take the links that stand for a file of this folder which was not found itself, each target once."""
+        """Add the links whose target is a file of this folder that was not found, each target once."""
         known = (
             {file.path for file in self.files} | {problem.path for problem in self.problems} if self._links else set()
         )
@@ -255,12 +277,12 @@ class Walk:
             self._take(link, found)
 
     def _owns(self, target: str) -> bool:
-        """Whether a path belongs to this folder, not to another listed one inside it, nor to the store."""
+        """Whether a path belongs to this folder, and not to a watched folder inside it or the store."""
         inner = {root for root in self._roots if root != self._root and inside(root, {self._root})}
         return inside(target, {self._root}) and not inside(target, inner) and not inside(target, self._never)
 
     def _with_ignores(self, scope: Scope, prefix: str, directory: str, names: Collection[str]) -> Scope:
-        """The scope with the ignore files of one directory, where it has any."""
+        """Add the ignore files of a directory to a scope."""
         texts = {
             name: self._ignore_text(prefix, directory, name) if name in names else ""
             for name in (KB_IGNORE, GIT_IGNORE)
@@ -276,7 +298,7 @@ class Walk:
         )
 
     def _ignore_text(self, prefix: str, directory: str, name: str) -> str:
-        """The text of an ignore file, or nothing and a problem: what it leaves out is then not left out."""
+        """Read an ignore file. If it cannot be read, report that it is not applied."""
         if name == GIT_IGNORE and not self._rules.gitignore:
             return ""
         try:
@@ -284,21 +306,21 @@ class Walk:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            self._report(prefix + name, f"is not applied: it {explained(error).message}")
+            self._report(prefix + name, f"is not applied: it {document_error(error).message}")
             return ""
 
     def _leave_unread(self, path: str, error: OSError) -> None:
-        """Remember that nothing is known about a directory. One that vanished just now is no problem."""
+        """Record that the content of a directory is unknown; report it unless it was just deleted."""
         self.unread.append((self.folder, path))
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            self._report(path, f"{explained(error).message}, so nothing below is known")
+            self._report(path, f"{document_error(error).message}, so nothing below is known")
 
     def _report(self, path: str, reason: str) -> None:
         self.problems.append(Failure(self.folder, path, reason))
 
 
 def device_of(directory: str) -> int:
-    """The device that a directory is on; 0 where that cannot be told."""
+    """Return the device that a directory is on; 0 if unknown."""
     try:
         return os.lstat(directory).st_dev
     except OSError:
@@ -306,7 +328,7 @@ def device_of(directory: str) -> int:
 
 
 def read_ignore(place: str) -> str:
-    """The text of an ignore file, its bytes decoded as file names are. A link is no ignore file, as in git.
+    """Read an ignore file, decoded like file names. As in git, a link is not an ignore file.
 
     Raises:
         OSError: It cannot be read.
@@ -318,24 +340,27 @@ def read_ignore(place: str) -> str:
 
 
 def ignore_text(directory: str, name: str) -> str:
-    """The text of an ignore file outside the folder, or nothing where there is none to read."""
+    """Read an ignore file outside the folder; empty if there is none that can be read."""
     try:
         return read_ignore(join(directory, name))
     except OSError:
         return ""
 
 
+# --- The watched folders ------------------------------------------------------------------------------------------
+
+
 class Disk:
-    """The watched folders as they stand on the disk; implements ``kb.ports.Files``.
+    """The watched folders on the disk; implements ``kb.ports.Files``.
 
     Args:
         folders: Absolute paths of the folders, links resolved.
         rules: Which files belong.
         never: Absolute real paths that are never read, whatever the rules say: the store.
-        mounted: Tells where file systems are mounted, as absolute real paths; those of another device are known anyway.
+        mounted: Returns the mount points of the system, as absolute real paths.
 
     Raises:
-        ConfigError: A pattern of the rules cannot be used.
+        ConfigError: A pattern of the rules is invalid.
     """
 
     def __init__(
@@ -353,7 +378,7 @@ class Disk:
 
     def scan(self) -> Scan:
         """List every file that belongs, in order of (folder, path)."""
-        # Outer folders first, so that an inner one is known to be part of them; the sort keeps the order of the rest.
+        # Outer folders come first, so that inner ones are known to be part of them.
         order = sorted(((os.path.realpath(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
         roots = frozenset(root for root, _ in order)
         walks: list[Walk] = []
@@ -384,9 +409,9 @@ class Disk:
         )
 
     def _mounts(self, walks: Sequence[Walk]) -> tuple[tuple[str, str], ...]:
-        """Where file systems are mounted inside the folders: by the system's table, and by the devices that were met.
+        """Return the mount points inside the folders, as (folder, path), by the system's table and by device numbers.
 
-        A bind mount may be on the same device, and not every system has a table.
+        A bind mount may have the same device number, and not every system has a table.
         """
         found = {(walk.folder, path) for walk in walks for path in walk.mounts}
         for walk in walks:
@@ -395,14 +420,14 @@ class Disk:
         return tuple(sorted(one for one in found if one[1]))
 
     def stat(self, folder: str, path: str) -> FileStat | None:
-        """The stat of one file now, or None where no regular file is there."""
+        """Return the current stat of a file, or None if there is no regular file."""
         try:
             return stat_of(os.lstat(self._locate(folder, path)))
         except (OSError, ValueError, DocumentError):
             return None
 
     def load(self, file: FoundFile) -> Source:
-        """Read one file whole, with the stat it has now.
+        """Read a file, with its current stat.
 
         Raises:
             DocumentError: It cannot be read.
@@ -411,26 +436,26 @@ class Disk:
         try:
             return self._load(file) or self._load(file) or _refuse_changing()
         except (OSError, ValueError) as error:
-            raise explained(error) from error
+            raise document_error(error) from error
 
     def _load(self, file: FoundFile) -> Source | None:
-        """Read one file, or None where it changed meanwhile."""
+        """Read a file; None if it changed meanwhile."""
         read_ns = time.time_ns()
         with open_file(self._locate(file.folder, file.path)) as stream:
-            taken = read_steadily(stream, *self._rules.limit(file.path))
+            taken = read_stable(stream, *self._rules.limit(file.path))
         if taken is None:
             return None
         data, stat = taken
         return Source(replace(file, stat=stat), data, sha256(data).digest(), read_ns)
 
     def _locate(self, folder: str, path: str) -> str:
-        """The real path of a regular file of a folder.
+        """Return the real path of a regular file of a folder.
 
         Raises:
-            DocumentError: Something else is there, or the way to it leads through a link or out of the folder.
-            OSError: Nothing can be found there.
+            DocumentError: It is not a regular file, or the path leads through a link or out of the folder.
+            OSError: It does not exist or cannot be reached.
         """
-        # A catalog may have come along with a folder, and name any other.
+        # A catalog may come with a copied folder and name any other folder.
         if folder not in self._folders:
             raise DocumentError("is in no folder that is read", "Add its folder to folders.paths")
         root = os.path.realpath(folder)
@@ -451,7 +476,7 @@ class Disk:
         return place
 
     def _scope_of(self, root: str) -> Scope:
-        """The scope of a folder with what ignore files above it say, up to its git repository's top."""
+        """Return the scope of a folder, including the ignore files above it up to the top of its git repository."""
         above = [root]
         while not os.path.lexists(join(above[-1], ".git")):
             parent = str(Path(above[-1]).parent)

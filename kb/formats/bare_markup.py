@@ -1,7 +1,7 @@
-"""Stretches of a text that say nothing: brackets, bare tags, rulers and empty cells, one after another and no word.
+"""Finds long stretches of markup without words: brackets, empty tags, rulers and empty table cells.
 
-A few of them belong to the text around them. A megabyte of them, such as elements nested a hundred thousand deep, costs
-a model as much as a book and can answer no question, so long stretches become no passage, whatever the format.
+Short ones belong to the text around them. A megabyte of them, such as elements nested a hundred thousand deep, takes as
+long to embed as a book and answers no question, so long stretches are left out of passages in every format.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T", bound=Any)
 
-# Drawings made of signs and rulers across a page are shorter; counted without space.
-LEAST: Final = 400
-# Signs that share a line with words stay with them, unless there are more than this.
+# In characters, without whitespace. ASCII drawings and rulers are shorter.
+MIN_LENGTH: Final = 400
+# Up to this many characters of a stretch stay with the words on their line.
 _BESIDE: Final = 100
-# ASCII but letters and digits, what is unseen, general punctuation, and what boxes are drawn with.
+# ASCII other than letters and digits, invisible characters, general punctuation, and box drawing characters.
 _SIGN: Final = "[^0-9A-Za-z\u00a1-\u00ac\u00ae-\u1fff\u2070-\u24ff\u25a0-\u2fff\u3001-\ufefe\uff00-\U0010ffff]"
-# An element that has neither text nor values, a marked section, an environment of LaTeX without arguments.
+# A tag without attribute values, the start of a CDATA section, a LaTeX environment without arguments.
 _TAG: Final = (
     r"</?[A-Za-z_][\w.:-]{0,80}+(?:\s++[\w.:-]{1,80}+\s*+=\s*+(?:\"\s*+\"|'\s*+')){0,16}+\s*+/?>"
     r"|<!\[CDATA\[|\\(?:begin|end)\{[A-Za-z]{1,40}+\*?\}"
 )
-# A stretch begins where the text does, or after a character that says something.
-_HOLLOW: Final = re.compile(rf"(?<!{_SIGN})(?:{_TAG}|{_SIGN}){{32,}}+")
-_HOLLOW_LINE: Final = re.compile(rf"(?:{_TAG}|{_SIGN})*+")
+# A stretch begins at the start of the text or after a character of a word.
+_BARE_MARKUP: Final = re.compile(rf"(?<!{_SIGN})(?:{_TAG}|{_SIGN}){{32,}}+")
+_BARE_LINE: Final = re.compile(rf"(?:{_TAG}|{_SIGN})*+")
 
 
-def hollow(text: str) -> tuple[tuple[int, int], ...]:
-    """The long stretches of a text in which there is no word, as character offsets in order.
+def find_bare_markup(text: str) -> tuple[tuple[int, int], ...]:
+    """Find the long stretches of a text without words, as character offsets in order.
 
-    Where one runs over several lines it is whole lines: the signs before and after it stay with the words beside them.
+    A stretch over several lines is reduced to whole lines, so that markup next to words stays with them.
     """
     found = []
-    for stretch in _HOLLOW.finditer(text):
+    for stretch in _BARE_MARKUP.finditer(text):
         start, end = stretch.span()
-        if end - start < LEAST or len("".join(stretch[0].split())) < LEAST:
+        if end - start < MIN_LENGTH or len("".join(stretch[0].split())) < MIN_LENGTH:
             continue
         first = text.find("\n", start, end) + 1
         if first and start > 0 and first - start <= _BESIDE:
@@ -54,17 +54,17 @@ def hollow(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def is_hollow(line: str) -> bool:
-    """Whether there is no word in a line."""
-    return _HOLLOW_LINE.fullmatch(line) is not None
+def is_bare_markup(line: str) -> bool:
+    """Whether a line has no words."""
+    return _BARE_LINE.fullmatch(line) is not None
 
 
-def without_hollow(outline: Outline, text: str) -> Outline:
-    """The outline of a text without what lies in stretches that say nothing.
+def without_bare_markup(outline: Outline, text: str) -> Outline:
+    """Remove what lies in stretches of bare markup from the outline of a text.
 
-    The last heading of a stretch stays: what is below it does not belong to the one above.
+    The last heading of each stretch is kept, since the text below it does not belong to a heading above.
     """
-    stretches = hollow(text)
+    stretches = find_bare_markup(text)
     if not stretches:
         return outline
     starts = [0, *(found.end() for found in re.finditer("\n", text))]
@@ -78,19 +78,19 @@ def without_hollow(outline: Outline, text: str) -> Outline:
             if (at := _around(lines, heading.first_line)) is None or last[at] is heading
         ),
         blocks=_outside(outline.blocks, lines),
-        told=_outside(outline.told, lines),
+        context=_outside(outline.context, lines),
         places=tuple(place for place in outline.places if not place.soft or _around(lines, place.first_line) is None),
         noise=tuple(one for one in outline.noise if not _covered(stretches, *one)),
     )
 
 
 def _outside(ones: Iterable[_T], lines: Sequence[tuple[int, int]]) -> tuple[_T, ...]:
-    """Those that have a line outside of some stretches of lines."""
+    """Return the items that have a line outside some ranges of lines."""
     return tuple(one for one in ones if not _covered(lines, one.first_line, one.last_line))
 
 
 def _around(lines: Sequence[tuple[int, int]], line: int) -> int | None:
-    """Which of some stretches a line lies in."""
+    """Return the index of the range that a line is in; None if it is in none."""
     at = bisect_right(lines, line, key=lambda one: one[0]) - 1
     return at if at >= 0 and line <= lines[at][1] else None
 

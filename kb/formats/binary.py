@@ -1,4 +1,4 @@
-"""Documents that are not plain text: which those are, and their text as a document with places."""
+"""Reads files that are not plain text: extracts them in a sandbox and makes documents with places."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kb.formats.frontmatter import date_in_name
 from kb.formats.markup import one_line
 from kb.formats.payload import without_payload
 from kb.formats.registry import REGISTRY, install_command
-from kb.records import Block, Document, Heading, Place, Told
+from kb.records import Block, Document, Heading, LineContext, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from kb.sandbox.protocol import Extracted, Extracts
 
 
-# What programs call a sheet that nobody has named.
+# Default names of sheets.
 _SHEET: Final = re.compile(
     r"(sheet|tabelle|feuil|feuille|hoja|foglio|planilha|blad|ark|taul|list|arkusz|munka)[ _]?\d+", re.IGNORECASE
 )
 
 
-class ForeignFormats:
-    """Reads the documents that another program wrote.
+class BinaryFormats:
+    """Reads files in formats that are not plain text.
 
     Args:
-        sandbox: Where they are parsed.
-        ocr: Whether the text in images is recognised.
+        sandbox: Extracts their text.
+        ocr: Whether images are read.
     """
 
     def __init__(self, sandbox: Extracts, *, ocr: bool = False) -> None:
@@ -40,10 +40,10 @@ class ForeignFormats:
         self._ocr = ocr
 
     def read(self, path: str, data: bytes) -> Document | None:
-        """The document in a file; None where the file is none of these.
+        """Read the document in a file; None if the file is plain text.
 
         Raises:
-            DocumentError: It gives no text, or the library that reads it is not installed.
+            DocumentError: The file gives no text, or the library that reads it is not installed.
         """
         name = PurePosixPath(path)
         suffix = name.suffix.lower()
@@ -61,15 +61,19 @@ class ForeignFormats:
 
 
 def _document(name: PurePosixPath, one: Format, extracted: Extracted) -> Document:
-    """What was extracted as a document; the process it comes from read a foreign file and is not believed blindly."""
+    """Make a document of extracted text. The text comes from a process that read an untrusted file, so check it.
+
+    Raises:
+        ValueError: Its structure makes no sense.
+    """
     lines = extracted.text.count("\n") + 1
     headings = tuple(Heading(one_line(text), level, first, last) for text, level, first, last in extracted.headings)
     blocks = tuple(_blocks(extracted))
     places = tuple(
         Place(first, named, row or None, page or None, soft) for first, named, row, page, soft in extracted.places
     )
-    told = tuple(Told(first, last, one_line(text)) for first, last, text in extracted.told)
-    for starts in (headings, blocks, places, told):
+    context = tuple(LineContext(first, last, one_line(text)) for first, last, text in extracted.context)
+    for starts in (headings, blocks, places, context):
         numbers = [start.first_line for start in starts]
         if numbers != sorted(numbers) or (numbers and not 1 <= numbers[0] <= numbers[-1] <= lines + 1):
             raise ValueError("its lines are out of order")
@@ -87,7 +91,7 @@ def _document(name: PurePosixPath, one: Format, extracted: Extracted) -> Documen
         tags=tuple(dict.fromkeys(map(one_line, extracted.tags))),
         language=one_line(extracted.language),
         places=places,
-        told=told,
+        context=context,
         unread=tuple(map(one_line, extracted.unread)),
     )
 

@@ -1,4 +1,4 @@
-"""Boards of Obsidian: its canvas, which is JSON, and drawings of Excalidraw, whose words stand before the drawing."""
+"""Reads boards of Obsidian: canvas files, which are JSON, and the text of Excalidraw drawings."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ def read_canvas(path: str, data: bytes) -> Document:
 
 
 def without_drawing(text: str) -> str:
-    """The words of a drawing of Excalidraw: what stands before the drawing itself, which may be megabytes of JSON."""
+    """Return the text of an Excalidraw file without the drawing, which may be megabytes of JSON."""
     drawing = _DRAWING.search(text)
     return text if drawing is None else text[: drawing.start()]
 
 
 def _words(node: dict[str, Any]) -> str:
-    """What a node says, in one line: the text of a card, the name of a file, an address, the label of a group."""
+    """Return the text of a node in one line: of a card, a file name, a URL, or the label of a group."""
     words = node.get("text") or node.get("label") or node.get("url") or PurePosixPath(str(node.get("file") or "")).stem
     return " ".join(words.split()) if isinstance(words, str) else ""
 
 
 def _arrow(edge: dict[str, Any], names: dict[str, str]) -> str:
-    """A labelled arrow with what it joins; one without a label says nothing."""
+    """Return the label of an arrow and the nodes that it joins; empty without a label."""
     label = edge.get("label")
     if not isinstance(label, str) or not label.strip():
         return ""
@@ -84,7 +84,7 @@ def _arrow(edge: dict[str, Any], names: dict[str, str]) -> str:
 
 
 def _links(node: dict[str, Any], line: int) -> Iterator[Link]:
-    """The file that a node shows."""
+    """Return the file that a node shows."""
     file, subpath = node.get("file"), node.get("subpath")
     if isinstance(file, str) and file:
         yield Link(file + (subpath if isinstance(subpath, str) else ""), line, "wiki", embeds=True)

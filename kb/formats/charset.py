@@ -1,4 +1,4 @@
-"""Which encoding the bytes of a page or a mail are in: what they say of themselves, as browsers understand it."""
+"""Decodes web pages and mails in the encoding that they declare, as browsers interpret it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def prepare() -> None:
 
 
 def named(page: bytes) -> str:
-    """The encoding that a page in HTML names; empty where it names none."""
+    """Return the encoding that an HTML page declares; empty if it declares none."""
     found = _META.search(page[:_SNIFFED]) or _XML.match(page)
     label = found[1].decode() if found else ""
     # Whoever could read this label byte by byte knows that it is wrong.
@@ -48,10 +48,10 @@ def named(page: bytes) -> str:
 
 
 def decoded(data: bytes, label: str) -> str:
-    """The text of bytes that are said to be in an encoding, which may be empty, unknown or not quite true.
+    """Decode bytes in a declared encoding, which may be empty, unknown or wrong.
 
-    A few bytes that make no sense in it cost these characters alone. Only where more of the text beyond ASCII makes no
-    sense than does is another encoding tried: UTF-8, then that of Windows.
+    A few invalid bytes are replaced. If more of the text beyond ASCII is invalid than valid, UTF-8 is tried, then
+    windows-1252.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):

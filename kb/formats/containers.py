@@ -1,4 +1,4 @@
-"""Looks into the containers of the Office, OpenDocument and EPUB formats before a parser does: locked, or a bomb."""
+"""Checks Office, OpenDocument and EPUB files before they are parsed, for encryption and decompression bombs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _POWERPOINT_PASSWORD: Final = re.compile(rb"\0\0\xf6\x0f.{4}\x14\0\0\0\xdf\xc4\x
 _LOCKED: Final = ("is encrypted: it opens with a password only", "Keep an open copy beside it")
 
 
-def refuse_locked(name: str, data: bytes, limits: Limits) -> None:
-    """See that a container can be opened, and is no bomb.
+def refuse_encrypted(name: str, data: bytes, limits: Limits) -> None:
+    """Check that a container is not encrypted and not a decompression bomb.
 
     Raises:
         Unreadable: It is encrypted, protected, or unpacks to more than the memory that is allowed.

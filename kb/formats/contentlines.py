@@ -1,4 +1,4 @@
-"""The lines of vCard and iCalendar: folded ones joined, names, parameters and values apart (RFC 6350, RFC 5545)."""
+"""Parses the content lines of vCard and iCalendar (RFC 6350, RFC 5545)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comma-separated values: which lines are a row, and the row that names the columns, which every passage is told."""
+"""Reads the rows of CSV and TSV files, and the header row, which is the context of the others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def parse_csv(text: str, first_line: int = 1) -> Outline:
 
 
 def _delimiter(lines: Sequence[str]) -> str:
-    """The character that divides the first lines into the same number of values most often, and into the most."""
+    """Return the delimiter that divides the first lines most consistently, and into the most values."""
     sample = [line for line in lines[:_SAMPLE] if line.strip()]
     best, score = ",", (0, 0)
     for delimiter in _DELIMITERS:

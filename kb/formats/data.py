@@ -1,4 +1,4 @@
-"""Structured text (YAML, JSON, TOML, XML): what belongs together, and under which keys a passage stands.
+"""Reads the outline of structured text: YAML, JSON, TOML and XML.
 
 A key whose value is long is a heading of what is below it; shorter entries stay whole. Lines are enough for that where
 they are indented as people and programs write them; data in one long line is text like any other.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from kb.formats.bare_markup import is_hollow
+from kb.formats.bare_markup import is_bare_markup
 from kb.formats.markup import Outline, one_line
 from kb.records import Block, Heading
 
@@ -28,17 +28,17 @@ _TABLE: Final = re.compile(r"\s*\[{1,2}\s*([^\[\]\n]{1,200}?)\s*\]{1,2}\s*(?:#.*
 
 
 def parse_indented(text: str, first_line: int = 1) -> Outline:
-    """The outline of YAML or JSON by its indentation."""
+    """Read the outline of YAML or JSON by its indentation."""
     return _outline(text, first_line, _key)
 
 
 def parse_xml(text: str, first_line: int = 1) -> Outline:
-    """The outline of XML by its indentation; elements are called by their tag and what names them."""
+    """Read the outline of XML by its indentation; a heading is a tag and the name of the element."""
     return _outline(text, first_line, _element)
 
 
 def parse_toml(text: str, first_line: int = 1) -> Outline:
-    """The outline of TOML and INI files: their tables."""
+    """Read the outline of TOML and INI files: their tables."""
     headings = []
     for number, line in enumerate(text.split("\n")[first_line - 1 :], first_line):
         if found := _TABLE.match(line):
@@ -47,7 +47,7 @@ def parse_toml(text: str, first_line: int = 1) -> Outline:
 
 
 def parse_records(text: str, first_line: int = 1) -> Outline:
-    """One record a line, as in JSONL: each stays whole."""
+    """Read JSON Lines: each line is a block."""
     lines = text.split("\n")[first_line - 1 :]
     return Outline(blocks=tuple(Block("table", at, at) for at, line in enumerate(lines, first_line) if line.strip()))
 
@@ -79,7 +79,7 @@ def _outline(text: str, first_line: int, name_of: Callable[[str], str]) -> Outli
                 if name := name_of(lines[begin]):
                     headings.append(Heading(one_line(name), level, begin + 1, begin + 1))
                 waiting.append((inner, end, level + 1 if name else level))
-            elif end > inner or not is_hollow(lines[begin]):
+            elif end > inner or not is_bare_markup(lines[begin]):
                 blocks.append(Block("code", begin + 1, end))
     headings.sort(key=lambda heading: heading.first_line)
     blocks.sort(key=lambda block: block.first_line)

@@ -1,4 +1,4 @@
-"""Dates as documents write them, as ISO 8601; what makes no sense is no date."""
+"""Converts the dates of documents to ISO 8601; an invalid date is empty."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Bytes to text: which encoding they are in, and whether they are text at all.
+"""Decodes text of unknown encoding, and tells text from binary data.
 
-The order is: byte order mark, UTF-16 or UTF-32 by its zero bytes, UTF-8, a legacy encoding that the bytes speak for,
-else UTF-8 with what cannot be read replaced and counted.
+The encoding is that of a byte order mark, else UTF-16 or UTF-32 if the zero bytes fit, else UTF-8 if valid, else a
+legacy encoding. Japanese, Thai and Turkish are recognized by their letters, others by charset-normalizer. If none fits,
+the text is UTF-8 with invalid bytes replaced and counted.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Old encodings that a few words give away, where a detector needs a page of them: Japanese, Thai, Turkish.
+# --- Legacy encodings that a few words identify: Japanese, Thai, Turkish --------------------------------------------
 
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _HIRAGANA: Final = re.compile("[\u3041-\u3096]")
 _JAPANESE: Final = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff01-\uff5e]")
 _KANA: Final = 0.25
 _NEARLY: Final = 0.9
-# Thai: signs above and below stand at a consonant, vowels that are written first stand before one.
+# In Thai, signs above and below follow a consonant, and leading vowels precede one.
 _THAI_SIGNS: Final = re.compile("[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]")
-_THAI_AT_HOME: Final = re.compile(
+_THAI_SIGN_PLACED: Final = re.compile(
     "(?<=[\u0e01-\u0e2e\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]"
 )
 _THAI_FIRST: Final = re.compile("[\u0e40-\u0e44]")
 _THAI_LED: Final = re.compile("[\u0e40-\u0e44](?=[\u0e01-\u0e2e])")
 _FEWEST_SIGNS: Final = 0.05
-# The letters that Turkish has in the places of Icelandic ones, others of Turkish, and those of neither's neighbours.
+# Turkish letters where cp1252 has Icelandic ones, other Turkish letters, and bytes that are not Turkish letters.
 _TURKISH_OWN: Final = re.compile(rb"[\xd0\xdd\xde\xf0\xfd\xfe]")
 _TURKISH: Final = re.compile(rb"[\xc7\xd6\xdc\xe7\xf6\xfc]")
 _NOT_TURKISH: Final = re.compile(
@@ -40,8 +41,8 @@ _NOT_TURKISH: Final = re.compile(
 )
 
 
-def unmistakable(data: bytes) -> str:
-    """The encoding that a text is surely in; empty where a detector has to tell.
+def certain_encoding(data: bytes) -> str:
+    """Return the encoding that the letters of a text identify; empty if a detector is needed.
 
     Args:
         data: The bytes of a text that is not UTF-8.
@@ -56,7 +57,7 @@ def unmistakable(data: bytes) -> str:
 
 
 def _text(data: bytes, encoding: str) -> str:
-    """What is not ASCII in a text; nothing where it does not decode."""
+    """Return the characters beyond ASCII of a text; empty if it cannot be decoded."""
     try:
         return "".join(_BEYOND_ASCII.findall(data.decode(encoding)))
     except UnicodeDecodeError:
@@ -79,13 +80,13 @@ def _reads_thai(data: bytes) -> bool:
     return (
         thai >= _NEARLY * len(_BEYOND_ASCII.findall(text))
         and signs >= _FEWEST_SIGNS * thai > 0
-        and len(_THAI_AT_HOME.findall(text)) == signs
+        and len(_THAI_SIGN_PLACED.findall(text)) == signs
         and len(_THAI_LED.findall(text)) >= _NEARLY * first
     )
 
 
 def _reads_turkish(data: bytes) -> bool:
-    """Whether letters beyond ASCII are those of Turkish alone, the dotless i among them."""
+    """Whether all letters beyond ASCII are Turkish, including a dotless i."""
     return (
         b"\xfd" in data
         and len(_TURKISH_OWN.findall(data)) > 1
@@ -94,7 +95,9 @@ def _reads_turkish(data: bytes) -> bool:
     )
 
 
-# UTF-32 first: its little-endian mark begins with that of UTF-16.
+# --- Decoding -----------------------------------------------------------------------------------------------------
+
+# UTF-32 comes first: its little-endian mark begins with that of UTF-16.
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -102,13 +105,13 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Common enough to be met in notes, the commonest first. The fewer there are, the fewer are mistaken for one another.
+# Encodings found in notes, the most common first. Rare ones are left out, since they are mistaken for one another.
 LEGACY: Final = (
     "cp1252", "cp1251", "koi8_r", "cp1250", "iso8859_2", "cp932", "gb18030", "big5", "euc_jp", "cp949", "cp1253",
     "cp1254", "cp1255", "cp1256", "mac_roman", "cp850",
 )  # fmt: skip
-# Symbols of Western text among ASCII: those that most encodings of Windows have at one place, and others where they
-# stand as in prices, fractions, sums and units, and not in a word, where they would be letters of another encoding.
+# Symbols of Western text: those at the same place in most Windows encodings, and others in prices, fractions, sums and
+# units. In a word they would be letters of another encoding.
 _WESTERN_SYMBOL: Final = re.compile(
     r"(?<![^\0-\x7f])(?:[\xa0¤¦§©«¬\xad®°±µ¶·»]|(?<![A-Za-z])[£¢€¼½¾\xd7÷](?![A-Za-z])|¥(?=\d)"
     r"|(?<=[\w)])(?<![A-Za-z]{3})[²³](?![A-Za-z]))(?![^\0-\x7f])"
@@ -116,7 +119,7 @@ _WESTERN_SYMBOL: Final = re.compile(
 _QUOTES: Final = str.maketrans(dict.fromkeys("\u2026\u2018\u2019\u201c\u201d\u2013\u2014", "'"))
 _SAMPLE: Final = 1 << 14
 _WIDE_SAMPLE: Final = 1 << 12
-# Beginnings of formats that could pass for text in a short file. What holds zero bytes needs no entry.
+# Signatures of binary formats. Files with zero bytes are recognized without one.
 _MAGIC: Final = re.compile(
     rb"%PDF-\d|\x89PNG|\xff\xd8\xff|GIF8[79]a|PK(?:\x03\x04|\x05\x06|\x07\x08)|\x1f\x8b|BZh[1-9]1AY&SY|\xfd7zXZ"
     rb"|7z\xbc\xaf|\x28\xb5\x2f\xfd|Rar!\x1a\x07|\x7fELF|\xca\xfe\xba\xbe|\xcf\xfa\xed\xfe|\xd0\xcf\x11\xe0"
@@ -126,7 +129,7 @@ _ESCAPES: Final = re.compile(rb"\x1b\$(?:[@B]|\(D)")
 _CONTROLS: Final = bytes(sorted({*range(0x20), 0x7F} - set(b"\b\t\n\v\f\r\x1a\x1b")))
 _DAMAGED: Final = "\x00-\x07\x0e-\x19\x1c-\x1f\x7f-\x84\x86-\x9f\ufffd-\uffff"
 _FLAWS: Final = re.compile(f"[{_DAMAGED}]")
-# What is rare in text and frequent where numbers are taken for UTF-16: private characters and scripts of few readers.
+# Characters that are rare in text and frequent if numbers are read as UTF-16: private use and rare scripts.
 _UNLIKELY: Final = re.compile(
     f"[{_DAMAGED}\u3400-\u4dbf\ua000-\ua63f\ud7b0-\uf8ff\ufff0-\uffff\U00010000-\U0001cfff\U00030000-\U0010ffff]"
 )
@@ -137,7 +140,13 @@ _FEWEST_ZEROS: Final = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    r"""A text with ``\n`` line ends, the encoding it was in, and how many characters could not be read."""
+    r"""A decoded text.
+
+    Attributes:
+        text: The text, with ``\n`` line ends.
+        encoding: Its encoding.
+        replaced: The number of characters that could not be decoded.
+    """
 
     text: str
     encoding: str
@@ -145,7 +154,7 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    r"""The text of a file, without its byte order mark; ``\r\n`` and a lone ``\r`` become ``\n``."""
+    r"""Decode a file, without its byte order mark; ``\r\n`` and a lone ``\r`` become ``\n``."""
     marked = _marked(data)
     encoding = marked[1] if marked else _wide(data) or _escaped(data)
     if encoding is not None:
@@ -157,7 +166,7 @@ def decode(data: bytes) -> Decoded:
 
 
 def is_binary(data: bytes) -> bool:
-    """Whether the content of a file is no text, by its first bytes, its zero bytes and its control characters."""
+    """Whether a file is not text, by its signature, zero bytes and control characters."""
     if not data:
         return False
     marked = _marked(data)
@@ -173,7 +182,7 @@ def is_binary(data: bytes) -> bool:
 
 
 def _marked(data: bytes) -> tuple[bytes, str] | None:
-    """The byte order mark that the data begins with, and what it says."""
+    """Return the byte order mark of a text and its encoding; None if it has no mark."""
     for mark, encoding in _MARKS:
         if data.startswith(mark) and not (encoding == "utf-32-le" and not _decodes(data, encoding)):
             return mark, encoding
@@ -181,15 +190,15 @@ def _marked(data: bytes) -> tuple[bytes, str] | None:
 
 
 def _escaped(data: bytes) -> str | None:
-    """The encoding of Japanese text that changes alphabets by escapes among ASCII, as mails have it."""
+    """Return the encoding of ASCII text with Japanese escape sequences, as in mails; None if it has none."""
     return "iso2022_jp_ext" if _ESCAPES.search(data) and data.isascii() and _decodes(data, "iso2022_jp_ext") else None
 
 
 def _wide(data: bytes) -> str | None:
-    """The encoding of UTF-16 or UTF-32 text without a mark, known by where its zero bytes are.
+    """Return the encoding of UTF-16 or UTF-32 text without a mark, by the positions of its zero bytes.
 
-    The high bytes of ASCII characters, line ends and blanks among them, are zero. Nearly any bytes make some Chinese
-    in UTF-16, so what would be text but for a stray zero byte has to be zero in many more places.
+    The high bytes of ASCII characters are zero. Nearly all bytes are valid UTF-16, mostly Chinese, so a file that would
+    be text without a stray zero byte must have many more of them.
     """
     sample = data[:_WIDE_SAMPLE]
     if b"\0" not in sample:
@@ -207,20 +216,20 @@ def _wide(data: bytes) -> str | None:
 
 
 def _legacy(data: bytes) -> Decoded | None:
-    """The text in the legacy encoding that is likeliest, or None where UTF-8 with replacements says more."""
+    """Decode a text in the most likely legacy encoding; None if UTF-8 with replacements is better."""
     if _mostly_utf8(data):
         return None
     if _western_symbols(data):
         return _decoded(data, "cp1252")
     sample = _sample(data)
     for size in _sample_sizes(sample):
-        if (encoding := unmistakable(sample[:size])) and _decodes(data, encoding):
+        if (encoding := certain_encoding(sample[:size])) and _decodes(data, encoding):
             return _decoded(data, encoding)
     from charset_normalizer import from_bytes
 
     for size in _sample_sizes(sample):
         matches = list(from_bytes(sample[:size], cp_isolation=list(LEGACY), enable_fallback=False))
-        # Several may read without a flaw: Western text in its neighbours, a few words in any encoding.
+        # Several may fit equally well: Western text in related encodings, a few words in any.
         ranked = sorted(
             (
                 match.chaos,
@@ -240,7 +249,7 @@ def _legacy(data: bytes) -> Decoded | None:
 
 
 def _western_symbols(data: bytes) -> bool:
-    """Whether all that is not ASCII reads as symbols of cp1252, too few for a detector to tell them from letters."""
+    """Whether all characters beyond ASCII are symbols of cp1252, which a detector may take for letters."""
     if not _decodes(data, "cp1252"):
         return False
     text = data.decode("cp1252").translate(_QUOTES)
@@ -249,7 +258,7 @@ def _western_symbols(data: bytes) -> bool:
 
 
 def _oddity(text: str) -> int:
-    """How often a Latin letter stands beside one of another script or beside a symbol, as in a word misread."""
+    """Count the Latin letters next to a letter of another script or a symbol, as in a word decoded wrongly."""
     start = text[:_WIDE_SAMPLE]
     return sum(_latin(one) != _latin(other) and not (_common(one) or _common(other)) for one, other in pairwise(start))
 
@@ -259,19 +268,19 @@ def _latin(character: str) -> bool:
 
 
 def _common(character: str) -> bool:
-    """Whether a character stands beside letters of any script: blanks, digits, punctuation."""
+    """Whether a character occurs next to letters of any script: blanks, digits, punctuation."""
     return (character.isascii() and not character.isalpha()) or unicodedata.category(character)[0] in "ZP"
 
 
 def _mostly_utf8(data: bytes) -> bool:
-    """Whether far more characters beyond ASCII read well as UTF-8 than badly: then a few bytes are damaged."""
+    """Whether most characters beyond ASCII are valid UTF-8, so that a few bytes are damaged."""
     readable = data.decode("utf-8", "ignore")
     bad = data.decode("utf-8", "replace").count("\ufffd") - readable.count("\ufffd")
     return len(re.findall("[^\x00-\x7f]", readable)) > 2 * bad
 
 
 def _sample(data: bytes) -> bytes:
-    """The beginnings of the lines that are not ASCII, as far as a detector needs them."""
+    """Return the beginnings of lines with bytes beyond ASCII, as many as a detector needs."""
     taken = []
     size = 0
     for line in _lines_beyond_ascii(data):
@@ -283,7 +292,7 @@ def _sample(data: bytes) -> bytes:
 
 
 def _lines_beyond_ascii(data: bytes) -> Iterator[bytes]:
-    """Every line with a byte over 127; a long one from shortly before that byte, where no character is cut."""
+    """Yield the lines with a byte over 127; of a long line, the part from shortly before that byte."""
     position = 0
     beyond = re.compile(rb"[\x80-\xff]")
     while found := beyond.search(data, position):
@@ -294,12 +303,12 @@ def _lines_beyond_ascii(data: bytes) -> Iterator[bytes]:
 
 
 def _sample_sizes(sample: bytes) -> tuple[int, ...]:
-    """Lengths at which to try a sample: its end may stand within a character of several bytes."""
+    """Return the lengths at which to try a sample: it may end within a character of several bytes."""
     return (len(sample),) if len(sample) < _SAMPLE else tuple(range(len(sample), len(sample) - 4, -1))
 
 
 def _decoded(data: bytes, encoding: str) -> Decoded:
-    """The text in an encoding that is settled, with what cannot be read replaced and counted."""
+    """Decode a text in a known encoding, with invalid bytes replaced and counted."""
     try:
         return Decoded(_lines(data.decode(encoding)), encoding, 0)
     except UnicodeDecodeError:
@@ -317,7 +326,7 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 
 def _controls(data: bytes) -> int:
-    """How many bytes are control characters that text has no use for."""
+    """Count the control characters that text does not have."""
     return len(data) - len(data.translate(None, _CONTROLS))
 
 
@@ -326,5 +335,5 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _lines(text: str) -> str:
-    r"""The text with ``\n`` as its only line end; other separators of Unicode are characters like any other."""
+    r"""Convert line ends to ``\n``; other line separators of Unicode are kept."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -1,4 +1,4 @@
-"""Notes that Evernote exported: each with its title, day, tags and author; attached files are named, not read."""
+"""Reads exports of Evernote: the title, day, tags, author and text of each note, and the names of attached files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kb.formats.dates import day_of
 from kb.formats.html import parsed, put
 
 if TYPE_CHECKING:
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 __all__ = ["extract", "prepare"]
 
 
-def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Put each note into the draft.
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add each note to the builder.
 
     Raises:
         Unreadable: It is no export of Evernote, or declares entities.
@@ -33,22 +33,22 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
         if element.tag == "data":
             element.clear()  # what is attached, as base64
         elif element.tag == "note":
-            _note(draft, element, alone=count == 1)
+            _note(builder, element, alone=count == 1)
             element.clear()
 
 
-def _note(draft: Draft, note: ET.Element, *, alone: bool) -> None:
+def _note(builder: TextBuilder, note: ET.Element, *, alone: bool) -> None:
     title, author = line(note.findtext("title") or ""), line(note.findtext("note-attributes/author") or "")
     day = day_of(note.findtext("created") or note.findtext("updated"))
     tags = [tag for one in note.iter("tag") if (tag := line("".join(one.itertext())))]
     if alone:
-        draft.describe(title, author, day)
-    draft.label(tags)
-    draft.place("note: " + ", ".join(filter(None, (title or "no title", day))), anew=True)
-    draft.heading(title, 1)
+        builder.set_properties(title, author, day)
+    builder.add_tags(tags)
+    builder.add_place("note: " + ", ".join(filter(None, (title or "no title", day))), reset_headings=True)
+    builder.add_heading(title, 1)
     facts = (("Author", "" if alone else author), ("Tags", ", ".join(tags)))
     source = line(note.findtext("note-attributes/source-url") or "")
-    draft.text("\n".join(f"{name}: {value}" for name, value in (*facts, ("Source", source)) if value))
-    put(parsed(note.findtext("content") or ""), draft)
+    builder.add_text("\n".join(f"{name}: {value}" for name, value in (*facts, ("Source", source)) if value))
+    put(parsed(note.findtext("content") or ""), builder)
     names = [line(one.text or "") for one in note.iter("file-name")]
-    draft.text("Attachments: " + ", ".join(names) if any(names) else "")
+    builder.add_text("Attachments: " + ", ".join(names) if any(names) else "")

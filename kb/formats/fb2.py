@@ -1,4 +1,4 @@
-"""FictionBook e-books by their own XML: title, author, genres, chapters, notes; pictures are left out."""
+"""Reads FictionBook e-books from their XML: title, author, genres, chapters and notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kb.formats.charset import prepare
 from kb.formats.dates import day_of
 
 if TYPE_CHECKING:
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 __all__ = ["extract", "prepare"]
@@ -20,8 +20,8 @@ _PARAGRAPHS: Final = frozenset({"p", "v", "subtitle", "text-author", "date"})
 _DEEPEST: Final = 6
 
 
-def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Put the book into the draft.
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add the book to the builder.
 
     Raises:
         Unreadable: It is no book of this kind, or declares entities.
@@ -36,19 +36,19 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
         root = element
     if root is None or root.tag != "FictionBook":
         raise Unreadable("is no FictionBook", "Open it with an e-book reader")
-    _describe(draft, root)
+    _describe(builder, root)
     for body in root.findall("body"):
         # The notes of a book are a body of their own, which has a name.
         if name := body.get("name"):
-            draft.place(f"chapter: {name}", anew=True)
+            builder.add_place(f"chapter: {name}", reset_headings=True)
         for child in body:
             if child.tag == "section":
-                _section(draft, child, 1, begins=not name)
+                _section(builder, child, 1, begins=not name)
             else:
-                _piece(draft, child)
+                _piece(builder, child)
 
 
-def _describe(draft: Draft, root: ET.Element) -> None:
+def _describe(builder: TextBuilder, root: ET.Element) -> None:
     about = root.find("description/title-info")
     if about is None:
         return
@@ -59,36 +59,38 @@ def _describe(draft: Draft, root: ET.Element) -> None:
     ]
     written = about.find("date")
     said = (written.get("value") or written.text) if written is not None else ""
-    draft.describe(about.findtext("book-title"), ", ".join(filter(None, authors)), day_of(said))
+    builder.set_properties(about.findtext("book-title"), ", ".join(filter(None, authors)), day_of(said))
     keywords = (about.findtext("keywords") or "").split(",")
-    draft.label([*(one.text or "" for one in about.findall("genre")), *keywords], line(about.findtext("lang") or ""))
+    builder.add_tags(
+        [*(one.text or "" for one in about.findall("genre")), *keywords], line(about.findtext("lang") or "")
+    )
     if (annotation := about.find("annotation")) is not None:
-        _piece(draft, annotation)
+        _piece(builder, annotation)
 
 
-def _section(draft: Draft, section: ET.Element, level: int, *, begins: bool) -> None:
+def _section(builder: TextBuilder, section: ET.Element, level: int, *, begins: bool) -> None:
     """A chapter or a part of one; those of the first level are places of their own."""
     title = section.find("title")
     name = line(" ".join("".join(one.itertext()) for one in title)) if title is not None else ""
     if begins and name:
-        draft.place(f"chapter: {name}", anew=True)
+        builder.add_place(f"chapter: {name}", reset_headings=True)
     if name:
-        draft.heading(name, min(level, _DEEPEST))
+        builder.add_heading(name, min(level, _DEEPEST))
     for child in section:
         if child.tag == "section":
-            _section(draft, child, level + 1, begins=False)
+            _section(builder, child, level + 1, begins=False)
         elif child.tag != "title":
-            _piece(draft, child)
+            _piece(builder, child)
 
 
-def _piece(draft: Draft, element: ET.Element) -> None:
+def _piece(builder: TextBuilder, element: ET.Element) -> None:
     """A paragraph, or what holds some: a poem, a quotation, a table."""
     if element.tag in _PARAGRAPHS:
-        draft.text(line("".join(element.itertext())))
+        builder.add_text(line("".join(element.itertext())))
     elif element.tag == "stanza":
-        draft.text("\n".join(line("".join(verse.itertext())) for verse in element))
+        builder.add_text("\n".join(line("".join(verse.itertext())) for verse in element))
     elif element.tag == "tr":
-        draft.line(" | ".join(line("".join(cell.itertext())) for cell in element))
+        builder.add_line(" | ".join(line("".join(cell.itertext())) for cell in element))
     else:
         for child in element:
-            _piece(draft, child)
+            _piece(builder, child)

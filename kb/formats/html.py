@@ -1,6 +1,6 @@
-"""Web pages: the main text with headings, lists and tables, without menus.
+"""Reads web pages with Python's HTML parser: the main text with headings, lists and tables, without menus.
 
-xberg leaves out description lists and captions; a page must not lose text in silence.
+xberg is not used for them, since it leaves out description lists and captions.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from kb.formats.dates import iso_date
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
-# A web page by Python's HTML parser: what is seen of it, piece by piece, and what it says about itself.
+# --- Parsing ------------------------------------------------------------------------------------------------------
 
-# Elements that end without an end tag.
+# Elements without an end tag.
 _VOID: Final = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "param"}
 )
@@ -45,10 +45,10 @@ _BLOCKS: Final = frozenset(
 _CELLS: Final = frozenset({"td", "th"})
 _IN_TABLES: Final = _CELLS | {"tr", "thead", "tbody", "tfoot", "caption"}
 _AROUND_TABLES: Final = frozenset({"table", "body", "html"})
-# Elements that begin and end a line, and those of them that never join the row of a table they stand in.
+# Elements that begin and end a line, and those of them that are never part of a table row.
 _PIECES: Final = _BLOCKS | _HEADINGS.keys() | _CELLS | {"li", "pre"}
 _APART: Final = frozenset({"table", "ul", "ol", "pre", *_HEADINGS})
-# What a start tag ends where that was left open, and what these ends do not reach out of; every piece ends a paragraph.
+# For each tag, the open elements that its start ends, and the elements whose outside that does not affect.
 _PARAGRAPHS: Final = _UNSEEN | _PIECES
 _LISTS: Final = _UNSEEN | _CELLS | {"table", "ul", "ol", "menu", "dir", "dl"}
 _TABLE: Final = _UNSEEN | {"table"}
@@ -64,7 +64,7 @@ _ENDS: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
     **dict.fromkeys(("rt", "rp", "rb", "rtc"), (frozenset({"rt", "rp", "rb"}), _PARAGRAPHS | {"ruby"})),
     **dict.fromkeys(_HEADINGS, (frozenset(_HEADINGS), _BLOCKS | _CELLS | {"li"})),
 }
-# Several paragraphs of so many characters in one cell are prose, no value of a table.
+# In characters. Several paragraphs of at least this length in one cell are prose, not a value.
 _PROSE: Final = 200
 _TEX: Final = frozenset({"application/x-tex", "application/x-latex", "tex", "latex"})
 _DATES: Final = frozenset({"article:published_time", "date", "dc.date", "dcterms.created", "datepublished"})
@@ -72,10 +72,14 @@ _SPACES: Final = re.compile(r"[ \t\n\r\f]+")
 
 
 class Piece(NamedTuple):
-    """A heading, a paragraph, an item of a list, a row of a table or code.
+    """A part of a page.
 
-    ``level`` is that of a heading, or how deep an item is nested. ``main`` says whether it stands in the main element,
-    and ``link`` whether it is a link alone.
+    Attributes:
+        kind: ``heading``, ``text``, ``item``, ``row``, ``columns`` (a header row) or ``code``.
+        level: The level of a heading, or the depth of a list item.
+        text: Its text.
+        main: Whether it is in the main element.
+        link: Whether it is nothing but a link.
     """
 
     kind: str
@@ -86,7 +90,7 @@ class Piece(NamedTuple):
 
 
 def parsed(html: str) -> Page:
-    """A page and its pieces."""
+    """Parse a page."""
     page = Page()
     page.feed(html)
     page.close()
@@ -94,7 +98,7 @@ def parsed(html: str) -> Page:
 
 
 class _Element(NamedTuple):
-    """An element whose end has not come yet."""
+    """An open element."""
 
     name: str
     hidden: bool
@@ -104,7 +108,7 @@ class _Element(NamedTuple):
 
 def _is_hidden(tag: str, values: Mapping[str, str], *, main: bool) -> bool:
     role = values.get("role")
-    # A template is what a program may show later, unless it is the inside of the element around it.
+    # The content of a template is not shown, unless it is the shadow root of its parent.
     shadow = tag == "template" and values.keys() & _SHADOW_ROOTS
     return (
         (tag in _UNSEEN and not shadow)
@@ -116,33 +120,40 @@ def _is_hidden(tag: str, values: Mapping[str, str], *, main: bool) -> bool:
 
 
 class Page(HTMLParser):
-    """Gathers the pieces of a page in their order."""
+    """Collects the pieces of a page, in order.
+
+    Attributes:
+        pieces: The pieces.
+        title: The title of the page.
+        author: Its author, from its metadata.
+        date: Its date, from its metadata, as written.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[Piece] = []
         self.title = self.author = self.date = ""
         self._open: list[_Element] = []
-        # How often each name stands in what is open, so that a long nest is searched only where that finds something.
+        # The number of open elements by name, so that deep nesting is searched only if there is something to find.
         self._count: Counter[str] = Counter()
         self._hidden = self._main = self._link = self._pre = 0
         self._words: list[str] = []
-        # The cells of the row that is open, and the paragraphs of its last one.
+        # The cells of the open row, and the paragraphs of its last cell.
         self._cells: list[str] = []
         self._cell: list[str] = []
-        # Whether a cell of the row that is open is no name of a column or row.
+        # Whether the open row has a cell that is not a header.
         self._values = False
-        # The readings of ruby, which follow the words of their piece.
+        # Ruby readings, which are put after the text of their piece.
         self._readings: list[str] = []
-        self._linked = self._spoken = 0
+        self._linked_length = self._text_length = 0
         self._heading = 0
         self._bullet = ""
-        # A formula as the page tells it instead, as TeX, and by its signs; and whether an annotation is TeX.
+        # The alternative text of a formula, its TeX, and its symbols; and whether the open annotation is TeX.
         self._formula = ["", "", ""]
         self._tex = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a piece where a browser begins a line."""
+        """Open an element, and begin a piece where a browser begins a line."""
         values = {name: value or "" for name, value in attrs}
         if tag == "meta":
             self._described(values)
@@ -172,15 +183,15 @@ class Page(HTMLParser):
             self._tex = values.get("encoding", "").lower() in _TEX
 
     def handle_endtag(self, tag: str) -> None:
-        """End what a tag ends, with whatever was left open inside it; one in a cell ends nothing around the table."""
+        """Close an element and all that are open inside it; an end tag in a cell closes nothing outside the table."""
         within = () if tag in _AROUND_TABLES else {"table"} if tag in _IN_TABLES else _CELLS | {"table", "caption"}
         if not self._end_all({tag}, within, once=True) and tag in _PIECES and not self._hidden:
             self.flush()
 
     def handle_data(self, data: str) -> None:
-        """Keep words that are seen; spaces are one, but in what is set as it is."""
+        """Collect visible text; whitespace is collapsed, except in preformatted text."""
         if self._open and self._open[-1].name == "title":
-            # A picture may have a title as well.
+            # An SVG picture may have a title as well.
             self.title = self.title or ("" if self._count["svg"] else line(data))
         elif self._count["math"]:
             if self._open[-1].name != "annotation":
@@ -194,12 +205,12 @@ class Page(HTMLParser):
 
     def _say(self, data: str) -> None:
         length = len(data.strip())
-        self._spoken += length
-        self._linked += length if self._link else 0
+        self._text_length += length
+        self._linked_length += length if self._link else 0
         self._words.append(data if self._pre else _SPACES.sub(" ", data))
 
     def close(self) -> None:
-        """End everything that is still open."""
+        """Close all open elements."""
         super().close()
         while self._open:
             self._end()
@@ -207,7 +218,7 @@ class Page(HTMLParser):
         self._end_row()
 
     def flush(self) -> None:
-        """End the piece that is open."""
+        """End the open piece."""
         text = "".join(self._words)
         if readings := " ".join(filter(None, self._readings)):
             text = f"{text.rstrip()} ({readings})"
@@ -229,7 +240,7 @@ class Page(HTMLParser):
         self._bullet = ""
 
     def _imply(self, tag: str) -> None:
-        """What a start tag brings without its being written: the ends of others, a new line, a row around a cell."""
+        """Apply what a start tag implies: the ends of other elements, a new line, a row around a cell."""
         if tag in _PIECES:
             self._end_all({"p"}, _PARAGRAPHS)
         if tag in _ENDS:
@@ -242,7 +253,7 @@ class Page(HTMLParser):
             self.handle_starttag("tr", [])
 
     def _end_all(self, names: Collection[str], within: Collection[str], *, once: bool = False) -> bool:
-        """End every element of these names (or the innermost one) that is open and none of the others nearer."""
+        """Close the open elements of some names, or only the innermost, up to an open element in ``within``."""
         found = False
         while (at := self._innermost(names, within)) >= 0 and not (once and found):
             found = True
@@ -251,7 +262,7 @@ class Page(HTMLParser):
         return found
 
     def _end(self) -> None:
-        """End the innermost element that is open."""
+        """Close the innermost open element."""
         name, hidden, main, link = self._open[-1]
         if name in _PIECES and self._hidden == hidden:
             self.flush()
@@ -273,7 +284,7 @@ class Page(HTMLParser):
             self._say(next(filter(None, map(line, self._formula)), ""))
 
     def _innermost(self, names: Collection[str], within: Collection[str]) -> int:
-        """Where in what is open the innermost element of these names is; -1 where one of the others is nearer."""
+        """The index of the innermost open element of some names; -1 if one in ``within`` is further in."""
         if any(self._count[name] for name in names):
             for at in range(len(self._open) - 1, -1, -1):
                 if self._open[at].name in names:
@@ -283,11 +294,11 @@ class Page(HTMLParser):
         return -1
 
     def _in_cell(self) -> bool:
-        """Whether words belong to a cell of a table, and not to a list or another table in it."""
+        """Whether text belongs to a table cell, and not to a list or table in it."""
         return self._innermost(_CELLS, {"table", "li"}) >= 0
 
     def _end_cell(self) -> None:
-        """A cell joins its row; one with paragraphs of prose only lays out the page, so they stand alone."""
+        """Add the open cell to its row. Paragraphs of prose in a cell that is layout become pieces of their own."""
         if len(self._cell) > 1 and sum(map(len, self._cell)) >= _PROSE:
             paragraphs, self._cell = self._cell, []
             self._end_row()
@@ -298,7 +309,7 @@ class Page(HTMLParser):
             self._cell = []
 
     def _end_row(self) -> None:
-        """End the row that is open, with as much as was said of its last cell."""
+        """End the open row, including its open cell."""
         if cells := self._cells + self._cell:
             columns = len(cells) > 1 and not self._values
             self._keep("columns" if columns else "row", " | ".join(cells))
@@ -306,13 +317,13 @@ class Page(HTMLParser):
         self._values = False
 
     def _keep(self, kind: str, text: str) -> None:
-        link = kind != "heading" and 0 < self._spoken == self._linked
+        link = kind != "heading" and 0 < self._text_length == self._linked_length
         level = self._heading or self._count["li"]
         self.pieces.append(Piece(kind, level, text, self._main > 0, link))
-        self._linked = self._spoken = 0
+        self._linked_length = self._text_length = 0
 
     def _described(self, values: dict[str, str]) -> None:
-        """What a page says about itself."""
+        """Read the metadata of a page from a ``meta`` element."""
         name = (values.get("name") or values.get("property") or values.get("itemprop") or "").lower()
         content = values.get("content", "")
         if name in {"author", "article:author", "dc.creator"}:
@@ -323,54 +334,56 @@ class Page(HTMLParser):
 
 __all__ = ["extract", "prepare", "put", "seen"]
 
-# How much text the element that calls itself the main one has to have, to be taken at its word.
+# --- Main text ----------------------------------------------------------------------------------------------------
+
+# In characters. The least text that a main element must have.
 _MAIN: Final = 200
-# So many short pieces one after another that are nothing but links are a menu, whatever element they stand in.
+# This many consecutive short pieces that are nothing but links are a menu, whatever element they are in.
 _MENU: Final = 5
 _SHORT: Final = 60
 
 
-def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Put the main text of a page into the draft."""
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add the main text of a page to the builder."""
     page = parsed(decoded(data, named(data)))
-    draft.describe(page.title, page.author, iso_date(page.date))
-    put(page, draft)
+    builder.set_properties(page.title, page.author, iso_date(page.date))
+    put(page, builder)
 
 
-def put(page: Page, draft: Draft) -> None:
-    """Put the main text of a page into the draft."""
+def put(page: Page, builder: TextBuilder) -> None:
+    """Add the main text of a page to the builder."""
     for piece in _main(list(_without_menus(page.pieces))):
         if piece.kind != "row":
-            draft.end_table()
+            builder.end_table()
         if piece.kind != "item":
-            # A further paragraph of an item belongs to it, as code in it does.
-            draft.end_items(0 if piece.kind == "heading" else piece.level)
+            # Further paragraphs and code of an item belong to it.
+            builder.end_items(0 if piece.kind == "heading" else piece.level)
         match piece.kind:
             case "heading":
-                draft.heading(piece.text, piece.level)
+                builder.add_heading(piece.text, piece.level)
             case "row":
-                draft.line(piece.text)
+                builder.add_line(piece.text)
             case "columns":
-                draft.columns(piece.text)
+                builder.add_header_row(piece.text)
             case "item":
-                draft.item(piece.text, piece.level)
+                builder.add_item(piece.text, piece.level)
             case "code":
-                draft.text(piece.text, "code")
+                builder.add_text(piece.text, "code")
             case _:
-                draft.text(piece.text)
-    draft.end_table()
-    draft.end_items()
+                builder.add_text(piece.text)
+    builder.end_table()
+    builder.end_items()
 
 
 def _main(pieces: Sequence[Piece]) -> Sequence[Piece]:
-    """The pieces in the main element, where most of the text stands there; a teaser may call itself an article too."""
+    """Return the pieces in the main element if most of the text is there, else all; a teaser may be an article too."""
     main = [piece for piece in pieces if piece.main]
     size = sum(len(piece.text) for piece in main)
     return main if size >= max(_MAIN, sum(len(piece.text) for piece in pieces) / 2) else pieces
 
 
 def _without_menus(pieces: Sequence[Piece]) -> Iterator[Piece]:
-    """The pieces without long rows of bare links."""
+    """Yield the pieces outside menus."""
     for (linked, _), run in groupby(pieces, lambda piece: (piece.link and len(piece.text) < _SHORT, piece.main)):
         group = list(run)
         if not linked or len(group) < _MENU:
@@ -378,5 +391,5 @@ def _without_menus(pieces: Sequence[Piece]) -> Iterator[Piece]:
 
 
 def seen(html: str) -> str:
-    """What a reader of a mail in HTML sees, a blank line between pieces."""
+    """Return the visible text of an HTML mail, with a blank line between pieces."""
     return "\n\n".join(text for _, _, text, *_ in parsed(html).pieces)

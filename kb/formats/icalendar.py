@@ -1,4 +1,4 @@
-"""Calendars: each event, task and journal entry with its days, place, people and description (RFC 5545)."""
+"""Reads calendars: the days, place, people and description of each event, task and journal entry (RFC 5545)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kb.formats.contentlines import content_lines, parts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.formats.contentlines import ContentLine
     from kb.sandbox.protocol import Limits
 
@@ -36,8 +36,8 @@ class Entry(NamedTuple):
     tags: list[str]
 
 
-def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Put each entry of a calendar into the draft.
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add each entry of a calendar to the builder.
 
     Raises:
         Unreadable: It is no calendar.
@@ -47,14 +47,16 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
     found = list(entries(data))
     calendar = next((one.text for one in content_lines(data) if one.name == "X-WR-CALNAME"), "")
     single = found[0] if len(found) == 1 else None
-    draft.describe(single.summary if single else calendar, "", single.day if single else "")
-    draft.label(tag for one in found for tag in one.tags)
+    builder.set_properties(single.summary if single else calendar, "", single.day if single else "")
+    builder.add_tags(tag for one in found for tag in one.tags)
     for one in found:
-        draft.place(f"{one.kind}: " + ", ".join(filter(None, (one.summary or "no title", one.day))), anew=True)
-        draft.heading(one.summary, 1)
-        draft.text("\n".join(one.facts))
+        builder.add_place(
+            f"{one.kind}: " + ", ".join(filter(None, (one.summary or "no title", one.day))), reset_headings=True
+        )
+        builder.add_heading(one.summary, 1)
+        builder.add_text("\n".join(one.facts))
         for paragraph in re.split(r"\n\s*\n", one.description):
-            draft.text(paragraph)
+            builder.add_text(paragraph)
 
 
 def entries(data: bytes, label: str = "") -> Iterator[Entry]:

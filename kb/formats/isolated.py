@@ -1,8 +1,8 @@
-"""Long texts are parsed in a child process: what their markup makes of them has a limit of time and memory there.
+"""Reads long texts in a child process, with limits of time and memory.
 
-Most notes are short, and read before a message to another process would have come back. A file of some length can be
-made so that its parser takes minutes or gigabytes, in whatever format; so beyond ``LONG`` the same code runs in a
-process like the one for documents (``kb.sandbox.worker`` loads this module), and the whole document comes out of it.
+A long file in any format can be crafted so that its parser takes minutes or gigabytes. Files over ``LONG`` bytes are
+therefore read in a sandbox, by the same code: ``kb.sandbox.worker`` loads this module, and returns whole documents.
+Short files are read in this process, which takes less time than a message to another.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from kb.formats.registry import REGISTRY
 from kb.records import Document
 
 if TYPE_CHECKING:
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Extracts, Limits
 
-# Up to this many bytes the costliest text that was found takes a second or two, beside other work.
+# In bytes. The costliest text of this size that was found takes a second or two on a busy machine.
 LONG: Final = 100_000
 _DECODER: Final = msgspec.json.Decoder(Document)
-# What the parts load that formats share: front matter in TOML, titles and dates from the name, other markup in it.
+# Files that load what formats share: front matter in TOML, and names with escapes.
 _SAMPLES: Final = {
     "y.md": "+++\ntitle = 'x'\n+++\nx\n",
     "a%2Fb.md": "x\n",
@@ -35,35 +35,35 @@ _SAMPLES: Final = {
 
 
 class LongTexts:
-    """Reads long texts by a sandbox.
+    """Reads texts, the long ones in a sandbox.
 
     Args:
-        sandbox: Where they are parsed; this module has to be among those it loads.
+        sandbox: The sandbox, which has to load this module.
     """
 
     def __init__(self, sandbox: Extracts) -> None:
         self._sandbox = sandbox
 
     def read(self, path: str, data: bytes) -> Document:
-        """The document in a file, as ``kb.formats.text.extract`` gives it.
+        """Read the document in a file, as ``kb.formats.text.extract`` does.
 
         Raises:
-            DocumentBusy: It cannot be read now, for a reason that is not its own.
-            DocumentError: It is no text, or is over a limit.
+            DocumentBusy: It cannot be read now, for a reason that lies outside the file.
+            DocumentError: It is not text, or is over a limit.
         """
         if len(data) <= LONG:
             return plain.extract(path, data)
-        # Bytes of a name that are no text must reach the other side all the same.
+        # A name may hold bytes that are not UTF-8.
         named = path.encode("utf-8", "surrogatepass").decode("latin-1")
-        told = self._sandbox.extract(__name__, named, data)
+        extracted = self._sandbox.extract(__name__, named, data)
         try:
-            return _DECODER.decode(told.text)
+            return _DECODER.decode(extracted.text)
         except msgspec.DecodeError as error:
             raise DocumentError(f"cannot be read: what came out of it makes no sense ({error})") from error
 
 
 def prepare() -> None:
-    """Load whatever any of the parsers needs, and every encoding that a text may turn out to be in."""
+    """Load all parsers and encodings that reading a text may need."""
     formats = {f"x{one.suffixes[0]}": one.sample for one in REGISTRY.rows if one.how in {"text", "document"}}
     for path, text in (formats | _SAMPLES).items():
         plain.extract(path, text.encode())
@@ -74,11 +74,11 @@ def prepare() -> None:
         codecs.lookup(encoding)
 
 
-def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
-    """Put a whole document into the draft, encoded.
+def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:
+    """Read a document and give it to the builder, encoded as JSON.
 
     Raises:
-        Unreadable: It is no text, or has no end of structure.
+        Unreadable: It is not text, or has too much structure.
     """
     path = name.encode("latin-1").decode("utf-8", "surrogatepass")
     try:
@@ -87,9 +87,9 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
         raise Unreadable(error.message, error.remedy) from error
     try:
         encoded = msgspec.json.encode(document)
-    except UnicodeEncodeError:  # a lone half of a character, as JSON can spell it
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can hold as an escape
         whole = document.text.encode("utf-8", "replace").decode()
         encoded = msgspec.json.encode(replace(document, text=whole))
     if len(encoded) > limits.text:
         raise Unreadable("has more structure than text: nearly every character is markup", "Exclude the file")
-    draft.encoded(encoded.decode())
+    builder.set_encoded(encoded.decode())

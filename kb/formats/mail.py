@@ -1,4 +1,7 @@
-"""Mails and mailboxes by Python's email package: headers, the body, invitations, the names of attachments."""
+"""Reads mails and mailboxes with Python's email package: headers, bodies, invitations and the names of attachments.
+
+Headers may hold bytes beyond ASCII without a declared encoding; they are decoded as far as possible.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,17 @@ from kb.formats.icalendar import entries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
-# The headers of a mail as text, those too that hold bytes beyond ASCII which nothing declares.
+# --- Headers ------------------------------------------------------------------------------------------------------
 
 _SURROGATES: Final = re.compile("[\udc80-\udcff]")
 _FILE_NAME: Final = re.compile(r"(?:file)?name\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]+))", re.IGNORECASE)
 
 
 def header(message: EmailMessage, name: str) -> str:
-    """A header as one line; one that cannot be understood as it stands."""
+    """Return a header as one line; if it cannot be parsed, as it is in the mail."""
     raw = _raw(message, name)
     if _SURROGATES.search(raw):
         return line(_undeclared(raw, charset_of(message)))
@@ -40,11 +43,11 @@ def header(message: EmailMessage, name: str) -> str:
 
 
 def file_name(part: MIMEPart, charset: str) -> str:
-    """The name of the file that a part is; empty where it has none.
+    """Return the file name of a part; empty if it has none.
 
     Args:
         part: A part of a mail.
-        charset: The encoding that the mail names, for bytes that nothing declares.
+        charset: The encoding of the mail, for bytes without a declared encoding.
     """
     try:
         name = part.get_filename() or ""
@@ -57,7 +60,7 @@ def file_name(part: MIMEPart, charset: str) -> str:
 
 
 def charset_of(message: EmailMessage) -> str:
-    """The encoding that a mail, or the first of its texts that says so, is written in; empty where none is named."""
+    """Return the encoding of a mail: the first that a part declares beside ASCII and UTF-8; empty if there is none."""
     for part in message.walk():
         try:
             charset = part.get_content_charset()
@@ -69,12 +72,12 @@ def charset_of(message: EmailMessage) -> str:
 
 
 def _raw(part: MIMEPart, name: str) -> str:
-    """A header as it stands in the mail, its bytes beyond ASCII as surrogates."""
+    """Return a header as it is in the mail, with bytes beyond ASCII as surrogates."""
     return next((str(value) for key, value in part.raw_items() if key.lower() == name.lower()), "")
 
 
 def _undeclared(raw: str, charset: str) -> str:
-    """A header with bytes beyond ASCII: UTF-8 where they make sense in it, else the mail's own encoding."""
+    """Decode a header with bytes beyond ASCII: as UTF-8 if valid, else in the encoding of the mail."""
     data = raw.encode("ascii", "surrogateescape") if raw.isascii() or _only_bytes(raw) else raw.encode()
     try:
         text = data.decode()
@@ -97,18 +100,21 @@ def _only_bytes(raw: str) -> bool:
 
 __all__ = ["extract", "prepare"]
 
+# --- Bodies -------------------------------------------------------------------------------------------------------
+
 _HEADERS: Final = ("From", "To", "Cc", "Date")
 _SHOULD_HAVE: Final = ("From", "To", "Subject", "Date", "Received", "Message-ID")
-# After a blank line the sender, a weekday and a time, and headers below; sentences begin with this word too.
+# The line before a mail in a mailbox: sender, weekday and time, with headers below. A sentence may begin with From too.
 _BOX: Final = re.compile(
     rb"(?:\A\s*|\n\n)From \S[^\n]{0,200}? (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [^\n]{0,40}?\d{1,2}:\d{2}[^\n]*\n"
     rb"(?=>?From |[!-9;-~]+:)"
 )
-# Texts that are written for programs.
+# Subtypes of texts for programs.
 _NO_PROSE: Final = frozenset({"calendar", "css", "rfc822-headers", "vcard", "x-vcard"})
 _CALENDARS: Final = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
 _DIGITS: Final = 12
-# Two forms are one text where they share so many words; one that adds more than so many is then taken.
+# Two alternatives are the same text if they share this share of words; the other one is preferred if it adds more than
+# this share.
 _SAME: Final = 0.5
 _MORE: Final = 0.1
 _STUB: Final = 40
@@ -118,11 +124,11 @@ _ON_PROGRAMS: Final = re.compile(r"html|browser|navigat|naveg|mail.?(?:client|pr
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
-def extract(name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Put a mail, or every mail of a mailbox, into the draft.
+def extract(name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add a mail, or every mail of a mailbox, to the builder.
 
     Raises:
-        Unreadable: There is no mail in it.
+        Unreadable: There is no mail in the file.
     """
     if name.lower().endswith(".emlx"):
         data = _of_apple(data)
@@ -131,21 +137,21 @@ def extract(name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
         if not any(message.get(header) for header in _SHOULD_HAVE):
             raise Unreadable("is no mail: it has no headers", "Open it with a mail program")
         subject = header(message, "Subject")
-        draft.describe(subject, header(message, "From"), mail_date(header(message, "Date")))
-        _mail(draft, message, subject)
+        builder.set_properties(subject, header(message, "From"), mail_date(header(message, "Date")))
+        _mail(builder, message, subject)
         return
     count = 0
     for part in _messages(data):
         message = _parsed(part)
         subject = header(message, "Subject")
-        _mail(draft, message, subject)
+        _mail(builder, message, subject)
         count += 1
     if not count and data.strip():
         raise Unreadable("is no mailbox: no mail begins in it", "Open it with a mail program")
 
 
 def _messages(data: bytes) -> Iterator[bytes]:
-    """The mails of a mailbox, which begin with a line of their own each."""
+    """Yield the mails of a mailbox, without the ``From`` lines before them."""
     data = data.replace(b"\r\n", b"\n")
     starts = [(found.start(), found.end()) for found in _BOX.finditer(data)]
     for at, (_, begin) in enumerate(starts):
@@ -154,7 +160,7 @@ def _messages(data: bytes) -> Iterator[bytes]:
 
 
 def _of_apple(data: bytes) -> bytes:
-    """The mail in a file of Apple Mail: so many bytes as its first line says; a list of properties follows."""
+    """Return the mail in a file of Apple Mail, whose first line is its length in bytes; a property list follows."""
     first, _, rest = data.lstrip().partition(b"\n")
     return rest[: int(first)] if first.strip().isdigit() and len(first) < _DIGITS else data
 
@@ -163,19 +169,19 @@ def _parsed(data: bytes) -> EmailMessage:
     return BytesParser(EmailMessage, policy=policy.default).parsebytes(data)
 
 
-def _mail(draft: Draft, message: EmailMessage, subject: str) -> None:
+def _mail(builder: TextBuilder, message: EmailMessage, subject: str) -> None:
     day = mail_date(header(message, "Date"))
-    draft.place("mail: " + ", ".join(filter(None, (subject or "no subject", day))), anew=True)
-    draft.heading(subject, 1)
-    draft.text(_headers(message, _HEADERS))
+    builder.add_place("mail: " + ", ".join(filter(None, (subject or "no subject", day))), reset_headings=True)
+    builder.add_heading(subject, 1)
+    builder.add_text(_headers(message, _HEADERS))
     for paragraph in re.split(r"\n\s*\n", clean("\n\n".join(_texts(message, _body(message))))):
-        draft.text(paragraph)
+        builder.add_text(paragraph)
     for paragraph in _invitations(message):
-        draft.text(paragraph)
+        builder.add_text(paragraph)
     charset = charset_of(message)
     names = [file_name(part, charset) or line(part.get_content_type()) for part in _attachments(message)]
     if names:
-        draft.text("Attachments: " + ", ".join(names))
+        builder.add_text("Attachments: " + ", ".join(names))
 
 
 def _headers(message: EmailMessage, names: Iterable[str]) -> str:
@@ -183,9 +189,9 @@ def _headers(message: EmailMessage, names: Iterable[str]) -> str:
 
 
 def _texts(part: MIMEPart, body: MIMEPart | None) -> Iterator[str]:
-    """The texts of a part in their order, those of mails inside it too; a body is text even where it has a file name.
+    """Yield the texts of a part in order, attached mails included; the body counts even if it has a file name.
 
-    Of several forms of the same text it is the one with more to say.
+    Of alternatives, the one with more words is taken.
     """
     kind = part.get_content_type()
     if not part.is_multipart():
@@ -208,9 +214,9 @@ def _texts(part: MIMEPart, body: MIMEPart | None) -> Iterator[str]:
 
 
 def _better(one: list[str], other: list[str]) -> list[str]:
-    """The form of a text with more to say, the first of two alike; both where they say different things.
+    """Return the alternative with more words, the first of two that are alike, or both if they are different texts.
 
-    A plain form may be nothing but the advice to open the other one.
+    A plain alternative may be nothing but the advice to open the other one.
     """
     words, others = (Counter(_WORDS.findall(_ADDRESS.sub("", "\n".join(texts)).lower())) for texts in (one, other))
     if not words or not others:
@@ -228,8 +234,8 @@ def _better(one: list[str], other: list[str]) -> list[str]:
 
 
 def _invitations(message: EmailMessage) -> Iterator[str]:
-    """What the calendars in a mail say, each entry once; the attached one is often the same as the one in the text."""
-    told: set[tuple[str, ...]] = set()
+    """Yield the calendar entries in a mail, each once; often the same one is attached and in the text."""
+    seen: set[tuple[str, ...]] = set()
     for part in message.walk():
         name = file_name(part, "") if not part.is_multipart() else ""
         if part.get_content_type() not in _CALENDARS and not name.lower().endswith(".ics"):
@@ -237,8 +243,8 @@ def _invitations(message: EmailMessage) -> Iterator[str]:
         payload = part.get_payload(decode=True)
         for entry in entries(payload if isinstance(payload, bytes) else b"", part.get_content_charset() or ""):
             facts = (entry.summary, *entry.facts, entry.description)
-            if facts not in told:
-                told.add(facts)
+            if facts not in seen:
+                seen.add(facts)
                 yield "\n".join(filter(None, facts))
 
 
@@ -256,7 +262,7 @@ def _parts(part: MIMEPart) -> list[EmailMessage]:
 
 
 def _content(part: MIMEPart) -> str:
-    """The text of one part in the encoding that it names, else, where it is a page, in the one that the page names."""
+    """Decode a part in the encoding that it declares, else in the one that its HTML declares."""
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
     label = part.get_content_charset() or ""

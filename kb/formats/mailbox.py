@@ -1,4 +1,4 @@
-"""Mails and mailboxes whose names do not say what they are, as mail programs keep them.
+"""Recognizes mails and mailboxes without a suffix.
 
 Maildir names a message by moment, process and host, MH by a number, and Thunderbird calls a mailbox what its folder
 is called. So a file without a suffix that kb knows is looked at: a mail begins with headers that only mails have.
@@ -22,13 +22,13 @@ _OF_MAILS: Final = frozenset(
 
 
 def is_mail(data: bytes) -> bool:
-    """Whether a file is one mail: it begins with headers that only mails have."""
+    """Whether a file is a mail: it begins with headers that only mails have."""
     names = _headers(data, 0) if data[:1].isalpha() else frozenset()
     return bool(names & _FROM_OR_TO and names & _OF_MAILS and names & {b"date", b"received", b"subject"})
 
 
 def is_mailbox(data: bytes) -> bool:
-    """Whether a file holds mails one after another: it begins with the line between them and the headers of one."""
+    """Whether a file is a mailbox: it begins with a separator line and the headers of a mail."""
     begin = _FROM.match(data[:_HEAD])
     return begin is not None and bool(_headers(data, begin.end()) & _FROM_OR_TO)
 

@@ -1,6 +1,7 @@
-"""Markdown's outline by markdown-it-py: headings and blocks that stay together, with exact lines.
+"""Reads the outline of Markdown notes as CommonMark, Obsidian and Logseq write them.
 
-Only block rules run: inline markup matters for headings alone, and parsing it everywhere would cost most of the time.
+markdown-it-py finds headings and blocks with their lines. Only its block rules run, since parsing inline markup takes
+most of the time and only headings need it. Tags, links, block ids and properties are found by regular expressions.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
 from kb.formats.markup import Outline, one_line
-from kb.records import Block, Heading, Link, Name, Told
+from kb.records import Block, Heading, LineContext, Link, Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,27 +23,26 @@ if TYPE_CHECKING:
     from markdown_it.rules_block import StateBlock
     from markdown_it.token import Token
 
-# Tags, links, block ids and properties in the lines of Markdown notes, as Obsidian, Logseq and Markdown have them.
-#
-# Everything is found in one text in which code is blanked out, so that offsets and lines stay. Each expression can
-# begin at a place in one way only and ends at the next bracket, line or paragraph: the time is linear in the text.
+# --- Inline markup ------------------------------------------------------------------------------------------------
+# Inline markup is found in a text in which code is blanked out, so that offsets and lines stay. Each expression can
+# match in one way only and ends at the next bracket, line or paragraph, so the time is linear in the text.
 
-# More than a person writes; a generated file must not fill the catalog.
+# Limits that keep a generated file from filling the catalog.
 MOST_TAGS: Final = 1000
 MOST_LINKS: Final = 10_000
 LONGEST_TAG: Final = 200
 _LONGEST_TARGET: Final = 1000
 
-# Stands for what is hidden: no space, no part of a name, nothing that means anything.
+# Replaces the characters of code; not a space, and not part of any markup.
 _HIDDEN: Final = "\0"
 _BACKTICKS: Final = re.compile("`+")
 _PARAGRAPH_END: Final = re.compile(r"\n[ \t]*(?=\n)")
-# Obsidian's rule: whatever is neither space nor punctuation, but for -, _ and /.
+# Obsidian's rule: a tag has no spaces and no punctuation other than -, _ and /.
 _TAG: Final = re.compile(r"#([^\s\0!-,.:-@\[-^`{-~\u2000-\u206f\u2e00-\u2e7f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+)")
 _LONG_TAG: Final = re.compile(r"(?<!\S)#\[\[([^\[\]\n|#\0]+)\]\]")
 _WIKILINK_PARTS: Final = re.compile(r"(!?)\[\[([^\[\]\n]+)\]\]")
-# As in CommonMark, nothing but a title stands behind a destination: "[sic](see the note)" is no link. Many programs
-# take the size of a picture too.
+# As in CommonMark, only a title may follow the destination: "[sic](see the note)" is not a link. Many programs accept
+# the size of a picture as well.
 _TITLE: Final = r"""(?:"(?:[^"\\\n]|\\.|\n(?![ \t]*\n))*+"|'(?:[^'\\\n]|\\.|\n(?![ \t]*\n))*+'|\([^()]*+\))"""
 _SPACE: Final = r"[ \t]*+(?:\n[ \t]*+)?"
 _DESTINATION: Final = re.compile(
@@ -68,7 +68,7 @@ _SIGNS: Final = ("[[", "::", "((", "]:", "^", "src=", "href=", "id=", "name=", "
 _LINK_INSIDE: Final = re.compile(r"\]\((?!https?://)")
 _SIGN_OF_TAG: Final = re.compile(r"#(?<![^\s(]#)[^\s#0-9]")
 _EXTERNAL: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:|//")
-# What Logseq keeps for itself in a block.
+# Properties of blocks that Logseq keeps for itself; they are not embedded.
 _LOGSEQ_OWN: Final = re.compile(
     r"(?:collapsed|id|heading|background-color|created-at|updated-at|query-.*|card-.*|logseq\..*|ls-.*|hl-.*)"
 )
@@ -76,9 +76,14 @@ _LOGSEQ_OWN: Final = re.compile(
 
 @dataclass(slots=True)
 class Inline:
-    """What stands in the lines of a note: links with their offsets, in order.
+    """The inline markup of a note.
 
-    ``properties`` are Logseq's of the page, by name in small letters.
+    Attributes:
+        tags: Its tags, without ``#``.
+        links: Its links with their offsets, in order.
+        names: Its block ids.
+        noise: The stretches that are not embedded, as character offsets.
+        properties: Logseq's properties of the page, by name in lower case.
     """
 
     tags: list[str] = field(default_factory=list)
@@ -88,36 +93,36 @@ class Inline:
     properties: dict[str, str] = field(default_factory=dict)
 
 
-class Lines:
-    """The lines of a text by offset, counted from 1."""
+class LineOffsets:
+    """Converts between the lines of a text, counting from 1, and offsets."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._starts = [0, *accumulate(len(line) + 1 for line in lines)]
 
     def start(self, line: int) -> int:
-        """Where a line begins; the end of the text for one behind the last."""
+        """The offset at which a line begins; the end of the text for a line after the last."""
         return self._starts[min(line, len(self._starts)) - 1]
 
     def at(self, offset: int) -> int:
-        """The line in which an offset lies."""
+        """The line that an offset is in."""
         return bisect_right(self._starts, offset)
 
 
 def read_inline(text: str, lines: Sequence[str], blocks: Iterable[Block], first_line: int = 1) -> Inline:
-    """Tags, links, block ids and properties of a Markdown text.
+    """Find the tags, links, block ids and properties of a Markdown text.
 
     Args:
         text: The whole text.
-        lines: The same, split at line feeds.
-        blocks: Its blocks; what is code holds none of these.
-        first_line: Where the Markdown begins. In front matter before it only wikilinks count.
+        lines: The same text, split at line feeds.
+        blocks: Its blocks; code is not searched.
+        first_line: The line at which the Markdown begins. In front matter before it, only wikilinks count.
     """
-    places = Lines(lines)
+    places = LineOffsets(lines)
     found = Inline()
     body = places.start(first_line)
     spans = [(places.start(one.first_line), places.start(one.last_line + 1)) for one in blocks if one.kind == "code"]
     plain = _blanked(text, spans) if spans else text
-    if not _says_anything(plain):
+    if not _has_inline_markup(plain):
         return found
     plain = _without_code(plain)
     if "::" in plain or ":END:" in plain:
@@ -133,13 +138,13 @@ def read_inline(text: str, lines: Sequence[str], blocks: Iterable[Block], first_
     return found
 
 
-def _says_anything(text: str) -> bool:
-    """Whether there can be anything to find: most texts have links to the web only, and are left at once."""
+def _has_inline_markup(text: str) -> bool:
+    """Whether a text may have inline markup; a quick check, since most have nothing but links to the web."""
     return any(sign in text for sign in _SIGNS) or any(sign.search(text) for sign in (_LINK_INSIDE, _SIGN_OF_TAG))
 
 
 def _without_code(text: str) -> str:
-    """A text with its code spans blanked; a run of backticks is closed by the next as long in the same paragraph."""
+    """Blank the code spans of a text. A run of backticks is closed by the next of its length in the paragraph."""
     if "`" not in text:
         return text
     runs = [run.span() for run in _BACKTICKS.finditer(text)]
@@ -166,7 +171,7 @@ def _without_code(text: str) -> str:
 
 
 def _blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """A text of the same length and lines, in which some stretches are nothing that could be markup, nor a space."""
+    """Replace the characters of some stretches, line feeds aside."""
     parts = []
     at = 0
     for start, end in spans:
@@ -177,10 +182,10 @@ def _blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join((*parts, text[at:]))
 
 
-def _properties(plain: str, text: str, body: int, places: Lines, found: Inline) -> None:
-    """Logseq's properties: tags of any block, what the first block says of the page, and what is its own business.
+def _properties(plain: str, text: str, body: int, places: LineOffsets, found: Inline) -> None:
+    """Collect Logseq's properties: tags and ids of blocks, properties of the page, and noise.
 
-    They are found in the text without its code, and their values are what stands there in truth.
+    They are found in the text without code; their values are taken from the text itself.
     """
     page_until = _first_block_end(plain, body)
     for one in _PROPERTY.finditer(plain, body):
@@ -197,7 +202,7 @@ def _properties(plain: str, text: str, body: int, places: Lines, found: Inline) 
 
 
 def _first_block_end(text: str, body: int) -> int:
-    """Where the properties of the page end: they are the first lines of all, without a line between them."""
+    """Return the offset at which the properties of the page end: the first lines that are all properties."""
     at = body
     while (line := _PROPERTY.match(text, at)) and line.end() < len(text):
         at = line.end() + 1
@@ -205,7 +210,7 @@ def _first_block_end(text: str, body: int) -> int:
 
 
 def _listed(value: str) -> Iterator[str]:
-    """The names in a property: separated by commas, each perhaps a page or a tag."""
+    """Yield the names in a property, separated by commas; each may be a wikilink or a tag."""
     for item in value.split(","):
         name = one_line(item).lstrip("#").removeprefix("[[").removesuffix("]]").strip().strip("\"'")
         if name:
@@ -213,16 +218,16 @@ def _listed(value: str) -> Iterator[str]:
 
 
 def names_in(value: str) -> tuple[str, ...]:
-    """The names in the value of a property of Logseq, without brackets and signs."""
+    """Return the names in a property of Logseq, without brackets and ``#``."""
     return tuple(_listed(value))
 
 
 def _tags(text: str, body: int, linked: Sequence[tuple[int, int]], found: Inline) -> None:
-    """Collect the tags of a text, none of which stands in a link."""
+    """Collect the tags of a text, outside links."""
     for one in _TAG.finditer(text, body):
         at = one.start()
         before = text[max(0, at - 2) : at]
-        # A tag begins a word, which may stand in parentheses.
+        # A tag begins a word, which may be in parentheses.
         if not (before[-1:].isspace() or not before or (before[-1] == "(" and not before[:-1].strip())):
             continue
         tag = one[1].strip("/")
@@ -233,8 +238,8 @@ def _tags(text: str, body: int, linked: Sequence[tuple[int, int]], found: Inline
             found.tags.append(tag)
 
 
-def _links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
-    """Collect the links and long tags of a text; gives the stretches in which no tag can stand."""
+def _links(text: str, body: int, places: LineOffsets, found: Inline) -> Iterator[tuple[int, int]]:
+    """Collect the links and long tags of a text, and yield the stretches in which there are no tags."""
     if "[[" in text:
         yield from _wikilinks(text, body, places, found)
     if "](" in text:
@@ -242,7 +247,7 @@ def _links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple
     if "]:" in text:
         for one in _DEFINITION.finditer(text, body):
             yield one.span()
-            # [^1]: is a footnote, whose first word is no target.
+            # [^1]: is a footnote; its first word is not a target.
             if not one[1].startswith("^"):
                 _add(found, places, one.start(1), one[2] or one[3] or "")
     if "<" in text:
@@ -254,8 +259,8 @@ def _links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple
     del found.links[MOST_LINKS:]
 
 
-def _wikilinks(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
-    """Collect wikilinks, those of front matter too, and tags of several words; gives the stretches they take up."""
+def _wikilinks(text: str, body: int, places: LineOffsets, found: Inline) -> Iterator[tuple[int, int]]:
+    """Collect wikilinks, front matter included, and tags of several words, and yield their stretches."""
     long_tags = {tag.end() for tag in _LONG_TAG.finditer(text, body)} if "#[[" in text else set()
     for one in _WIKILINK_PARTS.finditer(text):
         yield one.span()
@@ -268,8 +273,8 @@ def _wikilinks(text: str, body: int, places: Lines, found: Inline) -> Iterator[t
         _add(found, places, one.start(2), target, embeds=embeds, wiki=True)
 
 
-def _html_links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
-    """Collect what elements of HTML show and lead to; gives the stretches that their tags take up."""
+def _html_links(text: str, body: int, places: LineOffsets, found: Inline) -> Iterator[tuple[int, int]]:
+    """Collect the targets and ids of HTML elements, and yield the stretches of their tags."""
     for one in _HTML.finditer(text, body):
         if "\n\n" in one[0]:
             continue
@@ -284,8 +289,8 @@ def _html_links(text: str, body: int, places: Lines, found: Inline) -> Iterator[
                 found.names.append(Name("block", value, places.at(at + 1)))
 
 
-def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Iterator[tuple[int, int]]:
-    """Collect links and pictures with a label in brackets; gives the stretches that they take up."""
+def _markdown_links(text: str, body: int, places: LineOffsets, found: Inline) -> Iterator[tuple[int, int]]:
+    """Collect links and pictures of the form ``[label](target)``, and yield their stretches."""
     last = body
     at = text.find("](", body)
     while at >= 0:
@@ -293,7 +298,7 @@ def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Itera
         label = text[start + 1 : at] if start >= 0 else ""
         whole = start >= 0 and "]" not in label and "\n\n" not in label
         last = at + 1
-        # Or else the label is a picture that is a link itself: [![alt](picture)](target).
+        # Otherwise the label may be a picture: [![alt](picture)](target).
         if whole or text[at - 1 : at] == ")":
             start = start if whole else at
             destination = _DESTINATION.match(text, at + 2)
@@ -304,8 +309,8 @@ def _markdown_links(text: str, body: int, places: Lines, found: Inline) -> Itera
         at = text.find("](", at + 1)
 
 
-def _add(found: Inline, places: Lines, at: int, target: str, *, embeds: bool = False, wiki: bool = False) -> None:
-    """Take a link in, unless it leads out of the folder, holds code or there are enough."""
+def _add(found: Inline, places: LineOffsets, at: int, target: str, *, embeds: bool = False, wiki: bool = False) -> None:
+    """Add a link, unless it is a URL, contains code, or the limit is reached."""
     target = target.strip()
     if not 0 < len(target) <= _LONGEST_TARGET or _HIDDEN in target or _EXTERNAL.match(target):
         return
@@ -313,21 +318,21 @@ def _add(found: Inline, places: Lines, at: int, target: str, *, embeds: bool = F
         found.links.append((at, Link(target, places.at(at), "wiki" if wiki else "path", embeds)))
 
 
-# Ruby in the text of notes: the readings of characters stand beside the words and not inside them.
+# --- Ruby ---------------------------------------------------------------------------------------------------------
 
 _RUBY: Final = re.compile(r"<ruby\b[^<>\n]*>(?P<inside>[^\n]{0,2000}?)</ruby>", re.IGNORECASE)
-# An end tag may be left out where the next begins.
+# End tags are optional.
 _READING: Final = re.compile(
     r"<rp\b[^<>]*>[^<]*(?:</rp>)?|<rt\b[^<>]*>(?P<reading>[^<]*)(?:</rt>)?|</?(?:rb|rtc)\b[^<>]*>", re.IGNORECASE
 )
 
 
-def readings_apart(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int, str]]:
-    """What is read of lines with ruby, as ``Document.spelled``: the words, then the readings at the end of the line.
+def ruby_substitutions(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int, str]]:
+    """Yield substitutions that move ruby readings out of words, to the end of the line.
 
     Args:
         text: The whole text of the document.
-        blocks: Its blocks; in code it is shown as it is.
+        blocks: Its blocks; ruby in code is left as it is.
     """
     if "<ruby" not in text.lower():
         return
@@ -340,10 +345,12 @@ def readings_apart(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, in
             readings.append("".join(one["reading"] or "" for one in _READING.finditer(inside)).strip())
             yield start + found.start(), start + found.end(), _READING.sub("", inside)
         start += len(line)
-        if said := " ".join(filter(None, readings)):
-            yield start, start, f" ({said})"
+        if reading := " ".join(filter(None, readings)):
+            yield start, start, f" ({reading})"
         start += 1
 
+
+# --- Headings and blocks ------------------------------------------------------------------------------------------
 
 _KINDS: Final[dict[str, Literal["text", "code", "table"]]] = {
     "fence": "code",
@@ -363,16 +370,16 @@ _WIKILINK: Final = re.compile(r"\[\[([^\[\]|#\n]+)(#[^\[\]|\n]*)?(\|[^\[\]\n]*)?
 
 
 def parse_markdown(text: str, first_line: int = 1) -> Outline:
-    """The outline of Markdown that begins at ``first_line`` of a text.
+    """Read the outline of a Markdown text.
 
     Args:
         text: The whole text of the document.
-        first_line: The first line of Markdown in it, after front matter.
+        first_line: The first line after front matter, counting from 1.
     """
     lines = text.split("\n")
     body = text if first_line == 1 else "\n".join(lines[first_line - 1 :])
     tokens: list[Token] = []
-    # markdown-it replaces NUL in a step of its own that is not run here.
+    # markdown-it replaces NUL in a step that does not run here.
     _parser().block.parse(body.replace("\0", "\ufffd"), _parser(), {}, tokens)
     blocks = tuple(_blocks(tokens, first_line))
     inline = read_inline(text, lines, blocks, first_line)
@@ -387,12 +394,12 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
         aliases=names_in(f"{page.get('alias', '')},{page.get('aliases', '')},{page.get('title', '')}"),
         names=(*inline.names, *_heading_ids(tokens, first_line)),
         noise=tuple(inline.noise),
-        spelled=tuple(readings_apart(text, blocks)),
-        told=tuple(_told(tokens, lines, first_line)),
+        substitutions=tuple(ruby_substitutions(text, blocks)),
+        context=tuple(_context(tokens, lines, first_line)),
     )
 
 
-# Markup in a longer one is not understood: the time for that grows with the square of its length.
+# In characters. Inline markup of a longer heading is cut off, since parsing it takes quadratic time.
 _LONGEST_HEADING: Final = 2_000
 
 
@@ -400,21 +407,21 @@ _LONGEST_HEADING: Final = 2_000
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    # Link definitions are text for search, so they may stay paragraphs.
+    # Link definitions stay paragraphs, so that their text is searchable.
     parser = MarkdownIt("commonmark").enable("table").disable("reference")
     parser.block.ruler.before("fence", "formula", _formula, {"alt": ["paragraph", "blockquote", "list"]})
     return parser
 
 
 def _formula(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A displayed formula: from a line that begins with ``$$`` to the next with one at an end, without a blank line.
+    """A block rule for displayed formulas, from ``$$`` at the start of a line to the next, without a blank line.
 
-    A line of ``=`` or ``-`` in it makes no heading of what is above.
+    Without it, a line of ``=`` or ``-`` in a formula would make a heading of the line above.
     """
     opening = _line(state, start)
     if not opening.startswith(_DOLLARS) or _DOLLARS in opening[2:] or state.is_code_block(start):
         return False
-    # Where an earlier one was not closed no later one is: each line is looked at once.
+    # If an earlier formula was not closed, no later one before that line is; so each line is read once.
     if start < state.env.get("no_formula_before", 0):
         return False
     for number in range(start + 1, end):
@@ -438,7 +445,7 @@ def _line(state: StateBlock, number: int) -> str:
 
 def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
     for position, token in enumerate(tokens):
-        # A heading inside a quote or a list item divides that item, not the document.
+        # A heading inside a quote or a list item does not divide the document.
         if token.type == "heading_open" and token.level == 0 and token.map:
             content = tokens[position + 1].content[:_LONGEST_HEADING]
             attributes = _ATTRIBUTES.search(content)
@@ -447,7 +454,7 @@ def _headings(tokens: Sequence[Token], first_line: int) -> Iterator[Heading]:
 
 
 def _heading_ids(tokens: Sequence[Token], first_line: int) -> Iterator[Name]:
-    """The ids that headings are given in braces: ``# Title {#id}``."""
+    """Yield the ids of headings of the form ``# Title {#id}``."""
     for position, token in enumerate(tokens):
         if (
             token.type == "heading_open"
@@ -458,28 +465,28 @@ def _heading_ids(tokens: Sequence[Token], first_line: int) -> Iterator[Name]:
 
 
 def _blocks(tokens: Sequence[Token], first_line: int) -> Iterator[Block]:
-    """The innermost blocks: an item of a list may be cut off from the next, a fence inside it stays whole."""
+    """Yield the innermost blocks, so that a list can be cut between items and a fence inside it stays whole."""
     for token in tokens:
         kind = _KINDS.get(token.type)
         if kind and token.map and token.map[1] > token.map[0]:
             yield Block(kind, token.map[0] + first_line, token.map[1] + first_line - 1)
 
 
-def _told(tokens: Sequence[Token], lines: Sequence[str], first_line: int) -> Iterator[Told]:
-    """The names of a table's columns for its rows, the first line of an item for what is below it."""
+def _context(tokens: Sequence[Token], lines: Sequence[str], first_line: int) -> Iterator[LineContext]:
+    """Yield the header rows of tables and the first lines of list items, as context of the lines below."""
     for token in tokens:
         if token.map is None or token.type not in {"table_open", "list_item_open"}:
             continue
         first, last = token.map[0] + first_line, token.map[1] + first_line - 1
-        # The second line of a table is its rule.
+        # The second line of a table is the delimiter row.
         below = first + (2 if token.type == "table_open" else 1)
         text = one_line(_ITEM_SIGN.sub("", lines[first - 1]))
         if below <= last and text:
-            yield Told(below, last, text)
+            yield LineContext(below, last, text)
 
 
 def _plain(content: str) -> str:
-    """A heading's words without its markup."""
+    """Return the words of a heading without its markup."""
     content = _ATTRIBUTES.sub("", content)
     content = _WIKILINK.sub(lambda link: link[3][1:] if link[3] else link[1], content)
     if not _INLINE.search(content):
@@ -487,7 +494,7 @@ def _plain(content: str) -> str:
     words = []
     for inline in _parser().parseInline(content):
         for token in inline.children or ():
-            # An image's content is its alternative text.
+            # The content of an image is its alternative text.
             if token.type in {"text", "code_inline", "text_special", "image"}:
                 words.append(token.content)
             elif token.type in {"softbreak", "hardbreak"}:

@@ -1,6 +1,6 @@
-"""Headings and code of markup that is understood line by line: reStructuredText and AsciiDoc.
+"""Reads the outline of reStructuredText and AsciiDoc line by line: headings, code blocks and the header rows of tables.
 
-These formats need no parser for what kb wants of them: where sections begin, what they are called, what is code.
+``Outline``, which the readers of all text formats return, and ``one_line`` are defined here as well.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kb.records import Block, Heading, Told
+from kb.records import Block, Heading, LineContext
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
     from kb.records import Link, Name, Place
 
-# The names of columns in tables of AsciiDoc and reStructuredText, which hold for the rows below them.
-
-# --- AsciiDoc -----------------------------------------------------------------------------------------------------
+# --- Header rows of AsciiDoc tables -------------------------------------------------------------------------------
 
 _ATTRIBUTES: Final = re.compile(r"\[(.*)\]\s*")
 _TITLE: Final = re.compile(r"\.[^\s.].*")
@@ -27,19 +25,19 @@ _HAS_HEADER: Final = re.compile(r"%[\w%]*\bheader\b|\b(?:options|opts)\s*=\s*\"?
 _NO_HEADER: Final = re.compile(r"noheader")
 _COLUMNS: Final = re.compile(r"\bcols\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^,\]]+))")
 _MULTIPLIED: Final = re.compile(r"(\d+)\*")
-# What stands in front of the bar of a cell says how it is laid out.
+# Before the bar of a cell there may be a span and an alignment.
 _CELL: Final = re.compile(r"(?:(?<!\S)(?:(?:\d+|\.\d+|\d+\.\d+)[+*])?[<^>.]{0,4}[a-z]?)?(?<!\\)(?:\||(?<!\S)!)")
 _SEPARATORS: Final = {",": ",", ":": ":"}
 
 
-def asciidoc_columns(lines: Sequence[str], first: int, last: int) -> Told | None:
-    """What is told of the rows of a table that begins and ends with its delimiter in these lines, from 0."""
+def asciidoc_columns(lines: Sequence[str], first: int, last: int) -> LineContext | None:
+    """Return the header row of the table between two delimiter lines, counting from 0, as the context of its rows."""
     options = _options_above(lines, first)
     begin = next((at for at in range(first + 1, last) if lines[at].strip()), last)
     if begin == last or _NO_HEADER.search(options):
         return None
     columns = _count(options)
-    # A first row that touches the delimiter and has a blank line below it names the columns without being told to.
+    # A first row right below the delimiter, with a blank line below it, is an implicit header.
     implied = begin == first + 1 and begin + 1 < last and not lines[begin + 1].strip()
     if not implied and not _HAS_HEADER.search(options):
         return None
@@ -49,11 +47,11 @@ def asciidoc_columns(lines: Sequence[str], first: int, last: int) -> Told | None
         end += 1
     text = " | ".join(cells)
     has_rows = any(lines[at].strip() for at in range(end, last))
-    return Told(begin + 2, last, text) if text and has_rows else None
+    return LineContext(begin + 2, last, text) if text and has_rows else None
 
 
 def _options_above(lines: Sequence[str], first: int) -> str:
-    """What the lines above a delimiter say of its table, whatever its title."""
+    """Return the block attributes above the delimiter of a table."""
     found = []
     for at in range(first - 1, max(-1, first - 4), -1):
         if attributes := _ATTRIBUTES.fullmatch(lines[at]):
@@ -64,7 +62,7 @@ def _options_above(lines: Sequence[str], first: int) -> str:
 
 
 def _count(options: str) -> int:
-    """How many columns a table says it has; 0 where it does not say."""
+    """Return the number of columns that a table declares; 0 if it declares none."""
     found = _COLUMNS.search(options)
     if found is None:
         return 0
@@ -96,12 +94,12 @@ _ROW: Final = re.compile(r"(\s*)\*\s+-\s*(.*)")
 _VALUE: Final = re.compile(r"\s*-\s+(.*)")
 
 
-def rst_columns(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[Told]:
-    """What is told of the rows of every table in a text; the lines of code, from 0, have none."""
+def rst_columns(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[LineContext]:
+    """Yield the header rows of the tables in a text as context of their rows; ``code`` holds line numbers from 0."""
     at = start
     while at < len(lines):
         line = lines[at]
-        found: tuple[Told | None, int] | None = None
+        found: tuple[LineContext | None, int] | None = None
         if at in code:
             pass
         elif line.lstrip()[:1] == "+" and _GRID_RULE.fullmatch(line):
@@ -110,34 +108,34 @@ def rst_columns(lines: Sequence[str], start: int, code: Container[int]) -> Itera
             found = _simple(lines, at)
         elif directive := _DIRECTIVE.match(line):
             found = _listed(lines, at, len(directive[1]), directive[2])
-        told, end = found or (None, at)
-        if told:
-            yield told
+        context, end = found or (None, at)
+        if context:
+            yield context
         at = max(end, at) + 1
 
 
-def _grid(lines: Sequence[str], at: int) -> tuple[Told | None, int]:
-    """A table of ``+``, ``-`` and ``|``: its names stand above the rule of ``=``."""
+def _grid(lines: Sequence[str], at: int) -> tuple[LineContext | None, int]:
+    """Read a grid table, whose header is above the rule of ``=``; return its context and last line."""
     end = at
     while end + 1 < len(lines) and lines[end + 1].lstrip()[:1] in {"+", "|"}:
         end += 1
     head = next((row for row in range(at + 1, end) if _GRID_HEAD.fullmatch(lines[row])), 0)
     rows = [lines[row].strip().strip("|").split("|") for row in range(at + 1, head) if lines[row].lstrip()[:1] == "|"]
-    return _told(rows, at + 3, end + 1) if end > head else None, end
+    return _header_context(rows, at + 3, end + 1) if end > head else None, end
 
 
-def _simple(lines: Sequence[str], at: int) -> tuple[Told | None, int]:
-    """A table of ``=`` alone: rule, names, rule, rows, rule. With two rules it has no names."""
+def _simple(lines: Sequence[str], at: int) -> tuple[LineContext | None, int]:
+    """Read a simple table: rule, header, rule, rows, rule. With two rules it has no header."""
     edges = [(found.start(), found.end()) for found in re.finditer("=+", lines[at])]
     rules = [at]
     for row in range(at + 1, len(lines)):
         if _SIMPLE_RULE.fullmatch(lines[row]):
             rules.append(row)
-            # The last rule has nothing below it.
+            # Below the last rule is a blank line or nothing.
             if len(rules) > 2 or row + 1 == len(lines) or not lines[row + 1].strip():  # noqa: PLR2004 - three at most
                 break
         elif not lines[row].strip() and len(rules) == 1:
-            break  # names take up no paragraphs
+            break  # a header has no blank lines
     if len(rules) < 3:  # noqa: PLR2004 - three at most
         return None, rules[-1]
     starts = [start for start, _ in edges]
@@ -146,11 +144,11 @@ def _simple(lines: Sequence[str], at: int) -> tuple[Told | None, int]:
         for row in range(at + 1, rules[1])
         if not re.fullmatch(r"[\s-]*", lines[row])
     ]
-    return _told(rows, at + 3, rules[2]), rules[2]
+    return _header_context(rows, at + 3, rules[2]), rules[2]
 
 
 def _directive(lines: Sequence[str], at: int, indent: int) -> tuple[dict[str, str], int, int]:
-    """The options of a directive, the first line of its content (0 where it has none), and its last line."""
+    """Return the options of a directive, the first line of its content (0 for none), and its last line."""
     options: dict[str, str] = {}
     body, end = 0, at
     for row in range(at + 1, len(lines)):
@@ -167,24 +165,24 @@ def _directive(lines: Sequence[str], at: int, indent: int) -> tuple[dict[str, st
     return options, body, end
 
 
-def _listed(lines: Sequence[str], at: int, indent: int, kind: str) -> tuple[Told | None, int]:
-    """A table as a list of lists, or as comma-separated values."""
+def _listed(lines: Sequence[str], at: int, indent: int, kind: str) -> tuple[LineContext | None, int]:
+    """Read a ``list-table`` or ``csv-table``; return its context and last line."""
     options, body, end = _directive(lines, at, indent)
     if not body:
         return None, end
     names = options.get("header", "")
     if kind == "csv-table" and names:
-        return _told([_values(names)], body + 1, end + 1), end
+        return _header_context([_values(names)], body + 1, end + 1), end
     if not options.get("header-rows", "0").isdigit() or int(options.get("header-rows", "0")) < 1:
         return None, end
     if kind == "csv-table":
-        return _told([_values(lines[body].strip())], body + 2, end + 1), end
+        return _header_context([_values(lines[body].strip())], body + 2, end + 1), end
     first = _ROW.fullmatch(lines[body])
     return _list_of_lists(lines, body, end, first[2]) if first else None, end
 
 
-def _list_of_lists(lines: Sequence[str], body: int, end: int, name: str) -> Told | None:
-    """The names in the first row of a list of lists, the first of which is known."""
+def _list_of_lists(lines: Sequence[str], body: int, end: int, name: str) -> LineContext | None:
+    """Return the header of a ``list-table``, whose first name is known."""
     cells, row = [name], body + 1
     while row <= end and not _ROW.fullmatch(lines[row]):
         value = _VALUE.fullmatch(lines[row])
@@ -193,13 +191,13 @@ def _list_of_lists(lines: Sequence[str], body: int, end: int, name: str) -> Told
         elif lines[row].strip():
             cells[-1] += f" {lines[row].strip()}"
         row += 1
-    return _told([cells], body + 2, end + 1) if row <= end else None
+    return _header_context([cells], body + 2, end + 1) if row <= end else None
 
 
-def _told(rows: Sequence[Sequence[str]], first: int, last: int) -> Told | None:
-    """The names of columns, each put together from its lines, for some lines that count from 1.
+def _header_context(rows: Sequence[Sequence[str]], first: int, last: int) -> LineContext | None:
+    """Join the lines of a header row into one context for a range of lines, counting from 1.
 
-    They hold from the second line of the names on: a passage may begin there.
+    The range begins at the second line of the header, since a passage may begin there.
     """
     if not rows or first > last:
         return None
@@ -208,19 +206,21 @@ def _told(rows: Sequence[Sequence[str]], first: int, last: int) -> Told | None:
         for at in range(max(map(len, rows)))
     ]
     text = " | ".join(filter(None, columns))
-    return Told(first, last, text) if text else None
+    return LineContext(first, last, text) if text else None
 
 
-# A heading is repeated in the trail of every passage below it, so a runaway line must not become one.
+# --- Outline ------------------------------------------------------------------------------------------------------
+
+# In characters. Every passage below a heading repeats it in its trail, so an endless line must not be one.
 LONGEST_LINE: Final = 300
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What the markup of a text says: its structure and links, and a title, tags and the like where it has them.
+    """What the markup of a text says: its structure, links and metadata.
 
-    ``names``, ``noise``, ``spelled``, ``told``, ``language``, ``author`` and ``places`` are as in ``Document``.
+    The fields are those of ``Document``. ``title`` is empty unless the text declares one, and ``date`` is as written.
     """
 
     headings: tuple[Heading, ...] = ()
@@ -232,15 +232,15 @@ class Outline:
     aliases: tuple[str, ...] = ()
     names: tuple[Name, ...] = ()
     noise: tuple[tuple[int, int], ...] = ()
-    spelled: tuple[tuple[int, int, str], ...] = ()
-    told: tuple[Told, ...] = ()
+    substitutions: tuple[tuple[int, int, str], ...] = ()
+    context: tuple[LineContext, ...] = ()
     language: str = ""
     author: str = ""
     places: tuple[Place, ...] = ()
 
 
 def one_line(text: str) -> str:
-    """A text as one line of bounded length, without control characters, lone surrogates or doubled spaces."""
+    """Join a text into one line of bounded length, without control characters, lone surrogates or double spaces."""
     line = " ".join(_CONTROLS.sub(" ", text).split())
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1].rstrip() + "…"
 
@@ -253,7 +253,7 @@ _RST_COMMENT: Final = re.compile(r"\s*\.\.(\s|$)")
 
 
 def parse_rst(text: str, first_line: int = 1) -> Outline:
-    """The outline of reStructuredText; levels follow the order in which adornments appear."""
+    """Read the outline of reStructuredText. The level of a heading is that of the first use of its adornment."""
     lines = text.split("\n")
     code = tuple(_rst_code(lines, first_line - 1))
     literal = {number for block in code for number in range(block.first_line - 1, block.last_line)}
@@ -270,11 +270,11 @@ def parse_rst(text: str, first_line: int = 1) -> Outline:
         headings.append(Heading(one_line(title), level, at + 1, at + size))
         at += size
     columns = (replace(one, text=one_line(one.text)) for one in rst_columns(lines, first_line - 1, literal))
-    return Outline(headings=tuple(headings), blocks=code, told=tuple(columns))
+    return Outline(headings=tuple(headings), blocks=code, context=tuple(columns))
 
 
 def _rst_heading(lines: Sequence[str], at: int) -> tuple[str, tuple[str, bool], int] | None:
-    """Title, (adornment, overlined) and number of lines of the heading that begins here, if one does."""
+    """Return title, (adornment, overlined) and number of lines of the heading that begins at a line, if one does."""
     first, second, third = (lines[at + step] if at + step < len(lines) else "" for step in range(3))
     if _is_adornment(first) and not _is_adornment(second) and second.strip():
         fits = len(first.rstrip()) >= len(second.rstrip()) or len(first.rstrip()) > 3  # noqa: PLR2004 - docutils' rule
@@ -294,7 +294,7 @@ def _is_adornment(line: str) -> bool:
 
 
 def _rst_code(lines: Sequence[str], start: int) -> Iterator[Block]:
-    """Code directives and literal blocks: what is indented below them, blank lines included."""
+    """Yield code directives and literal blocks: the indented lines below them, blank lines included."""
     at = start
     while at < len(lines):
         line = lines[at]
@@ -308,7 +308,7 @@ def _rst_code(lines: Sequence[str], start: int) -> Iterator[Block]:
 
 
 def _indented_until(lines: Sequence[str], at: int) -> int:
-    """The last line of what is indented deeper than line ``at`` right below it, or ``at`` itself."""
+    """The last line of the block below line ``at`` that is indented deeper, or ``at`` itself."""
     indent = _indent(lines[at])
     last = at
     for number in range(at + 1, len(lines)):
@@ -339,7 +339,7 @@ _ADOC_FENCE: Final = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|```)\s*|(```)\w+\s*
 def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
     """The outline of AsciiDoc; listings, literals, passthroughs and comments are code, ``|===`` is a table."""
     lines = text.split("\n")
-    headings, blocks, told = [], [], []
+    headings, blocks, context = [], [], []
     number = first_line - 1
     closers = _closing_lines(lines, number)
     while number < len(lines):
@@ -349,12 +349,12 @@ def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
             is_table = fence.endswith("===")
             blocks.append(Block("table" if is_table else "code", number + 1, end + 1))
             if is_table and (names := asciidoc_columns(lines, number, end)):
-                told.append(replace(names, text=one_line(names.text)))
+                context.append(replace(names, text=one_line(names.text)))
         elif found := _ADOC_HEADING.fullmatch(lines[number].rstrip()):
             title = re.sub(r"\s+=+$", "", found[2])
             headings.append(Heading(one_line(title), len(found[1]), number + 1, number + 1))
         number = end + 1
-    return Outline(tuple(headings), tuple(blocks), told=tuple(told))
+    return Outline(tuple(headings), tuple(blocks), context=tuple(context))
 
 
 def _adoc_fence(line: str) -> str:

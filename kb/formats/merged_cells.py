@@ -1,4 +1,4 @@
-"""Cells of tables that go on from the row above: parsers leave them empty, so their words are put there first."""
+"""Repeats the text of merged table cells in each row that they cover, since parsers leave those cells empty."""
 
 from __future__ import annotations
 
@@ -174,5 +174,5 @@ def _rows_of(element: ET.Element) -> Iterator[ET.Element]:
 
 
 def _number(cell: ET.Element, name: str) -> int:
-    told = cell.get(f"{_TABLE}{name}", "1")
-    return max(1, int(told)) if told.isdigit() and len(told) < 8 else 1  # noqa: PLR2004 - more than any sheet has
+    value = cell.get(f"{_TABLE}{name}", "1")
+    return max(1, int(value)) if value.isdigit() and len(value) < 8 else 1  # noqa: PLR2004 - more than any sheet has

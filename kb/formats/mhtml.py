@@ -1,4 +1,4 @@
-"""Web pages that a browser saved in one file (MHTML): the page, and the frames in it, without pictures and styles."""
+"""Reads web pages saved in one file (MHTML): the page and its frames, without pictures and styles."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kb.formats.html import parsed, put
 from kb.formats.mail import header
 
 if TYPE_CHECKING:
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 __all__ = ["extract", "prepare"]
 
 
-def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
-    """Put the text of a saved page into the draft.
+def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:
+    """Add the text of a saved page to the builder.
 
     Raises:
         Unreadable: There is no page in it.
@@ -29,7 +29,7 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     from kb.formats import html
 
     if data.lstrip()[:1] == b"<":  # a page that was given this suffix
-        html.extract(name, data, draft, limits)
+        html.extract(name, data, builder, limits)
         return
     message = BytesParser(EmailMessage, policy=policy.default).parsebytes(data.lstrip())
     texts = [
@@ -49,5 +49,5 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
         page = parsed(decoded(content, part.get_content_charset() or named(content)))
         if not number:
             day = iso_date(page.date) or mail_date(header(message, "Date"))
-            draft.describe(page.title or header(message, "Subject"), page.author, day)
-        put(page, draft)
+            builder.set_properties(page.title or header(message, "Subject"), page.author, day)
+        put(page, builder)

@@ -1,4 +1,4 @@
-"""Jupyter notebooks: each cell with its source and what it wrote, by the format's own JSON."""
+"""Reads Jupyter notebooks from their JSON: the source and output of each cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kb.formats.builder import Unreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 _HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
@@ -26,8 +26,8 @@ def prepare() -> None:
     """Nothing: Python reads JSON."""
 
 
-def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Put every cell into the draft.
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add every cell to the builder.
 
     Raises:
         Unreadable: It is no notebook.
@@ -40,10 +40,10 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
         raise Unreadable("is no notebook: it has no cells", "Open it with Jupyter")
     metadata = notebook.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    draft.describe(_text(metadata.get("title") or metadata.get("name")), _authors(metadata))
+    builder.set_properties(_text(metadata.get("title") or metadata.get("name")), _authors(metadata))
     for number, cell in enumerate(cells, 1):
         if isinstance(cell, dict):
-            _cell(draft, number, cell)
+            _cell(builder, number, cell)
 
 
 def _cells(notebook: dict[str, Any]) -> object:
@@ -54,25 +54,25 @@ def _cells(notebook: dict[str, Any]) -> object:
     return [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
 
 
-def _cell(draft: Draft, number: int, cell: dict[str, Any]) -> None:
+def _cell(builder: TextBuilder, number: int, cell: dict[str, Any]) -> None:
     kind = cell.get("cell_type")
     source = _text(cell.get("source", cell.get("input")))
     written = [text for text in map(_output, cell.get("outputs") or ()) if text.strip()] if kind == "code" else []
     if not source.strip() and not written:
         return
-    draft.place(f"cell {number}")
+    builder.add_place(f"cell {number}")
     if kind == "heading":
         level = cell.get("level")
-        draft.heading(source, level if isinstance(level, int) else 1)
+        builder.add_heading(source, level if isinstance(level, int) else 1)
     elif kind == "markdown":
-        _markdown(draft, source)
+        _markdown(builder, source)
     else:
-        draft.text(source, "code")
+        builder.add_text(source, "code")
         for text in written:
-            draft.text(text, "code")
+            builder.add_text(text, "code")
 
 
-def _markdown(draft: Draft, source: str) -> None:
+def _markdown(builder: TextBuilder, source: str) -> None:
     """Headings as such, everything between blank lines as a paragraph."""
     fenced = ""
     paragraph: list[str] = []
@@ -84,13 +84,13 @@ def _markdown(draft: Draft, source: str) -> None:
             fenced = ""
         heading = None if fenced else _HEADING.match(line)
         if heading or (not line.strip() and not fenced):
-            draft.text("\n".join(paragraph))
+            builder.add_text("\n".join(paragraph))
             paragraph = []
         if heading:
-            draft.heading(heading[2], len(heading[1]))
+            builder.add_heading(heading[2], len(heading[1]))
         elif line.strip() or fenced:
             paragraph.append(line)
-    draft.text("\n".join(paragraph))
+    builder.add_text("\n".join(paragraph))
 
 
 def _output(output: object) -> str:

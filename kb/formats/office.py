@@ -1,4 +1,4 @@
-"""Word, PowerPoint, OpenDocument texts, Rich Text, e-books and Outlook messages by xberg, from its tree of pieces."""
+"""Reads Word, PowerPoint, OpenDocument text, RTF, e-books and Outlook messages with xberg."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from kb.formats.builder import Unreadable
-from kb.formats.containers import refuse_locked
+from kb.formats.containers import refuse_encrypted
 from kb.formats.dates import iso_date
 from kb.formats.merged_cells import filled
 from kb.formats.registry import REGISTRY
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from xberg import DocumentNode, ExtractedDocument, ExtractionResult
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 _BY_PAGE: Final = frozenset({".pptx", ".pptm", ".ppsx"})
@@ -40,32 +40,32 @@ _loop: asyncio.AbstractEventLoop | None = None
 
 
 def prepare() -> None:
-    """Load xberg and have its threads started by a first small document."""
+    """Load xberg, and start its threads with a small document."""
     global _loop  # noqa: PLW0603 - one loop for the life of the process, made while that can still open what it needs
     _loop = asyncio.new_event_loop()
     _tree(".rtf", rb"{\rtf1 x}", "x.rtf", 1_000_000)
 
 
-def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
-    """Put the document's headings, paragraphs and tables into the draft.
+def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:
+    """Add the document's headings, paragraphs and tables to the builder.
 
     Raises:
         Unreadable: It is encrypted, or no document.
     """
-    refuse_locked(name, data, limits)
+    refuse_encrypted(name, data, limits)
     suffix = PurePosixPath(name.lower()).suffix
     found = _tree(suffix, filled(data) if suffix in _WITH_TABLES else data, name, limits.memory)
     about = found.metadata
     # Outlook's subject is the title of a mail; elsewhere a subject is a topic.
     title = about.subject if suffix == ".msg" else about.title
     day = iso_date(about.created_at)
-    draft.describe(title, ", ".join(about.authors or ()), day)
+    builder.set_properties(title, ", ".join(about.authors or ()), day)
     nodes = found.document.nodes if found.document else ()
     pieces = [_Piece(node, json.loads(str(node.content))) for node in nodes]
-    body = _Body(draft)
+    body = _Body(builder)
     if suffix == ".msg":
-        draft.place("mail: " + ", ".join(filter(None, (about.subject or "no subject", day))), anew=True)
-        draft.heading(about.subject or "", 1)
+        builder.add_place("mail: " + ", ".join(filter(None, (about.subject or "no subject", day))), reset_headings=True)
+        builder.add_heading(about.subject or "", 1)
     if suffix in _SLIDES:
         body.slides(pieces, suffix)
     else:
@@ -75,29 +75,29 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One node of xberg's tree and what it holds."""
+    """A node of xberg's document tree, with its content."""
 
     node: DocumentNode
     content: dict[str, Any]
 
     @property
     def kind(self) -> str:
-        """What it is: a heading, a paragraph, a table."""
+        """Its kind: a heading, a paragraph, a table."""
         return str(self.content["node_type"])
 
     @property
     def text(self) -> str:
-        """Its words."""
+        """Its text."""
         return _plain(self.content.get("text") or self.content.get("description") or self.content.get("content") or "")
 
     @property
     def repeated(self) -> bool:
-        """Whether it stands on every page, so that it belongs to none."""
+        """Whether it is repeated on every page: a header or footer."""
         return str(self.node.content_layer) in {"header", "footer"}
 
 
 def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument:
-    """What xberg finds in a file.
+    """Extract a file with xberg.
 
     Raises:
         Unreadable: It is encrypted.
@@ -131,65 +131,65 @@ def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument
 
 
 def _chapter_level(pieces: Sequence[_Piece]) -> int:
-    """The level of the headings that begin chapters: the highest one that there are several of."""
+    """Return the level of the headings that begin chapters: the highest with more than one heading."""
     levels = Counter(int(piece.content["level"]) for piece in pieces if piece.kind == "heading")
     return min((level for level, count in levels.items() if count > 1), default=min(levels, default=0))
 
 
 class _Body:
-    """Puts pieces into a draft; the items of a list stay together."""
+    """Adds pieces to a text builder; the items of a list stay together."""
 
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
+    def __init__(self, builder: TextBuilder) -> None:
+        self._builder = builder
         self._items: list[str] = []
 
     def end(self) -> None:
-        """End the list that is open, if one is."""
+        """End the open list, if there is one."""
         items, self._items = self._items, []
-        self._draft.text("\n".join(items))
+        self._builder.add_text("\n".join(items))
 
     def chapters(self, pieces: Sequence[_Piece], level: int) -> None:
-        """The pieces one after another; a heading down to a level begins a chapter."""
+        """Add pieces in order; a heading of at most this level begins a chapter."""
         for piece in pieces:
             if piece.kind == "heading" and piece.content["level"] <= level:
                 self.end()
-                self._draft.place(f"chapter: {piece.text}", anew=True)
+                self._builder.add_place(f"chapter: {piece.text}", reset_headings=True)
             self._put(piece)
         self._around(pieces)
 
     def _around(self, pieces: Sequence[_Piece]) -> None:
-        """What stands on every page, once and below everything else: headers and footers."""
+        """Add headers and footers, once and at the end."""
         self.end()
         for text in dict.fromkeys(
             piece.text for piece in pieces if piece.repeated and not _PAGE_NUMBER.fullmatch(piece.text)
         ):
-            self._draft.text(text)
+            self._builder.add_text(text)
 
     def slides(self, pieces: Sequence[_Piece], suffix: str) -> None:
-        """The slides of a presentation; the first line of a slide, where it is short, is its heading."""
+        """Add the slides of a presentation; a short first line of a slide is its heading."""
         current = 0
         begun = False
         for piece in pieces:
             number = _slide(piece, suffix) or current
             if number != current:
                 self.end()
-                self._draft.gap()
-                self._draft.place(f"slide {number}", anew=True)
+                self._builder.add_blank_line()
+                self._builder.add_place(f"slide {number}", reset_headings=True)
                 current, begun = number, False
             if piece.kind == "slide":
                 # The old format keeps a slide's title with the slide alone.
                 title = str(piece.content.get("title") or "")
-                self._draft.heading(title, 1)
+                self._builder.add_heading(title, 1)
                 begun = bool(title)
                 continue
             if not begun and piece.kind in _TITLES and 0 < len(piece.text) <= _LONGEST_TITLE:
-                self._draft.heading(piece.text, 1)
+                self._builder.add_heading(piece.text, 1)
             else:
                 self._put(piece)
             begun = True
 
     def _put(self, piece: _Piece) -> None:
-        """One piece of the document."""
+        """Add a piece."""
         if piece.repeated or piece.kind == "slide":
             return
         if piece.kind == "list_item":
@@ -198,35 +198,37 @@ class _Body:
         self.end()
         match piece.kind:
             case "heading":
-                self._draft.heading(piece.text, piece.content["level"])
+                self._builder.add_heading(piece.text, piece.content["level"])
             case "code":
-                self._draft.text(piece.content.get("text") or "", "code")
+                self._builder.add_text(piece.content.get("text") or "", "code")
             case "table":
-                self._draft.table(list(_rows(piece.content["grid"])))
+                self._builder.add_table(list(_rows(piece.content["grid"])))
             case "metadata_block":
-                self._draft.text("\n".join(f"{entry['key']}: {entry['value']}" for entry in _headers(piece.content)))
+                self._builder.add_text(
+                    "\n".join(f"{entry['key']}: {entry['value']}" for entry in _headers(piece.content))
+                )
             case "group":
                 pass  # its heading comes by itself
             case _:
-                self._draft.text(piece.text)
+                self._builder.add_text(piece.text)
 
 
 def _slide(piece: _Piece, suffix: str) -> int:
-    """The number of the slide that a piece says it is on; 0 where it says nothing."""
+    """Return the number of the slide that a piece declares; 0 if it declares none."""
     if suffix in _BY_PAGE:
         return 0 if piece.kind == "slide" else piece.node.page or 0
     return int(piece.content["number"]) if piece.kind == "slide" else 0
 
 
 def _headers(content: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """What a mail says in front; its subject is the heading already."""
+    """Yield the headers of a mail, without the subject."""
     for entry in content.get("entries") or ():
         if entry["key"] in {"From", "To", "Cc", "CC", "Date"}:
             yield entry
 
 
 def _rows(grid: dict[str, Any]) -> Iterator[str]:
-    """The rows of a table, with bars between cells. A cell over several columns is said once."""
+    """Yield the rows of a table, with bars between cells. A cell over several columns is used once."""
     rows: dict[int, dict[int, str]] = {}
     for cell in grid["cells"]:
         rows.setdefault(cell["row"], {})[cell["col"]] = " ".join(_plain(cell["content"]).split())
@@ -236,6 +238,6 @@ def _rows(grid: dict[str, Any]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Words without the markup that xberg keeps around them."""
+    """Remove the inline markup that xberg adds to text."""
     text = _REFERENCE.sub("", _IMAGE.sub(r"\1", text))
     return _MARKS.sub(lambda found: found[1] or "", text).strip()

@@ -1,4 +1,8 @@
-"""Org's outline, read line by line: headings, code, tags, properties, timestamps and links, with exact lines."""
+"""Reads the outline of Org files line by line.
+
+An outline has the headings, code blocks, tags, properties, timestamps and links of a file, and the context of its
+lines: the header rows of tables and the parents of list items.
+"""
 
 from __future__ import annotations
 
@@ -8,44 +12,44 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.markup import Outline, one_line
-from kb.records import Block, Heading, Link, Name, Told
+from kb.records import Block, Heading, LineContext, Link, Name
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-# What holds for lines and stands above them, line by line: the columns of a table, the items above an item.
+# --- Context of lines ---------------------------------------------------------------------------------------------
 
-# A star at the beginning of a line is a heading in Org.
+# A star in the first column begins a heading, not an item.
 _ITEM: Final = re.compile(r"(\s*)(?:[-+]|(?<=\s)\*|\d{1,9}[.)])\s+(?:\[[ xX-]\]\s+)?(\S.*)")
 _RULE: Final = re.compile(r"\s*\|[-+:|\s]*-[-+:|\s]*")
 
 
-def told_in(lines: Sequence[str], start: int, code: Container[int]) -> list[Told]:
-    """What is told of lines.
+def find_context(lines: Sequence[str], start: int, code: Container[int]) -> list[LineContext]:
+    """Return the context of lines: the header rows of tables and the parents of list items.
 
     Args:
         lines: All lines of a text.
-        start: The line to begin with, from 0.
-        code: The numbers of the lines, from 0, in which nothing is markup.
+        start: The line to begin with, counting from 0.
+        code: The lines that are not markup, counting from 0.
     """
     found = [*_tables(lines, start, code), *_items(lines, start, code)]
     return sorted(found, key=lambda one: (one.first_line, -one.last_line))
 
 
-def _tables(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[Told]:
-    """The first row of a table that has a rule below it, for the rows after that."""
+def _tables(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[LineContext]:
+    """Yield the first row of each table that has a rule below it, as the context of the other rows."""
     number = start
     while number < len(lines):
         last = number
         while last < len(lines) and last not in code and lines[last].lstrip().startswith("|"):
             last += 1
-        if last - number > 2 and _RULE.fullmatch(lines[number + 1]):  # noqa: PLR2004  (names, rule and a row)
-            yield Told(number + 3, last, one_line(lines[number]))
+        if last - number > 2 and _RULE.fullmatch(lines[number + 1]):  # noqa: PLR2004 - header, rule and a row
+            yield LineContext(number + 3, last, one_line(lines[number]))
         number = max(last, number + 1)
 
 
-def _items(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[Told]:
-    """The first line of an item, for the lines below that are indented deeper."""
+def _items(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[LineContext]:
+    """Yield the first line of each item, as the context of the lines below that are indented deeper."""
     open_: list[tuple[int, int, str]] = []
     last = start - 1
     for number in range(start, len(lines) + 1):
@@ -56,11 +60,13 @@ def _items(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[T
         while open_ and open_[-1][0] >= indent:
             _, begun, text = open_.pop()
             if last > begun:
-                yield Told(begun + 2, last + 1, text)
+                yield LineContext(begun + 2, last + 1, text)
         if number < len(lines) and number not in code and (item := _ITEM.fullmatch(line)):
             open_.append((len(item[1]), number, one_line(item[2])))
         last = number
 
+
+# --- Outline ------------------------------------------------------------------------------------------------------
 
 _HEADING: Final = re.compile(r"(\*+)\s+(.*)")
 _TODO: Final = re.compile(r"(?:TODO|DONE|NEXT|WAITING|WAIT|HOLD|STARTED|CANCELLED|CANCELED|SOMEDAY)(?:\s+|$)")
@@ -78,7 +84,7 @@ _TARGET: Final = re.compile(r"<<([^<>\n]+)>>")
 _TIMESTAMP: Final = re.compile(r"[<\[](\d{4}-\d{2}-\d{2})(?: [^<>\[\]\n]{0,60})?[>\]]")
 _OTHER_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|tiff?|avif|heic)$", re.IGNORECASE)
-# How Emacs shows or exports the file: nothing a reader asks for.
+# Settings for Emacs and its exporters; they are not embedded.
 _SETTINGS: Final = re.compile(
     r"startup|options|property|setupfile|todo|seq_todo|typ_todo|archive|tags|columns|constants|link|priorities|"
     r"latex.*|html.*|export_.*|exclude_tags|select_tags|creator|bind|language"
@@ -88,7 +94,7 @@ _LONGEST_TARGET: Final = 1000
 
 @dataclass(slots=True)
 class _Found:
-    """What has been read so far; ``keywords`` by name in small letters."""
+    """What has been read so far; ``keywords`` are by name in lower case."""
 
     headings: list[Heading] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
@@ -102,10 +108,10 @@ class _Found:
 
 
 def parse_org(text: str, first_line: int = 1) -> Outline:
-    """The outline of an Org file.
+    """Read the outline of an Org file.
 
     Tags are those of ``#+FILETAGS`` and of all headings. The date is ``#+DATE``, else the property ``CREATED``, else
-    the day of the timestamps where they all name the same one.
+    the day of the timestamps if they all have the same one.
     """
     lines = text.split("\n")
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
@@ -133,13 +139,13 @@ def parse_org(text: str, first_line: int = 1) -> Outline:
         aliases=tuple(found.aliases),
         names=tuple(found.names),
         noise=tuple(found.noise),
-        told=tuple(told_in(lines, first_line - 1, code | drawers)),
+        context=tuple(find_context(lines, first_line - 1, code | drawers)),
         language=keywords.get("language", ""),
     )
 
 
 def _read_line(line: str, number: int, found: _Found) -> str:
-    """Take in an ordinary line; gives it back where it is a setting that says nothing to a reader."""
+    """Read an ordinary line, and return it if it is a setting for Emacs, else an empty text."""
     setting = ""
     if line[:1] == "*" and (heading := _HEADING.match(line)):
         title, labels, tags = _title(heading[2])
@@ -160,7 +166,7 @@ def _read_line(line: str, number: int, found: _Found) -> str:
 
 
 def _read_property(line: str, number: int, found: _Found) -> None:
-    """Take in a line of a drawer: ids that links can name, other names of the file, when it was created."""
+    """Read a line of a drawer: ids that links can name, aliases of the file, its creation date."""
     property_ = _PROPERTY.match(line)
     if property_ is None:
         return
@@ -174,13 +180,13 @@ def _read_property(line: str, number: int, found: _Found) -> None:
 
 
 def _title(text: str) -> tuple[str, str, list[str]]:
-    """The words of a heading, its labels (state, priority and tags), and the tags of these."""
+    """Split a heading into its title, its labels (state, priority and tags), and its tags."""
     labels = []
     for label in (_TODO, _PRIORITY):
         if found := label.match(text):
             labels.append(found[0].strip())
             text = text[found.end() :]
-    # Only near the end of the line: looking for them anywhere in an endless one would take for ever.
+    # Search near the end of the line only: a search of an endless line takes quadratic time.
     found = _TAGS.search(text, max(0, len(text.rstrip()) - _LONGEST_TARGET))
     tags = [tag for tag in found[1].split(":") if tag] if found else []
     text = text[: found.start()] if found else text
@@ -188,7 +194,7 @@ def _title(text: str) -> tuple[str, str, list[str]]:
 
 
 def _links(line: str, number: int) -> Iterator[Link]:
-    """The links of a line that lead to files, headings and ids; a picture without a description is shown in place."""
+    """Yield the links of a line to files, headings and ids. A picture without a description is embedded."""
     for one in _LINK.finditer(line):
         target = one[1].strip()
         if not target or len(target) > _LONGEST_TARGET:
@@ -208,7 +214,7 @@ def _links(line: str, number: int) -> Iterator[Link]:
 
 
 def _drawers(lines: Sequence[str], start: int, code: set[int]) -> set[int]:
-    """The numbers of all lines of property and clock drawers; one that is not closed before a heading is none."""
+    """Return the lines of property and clock drawers, counting from 0. An unclosed drawer is ordinary text."""
     inside: set[int] = set()
     begun: int | None = None
     for number in range(start, len(lines)):
@@ -226,14 +232,14 @@ def _drawers(lines: Sequence[str], start: int, code: set[int]) -> set[int]:
 
 
 def _code_blocks(lines: Sequence[str], start: int) -> tuple[tuple[Block, ...], set[int]]:
-    """Code blocks, and the numbers of all lines in which a star begins no heading."""
+    """Return the code blocks, and the numbers of their lines, counting from 0."""
     blocks: list[Block] = []
     inside: set[int] = set()
     begun: tuple[int, str] | None = None
     for number in range(start, len(lines)):
         if begun is None:
             found = _BEGIN.match(lines[number])
-            # Quotes, centred text and the like hold ordinary text.
+            # Quotes, centred text and other blocks hold ordinary text.
             begun = (number, found[1].lower()) if found and found[1].lower() in _CODE else None
         elif (found := _END.match(lines[number])) and found[1].lower() == begun[1]:
             blocks.append(Block("code", begun[0] + 1, number + 1))

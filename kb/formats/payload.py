@@ -1,4 +1,4 @@
-"""Data written as text: pictures in data URIs, base64, PEM, hex dumps, uuencode, the outlines of drawings.
+"""Removes encoded data from text: data URIs, base64, PEM, hex dumps, uuencode and paths of drawings.
 
 None of it is a word, and a small picture has more of it than a long note has text. It is taken out of the text of a
 document before anything else looks at that, line ends aside, so that every line keeps its number. What is written
@@ -74,7 +74,7 @@ _DUMP_SIGN: Final = re.compile(
 
 
 def without_payload(text: str) -> str:
-    """The text without data that is written in it; its line ends stay, so that the lines keep their numbers."""
+    """Remove encoded data from a text. Line ends are kept, so that line numbers do not change."""
     longest = max(map(len, text.split()), default=0)
     if "data:" in text.lower():
         for address in (_QUOTED_URI, _URI, _ESCAPED_URI):

@@ -1,4 +1,9 @@
-"""PDF by pypdfium2: the text of each page, its sections from the bookmarks, its properties."""
+"""Reads PDF files with pypdfium2.
+
+A document has the text of each page, headings from the bookmarks, and the metadata of the file. Pages in two columns
+are read column by column, words divided at the end of a line are joined, and annotations and form values are added
+after the text of their page. A page without text is read by Tesseract where that is enabled.
+"""
 
 from __future__ import annotations
 
@@ -19,27 +24,27 @@ if TYPE_CHECKING:
 
     from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
-# What is written on a page of a PDF and is not part of its text: values of forms, free text, notes and comments.
+# --- Annotations and form values ----------------------------------------------------------------------------------
 
 _MOST: Final = 2_000
 _LONGEST: Final = 1 << 20
-# A box that is not ticked, a list in which nothing is chosen.
-_NOTHING: Final = frozenset({"", "off"})
+# Values of a checkbox that is not ticked, and of a list without a choice.
+_UNSET: Final = frozenset({"", "off"})
 
 
-def written_on(document: PdfDocument, page: PdfPage) -> Iterator[str]:
-    """The notes and values on a page, each as a paragraph, in the order of the file.
+def annotation_texts(document: PdfDocument, page: PdfPage) -> Iterator[str]:
+    """Yield the annotations and form values of a page, each as a paragraph, in the order of the file.
 
     Args:
-        document: The document of the page, its forms made ready.
+        document: The document, with its forms initialized.
         page: A page of it.
     """
     import pypdfium2.raw as pdfium
 
-    told = set()
+    seen = set()
     for at in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MOST)):
         annotation = pdfium.FPDFPage_GetAnnot(page, at)
         if not annotation:
@@ -49,20 +54,20 @@ def written_on(document: PdfDocument, page: PdfPage) -> Iterator[str]:
                 continue
             kind = pdfium.FPDFAnnot_GetSubtype(annotation)
             if kind == pdfium.FPDF_ANNOT_WIDGET:
-                said = _value(document, annotation)
+                text = _value(document, annotation)
             elif kind in {pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP}:
-                said = ""
+                text = ""
             else:
-                said = clean(_string(annotation, b"Contents")).strip()
+                text = clean(_string(annotation, b"Contents")).strip()
         finally:
             pdfium.FPDFPage_CloseAnnot(annotation)
-        if said and said not in told:
-            told.add(said)
-            yield said
+        if text and text not in seen:
+            seen.add(text)
+            yield text
 
 
 def _value(document: PdfDocument, annotation: object) -> str:
-    """What is filled in at a field of a form, behind the field's name."""
+    """Return the value of a form field, with its name in front; empty if it is not filled in."""
     import pypdfium2.raw as pdfium
 
     form = document.formenv
@@ -77,11 +82,11 @@ def _value(document: PdfDocument, annotation: object) -> str:
     ):
         return ""
     value = clean(_field(pdfium.FPDFAnnot_GetFormFieldValue, form, annotation)).strip()
-    # What a reader is told of a field goes before what programs call it.
+    # The alternate name is meant for people.
     name = line(_field(pdfium.FPDFAnnot_GetFormFieldAlternateName, form, annotation)) or line(
         _field(pdfium.FPDFAnnot_GetFormFieldName, form, annotation)
     )
-    if value.lower() in _NOTHING:
+    if value.lower() in _UNSET:
         return ""
     return f"{name}: {value}" if name else value
 
@@ -97,33 +102,32 @@ def _field(function: object, form: object, annotation: object) -> str:
 
 
 def _annotation_text(read: object) -> str:
-    """A text that PDFium gives as UTF-16: asked for its size first."""
+    """Read a UTF-16 text through PDFium's convention of asking for the size first."""
     import pypdfium2.raw as pdfium
 
     size = min(read(None, 0), _LONGEST)  # type: ignore[operator]
-    if size <= 2:  # noqa: PLR2004 - the closing zero
+    if size <= 2:  # noqa: PLR2004 - the terminating zero
         return ""
     buffer = ctypes.create_string_buffer(size)
     read(ctypes.cast(buffer, ctypes.POINTER(pdfium.FPDF_WCHAR)), size)  # type: ignore[operator]
     return buffer.raw[: size - 2].decode("utf-16-le", "replace")
 
 
-# Words of a PDF that are divided at the end of a line: the hyphen was typed, or put there to fill the line.
-#
-# PDFium marks these places and drops the hyphen. Which it was shows in the word and in the rest of the document;
-# where nothing tells, both forms stand in the text, so that either is found.
+# --- Words divided at the end of a line ---------------------------------------------------------------------------
+# The hyphen may be part of the word or not. PDFium replaces it by a mark. The other words of the document decide which
+# form is right; if they do not, both forms are put into the text, so that either is found.
 
-# Where PDFium found a word divided at the end of a line, it leaves one of these in place of the hyphen.
+# The marks that PDFium leaves in place of the hyphen.
 MARK: Final = re.compile("[\x02\ufffe]")
 _DIVIDED: Final = re.compile("(?P<before>[\\w-]*)[\x02\ufffe]\r?\n?(?P<after>[\\w-]*)")
 _WORD: Final = re.compile(r"\w[\w-]*\w")
 _MARKS: Final = frozenset({0x02, 0xFFFE})
-# A line that is further below the one above than so many times its height belongs to a footer, or to another text.
+# In line heights. A line further below the previous one belongs to a footer or to another text.
 _NEAR: Final = 2.5
 
 
 def gaps(page: PdfTextPage) -> list[bool]:
-    """For each mark of a page whether the text goes on far below it, so that the two are apart."""
+    """Return, for each mark of a page, whether the next text is far below, so that no word is divided there."""
     import pypdfium2.raw as pdfium
 
     count = page.count_chars()
@@ -143,17 +147,17 @@ def gaps(page: PdfTextPage) -> list[bool]:
 
 
 def words_of(texts: Sequence[str]) -> frozenset[str]:
-    """The words of a document, compounds whole, in small letters."""
+    """Return the words of a document in lower case, with hyphenated compounds as one."""
     return frozenset(word.lower() for text in texts for word in _WORD.findall(text))
 
 
-def whole(text: str, far: Sequence[bool], words: Collection[str]) -> str:
-    """The text of a page with its divided words whole.
+def join_divided_words(text: str, far: Sequence[bool], words: Collection[str]) -> str:
+    """Join the divided words of a page.
 
     Args:
-        text: The text with PDFium's marks.
-        far: For each mark whether what follows is another text, as ``gaps`` says.
-        words: The words of the document, as ``words_of`` gives them.
+        text: The text of the page, with PDFium's marks.
+        far: For each mark, whether no word is divided there, as ``gaps`` returns.
+        words: The words of the document, as ``words_of`` returns.
     """
     at = iter(far)
 
@@ -163,7 +167,7 @@ def whole(text: str, far: Sequence[bool], words: Collection[str]) -> str:
             return f"{before}-\n{after}"
         return _form(before, after, words)
 
-    # A word may be divided twice; each mark is looked at once.
+    # A word may be divided twice, but each mark is handled once.
     return _DIVIDED.sub(one, text)
 
 
@@ -178,17 +182,17 @@ def _form(before: str, after: str, words: Collection[str]) -> str:
     return f"{joined} ({typed})"
 
 
-# Pages of two columns whose program stored them row by row: PDFium gives their lines across both columns.
-#
-# A page is only put in order where both sides are running text. Two columns of a table are read row by row.
+# --- Pages in two columns -----------------------------------------------------------------------------------------
+# If the program that wrote the file stored a page row by row, PDFium returns lines across both columns. They are
+# reordered only if both sides are running text; two columns of a table are read row by row.
 
-# A gap between columns is wider than so many times the height of a line, and found in so many rows.
+# The least width of a gap between columns, in line heights, and the least number of rows that have it.
 _WIDE: Final = 1.0
 _FEWEST: Final = 4
-# Beginnings of the lines of a column differ by no more points, indented paragraphs aside.
+# In points. The lines of a column begin within this distance, indented paragraphs aside.
 _ALIGNED: Final = 3.0
 _SHARE: Final = 0.6
-# Lines of running text have so many words, and are mostly about as long as the longest.
+# The least mean number of words in a line of running text, and its least median width as a share of the widest.
 _COLUMN_WORDS: Final = 3.0
 _FULL: Final = 0.7
 _ALIKE: Final = 0.6
@@ -202,7 +206,14 @@ _SAMPLE: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line with its edges, and its gaps as (where the words before it end, after it begin, place in the text)."""
+    """A line with its edges, in points.
+
+    Attributes:
+        text: Its text.
+        left: Its left edge.
+        right: Its right edge.
+        gaps: Its wide gaps, as (right edge of the word before, left edge of the word after, offset in the text).
+    """
 
     text: str
     left: float
@@ -211,17 +222,17 @@ class _Line:
 
 
 def in_columns(page: PdfTextPage, text: str) -> str | None:
-    """The text of a page column by column; None where it does not stand in two columns that are mixed.
+    """Return the text of a page column by column, or None if its text is not in two mixed columns.
 
-    Words that are divided at the end of a line have one of PDFium's marks in place of the hyphen.
+    A word divided at the end of a line has one of PDFium's marks in place of the hyphen.
 
     Args:
         page: The page.
-        text: Its text as PDFium gives it.
+        text: Its text, as PDFium returns it.
     """
     codes = _codes(page, text)
     spans = list(_spans(codes))
-    # Where things stand takes far longer to ask than what they are.
+    # Asking for positions is slow, so check a sample of the lines first.
     some = spans[:: max(1, len(spans) // _SAMPLE)]
     if sum(bool(_line(page, codes, *span).gaps) for span in some) < len(some) // _FEWEST:
         return None
@@ -249,49 +260,49 @@ def in_columns(page: PdfTextPage, text: str) -> str | None:
 
 
 def _codes(page: PdfTextPage, text: str) -> list[int]:
-    """The characters of a page by their places, which are those of its text unless PDFium leaves some out."""
+    """Return the characters of a page by PDFium's index; the text is not indexed like that if it omits some."""
     import pypdfium2.raw as pdfium
 
     count = page.count_chars()
-    # One beyond 16 bits may take up two places.
+    # A character beyond 16 bits may have two indices.
     if len(text) == count and max(text, default="") <= "\uffff":
         return list(map(ord, text))
     return [pdfium.FPDFText_GetUnicode(page, at) for at in range(count)]
 
 
 def _spans(codes: Sequence[int]) -> Iterator[tuple[list[int], str]]:
-    """The lines that say something: the places of their characters, and a hyphen where they end within a word."""
-    said: list[int] = []
+    """Yield the lines that are not blank: the indices of their characters, and a hyphen if a word is divided."""
+    characters: list[int] = []
     for at, code in enumerate((*codes, _LINE_END)):
         if code in _ENDS:
-            if said:
-                # The hyphen of a divided word is not told.
-                yield said, "" if code == _LINE_END else "-"
-            said = []
+            if characters:
+                # PDFium leaves out the hyphen of a divided word.
+                yield characters, "" if code == _LINE_END else "-"
+            characters = []
         elif code > _SPACE:
-            said.append(at)
+            characters.append(at)
 
 
-def _line(page: PdfTextPage, codes: Sequence[int], said: Sequence[int], end: str) -> _Line:
-    text = _line_text(codes[said[0] : said[-1] + 1])
-    first, last = page.get_charbox(said[0], loose=True), page.get_charbox(said[-1], loose=True)
+def _line(page: PdfTextPage, codes: Sequence[int], characters: Sequence[int], end: str) -> _Line:
+    text = _line_text(codes[characters[0] : characters[-1] + 1])
+    first, last = (page.get_charbox(at, loose=True) for at in (characters[0], characters[-1]))
     wide = _WIDE * max(first[3] - first[1], 1.0)
     found = []
-    for before, after in pairwise(said):
+    for before, after in pairwise(characters):
         if after > before + 1:
             ends, begins = page.get_charbox(before, loose=True)[2], page.get_charbox(after, loose=True)[0]
             if begins - ends > wide:
-                found.append((ends, begins, len(_line_text(codes[said[0] : after]))))
+                found.append((ends, begins, len(_line_text(codes[characters[0] : after]))))
     return _Line(text + end, first[0], last[2], tuple(found))
 
 
 def _line_text(codes: Sequence[int]) -> str:
-    """Characters as PDFium gives them: those beyond 16 bits may come in two halves."""
+    """Join characters as PDFium returns them; those beyond 16 bits may be two surrogates."""
     return "".join(map(chr, codes)).encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
 
 
 def _edge(lines: Sequence[_Line]) -> float | None:
-    """Where the right column begins: where most lines go on behind a gap, or begin."""
+    """Return the left edge of the right column, where most lines continue after a gap; None if there is none."""
     begins = sorted(begins for line in lines for _, begins, _ in line.gaps)
     if len(begins) < _FEWEST:
         return None
@@ -302,7 +313,7 @@ def _edge(lines: Sequence[_Line]) -> float | None:
 
 
 def _divided(line: _Line, edge: float) -> tuple[_Line, _Line] | None:
-    """Both sides of a line that goes on behind the gap."""
+    """Divide a line at the gap between the columns; None if it has no such gap."""
     for ends, begins, at in line.gaps:
         # The first line of a paragraph may be indented.
         if ends < edge <= begins + _ALIGNED and begins - edge <= edge - ends + 10 * _ALIGNED:
@@ -312,7 +323,7 @@ def _divided(line: _Line, edge: float) -> tuple[_Line, _Line] | None:
 
 
 def _side(line: _Line, divided: tuple[_Line, _Line] | None, edge: float) -> str:
-    """Which column a line stands in; one that goes across both, as a heading may, stands in neither."""
+    """Return the column that a line is in; ``both`` for one that crosses both, such as a heading."""
     if divided:
         return "divided"
     if line.right < edge:
@@ -321,7 +332,7 @@ def _side(line: _Line, divided: tuple[_Line, _Line] | None, edge: float) -> str:
 
 
 def _are_columns(lines: Sequence[_Line], divided: Sequence[tuple[_Line, _Line] | None]) -> bool:
-    """Whether both sides are running text of about the same width, with nothing but one gap between them."""
+    """Whether both sides are running text of about the same width, with one gap between them."""
     both = [one for one in divided if one]
     alone = sum(len(line.gaps) == 1 for line, one in zip(lines, divided, strict=True) if one)
     if alone < _SURELY * len(both):
@@ -342,7 +353,9 @@ def _is_prose(column: Sequence[_Line]) -> bool:
     return words >= _COLUMN_WORDS and median(widths) >= _FULL * max(widths)
 
 
-# PDFium's own codes for a file that is locked.
+# --- Documents ----------------------------------------------------------------------------------------------------
+
+# PDFium's error codes for an encrypted file.
 _LOCKS: Final[dict[int | None, str]] = {4: "a password", 5: "a certificate, or its own program,"}
 _MOST_BOOKMARKS: Final = 5_000
 _SENTENCE_END: Final = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
@@ -359,11 +372,11 @@ def prepare() -> None:
     pypdfium2.PdfDocument.new().close()
 
 
-def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
-    """Put each page's text into the draft.
+def extract(_name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:
+    """Add the text of each page to the builder.
 
     Raises:
-        Unreadable: It is encrypted, damaged, or has no text.
+        Unreadable: The file is encrypted, damaged, or has no text.
     """
     import pypdfium2
 
@@ -375,33 +388,33 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
         raise Unreadable("is damaged: it is not a PDF that can be opened", "Open it with a PDF viewer") from error
     document.init_forms()
     properties = document.get_metadata_dict()
-    draft.describe(properties["Title"], properties["Author"], pdf_date(properties["CreationDate"]))
+    builder.set_properties(properties["Title"], properties["Author"], pdf_date(properties["CreationDate"]))
     bookmarks = _bookmarks(document)
-    said = False
+    has_text = False
     damaged = images = 0
     count = len(document)
-    pages = [_read(document, number, draft, limits) for number in range(1, count + 1)]
+    pages = [_read(document, number, builder, limits) for number in range(1, count + 1)]
     divided = any(page and page[1] for page in pages)
     words = words_of([page[0] for page in pages if page]) if divided else frozenset()
     for number, page in enumerate(pages, 1):
         damaged += page is None
         images += page is not None and not page[0].strip() and _has_image(document, number)
-        text = whole(*page, words) if page else None
+        text = join_divided_words(*page, words) if page else None
         lines = list(_paragraphs(clean(text or "").split("\n")))
         for note in _notes(document, number) if text is not None else ():
             lines += ["", *note.split("\n")] if lines else note.split("\n")
         if lines:
-            if not said and properties["Title"].strip() and not draft.is_titled and not bookmarks:
-                # A title was wished for, and what its program put there is none.
-                draft.entitle(next((one for one in lines if _is_title(one)), ""))
-            said = True
-            draft.place(f"p. {number}", page=number)
-            draft.lines(lines)
-            _mark(draft, lines, bookmarks.get(number, ()))
-            draft.gap()
+            if not has_text and properties["Title"].strip() and not builder.has_title and not bookmarks:
+                # The file has a title that its program made up; take one from the text.
+                builder.set_default_title(next((one for one in lines if _is_title(one)), ""))
+            has_text = True
+            builder.add_place(f"p. {number}", page=number)
+            builder.add_lines(lines)
+            _mark(builder, lines, bookmarks.get(number, ()))
+            builder.add_blank_line()
     document.close()
-    if said:
-        _tell_unread(draft, damaged, images, count)
+    if has_text:
+        _report_unread(builder, damaged, images, count)
         return
     if damaged == count:
         raise Unreadable("is damaged: none of its pages can be read", "Open it with a PDF viewer")
@@ -410,16 +423,16 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:
     raise Unreadable(SCANNED, "Have its pages read by Tesseract: documents.ocr = true")
 
 
-def _tell_unread(draft: Draft, damaged: int, images: int, count: int) -> None:
-    """How many pages of a file that can be read have given nothing, and why."""
+def _report_unread(builder: TextBuilder, damaged: int, images: int, count: int) -> None:
+    """Report the pages of a readable file that gave no text."""
     if damaged:
-        draft.unread(f"{damaged} of {count} pages {'is' if damaged == 1 else 'are'} damaged")
+        builder.add_unread(f"{damaged} of {count} pages {'is' if damaged == 1 else 'are'} damaged")
     if images:
-        draft.unread(f"{images} of {count} pages {'has' if images == 1 else 'have'} no text, only images")
+        builder.add_unread(f"{images} of {count} pages {'has' if images == 1 else 'have'} no text, only images")
 
 
-def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> tuple[str, list[bool]] | None:
-    """The text of a page and its divided words, recognised where it is an image; none where the page is damaged."""
+def _read(document: PdfDocument, number: int, builder: TextBuilder, limits: Limits) -> tuple[str, list[bool]] | None:
+    """Return the text of a page and its ``gaps``, read by Tesseract if it is an image; None if the page is damaged."""
     import pypdfium2
 
     try:
@@ -429,7 +442,7 @@ def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> t
     try:
         text, far = _text(page)
         if not text.strip() and limits.ocr:
-            text = read_page(page, draft)
+            text = read_page(page, builder)
     except pypdfium2.PdfiumError:
         return None
     else:
@@ -439,7 +452,7 @@ def _read(document: PdfDocument, number: int, draft: Draft, limits: Limits) -> t
 
 
 def _has_image(document: PdfDocument, number: int) -> bool:
-    """Whether a picture is on a page, which may have words that nobody has recognised."""
+    """Whether a page has an image, which may hold text that was not read."""
     import pypdfium2
     from pypdfium2 import raw
 
@@ -454,12 +467,12 @@ def _has_image(document: PdfDocument, number: int) -> bool:
 
 
 def _is_title(text: str) -> bool:
-    """Whether a line of the first page may be the title: words, and not a whole paragraph of them."""
+    """Whether a line of the first page may be the title: it has words and is no longer than a title."""
     return len(text) <= _LONGEST_TITLE and len(re.findall(r"[^\W\d_]", text)) >= _FEWEST_LETTERS
 
 
 def _notes(document: PdfDocument, number: int) -> Iterator[str]:
-    """What is written on a page beside its text."""
+    """Yield the annotations and form values of a page; none if the page is damaged."""
     import pypdfium2
 
     try:
@@ -467,7 +480,7 @@ def _notes(document: PdfDocument, number: int) -> Iterator[str]:
     except pypdfium2.PdfiumError:
         return
     try:
-        yield from written_on(document, page)
+        yield from annotation_texts(document, page)
     finally:
         page.close()
 
@@ -484,7 +497,7 @@ def _text(page: PdfPage) -> tuple[str, list[bool]]:
 
 
 def _bookmarks(document: PdfDocument) -> dict[int, list[tuple[int, str]]]:
-    """The titles of the table of contents with their levels, by page number."""
+    """Return the bookmarks by page number, as (level, title)."""
     found: dict[int, list[tuple[int, str]]] = {}
     for count, item in enumerate(document.get_toc(max_depth=6)):
         if count >= _MOST_BOOKMARKS:
@@ -496,22 +509,22 @@ def _bookmarks(document: PdfDocument) -> dict[int, list[tuple[int, str]]]:
     return found
 
 
-def _mark(draft: Draft, lines: Sequence[str], bookmarks: Sequence[tuple[int, str]]) -> None:
-    """Make headings of the lines that say what a bookmark of their page says."""
+def _mark(builder: TextBuilder, lines: Sequence[str], bookmarks: Sequence[tuple[int, str]]) -> None:
+    """Mark the lines of a page that match one of its bookmarks as headings."""
     start = 0
     for level, title in bookmarks:
         wanted = _WORDS.findall(title.lower())
         for at in range(start, len(lines)):
             words = _WORDS.findall(lines[at].lower())
-            # The number of a section stands now in the bookmark, now in the page alone.
+            # The section number may be in the bookmark only, or on the page only.
             if wanted and (words == wanted or words[1:] == wanted or words == wanted[1:]):
-                draft.headed(line(title), level, len(lines) - at)
+                builder.mark_heading(line(title), level, len(lines) - at)
                 start = at + 1
                 break
 
 
 def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
-    """The lines with a blank one where a sentence ends in a line that is clearly shorter than the others."""
+    """Yield lines, with a blank one after a line that ends a sentence and is clearly shorter than the others."""
     lines = [one.rstrip() for one in lines]
     lengths = [len(one) for one in lines if one]
     if not lengths:

@@ -1,4 +1,4 @@
-"""OpenDocument presentations by their own XML: the text of every shape of a slide, and its notes.
+"""Reads OpenDocument presentations from their XML: the text of all shapes of a slide, and its notes.
 
 xberg leaves out what stands in drawn shapes, and in Impress most things do.
 """
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from kb.formats.builder import Unreadable, line
-from kb.formats.containers import properties, refuse_locked
+from kb.formats.containers import properties, refuse_encrypted
 from kb.formats.merged_cells import fill_opendocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 _DRAW: Final = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
@@ -33,13 +33,13 @@ def prepare() -> None:
     """Nothing: Python reads XML and ZIP."""
 
 
-def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
-    """Put the slides into the draft.
+def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:
+    """Add the slides to the builder.
 
     Raises:
         Unreadable: It is encrypted, or no presentation.
     """
-    refuse_locked(name, data, limits)
+    refuse_encrypted(name, data, limits)
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             content = archive.read("content.xml")
@@ -47,26 +47,26 @@ def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
         raise Unreadable("is damaged: it is no OpenDocument presentation", "Open it with LibreOffice") from error
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise Unreadable("declares entities, as no presentation does", "Save it again with LibreOffice")
-    draft.describe(*properties(data))
+    builder.set_properties(*properties(data))
     root = ET.fromstring(content)  # noqa: S314 - no entities in it
     fill_opendocument(root)
     for number, page in enumerate(root.iter(f"{_DRAW}page"), 1):
-        _slide(draft, number, page)
+        _slide(builder, number, page)
 
 
-def _slide(draft: Draft, number: int, page: ET.Element) -> None:
+def _slide(builder: TextBuilder, number: int, page: ET.Element) -> None:
     """One slide: its first line, where that is short, as the heading; a table row by row; the notes last."""
     begun = False
     for kind, text in _pieces(page):
         if not begun:
-            draft.gap()
-            draft.place(f"slide {number}", anew=True)
+            builder.add_blank_line()
+            builder.add_place(f"slide {number}", reset_headings=True)
         if not begun and kind == "text" and len(line(text)) <= _LONGEST_TITLE:
-            draft.heading(text, 1)
+            builder.add_heading(text, 1)
         elif kind == "row":
-            draft.line(text)
+            builder.add_line(text)
         else:
-            draft.text(text)
+            builder.add_text(text)
         begun = True
 
 

@@ -1,4 +1,4 @@
-"""The reader that the index uses: bytes of a file in, its document and passages out."""
+"""The reader of the index: turns the bytes of a file into a document and its passages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kb.formats.text import extract
 
 if TYPE_CHECKING:
     from kb.chunking.split import Chunker
-    from kb.formats.binary import ForeignFormats
+    from kb.formats.binary import BinaryFormats
     from kb.formats.isolated import LongTexts
     from kb.formats.source import SourceCode
     from kb.ports import Edit
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 
 
 class DocumentReader:
-    """Reads files of every format that kb knows and splits them into passages.
+    """Reads files of every known format and splits them into passages.
 
     Args:
-        chunker: How documents are split; it holds the measure of the embedding model.
+        chunker: Splits documents.
         edit: Changes each document before it is split.
-        foreign: Reads what is not plain text; without it such files are refused.
-        code: Gives source code its sections; without it such files are split at blank lines.
-        long: Reads long texts; without it they are read as short ones are.
+        binary: Reads files that are not plain text; None to refuse them.
+        code: Finds the sections of source code; None to split it at blank lines.
+        long: Reads long texts; None to read them like short ones.
     """
 
     def __init__(
         self,
         chunker: Chunker,
         edit: Edit | None = None,
-        foreign: ForeignFormats | None = None,
+        binary: BinaryFormats | None = None,
         code: SourceCode | None = None,
         long: LongTexts | None = None,
     ) -> None:
         self._chunker = chunker
         self._edit = edit
-        self._foreign = foreign
+        self._binary = binary
         self._code = code
         self._plain = long.read if long else extract
 
     def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
-        """The document and its passages, in the order of the text.
+        """Read a file; return its document and its passages, in the order of the text.
 
         Raises:
-            DocumentError: The file holds nothing kb can read as text.
+            DocumentError: The file gives no text.
         """
         path, data = source.file.path, source.data
-        document = (self._foreign and self._foreign.read(path, data)) or self._plain(path, data)
+        document = (self._binary and self._binary.read(path, data)) or self._plain(path, data)
         if self._code is not None:
             document = self._code.outlined(path, document)
         document = replace(document, language=language_of(document))

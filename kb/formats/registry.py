@@ -1,7 +1,7 @@
-"""Every format that kb knows: one row says which files are in it, what reads them, and what is told of it.
+"""The table of all formats: which files are in each, what reads them, and how they are described.
 
-Reading, extraction, limits, ``--type``, ``kb status`` and the tables of the documentation take their rows from here. A
-new format is a module with its reader, and a row. This module imports nothing of kb and no reader: a reader is named as
+Reading, extraction, limits, ``--type``, ``kb status`` and the tables of the documentation are made from it. A new
+format is a module with its reader, and a row. This module imports nothing from kb: a reader is named as
 ``module:function`` and imported when the first file of its format is read.
 """
 
@@ -21,13 +21,13 @@ How = Literal["text", "document", "child", "ocr", "unread"]
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """How tree-sitter parses a language, and what its trees call definitions.
+    """A tree-sitter grammar, and the names of its nodes for definitions.
 
     Attributes:
-        package: The package of the grammar, as it is imported.
-        leaves: Nodes that are one definition: functions, methods, types.
-        holders: Nodes that hold other definitions: classes, namespaces, implementations.
-        function: The function of the package that gives the language.
+        package: The import name of its package.
+        leaves: Nodes of single definitions: functions, methods, types.
+        holders: Nodes that contain other definitions: classes, namespaces, implementations.
+        function: The function of the package that returns the language.
     """
 
     package: str
@@ -41,34 +41,33 @@ class Format:
     """One format.
 
     Attributes:
-        types: What ``--type`` calls it; formats may share a name. Each suffix is a type of its own besides.
-        suffixes: The suffixes of its files, in small letters, with their dot.
-        kind: What its documents are called in the catalog and in ``kb list --json``.
-        noun: What people call such files, in the plural.
-        how: Who reads them.
-            ``text``: the process, which decodes the file, reads its front matter and passes the text to the reader.
-            ``document``: the process, by a reader that takes the bytes.
-            ``child``: a confined child process, by a module that has ``prepare`` and ``extract``.
-            ``ocr``: the same, where ``documents.ocr`` is on; else such files are not read.
-            ``unread``: nobody; the reason names the format.
-        reader: For ``text`` a function of (text, first line of the markup) that gives an ``Outline``, or empty for text
-            without structure. For ``document`` a function of (path, bytes) that gives a ``Document``. For ``child`` and
-            ``ocr`` the module.
-        about: For the documentation: what kb makes of such a file, or what a hit in it says. Empty where nothing has to
-            be said.
-        names: Whole names of files, in small letters, that are in the format without a suffix.
-        recognise: A function of bytes that tells files in this format whose suffix kb does not know; or empty.
-        packages: What the reader imports that is not installed with kb, as it is imported.
-        extra: The extra of kb that brings these packages.
-        media: The media type by which a library wants to be told the format.
-        grammar: The grammar of source code; where it is not installed, code is split at blank lines.
-        scans: Whether a page may be an image, which is read where ``documents.ocr`` is on.
+        types: Its names for ``--type``; formats may share a name. Each suffix is a type as well.
+        suffixes: The suffixes of its files, in lower case, with their dot.
+        kind: The kind of its documents in the catalog and in ``kb list --json``.
+        noun: The name of such files for people, in the plural.
+        how: What reads them.
+            ``text``: this process, which decodes the file, reads its front matter and passes the text to the reader.
+            ``document``: this process, by a reader that takes the bytes.
+            ``child``: a confined child process, by a module with ``prepare`` and ``extract``.
+            ``ocr``: the same, if ``documents.ocr`` is on; otherwise such files are not read.
+            ``unread``: nothing; the error names the format.
+        reader: For ``text``, a function of (text, first line of the markup) that returns an ``Outline``, or empty for
+            text without structure. For ``document``, a function of (path, bytes) that returns a ``Document``. For
+            ``child`` and ``ocr``, the module.
+        about: For the documentation: how such a file is read, or what the place of a hit is. May be empty.
+        names: Names of files in the format that have no suffix, in lower case.
+        recognise: A function of bytes that recognizes files with an unknown suffix; or empty.
+        packages: The import names of the packages that the reader needs and that an extra installs.
+        extra: The extra of kb that installs these packages.
+        media: The media type of the format, for libraries that need it.
+        grammar: The grammar of source code; if it is not installed, code is split at blank lines.
+        scans: Whether pages may be images, which are read if ``documents.ocr`` is on.
         front_matter: Whether a file may begin with front matter.
-        titled: Whether the first heading is the document's title. The first key of a data file is not.
-        generic: Whether that heading may only say what follows (Meta, References), and is then no title.
-        prose: Whether lines go on into one another. In code and tables each line stands for itself.
-        anchors: Whether links can name the headings of such a document.
-        sample: A small file that makes the reader load whatever it needs, before the process loses the right to.
+        titled: Whether the first heading is the title of the document. The first key of a data file is not.
+        generic: Whether a first heading such as Meta or References is not a title.
+        prose: Whether lines continue one another. In code and tables each line is independent.
+        anchors: Whether links can name the headings of its documents.
+        sample: A small file that makes the reader load everything it needs, before the process is confined.
     """
 
     types: tuple[str, ...]
@@ -111,25 +110,25 @@ def installed(package: str) -> bool:
 
 @cache
 def load(reference: str) -> Any:  # noqa: ANN401 - what it is depends on the row
-    """The function that a reference names, as ``module:function``."""
+    """Import the function that a reference names, as ``module:function``."""
     module, _, function = reference.partition(":")
     return getattr(import_module(module), function)
 
 
 def install_command(extra: str) -> str:
-    """What installs an extra of kb."""
+    """Return the command that installs an extra of kb."""
     return f"pip install 'localkb[{extra}]'"
 
 
 class Registry:
-    """Formats, by whatever they are looked up by.
+    """Looks up formats.
 
     Args:
         rows: The formats. No two may have a suffix or a name in common.
-        text: What a file is read as whose suffix is not known; one of the rows.
+        text: The format of files with an unknown suffix; one of the rows.
 
     Raises:
-        ValueError: A suffix or name stands in two rows.
+        ValueError: A suffix or name is in two rows.
     """
 
     def __init__(self, rows: Sequence[Format], text: Format) -> None:
@@ -144,64 +143,64 @@ class Registry:
                         raise ValueError(f"{key} is in two formats")
 
     def of(self, path: str) -> Format | None:
-        """The format of a file by its name; None where that says nothing.
+        """Return the format of a file by its name; None if the name is of no format.
 
         Args:
             path: Its path, with ``/``, or its name.
         """
         name = path[path.rfind("/") + 1 :].lower()
         at = name.rfind(".")
-        # As pathlib has it: a dot at the very beginning or end makes no suffix.
+        # As in pathlib, a leading or trailing dot does not begin a suffix.
         found = self.by_suffix.get(name[at:]) if 0 < at < len(name) - 1 else None
         return found or self.by_name.get(name)
 
     def recognised(self, data: bytes) -> Format | None:
-        """The format of a file whose name says nothing, by its content; None where that says nothing either."""
+        """Return the format of a file by its content; None if no format recognizes it."""
         return next((row for row in self.recognisable if load(row.recognise)(data)), None)
 
     @cached_property
     def recognisable(self) -> tuple[Format, ...]:
-        """The formats that are recognised by their content."""
+        """The formats that can be recognized by content."""
         return tuple(row for row in self.rows if row.recognise)
 
     @cached_property
     def documents(self) -> frozenset[str]:
-        """Suffixes of files that are larger than their text, and may have ``documents.max_file_mb``."""
+        """The suffixes whose size limit is ``documents.max_file_mb``."""
         return frozenset(suffix for row in self.rows if row.how == "child" for suffix in row.suffixes)
 
     @cached_property
     def extracted(self) -> frozenset[str]:
-        """Kinds of documents whose text is extracted, so that its lines are none that another program would show."""
+        """The kinds of documents whose text is extracted, so that its lines are not lines of the file."""
         return frozenset(row.kind for row in self.rows if row.in_child)
 
     @cached_property
     def by_line(self) -> frozenset[str]:
-        """Kinds of documents in which each line stands for itself."""
+        """The kinds of documents in which each line is independent."""
         return frozenset(row.kind for row in self.rows if not row.prose)
 
     @cached_property
     def anchored(self) -> frozenset[str]:
-        """Kinds of documents of which links can name the headings."""
+        """The kinds of documents whose headings links can name."""
         return frozenset(row.kind for row in self.rows if row.anchors)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """The suffixes of such documents, which links may leave out; the one to be tried first stands first."""
+        """The suffixes of such documents, which links may omit, in the order to try them."""
         return tuple(suffix for row in self.rows if row.anchors for suffix in row.suffixes)
 
     @cached_property
     def scanned(self) -> tuple[str, ...]:
-        """How the reason begins for which an image is not read: ``documents.ocr`` would have it read."""
+        """The beginnings of errors for images that ``documents.ocr`` would read."""
         return tuple(f"{row.noun} (" for row in self.rows if row.how == "ocr")
 
     @cached_property
     def extras(self) -> tuple[str, ...]:
-        """The extras without which files are not read at all."""
+        """The extras that are needed to read some formats at all."""
         return tuple(dict.fromkeys(row.extra for row in self.rows if row.how == "child" and row.extra))
 
     @cached_property
     def types(self) -> dict[str, frozenset[str]]:
-        """The suffixes, without their dot, of everything that ``--type`` has a name for."""
+        """The suffixes, without their dot, by the names of ``--type``."""
         found: dict[str, set[str]] = {}
         for row in self.rows:
             for name in row.types:
@@ -210,12 +209,12 @@ class Registry:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """Every word that ``--type`` takes: the names, and the suffixes of what is read or has a name."""
-        told = (row for row in self.rows if row.types or row.how != "unread")
-        return frozenset(self.types).union(suffix.removeprefix(".") for row in told for suffix in row.suffixes)
+        """Every value of ``--type``: the names, and the suffixes of formats that are read or have a name."""
+        named = (row for row in self.rows if row.types or row.how != "unread")
+        return frozenset(self.types).union(suffix.removeprefix(".") for row in named for suffix in row.suffixes)
 
     def parsers(self) -> tuple[str, ...]:
-        """The modules that a child process for documents loads: those whose packages are installed."""
+        """Return the modules that a child process for documents loads: those whose packages are installed."""
         return tuple(sorted({row.reader for row in self.rows if row.in_child and row.available}))
 
 
@@ -224,7 +223,7 @@ def _split(words: str) -> tuple[str, ...]:
 
 
 def _text(types: str, suffixes: str, noun: str, about: str = "", *, kind: str = "", **more: Any) -> Format:  # noqa: ANN401
-    """A format that is text as it stands."""
+    """Make a plain-text format."""
     names = _split(types)
     return Format(names, _split(suffixes), kind or names[0], noun, about=about, **more)
 
@@ -240,7 +239,7 @@ def _child(
     extra: str = "documents",
     **more: Any,  # noqa: ANN401
 ) -> Format:
-    """A format of another program, parsed in a child process."""
+    """Make a format that is parsed in a child process."""
     names = _split(types)
     return Format(
         names,
@@ -328,12 +327,12 @@ _PLAIN: Final = (
     ),
     _text(
         "rst", ".rst .rest", "reStructuredText",
-        "headings, literal blocks; each passage of a table is told the names of its columns",
+        "headings, literal blocks; each passage of a table is embedded with the column names",
         reader="kb.formats.markup:parse_rst", anchors=True, sample="x\n=\n\n::\n\n  y\n",
     ),
     _text(
         "asciidoc", ".adoc .asciidoc .asc", "AsciiDoc",
-        "headings, blocks, front matter; each passage of a table is told the names of its columns",
+        "headings, blocks, front matter; each passage of a table is embedded with the column names",
         reader="kb.formats.markup:parse_asciidoc", front_matter=True, anchors=True, sample="= x\n\n----\ny\n----\n",
     ),
     _TEXT,
@@ -344,7 +343,7 @@ _PLAIN: Final = (
         sample='{"nodes":[{"id":"1","type":"text","text":"x"}]}',
     ),
 )  # fmt: skip
-_FOREIGN: Final = (
+_BINARY: Final = (
     _child(
         "pdf", ".pdf", "PDF files", "kb.formats.pdf",
         "its page: `p. 3`; sections from the table of contents", package="pypdfium2", scans=True,
@@ -390,7 +389,7 @@ _FOREIGN: Final = (
     ),
     _text(
         "sheet", ".csv .tsv", "tables in text",
-        "rows stay whole and say their number (`12-14 rows 4-6`); each passage is told the names of the columns; the "
+        "rows stay whole and say their number (`12-14 rows 4-6`); each passage is embedded with the column names; the "
         "delimiter is found",
         kind="csv", reader="kb.formats.csv_tables:parse_csv", titled=False, prose=False, sample="a,b\n1,2\n",
     ),
@@ -533,7 +532,7 @@ _SOURCES: Final = (
 _NOT_READ: Final = (
     _unread("word", ".pages", "Apple iWork documents"),
     _unread("sheet", ".numbers", "Apple iWork documents"),
-    # Keynote's are archives, which are told apart as no text; private keys have the suffix too, and are text.
+    # Keynote files have this suffix and are refused as binary; private keys have it as well and are text.
     _text("slides", ".key", "keys", kind="text", front_matter=True),
     _unread("ebook", ".mobi .azw3 .djvu", "e-books of this kind"),
     _unread("image", ".gif .heic .avif .ico .psd", "images of this kind"),
@@ -542,4 +541,4 @@ _NOT_READ: Final = (
     _unread("", ".zip .tar .gz .tgz .bz2 .xz .zst .7z .rar .jar", "archives"),
     _unread("", ".db .sqlite .sqlite3", "databases"),
 )
-REGISTRY: Final = Registry((*_PLAIN, *_FOREIGN, *_DATA, *_SOURCES, *_NOT_READ), _TEXT)
+REGISTRY: Final = Registry((*_PLAIN, *_BINARY, *_DATA, *_SOURCES, *_NOT_READ), _TEXT)

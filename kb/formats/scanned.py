@@ -1,4 +1,4 @@
-"""Scanned pages and images: made ready here, read by Tesseract, the program, in a process of its own.
+"""Prepares scanned pages and images for Tesseract, which runs in a process of its own.
 
 A parser may start no program. It hands the image to its owner, which has Tesseract read it (``kb.sandbox.ocr``).
 """
@@ -12,7 +12,7 @@ from kb.formats.builder import Unreadable
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 # Tesseract reads best what has about 300 dots an inch; PDF measures in 72 parts of one.
@@ -24,20 +24,20 @@ def prepare() -> None:
     """Nothing: Tesseract is a program of its own."""
 
 
-def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Put the text of an image into the draft.
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add the text of an image to the builder.
 
     Raises:
         Unreadable: No text is recognised.
     """
-    text = draft.recognised(data)
+    text = builder.recognise(data)
     if not text.strip():
         raise Unreadable("is an image in which no text was recognised")
     for paragraph in text.split("\n\n"):
-        draft.text(paragraph)
+        builder.add_text(paragraph)
 
 
-def read_page(page: PdfPage, draft: Draft) -> str:
+def read_page(page: PdfPage, builder: TextBuilder) -> str:
     """The text on a page of a PDF that is an image.
 
     Raises:
@@ -49,6 +49,6 @@ def read_page(page: PdfPage, draft: Draft) -> str:
     try:
         pixels, stride, across = memoryview(bitmap.buffer), bitmap.stride, bitmap.width
         rows = (pixels[at * stride : at * stride + across] for at in range(bitmap.height))
-        return draft.recognised(b"P5 %d %d 255\n" % (across, bitmap.height) + b"".join(rows))
+        return builder.recognise(b"P5 %d %d 255\n" % (across, bitmap.height) + b"".join(rows))
     finally:
         bitmap.close()

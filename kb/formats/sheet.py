@@ -1,7 +1,6 @@
-"""Workbooks: each row a line that says which column each value stands in.
+"""Reads workbooks: each row becomes a line with the column names before the values.
 
-Those of today's Excel and of OpenDocument are read by their own XML (``kb.formats.workbook``,
-``kb.formats.workbook``), the others by calamine.
+Excel workbooks in XML and OpenDocument spreadsheets are read by ``kb.formats.workbook``, all others by calamine.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.builder import Unreadable, line
-from kb.formats.containers import properties, refuse_locked
+from kb.formats.containers import properties, refuse_encrypted
 from kb.formats.dates import shown
 from kb.formats.workbook import general, opendocument_sheets, sheets
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from python_calamine import CalamineSheet
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.formats.workbook import Sheet
     from kb.sandbox.protocol import Limits
 
@@ -39,36 +38,36 @@ def prepare() -> None:
     import python_calamine  # noqa: F401
 
 
-def extract(name: str, data: bytes, draft: Draft, limits: Limits) -> None:
-    """Put the rows of every visible sheet into the draft.
+def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:
+    """Add the rows of every visible sheet to the builder.
 
     Raises:
         Unreadable: It is encrypted or no workbook.
     """
     from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-    refuse_locked(name, data, limits)
-    draft.describe(*properties(data))
+    refuse_encrypted(name, data, limits)
+    builder.set_properties(*properties(data))
     if name.lower().endswith(_BY_XML) and data.startswith(b"PK"):
-        _by_xml(draft, data, sheets)
+        _by_xml(builder, data, sheets)
         return
     if name.lower().endswith(_OPEN) and data.startswith(b"PK"):
-        _by_xml(draft, data, opendocument_sheets)
+        _by_xml(builder, data, opendocument_sheets)
         return
     try:
         workbook = CalamineWorkbook.from_filelike(BytesIO(data))
         for sheet in workbook.sheets_metadata:
             if sheet.typ == SheetTypeEnum.WorkSheet and sheet.visible == SheetVisibleEnum.Visible:
                 opened = workbook.get_sheet_by_name(sheet.name)
-                _rows(draft, sheet.name, _filled(opened))
+                _rows(builder, sheet.name, _filled(opened))
     except CalamineError as error:
         if "password" in str(error).lower():
             raise Unreadable("is encrypted: it opens with a password only", "Keep an open copy beside it") from error
         raise
 
 
-def _by_xml(draft: Draft, data: bytes, read: Callable[[zipfile.ZipFile], Iterable[Sheet]]) -> None:
-    """A workbook by its own XML, with headers and footers below the rows."""
+def _by_xml(builder: TextBuilder, data: bytes, read: Callable[[zipfile.ZipFile], Iterable[Sheet]]) -> None:
+    """Add the sheets of a workbook in XML, with headers and footers below the rows."""
     try:
         archive = zipfile.ZipFile(BytesIO(data))
     except zipfile.BadZipFile as error:
@@ -76,14 +75,14 @@ def _by_xml(draft: Draft, data: bytes, read: Callable[[zipfile.ZipFile], Iterabl
     with archive:
         for sheet in read(archive):
             if sheet.missing:
-                draft.unread(f'the sheet "{sheet.name}" is missing')
+                builder.add_unread(f'the sheet "{sheet.name}" is missing')
                 continue
-            _rows(draft, sheet.name, sheet.rows, sheet.comments)
-            draft.text("\n".join(sheet.around))
+            _rows(builder, sheet.name, sheet.rows, sheet.comments)
+            builder.add_text("\n".join(sheet.around))
 
 
 def _filled(opened: CalamineSheet) -> _Rows:
-    """The filled cells of a sheet, those of merged ones in each row."""
+    """Return the filled cells of a sheet, with merged cells repeated in each row."""
     begin = opened.start or (0, 0)
     rows: _Rows = {}
     for at, row in enumerate(opened.iter_rows(), begin[0] + 1):
@@ -100,32 +99,32 @@ def _filled(opened: CalamineSheet) -> _Rows:
     return rows
 
 
-def _rows(draft: Draft, name: str, rows: _Rows, comments: Mapping[int, list[str]] | None = None) -> None:
-    """One sheet: rows up to the names of columns as they are, those below with the names; comments at their rows."""
+def _rows(builder: TextBuilder, name: str, rows: _Rows, comments: Mapping[int, list[str]] | None = None) -> None:
+    """Add a sheet: rows up to the header as they are, those below with column names; comments at their rows."""
     comments = comments or {}
-    draft.place(name, anew=True)
-    draft.heading(name, 1)
+    builder.add_place(name, reset_headings=True)
+    builder.add_heading(name, 1)
     header = _header(rows)
     begun = False
     for at in sorted({*rows, *comments}):
         row = rows.get(at, {})
         names = rows[header] if header is not None and at > header else {}
-        draft.place(name, row=at, soft=begun)
-        draft.line(" | ".join(_named(row, names)))
+        builder.add_place(name, row=at, soft=begun)
+        builder.add_line(" | ".join(_named(row, names)))
         for comment in comments.get(at, ()):
-            draft.line(comment)
+            builder.add_line(comment)
         begun = True
-    draft.gap()
+    builder.add_blank_line()
 
 
 def _named(row: Mapping[int, str], names: Mapping[int, str]) -> Iterable[str]:
-    """The values of a row, each behind the name of its column where that has one."""
+    """Return the values of a row, each after the name of its column if it has one."""
     for at, value in row.items():
         yield f"{names[at]}: {value}" if at in names else value
 
 
 def _header(rows: _Rows) -> int | None:
-    """The row with the names of columns: the first one of several words, none a number, with something below it."""
+    """Return the header row: the first with several values, none a number, and a row below it."""
     said = list(islice(rows, _HEADER_WITHIN))
     for at in said:
         values = list(rows[at].values())
@@ -140,7 +139,7 @@ def _is_number(text: str) -> bool:
 
 
 def _cell(value: object) -> str:
-    """A value as a reader sees it."""
+    """Format a value."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):

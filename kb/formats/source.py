@@ -1,4 +1,4 @@
-"""Source code: each function, method and class is a section under its name, with the comments right above it.
+"""Makes sections of source code: each function, method and class, with the comments right above it.
 
 Where they begin and end is found out in a child process (``kb.formats.source_tree``). A definition stands in its
 passage as it is written, so headings here take up no lines of their own.
@@ -34,7 +34,7 @@ _CLOSER: Final = re.compile(r"\s*(?:[\]})]+[;,)]*|end|#endif\b.*)?\s*")
 
 @dataclass(slots=True)
 class _Definition:
-    """A definition with its first and last line, counted from 0, and those inside it."""
+    """A definition with its first and last line, counting from 0, and the definitions inside it."""
 
     name: str
     first: int
@@ -43,7 +43,7 @@ class _Definition:
 
 
 class SourceCode:
-    """Gives source code its sections.
+    """Adds headings to documents of source code.
 
     Args:
         sandbox: Where it is parsed.
@@ -55,7 +55,7 @@ class SourceCode:
         self._suffixes = {suffix for one in parsed for suffix in one.suffixes}
 
     def outlined(self, path: str, document: Document) -> Document:
-        """The document with its definitions as headings, each under those it stands in.
+        """Return a document with its definitions as headings, nested like the definitions.
 
         It comes back as it is, to be split at its blank lines, where no grammar for it is installed or its structure
         cannot be had: code that crashes the parser is still text.
@@ -78,14 +78,14 @@ class SourceCode:
         return replace(document, headings=tuple(_headings(lines, found, 0, len(lines), 1)))
 
 
-def _nested(told: Sequence[tuple[str, int, int, int]], count: int) -> list[_Definition]:
-    """Definitions as they were told, each inside of what it stands in; none of them where they make no sense.
+def _nested(definitions: Sequence[tuple[str, int, int, int]], count: int) -> list[_Definition]:
+    """Nest definitions by their levels; return none if they are invalid.
 
     The process they come from read foreign code and is not believed blindly.
     """
     whole = _Definition("", 0, count - 1)
     open_ = [whole]
-    for text, level, first, last in told:
+    for text, level, first, last in definitions:
         del open_[max(1, level) :]
         one = _Definition(one_line(text), first - 1, last - 1)
         if level != len(open_) or not open_[-1].first <= one.first <= one.last <= open_[-1].last:
@@ -96,7 +96,7 @@ def _nested(told: Sequence[tuple[str, int, int, int]], count: int) -> list[_Defi
 
 
 def _headings(lines: Sequence[str], found: Sequence[_Definition], low: int, high: int, level: int) -> Iterator[Heading]:
-    """The headings of a stretch of lines; what stands between definitions gets one without a name, or joins the next.
+    """Yield the headings of a range of lines; text between definitions gets an empty one, or joins the next.
 
     A definition of one line is no section: a row of them reads like a table.
     """
@@ -122,7 +122,7 @@ def _headings(lines: Sequence[str], found: Sequence[_Definition], low: int, high
 
 
 def _said(lines: Sequence[str], low: int, high: int) -> int:
-    """How many lines say something: closing brackets do not."""
+    """Count the lines with more than closing brackets."""
     return sum(1 for at in range(low, high) if not _CLOSER.fullmatch(lines[at]))
 
 

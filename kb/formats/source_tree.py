@@ -1,4 +1,4 @@
-"""Where functions, methods and classes begin and end in source code, and what they are called.
+"""Finds functions, methods and classes in source code with tree-sitter, in a child process.
 
 tree-sitter is C: hostile code overflows its stack or takes gigabytes. So it runs here and nowhere else, and only names
 and lines come out; the text itself stays with those who ask.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node, Parser
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.formats.registry import Grammar
     from kb.sandbox.protocol import Limits
 
@@ -59,14 +59,14 @@ def prepare() -> None:
                 _PARSERS.update(dict.fromkeys(row.suffixes, (parser, grammar)))
 
 
-def extract(name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Tell the definitions in source code (UTF-8), each before those inside it; its level says how deep it stands."""
+def extract(name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add the definitions in source code (UTF-8) as headings, outer ones first; the level is the depth."""
     parser, grammar = _PARSERS[PurePosixPath(name).suffix.lower()]
-    draft.outline(_definitions(parser.parse(data).root_node, grammar, 1))
+    builder.add_headings(_definitions(parser.parse(data).root_node, grammar, 1))
 
 
 def _definitions(parent: Node, grammar: Grammar, level: int) -> Iterator[tuple[str, int, int, int]]:
-    """The definitions in a node, as headings of a document; comments right above one belong to it."""
+    """Yield the definitions in a node as headings; comments right above one belong to it."""
     above: tuple[int, int] | None = None
     said = -1
     waiting = list(reversed(parent.children))
@@ -90,13 +90,13 @@ def _definitions(parent: Node, grammar: Grammar, level: int) -> Iterator[tuple[s
 
 
 def _last_row(node: Node) -> int:
-    """The last line of a node; one that takes its line feed with it does not reach into the next line."""
+    """Return the last line of a node, not counting the line after a trailing line feed."""
     end = node.end_point
     return end.row - (end.column == 0 and end.row > node.start_point.row)
 
 
 def _named(node: Node, grammar: Grammar) -> tuple[Node, str]:
-    """The definition that a node is or wraps, and its name; no name where it is none."""
+    """Return the definition that a node is or wraps, and its name; an empty name if it is none."""
     while node.type in _WRAPPERS:
         inner = [one for one in node.children if one.type in _WRAPPERS | grammar.leaves | grammar.holders]
         if len(inner) != 1:
@@ -126,7 +126,7 @@ def _name(node: Node) -> str:
 
 
 def _assigned(node: Node) -> str:
-    """The name of a function or class that a JavaScript statement gives to a variable or property."""
+    """Return the variable or property to which a JavaScript statement assigns a function or class."""
     inner = [one for one in node.named_children if one.type in {"variable_declarator", "assignment_expression"}]
     if len(inner) != 1:
         return ""

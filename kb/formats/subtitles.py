@@ -1,4 +1,4 @@
-"""Subtitles of films and talks (SubRip, WebVTT): each cue at its time; numbers and times are not embedded."""
+"""Reads subtitles (SubRip, WebVTT): each cue with its time; numbers and times are not embedded."""
 
 from __future__ import annotations
 

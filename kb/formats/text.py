@@ -1,6 +1,6 @@
-"""From the bytes of a file to a document: its text, and what its format says about itself.
+"""Reads files that are plain text: decodes them, and reads their front matter and markup.
 
-Which format it is, and what reads that, stands in ``kb.formats.registry``.
+``kb.formats.registry`` says which files these are and which function reads the markup.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, cast
 
 from kb.errors import DocumentError
-from kb.formats.bare_markup import without_hollow
+from kb.formats.bare_markup import without_bare_markup
 from kb.formats.canvas import without_drawing
 from kb.formats.decode import decode, is_binary
 from kb.formats.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
@@ -31,10 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlainFormat:
-    """A format that is text as it stands: decoded, searched for front matter, and for markup where it has any.
+    """Reads one plain-text format.
 
-    ``titled`` says whether a first heading is what the document calls itself; a first key is not. ``generic`` that such
-    a heading may only say what stands below it (``Meta``, ``References``): then it is no title.
+    Attributes:
+        kind: What its documents are called in the catalog.
+        parse: Reads the outline of a text, given the line at which the markup begins; None for text without structure.
+        front_matter: Whether a file may begin with front matter.
+        titled: Whether the first heading is the title of the document.
+        generic: Whether a first heading such as ``Meta`` or ``References`` is not a title.
     """
 
     kind: str
@@ -44,10 +48,10 @@ class PlainFormat:
     generic: bool = False
 
     def __call__(self, path: str, data: bytes) -> Document:
-        """The document in the bytes of a file.
+        """Read the document in the bytes of a file.
 
         Raises:
-            DocumentError: The bytes are no text.
+            DocumentError: The bytes are not text.
         """
         if is_binary(data):
             raise DocumentError(
@@ -56,8 +60,8 @@ class PlainFormat:
         decoded = decode(data)
         front = read_front_matter(decoded.text) if self.front_matter else FrontMatter()
         text = without_payload(without_drawing(decoded.text) if front.drawing else decoded.text)
-        outline = without_hollow(self.parse(text, front.markup_line), text) if self.parse else Outline()
-        # Front matter that cannot be understood is still text for search.
+        outline = without_bare_markup(self.parse(text, front.markup_line), text) if self.parse else Outline()
+        # Front matter that cannot be parsed stays searchable.
         broken = (Block("text", front.body_line, front.markup_line - 1),) if front.markup_line > front.body_line else ()
         texts = (heading.text for heading in outline.headings if heading.text and self.titled)
         first_heading = next(texts, "")
@@ -80,8 +84,8 @@ class PlainFormat:
             links=outline.links,
             names=outline.names,
             noise=outline.noise,
-            spelled=outline.spelled,
-            told=outline.told,
+            substitutions=outline.substitutions,
+            context=outline.context,
             date=front.date or date_of(outline.date) or date_in_name(place),
             language=front.language or outline.language,
             encoding=decoded.encoding,
@@ -94,13 +98,13 @@ class PlainFormat:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are."""
+    """Join the first names of a list, with the number of the others."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(f'"{name}"' for name in names[:_NAMED]) + more
 
 
 _NAMED: Final = 3
-# Headings that stand in many notes alike.
+# Headings that many notes have.
 GENERIC: Final = re.compile(
     r"meta(?:data)?|references?|bibliography|links?|see also|related|backlinks|footnotes|notes?|summary|abstract|"
     r"overview|introduction|intro|about|tasks?|todos?|inbox|index|contents|table of contents|toc|log|journal|ideas?|"
@@ -113,7 +117,7 @@ GENERIC: Final = re.compile(
 
 @cache
 def _extractor(one: Format) -> Extractor:
-    """What reads a format of text."""
+    """Return the function that reads a plain-text format."""
     reader = load(one.reader) if one.reader else None
     if one.how == "document":
         return cast("Extractor", reader)
@@ -121,14 +125,15 @@ def _extractor(one: Format) -> Extractor:
 
 
 def extract(path: str, data: bytes) -> Document:
-    """The document in a file.
+    """Read the document in a plain-text file.
 
     Args:
-        path: The file's path below its folder; its suffix decides the format, its stem is the last resort of a title.
-        data: The file's bytes.
+        path: The path of the file in its folder. The suffix selects the format, and the stem is the title of a document
+            without one.
+        data: Its bytes.
 
     Raises:
-        DocumentError: The file is no plain text.
+        DocumentError: The file is not plain text.
     """
     one = REGISTRY.of(path) or REGISTRY.text
     suffix = PurePosixPath(path).suffix.lower()

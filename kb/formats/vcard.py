@@ -1,4 +1,4 @@
-"""Contacts: each card with its names, numbers, addresses and notes, without pictures (RFC 6350, vCard 2.1 to 4.0)."""
+"""Reads contacts: the names, numbers, addresses and notes of each card (RFC 6350, vCard 2.1 to 4.0)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kb.formats.contentlines import content_lines, parts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.formats.contentlines import ContentLine
     from kb.sandbox.protocol import Limits
 
@@ -42,8 +42,8 @@ _DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:T.*)?")
 _STRUCTURED: Final = frozenset({"ORG", "ADR"})
 
 
-def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
-    """Put each card into the draft.
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add each card to the builder.
 
     Raises:
         Unreadable: There is no card in it.
@@ -52,13 +52,13 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
     if not cards:
         raise Unreadable("is no contact: no card begins in it", "Open it with an address book")
     if len(cards) == 1:
-        draft.describe(_name_of(cards[0]))
-    draft.label(tag for card in cards for one in card if one.name == "CATEGORIES" for tag in parts(one.value, ","))
+        builder.set_properties(_name_of(cards[0]))
+    builder.add_tags(tag for card in cards for one in card if one.name == "CATEGORIES" for tag in parts(one.value, ","))
     for card in cards:
         name = _name_of(card)
-        draft.place(f"contact: {name or 'no name'}", anew=True)
-        draft.heading(name, 1)
-        draft.text("\n".join(_facts(card, name)))
+        builder.add_place(f"contact: {name or 'no name'}", reset_headings=True)
+        builder.add_heading(name, 1)
+        builder.add_text("\n".join(_facts(card, name)))
 
 
 def _cards(data: bytes) -> Iterator[list[ContentLine]]:

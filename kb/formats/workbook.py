@@ -1,6 +1,7 @@
-"""Workbooks of Excel by their own XML: the cells that are filled, as they are displayed, with merged ones and comments.
+"""Reads workbooks of Excel and OpenDocument from their XML: filled cells as displayed, merged cells and comments.
 
-calamine lays a sheet out as a rectangle: three cells far apart are a billion. Nor does it tell how a number is shown.
+calamine is not used for them, since it lays out a sheet as a rectangle: three cells far apart, or a cell repeated a
+million times, become a billion cells. Nor does it return how numbers are displayed.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     import zipfile
     from collections.abc import Iterator
 
-# Numbers of a sheet as they are displayed: by the format of their cell, as Excel writes it (ECMA-376, 18.8.30).
+# --- Number formats (ECMA-376, 18.8.30) ---------------------------------------------------------------------------
 
-# The formats that have a number instead of a code; those of days and times are only told apart.
+# Built-in formats by number. Dates and times are shown in one form, so theirs need not be exact.
 BUILT_IN: Final = {
     1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 14: "yyyy-mm-dd",
     15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM", 19: "h:mm:ss AM/PM", 20: "h:mm", 21: "h:mm:ss",
@@ -42,18 +43,18 @@ _MARK: Final = "\0"
 
 
 def displayed(raw: str, code: str, *, since_1904: bool = False) -> str:
-    """A number as a reader sees it; a day and a time in the order of ISO 8601, whatever the format.
+    """Format a number as the sheet displays it; dates and times as ISO 8601, whatever the format.
 
     Args:
-        raw: The number as the file has it.
-        code: The format of its cell; empty for the general one.
+        raw: The number as it is in the file.
+        code: The number format of its cell; empty for General.
         since_1904: Whether days count from 1904.
     """
     try:
         value = float(raw)
     except ValueError:
         return raw
-    if value != value or abs(value) == float("inf"):  # noqa: PLR0124 - no number
+    if value != value or abs(value) == float("inf"):  # noqa: PLR0124 - NaN
         return raw
     part = _section(code, value)
     literals: list[str] = []
@@ -74,7 +75,7 @@ def displayed(raw: str, code: str, *, since_1904: bool = False) -> str:
 
 
 def general(raw: str) -> str:
-    """A number without a format: whole ones with all their digits."""
+    """Format a number as General does, but whole numbers with all their digits."""
     try:
         value = float(raw)
     except ValueError:
@@ -85,7 +86,7 @@ def general(raw: str) -> str:
 
 
 def _section(code: str, value: float) -> str:
-    """The part of a format that is for a number: positive, negative, zero."""
+    """Return the section of a format that applies to a number: positive, negative or zero."""
     parts = re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', code)
     if value < 0 and len(parts) > 1:
         return "-" + parts[1].strip("()-") if "-" not in parts[1] else parts[1]
@@ -96,7 +97,7 @@ def _moment(value: float, code: str, *, since_1904: bool) -> str:
     days = value + (_DAYS_1904 if since_1904 else 0)
     if not 0 <= days < _LAST_DAY:
         return ""
-    # Excel takes 1900 for a leap year.
+    # Excel treats 1900 as a leap year.
     when = datetime(1899, 12, 31 if days < 60 else 30) + timedelta(seconds=round(days * 86_400))  # noqa: DTZ001, PLR2004 - no zone; 1 March 1900
     if not _DAY.search(code):
         return when.strftime("%H:%M:%S").removesuffix(":00") if when.second == 0 else when.strftime("%H:%M:%S")
@@ -111,12 +112,12 @@ def _duration(days: float) -> str:
 
 
 def _displayed_number(value: float, code: str, digits: re.Match[str], literals: list[str]) -> str:
-    """A number in the places of a format: leading zeros, decimals, groups, percent, and what is written around it."""
+    """Format a number with leading zeros, decimals, groups, percent signs and the literal text around it."""
     negative, value = value < 0, abs(value)
     percent = code.count("%")
     value *= 100**percent
     rest = code[digits.end() :]
-    # A number of a telephone or the like has its digits in several groups.
+    # Telephone numbers and the like have several groups of digits.
     if re.search(r"[0#]", rest) and "." not in code:
         body = _groups(round(value), code)
     else:
@@ -138,20 +139,22 @@ def _groups(value: int, code: str) -> str:
     places = len(re.findall(r"[0#]", code))
     text = str(value)
     spare, text = text[: max(0, len(text) - places)], text[max(0, len(text) - places) :].rjust(places)
-    said = iter(text)
+    digits = iter(text)
     found = []
     for sign in code:
-        digit = next(said) if sign in "0#" else sign
+        digit = next(digits) if sign in "0#" else sign
         found.append(("0" if sign == "0" else "") if sign in "0#" and digit == " " else digit)
     return spare + "".join(found)
 
+
+# --- Excel --------------------------------------------------------------------------------------------------------
 
 _CELL: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_RELATION: Final = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 _HEADER_CODES: Final = re.compile(r"&(?:\"[^\"]*\"|[0-9]+|K[0-9A-F]{6}|&|.)")
 _AROUND: Final = frozenset({"oddHeader", "oddFooter", "firstHeader", "firstFooter", "evenHeader", "evenFooter"})
-# A merged range may be a whole column; what is displayed there is said in no more rows than this.
+# A merged range may be a whole column; its value is repeated in no more rows than this.
 _MOST_MERGED: Final = 2_000
 
 
@@ -160,10 +163,10 @@ class Sheet:
     """A visible sheet.
 
     Attributes:
-        name: What it is called.
-        missing: Whether the workbook names it and does not hold it.
+        name: Its name.
+        missing: Whether the workbook lists it but does not contain it.
         rows: The values of its filled cells by row and column, both counting from 1.
-        comments: What is written to its cells, by row.
+        comments: The comments on its cells, by row.
         around: Its headers and footers.
     """
 
@@ -175,10 +178,10 @@ class Sheet:
 
 
 def sheets(archive: zipfile.ZipFile) -> Iterator[Sheet]:
-    """The visible sheets of a workbook in their order.
+    """Yield the visible sheets of an Excel workbook, in order.
 
     Raises:
-        Unreadable: It is no workbook, or declares entities.
+        Unreadable: It is not a workbook, or declares entities.
     """
     main = next(iter(_targets(archive, "", "officeDocument").values()), "xl/workbook.xml")
     workbook = _root(archive, main)
@@ -238,13 +241,13 @@ def _row(row: ET.Element, strings: list[str], formats: list[str], *, since_1904:
             continue
         found = _CELL.fullmatch(cell.get("r") or "")
         column = _column(found[1]) if found else column + 1
-        said = {_tag(part): part for part in cell}
-        raw = (said["v"].text or "") if "v" in said else ""
+        parts = {_tag(part): part for part in cell}
+        raw = (parts["v"].text or "") if "v" in parts else ""
         match cell.get("t", "n"):
             case "s":
                 value = strings[int(raw)] if raw.isdigit() and int(raw) < len(strings) else ""
             case "inlineStr":
-                value = _text(said["is"]) if "is" in said else ""
+                value = _text(parts["is"]) if "is" in parts else ""
             case "b":
                 value = {"1": "TRUE", "0": "FALSE"}.get(raw, "")
             case "str" | "e" | "d":
@@ -258,7 +261,7 @@ def _row(row: ET.Element, strings: list[str], formats: list[str], *, since_1904:
 
 
 def _spread(rows: dict[int, dict[int, str]], ref: str) -> None:
-    """Say the value of a merged cell in each row that it covers; its columns are one."""
+    """Repeat the value of a merged cell in each row that it covers, in its first column."""
     first, _, last = ref.partition(":")
     begin, end = _CELL.fullmatch(first), _CELL.fullmatch(last)
     if not (begin and end):
@@ -268,15 +271,15 @@ def _spread(rows: dict[int, dict[int, str]], ref: str) -> None:
     if not value:
         return
     for number in range(top + 1, min(bottom, top + _MOST_MERGED) + 1):
-        # A row that says nothing else is only the room that the cell takes up.
+        # An otherwise empty row stays empty.
         if number in rows:
             rows[number].setdefault(column, value)
             rows[number] = dict(sorted(rows[number].items()))
 
 
 def _comments(archive: zipfile.ZipFile, path: str) -> Iterator[tuple[int, str]]:
-    """What is written to the cells of a sheet with their rows, newer threads before the old notes that repeat them."""
-    told: set[str] = set()
+    """Yield the comments on a sheet with their rows: threaded comments, then notes that do not repeat one."""
+    seen: set[str] = set()
     persons = {
         one.get("id"): one.get("displayName") or ""
         for name in archive.namelist()
@@ -288,7 +291,7 @@ def _comments(archive: zipfile.ZipFile, path: str) -> Iterator[tuple[int, str]]:
         root = _root(archive, target)
         for one in root if root is not None else ():
             who, cell = persons.get(one.get("personId")) or "", one.get("ref") or ""
-            told.add(cell)
+            seen.add(cell)
             yield _comment(cell, who, _text(one))
     for target in _targets(archive, path, "comments").values():
         root = _root(archive, target)
@@ -297,7 +300,7 @@ def _comments(archive: zipfile.ZipFile, path: str) -> Iterator[tuple[int, str]]:
         authors = [one.text or "" for one in root.iter() if _tag(one) == "author"]
         for one in root.iter():
             cell = one.get("ref") or ""
-            if _tag(one) == "comment" and cell not in told:
+            if _tag(one) == "comment" and cell not in seen:
                 at = one.get("authorId") or ""
                 who = authors[int(at)] if at.isdigit() and int(at) < len(authors) else ""
                 yield _comment(cell, who, _text(one))
@@ -322,7 +325,7 @@ def _strings(archive: zipfile.ZipFile, path: str) -> list[str]:
 
 
 def _formats(archive: zipfile.ZipFile, path: str) -> list[str]:
-    """The format of numbers of each style of cells."""
+    """Return the number format of each cell style."""
     root = _root(archive, path) if path else None
     if root is None:
         return []
@@ -333,7 +336,7 @@ def _formats(archive: zipfile.ZipFile, path: str) -> list[str]:
 
 
 def _text(element: ET.Element) -> str:
-    """The words of a string, without the readings of Japanese ones."""
+    """Return the text of a string, without phonetic readings."""
     parts = []
     for child in element:
         if _tag(child) == "t" or (_tag(child) == "text" and child.text and not len(child)):
@@ -353,7 +356,7 @@ def _root(archive: zipfile.ZipFile, path: str) -> ET.Element | None:
 
 
 def _targets(archive: zipfile.ZipFile, path: str, kind: str = "") -> dict[str, str]:
-    """The files that a file of the container refers to by the names of the references; of one kind, or all of them."""
+    """Return the targets of a part's relationships by id, of one kind or of all."""
     folder, _, name = path.rpartition("/")
     root = _root(archive, posixpath.join(folder, "_rels", f"{name}.rels"))
     found = {}
@@ -384,9 +387,7 @@ def _column(letters: str) -> int:
     return number
 
 
-# OpenDocument spreadsheets by their own XML: the cells that are filled, as they are displayed, and their comments.
-#
-# A sheet may say of a cell that it is repeated a million times: calamine lays all of them out.
+# --- OpenDocument -------------------------------------------------------------------------------------------------
 
 _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _STYLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
@@ -395,15 +396,15 @@ _TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _CREATOR: Final = "{http://purl.org/dc/elements/1.1/}creator"
 _ODS_CELL: Final = f"{_TABLE}table-cell"
 _COVERED: Final = f"{_TABLE}covered-table-cell"
-# What is filled and repeated is said in no more rows and columns than these.
+# A repeated cell that is filled is repeated in no more rows and columns than this.
 _MOST_REPEATED: Final = 1_000
 
 
 def opendocument_sheets(archive: zipfile.ZipFile) -> Iterator[Sheet]:
-    """The visible sheets of a spreadsheet in their order.
+    """Yield the visible sheets of an OpenDocument spreadsheet, in order.
 
     Raises:
-        Unreadable: It is no spreadsheet, or declares entities.
+        Unreadable: It is not a spreadsheet, or declares entities.
     """
     if "content.xml" not in archive.namelist():
         raise Unreadable("is damaged: it is no OpenDocument spreadsheet", "Open it with LibreOffice")
@@ -424,18 +425,18 @@ def opendocument_sheets(archive: zipfile.ZipFile) -> Iterator[Sheet]:
 
 
 class _Reader:
-    """Puts sheets together row by row; a table inside a cell or a drawing is none of them."""
+    """Builds sheets row by row; a table inside a cell or a drawing is not a sheet."""
 
     def __init__(self) -> None:
         self._sheet = Sheet("")
         self._tables = 0
         self._row = 1
-        # By column: up to which row a merged cell goes, and what it says.
+        # By column, the last row of a merged cell and its value.
         self._merged: dict[int, tuple[int, str]] = {}
         self.style = ""
 
     def begin(self, element: ET.Element) -> None:
-        """An element begins."""
+        """Handle the start of an element."""
         if element.tag == f"{_TABLE}table":
             self._tables += 1
             if self._tables == 1:
@@ -444,7 +445,7 @@ class _Reader:
                 self._row, self._merged = 1, {}
 
     def end(self, element: ET.Element) -> Sheet | None:
-        """An element has ended; gives the sheet that ends with it."""
+        """Handle the end of an element; return the sheet that ends with it, if one does."""
         if element.tag == f"{_TABLE}table":
             self._tables -= 1
             element.clear()
@@ -462,7 +463,7 @@ class _Reader:
             if cell.tag not in {_ODS_CELL, _COVERED}:
                 continue
             many = _number(cell, "number-columns-repeated")
-            text = _said(cell)
+            text = _cell_text(cell)
             if text:
                 for at in range(column, column + min(many, _MOST_REPEATED)):
                     values[at] = text
@@ -473,13 +474,13 @@ class _Reader:
             column += many
         for number in range(self._row, self._row + min(repeated, _MOST_REPEATED)):
             if not values:
-                break  # a row that says nothing else is only the room that a merged cell takes up
+                break  # an otherwise empty row stays empty
             on = {at: text for at, (last, text) in self._merged.items() if number <= last and at not in values}
             self._sheet.rows[number] = dict(sorted({**values, **on}.items()))
         self._row += repeated
 
 
-def _said(cell: ET.Element) -> str:
+def _cell_text(cell: ET.Element) -> str:
     return line(" ".join(words(one) for one in cell.findall(f"{_TEXT}p")))
 
 
@@ -490,7 +491,7 @@ def _ods_comment(comment: ET.Element, column: int, row: int) -> str:
 
 
 def _letters(column: int) -> str:
-    """A column as a spreadsheet calls it."""
+    """Return the letters of a column."""
     letters = ""
     while column > 0:
         column, rest = divmod(column - 1, 26)
@@ -499,5 +500,5 @@ def _letters(column: int) -> str:
 
 
 def _number(element: ET.Element, name: str) -> int:
-    told = element.get(f"{_TABLE}{name}", "1")
-    return max(1, int(told)) if told.isdigit() and len(told) < 10 else 1  # noqa: PLR2004 - more than any sheet has
+    value = element.get(f"{_TABLE}{name}", "1")
+    return max(1, int(value)) if value.isdigit() and len(value) < 10 else 1  # noqa: PLR2004 - more than any sheet has

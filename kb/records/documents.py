@@ -160,8 +160,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What holds for some lines and stands above them: the columns of a table for its rows, an item for those below it.
+class LineContext:
+    """Text that applies to some lines and stands above them: a table's header row, a list item for those nested in it.
 
     A passage that begins within these lines is embedded and searched with ``text`` in front.
     """
@@ -179,10 +179,10 @@ class Document:
     document calls itself (front matter, else its first heading) and is empty where it says nothing; ``title`` falls
     back on the file's stem. ``tags`` are without their ``#``. ``names`` are the blocks and ids that links can name
     beside headings. ``noise`` are the stretches, as character offsets in order, that mean nothing to a reader, such as
-    block ids: they stay in the text and are not embedded. ``spelled`` are stretches that are read as something else, as
-    (start, end, text) in order: accents written as commands. ``told`` is what holds for lines without standing there,
-    in order and nested at most. ``language`` is a code of ISO 639, empty where it cannot be
-    told. ``replaced`` counts characters that could not be decoded. ``places`` are in the order of their lines.
+    block ids: they stay in the text and are not embedded. ``substitutions`` are stretches that are read as something
+    else, as (start, end, text) in order: accents written as commands. ``context`` is text that applies to the lines
+    below it, in order and nested at most. ``language`` is a code of ISO 639, empty where it cannot be told.
+    ``replaced`` counts characters that could not be decoded. ``places`` are in the order of their lines.
     ``front_passage`` says that front matter is a passage of its own: it has words beside labels and settings, or
     nothing else stands in the file. ``unread`` names what of the file was not read, or not as what it is.
     """
@@ -199,8 +199,8 @@ class Document:
     links: tuple[Link, ...] = ()
     names: tuple[Name, ...] = ()
     noise: tuple[tuple[int, int], ...] = ()
-    spelled: tuple[tuple[int, int, str], ...] = ()
-    told: tuple[Told, ...] = ()
+    substitutions: tuple[tuple[int, int, str], ...] = ()
+    context: tuple[LineContext, ...] = ()
     date: date | None = None
     language: str = ""
     encoding: str = "utf-8"

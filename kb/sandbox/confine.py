@@ -1,10 +1,10 @@
-"""Takes a process's rights away: Landlock, a filter of system calls, limits.
+"""Confines a process: Landlock, capabilities, a filter of system calls, resource limits.
 
-On Linux these are a dozen system calls that Python has no names for, made through the C library. The interfaces are
-those of the manual pages landlock(7), seccomp(2), capget(2) and prctl(2). Elsewhere there are resource limits alone.
+On Linux this takes a dozen system calls without a Python binding, made through the C library; see landlock(7),
+seccomp(2), capget(2) and prctl(2). On other systems there are only resource limits.
 
-What a system lacks is left out and told (``offered``); what it has and refuses raises ``ConfinementError``, since a
-parser must not run with more rights than it is said to have.
+Measures that a system does not offer are skipped and reported (``offered``, ``confinement``). One that it offers and
+that fails raises ``ConfinementError``, since a parser must not run with more rights than are reported.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ from kb.sandbox.syscalls import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# Rights on files, TCP, signals and abstract sockets, by the kernel's Landlock (landlock(7)).
-#
-# All rights that the kernel knows are handled, those of versions that are yet to come too: which there are is asked.
+    from kb.records import Confinement
+
+# --- Landlock: files, TCP, signals and abstract sockets -----------------------------------------------------------
+# Every right that the kernel knows is restricted, including those of future versions: the kernel is asked for them.
 
 EXECUTE: Final = 1 << 0
 WRITE_FILE: Final = 1 << 1
@@ -58,7 +59,14 @@ _MOST_RIGHTS: Final = 64
 
 
 class Landlock(NamedTuple):
-    """What the kernel's Landlock can restrict: its version, and masks of rights on files, on the network, of scopes."""
+    """What the Landlock of the kernel can restrict.
+
+    Attributes:
+        version: The version of its interface; 0 if there is none.
+        files: A mask of rights on files.
+        network: A mask of rights on the network.
+        scopes: A mask of scopes.
+    """
 
     version: int = 0
     files: int = 0
@@ -68,11 +76,11 @@ class Landlock(NamedTuple):
 
 @cache
 def landlock() -> Landlock:
-    """All rights that this kernel's Landlock knows, found by asking: newer kernels have more than there were today."""
+    """Return all rights that the Landlock of this kernel knows, found by trying them one by one."""
     try:
         version = call("landlock_create_ruleset", None, 0, _CREATE_RULESET_VERSION)
     except OSError as error:
-        if error.errno in {errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}:  # not built in, switched off, filtered away
+        if error.errno in {errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}:  # not built, disabled, or blocked by a filter
             return Landlock()
         raise ConfinementError(f"Landlock: {error}") from error
     found = [0, 0, 0]
@@ -102,10 +110,13 @@ def _ruleset(files: int, network: int, scopes: int) -> int:
 
 
 def restrict(rules: Iterable[tuple[str, int]]) -> list[str]:
-    """Leave this thread, and those it starts, the rights on files that are named and no other.
+    """Restrict this thread, and those it starts, to some rights on files.
 
     Args:
-        rules: Paths and what may be done with them and all below them; what is not there is left out.
+        rules: Paths, and the rights on them and all below them. Paths that do not exist are skipped.
+
+    Returns:
+        The measures in force.
     """
     known = landlock()
     if not known.version:
@@ -129,19 +140,21 @@ def restrict(rules: Iterable[tuple[str, int]]) -> list[str]:
 
 
 def measures_of(known: Landlock) -> list[str]:
-    """The measures that such a Landlock is enough for."""
+    """Return the measures that a Landlock can enforce."""
     scoped = known.scopes & _SCOPED == _SCOPED
     return [FILES, *([NETWORK] if known.network & _TCP == _TCP else ()), *([SIGNALS] if scoped else ())]
 
 
-# Loaded at once: a process that is confined can load nothing any more.
+# --- Privileges and resource limits -------------------------------------------------------------------------------
+
+# Imported here, since a confined process cannot import anything.
 try:
     import resource
 except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 
-# More than any parser starts. The system counts all threads of a user together, so those there are come on top.
+# More than any parser starts. The limit counts all threads of the user, so existing ones are added to it.
 _MOST_THREADS: Final = 1024
 
 _PR_GET_DUMPABLE: Final = 3
@@ -153,7 +166,7 @@ _CAP_DAC_READ_SEARCH: Final = 2
 
 
 def _give_up_privileges(*, dumpable: bool) -> list[str]:
-    """No program that is started gives new rights; no other process of the user reads this one's memory."""
+    """Rule out new privileges and, unless ``dumpable``, access to memory by other processes of the user."""
     call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if call("prctl", _PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1:
         raise ConfinementError("new privileges are not ruled out")
@@ -166,7 +179,7 @@ def _give_up_privileges(*, dumpable: bool) -> list[str]:
 
 
 def _drop_capabilities(keep: int = 0) -> None:
-    """Root without its powers is a user like any other; ``keep`` has the bits of those that it keeps if it has them."""
+    """Drop all capabilities, except those in the mask ``keep`` that the process has."""
     head = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     kept = keep & _effective_capabilities()
     low, high = kept & 0xFFFFFFFF, kept >> 32
@@ -181,28 +194,28 @@ def _effective_capabilities() -> int:
 
 
 def _limit(name: str, value: int, hard: int | None = None) -> None:
-    """Lower one of the system's limits; a lower one that holds already stays.
+    """Lower a resource limit; one that is lower already stays.
 
     Args:
         name: Its name in ``resource``.
-        value: At this the process is told: a call fails, or a signal comes.
-        hard: At this it is killed; the same unless told.
+        value: The soft limit, at which a call fails or a signal is sent.
+        hard: The hard limit, at which the process is killed; None for ``value``.
     """
     which = getattr(resource, name)
     most = resource.getrlimit(which)[1]
-    wanted = (value, value if hard is None else hard)
+    limits = (value, value if hard is None else hard)
     if most != resource.RLIM_INFINITY:
-        wanted = (min(wanted[0], most), min(wanted[1], most))
-    resource.setrlimit(which, wanted)
+        limits = (min(limits[0], most), min(limits[1], most))
+    resource.setrlimit(which, limits)
 
 
 def _limits(memory: int, cpu: int, output: int, descriptors: int, threads: int) -> list[str]:
-    """Lower the limits that this system has; gives those that hold."""
+    """Lower the resource limits that this system has, and return the measures in force."""
     offered_here = _limits_offered()
     if MEMORY in offered_here:
         _limit("RLIMIT_AS", memory)
     if CPU in offered_here:
-        # The signal comes first, so that the end tells its reason.
+        # The signal of the soft limit comes first, so that the exit code shows the reason.
         _limit("RLIMIT_CPU", cpu, cpu + 5)
     if OUTPUT in offered_here:
         _limit("RLIMIT_FSIZE", output)
@@ -228,15 +241,15 @@ def _limits_offered() -> list[str]:
     }
     there = [name for name, limit in named.items() if hasattr(resource, limit)]
     if sys.platform == "darwin":
-        there.remove(MEMORY)  # macOS has the name and sets no limit
-    # Root may start as much as it likes; elsewhere the count says nothing of threads.
+        there.remove(MEMORY)  # macOS has the name but does not enforce it
+    # Root is exempt, and other systems do not count threads.
     if THREADS in there and (sys.platform != "linux" or os.geteuid() == 0):
         there.remove(THREADS)
     return there
 
 
 def _most_threads() -> int:
-    """How many threads the user may have: those of the system, which are no fewer than those of the user, and more."""
+    """Return a limit for the threads of the user: all of the system, plus those that a parser may start."""
     if THREADS not in _limits_offered():
         return 0
     return _MOST_THREADS + int(Path("/proc/loadavg").read_text("ascii").split()[3].partition("/")[2])
@@ -244,7 +257,7 @@ def _most_threads() -> int:
 
 @cache
 def offered() -> tuple[str, ...]:
-    """The measures that this system offers for a parsing process; asking changes nothing."""
+    """Return the measures that this system offers for a parsing process."""
     found = set(_limits_offered())
     if machine() is not None:
         found |= {PRIVILEGES, MEMORY_PRIVATE, CAPABILITIES, *measures_of(landlock())}
@@ -254,12 +267,28 @@ def offered() -> tuple[str, ...]:
 
 
 def landlock_version() -> int:
-    """The version of the kernel's Landlock interface; 0 where it has none."""
+    """Return the version of the kernel's Landlock interface; 0 if it has none."""
     return landlock().version if machine() is not None else 0
 
 
+def confinement() -> Confinement:
+    """Return the measures that confine parsing processes, and those that this system does not offer, for ``kb status``.
+
+    No process is started: one with fewer measures in force than are offered here parses nothing (``kb.sandbox.pool``).
+    """
+    from kb.records import Confinement
+
+    measures = offered()
+    return Confinement(landlock_version(), measures, tuple(one for one in MEASURES if one not in measures))
+
+
+# --- Stages of confinement ----------------------------------------------------------------------------------------
+
+
 def before_loading() -> list[str]:
-    """Give up, before any thread exists, what loading libraries has no use for: writing, sockets, signals, powers.
+    """Give up what loading libraries does not need: writing, sockets, signals and privileges.
+
+    It has to be called before any thread starts.
 
     Returns:
         The measures that are in force.
@@ -271,7 +300,7 @@ def before_loading() -> list[str]:
         return []
     try:
         taken = _give_up_privileges(dumpable=False)
-        # Root may have to read libraries in folders of somebody else's.
+        # Root may have to read libraries that belong to other users.
         _drop_capabilities(keep=1 << _CAP_DAC_READ_SEARCH)
         return [*taken, *restrict([("/", READ_FILE | READ_DIR)])]
     except OSError as error:
@@ -279,11 +308,11 @@ def before_loading() -> list[str]:
 
 
 def after_loading(*, memory: int, cpu: int) -> list[str]:
-    """Give up the rest, once whatever parsing needs is loaded: files, new sockets, processes, other programs.
+    """Give up what parsing does not need, once its libraries are loaded: files, sockets, processes, programs.
 
     Args:
-        memory: Bytes of address space that the process may have.
-        cpu: Seconds of processor time that it may take.
+        memory: The most address space of the process, in bytes.
+        cpu: The most processor time that it may take, in seconds.
 
     Returns:
         The measures that are in force.
@@ -297,8 +326,8 @@ def after_loading(*, memory: int, cpu: int) -> list[str]:
         if machine() is not None:
             _drop_capabilities()
             taken.append(CAPABILITIES)
-            # Threads that libraries have started keep the first rules, under which they may read. The filter of system
-            # calls, which is theirs too, leaves them nothing to open a file with.
+            # Threads that libraries have started keep the earlier rules, under which they may read files. The filter of
+            # system calls applies to them as well, and does not let them open any.
             restrict(())
         taken += _limits(memory, cpu, output=0, descriptors=0, threads=threads)
         taken += filter_calls(reads_files=False)
@@ -310,15 +339,15 @@ def after_loading(*, memory: int, cpu: int) -> list[str]:
 def before_program(
     *, executable: Sequence[str], readable: Sequence[str], writable: str, memory: int, cpu: int, output: int
 ) -> None:
-    """Leave a program that is about to be started what it needs and nothing else: its files, one folder, its exec.
+    """Confine a program that is about to be executed to its files and one folder.
 
     Args:
-        executable: The program, and what the system needs to load it; nothing else can be executed.
+        executable: The files that may be executed: the program and its loader.
         readable: Files and folders that it may read.
-        writable: The folder that it may write.
-        memory: Bytes of address space that it may have.
-        cpu: Seconds of processor time.
-        output: Bytes that a file may have which it writes.
+        writable: The folder that it may write to.
+        memory: The most address space, in bytes.
+        cpu: The most processor time, in seconds.
+        output: The most bytes of a file that it writes.
 
     Raises:
         ConfinementError: A measure that this system offers cannot be taken.

@@ -1,7 +1,7 @@
-"""Has Tesseract read an image, in a process that may read its language files, write one folder, and start nothing else.
+"""Reads the text in images with Tesseract, in a process confined to its language files and one folder.
 
-The image comes from a parser that a hostile file may have got the better of, so Tesseract is not trusted either. Python
-is started first, gives up its rights and becomes Tesseract (``python -m kb.sandbox.ocr``).
+The image comes from a parser that a hostile file may control, so Tesseract is confined as well: Python starts
+(``python -m kb.sandbox.ocr``), gives up its rights and executes Tesseract.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ from kb.sandbox.syscalls import ConfinementError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-# The codes with which the launcher tells that it did not come to start Tesseract.
+# Exit codes of the launcher if it did not execute Tesseract.
 _UNCONFINED: Final = 76
 _NOT_STARTED: Final = 77
-# What Tesseract takes at rest with a language or two, in bytes, and what it may say.
+# In bytes: the memory of Tesseract with two languages loaded, and its most output.
 _AT_REST: Final = 600_000_000
-_MOST_SAID: Final = 50_000_000
+_MAX_OUTPUT: Final = 50_000_000
 _SYSTEM: Final = ("/usr", "/lib", "/lib64", "/lib32", "/opt/homebrew", "/nix/store", "/gnu/store", "/etc/ld.so.cache",
                   "/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo")  # fmt: skip
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX", "LD_LIBRARY_PATH")
 
 
-class NotRecognisedError(Exception):
-    """No text was had from an image.
+class OcrError(Exception):
+    """Tesseract could not read an image.
 
     Args:
-        reason: A sentence without its subject.
+        reason: Why, as a sentence without its subject.
         remedy: What to do about it.
-        passing: Whether the reason lies with the system, so that another try may go well.
+        transient: Whether the reason lies with the system, so that another try may succeed.
     """
 
-    def __init__(self, reason: str, remedy: str = "", *, passing: bool = False) -> None:
+    def __init__(self, reason: str, remedy: str = "", *, transient: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
-        self.passing = passing
+        self.transient = transient
 
 
 class Tesseract:
-    """The program, found once; its layout mode depends on what it has learnt.
+    """The Tesseract program.
 
     Args:
-        program: Where it is.
-        languages: The languages in which it reads.
-        memory: Bytes that reading an image may take.
-        seconds: How long it may take to read one.
+        program: Its path.
+        languages: The languages to read, by its names, joined by ``+``.
+        memory: The most memory for one image, in bytes.
+        seconds: The most processor time for one image, in seconds.
     """
 
     def __init__(self, program: str, languages: str, memory: int, seconds: float) -> None:
@@ -69,36 +69,36 @@ class Tesseract:
         self._layout = ""
 
     def read(self, image: bytes, deadline: float) -> str:
-        """The text in an image.
+        """Return the text in an image.
 
         Args:
-            image: In any format that Tesseract reads.
+            image: The image, in any format that Tesseract reads.
             deadline: When to give up, on the monotonic clock.
 
         Raises:
-            NotRecognisedError: It cannot be read.
-            TimeoutError: The deadline has come.
+            OcrError: It cannot be read.
+            TimeoutError: The deadline has passed.
         """
         if not self._layout:
-            # A page is turned the right way up where Tesseract has learnt that (``osd``).
+            # If the data for it (``osd``) is installed, Tesseract detects the orientation of a page.
             known = self._run(("--list-langs",), b"", deadline)[1]
             self._layout = "1" if b"osd" in known.split() else "3"
         arguments = ("stdin", "stdout", "-l", self._languages, "--psm", self._layout)
-        code, said, complained = self._run(arguments, image, deadline)
+        code, output, errors = self._run(arguments, image, deadline)
         if code < 0:
-            raise NotRecognisedError(f"made Tesseract end by signal {-code}", "Exclude the file")
+            raise OcrError(f"made Tesseract end by signal {-code}", "Exclude the file")
         if code:
-            told = " ".join(complained.decode("utf-8", "replace").split())
-            raise NotRecognisedError(f"cannot be read by Tesseract ({told[-160:]})", "Check documents.ocr_languages")
-        return said.decode("utf-8", "replace")
+            message = " ".join(errors.decode("utf-8", "replace").split())
+            raise OcrError(f"cannot be read by Tesseract ({message[-160:]})", "Check documents.ocr_languages")
+        return output.decode("utf-8", "replace")
 
     def _run(self, arguments: Sequence[str], given: bytes, deadline: float) -> tuple[int, bytes, bytes]:
-        """Start Tesseract confined; its exit code, what it says and what it complains of."""
+        """Run Tesseract confined; return its exit code, output and errors."""
         with (
             tempfile.TemporaryDirectory(prefix="kb-") as folder,
             _buffer() as image,
-            _buffer() as said,
-            _buffer() as bad,
+            _buffer() as output,
+            _buffer() as errors,
         ):
             image.write(given)
             image.flush()
@@ -116,8 +116,8 @@ class Tesseract:
                 env={name: os.environ[name] for name in _KEPT if name in os.environ}
                 | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "TMPDIR": folder, "OMP_THREAD_LIMIT": "1"},
                 stdin=image,
-                stdout=said,
-                stderr=bad,
+                stdout=output,
+                stderr=errors,
                 start_new_session=True,
             )
             try:
@@ -128,17 +128,17 @@ class Tesseract:
                 if child.poll() is None:
                     child.kill()
                     child.wait()
-            answers = (_all(said), _all(bad))
+            answers = (_all(output), _all(errors))
         if code in {_UNCONFINED, _NOT_STARTED}:
-            told = " ".join(answers[1].decode("utf-8", "replace").split())[-160:]
+            message = " ".join(answers[1].decode("utf-8", "replace").split())[-160:]
             what = "cannot be confined" if code == _UNCONFINED else "cannot be started"
-            raise NotRecognisedError(f"is not read: Tesseract {what} ({told})", "Run the command again", passing=True)
+            raise OcrError(f"is not read: Tesseract {what} ({message})", "Run the command again", transient=True)
         return code, *answers
 
 
 @contextlib.contextmanager
 def _buffer() -> Iterator[IO[bytes]]:
-    """A file in memory, where the system has such; one that has no name elsewhere."""
+    """Open an anonymous file in memory, or a temporary file if the system has none."""
     create: Callable[[str], int] | None = getattr(os, "memfd_create", None)
     with os.fdopen(create("kb"), "w+b") if create else tempfile.TemporaryFile() as file:
         yield file
@@ -146,22 +146,22 @@ def _buffer() -> Iterator[IO[bytes]]:
 
 def _all(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return file.read(_MOST_SAID)
+    return file.read(_MAX_OUTPUT)
 
 
 def tesseract(languages: str, memory: int, seconds: float) -> Tesseract | None:
-    """Tesseract, where it is installed."""
+    """Return Tesseract, or None if it is not installed."""
     program = shutil.which("tesseract")
     return Tesseract(program, languages, memory, seconds) if program else None
 
 
 def _become(described: dict[str, Any]) -> int:
-    """Give up what Tesseract has no use for, and become it; gives an exit code where that fails."""
+    """Confine this process and execute Tesseract; return an exit code if that fails."""
     program = os.path.realpath(described["program"])
     environment = os.environ
     named = [environment.get("TESSDATA_PREFIX", ""), *environment.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
-    # A program of /somewhere/bin has its libraries and its languages below /somewhere, but /home/me/bin must not open
-    # all of /home/me.
+    # The libraries and languages of a program in /somewhere/bin are below /somewhere, but a program in /home/me/bin
+    # must not make all of /home/me readable.
     beside = str(Path(program).parents[1])
     prefix = [f"{beside}/lib", f"{beside}/share", f"{beside}/lib64"] if beside != "/" else []
     readable = [*_SYSTEM, *prefix, *(os.path.realpath(one) for one in named if Path(one).is_absolute())]
@@ -172,7 +172,7 @@ def _become(described: dict[str, Any]) -> int:
             writable=described["folder"],
             memory=described["memory"],
             cpu=described["cpu"],
-            output=_MOST_SAID,
+            output=_MAX_OUTPUT,
         )
     except ConfinementError as error:
         os.write(2, str(error).encode())
@@ -186,7 +186,7 @@ def _become(described: dict[str, Any]) -> int:
 
 
 def _executed(program: str) -> list[str]:
-    """A program and what the kernel executes to start it: the interpreter of a script, the loader of a binary."""
+    """Return a program and what the kernel executes to start it: a script's interpreter, a binary's loader."""
     found = [program]
     for path in found:
         with contextlib.suppress(OSError, struct.error, UnicodeDecodeError):
@@ -196,7 +196,7 @@ def _executed(program: str) -> list[str]:
 
 
 def _interpreter(path: Path) -> str:
-    """What a script names in its first line, or an ELF file of 64 bits as its loader (``elf(5)``); empty without."""
+    """Return the interpreter of a script, or the loader of a 64-bit ELF file (``elf(5)``); empty if there is none."""
     with path.open("rb") as file:
         head = file.read(64)
         if head.startswith(b"#!"):

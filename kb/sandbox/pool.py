@@ -1,7 +1,7 @@
-"""Has documents extracted by child processes: a bomb, a crash or an endless loop costs one file and is told.
+"""Extracts documents in a child process, so that a crash, an endless loop or a decompression bomb costs one file.
 
-One process is kept warm while there is something to extract. It ends by itself when it idles, has grown, or is left
-behind, and is killed where a file takes too long or gives too much. What it may do at all is in ``kb.sandbox.confine``.
+One process is kept while there are documents to extract. It exits when it is idle, has grown too large, or its parent
+is gone, and is killed when a document exceeds a limit. ``kb.sandbox.confine`` restricts what it may do.
 """
 
 from __future__ import annotations
@@ -22,25 +22,24 @@ from kb.errors import DocumentBusy, DocumentError
 from kb.formats.registry import REGISTRY
 from kb.records import SCANNED
 from kb.sandbox.confine import offered
-from kb.sandbox.ocr import NotRecognisedError, Tesseract, tesseract
-from kb.sandbox.protocol import FRAME, RETIRED, Extracted, Failed, Limits, Recognised, Refused, Started, Task
+from kb.sandbox.ocr import OcrError, Tesseract, tesseract
+from kb.sandbox.protocol import FRAME, RETIRED, Extracted, Failed, Limits, OcrResult, Refused, Started, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MEGABYTE: Final = 1_000_000
 _PIECE: Final = 1 << 20
-# JSON takes at most six bytes for one of text; what describes the structure may come on top.
+# JSON takes at most six bytes for one byte of text; the structure comes on top.
 _OVERHEAD: Final = 6
 _STARTS: Final = 60.0
 _TRIES: Final = 3
 _ANSWER: Final[msgspec.json.Decoder[Extracted | Refused]] = msgspec.json.Decoder(Extracted | Refused)
 _FIRST: Final[msgspec.json.Decoder[Started | Failed]] = msgspec.json.Decoder(Started | Failed)
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
-# An image that a page is rendered to, or an image file; more than any is.
+# In bytes; larger than any image file or rendered page.
 _LARGEST_IMAGE: Final = 500_000_000
-# The signals by which a process ends itself for what it has done. The others come from somebody else: the system that
-# runs out of memory, a user, a shutdown.
+# Signals that a process causes itself. All others come from outside: the out-of-memory killer, a user, a shutdown.
 _OWN_SIGNALS: Final = frozenset(
     {
         *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT),
@@ -51,11 +50,11 @@ _AGAIN: Final = "Run the command again; nothing is wrong with the file"
 
 
 class _Gone(Exception):
-    """The child ended before it had answered."""
+    """The child exited before it answered."""
 
 
 class _Unconfined(Exception):
-    """The child could not be confined as this system can confine it, or did not come to say so."""
+    """The child is not confined by every measure that this system offers, or did not start."""
 
 
 class _TooSlow(Exception):
@@ -63,57 +62,56 @@ class _TooSlow(Exception):
 
 
 class _TooLong(Exception):
-    """The child has more to say than is allowed."""
+    """The answer of the child is over the limit."""
 
 
 class Sandbox:
-    """Extracts one document after another; threads take turns.
+    """Extracts documents, one at a time; safe to share between threads.
 
     Args:
         limits: What one file may cost.
-        extra: Modules that extract beside those of the registry, for tests.
-        own: Which modules extract; all of the registry's that read documents unless told.
+        modules: The modules that extract; None for those of every installed document format.
     """
 
-    def __init__(self, limits: Limits, extra: Sequence[str] = (), own: Sequence[str] | None = None) -> None:
+    def __init__(self, limits: Limits, modules: Sequence[str] | None = None) -> None:
         self._limits = limits
-        self._modules = (*(REGISTRY.parsers() if own is None else own), *extra)
+        self._modules = REGISTRY.parsers() if modules is None else modules
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
 
     def extract(self, extractor: str, name: str, data: bytes) -> Extracted:
-        """The text of a document with its places.
+        """Extract the text of a document, with its structure.
 
         Args:
-            extractor: Which module reads it, by its full name.
-            name: Its file name, by whose suffix the extractor may tell formats apart.
+            extractor: The full name of the module that reads it.
+            name: Its file name; the suffix may select the format.
             data: Its bytes.
 
         Raises:
-            DocumentBusy: It cannot be read now, for a reason that is not the file's own.
+            DocumentBusy: It cannot be read now, for a reason that lies outside the file.
             DocumentError: It gives no text; the message says why.
         """
         with self._lock:
-            # A file may have a name that is no text.
+            # A file name may hold bytes that are not UTF-8.
             answer = self._answer(Task(extractor, name.encode("utf-8", "replace").decode()), data)
         if isinstance(answer, Refused):
             raise DocumentError(answer.reason, answer.remedy)
         return answer
 
     def close(self) -> None:
-        """End the child. It is started again when needed."""
+        """Stop the child process. The next extraction starts another one."""
         with self._lock:
             self._drop()
 
     @property
     def process(self) -> int | None:
-        """The id of the child that is at hand, if there is one."""
+        """The process id of the child, or None if none is running."""
         return self._worker.process if self._worker else None
 
     def _answer(self, task: Task, data: bytes) -> Extracted | Refused:
         limits = self._limits
         ended = ""
-        # A child that has retired, or that somebody has killed, says nothing about the file: another one is asked.
+        # If the child retired, or was killed from outside, the file is not to blame: try again with another one.
         for _ in range(_TRIES):
             worker = self._worker or _Worker(limits, self._modules)
             self._worker = worker
@@ -141,7 +139,7 @@ class Sandbox:
                     "Raise the limit, or exclude the file",
                 )
             except BaseException:
-                # Whatever is left in the pipes belongs to this file and must not be taken for the next one's.
+                # The pipes may hold part of an answer, which must not be read as the answer to the next task.
                 self._drop()
                 raise
         raise DocumentBusy(f"is not read: the process that reads it {ended}", _AGAIN)
@@ -178,16 +176,16 @@ class _Worker:
 
     @property
     def process(self) -> int:
-        """The child's process id."""
+        """The process id of the child."""
         return self._child.pid
 
     def ask(self, task: Task, data: bytes) -> Extracted | Refused:
         """Send a task and wait for its answer.
 
         Raises:
-            _Gone: The child ended.
+            _Gone: The child exited.
             _Unconfined: It, or Tesseract, cannot be confined.
-            _TooSlow: Time is up.
+            _TooSlow: The time limit is exceeded.
             _TooLong: The answer is over the limit.
         """
         if self._fresh:
@@ -202,7 +200,7 @@ class _Worker:
         while follows and self._limits.ocr:
             if follows > _LARGEST_IMAGE:
                 raise _TooLong
-            answer = msgspec.json.encode(self._recognised(self._receive(follows, deadline), deadline))
+            answer = msgspec.json.encode(self._read_image(self._receive(follows, deadline), deadline))
             self._send((FRAME.pack(len(answer), 0), answer), deadline)
             size, follows = FRAME.unpack(self._receive(FRAME.size, deadline))
         if size > _OVERHEAD * self._limits.text + _PIECE:
@@ -213,10 +211,10 @@ class _Worker:
             raise _Gone from error
 
     def _started(self) -> None:
-        """Wait until the child has loaded its libraries and given up its rights.
+        """Wait until the child has loaded its libraries and is confined.
 
         Raises:
-            _Unconfined: It has not given up all that this system can take, or does not start.
+            _Unconfined: A measure that this system offers is not in force, or the child does not start.
         """
         deadline = time.monotonic() + _STARTS
         try:
@@ -233,32 +231,32 @@ class _Worker:
         if isinstance(first, Failed):
             raise _Unconfined(f"the process that reads it cannot be confined ({first.reason})")
         if missing := set(offered()) - set(first.in_force):
-            told = ", ".join(sorted(missing))
-            raise _Unconfined(f"the process that reads it is not confined as it should be ({told})")
+            names = ", ".join(sorted(missing))
+            raise _Unconfined(f"the process that reads it is not confined as it should be ({names})")
 
-    def _recognised(self, image: bytes, deadline: float) -> Recognised:
-        """What Tesseract reads in an image that the child hands out.
+    def _read_image(self, image: bytes, deadline: float) -> OcrResult:
+        """Return the text that Tesseract reads in an image from the child.
 
         Raises:
-            _TooSlow: Time is up.
+            _TooSlow: The time limit is exceeded.
             _Unconfined: Tesseract cannot be confined or started.
         """
         limits = self._limits
         if self._tesseract is None:
             self._tesseract = tesseract(limits.ocr, limits.memory, limits.ocr_seconds)
         if self._tesseract is None:
-            return Recognised("", f"{SCANNED}, and Tesseract is not installed", "Install tesseract-ocr")
+            return OcrResult("", f"{SCANNED}, and Tesseract is not installed", "Install tesseract-ocr")
         try:
-            return Recognised(self._tesseract.read(image, deadline))
+            return OcrResult(self._tesseract.read(image, deadline))
         except TimeoutError as error:
             raise _TooSlow from error
-        except NotRecognisedError as error:
-            if error.passing:
+        except OcrError as error:
+            if error.transient:
                 raise _Unconfined(error.reason) from error
-            return Recognised("", error.reason, error.remedy)
+            return OcrResult("", error.reason, error.remedy)
 
     def end(self) -> int:
-        """Kill the child if it still runs, and give its exit code."""
+        """Stop the child, killing it if need be, and return its exit code."""
         with self._child as child:
             if child.poll() is None and child.stdin is not None:
                 child.stdin.close()
@@ -298,7 +296,7 @@ class _Worker:
 
 
 def _ended_from_outside(code: int) -> bool:
-    """Whether somebody else has ended a child: it says nothing about the file that it was reading."""
+    """Whether a child was killed from outside, so that the file it was reading is not to blame."""
     return code < 0 and -code not in _OWN_SIGNALS
 
 
@@ -307,7 +305,7 @@ def _ending(code: int) -> str:
 
 
 def _crashed(code: int, limits: Limits) -> Refused:
-    """What the end of a child means for the file it was reading."""
+    """Explain what the exit code of a child means for the file it was reading."""
     if code == -signal.SIGABRT:
         # Rust and C++ abort where an allocation fails.
         return Refused(
@@ -323,7 +321,7 @@ def _crashed(code: int, limits: Limits) -> Refused:
 
 
 def _import_path() -> str:
-    """Where the child finds this very kb and its libraries; nothing is imported from the folder it runs in."""
+    """The child's PYTHONPATH: this kb and its libraries, and nothing relative to the current folder."""
     here = str(Path(__file__).resolve().parents[2])
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join([here, *(entry for entry in inherited if Path(entry).is_absolute())])

@@ -1,4 +1,4 @@
-"""What an extraction process is asked for and what it answers, as both sides of the pipe know it."""
+"""The messages between a sandbox and its extraction process."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-# In front of each message: how long its description is, and how many bytes of a file follow it. Where a worker asks for
-# an image to be recognised it has no description.
+# The header of each message: the length of its JSON, and of the file or image that follows. A request to read an image
+# has no JSON.
 FRAME: Final = Layout(">IQ")
-# The exit code of a worker that went because it had nothing to do, or had grown: another one can be started.
+# The exit code of a worker that was idle or had grown too large; another one can be started.
 RETIRED: Final = 75
-# The exit code of a process that could not give up its rights; it says why first, and has read no file.
+# The exit code of a worker that could not be confined; it has sent the reason and read no file.
 UNCONFINED: Final = 76
 
 
@@ -20,11 +20,11 @@ class Limits(Struct, frozen=True):
     """What extracting one file may cost.
 
     Attributes:
-        seconds: How long it may take.
-        memory: Bytes of memory beyond what the process takes at rest.
-        text: Bytes of text (UTF-8) that may come out.
-        ocr: The languages of Tesseract in which scanned pages are read; empty: not at all.
-        ocr_seconds: How long a file may take instead once its pages have to be recognised.
+        seconds: The most time, in seconds.
+        memory: The most memory beyond that of the idle process, in bytes.
+        text: The most text, in bytes of UTF-8.
+        ocr: The languages in which Tesseract reads scanned pages; empty to not read them.
+        ocr_seconds: The most time of a file with scanned pages, in seconds.
     """
 
     seconds: float = 60.0
@@ -35,7 +35,7 @@ class Limits(Struct, frozen=True):
 
 
 class Started(Struct, tag="started"):
-    """What a worker says first: the time of a file begins when its libraries are loaded.
+    """The first message of a worker, sent when its libraries are loaded.
 
     Attributes:
         in_force: The measures that confine it, as in ``kb.sandbox.syscalls``.
@@ -45,13 +45,13 @@ class Started(Struct, tag="started"):
 
 
 class Failed(Struct, tag="failed"):
-    """What a worker says instead where a measure that the system offers cannot be taken."""
+    """The first message of a worker that could not be confined."""
 
     reason: str
 
 
-class Recognised(Struct):
-    """The text in an image; or why there is none, as in ``Refused``."""
+class OcrResult(Struct):
+    """The text in an image, or the reason why there is none, as in ``Refused``."""
 
     text: str = ""
     reason: str = ""
@@ -59,32 +59,39 @@ class Recognised(Struct):
 
 
 class Task(Struct, frozen=True):
-    """One file to extract; its bytes follow. ``name`` is its file name, without folders."""
+    """A file to extract; its bytes follow.
+
+    Attributes:
+        extractor: The full name of the module that extracts it.
+        name: Its file name, without folders.
+    """
 
     extractor: str
     name: str
 
 
 class Extracted(Struct, kw_only=True, tag="extracted"):
-    """The text of a document with its structure; lines count from 1.
+    """The text of a document, with its structure. Lines count from 1.
 
     Attributes:
-        text: All of it, with line feeds only and without invisible characters.
-        headings: As (text, level, first line, last line).
-        blocks: What should stay together, as (kind, first line, last line).
-        places: Where in the document a line and those below it are, as (first line, name, row, page, soft).
-        told: The names of columns, for the rows below them, as (first line, last line, text).
-        title: What the document's own properties call it; also ``author`` and ``date`` (ISO 8601), where they say so.
-        tags: The labels it has, without signs.
-        language: What the document says its language is; empty where it says nothing.
-        unread: What of the document was not read, a phrase each.
+        text: The text, with line feeds as line ends and without invisible characters.
+        headings: Its headings, as (text, level, first line, last line).
+        blocks: Lines that should stay together, as (kind, first line, last line).
+        places: Its places, as (first line, name, row, page, soft).
+        context: Column names and parent list items, for the lines below them, as (first line, last line, text).
+        title: The title in its properties, or empty.
+        author: The author in its properties, or empty.
+        date: The date in its properties (ISO 8601), or empty.
+        tags: Its tags, without ``#``.
+        language: The language that it declares, or empty.
+        unread: The parts that were not read, a phrase each.
     """
 
     text: str
     headings: list[tuple[str, int, int, int]] = []
     blocks: list[tuple[str, int, int]] = []
     places: list[tuple[int, str, int, int, bool]] = []
-    told: list[tuple[int, int, str]] = []
+    context: list[tuple[int, int, str]] = []
     title: str = ""
     author: str = ""
     date: str = ""
@@ -94,18 +101,23 @@ class Extracted(Struct, kw_only=True, tag="extracted"):
 
 
 class Refused(Struct, tag="refused"):
-    """Why a file gives no text, as a sentence without its subject, and what to do about it."""
+    """Why a file gives no text.
+
+    Attributes:
+        reason: Why, as a sentence without its subject.
+        remedy: What to do about it.
+    """
 
     reason: str
     remedy: str = ""
 
 
 class Extracts(Protocol):
-    """What turns the bytes of a document into text; ``kb.sandbox.pool.Sandbox`` is the real one."""
+    """Extracts documents; implemented by ``kb.sandbox.pool.Sandbox``."""
 
     def extract(self, extractor: str, name: str, data: bytes) -> Extracted:
-        """The text of a document.
+        """Extract the text of a document.
 
         Raises:
-            DocumentError: It gives none.
+            DocumentError: It gives no text.
         """

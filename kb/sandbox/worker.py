@@ -1,9 +1,9 @@
-"""The process in which documents and source code are parsed: files in over standard input, what they say out.
+"""The process that parses documents and source code: reads files from standard input and writes their text.
 
-It is started by ``kb.sandbox.pool`` as a program and given limits as JSON, and which modules to load. It gives up
-writing, signals and powers before it loads their libraries, and files, sockets, processes and other programs after that
-(``kb.sandbox.confine``): nothing outside of the document it was handed can be read or changed, and nothing sent. It
-says what is in force before it takes the first file, and takes none where something could not be put in force.
+``kb.sandbox.pool`` starts it as a program, with limits as JSON and the modules to load. It gives up writing, signals
+and privileges before it loads libraries, and files, sockets, processes and programs after that
+(``kb.sandbox.confine``). It reports the measures in force before it takes the first file, and takes none if one could
+not be put in force.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from kb.formats.builder import Draft, TooMuchText, Unreadable
+from kb.formats.builder import TextBuilder, TooMuchText, Unreadable
 from kb.sandbox.confine import after_loading, before_loading
 from kb.sandbox.protocol import (
     FRAME,
@@ -28,7 +28,7 @@ from kb.sandbox.protocol import (
     Extracted,
     Failed,
     Limits,
-    Recognised,
+    OcrResult,
     Refused,
     Started,
     Task,
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 2.0
-# A parser that fails on a file may leave much behind; a process that has grown so far makes way for a new one.
+# In bytes of memory. A larger process exits, since a parser that failed may have leaked.
 _GROWN: Final = 300_000_000
 _MEGABYTE: Final = 1_000_000
 
 
 def _statm() -> int | None:
-    """The system's account of this process's memory, opened while files can still be opened."""
+    """Open the memory statistics of this process, while files can still be opened."""
     try:
         return os.open("/proc/self/statm", os.O_RDONLY)
     except OSError:
@@ -57,13 +57,13 @@ _STATM: Final = _statm()
 
 
 class Extractor(Protocol):
-    """What each module that reads a format has."""
+    """The functions that each module has that extracts a format."""
 
     def prepare(self) -> None:
-        """Load whatever reading a file will need, while files can still be opened."""
+        """Load everything that extraction needs, while files can still be opened."""
 
-    def extract(self, name: str, data: bytes, draft: Draft, limits: Limits) -> None:
-        """Put the text of a file into the draft.
+    def extract(self, name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:
+        """Add the text of a file to the builder.
 
         Raises:
             Unreadable: The file gives no text.
@@ -71,12 +71,12 @@ class Extractor(Protocol):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer tasks until there are no more; the exit code says whether a new process may take over."""
+    """Answer tasks until standard input ends; return the exit code."""
     limits = msgspec.json.decode(arguments[0], type=Limits)
-    # What a library prints must not get between the answers.
+    # Output of libraries must not mix with the answers.
     answers = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    # One file takes its time on every core at most; what a process may take is that twice, and at half it makes way.
+    # The most processor time of one file, on all cores. The limit is twice that; at half of it, the process retires.
     cpu = int((limits.seconds + GRACE_SECONDS) * (os.cpu_count() or 1)) + 1
     try:
         in_force = before_loading()
@@ -94,48 +94,48 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         described, size = FRAME.unpack(head)
         task = msgspec.json.decode(_read(described), type=Task)
-        # A parser that never comes back keeps every Python thread waiting; this clock runs outside of Python.
+        # A parser that hangs may block all Python threads; this timer runs outside of Python.
         faulthandler.dump_traceback_later(limits.seconds + GRACE_SECONDS, exit=True)
-        draft = Draft(limits.text, lambda image: _recognised(answers, image, limits))
-        answer = _answer(extractors, task, size, draft, limits)
+        builder = TextBuilder(limits.text, lambda image: _read_image(answers, image, limits))
+        answer = _answer(extractors, task, size, builder, limits)
         faulthandler.cancel_dump_traceback_later()
         _say(answers, answer)
-        del answer, draft
+        del answer, builder
         gc.collect()
         if _memory()[1] > _GROWN or time.process_time() > cpu:
             return RETIRED
 
 
 def _load(names: Sequence[str]) -> dict[str, Extractor]:
-    """The extractors to use, by the names of their modules, ready to work."""
+    """Load and prepare extractors; return them by the names of their modules."""
     modules: dict[str, Any] = {name: importlib.import_module(name) for name in names}
     for module in modules.values():
         module.prepare()
     return modules
 
 
-def _recognised(answers: int, image: bytes, limits: Limits) -> str:
-    """Have the owner of this process recognise the text in an image, which may take longer than parsing.
+def _read_image(answers: int, image: bytes, limits: Limits) -> str:
+    """Have the parent process read the text in an image; this may take longer than parsing.
 
     Raises:
-        Unreadable: There is none to be had.
+        Unreadable: Tesseract is not installed or cannot read the image.
     """
     faulthandler.dump_traceback_later(limits.ocr_seconds + GRACE_SECONDS, exit=True)
     _write(answers, FRAME.pack(0, len(image)))
     _write(answers, image)
     size, _ = FRAME.unpack(_read(FRAME.size))
-    found = msgspec.json.decode(_read(size), type=Recognised)
+    found = msgspec.json.decode(_read(size), type=OcrResult)
     if found.reason:
         raise Unreadable(found.reason, found.remedy)
     return found.text
 
 
 def _answer(
-    extractors: dict[str, Extractor], task: Task, size: int, draft: Draft, limits: Limits
+    extractors: dict[str, Extractor], task: Task, size: int, builder: TextBuilder, limits: Limits
 ) -> Extracted | Refused:
     try:
-        extractors[task.extractor].extract(task.name, _read(size), draft, limits)
-        return draft.done()
+        extractors[task.extractor].extract(task.name, _read(size), builder, limits)
+        return builder.build()
     except Unreadable as error:
         return Refused(error.reason, error.remedy)
     except TooMuchText:
@@ -150,18 +150,18 @@ def _answer(
         )
     except RecursionError:
         return Refused("is nested too deeply to be read", "Exclude the file")
-    except Exception as error:  # noqa: BLE001 - whatever a parser of a broken file raises is told as its reason
-        return Refused(f"cannot be read: it seems to be damaged ({_told(error)})", "Open it with its own program")
+    except Exception as error:  # noqa: BLE001 - whatever a parser raises becomes the reason
+        return Refused(f"cannot be read: it seems to be damaged ({_shortened(error)})", "Open it with its own program")
 
 
-def _told(error: Exception) -> str:
-    """An error of a library in few words."""
+def _shortened(error: Exception) -> str:
+    """Return the message of a library's error, shortened."""
     words = " ".join(str(error).split()) or type(error).__name__
     return words if len(words) <= 160 else f"{words[:160]}…"  # noqa: PLR2004 - about two lines of a terminal
 
 
 def _memory() -> tuple[int, int]:
-    """Bytes of address space and of memory in use now; nothing where the system does not say."""
+    """Return the address space and the memory of this process, in bytes; zeros if the system does not tell."""
     if _STATM is None:
         return 0, 0
     pages = os.sysconf("SC_PAGE_SIZE")
@@ -170,7 +170,7 @@ def _memory() -> tuple[int, int]:
 
 
 def _read(size: int) -> bytes:
-    """So many bytes of standard input; none where it ends."""
+    """Read ``size`` bytes of standard input; none if it ends before."""
     parts = bytearray()
     while len(parts) < size and (part := os.read(0, min(size - len(parts), 1 << 20))):
         parts += part
@@ -194,5 +194,5 @@ if __name__ == "__main__":
         code = main(sys.argv[1:])
     except BrokenPipeError:
         code = 0
-    # Libraries with threads of their own may crash in an orderly end.
+    # Libraries with threads of their own may crash in an orderly exit.
     os._exit(code)

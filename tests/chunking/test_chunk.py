@@ -126,7 +126,7 @@ def _document(path: str, text: str) -> Document:
 
 
 @given(_any_text, _paths, st.integers(16, 120), _counters)
-def test_passages_stand_at_their_lines_in_order(text: str, path: str, limit: int, counter: _Words) -> None:
+def test_passages_are_ordered_at_their_lines(text: str, path: str, limit: int, counter: _Words) -> None:
     """Every passage is exactly what stands at its lines; passages follow one another and share no text."""
     document = _document(path, text)
     lines = document.text.split("\n")
@@ -145,7 +145,7 @@ def test_passages_stand_at_their_lines_in_order(text: str, path: str, limit: int
 
 
 @given(_any_text, _paths, st.integers(16, 120), _counters)
-def test_no_embedded_text_is_over_the_limit(text: str, path: str, limit: int, counter: _Words) -> None:
+def test_embedded_text_is_within_limit(text: str, path: str, limit: int, counter: _Words) -> None:
     """Whatever the text and the tokenizer, what is sent to the model is within its limit and was counted right."""
     passages = Chunker(counter, limit).split(_document(path, text))
 
@@ -193,7 +193,7 @@ LONG = " ".join(f"word{number}" for number in range(120))
         ("n.org", "* TODO See [[https://example.com/kimchi][this]] :home:\n** Sub\nText.\n", "kimchi"),
     ],
 )
-def test_headings_that_say_more_than_their_trail(path: str, text: str, words: str) -> None:
+def test_heading_with_more_words_than_trail_is_kept(path: str, text: str, words: str) -> None:
     """A heading without text of its own stays where it holds a word that the shortened and plain trail does not."""
     found = " ".join(" ".join((*passage.heading, passage.text)) for passage in _split(text, path))
 
@@ -209,13 +209,13 @@ def test_headings_that_say_more_than_their_trail(path: str, text: str, words: st
         ("n.rst", "Guide\n_____\n\nSub\n===\n\nText.\n"),
     ],
 )
-def test_headings_that_their_trail_tells_whole(path: str, text: str) -> None:
+def test_heading_covered_by_trail_is_dropped(path: str, text: str) -> None:
     """States, tags, ids and commands are no words of a heading: they make no passage of it."""
     assert [passage.heading[-1] for passage in _split(text, path)] == ["Sub"]
 
 
 @given(_markdown, st.integers(24, 120))
-def test_no_passage_crosses_a_heading(text: str, limit: int) -> None:
+def test_passage_does_not_cross_heading(text: str, limit: int) -> None:
     """A heading stands at the beginning of a passage or nowhere in it, and names it."""
     document = _document("n.md", text)
 
@@ -244,7 +244,7 @@ def test_fences_and_tables_that_fit_are_whole(text: str, limit: int) -> None:
 
 
 @given(_any_text, _paths, st.integers(16, 80))
-def test_splitting_depends_on_the_text_alone(text: str, path: str, limit: int) -> None:
+def test_splitting_is_deterministic(text: str, path: str, limit: int) -> None:
     """Splitting twice gives the same, and another name of the file changes no embedded text."""
     chunker = Chunker(_Words(), limit)
 
@@ -255,7 +255,7 @@ def test_splitting_depends_on_the_text_alone(text: str, path: str, limit: int) -
 
 
 @given(st.lists(_plain_sentence, min_size=2, max_size=30), _plain_sentence)
-def test_a_line_on_top_changes_the_first_section_only(sections: list[str], line: str) -> None:
+def test_line_on_top_changes_first_section_only(sections: list[str], line: str) -> None:
     """All other passages keep their digests, so that nothing is embedded again."""
     text = "".join(f"## Part {number}\n\n{body}\n\n" for number, body in enumerate(sections))
 
@@ -264,7 +264,7 @@ def test_a_line_on_top_changes_the_first_section_only(sections: list[str], line:
     assert len(new) <= len(_digests(line))
 
 
-def test_a_hundred_sections_and_a_line_on_top() -> None:
+def test_line_on_top_of_hundred_sections() -> None:
     """At most one passage is new, with the line set right above the first heading or below it."""
     text = "# All\n" + "".join(f"\n## Part {number}\n\nThis is what part {number} says.\n" for number in range(100))
 
@@ -274,7 +274,7 @@ def test_a_hundred_sections_and_a_line_on_top() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(0, 300), st.sampled_from(["\n\n", "\n", " "]))
-def test_an_insertion_in_plain_text_changes_its_neighbourhood(seed: int, where: int, glue: str) -> None:
+def test_insertion_in_plain_text_changes_nearby_passages(seed: int, where: int, glue: str) -> None:
     """In a long text without headings only a few passages around a new paragraph, line or sentence are new."""
     chance = random.Random(seed)
     parts = [" ".join(chance.choices(_WORDS[:9], k=chance.randint(3, 45))) + "." for _ in range(300)]
@@ -297,7 +297,7 @@ def test_passages_are_filled_well() -> None:
     assert sum(tokens) / len(tokens) > 128
 
 
-def test_the_lead_names_title_and_headings_once() -> None:
+def test_lead_has_title_and_headings_once() -> None:
     """A passage that begins with its heading is told only what is above; the others are told it too."""
     long = "\n\n".join(f"Sentence number {number} of the long part." for number in range(12))
     text = f"---\ntitle: Book\n---\nPreface.\n\n# One\n\nFirst.\n\n## Long\n\n{long}\n"
@@ -311,7 +311,7 @@ def test_the_lead_names_title_and_headings_once() -> None:
     assert [passage.heading for passage in passages] == [(), ("One",), *[("One", "Long")] * (len(passages) - 2)]
 
 
-def test_a_title_that_is_the_first_heading_is_not_repeated() -> None:
+def test_title_that_is_first_heading_is_not_repeated() -> None:
     """It is in the trail of what stands below it; a stem is in no embedded text at all."""
     passages = _split("# Title\n\nText.\n\n## Sub\n\nMore.\n", "stem.md")
 
@@ -325,7 +325,7 @@ def test_headings_without_text() -> None:
     assert [passage.text for passage in passages] == ["## Empty", "## Full\n\ntext", "# Last"]
 
 
-def test_a_long_trail_leaves_room_for_the_text() -> None:
+def test_long_trail_leaves_budget_for_text() -> None:
     """Middle headings go first, then all get shorter; at most a quarter of the limit is spent."""
     text = "".join("#" * level + f" Level {level} " + "word " * 8 + "\n\n" for level in range(1, 7)) + "The text."
 
@@ -338,7 +338,7 @@ def test_a_long_trail_leaves_room_for_the_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n \n\t\n", "\x00\x01\x02", "\u2028\n\x0c"])
-def test_text_without_tokens_makes_no_passage(text: str) -> None:
+def test_text_without_tokens_is_not_passage(text: str) -> None:
     """A vector of nothing would mean nothing."""
     assert Chunker(_Words(), 64).split(Document(text, "text", "Title", "Title")) == ()
 
@@ -354,7 +354,7 @@ def test_embedded_text_is_clean_and_passage_text_exact() -> None:
 
 
 @pytest.mark.parametrize("rows", range(40, 62, 3))
-def test_a_heading_is_no_passage_of_its_own(rows: int) -> None:
+def test_heading_alone_is_not_passage(rows: int) -> None:
     """Where what stands below it fills a passage alone, the heading is told in the line in front of it."""
     passages = _split("# Part\n\n```\n" + "word\n" * rows + "```\n")
 
@@ -362,13 +362,13 @@ def test_a_heading_is_no_passage_of_its_own(rows: int) -> None:
     assert {passage.heading for passage in passages} == {("Part",)}
 
 
-def test_a_text_that_takes_too_long_to_split_is_refused() -> None:
+def test_text_that_takes_too_long_to_split_is_refused() -> None:
     """With the key of the limit."""
     with pytest.raises(DocumentError, match=r"documents\.seconds"):
         Chunker(_Words(), 64, seconds=0.0).split(extract("n.txt", b"word " * 2_000))
 
 
-def test_a_text_of_headings_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_of_headings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody wrote it, and each of them would cost a vector."""
     monkeypatch.setattr("kb.chunking.split.MOST_PASSAGES", 10)
     assert len(_split("# a\n\nb\n\n" * 9)) == 9
@@ -376,14 +376,14 @@ def test_a_text_of_headings_alone_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         _split("# a\n\nb\n\n" * 40)
 
 
-def test_room_is_not_lost_to_spaces() -> None:
+def test_spaces_do_not_count_against_budget() -> None:
     """A long gap between two words is no reason to tear them apart."""
     (passage,) = _split("alpha" + " " * 3_000 + "beta")
 
     assert passage.text.split() == ["alpha", "beta"]
 
 
-def test_what_is_read_as_it_stands_is_kept_once() -> None:
+def test_searched_text_is_empty_if_equal_to_text() -> None:
     """Other words to search by are kept only where there are any."""
     assert [passage.searched for passage in _split("# Part\n\nplain words\n")] == [""]
 
@@ -395,7 +395,7 @@ def test_the_model_lowers_the_limit() -> None:
         Chunker(_Words(limit=8), 500)
 
 
-def test_code_is_cut_between_its_top_level_parts() -> None:
+def test_code_is_cut_between_top_level_parts() -> None:
     """A source file is divided at blank lines that no indented line follows, and keeps its indentation."""
     text = "".join(f"def name_{n}(value):\n    first = value\n\n    return first + {n}\n\n\n" for n in range(12))
 
@@ -435,7 +435,7 @@ def test_huge_texts_are_split(unit: str, minilm: _MiniLm) -> None:
 
 
 @given(text=_any_text, path=_paths)
-def test_the_bundled_model_never_reads_less_than_all(text: str, path: str, minilm: _MiniLm) -> None:
+def test_bundled_model_reads_whole_passages(text: str, path: str, minilm: _MiniLm) -> None:
     """With the real tokenizer too, no embedded text is over the limit, counted independently."""
     passages = Chunker(minilm, 64).split(_document(path, text))
 
@@ -446,7 +446,7 @@ def test_the_bundled_model_never_reads_less_than_all(text: str, path: str, minil
         assert [ids.count(101), ids.count(102)] == [1, 1]
 
 
-def test_what_is_not_seen_is_shown_and_not_embedded() -> None:
+def test_invisible_characters_are_not_embedded() -> None:
     """Soft hyphens and spaces without width mean nothing to a reader; the text at the lines stays exact."""
     text = "# So\u00adft\n\nThe pel\u200bican and the sto\u2060rk, ge\ufefft 1\ufe0f\u20e3.\n"
     (passage,) = _split(text)
@@ -456,7 +456,7 @@ def test_what_is_not_seen_is_shown_and_not_embedded() -> None:
 
 
 @pytest.mark.parametrize("path", ["n.md", "n.org"])
-def test_every_passage_of_a_long_table_is_told_its_columns(path: str) -> None:
+def test_header_row_is_context_of_long_table(path: str) -> None:
     """In what is embedded and searched; the shown lines are those of the text."""
     rule = "|---|---|" if path == "n.md" else "|---+---|"
     rows = "".join(f"| bolt M{number} | {3 * number} crowns |\n" for number in range(60))
@@ -474,7 +474,7 @@ def test_every_passage_of_a_long_table_is_told_its_columns(path: str) -> None:
     assert not passages[-1].embedded.startswith("| Article") or "bolt" in passages[-1].text
 
 
-def test_every_passage_of_a_long_list_is_told_the_items_above() -> None:
+def test_parent_items_are_context_of_long_list() -> None:
     """Those that it stands below, outermost first, and no others; an edit at the end changes nothing above."""
     leaves = "".join(f"       - option {number}: an oak board of {number} inches\n" for number in range(40))
     text = f"- Kitchen\n  - [ ] Quotes\n    1. Carpenter\n{leaves}  - Colours\n    - white\n- Garden\n  - beds\n"
@@ -488,7 +488,7 @@ def test_every_passage_of_a_long_list_is_told_the_items_above() -> None:
     assert [one.digest for one in passages][:-1] == before[:-1]
 
 
-def test_the_nearest_item_is_told_where_there_is_no_room_for_all() -> None:
+def test_nearest_parent_item_is_kept_in_small_budget() -> None:
     """The outer ones go first."""
     outer = "Kitchen and all that has to be done in it before the winter comes and the guests arrive"
     leaves = "".join(f"    - option {number}: an oak board of {number} inches\n" for number in range(40))
@@ -499,7 +499,7 @@ def test_the_nearest_item_is_told_where_there_is_no_room_for_all() -> None:
     assert all(passage.searched.startswith("Carpenter\n") for passage in inner)
 
 
-def test_lists_of_org_are_told_the_items_above() -> None:
+def test_parent_items_are_context_in_org() -> None:
     """Its items are indented by any sign but a star at the beginning of a line, which is a heading."""
     leaves = "".join(f"    * option {number}: an oak board of {number} inches\n" for number in range(30))
     text = f"* Plans\n- Kitchen\n  1. Carpenter\n{leaves}- Garden\n  - beds\n* Other\n  plain {'text ' * 60}\n"
@@ -511,7 +511,7 @@ def test_lists_of_org_are_told_the_items_above() -> None:
     assert all(not passage.searched for passage in passages if passage.heading == ("Other",))
 
 
-def test_what_is_told_leaves_room_for_the_text() -> None:
+def test_context_leaves_budget_for_text() -> None:
     """Names of columns longer than a passage are cut to a quarter of it."""
     names = " | ".join(f"quantity number {number}" for number in range(60))
     rows = "".join(f"| a{number} | b |\n" for number in range(60))
@@ -521,7 +521,7 @@ def test_what_is_told_leaves_room_for_the_text() -> None:
     assert "a59" in "".join(passage.text for passage in _split(text))
 
 
-def test_readings_stand_beside_the_words() -> None:
+def test_ruby_readings_follow_words() -> None:
     """Ruby in a note: the word is whole, and its reading can be found."""
     ruby = "<ruby>\u56f3<rp>(</rp><rt>\u3068</rt><rp>)</rp>\u66f8<rt>\u3057\u3087</rt></ruby>"
     text = f"# R\n\n{ruby}\u3078\u884c\u304f\u3002\nNext.\n\n```\n{ruby}\n```\n"

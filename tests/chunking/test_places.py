@@ -41,7 +41,7 @@ def test_rows_are_named_from_first_to_last() -> None:
     assert place_of((Place(1, row=7),), 1, 1).name == "row 7"
 
 
-def test_rows_share_a_passage_and_pages_do_not() -> None:
+def test_rows_share_passage_and_pages_do_not() -> None:
     """A passage runs on into the next row and never into the next page."""
     sheet = Document(
         "Sheet1\na\nb\nc\n", "sheet", "t", places=SHEET, blocks=tuple(Block("table", n, n) for n in (2, 3, 4))
@@ -56,7 +56,7 @@ def test_rows_share_a_passage_and_pages_do_not() -> None:
     assert [(one.text, one.place, one.page) for one in chunker.split(pages)] == [("a\nb", "p. 1", 1), ("c", "p. 2", 2)]
 
 
-def test_a_section_goes_on_over_the_page() -> None:
+def test_section_continues_on_next_page() -> None:
     """What follows on the next page is told the same headings; a heading alone at the foot of a page is left to it."""
     document = Document(
         "Intro\ntext\nLast\nmore\n",
@@ -74,7 +74,7 @@ def test_a_section_goes_on_over_the_page() -> None:
     ]
 
 
-def test_an_empty_heading_ends_the_ones_before() -> None:
+def test_empty_heading_ends_headings_before() -> None:
     """A slide without a title is not told the title of the slide before it."""
     document = Document(
         "One\ntext\nmore\n",
@@ -88,7 +88,7 @@ def test_an_empty_heading_ends_the_ones_before() -> None:
 
 
 @given(st.lists(st.tuples(st.text("ab \n", max_size=400), st.booleans()), min_size=1, max_size=8))
-def test_no_passage_crosses_a_place(parts: list[tuple[str, bool]]) -> None:
+def test_passage_does_not_cross_place(parts: list[tuple[str, bool]]) -> None:
     """Whatever the text, all of it is in passages, and each lies within one place."""
     lines: list[str] = []
     places = []

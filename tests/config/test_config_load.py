@@ -32,7 +32,7 @@ def test_every_key_is_explained() -> None:
     assert [field.key for field in fields() if not field.about] == []
 
 
-def test_defaults_hold_without_a_file(tmp_path: Path) -> None:
+def test_defaults_apply_without_file(tmp_path: Path) -> None:
     """Without any file the defaults are in effect, and each says so."""
     settings = load(environ={"XDG_CONFIG_HOME": str(tmp_path)}, cwd=str(tmp_path), config_file=None)
 
@@ -56,7 +56,7 @@ def test_lookup_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(flag, environ={"KB_CONFIG": other}, cwd=str(tmp_path)).config.search.limit == 4
 
 
-def test_the_nearest_file_of_kb_from_the_folder_upward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearest_file_upward_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other programs have a config.toml too, and above the folder one of somebody else is not read."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     below = tmp_path / "a" / "b"
@@ -73,7 +73,7 @@ def test_the_nearest_file_of_kb_from_the_folder_upward(tmp_path: Path, monkeypat
         load(environ={}, cwd=str(tmp_path))
 
 
-def test_environment_and_flags_go_over_the_file(tmp_path: Path) -> None:
+def test_environment_and_flags_override_file(tmp_path: Path) -> None:
     """KB_SECTION__KEY overrides the file, a flag overrides both, and the origin tells which."""
     write(tmp_path / "config.toml", "[search]\nlimit = 2\nper_file = 1\n\n[embed]\noffline = false\n")
     environ = {"KB_SEARCH__LIMIT": "5", "KB_EMBED__OFFLINE": "true", "KB_TESTING": "1"}
@@ -102,7 +102,7 @@ def test_relative_paths(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("store", "told"), [("notes", " is "), (".", " holds "), ("link", " is "), ("notes/.kb", ""), ("note", "")]
 )
-def test_a_store_is_no_folder_that_is_read(tmp_path: Path, store: str, told: str) -> None:
+def test_store_in_watched_folder_is_refused(tmp_path: Path, store: str, told: str) -> None:
     """Nothing in it would ever be found."""
     (tmp_path / "notes").mkdir()
     (tmp_path / "link").symlink_to("notes")
@@ -124,7 +124,7 @@ def test_lists_from_the_environment(tmp_path: Path) -> None:
     assert bracketed == ("*.a", "*.b")
 
 
-def test_five_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     """Every mistake is in the one message, with file, line, key and the nearest name."""
     text = '[embed]\nmodle = "x"\nbatch_tokens = "many"\n\n[chunk]\nmax_tokens = 3\n\n[stor]\npath = "x"\n'
     file = write(tmp_path / "config.toml", text)
@@ -183,7 +183,7 @@ def test_config_is_frozen(tmp_path: Path) -> None:
     score=st.floats(-1, 1),
     offline=st.booleans(),
 )
-def test_what_is_written_is_read_back(
+def test_written_configuration_round_trips(
     tmp_path_factory: pytest.TempPathFactory, paths: list[str], limit: int, score: float, *, offline: bool
 ) -> None:
     """A written configuration, read again, is the same."""
@@ -196,7 +196,7 @@ def test_what_is_written_is_read_back(
     assert (config.search.limit, config.search.min_score, config.embed.offline) == (limit, score, offline)
 
 
-def test_a_users_file_pins_what_was_chosen_and_nothing_else(tmp_path: Path) -> None:
+def test_own_file_sets_only_chosen_values(tmp_path: Path) -> None:
     """Every other key stands there commented out with its default, ready to be uncommented."""
     file = write(tmp_path / "config.toml", render_own({"folders.paths": ["notes"]}))
 
@@ -211,7 +211,7 @@ def test_a_users_file_pins_what_was_chosen_and_nothing_else(tmp_path: Path) -> N
     assert load(all_of_it, environ={}).config == settings.config
 
 
-def test_a_model_directory_is_found_beside_the_file(tmp_path: Path) -> None:
+def test_model_directory_is_relative_to_file(tmp_path: Path) -> None:
     """A directory named in the file is meant from its folder; a name that is no directory stays a name."""
     (tmp_path / "models" / "mine").mkdir(parents=True)
     (tmp_path / "all-MiniLM-L6-v2").mkdir()

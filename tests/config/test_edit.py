@@ -42,7 +42,7 @@ def test_a_folder_is_added(before: str, after: str | None) -> None:
         '[search]\nlimit = 3\n[ "folders" ] # which\n# paths = []\nhidden = true\n',
     ],
 )
-def test_every_comment_and_value_stays(before: str) -> None:
+def test_comments_and_values_are_kept(before: str) -> None:
     """Where there is more than one way to write it, the file says what was wanted and keeps the rest."""
     after = with_folder(before, "b")
 
@@ -53,7 +53,7 @@ def test_every_comment_and_value_stays(before: str) -> None:
     assert [comment for comment in comments if f"#{comment}\n" not in after] == []
 
 
-def test_what_kb_wrote_itself_can_be_changed() -> None:
+def test_generated_file_can_be_changed() -> None:
     """A folder is added and the model set; everything else stands as it stood."""
     text = render_own({"folders.paths": ["/notes"]})
 
@@ -69,7 +69,7 @@ def test_what_kb_wrote_itself_can_be_changed() -> None:
 
 
 @pytest.mark.parametrize("before", ['[folders]\npaths = "a"\n', "folders = 3\n", "[folders\n"])
-def test_what_cannot_be_edited_is_told(before: str) -> None:
+def test_uneditable_file_is_reported(before: str) -> None:
     """A file with a mistake in it is left alone."""
     with pytest.raises(ConfigError) as caught:
         with_folder(before, "b")

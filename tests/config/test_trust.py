@@ -12,7 +12,7 @@ import pytest
 from kb.config import load, user_config_path
 from kb.config.find import Place, belongs_to_kb, look_for, read_config
 from kb.config.schema import fields
-from kb.config.trust import REACHING, STAYING, all_trusted, distrust, more_than_notes, trust
+from kb.config.trust import REACHING, STAYING, all_trusted, distrust, is_too_broad, trust
 from kb.errors import ConfigError
 from kb.service.address import Undetermined, split, store_of
 
@@ -63,7 +63,7 @@ def test_every_key_is_classified() -> None:
         "[watch]\npolling = true\n[documents]\nocr = true\n",
     ],
 )
-def test_what_stays_inside_its_folder_holds(world: Path, text: str) -> None:
+def test_configuration_inside_its_folder_is_used(world: Path, text: str) -> None:
     """From the folder and from below, with no question."""
     (world / "came" / "my" / "model").mkdir(parents=True)
     file = configured(world / "came", text)
@@ -95,7 +95,7 @@ def test_what_stays_inside_its_folder_holds(world: Path, text: str) -> None:
         ('[search]\nrerank_revision = "refs/pr/7"\n', "search.rerank_revision = "),
     ],
 )
-def test_what_reaches_out_is_refused_with_what_it_asks_for(world: Path, text: str, told: str) -> None:
+def test_configuration_reaching_out_is_refused(world: Path, text: str, told: str) -> None:
     """However it is written; once trusted it holds, and a change has to be trusted again."""
     (world / "private" / "model").mkdir()
     (world / "came" / "out").symlink_to(world / "private")
@@ -114,7 +114,7 @@ def test_what_reaches_out_is_refused_with_what_it_asks_for(world: Path, text: st
     assert "kb config --trust" in refused(world / "came")
 
 
-def test_what_was_typed_is_no_matter_of_the_file(world: Path) -> None:
+def test_typed_values_need_no_trust(world: Path) -> None:
     """Flags and environment are the user's own words."""
     configured(world / "came", '[folders]\npaths = ["../private"]\n[store]\npath = "../s"\n[embed]\nmodel = "e/m"\n')
     environ = {**os.environ, "KB_STORE__PATH": str(world / "mine"), "KB_EMBED__MODEL": "all-MiniLM-L6-v2"}
@@ -124,7 +124,7 @@ def test_what_was_typed_is_no_matter_of_the_file(world: Path) -> None:
     assert settings.folder_paths() == (str(world / "private"),)
 
 
-def test_trust_is_in_places_too(world: Path) -> None:
+def test_trust_covers_places(world: Path) -> None:
     """A link that leads elsewhere than it did when the file was trusted is asked about again."""
     link = world / "came" / "out"
     link.symlink_to(world / "private")
@@ -137,7 +137,7 @@ def test_trust_is_in_places_too(world: Path) -> None:
     assert str(world / "home") in refused(world / "came")
 
 
-def test_links_in_the_default_store_are_seen(world: Path) -> None:
+def test_links_in_default_store_are_found(world: Path) -> None:
     """A store that came along may hold links by which kb would write elsewhere."""
     configured(world / "came", '[folders]\npaths = ["notes"]\n')
     store = world / "came" / ".kb"
@@ -154,7 +154,7 @@ def test_links_in_the_default_store_are_seen(world: Path) -> None:
     assert f'store.path = ".kb": {world}/private' in refused(world / "came")
 
 
-def test_a_link_to_another_configuration(world: Path) -> None:
+def test_link_to_other_configuration(world: Path) -> None:
     """Its folder is not the one in which it was found."""
     other = configured(world / "private", '[folders]\npaths = ["."]\n')
     (world / "came" / "config.toml").symlink_to(other)
@@ -165,7 +165,7 @@ def test_a_link_to_another_configuration(world: Path) -> None:
 
 
 @pytest.mark.parametrize(("what", "mode"), [("config.toml", 0o666), (".", 0o777), (".", 0o1777)])
-def test_what_others_can_change_is_refused(world: Path, what: str, mode: int) -> None:
+def test_configuration_writable_by_others_is_refused(world: Path, what: str, mode: int) -> None:
     """The file or its folder; what is trusted is its content as it is."""
     file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
     (world / "came" / what).chmod(mode)
@@ -177,7 +177,7 @@ def test_what_others_can_change_is_refused(world: Path, what: str, mode: int) ->
     assert load(environ=os.environ, cwd=str(world / "came")).file == file
 
 
-def test_a_group_of_one_changes_nothing_for_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_group_may_write(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many systems give each user a group of their own, and let it write; a shared group is others."""
     (world / "came").chmod(0o775)
     configured(world / "came", '[folders]\npaths = ["notes"]\n').chmod(0o664)
@@ -188,7 +188,7 @@ def test_a_group_of_one_changes_nothing_for_others(world: Path, monkeypatch: pyt
     assert "can be changed by others" in refused(world / "came")
 
 
-def test_a_file_of_another_user_is_never_obeyed_for_being_found(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_found_file_of_other_user_is_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor can it be trusted: its owner may change it at any time. Above the current folder it is passed over."""
     file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
     monkeypatch.setattr("os.getuid", lambda: 12345)
@@ -202,7 +202,7 @@ def test_a_file_of_another_user_is_never_obeyed_for_being_found(world: Path, mon
         store_of(split(["x"]), os.environ, str(world / "came"))
 
 
-def test_the_users_own_configuration_may_name_any_place(world: Path) -> None:
+def test_own_configuration_may_name_any_place(world: Path) -> None:
     """In its own place, wherever one stands."""
     own = user_config_path()
     own.parent.mkdir(parents=True)
@@ -213,7 +213,7 @@ def test_the_users_own_configuration_may_name_any_place(world: Path) -> None:
         assert (settings.file, settings.found) == (own.resolve(), False)
 
 
-def test_one_found_by_the_process_that_started_this_one_is_still_found(world: Path) -> None:
+def test_found_flag_survives_child_process(world: Path) -> None:
     """An owner in the background gets the path of a file that nobody named."""
     file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
     assert load(str(file), environ={}, found=True).found
@@ -223,7 +223,7 @@ def test_one_found_by_the_process_that_started_this_one_is_still_found(world: Pa
         load(str(file), environ={}, found=True)
 
 
-def test_a_client_asks_no_store_that_a_stranger_names(world: Path) -> None:
+def test_client_ignores_store_of_untrusted_configuration(world: Path) -> None:
     """The quick way to an owner goes by the same memory."""
     configured(world / "came", '[store]\npath = "../private/.kb"\n')
     with pytest.raises(Undetermined):
@@ -233,7 +233,7 @@ def test_a_client_asks_no_store_that_a_stranger_names(world: Path) -> None:
     assert store_of(split(["x"]), os.environ, str(world / "came")) == str(world / "private" / ".kb")
 
 
-def test_the_memory_can_be_seen_and_withdrawn(world: Path) -> None:
+def test_trust_can_be_listed_and_withdrawn(world: Path) -> None:
     """One entry a file; one that changed or is gone says so."""
     file = configured(world / "came", '[folders]\npaths = ["../private"]\n')
     trusted(world / "came")
@@ -250,7 +250,7 @@ def test_the_memory_can_be_seen_and_withdrawn(world: Path) -> None:
     assert all_trusted(os.environ) == []
 
 
-def test_the_memory_is_never_in_the_folder_one_stands_in(world: Path) -> None:
+def test_trust_is_never_kept_in_current_folder(world: Path) -> None:
     """A relative $XDG_STATE_HOME would put it there."""
     configured(world / "came", '[folders]\npaths = ["../private"]\n')
     place = look_for(None, os.environ, world / "came")
@@ -265,10 +265,10 @@ def test_the_memory_is_never_in_the_folder_one_stands_in(world: Path) -> None:
     assert store_of(split(["x"]), environ, str(world / "came")) == str(world / "came" / ".kb")
 
 
-def test_a_home_is_more_than_a_folder_of_notes() -> None:
+def test_home_folder_is_too_broad() -> None:
     """Whatever stands in it."""
-    assert more_than_notes("/home/a", "/home/a")
-    assert not more_than_notes("/home/a/notes", "/home/a")
+    assert is_too_broad("/home/a", "/home/a")
+    assert not is_too_broad("/home/a/notes", "/home/a")
 
 
 # --- what is no configuration costs nothing, and stops nothing ---------------------------------------------------
@@ -290,7 +290,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("name", COSTLY)
-def test_a_costly_configuration_is_refused_at_once(world: Path, name: str) -> None:
+def test_costly_configuration_is_refused_quickly(world: Path, name: str) -> None:
     """Whatever stands in a config.toml that came along: it is a mistake that is told in a moment and a few lines."""
     configured(world / "came", COSTLY[name])
     begun = time.process_time()
@@ -304,7 +304,7 @@ def test_a_costly_configuration_is_refused_at_once(world: Path, name: str) -> No
     assert "config.toml" in told
 
 
-def test_a_long_list_of_folders_is_none_of_these(world: Path) -> None:
+def test_long_list_of_folders_is_accepted(world: Path) -> None:
     """Paths with many dots, all in one line, are what they are."""
     names = ", ".join(f'"notes/v{at}.0.0.{at}.x"' for at in range(800))
     configured(world / "came", f'[folders]\npaths = [{names}]\n[store]\npath = "here"\n')
@@ -316,7 +316,7 @@ def test_a_long_list_of_folders_is_none_of_these(world: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
-def test_a_fifo_is_not_waited_for(world: Path) -> None:
+def test_fifo_does_not_block(world: Path) -> None:
     """What stands in the place of a configuration and is no file is passed over, and nobody waits for its writer."""
     os.mkfifo(world / "came" / "config.toml")
 
@@ -326,7 +326,7 @@ def test_a_fifo_is_not_waited_for(world: Path) -> None:
         read_config(world / "came" / "config.toml")
 
 
-def test_the_end_of_a_large_file_of_another_program_is_not_read(world: Path) -> None:
+def test_end_of_large_foreign_file_is_not_read(world: Path) -> None:
     """A config.toml of another program may be as large as it likes."""
     file = configured(world / "came", "[package]\n")
     with file.open("r+b") as stream:

@@ -88,14 +88,14 @@ def test_a_scan_lists_files_in_order_of_folder_and_path(tmp_path: Path) -> None:
     assert (scan.problems, scan.missing, scan.unread, scan.excluded) == ((), (), (), 0)
 
 
-def test_disk_is_what_the_use_cases_ask_for(tmp_path: Path) -> None:
+def test_disk_implements_port(tmp_path: Path) -> None:
     """Disk satisfies the port, and an empty folder is an empty scan."""
     files: Files = disk(tmp_path)
 
     assert files.scan().files == ()
 
 
-def test_rules_and_ignore_files_leave_out(tmp_path: Path) -> None:
+def test_rules_and_ignore_files_exclude(tmp_path: Path) -> None:
     """Excluded, hidden and ignored files are counted, not listed; excluded folders are counted once."""
     fill(tmp_path, "a.md", "a.log", ".hidden.md", "build/x.md", "build/y.md", "sub/keep.log", "sub/z.tmp")
     (tmp_path / ".gitignore").write_text("*.log\n")
@@ -108,7 +108,7 @@ def test_rules_and_ignore_files_leave_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed, so there is nothing to compare with")
-def test_a_folder_inside_a_repository_follows_its_rules(tmp_path: Path) -> None:
+def test_folder_in_repository_follows_its_rules(tmp_path: Path) -> None:
     """Ignore files above the folder and .git/info/exclude leave out what git leaves out."""
     quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(tmp_path)}
     fill(tmp_path, "repo/docs/a.md", "repo/docs/b.log", "repo/docs/c.bak", "repo/docs/sub/d.md", "repo/docs/sub/e.md")
@@ -128,7 +128,7 @@ def test_a_folder_inside_a_repository_follows_its_rules(tmp_path: Path) -> None:
     assert paths(disk(repository / "docs")) == expected == ["a.md", "sub/e.md"]
 
 
-def test_a_listed_folder_is_read_although_its_repository_ignores_it(tmp_path: Path) -> None:
+def test_configured_folder_is_read_though_repository_ignores_it(tmp_path: Path) -> None:
     """A watched folder itself is never excluded: whoever lists it wants it."""
     fill(tmp_path, ".git/HEAD", "private/a.md")
     (tmp_path / ".gitignore").write_text("private/\n")
@@ -148,7 +148,7 @@ def test_the_store_is_never_read(tmp_path: Path) -> None:
     assert paths(disk(tmp_path / "index", never=[tmp_path / "index"])) == []
 
 
-def test_overlapping_folders_give_each_file_once(tmp_path: Path) -> None:
+def test_overlapping_folders_yield_each_file_once(tmp_path: Path) -> None:
     """A folder listed twice, by another name or inside another one is read once, as part of the outermost."""
     fill(tmp_path / "out", "a.md", "in/b.md")
     (tmp_path / "alias").symlink_to(tmp_path / "out")
@@ -158,7 +158,7 @@ def test_overlapping_folders_give_each_file_once(tmp_path: Path) -> None:
     assert [file.key for file in scan.files] == [(str(tmp_path / "out"), "a.md"), (str(tmp_path / "out"), "in/b.md")]
 
 
-def test_a_folder_that_the_outer_one_leaves_out_is_read_for_itself(tmp_path: Path) -> None:
+def test_inner_folder_excluded_by_outer_is_read(tmp_path: Path) -> None:
     """A hidden folder inside another one is read when it is listed too."""
     fill(tmp_path, "a.md", ".notes/b.md")
 
@@ -234,7 +234,7 @@ def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     assert (source.data, source.content_hash) == (b"", sha256(b"").digest())
 
 
-def test_a_huge_file_is_named_and_never_read(tmp_path: Path) -> None:
+def test_huge_file_is_reported_and_not_read(tmp_path: Path) -> None:
     """A sparse terabyte is a problem of the scan, and refused when loaded."""
     with (tmp_path / "big.md").open("wb") as file:
         file.truncate(10**12)
@@ -247,7 +247,7 @@ def test_a_huge_file_is_named_and_never_read(tmp_path: Path) -> None:
 
 @needs_fifo
 @pytest.mark.timeout(10)
-def test_a_fifo_is_named_and_never_hangs(tmp_path: Path) -> None:
+def test_fifo_is_reported_and_does_not_block(tmp_path: Path) -> None:
     """A FIFO without a writer is told in the scan and refused when loaded, at once; as an ignore file it is nothing."""
     os.mkfifo(tmp_path / "pipe.md")
     os.mkfifo(tmp_path / ".gitignore")
@@ -257,7 +257,7 @@ def test_a_fifo_is_named_and_never_hangs(tmp_path: Path) -> None:
     assert disk(tmp_path).stat(str(tmp_path), "pipe.md") is None
 
 
-def test_a_socket_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket in the folder is no file."""
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -268,7 +268,7 @@ def test_a_socket_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert reason(tmp_path, "s.md") == "is a socket, not a file"
 
 
-def test_special_files_that_are_excluded_are_no_problem(tmp_path: Path) -> None:
+def test_excluded_special_files_are_not_reported(tmp_path: Path) -> None:
     """Only what belongs can be a problem."""
     with (tmp_path / "big.iso").open("wb") as file:
         file.truncate(RULES.max_bytes + 1)
@@ -310,7 +310,7 @@ def test_nfc_and_nfd_are_two_files(tmp_path: Path) -> None:
     assert {here.load(file).data.decode() for file in here.scan().files} == names
 
 
-def test_links_add_nothing_that_is_found_anyway(tmp_path: Path) -> None:
+def test_link_to_found_file_is_skipped(tmp_path: Path) -> None:
     """Links to files and folders inside, broken ones, loops and links out are left out, and nothing is found twice."""
     fill(tmp_path / "out", "secret.md", "dir/secret.md")
     folder = fill(tmp_path / "notes", "a.md", "sub/b.md")
@@ -334,7 +334,7 @@ def test_links_add_nothing_that_is_found_anyway(tmp_path: Path) -> None:
     assert (scan.problems, scan.excluded) == ((), 10)
 
 
-def test_a_link_stands_for_a_file_that_is_not_found_itself(tmp_path: Path) -> None:
+def test_link_to_file_not_found_otherwise_is_read(tmp_path: Path) -> None:
     """A link to a hidden file of the same folder is read once, under the first link's name, with the target's stat."""
     fill(tmp_path, ".objects/1f3a")
     for name in ("b.md", "a.md"):
@@ -348,7 +348,7 @@ def test_a_link_stands_for_a_file_that_is_not_found_itself(tmp_path: Path) -> No
     assert here.stat(*files[0].key) == files[0].stat == here.load(files[0]).file.stat
 
 
-def test_links_count_for_nothing_when_not_followed(tmp_path: Path) -> None:
+def test_links_are_skipped_if_not_followed(tmp_path: Path) -> None:
     """With follow_symlinks off no link is listed, read or known."""
     fill(tmp_path, ".objects/1f3a")
     (tmp_path / "a.md").symlink_to(".objects/1f3a")
@@ -372,7 +372,7 @@ def test_a_link_into_another_listed_folder_is_left_out(tmp_path: Path) -> None:
     assert here.scan().excluded == len({".inner", "b.md", "c.md"})
 
 
-def test_nothing_is_loaded_through_a_link_that_leads_out(tmp_path: Path) -> None:
+def test_link_out_of_folder_is_not_loaded(tmp_path: Path) -> None:
     """A file or a directory that became a link out of the folder after the scan is refused."""
     fill(tmp_path, "out/secret.md", "notes/a.md", "notes/sub/secret.md")
     notes = tmp_path / "notes"
@@ -455,7 +455,7 @@ def test_a_growing_file_is_read_whole_or_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800", "", ".", "..", "/etc/passwd", "sub/../../x"])
-def test_a_path_that_is_none_has_no_stat(tmp_path: Path, path: str) -> None:
+def test_invalid_path_has_no_stat(tmp_path: Path, path: str) -> None:
     """Whatever a damaged record asks for, stat stays in the folder and load refuses."""
     (tmp_path / "sub").mkdir()
 
@@ -474,7 +474,7 @@ def test_a_path_that_is_none_has_no_stat(tmp_path: Path, path: str) -> None:
         max_size=6,
     )
 )
-def test_every_file_is_found_and_only_those(tmp_path_factory: pytest.TempPathFactory, names: set[bytes]) -> None:
+def test_exactly_matching_files_are_found(tmp_path_factory: pytest.TempPathFactory, names: set[bytes]) -> None:
     """Without rules a scan lists exactly the files that are there, whatever bytes their names are of."""
     folder = tmp_path_factory.mktemp("any")
     made = set()
@@ -508,7 +508,7 @@ class Restless(Disk):
 
 
 @pytest.mark.parametrize(("changes", "expected"), [(0, b"a.md"), (1, b"a.md"), (2, None)])
-def test_a_file_that_changed_while_read_is_read_once_more(tmp_path: Path, changes: int, expected: bytes | None) -> None:
+def test_file_changed_while_read_is_read_again(tmp_path: Path, changes: int, expected: bytes | None) -> None:
     """One change during the reading is forgiven, a second one is a failure of the file."""
     here = Restless([str(fill(tmp_path, "a.md"))], RULES)
     here.changes = changes
@@ -520,7 +520,7 @@ def test_a_file_that_changed_while_read_is_read_once_more(tmp_path: Path, change
         assert here.load(found(tmp_path, "a.md")).data == expected
 
 
-def test_a_folder_that_is_not_read_is_not_reached(tmp_path: Path) -> None:
+def test_file_in_unconfigured_folder_is_not_loaded(tmp_path: Path) -> None:
     """A catalog that came with a folder names files anywhere: none is looked at outside the folders that are read."""
     read, other = fill(tmp_path / "read", "a.md"), fill(tmp_path / "other", "b.md", "read/c.md")
     scanned = disk(read)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from kb.errors import DocumentError
-from kb.files.scan import explained, inside, open_file, read_steadily, too_large
+from kb.files.scan import document_error, inside, open_file, read_stable, too_large
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def test_a_file_is_read_whole_with_its_stat(tmp_path: Path) -> None:
     for size in (0, 1, 1 << 20, (1 << 20) + 1, 2_500_000):
         place.write_bytes(b"x" * size)
         with open_file(str(place)) as stream:
-            taken = read_steadily(stream, max(size, 1))
+            taken = read_stable(stream, max(size, 1))
 
         assert taken is not None
         assert taken[0] == b"x" * size
@@ -56,13 +56,13 @@ def test_a_file_is_read_whole_with_its_stat(tmp_path: Path) -> None:
         assert taken[1].inode == place.stat().st_ino
 
 
-def test_a_file_that_grows_while_read_is_not_steady(tmp_path: Path) -> None:
+def test_file_that_grows_while_read_is_rejected(tmp_path: Path) -> None:
     """Bytes and stat of a file that changed in between do not belong together."""
     place = tmp_path / "a"
     place.write_bytes(b"x" * 100)
 
     with Meddled(place, b"y") as stream:
-        assert read_steadily(cast("BinaryIO", stream), 200_000) is None
+        assert read_stable(cast("BinaryIO", stream), 200_000) is None
 
 
 def test_a_growing_file_cannot_pass_the_limit(tmp_path: Path) -> None:
@@ -71,25 +71,25 @@ def test_a_growing_file_cannot_pass_the_limit(tmp_path: Path) -> None:
     place.write_bytes(b"")
 
     with Meddled(place, b"y" * 1000) as stream, pytest.raises(DocumentError, match="over the limit"):
-        read_steadily(cast("BinaryIO", stream), 5_000)
+        read_stable(cast("BinaryIO", stream), 5_000)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="this system makes up no files")  # noqa: PTH110 - no Path needed to ask
-def test_a_file_that_the_kernel_makes_up_is_read_to_its_end() -> None:
+def test_virtual_file_is_read_to_its_end() -> None:
     """A size of zero is not believed."""
     with open_file("/proc/self/status") as stream:
-        taken = read_steadily(stream, 100_000)
+        taken = read_stable(stream, 100_000)
 
     assert taken is not None
     assert taken[0].startswith(b"Name:")
 
 
-def test_a_directory_is_no_file(tmp_path: Path) -> None:
+def test_directory_is_not_a_file(tmp_path: Path) -> None:
     """Opened by mistake, a directory is refused by its kind before it is read."""
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(DocumentError, match="is a folder, not a file"):
-            read_steadily(cast("BinaryIO", Handle(descriptor)), 10)
+            read_stable(cast("BinaryIO", Handle(descriptor)), 10)
     finally:
         os.close(descriptor)
 
@@ -112,7 +112,7 @@ def test_a_link_is_not_followed_when_opened(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="symbolic links") as caught:
         open_file(str(tmp_path / "a"))
-    assert explained(caught.value).message == "is a symbolic link, not a file"
+    assert document_error(caught.value).message == "is a symbolic link, not a file"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_link_is_not_followed_when_opened(tmp_path: Path) -> None:
         (2 * 10**12, 10_000_000, "is 2,000,000 MB, over the limit of 10 MB (folders.max_file_mb)"),
     ],
 )
-def test_a_size_over_the_limit_always_looks_larger(size: int, limit: int, expected: str) -> None:
+def test_size_over_limit_is_shown_as_larger(size: int, limit: int, expected: str) -> None:
     """The two numbers have as many digits as it takes to tell them apart."""
     assert too_large(size, limit).message == expected
 
@@ -143,11 +143,11 @@ def test_a_size_over_the_limit_always_looks_larger(size: int, limit: int, expect
 )
 def test_errors_of_the_system_become_reasons(error: OSError | ValueError, expected: str) -> None:
     """Each error has a plain reason and something to do about it."""
-    assert explained(error).message == expected
-    assert explained(error).remedy
+    assert document_error(error).message == expected
+    assert document_error(error).remedy
 
 
-def test_inside_goes_by_whole_names() -> None:
+def test_inside_compares_whole_names() -> None:
     """A directory whose name only begins alike is another one; everything is inside the root."""
     assert inside("/a/b", {"/a"})
     assert inside("/a", {"/a"})

@@ -148,7 +148,7 @@ def repository() -> Iterator[Repository]:
         "\ufeffx.md",
     ],
 )
-def test_a_pattern_means_what_git_says(repository: Repository, lines: str) -> None:
+def test_pattern_matches_like_git(repository: Repository, lines: str) -> None:
     """Each special case of gitignore gives the very files that git ignores."""
     ignores = {"": lines}
 
@@ -184,31 +184,31 @@ def test_a_question_mark_is_one_character() -> None:
         {directory: st.lists(pattern_lines(), max_size=4).map("\n".join) for directory in ("", "a", "a/b")}
     )
 )
-def test_nested_ignore_files_mean_what_git_says(repository: Repository, ignores: dict[str, str]) -> None:
+def test_nested_ignore_files_match_like_git(repository: Repository, ignores: dict[str, str]) -> None:
     """Any patterns in three nested .gitignore files leave out exactly the files that git ignores."""
     assert {path for path in TREE if not belongs(path, ignores)} == repository.ignored(ignores)
 
 
 @given(st.text(max_size=60), st.sampled_from(TREE))
-def test_any_ignore_file_is_taken_without_a_word(text: str, path: str) -> None:
+def test_any_ignore_file_is_accepted(text: str, path: str) -> None:
     """Whatever an ignore file holds, it is a set of patterns."""
     parse_ignore(text)
 
     assert belongs(path, {"": text}) in {True, False}
 
 
-def test_a_kbignore_decides_before_the_gitignore_beside_it() -> None:
+def test_kbignore_precedes_gitignore_in_same_directory() -> None:
     """In one directory .kbignore takes precedence, and takes back what .gitignore excludes."""
     assert belongs("a/y.log", {"a": "*.log"}, kbignores={"a": "!y.log"})
     assert not belongs("a/y.log", {"a": "!y.log"}, kbignores={"a": "*.log"})
 
 
-def test_a_deeper_gitignore_decides_before_a_kbignore_further_up() -> None:
+def test_deeper_gitignore_precedes_higher_kbignore() -> None:
     """The ignore file nearest to the entry decides, whatever its name."""
     assert belongs("a/y.log", {"a": "!y.log"}, kbignores={"": "*.log"})
 
 
-def test_gitignore_files_count_only_when_asked_for() -> None:
+def test_gitignore_files_count_only_if_enabled() -> None:
     """With gitignore off only .kbignore files count."""
     rules = Rules((), (), gitignore=False, hidden=True, follow_symlinks=True, max_bytes=1)
 
@@ -216,7 +216,7 @@ def test_gitignore_files_count_only_when_asked_for() -> None:
     assert not belongs("y.log", {}, rules, {"": "*.log"})
 
 
-def test_the_configuration_excludes_for_good() -> None:
+def test_configuration_exclude_is_final() -> None:
     """No ignore file takes back what folders.exclude leaves out."""
     rules = Rules((), ("*.log", "build/", "/a/b"), gitignore=True, hidden=True, follow_symlinks=True, max_bytes=1)
 
@@ -247,7 +247,7 @@ def test_only_included_files_belong(include: tuple[str, ...], path: str, *, expe
     assert belongs(path, {}, rules) is expected
 
 
-def test_hidden_names_belong_only_when_asked_for() -> None:
+def test_hidden_files_belong_only_if_enabled() -> None:
     """Names that begin with a dot are left out by default, as files and as folders."""
     shy = Rules((), (), gitignore=True, hidden=False, follow_symlinks=True, max_bytes=1)
 
@@ -264,14 +264,14 @@ def test_version_control_and_stores_never_belong(path: str) -> None:
     assert not belongs(path, {"": "!*\n!*/"})
 
 
-def test_a_name_with_a_line_end_is_one_name() -> None:
+def test_name_with_line_end() -> None:
     """A pattern does not stop at a line end in a name, nor match what stands before it."""
     assert belongs("x.md\n", {"": "x.md"})
     assert not belongs("x\ny.md", {"": "*.md"})
     assert not belongs("x\ny/z.md", {"": "x?y/"})
 
 
-def test_a_repository_inside_goes_by_its_own_gitignore_files() -> None:
+def test_inner_repository_uses_its_own_gitignore_files() -> None:
     """Where a git repository begins, .gitignore files further up no longer count; .kbignore files do."""
     scope = Scope.of(RULES).with_ignores(gitignore="*.log", kbignore="*.tmp").below("inner")
 
@@ -283,7 +283,7 @@ def test_a_repository_inside_goes_by_its_own_gitignore_files() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["x[", "[z-a]", "x\\"])
-def test_a_pattern_of_the_configuration_that_cannot_be_used_is_told(pattern: str) -> None:
+def test_invalid_configured_pattern_is_reported(pattern: str) -> None:
     """A mistake in folders.exclude or folders.include is an error that names key and pattern."""
     with pytest.raises(ConfigError, match=r"folders\.exclude: .* is not a pattern"):
         Scope.of(Rules((), (pattern,), gitignore=True, hidden=True, follow_symlinks=True, max_bytes=1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kb.chunking.split import Chunker
-from kb.formats.latex import written
+from kb.formats.latex import decode_accents
 from kb.formats.text import extract
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def split(path: str, text: str) -> tuple[Passage, ...]:
         (r"\c{} \"{} C:\users \ssx", r"\c{} \"{} C:\users \ssx"),
     ],
 )
-def test_letters_as_they_are_read(typed: str, expected: str) -> None:
+def test_accents_are_decoded(typed: str, expected: str) -> None:
     """With braces and without; a command of another name stays, and so does a line break before a quotation mark."""
-    assert written(typed) == expected
+    assert decode_accents(typed) == expected
 
 
-def test_a_document_shows_its_commands_and_is_read_without() -> None:
+def test_passage_shows_commands_and_embeds_letters() -> None:
     """Title, author and headings too; in code a backslash is a backslash."""
     text = (
         '\\title{Stra\\ss e}\n\\author{J\\"org}\n\\begin{document}\n'
@@ -72,7 +72,7 @@ def test_a_document_shows_its_commands_and_is_read_without() -> None:
     assert 'K\\"oln' in passages[-1].embedded
 
 
-def test_a_bibliography_is_read_without_the_braces_in_words() -> None:
+def test_bibliography_embeds_words_without_braces() -> None:
     """Braces keep capitals in titles; around whole words they are as good as spaces."""
     (passage,) = split("r.bib", "@book{x,\n  author = {Garc{\\'i}a},\n  title = {A {B}ayesian {DNA}s of {Storks}}\n}\n")
 
@@ -82,6 +82,6 @@ def test_a_bibliography_is_read_without_the_braces_in_words() -> None:
     assert "Bayesian" in passage.searched
 
 
-def test_what_has_no_commands_is_searched_as_it_stands() -> None:
+def test_text_without_commands_is_searched_as_is() -> None:
     """Nothing is kept twice."""
     assert split("a.tex", "\\section{A}\nplain % comment\n")[0].searched == ""

@@ -25,7 +25,7 @@ CANVAS = """{
 """
 
 
-def test_a_canvas_is_its_words_in_the_lines_of_the_file() -> None:
+def test_canvas_text_keeps_lines() -> None:
     """Cards, files, groups and labelled arrows stand where their nodes do; tags and links are found in them."""
     document = extract("Board.canvas", CANVAS.encode())
 
@@ -43,7 +43,7 @@ def test_a_canvas_is_its_words_in_the_lines_of_the_file() -> None:
     assert document.links[:2] == (Link("Disks", 3, "wiki"), Link("notes/Plan.md#Later", 4, "wiki", embeds=True))
 
 
-def test_a_canvas_on_one_line_and_with_keys_of_others() -> None:
+def test_canvas_on_one_line_with_unknown_keys() -> None:
     """Other programs write one line, or edges first; what they add is passed over."""
     board = {
         "version": {"x": [1, {}]},
@@ -55,7 +55,7 @@ def test_a_canvas_on_one_line_and_with_keys_of_others() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n", "{}", '{"nodes":[],"edges":[]}'])
-def test_an_empty_canvas_says_nothing(text: str) -> None:
+def test_empty_canvas_has_no_text(text: str) -> None:
     """A board nobody has drawn on yet is no error."""
     assert extract("b.canvas", text.encode()).text.strip() == ""
 
@@ -63,13 +63,13 @@ def test_an_empty_canvas_says_nothing(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["no json", "[]", '{"nodes":[{]}', '{"nodes":[', '{"nodes":' + "[" * 100_000, '{"a":1', '{"nodes":[{}}']
 )
-def test_a_broken_canvas_is_told(text: str) -> None:
+def test_broken_canvas_is_refused(text: str) -> None:
     """Whatever is wrong with it costs this one file."""
     with pytest.raises(DocumentError, match="no canvas"):
         extract("b.canvas", text.encode())
 
 
-def test_an_excalidraw_drawing_is_its_text_elements() -> None:
+def test_excalidraw_text_elements() -> None:
     """The packed drawing is not read, and the ids of its elements are not embedded."""
     text = (
         "---\nexcalidraw-plugin: parsed\n---\n# Excalidraw Data\n\n## Text Elements\nBackups go to the safe ^a1b2\n\n"

@@ -28,7 +28,7 @@ from kb.formats.charset import decoded, named
         ("utf-16", "\ufeffGrüße".encode("utf-16-le"), "Grüße"),
     ],
 )
-def test_a_label_means_what_browsers_take_it_for(label: str, data: bytes, said: str) -> None:
+def test_encoding_labels_mean_what_browsers_use(label: str, data: bytes, said: str) -> None:
     """Old labels stand for what grew out of them; none, an unknown one and ASCII for UTF-8, else Windows."""
     assert decoded(data, label) == said
 
@@ -43,7 +43,7 @@ def test_a_label_means_what_browsers_take_it_for(label: str, data: bytes, said: 
         ("utf-8", b"Gr\xfc\xdfe, Gr\xf6\xdfe, sch\xf6n", "Grüße, Größe, schön"),
     ],
 )
-def test_a_byte_that_makes_no_sense_costs_one_character(label: str, data: bytes, said: str) -> None:
+def test_invalid_byte_costs_one_character(label: str, data: bytes, said: str) -> None:
     """The rest of the text stays in the encoding it is in."""
     assert decoded(data, label) == said
 
@@ -58,6 +58,6 @@ def test_a_byte_that_makes_no_sense_costs_one_character(label: str, data: bytes,
         (b"<p>charset=x</p>", ""),
     ],
 )
-def test_a_page_names_its_encoding(page: bytes, label: str) -> None:
+def test_encoding_declared_by_page(page: bytes, label: str) -> None:
     """In a meta tag or in the declaration of XML; UTF-16 cannot have been read there."""
     assert named(page) == label

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kb.formats.builder import Draft
+from kb.formats.builder import TextBuilder
 from kb.formats.pdf import extract
 from kb.formats.registry import installed
 from kb.sandbox.protocol import Limits
@@ -60,23 +60,23 @@ def rows(left: Sequence[str], right: Sequence[str], x: float = 320, y: float = 7
 
 def text(data: bytes) -> str:
     """What comes out of a PDF, without blank lines."""
-    draft = Draft(1_000_000)
-    extract("x.pdf", data, draft, Limits())
-    return "\n".join(filter(None, draft.done().text.split("\n")))
+    builder = TextBuilder(1_000_000)
+    extract("x.pdf", data, builder, Limits())
+    return "\n".join(filter(None, builder.build().text.split("\n")))
 
 
-def test_columns_that_are_stored_row_by_row_are_read_one_after_the_other() -> None:
+def test_columns_stored_by_row_are_read_by_column() -> None:
     """The left one whole, then the right one."""
     assert text(placed(*rows(LEFT, RIGHT))) == "\n".join((*LEFT, *RIGHT))
 
 
-def test_columns_of_different_length_are_whole() -> None:
+def test_columns_of_different_length() -> None:
     """The end of the longer one belongs to it, whichever it is."""
     assert text(placed(*rows(LEFT, RIGHT[:4]))) == "\n".join((*LEFT, *RIGHT[:4]))
     assert text(placed(*rows(LEFT[:4], RIGHT))) == "\n".join((*LEFT[:4], *RIGHT))
 
 
-def test_what_goes_across_both_columns_divides_them() -> None:
+def test_line_across_columns_divides_them() -> None:
     """A heading between two stretches of columns ends the first one."""
     across = "A heading that goes on across the whole width of the page, beyond the gap"
     page = [*rows(LEFT, RIGHT), (60.0, 600.0, across), *rows(RIGHT, LEFT, y=580)]
@@ -84,7 +84,7 @@ def test_what_goes_across_both_columns_divides_them() -> None:
     assert text(placed((60.0, 730.0, across), *page)) == "\n".join((across, *LEFT, *RIGHT, across, *RIGHT, *LEFT))
 
 
-def test_words_divided_within_a_column_are_whole() -> None:
+def test_words_divided_in_column_are_joined() -> None:
     """A hyphen at the end of a line joins the next one of the same column."""
     left = ["The ferry leaves the ill-omened", "island every morn-", *LEFT[1:]]
     right = [*RIGHT[:3], "by the school with straw-", "berries, kale and a pear tree", *RIGHT[4:]]
@@ -96,14 +96,14 @@ def test_words_divided_within_a_column_are_whole() -> None:
     assert found.index("benches") < found.index("Lighthouse")
 
 
-def test_columns_that_are_stored_one_after_the_other_stay() -> None:
+def test_columns_stored_by_column_are_unchanged() -> None:
     """As most programs store them."""
     both = rows(LEFT, RIGHT)
 
     assert text(placed(*both[::2], *both[1::2])) == "\n".join((*LEFT, *RIGHT))
 
 
-def test_a_table_is_read_row_by_row() -> None:
+def test_two_column_table_is_read_by_row() -> None:
     """Names with values, and names with longer texts, are no columns of running text."""
     names = ["Washer", "Bolt", "Nut", "Spring", "Rivet", "Hook"]
     prices = ["3.20", "4.00", "1.15", "9.99", "0.50", "7.75"]
@@ -112,7 +112,7 @@ def test_a_table_is_read_row_by_row() -> None:
     assert text(placed(*rows(names, RIGHT))).split("\n")[1] == f"Bolt {RIGHT[1]}"
 
 
-def test_a_table_of_several_columns_is_read_row_by_row() -> None:
+def test_wide_table_is_read_by_row() -> None:
     """More gaps than one in a line are those of a table, whatever its cells say."""
     columns = [
         [(60.0 + 170 * side, 700.0 - 14 * at, f"{word} of the old mill") for at in range(8)]

@@ -37,7 +37,7 @@ MODULE = "kb.formats.isolated"
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     """Where long texts are parsed."""
-    made = Sandbox(Limits(seconds=20.0), [MODULE], own=())
+    made = Sandbox(Limits(seconds=20.0), [MODULE])
     yield made
     made.close()
 
@@ -63,7 +63,7 @@ def plain_cost() -> float:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_text_costs_far_more_than_a_plain_one(name: str, plain_cost: float) -> None:
+def test_hostile_text_costs_little_more_than_plain_text(name: str, plain_cost: float) -> None:
     """The time does not grow with the square of what is nested, opened or repeated."""
     try:
         taken = cost(name, HOSTILE[name](SIZE))
@@ -73,7 +73,7 @@ def test_no_text_costs_far_more_than_a_plain_one(name: str, plain_cost: float) -
     assert taken < MOST * plain_cost
 
 
-def test_every_format_has_a_hostile_text() -> None:
+def test_every_format_has_hostile_text() -> None:
     """No parser of text is left out."""
     covered = {one.reader for name in HOSTILE if (one := REGISTRY.of(name))}
 
@@ -82,7 +82,7 @@ def test_every_format_has_a_hostile_text() -> None:
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_text_of_some_size_holds_the_reader(name: str) -> None:
+def test_long_texts_are_bounded_in_time(name: str) -> None:
     """Of a megabyte and more each comes to an end within the limits, as passages or as a reason."""
     config = Config()
     boxes = sandboxes_of(config)
@@ -107,7 +107,7 @@ def test_no_text_of_some_size_holds_the_reader(name: str) -> None:
 
 @pytest.mark.usefixtures("all_long")
 @pytest.mark.parametrize("name", [*HOSTILE])
-def test_the_child_gives_what_the_parser_gives(sandbox: Sandbox, name: str) -> None:
+def test_child_returns_same_document(sandbox: Sandbox, name: str) -> None:
     """Whatever the format, a document is the same whichever process parsed it."""
     data = HOSTILE[name](3_000).encode("utf-8", "surrogatepass")
     try:
@@ -137,13 +137,13 @@ def test_the_child_gives_what_the_parser_gives(sandbox: Sandbox, name: str) -> N
         ("Zettel/a%2Fb.org", b"* TODO a :b:\n<2020-01-02 Thu>\n"),
     ],
 )
-def test_the_child_knows_names_dates_and_encodings(sandbox: Sandbox, path: str, data: bytes) -> None:
+def test_child_reads_names_dates_and_encodings(sandbox: Sandbox, path: str, data: bytes) -> None:
     """Nothing that a parser needs is missing once the child can load nothing more."""
     assert LongTexts(sandbox).read(path, data) == extract(path, data)
 
 
 @pytest.mark.usefixtures("all_long")
-def test_half_a_character_is_replaced(sandbox: Sandbox) -> None:
+def test_lone_surrogate_is_replaced(sandbox: Sandbox) -> None:
     """JSON can spell what no text can hold."""
     data = b'{"nodes":[{"id":"1","type":"text","text":"a \\ud800 b"}]}'
 
@@ -151,7 +151,7 @@ def test_half_a_character_is_replaced(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("all_long")
-def test_what_is_no_text_says_so(sandbox: Sandbox) -> None:
+def test_binary_file_is_refused_by_child(sandbox: Sandbox) -> None:
     """Reasons come out of the child as they are."""
     with pytest.raises(DocumentError, match="is not text") as caught:
         LongTexts(sandbox).read("a.txt", b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
@@ -160,7 +160,7 @@ def test_what_is_no_text_says_so(sandbox: Sandbox) -> None:
 
 def test_short_texts_start_no_process() -> None:
     """A note costs no message to another process; a long text does."""
-    made = Sandbox(Limits(), [MODULE], own=())
+    made = Sandbox(Limits(), [MODULE])
     try:
         texts = LongTexts(made)
         texts.read("a.md", b"x" * LONG)
@@ -179,9 +179,9 @@ def test_short_texts_start_no_process() -> None:
         (Limits(text=2_000_000), "keys.json", "more structure than text"),
     ],
 )
-def test_a_long_text_over_a_limit_is_told(limits: Limits, name: str, reason: str) -> None:
+def test_long_text_over_limit_is_reported(limits: Limits, name: str, reason: str) -> None:
     """Time, memory and structure have an end, and the next text is read."""
-    made = Sandbox(limits, [MODULE], own=())
+    made = Sandbox(limits, [MODULE])
     try:
         with pytest.raises(DocumentError, match=reason):
             LongTexts(made).read(name, HOSTILE[name](900_000).encode())
@@ -193,7 +193,7 @@ def test_a_long_text_over_a_limit_is_told(limits: Limits, name: str, reason: str
 # --- splitting ----------------------------------------------------------------------------------------------------
 
 
-def test_splitting_has_a_limit_of_time() -> None:
+def test_splitting_time_is_limited() -> None:
     """What takes longer to divide than is allowed is one failure with its reason."""
     document = extract("a.md", PLAIN(SIZE).replace("\n", " ").encode())
 
@@ -201,14 +201,14 @@ def test_splitting_has_a_limit_of_time() -> None:
         Chunker(FakeTokens(limit=256), 32, seconds=0.0).split(document)
 
 
-def test_a_text_of_headings_alone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_of_headings_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passages have a bound that no text reaches which somebody wrote."""
     monkeypatch.setattr(split, "MOST_PASSAGES", 1_000)
     with pytest.raises(DocumentError, match=r"falls into 3,001 passages, over the limit of 1,120"):
         Chunker(FakeTokens(limit=256), 200).split(extract("a.md", b"# a\n" * 3_000))
 
 
-def test_a_glossary_is_no_text_of_headings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_glossary_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries of some words each are a dictionary."""
     monkeypatch.setattr(split, "MOST_PASSAGES", 1_000)
     glossary = "".join(f"# entry {at}\n\nwhat entry {at} means, in a few words\n\n" for at in range(1_500))
@@ -216,7 +216,7 @@ def test_a_glossary_is_no_text_of_headings_alone(monkeypatch: pytest.MonkeyPatch
     assert len(Chunker(FakeTokens(limit=256), 200).split(extract("a.md", glossary.encode()))) == 1_500
 
 
-def test_a_heading_without_end_is_cut() -> None:
+def test_endless_heading_is_cut() -> None:
     """Markup in a line of a megabyte is not looked for."""
 
     def parsing(text: str) -> float:

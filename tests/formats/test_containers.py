@@ -8,7 +8,7 @@ import made_documents as made
 import pytest
 
 from kb.formats.builder import Unreadable
-from kb.formats.containers import refuse_locked
+from kb.formats.containers import refuse_encrypted
 from kb.sandbox.protocol import Limits
 
 MANIFEST = '<m:file-entry m:full-path="{}"><m:encryption-data m:checksum-type="x"/></m:file-entry>'
@@ -61,10 +61,10 @@ def flagged(data: bytes) -> bytes:
         ("x.ods", made.zipped({"META-INF/manifest.xml": MANIFEST.format("encrypted-package")})),
     ],
 )
-def test_what_is_encrypted_is_told_as_that(name: str, data: bytes) -> None:
+def test_encrypted_files_are_reported(name: str, data: bytes) -> None:
     """No parser sees it, which would take the encrypted bytes for text or for damage."""
     with pytest.raises(Unreadable, match="is encrypted: it opens with a password only"):
-        refuse_locked(name, data, Limits())
+        refuse_encrypted(name, data, Limits())
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_what_is_encrypted_is_told_as_that(name: str, data: bytes) -> None:
         ("x.msg", ole("EncryptedPackage", b"")),
     ],
 )
-def test_what_is_open_is_not(name: str, data: bytes) -> None:
+def test_open_files_are_not_reported_as_encrypted(name: str, data: bytes) -> None:
     """Nothing is refused by mistake."""
-    refuse_locked(name, data, Limits())
+    refuse_encrypted(name, data, Limits())
 
 
-def test_a_lent_book_is_protected() -> None:
+def test_protected_book_is_reported() -> None:
     """A license beside a book means that only its own reader opens it."""
     with pytest.raises(Unreadable, match="is protected against copying"):
-        refuse_locked("x.epub", made.zipped({"META-INF/license.lcpl": "{}"}), Limits())
+        refuse_encrypted("x.epub", made.zipped({"META-INF/license.lcpl": "{}"}), Limits())

@@ -72,7 +72,7 @@ def lines(text: str) -> str:
 @example("a\r\n\rb\r\r\n\x0b\x0c\x85\u2028\u2029\x1cc")
 @example("\ufeffmarked")
 @example("a replacement � that was there before")
-def test_utf8_comes_back(text: str) -> None:
+def test_utf8_round_trip(text: str) -> None:
     """What was written as UTF-8 is read as it was, line ends apart, whatever else the text holds."""
     data = text.encode()
 
@@ -80,7 +80,7 @@ def test_utf8_comes_back(text: str) -> None:
 
 
 @given(TEXT, st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]))
-def test_a_mark_decides(text: str, encoding: str) -> None:
+def test_byte_order_mark_selects_encoding(text: str, encoding: str) -> None:
     """Text behind a byte order mark is read by it, and the mark is gone."""
     data = "\ufeff".encode(encoding) + text.encode(encoding)
 
@@ -99,7 +99,7 @@ def test_any_bytes_are_decoded(data: bytes) -> None:
 
 @pytest.mark.parametrize(("text", "encoding"), LEGACY)
 @pytest.mark.parametrize("shape", ["{}", "Plain ASCII first.\r\n\r\n{}\r\n", "# {0}\n\n- {0}\n- {0}\n"])
-def test_a_paragraph_in_a_legacy_encoding_comes_back(text: str, encoding: str, shape: str) -> None:
+def test_paragraph_in_legacy_encoding(text: str, encoding: str, shape: str) -> None:
     """Real sentences in the encodings of their languages are read without a loss, and are not binary."""
     written = shape.format(text)
 
@@ -112,7 +112,7 @@ def test_a_paragraph_in_a_legacy_encoding_comes_back(text: str, encoding: str, s
 @pytest.mark.parametrize(
     ("text", "encoding"), [(JAPANESE, "shift_jis"), (CHINESE, "gb18030"), (RUSSIAN, "koi8-r"), (GERMAN, "latin-1")]
 )
-def test_a_long_line_in_a_legacy_encoding_comes_back(text: str, encoding: str) -> None:
+def test_long_line_in_legacy_encoding(text: str, encoding: str) -> None:
     """Where the sample ends within a character, the encoding is found all the same."""
     for start in range(3):
         written = "a" * start + text * 600
@@ -120,7 +120,7 @@ def test_a_long_line_in_a_legacy_encoding_comes_back(text: str, encoding: str) -
         assert decode(written.encode(encoding)).text == written
 
 
-def test_one_legacy_character_far_down_is_found() -> None:
+def test_single_legacy_character_far_down() -> None:
     """The sample for detection is taken where the file is not ASCII, however late that is."""
     data = b"plain line\n" * 100_000 + "Grüße aus Köln, schöne Stadt am Fluß\n".encode("latin-1")
 
@@ -128,7 +128,7 @@ def test_one_legacy_character_far_down_is_found() -> None:
 
 
 @pytest.mark.parametrize("text", ["café", "Grüße aus Köln"])
-def test_a_few_western_words_are_read_as_such(text: str) -> None:
+def test_few_western_words(text: str) -> None:
     """Where nothing speaks against it, a short text is taken for Western European."""
     assert decode(text.encode("latin-1")) == Decoded(text, "cp1252", 0)
 
@@ -139,7 +139,7 @@ SYMBOLS = (
 
 
 @pytest.mark.parametrize("text", SYMBOLS)
-def test_western_symbols_among_ascii_are_no_letters(text: str) -> None:
+def test_western_symbols_among_ascii(text: str) -> None:
     """A price or a unit is too little for a detector; its symbols stand where letters of other scripts do not."""
     assert decode(text.encode("cp1252")) == Decoded(text, "cp1252", 0)
 
@@ -148,14 +148,14 @@ def test_western_symbols_among_ascii_are_no_letters(text: str) -> None:
     ("text", "encoding"),
     [("Łódź", "cp1250"), ("Łucja miała 5 zł", "cp1250"), ("Привет", "cp1251"), ("日本", "cp932"), ("円 100", "cp932")],
 )
-def test_letters_in_the_places_of_symbols_are_letters(text: str, encoding: str) -> None:
+def test_letters_at_code_points_of_symbols(text: str, encoding: str) -> None:
     """What stands within a word or beside another character beyond ASCII is no symbol of cp1252."""
     assert decode(text.encode(encoding)) == Decoded(text, encoding, 0)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("text", [ENGLISH, GERMAN, RUSSIAN, GREEK, JAPANESE, CHINESE + "一一一", "hi", "a\r\nb\n"])
-def test_wide_text_without_a_mark_is_known_by_its_zeros(text: str, encoding: str) -> None:
+def test_utf16_and_utf32_without_mark(text: str, encoding: str) -> None:
     """UTF-16 and UTF-32 without a mark are read, and are no binaries."""
     data = f"{text}\n".encode(encoding)
 
@@ -179,7 +179,7 @@ def test_damaged_utf16_is_replaced_and_counted() -> None:
     assert decode(data) == Decoded("ab�c��", "utf-16-le", 2)
 
 
-def test_what_no_encoding_explains_is_replaced() -> None:
+def test_undecodable_bytes_are_replaced() -> None:
     """Bytes that nothing can be made of still give a text, with every loss counted; no bytes give none."""
     assert decode(bytes(range(128, 256))) == Decoded("�" * 128, "utf-8", 128)
     assert decode(b"") == Decoded("", "utf-8", 0)
@@ -233,7 +233,7 @@ BINARIES = {
 
 
 @pytest.mark.parametrize("data", BINARIES.values(), ids=BINARIES.keys())
-def test_binaries_are_told_by_their_content(data: bytes) -> None:
+def test_binary_files_are_detected(data: bytes) -> None:
     """Common formats and raw numbers are no text."""
     assert is_binary(data)
 
@@ -280,7 +280,7 @@ def test_text_is_not_taken_for_binary(data: bytes) -> None:
     ],
     ids=["ascii", "utf-8", "late", "short lines", "line ends", "koi8", "utf-16"],
 )
-def test_ten_megabytes_are_no_trouble(data: bytes) -> None:
+def test_ten_megabytes_are_decoded_quickly(data: bytes) -> None:
     """The largest files that are read, single lines among them, are decoded in one go."""
     assert len(decode(data).text) >= len(data) // 2
     assert not is_binary(data)
@@ -302,6 +302,6 @@ def test_ten_megabytes_are_no_trouble(data: bytes) -> None:
         ("Привет, как дела сегодня", "cp1251"),
     ],
 )
-def test_a_few_words_give_an_encoding_away(text: str, encoding: str) -> None:
+def test_few_words_identify_encoding(text: str, encoding: str) -> None:
     """One line of Japanese, Thai or Turkish is enough, and is taken for none of its neighbours."""
     assert decode(text.encode(encoding)).text == text

@@ -258,7 +258,7 @@ def test_notebook(sandbox: Sandbox) -> None:
         ("x.eml", b"no mail\n\nat all", "is no mail"),
     ],
 )
-def test_what_gives_no_text_says_why(sandbox: Sandbox, name: str, data: bytes, reason: str) -> None:
+def test_files_without_text_give_reason(sandbox: Sandbox, name: str, data: bytes, reason: str) -> None:
     """Damaged, encrypted, protected and empty files, and bombs, each have their reason."""
     with pytest.raises(DocumentError) as caught:
         extracted(sandbox, name, data)
@@ -283,7 +283,7 @@ def test_entities_are_neither_expanded_nor_fetched(sandbox: Sandbox) -> None:
 
 
 @needs_extra
-def test_what_nobody_sees_is_not_text(sandbox: Sandbox) -> None:
+def test_invisible_characters_are_removed(sandbox: Sandbox) -> None:
     """Zero-width, direction and tag characters hide nothing in the text that is embedded."""
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "secret")
     data = made.docx([("", f"sa\u200bfe\u202e {hidden}\ufb01ne")])
@@ -320,7 +320,7 @@ def scanned() -> bytes:
 
 @needs_extra
 @needs_tesseract
-def test_scanned_pages_are_recognised_where_that_is_wished(sandbox: Sandbox) -> None:
+def test_scanned_pages_are_read_with_ocr_enabled(sandbox: Sandbox) -> None:
     """Without OCR a scan says that it has no text; with it, its page has the words that are seen on it."""
     with_ocr = Sandbox(Limits(seconds=30, ocr="eng"))
     try:
@@ -334,7 +334,7 @@ def test_scanned_pages_are_recognised_where_that_is_wished(sandbox: Sandbox) -> 
 
 
 @needs_extra
-def test_recognition_without_its_program_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ocr_without_tesseract_gives_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Tesseract is not installed, a scan is told with that reason."""
     monkeypatch.setenv("PATH", "/nowhere")
     with_ocr = Sandbox(Limits(seconds=30, ocr="eng"))

@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from kb.formats import enex, fb2, mhtml, vcard
-from kb.formats.builder import Draft, Unreadable
+from kb.formats.builder import TextBuilder, Unreadable
 from kb.sandbox.protocol import Extracted, Limits
 
 PICTURE = base64.b64encode(random.Random(7).randbytes(3_000)).decode()
@@ -19,9 +19,9 @@ LINES = textwrap.fill(PICTURE, 76)
 
 def extracted(module: object, data: str | bytes, name: str = "x") -> Extracted:
     """What an extractor makes of a file."""
-    draft = Draft(1_000_000)
-    module.extract(name, data.encode() if isinstance(data, str) else data, draft, Limits())  # type: ignore[attr-defined]
-    return draft.done()
+    builder = TextBuilder(1_000_000)
+    module.extract(name, data.encode() if isinstance(data, str) else data, builder, Limits())  # type: ignore[attr-defined]
+    return builder.build()
 
 
 def _page(*parts: tuple[str, str], start: str = "") -> str:
@@ -48,7 +48,7 @@ def test_saved_page() -> None:
     assert (found.title, found.date) == ("Größe", "2025-06-07")
 
 
-def test_saved_page_that_begins_elsewhere() -> None:
+def test_saved_page_with_start_part() -> None:
     """The page that the header names comes first; its title falls back on the subject."""
     found = extracted(
         mhtml,

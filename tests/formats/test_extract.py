@@ -34,7 +34,7 @@ from kb.testing import FakeTokens
         ("sub/Makefile", "code"),
     ],
 )
-def test_the_suffix_decides_the_kind(path: str, kind: str) -> None:
+def test_suffix_selects_kind(path: str, kind: str) -> None:
     """Suffixes count without their case; what is text under another name is plain text, exactly as it stands."""
     document = extract(path, b"some\r\ntext\n")
 
@@ -42,7 +42,7 @@ def test_the_suffix_decides_the_kind(path: str, kind: str) -> None:
     assert document.text == "some\ntext\n"
 
 
-def test_front_matter_names_the_document() -> None:
+def test_title_from_front_matter() -> None:
     """Title, tags, aliases and date come from front matter before anything else."""
     text = b"---\ntitle: Mine\ntags: [a]\naliases: [b]\ndate: 2026-01-02\n---\n# Heading\n\nSee [[Other]].\n"
 
@@ -68,7 +68,7 @@ def test_front_matter_names_the_document() -> None:
         ("\udcff.txt", "text", "untitled", ""),
     ],
 )
-def test_title_falls_back_on_the_stem(path: str, text: str, title: str, own_title: str) -> None:
+def test_title_falls_back_to_stem(path: str, text: str, title: str, own_title: str) -> None:
     """The first heading names a document without front matter; the file's stem is a title but never its own."""
     document = extract(path, text.encode())
 
@@ -85,7 +85,7 @@ def front_passages(front: str, body: str, path: str = "x.md") -> list[tuple[str,
     return [(one.text, one.embedded, one.first_line, one.last_line) for one in found]
 
 
-def test_front_matter_that_says_something_is_a_passage() -> None:
+def test_front_matter_with_words_is_passage() -> None:
     """It stands at its own lines, is told a title that it does not say, and changes no other passage."""
     body = "# Kimchi\n\nSalt first.\n\n## Later\n\nWait.\n"
     others = front_passages("title: A\ntags: [x]\ndate: 2026-01-02", body)
@@ -112,14 +112,14 @@ def test_front_matter_that_says_something_is_a_passage() -> None:
         ('title = "A"\ndate = 2024-01-02\n[taxonomies]\ntags = ["a"]\n[extra]\ncount = 3', False),
     ],
 )
-def test_front_matter_of_settings_is_none(front: str, said: bool) -> None:
+def test_front_matter_of_settings_is_not_passage(front: str, said: bool) -> None:
     """Labels, dates, numbers, switches and what programs keep there add no passage to a note with a body."""
     assert [text == front for text, *_ in front_passages(front, "Body.\n")] == ([True, False] if said else [False])
 
 
 @pytest.mark.parametrize("front", ["title: A", FRONT, "tags: [a]", "aliases: [Levain]"])
 @pytest.mark.parametrize("body", ["", "\n  \n"])
-def test_a_note_of_front_matter_alone_is_a_passage(front: str, body: str) -> None:
+def test_note_with_only_front_matter_is_passage(front: str, body: str) -> None:
     """Where nothing else stands in the file it is what can be found."""
     assert front_passages(front, body) == [(front, front, 2, 1 + len(front.split("\n")))]
     assert front_passages(front, "")[0] == front_passages(front, body)[0]
@@ -133,7 +133,7 @@ def test_dates_from_keywords_and_names() -> None:
     assert extract("walk 2026-11-22.md", b"text").date is None
 
 
-def test_broken_front_matter_is_text_and_no_markup() -> None:
+def test_broken_front_matter_is_plain_text() -> None:
     """What cannot be understood is kept as text: searchable, and no heading of the note."""
     document = extract("n.md", b"---\nwhat: [broken\n---\n# Real\n")
 
@@ -148,7 +148,7 @@ def test_code_has_no_front_matter() -> None:
     assert (document.body_line, document.own_title) == (1, "")
 
 
-def test_other_encodings_are_read() -> None:
+def test_legacy_encodings_are_read() -> None:
     """Text is decoded before anything is looked for in it."""
     document = extract("n.md", "# Größe\n".encode("utf-16"))
 
@@ -161,7 +161,7 @@ def test_empty_files_are_documents() -> None:
     assert extract("empty.md", b"").text == ""
 
 
-def test_binary_content_is_told() -> None:
+def test_binary_content_is_refused() -> None:
     """Bytes that are no text are refused in a sentence with a remedy, whatever the name says."""
     with pytest.raises(DocumentError, match="is not text") as caught:
         extract("x.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 4)
@@ -172,7 +172,7 @@ def test_binary_content_is_told() -> None:
 @pytest.mark.parametrize(
     ("path", "name"), [("a.PDF", "PDF"), ("a.docx", "Word"), ("a.mobi", "e-book"), ("a.jpg", "ima")]
 )
-def test_known_formats_are_named(path: str, name: str) -> None:
+def test_unread_formats_are_named_in_error(path: str, name: str) -> None:
     """A format that hides its text is refused by name, even where its bytes could pass for text."""
     with pytest.raises(DocumentError, match=name) as caught:
         extract(path, b"plain words")
@@ -180,7 +180,7 @@ def test_known_formats_are_named(path: str, name: str) -> None:
     assert caught.value.remedy
 
 
-def test_front_matter_that_is_not_understood_is_told() -> None:
+def test_invalid_front_matter_is_reported() -> None:
     """Some of its keys and lines are named, with how many more; what is in order lacks nothing."""
     broken = extract("a.md", b"---\ntitle: Tea: how to\ndate: 2026-01-02\nremember the pot\n---\nbody\n")
     many = "".join(f"key{number}: a: b\n" for number in range(5))

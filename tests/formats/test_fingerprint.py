@@ -27,7 +27,7 @@ TEXTS = {"a.md", "a.txt", "a.csv", "a.py", "a.kt", "README"}
 # Modules beside the readers, none of which decides what a file says.
 DECIDE_NO_TEXT = {
     *("kb.formats", "kb.chunking", "kb.sandbox", "kb.formats.registry", "kb.formats.fingerprint"),
-    *("kb.sandbox.worker", "kb.sandbox.pool", "kb.sandbox.confine", "kb.sandbox.confinement"),
+    *("kb.sandbox.worker", "kb.sandbox.pool", "kb.sandbox.confine", "kb.sandbox.confine"),
     *("kb.sandbox.seccomp", "kb.sandbox.syscalls"),
 }
 
@@ -63,7 +63,7 @@ def edited(tmp_path: Path) -> Callable[..., Fingerprints]:
     [
         ("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30", {"a.csv"}),
         ("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "# More tells nothing new.\n_SAMPLE: Final =   20", set()),
-        ("kb/formats/csv_tables.py", '"""Comma-separated values', '"""Tables in text', set()),
+        ("kb/formats/csv_tables.py", '"""Reads the rows', '"""Tables in text', set()),
         ("kb/formats/pdf.py", "import re\n", "import re\n\nX = 1\n", {"a.pdf"}),
         (
             "kb/formats/dates.py",
@@ -81,7 +81,7 @@ def edited(tmp_path: Path) -> Callable[..., Fingerprints]:
         ("kb/sandbox/seccomp.py", "import os\n", "import os\n\nX = 1\n", set()),
     ],
 )
-def test_a_change_concerns_its_formats(
+def test_change_affects_its_formats_only(
     edited: Callable[..., Fingerprints], before: str, *, path: str, old: str, new: str, again: set[str]
 ) -> None:
     """What a module does counts, for all that import it; comments, docstrings and layout do not."""
@@ -90,7 +90,7 @@ def test_a_change_concerns_its_formats(
     assert read_again(after, before) == again
 
 
-def test_what_has_not_changed_needs_no_comparison(edited: Callable[..., Fingerprints]) -> None:
+def test_unchanged_version_needs_no_comparison(edited: Callable[..., Fingerprints]) -> None:
     """The version as a whole is the same for the same sources wherever they are, and another one for others."""
     here = Fingerprints("settings")
 
@@ -135,12 +135,12 @@ def test_rows_count(before: str) -> None:
 
 
 @pytest.mark.parametrize("stored", [None, "", "6 max_tokens=800", "[1]", '{"a": 1}', "null"])
-def test_what_is_not_known_is_read_again(stored: str | None) -> None:
+def test_unknown_versions_are_read_again(stored: str | None) -> None:
     """The store of an earlier kb, and one in which something else stands, has every file read again."""
     assert read_again(Fingerprints("settings"), stored) == {*FILES}
 
 
-def test_what_is_common(edited: Callable[..., Fingerprints], before: str) -> None:
+def test_common_versions(edited: Callable[..., Fingerprints], before: str) -> None:
     """While some formats are read again only the others count as read, whichever rules hold next."""
     after = edited("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30")
 

@@ -45,7 +45,7 @@ def test_toml_values_are_read() -> None:
         ("tags: [[a, b], c]", ("c",)),
     ],
 )
-def test_tags_come_in_many_shapes(written: str, tags: tuple[str, ...]) -> None:
+def test_forms_of_tags(written: str, tags: tuple[str, ...]) -> None:
     """A list, or a string with commas or spaces; no word turns into a number or a truth value."""
     assert read_front_matter(f"---\n{written}\n---\n").tags == tags
 
@@ -85,12 +85,12 @@ def test_tags_come_in_many_shapes(written: str, tags: tuple[str, ...]) -> None:
         (None, None),
     ],
 )
-def test_dates_in_usual_forms(written: object, day: date | None) -> None:
+def test_common_date_formats(written: object, day: date | None) -> None:
     """What is a date beyond doubt is one; what is not, is none."""
     assert date_of(written) == day
 
 
-def test_created_stands_in_for_a_missing_or_impossible_date() -> None:
+def test_created_replaces_missing_or_invalid_date() -> None:
     """The first date that is one counts, in the order date, created, updated."""
     assert read_front_matter("---\nupdated: 2026-03-03\ncreated: 2026-01-01\n---\n").date == date(2026, 1, 1)
     assert read_front_matter("---\ndate: 2026-99-99\ncreated: 2026-01-01\n---\n").date == date(2026, 1, 1)
@@ -111,7 +111,7 @@ def test_created_stands_in_for_a_missing_or_impossible_date() -> None:
         ("note 2026-11-22", None),
     ],
 )
-def test_date_at_the_start_of_a_name(stem: str, day: date | None) -> None:
+def test_date_from_start_of_name(stem: str, day: date | None) -> None:
     """Daily notes carry their date in their name; other numbers do not."""
     assert date_in_name(stem) == day
 
@@ -119,7 +119,7 @@ def test_date_at_the_start_of_a_name(stem: str, day: date | None) -> None:
 @pytest.mark.parametrize(
     "broken", ["a: b: c", "\t- x: {", "a: &b [*b, *b", "He said: wait: what?\nAnd then: *nothing* more"]
 )
-def test_broken_front_matter_stays_text(broken: str) -> None:
+def test_broken_front_matter_stays_in_text(broken: str) -> None:
     """Where no entry can be read and none is known, the block is text but no markup."""
     front = read_front_matter(f"---\n{broken}\n---\nBody\n")
 
@@ -141,7 +141,7 @@ def test_broken_front_matter_stays_text(broken: str) -> None:
         ("a b c d e f: x: y", "a b c d e f: x: y"),
     ],
 )
-def test_one_bad_line_costs_that_line_alone(bad: str, unread: str) -> None:
+def test_invalid_line_is_skipped_alone(bad: str, unread: str) -> None:
     """Title, tags and date are kept whatever stands between them, and what is no YAML is named."""
     text = f"---\ntitle: 'Rye: a beginning'\n{bad}\ntags: [bread, oven]\ndate: 2025-02-06\n---\n# Rye\n"
 
@@ -165,27 +165,27 @@ def test_one_bad_line_costs_that_line_alone(bad: str, unread: str) -> None:
         ("100 % rye: why", "100 % rye: why"),
     ],
 )
-def test_a_title_that_is_no_yaml_is_taken_as_it_stands(written: str, title: str) -> None:
+def test_title_that_is_not_yaml_is_kept(written: str, title: str) -> None:
     """People write titles as they would anywhere else."""
     front = read_front_matter(f"---\ntitle: {written}\ntags:\n- a\n- b\n---\n")
 
     assert (front.title, front.tags, front.unread) == (title, ("a", "b"), ("title",))
 
 
-def test_lists_that_are_no_yaml_keep_their_items() -> None:
+def test_lists_that_are_not_yaml_keep_items() -> None:
     """A tag with a mark of YAML in front, and a list whose bracket is never closed."""
     assert read_front_matter("---\ntags:\n  - bread\n  - @oven\ntitle: T\n---\n").tags == ("bread", "@oven")
     assert read_front_matter("---\ntags: [bread, oven\ntitle: T\n---\n").tags == ("bread", "oven")
 
 
-def test_toml_with_a_mistake_keeps_what_can_be_read() -> None:
+def test_toml_with_mistake_keeps_other_values() -> None:
     """The line that is no TOML is named; the others hold."""
     front = read_front_matter('+++\ntitle = "T"\ndate = 2026-99-99\nweight = ten\ntags = ["a"]\n+++\nBody\n')
 
     assert (front.title, front.tags, front.date, front.unread) == ("T", ("a",), None, ("date", "weight"))
 
 
-def test_a_second_block_behind_the_first_is_read_too() -> None:
+def test_second_front_matter_block_is_read() -> None:
     """A program that puts its own front matter before the note's does not hide it; its own keys hold."""
     text = (
         "---\npermalink: garden/x\ntags: [first]\n---\n\n---\nname: x\ntags: [garden]\ndate: 2025-04-05\n---\n# Heap\n"
@@ -201,7 +201,7 @@ def test_a_second_block_behind_the_first_is_read_too() -> None:
     "text",
     ["", "Body", "---", "---\nno end", "----\na: b\n----\n", "text\n---\na: b\n---\n", "---\nA paragraph.\n---\nBody"],
 )
-def test_what_is_no_front_matter_is_left_alone(text: str) -> None:
+def test_text_that_only_looks_like_front_matter(text: str) -> None:
     """A rule at the top of a text is a rule."""
     assert read_front_matter(text) == FrontMatter()
 
@@ -211,7 +211,7 @@ def test_empty_front_matter_is_skipped() -> None:
     assert read_front_matter("---\n---\nBody").body_line == 3
 
 
-def test_traps_are_harmless() -> None:
+def test_hostile_front_matter_is_harmless() -> None:
     """Deep nesting, multiplying aliases, objects and huge blocks give no metadata and no harm."""
     deep = "---\na: " + "[" * 30_000 + "\n---\n"
     bomb = "---\na: &a [x, x]\n" + "".join(
@@ -232,7 +232,7 @@ def test_values_are_single_clean_lines() -> None:
 
 
 @given(st.text(alphabet="ab:-[]{}&*!|>#'\"\n \t,?%@`0", max_size=80), st.sampled_from(["---", "+++"]))
-def test_any_block_is_read_without_an_error(block: str, fence: str) -> None:
+def test_any_front_matter_is_read_without_error(block: str, fence: str) -> None:
     """Whatever stands between the fences, reading goes on, and lines never point outside the text."""
     text = f"{fence}\n{block}\n{fence}\nBody"
 

@@ -71,7 +71,7 @@ def test_tags_follow_the_rules_of_obsidian(text: str, tags: tuple[str, ...]) -> 
         ("[](empty) []() [[]] [[ ]]", [("empty", "path", False)]),
     ],
 )
-def test_links_of_every_style(text: str, links: list[tuple[str, str, bool]]) -> None:
+def test_every_link_style(text: str, links: list[tuple[str, str, bool]]) -> None:
     """Wikilinks, Markdown's own, HTML's and Logseq's are found as they are written; the web and code are left out."""
     found = parse_markdown(text).links
 
@@ -111,7 +111,7 @@ def test_block_ids_and_properties_name_lines_and_are_not_embedded() -> None:
 
 
 @pytest.mark.parametrize("name", ["tags", "tag", "TAG", "Tags"])
-def test_a_page_is_tagged_by_either_property(name: str) -> None:
+def test_page_tags_from_both_properties(name: str) -> None:
     """Logseq takes the singular too, and whatever case."""
     assert extract("pages/p.md", f"{name}:: bread, [[sour dough]]\n\n- flour\n".encode()).tags == (
         "bread",
@@ -119,7 +119,7 @@ def test_a_page_is_tagged_by_either_property(name: str) -> None:
     )
 
 
-def test_code_in_a_property_is_part_of_its_value() -> None:
+def test_code_in_property_value_is_kept() -> None:
     """A title of Logseq is what stands there."""
     assert extract("p.md", b"title:: Using `jq`\n\ntext\n").title == "Using `jq`"
 
@@ -138,7 +138,7 @@ def test_code_in_a_property_is_part_of_its_value() -> None:
         ("x/2026/13/45.md", "None", ()),
     ],
 )
-def test_names_that_a_path_gives(path: str, day: str, aliases: tuple[str, ...]) -> None:
+def test_names_from_path(path: str, day: str, aliases: tuple[str, ...]) -> None:
     """Daily notes are dated by their name; a Zettel is known by its id, a page of Logseq by its own name."""
     document = extract(path, b"text")
 
@@ -153,7 +153,7 @@ PIECES = st.sampled_from(
 
 
 @given(text=st.lists(PIECES, min_size=4, max_size=40).map("".join))
-def test_any_text_gives_what_stands_in_it(text: str) -> None:
+def test_any_text_has_valid_inline_markup(text: str) -> None:
     """Tags, targets and names stand in the lines they are said to be on; noise lies in order inside the text."""
     outline = parse_markdown(text)
     lines = text.split("\n")
@@ -168,7 +168,7 @@ def test_any_text_gives_what_stands_in_it(text: str) -> None:
 
 
 @given(words=st.lists(st.from_regex(r"[a-zé][a-zé0-9_/-]{0,8}[a-z]", fullmatch=True), max_size=8, unique=True))
-def test_tags_come_back_as_they_were_written(words: list[str]) -> None:
+def test_tags_round_trip(words: list[str]) -> None:
     """Every name with a letter is found between other words, in order and once."""
     text = " and ".join(f"#{word}" for word in words) + ", the end\n"
 
@@ -180,7 +180,7 @@ def test_tags_come_back_as_they_were_written(words: list[str]) -> None:
         st.characters(exclude_characters="[]|\n\r\\`#<>()\0", exclude_categories=("Cs", "Cc", "Z")), min_size=1
     )
 )
-def test_wikilinks_come_back_as_they_were_written(target: str) -> None:
+def test_wikilinks_round_trip(target: str) -> None:
     """A target of any letters is found whole, on its line."""
     (link,) = parse_markdown(f"x\n\nsee [[{target}|label]] there\n").links or [None]
 
@@ -194,7 +194,7 @@ def test_wikilinks_come_back_as_they_were_written(target: str) -> None:
      ":LOGBOOK:\n", "(#", "[x](a(", "!", '[a](b "', "[a](b ", "[a](b 'c' ", "[a]: b 'c\n", '[a]: b "c\\', "[a]: b (",
      "  ", "#[[", "\n", "- a:: b\n", ' src="', "{{embed "],
 )  # fmt: skip
-def test_any_endless_text_is_read_in_linear_time(piece: str) -> None:
+def test_long_text_is_read_in_linear_time(piece: str) -> None:
     """A hostile line costs a moment, whatever it repeats."""
     text = "<a " + piece * (600_000 // len(piece))
     lines = text.split("\n")

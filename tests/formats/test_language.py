@@ -25,7 +25,7 @@ GERMAN = "Die Vektoren liegen in einer lokalen Datenbank und werden bei jeder Fr
         ("12345 67890 https://example.com/a/very/long/address/without/a/word", ""),
     ],
 )
-def test_prose_tells_its_language(text: str, language: str) -> None:
+def test_language_of_prose_is_detected(text: str, language: str) -> None:
     """One sentence is enough; a word, numbers and addresses are not."""
     assert language_of(Document(text, "text", "T")) == language
 
@@ -33,12 +33,12 @@ def test_prose_tells_its_language(text: str, language: str) -> None:
 @pytest.mark.parametrize(
     ("declared", "language"), [("en", "en"), ("EN-GB", "en"), ("de_DE.UTF-8", "de"), ("German", "de"), ("", "de")]
 )
-def test_a_declared_language_goes_first(declared: str, language: str) -> None:
+def test_declared_language_takes_precedence(declared: str, language: str) -> None:
     """What a document says of itself counts, as far as it is a code."""
     assert language_of(Document(GERMAN, "markdown", "T", language=declared)) == language
 
 
-def test_code_and_front_matter_tell_nothing() -> None:
+def test_code_and_front_matter_have_no_language() -> None:
     """Neither a fence in a note nor a file of code has a say."""
     code = "while the list is not empty take the first item and print it to the terminal"
     text = f"title in english words that go on\n```\n{code}\n```\n{GERMAN}\n"

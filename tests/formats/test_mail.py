@@ -6,7 +6,7 @@ from email.message import EmailMessage, MIMEPart
 
 import pytest
 
-from kb.formats.builder import Draft
+from kb.formats.builder import TextBuilder
 from kb.formats.mail import extract
 from kb.sandbox.protocol import Limits
 
@@ -15,9 +15,9 @@ HEAD = b"From: Ada <a@b.c>\nSubject: Trip\nMIME-Version: 1.0\n"
 
 def text(mail: bytes | EmailMessage, name: str = "x.eml") -> str:
     """What stands below the headers of a mail, its pieces with a slash between them."""
-    draft = Draft(1_000_000)
-    extract(name, mail if isinstance(mail, bytes) else bytes(mail), draft, Limits())
-    lines = [line for line in draft.done().text.split("\n") if line]
+    builder = TextBuilder(1_000_000)
+    extract(name, mail if isinstance(mail, bytes) else bytes(mail), builder, Limits())
+    lines = [line for line in builder.build().text.split("\n") if line]
     return " / ".join(lines[2:] if name == "x.eml" else lines)
 
 
@@ -77,12 +77,12 @@ def forwarded() -> EmailMessage:
         ),
     ],
 )
-def test_every_text_of_a_mail_is_read(message: EmailMessage, said: str) -> None:
+def test_all_texts_of_mail_are_read(message: EmailMessage, said: str) -> None:
     """Texts between pictures, forwarded mails, the one of several alternatives that says something."""
     assert text(message) == said
 
 
-def test_a_body_that_has_a_name_is_the_body() -> None:
+def test_body_with_file_name() -> None:
     """Some programs give even the text of a mail a file name."""
     body = (
         HEAD
@@ -103,7 +103,7 @@ def test_a_body_that_has_a_name_is_the_body() -> None:
         (b"Content-Type: text/plain; charset=nonsense\n", "Grüße".encode(), "Grüße"),
     ],
 )
-def test_the_encoding_of_a_body(head: bytes, body: bytes, said: str) -> None:
+def test_encoding_of_body(head: bytes, body: bytes, said: str) -> None:
     """What it names, as browsers understand it; without a name UTF-8, else that of Windows."""
     assert text(HEAD + head + b"Content-Transfer-Encoding: 8bit\n\n" + body + b"\n") == said
 
@@ -120,12 +120,12 @@ def test_the_encoding_of_a_body(head: bytes, body: bytes, said: str) -> None:
         (b"From bob@example.com Wed Nov  4 10:00:00 2026\n", 1),
     ],
 )
-def test_where_a_mail_of_a_mailbox_begins(envelope: bytes, mails: int) -> None:
+def test_start_of_mail_in_mailbox(envelope: bytes, mails: int) -> None:
     """After a blank line, with sender and day, and headers below."""
     box = b"From a@b.c Tue Nov  3 10:00:00 2026\nSubject: One\n\nFirst.\n" + envelope + b"Subject: Two\n\nSecond.\n"
-    draft = Draft(1_000_000)
-    extract("x.mbox", box, draft, Limits())
-    document = draft.done()
+    builder = TextBuilder(1_000_000)
+    extract("x.mbox", box, builder, Limits())
+    document = builder.build()
     assert len(document.places) == mails
     assert "First." in document.text
     assert "Second." in document.text

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from kb.formats.builder import Draft, Unreadable
+from kb.formats.builder import TextBuilder, Unreadable
 from kb.formats.registry import REGISTRY
 from kb.sandbox.protocol import Extracted, Limits
 
@@ -22,9 +22,9 @@ def extracted(name: str, data: bytes) -> Extracted:
     path = PurePosixPath(name)
     one = REGISTRY.of(name) or REGISTRY.recognised(data)
     assert one is not None
-    draft = Draft(1_000_000)
-    importlib.import_module(one.reader).extract(path.name, data, draft, Limits())
-    return draft.done()
+    builder = TextBuilder(1_000_000)
+    importlib.import_module(one.reader).extract(path.name, data, builder, Limits())
+    return builder.build()
 
 
 def mixed(kind: str, *parts: tuple[str, str]) -> bytes:
@@ -68,7 +68,7 @@ def test_containers(name: str, data: bytes) -> None:
         ("response", "HTTP/1.1 200 OK\nContent-Type: text/html\n\n<p>\n"),
     ],
 )
-def test_no_mail(name: str, text: str) -> None:
+def test_file_without_mail_headers_is_refused(name: str, text: str) -> None:
     """A text with a colon in its first line is no mail, nor is one whose suffix says that it is text."""
     one = REGISTRY.of(name) or REGISTRY.recognised(text.encode())
 
@@ -96,7 +96,7 @@ def test_no_mail(name: str, text: str) -> None:
         ("Tea is at five in the blue room.", "<p>Sent from my telephone</p>", "blue room", ""),
     ],
 )
-def test_better_form(plain: str, html: str, there: str, gone: str) -> None:
+def test_better_alternative_is_read(plain: str, html: str, there: str, gone: str) -> None:
     """Of the plain and the HTML form it is the one with more to say."""
     found = extracted("x.eml", mixed("alternative", ("text/plain", plain), ("text/html", html)))
 

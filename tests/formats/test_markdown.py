@@ -80,7 +80,7 @@ def test_blocks_with_kinds_and_lines() -> None:
         ("    $$\n    x\n\n$$\n", [("code", 1, 2), ("text", 4, 4)], []),
     ],
 )
-def test_a_displayed_formula_is_one_block(text: str, blocks: list[tuple[str, int, int]], headings: list[str]) -> None:
+def test_displayed_formula_is_one_block(text: str, blocks: list[tuple[str, int, int]], headings: list[str]) -> None:
     """No line in it makes a heading, a tag or a link; one that is not closed before a blank line is a paragraph."""
     outline = parse_markdown(text)
 
@@ -109,7 +109,7 @@ def test_lines_count_from_the_top_of_the_file() -> None:
 
 
 @given(st.text(alphabet="#=-*>`~| \n\tab1.[]()\0\r\f", max_size=120))
-def test_any_text_has_ordered_places_inside_itself(text: str) -> None:
+def test_places_are_ordered_for_any_text(text: str) -> None:
     """Headings and blocks come in order, do not overlap, and stay within the lines of the text."""
     outline = parse_markdown(text)
     parts: list[Heading | Block] = [*outline.headings, *outline.blocks]

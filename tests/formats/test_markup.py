@@ -29,7 +29,7 @@ def test_rst_levels_follow_the_order_of_adornments() -> None:
     )
 
 
-def test_rst_tables_transitions_and_code_are_no_headings() -> None:
+def test_rst_tables_transitions_and_code_are_not_headings() -> None:
     """Adornment alone makes no heading, nor does anything inside code."""
     text = (
         "text\n\n----\n\nmore\n\n=====  =====\na      b\n=====  =====\n\n"
@@ -70,9 +70,7 @@ def test_one_line_is_short_and_printable() -> None:
 
 @pytest.mark.parametrize("parse", [parse_rst, parse_org, parse_asciidoc])
 @given(text=st.text(alphabet="=-*. :|`+/#\nab", max_size=80), first_line=st.integers(1, 3))
-def test_any_text_has_ordered_places_inside_itself(
-    parse: Callable[[str, int], Outline], text: str, first_line: int
-) -> None:
+def test_places_are_ordered_for_any_text(parse: Callable[[str, int], Outline], text: str, first_line: int) -> None:
     """Headings and blocks come in order, do not overlap, and stay within the lines that were parsed."""
     text = "\n\n" + text
 

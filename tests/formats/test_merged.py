@@ -11,7 +11,7 @@ import made_documents as made
 import pytest
 
 from kb.formats import presentation
-from kb.formats.builder import Draft
+from kb.formats.builder import TextBuilder
 from kb.formats.merged_cells import filled
 from kb.formats.registry import installed
 from kb.sandbox.pool import Sandbox
@@ -104,10 +104,10 @@ def test_tables_of_presentations() -> None:
     """On slides too."""
     data = made.opendocument("presentation", f'<draw:page draw:name="a"><draw:frame>{PONDS}</draw:frame></draw:page>')
 
-    draft = Draft(1_000_000)
-    presentation.extract("x.odp", data, draft, Limits())
+    builder = TextBuilder(1_000_000)
+    presentation.extract("x.odp", data, builder, Limits())
 
-    assert draft.done().text.split("\n")[:5] == ROWS
+    assert builder.build().text.split("\n")[:5] == ROWS
 
 
 @pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
@@ -140,7 +140,7 @@ def test_tables_of_powerpoint(sandbox: Sandbox) -> None:
     assert [re.sub(r"\s*\t\s*", " | ", one) for one in lines if "\t" in one] == ROWS
 
 
-def test_covered_cells_that_are_written_as_one() -> None:
+def test_covered_cells_written_as_one() -> None:
     """Several covered cells may be one element; only that in the column of the cell above is filled."""
     table = opened(
         cell("a") + cell("b") + cell("c"),
@@ -153,7 +153,7 @@ def test_covered_cells_that_are_written_as_one() -> None:
     assert re.findall(r">(\w)<", found) == list("abcdefeghi")
 
 
-def test_a_cell_ends_where_it_says() -> None:
+def test_merged_cell_ends_at_its_span() -> None:
     """What is covered by nothing, or by another cell, is not filled; the bytes of other documents stay."""
     table = opened(
         cell("a"),

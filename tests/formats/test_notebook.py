@@ -5,16 +5,16 @@ from __future__ import annotations
 import made_documents as made
 import pytest
 
-from kb.formats.builder import Draft
+from kb.formats.builder import TextBuilder
 from kb.formats.notebook import extract
 from kb.sandbox.protocol import Extracted, Limits
 
 
 def extracted(*cells: tuple[str, str] | tuple[str, str, str]) -> Extracted:
     """What comes out of a notebook of these cells."""
-    draft = Draft(1_000_000)
-    extract("x.ipynb", made.notebook(*cells), draft, Limits())
-    return draft.done()
+    builder = TextBuilder(1_000_000)
+    extract("x.ipynb", made.notebook(*cells), builder, Limits())
+    return builder.build()
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def extracted(*cells: tuple[str, str] | tuple[str, str, str]) -> Extracted:
         ("short\n", "short"),
     ],
 )
-def test_the_beginning_of_what_a_cell_wrote(written: str, told: str) -> None:
+def test_long_output_is_truncated(written: str, told: str) -> None:
     """It ends with a whole line where that costs little."""
     assert extracted(("code", "print(x)", written)).text == f"print(x)\n\n{told}\n"
 

@@ -12,7 +12,7 @@ import made_documents as made
 import pytest
 
 from kb.formats import sheet
-from kb.formats.builder import Draft, Unreadable
+from kb.formats.builder import TextBuilder, Unreadable
 from kb.formats.merged_cells import filled
 from kb.formats.registry import installed
 from kb.formats.workbook import displayed
@@ -52,14 +52,14 @@ def workbook(cells: str, *, more: str = "", comments: str = "", formats: Sequenc
     )
 
 
-def test_a_sheet_that_is_missing_is_told() -> None:
+def test_missing_sheet_is_reported() -> None:
     """The workbook names it, and the container does not hold it; the others are read."""
     data = made.xlsx({"Ducks": {1: ["mallard"]}, "Geese": {1: ["greylag"]}})
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         kept = {name: archive.read(name) for name in archive.namelist() if not name.endswith("sheet2.xml")}
-    draft = Draft(1_000_000)
-    sheet.extract("x.xlsx", made.zipped(kept), draft, Limits())
-    found = draft.done()
+    builder = TextBuilder(1_000_000)
+    sheet.extract("x.xlsx", made.zipped(kept), builder, Limits())
+    found = builder.build()
 
     assert "mallard" in found.text
     assert found.unread == ['the sheet "Geese" is missing']
@@ -73,9 +73,9 @@ def row(number: int, **cells: str) -> str:
 
 def extracted(data: bytes) -> Extracted:
     """What comes out of a workbook."""
-    draft = Draft(1_000_000)
-    sheet.extract("x.xlsx", data, draft, Limits())
-    return draft.done()
+    builder = TextBuilder(1_000_000)
+    sheet.extract("x.xlsx", data, builder, Limits())
+    return builder.build()
 
 
 @pytest.mark.parametrize(("number", "column"), [(1_048_576, "XFD"), (60_000, "IV"), (3, "XFD"), (900_000, "A")])
@@ -207,7 +207,7 @@ def test_merged_cells_of_word() -> None:
 
 
 @pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
-def test_word_as_a_whole() -> None:
+def test_word_document() -> None:
     """Headers, footers, notes and comments are read once, below the text; marks of references are none of it."""
     from kb.formats import office
 
@@ -240,9 +240,9 @@ def test_word_as_a_whole() -> None:
         }
     )
     office.prepare()
-    draft = Draft(10_000)
+    builder = TextBuilder(10_000)
 
-    office.extract("x.docx", data, draft, Limits())
+    office.extract("x.docx", data, builder, Limits())
 
-    said = [line for line in draft.done().text.split("\n") if line]
+    said = [line for line in builder.build().text.split("\n") if line]
     assert said == ["Body", "Noted", "See there", "Ask Bo", "Ledger of the mill", "Kept by Ana"]

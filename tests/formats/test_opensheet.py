@@ -8,7 +8,7 @@ import made_documents as made
 import pytest
 
 from kb.formats import sheet
-from kb.formats.builder import Draft, Unreadable
+from kb.formats.builder import TextBuilder, Unreadable
 from kb.formats.registry import installed
 from kb.sandbox.protocol import Extracted, Limits
 
@@ -32,9 +32,9 @@ def table(*rows: str, name: str = "Bees") -> str:
 
 def extracted(*tables: str) -> Extracted:
     """What comes out of a spreadsheet."""
-    draft = Draft(1_000_000)
-    sheet.extract("x.ods", made.opendocument("spreadsheet", "".join(tables)), draft, Limits())
-    return draft.done()
+    builder = TextBuilder(1_000_000)
+    sheet.extract("x.ods", made.opendocument("spreadsheet", "".join(tables)), builder, Limits())
+    return builder.build()
 
 
 def gap(count: int) -> str:
@@ -42,7 +42,7 @@ def gap(count: int) -> str:
     return f'<table:table-cell table:number-columns-repeated="{count}"/>'
 
 
-def test_cells_far_apart_are_read_at_once() -> None:
+def test_distant_cells_are_read_quickly() -> None:
     """Three of them in the corners of the largest sheet."""
     begun = time.process_time()
     found = extracted(
@@ -59,7 +59,7 @@ def test_cells_far_apart_are_read_at_once() -> None:
     assert time.process_time() - begun < 2.0
 
 
-def test_values_are_as_displayed_with_the_names_of_their_columns() -> None:
+def test_values_are_displayed_with_column_names() -> None:
     """A number keeps its unit, zeros in front and spaces that the format writes as elements."""
     price = cell("1,234.50 CHF", 'office:value-type="float" office:value="1234.5"')
     found = extracted(
@@ -101,7 +101,7 @@ def test_merged_cells_and_comments() -> None:
     ]
 
 
-def test_what_is_repeated_without_end_has_an_end() -> None:
+def test_repeated_cells_are_limited() -> None:
     """A column or a row of one value is said a thousand times at most, and what is below has its own number."""
     many = cell("full", 'table:number-columns-repeated="16384"')
     found = extracted(table(row(many), row(cell("honey"), repeated=1_048_000), row(cell("last"))))
@@ -110,7 +110,7 @@ def test_what_is_repeated_without_end_has_an_end() -> None:
     assert found.places[-1][2] == 1_048_002
 
 
-def test_hidden_sheets_and_tables_in_drawings_are_no_sheets() -> None:
+def test_hidden_sheets_and_tables_in_drawings_are_skipped() -> None:
     """Only what is seen, in the order of the sheets."""
     hidden = (
         '<style:style xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0" style:name="ta2" '
@@ -131,7 +131,7 @@ def test_hidden_sheets_and_tables_in_drawings_are_no_sheets() -> None:
         (b"PK\x03\x04 and no more", "is damaged"),
     ],
 )
-def test_what_is_no_spreadsheet_says_so(data: bytes, reason: str) -> None:
+def test_file_that_is_not_spreadsheet_is_refused(data: bytes, reason: str) -> None:
     """Damage is one sentence."""
     with pytest.raises(Unreadable, match=reason):
-        sheet.extract("x.ods", data, Draft(1_000_000), Limits())
+        sheet.extract("x.ods", data, TextBuilder(1_000_000), Limits())

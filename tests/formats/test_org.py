@@ -42,7 +42,7 @@ def test_org_blocks_are_code() -> None:
     assert [heading.text for heading in outline.headings] == ["yes", "open"]
 
 
-def test_org_drawers_name_places_and_are_noise() -> None:
+def test_org_drawers_are_noise() -> None:
     """Ids can be linked to, other names and the day of creation are taken, and none of it is embedded."""
     text = (
         ':PROPERTIES:\n:ID: 5f1c\n:ROAM_ALIASES: "Vector store" vs\n:CREATED: [2026-01-15 Thu]\n:END:\n#+title: T\n'
@@ -69,7 +69,7 @@ def test_org_drawers_name_places_and_are_noise() -> None:
         ("#+begin_src x\n<2026-01-15 Thu>\n#+end_src\n", ""),
     ],
 )
-def test_org_timestamps_date_a_file_that_speaks_of_one_day(text: str, day: str) -> None:
+def test_org_date_from_timestamps_of_one_day(text: str, day: str) -> None:
     """A keyword goes before timestamps; several days are no date of the file."""
     assert parse_org(text).date == day
 
@@ -92,13 +92,13 @@ def test_org_links() -> None:
     )
 
 
-def test_org_names_its_language() -> None:
+def test_org_language() -> None:
     """The keyword for exporting is the document's own word about its language."""
     assert extract("a.org", b"#+LANGUAGE: de\nText\n").language == "de"
 
 
 @pytest.mark.parametrize("line", ["* " + ":a" * 500_000, "[[" * 500_000, "[[a][" * 200_000, "<2026-01-15 " * 80_000])
-def test_org_takes_an_endless_line_in_its_stride(line: str) -> None:
+def test_org_long_line_is_read_quickly(line: str) -> None:
     """No line makes reading it a matter of seconds."""
     began = time.process_time()
 
@@ -108,7 +108,7 @@ def test_org_takes_an_endless_line_in_its_stride(line: str) -> None:
 
 
 @pytest.mark.parametrize("heading", ["Meta", "References", "TODO Links :web:", "See also"])
-def test_a_heading_of_many_notes_is_no_title(heading: str) -> None:
+def test_generic_heading_is_not_title(heading: str) -> None:
     """Where nothing else says what a file is called, a heading that may stand in any file leaves that to its name."""
     document = extract("zettel/weaving.org", f"* {heading}\n\ntext\n* Looms\n".encode())
 

@@ -71,7 +71,7 @@ def dump(width: int = 16, sign: str = " ") -> str:
         ),
     ],
 )
-def test_data_goes(text: str, left: str) -> None:
+def test_encoded_data_is_removed(text: str, left: str) -> None:
     """Nothing of the data is left, everything else is, at its line."""
     found = without_payload(text)
 
@@ -94,12 +94,12 @@ def test_data_goes(text: str, left: str) -> None:
         'd="M 1 2 L 3 4"',
     ],
 )
-def test_words_stay(text: str) -> None:
+def test_words_near_encoded_data_are_kept(text: str) -> None:
     """What only looks like data is text: addresses, paths, sequences, checksums, tables of numbers."""
     assert without_payload(text) == text
 
 
-def test_a_note_with_a_picture_is_as_one_without() -> None:
+def test_embedded_picture_does_not_change_passages() -> None:
     """The picture makes no passage, no link and no word, and lines keep their numbers."""
     document = extract("villa.md", f"# Villa\n\n![](data:image/png;base64,{PICTURE})\n\nThe code is 7741.\n".encode())
 
@@ -120,7 +120,7 @@ def test_a_note_with_a_picture_is_as_one_without() -> None:
         "begin 644 x\n",
     ],
 )
-def test_linear(text: str) -> None:
+def test_search_for_encoded_data_is_linear(text: str) -> None:
     """Text made to cost costs in proportion to its length."""
     times = []
     for size in (30_000, 240_000):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import made_documents as made
 import pytest
 
-from kb.formats.builder import Draft, Unreadable
+from kb.formats.builder import TextBuilder, Unreadable
 from kb.formats.pdf import extract
 from kb.formats.registry import installed
 from kb.sandbox.protocol import Limits
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.skipif(not installed("pypdfium2"), reason="the extra 'd
 
 def text(data: bytes) -> str:
     """What comes out of a PDF."""
-    draft = Draft(1_000_000)
-    extract("x.pdf", data, draft, Limits())
-    return draft.done().text
+    builder = TextBuilder(1_000_000)
+    extract("x.pdf", data, builder, Limits())
+    return builder.build().text
 
 
 def damaged(data: bytes, *pages: int) -> bytes:
@@ -28,7 +28,7 @@ def damaged(data: bytes, *pages: int) -> bytes:
     return data
 
 
-def test_a_damaged_page_does_not_cost_the_others() -> None:
+def test_damaged_page_does_not_affect_others() -> None:
     """The pages that can be read are; a file with none is damaged."""
     data = made.pdf([["First page."], ["Second page."], ["Third page."]])
 
@@ -39,12 +39,12 @@ def test_a_damaged_page_does_not_cost_the_others() -> None:
 
 def unread(data: bytes) -> list[str]:
     """What is told not to be read of a PDF."""
-    draft = Draft(1_000_000)
-    extract("x.pdf", data, draft, Limits())
-    return draft.done().unread
+    builder = TextBuilder(1_000_000)
+    extract("x.pdf", data, builder, Limits())
+    return builder.build().unread
 
 
-def test_pages_that_are_not_read_are_told() -> None:
+def test_unread_pages_are_reported() -> None:
     """Damaged ones and those with only a picture are counted; a page that is empty lacks nothing."""
     data = made.pdf([["First page."], ["." * 80], [], ["Fourth page."], ["Fifth page."]])
     picture = b"q 9 0 0 9 9 9 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI Q"
@@ -74,7 +74,7 @@ _LONG = b"<" + b"5a" * 48 + b">"
         (b"/Adobe.PubSec /SubFilter /adbe.pkcs7.s5 /V 4", "it opens with a certificate, or its own program, only"),
     ],
 )
-def test_an_encrypted_file_is_told_as_that(how: bytes, reason: str) -> None:
+def test_encrypted_file_is_reported(how: bytes, reason: str) -> None:
     """By each generation of the format's encryption, and by a certificate."""
     known = b"<00112233445566778899aabbccddeeff>"
     locked = b"trailer << /ID [%s %s] /Encrypt << /Filter %s >> " % (known, known, how)

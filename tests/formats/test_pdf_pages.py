@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from kb.formats.builder import Draft
-from kb.formats.pdf import whole, words_of
+from kb.formats.builder import TextBuilder
+from kb.formats.pdf import join_divided_words, words_of
 from kb.formats.registry import installed
 from kb.sandbox.protocol import Extracted, Limits
 
@@ -51,9 +51,9 @@ def extracted(data: bytes) -> Extracted:
     """What comes out of a PDF."""
     from kb.formats.pdf import extract
 
-    draft = Draft(100_000)
-    extract("x.pdf", data, draft, Limits())
-    return draft.done()
+    builder = TextBuilder(100_000)
+    extract("x.pdf", data, builder, Limits())
+    return builder.build()
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def extracted(data: bytes) -> Extracted:
 )
 def test_divided_words(text: str, words: str, said: str) -> None:
     """A typed hyphen stays, one that fills the line goes; in doubt both forms can be found."""
-    assert whole(text, [False, False], words_of([words])) == said
+    assert join_divided_words(text, [False, False], words_of([words])) == said
 
 
 @needs_pdfium
-def test_nothing_is_joined_to_a_footer() -> None:
+def test_divided_word_is_not_joined_to_footer() -> None:
     """A last line that ends with a hyphen has nothing to do with the number of the page far below it."""
     found = extracted(pdf([[(750, "It settled on the bran-"), (40, "Page 1")], [(750, "ches of a tree.")]]))
 
@@ -110,13 +110,13 @@ def test_forms_and_notes() -> None:
 @pytest.mark.parametrize(
     "title", ["4711", "untitled", "Microsoft Word - deltas.doc", "final version 2.docx", "C:\\\\x\\\\y"]
 )
-def test_a_title_that_says_nothing(title: str) -> None:
+def test_generated_title_is_replaced(title: str) -> None:
     """Where the property is junk the first line is the title; one that means something is kept."""
     assert extracted(pdf([[(750, "On river deltas"), (736, "Silt settles.")]], title=title)).title == "On river deltas"
 
 
 @needs_pdfium
-def test_titles_that_say_something() -> None:
+def test_meaningful_titles_are_kept() -> None:
     """A title of the document's own is kept; without any property the file's name is left to say it."""
     assert (
         extracted(pdf([[(750, "Page head")]], title="On 4711 and 2.docx in use")).title == "On 4711 and 2.docx in use"

@@ -27,7 +27,7 @@ def passages(path: str, text: str, most: int = 64) -> list[tuple[str, str, str]]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_rows_of_a_table_know_their_columns(delimiter: str) -> None:
+def test_header_row_is_context_of_csv_rows(delimiter: str) -> None:
     """Rows are counted as a spreadsheet does, a quoted value may run over lines, and all are told the columns."""
     text = 'Name,Town\nAda,"London,\nEngland"\n\nBob,Paris\n'.replace(",", delimiter).replace(
         f"London{delimiter}", "London"
@@ -44,7 +44,7 @@ def test_rows_of_a_table_know_their_columns(delimiter: str) -> None:
     ]
 
 
-def test_rows_without_values_count() -> None:
+def test_empty_rows_count() -> None:
     """Row numbers are those a spreadsheet shows, blank lines and empty cells above and between included."""
     text = '\n\nName,Town\nAda,London\n\n,,,\nBob,"Bern\n\nOld"\nCy,Rome\n'
 
@@ -60,7 +60,7 @@ def test_rows_without_values_count() -> None:
     assert [one.text for one in parse_csv(text).headings] == ["Name, Town"]
 
 
-def test_a_table_without_names_is_rows_alone() -> None:
+def test_table_without_header() -> None:
     """Numbers are no names of columns, and one column has none."""
     assert parse_csv("1,2\n3,4\n").headings == ()
     assert parse_csv("a\nb\n").headings == ()
@@ -98,7 +98,7 @@ def test_subtitles_have_times() -> None:
     assert (passage.place, passage.text) == ("", SUBRIP.strip()) or passage.place == "0:00:11"
 
 
-def test_subrip_goes_on_behind_a_blank_line() -> None:
+def test_subrip_cue_with_blank_line() -> None:
     """All that stands before the number of the next cue is spoken; the next times end a cue too."""
     text = "1\n00:01,0 --> 00:02,0\n- One?\n\n- Two.\n\n\n2\n00:03,0 --> 00:04,0\n10\n\n"
     text += "3\n00:05,0 --> 00:06,0\nLast\n\nwords\n"
@@ -161,19 +161,19 @@ def test_latex_has_sections() -> None:
 @pytest.mark.parametrize(
     "line", [r"See \url{https://example.com/a%20kimchi}.", r"\verb|%| kimchi", r"\href{a%b}{kimchi}", r"100\% kimchi"]
 )
-def test_latex_percent_signs_that_begin_no_comment(line: str) -> None:
+def test_latex_percent_signs_that_are_not_comments(line: str) -> None:
     """In an address, in code in the line and behind a backslash a percent sign stands for itself."""
     assert passages("x.tex", f"{line} % remark\n") == [(f"{line} % remark", "", "")]
     (passage,) = Chunker(FakeTokens(), 64).split(extract("x.tex", f"{line} % remark\n".encode()))
     assert passage.embedded == line
 
 
-def test_latex_comments_behind_line_breaks() -> None:
+def test_latex_comments_after_line_breaks() -> None:
     """Two backslashes end a line, so that the percent sign behind them is not escaped."""
     assert parse_latex("a \\\\% remark\n\\verb|open % remark").noise == ((4, 12), (24, 32))
 
 
-def test_latex_environments_inside_one_another() -> None:
+def test_latex_nested_environments() -> None:
     """An environment ends where its own end is; one that never ends hides none that does."""
     text = "\\begin{proof}\n\\begin{figure}\n\\begin{figure}\nx\n\\end{figure}\ny\n\\end{figure}\n\\end{figure}\n"
 
@@ -211,14 +211,14 @@ def test_long_entries_of_data_are_headings() -> None:
     assert extract("x.yml", text.encode()).title == "x"
 
 
-def test_json_closes_what_it_opens() -> None:
+def test_json_nested_structure() -> None:
     """A closing bracket belongs to its entry."""
     text = '{\n  "name": "x",\n  "deps": {\n' + '    "a": 1,\n' * 15 + "  }\n}\n"
 
     assert [(heading.text, heading.first_line) for heading in parse_indented(text).headings] == [("deps", 3)]
 
 
-def test_xml_elements_are_called_by_tag_and_name() -> None:
+def test_xml_headings_are_tag_and_name() -> None:
     """An element of many lines is a heading, with its id or name."""
     inner = "".join(f"    <item>{at}</item>\n" for at in range(14))
 
@@ -244,7 +244,7 @@ PIECES = st.sampled_from(
 @given(
     st.lists(PIECES, max_size=60), st.sampled_from(["x.yaml", "x.json", "x.xml", "x.toml", "x.csv", "x.tex", "x.srt"])
 )
-def test_outlines_are_in_order_whatever_the_text(lines: list[str], path: str) -> None:
+def test_outline_is_ordered_for_any_text(lines: list[str], path: str) -> None:
     """Headings and blocks lie within the text, in order and without overlap, and all words come into passages."""
     text = "\n".join(lines)
     document = extract(path, text.encode())

@@ -56,7 +56,7 @@ def test_an_empty_file_has_no_passages() -> None:
     assert passages == ()
 
 
-def test_what_is_no_text_is_an_error() -> None:
+def test_binary_file_is_an_error() -> None:
     """The reason reaches the caller as a document error."""
     with pytest.raises(DocumentError):
         _reader().read(_source("n.pdf", b"%PDF-1.7"))

@@ -31,7 +31,7 @@ RECIPE = Format(("recipe",), (".rcp",), "recipe", "recipes", reader="kb.formats.
         ("x.unheard-of", ""),
     ],
 )
-def test_the_name_tells_the_format(path: str, suffix: str) -> None:
+def test_format_is_found_by_name(path: str, suffix: str) -> None:
     """By the last suffix whatever its case, else by the whole name; else it says nothing."""
     assert REGISTRY.of(path) is REGISTRY.by_suffix.get(suffix)
 
@@ -59,7 +59,7 @@ def test_a_suffix_is_in_one_format() -> None:
         Registry((*REGISTRY.rows, RECIPE, replace(RECIPE, types=("cookbook",))), REGISTRY.text)
 
 
-def test_one_row_is_in_every_view() -> None:
+def test_row_appears_in_every_view() -> None:
     """Types, kinds, limits, links and what a child loads come from the same row."""
     told = replace(RECIPE, prose=False, anchors=True)
     child = Format(
@@ -100,11 +100,11 @@ def prepare():
     """Nothing."""
 
 
-def extract(name, data, draft, limits):
-    """Put the plants into the draft."""
+def extract(name, data, builder, limits):
+    """Add the plants to the builder."""
     for plant in data.decode().split("\\n"):
-        draft.place("plant: " + plant[::-1], anew=True)
-        draft.text(plant[::-1])
+        builder.add_place("plant: " + plant[::-1], reset_headings=True)
+        builder.add_text(plant[::-1])
 '''
 ROWS = """
     _text("recipe", ".rcp", "recipes", "each dish is a section", reader="kb.formats.recipe:parse_recipe"),
@@ -162,7 +162,7 @@ print(json.dumps(said))
 """
 
 
-def test_a_new_format_is_a_module_and_a_row(tmp_path: Path) -> None:
+def test_new_format_takes_a_module_and_a_row(tmp_path: Path) -> None:
     """Reading, long texts in the child, extraction, --type, limits, status, docs and what is read again take it."""
     from kb.formats.fingerprint import Fingerprints
 

@@ -61,7 +61,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_passage_of_a_table_is_told_its_columns(name: str) -> None:
+def test_header_row_is_context_of_table(name: str) -> None:
     """In what is embedded and searched; the lines that are shown are those of the file, and the text below is apart."""
     text = f"Above the table.\n\n{TABLES[name]}\nBelow it stands a long paragraph about something else.\n"
     passages = Chunker(FakeTokens(limit=256), 60).split(extract(name, text.encode()))
@@ -73,8 +73,8 @@ def test_every_passage_of_a_table_is_told_its_columns(name: str) -> None:
         assert one.embedded.startswith(f"{NAMES}\n")
         assert one.searched.startswith(f"{NAMES}\n")
         assert one.text == "\n".join(lines[one.first_line - 1 : one.last_line])
-    (told,) = extract(name, text.encode()).told
-    assert "Below" not in "\n".join(lines[told.first_line - 1 : told.last_line])
+    (context,) = extract(name, text.encode()).context
+    assert "Below" not in "\n".join(lines[context.first_line - 1 : context.last_line])
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,6 @@ def test_every_passage_of_a_table_is_told_its_columns(name: str) -> None:
         ("a.adoc", "|===\n|===\n"),
     ],
 )
-def test_a_table_without_names_tells_nothing(name: str, text: str) -> None:
+def test_table_without_header_has_no_context(name: str, text: str) -> None:
     """Its first row is one like the others."""
-    assert extract(name, text.encode()).told == ()
+    assert extract(name, text.encode()).context == ()

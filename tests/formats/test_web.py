@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from kb.formats.builder import Draft
+from kb.formats.builder import TextBuilder
 from kb.formats.html import extract, seen
 from kb.sandbox.protocol import Limits
 
@@ -16,9 +16,9 @@ SOUP = "p div table tr td th li ul ol b font a h1 pre dl dt dd caption tbody the
 
 def text(page: str | bytes) -> str:
     """What a page says, its pieces with a slash between them."""
-    draft = Draft(10_000_000)
-    extract("x.html", page.encode() if isinstance(page, str) else page, draft, Limits())
-    return " / ".join(line for line in draft.done().text.split("\n") if line)
+    builder = TextBuilder(10_000_000)
+    extract("x.html", page.encode() if isinstance(page, str) else page, builder, Limits())
+    return " / ".join(line for line in builder.build().text.split("\n") if line)
 
 
 def row(cells: str) -> str:
@@ -46,20 +46,20 @@ def row(cells: str) -> str:
         ),
     ],
 )
-def test_no_word_of_a_cell_is_lost(cells: str, said: str) -> None:
+def test_all_words_of_cells_are_kept(cells: str, said: str) -> None:
     """Paragraphs stay in their row; headings, lists, other tables and prose end it and stand alone."""
     assert text(row(cells)) == said
     assert seen(row(cells)).replace("\n\n", " / ") == said
 
 
-def test_a_stray_byte_does_not_garble_a_page() -> None:
+def test_invalid_byte_does_not_change_encoding_of_page() -> None:
     """A page is read in the encoding it names."""
     page = '<meta charset="utf-8"><p>Grüße, Größe'.encode() + b"\xff</p>"
     assert text(page) == "Grüße, Größe\ufffd"
     assert text(b'<meta charset="iso-8859-1"><p>it\x92s \x80 5</p>') == "it\u2019s € 5"
 
 
-def test_teasers_do_not_stand_for_the_page() -> None:
+def test_teaser_articles_are_not_main_text() -> None:
     """What calls itself the main text is it where most of the text stands in it."""
     teaser, body = "A teaser. " * 30, "The page itself. " * 40
     assert text(f"<p>{body}</p><article>{teaser}</article>") == f"{body.strip()} / {teaser.strip()}"
@@ -90,12 +90,12 @@ def test_teasers_do_not_stand_for_the_page() -> None:
         ("".join(f"<p><a href=/{at}>Menu {at}" for at in range(6)) + "<p><a>Text", "Text"),
     ],
 )
-def test_end_tags_that_are_left_out(page: str, said: str) -> None:
+def test_omitted_end_tags(page: str, said: str) -> None:
     """Elements end where browsers have them end."""
     assert text(page) == said
 
 
-def test_elements_left_open_take_no_time() -> None:
+def test_unclosed_elements_take_linear_time() -> None:
     """The time does not grow with the square of what was left open."""
     assert text("<p>a" * 20_000) == " / ".join(["a"] * 20_000)
     assert text("<b><p>a</p>" * 10_000) == " / ".join(["a"] * 10_000)
@@ -118,7 +118,7 @@ def test_formulas(formula: str, said: str) -> None:
     assert text(f"<p>Energy is {formula}.") == f"Energy is {said}."
 
 
-def test_a_box_inside_the_text_is_text() -> None:
+def test_aside_in_main_is_kept() -> None:
     """What stands aside in the main element belongs to it; beside it, it is a menu."""
     aside = "<aside>Mind the ducks.</aside>"
     assert text(f"{aside}<main><p>Ponds.</p>{aside}</main>") == "Ponds. / Mind the ducks."
@@ -126,7 +126,7 @@ def test_a_box_inside_the_text_is_text() -> None:
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_no_tag_soup_loses_a_word(seed: int) -> None:
+def test_tag_soup_keeps_all_words(seed: int) -> None:
     """Whatever is opened and closed in whatever order, every word is there once and in its place."""
     pick = random.Random(seed)
     tags = re.findall(r"\w+", SOUP)
@@ -154,29 +154,29 @@ def test_no_tag_soup_loses_a_word(seed: int) -> None:
 )
 def test_icons_and_shadow_roots(page: str, title: str, said: str) -> None:
     """The title of an icon is none of the page; what stands in a shadow root is part of it, other templates are not."""
-    draft = Draft(10_000)
-    extract("x.html", page.encode(), draft, Limits())
-    found = draft.done()
+    builder = TextBuilder(10_000)
+    extract("x.html", page.encode(), builder, Limits())
+    found = builder.build()
 
     assert " / ".join(line for line in found.text.split("\n") if line) == said
     assert found.title == title
 
 
-def told(page: str) -> list[tuple[int, int, str]]:
+def context(page: str) -> list[tuple[int, int, str]]:
     """The names of columns that a page tells its rows."""
-    draft = Draft(1_000_000)
-    extract("x.html", page.encode(), draft, Limits())
-    return draft.done().told
+    builder = TextBuilder(1_000_000)
+    extract("x.html", page.encode(), builder, Limits())
+    return builder.build().context
 
 
-def test_rows_are_told_the_names_of_their_columns() -> None:
+def test_header_row_is_context_of_rows() -> None:
     """Up to the end of their table; a row that begins with its own name has none, and neither has a table without."""
     head = "<tr><th>Article<th>Price</tr>"
     rows = "".join(f"<tr><td>bolt {number}<td>{number}</tr>" for number in range(3))
     page = f"<h1>S</h1><table>{head}{rows}</table><p>After.</p><table>{rows}</table><table>{head}</table>"
 
-    assert told(page) == [(4, 6, "Article | Price")]
-    assert told(f"<table><tr><th>a<td>b</tr>{rows}</table>") == []
+    assert context(page) == [(4, 6, "Article | Price")]
+    assert context(f"<table><tr><th>a<td>b</tr>{rows}</table>") == []
 
 
 @pytest.mark.parametrize(
@@ -193,24 +193,24 @@ def test_rows_are_told_the_names_of_their_columns() -> None:
         ("<table><tr><td><ruby>\u6771<rt>tou</ruby><td>b</table>", "\u6771 (tou) | b"),
     ],
 )
-def test_readings_stand_beside_the_words(page: str, said: str) -> None:
+def test_ruby_readings_follow_words(page: str, said: str) -> None:
     """Not inside them; end tags may be left out."""
     assert text(page) == said
 
 
-def test_items_of_a_list_are_told_those_they_stand_in() -> None:
+def test_parent_items_are_context_of_nested_items() -> None:
     """However deep they are nested; what stands beside or below the list is told nothing."""
     html = (
         "<p>Our boats.<ul><li>Rowing boats<p>They lie at the pier.</p><ul><li>Heron<ol><li>oars of ash</ol>"
         "<li>Grebe</ul><li>Canoes<ul><li>Otter</ul></ul><p>Ask before you go."
     )
-    draft = Draft(1_000_000)
-    extract("x.html", html.encode(), draft, Limits())
-    found = draft.done()
+    builder = TextBuilder(1_000_000)
+    extract("x.html", html.encode(), builder, Limits())
+    found = builder.build()
     lines = found.text.split("\n")
 
     above = {
-        text: [said for first, last, said in found.told if first <= at <= last]
+        text: [said for first, last, said in found.context if first <= at <= last]
         for at, text in enumerate(lines, 1)
         if text
     }
@@ -227,11 +227,11 @@ def test_items_of_a_list_are_told_those_they_stand_in() -> None:
     }
 
 
-def test_lists_without_end_are_told_a_few_items() -> None:
+def test_context_of_deep_lists_is_limited() -> None:
     """What is told of each line has an end where its depth has none."""
-    draft = Draft(10_000_000)
-    extract("x.html", b"<ul><li>a" * 3_000, draft, Limits())
-    found = draft.done()
+    builder = TextBuilder(10_000_000)
+    extract("x.html", b"<ul><li>a" * 3_000, builder, Limits())
+    found = builder.build()
 
-    assert len(found.told) <= 20
+    assert len(found.context) <= 20
     assert found.text.count("- a") == 3_000

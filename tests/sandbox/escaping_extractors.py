@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
@@ -302,7 +302,7 @@ def prepare() -> None:
     """Nothing to load."""
 
 
-def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
     """Make the attempt that the first line names, and say how it went; ``threads`` are allowed."""
     name, folder, parent, bystander, address = data.decode().split("\n")
     place = _Place(folder, int(parent), int(bystander), int(address))
@@ -313,7 +313,7 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
             one.start()
         for one in threads:
             one.join()
-        draft.text(" ".join(done))
+        builder.add_text(" ".join(done))
         return
     in_thread: list[str] = []
 
@@ -333,4 +333,4 @@ def extract(_name: str, data: bytes, draft: Draft, _limits: Limits) -> None:
     other = threading.Thread(target=attempt)
     other.start()
     other.join()
-    draft.text("\n".join(in_thread))
+    builder.add_text("\n".join(in_thread))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import os
 import socket
@@ -10,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kb.formats.builder import Draft
+    from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 
 def prepare() -> None:
-    """Nothing to load."""
+    """Load the encoding of host names, so that connecting gets as far as the system call."""
+    codecs.lookup("idna")
 
 
-def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:  # noqa: C901, PLR0912 - one case per mischief
+def extract(_name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:  # noqa: C901, PLR0912 - one case per mischief
     """Do what the bytes say."""
     match data.decode():
         case "loop":
@@ -31,18 +33,18 @@ def extract(_name: str, data: bytes, draft: Draft, limits: Limits) -> None:  # n
         case "leave":
             os._exit(3)
         case "memory":
-            draft.text("x" * len(bytearray(2 * limits.memory)))
+            builder.add_text("x" * len(bytearray(2 * limits.memory)))
         case "text":
             while True:
-                draft.text("many words " * 1000)
+                builder.add_text("many words " * 1000)
         case "deep":
-            extract(_name, data, draft, limits)
+            extract(_name, data, builder, limits)
         case "read":
-            draft.text(Path("/etc/passwd").read_text("utf-8"))
+            builder.add_text(Path("/etc/passwd").read_text("utf-8"))
         case "connect":
             socket.create_connection(("127.0.0.1", 9), timeout=1)
         case "print":
             os.write(1, b"what a library prints")
-            draft.text("kept apart")
+            builder.add_text("kept apart")
         case words:
-            draft.text(words)
+            builder.add_text(words)

@@ -65,7 +65,7 @@ def inside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if one.owner() == folder.owner() and str(one).startswith("/tmp/"):  # noqa: S108 - where pytest makes it
             one.chmod(0o777)
     bystander = subprocess.Popen(["sleep", "600"])  # noqa: S607 - wherever it is
-    made = Sandbox(LIMITS, [ESCAPING], own=())
+    made = Sandbox(LIMITS, [ESCAPING])
     yield Inside(made, folder, bystander.pid, ctypes.create_string_buffer(b"secret of the parent"))
     made.close()
     alive = bystander.poll() is None
@@ -88,7 +88,7 @@ def test_nothing_outside_can_be_reached(inside: Inside, name: str) -> None:
 
 
 @linux
-def test_the_user_is_the_one_meant(inside: Inside, request: pytest.FixtureRequest) -> None:
+def test_confinement_as_other_user(inside: Inside, request: pytest.FixtureRequest) -> None:
     """As a user, the process has another one's id, and it belongs to root all the same whom it may not harm."""
     inside.attempt("fork")
     status = Path(f"/proc/{inside.sandbox.process}/status").read_text("ascii")
@@ -117,7 +117,7 @@ def test_threads_of_libraries_are_confined(inside: Inside) -> None:
 
 
 @linux
-def test_threads_that_documents_have_are_confined() -> None:
+def test_threads_of_document_parsers_are_confined() -> None:
     """The threads that xberg starts while it is loaded have the filter as well."""
     pytest.importorskip("xberg")
     made = Sandbox(LIMITS)
@@ -137,14 +137,12 @@ def test_threads_that_documents_have_are_confined() -> None:
 def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A sandbox whose parser does what the bytes say."""
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-    made = Sandbox(LIMITS, [HOSTILE], own=())
+    made = Sandbox(LIMITS, [HOSTILE])
     yield made
     made.close()
 
 
-def test_a_process_that_is_confined_less_than_it_could_be_reads_nothing(
-    hostile: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_partly_confined_process_reads_nothing(hostile: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel offers more than the process reports, the document is left for another time."""
     monkeypatch.setattr(sandbox_module, "offered", lambda: (*offered(), "one more"))
 
@@ -153,7 +151,7 @@ def test_a_process_that_is_confined_less_than_it_could_be_reads_nothing(
 
 
 @linux
-def test_a_measure_that_fails_stops_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_failed_measure_stops_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the kernel offers Landlock and refuses it, nothing is parsed, and the reason says so."""
     (tmp_path / "sitecustomize.py").write_text(
         "import errno, sys\n"
@@ -165,7 +163,7 @@ def test_a_measure_that_fails_stops_the_process(monkeypatch: pytest.MonkeyPatch,
         "utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{HERE}")
-    made = Sandbox(LIMITS, [HOSTILE], own=())
+    made = Sandbox(LIMITS, [HOSTILE])
     try:
         with pytest.raises(DocumentBusy, match=r"cannot be confined \(.*too many rules\)"):
             made.extract(HOSTILE, "x.any", b"fine")
@@ -173,9 +171,9 @@ def test_a_measure_that_fails_stops_the_process(monkeypatch: pytest.MonkeyPatch,
         made.close()
 
 
-def test_modules_that_cannot_be_loaded_are_not_the_file_s_fault() -> None:
+def test_missing_module_is_not_blamed_on_file() -> None:
     """A process that does not start is told as that; the file is read once it does."""
-    made = Sandbox(LIMITS, ["no_such_module"], own=())
+    made = Sandbox(LIMITS, ["no_such_module"])
     try:
         with pytest.raises(DocumentBusy, match="does not start"):
             made.extract("no_such_module", "x.any", b"fine")
@@ -183,7 +181,7 @@ def test_modules_that_cannot_be_loaded_are_not_the_file_s_fault() -> None:
         made.close()
 
 
-def test_what_another_system_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measures_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Linux's calls the limits that there are hold, and the rest is told as missing."""
     confine.offered.cache_clear()
     monkeypatch.setattr(confine, "machine", lambda: None)
@@ -206,7 +204,7 @@ def test_numbers_of_other_machines_are_unknown() -> None:
 # --- ended from outside -------------------------------------------------------------------------------------------
 
 
-def test_a_process_that_is_killed_from_outside_is_started_again(hostile: Sandbox) -> None:
+def test_killed_process_is_restarted(hostile: Sandbox) -> None:
     """The system that runs out of memory kills a process whatever file it is at: the file is read all the same."""
     hostile.extract(HOSTILE, "x.any", b"one")
     assert hostile.process is not None
@@ -215,7 +213,7 @@ def test_a_process_that_is_killed_from_outside_is_started_again(hostile: Sandbox
     assert hostile.extract(HOSTILE, "x.any", b"two").text == "two\n"
 
 
-def test_a_process_that_is_killed_whenever_it_starts_is_told(hostile: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_killed_at_each_start_is_reported(hostile: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed again and again the file waits for the next run, and its reason does not call it too large."""
     ask = sandbox_module._Worker.ask
 
@@ -233,7 +231,7 @@ def test_a_process_that_is_killed_whenever_it_starts_is_told(hostile: Sandbox, m
     ("what", "reason"),
     [("memory", "needs more than"), ("abort", "makes its parser give up"), ("crash", "Segmentation fault")],
 )
-def test_what_a_file_does_to_its_parser_is_its_own(hostile: Sandbox, what: str, reason: str) -> None:
+def test_crash_caused_by_file_is_blamed_on_it(hostile: Sandbox, what: str, reason: str) -> None:
     """Memory over the limit and crashes are the file's fault, and stay so."""
     with pytest.raises(DocumentError, match=reason) as caught:
         hostile.extract(HOSTILE, "x.any", what.encode())
@@ -268,7 +266,7 @@ def false_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "exec 3<>/dev/tcp/127.0.0.1/9",
     ],
 )
-def test_tesseract_reaches_no_more_than_its_own(false_tesseract: Path, tmp_path: Path, line: str) -> None:
+def test_tesseract_reaches_only_its_files(false_tesseract: Path, tmp_path: Path, line: str) -> None:
     """A Tesseract that an image has got the better of reads no note, writes none and starts nothing."""
     bash = shutil.which("bash")
     if bash is None:
@@ -294,7 +292,7 @@ def test_tesseract_reaches_no_more_than_its_own(false_tesseract: Path, tmp_path:
 
 
 @linux
-def test_tesseract_writes_its_own_folder(false_tesseract: Path) -> None:
+def test_tesseract_writes_only_its_folder(false_tesseract: Path) -> None:
     """It has a folder for temporary files, which is gone afterwards."""
     bash = shutil.which("bash")
     if bash is None:
@@ -313,7 +311,7 @@ def test_tesseract_writes_its_own_folder(false_tesseract: Path) -> None:
     assert not Path(said[1]).exists()
 
 
-def test_tesseract_that_never_ends_is_ended(false_tesseract: Path) -> None:
+def test_hanging_tesseract_is_killed(false_tesseract: Path) -> None:
     """The time for recognising holds for the program too."""
     bash = shutil.which("bash")
     if bash is None:

@@ -50,7 +50,7 @@ def refused(sandbox: Sandbox, what: str) -> str:
         ("connect", "cannot be read: it seems to be damaged ([Errno 1] Operation not permitted)"),
     ],
 )
-def test_one_file_is_lost_and_the_next_is_read(sandbox: Sandbox, what: str, reason: str) -> None:
+def test_failed_file_does_not_affect_next(sandbox: Sandbox, what: str, reason: str) -> None:
     """Loops, crashes, bombs, and reaching for files or the network end in a reason; the sandbox goes on."""
     assert refused(sandbox, what) == reason
     assert sandbox.extract(HOSTILE, "x.any", b"fine").text == "fine\n"
@@ -70,7 +70,7 @@ def test_what_a_library_prints_stays_out_of_the_answer(sandbox: Sandbox) -> None
     assert sandbox.extract(HOSTILE, "x.any", b"print").text == "kept apart\n"
 
 
-def test_a_process_that_went_meanwhile_is_replaced(sandbox: Sandbox) -> None:
+def test_dead_process_is_replaced(sandbox: Sandbox) -> None:
     """A worker that retired for idling is no crash of the next file."""
     sandbox.extract(HOSTILE, "x.any", b"one")
     assert sandbox._worker is not None
@@ -82,7 +82,7 @@ def test_a_process_that_went_meanwhile_is_replaced(sandbox: Sandbox) -> None:
     assert sandbox.extract(HOSTILE, "x.any", b"two").text == "two\n"
 
 
-def test_large_files_and_answers_pass(sandbox: Sandbox) -> None:
+def test_large_files_and_answers(sandbox: Sandbox) -> None:
     """More than a pipe holds goes both ways."""
     words = "word " * 150_000
 
@@ -101,7 +101,7 @@ def test_closing_ends_the_process(sandbox: Sandbox) -> None:
     assert sandbox.extract(HOSTILE, "x.any", b"two").text == "two\n"
 
 
-def test_a_worker_ends_with_its_owner(sandbox: Sandbox) -> None:
+def test_worker_exits_with_parent(sandbox: Sandbox) -> None:
     """A worker whose owner is gone reads the end of its input and ends."""
     sandbox.extract(HOSTILE, "x.any", b"one")
     assert sandbox._worker is not None

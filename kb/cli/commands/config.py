@@ -75,13 +75,13 @@ def toml_value(value: object) -> str:
 def trust_file(session: Session, named: str | None, *, as_json: bool) -> int:
     """Trust a configuration file that kb finds by itself, with its present content, and show what it reaches."""
     from kb.config import load
-    from kb.config.trust import require_mine, trust
+    from kb.config.trust import require_owned, trust
 
     place = _place(session, named, missing="There is nothing to trust")
     if not place.around:
         session.say(f"{one_line(str(place.file))} needs no trust: it is your own or was named explicitly\n")
         return 0
-    require_mine(place)
+    require_owned(place)
     # What is in the environment and on this command line is not part of the file.
     made = trust(load(str(place.file), environ={}, cwd=session.client.cwd or None), place, session.client.environ)
     if as_json:

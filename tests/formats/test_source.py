@@ -50,7 +50,7 @@ class Store:
 TAIL = "\n\ndef main() -> None:\n    Store().open()\n\n\nmain()\n"
 
 
-SANDBOX = Sandbox(Limits(seconds=5, memory=300_000_000), own=(source.PARSER,))
+SANDBOX = Sandbox(Limits(seconds=5, memory=300_000_000), [source.PARSER])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -286,7 +286,7 @@ def test_what_is_not_parsed(path: str, text: str) -> None:
         ("a.cpp", "a<b<\n" * 99_000),
     ],
 )
-def test_hostile_code_costs_its_structure_alone(path: str, text: str) -> None:
+def test_hostile_code_loses_only_structure(path: str, text: str) -> None:
     """Nesting without end, and what takes gigabytes to parse: the file is split at blank lines and the next one parsed."""
     found = document(path, f"{text}\n\nlast words\n")
 
@@ -295,7 +295,7 @@ def test_hostile_code_costs_its_structure_alone(path: str, text: str) -> None:
     assert document("b.py", CLASS).headings[0].text == "Store"
 
 
-def test_a_crash_is_no_failure() -> None:
+def test_parser_crash_is_not_a_failure() -> None:
     """Code that the parser cannot stand is split as if there were no grammar; one such file crashes it for certain."""
     with pytest.raises(DocumentError, match="made its reader"):
         SANDBOX.extract(source.PARSER, "a.cpp", b"a<b<\n" * 99_000)
@@ -317,14 +317,14 @@ def test_a_crash_is_no_failure() -> None:
         [("C", 1, 4, 6), ("f", 3, 4, 5)],
     ],
 )
-def test_nonsense_is_not_believed(told: list[tuple[str, int, int, int]]) -> None:
+def test_invalid_definitions_are_ignored(told: list[tuple[str, int, int, int]]) -> None:
     """The process that parsed hostile code may say anything."""
     assert SourceCode(Answers(*told)).outlined("a.py", extract("a.py", CLASS.encode())).headings == ()
 
 
 @pytest.mark.parametrize("line", ["import sys\n", "# A comment.\n", "\n", "X = 1\n"])
 @pytest.mark.parametrize("path", ["a.py", "b.py"])
-def test_a_line_on_top_embeds_one_passage(line: str, path: str) -> None:
+def test_line_on_top_changes_one_passage(line: str, path: str) -> None:
     """What is below keeps its embedded text, so its vector too."""
     text = (HEAD if path == "a.py" else "") + CLASS + TAIL
     before = {one.embedded for one in passages(path, text)}

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from kb.formats.binary import ForeignFormats
-from kb.formats.builder import Draft
+from kb.formats.binary import BinaryFormats
+from kb.formats.builder import TextBuilder
 from kb.sandbox.protocol import Extracted
 
 
@@ -26,11 +26,11 @@ class Given:
     ("heading", "title"),
     [("Sheet1", "costs"), ("Tabelle 2", "costs"), ("Ducks", "Ducks"), ("Sheet metal", "Sheet metal")],
 )
-def test_a_sheet_that_nobody_named_names_no_workbook(heading: str, title: str) -> None:
+def test_default_sheet_name_is_not_title(heading: str, title: str) -> None:
     """The file's own name says more than the one every program gives its first sheet."""
     found = Extracted(text=f"{heading}\n1 | 2", headings=[(heading, 1, 1, 1)])
 
-    document = ForeignFormats(Given(found)).read("money/costs.eml", b"")
+    document = BinaryFormats(Given(found)).read("money/costs.eml", b"")
 
     assert document is not None
     assert document.title == title
@@ -45,19 +45,19 @@ def test_a_sheet_that_nobody_named_names_no_workbook(heading: str, title: str) -
         ("2026/01/15.html", "2025-12-24", date(2025, 12, 24)),
     ],
 )
-def test_a_document_without_a_date_has_that_of_its_path(path: str, own: str, day: date | None) -> None:
+def test_date_falls_back_to_path(path: str, own: str, day: date | None) -> None:
     """Names and folders date documents as they do notes; what the document says of itself comes first."""
-    document = ForeignFormats(Given(Extracted(text="Text", date=own))).read(path, b"")
+    document = BinaryFormats(Given(Extracted(text="Text", date=own))).read(path, b"")
 
     assert document is not None
     assert document.date == day
 
 
 @pytest.mark.parametrize("filled_in", ["(anonymous)", "unspecified", "Untitled document", "Microsoft Word - a.doc"])
-def test_a_title_that_a_program_filled_in_is_none(filled_in: str) -> None:
+def test_generated_title_is_ignored(filled_in: str) -> None:
     """Nobody called the document so."""
-    draft = Draft(1000)
-    draft.describe(filled_in)
-    draft.text("Some text.")
+    builder = TextBuilder(1000)
+    builder.set_properties(filled_in)
+    builder.add_text("Some text.")
 
-    assert draft.done().title == ""
+    assert builder.build().title == ""

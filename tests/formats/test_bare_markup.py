@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from kb.chunking.split import Chunker
-from kb.formats.bare_markup import LEAST, hollow
+from kb.formats.bare_markup import MIN_LENGTH, find_bare_markup
 from kb.formats.text import extract
 from kb.testing import FakeTokens
 
@@ -68,7 +68,7 @@ def repeated(piece: str, size: int = SIZE) -> str:
 
 
 @pytest.mark.parametrize("name", STRUCTURE)
-def test_structure_alone_is_no_passage(name: str) -> None:
+def test_bare_markup_is_not_passage(name: str) -> None:
     """Nothing is embedded of a text in which no word stands."""
     before, after = STRUCTURE[name]
 
@@ -76,7 +76,7 @@ def test_structure_alone_is_no_passage(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STRUCTURE)
-def test_words_in_structure_are_found_in_their_line(name: str) -> None:
+def test_words_inside_bare_markup_keep_their_line(name: str) -> None:
     """What is written between, above and below elements is one passage each, in exactly its lines."""
     before, after = STRUCTURE[name]
     end = "" if before.endswith("\n") else "\n"
@@ -96,27 +96,27 @@ def test_words_in_structure_are_found_in_their_line(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nested.xml", "arrays.json", "bare headings.org", "comments.tex", "cells.csv"])
-def test_structure_alone_is_not_handed_on(name: str) -> None:
+def test_bare_markup_is_removed_from_outline(name: str) -> None:
     """No block, heading or place of it is carried from the process that parses to the one that splits."""
     before, after = STRUCTURE[name]
     document = extract(name, (repeated(before) + "words\n" + repeated(after)).encode())
 
-    carried = (document.headings, document.blocks, document.told, document.places, document.noise)
+    carried = (document.headings, document.blocks, document.context, document.places, document.noise)
     assert sum(map(len, carried)) <= 5
 
 
-def test_what_is_above_structure_is_no_heading_of_what_is_below() -> None:
+def test_heading_above_bare_markup_does_not_apply_below() -> None:
     """Empty headings end a section as others do."""
     text = f"# Birds\n\nSwallows.\n\n{repeated('#' + chr(10))}\nA list of fish.\n"
 
     assert [one.heading for one in passages_of("a.md", text)] == [("Birds",), ()]
 
 
-def test_signs_beside_words_stay_with_them() -> None:
+def test_markup_next_to_words_is_kept() -> None:
     """Brackets in the line of a word are shown with it."""
-    text = "[\n" * LEAST + '[{"a": "word"}],\n' + "]\n" * LEAST
+    text = "[\n" * MIN_LENGTH + '[{"a": "word"}],\n' + "]\n" * MIN_LENGTH
 
-    assert [(one.text, one.first_line) for one in passages_of("a.json", text)] == [('[{"a": "word"}],', LEAST + 1)]
+    assert [(one.text, one.first_line) for one in passages_of("a.json", text)] == [('[{"a": "word"}],', MIN_LENGTH + 1)]
 
 
 @pytest.mark.parametrize(
@@ -135,22 +135,22 @@ def test_signs_beside_words_stay_with_them() -> None:
         "\\begin{tabular}{ll}\n" * 500,
     ],
 )
-def test_what_says_something_or_is_short_is_kept(text: str) -> None:
+def test_words_and_short_markup_are_kept(text: str) -> None:
     """Small drawings, values, words of any script and space are no long stretch of structure."""
-    assert hollow(text) == ()
+    assert find_bare_markup(text) == ()
 
 
 @pytest.mark.parametrize(
     "piece",
     ["<a", "<a ", "<a b=", '<a b="', "<a\n", "\\begin{", "\\begin{a", "<![CDATA", "---a", "-" * 31 + "a", "</", "< a>"],
 )
-def test_looking_for_structure_is_linear(piece: str) -> None:
+def test_search_for_bare_markup_is_linear(piece: str) -> None:
     """What nearly is an element is looked at once."""
 
     def cost(size: int) -> float:
         text = repeated(piece, size)
         begun = time.thread_time()
-        hollow(text)
+        find_bare_markup(text)
         return time.thread_time() - begun
 
     small = max(min(cost(100_000) for _ in range(3)), 0.002)
@@ -158,7 +158,7 @@ def test_looking_for_structure_is_linear(piece: str) -> None:
     assert cost(1_000_000) < 40 * small
 
 
-def test_a_text_that_repeats_itself_is_counted_once() -> None:
+def test_equal_texts_are_counted_once() -> None:
     """The same line is measured once, however often it stands there."""
 
     class Counts(FakeTokens):
