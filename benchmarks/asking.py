@@ -34,7 +34,7 @@ def rows(work: Bench) -> list[Row]:
     files = sorted(work.notes.rglob("*.md"))
     questions = never_asked([file.read_text("utf-8").strip() for file in files[:: max(1, len(files) // ASKED)]])
     new = work.notes / "new"
-    with kb.owner(work.folder / "asking.log"):
+    with kb.daemon(work.folder / "asking.log"):
         for question in islice(questions, _WARM_UP):
             _asked(kb, question)
         progress(f"{NAME}: at rest, {len(files)} files")

@@ -26,7 +26,7 @@ def rows(work: Bench) -> list[Row]:
     docs, count = work.folder / "burst", work.scaled(FILES)
     docs.mkdir()
     kb = program(docs, work.folder / "burst-store", work.threads)
-    with kb.owner(work.folder / "burst.log"):
+    with kb.daemon(work.folder / "burst.log"):
         progress(f"{NAME}: writing {count} files")
         began = time.perf_counter()
         write_paragraphs(docs, count)

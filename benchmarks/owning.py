@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.child import clean_environment
 from benchmarks.indexing import settings
-from kb.evaluation.bench import Program, Ran
+from kb.evaluation.bench import CommandResult, Program
 from kb.service.client import ask
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def notes_program(work: Bench) -> Program:
     return program(work.notes, work.notes_store, work.threads)
 
 
-def succeeded(ran: Ran) -> Ran:
+def succeeded(ran: CommandResult) -> CommandResult:
     """A command that did what it was to do.
 
     Raises:

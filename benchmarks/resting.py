@@ -25,18 +25,18 @@ def rows(work: Bench) -> list[Row]:
     kb = notes_program(work)
     files = sum(1 for _ in work.notes.rglob("*.md"))
     seconds = work.scaled(SECONDS)
-    with kb.owner(work.folder / "resting.log") as owner:
+    with kb.daemon(work.folder / "resting.log") as daemon:
         succeeded(kb("search", "--weak", "anything"))
         time.sleep(_SETTLING)
         progress(f"{NAME}: {seconds} s over {files} files")
-        memory, processor, began = owner.memory(), owner.processor(), time.monotonic()
+        memory, processor, began = daemon.memory(), daemon.cpu_seconds(), time.monotonic()
         time.sleep(seconds)
         wall = time.monotonic() - began
-        rest, grown = owner.processor() - processor, owner.memory() - memory
-        processor = owner.processor()
+        rest, grown = daemon.cpu_seconds() - processor, daemon.memory() - memory
+        processor = daemon.cpu_seconds()
         for _ in range(_SWEEPS):
             succeeded(kb("sync"))
-        sweep = (owner.processor() - processor) / _SWEEPS
+        sweep = (daemon.cpu_seconds() - processor) / _SWEEPS
     return judged(rest / wall, sweep, grown, memory, f"{files} files, {wall:.0f} s")
 
 

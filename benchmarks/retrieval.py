@@ -19,7 +19,7 @@ from kb.cli.commands.eval import ask_with
 from kb.container import Container
 from kb.evaluation.judged import read_judged
 from kb.evaluation.measures import means
-from kb.evaluation.run import Names, ask_all
+from kb.evaluation.run import Names, run_questions
 from kb.records import Mode
 from kb.testing import FakeEmbedder, FakeTokens
 
@@ -130,7 +130,7 @@ def measure(folder: str, store: str, threads: int) -> dict[str, dict[str, float]
     with KnowledgeBase.open(settings(str(Path(folder, "docs")), store, threads)) as knowledge:
         knowledge.index()
         names = Names(knowledge.documents(), judgements.documents)
-        return {mode: means(ask_all(mode, ask_with(knowledge, mode), judgements, names).values) for mode in MODES}
+        return {mode: means(run_questions(mode, ask_with(knowledge, mode), judgements, names).values) for mode in MODES}
 
 
 def refused(docs: str, folder: str, store: str, threads: int) -> dict[str, float]:

@@ -28,7 +28,7 @@ def rows(work: Bench) -> list[Row]:
     write_paragraphs(docs / "staying", count + 1, seed=7)
     kb = program(docs, work.folder / "rounds-store", work.threads)
     megabytes = []
-    with kb.owner(work.folder / "rounds.log") as owner:
+    with kb.daemon(work.folder / "rounds.log") as daemon:
         for number in range(1, ROUNDS + 1):
             write_paragraphs(docs / "coming", count, seed=100 + number)
             succeeded(kb("sync"))
@@ -36,7 +36,7 @@ def rows(work: Bench) -> list[Row]:
             succeeded(kb("sync"))
             if (left := told(kb, "status")["files"]) != count + 1:
                 raise RuntimeError(f"{left} files are left in the index, not {count + 1}")
-            megabytes.append(owner.memory() / _MEGABYTE)
+            megabytes.append(daemon.memory() / _MEGABYTE)
             progress(f"{NAME}: round {number} of {ROUNDS}, {megabytes[-1]:.0f} MB")
     return judged(megabytes, count)
 

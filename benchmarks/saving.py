@@ -10,7 +10,7 @@ from benchmarks.child import progress
 from benchmarks.owning import notes_program, succeeded, until_indexed
 from benchmarks.table import Row, at_most
 from kb.config import Config
-from kb.evaluation.bench import Times, until_found
+from kb.evaluation.bench import Times, seconds_until_found
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
@@ -31,10 +31,10 @@ def rows(work: Bench) -> list[Row]:
     new.mkdir()
     seconds = []
     progress(f"{NAME}: {saves} saves beside {files} files")
-    with kb.owner(work.folder / "saving.log"):
+    with kb.daemon(work.folder / "saving.log"):
         for number in range(saves):
             text = f"Saved for the {number}th time: kobalu remi {number * 7919} tifo."
-            seconds.append(until_found(kb, new / f"saved-{number // 2}.md", text))
+            seconds.append(seconds_until_found(kb, new / f"saved-{number // 2}.md", text))
             until_indexed(kb, files + len(list(new.iterdir())))
             time.sleep(_REST)
         shutil.rmtree(new)

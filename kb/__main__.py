@@ -1,4 +1,4 @@
-"""The command ``kb``: the owner of the store does what it is told to; where none runs, it is done here."""
+"""The entry point of ``kb``: the daemon of the store runs the command; without one, it runs in this process."""
 
 from __future__ import annotations
 

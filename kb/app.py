@@ -33,10 +33,10 @@ from kb.records import (
     mode_named,
 )
 from kb.search.filters import selected, tag_count
-from kb.search.links import Follower
+from kb.search.links import LinkResolver
 from kb.search.names import below, file_named, unmatched
 from kb.search.rerank import reranked
-from kb.search.verify import Presence
+from kb.search.verify import FileStaleness
 from kb.store.damage import set_aside_in
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from kb.ports import Edit
     from kb.records import (
         FileEvent,
-        FollowedLink,
         IndexProgress,
         KnownFile,
         Links,
         Mode,
         Rerank,
+        ResolvedLink,
         ResolvedRequest,
         Unmatched,
     )
@@ -109,7 +109,7 @@ class KnowledgeBase:
 
     def __init__(self, parts: Container) -> None:
         self._parts = parts
-        self.courtesy, self.guard = parts.courtesy, Guard(parts)
+        self.query_priority, self.guard = parts.query_priority, Guard(parts)
         # One thread at a time changes the store; questions go on beside it.
         self._changing = RLock()
         self._log: Callable[[FileEvent, float], None] | None = None
@@ -250,7 +250,7 @@ class KnowledgeBase:
             filters: Which files to ask.
             mode: What orders the hits: a ``Mode``, or its name.
             weak: Whether to give hits no nearer to the question than unrelated passages are.
-            fold: Whether passages that say the same are one hit, the others its ``alike``.
+            fold: Whether near duplicates become one hit, with the others as its ``duplicates``.
             explain: Whether each hit says why it stands where it stands.
             literal: Whether to take the question as it stands, without phrases, exclusions and filters in it.
             rerank: By what to have the best hits read again.
@@ -313,7 +313,7 @@ class KnowledgeBase:
             passages = [one for one in passages if one.first_line <= line <= one.last_line]
             if not passages:
                 raise NotIndexed(f"{file} has no passage at line {line}", f"kb show {file} shows all of them")
-        return Shown(known, tuple(passages), Presence(self._parts.files).changed(known), line)
+        return Shown(known, tuple(passages), FileStaleness(self._parts.files).changed(known), line)
 
     def resolve(self, name: str) -> str:
         """The absolute path of the file that is called so, or stands at that path below a folder.
@@ -345,11 +345,11 @@ class KnowledgeBase:
         Raises:
             NotIndexed: The file is not in the index.
         """
-        return self._follower().links(self._known(file))
+        return self._link_resolver().links(self._known(file))
 
-    def broken_links(self) -> list[FollowedLink]:
+    def broken_links(self) -> list[ResolvedLink]:
         """Every link of the folders that leads nowhere, in the order of its place."""
-        return self._follower().broken()
+        return self._link_resolver().broken()
 
     def check(self, *, repair: bool = False) -> CheckReport:
         """Compare disk, catalog and vectors, passage by passage; with ``repair`` mend them and compare again."""
@@ -424,7 +424,7 @@ class KnowledgeBase:
         if known is None and not parts.exists:
             return Answer(request.question, request.mode, parts.freshness())
         parts.ask()
-        with self.courtesy:
+        with self.query_priority:
             if known is not None:
                 return self._answered(lambda: parts.searcher.similar(known, request))
             if request.rerank == "off":
@@ -436,7 +436,7 @@ class KnowledgeBase:
                 reranker = parts.rerankers.get(request.rerank)
                 found = reranked(found, reranker, limit=request.limit, most=most, seconds=seconds)
             # Most questions write nothing: an index run measures what they need.
-            parts.searcher.keep_measurements()
+            parts.searcher.save_measurements()
             return parts.searcher.quoted(found, request.best_seconds)
 
     def _logged(self) -> Callable[[FileEvent], None] | None:
@@ -461,8 +461,8 @@ class KnowledgeBase:
                 "Mount or make it, or set folders.paths to another one; nothing was removed from the index",
             )
 
-    def _follower(self) -> Follower:
-        return Follower(self._parts.catalog, self._parts.files)
+    def _link_resolver(self) -> LinkResolver:
+        return LinkResolver(self._parts.catalog, self._parts.files)
 
     def _agree(self, *, full: bool) -> None:
         """See that the store is of this model and configuration; ``full`` makes way for another model."""

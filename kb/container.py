@@ -14,7 +14,7 @@ from kb.integrity import is_there, only_readable
 from kb.lazy import Lazy
 from kb.open_store import CATALOG_FILE, Environment, OpenStore, Serving
 from kb.reading import reader_of, rules_of, sandboxes_of
-from kb.search.priority import Courtesy
+from kb.search.priority import QueryPriority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +67,7 @@ class Container:
         self.config = settings.config
         self.warn = warn
         self.store_path = settings.store_path()
-        self.courtesy = Courtesy()
+        self.query_priority = QueryPriority()
         self._lender = lender
         self._edit = edit
         self._sandboxes = Lazy(lambda: sandboxes_of(settings.config))
@@ -79,7 +79,7 @@ class Container:
             files=Lazy(self._disk),
             embedder=Lazy(self._encoder) if embedder is None else Lazy.of(embedder),
             reader=Lazy(self._reader),
-            courtesy=self.courtesy,
+            query_priority=self.query_priority,
             serving=Serving(),
             lender=None if lender is None else lambda: lender.cache,
         )
@@ -293,7 +293,7 @@ class Container:
         self.index()
         self.embedder.load()
         if self._environment.serving.write_batch is not None:
-            self.embedder.share(self.courtesy.wait)
+            self.embedder.share(self.query_priority.wait)
         self.store.build()
 
     def replace_catalog(self) -> None:

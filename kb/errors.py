@@ -1,20 +1,20 @@
-"""Every error kb raises on purpose: what happened, what to do about it, and the exit code.
+"""The exceptions of kb: each with a message, a remedy and an exit code.
 
 KbError
 ├── ConfigError         the configuration cannot be used
 ├── FolderError         a folder cannot be watched or indexed
-├── ModelError          the embedding model cannot be had, or is not what it claims to be
+├── ModelError          the embedding model is missing or invalid
 │   └── ModelMismatch   the store was made by another model
 ├── StoreError          the store cannot be used
-│   ├── StoreBusy       another process owns the store
+│   ├── StoreBusy       another process has the store open
 │   ├── StoreDamaged    the vector index is broken and has to be rebuilt
-│   ├── CatalogDamaged  the catalog is broken and has to be filled again from the folder
-│   └── ForeignStore    the folder holds a store that kb did not make
+│   ├── CatalogDamaged  the catalog is damaged and has to be refilled from the folders
+│   └── ForeignStore    the folder contains a store of another program
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
-│   └── DocumentBusy    it cannot be read at this moment, and is tried again
-├── RequestError        a search asks for what cannot be
-└── NotIndexed          the file asked for is not in the index
-    └── AmbiguousName   several files of the index are called so
+│   └── DocumentBusy    it cannot be read at the moment; kb tries again
+├── RequestError        a search request is invalid
+└── NotIndexed          the requested file is not in the index
+    └── AmbiguousName   several files of the index have this name
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAYS_TO_CONFIGURE: Final = (
 
 
 class KbError(Exception):
-    """Base of all errors kb raises on purpose.
+    """Base class of kb's exceptions.
 
     Args:
         message: One sentence that says what is wrong, without a final full stop.
@@ -43,20 +43,20 @@ class KbError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """The sentence and, where there is one, the remedy."""
+        """Return the message and, where there is one, the remedy."""
         end = "" if self.message.endswith("?") else "."
         return f"{self.message}{end} {self.remedy}" if self.remedy else self.message
 
 
-def why(error: OSError | UnicodeError) -> str:
-    """Why a file could not be read or written, without its name and the system's number, which say nothing more."""
+def reason_of(error: OSError | UnicodeError) -> str:
+    """Return why a file could not be read or written, without its name and the error number."""
     if isinstance(error, UnicodeError):
         return "it is not UTF-8"
     return (error.strerror or str(error)).lower()
 
 
 class ConfigError(KbError):
-    """The configuration has mistakes; the message lists all of them."""
+    """The configuration is invalid; the message lists all problems."""
 
 
 class FolderError(KbError):
@@ -64,11 +64,11 @@ class FolderError(KbError):
 
 
 class ModelError(KbError):
-    """The embedding model cannot be loaded, or does not behave as its kind must."""
+    """The embedding model cannot be loaded or is invalid."""
 
 
 class ModelMismatch(ModelError):
-    """The store holds vectors of another model."""
+    """The store was filled with another model."""
 
 
 class StoreError(KbError):
@@ -76,19 +76,19 @@ class StoreError(KbError):
 
 
 class StoreBusy(StoreError):
-    """Another process owns the store."""
+    """Another process has the store open."""
 
 
 class StoreDamaged(StoreError):
-    """The vector index does not answer, or not with what was put into it."""
+    """The vector index cannot be read, or its content is wrong."""
 
 
 class CatalogDamaged(StoreError):
-    """The catalog is no sound database; the folders and the embedding cache give back what was in it."""
+    """The catalog is not a valid database; it can be refilled from the folders and the embedding cache."""
 
 
 class ForeignStore(StoreError):
-    """The store was not made by kb, and kb does not touch it."""
+    """The store was not made by kb; kb does not write to it."""
 
 
 class DocumentError(KbError):
@@ -96,19 +96,19 @@ class DocumentError(KbError):
 
 
 class DocumentBusy(DocumentError):
-    """A file cannot be read at this moment, for a reason that is not its own: it is left as it was, and tried again.
+    """A file cannot be read at the moment: it changed while being read, or its parser was killed from outside.
 
-    It changed while it was read, or the process that parsed it was ended from outside.
+    What is indexed of it stays, and kb tries again.
     """
 
 
 class RequestError(KbError):
-    """A search asks for something out of its range, or for two things that contradict each other."""
+    """A search request has a value out of range, or values that conflict."""
 
 
 class NotIndexed(KbError):
-    """The file asked for is not in the index."""
+    """The requested file is not in the index."""
 
 
 class AmbiguousName(NotIndexed):
-    """Several files of the index are called so; the message lists them."""
+    """Several files of the index have this name; the message lists them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.errors import CatalogDamaged, StoreError
 from kb.indexing.rebuild import put_off, worn_out
-from kb.indexing.write import Stopped, fill_middles
+from kb.indexing.write import Stopped, fill_centroids
 from kb.records import RebuildReport
 from kb.store.damage import remove_set_aside
 
@@ -108,7 +108,7 @@ def tidied(
     The run itself is over and went well: an index that cannot be made anew stays as it is, and is told.
     """
     if not report.interrupted:
-        fill_middles(container.catalog, container.cache, container.embedder.fingerprint)
+        fill_centroids(container.catalog, container.cache, container.embedder.fingerprint)
     # Whoever stopped a run does not want to wait for this; the run that goes on comes here.
     if report.embedded and not report.interrupted:
         container.searcher.measure()

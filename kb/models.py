@@ -1,4 +1,4 @@
-"""The models on this machine: the configured one, and what ``kb model`` does with them."""
+"""The models on this machine, and the operations of ``kb model``."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
     from kb.embedding.onnx_files import Export
 
-# What to do about a model that is not on this machine, told for the configuration in force.
+# Remedies for a model that is not on this machine, given the configuration in effect.
 
 
 def explained(error: ModelAbsent, settings: Settings) -> ModelError:
-    """The error with what is in force and the two ways on: a model that is here, or this one from another machine."""
+    """Return an error with the configuration in effect and two remedies: another model, or a copy from elsewhere."""
     offline = settings.config.embed.offline
     model, fetching = _origin("embed.model", settings), _origin("embed.offline", settings)
     message = (
@@ -43,14 +43,14 @@ def explained(error: ModelAbsent, settings: Settings) -> ModelError:
 
 
 def _origin(key: str, settings: Settings) -> str:
-    """Where a value came from, in words."""
+    """Return where a value came from, in words."""
     if key in settings.origins:
         return settings.origins[key]
     return f"the default, not set in {settings.file}" if settings.file else "the default"
 
 
 def _switch(settings: Settings) -> str:
-    """The command line that goes over to the bundled model, wherever the present one is named."""
+    """Return the command line that switches to the bundled model, wherever the current one is configured."""
     try:
         locate(BUNDLED)
         first = ""
@@ -69,13 +69,13 @@ __all__ = ["Check", "ModelState", "Models", "measured_text"]
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model and what of it is on this machine.
+    """A model and its files on this machine.
 
     Attributes:
-        name: As the configuration would name it.
-        used: Whether the configuration names it.
-        directory: Where its files are; empty where it is not here.
-        size: The bytes of its files, its ONNX forms included.
+        name: Its name in the configuration.
+        used: Whether it is the configured one.
+        directory: The directory of its files; empty where it is not on this machine.
+        size: The size of its files in bytes, including its ONNX forms.
         runs: How it runs here, or why it does not.
         forms: Its ONNX forms.
     """
@@ -99,12 +99,12 @@ class Models:
         self._settings = settings
 
     def listing(self) -> list[ModelState]:
-        """The configured model, then the two that kb knows by name."""
+        """Return the configured model, then the two that kb knows by name."""
         used = self._settings.model()
         return [self._state(name, used=name == used) for name in dict.fromkeys((used, BGE_M3, BUNDLED))]
 
     def require_here(self, name: str) -> None:
-        """See that a model can be used without fetching anything.
+        """Check that a model can be used without fetching anything.
 
         Raises:
             ModelError: It cannot.
@@ -115,10 +115,10 @@ class Models:
             raise ModelError(error.message, f"kb model list shows what is here; kb model fetch {name}") from error
 
     def fetch(self, name: str | None) -> ModelState:
-        """Fetch a model (the configured one) into kb's own folder, unless it is there already.
+        """Fetch a model, by default the configured one, into kb's own folder, unless it is there already.
 
         Raises:
-            ModelError: It cannot be fetched, or is not what the hub says it is.
+            ModelError: It cannot be fetched, or does not match the hub's checksums.
         """
         wanted, used = self._settings.config.embed, self._settings.model()
         asked = name or used
@@ -136,10 +136,10 @@ class Models:
         return self._state(asked, used=asked == used)
 
     def export(self, name: str | None, *, int8: bool, say: Callable[[str], None]) -> list[Export]:
-        """Make the ONNX form of a model (the configured one), in int8 too where that is wanted or configured.
+        """Export a model, by default the configured one, to ONNX; also in int8 where requested or configured.
 
         Raises:
-            ModelError: It cannot be made, or differs from the original by too much.
+            ModelError: The export failed, or differs too much from the original.
         """
         from kb.embedding.onnx_export import export
 
@@ -148,7 +148,7 @@ class Models:
         return export(located, tokens, int8=int8 or self._settings.config.embed.precision == "int8", say=say)
 
     def verify(self, name: str | None) -> list[Check]:
-        """Hold a model (the configured one) against what it should be.
+        """Verify a model, by default the configured one.
 
         Raises:
             ModelError: It is not on this machine.
@@ -157,13 +157,13 @@ class Models:
         return verify(encoder_of(self._settings, located), located, export_folder(located))
 
     def remove(self, name: str) -> list[Path]:
-        """Remove what kb keeps of a model: its ONNX forms and its own copy. Packages and caches of others stay.
+        """Remove kb's files of a model: its ONNX forms and its own copy. Packages and other caches stay.
 
         Returns:
             The folders that were removed.
 
         Raises:
-            ModelError: kb keeps nothing of it.
+            ModelError: kb has no files of it.
         """
         own = self._kept(name)
         try:
@@ -171,7 +171,7 @@ class Models:
         except ModelError:
             if own is None:
                 raise
-            # A copy that is damaged is no model, and is kept all the same.
+            # A damaged copy is not a model, but has files to remove.
             located = own
         folders = (export_folder(located), *self._own_copy(located), *(self._own_copy(own) if own else ()))
         mine = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
@@ -185,7 +185,7 @@ class Models:
         return mine
 
     def _kept(self, name: str) -> Located | None:
-        """Kb's own copy of a model of the hub, whole or not."""
+        """Return kb's own copy of a model from the hub, complete or not."""
         wanted = self._settings.config.embed
         revision = pinned(name, wanted.revision if name == self._settings.model() else "")
         own = kept(name, revision) if is_hub_name(name) else None
@@ -213,14 +213,14 @@ class Models:
 
 
 def encoder_of(settings: Settings, located: Located | None = None) -> Encoder:
-    """The model as the configuration wants it run; nothing is loaded yet.
+    """Return the encoder for the configured model and runtime, without loading it.
 
     Args:
         settings: The configuration.
-        located: Where the model is. None: the configured one is looked for, and fetched where that is needed.
+        located: Where the model is; None to locate the configured one, and fetch it if necessary.
 
     Raises:
-        ModelError: It is not here and cannot be had.
+        ModelError: It is not on this machine and cannot be fetched.
     """
     wanted = settings.config.embed
     try:
@@ -238,26 +238,26 @@ def encoder_of(settings: Settings, located: Located | None = None) -> Encoder:
 
 
 def embedding_function_of(settings: Settings) -> BgeM3EmbeddingFunction:
-    """The configured model for other programs that open kb's collection with ChromaDB."""
+    """Return ChromaDB's embedding function for the configured model, for other programs that open the collection."""
     from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 
     wanted = settings.config.embed
-    # Which model, not where it runs: another machine that opens the collection decides that for itself.
+    # The model, not the device: another machine that opens the collection chooses its own.
     return BgeM3EmbeddingFunction(
         model=settings.model(),
         revision=wanted.revision,
-        # Only this one makes other vectors.
+        # Only this option changes the vectors.
         precision="int8" if wanted.precision == "int8" else "auto",
         offline=wanted.offline,
     )
 
 
 def rerankers_of(settings: Settings, encoder: Callable[[], Encoder]) -> Rerankers:
-    """The models that read hits again, as the configuration names them; nothing is looked for yet.
+    """Return the configured rerankers, without locating their models.
 
     Args:
         settings: The configuration.
-        encoder: Gives the embedding model, whose heads two of them are.
+        encoder: Returns the embedding model, whose heads two of them use.
     """
     wanted, embed = settings.config.search, settings.config.embed
     directory = settings.resolve(wanted.rerank_model)
@@ -272,7 +272,7 @@ def rerankers_of(settings: Settings, encoder: Callable[[], Encoder]) -> Reranker
 
 
 def runtime_of(settings: Settings, encoder: Encoder | None = None) -> str:
-    """How the configured model runs, or would run; fetches and loads nothing."""
+    """Return how the configured model runs, or would run, without fetching or loading anything."""
     try:
         if encoder is None:
             encoder = encoder_of(settings, locate(settings.model(), settings.config.embed.revision, fetch=False))
@@ -282,5 +282,5 @@ def runtime_of(settings: Settings, encoder: Encoder | None = None) -> str:
 
 
 def _size(folder: Path) -> int:
-    """The bytes of the files in a folder, behind links too."""
+    """Return the size of the files in a folder in bytes, following links."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0

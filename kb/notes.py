@@ -1,4 +1,4 @@
-"""A note typed on the command line becomes a dated Markdown file."""
+"""Dated Markdown files from notes typed on the command line."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _MANY: Final = 1000
 
 
 def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[str]) -> str:
-    """Write a note as a file of its own, called by its day and title; the path it got.
+    """Write a note to a new file named by its day and title, and return its path.
 
     Args:
-        root: The folder it goes into.
-        below: Where in there, with the codes of ``strftime`` for the day.
-        text: What it says.
-        title: Its title; empty: its first line that says something.
-        tags: Its tags.
+        root: The watched folder.
+        below: The subfolder, with ``strftime`` codes for the day.
+        text: The text.
+        title: The title; empty for the first line that is not blank.
+        tags: The tags.
 
     Raises:
         KbError: There is nothing to write.
-        FolderError: The folder cannot be written.
+        FolderError: The folder cannot be written to.
     """
     if not text.strip():
         raise KbError("the note is empty", "Give its text as an argument, on standard input or in the editor")
@@ -41,10 +41,10 @@ def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[st
 
 
 def _require_below(root: str, below: str) -> None:
-    """See that a note goes below its folder: a link that leads out is never followed, so it would not be found.
+    """Check that a note is written below the watched folder: links that lead out are not followed when indexing.
 
     Raises:
-        FolderError: It would not.
+        FolderError: It is not.
     """
     place = Path(root, below)
     if not place.resolve().is_relative_to(Path(root).resolve()):
@@ -55,20 +55,20 @@ def _require_below(root: str, below: str) -> None:
 
 
 def note_title(text: str) -> str:
-    """The title of a note: its first line that says something, without heading signs."""
+    """Return the title of a note: its first line with text, without heading signs."""
     lines = (line.strip().lstrip("#").strip() for line in text.splitlines())
     return next((line for line in lines if line), "")
 
 
 def note_name(title: str, when: datetime) -> str:
-    """The file name of a note without its suffix: the day, then the title in words any file system takes."""
+    """Return the file name of a note without its suffix: the day, then the title in portable characters."""
     plain = unicodedata.normalize("NFC", title).casefold()
     words = re.sub(r"[^\w]+", "-", plain).strip("-_")[:_NAME_LENGTH].strip("-_")
     return f"{when:%Y-%m-%d}-{words or f'{when:%H%M%S}'}"
 
 
 def note_text(text: str, title: str, tags: Sequence[str], when: datetime) -> str:
-    """The whole file: front matter with date and tags, a heading, the text."""
+    """Return the whole file: front matter with date and tags, a heading, the text."""
     head = ["---", f"date: {when:%Y-%m-%dT%H:%M:%S%z}"]
     if tags:
         quoted = ", ".join('"' + tag.removeprefix("#").replace("\\", "\\\\").replace('"', '\\"') + '"' for tag in tags)
@@ -81,10 +81,10 @@ def note_text(text: str, title: str, tags: Sequence[str], when: datetime) -> str
 
 
 def write_note(folder: str, name: str, text: str) -> str:
-    """Write a new file, never over another one, in a folder that is made where it is not there; the path it got.
+    """Write a new file without overwriting any, create its folder if necessary, and return the path.
 
     Raises:
-        FolderError: The folder cannot be written.
+        FolderError: The folder cannot be written to.
     """
     for number in range(1, _MANY):
         path = Path(folder) / (f"{name}.md" if number == 1 else f"{name}-{number}.md")
@@ -100,7 +100,7 @@ def write_note(folder: str, name: str, text: str) -> str:
             continue
         except OSError as error:
             if made:
-                # Half a note, as on a full disk, is none.
+                # Remove an incomplete note, as on a full disk.
                 path.unlink(missing_ok=True)
             raise FolderError(
                 f"no note can be written in {folder}: {error.strerror}", "Check the folder, and the room on its disk"

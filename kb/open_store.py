@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kb.ports import Files, Nearest, Reader, VectorIndex
     from kb.records import Failure
     from kb.search.exact import ExactIndex
-    from kb.search.priority import Courtesy
+    from kb.search.priority import QueryPriority
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
     from kb.store.lock import StoreLock
@@ -82,7 +82,7 @@ class Environment:
         files: The disk.
         embedder: The model; its weights are loaded with the first text.
         reader: The splitter, measuring in the model's own tokens.
-        courtesy: Lets questions go first.
+        query_priority: Lets questions go first.
         serving: How this process owns the store.
         lender: The embedding cache of another knowledge base, whose vectors are used for texts that are equal.
         takes_over: Whether the store of another configuration may be filled.
@@ -95,7 +95,7 @@ class Environment:
     files: Lazy[Files]
     embedder: Lazy[Encoder]
     reader: Lazy[Reader]
-    courtesy: Courtesy
+    query_priority: QueryPriority
     serving: Serving
     lender: Callable[[], ClosableCache] | None = None
     takes_over: bool = False
@@ -383,7 +383,7 @@ class _Source:
             embedder.dimension,
             embedding_function_of(self._environment.settings),
             create=create,
-            pace=Pace() if batch is None else Pace(batch, self._environment.courtesy.wait),
+            pace=Pace() if batch is None else Pace(batch, self._environment.query_priority.wait),
         )
 
     def probe(self, directory: str) -> str | None:

@@ -1,7 +1,6 @@
-"""What the use cases need from disk, model and store: the only abstractions of kb.
+"""The Protocols that indexing and search need from disk, model and store.
 
-``index`` and ``search`` are written against these Protocols; ``app`` passes the real classes, and ``kb.testing`` holds
-fakes that pass the same contract tests.
+``kb.container`` passes the real classes; ``kb.testing`` has fakes that pass the same contract tests.
 """
 
 from __future__ import annotations
@@ -36,19 +35,19 @@ if TYPE_CHECKING:
 
 
 class Files(Protocol):
-    """The watched folders as they stand on the disk."""
+    """The watched folders on disk."""
 
     def scan(self) -> Scan:
-        """List every file that belongs, in order of (folder, path)."""
+        """List all files to index, in order of (folder, path)."""
 
     def stat(self, folder: str, path: str) -> FileStat | None:
-        """The stat of one file now, or None where no regular file is there."""
+        """Return the current stat of a file; None where there is no regular file."""
 
     def load(self, file: FoundFile) -> Source:
-        """Read one file whole.
+        """Read a whole file.
 
         Raises:
-            DocumentError: It cannot be read, or changed while it was read.
+            DocumentError: It cannot be read, or changed while being read.
         """
 
 
@@ -56,39 +55,39 @@ class Reader(Protocol):
     """Turns the bytes of a file into a document and its passages."""
 
     def read(self, source: Source) -> tuple[Document, tuple[Passage, ...]]:
-        """The document and its passages, in the order of the text.
+        """Return the document and its passages, in the order of the text.
 
         Raises:
-            DocumentError: The file holds nothing kb can read as text.
+            DocumentError: The file has no text that kb can read.
         """
 
 
 class ReadingRules(Protocol):
-    """The version of the rules by which files are read, so that files are read again where it is another one."""
+    """The version of the rules for reading files; files read with another version are read again."""
 
     @property
     def version(self) -> str:
-        """The version as a whole; where it is the same nothing has changed for any format."""
+        """The version of all rules; if it is the same, nothing has changed for any format."""
 
     def formats(self) -> str:
-        """The version of each format, to be kept."""
+        """Return the versions of all formats, as a string to store."""
 
     def changed(self, before: str | None) -> Callable[[str], bool]:
-        """Which files have to be read again, as a function of their path.
+        """Return a function that decides by path which files have to be read again.
 
         Args:
-            before: What ``formats`` gave when they were read; None where that is not known.
+            before: The value of ``formats`` when they were read; None where unknown.
         """
 
     def common(self, before: str | None) -> str:
-        """What of ``before`` still holds."""
+        """Return the part of ``before`` that is still valid."""
 
 
 class Edit(Protocol):
-    """Changes a document before it is split, as an evaluation does that takes headings away."""
+    """Changes a document before it is split, such as an evaluation that removes headings."""
 
     def __call__(self, file: FoundFile, document: Document, /) -> Document:
-        """The document to split in place of this one; its lines stay where they are."""
+        """Return the document to split instead; line numbers stay."""
 
 
 class TokenCounter(Protocol):
@@ -96,18 +95,18 @@ class TokenCounter(Protocol):
 
     @property
     def limit(self) -> int:
-        """The most tokens the model reads, special tokens included; what is longer would be cut off in silence."""
+        """The most tokens the model reads, special tokens included; longer texts would be truncated silently."""
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """The length of each text in tokens, special tokens included, never cut."""
+        """Return the length of each text in tokens, special tokens included, without truncation."""
 
 
 class Embedder(Protocol):
-    """A model that turns texts into unit vectors. Its weights are loaded when first needed."""
+    """A model that embeds texts as unit vectors. Its weights are loaded when first needed."""
 
     @property
     def fingerprint(self) -> str:
-        """Whatever changes a vector, as one line; known without loading the weights."""
+        """Everything that affects vectors, as one line; known without loading the weights."""
 
     @property
     def dimension(self) -> int:
@@ -116,155 +115,157 @@ class Embedder(Protocol):
     def embed_documents(
         self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
     ) -> NDArray[np.float32]:
-        """Unit vectors of documents, shape (len(texts), dimension), in the order given.
+        """Return unit vectors of documents, shape (len(texts), dimension), in the order given.
 
-        ``tokens`` are the lengths of the texts in the model's own tokens, by which batches are formed. ``on_batch``
-        is called after each batch with the positions of its texts.
+        Args:
+            texts: The texts.
+            tokens: Their lengths in tokens of the model, by which batches are formed.
+            on_batch: Called after each batch with the positions of its texts.
         """
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """The unit vector of a question, shape (dimension,); of one longer than the model reads, that of its parts."""
+        """Return the unit vector of a question, shape (dimension,); of a too long one, the mean of its parts."""
 
     def question_parts(self, text: str) -> int:
-        """In how many parts a question is read: 1, unless it is longer than the model reads. Loads no weights."""
+        """Return in how many parts a question is embedded: 1, unless it exceeds the limit. Loads no weights."""
 
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """Unit vectors of a few short texts of documents, in one batch, ahead of documents; None: it is not loaded."""
+        """Return unit vectors of a few short texts in one batch, before waiting documents; None if not loaded."""
 
 
 class Reranker(Protocol):
-    """A model that reads question and passage together and says how well one answers the other."""
+    """A model that scores how well a passage answers a question, reading both together."""
 
     @property
     def name(self) -> str:
-        """What it is called in answers."""
+        """Its name in answers."""
 
     def load(self) -> None:
-        """Load its weights, unless that was done."""
+        """Load its weights, unless they are loaded."""
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """How well each text answers the question; higher is better, comparable within one question."""
+        """Return a score for each text; higher is better, comparable within one question."""
 
 
 class VectorCache(Protocol):
     """Vectors by (model fingerprint, digest of the embedded text), kept across files, stores and rebuilds."""
 
     def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """The vectors known, by digest. Marks them as used."""
+        """Return the known vectors by digest, and mark them as used."""
 
     def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """The vectors known, by digest, of which none counts as used."""
+        """Return the known vectors by digest, without marking them as used."""
 
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Keep vectors durably; a digest that is known already is left as it is."""
+        """Store vectors durably; known digests are left unchanged."""
 
 
 class Nearest(Protocol):
-    """The vectors of the passages, as a question needs them."""
+    """The vectors of the passages, as needed for a query."""
 
     def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
-        """The ``count`` records nearest to a vector by cosine, best first, of the given files only."""
+        """Return the ``count`` records nearest to a vector by cosine, best first, of the given files only."""
 
     def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The stored vectors of the ids that are there."""
+        """Return the stored vectors of the ids that exist."""
 
 
 class VectorIndex(Nearest, Protocol):
-    """The vectors of the passages, searchable: an index that can always be made again."""
+    """The vector index over the passages, which can always be rebuilt."""
 
     def upsert(self, records: Sequence[VectorRecord]) -> None:
-        """Write records; writing one again changes nothing."""
+        """Write records; existing ones are replaced."""
 
     def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
         """Replace the labels of records, and nothing else."""
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Remove records; ids that are not there are no error."""
+        """Remove records; unknown ids are ignored."""
 
     def ids(self) -> Iterator[str]:
-        """Every id, in pages behind the scenes."""
+        """Yield all ids, read in pages."""
 
     def count(self) -> int:
         """How many records there are."""
 
 
 class Catalog(Protocol):
-    """The record of what is indexed: files, passages with their full text, failures."""
+    """The catalog of what is indexed: files, passages with their text, failures."""
 
     def meta(self, key: str) -> str | None:
-        """A remembered value."""
+        """Return a stored value; None where there is none."""
 
     def set_meta(self, key: str, value: str) -> None:
-        """Remember a value durably."""
+        """Store a value durably."""
 
     def files(self) -> list[KnownFile]:
-        """All known files in order of (folder, path), failed and pending ones included."""
+        """Return all files in order of (folder, path), including failed and pending ones."""
 
     def begin(self, changes: Sequence[FileChange]) -> None:
-        """Write down, in one transaction, what is about to happen to files before the vectors change.
+        """Record changes of files in one transaction, before the vectors change.
 
-        Each file becomes ``pending`` with its new stat, path, hash and description. Passages it had and keeps take
-        their new lines and order at once; those it no longer has become *leaving*, those it did not have *coming*.
-        Leaving and coming passages are never part of an answer. Doing it again with other passages is allowed.
+        Each file becomes ``pending`` with its new stat, path, hash and description. Passages that it keeps get their
+        new lines and order at once; those it no longer has become *leaving*, new ones *coming*. Leaving and coming
+        passages are never part of an answer. It may be repeated with other passages.
         """
 
-    def finish(self, file_ids: Sequence[int], middles: Mapping[int, NDArray[np.float32]] | None = None) -> None:
-        """The vectors of these files are in place: leaving passages are forgotten, coming ones become live.
+    def finish(self, file_ids: Sequence[int], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
+        """Complete changes whose vectors are written: leaving passages are removed, coming ones become live.
 
-        A file becomes ``done``, or ``failed`` where its change carried a reason. ``middles`` are the unit vectors in
-        the middle of those files' passages.
+        A file becomes ``done``, or ``failed`` where its change had a reason. ``centroids`` are the
+        centroids of those files.
         """
 
-    def middles(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The unit vector in the middle of each of these files' passages, where it is known."""
+    def centroids(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """Return the centroids of these files, where known."""
 
-    def keep_middles(self, middles: Mapping[int, NDArray[np.float32]]) -> None:
-        """Keep the unit vectors in the middle of files' passages; a file that changes afterwards loses its own."""
+    def save_centroids(self, centroids: Mapping[int, NDArray[np.float32]]) -> None:
+        """Store the centroids of files; a file that changes afterwards loses its own."""
 
-    def without_middle(self, file_ids: Sequence[int] | None = None) -> list[int]:
-        """Those of some files, or of all, that have several live passages and no known middle."""
+    def without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
+        """Return those of these files, or of all, that have several live passages and no stored centroid."""
 
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
-        """Take over new stats, as (file id, file with its stat, read_ns), where only those changed."""
+        """Store new stats, as (file id, file with its stat, read_ns), where only those changed."""
 
     def remove(self, file_ids: Sequence[int]) -> None:
-        """Forget files and their passages; call it after their vectors are gone."""
+        """Remove files and their passages; to be called after their vectors are deleted."""
 
     def unsettle(self, file_ids: Sequence[int] | None = None) -> None:
-        """The vectors of these files (None: of all) cannot be relied on: passages are coming again, files pending.
+        """Mark the vectors of these files, or of all, as missing: passages become *coming*, files pending.
 
-        A failed file stays failed: it has no vectors to lose.
+        Failed files stay failed, since they have no vectors.
         """
 
     def new_id(self) -> int:
-        """A file id that was never used before."""
+        """Return a file id that was never used before."""
 
     def passage_ids(self, file_ids: Sequence[int]) -> dict[int, dict[str, bool]]:
-        """For each file, its passage ids of every state; True where the passage is live (vector surely there)."""
+        """Return the ids of each file's passages in all states; True where live, so that its vector exists."""
 
     def passages(self, ids: Sequence[str]) -> dict[str, StoredPassage]:
-        """The live passages among the ids, with their files."""
+        """Return the live passages among the ids, with their files."""
 
     def passages_of(self, file_id: int) -> list[StoredPassage]:
-        """The live passages of one file, in order."""
+        """Return the live passages of one file, in order."""
 
     def all_passages(self) -> Iterator[StoredPassage]:
-        """Every live passage, by file and order, without loading all at once."""
+        """Yield all live passages, by file and order, without loading all at once."""
 
     def live(self) -> list[tuple[str, int, bytes]]:
-        """Every live passage as (id, file id, digest), by file id and order."""
+        """Return all live passages as (id, file id, digest), by file id and order."""
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
-        """The links of one file, or of all, in order, each with the id of its file."""
+        """Return the links of one file, or of all, in order, each with the id of its file."""
 
     def links_to(self, keys: Sequence[str]) -> list[tuple[int, Link]]:
-        """The links with one of these keys (``Link.key``), each with the id of its file."""
+        """Return the links with one of these keys (``Link.key``), each with the id of its file."""
 
     def names_of(self, file_id: int) -> list[Name]:
-        """What links can call a file and its parts: other names, blocks, headings."""
+        """Return the names by which links can refer to a file and its parts: aliases, blocks, headings."""
 
     def named(self, keys: Sequence[str]) -> list[tuple[int, Name]]:
-        """The other names and blocks with one of these keys, each with the id of its file."""
+        """Return the aliases and blocks with one of these keys, each with the id of its file."""
 
     def keyword_matches(
         self,
@@ -275,14 +276,14 @@ class Catalog(Protocol):
         only: Collection[str] | None = None,
         without: Collection[str] = (),
         also: Sequence[str] = (),
-        beside: float = 0.0,
+        file_weight: float = 0.0,
     ) -> KeywordMatches:
-        """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
+        """Return the ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
         best are taken; more than ``count`` come back where the last ones are equal, though not
-        more than four times as many. With ``beside`` the best are those of which the words say most where the score of
-        the whole file has this share, 0..1, and that of the passage the rest.
+        more than four times as many. ``file_weight`` is the share of the whole file in the score by which the best are
+        taken, 0..1; that of the passage has the rest.
         """
 
     def holding(
@@ -294,22 +295,22 @@ class Catalog(Protocol):
         only: Collection[str] | None = None,
         without: Collection[str] = (),
     ) -> Holding:
-        """The best live passages that hold this share of a question by the weight of its words, and its rarest word."""
+        """Return the best live passages with this share of a question's words by weight, and its rarest word."""
 
     def containing(self, phrase: str) -> set[str]:
-        """The ids of the passages with a phrase in their text or headings, as whole words, whatever its case."""
+        """Return the ids of passages with a phrase in text or headings, as whole words, ignoring case."""
 
     def sample(self, count: int) -> list[str]:
-        """The ids of about so many passages from all over the index, the same ones each time; for statistics only."""
+        """Return about ``count`` passage ids from all over the index, the same ones each time; for statistics only."""
 
     def count(self) -> int:
-        """How many live passages there are."""
+        """Return the number of live passages."""
 
     def completed(self, when: datetime) -> None:
-        """A run that covered everything ended at this time."""
+        """Record when a complete run ended."""
 
     def as_of(self) -> datetime | None:
-        """When the last complete run ended."""
+        """Return when the last complete run ended; None where there was none."""
 
     def problems(self) -> list[Failure]:
-        """Every file that could not be indexed, with its reason."""
+        """Return the files that could not be indexed, with reasons."""

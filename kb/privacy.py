@@ -1,7 +1,6 @@
-"""What in this process could send something out of the machine or let somebody in, and whether it is shut.
+"""The rows of ``kb status --privacy``: what in this process could send data or be reached, and whether it is disabled.
 
-``kb status --privacy`` shows it: in the daemon of the store where one runs, else in the command's own process. What
-stands behind each line is told in docs/privacy.md.
+They describe the daemon of the store where one runs, else the process of the command. docs/privacy.md explains each.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ _ANYONE_ELSE: Final = 0o077
 
 @dataclass(frozen=True, slots=True)
 class PrivacyRow:
-    """One thing that could send, or be reached.
+    """Something that could send data, or be reached.
 
     Attributes:
-        name: What it is.
-        state: How it is, in a word or two, such as ``off``.
-        ok: Whether that is how kb promises it to be.
-        detail: By what it is so, or what to do about it.
+        name: Its name.
+        state: Its state in a word or two, such as ``off``.
+        ok: Whether that is the state that kb guarantees.
+        detail: What ensures that state, or what to do about it.
     """
 
     name: str
@@ -45,7 +44,7 @@ class PrivacyRow:
 
 
 def privacy_rows(settings: Settings) -> list[PrivacyRow]:
-    """Everything that could send something or be reached, as it is in this process now.
+    """Return the rows for this process, as it is now.
 
     Args:
         settings: The configuration in effect.
@@ -54,7 +53,7 @@ def privacy_rows(settings: Settings) -> list[PrivacyRow]:
 
 
 def _fetching(settings: Settings) -> Iterator[PrivacyRow]:
-    """Fetching models: the one thing that kb itself ever asks the network for."""
+    """Return the row for fetching models, which is all that kb itself uses the network for."""
     if settings.config.embed.offline:
         yield PrivacyRow("fetching models", "off", True, "embed.offline = true")
         return
@@ -67,7 +66,7 @@ def _fetching(settings: Settings) -> Iterator[PrivacyRow]:
 
 
 def _token() -> str:
-    """Where the user's token for the hub is; empty where there is none or it is not to be used."""
+    """Return where the user's token for the hub is; empty where there is none or it must not be used."""
     if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in {"1", "on", "yes", "true"}:
         return ""
     for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
@@ -79,7 +78,7 @@ def _token() -> str:
 
 
 def _libraries(_: Settings) -> Iterator[PrivacyRow]:
-    """What third-party libraries would do by themselves."""
+    """Return the rows for what third-party libraries would do by themselves."""
     for switch in SWITCHES:
         name = f"{switch.library.partition('.')[0]}: {switch.what}"
         how = f"{switch.variable}={switch.value}, {'loaded' if switch.loaded() else 'not loaded'}"
@@ -95,7 +94,7 @@ def _libraries(_: Settings) -> Iterator[PrivacyRow]:
 
 
 def _socket(settings: Settings) -> Iterator[PrivacyRow]:
-    """Where the daemon of the store listens, and who may connect."""
+    """Return the row for the daemon's socket and who may connect."""
     name = "daemon socket"
     found = [address for address in addresses_of(settings.store_path(), os.environ) if os.path.lexists(address)]
     if not found:
@@ -115,7 +114,7 @@ def _socket(settings: Settings) -> Iterator[PrivacyRow]:
 
 
 def _sandbox(_: Settings) -> Iterator[PrivacyRow]:
-    """What keeps a parser that a document got the better of from reading files and from sending them."""
+    """Return the row for the sandbox, which keeps a compromised parser from reading files and from sending them."""
     found = confinement()
     name, lack = "sandbox for documents", ", ".join(found.missing)
     if SYSTEM_CALLS not in found.in_force:
@@ -126,7 +125,7 @@ def _sandbox(_: Settings) -> Iterator[PrivacyRow]:
     yield PrivacyRow(name, "in force", True, detail)
 
 
-# Each gives its rows for a configuration; a further kind of row is a further function here.
+# Each returns its rows for a configuration.
 _SOURCES: Final[tuple[Callable[[Settings], Iterable[PrivacyRow]], ...]] = (
     _fetching,
     _libraries,

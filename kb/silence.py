@@ -1,7 +1,7 @@
-"""Tells third-party libraries to send nothing by themselves: the one place for all switches of that kind.
+"""The switches that keep third-party libraries from sending anything by themselves, all in one place.
 
-``import kb`` comes through here before it can import any of them, so it imports next to nothing. What each library
-would send, and which test shows that it does not, is in docs/privacy.md.
+``import kb`` runs this before any of them can be imported, so it imports next to nothing. docs/privacy.md lists what
+each library would send, and the test that shows that it does not.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-# Not from typing, and no base classes from importlib.abc: every ``import kb`` comes through here.
+# Nothing from typing or importlib.abc: every ``import kb`` runs this.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 ONNXRUNTIME: Final = "onnxruntime"
-# Where huggingface_hub keeps what it read from the environment; everything else of it asks there.
+# The module in which huggingface_hub keeps what it read from the environment.
 HUB: Final = "huggingface_hub.constants"
-# What every ChromaDB client of kb is made with; neither the environment nor ./.env is asked (kb.chroma_import).
+# The setting of every ChromaDB client that kb creates; neither the environment nor ./.env is read (kb.chroma_import).
 CHROMADB_SETTINGS: Final[dict[str, Any]] = {
     "anonymized_telemetry": False,
     "chroma_otel_collection_endpoint": "",
@@ -30,14 +30,14 @@ CHROMADB_SETTINGS: Final[dict[str, Any]] = {
 
 
 class Switch:
-    """One thing that a library does by itself, and the variable that stops it.
+    """Something that a library sends or fetches by itself, and the variable that disables it.
 
     Args:
         library: The module that reads the variable.
         what: What the library would do.
         variable: The name of the variable.
-        value: Its value that stops the library.
-        once: Whether the variable is read a single time, while the library is imported.
+        value: The value that disables it.
+        once: Whether the variable is read only once, while the library is imported.
     """
 
     __slots__ = ("library", "once", "value", "variable", "what")
@@ -54,7 +54,7 @@ class Switch:
         return self.library in sys.modules
 
     def off(self) -> bool:
-        """Whether the library is silent in this process: now where it is loaded, else as soon as it will be."""
+        """Whether it is disabled in this process, now or, where the library is not loaded, once it is."""
         if self.loaded() and self.library == HUB:
             return getattr(sys.modules[HUB], self.variable, False) is True
         if self.loaded() and self.once:
@@ -69,18 +69,18 @@ SWITCHES: Final = (
     Switch("hf_xet", "transfer reports", "HF_XET_TELEMETRY_ENABLED", "0"),
     Switch("transformers", "conversions on the hub", "DISABLE_SAFETENSORS_CONVERSION", "1"),
 )
-# The libraries that are told, or will be once they are imported, and those that had begun before they could be told.
+# Libraries that are silenced, or will be once imported, and those that were loaded too early.
 _TOLD: Final[set[str]] = set()
 _LATE: Final[set[str]] = set()
 
 
 class AfterImport:
-    """Calls a function once, right after the code of one module has run.
+    """A meta path finder that calls a function once, right after a module is imported.
 
     Args:
-        name: The module's full name.
-        then: What to call with it.
-        before: What to call right before the module is looked for.
+        name: The full name of the module.
+        then: Called with the module.
+        before: Called right before the module is searched for.
     """
 
     def __init__(self, name: str, then: Callable[[ModuleType], None], before: Callable[[], None] | None = None) -> None:
@@ -91,7 +91,7 @@ class AfterImport:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The usual spec of the module, with the call added to its loader."""
+        """Return the usual spec of the module, with the call added to its loader."""
         if fullname != self.name:
             return None
         if self.before is not None:
@@ -105,7 +105,7 @@ class AfterImport:
 
 
 class _CallingLoader:
-    """A module's own loader, with a call at the end."""
+    """The loader of a module, followed by a call."""
 
     def __init__(self, loader: Loader, hook: AfterImport) -> None:
         self._loader = loader
@@ -115,7 +115,7 @@ class _CallingLoader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        # From here on the module is as if nobody had looked: its files are found through its own loader.
+        # Restore the loader, through which the files of the module are found.
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
@@ -126,27 +126,26 @@ class _CallingLoader:
 
 
 def silence_libraries() -> None:
-    """Switch off, in this process and those it starts, whatever a library would send by itself. Repeating it is free.
+    """Disable, in this process and its children, whatever a library would send by itself. It may be called repeatedly.
 
-    It goes over what the environment says: a promise of kb does not depend on a variable of the user. Libraries that
-    are imported later find their variables set, and are told by their own API as well; of one that is here already
-    only what its API can still stop is stopped.
+    It overrides the environment, since kb's guarantees must not depend on the user's variables. Libraries imported
+    later read the variables, and are also configured by their own API; those already loaded only by their API.
     """
-    for library, tell in _APIS.items():
+    for library, silence in _APIS.items():
         if library in _TOLD:
             continue
         _TOLD.add(library)
         if library not in sys.modules:
-            sys.meta_path.insert(0, AfterImport(library, tell, _set_variables))
+            sys.meta_path.insert(0, AfterImport(library, silence, _set_variables))
             continue
         if any(switch.library == library and not _is_set(switch) for switch in SWITCHES):
             _LATE.add(library)
-        tell(sys.modules[library])
+        silence(sys.modules[library])
     _set_variables()
 
 
 def stay_offline() -> None:
-    """Have Hugging Face's libraries refuse every request. They read it once, while they are imported."""
+    """Make Hugging Face's libraries refuse every request. They read the variable once, while being imported."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
@@ -161,14 +160,14 @@ def _set_variables() -> None:
             os.environ[switch.variable] = switch.value
 
 
-def _tell_onnxruntime(module: ModuleType) -> None:
+def _silence_onnxruntime(module: ModuleType) -> None:
     module.disable_telemetry_events()
 
 
-def _tell_hub(constants: ModuleType) -> None:
+def _silence_hub(constants: ModuleType) -> None:
     for switch in SWITCHES:
         if switch.library == HUB:
             setattr(constants, switch.variable, True)
 
 
-_APIS: Final[dict[str, Callable[[ModuleType], None]]] = {ONNXRUNTIME: _tell_onnxruntime, HUB: _tell_hub}
+_APIS: Final[dict[str, Callable[[ModuleType], None]]] = {ONNXRUNTIME: _silence_onnxruntime, HUB: _silence_hub}

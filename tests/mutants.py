@@ -79,7 +79,7 @@ T_POSTINGS: Final = "tests/store/test_keywords.py"
 T_GENERATIONS: Final = "tests/store/test_generations.py"
 T_LOCK: Final = "tests/store/test_lock.py"
 T_PLAN: Final = "tests/indexing/test_plan.py"
-T_SYNC: Final = f"{T_PLAN} tests/indexing/test_sync.py tests/indexing/test_middles.py tests/indexing/test_check.py"
+T_SYNC: Final = f"{T_PLAN} tests/indexing/test_sync.py tests/indexing/test_centroids.py tests/indexing/test_check.py"
 T_MOUNTS: Final = "tests/watching/test_nested_mounts.py"
 T_CHUNK: Final = "tests/chunking/test_chunk.py"
 
@@ -108,8 +108,8 @@ MUTANTS: Final = (
     # What each side of a question counts.
     Mutant(FUSE, "KEYWORD_WEIGHT: Final = 2.0", "KEYWORD_WEIGHT: Final = 1.0", T_FUSE),
     Mutant(FUSE, "KEYWORD_WEIGHT: Final = 2.0", "KEYWORD_WEIGHT: Final = 3.0", T_FUSE),
-    Mutant(FUSE, "MIDDLE: Final = 0.5", "MIDDLE: Final = 0.3", T_FUSE),
-    Mutant(FUSE, "WHOLE: Final = 0.8", "WHOLE: Final = 0.4", f"{T_FUSE} {T_QUERY}"),
+    Mutant(FUSE, "CENTROID_WEIGHT: Final = 0.5", "CENTROID_WEIGHT: Final = 0.3", T_FUSE),
+    Mutant(FUSE, "FILE_WEIGHT: Final = 0.8", "FILE_WEIGHT: Final = 0.4", f"{T_FUSE} {T_QUERY}"),
     Mutant(FUSE, "** 2 / 2", "** 2", T_FUSE),
     Mutant(FUSE, "among.mean())) / deviation, 0)", "among.mean())) / deviation, -9)", T_FUSE),
     # BM25.
@@ -155,8 +155,8 @@ MUTANTS: Final = (
         "tests/store/test_vectors.py",
     ),
     # Questions go first while a daemon indexes.
-    Mutant(CONTAINER, "            self.embedder.share(self.courtesy.wait)\n", "            pass\n", T_PARTS),
-    Mutant(OPEN_STORE, "Pace(batch, self._environment.courtesy.wait)", "Pace(batch, lambda: None)", T_PARTS),
+    Mutant(CONTAINER, "            self.embedder.share(self.query_priority.wait)\n", "            pass\n", T_PARTS),
+    Mutant(OPEN_STORE, "Pace(batch, self._environment.query_priority.wait)", "Pace(batch, lambda: None)", T_PARTS),
     Mutant(OPEN_STORE, "Pace() if batch is None else Pace(", "Pace() if batch else Pace(", T_PARTS),
     # What has to be done.
     Mutant(PLAN, 'old.state == "pending" or ', "", T_PLAN),

@@ -182,8 +182,8 @@ def test_owner_writes_little_at_once_and_lets_questions_go_first(notes: Path, tm
         kb.own(lambda: (True, 3), write_batch=7)
         serving: Any = parts.index()
 
-        assert serving._pace == Pace(7, parts.courtesy.wait)
-        assert embedder.given == parts.courtesy.wait
+        assert serving._pace == Pace(7, parts.query_priority.wait)
+        assert embedder.given == parts.query_priority.wait
         assert (parts.freshness().watching, parts.freshness().pending) == (True, 3)
 
 

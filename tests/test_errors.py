@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kb.errors import KbError, why
+from kb.errors import KbError, reason_of
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,6 @@ def test_an_error_is_one_sentence_and_its_remedy(error: KbError, text: str) -> N
 
 def test_why_a_file_cannot_be_read_is_in_words() -> None:
     """The message around it names the file; a number and an encoding's name help nobody."""
-    assert why(FileNotFoundError(2, "No such file or directory", "/a.md")) == "no such file or directory"
-    assert why(OSError("out of ideas")) == "out of ideas"
-    assert why(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")) == "it is not UTF-8"
+    assert reason_of(FileNotFoundError(2, "No such file or directory", "/a.md")) == "no such file or directory"
+    assert reason_of(OSError("out of ideas")) == "out of ideas"
+    assert reason_of(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")) == "it is not UTF-8"

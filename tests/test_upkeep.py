@@ -24,7 +24,7 @@ def test_whoever_stops_a_run_does_not_wait_for_measurements(
 ) -> None:
     """What unrelated passages look like takes a large model minutes: the run that goes on finds it out."""
     done: list[bool] = []
-    monkeypatch.setattr("kb.maintenance.fill_middles", lambda *_: None)
+    monkeypatch.setattr("kb.maintenance.fill_centroids", lambda *_: None)
     monkeypatch.setattr("kb.maintenance.worn_out", lambda *_: 0)
     searcher = SimpleNamespace(measure=lambda: done.append(True))
     parts: Any = SimpleNamespace(catalog=None, cache=None, embedder=SimpleNamespace(fingerprint=""), searcher=searcher)

@@ -1,4 +1,4 @@
-"""What every command is: a click command that knows where it runs and writes its help through the session."""
+"""The click classes of all commands, which know where a command runs and write help through the session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Command(click.Command):
-    """A click command whose help goes to the output of whoever typed it, which may be another process.
+    """A click command whose help is written to the client, which may be another process.
 
     Args:
         args: As for ``click.Command``.
@@ -34,7 +34,7 @@ class Command(click.Command):
         self.local = local
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let an option whose value may be left out stand before the words of a question, which are not its value."""
+        """Allow an option whose value may be omitted before the words of a question, which are not its value."""
         ended = args.index("--") if "--" in args else len(args)
         optional = optional_values(self)
         for at, word in enumerate(args[:ended]):
@@ -43,7 +43,7 @@ class Command(click.Command):
         return super().parse_args(ctx, args)
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """The usual option, writing through the session."""
+        """Return the usual help option, which writes through the session."""
         # click keeps the first one it made, whatever names the next context wants.
         self._help_option = None
         option = super().get_help_option(ctx)
@@ -56,14 +56,14 @@ class Group(Command, click.Group):
     """A command with commands of its own, listed in the order in which they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
-        """The names of all commands, in that order."""
+        """Return the names of all commands, in that order."""
         return list(self.commands)
 
 
 def command(
     *, short_help: str, takes_text: bool = False, local: bool = False
 ) -> Callable[[Callable[..., Any]], Command]:
-    """Make a function the command that its module is named after.
+    """Turn a function into the command that its module is named after.
 
     Args:
         short_help: The line in ``kb --help``.
@@ -79,7 +79,7 @@ def command(
 
 
 def optional_values(command: click.Command) -> dict[str, tuple[str, ...]]:
-    """The options whose value may be left out, each with the values it takes; the first is meant if it is left out."""
+    """Return the options whose value may be omitted, each with its values, the first being the default."""
     return {
         name: (option.flag_value, *(choice for choice in option.type.choices if choice != option.flag_value))
         for option in command.params

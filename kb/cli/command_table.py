@@ -1,4 +1,4 @@
-"""Derives the table of options from the commands, for the client of the daemon, which imports none of them."""
+"""Generates the table of options from the commands, for the client of the daemon, which imports none of them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _DOCSTRING = '"""The commands and their options, for the client of the daemon. M
 
 
 def read_arguments(args: Sequence[str], root: click.Group) -> Arguments:
-    """Read a command line by the generated table, or by the commands themselves if it has an option not in there."""
+    """Parse a command line with the generated table, or with the commands themselves if it lacks an option."""
     read = Arguments(args)
     return Arguments(args, table_of(root)) if read.of("unknown") else read
 
 
 def table_of(root: click.Group) -> CommandTable:
-    """The options of kb itself and of all commands, as the client needs them.
+    """Return the global options and those of all commands, as the client needs them.
 
     Raises:
         ValueError: A name takes a value in one command and none in another, or is an option of kb itself too. Or a
-            letter takes a value that is no whole number: then ``-nginx`` could not be told from ``-n 3``.
+            letter takes a value that is not a whole number: then ``-nginx`` and ``-n 3`` would be ambiguous.
     """
     context = click.Context(root)
     commands = {name: command for name in root.list_commands(context) if (command := root.get_command(context, name))}
@@ -72,7 +72,7 @@ def _names(options: list[click.Option], *, valued: bool) -> frozenset[str]:
 
 
 def source(table: CommandTable) -> str:
-    """The table as the module ``kb.service.command_table``."""
+    """Return the source of the module ``kb.service.command_table``."""
     parts = [
         f"{_DOCSTRING}\n",
         _set("GLOBAL_VALUED", table.global_valued),

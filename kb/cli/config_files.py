@@ -44,10 +44,10 @@ def trust_written(session: Session, target: Path) -> None:
 
 
 def checked_folder(folder: str, *, force: bool | None = None) -> str:
-    """The real path of a folder to index. ``force`` admits any folder; None means that there is no such option.
+    """Return the real path of a folder to index. ``force`` allows any folder; None means that there is no such option.
 
     Raises:
-        FolderError: It is not there, or too much to be meant.
+        FolderError: It does not exist, or is too large to be intended.
     """
     real = os.path.realpath(os.path.expanduser(folder))  # noqa: PTH111 - realpath takes names as they are
     if not os.path.isdir(real):  # noqa: PTH112 - the same

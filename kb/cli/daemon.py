@@ -64,7 +64,7 @@ class Daemon:
         self._settings = load()
         self._file_stamp = _file_stamp(self._settings)
         self._in_use = ReadWriteLock()
-        # A signal may come anywhere; unlike an event, this queue may be filled from within itself.
+        # A signal may interrupt any code; unlike an event, this queue is reentrant.
         self._stop_requests: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._interrupt = threading.Event()
         self._cwd = current_folder()
@@ -89,8 +89,8 @@ class Daemon:
             ready: Called once commands are answered.
 
         Raises:
-            StoreBusy: Another process owns the store.
-            ModelError: The model cannot be had.
+            StoreBusy: Another process has the store open.
+            ModelError: The model is missing or invalid.
         """
         started = time.monotonic()
         prepare_process()
@@ -123,7 +123,7 @@ class Daemon:
             elif "_kb" in begun:
                 self._kb.close()
 
-    # What the daemon does for clients.
+    # Requests of clients.
 
     def run_command(self, request: CommandRequest, output: CommandOutput) -> int | None:
         """Run a command for another process."""
@@ -145,7 +145,7 @@ class Daemon:
         return self._follower.sync(timeout, gone)
 
     def status(self) -> dict[str, Any]:
-        """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
+        """Return the state of the daemon, for ``kb watch --status`` and ``kb status``."""
         state, folders = self._follower.state, self._settings.folder_paths()
         return daemon_status(state, folders, self._since, self._log_file, self._progress)
 
@@ -161,10 +161,10 @@ class Daemon:
         cwd: str | None = None,
         found: bool = False,
     ) -> Settings:
-        """The settings of a command, if this daemon can serve them.
+        """Return the settings of a command, if this daemon can serve them.
 
         Raises:
-            ConfigError: They ask for another store, model or way of chunking.
+            ConfigError: They select another store, model or chunking.
         """
         from kb.config import load
 
@@ -182,7 +182,7 @@ class Daemon:
         folders = msgspec.structs.replace(settings.config.folders, paths=self._settings.config.folders.paths)
         return replace(settings, config=msgspec.structs.replace(settings.config, folders=folders))
 
-    # How it lives.
+    # The life cycle of the daemon.
 
     def _stop_requested(self) -> bool:
         try:
@@ -204,15 +204,15 @@ class Daemon:
         freeze_memory()
 
     def _log(self, event: FileEvent, seconds: float) -> None:
-        """Log a file, whoever had it indexed; during the first scan, which may cover thousands, only failures."""
+        """Log an indexed file, also one indexed by a command; during the first scan only failures."""
         if self._totals_logged or event.kind == "failed":
             self._say(event_text(event, seconds, self._cwd))
 
     def _watch_state(self) -> tuple[bool, int]:
-        """Whether changes are noticed, and how many wait; at least one until the first scan is done."""
+        """Return whether changes are noticed, and how many are pending; at least one until the first scan is done."""
         state = self._follower.state
         settled = state.kind in {"watching", "polling"}
-        # While it starts, everything waits for the first scan, which needs no request.
+        # While it starts, everything is pending until the first scan, which needs no request.
         return settled or state.kind == "starting", state.waiting if settled else max(1, state.waiting)
 
     def _listen(self) -> DaemonServer:
@@ -230,7 +230,7 @@ class Daemon:
         wanted = self._settings.config.watch
         return Follower(
             folders=self._settings.folder_paths(),
-            # A scan of everything is cheap beside a wrong hint, so the places that changed only say when to look.
+            # A full scan is cheap and never wrong, so the changed paths only decide when to scan.
             absorb=lambda _places: self._index_changes(started),
             tell=self._say,
             never=(self._settings.store_path(),),
@@ -282,8 +282,8 @@ class Daemon:
         return report
 
     def _should_stop(self) -> bool:
-        """Whether the index run must stop; asked between files, where a running query gets the processor to itself."""
-        self._kb.courtesy.wait()
+        """Whether the index run must stop; called between files, where it waits for running queries."""
+        self._kb.query_priority.wait()
         return self._interrupt.is_set()
 
     def _check_health(self) -> None:
@@ -302,7 +302,7 @@ class Daemon:
         if not self._server.reachable():
             self._listen_again()
         stamp = _file_stamp(self._settings)
-        # A file that is not there may be in the middle of being replaced.
+        # A missing file may be being replaced at the moment.
         if stamp and stamp != self._file_stamp and self._reload():
             self._file_stamp = stamp
 
@@ -332,7 +332,7 @@ class Daemon:
             self._start_following(time.monotonic())
 
     def _listen_again(self) -> None:
-        """Listen again where clients look, which may be another place after a logout; repeated until it works."""
+        """Listen again where clients look, which may be another folder after a logout; repeated until it works."""
         with self._in_use.writing(_LOCK_SECONDS) as alone:
             if not alone:
                 return
@@ -388,7 +388,7 @@ class Daemon:
 
 
 def _file_stamp(settings: Settings) -> tuple[int, ...]:
-    """Identifies a version of the configuration file; empty if there is no file."""
+    """Return what identifies a version of the configuration file; empty if there is no file."""
     if settings.file is None:
         return ()
     try:

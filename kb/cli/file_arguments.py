@@ -22,26 +22,26 @@ _SURROGATE: Final = re.compile("[\udc80-\udcff]")
 
 
 def split_place(text: str) -> tuple[str, int | None]:
-    """A file and a line from ``FILE:12`` or, as hits are shown, ``FILE:12-20``."""
+    """Split ``FILE:12``, or ``FILE:12-20`` as in hits, into file and line."""
     found = _PLACE.fullmatch(text)
     return (found[1], int(found[2])) if found else (text, None)
 
 
 def resolve_file(session: Session, kb: Knowledge, typed: str, ask: Callable[[str, int | None], _T]) -> _T:
-    """Call a function with the file and line that an argument means.
+    """Call a function with the file and line that an argument refers to.
 
-    A path goes first; where no file is there, the name of a note, and last the number of a hit of the last answer.
+    A path takes precedence, then the name of a note, then the number of a hit of the last search.
 
     Args:
-        session: Whose command it is.
+        session: The session of the command.
         kb: The knowledge base.
-        typed: The file, perhaps with a line.
-        ask: Gets its absolute path and the line.
+        typed: The file, optionally with a line.
+        ask: Called with the absolute path and the line.
 
     Raises:
-        NotIndexed: No file is called so, or several are.
+        NotIndexed: No file has this name, or several have it.
     """
-    # A file may be called notes:12; what is there is meant.
+    # A file may be called notes:12; an existing path takes precedence.
     file, line = (typed, None) if os.path.lexists(session.resolve_path(typed)) else split_place(typed)
     path = session.resolve_path(file)
     try:
@@ -56,14 +56,14 @@ def resolve_file(session: Session, kb: Knowledge, typed: str, ask: Callable[[str
 
 
 def _meant(session: Session, kb: Knowledge, typed: str, error: NotIndexed) -> tuple[str, int | None]:
-    """The file and line that an argument means if it is not a path."""
+    """Return the file and line that an argument refers to if it is not a path."""
     try:
         return kb.resolve(typed), None
     except AmbiguousName:
         raise
     except NotIndexed as unknown:
         error = unknown
-    cwd = session.look().cwd
+    cwd = session.style().cwd
     shown = [
         path
         for file in kb.documents()
@@ -78,7 +78,7 @@ def _meant(session: Session, kb: Knowledge, typed: str, error: NotIndexed) -> tu
 
 
 def _forms(*paths: str) -> set[str]:
-    """The ways in which paths may be displayed: undecodable bytes as ?, as a replacement character or escaped."""
+    """Return the forms in which paths are displayed: undecodable bytes as ?, as a replacement character or escaped."""
     forms = set(paths)
     for path in paths:
         forms |= {_SURROGATE.sub("?", path), _SURROGATE.sub("\ufffd", path)}

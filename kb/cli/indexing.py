@@ -25,7 +25,7 @@ def run_index(
     quiet: bool = False,
 ) -> int:
     """Update the index, show progress and a report, and return the exit code."""
-    color = session.error_look().color
+    color = session.error_style().color
     with (
         session.open() as kb,
         session.stoppable() as should_stop,
@@ -52,7 +52,7 @@ def run_index(
         session.say(index_text(report))
     news = [one for one in report.failures if one not in report.standing]
     if news or report.standing:
-        session.complain(failures_text(news, session.error_look(), standing=len(report.standing)))
+        session.write_error(failures_text(news, session.error_style(), standing=len(report.standing)))
     if report.interrupted:
         session.notice("interrupted; run kb index to resume")
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""Saves where the hits of the last search are, for ``kb open``: paths and places, no text, for the user alone.
+"""The locations of the last search's hits, saved for ``kb open``: paths and places, no text, private to the user.
 
 Each terminal has a file of its own. It is written by the process that ran the search, which may be the daemon, and
 read by the command that the user typed.
@@ -24,7 +24,7 @@ _NAME: Final = re.compile(r"[0-9A-Za-z]{1,40}")
 
 
 class Location(msgspec.Struct, frozen=True):
-    """Where a hit is: its file, the place as it was shown, and what a viewer can be told of it."""
+    """The location of a hit: its file, its place as shown, and what a viewer can open."""
 
     path: str
     where: str
@@ -69,7 +69,7 @@ def save_results(terminal: str, answer: Answer) -> None:
 
 
 def load_results(terminal: str) -> list[Location] | None:
-    """The locations of this terminal's last search, else of the user's last one anywhere; None if there is none."""
+    """Load the locations of this terminal's last search, else of the user's last one; None if there is none."""
     place = folder()
     for file in (place / _name(terminal), *_newest_first(place)[:1]):
         with suppress(OSError, msgspec.DecodeError):

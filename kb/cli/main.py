@@ -1,4 +1,4 @@
-"""The command ``kb``: its global options, a bare question taken as a search, and the one place where errors end."""
+"""The command ``kb``: global options, bare questions as searches, and the handling of all errors."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from kb.service.arguments import Piece
+    from kb.service.arguments import Argument
 
 _ERROR: Final = 2
 _TYPED: Final = 4
 
 
 class RootGroup(Command, click.Group):
-    """The commands by name, each imported when it is used; anything else that comes first begins a question.
+    """The commands by name, each imported when used; any other first word begins a question.
 
-    Options may stand anywhere: those of kb itself are moved before the command, the others behind it.
+    Options may be anywhere: global ones are moved before the command, the others after it.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
@@ -62,24 +62,24 @@ class RootGroup(Command, click.Group):
         return [*(CompletionItem(name, help=commands.short_help(name)) for name in found), *options]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the parts of a command line into the order in which click reads them."""
+        """Put the arguments of a command line into the order in which click reads them."""
         if not ctx.resilient_parsing:
             args = self._arranged(ctx, args)
         return super().parse_args(ctx, args)
 
     def _arranged(self, ctx: click.Context, args: list[str]) -> list[str]:
         read = read_arguments(args, self)
-        own = [token for piece in read.of(GLOBAL) for token in piece.tokens]
+        own = [token for argument in read.of(GLOBAL) for token in argument.tokens]
         words = read.words
         if not words:
-            if any(piece.kind == OPTION and piece.tokens[0] not in HELP for piece in read.pieces):
+            if any(argument.kind == OPTION and argument.tokens[0] not in HELP for argument in read.parsed):
                 remedy = f"To search: {shlex.join(['kb', *args])} 'your question'. kb --help lists the commands"
                 raise CommandLineError("no question and no command", remedy, ctx)
-            return [*own, *(token for piece in read.pieces if piece.kind != GLOBAL for token in piece.tokens)]
-        self._refuse_strange(ctx, read)
+            return [*own, *(token for argument in read.parsed if argument.kind != GLOBAL for token in argument.tokens)]
+        self._reject_unknown(ctx, read)
         if read.lacks_value:
             raise CommandLineError(
-                f"{read.pieces[-1].tokens[0]} needs a value", "kb --help and kb search --help list the options", ctx
+                f"{read.parsed[-1].tokens[0]} needs a value", "kb --help and kb search --help list the options", ctx
             )
         command = None if read.literal else self.get_command(ctx, words[0])
         if command is None and not read.literal and (helps := self._help_wanted(ctx, words)):
@@ -87,62 +87,62 @@ class RootGroup(Command, click.Group):
         if command is None:
             if not read.literal:
                 self._notice_typo(ctx, words[0])
-            return [*own, "search", *_with_words(commands.load("search"), read.pieces, ctx.obj)]
-        first = next(piece for piece in read.pieces if piece.kind == WORD)
-        rest = [piece for piece in read.pieces if piece is not first]
+            return [*own, "search", *_with_words(commands.load("search"), read.parsed, ctx.obj)]
+        first = next(argument for argument in read.parsed if argument.kind == WORD)
+        rest = [argument for argument in read.parsed if argument is not first]
         if takes_text(command):
             return [*own, words[0], *_with_words(command, rest, ctx.obj)]
-        return [*own, words[0], *(token for piece in rest if piece.kind != GLOBAL for token in piece.tokens)]
+        return [*own, words[0], *(token for argument in rest if argument.kind != GLOBAL for token in argument.tokens)]
 
     def _help_wanted(self, ctx: click.Context, words: list[str]) -> list[str]:
-        """What ``kb help`` and ``kb help COMMAND`` mean; any other words are a question."""
+        """Return the arguments that ``kb help`` and ``kb help COMMAND`` stand for; other words are a question."""
         if words == ["help"]:
             return ["--help"]
         named = len(words) == 2 and words[0] == "help" and self.get_command(ctx, words[1]) is not None  # noqa: PLR2004 - help and a name
         return [words[1], "--help"] if named else []
 
-    def _refuse_strange(self, ctx: click.Context, read: Arguments) -> None:
-        """See that a question does not begin with what reads like an option.
+    def _reject_unknown(self, ctx: click.Context, read: Arguments) -> None:
+        """Reject a question that begins with an unknown option.
 
         Raises:
             CommandLineError: It does.
         """
-        strange = read.strange
-        if strange is not None and not strange.tokens[0].startswith("--"):
-            typed = [token for piece in read.pieces if piece.kind != GLOBAL for token in piece.tokens]
+        unknown = read.unknown
+        if unknown is not None and not unknown.tokens[0].startswith("--"):
+            typed = [token for argument in read.parsed if argument.kind != GLOBAL for token in argument.tokens]
             raise CommandLineError(
-                f"no option {strange.tokens[0]}",
+                f"no option {unknown.tokens[0]}",
                 f"Put -- before a question that begins with a minus: {shlex.join(['kb', '--', *typed])}",
                 ctx,
             )
 
     def _notice_typo(self, ctx: click.Context, word: str) -> None:
-        """If a question begins with what is nearly the name of a command, suggest that command."""
-        # A short word is like some command or other by chance: how is no mistyped show.
+        """Suggest a command if a question begins with nearly its name."""
+        # Short words resemble some command by chance: "how" is not a mistyped "show".
         near = len(word) >= _TYPED and difflib.get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.75)
         if near:
             session: Session = ctx.obj
             session.notice(f"no command {word!r}, so this is a search; did you mean kb {near[0]}?")
 
 
-def _with_words(command: click.Command, pieces: Sequence[Piece], session: Session) -> list[str]:
-    """The options of a command that takes any words, then ``--`` and the words.
+def _with_words(command: click.Command, parsed: Sequence[Argument], session: Session) -> list[str]:
+    """Return the options of a command that takes any words, then ``--`` and the words.
 
-    What begins with one minus and is no option of the command is one of the words, which is told.
+    A word that begins with one minus and is not an option of the command is kept as a word, with a notice.
 
     Raises:
         CommandLineError: It is a long option with one minus.
     """
     options: list[str] = []
     words: list[str] = []
-    for piece in pieces:
-        token = piece.tokens[0]
-        if piece.kind == WORD:
+    for argument in parsed:
+        token = argument.tokens[0]
+        if argument.kind == WORD:
             words.append(token)
-        elif piece.kind not in (OPTION, UNKNOWN):
+        elif argument.kind not in (OPTION, UNKNOWN):
             continue
-        elif token.startswith("--") or (piece.kind == OPTION and takes(command, token)):
-            options += piece.tokens
+        elif token.startswith("--") or (argument.kind == OPTION and takes(command, token)):
+            options += argument.tokens
         elif takes(command, f"-{token}"):
             remedy = f"As a word of the text, put it in quotes with the others: kb {command.name} '... {token} ...'"
             raise CommandLineError(f"{command.name} has no option {token}; did you mean -{token}?", remedy)
@@ -150,7 +150,7 @@ def _with_words(command: click.Command, pieces: Sequence[Piece], session: Sessio
             session.notice(
                 f"no option {token}: taken as a word of the {'note' if command.name == 'note' else 'question'}"
             )
-            words += piece.tokens
+            words += argument.tokens
     return [*options, "--", *words]
 
 
@@ -229,13 +229,13 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
         raise
     except BrokenPipeError:
         if here:
-            # Whoever read has had enough. What is left in the buffer must not fail again at exit.
+            # The reader closed the pipe. What is left in the buffer must not fail again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except StoreBusy as error:
-        # The store may be held by a daemon that was still starting when the client looked for it.
+        # A daemon that was still starting when the client looked for it may have the store open.
         answered = session.ask_daemon() if session.ask_daemon else None
         return _ended(error, session, args) if answered is None else answered
     except Exception as error:  # noqa: BLE001 - the end of the line: whatever it is, it becomes one sentence
@@ -246,10 +246,10 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
 def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
     """Write an error as a message and a remedy, and return the exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        session.complain(f"{error.format_message()}\n", wrap=False)
+        session.write_error(f"{error.format_message()}\n", wrap=False)
         return _ERROR
     if session.debug:
-        session.complain(terminal.sanitize(traceback.format_exc()), wrap=False)
+        session.write_error(terminal.sanitize(traceback.format_exc()), wrap=False)
     error = resource_error(error) or error
     if isinstance(error, click.UsageError):
         message, remedy = describe(error, cli, args)
@@ -266,8 +266,8 @@ def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
     else:
         message = f"{type(error).__name__}: {error}"
         remedy = "This is a bug in kb. Run it again with --debug to see where it comes from"
-    # Arguments are quoted in it, and a shell's * makes arguments of file names.
+    # Messages quote arguments, and a shell's * makes arguments of file names.
     session.notice(message)
     if remedy:
-        session.advise(remedy)
+        session.hint(remedy)
     return error.exit_code if isinstance(error, KbError) else _ERROR

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from kb.cli.session import Session
 
 _LANGUAGE: Final = re.compile(r"(!?)([a-zA-Z]{2,3})(?:[-_][\w-]+)?")
-# What is no plain character in a pattern.
-_ACTS: Final = re.compile(r"[\\*?\[]")
-_LITERALLY: Final = r"\\\g<0>"
+# Characters with a meaning in a pattern.
+_SPECIAL: Final = re.compile(r"[\\*?\[]")
+_ESCAPED: Final = r"\\\g<0>"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -91,13 +91,13 @@ def _globs(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) 
 
 
 def _from_here(typed: str, cwd: str) -> list[str]:
-    """A pattern as typed, and the path it names in a folder; only the latter if it begins with ``./`` or ``../``."""
+    """Return a pattern as typed, and the path it names in a folder; only that if it begins with ``./`` or ``../``."""
     sign, text = ("!", typed[1:]) if typed.startswith("!") else ("", typed)
     if not text or text.startswith("/"):
         return [typed]
     place = os.path.join(cwd, text)  # noqa: PTH118 - names as str, undecodable bytes included
     below = "/" if text.endswith("/") else ""
-    there = [f"{sign}{_ACTS.sub(_LITERALLY, os.path.realpath(place))}{below}"] if os.path.lexists(place) else []
+    there = [f"{sign}{_SPECIAL.sub(_ESCAPED, os.path.realpath(place))}{below}"] if os.path.lexists(place) else []
     if there and text.split("/")[0] in {".", ".."}:
         return there
     return [sign + text.removeprefix("./"), *there]
@@ -115,14 +115,14 @@ def _mode(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Mo
 
 
 def _ranks_by() -> str:
-    """What each mode ranks by, as a list in a sentence."""
+    """Return what each mode ranks by, as a list in a sentence."""
     *first, last = [f"{traits.ranks_by} ({mode})" for mode, traits in MODES.items()]
     return f"{', '.join(first)} or {last}"
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """The options of a query other than its ranking and filters: its limits and its output."""
+class OutputOptions:
+    """The options for how many hits are shown and how they are printed."""
 
     limit: int | None
     min_score: float | None
@@ -158,7 +158,7 @@ class Asking:
         return next(iter(asked), "text")
 
 
-_ASKING: Final = (
+_OUTPUT: Final = (
     click.option(
         "-n",
         "--limit",
@@ -240,7 +240,7 @@ _FILTERS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class RankingOptions:
     """The options for how hits are found and ranked."""
 
     mode: Mode | None
@@ -264,17 +264,17 @@ _RANKING: Final = (
 
 def ranking_options(command: Callable[..., _T]) -> Callable[..., _T]:
     """Add the ranking options to a command, as ``ranking``."""
-    return _gathered(command, _RANKING, "ranking", Ranking)
+    return _grouped(command, _RANKING, "ranking", RankingOptions)
 
 
-def asking_options(command: Callable[..., _T]) -> Callable[..., _T]:
-    """Add the query options to a command, as ``asking``."""
-    return _gathered(command, _ASKING, "asking", Asking)
+def output_options(command: Callable[..., _T]) -> Callable[..., _T]:
+    """Add the output options to a command, as ``output``."""
+    return _grouped(command, _OUTPUT, "output", OutputOptions)
 
 
 def filter_options(command: Callable[..., _T]) -> Callable[..., _T]:
     """Add the filter options to a command, as ``filters``."""
-    return _gathered(command, _FILTERS, "filters", Filters)
+    return _grouped(command, _FILTERS, "filters", Filters)
 
 
 def rerank_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -294,11 +294,11 @@ def json_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
-def _gathered(
+def _grouped(
     command: Callable[..., _T],
     options: tuple[Callable[..., Any], ...],
     name: str,
-    kind: type[Asking | Ranking | Filters],
+    kind: type[OutputOptions | RankingOptions | Filters],
 ) -> Callable[..., _T]:
     """Pass the values of some options to a command as one argument."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SWITCH: Final = 0.001
-# How much nicer than others the indexing thread is, and the highest nice value there is.
+# The nice increment of the indexing thread, and the highest nice value.
 _BACK, _LAST = 5, 19
 # From malloc.h of glibc. Each further arena costs a daemon up to 64 MB that it never gives back.
 _M_ARENA_MAX: Final = -8
@@ -23,10 +23,10 @@ _ARENAS: Final = 2
 
 def prepare_process() -> None:
     """Set up the process of the daemon, before it starts its threads."""
-    # A thread that computes in Python hands over this soon to one that answers, which asks for it again and again.
+    # A thread that runs Python code yields the interpreter lock this soon to one that answers.
     sys.setswitchinterval(_SWITCH)
     if sys.platform == "linux":
-        # Another C library has no such function, or does nothing.
+        # Other C libraries do not have this function.
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
@@ -43,7 +43,7 @@ def unfreeze_memory() -> None:
 
 
 def run_at_low_priority(run: Callable[[], None]) -> None:
-    """Run something at low priority, if threads have one here: queries and other programs go first.
+    """Run a function at low priority, where threads have one: queries and other programs go first.
 
     Threads that the model starts for it inherit the priority.
     """

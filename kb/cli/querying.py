@@ -16,8 +16,8 @@ from kb.search.words import words_of
 
 if TYPE_CHECKING:
     from kb.cli.options import (
-        Asking,
-        Ranking,
+        OutputOptions,
+        RankingOptions,
     )
     from kb.cli.session import Knowledge, Session
     from kb.records import Answer, Filters, Rerank
@@ -30,11 +30,11 @@ _BYTE_ORDER_MARKS: Final = (
 )
 
 
-def write_answer(session: Session, answer: Answer, asking: Asking) -> int:
+def write_answer(session: Session, answer: Answer, output: OutputOptions) -> int:
     """Write an answer in the chosen format with its notices, and return the exit code."""
-    look = session.look(fits=asking.limit is None)
+    style = session.style(fits=output.limit is None)
     save_results(session.client.terminal, answer)
-    match asking.chosen():
+    match output.chosen():
         case "json":
             session.write_json(formats.answer_object(answer))
         case "jsonl":
@@ -42,37 +42,43 @@ def write_answer(session: Session, answer: Answer, asking: Asking) -> int:
         case "csv":
             session.write(formats.to_csv(answer))
         case "md":
-            session.write(formats.markdown(answer, cwd=look.cwd, full=asking.full))
+            session.write(formats.markdown(answer, cwd=style.cwd, full=output.full))
         case "paths":
             files = formats.answer_paths(answer)
-            session.write(formats.paths(files, cwd=look.cwd, null=asking.null, exact=not session.is_terminal()))
+            session.write(formats.paths(files, cwd=style.cwd, null=output.null, exact=not session.is_terminal()))
         case "text":
-            detail = Detail(l2=asking.l2, full=asking.full, around=_context_lines(answer, asking.context))
-            render = hits_text if look.laid_out else grep_lines
-            session.write(render(answer, words_of(answer.asked), look, detail))
-    return finish(session, answer, asking)
+            detail = Detail(l2=output.l2, full=output.full, around=_context_lines(answer, output.context))
+            render = hits_text if style.laid_out else grep_lines
+            session.write(render(answer, words_of(answer.query), style, detail))
+    return finish(session, answer, output)
 
 
-def warn_if_piped(session: Session, asking: Asking) -> None:
+def warn_if_piped(session: Session, output: OutputOptions) -> None:
     """Warn that some options have no effect on piped text, if that is the output."""
-    if asking.chosen() == "text" and not session.look().laid_out:
+    if output.chosen() == "text" and not session.style().laid_out:
         session.notice("--explain and --l2 have no effect on piped text; use --json or --color always")
 
 
 def request_of(
-    session: Session, question: str, asking: Asking, ranking: Ranking, *, filters: Filters, rerank: Rerank | None
+    session: Session,
+    question: str,
+    output: OutputOptions,
+    ranking: RankingOptions,
+    *,
+    filters: Filters,
+    rerank: Rerank | None,
 ) -> SearchRequest:
     """The search that a command line asks for."""
-    shows_best = _quotes(asking) and (session.look().laid_out or ranking.explain)
+    shows_best = _quotes(output) and (session.style().laid_out or ranking.explain)
     return SearchRequest(
         question,
-        limit=asking.limit,
-        min_score=asking.min_score,
-        per_file=asking.per_file,
+        limit=output.limit,
+        min_score=output.min_score,
+        per_file=output.per_file,
         filters=filters,
         mode=ranking.mode,
         weak=ranking.weak,
-        fold=asking.fold,
+        fold=output.fold,
         explain=ranking.explain,
         literal=ranking.literal,
         rerank=rerank,
@@ -80,23 +86,23 @@ def request_of(
     )
 
 
-def _quotes(asking: Asking) -> bool:
+def _quotes(output: OutputOptions) -> bool:
     """Whether the format shows the best sentences of hits."""
-    chosen = asking.chosen()
-    return chosen in {"json", "jsonl"} or (chosen in {"text", "md"} and not (asking.full or asking.context))
+    chosen = output.chosen()
+    return chosen in {"json", "jsonl"} or (chosen in {"text", "md"} and not (output.full or output.context))
 
 
-def index_first(session: Session, kb: Knowledge, asking: Asking) -> None:
+def index_first(session: Session, kb: Knowledge, output: OutputOptions) -> None:
     """With --wait, index what changed on disk first; in the daemon, wait until it has done so."""
-    if asking.wait and session.daemon is not None:
+    if output.wait and session.daemon is not None:
         session.wait_for_index(session.daemon)
-    elif asking.wait:
+    elif output.wait:
         with session.stoppable() as should_stop:
             if kb.index(should_stop=should_stop).interrupted:
                 session.notice("indexing was interrupted; the answer may be incomplete")
 
 
-def finish(session: Session, answer: Answer, asking: Asking) -> int:
+def finish(session: Session, answer: Answer, output: OutputOptions) -> int:
     """Write the notices about an answer, and return the exit code."""
     reranking = answer.reranking
     if reranking and reranking.cut_off:
@@ -104,22 +110,22 @@ def finish(session: Session, answer: Answer, asking: Asking) -> int:
             f"reranked {reranking.read} of {reranking.of} hits in {reranking.seconds:.1f} s (search.rerank_seconds); "
             "the rest keep their order"
         )
-    folded = sum(len(hit.alike) for hit in answer.hits)
-    if folded and not _names_alike(session, asking):
+    folded = sum(len(hit.duplicates) for hit in answer.hits)
+    if folded and not _names_duplicates(session, output):
         session.notice(f"{count(folded, 'near-duplicate')} hidden (--all shows {'it' if folded == 1 else 'them'})")
-    for told in notices(answer, session.look().cwd):
-        session.notice(told)
+    for line in notices(answer, session.style().cwd):
+        session.notice(line)
     if notice := freshness_notice(answer.index, hits=len(answer.hits)):
         session.notice(notice)
-    if asking.require_fresh and (answer.index.pending or (session.daemon and not answer.index.watching)):
+    if output.require_fresh and (answer.index.pending or (session.daemon and not answer.index.watching)):
         return STALE
     return FOUND if answer.hits else NONE
 
 
-def _names_alike(session: Session, asking: Asking) -> bool:
+def _names_duplicates(session: Session, output: OutputOptions) -> bool:
     """Whether the output names the near-duplicates of each hit: all formats but bare lines and paths do."""
-    chosen = asking.chosen()
-    return session.look().laid_out if chosen == "text" else chosen != "paths"
+    chosen = output.chosen()
+    return session.style().laid_out if chosen == "text" else chosen != "paths"
 
 
 def _context_lines(answer: Answer, count: int) -> dict[str, ContextLines]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kb.records import Answer, SearchRequest
     from kb.service.server import CommandOutput, CommandRequest
 
-# Keys in which a command may differ from the daemon: they change neither the content of the store nor its owner.
+# Keys in which a command may differ from the daemon: they do not affect the content of the store.
 _FREE: Final = frozenset(
     {
         "search.best_seconds",
@@ -34,16 +34,16 @@ _FREE: Final = frozenset(
         "embed.offline",
     }
 )
-# No terminal is wider; lines of a width without bound would fill the memory.
+# No terminal is wider; unbounded lines could exhaust the memory.
 _WIDEST: Final = 10_000
 
 
 class Stream(io.TextIOBase):
-    """A text stream that ends in the client's process.
+    """A text stream to the client's process.
 
     Args:
-        send: Takes what is written.
-        encoding: The encoding of the stream over there.
+        send: Sends text to the client.
+        encoding: The encoding of the client's stream.
         tty: Whether it is a terminal.
     """
 
@@ -55,7 +55,7 @@ class Stream(io.TextIOBase):
             "".encode(encoding)
             self._encoding = codecs.lookup(encoding).name
         except (LookupError, ValueError):
-            # Unknown here, or none for text.
+            # An unknown encoding, or not a text encoding.
             self._encoding = "utf-8"
 
     def write(self, text: str) -> int:
@@ -74,7 +74,7 @@ class Stream(io.TextIOBase):
 
 
 def client_context(request: CommandRequest, output: CommandOutput) -> ClientContext:
-    """The client that sent a request."""
+    """Return the context of the client that sent a request."""
     out, err = [*request.encoding, "utf-8", "utf-8"][:2]
     return ClientContext(
         out=Stream(output.out, out, tty=request.stdout_tty),  # type: ignore[arg-type]  # a text stream in all that is used of it
@@ -95,7 +95,7 @@ def client_context(request: CommandRequest, output: CommandOutput) -> ClientCont
 
 
 def differences(asked: Settings, owned: Settings, *, folders: bool = True) -> list[str]:
-    """The keys for which a command and its daemon need different stores; ``folders`` says whether folders count."""
+    """Return the keys in which a command and the daemon conflict; ``folders`` says whether folders count."""
     return [
         one.key
         for one, other in zip(asked.listing(), owned.listing(), strict=True)
@@ -107,14 +107,14 @@ def differences(asked: Settings, owned: Settings, *, folders: bool = True) -> li
 
 
 def _meant(settings: Settings, key: str, value: object) -> object:
-    """A value in canonical form: paths are absolute, so that two spellings of one compare equal."""
+    """Return a value in canonical form, with absolute paths, so that two spellings of a path compare equal."""
     if key == "folders.paths":
         return settings.folder_paths()
     return settings.model() if key == "embed.model" else value
 
 
 class DaemonProxy:
-    """The daemon's knowledge base, lent to one command with that command's limits. Leaving it closes nothing.
+    """The daemon's knowledge base, used by one command with its own limits. Leaving it closes nothing.
 
     Args:
         kb: The daemon's knowledge base.
@@ -142,8 +142,8 @@ class DaemonProxy:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Does nothing: the daemon keeps it open."""
+        """Do nothing: the daemon keeps it open."""
 
     def search(self, request: SearchRequest, /) -> Answer:
-        """The passages nearest to a question or a file, with the command's configuration where the request is open."""
+        """Search with the command's configuration for what the request leaves open."""
         return self._kb.search(request.resolved(self._defaults))

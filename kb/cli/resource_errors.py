@@ -14,7 +14,7 @@ _NO_THREAD: Final = "can't start new thread"
 
 
 def resource_error(error: BaseException) -> KbError | None:
-    """The error with a remedy, if it means that the system lacks a resource; else None."""
+    """Return an error with a remedy, if the system lacks a resource; else None."""
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return KbError(

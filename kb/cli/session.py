@@ -14,7 +14,7 @@ import click
 
 from kb.cli.output.formats import to_json
 from kb.cli.output.progress import stoppable
-from kb.cli.output.terminal import ColorChoice, Look, look_of, sanitize
+from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 from kb.records import Filters
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from kb.records import (
         Answer,
         CheckReport,
-        FollowedLink,
         IndexProgress,
         IndexReport,
         KnownFile,
         Links,
         RebuildReport,
+        ResolvedLink,
         SearchRequest,
         Shown,
         Status,
@@ -44,7 +44,7 @@ _NO_FILTERS = Filters()
 
 
 class Knowledge(Protocol):
-    """What the commands ask of a knowledge base; ``kb.KnowledgeBase`` is one."""
+    """The methods of a knowledge base that commands use; ``kb.KnowledgeBase`` implements them."""
 
     def __enter__(self) -> Self:
         """Begin to use it."""
@@ -84,7 +84,7 @@ class Knowledge(Protocol):
     def links(self, file: str) -> Links:
         """What a file links to and what links to it."""
 
-    def broken_links(self) -> list[FollowedLink]:
+    def broken_links(self) -> list[ResolvedLink]:
         """The links that lead nowhere."""
 
     def tags(self, filters: Filters = _NO_FILTERS) -> list[tuple[str, int]]:
@@ -100,7 +100,7 @@ class Knowledge(Protocol):
         """Rebuild the vector index."""
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge:
-        """Another knowledge base with this one's model and vectors."""
+        """Open another knowledge base with this one's model and cached vectors."""
 
     def note(
         self, text: str, *, title: str | None = None, tags: Sequence[str] = (), on_written: Callable[[str], None] = ...
@@ -323,19 +323,19 @@ class Session:
         places = [os.path.join(folder, typed) for folder in (self.client.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
         return os.path.realpath(next((place for place in places if os.path.lexists(place)), places[0]))
 
-    def look(self, *, fits: bool = False) -> Look:
+    def style(self, *, fits: bool = False) -> OutputStyle:
         """How standard output is formatted; with ``fits``, a list must fit the height of the terminal."""
         client = self.client
-        look = look_of(self.color, client.environ, tty=client.stdout_tty, width=client.columns, cwd=client.cwd)
-        return replace(look, height=client.lines) if fits and client.stdout_tty else look
+        style = output_style(self.color, client.environ, tty=client.stdout_tty, width=client.columns, cwd=client.cwd)
+        return replace(style, height=client.lines) if fits and client.stdout_tty else style
 
     def is_terminal(self) -> bool:
         """Whether standard output is a terminal."""
         return self.client.stdout_tty
 
-    def error_look(self) -> Look:
+    def error_style(self) -> OutputStyle:
         """How standard error is formatted."""
-        return look_of(self.color, self.client.environ, tty=self.client.stderr_tty, width=80, cwd=self.client.cwd)
+        return output_style(self.color, self.client.environ, tty=self.client.stderr_tty, width=80, cwd=self.client.cwd)
 
     def has_bar(self) -> bool:
         """Whether progress can be a bar: standard error is a terminal that moves its cursor."""
@@ -346,11 +346,11 @@ class Session:
         self.client.out.write(text)
 
     def say(self, text: str, *, indent: int = 4) -> None:
-        """Write prose, made harmless before, to standard output, wrapped where that is a terminal.
+        """Write sanitized prose to standard output, wrapped where that is a terminal.
 
         Args:
             text: Whole lines, each with its end.
-            indent: The columns by which what goes on below is indented.
+            indent: The indent of continuation lines in columns.
         """
         if self.client.stdout_tty:
             text = wrapped(text, self.client.columns, there=self._is_there, indent=indent)
@@ -361,15 +361,15 @@ class Session:
         self.write(to_json(value, indent=self.is_terminal()))
 
     def notice(self, text: str) -> None:
-        """Tell something on standard error, wrapped where that is a terminal."""
-        self.complain(f"kb: {sanitize(text)}\n")
+        """Write a notice to standard error, wrapped where that is a terminal."""
+        self.write_error(f"kb: {sanitize(text)}\n")
 
-    def advise(self, remedy: str) -> None:
-        """Say what to do about what was told before, on lines of its own."""
-        self.complain(f"    {sanitize(remedy)}\n")
+    def hint(self, remedy: str) -> None:
+        """Write the remedy for the last notice, indented."""
+        self.write_error(f"    {sanitize(remedy)}\n")
 
-    def complain(self, lines: str, *, wrap: bool = True) -> None:
-        """Write whole lines, made harmless before, to standard error.
+    def write_error(self, lines: str, *, wrap: bool = True) -> None:
+        """Write sanitized lines to standard error.
 
         Args:
             lines: The lines, each with its end.

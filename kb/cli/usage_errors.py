@@ -1,4 +1,4 @@
-"""Describes command lines that cannot be run, such as a question that begins with the name of a command."""
+"""Messages for invalid command lines, such as a question that begins with the name of a command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kb.service.arguments import GLOBAL, OPTION, UNKNOWN, WORD
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# What names a file or a folder, or a number of a hit, is no question.
+# Matches the name of a file or folder, or the number of a hit, none of which is a question.
 _PLACE: Final = re.compile(r"[~.]?/.*|.*/|.*[^/\s]/[^/\s].*|.*\.\w{1,5}(:\d+(-\d+)?)?|\d+|\.{1,2}", re.DOTALL)
 _UNEXPECTED: Final = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
@@ -29,7 +29,7 @@ class CommandLineError(click.UsageError):
     Args:
         message: What is wrong.
         remedy: What to do.
-        ctx: The command that noticed.
+        ctx: The context of the command.
     """
 
     def __init__(self, message: str, remedy: str, ctx: click.Context | None = None) -> None:
@@ -38,12 +38,12 @@ class CommandLineError(click.UsageError):
 
 
 def takes_text(command: click.Command) -> bool:
-    """Whether the arguments of a command are free text, so that no word is out of place."""
+    """Whether the arguments of a command are free text."""
     return isinstance(command, Command) and command.takes_text
 
 
 def describe(error: click.UsageError, root: click.Group, args: Sequence[str]) -> tuple[str, str]:
-    """A message about an invalid command line, and a remedy."""
+    """Return a message about an invalid command line, and a remedy."""
     ctx = error.ctx
     path = ctx.command_path if ctx else "kb"
     name = path.removeprefix("kb ")
@@ -66,13 +66,13 @@ def describe(error: click.UsageError, root: click.Group, args: Sequence[str]) ->
 def _no_option(
     error: click.NoSuchOption, ctx: click.Context | None, root: click.Group, args: Sequence[str]
 ) -> tuple[str, str]:
-    """An option that the command does not have, with those whose names are near."""
+    """Return the message for an unknown option, with similar ones."""
     name, path, words = error.option_name, ctx.command_path if ctx else "kb", read_arguments(args, root)
     near = difflib.get_close_matches(name, _options_of(ctx), n=1, cutoff=0.6)
     message = f"{path.removeprefix('kb ')} has no option {name}" + (f"; did you mean {near[0]}?" if near else "")
     if ctx and takes_text(ctx.command):
         skipped = int(bool(words.words) and not words.literal and words.words[0] == ctx.command.name)
-        typed = [piece.tokens[0] for piece in words.pieces if piece.kind in (WORD, UNKNOWN)]
+        typed = [argument.tokens[0] for argument in words.parsed if argument.kind in (WORD, UNKNOWN)]
         verb = "" if ctx.command.name == "search" else f"{ctx.command.name} "
         return message, f"Put the words in quotes: kb {verb}{shlex.quote(' '.join(typed[skipped:]))}"
     # Click names the first letter of what was typed, which may be the name of a file.
@@ -86,7 +86,7 @@ def _no_option(
 
 
 def _options_of(ctx: click.Context | None) -> list[str]:
-    """The long options that could stand there: those of the command, and those of kb itself."""
+    """Return the possible long options: those of the command, and the global ones."""
     found: list[str] = []
     while ctx:
         found += [name for parameter in ctx.command.params for name in parameter.opts if name.startswith("--")]
@@ -95,7 +95,7 @@ def _options_of(ctx: click.Context | None) -> list[str]:
 
 
 def _missing(error: click.MissingParameter, ctx: click.Context | None, path: str) -> tuple[str, str]:
-    """An argument that is not there."""
+    """Return the message for a missing argument."""
     name = ctx.command.name if ctx else ""
     if name in ("search", "ask"):
         return f"{name} needs a question", f'Write it after the command: {path} "what you want to know"'
@@ -104,10 +104,9 @@ def _missing(error: click.MissingParameter, ctx: click.Context | None, path: str
 
 
 def as_search(root: click.Group, args: Sequence[str]) -> str:
-    """The command that searches for what was typed, where that may have been meant; else nothing.
+    """Return the command that searches for what was typed, if that may have been intended; else an empty string.
 
-    It may where words follow the name of a command, none of them names a file or a number, and all options are such
-    that a search has too.
+    It may if words follow the name of a command, none of them is a file or a number, and a search has all the options.
     """
     read = read_arguments(args, root)
     words = read.words
@@ -117,15 +116,15 @@ def as_search(root: click.Group, args: Sequence[str]) -> str:
         return ""
     search = root.get_command(context, "search")
     options = read.of(OPTION)
-    if search is None or read.of(UNKNOWN) or any(not takes(search, piece.tokens[0]) for piece in options):
+    if search is None or read.of(UNKNOWN) or any(not takes(search, argument.tokens[0]) for argument in options):
         return ""
-    own = [token for piece in read.of(GLOBAL) for token in piece.tokens]
-    behind = [token for piece in options for token in piece.tokens]
+    own = [token for argument in read.of(GLOBAL) for token in argument.tokens]
+    behind = [token for argument in options for token in argument.tokens]
     return one_line(shlex.join(["kb", *own, "search", " ".join(words), *behind]))
 
 
 def also_as_search(error: KbError, root: click.Group, args: Sequence[str]) -> str:
-    """The same for a command that found nothing of the name that was typed."""
+    """Return the same for a command that found nothing with the given name."""
     words = read_arguments(args, root).words[1:]
     if isinstance(error, StoreBusy) or not any(word in error.message for word in words):
         return ""
@@ -133,7 +132,7 @@ def also_as_search(error: KbError, root: click.Group, args: Sequence[str]) -> st
 
 
 def takes(command: click.Command, token: str) -> bool:
-    """Whether a command has the option, or each of the short options, that an argument is made of."""
+    """Whether a command has the option, or all of the joined short options, of an argument."""
     names = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     names |= {"-h", "--help"}
     if token.startswith("--"):
@@ -142,7 +141,7 @@ def takes(command: click.Command, token: str) -> bool:
 
 
 def _letters(token: str, parameters: Iterable[click.Parameter]) -> str:
-    """The letters of joined short options, without a value that is attached to the last of them."""
+    """Return the letters of joined short options, without a value attached to the last one."""
     valued = {name for one in parameters if isinstance(one, click.Option) and not one.is_flag for name in one.opts}
     letters = ""
     for letter in token[1:]:
@@ -153,5 +152,5 @@ def _letters(token: str, parameters: Iterable[click.Parameter]) -> str:
 
 
 def _sentence(message: str) -> str:
-    """One of click's sentences as kb writes its own."""
+    """Return one of click's messages in the style of kb's own."""
     return message[:1].lower() + message[1:].rstrip(".") if message[1:2].islower() else message.rstrip(".")

@@ -1,1 +1,1 @@
-"""How well questions find what they should, and how quick kb is on one's own notes."""
+"""Evaluation of search quality, and benchmarks on the user's own notes."""

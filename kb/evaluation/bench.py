@@ -1,4 +1,4 @@
-"""The measurement itself: a sample is indexed beside the bare model, asked, and followed by an owner of its own."""
+"""The benchmark of ``kb bench``: a sample of the user's notes is indexed, searched, and watched by a daemon."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from kb.ports import Files, Reader
     from kb.records import Document, Passage, Source
 
-# kb as it is typed: whole commands timed from start to end, and an owner in a process of its own.
+# Whole commands, timed from start to end, and a daemon in a process of its own.
 
 _STARTING: Final = 600.0
 _ENDING: Final = 90.0
-_LOOK: Final = 0.02
+_POLL: Final = 0.02
 _KIB: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """One command: its exit code, what it wrote, and the seconds from its start to its end."""
+class CommandResult:
+    """The result of one command: its exit code, its output, and the seconds from its start to its end."""
 
     code: int
     out: str
@@ -53,8 +53,8 @@ class Program:
     """The command ``kb`` with the same global options every time.
 
     Args:
-        options: What stands before each command: the configuration, and values over it.
-        store: The real path of the store that these options mean.
+        options: The global options of each command: the configuration, and overrides.
+        store: The real path of the store that these options select.
         environ: The environment of every command; None for that of this process.
         cwd: The folder every command runs in; None for that of this process.
     """
@@ -71,24 +71,24 @@ class Program:
         self._environ = environ
         self._cwd = cwd or None
 
-    def __call__(self, *args: str) -> Ran:
+    def __call__(self, *args: str) -> CommandResult:
         """Run one command."""
         return self._timed((*self._command, *args))
 
-    def python(self) -> Ran:
-        """Start the Python that kb runs on, and end it: the least that any command of it costs."""
+    def python(self) -> CommandResult:
+        """Start and exit the Python interpreter that runs kb, which is the least that any command costs."""
         return self._timed((sys.executable, "-c", "pass"))
 
     @contextmanager
-    def owner(self, log: Path, *args: str) -> Iterator[Watching]:
-        """An owner, from when it has looked at everything once; it is ended on the way out.
+    def daemon(self, log: Path, *args: str) -> Iterator[DaemonProcess]:
+        """Run a daemon, entered once it has scanned all folders, and terminate it on exit.
 
         Args:
-            log: The file for the lines of its log.
-            args: What ``kb watch`` is given.
+            log: The file for its log.
+            args: The arguments of ``kb watch``.
 
         Raises:
-            KbError: It ended before it answered.
+            KbError: It exited before it was ready.
         """
         with log.open("wb") as stream:
             child = subprocess.Popen(
@@ -101,7 +101,7 @@ class Program:
             )
         try:
             self._wait_for(child, log)
-            yield Watching(child.pid)
+            yield DaemonProcess(child.pid)
         finally:
             child.terminate()
             try:
@@ -116,58 +116,58 @@ class Program:
             state = ask(self.store, "/status")
             if state is not None and state["pid"] == child.pid and state["state"] != "starting":
                 return
-            time.sleep(_LOOK)
-        told = log.read_text("utf-8", "replace").strip()
-        raise KbError(f"kb watch did not begin to answer:\n{told}")
+            time.sleep(_POLL)
+        output = log.read_text("utf-8", "replace").strip()
+        raise KbError(f"kb watch did not begin to answer:\n{output}")
 
-    def _timed(self, command: Sequence[str]) -> Ran:
+    def _timed(self, command: Sequence[str]) -> CommandResult:
         began = time.perf_counter()
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=self._environ, cwd=self._cwd
         )
         seconds = time.perf_counter() - began
-        return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode(), seconds)
+        return CommandResult(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode(), seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
-    """A running owner, seen from outside."""
+class DaemonProcess:
+    """A running daemon, seen from outside."""
 
     pid: int
 
     def memory(self) -> int:
-        """The bytes of main memory it has now."""
+        """Return its resident memory in bytes."""
         status = Path(f"/proc/{self.pid}/status")
         if status.is_file():
             line = next(line for line in status.read_text("ascii", "replace").splitlines() if line.startswith("VmRSS:"))
             return int(line.split()[1]) * _KIB
-        told = subprocess.run(
+        done = subprocess.run(
             ["ps", "-o", "rss=", "-p", str(self.pid)],  # noqa: S607 - ps as the system has it
             capture_output=True,
             check=True,
         )
-        return int(told.stdout) * _KIB
+        return int(done.stdout) * _KIB
 
-    def processor(self) -> float:
-        """The seconds of processor time it has taken so far, on Linux.
+    def cpu_seconds(self) -> float:
+        """Return the seconds of processor time it has used so far, on Linux.
 
         Raises:
-            OSError: The system does not tell.
+            OSError: The system does not provide it.
         """
         fields = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _executable() -> tuple[str, ...]:
-    """The script ``kb`` beside this Python, which is what people type; else the module."""
+    """Return the script ``kb`` next to this Python, which is what people run; else the module."""
     script = Path(sys.executable).with_name("kb")
-    # Without -P a folder called kb in the current one would be taken for the program.
+    # Without -P, a folder called kb in the current one would be imported instead.
     return (str(script),) if os.access(script, os.X_OK) else (sys.executable, "-P", "-m", "kb")
 
 
-# A sample of somebody's notes: copies of some files, the texts a model would see, and questions taken from them.
+# The sample: copies of some files, the texts that are embedded, and questions taken from them.
 
-# The same sample of the same files every time, so that two runs can be compared.
+# The same sample of the same files every time, so that runs are comparable.
 _SEED: Final = 1
 _WORDS: Final = 2
 _QUESTION_LENGTH: Final = 200
@@ -176,9 +176,13 @@ _QUESTIONS: Final = 100
 
 @dataclass(slots=True)
 class Sample:
-    """Files read so far, of how many there are.
+    """The files read so far.
 
-    ``texts`` holds each text once, with its length in tokens; ``questions`` each title and heading once.
+    Attributes:
+        total: How many files there are.
+        files: How many were read.
+        texts: Each embedded text once, with its length in tokens.
+        questions: Each title and heading once.
     """
 
     total: int = 0
@@ -187,29 +191,31 @@ class Sample:
     questions: dict[str, None] = field(default_factory=dict)
 
     def add(self, document: Document, passages: Sequence[Passage]) -> None:
-        """Take a file in."""
+        """Add a file."""
         self.files += 1
         self.texts.update((one.embedded, one.tokens) for one in passages)
         self.questions.update(dict.fromkeys(_questions(document, passages)))
 
-    def asked(self, most: int = _QUESTIONS) -> list[str]:
-        """So many of the questions, the same ones every time."""
+    def pick_questions(self, most: int = _QUESTIONS) -> list[str]:
+        """Return at most that many of the questions, the same ones every time."""
         questions = list(self.questions)
         if len(questions) <= most:
             return questions
         return random.Random(_SEED).sample(questions, most)  # noqa: S311 - no secret
 
 
-def drawn(files: Files, reader: Reader, keep: Callable[[Source], object], enough: Callable[[Sample], bool]) -> Sample:
-    """Read files in an order of chance until there are enough, or none is left.
+def draw_sample(
+    files: Files, reader: Reader, keep: Callable[[Source], object], enough: Callable[[Sample], bool]
+) -> Sample:
+    """Read files in random order until there are enough, or none is left.
 
-    Files that cannot be read are passed over, as an index run does.
+    Files that cannot be read are skipped, as in an index run.
 
     Args:
         files: The folders.
-        reader: Turns bytes into passages.
-        keep: Given each file of the sample, as it was read.
-        enough: Asked before each file.
+        reader: The reader of files.
+        keep: Called with each file of the sample, as it was read.
+        enough: Called before each file; returns whether the sample is large enough.
     """
     found = list(files.scan().files)
     sample = Sample(total=len(found))
@@ -227,8 +233,8 @@ def drawn(files: Files, reader: Reader, keep: Callable[[Source], object], enough
     return sample
 
 
-def copied(source: Source, folder: Path) -> None:
-    """Write a file as it was read to the same place below another folder, with its time."""
+def copy_file(source: Source, folder: Path) -> None:
+    """Write a file as it was read to the same path below another folder, with its modification time."""
     target = folder / source.file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(source.data)
@@ -236,42 +242,42 @@ def copied(source: Source, folder: Path) -> None:
 
 
 def _questions(document: Document, passages: Sequence[Passage]) -> list[str]:
-    """What a reader might ask for: title and headings of several words, else how the text begins."""
+    """Return possible questions: the title and headings of several words, else the beginning of the text."""
     named = [document.own_title, *(heading.text for heading in document.headings)]
-    told = [" ".join(text.split()) for text in named if len(text.split()) >= _WORDS]
-    if not told and passages:
-        told = [" ".join(passages[0].text.split())]
-    return [text[:_QUESTION_LENGTH] for text in told if text]
+    found = [" ".join(text.split()) for text in named if len(text.split()) >= _WORDS]
+    if not found and passages:
+        found = [" ".join(passages[0].text.split())]
+    return [text[:_QUESTION_LENGTH] for text in found if text]
 
 
-# What a measurement on one's own notes found, as values.
+# The results.
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds of something done several times, in the order in which it was done."""
+    """The durations of a repeated operation in seconds, in order."""
 
     seconds: tuple[float, ...]
 
     @property
     def count(self) -> int:
-        """How many times it was done."""
+        """How many there are."""
         return len(self.seconds)
 
     @property
     def p50(self) -> float:
-        """The median, as the nearest rank: half of the times were at most this long."""
+        """The median, by nearest rank: half of the durations are at most this long."""
         return quantile(self.seconds, 0.5)
 
     @property
     def p95(self) -> float:
-        """Nineteen of twenty were at most this long; of fewer than twenty, all."""
+        """The 95th percentile, by nearest rank; of fewer than twenty the maximum."""
         return quantile(self.seconds, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How many passages were indexed, how many a second kb did, and how many the bare model, loaded before."""
+    """How many passages were indexed, how many per second, and how many per second by the loaded model alone."""
 
     passages: int
     kb: float
@@ -280,7 +286,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """The share of the ``depth`` exactly nearest passages that the store gives, over so many questions."""
+    """The share of the ``depth`` nearest passages that the vector index returns, over that many questions."""
 
     share: float
     depth: int
@@ -289,21 +295,21 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class BenchReport:
-    """What ``kb bench`` found.
+    """The results of ``kb bench``.
 
     Attributes:
         model: The model.
-        files: The files measured with.
-        files_total: The files there are; more than ``files`` where a sample was taken.
-        speed: Indexing beside the bare model.
-        recall: The store beside exact search.
-        saved: From the end of a save until ``kb search`` shows the note.
-        asked: ``kb search`` as a whole command, through an owner.
-        asked_alone: The same without an owner.
+        files: How many files were measured.
+        files_total: How many files there are.
+        speed: Indexing, compared with the bare model.
+        recall: The vector index, compared with exact search.
+        saved: The time from the end of a save until ``kb search`` finds the note.
+        with_daemon: ``kb search`` as a whole command, run by a daemon.
+        without_daemon: The same without a daemon.
         python: The start of Python alone, in the same run.
-        memory: The bytes of main memory that the owner took at the end.
-        size: The bytes of the temporary store on the disk.
-        seconds: How long all of it took.
+        memory: The resident memory of the daemon at the end, in bytes.
+        size: The size of the temporary store in bytes.
+        seconds: The duration of the whole benchmark.
     """
 
     model: str
@@ -312,8 +318,8 @@ class BenchReport:
     speed: Speed
     recall: Recall
     saved: Times
-    asked: Times
-    asked_alone: Times
+    with_daemon: Times
+    without_daemon: Times
     python: Times
     memory: int
     size: int
@@ -321,7 +327,7 @@ class BenchReport:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The least value that at least this share of the values does not exceed (nearest rank).
+    """Return the least value that at least this share of the values does not exceed (nearest rank).
 
     Raises:
         ValueError: There are no values, or the share is not in 0..1.
@@ -333,10 +339,10 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 _Item = TypeVar("_Item")
 DEPTH: Final = 10
-# Two vectors whose cosines with a question differ by less are equally near: float32 tells them apart no better.
+# Cosines that differ by less count as equal: float32 is not more precise.
 _TIE: Final = 1e-6
 _FIRST: Final = 48
-# What each part of the work may take of the whole time.
+# The share of the whole time that each part may take.
 _EMBEDDING, _DRAWING, _ASKING, _SAVING, _ALONE = 0.2, 0.15, 0.15, 0.25, 0.15
 
 _SAVES: Final = 20
@@ -346,50 +352,50 @@ _FOUND_WITHIN: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """How to measure.
+class BenchRequest:
+    """What to measure, and for how long.
 
-    Args:
-        settings: Whose folders and model.
-        options: What stands before a command of kb to mean these settings, in a process of its own.
-        load: The settings with other values over them, by dotted key.
-        seconds: About how long all of it may take; loading the model comes on top.
-        tell: Takes a sentence about what is done now.
-        environ: The environment of the commands; None for that of this process.
-        cwd: The folder of the commands; empty for that of this process.
+    Attributes:
+        settings: The configuration, with the folders and the model.
+        options: The global options with which a command in another process has these settings.
+        load: Returns the settings with overrides by dotted key.
+        seconds: About how long all of it may take, without loading the model.
+        report: Called with a sentence about the current step.
+        environ: The environment of commands; None for that of this process.
+        cwd: The working directory of commands; empty for that of this process.
     """
 
     settings: Settings
     options: Sequence[str]
     load: Callable[[Mapping[str, str]], Settings]
     seconds: float
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     environ: Mapping[str, str] | None = None
     cwd: str = ""
 
 
-def bench(asked: Asked) -> BenchReport:
-    """Measure kb on a sample of somebody's notes. Notes and store are only read, and nothing is left behind.
+def bench(request: BenchRequest) -> BenchReport:
+    """Measure kb on a sample of the user's notes. Notes and store are only read, and temporary files are removed.
 
     Raises:
-        KbError: There is no text to measure with, or the model or an owner does not start.
+        KbError: There is no text to measure with, or the model or a daemon does not start.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kb-bench-") as name:
         place = Path(name).resolve()
-        folders = {folder: place / "notes" / str(at) for at, folder in enumerate(asked.settings.folder_paths())}
+        folders = {folder: place / "notes" / str(at) for at, folder in enumerate(request.settings.folder_paths())}
         for folder in folders.values():
             folder.mkdir(parents=True)
         values = {"folders.paths": json.dumps([str(one) for one in folders.values()]), "store.path": f"{place}/store"}
-        asked.tell(f"reading a sample of the files into {place}; your notes and your store stay as they are")
-        model, sample, speed, recall = _indexed(asked, asked.load(values), folders)
-        # The model of this process would stand in the way of the owner's.
+        request.report(f"reading a sample of the files into {place}; your notes and your store stay as they are")
+        model, sample, speed, recall = _indexed(request, request.load(values), folders)
+        # Free the model of this process before the daemon loads its own.
         gc.collect()
-        options = [*asked.options, *(word for key, value in values.items() for word in ("-s", f"{key}={value}"))]
-        program = Program(options, f"{place}/store", asked.environ, asked.cwd)
-        answered, python, saved, memory = _owned(asked, program, sample, next(iter(folders.values())), place)
-        asked.tell("asking without kb watch")
-        alone = _alone(program, sample, asked.seconds * _ALONE)
+        options = [*request.options, *(word for key, value in values.items() for word in ("-s", f"{key}={value}"))]
+        program = Program(options, f"{place}/store", request.environ, request.cwd)
+        answered, python, saved, memory = _with_daemon(request, program, sample, next(iter(folders.values())), place)
+        request.report("asking without kb watch")
+        alone = _without_daemon(program, sample, request.seconds * _ALONE)
         return BenchReport(
             model=model,
             files=sample.files,
@@ -397,8 +403,8 @@ def bench(asked: Asked) -> BenchReport:
             speed=speed,
             recall=recall,
             saved=saved,
-            asked=answered,
-            asked_alone=alone,
+            with_daemon=answered,
+            without_daemon=alone,
             python=python,
             memory=memory,
             size=sum(path.stat().st_size for path in (place / "store").rglob("*") if path.is_file()),
@@ -406,21 +412,23 @@ def bench(asked: Asked) -> BenchReport:
         )
 
 
-def _indexed(asked: Asked, settings: Settings, folders: Mapping[str, Path]) -> tuple[str, Sample, Speed, Recall]:
-    """Copy a sample, embed it with the bare model, index it, and ask it; the model and what came of it."""
-    work = Container(settings, asked.tell)
+def _indexed(
+    request: BenchRequest, settings: Settings, folders: Mapping[str, Path]
+) -> tuple[str, Sample, Speed, Recall]:
+    """Copy a sample, embed it with the bare model, index it, and search it; return the model and the results."""
+    work = Container(settings, request.report)
     where = work.embedder.load()
-    enough = _Enough(work, asked.seconds)
-    sample = drawn(
-        Container(asked.settings, asked.tell).files,
+    enough = _SampleLimit(work, request.seconds)
+    sample = draw_sample(
+        Container(request.settings, request.report).files,
         work.reader,
-        lambda source: copied(source, folders[source.file.folder]),
+        lambda source: copy_file(source, folders[source.file.folder]),
         enough,
     )
     if not sample.texts:
         raise KbError("there is no text in the folders to measure with", "Put a few notes there, and try again")
     texts = f"{len(sample.texts):,} texts of {sample.files:,} of {sample.total:,} files"
-    asked.tell(f"{texts}: embedding them with the bare model, then indexing them")
+    request.report(f"{texts}: embedding them with the bare model, then indexing them")
     began = time.perf_counter()
     work.embedder.embed_documents(list(sample.texts), list(sample.texts.values()))
     bare = len(sample.texts) / (time.perf_counter() - began)
@@ -429,12 +437,12 @@ def _indexed(asked: Asked, settings: Settings, folders: Mapping[str, Path]) -> t
         began = time.perf_counter()
         report = knowledge.index()
         speed = Speed(report.embedded, report.embedded / (time.perf_counter() - began), bare)
-        recall = _recall(work, sample.asked(_QUESTIONS))
+        recall = _recall(work, sample.pick_questions(_QUESTIONS))
     return f"{settings.model()}, {where}", sample, speed, recall
 
 
-class _Enough:
-    """Whether a sample is as large as the time allows, by how fast the model embeds the first of its texts."""
+class _SampleLimit:
+    """Whether a sample is as large as the time allows, given the speed at which its first texts are embedded."""
 
     def __init__(self, work: Container, seconds: float) -> None:
         self._work = work
@@ -443,14 +451,14 @@ class _Enough:
         self._most = 0.0
 
     def __call__(self, sample: Sample) -> bool:
-        """Look at the sample so far."""
+        """Whether the sample is large enough."""
         if not self._most and len(sample.texts) >= _FIRST:
             self._most = self._measured(sample)
         enough = bool(self._most) and len(sample.texts) >= self._most
         return enough or time.monotonic() > self._until
 
     def _measured(self, sample: Sample) -> float:
-        """How many texts may be embedded."""
+        """Return how many texts may be embedded."""
         began = time.monotonic()
         self._work.embedder.embed_documents(list(sample.texts), list(sample.texts.values()))
         spent = time.monotonic() - began
@@ -459,7 +467,7 @@ class _Enough:
 
 
 def _recall(work: Container, questions: Sequence[str]) -> Recall:
-    """How much of what comparing with every vector finds the store gives, with the configured candidates."""
+    """Return the recall of the vector index against exact search, with the configured number of candidates."""
     index = work.index()
     everything = list(index.ids())
     vectors = index.vectors(everything)
@@ -474,32 +482,34 @@ def _recall(work: Container, questions: Sequence[str]) -> Recall:
     return Recall(found / (depth * len(questions)), DEPTH, len(questions))
 
 
-def _owned(
-    asked: Asked, program: Program, sample: Sample, folder: Path, place: Path
+def _with_daemon(
+    request: BenchRequest, program: Program, sample: Sample, folder: Path, place: Path
 ) -> tuple[Times, Times, Times, int]:
-    """What an owner of the sample does: answers, beside bare Python; new notes until found; its memory."""
-    asked.tell("starting kb watch over the sample")
-    with program.owner(place / "watch.log") as owner:
-        asked.tell("asking kb watch")
+    """Measure a daemon over the sample: searches and bare Python, new notes until they are found, memory."""
+    request.report("starting kb watch over the sample")
+    with program.daemon(place / "watch.log") as daemon:
+        request.report("asking kb watch")
         answers, python = [], []
-        for question in _while(asked.seconds * _ASKING, never_asked(sample.asked(_QUESTIONS), 0)):
+        for question in _while(request.seconds * _ASKING, unseen_questions(sample.pick_questions(_QUESTIONS), 0)):
             python.append(program.python().seconds)
             answers.append(_answered(program, question).seconds)
-        asked.tell("saving notes until they are found")
+        request.report("saving notes until they are found")
         saved = [
-            until_found(program, folder / f"kb-bench-{number}.md", f"Scratch note {number} that kb bench saved.")
-            for number in _while(asked.seconds * _SAVING, range(_SAVES))
+            seconds_until_found(
+                program, folder / f"kb-bench-{number}.md", f"Scratch note {number} that kb bench saved."
+            )
+            for number in _while(request.seconds * _SAVING, range(_SAVES))
         ]
-        return Times(tuple(answers)), Times(tuple(python)), Times(tuple(saved)), owner.memory()
+        return Times(tuple(answers)), Times(tuple(python)), Times(tuple(saved)), daemon.memory()
 
 
-def until_found(program: Program, file: Path, text: str, within: float = _FOUND_WITHIN) -> float:
-    """Write a note and search for its text over and over; the seconds from the end of the write until it is found.
+def seconds_until_found(program: Program, file: Path, text: str, within: float = _FOUND_WITHIN) -> float:
+    """Write a note, search for its text until it is found, and return the seconds since the end of the write.
 
     Args:
         program: The command.
-        file: The note, new or not.
-        text: What it says from now on; no other note does.
+        file: The note, which may exist.
+        text: Its new text, which no other note has.
         within: After how many seconds to give up.
 
     Raises:
@@ -513,26 +523,28 @@ def until_found(program: Program, file: Path, text: str, within: float = _FOUND_
         seconds = time.perf_counter() - began
         if any(text in hit["text"] for hit in json.loads(ran.out)["hits"]):
             return seconds
-    raise KbError(f"a note was not found {seconds:.0f} s after it was saved", "kb watch --status says how the owner is")
+    raise KbError(
+        f"a note was not found {seconds:.0f} s after it was saved", "kb watch --status shows the state of the daemon"
+    )
 
 
-def _alone(program: Program, sample: Sample, seconds: float) -> Times:
-    """Commands that have to load the model themselves."""
-    questions = never_asked(sample.asked(_ALONE_MOST), _QUESTIONS)
+def _without_daemon(program: Program, sample: Sample, seconds: float) -> Times:
+    """Measure searches without a daemon, which load the model themselves."""
+    questions = unseen_questions(sample.pick_questions(_ALONE_MOST), _QUESTIONS)
     few = _while(seconds, questions, least=min(_ALONE_LEAST, len(questions)))
     return Times(tuple(_answered(program, question).seconds for question in few))
 
 
-def never_asked(questions: Sequence[str], first: int) -> list[str]:
-    """The questions, each with a number: the vector of one that was asked before is remembered, and needs no model."""
+def unseen_questions(questions: Sequence[str], first: int) -> list[str]:
+    """Return the questions, each with a number, so that none of their vectors is in the cache."""
     return [f"{question} {number}" for number, question in enumerate(questions, first)]
 
 
-def _answered(program: Program, question: str, *options: str) -> Ran:
-    """Search as it is typed.
+def _answered(program: Program, question: str, *options: str) -> CommandResult:
+    """Run ``kb search``.
 
     Raises:
-        KbError: That failed; finding nothing is no failure.
+        KbError: It failed; finding nothing is not a failure.
     """
     ran = program("search", *options, "--", question)
     if ran.code not in {0, 1}:
@@ -541,7 +553,7 @@ def _answered(program: Program, question: str, *options: str) -> Ran:
 
 
 def _while(seconds: float, items: Sequence[_Item], least: int = 1) -> Iterator[_Item]:
-    """Items for so many seconds, but no fewer than the least number of them."""
+    """Yield items for some seconds, but at least ``least`` of them."""
     until = time.monotonic() + seconds
     for number, item in enumerate(items):
         if number >= least and time.monotonic() > until:

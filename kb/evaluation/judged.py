@@ -1,4 +1,4 @@
-"""Questions with the files, or the very characters, that answer them, as TREC and BEIR write them down."""
+"""Judged questions: with relevant documents or spans, in the formats of TREC and BEIR."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.errors import KbError, why
+from kb.errors import KbError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _QUERY_FILES: Final = ("queries.tsv", "queries.jsonl")
-# BEIR keeps its judgements in a folder, one file for each part of the collection.
+# BEIR has its judgements in a folder, one file per split.
 _QRELS_FILES: Final = ("qrels.tsv", "qrels/test.tsv", "qrels.txt")
 _SPANS_FILE: Final = "spans.tsv"
 _REMEDY: Final = (
@@ -26,7 +26,7 @@ _BEIR_COLUMNS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a document, as character offsets into its text as it is decoded, line ends as they are."""
+    """A span of a document, as character offsets into its decoded text with unchanged line ends."""
 
     document: str
     start: int
@@ -35,13 +35,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Questions, and what is right for each.
+    """Questions with their relevant documents.
 
     Attributes:
         questions: The text of each question that has a relevant document, by its id.
-        relevant: For each, the grade of each relevant document: 1 or more.
-        spans: For each that has any, the stretches that answer it.
-        unjudged: How many questions were left out, since no document is relevant to them.
+        relevant: For each question, the grade of each relevant document: 1 or more.
+        spans: For each question with spans, those that answer it.
+        unjudged: How many questions were left out because they have no relevant document.
     """
 
     questions: Mapping[str, str]
@@ -51,23 +51,23 @@ class Judged:
 
     @property
     def documents(self) -> frozenset[str]:
-        """Every document that is named."""
+        """All documents in the judgements."""
         named = {document for grades in self.relevant.values() for document in grades}
         return frozenset(named | {span.document for spans in self.spans.values() for span in spans})
 
 
 def read_judged(queries: str, qrels: str | None = None, spans: str | None = None) -> Judged:
-    """Read a collection.
+    """Read a test collection.
 
     Args:
         queries: ``queries.tsv`` (id, tab, text) or ``queries.jsonl`` (``_id`` and ``text``), or the folder it is in.
-        qrels: The judgements in BEIR's three columns, with or without their heading, or in TREC's four; None: those
-            beside the questions.
-        spans: Question, document, first and last character offset (the last one not included) and, where given, the
-            text that stands there; None: ``spans.tsv`` beside the questions, if it is there.
+        qrels: The judgements in BEIR's three columns, with or without a header, or in TREC's four; None for those next
+            to the questions.
+        spans: Question, document, first and last character offset (exclusive) and optionally the text of the span;
+            None for ``spans.tsv`` next to the questions, if it exists.
 
     Raises:
-        KbError: A file is missing or is written otherwise; the message names the line.
+        KbError: A file is missing or malformed; the message names the line.
     """
     place = Path(queries)
     folder = place if place.is_dir() else place.parent
@@ -75,8 +75,8 @@ def read_judged(queries: str, qrels: str | None = None, spans: str | None = None
         place = _first(folder, _QUERY_FILES)
     asked = dict(_jsonl(place) if place.suffix == ".jsonl" else _tsv(place))
     relevant = _grades(Path(qrels) if qrels else _first(folder, _QRELS_FILES))
-    beside = folder / _SPANS_FILE
-    spans_file = Path(spans) if spans else beside if beside.is_file() else None
+    default_spans = folder / _SPANS_FILE
+    spans_file = Path(spans) if spans else default_spans if default_spans.is_file() else None
     questions = {id_: text for id_, text in asked.items() if id_ in relevant}
     if not questions:
         raise KbError(f"none of the {len(asked)} questions of {place} has a relevant document", _REMEDY)
@@ -100,7 +100,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise KbError(f"{file} cannot be read: {why(error)}") from error
+        raise KbError(f"{file} cannot be read: {reason_of(error)}") from error
     yield from ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 
@@ -117,8 +117,8 @@ def _tsv(file: Path) -> Iterator[tuple[str, str]]:
 def _jsonl(file: Path) -> Iterator[tuple[str, str]]:
     for number, line in _lines(file):
         try:
-            told = json.loads(line)
-            yield str(told["_id"]), str(told["text"])
+            row = json.loads(line)
+            yield str(row["_id"]), str(row["text"])
         except (ValueError, KeyError, TypeError) as error:
             raise _malformed(file, number, 'A line has: {"_id": ..., "text": ...}') from error
 
@@ -131,9 +131,9 @@ def _grades(file: Path) -> dict[str, dict[str, int]]:
             del columns[1]
         if len(columns) != _BEIR_COLUMNS:
             raise _malformed(file, number, _REMEDY)
-        question, document, told = (column.strip() for column in columns)
+        question, document, value = (column.strip() for column in columns)
         try:
-            grade = float(told)
+            grade = float(value)
         except ValueError as error:
             if number == 1:
                 continue  # BEIR's heading

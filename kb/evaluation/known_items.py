@@ -1,7 +1,7 @@
-"""Questions made of somebody's own notes: a title or heading, taken out of its file, asked of all of them.
+"""Known-item questions from the user's own notes: titles and headings, removed from the files they are to find.
 
-The file is the known item. A heading that stayed in its file would find it by its very words; so it is taken out of the
-text, of the trail of the passages below it, and of the title. It stays in other files, where it may well be quoted.
+A heading left in its file would find it by its exact words, so it is removed from the text, from the headings of the
+passages below it, and from the title. It stays in other files, which may quote it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from kb.records import Document, FoundFile, KnownFile, Shown, StoredPassage
 
-# The names in source code stand in its text and cannot be taken out of it.
+# Names in source code occur in its text and cannot be removed.
 _CODE: Final = "code"
 _NAMES: Final = re.compile(r"^(?:title|alias|aliases)[ \t]*[:=].*(?:\n(?:[ \t]|- ).*)*", re.MULTILINE | re.IGNORECASE)
 _SAID: Final = re.compile(r"[^\n]")
-# Less says too little to be a question: "Usage", "See also".
+# Shorter headings are too unspecific: "Usage", "See also".
 _LEAST_WORDS: Final = 3
 _LEAST_LETTERS_WITHOUT_SPACES: Final = 6
 
@@ -46,14 +46,13 @@ class KnownItem:
 def known_items(
     files: Sequence[KnownFile], show: Callable[[KnownFile], Shown], count: int, seed: int
 ) -> tuple[KnownItem, ...]:
-    """One question each of some files, chosen by chance; the same ones for the same seed and notes.
+    """Return one question each for randomly chosen files; the same ones for the same seed and notes.
 
     Args:
         files: The files of the index.
-        show: Gives the passages of a file.
-        count: How many questions at most; source code and files without a heading that can be asked give
-            none.
-        seed: Begins the chance.
+        show: Returns the passages of a file.
+        count: How many questions at most; source code and files without a suitable heading give none.
+        seed: The random seed.
     """
     chance = random.Random(seed)  # noqa: S311 - the same questions every time are wanted
     titles = Counter(file.title.casefold() for file in files)
@@ -75,7 +74,7 @@ def known_items(
 
 
 def judged(items: Iterable[KnownItem]) -> Judged:
-    """The questions as an evaluation asks them, each with its one file."""
+    """Return the questions as judged questions, each with one relevant file."""
     listed = {f"{number:04}": item for number, item in enumerate(items, 1)}
     return Judged(
         {id_: item.question for id_, item in listed.items()},
@@ -84,7 +83,7 @@ def judged(items: Iterable[KnownItem]) -> Judged:
 
 
 class Withheld:
-    """Takes the questions out of the documents they were made of.
+    """Removes the questions from the documents they were taken from.
 
     Args:
         items: The questions.
@@ -94,13 +93,13 @@ class Withheld:
         self._texts: Mapping[tuple[str, str], str] = {item.file.key: item.question for item in items}
 
     def __call__(self, file: FoundFile, document: Document, /) -> Document:
-        """The document without its question, every line where it was."""
+        """Return the document without its question; line numbers stay."""
         text = self._texts.get(file.key)
         return document if text is None else without(document, text)
 
 
 def without(document: Document, text: str) -> Document:
-    """A document without a heading: its lines are empty, and neither trail nor title nor front matter has it."""
+    """Return a document without a heading: its lines blank, and removed from trails, title and front matter."""
     lines = document.text.split("\n")
     if text in {document.title, *document.aliases}:
         front = "\n".join(lines[: document.body_line - 1])
@@ -119,9 +118,9 @@ def without(document: Document, text: str) -> Document:
         document,
         text=left,
         substitutions=tuple(
-            (start, end, said)
-            for start, end, said in document.substitutions
-            # What is read at the end of a line belongs to what stands before.
+            (start, end, replacement)
+            for start, end, replacement in document.substitutions
+            # What is read at the end of a line belongs to the text before it.
             if left[start - (start == end) : end] == document.text[start - (start == end) : end]
         ),
         context=tuple(one for one in document.context if one.text != text),
@@ -133,12 +132,12 @@ def without(document: Document, text: str) -> Document:
 
 
 def _blank(text: str) -> str:
-    """A text of the same length and lines, with nothing in it."""
+    """Return a blank text with the same length and lines."""
     return _SAID.sub(" ", text)
 
 
 def _headings(file: KnownFile, passages: Iterable[StoredPassage]) -> list[tuple[str, int]]:
-    """What can be asked of a file: its headings with their lines, and its title where it has one of its own."""
+    """Return possible questions for a file: its headings with their lines, and its own title, if any."""
     found: dict[str, int] = {}
     if file.title not in {PurePosixPath(file.path).stem, PurePosixPath(file.path).name}:
         found[file.title] = 1

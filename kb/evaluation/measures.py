@@ -1,4 +1,4 @@
-"""How good rankings are, by ir-measures (over trec_eval's own code), and whether a difference is chance, by SciPy."""
+"""Measures of rankings by ir-measures (with trec_eval's code), and significance of differences by SciPy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-# How much of the very text that answers is found: recall, precision and intersection over union in characters.
+# Measures by span: recall, precision and intersection over union, in characters.
 #
 # As in B. Smith and A. Troynikov, "Evaluating Chunking Strategies for Retrieval" (Chroma, 2024), over characters.
 
@@ -23,15 +23,15 @@ DEPTHS: Final = (5, 10)
 
 
 def measured_spans(retrieved: Sequence[Span], relevant: Sequence[Span]) -> Measured:
-    """The measures of one question.
+    """Return the measures of one question.
 
-    Recall is the share of the relevant characters that are retrieved, precision the share of the retrieved that are
-    relevant, IoU the relevant retrieved ones over all that are retrieved or relevant. What is retrieved twice counts
-    twice as retrieved, once as found.
+    Recall is the share of the relevant characters that are retrieved, precision the share of the retrieved ones that
+    are relevant, IoU the relevant retrieved ones over all retrieved or relevant. Characters retrieved twice count twice
+    as retrieved, once as found.
 
     Args:
-        retrieved: What was retrieved, best first.
-        relevant: What answers the question.
+        retrieved: The retrieved spans, best first.
+        relevant: The spans that answer the question.
     """
     wanted = _characters(relevant)
     found: Measured = {}
@@ -50,7 +50,7 @@ def _characters(spans: Iterable[Span]) -> set[tuple[str, int]]:
 
 
 class Offsets:
-    r"""Where passages stand in a file, in characters of the file as it is, ``\r\n`` counting two.
+    r"""The offsets of passages in a file, in characters of the unchanged file, ``\r\n`` counting two.
 
     Args:
         file: The file.
@@ -65,15 +65,15 @@ class Offsets:
         self._shift = int(raw.startswith("\ufeff"))
         self._text = raw[self._shift :].replace("\r\n", "\n").replace("\r", "\n")
         self._lines = [0, *(found.end() for found in re.finditer("\n", self._text))]
-        # Places in the text where the file has one character more.
+        # Positions where the file has one character more than the text.
         ends = (found.start() for found in re.finditer("\r\n", raw[self._shift :]))
         self._longer = [place - before for before, place in enumerate(ends)]
 
     def place(self, document: str, text: str, first_line: int) -> Span:
-        """The stretch that a passage takes up.
+        """Return the span of a passage.
 
         Raises:
-            KbError: The passage does not stand there: the file has changed since it was indexed.
+            KbError: The passage is not there: the file has changed since it was indexed.
         """
         start = self._text.find(text, self._lines[first_line - 1]) if first_line <= len(self._lines) else -1
         if start < 0:
@@ -84,7 +84,7 @@ class Offsets:
         return offset + self._shift + bisect_left(self._longer, offset)
 
 
-# How kb calls each measure, and how ir-measures does.
+# The name of each measure in kb, and in ir-measures.
 BY_FILE: Final = {
     "nDCG@10": "nDCG@10",
     "Recall@10": "R@10",
@@ -107,10 +107,9 @@ class Difference:
     Attributes:
         measure: The measure.
         difference: The mean of the later run less that of the earlier.
-        p: How often chance alone makes a mean difference at least so large, either way: the two-sided p of a paired
-            randomisation test with 9,999 draws.
-        better: In how many questions the later run is better.
-        worse: In how many it is worse.
+        p: The two-sided p-value of a paired randomisation test with 9,999 draws.
+        better: For how many questions the later run is better.
+        worse: For how many it is worse.
     """
 
     measure: str
@@ -121,26 +120,26 @@ class Difference:
 
 
 def measured(rankings: Mapping[str, Sequence[str]], relevant: Mapping[str, Mapping[str, int]]) -> dict[str, Measured]:
-    """The measures by file of each question; a question without a ranking has zero.
+    """Return the measures by file of each question; 0 for a question without a ranking.
 
     Args:
         rankings: For each question its documents, best first, each once.
         relevant: For each question the grade of each relevant document.
 
     Raises:
-        ValueError: A document stands twice in a ranking.
+        ValueError: A document occurs twice in a ranking.
         KbError: The library is not installed.
     """
     for question, ranking in rankings.items():
         if len(set(ranking)) < len(ranking):
             raise ValueError(f"a document stands twice in the ranking of question {question}")
     library = _ir_measures()
-    # By rank, since trec_eval orders equal scores by the names of documents.
+    # By rank, since trec_eval orders equal scores by document name.
     scores = {
         question: {document: float(-place) for place, document in enumerate(ranking)}
         for question, ranking in rankings.items()
     }
-    wanted = {library.parse_measure(name): told for told, name in BY_FILE.items()}
+    wanted = {library.parse_measure(theirs): name for name, theirs in BY_FILE.items()}
     found: dict[str, Measured] = {question: dict.fromkeys(BY_FILE, 0.0) for question in relevant}
     for metric in library.iter_calc(list(wanted), {id_: dict(grades) for id_, grades in relevant.items()}, scores):
         found[metric.query_id][wanted[metric.measure]] = float(metric.value)
@@ -148,13 +147,13 @@ def measured(rankings: Mapping[str, Sequence[str]], relevant: Mapping[str, Mappi
 
 
 def means(values: Mapping[str, Measured]) -> Measured:
-    """The mean of each measure over the questions that have it."""
+    """Return the mean of each measure over the questions that have it."""
     names = dict.fromkeys(name for one in values.values() for name in one)
     return {name: fmean(one[name] for one in values.values() if name in one) for name in names}
 
 
 def differences(earlier: Mapping[str, Measured], later: Mapping[str, Measured]) -> list[Difference]:
-    """What a later run does otherwise than an earlier one, over the questions and measures that both have."""
+    """Return the differences of a later run from an earlier one, over common questions and measures."""
     both = [question for question in earlier if question in later]
     names = dict.fromkeys(name for question in both for name in earlier[question] if name in later[question])
     return [
@@ -165,13 +164,13 @@ def differences(earlier: Mapping[str, Measured], later: Mapping[str, Measured]) 
 
 def _difference(measure: str, values: Sequence[float]) -> Difference:
     better, worse = sum(value > 0 for value in values), sum(value < 0 for value in values)
-    # Of one question either sign is as likely as the other.
+    # With one question, both signs are equally likely.
     p = _chance(values) if better + worse and len(values) > 1 else 1.0
     return Difference(measure, fmean(values), p, better, worse)
 
 
 def _chance(values: Sequence[float]) -> float:
-    """The p of Fisher's paired randomisation test, which information retrieval prefers (Smucker et al., CIKM 2007)."""
+    """Return the p-value of Fisher's paired randomisation test, as preferred in IR (Smucker et al., CIKM 2007)."""
     import numpy as np
 
     test = _permutation_test()

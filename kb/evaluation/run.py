@@ -1,4 +1,4 @@
-"""Asks a knowledge base judged questions, as anyone would ask it, and measures what comes back."""
+"""Evaluation runs: judged questions are searched for, and the rankings measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kb.errors import KbError, why
+from kb.errors import KbError, reason_of
 from kb.evaluation.measures import DEPTH, DEPTHS, Offsets, measured, measured_spans
 
 if TYPE_CHECKING:
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from kb.evaluation.measures import Measured
     from kb.records import Hit, KnownFile
 
-# Runs in the form of TREC: question, Q0, document, rank, score, name of the run. Any evaluation tool reads them.
+# Runs in the TREC format: question, Q0, document, rank, score, name of the run.
 
 
 def run_text(rankings: Mapping[str, Sequence[str]], name: str) -> str:
-    """A run as text, its fields divided by tabs, since names of files may have spaces.
+    """Return a run as text, with fields separated by tabs, since file names may contain spaces.
 
-    The score is one over the rank: other tools order by it, and hits of the modes that fuse are not in the order of
-    their cosine.
+    The score is one over the rank: other tools order by it, and hits are not ordered by cosine in all modes.
     """
     return "".join(
         f"{question}\tQ0\t{document}\t{rank}\t{1 / rank:.6f}\t{name}\n"
@@ -33,15 +32,15 @@ def run_text(rankings: Mapping[str, Sequence[str]], name: str) -> str:
 
 
 def read_run(file: str) -> dict[str, tuple[str, ...]]:
-    """The ranking of each question in a run of kb's or another tool's, ordered by score, then as written.
+    """Read the ranking of each question from a run of kb or another tool, ordered by score, then as written.
 
     Raises:
-        KbError: The file cannot be read or is no run.
+        KbError: The file cannot be read or is not a run.
     """
     try:
         lines = Path(file).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise KbError(f"{file} cannot be read: {why(error)}") from error
+        raise KbError(f"{file} cannot be read: {reason_of(error)}") from error
     scored: dict[str, list[tuple[float, int, str]]] = {}
     for number, line in enumerate(lines, 1):
         columns = line.split("\t") if "\t" in line else line.split()
@@ -56,20 +55,20 @@ def read_run(file: str) -> dict[str, tuple[str, ...]]:
     return {question: tuple(document for _, _, document in sorted(found)) for question, found in scored.items()}
 
 
-# Below every cosine there is: an evaluation sees the whole ranking, whatever the configuration leaves out.
+# Below any cosine: an evaluation uses the whole ranking, whatever the configuration leaves out.
 LEAST: Final = -1.0
 
 
-class Ask(Protocol):
-    """One way to ask a question."""
+class SearchFunction(Protocol):
+    """A function that searches for a question."""
 
     def __call__(self, question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
-        """The hits, best first: so many at most, and so many of one file; 0 for any number."""
+        """Return at most ``limit`` hits, best first, and at most ``per_file`` of one file; 0 for any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one mode made of the questions.
+    """The results of one search mode.
 
     Attributes:
         name: The mode.
@@ -85,14 +84,14 @@ class Result:
 
 
 class Names:
-    """How judgements call the files of an index: by path, by name, or by either without its suffix.
+    """The names of files in judgements: their path or file name, with or without the suffix.
 
     Args:
         files: The files of the index.
-        documents: What the judgements name.
+        documents: The documents that the judgements name.
 
     Raises:
-        KbError: A name means two files, or none of the names means any.
+        KbError: A name is ambiguous, or no name is a file of the index.
     """
 
     def __init__(self, files: Iterable[KnownFile], documents: frozenset[str]) -> None:
@@ -117,25 +116,25 @@ class Names:
         self.missing = len(documents) - len(named)
 
     def of(self, file: KnownFile) -> str:
-        """What a file is called: as in the judgements, else by its absolute path."""
+        """Return the name of a file in the judgements, else its absolute path."""
         return self._of_file.get(file.key, f"{file.folder}/{file.path}")
 
 
-def ask_all(
+def run_questions(
     name: str,
-    ask: Ask,
+    ask: SearchFunction,
     judged: Judged,
     names: Names,
     on_question: Callable[[int], None] | None = None,
 ) -> Result:
-    """Ask every question and measure the answers.
+    """Search for every question and measure the rankings.
 
     Args:
-        name: What to call this way of asking.
-        ask: The way.
-        judged: The questions.
-        names: How the judgements call files.
-        on_question: Called after each question with how many have been asked.
+        name: The name of the result, such as the search mode.
+        ask: Searches for a question.
+        judged: The questions with their relevant documents.
+        names: The names of files in the judgements.
+        on_question: Called after each question with the number of questions so far.
     """
     rankings: dict[str, tuple[str, ...]] = {}
     passages: dict[str, list[Span]] = {}
@@ -166,6 +165,6 @@ def _placed(hit: Hit, names: Names, offsets: dict[str, Offsets]) -> Span:
 
 
 def _calls(folder: str, path: str) -> tuple[str, ...]:
-    """What a file may be called, the surest first."""
+    """Return the possible names of a file, the most specific first."""
     pure = PurePosixPath(path)
     return (path, f"{folder}/{path}", str(pure.with_suffix("")), pure.name, pure.stem)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.indexing.plan import labels, pages, vector_steps
 from kb.records import FileEvent, VectorRecord
-from kb.records.centroid import middle_of
+from kb.records.centroid import centroid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,23 +28,23 @@ _KNOWN: Final = "middles"
 _PAGE: Final = 200
 
 
-def fill_middles(catalog: Catalog, cache: VectorCache, fingerprint: str) -> None:
+def fill_centroids(catalog: Catalog, cache: VectorCache, fingerprint: str) -> None:
     """Compute the middles that are missing, unless that was done for this store.
 
     A file of which the cache has dropped a vector stays without: a question that comes upon it asks the vector index.
     """
     if catalog.meta(_KNOWN) == fingerprint:
         return
-    lacking = frozenset(catalog.without_middle())
+    lacking = frozenset(catalog.without_centroid())
     of_file: dict[int, list[bytes]] = {}
     for _, file_id, digest in catalog.live() if lacking else ():
         if file_id in lacking:
             of_file.setdefault(file_id, []).append(digest)
     for page in pages(of_file.items(), _PAGE):
         known = cache.peek(fingerprint, list({digest for _, digests in page for digest in digests}))
-        catalog.keep_middles(
+        catalog.save_centroids(
             {
-                file_id: middle_of([known[digest] for digest in digests])
+                file_id: centroid_of([known[digest] for digest in digests])
                 for file_id, digests in page
                 if all(digest in known for digest in digests)
             }
@@ -282,7 +282,7 @@ def _middles(
 ) -> dict[int, NDArray[np.float32]]:
     """The middle of each file that has several passages: that of one passage is its own vector."""
     return {
-        change.file_id: middle_of([vectors[one.digest] for one in change.passages])
+        change.file_id: centroid_of([vectors[one.digest] for one in change.passages])
         for change in changes
         if len(change.passages) > 1
     }

@@ -1,4 +1,4 @@
-"""The nouns of kb: frozen values that the rooms pass to one another.
+"""The records of kb: frozen values that the packages exchange.
 
 Paths of files are ``str`` as Python decodes them from the file system (``os.fsdecode``, so undecodable bytes are
 lone surrogates), relative to their folder and written with ``/``. Folders are absolute real paths. Lines count from 1.
@@ -6,7 +6,6 @@ lone surrogates), relative to their folder and written with ``/``. Folders are a
 
 from kb.records.answers import (
     Answer,
-    Asked,
     Candidates,
     Freshness,
     Hit,
@@ -16,6 +15,7 @@ from kb.records.answers import (
     Missing,
     ReadAs,
     Reranking,
+    Searched,
     Sentence,
     Shown,
     Signals,
@@ -28,7 +28,6 @@ from kb.records.documents import (
     Document,
     FileChange,
     FileKind,
-    FollowedLink,
     Heading,
     LineContext,
     Link,
@@ -37,6 +36,7 @@ from kb.records.documents import (
     Name,
     Passage,
     Place,
+    ResolvedLink,
     StoredPassage,
     digest_of,
     folded,
@@ -71,7 +71,6 @@ __all__ = [
     "RERANKERS",
     "SCANNED",
     "Answer",
-    "Asked",
     "Block",
     "Candidates",
     "CheckReport",
@@ -85,7 +84,6 @@ __all__ = [
     "FileStat",
     "FileState",
     "Filters",
-    "FollowedLink",
     "FoundFile",
     "Freshness",
     "Heading",
@@ -110,9 +108,11 @@ __all__ = [
     "RebuildReport",
     "Rerank",
     "Reranking",
+    "ResolvedLink",
     "ResolvedRequest",
     "Scan",
     "SearchRequest",
+    "Searched",
     "Sentence",
     "Shown",
     "Signals",

@@ -1,4 +1,4 @@
-"""Questions and their answers: candidates, hits, filters, freshness."""
+"""Answers to questions: candidates, hits, how a question was read, freshness."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VectorRecord:
-    """What the vector index keeps for one passage. ``labels`` is the fixed set of metadata keys."""
+    """What the vector index stores for one passage.
+
+    Attributes:
+        id: The passage's id.
+        vector: Its unit vector.
+        text: Its text.
+        labels: Its metadata, always with the same keys.
+    """
 
     id: str
     vector: NDArray[np.float32]
@@ -36,26 +43,26 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class KeywordMatches:
-    """Passages that hold words of a question.
+    """Passages that contain words of a question.
 
     Attributes:
-        scores: The BM25 score by passage id, best first where they were asked for as the best; 0 or more.
-        shares: How much of the question stands in each, by the weight of its words, 0..1.
-        said: What the words say of each, in standard deviations above what they say of all passages; 0 or more.
+        scores: BM25 scores by passage id, 0 or more; the best come first, best first.
+        shares: The share of the question that each contains, by the weight of its words, 0..1.
+        deviations: The score of each, in standard deviations above the mean of all passages; 0 or more.
     """
 
     scores: Mapping[str, float]
     shares: Mapping[str, float]
-    said: Mapping[str, float]
+    deviations: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Passages that hold so much of a question.
+    """Passages that contain at least some share of a question.
 
     Attributes:
         ids: Some of them, best first by BM25.
-        rarest: In which share of all passages the rarest of the words stands, 0..1; 1 where there is no word.
+        rarest: The share of all passages that contain the rarest of the words, 0..1; 1 where there is no word.
     """
 
     ids: tuple[str, ...] = ()
@@ -64,9 +71,13 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What speaks for a hit beside its cosine: its places by cosine and by BM25, its BM25 score, and what they make.
+    """Ranks and scores of a hit, besides its cosine. None where they were not computed or did not find it.
 
-    None where a side was not asked or did not find it.
+    Attributes:
+        cosine_rank: Its rank by cosine, from 1.
+        bm25: Its BM25 score.
+        bm25_rank: Its rank by BM25, from 1.
+        fused: The score that hybrid search orders by.
     """
 
     cosine_rank: int | None = None
@@ -77,9 +88,12 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of a passage on one line, and the line of the passage, from 0, on which it begins.
+    """A sentence of a passage.
 
-    ``cosine`` is its own with the question, where that was computed.
+    Attributes:
+        text: The sentence, on one line.
+        line: The line of the passage on which it begins, from 0.
+        cosine: Its cosine with the question, where that was computed.
     """
 
     text: str
@@ -89,13 +103,21 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that answers, its cosine in -1..1 and its Euclidean distance (unit vectors: 0..2).
+    """A passage in an answer.
 
-    ``embedded_in`` are the notes that show the passage's file in place, as they do with attachments.
-    ``rerank`` is the score of the model that read it again, where one did; its scale is that model's own.
-    ``why`` says why it stands where it stands, where that was asked for. ``best`` are the sentences that answer, best
-    first, by their own cosines; empty where those were not asked for, or not computed in time. ``alike`` are the
-    passages folded under it, which say the same, as hits of the same rank.
+    Attributes:
+        rank: Its place in the answer, from 1.
+        passage: The passage.
+        score: Its cosine with the question, -1..1.
+        l2: The Euclidean distance of both vectors, 0..2.
+        changed: Whether its file changed since it was indexed.
+        embedded_in: The notes that embed the passage's file, as they do with attachments.
+        rerank: The score of the reranker, where one was used; its scale is the model's own.
+        signals: Ranks and scores by cosine and by BM25.
+        why: The sentence that explains its rank, where ``explain`` was requested.
+        best: Its best sentences by their own cosines, best first; empty where they were not requested, or not
+            computed in time.
+        duplicates: The near duplicates folded under it, as hits of the same rank.
     """
 
     rank: int
@@ -108,14 +130,19 @@ class Hit:
     signals: Signals = Signals()
     why: str = ""
     best: tuple[Sentence, ...] = ()
-    alike: tuple[Hit, ...] = ()
+    duplicates: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """What a reranker did: ``read`` so many ``of`` the hits it was given, in ``seconds``, loading it left out.
+    """What a reranker did.
 
-    ``cut_off`` says that the time was over before it had read them all.
+    Attributes:
+        by: Its name.
+        read: How many hits it scored.
+        of: How many hits it was given.
+        seconds: How long that took, without loading it.
+        cut_off: Whether the time limit was reached before it had scored all of them.
     """
 
     by: str
@@ -127,12 +154,12 @@ class Reranking:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """The passages that a question left out by its own words, of those that it was asked of otherwise.
+    """The passages that a question excluded by ``-word``.
 
     Attributes:
         passages: How many there are.
-        files: In how many files they stand.
-        ahead: How many of them would come before the first hit.
+        files: How many files they are in.
+        ahead: How many of them would rank above the first hit.
     """
 
     passages: int
@@ -141,12 +168,12 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is left to ask where a question itself names phrases or filters.
+class Searched:
+    """The passages that were searched, where the question itself contains phrases, exclusions or filters.
 
     Attributes:
         passages: How many there are.
-        files: In how many files they stand.
+        files: How many files they are in.
     """
 
     passages: int
@@ -155,16 +182,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ReadAs:
-    """What a typed question was read as.
+    """How a typed question was parsed.
 
     Attributes:
-        text: What was asked.
-        phrases: What had to stand in a passage.
-        without: What must not stand in one.
-        filters: The filters that chose files, as they were typed.
-        as_words: What looks like an exclusion or a filter and was asked as it stands, as it was typed.
-        left_out: What ``without`` left out; None where it names nothing.
-        asked: What ``phrases``, ``filters`` and ``without`` left to ask; None where there is none of them.
+        text: The query, without the operators.
+        phrases: What a passage has to contain.
+        without: What a passage must not contain.
+        filters: The filters on files, as they were typed.
+        as_words: What looks like an exclusion or a filter and was taken as words, as it was typed.
+        left_out: What ``without`` excluded; None where it is empty.
+        asked: What was searched; None where ``phrases``, ``filters`` and ``without`` are all empty.
     """
 
     text: str
@@ -173,12 +200,18 @@ class ReadAs:
     filters: tuple[str, ...] = ()
     as_words: tuple[str, ...] = ()
     left_out: LeftOut | None = None
-    asked: Asked | None = None
+    asked: Searched | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far the index follows the disk: the time of its last complete run, how many files wait, who watches."""
+    """How up to date the index is.
+
+    Attributes:
+        as_of: When the last complete run ended; None where there was none.
+        pending: How many files are waiting to be indexed.
+        watching: Whether a daemon watches the folders.
+    """
 
     as_of: datetime | None
     pending: int
@@ -187,11 +220,12 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What an answer may lack, since it is not in the index, or in it and kept back.
+    """Files that an answer does not cover.
 
     Attributes:
         waiting: How many files are new or changed and were not indexed yet.
-        held: How many files are gone from the disk and kept in the index until that is confirmed; they give no hits.
+        held: How many files are missing from the disk and kept in the index until that is confirmed; they give no
+            hits.
         failed: How many files could not be indexed.
     """
 
@@ -206,13 +240,13 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """A value of a filter that no file in the index has.
+    """A value of a filter that matches no file in the index.
 
     Attributes:
-        filter: What it chooses by: ``tag``, ``path``, ``type`` or ``lang``.
-        value: The value as it was given, without the ``!`` that leaves files out.
-        near: Values of the index that are like it, the nearest first; of languages and types all there are.
-        similar: Whether those are like it; else they are what there is.
+        filter: The kind of filter: ``tag``, ``path``, ``type`` or ``lang``.
+        value: The value as it was given, without the ``!`` that excludes files.
+        near: Similar values in the index, the most similar first; for languages and types all of them.
+        similar: Whether those are similar; else they are all there are.
     """
 
     filter: str
@@ -223,26 +257,26 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ranked hits of one question, how fresh the index was when it was asked, and whether they were read again.
+    """The ranked hits for one question, and how up to date the index was.
 
     Attributes:
-        question: What was asked, as it was typed; the path of a file where one was asked with.
-        mode: What orders the hits.
-        index: How fresh the index is.
+        question: The question as it was typed; for ``similar`` the path of the file.
+        mode: The search mode.
+        index: How up to date the index is.
         hits: The hits, best first.
-        reranking: What a reranker did, where one did.
-        weak: Whether nothing found is nearer to the question than unrelated passages are; its hits are left out then,
-            unless weak ones were asked for.
-        elsewhere: Whether what answers does so by the words it has of the question, and is not among the hits: its
-            cosine is too low for that.
-        unfamiliar: The code of the best hit's language where the model does not know it and the hits are ordered by
-            cosine: those mean nothing then, and nothing is held back.
-        read_as: How the question was read, where one was asked in words.
+        reranking: What the reranker did, where one was used.
+        weak: Whether no hit is nearer to the question than unrelated passages are; weak hits are left out unless they
+            were requested.
+        elsewhere: Whether there are passages that match by words and are not among the hits, since their cosine is too
+            low.
+        unfamiliar: The code of the best hit's language where the model does not support it and the hits are ordered by
+            cosine: cosines mean nothing then, and no hit is left out as weak.
+        read_as: How the question was parsed; None for ``similar``.
         nearest: The hit with the highest cosine, where ``weak`` left out all of them.
         below: How many hits were left out at the end of a short list, being no nearer than unrelated passages.
-        missing: What is not in the index; only where there is no hit, or weak ones alone.
-        unmatched: Values of filters that no file in the index has.
-        parts: In how many parts the question was read, being longer than the model reads at once.
+        missing: Files that are not in the index; only where there are no hits, or only weak ones.
+        unmatched: Values of filters that match no file in the index.
+        parts: In how many parts a question longer than the model's limit was embedded.
     """
 
     question: str
@@ -261,8 +295,8 @@ class Answer:
     parts: int = 1
 
     @property
-    def asked(self) -> str:
-        """The question without its operators; empty where a file was asked with."""
+    def query(self) -> str:
+        """The question without its operators; empty for ``similar``."""
         if self.mode == "similar":
             return ""
         return self.read_as.text if self.read_as else self.question
@@ -270,13 +304,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A passage of a file, or all of them, for reading: text as it stands in the catalog.
+    """The indexed text of a file, or of the passages at one line.
 
     Attributes:
         file: The file.
         passages: Its passages in the order of their lines, or those at ``line``.
         changed: Whether the file changed since it was indexed.
-        line: The line that was asked for; None where all passages were.
+        line: The requested line; None for the whole file.
     """
 
     file: KnownFile

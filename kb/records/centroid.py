@@ -1,4 +1,4 @@
-"""The middle of some vectors: what a whole file is about, where each of its passages has a vector of its own."""
+"""The centroid of the vectors of a file's passages, which represents the whole file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def middle_of(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The unit vector in the direction of the mean of some unit vectors; all zeros where they cancel out."""
+def centroid_of(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the unit vector in the direction of the mean of some unit vectors; all zeros where they cancel out."""
     import numpy as np
 
     mean = np.mean(np.stack(vectors), axis=0, dtype=np.float64)

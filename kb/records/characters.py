@@ -1,6 +1,6 @@
-"""One form of what is written in several: letters without accents, one apostrophe, one hyphen, nothing that is unseen.
+"""Normalization of characters for comparison: accents, apostrophes, hyphens, invisible characters.
 
-Functions of values, used alike on passages, phrases and questions. What is shown is never changed by them.
+Functions of values, applied to passages, phrases and questions alike, but never to text that is shown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _POINTS: Final = (
 
 
 def _ranges(codes: Iterable[int]) -> Iterator[str]:
-    """Code points in ascending order as ranges for a pattern."""
+    """Return ascending code points as ranges for a pattern."""
     first = last = -1
     for code in codes:
         if code != last + 1 or first < 0:
@@ -58,7 +58,7 @@ _SILENT: Final = re.compile(rf"[{_POINTS}\u200d]|(?<=[{MARKS}])\u200c")
 
 
 def unpointed(text: str) -> str:
-    """A text without vowel points and unseen joiners: the vocalised word and the plain one are one."""
+    """Return a text without vowel points and invisible joiners, so that vocalised and plain words are equal."""
     return _SILENT.sub("", text) if _MAY_BE_SILENT.search(text) else text
 
 
@@ -130,24 +130,24 @@ _ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff]")
 
 
 def seen(text: str) -> str:
-    """A text without the characters for which nothing is drawn, such as soft hyphens and zero-width spaces."""
+    """Return a text without invisible characters, such as soft hyphens and zero-width spaces."""
     if text.isascii() or not _MAY_BE_UNSEEN.search(text):
         return text
     return _UNSEEN_BETWEEN.sub("", _UNSEEN.sub("", text))
 
 
 def one_sign(text: str) -> str:
-    """A text with one apostrophe and one hyphen, whatever their form: a single quotation mark is an apostrophe too."""
+    """Return a text with one form of apostrophe and hyphen; single quotation marks become apostrophes."""
     return text.translate(_ONE_SIGN)
 
 
 def one_dash(text: str) -> str:
-    """A text in which a dash is a hyphen."""
+    """Return a text with hyphens in place of dashes."""
     return text if text.isascii() else text.translate(_ONE_DASH)
 
 
 def unaccented(word: str) -> str:
-    """A word in lower case without the accents, strokes and ligatures that people leave out."""
+    """Return a word in lower case without accents, strokes and ligatures."""
     if word.isascii():
         return word
     plain = _ACCENTS.sub("", unicodedata.normalize("NFD", word)).translate(_table())
@@ -156,7 +156,7 @@ def unaccented(word: str) -> str:
 
 @cache
 def _table() -> dict[int, str]:
-    """Every small Latin letter that Unicode names as another one with something, by that other one."""
+    """Return a table from each small Latin letter that is a variant of another, by its Unicode name, to that one."""
     found = {}
     for code in (*range(0x0180, 0x02B0), *range(0x1D00, 0x1DC0), *range(0x2C60, 0x2C80), *range(0xA720, 0xA800)):
         if named := _BASE.fullmatch(unicodedata.name(chr(code), "")):
@@ -167,9 +167,9 @@ def _table() -> dict[int, str]:
 
 
 def compared(text: str) -> tuple[str, list[int]]:
-    """A text in lower case, without accents and what is unseen, and where in it each character of that stood.
+    """Return a text in lower case, without accents and invisible characters, and the position of each character.
 
-    The places are those of the characters of the text, and its length at the end.
+    Positions are those in the given text, with its length at the end.
     """
     parts: list[str] = []
     places: list[int] = []

@@ -1,4 +1,4 @@
-"""Documents, their passages, and what a file is about to become."""
+"""Records of documents: links, structure, passages, and changes to files."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ from kb.formats.registry import REGISTRY
 if TYPE_CHECKING:
     from kb.records.files import FoundFile, KnownFile
 
-# Links between documents as they are written, and the places inside a document that links can name.
+# Links as they are written, and what they can name.
 
 LinkStyle = Literal["wiki", "path", "org", "id"]
 NameKind = Literal["heading", "block", "alias"]
 
 
 def folded(name: str) -> str:
-    """A name as it is compared: composed characters, without case. Disks and keyboards write accents differently."""
+    """Return a name for comparison: composed (NFC) and case-folded, since accents may be encoded in two ways."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as it is written: its target without the label, and its line.
+    """A link as it is written.
 
-    ``style`` says how the target is read: ``wiki`` is a name or path of Obsidian or Logseq with ``#heading`` or
-    ``#^block``, ``path`` a URL reference relative to the document, ``org`` a file of Org with ``::`` and what to look
-    for in it, ``id`` the id of a block or heading in any document. ``embeds`` where the target is shown in place.
+    Attributes:
+        target: The target, without the label.
+        line: Its line.
+        style: How the target is read: ``wiki`` is a name or path of Obsidian or Logseq with ``#heading`` or
+            ``#^block``, ``path`` a URL reference relative to the document, ``org`` an Org file with ``::`` and a search
+            string, ``id`` the id of a block or heading in any document.
+        embeds: Whether the target is embedded.
     """
 
     target: str
@@ -41,7 +45,7 @@ class Link:
 
     @property
     def path(self) -> str:
-        """The file that is meant, as written; empty for the document itself and for ids."""
+        """The path of the target, as written; empty for the document itself and for ids."""
         match self.style:
             case "wiki":
                 return self.target.partition("#")[0].strip()
@@ -54,7 +58,7 @@ class Link:
 
     @property
     def anchor(self) -> str:
-        """The place in that file, as written: a heading, ``^block``, ``*heading``, ``#id``, a line; or empty."""
+        """The anchor in the target, as written: a heading, ``^block``, ``*heading``, ``#id``, a line; or empty."""
         match self.style:
             case "wiki":
                 return self.target.partition("#")[2].rpartition("#")[2].strip()
@@ -67,7 +71,7 @@ class Link:
 
     @property
     def key(self) -> str:
-        """What the target is looked up by: the last part of its path, folded, or its id; empty for a link inside."""
+        """The lookup key: the last part of the path, folded, or the id; empty for a link within the document."""
         return folded(self.target if self.style == "id" else self.path.rstrip("/").rpartition("/")[2])
 
 
@@ -81,17 +85,20 @@ class Name:
 
     @property
     def key(self) -> str:
-        """What it is looked up by, as ``Link.key``."""
+        """The lookup key, as ``Link.key``."""
         return folded(self.name.rpartition("/")[2] if self.kind == "alias" else self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class FollowedLink:
-    """A link of ``source`` and where it leads.
+class ResolvedLink:
+    """A link with its target.
 
-    ``target`` is None where that is no file of the index. ``problem`` says in what a link is broken: there is no such
-    file at all, or no such place in it. ``line`` is that of the heading or block, None for the file as a whole. A link
-    inside a document has that document as its target.
+    Attributes:
+        source: The file that contains the link.
+        link: The link.
+        target: The file it leads to, the source itself for a link within it; None if that is not in the index.
+        line: The line of the heading or block; None for the whole file.
+        problem: Why the link is broken: there is no such file, or no such anchor in it; else empty.
     """
 
     source: KnownFile
@@ -103,29 +110,34 @@ class FollowedLink:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What a file links to and what links to it, each in the order of path and line."""
+    """The links from and to a file, each in the order of path and line."""
 
     file: KnownFile
-    outgoing: tuple[FollowedLink, ...] = ()
-    incoming: tuple[FollowedLink, ...] = ()
+    outgoing: tuple[ResolvedLink, ...] = ()
+    incoming: tuple[ResolvedLink, ...] = ()
 
 
 FileKind: TypeAlias = Literal["added", "changed", "moved", "unchanged", "failed"]
 
-# Words in the reason of a failure by which kb status counts what could be read by recognising the text in images.
+# Part of the reason of a failure, by which kb status counts files that could be read with OCR.
 SCANNED: Final = "has no text, only images"
 
 
 def digest_of(embedded: str) -> bytes:
-    """The SHA-256 of an embedded text, 32 bytes: the key under which its vector can be used again."""
+    """Return the SHA-256 of an embedded text, 32 bytes: the key of its vector in the embedding cache."""
     return sha256(embedded.encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of a document: its text, its level from 1, and the lines it takes up.
+    """A heading of a document.
 
-    ``labels`` is what stands in these lines and is said elsewhere or to programs only: tags, states, ids, commands.
+    Attributes:
+        text: Its text.
+        level: Its level, from 1.
+        first_line: Its first line.
+        last_line: Its last line.
+        labels: What else is in these lines and not part of the text: tags, states, ids, commands.
     """
 
     text: str
@@ -137,7 +149,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of lines that should stay together: a paragraph, list, table or fenced block."""
+    """Lines that should stay together: a paragraph, list, table or fenced block."""
 
     kind: Literal["text", "code", "table"]
     first_line: int
@@ -146,10 +158,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a document the lines from ``first_line`` on stand, in the document's own terms.
+    """A place in a document, such as a page, slide or cell. No passage crosses into another place.
 
-    ``name`` is how people call it ("p. 3", "slide 2", "cell 4", a sheet), ``row`` and ``page`` count from 1. No passage
-    crosses into a place, unless it is ``soft``, as the next row of a sheet is.
+    Attributes:
+        first_line: Its first line of text.
+        name: Its name, such as "p. 3", "slide 2", "cell 4" or the name of a sheet.
+        row: The row of a sheet, from 1.
+        page: The page, from 1.
+        soft: Whether passages may cross into it, as into the next row of a sheet.
     """
 
     first_line: int
@@ -161,9 +177,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LineContext:
-    """Text that applies to some lines and stands above them: a table's header row, a list item for those nested in it.
+    """Context that applies to lines below it: the columns of a table to its rows, a list item to those nested in it.
 
-    A passage that begins within these lines is embedded and searched with ``text`` in front.
+    A passage that begins within these lines is embedded and searched with the context in front.
+
+    Attributes:
+        first_line: The first line it applies to.
+        last_line: The last line it applies to.
+        text: The context.
     """
 
     first_line: int
@@ -173,18 +194,31 @@ class LineContext:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    r"""One file's text and what it says about itself.
+    r"""The text of a file with its structure and metadata.
 
-    ``text`` has ``\n`` line ends only. ``body_line`` is the first line after front matter. ``own_title`` is what the
-    document calls itself (front matter, else its first heading) and is empty where it says nothing; ``title`` falls
-    back on the file's stem. ``tags`` are without their ``#``. ``names`` are the blocks and ids that links can name
-    beside headings. ``noise`` are the stretches, as character offsets in order, that mean nothing to a reader, such as
-    block ids: they stay in the text and are not embedded. ``substitutions`` are stretches that are read as something
-    else, as (start, end, text) in order: accents written as commands. ``context`` is text that applies to the lines
-    below it, in order and nested at most. ``language`` is a code of ISO 639, empty where it cannot be told.
-    ``replaced`` counts characters that could not be decoded. ``places`` are in the order of their lines.
-    ``front_passage`` says that front matter is a passage of its own: it has words beside labels and settings, or
-    nothing else stands in the file. ``unread`` names what of the file was not read, or not as what it is.
+    Attributes:
+        text: The text, with ``\n`` line ends only.
+        kind: The kind of the file, such as ``markdown``.
+        title: The title, else the stem of the file.
+        own_title: The title from front matter or the first heading; empty where there is none.
+        body_line: The first line after front matter.
+        headings: The headings, in order.
+        blocks: The blocks, in order.
+        tags: The tags, without ``#``.
+        aliases: Other names of the document.
+        links: The links, in order.
+        names: Blocks and ids that links can name, besides headings.
+        noise: Character ranges without meaning for a reader, such as block ids, in order; they are not embedded.
+        substitutions: Character ranges that are read as another text, as (start, end, text) in order, such as TeX accents.
+        context: Contexts of lines, in order; they may be nested.
+        date: The document's own date.
+        language: The ISO 639 code of its language; empty where unknown.
+        encoding: The encoding of the file.
+        replaced: How many characters could not be decoded.
+        author: The author.
+        places: Its places, in the order of their lines.
+        front_passage: Whether front matter is a passage of its own, since it contains prose, or is all there is.
+        unread: What of the file was not read, or not as what it is.
     """
 
     text: str
@@ -213,20 +247,19 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of a document: exactly the text that stands at its lines.
+    """A passage of a document.
 
     Attributes:
-        text: What stands there.
-        embedded: What the model sees: title and heading trail, then the passage.
-        tokens: The length of that in the model's own tokens, special tokens included.
+        text: The exact text at its lines.
+        embedded: The embedded text: title and heading trail, then the passage.
+        tokens: The length of that in tokens of the model, special tokens included.
         first_line: Its first line.
         last_line: Its last line.
         heading: The headings above it, outermost first.
-        page: The page it stands on, where there are pages.
-        place: Where it is in the document's own terms.
-        searched: What its words are taken from, where that is not ``text``.
-        id: Its identity in the store: file, digest, and how many times that digest came before in the file; empty until
-            it has one.
+        page: Its page, where there are pages.
+        place: The name of its place, such as a page, slide or cell.
+        searched: The text for keyword search, where that is not ``text``.
+        id: Its id in the store: file, digest, and how often that digest came before in the file; empty until assigned.
     """
 
     text: str
@@ -248,19 +281,19 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What a file is about to become, and what happened to it.
+    """A change of a file, to be written to the store.
 
     Attributes:
         file_id: Its id.
-        file: Where it is.
-        content_hash: Of its bytes.
+        file: The file as found.
+        content_hash: The SHA-256 of its content.
         read_ns: When it was read, in nanoseconds since the epoch.
-        document: Its description; None where it could not be read.
+        document: The document; None where it could not be read.
         passages: All its passages, each with its id.
-        reason: Why it has none, where it could not be read.
+        reason: Why it could not be read.
         kind: What happened to it.
-        before: Its path until now, where it moved.
-        relabel: Whether the labels of its vectors may name another path.
+        before: Its previous path, where it moved.
+        relabel: Whether the labels of its vectors have to be rewritten for its path.
     """
 
     file_id: int
@@ -277,9 +310,20 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """A passage as the catalog keeps it, with its file.
+    """A passage in the catalog, with its file.
 
-    ``sound`` says whether its row, and that of its file, still hold what was written into them.
+    Attributes:
+        id: Its id.
+        file: Its file.
+        text: The exact text at its lines.
+        heading: The headings above it, outermost first.
+        first_line: Its first line.
+        last_line: Its last line.
+        page: Its page, where there are pages.
+        digest: The digest of its embedded text.
+        ordinal: Its position in the file.
+        place: The name of its place, such as a page, slide or cell.
+        sound: Whether the checksums of its row and of its file's row are correct.
     """
 
     id: str
@@ -296,5 +340,5 @@ class StoredPassage:
 
     @property
     def exact(self) -> bool:
-        """Whether its lines are those of the file itself, not of a text that was extracted from it."""
+        """Whether its lines are those of the file itself, not of extracted text."""
         return self.file.kind not in REGISTRY.extracted

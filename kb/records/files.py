@@ -1,4 +1,4 @@
-"""Files as a scan finds them and as the catalog knows them."""
+"""Records of files: as found by a scan, and as stored in the catalog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FileState = Literal["pending", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What ``stat`` says of a file, as far as it tells whether the file changed."""
+    """The fields of ``stat`` that show whether a file changed. Times are in nanoseconds."""
 
     size: int
     mtime_ns: int
@@ -26,14 +26,14 @@ RACY_NS: Final = 2_000_000_000
 
 
 def is_racy(stat: FileStat, read_ns: int) -> bool:
-    """Whether a file may have been written again after it was read, and have the same stat.
+    """Whether a file may have changed after it was read without a new stat.
 
-    Its file system's clock may not have ticked in between (FAT counts in steps of two seconds): where the file was
-    written less than that before it was read, its stat proves nothing and its content decides.
+    File systems have clocks as coarse as two seconds (FAT): where a file was written less than that before it was read,
+    its content has to be compared.
 
     Args:
-        stat: What was seen when it was read.
-        read_ns: When the reading began.
+        stat: Its stat when it was read.
+        read_ns: When reading began, in nanoseconds since the epoch.
     """
     return read_ns - stat.mtime_ns < RACY_NS
 
@@ -48,7 +48,7 @@ class FoundFile:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells this file from every other one: (folder, path)."""
+        """What identifies the file: (folder, path)."""
         return (self.folder, self.path)
 
 
@@ -63,13 +63,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan of all folders found.
+    """The result of a scan of all folders.
 
-    ``problems`` are files that belong but cannot be taken (too large, unreadable, special files). ``missing`` are
-    folders that are not there at all and ``unread`` the directories, as (folder, path), that could not be listed:
-    nothing may be concluded about what is below either. ``excluded`` counts what the rules left out. ``folders`` are
-    those that were asked for, and ``empty`` those that have no entry at all, as where a disk is not mounted. ``mounts``
-    are the directories below them, as (folder, path), where another file system is mounted.
+    Attributes:
+        files: The files to index.
+        problems: Files that should be indexed and cannot be: too large, unreadable, special files.
+        missing: Folders that do not exist; nothing is known about the files below them.
+        unread: Directories that could not be listed, as (folder, path); the same holds for them.
+        excluded: How many entries the rules excluded.
+        folders: The scanned folders.
+        empty: Folders without any entry, as where a disk is not mounted.
+        mounts: Directories where another file system is mounted, as (folder, path).
     """
 
     files: tuple[FoundFile, ...]
@@ -84,7 +88,14 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The bytes of a file with the stat they were read under and their SHA-256."""
+    """The content of a file.
+
+    Attributes:
+        file: The file, with its stat when it was read.
+        data: Its bytes.
+        content_hash: Their SHA-256.
+        read_ns: When reading began, in nanoseconds since the epoch.
+    """
 
     file: FoundFile
     data: bytes
@@ -94,7 +105,27 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file as the catalog knows it; ``unread`` says what of it was not read, empty where all was."""
+    """A file in the catalog.
+
+    Attributes:
+        id: Its id, never reused.
+        folder: Its watched folder.
+        path: Its path in that folder.
+        stat: Its stat when it was read.
+        content_hash: The SHA-256 of its content.
+        read_ns: When it was read, in nanoseconds since the epoch.
+        state: Whether it is indexed, about to be, or could not be.
+        title: Its title.
+        kind: Its kind, such as ``markdown``.
+        tags: Its tags.
+        date: Its own date, if it has one.
+        reason: Why it could not be indexed.
+        replaced: How many characters could not be decoded.
+        passages: How many passages it has.
+        language: The ISO 639 code of its language; empty where unknown.
+        author: Its author.
+        unread: What of it was not read; empty where everything was.
+    """
 
     id: int
     folder: str
@@ -116,5 +147,5 @@ class KnownFile:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells this file from every other one: (folder, path)."""
+        """What identifies the file: (folder, path)."""
         return (self.folder, self.path)

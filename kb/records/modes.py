@@ -1,7 +1,7 @@
-"""The modes of search: what hits are ranked by. The only place that lists them.
+"""The search modes: what hits are ranked by. The only list of them.
 
-A new mode is a member of ``Mode``, its row in ``MODES``, and a class in ``kb/search`` that ranks by it. The choices and
-help of ``--mode``, shell completion, the configuration, ``kb eval`` and the notices follow from here.
+A new mode is a member of ``Mode``, a row in ``MODES``, and a class in ``kb/search`` that ranks by it. The choices and
+help of ``--mode``, shell completion, the configuration, ``kb eval`` and the notices derive from these.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModeTraits:
-    """What there is to know of a mode.
+    """The properties of a mode.
 
     Every mode needs the model and the vectors: the score of a hit is its cosine, whatever it is ranked by.
 
     Attributes:
-        strategy: The class that ranks by it, as ``module:class``; see ``kb.search.retrieve.Strategy``.
+        strategy: The class that implements it, as ``module:class``; see ``kb.search.retrieve.Strategy``.
         ranks_by: What it ranks by, in a word or two, for ``--help``.
-        about: The same for the configuration, with what there is to choose it for.
-        by_meaning: Whether the cosines of passages have a say in the order.
-        by_words: Whether the words of the question have a say in the order.
-        answered_by: How many of the question's words, by their weight, a passage has to hold to answer it whatever its
-            cosine. Where no passage does and no cosine is high enough, the hits are held back.
+        about: The same for the configuration, with a reason to choose it.
+        by_meaning: Whether it ranks by cosine.
+        by_words: Whether it ranks by the words of the question.
+        answered_by: How many of the question's words, by weight, a passage must contain to answer it whatever its
+            cosine. Where no passage does and no cosine is high enough, the hits are weak.
     """
 
     strategy: str

@@ -1,4 +1,4 @@
-"""What runs did and how things stand: progress, events, reports, status."""
+"""Records of runs: progress, events, reports, status."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FileEvent:
-    """What became of one file in an index run, told once it is done.
+    """What happened to one file in an index run.
 
-    ``before`` is its path until now where it moved; ``reason`` says why it failed; ``reused`` of its ``passages``
-    needed no embedding.
+    Attributes:
+        kind: What happened.
+        folder: Its watched folder.
+        path: Its path in that folder.
+        before: Its previous path, where it moved.
+        passages: How many passages it has.
+        reused: How many of these needed no embedding.
+        reason: Why it failed.
     """
 
     kind: Literal["added", "changed", "moved", "removed", "failed"]
@@ -32,10 +38,18 @@ Doing = Literal["reading", "loading the model", "embedding", "finishing"]
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """How far an index run is: what is done of the files that have to be read, and the passages so far.
+    """The progress of an index run.
 
-    ``doing`` is what it does at the moment; "finishing" once all files are done. ``read`` is how
-    many files were read, of which ``files`` are in the index.
+    Attributes:
+        files: How many files are done.
+        files_total: How many files have to be read.
+        size: The bytes of files that are done.
+        size_total: The bytes of files that have to be read.
+        embedded: How many passages were embedded.
+        reused: How many passages had a cached vector.
+        seconds: How long the run has taken.
+        doing: The current step; "finishing" once all files are done.
+        read: How many files were read.
     """
 
     files: int
@@ -51,11 +65,25 @@ class IndexProgress:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What one index run did. File counts, passage counts, wall seconds, and each failure.
+    """The result of an index run.
 
-    ``held`` counts files that are gone and were kept all the same, since too many of their folder went at once.
-    ``standing`` are those of the ``failures`` that were known before, of files that did not change since. ``waiting``
-    counts the files that a run which was ``interrupted`` left to the next one.
+    Attributes:
+        added: How many files were added.
+        changed: How many were changed.
+        moved: How many were moved.
+        removed: How many were removed.
+        unchanged: How many did not change.
+        embedded: How many passages were embedded.
+        reused: How many passages had a cached vector.
+        dropped: How many passages were removed.
+        total: How many passages the index has.
+        seconds: How long the run took.
+        held: How many missing files were kept, since too many of their folder went missing at once.
+        failures: The files that could not be indexed.
+        standing: Those of the failures that were known before, of files that did not change since.
+        interrupted: Whether the run was interrupted.
+        waiting: How many files an interrupted run left to the next one.
+        dry_run: Whether nothing was written.
     """
 
     added: int = 0
@@ -81,9 +109,9 @@ class Confinement:
     """How a process that parses documents is confined on this system.
 
     Attributes:
-        landlock: The version of the kernel's Landlock interface; 0: it has none.
-        in_force: The measures that hold, by the names in ``kb.sandbox.syscalls``.
-        missing: What this system does not offer, by the same names.
+        landlock: The version of the kernel's Landlock interface; 0 if it has none.
+        in_force: The restrictions in force, by their names in ``kb.sandbox.syscalls``.
+        missing: The restrictions that this system does not support, by the same names.
     """
 
     landlock: int
@@ -93,11 +121,27 @@ class Confinement:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What ``kb status`` tells: counts, sizes in bytes, the model, and what could not be indexed.
+    """The state of the index, as shown by ``kb status``.
 
-    ``held`` are folders from which so many files went at once that they are kept, with how many.
-    ``runtime`` is how the model runs, or would run. ``set_aside`` is what of the store was damaged and kept, by name.
-    ``confinement`` is how documents are parsed. ``partly`` are the files of which something was not read, with what.
+    Attributes:
+        folders: The watched folders.
+        store: The folder of the store.
+        model: The name of the model.
+        fingerprint: The fingerprint of the model that filled the store.
+        generation: The generation of the vector index.
+        files: How many files are indexed.
+        passages: How many passages there are.
+        failed: How many files could not be indexed.
+        replaced: How many files have characters that could not be decoded.
+        size: The size of the store in bytes.
+        cache_size: The size of the embedding cache in bytes.
+        index: How up to date the index is.
+        problems: The files that could not be indexed.
+        held: Folders from which many files went missing at once and are kept, with their number.
+        runtime: How the model runs, or would run.
+        set_aside: Damaged parts of the store that were kept, by name, with their size in bytes.
+        confinement: How processes that parse documents are confined.
+        partly: Files that were read only in part, with what was not read.
     """
 
     folders: tuple[str, ...]
@@ -122,7 +166,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which disk, catalog and vectors do not agree."""
+    """A difference between disk, catalog and vectors."""
 
     kind: Literal[
         "file not indexed",
@@ -141,7 +185,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What ``kb check`` compared and found, and what ``--repair`` mended."""
+    """The result of ``kb check``: what was compared, the differences, and how many were repaired."""
 
     files: int
     passages: int
@@ -152,7 +196,14 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport:
-    """A new generation of the vector index: its name, how many vectors came from the cache and from the model."""
+    """The result of a rebuild of the vector index.
+
+    Attributes:
+        generation: The name of the new generation.
+        reused: How many vectors came from the cache.
+        embedded: How many were computed by the model.
+        seconds: How long it took.
+    """
 
     generation: str
     reused: int

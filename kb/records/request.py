@@ -1,4 +1,4 @@
-"""What a search is asked: one value from the command line, Python or a program to the searcher."""
+"""Search requests: one value from the command line or Python to the searcher."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from kb.records.modes import DEFAULT_MODE, MODE_NAMES, Mode
 
 Rerank: TypeAlias = Literal["off", "cross-encoder", "colbert", "lexical"]
 RERANKERS: Final[tuple[Rerank, ...]] = get_args(Rerank)
-# What a search for passages like a file ranks by: a file has no words that were asked.
+# The mode of a search for passages like a file, which has no query words.
 _LIKE_MODE: Final = Mode.COSINE
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which files a question is asked of. Empty fields leave all files in.
+    """Filters on files. Empty fields match all files.
 
-    A leading ``!`` in a path, tag, type or language leaves out what matches.
+    A leading ``!`` in a path, tag, type or language excludes what matches.
 
     Attributes:
-        paths: Globs as in .gitignore, of which one has to match.
-        tags: Tags that must all be there; ``a`` is where ``a/b`` is.
-        since: The first day of the document's own date, else of its last modification.
-        until: The last day of the same.
-        types: Names as in ``kb.search.types``, of which one has to match.
-        languages: Codes of ISO 639, one of which has to be the document's.
+        paths: Globs as in .gitignore, one of which has to match.
+        tags: Tags that a file must all have; a file with ``a/b`` also has ``a``.
+        since: The earliest date of the document, or of its last modification if it has none.
+        until: The latest date.
+        types: Names of file types (``kb.search.types``), one of which has to match.
+        languages: ISO 639 codes, one of which has to match.
     """
 
     paths: tuple[str, ...] = ()
@@ -39,31 +39,31 @@ class Filters:
     languages: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether anything is filtered at all."""
+        """Whether there is any filter."""
         return bool(self.paths or self.tags or self.types or self.languages or self.since or self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A search: a question, or a file that the passages are to be like, and what is wished of the hits.
+    """A search for a question, or for passages like a file.
 
-    What is None is as configured. ``msgspec`` reads and writes it as JSON.
+    Fields that are None have the configured value. ``msgspec`` reads and writes it as JSON.
 
     Attributes:
-        question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.syntax``.
-        like: A file, by path, name, alias or title: its nearest passages in other files, one of each file unless
-            ``per_file`` says otherwise. There is no question then.
+        question: The question, optionally with phrases, exclusions and filters: see ``kb.search.syntax``.
+        like: A file, by path, name, alias or title, whose nearest passages in other files are found, one per file
+            unless ``per_file`` is given. There is no question then.
         limit: How many hits at most, 1 or more.
         min_score: The least cosine, -1..1.
         per_file: How many hits of one file at most; 0 for any number.
-        filters: Which files to ask.
-        mode: What orders the hits.
-        weak: Whether to give hits no nearer to the question than unrelated passages are.
-        fold: Whether passages that say the same are one hit, the others its ``alike``.
-        explain: Whether each hit says why it stands where it stands.
-        literal: Whether to take the question as it stands, without phrases, exclusions and filters in it.
-        rerank: By what to have the best hits read again.
-        best_seconds: How long to look for the best sentences of the hits; 0: not at all.
+        filters: The files to search.
+        mode: The search mode.
+        weak: Whether to return hits no nearer to the question than unrelated passages.
+        fold: Whether near duplicates become one hit, with the others as its ``duplicates``.
+        explain: Whether each hit has an explanation of its rank.
+        literal: Whether to take the question literally, without phrases, exclusions and filters.
+        rerank: The reranker for the best hits.
+        best_seconds: How many seconds to spend on the best sentences of the hits; 0 for none.
 
     Raises:
         RequestError: A value is out of its range, or two contradict each other.
@@ -84,7 +84,7 @@ class SearchRequest:
     best_seconds: float | None = 0.0
 
     def __post_init__(self) -> None:
-        """Check the values; a mode may be given by its name."""
+        """Validate the values; a mode may be given by its name."""
         _require_text("question", self.question)
         _require_text("like", "" if self.like is None else self.like)
         _require_count("limit", self.limit, least=1)
@@ -101,10 +101,10 @@ class SearchRequest:
             self._require_nothing_of_questions()
 
     def resolved(self, defaults: ResolvedRequest) -> ResolvedRequest:
-        """The same with what it leaves open filled in.
+        """Return the request with configured values in place of None.
 
         Args:
-            defaults: What is configured.
+            defaults: The configured values.
         """
         if isinstance(self, ResolvedRequest):
             return self
@@ -114,8 +114,8 @@ class SearchRequest:
         return replace(defaults, **{name: value for name, value in given.items() if value is not None})
 
     def _require_nothing_of_questions(self) -> None:
-        """Refuse what only a question can have beside a file to be like."""
-        beside = {
+        """Reject options that only apply to a question, where ``like`` is given."""
+        options = {
             "question": bool(self.question),
             "mode": self.mode not in {None, _LIKE_MODE},
             "explain": self.explain,
@@ -123,7 +123,7 @@ class SearchRequest:
             "rerank": self.rerank not in {None, "off"},
             "best_seconds": bool(self.best_seconds),
         }
-        wrong = [name for name, given in beside.items() if given]
+        wrong = [name for name, given in options.items() if given]
         if wrong:
             raise RequestError(
                 f"like conflicts with {' and '.join(wrong)}", f"Leave out like, or {' and '.join(wrong)}"
@@ -132,10 +132,10 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest(SearchRequest):
-    """A request that leaves nothing to the configuration, as the searcher takes it.
+    """A request with all values set, as the searcher takes it.
 
     Attributes:
-        candidates: How many candidates to order at first; only the configuration says that.
+        candidates: How many candidates to retrieve at first; only set by the configuration.
     """
 
     limit: int = 10
@@ -150,7 +150,7 @@ class ResolvedRequest(SearchRequest):
 
 
 def mode_named(name: str) -> Mode:
-    """The mode of a name.
+    """Return the mode with a name.
 
     Raises:
         RequestError: There is none.
@@ -174,7 +174,7 @@ def _require_count(name: str, value: object, *, least: int) -> None:
 def _require_number(name: str, value: object, least: float, most: float, expected: str) -> None:
     if value is None:
         return
-    # Not a number is neither below nor above.
+    # NaN is neither below nor above.
     if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) <= most:
         raise RequestError(f"{name} must be {expected}, not {value!r}", _as_configured(name))
 

@@ -1,1 +1,1 @@
-"""A question becomes ranked hits: filters, exact cosine, the order of ties."""
+"""Search: from a question to ranked hits."""

@@ -1,4 +1,4 @@
-"""The sentences of hits that answer: by their own cosines and the question's words, in as much time as is given."""
+"""The best sentences of hits, by their own cosines and the question's words, within a time limit."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from kb.search.words import Words
 
 MOST: Final = 3
-# What the sentence with most of the question's words gains on one that has none: docs/retrieval.md, "Best sentences".
+# The gain of the sentence with most of the question's words over one with none: docs/retrieval.md, "Best sentences".
 WORDS_GAIN: Final = 0.5
 _SHORT: Final = 200
-# Of bge-m3 these are 16 megabytes.
+# 16 MB for bge-m3.
 _REMEMBERED: Final = 4096
-# A batch at most; a longer sentence is alone in its own.
+# The most characters of a batch, unless it is a single sentence.
 _BATCH_CHARACTERS: Final = 300
 
 
 class BestSentences:
-    """Finds the sentences that answer, and remembers the vectors of those it saw last. Threads may share it.
+    """Finds the best sentences, with a cache of the last vectors. Threads may share it.
 
     Args:
         embedder: The model that embedded the passages.
-        clock: Seconds that never go back.
-        remembered: How many vectors to keep.
+        clock: Monotonic time in seconds.
+        remembered: How many vectors to cache.
     """
 
     def __init__(
@@ -56,26 +56,26 @@ class BestSentences:
         self._lock = Lock()
 
     def of(self, hits: Sequence[Hit], question: NDArray[np.float32], words: Words, seconds: float) -> tuple[Hit, ...]:
-        """The hits with their best sentences, as far down as the time suffices; the others as they were.
+        """Return hits with their best sentences, for as many as the time allows; the others unchanged.
 
-        A batch is not begun where it would, at the pace of those before it, end after the time.
+        A batch is not begun if, at the speed of those before it, it would end after the time limit.
         """
         time_left = _Time(self._clock, seconds)
         found = list(hits)
         for at, hit in enumerate(hits):
             units = sentences(hit.passage.text, by_line=hit.passage.file.kind in BY_LINE)
             if len(units) <= MOST and len(hit.passage.text) <= _SHORT:
-                # It is shown whole.
+                # The passage is shown whole.
                 continue
             vectors = self._embedded([seen(unit.text) for unit in units], time_left)
             if vectors is None:
-                # The next hit may have been seen before, or be short.
+                # The next hit may be cached, or short.
                 continue
             found[at] = replace(hit, best=_best(units, vectors, question, words))
         return tuple(found)
 
     def _embedded(self, texts: Sequence[str], time_left: _Time) -> NDArray[np.float32] | None:
-        """The vectors of sentences; None where there are none, or the time is over before all are there."""
+        """Return the vectors of sentences; None where there are none, or not all are computed in time."""
         digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         known = self._known(digests)
         lacking = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in known}
@@ -86,7 +86,7 @@ class BestSentences:
             try:
                 vectors = self._embedder.embed_sentences([text for _, text in batch])
             except ModelError:
-                # The hits are there: that no model reads this one's sentences is no reason to give none.
+                # The hits are still valid without their sentences.
                 return None
             if vectors is None:
                 return None
@@ -113,7 +113,7 @@ class BestSentences:
 
 
 class _Time:
-    """The time one question has: how much is left, and whether a batch would end in it at the pace of those before."""
+    """The time limit of one query, and whether another batch would end within it."""
 
     def __init__(self, clock: Callable[[], float], seconds: float) -> None:
         self._clock = clock
@@ -130,13 +130,13 @@ class _Time:
         return self._batch < self._until and self._batch + characters * pace <= self._until
 
     def spent(self, characters: int) -> None:
-        """The batch has ended."""
+        """Record that the batch has ended."""
         self._embedding += self._clock() - self._batch
         self._characters += characters
 
 
 def _batches(lacking: Iterable[tuple[bytes, str]]) -> list[list[tuple[bytes, str]]]:
-    """Sentences in groups of a few hundred characters, those of like length together."""
+    """Return sentences in batches of a few hundred characters, those of similar length together."""
     groups: list[list[tuple[bytes, str]]] = []
     size = _BATCH_CHARACTERS
     for digest, text in sorted(lacking, key=lambda one: len(one[1])):
@@ -151,10 +151,10 @@ def _batches(lacking: Iterable[tuple[bytes, str]]) -> list[list[tuple[bytes, str
 def _best(
     units: Sequence[Sentence], vectors: NDArray[np.float32], question: NDArray[np.float32], words: Words
 ) -> tuple[Sentence, ...]:
-    """The best sentences, best first; of equals the one that stands first."""
+    """Return the best sentences, best first; of equal ones the first in the text."""
     texts = [unit.text for unit in units]
     near = cosines(question, Candidates(tuple(texts), vectors))
-    said = np.array(weights(texts, words))
-    scores = near + WORDS_GAIN * said / (said.max() or 1.0)
+    by_words = np.array(weights(texts, words))
+    scores = near + WORDS_GAIN * by_words / (by_words.max() or 1.0)
     order = sorted(range(len(units)), key=lambda at: (-scores[at], at))[:MOST]
     return tuple(replace(units[at], cosine=float(near[at])) for at in order)

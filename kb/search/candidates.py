@@ -1,4 +1,4 @@
-"""What candidates for an answer are taken from, and what is known of each; ``kb.search.retrieve`` orders them."""
+"""Candidates for an answer, the passages searched, and the retriever; ``kb.search.retrieve`` orders candidates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.records import Candidates, Signals
-from kb.search.centroids import file_of, middle_cosines, middles_of
+from kb.search.centroids import centroid_cosines, centroids_of, file_of
 from kb.search.confidence import COMMON
 from kb.search.rank import cosines
 
@@ -21,13 +21,20 @@ if TYPE_CHECKING:
     from kb.records import KeywordMatches
     from kb.search.confidence import Background
 
-# Of what only the words find, the vectors have to be fetched one by one.
+# The vectors of what only the words find have to be fetched one by one.
 BY_WORDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Which passages are asked: those of some files (None: all), only these ids, without those; how many they are."""
+class SearchScope:
+    """The passages that are searched.
+
+    Attributes:
+        files: Only those of these files; None for all.
+        only: Only these ids; None for all.
+        without: None of these ids.
+        passages: How many passages there are in ``files``.
+    """
 
     files: tuple[int, ...] | None = None
     only: frozenset[str] | None = None
@@ -36,16 +43,24 @@ class Scope:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is left to ask."""
+        """Whether no passage is left."""
         return self.files == () or self.only == frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """Candidates with what they are ordered by, and what is known of each.
+class CandidatePool:
+    """Candidates, the scores that order them, and the signals of each.
 
-    ``exhausted`` says that there are no more; the ranks are places among all candidates of one side, from 1. No passage
-    that is not here has a cosine above ``beyond``.
+    Attributes:
+        ids: Their passage ids.
+        scores: The scores that order them, one each.
+        cosines: Their cosines with the question, by id.
+        exhausted: Whether there are no more candidates.
+        beyond: The upper bound of the cosine of any passage that is not here.
+        cosine_ranks: Ranks among all candidates by cosine, from 1.
+        bm25: BM25 scores by id.
+        bm25_ranks: Ranks among all candidates by BM25, from 1.
+        fused: Fused scores by id, where the mode fuses.
     """
 
     ids: tuple[str, ...]
@@ -59,11 +74,11 @@ class Pool:
     fused: Mapping[str, float] = field(default_factory=dict)
 
     def cosine_of(self, id_: str) -> float:
-        """The cosine of one candidate with the question."""
+        """Return the cosine of one candidate with the question."""
         return self.cosines[id_]
 
-    def joined(self, more: Pool) -> Pool:
-        """These and the candidates of some of the files, whose places among all of them nobody knows."""
+    def joined(self, more: CandidatePool) -> CandidatePool:
+        """Return these with more candidates, of some of the files; those have no ranks among all."""
         new = [at for at, id_ in enumerate(more.ids) if id_ not in self.cosines]
         return replace(
             self,
@@ -76,29 +91,29 @@ class Pool:
         )
 
     def best(self, count: int) -> list[str]:
-        """The ids of the best candidates."""
+        """Return the ids of the best candidates, best first."""
         return [self.ids[at] for at in np.argsort(-self.scores, kind="stable")[:count]]
 
     def signals(self, id_: str) -> Signals:
-        """What speaks for one candidate."""
+        """Return the signals of one candidate."""
         return Signals(self.cosine_ranks.get(id_), self.bm25.get(id_), self.bm25_ranks.get(id_), self.fused.get(id_))
 
-    def at_least(self, cosine: float) -> Pool:
-        """Only the candidates with at least this cosine."""
+    def at_least(self, cosine: float) -> CandidatePool:
+        """Return only the candidates with at least this cosine."""
         kept = [at for at, id_ in enumerate(self.ids) if self.cosines[id_] >= cosine]
         return replace(self, ids=tuple(self.ids[at] for at in kept), scores=self.scores[kept])
 
 
-class Gatherer:
-    """Gathers the candidates for one question.
+class CandidateRetriever:
+    """Retrieves the candidates for one question.
 
     Args:
-        catalog: Knows which words stand where.
-        index: Knows which vectors are near.
-        background: Passages taken at random, to see what a cosine says.
+        catalog: Holds the keyword index.
+        index: Holds the vectors.
+        background: Passages taken at random, which give the distribution of cosines.
         text: The question.
         vector: Its vector.
-        scope: Which passages are asked.
+        scope: The passages that are searched.
     """
 
     def __init__(
@@ -109,7 +124,7 @@ class Gatherer:
         *,
         text: str,
         vector: NDArray[np.float32],
-        scope: Scope,
+        scope: SearchScope,
     ) -> None:
         self._catalog = catalog
         self._index = index
@@ -118,27 +133,29 @@ class Gatherer:
         self.vector = vector
         self.scope = scope
 
-    def among(self, files: Sequence[int]) -> Gatherer:
-        """The same question, asked of these files alone."""
+    def among(self, files: Sequence[int]) -> CandidateRetriever:
+        """Return a retriever for the same question in these files alone."""
         return self.of(replace(self.scope, files=tuple(files)))
 
-    def of(self, scope: Scope) -> Gatherer:
-        """The same question, asked of other passages."""
-        return Gatherer(self._catalog, self._index, self._background, text=self.text, vector=self.vector, scope=scope)
+    def of(self, scope: SearchScope) -> CandidateRetriever:
+        """Return a retriever for the same question in other passages."""
+        return CandidateRetriever(
+            self._catalog, self._index, self._background, text=self.text, vector=self.vector, scope=scope
+        )
 
-    def explained(self, pool: Pool, ids: Sequence[str]) -> Pool:
-        """The same with what the words say, where the mode did not ask them, and the ranks by cosine."""
+    def explained(self, pool: CandidatePool, ids: Sequence[str]) -> CandidatePool:
+        """Return the candidates with BM25 scores and ranks, where the mode did not use them."""
         if pool.bm25:
             return pool
         matches = self.matches(BY_WORDS, ids)
         return replace(pool, bm25=matches.scores, bm25_ranks=ranks(matches.scores))
 
     def shares(self, ids: Sequence[str], words: str = "") -> Mapping[str, float]:
-        """How much of the question's words, or of others, each passage holds, 0..1."""
+        """Return which share of the question's words, or of others, each passage contains, 0..1."""
         return self.matches(1, ids, words=words).shares
 
     def holding(self, words: str, share: float, min_cosine: float) -> frozenset[str]:
-        """Some passages with this share of words of which one at least is rare, and with at least this cosine."""
+        """Return passages with at least this share of the words, one of which is rare, and at least this cosine."""
         scope = self.scope
         found = self._catalog.holding(words, share, scope.files, only=scope.only, without=scope.without)
         if found.rarest > COMMON:
@@ -147,7 +164,7 @@ class Gatherer:
         return frozenset(id_ for id_, cosine in near.items() if cosine >= min_cosine)
 
     def nearest(self, wanted: int) -> tuple[Candidates, bool]:
-        """The nearest passages of the scope, and whether there are no more."""
+        """Return the nearest passages of the scope, and whether there are no more."""
         scope = self.scope
         if scope.only is not None:
             return self._these(scope.only - scope.without), True
@@ -159,7 +176,7 @@ class Gatherer:
         return found, exhausted
 
     def _these(self, ids: frozenset[str]) -> Candidates:
-        """The passages with some ids, of the files that are asked."""
+        """Return those of some passages that are in the files of the scope."""
         files = self.scope.files
         known = self._catalog.passages(sorted(ids))
         wanted = [id_ for id_, one in known.items() if files is None or one.file.id in files]
@@ -167,38 +184,50 @@ class Gatherer:
         return Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32).reshape(-1, len(self.vector)))
 
     def cosines_of(self, ids: Sequence[str] | Mapping[str, float]) -> dict[str, float]:
-        """The cosines of passages that were not found by them; those without a vector are left out."""
+        """Return the cosines of passages with the question; those without a vector are left out."""
         vectors = self._index.vectors(list(ids)) if ids else {}
         if not vectors:
             return {}
         found = Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32))
         return dict(zip(found.ids, cosines(self.vector, found).tolist(), strict=True))
 
-    def middle_cosines(self, known: Mapping[str, float]) -> NDArray[np.float64]:
-        """For each candidate, by its own cosine, the cosine of the question with the middle of its file."""
-        middles = middles_of(self._catalog, self._index, map(file_of, known), len(self.vector))
-        return middle_cosines(self.vector, middles, known)
+    def centroid_cosines(self, known: Mapping[str, float]) -> NDArray[np.float64]:
+        """Return the cosine of the question with the centroid of each candidate's file.
+
+        Args:
+            known: The cosines of the candidates themselves.
+        """
+        centroids = centroids_of(self._catalog, self._index, map(file_of, known), len(self.vector))
+        return centroid_cosines(self.vector, centroids, known)
 
     def background_cosines(self) -> NDArray[np.float64]:
-        """The cosines of the question with passages from all over the index."""
+        """Return the cosines of the question with passages from all over the index."""
         return self._background.cosines(self._index, self.vector)
 
-    def matches(self, wanted: int, also: Sequence[str] = (), whole: float = 0.0, *, words: str = "") -> KeywordMatches:
-        """What the words say of the passages of the scope that hold them best.
+    def matches(
+        self, wanted: int, also: Sequence[str] = (), file_weight: float = 0.0, *, words: str = ""
+    ) -> KeywordMatches:
+        """Return the best passages of the scope by BM25.
 
         Args:
             wanted: How many of the best.
-            also: Ids of passages to look at besides.
-            whole: How much the whole file counts beside a passage, 0..1.
+            also: Ids of passages to score in any case.
+            file_weight: The share of the whole file in a passage's score, 0..1.
             words: Other words than the question's.
         """
         scope = self.scope
         return self._catalog.keyword_matches(
-            words or self.text, wanted, scope.files, only=scope.only, without=scope.without, also=also, beside=whole
+            words or self.text,
+            wanted,
+            scope.files,
+            only=scope.only,
+            without=scope.without,
+            also=also,
+            file_weight=file_weight,
         )
 
 
 def ranks(scores: Mapping[str, float]) -> dict[str, int]:
-    """The place of each candidate by its score, from 1; those with nothing have none."""
+    """Return the rank of each candidate by its score, from 1; those that score 0 have none."""
     order = sorted((id_ for id_, score in scores.items() if score > 0), key=lambda id_: -scores[id_])
     return {id_: rank for rank, id_ in enumerate(order, 1)}

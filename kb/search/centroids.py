@@ -1,4 +1,4 @@
-"""The middle of each file's passages, as a question needs it: as it is kept, or from the vectors themselves."""
+"""The centroid of each file's passages: as the catalog keeps it, else computed from the vectors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kb.records import Candidates
-from kb.records.centroid import middle_of
+from kb.records.centroid import centroid_of
 from kb.search.rank import cosines
 
 if TYPE_CHECKING:
@@ -19,47 +19,49 @@ if TYPE_CHECKING:
 
 
 def file_of(passage_id: str) -> int:
-    """The id of the file a passage belongs to: what stands first in its own."""
+    """Return the id of the file a passage belongs to, which its own id begins with."""
     return int(passage_id.partition("-")[0], 16)
 
 
-def middles_of(
+def centroids_of(
     catalog: Catalog, index: Nearest, files: Iterable[int], dimension: int
 ) -> dict[int, NDArray[np.float32]]:
-    """The unit vector in the middle of each of these files; none for one that has a single passage.
+    """Return the centroid of each of these files that has several passages, as a unit vector.
 
     Args:
-        catalog: Keeps the middles.
-        index: Has the vectors of files whose middle is not kept: of a store that an earlier kb wrote and no run has
-            gone over since, or of a file that is being changed.
+        catalog: Holds the centroids.
+        index: Holds the vectors of files whose centroid is not in the catalog: those of a store that an earlier kb
+            wrote and no run has completed since, and those of a file that is being changed.
         files: The ids of the files.
         dimension: The length of a vector.
     """
     distinct = list(dict.fromkeys(files))
-    known = {id_: one for id_, one in catalog.middles(distinct).items() if len(one) == dimension}
+    known = {id_: one for id_, one in catalog.centroids(distinct).items() if len(one) == dimension}
     if len(known) == len(distinct):
         return known
-    lacking = catalog.without_middle([id_ for id_ in distinct if id_ not in known])
+    lacking = catalog.without_centroid([id_ for id_ in distinct if id_ not in known])
     for file_id, states in (catalog.passage_ids(lacking) if lacking else {}).items():
         own = index.vectors([id_ for id_, live in states.items() if live])
         if own:
-            known[file_id] = middle_of(list(own.values()))
+            known[file_id] = centroid_of(list(own.values()))
     return known
 
 
-def middle_cosines(
-    question: NDArray[np.float32], middles: Mapping[int, NDArray[np.float32]], own: Mapping[str, float]
+def centroid_cosines(
+    question: NDArray[np.float32], centroids: Mapping[int, NDArray[np.float32]], own: Mapping[str, float]
 ) -> NDArray[np.float64]:
-    """The cosine of a question with the middle of each passage's file; its own where the file has no middle.
+    """Return the cosine of a question with the centroid of each passage's file; where there is none, the passage's own.
 
     Args:
-        question: Its vector.
-        middles: By file.
-        own: The passages, each with its own cosine.
+        question: The vector of the question.
+        centroids: Centroids by file id.
+        own: The cosine of each passage by its id.
     """
     near = cosines(
         question,
-        Candidates(tuple(map(str, middles)), np.array(list(middles.values()), np.float32).reshape(-1, len(question))),
+        Candidates(
+            tuple(map(str, centroids)), np.array(list(centroids.values()), np.float32).reshape(-1, len(question))
+        ),
     )
-    of_file = dict(zip(middles, near.tolist(), strict=True))
+    of_file = dict(zip(centroids, near.tolist(), strict=True))
     return np.array([of_file.get(file_of(id_), cosine) for id_, cosine in own.items()])

@@ -1,4 +1,4 @@
-"""What unrelated passages look like under a model: the measure by which an answer is told from nothing."""
+"""Whether an answer is one: hits compared with what unrelated passages reach under the same model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.records.characters import THREES, TWOS
-from kb.search.centroids import file_of, middles_of
-from kb.search.rank import beside
-from kb.search.words import telling
+from kb.search.centroids import centroids_of, file_of
+from kb.search.rank import with_centroids
+from kb.search.words import content_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from kb.ports import Catalog, Embedder, Nearest
     from kb.records import StoredPassage
 
-# The words that ask and bind in languages whose notes hold them seldom: left out where shares of words are compared.
-#
-# A question says *who*, *how many* and *which*; the passage that answers it says none of these. Counted among the
-# words to be found they would hide an answer, in a language without spaces as parts of longer runs too.
+# Question and function words of languages other than English, left out where shares of words are compared. A question
+# contains *who*, *how many* and *which*; the passage that answers it does not. Counted among the words to be found,
+# they would hide an answer, in languages without spaces also as parts of longer runs.
 
 # Spanish; Portuguese, Italian and French; German and Dutch; Russian; Turkish; Vietnamese.
 _QUESTION_WORDS: Final = (
@@ -58,30 +57,29 @@ _JOINED: Final = re.compile(
 _AROUND: Final = ".,;:!?()[]\"'\u2026\u201c\u201d\u00ab\u00bb\u00bf\u00a1\u3002\uff1f\uff01"
 
 
-def bare(question: str) -> str:
-    """A question without what asks and binds; the question itself where nothing is left."""
-    told = telling(question) or question
-    words = [word for word in told.split() if word.casefold().strip(_AROUND) not in _SPACED]
+def without_question_words(question: str) -> str:
+    """Return a question without question and function words; the question itself where nothing is left."""
+    content = content_words(question) or question
+    words = [word for word in content.split() if word.casefold().strip(_AROUND) not in _SPACED]
     return _JOINED.sub(" ", " ".join(words)).strip() or question
 
 
-# How an answer is told from nothing in each language of the index, by questions made from the index itself.
-#
-# A sentence of a passage, cut to the length of a question, is asked of the passages of all other files. Few of these
-# answer it, so what they reach is what a question reaches that nothing answers: in this language, under this model,
-# over this many passages. Nothing about the model or the language has to be known for it.
+# Calibration per language, with questions made from the index itself. A sentence of a passage, cut to the length of a
+# question, is searched for in the passages of all other files. Few of these answer it, so their scores are those of an
+# unanswered question in this language, under this model, over this many passages. It needs no knowledge of the model or
+# the language.
 
-# What all words of a question weigh beside the distance of its cosine, in standard deviations; and which of the made
-# questions marks the bar, from the lowest: see docs/retrieval.md.
+# The weight of all words of a question against its cosine, in standard deviations; and the quantile of the calibration
+# questions that is the threshold: see docs/retrieval.md.
 SHARE_WEIGHT: Final = 15.0
 _MARK: Final = 0.6
-# A model knows a language in which the passage a sentence was taken from is nearest to it, of all passages of the
-# sample, at least so often.
+# The model supports a language if, for at least this share of sentences, the passage a sentence was taken from is the
+# nearest of the sample.
 _KNOWN: Final = 0.5
-# Fewer passages of a language are no measure.
+# The fewest passages of a language to calibrate with.
 LEAST: Final = 32
 QUESTIONS: Final = 64
-# As many of the best by words are judged as of an answer.
+# How many of the best passages by words are scored.
 _JUDGED: Final = 30
 _SENTENCE: Final = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])\s*|\n+")
 _WORDS, _LEAST_WORDS = 12, 6
@@ -91,11 +89,11 @@ _THREES: Final = re.compile(f"[{THREES}]")
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """What unanswered questions reach in one language.
+    """The calibration of one language with unanswered questions.
 
     Attributes:
         bar: The evidence that an answer has to reach.
-        known: Whether the model tells passages of this language apart.
+        known: Whether the model supports this language.
     """
 
     bar: float
@@ -111,11 +109,11 @@ class SampledPassage:
     vector: NDArray[np.float64]
 
 
-def calibrated(
+def calibrate_language(
     catalog: Catalog, embedder: Embedder, index: Nearest, sample: Sequence[SampledPassage]
 ) -> Language | None:
-    """What unanswered questions reach among passages of one language; None where too few give a sentence."""
-    made = [(one, text) for one in sample if (text := made_question(one.text))][:QUESTIONS]
+    """Calibrate one language with questions made from its passages; None where too few passages have a sentence."""
+    made = [(one, text) for one in sample if (text := calibration_question(one.text))][:QUESTIONS]
     if len(made) < LEAST // 2:
         return None
     vectors = np.array([one.vector for one in sample])
@@ -136,21 +134,21 @@ def calibrated(
     return Language(float(np.quantile(reached, _MARK)), found / len(made) >= _KNOWN)
 
 
-def made_question(text: str) -> str:
-    """A sentence from the middle of a passage, cut to the length of a question; empty where none is long enough."""
+def calibration_question(text: str) -> str:
+    """Return a sentence from the middle of a passage, cut to the length of a question, or an empty string."""
     cut = [_cut(sentence.strip()) for sentence in _SENTENCE.split(text)]
     long_enough = [sentence for sentence in cut if sentence]
     return long_enough[len(long_enough) // 2] if long_enough else ""
 
 
 def deviation(cosine: float, among: NDArray[np.float64]) -> float:
-    """How many standard deviations a cosine is above the mean of those of other passages with the same question."""
+    """Return how many standard deviations a cosine is above the mean of other passages with the same question."""
     spread = float(among.std()) if len(among) else 0.0
     return (cosine - float(among.mean())) / spread if spread > 0 else 0.0
 
 
 def _cut(sentence: str) -> str:
-    """The beginning of a sentence, as long as a question is in its script; empty where it is shorter than that."""
+    """Return the beginning of a sentence, as long as a question in its script; empty where it is shorter."""
     for script, least, most in ((_TWOS, 10, 24), (_THREES, 20, 50)):
         if len(script.findall(sentence)) >= least:
             return sentence[:most]
@@ -159,8 +157,8 @@ def _cut(sentence: str) -> str:
 
 
 def _others(catalog: Catalog, text: str, id_: str) -> dict[str, float]:
-    """The shares of a made question's words that the best passages of other files hold."""
-    found = catalog.keyword_matches(bare(text), _JUDGED).shares
+    """Return the shares of a calibration question's words in the best passages of other files."""
+    found = catalog.keyword_matches(without_question_words(text), _JUDGED).shares
     return {other: share for other, share in found.items() if file_of(other) != file_of(id_)}
 
 
@@ -244,28 +242,32 @@ SAMPLE: Final = 500
 _KEPT: Final = "unrelated"
 # Measured again where the index has grown or shrunk by more than this.
 _GROWTH: Final = 1.5
-# What the words of a question are worth beside its cosine, in standard deviations, and how many have to be there
-# beyond what chance gives: see docs/retrieval.md.
+# The weight of the words of a question against its cosine, in standard deviations, and the threshold above what chance
+# gives: see docs/retrieval.md.
 _SHARE_WEIGHT: Final = 3.0
 _ASKED: Final = 2.7
-# How much of a question's words, by their weight, answers it whatever the cosine: all of them (sums of floating point
-# numbers come out a little apart), or most where the words are what is asked for.
+# The share of a question's words, by their weight, that answers it whatever the cosine: all of them (up to rounding),
+# or most in a search by words.
 ALL_WORDS: Final = 0.999
 MOST_WORDS: Final = 0.7
-# A word in more passages than this says no more of a question than those that every question has.
+# A word in more than this share of passages counts as a stop word.
 COMMON: Final = 0.5
-# What the probes are in, and what no language was found in, such as code.
+# The language of the probes, and passages without a detected language, such as code.
 _BY_PROBES: Final = frozenset({"en", ""})
-# Of fewer passages the best is no measure, and so short a list is better shown than held back.
+# With fewer passages there is no reliable distribution, and so short a list is better shown than left out.
 FEW: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Unrelated:
-    """The cosines of questions with passages that do not answer them: mean and standard deviation.
+class UnrelatedCosines:
+    """The distribution of cosines of questions with passages that do not answer them.
 
-    ``passages`` is how many the index had when they were measured, ``fingerprint`` the model's. ``languages`` are those
-    that hold enough of the index to be measured by themselves; English, and what is in no known language, is not.
+    Attributes:
+        mean: Their mean.
+        deviation: Their standard deviation.
+        passages: How many passages the index had when they were measured.
+        fingerprint: The fingerprint of the model.
+        languages: The calibration of each language with enough passages, except English and unknown languages.
     """
 
     mean: float
@@ -275,12 +277,12 @@ class Unrelated:
     languages: Mapping[str, Language]
 
     def evidence(self, cosine: float, share: float, passages: int) -> float:
-        """How far a hit is above what the best of so many unrelated passages would have; 0 or more is an answer.
+        """Return how far a hit is above the best of that many unrelated passages; 0 or more is an answer.
 
         Args:
-            cosine: Of the hit with the question.
-            share: How much of the question's words the hit holds, 0..1.
-            passages: How many passages were asked. The best of n values of a normal distribution lies about
+            cosine: The cosine of the hit with the question.
+            share: The share of the question's words in the hit, 0..1.
+            passages: How many passages were searched. The best of n values of a normal distribution is about
                 sqrt(2 ln n) standard deviations above its mean (Leadbetter, Lindgren and Rootzén, "Extremes and
                 Related Properties of Random Sequences and Processes", 1983, theorem 1.5.3).
         """
@@ -291,26 +293,25 @@ class Unrelated:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """What is known of one question, by which an answer to it is told from nothing.
+    """Decides for one question whether a hit answers it.
 
     Attributes:
-        unrelated: What was measured of the index.
-        passages: How many passages the question is asked of.
-        near: The cosines of the question with sampled passages of each language that was measured by itself.
+        unrelated: The distribution for unrelated passages of the index.
+        passages: How many passages are searched.
+        near: The cosines of the question with sampled passages, by calibrated language.
     """
 
-    unrelated: Unrelated
+    unrelated: UnrelatedCosines
     passages: int
     near: Mapping[str, NDArray[np.float64]]
 
     def evidence(self, language: str, cosine: float, share: float) -> float:
-        """How far a hit is above what unrelated passages have; 0 or more is an answer.
+        """Return how far a hit is above unrelated passages; 0 or more is an answer.
 
         Args:
-            language: Of the hit's document, by code.
-            cosine: Of the hit with the question.
-            share: How much of the question's words the hit holds, 0..1: of a language that was measured by itself
-                without the words that ask.
+            language: The code of the language of the hit's document.
+            cosine: The cosine of the hit with the question.
+            share: The share of the question's words in the hit, 0..1; in calibrated languages without question words.
         """
         measured = self.unrelated.languages.get(language)
         if measured is None or language not in self.near:
@@ -321,67 +322,67 @@ class Judge:
 
 @dataclass(slots=True)
 class _Sample:
-    """Passages taken at random, of an index of so many: ids, unit vectors, middles of their files, languages."""
+    """Passages taken at random from an index of ``passages``, with unit vectors and centroids of their files."""
 
     passages: int
     ids: tuple[str, ...]
     vectors: NDArray[np.float64]
-    middles: NDArray[np.float64] | None = None
+    centroids: NDArray[np.float64] | None = None
     known: dict[str, StoredPassage] | None = None
 
     def of_language(self, code: str) -> list[int]:
-        """The places of the passages in one language."""
+        """Return the positions of the passages in one language."""
         return [
             at for at, id_ in enumerate(self.ids) if (one := (self.known or {}).get(id_)) and one.file.language == code
         ]
 
 
 class Background:
-    """Passages taken at random, and what they have to do with questions about something else.
+    """A random sample of passages, and the distribution of their cosines with unrelated questions.
 
-    What was measured is in the catalog as soon as ``keep`` has been called, and not before.
+    ``keep`` writes the measurements to the catalog.
 
     Args:
-        embedder: The model.
-        catalog: Keeps what was measured.
+        embedder: The embedding model.
+        catalog: The catalog.
     """
 
     def __init__(self, embedder: Embedder, catalog: Catalog) -> None:
         self._embedder = embedder
         self._catalog = catalog
         self._sample: _Sample | None = None
-        self._unrelated: Unrelated | None = None
+        self._unrelated: UnrelatedCosines | None = None
         self._is_kept = True
 
     def cosines(self, index: Nearest, vector: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The cosines of a question with passages from all over the index, each beside that of its file's middle."""
+        """Return the cosines of a question with the sample, each combined with that of its file's centroid."""
         question = vector.astype(np.float64)
         sample = self._sampled(index)
-        if sample.middles is None:
+        if sample.centroids is None:
             files = [file_of(id_) for id_ in sample.ids]
-            known = middles_of(self._catalog, index, files, self._embedder.dimension)
+            known = centroids_of(self._catalog, index, files, self._embedder.dimension)
             rows = [known.get(file_id, own) for file_id, own in zip(files, sample.vectors, strict=True)]
-            sample.middles = np.array(rows, np.float64).reshape(sample.vectors.shape)
-        return beside(sample.vectors @ question, sample.middles @ question)
+            sample.centroids = np.array(rows, np.float64).reshape(sample.vectors.shape)
+        return with_centroids(sample.vectors @ question, sample.centroids @ question)
 
-    def unrelated(self, index: Nearest) -> Unrelated:
-        """How near passages come to questions they do not answer: measured once, and again as the index grows."""
+    def unrelated(self, index: Nearest) -> UnrelatedCosines:
+        """Return the distribution for unrelated passages; measured once, and again when the index has grown."""
         passages = self._catalog.count()
-        known = self._unrelated or self._kept()
-        if known is None or known.fingerprint != self._embedder.fingerprint or _far(known.passages, passages):
+        known = self._unrelated or self._stored()
+        if known is None or known.fingerprint != self._embedder.fingerprint or _has_resized(known.passages, passages):
             known = self._measured(index, passages)
             self._is_kept = False
         self._unrelated = known
         return known
 
     def keep(self) -> None:
-        """Write what was measured to the catalog, where it is not yet there: measuring it again takes seconds."""
+        """Write new measurements to the catalog, since measuring them again takes seconds."""
         if self._unrelated is not None and not self._is_kept:
             self._catalog.set_meta(_KEPT, json.dumps(asdict(self._unrelated)))
             self._is_kept = True
 
     def judge(self, index: Nearest, vector: NDArray[np.float32], passages: int) -> Judge:
-        """What tells an answer to a question with this vector from nothing, among so many passages."""
+        """Return the judge for a question with this vector, searched for in that many passages."""
         unrelated = self.unrelated(index)
         if not unrelated.languages:
             return Judge(unrelated, passages, {})
@@ -390,14 +391,14 @@ class Background:
         of_language = {code: near[sample.of_language(code)] for code in unrelated.languages}
         return Judge(unrelated, passages, {code: found for code, found in of_language.items() if len(found)})
 
-    def _measured(self, index: Nearest, passages: int) -> Unrelated:
+    def _measured(self, index: Nearest, passages: int) -> UnrelatedCosines:
         probes = np.array([self._embedder.embed_query(probe) for probe in PROBES], np.float64)
         cosines = self._sampled(index).vectors @ probes.T
         mean, spread = (float(cosines.mean()), float(cosines.std())) if cosines.size else (0.0, 0.0)
-        return Unrelated(mean, spread, passages, self._embedder.fingerprint, self._languages(index))
+        return UnrelatedCosines(mean, spread, passages, self._embedder.fingerprint, self._languages(index))
 
     def _languages(self, index: Nearest) -> dict[str, Language]:
-        """What is measured of each language that holds enough of the sample."""
+        """Return the calibration of each language with enough passages in the sample."""
         sample = self._described(index)
         counts = Counter(one.file.language for one in (sample.known or {}).values())
         found: dict[str, Language] = {}
@@ -408,23 +409,23 @@ class Background:
                 SampledPassage(sample.ids[at], (sample.known or {})[sample.ids[at]].text, sample.vectors[at])
                 for at in sample.of_language(code)
             ]
-            measured = calibrated(self._catalog, self._embedder, index, passages)
+            measured = calibrate_language(self._catalog, self._embedder, index, passages)
             if measured is not None:
                 found[code] = measured
         return found
 
-    def _kept(self) -> Unrelated | None:
+    def _stored(self) -> UnrelatedCosines | None:
         kept = self._catalog.meta(_KEPT)
         try:
             found = json.loads(kept) if kept else None
             languages = {code: Language(**one) for code, one in found["languages"].items()} if found else {}
-            return Unrelated(**{**found, "languages": languages}) if found else None
+            return UnrelatedCosines(**{**found, "languages": languages}) if found else None
         except (ValueError, TypeError, LookupError, AttributeError):
-            # Written by another version of kb: measured anew.
+            # Written by another version of kb: measure again.
             return None
 
     def _described(self, index: Nearest) -> _Sample:
-        """The sample, with its texts and languages."""
+        """Return the sample, with its texts and languages."""
         sample = self._sampled(index)
         if sample.known is None:
             sample.known = self._catalog.passages(sample.ids)
@@ -432,7 +433,7 @@ class Background:
 
     def _sampled(self, index: Nearest) -> _Sample:
         passages = self._catalog.count()
-        if self._sample is None or _far(self._sample.passages, passages):
+        if self._sample is None or _has_resized(self._sample.passages, passages):
             vectors = index.vectors(self._catalog.sample(SAMPLE))
             rows = np.array(list(vectors.values()), np.float64).reshape(len(vectors), self._embedder.dimension)
             lengths = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -441,26 +442,25 @@ class Background:
 
 
 def _expected(passages: int) -> float:
-    """How far above the mean the best of so many unrelated passages lies, in standard deviations."""
+    """Return how far the best of that many unrelated passages is above the mean, in standard deviations."""
     return sqrt(2 * log(max(passages, 1)))
 
 
-def _far(before: int, now: int) -> bool:
-    """Whether an index has become so much larger or smaller that what was measured of it is no longer good."""
+def _has_resized(before: int, now: int) -> bool:
+    """Whether an index has grown or shrunk so much that it has to be measured again."""
     return max(before, now) > _GROWTH * max(min(before, now), 1)
 
 
-# How near unrelated passages come in an index, or a choice of files, that is too small for a verdict.
+# An index, or a selection of files, that is too small to decide whether there is an answer.
 
-# A first question is not to wait for more; their vectors are kept for the day when all of them are needed.
+# The first query should not wait for more probes; their vectors are cached for when all are needed.
 SOME_PROBES: Final = PROBES[::4]
 
 
 def usual_cosine(embedder: Embedder, catalog: Catalog, index: Nearest, background: Background) -> float:
-    """The cosine up to which most unrelated passages come: mean and one deviation, five of six of a normal law.
+    """Return a cosine that most unrelated passages do not exceed: mean plus one deviation, 84 % if they are normal.
 
-    A small index is asked some of the questions about anything each time: their vectors are remembered, and so few
-    passages are compared in no time.
+    A small index is measured each time, with some of the probes: their vectors are cached, and there are few passages.
     """
     if catalog.count() >= FEW:
         unrelated = background.unrelated(index)

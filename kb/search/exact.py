@@ -1,8 +1,7 @@
-"""The vectors of all live passages in memory, compared one by one: for the questions of a command without an owner.
+"""Exact search over the vectors of all live passages in memory, for commands without a daemon.
 
-Opening ChromaDB costs such a command a second, most of it for importing it. The catalog knows which passages are live,
-and the embedding cache has their vectors, so as long as they are few enough to be read sooner than that, they are: the
-answer is that of an exact search, and ChromaDB's files stay closed.
+Opening ChromaDB costs a command a second, most of it for the import. The catalog knows which passages are live, and the
+embedding cache has their vectors; where they are few enough to be read in less time than that, ChromaDB is not opened.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from kb.ports import Catalog, VectorCache
 
-# What is read in less time than ChromaDB takes to open: 31,000 passages of bge-m3, 83,000 of the bundled model.
+# Read in less time than it takes to open ChromaDB: 31,000 passages of bge-m3, 83,000 of the bundled model.
 MOST_BYTES: Final = 128_000_000
 _NUMBER: Final = 4
 
@@ -41,7 +40,7 @@ class ExactIndex:
         self._places: Mapping[str, int] | None = None
 
     def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
-        """The ``count`` records nearest to a vector by cosine, best first, of the given files only."""
+        """Return the ``count`` records nearest to a vector by cosine, best first, of the given files only."""
         among = np.arange(len(self._ids)) if files is None else np.flatnonzero(np.isin(self._files, list(files)))
         scores = (self._vectors if files is None else self._vectors[among]) @ np.asarray(vector, dtype=np.float32)
         best = np.argsort(-scores, kind="stable")[: max(0, count)]
@@ -49,7 +48,7 @@ class ExactIndex:
         return Candidates(ids=tuple(self._ids[place] for place in chosen), vectors=self._vectors[chosen])
 
     def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The vectors of the ids that are there."""
+        """Return the vectors of the ids that exist."""
         if self._places is None:
             self._places = {id_: place for place, id_ in enumerate(self._ids)}
         return {id_: self._vectors[self._places[id_]] for id_ in ids if id_ in self._places}
@@ -58,14 +57,14 @@ class ExactIndex:
 def exact_index(
     catalog: Catalog, cache: VectorCache, fingerprint: str, dimension: int, most_bytes: int = MOST_BYTES
 ) -> ExactIndex | None:
-    """The vectors of all live passages; None where they are too many, or the cache has let some of them go.
+    """Return an index of all live passages; None where they are too many, or the cache lacks a vector.
 
     Args:
-        catalog: Knows which passages are live.
-        cache: Has their vectors.
-        fingerprint: The model that made them.
+        catalog: The catalog, which knows the live passages.
+        cache: The embedding cache.
+        fingerprint: The fingerprint of the model.
         dimension: The length of a vector.
-        most_bytes: How much of them to take into memory.
+        most_bytes: The most bytes of vectors to load.
     """
     if catalog.count() * dimension * _NUMBER > most_bytes:
         return None

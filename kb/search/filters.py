@@ -1,6 +1,6 @@
-"""Which files a question is asked of: by path, tag, type, language and date.
+"""Filters on files by path, tag, type, language and date.
 
-Decided before the best hits are taken, never after.
+They are applied before candidates are retrieved, never after.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from kb.records import Filters, KnownFile
 
 Key: TypeAlias = tuple[str, str]
-# What makes a path a pattern, or has another meaning at the beginning of one.
+# Characters with a special meaning in a pattern, or at its beginning.
 _SIGNS: Final = re.compile(r"[*?\[\\]|^[!#]|\s$")
 _NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 
 
 def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
-    """The files that pass all filters, in the order given."""
+    """Return the files that pass all filters, in the order given."""
     files = list(files)
     at_path = _path_matcher(filters.paths, files)
     has_tags = _tag_matcher(filters.tags)
@@ -42,7 +42,7 @@ def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
 
 
 def day_of(file: KnownFile) -> date:
-    """The day a file is dated by: its own date, else the local day of its last modification."""
+    """Return the date of a file: its own date, else the local day of its last modification."""
     if file.date is not None:
         return file.date
     return datetime.fromtimestamp(file.stat.mtime_ns / 1e9, UTC).astimezone().date()
@@ -56,9 +56,9 @@ def _in_time(file: KnownFile, filters: Filters) -> bool:
 
 
 def tag_count(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
-    """Every tag with the number of files that have it, the most frequent first.
+    """Return all tags with the number of files that have them, the most frequent first.
 
-    A tag that is nested counts for those above it too. Of several spellings of one the commonest is given.
+    A nested tag also counts for those above it. Of several spellings the most frequent one is returned.
     """
     spellings: dict[str, Counter[str]] = {}
     for file in files:
@@ -73,24 +73,24 @@ def tag_count(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
 
 
 def _with_those_above(tag: str) -> Iterator[str]:
-    """``a/b/c`` is tagged ``a/b`` and ``a`` too."""
+    """Yield a tag and those above it: ``a``, ``a/b`` and ``a/b/c``."""
     parts = tag.strip("/").split("/")
     return ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
 
 
-# Ten thousand files have few sets of tags.
+# Many files share few sets of tags.
 @lru_cache(maxsize=4096)
 def _folded_tags(tags: tuple[str, ...]) -> frozenset[str]:
     return frozenset(_folded(above) for tag in tags for above in _with_those_above(tag))
 
 
 def _folded(tag: str) -> str:
-    """A tag without its sign and case: ``#Work`` and ``work`` are one."""
+    """Return a tag without ``#`` and case: ``#Work`` and ``work`` are equal."""
     return tag.removeprefix("#").strip("/").casefold()
 
 
 def _tag_matcher(tags: tuple[str, ...]) -> Callable[[KnownFile], bool]:
-    """A file has to have all the tags, and none of those that begin with ``!``."""
+    """Return a function that matches files with all of the tags, and none of those that begin with ``!``."""
     wanted = {_folded(tag) for tag in tags if not tag.startswith("!")}
     unwanted = {_folded(tag[1:]) for tag in tags if tag.startswith("!")}
     if not tags:
@@ -99,7 +99,7 @@ def _tag_matcher(tags: tuple[str, ...]) -> Callable[[KnownFile], bool]:
 
 
 def _any_and_none(words: list[str], is_one: Callable[[KnownFile, str], bool]) -> Callable[[KnownFile], bool]:
-    """A file has to be one of the words, where there are any, and none of those that begin with ``!``."""
+    """Return a function that matches files of one of the values, if any, and of none that begins with ``!``."""
     wanted = [word for word in words if not word.startswith("!")]
     unwanted = [word[1:] for word in words if word.startswith("!")]
     return lambda file: (
@@ -108,10 +108,10 @@ def _any_and_none(words: list[str], is_one: Callable[[KnownFile, str], bool]) ->
 
 
 def _path_matcher(globs: tuple[str, ...], files: Sequence[KnownFile]) -> Callable[[KnownFile], bool]:
-    """A file has to match one of the globs, where there are any, and none of those that begin with ``!``."""
+    """Return a function that matches files by one of the globs, if any, and by none that begins with ``!``."""
     if not globs:
         return lambda _: True
-    # A file may be called !important.md; what is there is meant.
+    # A file may be called !important.md; an existing name takes precedence.
     unwanted = [glob for glob in globs if glob.startswith("!") and not _literally(glob, files)]
     wanted = [glob for glob in globs if glob not in unwanted]
     chosen = frozenset[Key]().union(*(_matching(glob, files) for glob in wanted))
@@ -120,13 +120,13 @@ def _path_matcher(globs: tuple[str, ...], files: Sequence[KnownFile]) -> Callabl
 
 
 def _matching(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
-    """The files that a glob means: those of this very name, where it has signs of a pattern or matches nothing."""
+    """Return the files that a glob matches; literally if it looks like a pattern and names a file, or matches none."""
     literally = _literally(glob, files) if _SIGNS.search(glob) else frozenset[Key]()
     return literally or _matched(glob, files) or _literally(glob, files)
 
 
 def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
-    """The files whose path below the folder, or absolute path, matches a glob as in .gitignore."""
+    """Return the files whose relative or absolute path matches a glob as in .gitignore."""
     from pathspec import GitIgnoreSpec
 
     spec = GitIgnoreSpec.from_lines([_one_form(glob)])
@@ -140,7 +140,7 @@ def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
 
 
 def _literally(path: str, files: Sequence[KnownFile]) -> frozenset[Key]:
-    """The files with exactly this path: below their folder, absolute, or from a folder above; or in this folder."""
+    """Return the files with exactly this path: relative, absolute, or with a folder above; or in this folder."""
     wanted = _comparable(path.removeprefix("./")).rstrip("/")
     if not wanted:
         return frozenset()
@@ -154,10 +154,10 @@ def _literally(path: str, files: Sequence[KnownFile]) -> frozenset[Key]:
 
 
 def _comparable(path: str) -> str:
-    """A path in one form of its accents, with bytes that are no text as a question has them."""
+    """Return a path for comparison: normalized, with undecodable bytes as in a question."""
     return _one_form(_NO_TEXT.sub("\ufffd", path))
 
 
 def _one_form(path: str) -> str:
-    """A path with each letter in one form: some systems keep an accent as a character of its own (NFD)."""
+    """Return a path in NFC: some file systems store accents as separate characters (NFD)."""
     return path if path.isascii() else unicodedata.normalize("NFC", path)

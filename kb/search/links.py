@@ -1,7 +1,7 @@
-"""Follows links as Obsidian, Logseq, Org and plain Markdown do, over what the catalog knows now.
+"""Resolution of links as in Obsidian, Logseq, Org and plain Markdown, among the files of the catalog.
 
-Links are kept as they are written, and where they lead is decided when somebody asks: a note that is renamed, added or
-removed changes the answer for all others without their being read again.
+The catalog stores links as they are written; their targets are resolved on request, so a note that is renamed, added or
+removed changes the links of all others without these being read again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from posixpath import dirname, normpath
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.registry import REGISTRY
-from kb.records import FollowedLink, Links, folded
+from kb.records import Links, ResolvedLink, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from kb.records import Hit, KnownFile, Link, Name
 
 _NOTES: Final = REGISTRY.notes
-# What a link to a folder shows.
+# The files that a link to a folder opens.
 _FRONT_PAGES: Final = ("readme", "index")
-# Lines as the web names them, and as Org does.
+# Line numbers in anchors, as on the web and in Org.
 _LINES: Final = {"path": re.compile(r"L(\d{1,9})(?:-L?\d{1,9})?"), "org": re.compile(r"(\d{1,9})")}
 _NTH: Final = re.compile(r"(.*)-(\d{1,6})")
 
 
-class Places:
-    """Files by path and by name, as links look for them: without case, inside one folder.
+class LinkTargets:
+    """The files that links may lead to, by path and by name, ignoring case, within one folder.
 
     Args:
         files: All files of the catalog.
@@ -52,22 +52,22 @@ class Places:
                 self._directories.add((file.folder, path))
 
     def at(self, folder: str, path: str) -> KnownFile | None:
-        """The file at a path, or the note whose suffix was left out."""
+        """Return the file at a path, with or without the suffix of a note; None where there is none."""
         path = folded(path)
-        places = (path, *(path + suffix for suffix in _NOTES))
-        return next((file for place in places if (file := self._by_path.get((folder, place)))), None)
+        paths = (path, *(path + suffix for suffix in _NOTES))
+        return next((file for one in paths if (file := self._by_path.get((folder, one)))), None)
 
     def is_directory(self, folder: str, path: str) -> bool:
         """Whether any file is below a path."""
         return (folder, "" if path == "." else folded(path)) in self._directories
 
     def front_page(self, folder: str, path: str) -> KnownFile | None:
-        """What stands for a directory."""
+        """Return the file that a link to a directory opens; None where there is none."""
         inside = f"{path}/" if path not in {"", "."} else ""
         return next((file for name in _FRONT_PAGES if (file := self.at(folder, inside + name))), None)
 
     def called(self, source: KnownFile, path: str) -> KnownFile | None:
-        """The file of a name, or of the end of a path; of several the one nearest to the source, as in Obsidian.
+        """Return the file with a name or path suffix; of several the one nearest to the source, as in Obsidian.
 
         Files at or below the folder of the source come first, then shorter paths.
         """
@@ -81,9 +81,9 @@ class Places:
 
     @staticmethod
     def nearest(source: KnownFile, files: Sequence[KnownFile]) -> KnownFile | None:
-        """The file that a name means where several have it."""
-        beside = dirname(source.path)
-        inside = f"{beside}/" if beside else ""
+        """Return the file that a name refers to where several have it."""
+        directory = dirname(source.path)
+        inside = f"{directory}/" if directory else ""
         return min(
             files,
             key=lambda file: (
@@ -96,12 +96,12 @@ class Places:
         )
 
 
-class Follower:
-    """Says where links lead and from where a file is reached.
+class LinkResolver:
+    """Resolves links to their targets, and finds the links to a file.
 
     Args:
-        catalog: The record, with the links as they are written.
-        files: The watched folders, to tell a file that is not indexed from one that is not there.
+        catalog: The catalog, with the links as they are written.
+        files: The watched folders, to distinguish files that are not indexed from files that do not exist.
     """
 
     def __init__(self, catalog: Catalog, files: Files) -> None:
@@ -109,34 +109,34 @@ class Follower:
         self._files = files
 
     def links(self, file: KnownFile) -> Links:
-        """What a file links to and what links to it."""
-        places = Places(self._catalog.files())
-        outgoing = self._follow(places, self._catalog.links_from(file.id))
+        """Return the links from a file and the links to it."""
+        targets = LinkTargets(self._catalog.files())
+        outgoing = self._resolve(targets, self._catalog.links_from(file.id))
         incoming = [
             one
-            for one in self._follow(places, self._catalog.links_to(self._keys(file)))
+            for one in self._resolve(targets, self._catalog.links_to(self._keys(file)))
             if one.source.id != file.id and one.target is not None and one.target.id == file.id
         ]
         return Links(file, tuple(outgoing), tuple(_in_order(incoming)))
 
-    def broken(self) -> list[FollowedLink]:
-        """Every link that leads nowhere, in the order of its place."""
-        places = Places(self._catalog.files())
-        return _in_order(one for one in self._follow(places, self._catalog.links_from()) if one.problem)
+    def broken(self) -> list[ResolvedLink]:
+        """Return all broken links, by folder, path and line."""
+        targets = LinkTargets(self._catalog.files())
+        return _in_order(one for one in self._resolve(targets, self._catalog.links_from()) if one.problem)
 
     def with_embedding(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-        """The hits with the notes that show their files in place."""
+        """Return hits with the notes that embed their files."""
         files = {hit.passage.file.id: hit.passage.file for hit in hits}
         linked = {id_: self._catalog.links_to(self._keys(file)) for id_, file in files.items()}
         embeds = {id_: [one for one in found if one[1].embeds] for id_, found in linked.items()}
         if not any(embeds.values()):
             return tuple(hits)
-        places = Places(self._catalog.files())
+        targets = LinkTargets(self._catalog.files())
         notes = {
             id_: tuple(
                 {
                     one.source.id: one.source
-                    for one in self._follow(places, found, anchors=False)
+                    for one in self._resolve(targets, found, anchors=False)
                     if one.target is not None and one.target.id == id_ != one.source.id
                 }.values()
             )
@@ -155,74 +155,79 @@ class Follower:
                 keys.add(one.key)
         return sorted(keys - {""})
 
-    def _follow(self, places: Places, links: Sequence[tuple[int, Link]], *, anchors: bool = True) -> list[FollowedLink]:
-        """Each link with where it leads; ``anchors`` where the place in the file matters too."""
-        links = [one for one in links if one[0] in places.by_id]
+    def _resolve(
+        self, targets: LinkTargets, links: Sequence[tuple[int, Link]], *, anchors: bool = True
+    ) -> list[ResolvedLink]:
+        """Return links with their targets; with ``anchors``, also the line in the target."""
+        links = [one for one in links if one[0] in targets.by_id]
         named: dict[str, list[tuple[KnownFile, Name]]] = defaultdict(list)
         for file_id, name in self._catalog.named(sorted({link.key for _, link in links} - {""})):
-            if file := places.by_id.get(file_id):
+            if file := targets.by_id.get(file_id):
                 named[folded(name.name)].append((file, name))
         names: dict[int, list[Name]] = {}
-        followed = []
+        resolved = []
         for file_id, link in links:
-            source = places.by_id[file_id]
-            target = _target(places, named, source, link)
-            one = FollowedLink(source, link, target, problem="" if target else self._absence(places, source, link))
+            source = targets.by_id[file_id]
+            target = _target(targets, named, source, link)
+            one = ResolvedLink(source, link, target, problem="" if target else self._problem_of(targets, source, link))
             if anchors and target is not None and link.anchor and target.kind in REGISTRY.anchored:
                 if target.id not in names:
                     names[target.id] = self._catalog.names_of(target.id)
                 one = _anchored(one, names[target.id])
-            followed.append(one)
-        return followed
+            resolved.append(one)
+        return resolved
 
-    def _absence(self, places: Places, source: KnownFile, link: Link) -> str:
-        """Why a link leads nowhere; empty where it leads to a folder, or to a file that is not in the index."""
+    def _problem_of(self, targets: LinkTargets, source: KnownFile, link: Link) -> str:
+        """Return why a link is broken; empty where it leads to a folder, or to a file that is not indexed."""
         if link.style == "id":
             return "no block or heading has this id"
         path = _relative(source, link.path)
         if path is None:
             return "no such file"
-        there = places.is_directory(source.folder, path) or self._files.stat(source.folder, path) is not None
+        there = targets.is_directory(source.folder, path) or self._files.stat(source.folder, path) is not None
         return "" if there else "no such file"
 
 
 def _target(
-    places: Places, named: dict[str, list[tuple[KnownFile, Name]]], source: KnownFile, link: Link
+    targets: LinkTargets, named: dict[str, list[tuple[KnownFile, Name]]], source: KnownFile, link: Link
 ) -> KnownFile | None:
-    """The file that a link leads to."""
+    """Return the file that a link leads to; None where there is none in the index."""
     if link.style == "id":
-        return places.nearest(source, [file for file, name in named[folded(link.target)] if name.kind == "block"])
+        return targets.nearest(source, [file for file, name in named[folded(link.target)] if name.kind == "block"])
     if not link.path:
         return source
     exact = link.path.startswith(("/", "./", "../")) or link.style != "wiki"
     path = _relative(source, link.path) if exact else link.path
     if path is None:
-        return _elsewhere(places, source, link.path)
-    found = places.at(source.folder, path) or (places.front_page(source.folder, path) if exact else None)
+        return _elsewhere(targets, source, link.path)
+    found = targets.at(source.folder, path) or (targets.front_page(source.folder, path) if exact else None)
     if found is not None or link.path.startswith(("/", "./", "../")):
         return found
     aliases = [file for file, name in named[folded(link.path)] if name.kind == "alias"]
-    return places.called(source, link.path) or places.nearest(source, aliases)
+    return targets.called(source, link.path) or targets.nearest(source, aliases)
 
 
 def _relative(source: KnownFile, path: str) -> str | None:
-    """A path seen from the watched folder: from its top with a leading slash, else from the source; None outside."""
+    """Return a path relative to the watched folder; with a leading slash from its top, else from the source.
+
+    None where it is outside.
+    """
     joined = path.lstrip("/") if path.startswith("/") else f"{dirname(source.path)}/{path}".lstrip("/")
     found = normpath(joined)
     return None if found == ".." or found.startswith("../") else found.rstrip("/")
 
 
-def _elsewhere(places: Places, source: KnownFile, path: str) -> KnownFile | None:
-    """The file of a path that leaves the folder and comes out in another watched one."""
+def _elsewhere(targets: LinkTargets, source: KnownFile, path: str) -> KnownFile | None:
+    """Return the file of a path that leads out of the folder and into another watched one."""
     absolute = normpath(f"{source.folder}/{dirname(source.path)}/{path}")
-    for folder in {file.folder for file in places.by_id.values()}:
+    for folder in {file.folder for file in targets.by_id.values()}:
         if absolute.startswith(f"{folder}/"):
-            return places.at(folder, absolute[len(folder) + 1 :])
+            return targets.at(folder, absolute[len(folder) + 1 :])
     return None
 
 
-def _anchored(one: FollowedLink, names: Sequence[Name]) -> FollowedLink:
-    """A link with the line of the heading or block it names in its target, or the problem that there is none."""
+def _anchored(one: ResolvedLink, names: Sequence[Name]) -> ResolvedLink:
+    """Return a link with the line of the heading or block that its anchor names, or a problem where there is none."""
     anchor = one.link.anchor
     if one.link.style == "org" and anchor.startswith("/"):
         return one  # a regular expression, which only Emacs follows
@@ -241,7 +246,7 @@ def _anchored(one: FollowedLink, names: Sequence[Name]) -> FollowedLink:
 
 
 def _heading(headings: Sequence[Name], anchor: str) -> Name | None:
-    """The heading that an anchor names, by its letters and digits: programs differ in what they make of the rest."""
+    """Return the heading that an anchor names, compared by letters and digits: programs differ in the rest."""
     same = [heading for heading in headings if _letters(heading.name) == _letters(anchor)]
     if same:
         return same[0]
@@ -256,7 +261,7 @@ def _letters(text: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """The name of a note without its suffix; of any other file the whole name, as links have it."""
+    """Return the name of a note without its suffix; of any other file the whole name, as in links."""
     return next((name[: -len(suffix)] for suffix in _NOTES if name.endswith(suffix)), name)
 
 
@@ -264,5 +269,5 @@ def _ends(path: str) -> tuple[str, ...]:
     return tuple(f"/{path}{suffix}" for suffix in _NOTES)
 
 
-def _in_order(links: Iterable[FollowedLink]) -> list[FollowedLink]:
+def _in_order(links: Iterable[ResolvedLink]) -> list[ResolvedLink]:
     return sorted(links, key=lambda one: (one.source.folder, one.source.path, one.link.line))

@@ -1,4 +1,4 @@
-"""Which file of the index a name means: its path, its name with or without the suffix, another name, or its title."""
+"""Lookup of files by name (path, file name, alias or title), and suggestions for filters that match nothing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from kb.records import KnownFile, Name
 
-# What may have been meant by a filter that no file passes: near names of the index.
+# Suggestions for filters that match no file.
 
 _NEAR: Final = 3
 _CUTOFF: Final = 0.6
-# Languages by the names that people type, in English, in the language itself, and as codes of three letters.
+# Languages by their names in English and in the language itself, and by three-letter codes.
 _LANGUAGES: Final[dict[str, str]] = {
     name: code
     for code, names in {
@@ -69,9 +69,9 @@ _LANGUAGES: Final[dict[str, str]] = {
 
 
 def unmatched(files: Sequence[KnownFile], filters: Filters) -> tuple[Unmatched, ...]:
-    """The values of filters that no file of the index has by itself, whatever the other filters are.
+    """Return the values of filters that match no file of the index by themselves.
 
-    A value behind ``!`` is looked at too: what leaves out nothing is as likely a slip.
+    Values after ``!`` are included: one that excludes nothing is as likely a typo.
     """
     done = [file for file in files if file.state != "failed"]
     if not done:
@@ -84,12 +84,12 @@ def unmatched(files: Sequence[KnownFile], filters: Filters) -> tuple[Unmatched, 
 
 
 def language_code(name: str) -> str:
-    """The code of a language by its name or another code; empty where it is not known."""
+    """Return the code of a language by its name or another code; empty where unknown."""
     return _LANGUAGES.get(folded(name), "")
 
 
 def near(word: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The names that are most like a word, the nearest first: a slip away, or with the word in them."""
+    """Return the names most similar to a word, the most similar first, including those that contain it."""
     spelled: dict[str, str] = {}
     for name in names:
         spelled.setdefault(folded(name), name)
@@ -126,16 +126,16 @@ def _language(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
 
 
 def _paths(globs: Sequence[str], files: Sequence[KnownFile]) -> list[Unmatched | None]:
-    """The patterns that match nothing; those that came of one path as it was typed are one."""
+    """Return the patterns that match nothing; those that derive from one typed path count once."""
     bare = list(_bare(globs))
     lost = [glob for glob in bare if not selected(files, Filters(paths=(glob,)))]
     matched = [_typed(glob) for glob in bare if glob not in lost]
-    told: list[str] = []
+    found: list[str] = []
     for glob in sorted(map(_typed, lost), key=len):
-        if not any(_same_place(glob, other) for other in (*matched, *told)):
-            told.append(glob)
-    places = _places(files) if told else {}
-    return [Unmatched("path", glob, _near_path(glob, places)) for glob in told]
+        if not any(_same_place(glob, other) for other in (*matched, *found)):
+            found.append(glob)
+    places = _places(files) if found else {}
+    return [Unmatched("path", glob, _near_path(glob, places)) for glob in found]
 
 
 def _typed(glob: str) -> str:
@@ -143,12 +143,12 @@ def _typed(glob: str) -> str:
 
 
 def _same_place(one: str, other: str) -> bool:
-    """Whether one of two patterns is the other seen from the root."""
+    """Whether one of two patterns is the absolute form of the other."""
     return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
 def _places(files: Iterable[KnownFile]) -> dict[str, str]:
-    """Every file and folder of the index, by its own name and by its path."""
+    """Return all files and folders of the index by their name and by their path."""
     places: dict[str, str] = {}
     for file in files:
         path = file.path
@@ -160,7 +160,7 @@ def _places(files: Iterable[KnownFile]) -> dict[str, str]:
 
 
 def _near_path(glob: str, places: Mapping[str, str]) -> tuple[str, ...]:
-    """The paths most like a pattern, or like the last part of it that is no pattern."""
+    """Return the paths most similar to a pattern, or to its last literal part."""
     plain = "/".join(part for part in glob.split("/") if not set(part) & set("*?["))
     found = (*near(plain, places), *near(plain.rpartition("/")[2], places)) if plain else ()
     return tuple(dict.fromkeys(places[name] for name in found))[:_NEAR]
@@ -170,7 +170,7 @@ _LISTED: Final = 8
 
 
 def below(files: Iterable[KnownFile], folders: Collection[str]) -> list[KnownFile]:
-    """Those of the files that lie below some folders; a catalog that somebody else wrote may name any."""
+    """Return the files that are below some folders, since a catalog from elsewhere may name any path."""
     return [
         file
         for file in files
@@ -184,23 +184,23 @@ def file_named(
     absolute: str,
     names: Callable[[Sequence[str]], Sequence[tuple[int, Name]]] = lambda _: (),
 ) -> KnownFile:
-    """The file that a name means.
+    """Return the file with a name.
 
-    A path goes before the end of one, that before a name without its suffix, then come other names and titles. Accents
-    may be composed or not, and case counts only where it tells two files apart.
+    A path takes precedence over the end of a path, that over a name without suffix, then aliases and titles. Accents
+    may be composed or not, and case only matters where it distinguishes two files.
 
     Args:
         files: The files of the index.
         name: The name, or a path below a watched folder.
-        absolute: The path that it would be from the current folder.
-        names: Other names of files by their keys, each with the id of its file.
+        absolute: Its absolute path, if it is relative to the current folder.
+        names: Returns names of files by their keys, each with the id of its file.
 
     Raises:
-        AmbiguousName: Several files are called so.
-        NotIndexed: None is, or it could not be indexed.
+        AmbiguousName: Several files have this name.
+        NotIndexed: No file has it, or the file could not be indexed.
     """
     known = list(files)
-    for found in _readings(known, name, absolute, names):
+    for found in _matches(known, name, absolute, names):
         if len(found) > 1:
             paths = sorted(_path(file) for file in found)
             more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
@@ -216,13 +216,13 @@ def file_named(
     raise NotIndexed(f"{name} is not in the index", remedy)
 
 
-def _readings(
+def _matches(
     files: Sequence[KnownFile],
     name: str,
     absolute: str,
     names: Callable[[Sequence[str]], Sequence[tuple[int, Name]]],
 ) -> Iterator[list[KnownFile]]:
-    """The files that a name may mean, the surest reading first."""
+    """Yield the files that match a name, by each rule in order of precedence."""
     yield [file for file in files if _path(file) == absolute]
     yield [file for file in files if file.path == name]
     whole, short = folded(absolute), folded(name).removeprefix("./")
@@ -239,7 +239,7 @@ def _readings(
 
 
 def _like(files: Sequence[KnownFile], name: str) -> list[str]:
-    """The paths of files that are called almost like this."""
+    """Return the paths of files with similar names."""
     called: dict[str, str] = {}
     for file in files:
         last = file.path.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Lets questions go first: whoever works in the background waits, for a moment, while one is being answered."""
+"""Priority of queries over background work, which waits a moment while a query is being answered."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _LONGEST: Final = 0.2
 
 
-class Courtesy:
-    """Entered by each question for as long as it is answered, from any number of threads.
+class QueryPriority:
+    """A context that each query enters while it is answered, from any number of threads.
 
     Args:
-        clock: Seconds that never go back.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,9 +39,9 @@ class Courtesy:
             self._condition.notify_all()
 
     def wait(self) -> None:
-        """Return once no question is being answered, but soon in any case.
+        """Wait until no query is being answered, for at most 0.2 seconds.
 
-        The work has to go on where questions never end: after each wait it goes ahead for as long as it waited.
+        After each wait, background work runs for as long as it waited, so that it progresses under constant load.
         """
         with self._condition:
             began = self._clock()

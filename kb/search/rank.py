@@ -1,4 +1,4 @@
-"""The order of hits: exact cosine, ties broken by place. Functions of values."""
+"""The order of hits: fusion of cosine and BM25, near duplicates, ties. Functions of values."""
 
 from __future__ import annotations
 
@@ -17,45 +17,52 @@ if TYPE_CHECKING:
 
     from kb.records import Candidates, StoredPassage
 
-# How meaning and words become one order: each says how unlikely it is that a passage is unrelated; both are added.
+# Fusion of cosine and BM25. Each score says how unlikely it is that a passage is unrelated to the question; the
+# evidence of both is added, as in R. A. Fisher's combination of independent tests, which sums the logarithms of the
+# tail probabilities. Cosines of unrelated passages are normally distributed, with a tail that falls with the square of
+# the distance from the mean; the tail of BM25 scores is exponential and falls with the distance itself. A score that
+# separates nothing for this question, as the cosine of a model that does not know its language, adds next to nothing,
+# without a setting to choose.
 #
-# R. A. Fisher's way of combining independent tests: the logarithms of the two tail probabilities are summed. Cosines
-# of unrelated passages are spread as a normal distribution, whose tail falls with the square of the distance from the
-# mean; BM25 scores have the tail of an exponential one, which falls with the distance itself. So a side that tells
-# nothing apart for this question, as a model that does not know its language, adds next to nothing, with no setting
-# to choose.
-#
-# On both sides a passage stands beside its whole file: what a short section does not say, the rest of its file may.
-# The file is there as the middle of its passages' vectors, and as its own BM25 score, as if it were one passage.
+# Both scores of a passage are combined with those of its whole file, since a short section may lack what the rest of
+# its file says: the cosine with that of the centroid of the file's passages, the BM25 score with that of the file as
+# one text.
 
 KEYWORD_WEIGHT: Final = 2.0
-"""What the words count beside the cosines; found by measurement, as the two below: see docs/retrieval.md."""
-MIDDLE: Final = 0.5
-"""What the cosine of the middle of its file counts of a passage; its own has the rest."""
-WHOLE: Final = 0.8
-"""What the BM25 score of its whole file counts of a passage; its own has the rest."""
+"""The weight of the words against the cosines; found by measurement, as the two below: see docs/retrieval.md."""
+CENTROID_WEIGHT: Final = 0.5
+"""The share of the file's centroid in a passage's cosine, 0..1; the passage's own has the rest."""
+FILE_WEIGHT: Final = 0.8
+"""The share of the whole file in a passage's BM25 score, 0..1; the passage's own has the rest."""
 
 
-def fused(near: NDArray[np.float64], background: NDArray[np.float64], said: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The evidence that each passage has something to do with the question, 0 or more, without an upper end.
+def fused(
+    near: NDArray[np.float64], background: NDArray[np.float64], deviations: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the evidence that each passage is related to the question, 0 or more, without an upper bound.
 
     Args:
-        near: The cosines of the candidates with the question, beside those of their files: see ``beside``.
+        near: The cosines of the candidates with the question, combined with those of their files: ``with_centroids``.
         background: The same of passages taken at random.
-        said: What the words say of the candidates, in standard deviations above what they say of all passages.
+        deviations: BM25 scores of the candidates, in standard deviations above the mean of all passages.
     """
-    total: NDArray[np.float64] = standardised(near, background) ** 2 / 2 + KEYWORD_WEIGHT * said
+    total: NDArray[np.float64] = standardised(near, background) ** 2 / 2 + KEYWORD_WEIGHT * deviations
     return total
 
 
-def beside(own: NDArray[np.float64], middles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The cosines of passages and those of the middles of their files as one number each."""
-    mixed: NDArray[np.float64] = (1 - MIDDLE) * own + MIDDLE * middles
+def with_centroids(own: NDArray[np.float64], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weighted means of the cosines of passages and of their files' centroids."""
+    mixed: NDArray[np.float64] = (1 - CENTROID_WEIGHT) * own + CENTROID_WEIGHT * centroids
     return mixed
 
 
 def standardised(scores: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many standard deviations scores are above the mean of others; 0 below it, and where nothing deviates."""
+    """Return how many standard deviations scores are above a mean; 0 below it, and where nothing deviates.
+
+    Args:
+        scores: The scores.
+        among: The scores whose mean and deviation are taken.
+    """
     deviation = float(among.std()) if len(among) else 0.0
     if deviation <= 0:
         return np.zeros_like(scores)
@@ -63,18 +70,18 @@ def standardised(scores: NDArray[np.float64], among: NDArray[np.float64]) -> NDA
     return above
 
 
-# Whether two passages say the same: copies of a text, and texts that hardly differ. Functions of values.
+# Near duplicates: copies of a text, and texts that hardly differ.
 
-# Of the runs of three tokens that either of two texts has, so many must be in both: in 150 words, two may differ.
-LEAST_SHARED: Final = 0.9
-_RUN: Final = 3
+# The least Jaccard coefficient of the shingles of near duplicates: in 150 words, two may differ.
+MIN_OVERLAP: Final = 0.9
+_SHINGLE: Final = 3
 # Each sign of a script without spaces is a token.
 _TOKEN: Final = re.compile(rf"[^\W{SPACELESS}]+|\S")
 _NUMBER: Final = re.compile(r"\d+")
 
 
-class Wording:
-    """A text as it is compared with others; what that needs is worked out when it is needed.
+class ComparableText:
+    """The text of a passage as it is compared with others; computed when first needed.
 
     Args:
         text: The text of a passage.
@@ -85,35 +92,35 @@ class Wording:
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
-        """Its numbers, in their order."""
+        """The numbers in it, in their order."""
         return tuple(_NUMBER.findall(self._text))
 
     @cached_property
-    def runs(self) -> frozenset[tuple[str, ...]]:
-        """Each three tokens in a row (Broder's shingles), all of them together where there are fewer."""
+    def shingles(self) -> frozenset[tuple[str, ...]]:
+        """Each three tokens in a row (Broder's shingles); all tokens as one where there are fewer."""
         tokens = _TOKEN.findall(self._text)
-        if len(tokens) < _RUN:
+        if len(tokens) < _SHINGLE:
             return frozenset({tuple(tokens)})
-        return frozenset(zip(*(tokens[at:] for at in range(_RUN)), strict=False))
+        return frozenset(zip(*(tokens[at:] for at in range(_SHINGLE)), strict=False))
 
-    def like(self, other: Wording) -> bool:
+    def is_near_duplicate(self, other: ComparableText) -> bool:
         """Whether two texts are the same but for white space and a word here and there; their numbers must be equal.
 
-        White space apart, nearly the same means a Jaccard coefficient of their runs of at least ``LEAST_SHARED``
+        White space apart, nearly the same means a Jaccard coefficient of their shingles of at least ``MIN_OVERLAP``
         (A. Broder, On the resemblance and containment of documents, 1997). A version, a date or an amount that
         differs makes another text: it may be all that was asked for.
         """
         if self.numbers != other.numbers:
             return False
-        fewer, more = sorted((self.runs, other.runs), key=len)
-        if len(fewer) < LEAST_SHARED * len(more):
+        fewer, more = sorted((self.shingles, other.shingles), key=len)
+        if len(fewer) < MIN_OVERLAP * len(more):
             return False
         shared = len(fewer & more)
-        return shared >= LEAST_SHARED * (len(fewer) + len(more) - shared)
+        return shared >= MIN_OVERLAP * (len(fewer) + len(more) - shared)
 
 
 def cosines(question: NDArray[np.float32], candidates: Candidates) -> NDArray[np.float64]:
-    """The cosine of each candidate with the question, shape (number of candidates,), in -1..1.
+    """Return the cosine of each candidate with the question, shape (number of candidates,), in -1..1.
 
     Computed in double precision over the lengths as they are, so that vectors a little off unit length, as a
     half-precision model makes them, still give a cosine.
@@ -126,17 +133,17 @@ def cosines(question: NDArray[np.float32], candidates: Candidates) -> NDArray[np
 
 
 def distance(cosine: float) -> float:
-    """The Euclidean distance of two unit vectors with this cosine: sqrt(2 - 2 cos), in 0..2."""
+    """Return the Euclidean distance of two unit vectors with this cosine: sqrt(2 - 2 cos), in 0..2."""
     return float(np.sqrt(max(0.0, 2.0 - 2.0 * cosine)))
 
 
 def ranked(scored: Iterable[tuple[StoredPassage, float]]) -> list[tuple[StoredPassage, float]]:
-    """Best first; equal scores in the order of folder, path and line, so that the same question has one answer."""
+    """Return passages best first; equal scores by folder, path and line, so that an answer is reproducible."""
     return sorted(scored, key=lambda one: (-one[1], *place(one[0])))
 
 
 def place(passage: StoredPassage) -> tuple[str, str, int, int]:
-    """Where a passage stands, as something that can be ordered."""
+    """Return the sort key of a passage: folder, path, line, ordinal."""
     return (passage.file.folder, passage.file.path, passage.first_line, passage.ordinal)
 
 
@@ -148,25 +155,25 @@ def taken(
     there: Callable[[StoredPassage], bool],
     fold: bool = False,
 ) -> list[list[StoredPassage]]:
-    """The passages to show, behind each those folded under it that say the same, in the order they came.
+    """Return the hits to show, each a passage followed by its near duplicates that are folded under it.
 
     Args:
-        order: Passages with their scores, best first; walked through only as far as needed.
+        order: Passages with their scores, best first; consumed only as far as needed.
         limit: How many at most.
         per_file: How many of one file at most; 0 for any number.
-        there: Whether a passage's file still exists; asked only for passages that would be shown or named.
-        fold: Whether a passage that says the same as one taken before goes under the first such one. It counts neither
-            as a hit nor for its file. After the last hit, those like any of the hits are taken in until one is not.
+        there: Whether a passage's file still exists; called only for passages that would be shown or named.
+        fold: Whether a near duplicate of an earlier hit is folded under the first such one. It counts neither as a hit
+            nor towards ``per_file``. After the last hit, near duplicates of any hit are folded until one is not.
     """
     hits: list[list[StoredPassage]] = []
-    wordings: list[Wording] = []
+    texts: list[ComparableText] = []
     of_file: dict[int, int] = {}
     for passage, _ in order:
         count = of_file.get(passage.file.id, 0)
         if per_file and count >= per_file:
             continue
-        wording = Wording(passage.text)
-        same = next((at for at, other in enumerate(wordings) if wording.like(other)), None) if fold else None
+        text = ComparableText(passage.text)
+        same = next((at for at, other in enumerate(texts) if text.is_near_duplicate(other)), None) if fold else None
         if same is None and len(hits) == limit:
             break
         if not there(passage):
@@ -176,7 +183,7 @@ def taken(
             continue
         of_file[passage.file.id] = count + 1
         hits.append([passage])
-        wordings.append(wording)
+        texts.append(text)
         if len(hits) == limit and not fold:
             break
     return hits

@@ -1,4 +1,4 @@
-"""Candidates for an answer, by each mode: those near by vectors, those that hold the words, or both.
+"""Retrieval of candidates in each search mode: by vectors, by words, or by both.
 
 Another mode is another ``Strategy``, here or in a module of its own, and its row in ``kb.records.modes``.
 """
@@ -13,97 +13,100 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import numpy as np
 
 from kb.records import MODES, Mode
-from kb.search.candidates import BY_WORDS, Pool, ranks
-from kb.search.rank import WHOLE, beside, cosines, fused
+from kb.search.candidates import BY_WORDS, CandidatePool, ranks
+from kb.search.rank import FILE_WEIGHT, cosines, fused, with_centroids
 
 if TYPE_CHECKING:
     from kb.records import Signals
-    from kb.search.candidates import Gatherer
+    from kb.search.candidates import CandidateRetriever
 
-# Why a hit stands where it stands: the parts of the sentence, which each mode puts together.
+# Parts of the sentence that explains the rank of a hit, which each mode puts together.
 
 
-def near(cosine: float, signals: Signals) -> str:
-    """The cosine of a hit and its place by that, where candidates were taken by cosine."""
+def cosine_text(cosine: float, signals: Signals) -> str:
+    """Return the cosine of a hit and its rank by that, where candidates were taken by cosine."""
     place = f"rank {signals.cosine_rank}" if signals.cosine_rank else "not among the nearest"
     return f"cosine {cosine:.3f}, {place}"
 
 
-def said(signals: Signals) -> str:
-    """What the words say of a hit: its BM25 and its place by that."""
+def bm25_text(signals: Signals) -> str:
+    """Return the BM25 score of a hit and its rank by that."""
     if not signals.bm25:
         return "none of the question's words"
     place = f"rank {signals.bm25_rank}" if signals.bm25_rank else "not among the best"
     return f"BM25 {signals.bm25:.1f}, {place}"
 
 
-def brought_by(signals: Signals) -> str:
-    """Which side found a hit."""
+def sources_text(signals: Signals) -> str:
+    """Return which of vectors and words found a hit."""
     if signals.cosine_rank and signals.bm25_rank:
         return "found by meaning and by words"
     return "found by meaning alone" if signals.cosine_rank else "found by words alone"
 
 
+# One candidate by words for so many by vectors.
 _FEWER_BY_WORDS: Final = 4
 
 
 class Strategy(Protocol):
-    """How one mode finds and orders candidates. It is made without arguments and keeps nothing."""
+    """How one mode finds and orders candidates. Made without arguments; keeps no state."""
 
-    def candidates(self, gather: Gatherer, wanted: int) -> Pool:
-        """About so many candidates by each side that the mode asks, with the scores that order them."""
+    def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
+        """Return about ``wanted`` candidates each by vectors and by words, as the mode uses them, with their scores."""
 
     def why(self, cosine: float, signals: Signals) -> str:
-        """What each side says of a hit, and which of them brought it here."""
+        """Return the sentence that explains the rank of a hit."""
 
 
 class ByMeaning:
     """By the cosine with the question."""
 
-    def candidates(self, gather: Gatherer, wanted: int) -> Pool:
-        """The nearest passages."""
-        found, exhausted = gather.nearest(wanted)
-        scores = cosines(gather.vector, found)
+    def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
+        """Return the nearest passages."""
+        found, exhausted = retriever.nearest(wanted)
+        scores = cosines(retriever.vector, found)
         known = dict(zip(found.ids, scores.tolist(), strict=True))
-        return Pool(found.ids, scores, known, exhausted, min(known.values(), default=1.0), cosine_ranks=ranks(known))
+        return CandidatePool(
+            found.ids, scores, known, exhausted, min(known.values(), default=1.0), cosine_ranks=ranks(known)
+        )
 
     def why(self, cosine: float, signals: Signals) -> str:
-        """The cosine decides."""
-        return f"{near(cosine, signals)} (which decides); {said(signals)}"
+        """Return the sentence; the cosine decides."""
+        return f"{cosine_text(cosine, signals)} (which decides); {bm25_text(signals)}"
 
 
 class ByWords:
     """By BM25 over the words of the question."""
 
-    def candidates(self, gather: Gatherer, wanted: int) -> Pool:
-        """The passages that hold the words best."""
-        matches = gather.matches(wanted)
-        known = gather.cosines_of(matches.scores)
+    def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
+        """Return the best passages by BM25."""
+        matches = retriever.matches(wanted)
+        known = retriever.cosines_of(matches.scores)
         ids = tuple(id_ for id_, score in matches.scores.items() if score > 0 and id_ in known)
         scores = np.array([matches.scores[id_] for id_ in ids])
         exhausted = len(matches.scores) < wanted
-        return Pool(ids, scores, known, exhausted, bm25=matches.scores, bm25_ranks=ranks(matches.scores))
+        return CandidatePool(ids, scores, known, exhausted, bm25=matches.scores, bm25_ranks=ranks(matches.scores))
 
     def why(self, cosine: float, signals: Signals) -> str:
-        """The words decide; nobody has counted what is nearer, since only they were asked for candidates."""
-        return f"{said(signals)} (which decides); cosine {cosine:.3f}"
+        """Return the sentence; BM25 decides. There is no rank by cosine, since no candidates were taken by it."""
+        return f"{bm25_text(signals)} (which decides); cosine {cosine:.3f}"
 
 
 class ByBoth:
-    """By cosine and BM25 together, each passage beside its whole file."""
+    """By cosine and BM25 together, each combined with that of the whole file."""
 
-    def candidates(self, gather: Gatherer, wanted: int) -> Pool:
-        """The nearest passages and those that hold the words best, in one order."""
-        nearest = ByMeaning().candidates(gather, wanted)
-        matches = gather.matches(max(BY_WORDS, wanted // _FEWER_BY_WORDS), nearest.ids, WHOLE)
-        more = gather.cosines_of([id_ for id_ in matches.scores if id_ not in nearest.cosines])
+    def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
+        """Return the nearest passages and the best by BM25, in one order."""
+        nearest = ByMeaning().candidates(retriever, wanted)
+        matches = retriever.matches(max(BY_WORDS, wanted // _FEWER_BY_WORDS), nearest.ids, FILE_WEIGHT)
+        more = retriever.cosines_of([id_ for id_ in matches.scores if id_ not in nearest.cosines])
         known = {**nearest.cosines, **more}
         ids = tuple(known)
         bm25 = [matches.scores.get(id_, 0.0) for id_ in ids]
         own = np.array(list(known.values()))
-        by_words = np.array([matches.said.get(id_, 0.0) for id_ in ids])
-        scores = fused(beside(own, gather.middle_cosines(known)), gather.background_cosines(), by_words)
-        return Pool(
+        by_words = np.array([matches.deviations.get(id_, 0.0) for id_ in ids])
+        scores = fused(with_centroids(own, retriever.centroid_cosines(known)), retriever.background_cosines(), by_words)
+        return CandidatePool(
             ids,
             scores,
             known,
@@ -116,21 +119,28 @@ class ByBoth:
         )
 
     def why(self, cosine: float, signals: Signals) -> str:
-        """Both decide; one of them may have found it alone."""
+        """Return the sentence; both decide, though one of them may have found the hit alone."""
         score = signals.fused or 0.0
-        return f"fused {score:.1f} of {near(cosine, signals)} and {said(signals)}: {brought_by(signals)}"
+        return f"fused {score:.1f} of {cosine_text(cosine, signals)} and {bm25_text(signals)}: {sources_text(signals)}"
 
 
 @cache
 def strategy_of(mode: Mode) -> Strategy:
-    """How a mode finds and orders candidates."""
+    """Return the strategy of a mode."""
     module, _, name = MODES[mode].strategy.partition(":")
     return cast("Strategy", getattr(import_module(module), name)())
 
 
-def retrieved(gather: Gatherer, mode: Mode, wanted: int, min_cosine: float) -> Pool:
-    """About so many candidates by each side that a mode asks, with at least this cosine."""
-    found = strategy_of(mode).candidates(gather, wanted)
+def retrieved(retriever: CandidateRetriever, mode: Mode, wanted: int, min_cosine: float) -> CandidatePool:
+    """Return about ``wanted`` candidates each by vectors and by words, as a mode uses them.
+
+    Args:
+        retriever: Where they come from.
+        mode: The search mode.
+        wanted: How many, at least.
+        min_cosine: The least cosine of a candidate, -1..1.
+    """
+    found = strategy_of(mode).candidates(retriever, wanted)
     if min_cosine <= -1:
         return found
     # Beyond the last of the nearest ones no other can be near enough.

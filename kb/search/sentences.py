@@ -15,7 +15,7 @@ from kb.records import Sentence
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Kinds of files in which every line says something of its own.
+# Kinds of files in which every line is a sentence of its own.
 BY_LINE: Final = REGISTRY.by_line
 
 _SENTENCE_END: Final = re.compile(
@@ -26,12 +26,12 @@ _RULE: Final = re.compile(r"(?:`{3,}|~{3,}).*|[-=|:+*_\s]+")
 _ITEM: Final = re.compile(r"(?:[-*+•]|\d{1,4}[.)])\s|\|")
 _FENCES: Final = ("```", "~~~")
 _INDENTED: Final = re.compile(r" {4}|\t")
-# A line that Markdown ends where it ends, and one of several facts below one another.
+# A line with a hard break in Markdown, and a "name: value" line.
 _BREAK: Final = re.compile(r".*\S(?: {2,}|\\)")
 _FACT: Final = re.compile(r"[^\W\d_][^:|.!?\n]{0,30}:\s+\S.*")
 _SAYS: Final = re.compile(r"\w")
 
-# What stands before a full stop that ends no sentence.
+# The word before a full stop that may not end a sentence.
 _BEFORE_STOP: Final = re.compile(r"[^\s(\[{<>\"'\u201c\u201e\u2018«,;]*\Z")
 _LOOK_BACK: Final = 40
 _TITLE_WORDS: Final = (
@@ -55,7 +55,7 @@ _MONTHS: Final = (
     "Januar", "Jänner", "Februar", "Feber", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober",
     "November", "Dezember",
 )  # fmt: skip
-# German numbers things with a full stop, and puts one of these before.
+# German ordinals are written with a full stop, after one of these words.
 _BEFORE_ORDINALS: Final = frozenset(_ORDINAL_WORDS.split())
 _END_ALL_THE_SAME: Final = frozenset({"a.m", "p.m", "etc", "usw"})
 _VOWELS: Final = frozenset("aeiouyäöüáéíóúàèìòùâêîôûåøæœ")
@@ -66,12 +66,12 @@ class Unit:
     """A sentence, a list item, a table row or a line of code.
 
     Attributes:
-        text: What it says, with single spaces.
+        text: Its text, with single spaces.
         line: The line of the passage on which it begins, from 0.
-        block: Which paragraph or line of its own it belongs to, from 0.
-        own: Whether it begins a line that stands by itself.
-        indent: By how many columns that line is indented.
-        raw: That line as it is written, without the indent, where it is all of the unit; else nothing.
+        block: The number of its paragraph or line, from 0.
+        own: Whether it begins a line of its own.
+        indent: The indent of that line in columns.
+        raw: That line as written, without the indent, where it is the whole unit; else empty.
     """
 
     text: str
@@ -83,15 +83,15 @@ class Unit:
 
 
 def sentences(text: str, *, by_line: bool = False) -> list[Sentence]:
-    """The sentences of a passage: list items, table rows and lines of code stand by themselves.
+    """Return the sentences of a passage; list items, table rows and lines of code are sentences of their own.
 
-    Headings, fences and rules are left out unless there is nothing else. With ``by_line`` each line is one of them.
+    Headings, fences and rules are left out unless there is nothing else. With ``by_line`` each line is a sentence.
     """
     return [Sentence(unit.text, unit.line) for unit in units(text, by_line=by_line)]
 
 
 def units(text: str, *, by_line: bool = False) -> list[Unit]:
-    """The same, with how they are laid out."""
+    """Return the same, with their layout."""
     normal = unicodedata.normalize("NFC", text)
     reader = _Reader()
     for number, raw in enumerate(normal.split("\n")):
@@ -184,13 +184,13 @@ class _Reader:
 
 
 def _indent(raw: str) -> int:
-    """By how many columns a line is indented."""
+    """Return the indent of a line in columns."""
     expanded = raw.expandtabs(4)
     return len(expanded) - len(expanded.lstrip())
 
 
 def _split(lines: list[_Line], block: int) -> list[Unit]:
-    """The lines of a paragraph, joined and cut where sentences end."""
+    """Return the sentences of a paragraph from its lines."""
     joined = " ".join(line.text for line in lines)
     starts = [0, *accumulate(len(line.text) + 1 for line in lines)]
     ends = list(_ends(joined))
@@ -204,7 +204,7 @@ def _split(lines: list[_Line], block: int) -> list[Unit]:
 
 
 def _ends(text: str) -> Iterator[int]:
-    """Where the sentences of a paragraph end, but for the last one."""
+    """Yield where the sentences of a paragraph end, except the last one."""
     for match in _SENTENCE_END.finditer(text):
         if match["wide"]:
             yield match.end()
@@ -216,7 +216,7 @@ def _ends(text: str) -> Iterator[int]:
 
 
 def _is_shortened(text: str, stop: int, following: str) -> bool:
-    """Whether a full stop belongs to an abbreviation, an initial, a number or the mark of an item."""
+    """Whether a full stop belongs to an abbreviation, an initial, a number or a list marker."""
     begin = max(0, stop - _LOOK_BACK)
     found = _BEFORE_STOP.search(text, begin, stop)
     word = found[0] if found else ""

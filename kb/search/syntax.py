@@ -1,4 +1,4 @@
-"""A question as it is typed: what is asked, what has to stand there or must not, and which files are meant."""
+"""Parsing of questions: the query, phrases, exclusions and filters."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Final
 
 from kb.records import Filters, ReadAs
 from kb.search.types import type_named
-from kb.search.words import is_common
+from kb.search.words import is_stop_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-# Whether a word with a minus in a question is an option of a program rather than a word to leave out.
+# Whether a word with a minus in a question is an option of a program rather than an exclusion.
 #
 # ``what does tar -xzvf do`` asks about an option, ``docker -windows`` leaves a word out. Leaving out too much hides
 # the answer, leaving out too little only adds hits, so whatever may well be an option is taken as one.
 
-# Programs whose names say nothing else in a sentence, or hardly anything else.
+# Programs whose names have hardly any other meaning in a sentence.
 _PROGRAMS_TEXT: Final = (
     "7z adb ansible apt apt-get aws awk az bash bat brew bzip2 bundle cargo cd chmod chown clang clang++ cmake conda "
     "cp crontab curl cscript cvs cwebp dd deno df diff dig dir dmesg dnf docker docker-compose dotnet dpkg dscl du "
@@ -38,14 +38,14 @@ _PROGRAMS_TEXT: Final = (
     "zsh"
 )
 _PROGRAMS: Final = frozenset(_PROGRAMS_TEXT.split())
-# Programs called by words of every day: only what stands right behind them, or is known as an option, is one.
+# Programs with the names of common words: only what follows them directly, or is a known option, is one.
 _EVERYDAY_PROGRAMS_TEXT: Final = (
     "at cat compare convert cut date expand file find fold go head host identify import install join kill killall "
     "less link locate look mail make man more mount node open paste patch ping read route screen script service set "
     "sleep sort source split strings strip tail test time top tr tree view watch which who yes"
 )
 _EVERYDAY_PROGRAMS: Final = frozenset(_EVERYDAY_PROGRAMS_TEXT.split())
-# Options of several letters behind one minus, of find, java, ffmpeg, openssl, go, terraform, X and ImageMagick.
+# Options of several letters after one minus, of find, java, ffmpeg, openssl, go, terraform, X and ImageMagick.
 _LONG_OPTIONS_TEXT: Final = (
     "accel acodec ac addext agentlib agentpath align amin and anewer annotate append ar arch async atime attach "
     "auto-approve autoclose auto-orient backend background bench benchmem bitexact blur boot bootclasspath bsf "
@@ -65,7 +65,7 @@ _LONG_OPTIONS_TEXT: Final = (
     "warning wholename with work writable x509 xdev xtype year"
 )
 _LONG_OPTIONS: Final = frozenset(_LONG_OPTIONS_TEXT.split())
-# The one-letter options that are joined in one word, of the programs with which that is usual.
+# One-letter options that are joined in one word, by program.
 _JOINED: Final = {
     "tar": "AcCdfhIjJkmOpPrtTuUvwWxXzZ",
     "ls": "1aAbBcCdDfFgGhHiIklLmnNopqQrRsStTuUvwxXZ",
@@ -104,12 +104,12 @@ _ABOUT_OPTIONS_TEXT: Final = (
     "schalter opci\u00f3n"
 )
 _ABOUT_OPTIONS: Final = frozenset(_ABOUT_OPTIONS_TEXT.split())
-# What follows an option that is asked about.
+# Words that follow an option in a question about it.
 _ASKED_OF_TEXT: Final = "do does mean means stand stands bedeutet macht hei\u00dft steht signifie fait significa hace"
 _ASKED_OF: Final = frozenset(_ASKED_OF_TEXT.split())
-# Right behind these an option is asked about: nothing has been said yet that a word could be left out of.
+# Words that are followed by an option in a question about it: there is nothing yet to exclude a word from.
 _WHAT_IS: Final = (["what", "is"], ["what", "are"], ["what", "was"], ["was", "ist"])
-# Options that are no words of any language, so that they need not stand close behind their program.
+# Options that are not words of any language, so that they need not be close to their program.
 _NEVER_WORDS_TEXT: Final = (
     "acodec addext amin anewer atime cmin cnewer copyts coverprofile crf ctime daystart execdir fprint fstype "
     "gcflags hide_banner ilname iname inum ipath iregex iwholename keyform keyout ldflags lname maxdepth mindepth "
@@ -119,7 +119,7 @@ _NEVER_WORDS_TEXT: Final = (
 _NEVER_WORDS: Final = frozenset(_NEVER_WORDS_TEXT.split())
 _COMPILERS_TEXT: Final = "gcc g++ clang clang++ cc c++ gfortran rustc javac java make cmake ld"
 _COMPILERS: Final = frozenset(_COMPILERS_TEXT.split())
-# Written in these letters they are names, and may well be left out of an answer.
+# Words that are names if capitalized, and may then be excluded.
 _NAMES_WITHOUT_VOWELS_TEXT: Final = (
     "http https html xhtml dhcp smtp kvm gnss nfts rsync zfs ntfs mqtt grpc jvm xlsx pptx btrfs mpls sftp gmbh xfs psql"
 )
@@ -128,9 +128,9 @@ _SIGNS: Final = re.compile(r"[=/:,{}@%\\]|\+(?!\+?$)")
 _JVM: Final = re.compile(r"X(?:m[xsn]|ss)\d+[kKmMgGtT]?|XX.*|D\w+(?:\.\w+)*")
 _NUMBERED: Final = re.compile(r"[A-Za-z]\d+")
 _MIXED: Final = re.compile(r"[a-z]+[A-Z]\w*|[A-Z]{2,}[a-z]\w*|[A-Z][a-z]+\d\w*")
-# Two letters as ``nmap -Pn``: a name of two letters that is left out is written in small ones or in capitals.
+# Two letters as in ``nmap -Pn``: names of two letters are written in lower case or in capitals.
 _CAPITAL_FIRST: Final = re.compile(r"[A-Z][a-z]")
-# Ignoring case would take s and k for letters beyond ASCII.
+# With IGNORECASE, s and k would also match letters beyond ASCII.
 _VOWEL: Final = re.compile(r"[aeiouyAEIOUY\u0080-\uffff]")
 _AROUND: Final = ".,;:!?()[]{}<>\"'`\u201c\u201d\u201e\u00ab\u00bb\u00bf$"
 _REACH, _EVERYDAY_REACH = 4, 1
@@ -142,11 +142,11 @@ def is_option(word: str, before: str, after: str, written: Callable[[str], bool]
 
     Args:
         word: The word without its minus.
-        before: The question up to the minus.
-        after: The question behind the word.
-        written: Whether the notes have the word written as an option: then they are asked about it.
+        before: The question before the minus.
+        after: The question after the word.
+        written: Whether the notes contain the word as an option.
     """
-    if is_common(word) or _SIGNS.search(word):
+    if is_stop_word(word) or _SIGNS.search(word):
         # To leave out "it" or "all" would leave out every passage.
         return True
     if word.endswith("-") or (_JVM.fullmatch(word) and not word.isalpha()):
@@ -164,12 +164,12 @@ def is_option(word: str, before: str, after: str, written: Callable[[str], bool]
 
 
 def is_plain(word: str, text: str) -> bool:
-    """Whether nobody would take an option in a question for a word to leave out."""
-    return is_common(word) or (is_cluster(word) and _programs(_words(text)))
+    """Whether a word is clearly an option, so that no notice is needed."""
+    return is_stop_word(word) or (is_cluster(word) and _programs(_words(text)))
 
 
 def _is_option_of(program: str, word: str, away: int) -> bool:
-    """Whether a word may be an option of a program that stands so many words before it."""
+    """Whether a word may be an option of a program that many words before it."""
     if word.lower() in _LONG_OPTIONS or _MIXED.fullmatch(word) or _NUMBERED.fullmatch(word):
         return True
     if program in _COMPILERS and word[0] in "WXfmD":
@@ -182,18 +182,18 @@ def _is_option_of(program: str, word: str, away: int) -> bool:
 
 
 def is_cluster(word: str) -> bool:
-    """Whether letters are set together that make no word: ``xzvf``, ``sSL``."""
+    """Whether letters do not form a word: ``xzvf``, ``sSL``."""
     if not word.isascii() or word.isupper() or word.lower() in _NAMES_WITHOUT_VOWELS:
         return False
     return not _VOWEL.search(word) and word.isalnum() and (word.islower() or bool(_MIXED.fullmatch(word)))
 
 
 def _behind(words: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """The programs before a word that it may belong to, each with how many words away it is."""
+    """Yield the programs before a word that it may belong to, with their distance in words."""
     for away, word in enumerate(reversed(words[-_REACH:]), 1):
         if word in _PROGRAMS or word in _EVERYDAY_PROGRAMS:
             yield word, away
-        elif is_common(word):
+        elif is_stop_word(word):
             return
 
 
@@ -202,7 +202,7 @@ def _programs(words: Sequence[str], more: frozenset[str] = frozenset()) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text in small letters, signs around them taken off."""
+    """Return the words of a text in lower case, without surrounding punctuation."""
     return [bare for word in text.split() if (bare := word.strip(_AROUND).lower())]
 
 
@@ -214,10 +214,10 @@ _MONTHS: Final = {"m": 1, "y": 12}
 
 
 def parse_day(text: str, today: date) -> date:
-    """The day that a text names.
+    """Parse a day.
 
     Raises:
-        ValueError: It names none, or one before the calendar begins.
+        ValueError: It is not a day, or before the first day of the calendar.
     """
     word = text.strip().lower()
     if word == "today":
@@ -237,7 +237,7 @@ def parse_day(text: str, today: date) -> date:
 
 
 def _months_before(day: date, months: int) -> date:
-    """The same day some months before, or the month's last where it is shorter."""
+    """Return the same day some months before, or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     if year < 1:
         raise ValueError(months)
@@ -245,9 +245,10 @@ def _months_before(day: date, months: int) -> date:
 
 
 _QUOTED: Final = r'"[^"]+"|\u201c[^\u201d]+\u201d|\u201e[^\u201c\u201d]+[\u201c\u201d]|\u00ab[^\u00bb]+\u00bb'
-# A single letter after a minus is an option of some program: it excludes nothing, and neither does a number.
+# A single letter or a number after a minus is not an exclusion, but an option of some program.
 _FLAG: Final = r"[a-z][.,;:!?)]*(?:\s|$)"
-# Each stands at the beginning of a word: 3-2 is no exclusion, and C:path no filter. What ends a sentence is no part.
+# Operators are at the beginning of a word: 3-2 is not an exclusion, and C:path not a filter. Final punctuation is not
+# part of them.
 _PARTS: Final = re.compile(
     rf"(?<!\S)(?:"
     rf"(?P<key>-?(?:tag|path|type|lang|since|until)):(?P<value>{_QUOTED}|[^\s\"]*[^\s\".,;:!?)])"
@@ -262,15 +263,15 @@ _EVERYTHING: Final = Filters()
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a typed question asks for.
+    """A parsed question.
 
     Attributes:
-        text: What the model and the keyword index are asked, phrases included.
-        phrases: What has to stand in a passage, word for word.
-        without: Words and phrases that must not stand in it.
-        filters: Which files are asked.
-        named: Those filters as they were typed.
-        as_words: What looks like an exclusion or a filter and is part of the question, as it was typed.
+        text: The query for the model and the keyword index, including the phrases.
+        phrases: Phrases that a passage has to contain.
+        without: Words and phrases that a passage must not contain.
+        filters: The filters on files.
+        named: These filters as they were typed.
+        as_words: What looks like an exclusion or a filter and was taken as words, as it was typed.
     """
 
     text: str
@@ -282,23 +283,23 @@ class Question:
 
     @property
     def read_as(self) -> ReadAs:
-        """What an answer says of it."""
+        """The record of how the question was parsed, for the answer."""
         return ReadAs(self.text, self.phrases, self.without, self.named, self.as_words)
 
 
 def parse(
     typed: str, today: date, *, literal: bool = False, written: Callable[[str], bool] = lambda _: False
 ) -> Question:
-    """Read a question with ``"an exact phrase"``, ``-word``, and ``tag:work`` or another of the filters.
+    """Parse a question with ``"an exact phrase"``, ``-word``, and filters such as ``tag:work``.
 
-    A filter that begins with ``-`` leaves out what it names. What reads like a filter but names no day or type is
-    taken as part of the question, as is ``-word`` where that is an option of a program (``kb.search.syntax``).
+    A filter that begins with ``-`` excludes. What looks like a filter but names no valid day or type is taken as words,
+    as is ``-word`` where that is an option of a program.
 
     Args:
         typed: The question.
-        today: What days are counted back from.
-        literal: Take everything as part of the question.
-        written: Whether the notes have a word written as an option.
+        today: The day that relative days count back from.
+        literal: Whether to take everything as words.
+        written: Returns whether the notes contain a word as an option.
     """
     if literal:
         return Question(" ".join(typed.split()))
@@ -333,7 +334,7 @@ def parse(
 
 
 def narrowed(filters: Filters, more: Filters) -> Filters:
-    """The filters that let through what both let through; of two globs, types or languages any may match."""
+    """Combine two filters; of several globs, types or languages, one has to match."""
     return Filters(
         paths=filters.paths + more.paths,
         tags=filters.tags + more.tags,
@@ -349,7 +350,7 @@ def _said(phrases: Iterable[str]) -> tuple[str, ...]:
 
 
 def _narrowed(filters: Filters, key: str, value: str, today: date) -> Filters | None:
-    """The filters with one more; None where it names nothing."""
+    """Return the filters with one more; None where its value is invalid."""
     name = key.removeprefix("-")
     unwanted = key.startswith("-")
     try:

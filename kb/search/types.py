@@ -1,4 +1,4 @@
-"""What the kinds of files are called in a question: ``--type markdown``, ``--type python``, ``--type .tex``."""
+"""Names of file types in filters: ``--type markdown``, ``--type python``, ``--type .tex``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def type_named(word: str) -> str:
-    """A type as it is kept in filters: in small letters, with the ``!`` that leaves it out.
+    """Return the canonical name of a type: in lower case, with a leading ``!`` where it excludes.
 
     Raises:
         ValueError: There is no such type. A suffix that kb does not know has to be written with its dot.
@@ -31,14 +31,14 @@ def type_named(word: str) -> str:
 
 
 def near_types(name: str) -> list[str]:
-    """The types that are called almost like this, the nearest first."""
+    """Return the types with similar names, the most similar first."""
     return difflib.get_close_matches(name.removeprefix("!").strip().lower(), REGISTRY.types, n=2, cutoff=0.6)
 
 
 def is_of_type(file: KnownFile, name: str) -> bool:
-    """Whether a file is of a type: by its suffix, or by what it was read as.
+    """Whether a file is of a type, by its suffix or its kind.
 
-    ``code`` is what its suffix says: text in a format without a reader of its own is kept as code too.
+    ``code`` is decided by the suffix, since text in a format without its own reader has the kind code too.
     """
     _, dot, suffix = file.path.rpartition("/")[2].lower().rpartition(".")
     suffix = suffix if dot else ""

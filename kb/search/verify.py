@@ -1,4 +1,4 @@
-"""Whether a hit says what stands in its file: an index that was changed by something else is never shown as exact."""
+"""Verification of hits against their files, so that a stale or modified index is never shown as exact."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from kb.ports import Files
     from kb.records import FileStat, KnownFile, Source, StoredPassage
 
-# Whether the files of an answer are still there, and still what was indexed.
 
-
-class Presence:
-    """Looks once at each file of an answer: is it there, is it what was indexed.
+class FileStaleness:
+    """Whether the files of an answer still exist and are unchanged; each file is checked once.
 
     Args:
         files: The watched folders.
@@ -62,14 +60,14 @@ MOST_CHARACTERS: Final = 32_000_000
 
 @dataclass(slots=True)
 class ReadFile:
-    """What is remembered of a file that was read and is what the catalog says.
+    """A file that was read and matches the catalog.
 
     Attributes:
-        stat: The stat it was read under.
+        stat: Its stat when it was read.
         content_hash: Its SHA-256.
-        lines: Its lines, as they were decoded for the index.
+        lines: Its lines, decoded as for the index.
         size: Their length in characters.
-        fresh: Its passages by id, where it had to be split again.
+        fresh: Its passages by id, where it had to be split again; else None.
     """
 
     stat: FileStat
@@ -80,10 +78,10 @@ class ReadFile:
 
 
 class ReadFiles:
-    """The files that hits were laid beside, so that a process that answers many questions reads each of them once.
+    """A cache of files that hits were compared with, so that a daemon reads each of them once.
 
     Args:
-        most: How many characters to remember; the files that were asked for longest ago are forgotten first.
+        most: How many characters to keep; the least recently used files are dropped first.
     """
 
     def __init__(self, most: int = MOST_CHARACTERS) -> None:
@@ -93,7 +91,7 @@ class ReadFiles:
         self._lock = Lock()
 
     def get(self, file: KnownFile, stat: FileStat | None) -> ReadFile | None:
-        """What is remembered of a file; None where it, or what the catalog says of it, has changed since."""
+        """Return a cached file; None where it, or its record in the catalog, has changed since."""
         with self._lock:
             known = self._files.get(file.id)
             if known is None or (known.stat, known.content_hash) != (stat, file.content_hash):
@@ -102,7 +100,7 @@ class ReadFiles:
             return known
 
     def put(self, file: KnownFile, source: Source, lines: Sequence[str]) -> None:
-        """Remember a file, unless it is another one than was indexed, or could be written again without a new stat."""
+        """Cache a file, unless it differs from what was indexed, or could change again without a new stat."""
         if source.content_hash != file.content_hash or is_racy(source.file.stat, source.read_ns):
             return
         made = ReadFile(source.file.stat, source.content_hash, lines, sum(map(len, lines)))
@@ -116,17 +114,17 @@ class ReadFiles:
 
 
 class Verifier:
-    """Lays the hits of one answer beside their files.
+    """Compares the hits of one answer with their files.
 
-    A passage of plain text is the text at its lines. What was extracted from a document has no lines of its own to lie
-    beside, so the checksum of its row has to do. Where either is wrong the file is split again, and that decides.
+    A passage of plain text is compared with the text at its lines. Text extracted from a document has no such lines, so
+    the checksum of its row is checked. Where either is wrong, the file is split again, and that decides.
 
     Args:
         files: The watched folders.
-        text_of: The text of a file of plain text, as it was decoded for the index.
-        split: The passages of a file as they are now, as the catalog would keep them.
-        distrust: Told of a file whose passages in the catalog are not those of the file.
-        read: What is known of files that were read for earlier answers.
+        text_of: Returns the text of a plain-text file, decoded as for the index.
+        split: Returns the passages of a file as they are now, as the catalog would store them.
+        distrust: Called with a file whose passages in the catalog are not those of the file.
+        read: The cache of files that were read for earlier answers.
     """
 
     def __init__(
@@ -149,16 +147,16 @@ class Verifier:
         self._reported: set[int] = set()
 
     def checked(self, passage: StoredPassage) -> StoredPassage | None:
-        """The passage as it stands in its file, which is nearly always as it is; None where it does not stand there.
+        """Return the passage as it is in its file, nearly always unchanged; None where it is not there.
 
-        A passage of a file that has changed since it was indexed cannot be compared and comes back as it is: the hit
+        A passage of a file that has changed since it was indexed cannot be compared and is returned as it is; the hit
         is marked as changed.
         """
         if passage.sound and not passage.exact:
             return passage
         file = passage.file
         known = self._read.get(file, self._stat(file))
-        if known is not None and passage.sound and _stands(passage, known.lines):
+        if known is not None and passage.sound and _is_at_its_lines(passage, known.lines):
             return passage
         fresh = known.fresh if known is not None else None
         if fresh is None:
@@ -166,12 +164,12 @@ class Verifier:
             if source is None:
                 return passage
             lines = self._lines_of(file, source)
-            if passage.sound and _stands(passage, lines):
+            if passage.sound and _is_at_its_lines(passage, lines):
                 return passage
             fresh = self._split_again(file, source)
         there = fresh.get(passage.id)
-        if there is not None and passage.sound and _told(there) == _told(passage):
-            # A format whose passages are not quite the text at their lines.
+        if there is not None and passage.sound and _visible_part(there) == _visible_part(passage):
+            # In some formats passages are not exactly the text at their lines.
             return passage
         if file.id not in self._reported:
             self._reported.add(file.id)
@@ -179,7 +177,7 @@ class Verifier:
         return there
 
     def _source(self, file: KnownFile) -> Source | None:
-        """The file as it was indexed; None where it is another by now."""
+        """Return the file as it was indexed; None where it has changed."""
         if file.id not in self._sources:
             stat = self._stat(file)
             source = None
@@ -187,7 +185,7 @@ class Verifier:
                 try:
                     source = self._files.load(FoundFile(file.folder, file.path, stat))
                 except DocumentError:
-                    # It went or is being written at this moment: the hit is marked as changed.
+                    # It was deleted or is being written: the hit is marked as changed.
                     source = None
             indexed = source is not None and (source.content_hash == file.content_hash or stat == file.stat)
             self._sources[file.id] = source if indexed else None
@@ -215,14 +213,14 @@ class Verifier:
         return self._fresh[file.id]
 
 
-def _stands(passage: StoredPassage, lines: Sequence[str]) -> bool:
-    """Whether the text of a passage stands at its lines; a part of a long line is in it."""
+def _is_at_its_lines(passage: StoredPassage, lines: Sequence[str]) -> bool:
+    """Whether the text of a passage is at its lines; a part of a long line is within it."""
     first, last = passage.first_line, passage.last_line
     if first < 1 or passage.text.count("\n") != last - first:
         return False
     return bool(passage.text) and passage.text in "\n".join(lines[first - 1 : last])
 
 
-def _told(one: StoredPassage) -> tuple[object, ...]:
-    """What a hit shows of its passage."""
+def _visible_part(one: StoredPassage) -> tuple[object, ...]:
+    """Return what a hit shows of its passage."""
     return (one.text, one.first_line, one.last_line, one.heading, one.page, one.place)

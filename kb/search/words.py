@@ -1,4 +1,4 @@
-"""The words of a question that say what it is about, and where they stand in a text. Functions of values."""
+"""The content words of a question, and where they occur in a text. Functions of values."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Words:
 
 
 def _width(text: str, at: int) -> int:
-    """How many characters the letter at a place takes up, its combining marks with it."""
+    """Return the length of the letter at a position, including its combining marks."""
     width = 1
     while at + width < len(text) and unicodedata.combining(text[at + width]):
         width += 1
@@ -73,31 +73,31 @@ def _width(text: str, at: int) -> int:
 
 
 def words_of(question: str) -> Words:
-    """The words of a question that say what it is about; all of them where it has no others."""
+    """Return the content words of a question; all its words where it has none."""
     folded = [word.casefold() for word in _WORD.findall(unicodedata.normalize("NFC", seen(question)))]
     content = [word for word in folded if word not in _STOP_WORDS and (len(word) > 1 or word.isdigit())]
     terms = dict.fromkeys(term for word in content or folded for term in _terms(unaccented(word)))
     return Words(tuple(re.compile(pattern, re.IGNORECASE) for pattern in map(_pattern, terms)))
 
 
-def telling(question: str) -> str:
-    """A question without the words that questions are made of whatever they ask; empty where it has no others.
+def content_words(question: str) -> str:
+    """Strip stop words from a question; return an empty string if nothing remains.
 
-    What is joined, as a serial number or a path, stays as it stands.
+    Joined strings, such as serial numbers and paths, are kept as they are.
     """
-    return " ".join(word for word in question.split() if any(map(_tells, _APOSTROPHE.split(word))))
+    return " ".join(word for word in question.split() if any(map(_is_content, _APOSTROPHE.split(word))))
 
 
 def inflected(words: str, texts: Mapping[str, str], most: float) -> frozenset[str]:
-    """The texts that have each of some words with one of its endings, in whatever language they are.
+    """Return the ids of texts that contain all of some words in any inflection, whatever their language.
 
-    The stems of the keyword index are those of the language that a document was taken to be in, and a note of a few
-    words with names in it may not be in it: *services* is *serviced* all the same.
+    The keyword index stems by the detected language of a document, which may be wrong for a note of a few words with
+    names in it: *services* still matches *serviced*.
 
     Args:
-        words: The telling words of a question. A number or what is joined by signs has no endings: then there are none.
+        words: Content words of a question. None match if one is a number or joined by punctuation.
         texts: Texts by id.
-        most: Where more than this share of the texts have all words, these say nothing.
+        most: The largest share of the texts that may match; where more do, none are returned.
     """
     bare = [word.strip(_AROUND) for word in words.split()]
     if not bare or not all(len(word) >= _STEM and word.isalpha() for word in bare):
@@ -107,18 +107,18 @@ def inflected(words: str, texts: Mapping[str, str], most: float) -> frozenset[st
     return found if len(found) <= most * len(texts) else frozenset()
 
 
-def is_common(word: str) -> bool:
-    """Whether a word is one that questions are made of whatever they ask."""
+def is_stop_word(word: str) -> bool:
+    """Whether a word is a stop word."""
     return unicodedata.normalize("NFC", word).casefold() in _STOP_WORDS
 
 
-def _tells(part: str) -> bool:
+def _is_content(part: str) -> bool:
     bare = unicodedata.normalize("NFC", seen(part)).casefold().strip(_AROUND)
     return bool(bare) and bare not in _STOP_WORDS and not (len(bare) == 1 and bare.isascii() and not bare.isdigit())
 
 
 def _terms(word: str) -> list[str]:
-    """A word itself; of a script without spaces, its pairs of characters."""
+    """Return a word itself; in a script without spaces, its character bigrams."""
     wide = _WIDE.search(word)
     if not wide:
         return [word]

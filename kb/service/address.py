@@ -1,7 +1,7 @@
-"""Finds the store that a command line means, and the address of its daemon.
+"""The store that a command line refers to, and the address of its daemon.
 
-A command that only asks a running daemon imports this and little else. Which file is in effect and what its paths mean
-it takes from ``kb.location``, as ``kb.config.load`` does; of the file it reads the store alone, and a test compares.
+A command that a daemon runs imports this and little else. ``kb.location`` finds the configuration file and resolves its
+paths, as it does for ``kb.config.load``; only the store is read from that file, and a test compares both.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _SOCKET_PATH: Final = 100
 _ANYONE_ELSE: Final = 0o077
 
 
-class Line:
+class CommandLine:
     """The global options of a command line, and its command.
 
     Attributes:
         config: The configuration file.
         overrides: Values by their dotted keys.
-        command: The first word, ``search`` where no command can be meant, or nothing where nothing is typed.
+        command: The first word; ``search`` after ``--``; empty where there are no words.
     """
 
     __slots__ = ("command", "config", "overrides")
@@ -59,10 +59,10 @@ class Line:
 
 
 class Undetermined(Exception):
-    """The store cannot be determined here; ``kb.config.load`` will."""
+    """The store cannot be determined here, only by ``kb.config.load``."""
 
 
-def split(args: Sequence[str]) -> Line:
+def split(args: Sequence[str]) -> CommandLine:
     """Read the global options of a command line as the command group does.
 
     Raises:
@@ -70,20 +70,20 @@ def split(args: Sequence[str]) -> Line:
     """
     read = Arguments(args)
     words = read.words
-    helps = not words and any(piece.tokens[0] in HELP for piece in read.pieces)
-    if helps or read.lacks_value or read.strange is not None:
+    helps = not words and any(argument.tokens[0] in HELP for argument in read.parsed)
+    if helps or read.lacks_value or read.unknown is not None:
         raise Undetermined
     config: str | None = None
     store = ""
     overrides: dict[str, str] = {}
-    for piece in read.of(GLOBAL):
-        match piece.name:
+    for argument in read.of(GLOBAL):
+        match argument.name:
             case "--config" | "--found":
-                config = piece.value
+                config = argument.value
             case "--store":
-                store = piece.value
+                store = argument.value
             case "-s" | "--set":
-                key, equals, text = piece.value.partition("=")
+                key, equals, text = argument.value.partition("=")
                 if not equals:
                     raise Undetermined
                 overrides[key.strip()] = text
@@ -93,10 +93,10 @@ def split(args: Sequence[str]) -> Line:
                 pass
     if store:
         overrides[STORE_KEY] = store
-    return Line(config, overrides, "search" if read.literal else words[0] if words else "")
+    return CommandLine(config, overrides, "search" if read.literal else words[0] if words else "")
 
 
-def store_of(line: Line, environ: Mapping[str, str], cwd: str) -> str:
+def store_of(line: CommandLine, environ: Mapping[str, str], cwd: str) -> str:
     """The real path of the store, as ``kb.config.load`` would find it.
 
     Raises:
@@ -133,7 +133,7 @@ def _content(found: Found) -> bytes:
     return data
 
 
-def _typed(line: Line, environ: Mapping[str, str]) -> str | None:
+def _typed(line: CommandLine, environ: Mapping[str, str]) -> str | None:
     """The store as options or else the environment name it; None if they do not.
 
     Raises:
@@ -150,13 +150,13 @@ def _in_file(data: bytes) -> str:
     """The store as a file names it. Whether the rest of the file is valid is left to ``kb.config.load``.
 
     Raises:
-        Undetermined: It cannot be told.
+        Undetermined: It cannot be determined here.
         ValueError: It is not valid TOML.
     """
     if not _may_name_store(data):
         return DEFAULT_STORE
     if any(line.count(b".") > _MOST_DOTS for line in data.split(b"\n")):
-        # kb.config.load tells keys without end, which take tomllib minutes, from long lists.
+        # Endless keys take tomllib minutes; kb.config.load distinguishes them from long lists.
         raise Undetermined
     import tomllib
 

@@ -1,8 +1,8 @@
-"""Splits a command line into options, their values and plain words, without importing the commands.
+"""Parsing of a command line into options, their values and plain words, without importing the commands.
 
-Options may stand anywhere, so to find the global ones it must be known which of the others take a value. Both the
-client of the daemon and the command group use this, so that a command line means the same with a daemon and without
-one. The names of the options come from ``kb.service.command_table``, which is generated from the commands.
+Options may be anywhere, so finding the global ones requires knowing which of the others take a value. Both the client
+of the daemon and the command group use this, so that a command line means the same with a daemon and without one. The
+names of the options come from ``kb.service.command_table``, which is generated from the commands.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 HELP: Final = frozenset({"-h", "--help"})
 
-# A word, an option of kb itself, an option of a command, what looks like an option and is none, or ``--``.
+# Kinds of arguments: a word, a global option, an option of a command, an unknown option, ``--``.
 WORD, GLOBAL, OPTION, UNKNOWN, END = "word", "global", "option", "unknown", "end"
 
 
 class CommandTable:
-    """The options of all commands, and what else has to be known of a command before it is imported.
+    """The options of all commands, and what is known of a command before it is imported.
 
     Attributes:
         global_valued: Options of kb itself that take a value.
@@ -73,12 +73,12 @@ GENERATED: Final = CommandTable(
 )
 
 
-class Piece:
+class Argument:
     """One option with its value, or one word.
 
     Attributes:
         kind: ``WORD``, ``GLOBAL``, ``OPTION``, ``UNKNOWN`` or ``END``.
-        tokens: The arguments it is made of, as they were typed.
+        tokens: What was typed: the word or option, and its value where that is a token of its own.
     """
 
     __slots__ = ("kind", "tokens")
@@ -103,74 +103,74 @@ class Piece:
 
 
 class Arguments:
-    """A command line in pieces.
+    """A parsed command line.
 
     Args:
         args: The arguments after ``kb``.
         table: The options there are; by default those of ``kb.service.command_table``.
 
     Attributes:
-        pieces: All of it, in the order in which it was typed.
+        parsed: All arguments, in the order in which they were typed.
         lacks_value: Whether it ends with an option whose value is missing.
     """
 
-    __slots__ = ("lacks_value", "pieces")
+    __slots__ = ("lacks_value", "parsed")
 
     def __init__(self, args: Sequence[str], table: CommandTable | None = None) -> None:
         table = table or GENERATED
-        self.pieces = list(_pieces(args, table))
-        last = self.pieces[-1] if self.pieces else None
+        self.parsed = list(_parsed(args, table))
+        last = self.parsed[-1] if self.parsed else None
         self.lacks_value = last is not None and last.kind in (GLOBAL, OPTION) and _lacks_value(last, table)
 
     @property
     def words(self) -> list[str]:
         """The plain words, what follows ``--`` among them."""
-        return [piece.tokens[0] for piece in self.pieces if piece.kind == WORD]
+        return [argument.tokens[0] for argument in self.parsed if argument.kind == WORD]
 
     @property
     def literal(self) -> bool:
         """Whether ``--`` comes before the first word: then no command is meant."""
-        first = next((piece.kind for piece in self.pieces if piece.kind in (WORD, END)), "")
+        first = next((argument.kind for argument in self.parsed if argument.kind in (WORD, END)), "")
         return first == END
 
     @property
-    def strange(self) -> Piece | None:
-        """The first option that no command has.
+    def unknown(self) -> Argument | None:
+        """The first option that no command has; None where all are known.
 
         One minus counts only before the first word: behind it, ``-xzvf`` may be a word of a question.
         """
-        asked = False
-        for piece in self.pieces:
-            if piece.kind == UNKNOWN and (not asked or piece.tokens[0].startswith("--")):
-                return piece
-            asked = asked or piece.kind == WORD
+        after_word = False
+        for argument in self.parsed:
+            if argument.kind == UNKNOWN and (not after_word or argument.tokens[0].startswith("--")):
+                return argument
+            after_word = after_word or argument.kind == WORD
         return None
 
-    def of(self, kind: str) -> list[Piece]:
-        """The pieces of one kind."""
-        return [piece for piece in self.pieces if piece.kind == kind]
+    def of(self, kind: str) -> list[Argument]:
+        """Return the arguments of one kind."""
+        return [argument for argument in self.parsed if argument.kind == kind]
 
 
-def _pieces(args: Sequence[str], table: CommandTable) -> Iterator[Piece]:
+def _parsed(args: Sequence[str], table: CommandTable) -> Iterator[Argument]:
     at = 0
     while at < len(args):
         argument = args[at]
         following = args[at + 1] if at + 1 < len(args) else None
         at += 1
         if argument == "--":
-            yield Piece(END, argument)
-            yield from (Piece(WORD, word) for word in args[at:])
+            yield Argument(END, argument)
+            yield from (Argument(WORD, word) for word in args[at:])
             return
         kind, takes = _kind(argument, table)
         if takes and following is not None and _is_value(argument, following, table):
             at += 1
-            yield Piece(kind, argument, following)
+            yield Argument(kind, argument, following)
         else:
-            yield Piece(kind, argument)
+            yield Argument(kind, argument)
 
 
 def _kind(argument: str, table: CommandTable) -> tuple[str, bool]:
-    """What an argument is, and whether the next one may be its value."""
+    """Return the kind of an argument, and whether the next one may be its value."""
     if not argument.startswith("-") or argument == "-":
         return WORD, False
     found = _long(argument, table) if argument.startswith("--") else _short(argument, table)
@@ -179,7 +179,7 @@ def _kind(argument: str, table: CommandTable) -> tuple[str, bool]:
 
 
 def _long(argument: str, table: CommandTable) -> tuple[str, bool] | None:
-    """The same of an option with two minuses; None where it is none."""
+    """Return the same for a long option; None where there is no such option."""
     name, equals, _ = argument.partition("=")
     if name in table.global_valued:
         return GLOBAL, not equals
@@ -191,7 +191,7 @@ def _long(argument: str, table: CommandTable) -> tuple[str, bool] | None:
 
 
 def _short(argument: str, table: CommandTable) -> tuple[str, bool] | None:
-    """The same of short options, which may be joined, as in ``-ln 3``; None where they are none."""
+    """Return the same for short options, which may be joined, as in ``-ln 3``; None where one is unknown."""
     if argument[:2] in table.global_valued:
         return (GLOBAL, argument == argument[:2]) if len(argument) == 2 or "=" in argument else None  # noqa: PLR2004 - a minus and a letter
     for place, letter in enumerate(argument[1:], 1):
@@ -209,7 +209,7 @@ def _is_value(argument: str, following: str, table: CommandTable) -> bool:
     return argument not in table.optional or following in table.optional[argument]
 
 
-def _lacks_value(piece: Piece, table: CommandTable) -> bool:
-    if len(piece.tokens) > 1 or piece.name in table.optional:
+def _lacks_value(argument: Argument, table: CommandTable) -> bool:
+    if len(argument.tokens) > 1 or argument.name in table.optional:
         return False
-    return _kind(piece.tokens[0], table)[1]
+    return _kind(argument.tokens[0], table)[1]

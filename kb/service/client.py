@@ -1,4 +1,4 @@
-"""The client of the daemon: sends it a command line. Every such command pays for this import, so it is light."""
+"""The client of the daemon, which sends it command lines. It imports little, since every command pays for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _ERROR: Final = 2
-# What decides how the output looks, and where it is remembered which configurations are trusted.
+# Environment variables that affect the output, and the location of the trust records.
 _KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME"})
 _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
@@ -38,7 +38,7 @@ class RequestRefused(Exception):
 
 
 class NoAnswer(Exception):
-    """The daemon closed the connection before it began: nothing was done."""
+    """The daemon closed the connection before it began to answer: nothing was done."""
 
 
 class Stopped(RequestRefused):
@@ -83,7 +83,7 @@ def forward(args: Sequence[str]) -> int | None:
 
 
 def _ended(connection: DaemonConnection, store: str, request: dict[str, Any]) -> int | None:
-    """Send a command and return its exit code, however it ends; None if the daemon did not begin."""
+    """Send a command and return its exit code, also after errors; None if the daemon did not begin."""
     try:
         code = exchange(connection, request)
         return _with_input(code, store, request) if isinstance(code, str) else code
@@ -92,18 +92,18 @@ def _ended(connection: DaemonConnection, store: str, request: dict[str, Any]) ->
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has had enough. What is left in the buffer must not fail again at exit.
+        # The reader closed the pipe. What is left in the buffer must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except RequestRefused as error:
-        _tell(str(error))
+        _print_error(str(error))
         return _ERROR
     except OSError as error:
         return _failed(error)
 
 
-def _tell(text: str) -> None:
-    """Write a message to standard error, between words where that is a terminal."""
+def _print_error(text: str) -> None:
+    """Write a message to standard error, wrapped between words if that is a terminal."""
     text = f"kb: {text}"
     if _is_terminal(sys.stderr):
         import textwrap
@@ -114,12 +114,12 @@ def _tell(text: str) -> None:
 
 
 def _failed(error: OSError) -> int:
-    """Report why output could not be written, or input read, and return the exit code."""
+    """Report why output could not be written or input read, and return the exit code."""
     # What is left in the buffers must not fail again at exit.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     try:
-        _tell(str(error))
+        _print_error(str(error))
         sys.stderr.flush()
     except OSError:
         os.dup2(nowhere, sys.stderr.fileno())
@@ -127,9 +127,9 @@ def _failed(error: OSError) -> int:
 
 
 def _with_input(wanted: str, store: str, request: dict[str, Any]) -> int | None:
-    """Send a command again with the standard input or the text from the editor that it needs.
+    """Send a command again with the standard input, or the text from the editor, that it needs.
 
-    Standard input is left alone until then, since it may belong to the loop of a script.
+    Standard input is not read before, since it may belong to the loop of a script.
     """
     if wanted == "editor":
         import click
@@ -145,7 +145,7 @@ def _with_input(wanted: str, store: str, request: dict[str, Any]) -> int | None:
 
 
 def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
-    """The request for a command line, with all that decides what it does and how its output looks."""
+    """Return the request for a command line, with all that affects its result and output."""
     from kb import __version__
 
     return {
@@ -173,7 +173,7 @@ def _is_terminal(stream: object) -> bool:
 
 
 def _size(name: str, which: int, descriptor: int = 1) -> int:
-    """The width or height of a terminal, as ``shutil.get_terminal_size`` finds it; 0 if there is none."""
+    """Return the width or height of a terminal, as ``shutil.get_terminal_size`` does; 0 if there is none."""
     given = os.environ.get(name, "")
     if given.isdecimal() and int(given) > 0:
         return int(given)
@@ -190,7 +190,7 @@ def connect(store: str, environ: Mapping[str, str]) -> DaemonConnection | None:
             try:
                 return connect_to(address)
             except (OSError, ValueError, KeyError, TypeError):
-                # Nobody listens: a daemon that died left it behind, and the next one replaces it.
+                # Nobody listens: a daemon that died left the address, and the next one replaces it.
                 continue
     return None
 
@@ -228,9 +228,9 @@ def _loopback(address: str) -> DaemonConnection:
     import socket
 
     with open(address, "rb") as file:  # noqa: PTH123 - pathlib costs the whole command a tenth of its time
-        told = json.load(file)
-    port = int(told["port"])
-    secret = str(told["secret"])
+        found = json.load(file)
+    port = int(found["port"])
+    secret = str(found["secret"])
     connected = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS)
     return DaemonConnection(connected, f"127.0.0.1:{port}", secret)
 
@@ -242,7 +242,7 @@ def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | 
         The exit code, or what the command needs first: ``stdin`` or ``editor``.
 
     Raises:
-        RequestRefused: The daemon refuses it, or stopped in the middle.
+        RequestRefused: The daemon refused it, or stopped before it ended.
     """
     import json
 
@@ -261,15 +261,15 @@ def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | 
                 return int(frame["exit"])
         raise Stopped(_STOPPED)  # noqa: TRY301 - also where the connection breaks
     except Stopped:
-        # The path of a note is written out once the file is there: to ask again would write another one.
+        # The path of a note is written once the file exists: sending the request again would write another one.
         if written and split(request["args"]).command == "note":
-            _tell(_NOTE_WRITTEN)
+            _print_error(_NOTE_WRITTEN)
             return 0
         raise
 
 
 def _write(stream: Any, text: str) -> None:  # noqa: ANN401 - a text stream; its class costs an import
-    """Write text that the daemon encoded for this stream: its surrogates are bytes of undecodable names."""
+    """Write text from the daemon, whose lone surrogates are bytes of undecodable names."""
     if stream is None:
         return
     if stream.errors != "surrogateescape":
@@ -283,7 +283,7 @@ def post(connection: DaemonConnection, path: str, body: bytes = b"", method: str
 
     Raises:
         NoAnswer: The daemon closed the connection before it began to answer.
-        RequestRefused: The answer is not "200 OK", and its body says why; or none came, as from a stopped process.
+        RequestRefused: The answer is not "200 OK", and its body says why; or there was none, as from a stopped process.
     """
     head = [f"{method} {path} HTTP/1.0", f"Host: {connection.host}", "Content-Type: application/json"]
     head += [f"Content-Length: {len(body)}"]
@@ -294,7 +294,7 @@ def post(connection: DaemonConnection, path: str, body: bytes = b"", method: str
             ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
         except TimeoutError as error:
             who, number = (
-                (f"process {connection.pid}", connection.pid) if connection.pid else ("its owner", "its number")
+                (f"process {connection.pid}", connection.pid) if connection.pid else ("the daemon", "its process id")
             )
             raise RequestRefused(_SILENT.format(who, number)) from error
         connected.settimeout(None)
@@ -336,11 +336,11 @@ def ask(store: str, path: str, values: Mapping[str, Any] | None = None) -> dict[
 
 
 def _answered(connected: socket, request: bytes) -> tuple[bool, bytes]:
-    """Send a request and read the head of the answer; returns whether it is 200, and the data after the head.
+    """Send a request and read the head of the answer; return whether it is 200, and the data after the head.
 
     Raises:
         TimeoutError: No answer began in time.
-        NoAnswer: The connection ended before one began.
+        NoAnswer: The connection was closed before an answer began.
     """
     data = b""
     try:

@@ -1,4 +1,4 @@
-"""The connections to a daemon: how many there may be, and how long one may take to say what it wants."""
+"""Limits on connections to the daemon: how many there may be, and how long a request may take to arrive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Commands run eight at a time; the rest are waits for the index, and answers that a pager has not read to the end.
 MOST: Final = 128
-# kb's own clients send a request in one piece, at once.
+# kb's own clients send a request at once.
 REQUEST_SECONDS: Final = 10.0
 _TOO_MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _LATE: Final = (408, "the request did not come in time")
@@ -25,11 +25,11 @@ _FULL: Final = (503, "too many commands at once; try again in a moment")
 
 
 class ConnectionLimits:
-    """What the connections of one daemon share.
+    """The limits that the connections of one daemon share.
 
-    A connection whose request is not complete after some seconds is closed, whether nothing came or a byte now and
-    then. Where there are too many, the one that has kept its request back longest makes way for the new one, so those
-    who only connect keep no command out. How long an answer takes to be read is nobody's business: a pager may show it.
+    A connection whose request is not complete after some seconds is closed, whether idle or slow. Where there are too
+    many, the oldest one without a complete request is closed for the new one, so idle connections do not lock out
+    commands. Reading an answer may take any time: a pager may show it.
 
     Args:
         most: How many connections may be open.
@@ -43,16 +43,16 @@ class ConnectionLimits:
         self.incomplete: dict[Connection, asyncio.TimerHandle] = {}
 
     def connection(self, **given: Any) -> Connection:  # noqa: ANN401 - passed on as uvicorn gives it
-        """One more connection: what uvicorn calls in place of its own class."""
+        """Return a new connection; uvicorn calls this in place of its own class."""
         return Connection(self, **given)
 
 
 class Connection(H11Protocol):
-    """One connection.
+    """A connection with limits.
 
     Args:
-        limits: What it shares with the others.
-        given: What uvicorn gives to its own class.
+        limits: The limits shared by all connections.
+        given: The arguments of uvicorn's own class.
     """
 
     def __init__(self, limits: ConnectionLimits, **given: Any) -> None:  # noqa: ANN401 - passed on as uvicorn gives it
@@ -60,7 +60,7 @@ class Connection(H11Protocol):
         self._limits = limits
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as asyncio and uvicorn name it differently
-        """Wait for a request, in the place of another connection where there are too many."""
+        """Wait for a request, and close another connection if there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self._limits.most:
             oldest = next(iter(self._limits.incomplete), None)
@@ -71,28 +71,28 @@ class Connection(H11Protocol):
         self._expect()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request."""
+        """Receive a part of a request."""
         if not self._answering():
             self._expect()
         try:
             super().data_received(data)
         except h11.ProtocolError:
-            # It was no HTTP in the middle of an answer, so there is nothing that could still be said.
+            # Invalid HTTP during an answer: no error can be sent any more.
             self.transport.abort()
         if self._answering() and not self.cycle.more_body:
             self._settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Forget the connection."""
         self._settle()
         super().connection_lost(exc)
 
     def refuse(self, status: int, reason: str) -> None:
-        """Say why, where that is still possible, and close."""
+        """Send the reason, where still possible, and close the connection."""
         self._settle()
         self.connections.discard(self)
         if self._answering():
-            # The command that waits for the rest of its request hears that there is none.
+            # Tells a command that waits for the rest of its request that there is none.
             self.transport.abort()
             return
         head = f"HTTP/1.1 {status} \r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -116,7 +116,7 @@ class Connection(H11Protocol):
 
 
 def exception_handler(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """The exception handler of an event loop: reports each kind of error once, without a traceback."""
+    """Return an exception handler for an event loop that reports each kind of error once, without a traceback."""
     before: set[str] = set()
 
     def handler(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -148,17 +148,17 @@ class ErrorForwarder(logging.Handler):
         self._say = say
 
     def install(self) -> None:
-        """Listen; nothing is printed otherwise."""
+        """Install the handler; nothing is printed otherwise."""
         logger = logging.getLogger(self._NAME)
         logger.propagate = False
         logger.addHandler(self)
 
     def remove(self) -> None:
-        """Listen no longer."""
+        """Remove the handler."""
         logging.getLogger(self._NAME).removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One error."""
+        """Forward one error."""
         error = record.exc_info[1] if record.exc_info else None
         what = f"{type(error).__name__}: {error}" if error else record.getMessage()
         self._say(f"a request could not be answered ({what})")

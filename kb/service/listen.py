@@ -1,4 +1,4 @@
-"""Listens for clients: on a Unix socket in a private folder, else on a local port with a secret."""
+"""The listening socket of the daemon: a Unix socket in a private folder, else a local port with a secret."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A listening socket, the file by which clients find it, and what a request must carry.
+    """A listening socket, and the file by which clients find it.
 
     Args:
         socket: The socket, bound and listening.
-        address: The path of the socket, or of the file that names port and secret.
-        secret: What every request must carry; empty where the file system keeps others away.
-        hosts: The names under which requests may come.
+        address: The path of the socket, or of the file with port and secret.
+        secret: The secret that every request must carry; empty where file permissions keep others away.
+        hosts: The allowed values of the Host header.
     """
 
     socket: socket.socket
@@ -35,29 +35,29 @@ class Listening:
     _file: tuple[int, int]
 
     def intact(self) -> bool:
-        """Whether the file is still there, and is the one that was made here."""
+        """Whether the file still exists and is the one created here."""
         try:
             return _identity(self.address) == self._file
         except OSError:
             return False
 
     def remove(self) -> None:
-        """Remove the file, if it is still the one that was made here."""
+        """Remove the file, if it is still the one created here."""
         if self.intact():
             Path(self.address).unlink(missing_ok=True)
 
 
 def _identity(path: str) -> tuple[int, int]:
-    """Identifies a file among others of its name; inodes are reused at once, so the time counts too."""
+    """Return what identifies a file among others of its name: inode and time, since inodes are reused."""
     found = os.lstat(path)
     return found.st_ino, found.st_mtime_ns
 
 
 def listen(store: str, environ: Mapping[str, str]) -> Listening:
-    """Listen for the clients of a store. The caller holds its lock, so any socket there is of a daemon that died.
+    """Listen for the clients of a store. The caller holds its lock, so an existing socket is of a daemon that died.
 
     Raises:
-        FolderError: There is no folder that belongs to this user alone.
+        FolderError: There is no folder that is private to this user.
     """
     places = addresses_of(store, environ)
     for address in places:
@@ -69,7 +69,7 @@ def listen(store: str, environ: Mapping[str, str]) -> Listening:
 
 
 def listen_at(address: str) -> Listening:
-    """Listen at a socket, or at a free port where the address names a JSON file."""
+    """Listen on a socket, or on a free port where the address is a JSON file."""
     Path(address).unlink(missing_ok=True)
     return _port(address) if address.endswith(".json") else _unix(address)
 
@@ -78,7 +78,7 @@ def _unix(address: str) -> Listening:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.bind(address)
-        # The folder keeps others away already; this holds where somebody loosens it.
+        # The folder is private already; this holds if its permissions are loosened.
         Path(address).chmod(0o600)
         listening.listen(128)
     except OSError:

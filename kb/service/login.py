@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A file for the system's own supervisor, where it belongs, and what to run once it is there."""
+    """A file for the service manager of the system, where it belongs, and the command that enables it."""
 
     path: Path
     text: str
@@ -23,14 +23,14 @@ class Service:
 def systemd_unit(
     name: str, command: Sequence[str], *, folder: str, environ: Mapping[str, str], config_home: Path
 ) -> Service:
-    """A unit for ``systemd --user``.
+    """Return a unit for ``systemd --user``.
 
     Args:
-        name: Identifies this daemon, in letters and digits.
+        name: The identifier of this daemon, in letters and digits.
         command: The whole command, with absolute paths.
-        folder: The folder it runs in.
-        environ: The variables that belong to it.
-        config_home: ``~/.config``, or what stands for it.
+        folder: Its working directory.
+        environ: Its environment variables.
+        config_home: ``~/.config``, or the folder configured instead.
     """
     unit = f"kb-{name}.service"
     variables = "".join(f"Environment={_quoted(f'{key}={value}')}\n" for key, value in sorted(environ.items()))
@@ -44,7 +44,7 @@ def systemd_unit(
         f"{variables}"
         "Restart=on-failure\n"
         "RestartSec=10\n"
-        # Told to stop while it was starting.
+        # The exit code when it is stopped while starting.
         "SuccessExitStatus=143\n"
         "TimeoutStopSec=90\n"
         "\n"
@@ -55,18 +55,18 @@ def systemd_unit(
 
 
 def _escaped(text: str) -> str:
-    """Text in which systemd replaces nothing."""
+    """Return text escaped against systemd's specifiers."""
     return text.replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n")
 
 
 def _quoted(word: str, *, command: bool = False) -> str:
-    """One word of a unit as systemd reads it back. Only in a command does a dollar sign mean anything."""
+    """Return one word quoted for a unit. A dollar sign is special only in a command."""
     escaped = _escaped(word).replace('"', '\\"')
     return f'"{escaped.replace("$", "$$") if command else escaped}"'
 
 
 def launchd_agent(name: str, command: Sequence[str], *, folder: str, environ: Mapping[str, str], home: Path) -> Service:
-    """A property list for ``launchd``; the arguments are as for ``systemd_unit``, and ``home`` is the user's."""
+    """Return a property list for ``launchd``; arguments as for ``systemd_unit``, ``home`` is the user's home."""
     label = f"org.kb.{name}"
     path = home / "Library" / "LaunchAgents" / f"{label}.plist"
     values = {

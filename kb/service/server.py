@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
     from kb.service.listen import Listening
 
-# What the handlers of a daemon share: how a request's JSON is read, and how its faults become 4xx and a sentence.
+# Reading the JSON of requests, and mapping its errors to status 4xx with a message.
 
 _BODY: Final = 32_000_000
 
 
 class _TooMuchError(Exception):
-    """A request is larger than any that kb makes."""
+    """A request is larger than any that kb sends."""
 
 
 def answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """A handler whose complaints about a request are answers."""
+    """Wrap a handler so that errors in a request become answers."""
 
     async def answer(http: Request) -> Response:
         try:
@@ -52,7 +52,7 @@ def answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
 
 
 def _complaint(error: Exception) -> tuple[str, int]:
-    """What an error means for who asked, and the status."""
+    """Return the message and the HTTP status for an error."""
     match error:
         case _TooMuchError():
             return "the request is too large", 413
@@ -61,7 +61,7 @@ def _complaint(error: Exception) -> tuple[str, int]:
         case RecursionError():
             return "this is no request: it is nested too deeply", 400
         case MemoryError() | RuntimeError():
-            # Of threads, there is none left that could do it.
+            # No more threads can be started.
             what = "memory" if isinstance(error, MemoryError) else f"threads ({error})"
             return f"the daemon is short of {what}; try again in a moment", 503
         case _:
@@ -69,20 +69,20 @@ def _complaint(error: Exception) -> tuple[str, int]:
 
 
 def text_answer(content: str, status: int) -> Response:
-    """A sentence, which may quote names that are no Unicode."""
+    """Return a text answer; it may contain lone surrogates from undecodable names."""
     return Response(content.encode("utf-8", "backslashreplace"), status, media_type="text/plain")
 
 
 def json_answer(value: Mapping[str, Any]) -> Response:
-    """An object, in ASCII: names of folders may be no Unicode."""
+    """Return a JSON answer in ASCII, since names of folders may contain lone surrogates."""
     return Response(json.dumps(value).encode(), media_type="application/json")
 
 
 def seconds_of(value: object) -> float | None:
-    """How long to wait, as it was asked for.
+    """Parse a timeout in seconds.
 
     Raises:
-        ValueError: It is no number of seconds.
+        ValueError: It is not a number of seconds.
     """
     if value is None:
         return None
@@ -92,14 +92,14 @@ def seconds_of(value: object) -> float | None:
 
 
 async def object_of(http: Request) -> dict[str, Any]:
-    """The JSON object of a request; empty where it has no body.
+    """Read the JSON object of a request; empty where it has no body.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It is not a JSON object.
         _TooMuchError: It is too large.
     """
     body = await _read(http)
-    # Not by msgspec: lone surrogates stand for the bytes of names that are no Unicode.
+    # Not by msgspec, which rejects lone surrogates; they stand for undecodable bytes of names.
     asked = json.loads(body.decode()) if body else {}
     if not isinstance(asked, dict):
         raise ValueError("it is not an object")  # noqa: TRY004 - what is wrong is the text of the request
@@ -107,7 +107,7 @@ async def object_of(http: Request) -> dict[str, Any]:
 
 
 async def _read(http: Request) -> bytes:
-    """The body of a request.
+    """Read the body of a request.
 
     Raises:
         _TooMuchError: It is too large.
@@ -130,10 +130,10 @@ _LOOK: Final = 0.25
 
 
 class CommandRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A command line, with all that decides what it does and how its output looks.
+    """A command line, with all that affects its result and output.
 
-    ``lines`` is the height of the terminal; 0 if there is none or the client does not send it. So is ``error_columns``,
-    the width of standard error if that is a terminal.
+    ``lines`` is the height of the terminal, and ``error_columns`` the width of standard error if that is a terminal;
+    either is 0 where there is none or the client does not send it.
     """
 
     args: list[str]
@@ -165,7 +165,7 @@ class CommandOutput:
     """Sends the output of a command to its client as it is written.
 
     Args:
-        send: Takes one line, from any thread.
+        send: Sends one line, from any thread.
     """
 
     def __init__(self, send: Callable[[bytes | None], None]) -> None:
@@ -238,9 +238,9 @@ class DaemonServer:
     """The HTTP server of the daemon, in a thread of its own.
 
     Args:
-        listening: Where it listens.
+        listening: The listening socket.
         store: The real path of the store; requests for another one are refused.
-        version: The version of kb, told to an client of another one.
+        version: The version of kb; clients of other versions are refused.
         handlers: What it does on request.
         say: Receives a message about each error that no client waits for.
     """
@@ -346,15 +346,15 @@ class DaemonServer:
 
     async def _run(self, http: HttpRequest) -> Response:
         asked = await object_of(http)
-        if refused := self._strange(asked):
+        if refused := self._mismatch(asked):
             return text_answer(refused, 409)
         request = msgspec.convert(asked, CommandRequest)
         if _command(request) in arguments.GENERATED.local:
             return text_answer("this command is not run by the daemon", 400)
         return StreamingResponse(self._frames(request), media_type="application/x-ndjson")
 
-    def _strange(self, asked: Mapping[str, Any]) -> str:
-        """Why a request is not for this daemon; empty if it is."""
+    def _mismatch(self, asked: Mapping[str, Any]) -> str:
+        """Return why a request is not for this daemon; empty if it is."""
         if (asked.get("protocol"), asked.get("version")) != (PROTOCOL, self._version):
             return f"the daemon runs kb {self._version}; restart it: kb watch --stop, then kb watch"
         if asked.get("store") != self._store:
@@ -384,12 +384,12 @@ class DaemonServer:
             self._outputs.discard(output)
 
     def _command(self, request: CommandRequest, output: CommandOutput) -> None:
-        """Run one command; whatever happens, the client is told of its end."""
+        """Run one command and always report its end to the client."""
         code: int | None = None
         try:
             if not output.stopping():
                 code = self._handlers.run(request, output)
-        except Exception as error:  # noqa: BLE001 - the command line tells its own errors; this one kept it from that
+        except Exception as error:  # noqa: BLE001 - the command line reports its own errors; this one prevented that
             self._say(f"a command failed ({type(error).__name__}: {error})")
         finally:
             output.end(code)
@@ -413,7 +413,7 @@ class _Guard:
 
 
 def refusal(method: str, headers: Mapping[str, str], hosts: frozenset[str], secret: str = "") -> tuple[int, str] | None:
-    """Why a request is refused, as HTTP status and message; None if it is not. Header names are in lower case."""
+    """Return why a request is refused, as HTTP status and message; None if it is not. Header names are lower case."""
     if "origin" in headers:
         return 403, "requests from web pages are refused"
     if headers.get("host") not in hosts:
@@ -428,7 +428,7 @@ def refusal(method: str, headers: Mapping[str, str], hosts: frozenset[str], secr
 
 
 def _command(request: CommandRequest) -> str:
-    """The command of a command line; empty where it has none, or only the command line itself can tell."""
+    """Return the command of a command line; empty where it has none or cannot be determined here."""
     try:
         return split(request.args).command
     except Undetermined:

@@ -208,29 +208,29 @@ class SqliteCatalog:
             for change in changes:
                 _write_change(connection, change, known[change.file_id])
 
-    def finish(self, file_ids: Sequence[int], middles: Mapping[int, NDArray[np.float32]] | None = None) -> None:
+    def finish(self, file_ids: Sequence[int], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
         """The vectors of these files are in place: leaving passages are forgotten, coming ones become live.
 
-        ``middles`` are the unit vectors in the middle of those files' passages.
+        ``centroids`` are those of those files.
         """
         listed = json.dumps(list(file_ids))
         with self._database.writing() as connection:
             connection.execute(_FORGET_LEAVING, (listed,))
             connection.execute(_BRING_COMING, (listed,))
             connection.execute(_FINISH_FILES, (time.time_ns(), listed))
-            _keep_middles(connection, middles or {})
+            _keep_middles(connection, centroids or {})
 
-    def middles(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The unit vector in the middle of each of these files' passages, where it is known."""
+    def centroids(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The centroid of each of these files, where it is known."""
         return dict(self._database.rows(_MIDDLES, (json.dumps(list(file_ids)),), _middle_of))
 
-    def keep_middles(self, middles: Mapping[int, NDArray[np.float32]]) -> None:
-        """Keep the unit vectors in the middle of files' passages; a file that changes afterwards loses its own."""
+    def save_centroids(self, centroids: Mapping[int, NDArray[np.float32]]) -> None:
+        """Store the centroids of files; a file that changes afterwards loses its own."""
         with self._database.writing() as connection:
-            _keep_middles(connection, middles)
+            _keep_middles(connection, centroids)
 
-    def without_middle(self, file_ids: Sequence[int] | None = None) -> list[int]:
-        """Those of some files, or of all, that have several live passages and no known middle."""
+    def without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
+        """The ids of those files, or of all, that have several live passages and no known centroid."""
         listed = None if file_ids is None else json.dumps(list(file_ids))
         return self._database.rows(_WITHOUT_MIDDLE, (listed, listed), lambda row: int(row[0]))
 
@@ -360,20 +360,20 @@ class SqliteCatalog:
         only: Collection[str] | None = None,
         without: Collection[str] = (),
         also: Sequence[str] = (),
-        beside: float = 0.0,
+        file_weight: float = 0.0,
     ) -> KeywordMatches:
         """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
         best are taken; more than ``count`` come back where the last ones are equal, though not
-        more than four times as many. With ``beside`` the best are those of which the words say most where the score of
-        the whole file has this share, 0..1, and that of the passage the rest.
+        more than four times as many. ``file_weight`` is the share of the whole file in the score by which the best are
+        taken, 0..1; that of the passage has the rest.
         """
         from kb.store import keywords
 
         with self._asking() as connection:
             return keywords.matches(
-                connection, question, count, files=files, only=only, without=without, also=also, beside=beside
+                connection, question, count, files=files, only=only, without=without, also=also, beside=file_weight
             )
 
     def holding(

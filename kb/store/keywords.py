@@ -156,7 +156,7 @@ def matches(
     return KeywordMatches(
         scores={id_: float(bm25.scores[key]) for id_, key in keys.items()},
         shares={id_: float(bm25.shares[key]) for id_, key in keys.items()},
-        said={id_: float(said[key]) for id_, key in keys.items()},
+        deviations={id_: float(said[key]) for id_, key in keys.items()},
     )
 
 

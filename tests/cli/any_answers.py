@@ -31,8 +31,10 @@ hits = st.builds(
     score=st.floats(-1, 1),
     l2=st.floats(0, 2),
     changed=st.booleans(),
-    alike=st.lists(
-        st.builds(Hit, rank=st.just(1), passage=passages, score=st.floats(-1, 1), l2=st.just(1.0), alike=st.just(())),
+    duplicates=st.lists(
+        st.builds(
+            Hit, rank=st.just(1), passage=passages, score=st.floats(-1, 1), l2=st.just(1.0), duplicates=st.just(())
+        ),
         max_size=5,
     ).map(tuple),
 )

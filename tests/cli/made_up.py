@@ -17,7 +17,6 @@ from kb.records import (
     Failure,
     FileStat,
     Filters,
-    FollowedLink,
     Freshness,
     Hit,
     IndexProgress,
@@ -26,6 +25,7 @@ from kb.records import (
     Link,
     Links,
     RebuildReport,
+    ResolvedLink,
     SearchRequest,
     Shown,
     Signals,
@@ -185,12 +185,12 @@ class FakeKnowledge:
         """A link of each kind, both ways."""
         self._called("links", file=file)
         note, other = known_file("a.md"), known_file("b.md")
-        there = FollowedLink(note, Link("b#Part", 3, "wiki"), other, 7)
-        lost = FollowedLink(note, Link(HOSTILE, 4, "path", embeds=True), problem="no such file")
-        outside = FollowedLink(note, Link("LICENSE", 5, "path"))
-        return Links(note, (there, lost, outside), (FollowedLink(other, Link("a", 1, "wiki", embeds=True), note),))
+        there = ResolvedLink(note, Link("b#Part", 3, "wiki"), other, 7)
+        lost = ResolvedLink(note, Link(HOSTILE, 4, "path", embeds=True), problem="no such file")
+        outside = ResolvedLink(note, Link("LICENSE", 5, "path"))
+        return Links(note, (there, lost, outside), (ResolvedLink(other, Link("a", 1, "wiki", embeds=True), note),))
 
-    def broken_links(self) -> list[FollowedLink]:
+    def broken_links(self) -> list[ResolvedLink]:
         """The broken one of those."""
         return [one for one in self.links("").outgoing if one.problem]
 

@@ -105,7 +105,7 @@ def test_a_notice_is_as_wide_as_the_terminal_of_standard_error() -> None:
     session, err = asked(tty=True, columns=80, error_columns=30)
 
     session.notice("nine cooks have been asked to come and seven did")
-    session.advise("Ask them again, or cook yourself, if you can")
+    session.hint("Ask them again, or cook yourself, if you can")
 
     assert err.getvalue() == (
         "kb: nine cooks have been asked\n    to come and seven did\n"

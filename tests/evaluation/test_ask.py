@@ -9,7 +9,7 @@ from made_up import hit, known_file
 
 from kb.errors import KbError
 from kb.evaluation.judged import Judged, Span
-from kb.evaluation.run import Names, ask_all
+from kb.evaluation.run import Names, run_questions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def test_files_and_characters_are_measured(tmp_path: Path) -> None:
             hit("Use ChromaDB.", 2, path="right.md", file=files[0], first_line=1),
         )
 
-    found = ask_all("cosine", ask, judged, Names(files, judged.documents))
+    found = run_questions("cosine", ask, judged, Names(files, judged.documents))
 
     assert asked == [(100, 1), (10, 0)]
     assert found.rankings == {"1": (f"{tmp_path}/wrong.md", "right")}

@@ -19,7 +19,7 @@ from kb.cli.main import run
 from kb.config import Config
 from kb.errors import KbError
 from kb.evaluation import bench
-from kb.evaluation.bench import Program, Ran, Sample, Times
+from kb.evaluation.bench import CommandResult, Program, Sample, Times
 from kb.records import Candidates
 from kb.testing import FakeEmbedder
 
@@ -56,7 +56,7 @@ def states(folder: Path) -> dict[str, tuple[int, ...]]:
 def whole(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands without an owner load the model each time; only the run that takes its time has them."""
     if not request.param:
-        monkeypatch.setattr(bench, "_alone", lambda *_: Times((60.0,)))
+        monkeypatch.setattr(bench, "_without_daemon", lambda *_: Times((60.0,)))
 
 
 @pytest.mark.slow
@@ -120,22 +120,22 @@ def test_no_question_is_asked_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     asked: list[str] = []
 
     class Answering:
-        def owner(self, _: Path) -> AbstractContextManager[Any]:
+        def daemon(self, _: Path) -> AbstractContextManager[Any]:
             return nullcontext(SimpleNamespace(memory=lambda: 1))
 
-        def python(self) -> Ran:
-            return Ran(0, "", "", 0.1)
+        def python(self) -> CommandResult:
+            return CommandResult(0, "", "", 0.1)
 
-        def __call__(self, *args: str) -> Ran:
+        def __call__(self, *args: str) -> CommandResult:
             asked.append(args[-1])
-            return Ran(0, "", "", 0.1)
+            return CommandResult(0, "", "", 0.1)
 
-    monkeypatch.setattr(bench, "until_found", lambda *_: 0.1)
+    monkeypatch.setattr(bench, "seconds_until_found", lambda *_: 0.1)
     sample = Sample(questions=dict.fromkeys(f"question of {number}" for number in range(3)))
-    want = SimpleNamespace(seconds=60.0, tell=lambda _: None)
+    want = SimpleNamespace(seconds=60.0, report=lambda _: None)
 
-    bench._owned(want, Answering(), sample, tmp_path, tmp_path)  # type: ignore[arg-type]  # what it needs of them
-    bench._alone(Answering(), sample, 60.0)  # type: ignore[arg-type]  # the same
+    bench._with_daemon(want, Answering(), sample, tmp_path, tmp_path)  # type: ignore[arg-type]  # what it needs of them
+    bench._without_daemon(Answering(), sample, 60.0)  # type: ignore[arg-type]  # the same
 
     assert len(asked) == 6
     assert len({*asked, *sample.questions}) == 9

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kb.chunking.split import Chunker
-from kb.evaluation.bench import Sample, copied, drawn
+from kb.evaluation.bench import Sample, copy_file, draw_sample
 from kb.files.rules import Rules
 from kb.files.scan import Disk
 from kb.formats.reader import DocumentReader
@@ -40,9 +40,9 @@ def test_the_same_files_are_drawn_every_time(disk: Disk) -> None:
     first: list[Source] = []
     second: list[Source] = []
 
-    sample = drawn(disk, READER, first.append, lambda one: one.files == 7)
-    again = drawn(disk, READER, second.append, lambda one: one.files == 7)
-    everything = drawn(disk, READER, lambda _: None, lambda _: False)
+    sample = draw_sample(disk, READER, first.append, lambda one: one.files == 7)
+    again = draw_sample(disk, READER, second.append, lambda one: one.files == 7)
+    everything = draw_sample(disk, READER, lambda _: None, lambda _: False)
 
     assert (sample.files, sample.total, everything.files) == (7, 20, 19)
     assert [one.file.path for one in first] == [one.file.path for one in second]
@@ -52,7 +52,7 @@ def test_the_same_files_are_drawn_every_time(disk: Disk) -> None:
 
 def test_a_copy_is_the_file_with_its_time(disk: Disk, tmp_path: Path) -> None:
     """Below the same folders, so that scope and titles are the same."""
-    drawn(disk, READER, lambda source: copied(source, tmp_path / "copy"), lambda _: False)
+    draw_sample(disk, READER, lambda source: copy_file(source, tmp_path / "copy"), lambda _: False)
 
     for number in range(19):
         original, copy = (tmp_path / name / "below" / f"{number}.md" for name in ("notes", "copy"))
@@ -62,24 +62,24 @@ def test_a_copy_is_the_file_with_its_time(disk: Disk, tmp_path: Path) -> None:
 
 def test_questions_are_titles_and_headings_of_several_words(disk: Disk) -> None:
     """One word asks for too much; each question once, and of many the same ones every time."""
-    sample = drawn(disk, READER, lambda _: None, lambda _: False)
+    sample = draw_sample(disk, READER, lambda _: None, lambda _: False)
 
-    assert sorted(sample.asked()) == sorted(f"Note number {number}" for number in range(19))
-    assert sample.asked(5) == sample.asked(5)
-    assert len(set(sample.asked(5))) == 5
+    assert sorted(sample.pick_questions()) == sorted(f"Note number {number}" for number in range(19))
+    assert sample.pick_questions(5) == sample.pick_questions(5)
+    assert len(set(sample.pick_questions(5))) == 5
 
 
 def test_a_note_without_headings_is_asked_for_by_how_it_begins(tmp_path: Path) -> None:
     """Also where it begins with a very long line."""
     (tmp_path / "plain.txt").write_text("word " * 300)
 
-    sample = drawn(Disk([str(tmp_path)], RULES), READER, lambda _: None, lambda _: False)
+    sample = draw_sample(Disk([str(tmp_path)], RULES), READER, lambda _: None, lambda _: False)
 
-    (question,) = sample.asked()
+    (question,) = sample.pick_questions()
     assert question.startswith("word word")
     assert len(question) <= 200
 
 
 def test_an_empty_sample_asks_nothing() -> None:
     """There is nothing to choose from."""
-    assert Sample().asked() == []
+    assert Sample().pick_questions() == []

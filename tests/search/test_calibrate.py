@@ -9,7 +9,16 @@ import pytest
 from worlds import World
 
 from kb.records import Freshness, Mode, ResolvedRequest
-from kb.search.confidence import SHARE_WEIGHT, Background, Judge, Language, Unrelated, bare, deviation, made_question
+from kb.search.confidence import (
+    SHARE_WEIGHT,
+    Background,
+    Judge,
+    Language,
+    UnrelatedCosines,
+    calibration_question,
+    deviation,
+    without_question_words,
+)
 from kb.search.search import Searcher
 
 _THINGS = (
@@ -120,7 +129,7 @@ def test_a_narrow_range_of_cosines_changes_no_verdict(narrow: float) -> None:
     chance = np.random.default_rng(3)
     near = 0.6 + narrow * chance.normal(0.0, 0.1, 300)
     language = {"es": Language(bar=9.0, known=True)}
-    judge = Judge(Unrelated(0.6, narrow * 0.1, 300, "model", language), 300, {"es": near})
+    judge = Judge(UnrelatedCosines(0.6, narrow * 0.1, 300, "model", language), 300, {"es": near})
 
     far, close = 0.6 + narrow * 0.1, 0.6 + narrow * 0.6
     assert judge.evidence("es", far, 0.2) < 0 <= judge.evidence("es", close, 0.3)
@@ -131,7 +140,7 @@ def test_fewer_passages_are_asked_for_less() -> None:
     """The best of a few unrelated passages is not as near as the best of many."""
     language = {"es": Language(bar=9.0, known=True)}
     near = {"es": np.linspace(0.0, 0.2, 50)}
-    many, few = (Judge(Unrelated(0.1, 0.1, 1000, "model", language), count, near) for count in (1000, 40))
+    many, few = (Judge(UnrelatedCosines(0.1, 0.1, 1000, "model", language), count, near) for count in (1000, 40))
 
     assert few.evidence("es", 0.3, 0.4) > many.evidence("es", 0.3, 0.4)
     assert many.evidence("es", 0.1, 0.4) == pytest.approx(SHARE_WEIGHT * 0.4 - 9.0)
@@ -147,14 +156,14 @@ def test_fewer_passages_are_asked_for_less() -> None:
 )
 def test_what_asks_is_left_out(question: str, expected: str) -> None:
     """In languages with spaces and without; where nothing is left, the question stays."""
-    assert bare(question) == expected
+    assert without_question_words(question) == expected
 
 
 def test_a_sentence_becomes_a_question_of_usual_length() -> None:
     """From the middle of the text; what is too short gives none."""
     words = "uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece"
 
-    assert made_question(f"Corto. {words}. Fin.") == words.rsplit(" ", 1)[0]
-    assert made_question("Demasiado corto.") == ""
-    assert len(made_question("黑豹队的防守丢了多少分这是一个很长的句子没有空格也没有标点符号所以要截断")) == 24
+    assert calibration_question(f"Corto. {words}. Fin.") == words.rsplit(" ", 1)[0]
+    assert calibration_question("Demasiado corto.") == ""
+    assert len(calibration_question("黑豹队的防守丢了多少分这是一个很长的句子没有空格也没有标点符号所以要截断")) == 24
     assert deviation(1.0, np.zeros(3)) == 0.0

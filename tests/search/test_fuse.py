@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.search.rank import KEYWORD_WEIGHT, MIDDLE, beside, fused, standardised
+from kb.search.rank import CENTROID_WEIGHT, KEYWORD_WEIGHT, fused, standardised, with_centroids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,14 +56,16 @@ def test_far_passages_are_as_good_as_average_ones() -> None:
 
 def test_a_passage_and_its_file_count_alike() -> None:
     """What its file is nearer makes up for what it is farther itself, and no more than that."""
-    mixed = beside(np.array([0.60, 0.45, 0.45]), np.array([0.20, 0.36, 0.34]))
+    mixed = with_centroids(np.array([0.60, 0.45, 0.45]), np.array([0.20, 0.36, 0.34]))
 
     assert np.argsort(-mixed).tolist() == [1, 0, 2]
 
 
 def test_a_passage_stands_beside_its_file() -> None:
-    """Its own cosine and that of its file's middle are mixed by fixed shares; where both are one, nothing changes."""
-    assert beside(np.array([0.5, 0.5]), np.array([0.5, 0.1])) == pytest.approx([0.5, 0.5 - 0.4 * MIDDLE])
+    """Its own cosine and that of its file's centroid are mixed by fixed shares; where both are one, nothing changes."""
+    assert with_centroids(np.array([0.5, 0.5]), np.array([0.5, 0.1])) == pytest.approx(
+        [0.5, 0.5 - 0.4 * CENTROID_WEIGHT]
+    )
 
 
 def test_nothing_deviates_nothing_is_said() -> None:

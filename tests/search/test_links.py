@@ -1,4 +1,4 @@
-"""Links are followed as Obsidian, Logseq, Org and plain Markdown follow them, over what is there now."""
+"""Links are resolved as Obsidian, Logseq, Org and plain Markdown follow them, over what is there now."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from kb.errors import DocumentError
 from kb.formats.text import extract
 from kb.records import FileChange, FileStat, FoundFile, Hit, KnownFile, Link, StoredPassage
-from kb.search.links import Follower
+from kb.search.links import LinkResolver
 from kb.store.catalog import SqliteCatalog
 from kb.testing import MemoryFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kb.records import FollowedLink
+    from kb.records import ResolvedLink
 
 FOLDER = "/vault"
 UUID = "5f1c2d3e-0000-4000-8000-123456789abc"
@@ -43,12 +43,12 @@ VAULT = {
 
 
 class Vault:
-    """Files as an index run leaves them in the catalog, and links followed over them."""
+    """Files as an index run leaves them in the catalog, and links resolved over them."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self.catalog = SqliteCatalog(":memory:")
         self.files = MemoryFiles()
-        self.follower = Follower(self.catalog, self.files)
+        self.resolver = LinkResolver(self.catalog, self.files)
         for path, text in files.items():
             self.put(path, text)
 
@@ -70,9 +70,9 @@ class Vault:
         """A file of the catalog."""
         return next(one for one in self.catalog.files() if one.path == path)
 
-    def out(self, path: str) -> list[FollowedLink]:
+    def out(self, path: str) -> list[ResolvedLink]:
         """What a file links to."""
-        return list(self.follower.links(self.file(path)).outgoing)
+        return list(self.resolver.links(self.file(path)).outgoing)
 
     def end(self, source: str, link: str) -> tuple[str | None, int | None, str]:
         """Where the only link of a new file leads: path, line, problem."""
@@ -149,7 +149,7 @@ def test_broken_links_are_named(link: str, path: str | None, problem: str) -> No
     vault = Vault(VAULT)
 
     assert vault.end("s.md", link) == (path, None, problem)
-    assert [(one.source.path, one.problem) for one in vault.follower.broken()] == [("s.md", problem)]
+    assert [(one.source.path, one.problem) for one in vault.resolver.broken()] == [("s.md", problem)]
 
 
 def test_a_file_outside_the_index_is_not_broken() -> None:
@@ -175,7 +175,7 @@ def test_backlinks_have_their_lines_and_follow_renames() -> None:
     )
 
     def incoming(path: str) -> list[tuple[str, int, str]]:
-        links = vault.follower.links(vault.file(path)).incoming
+        links = vault.resolver.links(vault.file(path)).incoming
         return [(one.source.path, one.link.line, one.link.target) for one in links]
 
     assert incoming("sub/target.md") == [
@@ -221,7 +221,7 @@ def test_a_hit_names_the_notes_that_embed_its_file() -> None:
     )
     hits = [hit(vault.file("files/data.csv")), hit(vault.file("far/data.csv")), hit(vault.file("c.md"))]
 
-    found = vault.follower.with_embedding(hits)
+    found = vault.resolver.with_embedding(hits)
 
     assert [[note.path for note in one.embedded_in] for one in found] == [["a.md", "Board.canvas"], ["far/d.md"], []]
     assert [replace(one, embedded_in=()) for one in found] == hits
@@ -239,12 +239,12 @@ def test_both_directions_tell_the_same(paths: set[str], links: list[tuple[str, s
         (one.source.path, one.link, one.target.path if one.target else "") for path in texts for one in vault.out(path)
     }
     into = {
-        (one.source.path, one.link, path) for path in texts for one in vault.follower.links(vault.file(path)).incoming
+        (one.source.path, one.link, path) for path in texts for one in vault.resolver.links(vault.file(path)).incoming
     }
 
     assert {one for one in out if one[2] not in {"", one[0]}} == into
     assert {(source, link) for source, link, target in out if not target} == {
-        (one.source.path, one.link) for one in vault.follower.broken()
+        (one.source.path, one.link) for one in vault.resolver.broken()
     }
     assert all(target or link.path not in {path.removesuffix(".md") for path in texts} for _, link, target in out)
 

@@ -32,9 +32,9 @@ from kb.search.retrieve import ByMeaning
 class Farthest:
     """By the cosine with the question, the least first."""
 
-    def candidates(self, gather, wanted):
+    def candidates(self, retriever, wanted):
         """All that are near, turned round."""
-        found = ByMeaning().candidates(gather, wanted)
+        found = ByMeaning().candidates(retriever, wanted)
         return replace(found, scores=-found.scores)
 
     def why(self, cosine, signals):

@@ -16,7 +16,6 @@ from kb.errors import NotIndexed
 from kb.records import (
     MODES,
     Answer,
-    Asked,
     Candidates,
     Filters,
     Freshness,
@@ -25,6 +24,7 @@ from kb.records import (
     Mode,
     ReadAs,
     ResolvedRequest,
+    Searched,
     Unmatched,
 )
 from kb.search.confidence import PROBES
@@ -234,9 +234,9 @@ def test_copies_are_folded_before_the_limit_is_taken(mode: Mode) -> None:
     unfolded = asked.search(ResolvedRequest("apple berry", mode=mode, limit=3, candidates=1))
 
     assert [path for path, _ in order(answer)] == ["001.md", "003.md"]
-    assert [(one.passage.file.path, one.score) for one in answer.hits[0].alike] == order(unfolded)[1:2]
+    assert [(one.passage.file.path, one.score) for one in answer.hits[0].duplicates] == order(unfolded)[1:2]
     assert [path for path, _ in order(unfolded)] == ["001.md", "002.md", "003.md"]
-    assert not any(hit.alike for hit in unfolded.hits)
+    assert not any(hit.duplicates for hit in unfolded.hits)
 
 
 def test_a_folded_copy_does_not_count_for_its_file() -> None:
@@ -249,7 +249,7 @@ def test_a_folded_copy_does_not_count_for_its_file() -> None:
 
     hits = searcher(world).search(ResolvedRequest("apple berry", per_file=1, fold=True)).hits
 
-    assert [(hit.passage.file.path, [one.passage.file.path for one in hit.alike]) for hit in hits] == [
+    assert [(hit.passage.file.path, [one.passage.file.path for one in hit.duplicates]) for hit in hits] == [
         ("a.md", []),
         ("b.md", ["c.md"]),
     ]
@@ -329,7 +329,7 @@ def test_an_answer_says_how_its_question_was_read() -> None:
         ("cherry",),
         ("path:*.md",),
         left_out=LeftOut(passages=1, files=1),
-        asked=Asked(passages=1, files=1),
+        asked=Searched(passages=1, files=1),
     )
     assert [path for path, _ in order(read)] == ["000.md"]
     assert asked.search(ResolvedRequest("-cherry tag:none")).read_as == ReadAs("", (), ("cherry",), ("tag:none",))
@@ -387,7 +387,7 @@ def test_the_words_of_a_file_count_more_than_those_of_a_passage(times: int, firs
     assert next(hit.passage.file.path for hit in hits if "wait" in hit.passage.text) == first
 
 
-def test_a_store_without_middles_is_answered_alike() -> None:
+def test_a_store_without_centroids_gives_the_same_answers() -> None:
     """As an earlier kb left it: the vectors themselves say where the middle of a file is."""
     world = crowd()
     wanted = ResolvedRequest("apple open lid", mode=Mode.HYBRID, limit=20, weak=True, explain=True)
@@ -535,7 +535,7 @@ def test_what_was_measured_is_kept_until_the_index_grows() -> None:
     world = filled([f"{one} {other}" for one in WORDS for other in WORDS])
     first = searcher(world)
     first.search(ResolvedRequest("apple"))
-    first.keep_measurements()
+    first.save_measurements()
     asked = len(world.embedder.questions)
 
     searcher(world).search(ResolvedRequest("berry"))
@@ -562,8 +562,8 @@ def test_a_search_writes_nothing_to_the_catalog(monkeypatch: pytest.MonkeyPatch)
     asked.similar(world.catalog.files()[0], ResolvedRequest(like="000.md"))
     assert (written, world.catalog._database.connection.total_changes) == ([], changed)
 
-    asked.keep_measurements()
-    asked.keep_measurements()
+    asked.save_measurements()
+    asked.save_measurements()
     assert written == ["unrelated"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kb.search.words import inflected, telling, weights, words_of
+from kb.search.words import content_words, inflected, weights, words_of
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from kb.search.words import inflected, telling, weights, words_of
 )
 def test_what_tells_is_left_as_it_stands(question: str, expected: str) -> None:
     """What every question has goes, identifiers stay whole."""
-    assert telling(question) == expected
+    assert content_words(question) == expected
 
 
 def test_words_with_vowel_signs_are_found_whole() -> None:

@@ -54,8 +54,8 @@ def test_each_part_is_what_it_is(args: list[str], kinds: str) -> None:
     """An option with its value is one part."""
     read = Arguments(args)
 
-    assert " ".join(piece.kind for piece in read.pieces) == kinds
-    assert [token for piece in read.pieces for token in piece.tokens] == args
+    assert " ".join(argument.kind for argument in read.parsed) == kinds
+    assert [token for argument in read.parsed for token in argument.tokens] == args
 
 
 TOKENS = st.sampled_from([

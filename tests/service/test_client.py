@@ -333,7 +333,7 @@ def test_a_daemon_that_does_not_answer_is_named(
 
     assert forward(["search", "x"]) == 2
 
-    who = f"process {os.getpid()}" if sys.platform == "linux" else "its owner"
+    who = f"process {os.getpid()}" if sys.platform == "linux" else "the daemon"
     assert f"kb: {who} holds the store but does not answer" in capfd.readouterr().err
     with pytest.raises(RequestRefused, match="kill"):
         ask(store, "/status")

@@ -76,8 +76,8 @@ def test_scores_are_those_of_the_formula() -> None:
     by_text = {catalog.passages([id_])[id_].text: value for id_, value in matches.scores.items()}
     assert by_text == pytest.approx({text: score(text, length) for text, length in zip(texts, lengths, strict=True)})
     values = np.array(list(by_text.values()))
-    said = np.maximum((values - values.mean()) / values.std(), 0)
-    assert [matches.said[id_] for id_ in matches.scores] == pytest.approx(said.tolist())
+    deviations = np.maximum((values - values.mean()) / values.std(), 0)
+    assert [matches.deviations[id_] for id_ in matches.scores] == pytest.approx(deviations.tolist())
     assert next(iter(by_text)) == "apple apple berry"
     assert max(matches.shares.values()) == 1.0
 
@@ -183,9 +183,11 @@ def test_files_with_long_numbers_are_told_apart() -> None:
     texts |= {id_: ["grape", "elder"] for id_ in range(10, 40)}
     stored(catalog, *(change(id_, f"{id_}.md", some, title="x") for id_, some in texts.items()))
 
-    matches = catalog.keyword_matches("apple berry", 10, also=[one.id for one in catalog.all_passages()], beside=1.0)
-    said = {int(id_.split("-")[0], 16): value for id_, value in matches.said.items()}
-    assert said[5] > said[65_541] > said[6] == 0
+    matches = catalog.keyword_matches(
+        "apple berry", 10, also=[one.id for one in catalog.all_passages()], file_weight=1.0
+    )
+    deviations = {int(id_.split("-")[0], 16): value for id_, value in matches.deviations.items()}
+    assert deviations[5] > deviations[65_541] > deviations[6] == 0
 
 
 def test_what_a_stemmer_makes_of_a_word_is_not_looked_for_in_other_languages() -> None:
@@ -216,17 +218,19 @@ def test_a_whole_file_is_scored_as_if_it_were_one_text() -> None:
     alone = SqliteCatalog(":memory:")
     stored(alone, *(change(id_, f"{id_}.md", [text], title=" ") for id_, text in whole.items()))
 
-    def by_file(one: SqliteCatalog, beside: float) -> dict[int, set[float]]:
+    def by_file(one: SqliteCatalog, weight: float) -> dict[int, set[float]]:
         passages = [passage.id for passage in one.all_passages()]
-        said: dict[int, set[float]] = {}
-        for id_, value in one.keyword_matches("apple date", 10, also=passages, beside=beside).said.items():
-            said.setdefault(int(id_.split("-")[0], 16), set()).add(round(value, 9))
-        return said
+        deviations: dict[int, set[float]] = {}
+        for id_, value in one.keyword_matches("apple date", 10, also=passages, file_weight=weight).deviations.items():
+            deviations.setdefault(int(id_.split("-")[0], 16), set()).add(round(value, 9))
+        return deviations
 
     assert by_file(catalog, 1.0) == by_file(alone, 0.0)
-    both = catalog.keyword_matches("apple date", 10, beside=0.7)
-    own, file = (catalog.keyword_matches("apple date", 10, beside=share) for share in (0.0, 1.0))
-    assert both.said == pytest.approx({id_: 0.3 * own.said[id_] + 0.7 * file.said[id_] for id_ in both.said})
+    both = catalog.keyword_matches("apple date", 10, file_weight=0.7)
+    own, file = (catalog.keyword_matches("apple date", 10, file_weight=share) for share in (0.0, 1.0))
+    assert both.deviations == pytest.approx(
+        {id_: 0.3 * own.deviations[id_] + 0.7 * file.deviations[id_] for id_ in both.deviations}
+    )
     assert both.scores == own.scores
 
 
@@ -236,9 +240,9 @@ def test_the_best_are_those_of_the_best_files() -> None:
     others = [change(number, f"{number}.md", ["fig fig", "grape"]) for number in range(3, 20)]
     stored(catalog, change(1, "a.md", ["apple date", "fig"]), change(2, "b.md", ["apple date", "berry"]), *others)
 
-    assert found(catalog, "apple berry", 1, beside=0.7) == ["berry"]
-    assert "apple date" in found(catalog, "apple berry", 2, beside=0.7)
-    best = catalog.keyword_matches("apple berry", 3, beside=0.7).said
+    assert found(catalog, "apple berry", 1, file_weight=0.7) == ["berry"]
+    assert "apple date" in found(catalog, "apple berry", 2, file_weight=0.7)
+    best = catalog.keyword_matches("apple berry", 3, file_weight=0.7).deviations
     assert [id_.split("-")[0] for id_ in best] == ["2", "2", "1"]
 
 
@@ -304,7 +308,7 @@ def test_long_files_do_not_keep_the_others_out() -> None:
     stored(catalog, change(1, "long.md", long), *others)
     stored(catalog, *(change(number, f"{number}.md", ["grape", "elder"]) for number in range(16, 96)))
 
-    files = {id_.split("-")[0] for id_ in catalog.keyword_matches("apple berry", 10, beside=0.8).said}
+    files = {id_.split("-")[0] for id_ in catalog.keyword_matches("apple berry", 10, file_weight=0.8).deviations}
 
     assert files == {"1", "2", "3", "4", "5"}
 

@@ -10,10 +10,10 @@ import click
 from kb.cli.command import command
 from kb.cli.last_results import save_results
 from kb.cli.options import (
-    Asking,
-    Ranking,
-    asking_options,
+    OutputOptions,
+    RankingOptions,
     filter_options,
+    output_options,
     question_of,
     ranking_options,
     rerank_option,
@@ -31,7 +31,7 @@ _ASK_LIMIT = 5
 
 @command(short_help="Quote the passage that answers best, with its source.", takes_text=True)
 @click.argument("question", nargs=-1, required=True)
-@asking_options
+@output_options
 @ranking_options
 @filter_options
 @rerank_option
@@ -40,22 +40,22 @@ def ask(
     session: Session,
     question: tuple[str, ...],
     *,
-    asking: Asking,
-    ranking: Ranking,
+    output: OutputOptions,
+    ranking: RankingOptions,
     filters: Filters,
     rerank: Rerank | None,
 ) -> int:
     """Quote the passage that best answers a QUESTION, with its source, then list the next ones."""
-    chosen = asking.chosen()
+    chosen = output.chosen()
     text = question_of(session, question)
-    look = session.look(fits=asking.limit is None)
-    asking = replace(asking, limit=asking.limit or _ASK_LIMIT)
+    style = session.style(fits=output.limit is None)
+    output = replace(output, limit=output.limit or _ASK_LIMIT)
     with session.open() as kb:
-        index_first(session, kb, asking)
-        answer = kb.search(request_of(session, text, asking, ranking, filters=filters, rerank=rerank))
-    # Whole passages are asked for of every hit, so no one stands out.
-    if chosen != "text" or asking.full or asking.context:
-        return write_answer(session, answer, asking)
+        index_first(session, kb, output)
+        answer = kb.search(request_of(session, text, output, ranking, filters=filters, rerank=rerank))
+    # All hits are shown as whole passages, so none is singled out.
+    if chosen != "text" or output.full or output.context:
+        return write_answer(session, answer, output)
     save_results(session.client.terminal, answer)
-    session.write(ask_text(answer, words_of(answer.asked), look, Detail(l2=asking.l2)))
-    return finish(session, answer, asking)
+    session.write(ask_text(answer, words_of(answer.query), style, Detail(l2=output.l2)))
+    return finish(session, answer, output)

@@ -41,7 +41,7 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
     Notes and store are not changed. Reports passages per second beside the bare model, the time from saving a file
     until it is found, search time with and without kb watch, recall against exact search, memory use, and size on disk.
     """
-    from kb.evaluation.bench import Asked
+    from kb.evaluation.bench import BenchRequest
     from kb.evaluation.bench import bench as measured
 
     settings = session.settings()
@@ -63,12 +63,12 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
         )
 
     report = measured(
-        Asked(
+        BenchRequest(
             settings=settings,
             options=session.options(settings),
             load=load,
             seconds=seconds,
-            tell=session.notice,
+            report=session.notice,
             environ=session.client.environ,
             cwd=session.client.cwd,
         )
@@ -98,8 +98,11 @@ def bench_text(report: BenchReport) -> str:
         ("notes", f"{report.files:,} of {count(report.files_total, 'file')}, {count(speed.passages, 'passage')}"),
         ("indexing", f"{speed.kb:.1f} passages/s, the bare model {speed.bare:.1f} ({speed.bare / speed.kb:.2f} x)"),
         ("found after", f"{_times(report.saved)} from the end of a save ({count(report.saved.count, 'save')})"),
-        ("question", f"{_times(report.asked)} with kb watch ({count(report.asked.count, 'command')}; {python})"),
-        ("", f"{_times(report.asked_alone)} without kb watch ({count(report.asked_alone.count, 'command')})"),
+        (
+            "question",
+            f"{_times(report.with_daemon)} with kb watch ({count(report.with_daemon.count, 'command')}; {python})",
+        ),
+        ("", f"{_times(report.without_daemon)} without kb watch ({count(report.without_daemon.count, 'command')})"),
         (f"recall@{recall.depth}", f"{recall.share:.4f} against exact search ({count(recall.questions, 'question')})"),
         ("memory", f"{size(report.memory)} (kb watch)"),
         ("disk", f"{size(report.size)}, {size(round(report.size / speed.passages))} a passage"),
@@ -118,8 +121,8 @@ def bench_object(report: BenchReport) -> dict[str, Any]:
         "passages_per_second": {"kb": round(speed.kb, 2), "bare_model": round(speed.bare, 2)},
         "save_to_found": _times_object(report.saved),
         "question": {
-            "with_owner": _times_object(report.asked),
-            "without_owner": _times_object(report.asked_alone),
+            "with_owner": _times_object(report.with_daemon),
+            "without_owner": _times_object(report.without_daemon),
             "python_alone": _times_object(report.python),
         },
         "recall": {"share": round(recall.share, 6), "depth": recall.depth, "questions": recall.questions},

@@ -25,7 +25,7 @@ from kb.cli.output.evaluation import (
 )
 from kb.cli.output.progress import shown_progress
 from kb.cli.output.reports import failures_text, freshness_notice
-from kb.errors import KbError, why
+from kb.errors import KbError, reason_of
 from kb.records import MODE_NAMES, RERANKERS, Mode, SearchRequest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kb.evaluation.judged import Judged
     from kb.evaluation.known_items import KnownItem
     from kb.evaluation.measures import Measured
-    from kb.evaluation.run import Ask, Result
+    from kb.evaluation.run import Result, SearchFunction
     from kb.records import Hit, Rerank
 
 _TELL_EVERY: Final = 100
@@ -147,7 +147,7 @@ def _evaluated(
 ) -> int:
     """Run the questions in each mode, and show the results."""
     from kb.evaluation.measures import means, measured
-    from kb.evaluation.run import Names, ask_all, read_run
+    from kb.evaluation.run import Names, read_run, run_questions
 
     files = kb.documents()
     names = Names(files, judged.documents)
@@ -161,7 +161,9 @@ def _evaluated(
     with session.stoppable() as should_stop:
         for mode, by in product(options.modes, dict.fromkeys(("off", options.rerank or "off"))):
             name = mode if by == "off" else f"{mode}, {by}"
-            asked = ask_all(name, ask_with(kb, mode, by), judged, names, _watched(session, name, judged, should_stop))
+            asked = run_questions(
+                name, ask_with(kb, mode, by), judged, names, _watched(session, name, judged, should_stop)
+            )
             results.append(asked)
     if options.save:
         _save(options.save, results[0])
@@ -169,20 +171,20 @@ def _evaluated(
     rows |= {result.name: means(result.values) for result in results}
     pairs = paired(earlier, results)
     if options.as_json:
-        told = evaluation_object(
+        report = evaluation_object(
             results, rows, pairs, judged, files=len(files), missing=names.missing, per_question=options.per_question
         )
-        session.write_json(told | missed_object(results, judged, items) if items else told)
+        session.write_json(report | missed_object(results, judged, items) if items else report)
         return 0
     if options.per_question:
         session.write(questions_text(results, judged) + "\n")
     session.write(heading_text(judged, names.missing, len(files)) + table_text(rows) + pairs_text(pairs))
     if items:
-        session.write(missed_text(results, judged, items, session.look()))
+        session.write(missed_text(results, judged, items, session.style()))
     return 0
 
 
-def ask_with(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> Ask:
+def ask_with(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> SearchFunction:
     """A function that searches in one mode, with no hits left out."""
     from kb.evaluation.run import LEAST
 
@@ -238,7 +240,7 @@ def _index(session: Session, kb: Knowledge) -> None:
     Raises:
         click.Abort: It was stopped.
     """
-    color = session.error_look().color
+    color = session.error_style().color
     with (
         session.stoppable() as should_stop,
         shown_progress(
@@ -254,7 +256,7 @@ def _index(session: Session, kb: Knowledge) -> None:
     if report.interrupted:
         raise click.Abort
     if report.failures:
-        session.complain(failures_text(report.failures, session.error_look()))
+        session.write_error(failures_text(report.failures, session.error_style()))
 
 
 def _watched(session: Session, mode: str, judged: Judged, should_stop: Callable[[], bool]) -> Callable[[int], None]:
@@ -275,7 +277,7 @@ def _save(file: str, result: Result) -> None:
     try:
         Path(file).write_text(run_text(result.rankings, f"kb-{result.name}"), "utf-8")
     except OSError as error:
-        raise KbError(f"{file} cannot be written: {why(error)}") from error
+        raise KbError(f"{file} cannot be written: {reason_of(error)}") from error
 
 
 def _there(session: Session, file: str | None) -> str | None:

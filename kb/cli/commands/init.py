@@ -39,8 +39,8 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
     """
     from kb.config import Config, render_own, user_config_path, user_store_path
 
-    _refuse_beside("--here", here, {"--user": user, "--config": bool(session.config_file)})
-    _refuse_beside("--add", adds, {"--force": force, "--model": bool(model)})
+    _reject_conflicts("--here", here, {"--user": user, "--config": bool(session.config_file)})
+    _reject_conflicts("--add", adds, {"--force": force, "--model": bool(model)})
     own = not here and (user or not session.config_file)
     target = Path(session.config_file or (user_config_path() if own else "config.toml")).absolute()
     if adds:
@@ -66,7 +66,7 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
     if not session.config_file:
         if here:
             trust_written(session, target)
-        _tell_what_goes_before(session, target, real)
+        _warn_about_precedence(session, target, real)
     default = Config().embed.model
     if (model or session.client.environ.get("KB_EMBED__MODEL") or default) == default:
         session.say(f"The first run downloads {default} (about 2.3 GB) unless it is already on this machine;\n")
@@ -75,7 +75,7 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
     return 0
 
 
-def _refuse_beside(option: str, is_given: bool, others: dict[str, bool]) -> None:
+def _reject_conflicts(option: str, is_given: bool, others: dict[str, bool]) -> None:
     """Check that an option is not given with any of some others, which may be given together.
 
     Raises:
@@ -156,7 +156,7 @@ def _refuse_to_replace(target: Path, folder: str, add: str, replace: str, *, for
         )
 
 
-def _tell_what_goes_before(session: Session, target: Path, folder: str) -> None:
+def _warn_about_precedence(session: Session, target: Path, folder: str) -> None:
     """Warn if another configuration than the written one is in effect here or in the folder."""
     from kb.config import find_file
 

@@ -14,7 +14,7 @@ from kb.cli.output.terminal import one_line, shown_path
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
-    from kb.records import FollowedLink, Links
+    from kb.records import Links, ResolvedLink
 
 
 @command(short_help="Show the links from and to a file.")
@@ -56,13 +56,13 @@ def _links_text(links: Links, session: Session) -> str:
     return "".join(f"{name}\n{''.join(lines)}" for name, lines in parts if lines)
 
 
-def _from_line(one: FollowedLink, session: Session) -> str:
+def _from_line(one: ResolvedLink, session: Session) -> str:
     """A link as a line of grep, and why it is broken."""
-    path = shown_path(formats.absolute(one.source.folder, one.source.path), session.look().cwd)
+    path = shown_path(formats.absolute(one.source.folder, one.source.path), session.style().cwd)
     return f"{path}:{one.link.line}:{_written(one)}{f'  broken: {one.problem}' if one.problem else ''}\n"
 
 
-def _written(one: FollowedLink) -> str:
+def _written(one: ResolvedLink) -> str:
     """A link as written, without its label."""
     target = one_line(one.link.target)
     sign = "!" if one.link.embeds else ""
@@ -77,10 +77,10 @@ def _written(one: FollowedLink) -> str:
             return f"{sign}(({target}))"
 
 
-def _end(one: FollowedLink, session: Session) -> str:
+def _end(one: ResolvedLink, session: Session) -> str:
     """The target of a link, or why it is broken."""
     if one.target is None:
         return f"broken: {one.problem}" if one.problem else "not in the index"
-    path = shown_path(formats.absolute(one.target.folder, one.target.path), session.look().cwd)
+    path = shown_path(formats.absolute(one.target.folder, one.target.path), session.style().cwd)
     line = f":{one.line}" if one.line else ""
     return f"{path}{line}{f'  broken: {one.problem}' if one.problem else ''}"

@@ -29,16 +29,16 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
     with session.open() as kb:
         files = kb.documents(filters)
         lost = list(unmatched_notices(kb.unmatched(filters)))
-    look = session.look()
-    for told in lost:
-        session.notice(told)
+    style = session.style()
+    for notice in lost:
+        session.notice(notice)
     if not files and not lost:
         session.notice("the index is empty" if filters == Filters() else "nothing matches")
     if as_json:
         session.write_json({"files": [formats.file_object(file) for file in files]})
     elif long:
-        session.write(list_text(files, look))
+        session.write(list_text(files, style))
     else:
         keys = [file.key for file in files]
-        session.write(formats.paths(keys, cwd=look.cwd, null=null, exact=not session.is_terminal()))
+        session.write(formats.paths(keys, cwd=style.cwd, null=null, exact=not session.is_terminal()))
     return 0 if files else 1

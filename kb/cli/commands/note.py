@@ -41,7 +41,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     def on_written(path: str) -> None:
         nonlocal written
         written = True
-        shown = shown_path(path, session.look().cwd)
+        shown = shown_path(path, session.style().cwd)
         session.write(f"{shown}\n")
         session.client.out.flush()
         if session.is_terminal():
@@ -59,7 +59,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     # Other files that cannot be indexed are no news of this note.
     own = [one for one in report.failures if formats.absolute(one.folder, one.path) == path]
     if own:
-        session.complain(failures_text(own, session.error_look()))
+        session.write_error(failures_text(own, session.error_style()))
     return 0
 
 
@@ -69,13 +69,13 @@ def _not_indexed(session: Session, error: BaseException) -> int:
         session.notice("the note is written but not indexed yet; kb index adds it")
         return INTERRUPTED
     if session.debug:
-        session.complain(sanitize("".join(traceback.format_exception(error))), wrap=False)
+        session.write_error(sanitize("".join(traceback.format_exception(error))), wrap=False)
     known = (
         error if isinstance(error, KbError) else resource_error(error) or KbError(str(error) or type(error).__name__)
     )
     session.notice(f"the note is written, but not indexed: {known.message}")
     remedy = f"{known.remedy.rstrip('.')}. " if known.remedy else ""
-    session.advise(f"{remedy}kb index adds the note")
+    session.hint(f"{remedy}kb index adds the note")
     return 0
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _ASK_DESKTOP: Final = ("xdg-mime", "query", "default", "application/pdf")
 _PATIENCE: Final = 2.0
-# How PDF viewers are told a page, by the name of their program; the first ones are the defaults of desktops.
+# Arguments that open a PDF viewer at a page, by program; the first ones are the defaults of desktops.
 _PAGE: Final[dict[str, tuple[str, ...]]] = {
     "evince": ("--page-index={page}", "{path}"),
     "papers": ("--page-index={page}", "{path}"),
@@ -41,7 +41,7 @@ _PAGE: Final[dict[str, tuple[str, ...]]] = {
     "mupdf": ("{path}", "{page}"),
     "xpdf": ("{path}", "{page}"),
 }
-# How editors are told a line.
+# Arguments that open an editor at a line.
 _PLUS: Final = frozenset(
     {"vi", "vim", "nvim", "gvim", "view", "nano", "emacs", "emacsclient", "micro", "kak", "joe", "ne", "jed"}
 )
@@ -105,7 +105,7 @@ def _file(session: Session, typed: str) -> Location:
 
 
 def _listed(session: Session, number: int, location: Location) -> str:
-    return f"{number:>3}  {shown_path(location.path, session.look().cwd)}:{location.where}\n"
+    return f"{number:>3}  {shown_path(location.path, session.style().cwd)}:{location.where}\n"
 
 
 def _started(command: tuple[str, ...], *, here: bool) -> int:

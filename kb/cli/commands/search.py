@@ -8,10 +8,10 @@ import click
 
 from kb.cli.command import command
 from kb.cli.options import (
-    Asking,
-    Ranking,
-    asking_options,
+    OutputOptions,
+    RankingOptions,
     filter_options,
+    output_options,
     question_of,
     ranking_options,
     rerank_option,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @command(short_help="Find the passages nearest to a question.", takes_text=True)
 @click.argument("question", nargs=-1, required=True)
-@asking_options
+@output_options
 @ranking_options
 @filter_options
 @rerank_option
@@ -34,8 +34,8 @@ def search(
     session: Session,
     question: tuple[str, ...],
     *,
-    asking: Asking,
-    ranking: Ranking,
+    output: OutputOptions,
+    ranking: RankingOptions,
     filters: Filters,
     rerank: Rerank | None,
 ) -> int:
@@ -46,10 +46,10 @@ def search(
 
     Piped output has one hit per line, path:line:text. The exit code is 0 with hits, 1 without, 2 on an error.
     """
-    if ranking.explain or asking.l2:
-        warn_if_piped(session, asking)
+    if ranking.explain or output.l2:
+        warn_if_piped(session, output)
     text = question_of(session, question)
     with session.open() as kb:
-        index_first(session, kb, asking)
-        answer = kb.search(request_of(session, text, asking, ranking, filters=filters, rerank=rerank))
-    return write_answer(session, answer, asking)
+        index_first(session, kb, output)
+        answer = kb.search(request_of(session, text, output, ranking, filters=filters, rerank=rerank))
+    return write_answer(session, answer, output)

@@ -31,7 +31,7 @@ def show(session: Session, place: str, as_json: bool) -> int:
     if as_json:
         session.write_json(formats.shown_object(shown))
     else:
-        session.write(shown_text(shown, session.look(), whole=shown.line is None))
+        session.write(shown_text(shown, session.style(), whole=shown.line is None))
     if shown.changed:
         session.notice("the file changed since it was indexed: run kb index")
     if shown.file.state == "failed":

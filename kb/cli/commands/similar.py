@@ -9,10 +9,10 @@ import click
 from kb.cli.command import command
 from kb.cli.file_arguments import resolve_file
 from kb.cli.options import (
-    Asking,
-    asking_options,
+    OutputOptions,
     file_names,
     filter_options,
+    output_options,
 )
 from kb.cli.querying import index_first, warn_if_piped, write_answer
 from kb.records import SearchRequest
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 @command(short_help="Find passages similar to a file.")
 @click.argument("file", shell_complete=file_names)
-@asking_options
+@output_options
 @filter_options
 @click.pass_obj
-def similar(session: Session, file: str, asking: Asking, filters: Filters) -> int:
+def similar(session: Session, file: str, output: OutputOptions, filters: Filters) -> int:
     """Find the passages in other files that are nearest to an indexed FILE.
 
     FILE is a path, a file name with or without its suffix, an alias or a title; a number is a hit of the last search.
     """
-    asking.chosen()
-    if asking.l2:
-        warn_if_piped(session, asking)
+    output.chosen()
+    if output.l2:
+        warn_if_piped(session, output)
     with session.open() as kb:
-        index_first(session, kb, asking)
+        index_first(session, kb, output)
         answer = resolve_file(
             session,
             kb,
@@ -44,12 +44,12 @@ def similar(session: Session, file: str, asking: Asking, filters: Filters) -> in
             lambda path, _: kb.search(
                 SearchRequest(
                     like=path,
-                    limit=asking.limit,
-                    min_score=asking.min_score,
-                    per_file=asking.per_file,
+                    limit=output.limit,
+                    min_score=output.min_score,
+                    per_file=output.per_file,
                     filters=filters,
-                    fold=asking.fold,
+                    fold=output.fold,
                 )
             ),
         )
-    return write_answer(session, answer, asking)
+    return write_answer(session, answer, output)

@@ -33,23 +33,23 @@ def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> in
     """Show what is indexed, with which model and where, and what could not be indexed."""
     refuse_conflicts({"--problems": problems, "--privacy": privacy})
     if privacy:
-        return tell_privacy(session, as_json=as_json)
+        return show_privacy(session, as_json=as_json)
     with session.open() as kb:
         state = kb.status()
     daemon = session.daemon.status() if session.daemon else None
     if as_json:
         session.write_json(formats.status_object(state, daemon))
     elif problems:
-        session.say(problems_text(state, session.look()))
+        session.say(problems_text(state, session.style()))
         if not state.problems and not state.partly:
             session.notice("no problems")
     else:
-        text = status_text(state, session.look(), daemon, tesseract=bool(shutil.which("tesseract")))
+        text = status_text(state, session.style(), daemon, tesseract=bool(shutil.which("tesseract")))
         session.say(text, indent=_FACTS)
     return 0
 
 
-def tell_privacy(session: Session, *, as_json: bool) -> int:
+def show_privacy(session: Session, *, as_json: bool) -> int:
     """Show what in this process could send data, and whether it is off."""
     from kb.privacy import privacy_rows
 
@@ -59,7 +59,7 @@ def tell_privacy(session: Session, *, as_json: bool) -> int:
         session.write_json(privacy_object(rows, process=os.getpid(), daemon=daemon))
     else:
         text = privacy_text(rows, process=os.getpid(), daemon=daemon)
-        # What goes on below stands where the last column begins.
+        # Continuation lines are aligned with the last column.
         first = text.split("\n")[1]
         session.say(text, indent=len(first) - len(one_line(rows[0].detail)))
     return 0

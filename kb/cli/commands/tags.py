@@ -34,8 +34,8 @@ def tags(session: Session, as_json: bool, filters: Filters) -> int:
         session.write_json({"tags": [{"tag": tag, "files": number} for tag, number in found]})
     else:
         session.write(_tags_text(found))
-    for told in lost:
-        session.notice(told)
+    for notice in lost:
+        session.notice(notice)
     return 0 if found else 1
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.service.login import Service
 
-# As shells tell a process that SIGTERM ended: 128 and its number.
+# The exit code by which shells report SIGTERM: 128 plus its number.
 TERMINATED: Final = 143
 _START_SECONDS: Final = 600.0
 _STOP_SECONDS: Final = 90.0
@@ -310,8 +310,8 @@ def _start_in_background(session: Session, settings: Settings) -> int:
         return 0
     with log.open("rb") as stream:
         stream.seek(begin)
-        told = stream.read().decode("utf-8", "replace").strip()
-    raise KbError(f"kb watch exited during startup:\n{told}", f"See the log: {log}")
+        output = stream.read().decode("utf-8", "replace").strip()
+    raise KbError(f"kb watch exited during startup:\n{output}", f"See the log: {log}")
 
 
 def _name(settings: Settings) -> str:

@@ -1,1 +1,1 @@
-"""What kb writes: answers, reports, notices and progress, for terminals, pipes and programs."""
+"""Output: answers, reports, notices and progress, for terminals, pipes and programs."""

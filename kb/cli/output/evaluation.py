@@ -1,4 +1,4 @@
-"""What an evaluation tells: a table of modes, what one does better than another, and question by question."""
+"""Output of evaluations: a table of modes, differences between runs, and single questions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.cli.output.formats import absolute
 from kb.cli.output.reports import count
-from kb.cli.output.terminal import Look, one_line, shown_path
+from kb.cli.output.terminal import OutputStyle, one_line, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ Pairs = dict[tuple[str, str], list["Difference"]]
 
 
 def table_text(rows: Mapping[str, Measured]) -> str:
-    """One row for each run, one column for each measure; measures of spans in a table of their own."""
+    """Return a table with a row per run and a column per measure; span measures in a table of their own."""
     measures = dict.fromkeys(measure for values in rows.values() for measure in values)
     by_span = [measure for measure in measures if measure.startswith("span ")]
     tables = [[measure for measure in measures if measure not in by_span], by_span]
@@ -47,24 +47,24 @@ def _table(rows: Mapping[str, Measured], columns: Sequence[str]) -> str:
 
 
 def pairs_text(pairs: Pairs) -> str:
-    """What each later run does otherwise, a line for each measure that differs at all."""
+    """Return the differences between pairs of runs, a line per measure that differs."""
     lines: list[str] = []
     for (earlier, later), differences in pairs.items():
         lines.append(f"\n{later} against {earlier}:\n")
-        told = [one for one in differences if one.better or one.worse]
-        for one in told:
+        found = [one for one in differences if one.better or one.worse]
+        for one in found:
             sure = "" if one.p < _SURE else ", may be chance"
             lines.append(
                 f"  {one.measure:<18} {one.difference:+.3f}  better in {one.better:,}, worse in {one.worse:,} "
                 f"(p = {one.p:.4f}{sure})\n"
             )
-        if not told:
+        if not found:
             lines.append("  no difference\n")
     return "".join(lines)
 
 
 def questions_text(results: Iterable[Result], judged: Judged) -> str:
-    """Each question of each mode as one line of fields divided by tabs, the measures in the order of the heading."""
+    """Return a line per question and mode, with fields separated by tabs, and measures in the order of the header."""
     lines: list[str] = []
     for result in results:
         columns = dict.fromkeys(measure for values in result.values.values() for measure in values)
@@ -77,7 +77,7 @@ def questions_text(results: Iterable[Result], judged: Judged) -> str:
 
 
 def heading_text(judged: Judged, missing: int, files: int) -> str:
-    """What was asked of what, in one line."""
+    """Return the numbers of questions and files in one line."""
     left = f" ({judged.unjudged:,} without a relevant document left out)" if judged.unjudged else ""
     lacking = f"; {count(missing, 'judged document')} not in the index" if missing else ""
     return f"{count(len(judged.questions), 'question')}{left}, {count(files, 'file')}{lacking}\n"
@@ -93,8 +93,8 @@ def evaluation_object(
     missing: int,
     per_question: bool,
 ) -> dict[str, Any]:
-    """A whole evaluation for programs; what each question came to only where that is asked for."""
-    told: dict[str, Any] = {
+    """Return an evaluation as a JSON object; the results of single questions only where requested."""
+    found: dict[str, Any] = {
         "questions": len(judged.questions),
         "unjudged": judged.unjudged,
         "files": files,
@@ -107,28 +107,28 @@ def evaluation_object(
         ],
     }
     if per_question:
-        told["per_question"] = {
+        found["per_question"] = {
             result.name: {
                 id_: {"text": judged.questions[id_], "ranking": list(result.rankings[id_]), **_rounded(values)}
                 for id_, values in result.values.items()
             }
             for result in results
         }
-    return told
+    return found
 
 
 def missed_text(
-    results: Iterable[Result], judged: Judged, items: Sequence[KnownItem], look: Look, *, most: int = _MISSED
+    results: Iterable[Result], judged: Judged, items: Sequence[KnownItem], style: OutputStyle, *, most: int = _MISSED
 ) -> str:
-    """The known items that were not among the first ten: where each stands, where it came, and what came first."""
+    """Return the known items that were not in the top ten: their place, their rank, and the first hit."""
     lines = []
     for result in results:
         missed = list(_missed(result, judged, items))
         lines.append(f"\n{result.name} missed {len(missed):,} of {len(items):,}:\n" if missed else "")
         for item, rank, first in missed[:most]:
             came = f"came {rank}." if rank else "did not come"
-            instead = f", first {_place(first.passage.file, first.passage.first_line, look)}" if first else ""
-            place = _place(item.file, item.line, look)
+            instead = f", first {_place(first.passage.file, first.passage.first_line, style)}" if first else ""
+            place = _place(item.file, item.line, style)
             lines.append(f"  {place}  {one_line(item.question)}  ({came}{instead})\n")
         if len(missed) > most:
             lines.append(f"  and {len(missed) - most:,} more: --json has them all\n")
@@ -136,7 +136,7 @@ def missed_text(
 
 
 def missed_object(results: Iterable[Result], judged: Judged, items: Sequence[KnownItem]) -> dict[str, Any]:
-    """The known items that were not among the first ten, for programs; a rank is null beyond the first hundred."""
+    """Return the known items that were not in the top ten as JSON objects; a rank beyond 100 is null."""
     return {
         "missed": {
             result.name: [
@@ -164,8 +164,8 @@ def _missed(
             yield item, rank, result.best.get(id_)
 
 
-def _place(file: KnownFile, line: int, look: Look) -> str:
-    return f"{shown_path(absolute(file.folder, file.path), look.cwd)}:{line}"
+def _place(file: KnownFile, line: int, style: OutputStyle) -> str:
+    return f"{shown_path(absolute(file.folder, file.path), style.cwd)}:{line}"
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

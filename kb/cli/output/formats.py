@@ -1,4 +1,4 @@
-"""What programs read: answers and reports as JSON, JSON lines, CSV, Markdown and paths. The names are a promise."""
+"""Output formats for programs: JSON, JSON lines, CSV, Markdown and paths. Keys and columns are a public interface."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
         Answer,
         CheckReport,
         Failure,
-        FollowedLink,
         Freshness,
         Hit,
         IndexReport,
         KnownFile,
         Links,
         RebuildReport,
+        ResolvedLink,
         Sentence,
         Shown,
         Status,
@@ -40,61 +40,61 @@ CSV_COLUMNS: Final = (
     "rank", "score", "l2", "path", "first_line", "last_line", "page", "heading", "title", "changed", "text", "id",
     "place", "alike",
 )  # fmt: skip
-# Of the passages folded under a hit, so many are named where people read.
+# How many of a hit's near duplicates text output names.
 _NAMED: Final = 3
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>!|#~])")
 
 
 def absolute(folder: str, path: str) -> str:
-    """The absolute path of a file, or of its folder where the path is empty."""
+    """Return the absolute path of a file, or of its folder where the path is empty."""
     return os.path.join(folder, path) if path else folder  # noqa: PTH118 - names as str, undecodable bytes included
 
 
 def where(passage: StoredPassage) -> str:
-    """Where in its file a passage is: its lines, and its place in the document's own terms.
+    """Return where in its file a passage is: its lines, and its place such as a page or slide.
 
-    Lines of a text that was extracted are lines of that text alone; they stand where there is nothing better.
+    Lines of extracted text are used only where the document has no places, since they are not lines of the file.
     """
     lines = f"{passage.first_line}-{passage.last_line}"
     place = one_line(passage.place)
     return " ".join(filter(None, (lines, place))) if passage.exact else place or lines
 
 
-def alike_places(hit: Hit, cwd: str) -> list[str]:
-    """Where the passages folded under a hit are, made harmless: path and first line, else the place."""
+def duplicate_places(hit: Hit, cwd: str) -> list[str]:
+    """Return where the near duplicates of a hit are, sanitized: path and first line, else the place."""
     return [
         f"{shown_path(absolute(one.passage.file.folder, one.passage.file.path), cwd)}:"
         f"{one.passage.first_line if one.passage.exact else where(one.passage)}"
-        for one in hit.alike
+        for one in hit.duplicates
     ]
 
 
-def alike_text(hit: Hit, cwd: str) -> str:
-    """How many passages are folded under a hit, and where the first of them are."""
-    places = alike_places(hit, cwd)
+def duplicates_text(hit: Hit, cwd: str) -> str:
+    """Return how many near duplicates a hit has, and where the first of them are."""
+    places = duplicate_places(hit, cwd)
     more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
     return f"+{len(places)} like it: {', '.join(places[:_NAMED])}{more}"
 
 
 def trail(heading: tuple[str, ...]) -> str:
-    """A heading trail as one string, outermost first."""
+    """Return a heading trail as one string, outermost first."""
     return " > ".join(heading)
 
 
 def to_json(value: dict[str, Any], *, indent: bool = False) -> str:
-    """One JSON object and a line end. Nothing in it can act on a terminal, and every value is exact."""
+    """Return one JSON object and a line end, escaped for terminals without changing a value."""
     return escape_json(json.dumps(value, ensure_ascii=False, indent=2 if indent else None)) + "\n"
 
 
 def best_by(hit: Hit) -> Literal["cosine", "words"]:
-    """By what the best sentences of a hit are found."""
+    """Return by what the best sentences of a hit were found."""
     return "cosine" if hit.best else "words"
 
 
 def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
-    """A hit under the names that others rely on; ``rerank`` only where it was read again, ``why`` where asked for.
+    """Return a hit as a JSON object; ``rerank`` only where it was reranked, ``why`` only with ``explain``.
 
-    The best sentences come best first, ``score`` being their own cosines; it is null where they are found by ``words``.
+    The best sentences come best first; their ``score`` is their own cosine, or null where they were found by words.
     """
     passage, signals = hit.passage, hit.signals
     reread = {} if hit.rerank is None else {"rerank": round(hit.rerank, 6)}
@@ -117,7 +117,7 @@ def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
                 "lines": [one.passage.first_line, one.passage.last_line],
                 "score": round(float(one.score), 6),
             }
-            for one in hit.alike
+            for one in hit.duplicates
         ],
         "embedded_in": [absolute(note.folder, note.path) for note in hit.embedded_in],
         "cosine_rank": signals.cosine_rank,
@@ -144,8 +144,8 @@ def _freshness(index: Freshness) -> dict[str, Any]:
 
 
 def answer_object(answer: Answer) -> dict[str, Any]:
-    """A whole answer under the names that others rely on; ``reranking`` only where its hits were read again."""
-    words = words_of(answer.asked)
+    """Return an answer as a JSON object; ``reranking`` only where its hits were reranked."""
+    words = words_of(answer.query)
     read_as = {"read_as": asdict(answer.read_as)} if answer.read_as else {}
     reranking = {"reranking": asdict(answer.reranking)} if answer.reranking else {}
     unfamiliar = {"unfamiliar": answer.unfamiliar} if answer.unfamiliar else {}
@@ -164,26 +164,26 @@ def answer_object(answer: Answer) -> dict[str, Any]:
 
 
 def _lacks(answer: Answer) -> dict[str, Any]:
-    """What an answer lacks or left out, each key only where there is something to say."""
+    """Return what an answer lacks or leaves out, each key only where it applies."""
     nearest = answer.nearest
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if nearest is not None:
         passage = nearest.passage
-        told["nearest"] = {
+        found["nearest"] = {
             "path": absolute(passage.file.folder, passage.file.path),
             "lines": [passage.first_line, passage.last_line],
             "place": passage.place,
             "score": round(float(nearest.score), 6),
         }
     if answer.below:
-        told["below"] = answer.below
+        found["below"] = answer.below
     if answer.parts > 1:
-        told["parts"] = answer.parts
+        found["parts"] = answer.parts
     if answer.missing:
-        told["missing"] = asdict(answer.missing)
+        found["missing"] = asdict(answer.missing)
     if answer.unmatched:
-        told["unmatched"] = [asdict(one) for one in answer.unmatched]
-    return told
+        found["unmatched"] = [asdict(one) for one in answer.unmatched]
+    return found
 
 
 def _failures(failures: Iterable[Failure]) -> list[dict[str, Any]]:
@@ -191,7 +191,7 @@ def _failures(failures: Iterable[Failure]) -> list[dict[str, Any]]:
 
 
 def index_object(report: IndexReport) -> dict[str, Any]:
-    """What an index run did, under the names that others rely on."""
+    """Return the report of an index run as a JSON object."""
     return {
         "files": {
             "added": report.added,
@@ -217,7 +217,7 @@ def index_object(report: IndexReport) -> dict[str, Any]:
 
 
 def status_object(status: Status, daemon: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The state of the index for programs."""
+    """Return the status of the index as a JSON object."""
     return {
         "folders": list(status.folders),
         "store": status.store,
@@ -242,7 +242,7 @@ def status_object(status: Status, daemon: Mapping[str, Any] | None = None) -> di
 
 
 def check_object(report: CheckReport) -> dict[str, Any]:
-    """What a check compared and found, for programs."""
+    """Return the report of a check as a JSON object."""
     return {
         "files": report.files,
         "passages": report.passages,
@@ -253,18 +253,18 @@ def check_object(report: CheckReport) -> dict[str, Any]:
 
 
 def rebuild_object(report: RebuildReport) -> dict[str, Any]:
-    """What a rebuild made, for programs."""
+    """Return the report of a rebuild as a JSON object."""
     return {
         "generation": report.generation,
         "passages": {"embedded": report.embedded, "reused": report.reused},
         "seconds": round(report.seconds, 3),
-        # Always empty; programs may read the key.
+        # Always empty; kept because programs may read the key.
         "reason": "",
     }
 
 
 def file_object(file: KnownFile) -> dict[str, Any]:
-    """A known file for programs."""
+    """Return a file of the index as a JSON object."""
     return {
         "path": absolute(file.folder, file.path),
         "state": file.state,
@@ -281,8 +281,8 @@ def file_object(file: KnownFile) -> dict[str, Any]:
     }
 
 
-def link_object(one: FollowedLink) -> dict[str, Any]:
-    """A link for programs: where it stands, what is written there, and where it leads."""
+def link_object(one: ResolvedLink) -> dict[str, Any]:
+    """Return a link as a JSON object: where it is, what is written there, and its target."""
     return {
         "path": absolute(one.source.folder, one.source.path),
         "line": one.link.line,
@@ -295,7 +295,7 @@ def link_object(one: FollowedLink) -> dict[str, Any]:
 
 
 def links_object(links: Links) -> dict[str, Any]:
-    """What a file links to and what links to it, for programs."""
+    """Return the links from and to a file as a JSON object."""
     return {
         "path": absolute(links.file.folder, links.file.path),
         "outgoing": [link_object(one) for one in links.outgoing],
@@ -315,22 +315,22 @@ def _passage_object(passage: StoredPassage) -> dict[str, Any]:
 
 
 def shown_object(shown: Shown) -> dict[str, Any]:
-    """A file and its passages for programs."""
+    """Return a file with its passages as a JSON object."""
     passages = [_passage_object(passage) for passage in shown.passages]
-    # The file's own "passages" is a count; here they stand themselves.
+    # Replaces the "passages" of the file, which is a count.
     return file_object(shown.file) | {"changed": shown.changed, "passages": passages}
 
 
 def jsonl(answer: Answer) -> str:
-    """One hit per line, each a JSON object."""
-    words = words_of(answer.asked)
+    """Return one hit per line, each a JSON object."""
+    words = words_of(answer.query)
     return "".join(to_json(hit_object(hit, words)) for hit in answer.hits)
 
 
 def to_csv(answer: Answer) -> str:
-    """One hit per row under columns that are always the same, the header there even without hits.
+    """Return one hit per row in fixed columns, with the header even without hits.
 
-    Control characters are made visible: a table is read by people, JSON is for exact names.
+    Control characters are made visible, since tables are read by people; JSON has the exact names.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -339,15 +339,15 @@ def to_csv(answer: Answer) -> str:
         one = hit_object(hit, Words())
         first, last = one.pop("lines")
         one |= {"first_line": first, "last_line": last, "changed": "true" if hit.changed else "false"}
-        one |= {"alike": "; ".join(alike_places(hit, ""))}
+        one |= {"alike": "; ".join(duplicate_places(hit, ""))}
         one |= {"path": one_line(one["path"]), "score": f"{hit.score:.6f}", "l2": f"{hit.l2:.6f}"}
         writer.writerow(sanitize(str(one[name])) if one[name] is not None else "" for name in CSV_COLUMNS)
     return table.getvalue()
 
 
 def markdown(answer: Answer, *, cwd: str = "", full: bool = False) -> str:
-    """A list of links, each with its cosine, heading trail and best sentences, or the passage whole."""
-    words = words_of(answer.asked)
+    """Return a list of links, each with its cosine, heading trail and best sentences, or the whole passage."""
+    words = words_of(answer.query)
     parts = [f"## {_escape(one_line(answer.question))}\n"]
     for hit in answer.hits:
         passage = hit.passage
@@ -361,8 +361,8 @@ def markdown(answer: Answer, *, cwd: str = "", full: bool = False) -> str:
             else _escape(one_line(snippet(passage.text, words, hit.best, kind=passage.file.kind).text))
         )
         quote = "".join(f"   > {line}".rstrip() + "\n" for line in text.split("\n"))
-        if hit.alike:
-            quote += f"\n   {_escape(alike_text(hit, cwd))}\n"
+        if hit.duplicates:
+            quote += f"\n   {_escape(duplicates_text(hit, cwd))}\n"
         parts.append(f"{hit.rank}. [{_escape(place)}]({file_url(path)}) {' · '.join(filter(None, facts))}\n\n{quote}")
     return "\n".join(parts)
 
@@ -372,9 +372,13 @@ def _escape(text: str) -> str:
 
 
 def paths(files: Iterable[tuple[str, str]], *, cwd: str = "", null: bool = False, exact: bool = True) -> str:
-    """Each file's path once, in the order given.
+    """Return each file's path once, in the order given.
 
-    With ``null`` they end with NUL, for ``xargs -0``, and are ``exact``, unless they go to a terminal.
+    Args:
+        files: Folder and path of each file.
+        cwd: The folder that paths are shown relative to; empty shows them absolute.
+        null: Whether each path ends with NUL, for ``xargs -0``.
+        exact: Whether paths that end with NUL are written as they are; else control characters are made visible.
     """
     unique = dict.fromkeys(absolute(folder, path) for folder, path in files)
     if null and exact:
@@ -383,5 +387,5 @@ def paths(files: Iterable[tuple[str, str]], *, cwd: str = "", null: bool = False
 
 
 def answer_paths(answer: Answer) -> list[tuple[str, str]]:
-    """The files of an answer, best first."""
+    """Return folder and path of the file of each hit, best first."""
     return [hit.passage.file.key for hit in answer.hits]

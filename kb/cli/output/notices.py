@@ -1,4 +1,4 @@
-"""What an answer says beside its hits, a line each: how the question was read, what it lacks, what was meant."""
+"""Notices about an answer, one line each: how the question was parsed, what is missing, what may have been meant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kb.records import MODES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from kb.records import Answer, Asked, Freshness, Hit, Missing, ReadAs, Unmatched
+    from kb.records import Answer, Freshness, Hit, Missing, ReadAs, Searched, Unmatched
 
 _LITERAL: Final = "--literal takes the question as it stands"
 _FILTERS: Final = ("tag:", "path:", "type:", "lang:", "since:", "until:")
@@ -33,40 +33,40 @@ _MANY: Final = 12
 
 
 def notices(answer: Answer, cwd: str) -> list[str]:
-    """Everything that has to be said of an answer, in the order in which it matters.
+    """Return the notices about an answer, the most important first.
 
     Args:
         answer: The answer.
         cwd: The folder that paths are shown relative to.
     """
-    told = [_no_hits(answer, cwd), _ELSEWHERE if answer.elsewhere else "", _below(answer)]
+    lines = [_no_hits(answer, cwd), _ELSEWHERE if answer.elsewhere else "", _below(answer)]
     if answer.unfamiliar:
-        told.append(f"the model does not know this language ({answer.unfamiliar}): {_WORDS_KNOW}")
-    told += unmatched_notices(answer.unmatched)
+        lines.append(f"the model does not know this language ({answer.unfamiliar}): {_WORDS_KNOW}")
+    lines += unmatched_notices(answer.unmatched)
     if answer.read_as:
-        told += [operators_notice(answer.read_as), *as_words_notices(answer.read_as)]
+        lines += [operators_notice(answer.read_as), *as_words_notices(answer.read_as)]
     if answer.parts > 1:
-        told.append(f"the question is longer than the model reads: embedded in {answer.parts} parts and averaged")
+        lines.append(f"the question is longer than the model reads: embedded in {answer.parts} parts and averaged")
     if answer.missing:
-        told.append(missing_notice(_untold(answer.missing, answer.index)))
-    return [one for one in told if one]
+        lines.append(missing_notice(_not_yet_reported(answer.missing, answer.index)))
+    return [line for line in lines if line]
 
 
 def operators_notice(read: ReadAs) -> str:
-    """What a question itself left out, and how to ask it as it stands; empty where it has no operators."""
-    told = [f"left out: passages with {one} ({_excluding(one)} in the question)" for one in read.without]
-    if told and read.left_out:
-        told[-1] += f": {_left_out(read)}"
+    """Return what the operators of a question did, and how to take it literally; empty where it has none."""
+    notes = [f"left out: passages with {one} ({_excluding(one)} in the question)" for one in read.without]
+    if notes and read.left_out:
+        notes[-1] += f": {_left_out(read)}"
     only = [f'asked: only passages with "{phrase}"' for phrase in read.phrases]
     only += [f"asked: only files with {one}" for one in read.filters]
     if only and read.asked:
-        only[-1] += f": {_asked(read.asked)}"
-    told += only
-    return sanitize("; ".join([*told, _LITERAL])) if told else ""
+        only[-1] += f": {_searched_text(read.asked)}"
+    notes += only
+    return sanitize("; ".join([*notes, _LITERAL])) if notes else ""
 
 
 def as_words_notices(read: ReadAs) -> Iterator[str]:
-    """What looks like an operator and was asked as it stands, where that may not have been meant."""
+    """Yield a notice for each word that looks like an operator and was taken as a word."""
     from kb.search.syntax import is_plain
 
     for word in read.as_words:
@@ -78,7 +78,7 @@ def as_words_notices(read: ReadAs) -> Iterator[str]:
 
 
 def unmatched_notices(unmatched: Iterable[Unmatched]) -> Iterator[str]:
-    """Values of filters that no file has, and what may have been meant."""
+    """Yield a notice for each filter value that matches no file, with similar ones."""
     for one in unmatched:
         near = [one_line(name) for name in one.near[:_MANY]]
         meant = _did_you_mean(near) if one.similar else f": there is {', '.join(near)}" if near else ""
@@ -86,33 +86,33 @@ def unmatched_notices(unmatched: Iterable[Unmatched]) -> Iterator[str]:
 
 
 def missing_notice(missing: Missing) -> str:
-    """What is not in the index, or kept back; empty where that is nothing."""
+    """Return what is missing from the index; empty where nothing is."""
     facts = [
         (missing.held, "held (missing from disk)"),
         (missing.waiting, "waiting to be indexed"),
         (missing.failed, "that could not be indexed"),
     ]
-    told = ", ".join(f"{count(number, 'file')} {what}" for number, what in facts if number)
-    return f"the answer may be in what is missing from the index: {told} (kb status)" if told else ""
+    listed = ", ".join(f"{count(number, 'file')} {what}" for number, what in facts if number)
+    return f"the answer may be in what is missing from the index: {listed} (kb status)" if listed else ""
 
 
-def _untold(missing: Missing, index: Freshness) -> Missing:
-    """What is missing without the files that wait, where the notice of freshness gives their number.
+def _not_yet_reported(missing: Missing, index: Freshness) -> Missing:
+    """Return what is missing, without the pending files where the freshness notice gives their number.
 
-    While kb watch looks through the folders for the first time it gives none: the whole scan is one change.
+    During the first scan of a daemon it gives none, since the whole scan counts as one change.
     """
     first = index.watching and index.as_of is None
     return missing if first or missing.waiting > index.pending else replace(missing, waiting=0)
 
 
 def place_of(hit: Hit, cwd: str) -> str:
-    """Where a hit is, as it is shown."""
+    """Return path and place of a hit as they are shown."""
     file = hit.passage.file
     return f"{shown_path(absolute(file.folder, file.path), cwd)}:{where(hit.passage)}"
 
 
 def _no_hits(answer: Answer, cwd: str) -> str:
-    """That no passage is near enough, or none was found at all."""
+    """Return the notice that no passage is near enough, or that none was found; else an empty string."""
     if answer.weak:
         if answer.hits:
             return "no passage is near enough to be an answer: these are weak hits"
@@ -144,8 +144,12 @@ def _left_out(read: ReadAs) -> str:
     return f"{count(out.passages, 'passage')} in {count(out.files, 'file')}{ahead}"
 
 
-def _asked(asked: Asked) -> str:
-    return f"{count(asked.passages, 'passage')} in {count(asked.files, 'file')}" if asked.passages else "there is none"
+def _searched_text(searched: Searched) -> str:
+    return (
+        f"{count(searched.passages, 'passage')} in {count(searched.files, 'file')}"
+        if searched.passages
+        else "there is none"
+    )
 
 
 def _excluding(words: str) -> str:
@@ -158,7 +162,7 @@ def _kind(typed: str) -> str:
 
 
 def _meant(typed: str) -> Sequence[str]:
-    """The filters that may have been meant by one that names nothing."""
+    """Return the filters that may have been meant by one that names nothing."""
     from kb.search.types import near_types
 
     key, _, value = typed.partition(":")

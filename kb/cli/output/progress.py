@@ -1,4 +1,4 @@
-"""How far an index run is, on standard error, as a bar or as a line now and then; and how Ctrl-C stops it."""
+"""Progress of an index run on standard error, as a bar or as lines, and interruption by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
     OnProgress = Callable[[IndexProgress], None]
 
-# What a run is measured by: the last half minute, later on its second half, at most five minutes.
+# The time that is measured: the last half minute, later the second half of the run, at most five minutes.
 _WINDOW: Final = 30.0
 _LONGEST: Final = 300.0
 _APART: Final = 0.5
 _ENOUGH: Final = 2.0
-# How long and by how many steps a run is measured before its end is foretold, and how long, and how nearly, the
-# measurements have to agree; how slowly what was foretold follows them.
+# How long and over how many steps a run is measured before there is an estimate; how long and how closely measurements
+# have to agree; how slowly the estimate follows them.
 _MEASURED: Final = 8.0
 _STEPS: Final = 3
 _AGREED: Final = 5.0
 _NEAR: Final = 1.5
 _SETTLING: Final = 10.0
-# From one time that it is shown to the next it moves by this part of itself at most, and by two seconds, beside what
-# the clock takes off.
+# Between two updates, apart from the passing time, the estimate changes by at most this share of itself plus two
+# seconds.
 _MOVE: Final = 0.15
 _SLACK: Final = 2.0
 _REDRAW: Final = 1.0
 _EVERY: Final = 5.0
-# A line of a log does not give another remaining time than this many times the expected one, or less than that part.
+# A log line omits a remaining time that differs from the expected one by more than this factor.
 _DOUBT: Final = 2.0
 _MINUTE: Final = 60
 _STOPPING: Final = b"\nkb: stopping; press Ctrl-C again to stop at once\n"
 
 
 class Pace:
-    """The rate and the remaining time of a run, from what it did of late.
+    """The rate and the remaining time of a run, from its recent progress.
 
-    What comes before the first passage, such as loading the model, says nothing of the rest. The remaining time follows
-    the clock and is moved towards each new measurement bit by bit, so that a spike or a short stretch without progress
-    hardly shows. None is given before several measurements agree.
+    The time before the first passage, such as for loading the model, is not counted. The estimate follows the clock and
+    moves gradually towards each new measurement, so that a spike or a short pause hardly shows. There is none until
+    several measurements agree.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Pace:
         self._shown: tuple[float, float] | None = None
 
     def add(self, now: IndexProgress) -> None:
-        """Take one more sight of the run."""
+        """Add the progress at some time."""
         if now.doing != "embedding":
             if not now.embedded:
                 self._seen.clear()
@@ -77,10 +77,10 @@ class Pace:
         window = min(_LONGEST, max(_WINDOW, (now.seconds - self._began) / 2))
         while len(self._seen) > 2 and now.seconds - self._seen[1].seconds >= window:  # noqa: PLR2004 - two make a rate
             self._seen.popleft()
-        self._foretell(passed)
+        self._update_estimate(passed)
 
     def rate(self) -> float | None:
-        """Passages a second in the last half minute, embedded or cached; None while it is too early to say."""
+        """Passages per second in the last half minute, embedded or cached; None while it is too early."""
         if self._span() is None:
             return None
         last = self._seen[-1]
@@ -89,7 +89,7 @@ class Pace:
         return max(0, passages) / max(_APART, last.seconds - first.seconds)
 
     def remaining(self) -> float | None:
-        """Seconds still to go, by the bytes left to read, as they are to be shown now; None while nobody can say."""
+        """The estimated remaining time in seconds, by the bytes left to read; None while it is unknown."""
         if self._left is None:
             return None
         if self._shown is None:
@@ -103,8 +103,8 @@ class Pace:
         self._shown = self._now, max(0.0, expected - move, min(expected + move, self._left))
         return self._shown[1]
 
-    def _foretell(self, passed: float) -> None:
-        """Bring the remaining time up to date, so many seconds after the last time."""
+    def _update_estimate(self, passed: float) -> None:
+        """Update the remaining time, ``passed`` seconds after the last update."""
         measured = self._measured()
         if measured is None:
             return
@@ -118,7 +118,7 @@ class Pace:
             self._left = measured
 
     def _measured(self) -> float | None:
-        """Seconds still to go at the speed of late; None where that is too little to go by."""
+        """Return the remaining seconds at the recent speed; None where there is too little progress."""
         span = self._span()
         first = self._seen[0] if self._seen else None
         steps = itertools.islice(itertools.groupby(one.size for one in self._seen), _STEPS + 1)
@@ -140,7 +140,7 @@ def _agree(one: float, other: float) -> bool:
 
 
 def pace_text(pace: Pace) -> str:
-    """Rate and remaining time, as far as they are known: ``35 passages/s, 1:20 left``."""
+    """Return rate and remaining time, as far as known: ``35 passages/s, 1:20 left``."""
     return ", ".join(filter(None, (_rate_text(pace), _left_text(pace.remaining()))))
 
 
@@ -157,7 +157,7 @@ def _left_text(left: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a clock shows them: ``0:07``, ``1:02:03``."""
+    """Format seconds as a clock: ``0:07``, ``1:02:03``."""
     whole = round(seconds)
     minutes, rest = divmod(whole, _MINUTE)
     hours, minutes = divmod(minutes, _MINUTE)
@@ -165,9 +165,9 @@ def duration(seconds: float) -> str:
 
 
 def counts_text(now: IndexProgress) -> str:
-    """How far a run is: ``62 % of 400 files, 310 passages``; before there are any, what it does.
+    """Return the progress of a run: ``62 % of 400 files, 310 passages``; before there are any, what it does.
 
-    By bytes, not by files: passages are embedded in order of length, so that many files become done at once.
+    The percentage is by bytes, not by files: passages are embedded by length, so many files are done at once.
     """
     if now.doing == "loading the model" and not now.embedded:
         return f"loading the model; {now.read:,} of {count(now.files_total, 'file')} read"
@@ -181,12 +181,11 @@ def counts_text(now: IndexProgress) -> str:
 
 
 class ProgressLines:
-    """Progress as plain lines now and then, for logs and pipes: every few seconds, and once a minute in a long run.
+    """Progress as plain lines for logs and pipes: every few seconds, and once a minute in a long run.
 
     Args:
-        say: Takes each line.
-        announce: Whether to say at once that the model is being loaded, which may take a while; not for a daemon, who
-            has it.
+        say: Writes a line.
+        announce: Whether to report at once that the model is being loaded; not for a daemon, which has loaded it.
     """
 
     def __init__(self, say: Callable[[str], None], *, announce: bool = False) -> None:
@@ -197,18 +196,18 @@ class ProgressLines:
         self._told: tuple[float, float] | None = None
 
     def __call__(self, now: IndexProgress) -> None:
-        """Take one sight of the run; say a line where it is time for one."""
+        """Add the progress of the run; write a line where it is time for one."""
         self._pace.add(now)
         left = self._pace.remaining()
         loading = self._announce and now.doing == "loading the model" and not now.embedded
         if now.seconds < self._next and not loading:
             return
         self._next = now.seconds + (_EVERY if now.seconds < _MINUTE else _MINUTE)
-        left_text = _left_text(self._believed(left, now.seconds))
+        left_text = _left_text(self._plausible(left, now.seconds))
         self._say(", ".join(filter(None, (counts_text(now), _rate_text(self._pace), left_text))))
 
-    def _believed(self, left: float | None, now: float) -> float | None:
-        """The remaining time, left out once where it is quite another one than the line before leads to expect."""
+    def _plausible(self, left: float | None, now: float) -> float | None:
+        """Return the remaining time; None once where it differs greatly from what the last line implies."""
         before, self._told = self._told, None if left is None else (now, left)
         if left is None or before is None:
             return left
@@ -229,15 +228,15 @@ def shown_progress(
     width: int | None = None,
     above: Callable[[Callable[[str], None] | None], None] = lambda _: None,
 ) -> Iterator[OnProgress | None]:
-    """What to call with each sight of a run: a bar for a terminal, else lines; nothing when quiet.
+    """A context with a function to call on progress: a bar for a terminal, else lines; None when quiet.
 
     Args:
-        quiet: Whether nothing is to be shown.
-        stream: Where it is shown.
+        quiet: Whether to show nothing.
+        stream: The stream to write to.
         bar: Whether that can show a bar.
         color: Whether the bar has colours.
-        width: The columns of the terminal.
-        above: Gets what writes lines above the bar while there is one, and None once it is gone.
+        width: The width of the terminal in columns.
+        above: Called with a function that writes lines above the bar, and with None once the bar is gone.
     """
     if quiet:
         yield None
@@ -260,7 +259,7 @@ def _bar(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    # A terminal is known to be there: rich is not asked, since it also reads variables that say otherwise.
+    # Do not let rich detect the terminal: it also reads variables that override it.
     console = Console(file=stream, width=width, force_terminal=True, no_color=not color, highlight=False)
     columns = (BarColumn(bar_width=30), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
@@ -281,13 +280,13 @@ def _bar(
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a wish to stop at the next file boundary; a second one interrupts at once.
+    """A context in which the first Ctrl-C requests a stop at the next file; a second one interrupts at once.
 
-    Yields the function that says whether to stop. Outside the main thread there are no signals to take.
+    Yields a function that returns whether to stop. Outside the main thread, signals are not handled.
     """
     wished = threading.Event()
     main = threading.current_thread() is threading.main_thread()
-    # A run in the background of a script ignores Ctrl-C, and goes on doing so.
+    # A background job of a script ignores Ctrl-C; keep it so.
     if not main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield wished.is_set
         return
@@ -296,7 +295,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         if wished.is_set():
             raise KeyboardInterrupt
         wished.set()
-        # Not through the stream: its buffer may be in use just where the signal came.
+        # Not through the stream, whose buffer may be in use when the signal arrives.
         os.write(_error_descriptor(), _STOPPING)
 
     before = signal.signal(signal.SIGINT, on_interrupt)
@@ -307,5 +306,5 @@ def stoppable() -> Iterator[Callable[[], bool]]:
 
 
 def _error_descriptor() -> int:
-    """The descriptor of standard error, whatever stands in for the stream."""
+    """Return the file descriptor of standard error, even if ``sys.stderr`` is replaced."""
     return sys.__stderr__.fileno() if sys.__stderr__ is not None else 2

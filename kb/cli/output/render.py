@@ -1,4 +1,4 @@
-"""Answers and passages as people read them: laid out for a terminal, or one line a hit as grep prints it."""
+"""Text output of answers and passages: laid out for a terminal, or one line per hit as grep prints it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kb.cli.output.formats import absolute, alike_text, best_by, trail, where
+from kb.cli.output.formats import absolute, best_by, duplicates_text, trail, where
 from kb.cli.output.snippet import snippet, snippet_rows
-from kb.cli.output.terminal import Look, file_url, one_line, sanitize, shown_path
+from kb.cli.output.terminal import OutputStyle, file_url, one_line, sanitize, shown_path
 from kb.cli.output.wrap import breaks
 from kb.search.sentences import BY_LINE
 from kb.search.words import Words
@@ -24,7 +24,7 @@ _INDENT: Final = "  "
 _SNIPPET_LINES: Final = 3
 _WIDEST: Final = 100
 _NOTES: Final = 3
-# What else stands on the terminal: the command, a notice, and the prompt after it.
+# Lines of the terminal that are taken: the command, a notice, and the prompt after it.
 _ELSE: Final = 3
 _CODE_INDENT: Final = 4
 _TAB: Final = 4
@@ -42,38 +42,44 @@ class ContextLines:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much of each hit is shown. ``around`` holds the lines around passages, by passage id."""
+    """How much of each hit is shown.
+
+    Attributes:
+        l2: Whether to show the Euclidean distance.
+        full: Whether to show whole passages.
+        around: The context lines of passages, by passage id.
+    """
 
     l2: bool = False
     full: bool = False
     around: Mapping[str, ContextLines] = field(default_factory=dict)
 
 
-def grep_lines(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
-    """Exactly one line a hit, ``path:line:text``, for a pipe.
+def grep_lines(answer: Answer, words: Words, style: OutputStyle, detail: Detail) -> str:
+    """Return exactly one line per hit, ``path:line:text``, for a pipe.
 
-    Whole passages and surroundings come line by line, as grep shows them: ``path:line:text`` for the passage,
+    Whole passages and context come line by line, as grep prints them: ``path:line:text`` for the passage,
     ``path-line-text`` around it, ``--`` between hits.
     """
     if not detail.full and not detail.around:
-        return "".join(_grep_line(hit, words, look) for hit in answer.hits)
-    blocks = ["".join(_grep_block(hit.passage, look, detail)) for hit in answer.hits]
+        return "".join(_grep_line(hit, words, style) for hit in answer.hits)
+    blocks = ["".join(_grep_block(hit.passage, style, detail)) for hit in answer.hits]
     return ("--\n" if detail.around else "").join(blocks)
 
 
-def _grep_line(hit: Hit, words: Words, look: Look) -> str:
-    """The best sentences of a passage, at the line on which the best one begins; found by words alone, the first.
+def _grep_line(hit: Hit, words: Words, style: OutputStyle) -> str:
+    """Return the best sentences of a passage, at the line on which the best one begins; found by words, the first.
 
-    Of a document it is a line of its extracted text, and the place in the document's own terms begins the text.
+    For a document, that is a line of its extracted text, which begins with the place, such as a page or slide.
     """
     passage = hit.passage
     best = snippet(passage.text, words, hit.best, kind=passage.file.kind)
     place = f"[{passage.place}] " if passage.place and not passage.exact else ""
-    return f"{_path(passage, look)}:{passage.first_line + best.line}:{one_line(place + best.text)}\n"
+    return f"{_path(passage, style)}:{passage.first_line + best.line}:{one_line(place + best.text)}\n"
 
 
-def _grep_block(passage: StoredPassage, look: Look, detail: Detail) -> Iterable[str]:
-    path = _path(passage, look)
+def _grep_block(passage: StoredPassage, style: OutputStyle, detail: Detail) -> Iterable[str]:
+    path = _path(passage, style)
     around = detail.around.get(passage.id, ContextLines())
     lines = passage.text.split("\n")
     for number, line in enumerate(around.before, passage.first_line - len(around.before)):
@@ -84,12 +90,12 @@ def _grep_block(passage: StoredPassage, look: Look, detail: Detail) -> Iterable[
         yield f"{path}-{number}-{sanitize(line)}\n"
 
 
-def hits_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
-    """The hits laid out: a header line each with the place as a link, then the best sentences or the whole passage.
+def hits_text(answer: Answer, words: Words, style: OutputStyle, detail: Detail) -> str:
+    """Return the hits laid out: a header line each with the place as a link, then the best sentences or the passage.
 
     Only as many as fit the height of the terminal, if it has one, then how many more there are.
     """
-    page = HitRenderer(look, numbers=len(answer.hits))
+    page = HitRenderer(style, numbers=len(answer.hits))
     blocks = []
     for at, hit in enumerate(answer.hits):
         if at:
@@ -99,14 +105,14 @@ def hits_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
             page.passage(hit.passage, words, detail.around.get(hit.passage.id, ContextLines()))
         else:
             page.snippet(hit, words, _SNIPPET_LINES)
-        page.alike(hit)
+        page.duplicates(hit)
         blocks.append(page.taken())
-    return _fitting(page, blocks, look)
+    return _fitting(page, blocks, style)
 
 
-def ask_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
-    """The best passage quoted whole with its source, then the next ones in short, as many as fit."""
-    page = HitRenderer(look, numbers=len(answer.hits))
+def ask_text(answer: Answer, words: Words, style: OutputStyle, detail: Detail) -> str:
+    """Return the best passage quoted whole with its source, then short forms of the next ones, as many as fit."""
+    page = HitRenderer(style, numbers=len(answer.hits))
     blocks = []
     for at, hit in enumerate(answer.hits):
         if at == 0:
@@ -116,19 +122,19 @@ def ask_text(answer: Answer, words: Words, look: Look, detail: Detail) -> str:
         page.header(hit, l2=detail.l2)
         if at:
             page.snippet(hit, words, 1)
-        page.alike(hit)
+        page.duplicates(hit)
         blocks.append(page.taken())
-    return _fitting(page, blocks, look)
+    return _fitting(page, blocks, style)
 
 
-def _fitting(page: HitRenderer, blocks: list[Block], look: Look) -> str:
-    """The hits that fit the height of the terminal, the first one whatever it takes, and how many do not."""
-    room = look.height - _ELSE
+def _fitting(page: HitRenderer, blocks: list[Block], style: OutputStyle) -> str:
+    """Return the hits that fit the height of the terminal, always the first one, and how many do not."""
+    room = style.height - _ELSE
     shown = used = 0
     for at, block in enumerate(blocks):
-        # An empty line and the one that says how many more there are.
+        # An empty line and the one with the number of further hits.
         after = 2 if at + 1 < len(blocks) else 0
-        if look.laid_out and look.height and at and used + block.rows + after > room:
+        if style.laid_out and style.height and at and used + block.rows + after > room:
             break
         used += block.rows
         shown += 1
@@ -139,26 +145,26 @@ def _fitting(page: HitRenderer, blocks: list[Block], look: Look) -> str:
     return "".join(block.text for block in blocks[:shown]) + page.text()
 
 
-def shown_text(shown: Shown, look: Look, *, whole: bool = True) -> str:
-    """The passages of a file: under their places for reading, the bare text in a pipe.
+def shown_text(shown: Shown, style: OutputStyle, *, whole: bool = True) -> str:
+    """Return the passages of a file: under their places for reading, the bare text in a pipe.
 
-    Of the ``whole`` file each line of that text has the number that hits give it: lines of no passage are empty.
+    With ``whole``, each line of the bare text has the line number that hits give; lines of no passage are empty.
     """
-    if not look.laid_out:
+    if not style.laid_out:
         return sanitize(_line_for_line(shown.passages) if whole else "\n".join(_ended(one) for one in shown.passages))
-    page = HitRenderer(look)
+    page = HitRenderer(style)
     fenced = False
     for at, passage in enumerate(shown.passages):
         if at:
             page.line()
         page.place(passage, changed=shown.changed)
-        # A long block of code is in several passages.
+        # A long block of code may span several passages.
         fenced = page.passage(passage, Words(), ContextLines(), fenced=fenced)
     return page.text()
 
 
 def _line_for_line(passages: Iterable[StoredPassage]) -> str:
-    """Texts at their lines. Two passages can share a line, where a long paragraph was cut."""
+    """Return passages at their line numbers. Two passages share a line where a long paragraph was cut."""
     lines: list[str] = []
     for passage in passages:
         first, *others = passage.text.rstrip("\n").split("\n")
@@ -177,8 +183,8 @@ def _ended(passage: StoredPassage) -> str:
     return passage.text.rstrip("\n") + "\n"
 
 
-def _path(passage: StoredPassage, look: Look) -> str:
-    return shown_path(absolute(passage.file.folder, passage.file.path), look.cwd)
+def _path(passage: StoredPassage, style: OutputStyle) -> str:
+    return shown_path(absolute(passage.file.folder, passage.file.path), style.cwd)
 
 
 def _begins_fenced(lines: Iterable[str], *, otherwise: bool) -> bool:
@@ -189,38 +195,38 @@ def _begins_fenced(lines: Iterable[str], *, otherwise: bool) -> bool:
 
 
 class Block(NamedTuple):
-    """Some lines of output, and how many of a terminal they take."""
+    """Lines of output, and how many lines of a terminal they take."""
 
     text: str
     rows: int
 
 
 class HitRenderer:
-    """Lines of styled text, made into one string. Everything from a file is made harmless on its way in.
+    """Renders hits as styled text. Everything from a file is sanitized.
 
     Args:
-        look: How it looks.
-        numbers: How many hits are numbered, if any are: what belongs to one is indented behind its number.
+        style: How the output is formatted.
+        numbers: How many hits are numbered; 0 for none. The lines of a numbered hit are indented.
     """
 
-    def __init__(self, look: Look, numbers: int = 0) -> None:
+    def __init__(self, style: OutputStyle, numbers: int = 0) -> None:
         from rich.cells import cell_len
         from rich.console import Console
 
-        self._look = look
+        self._style = style
         self._measure = cell_len
-        # A pipe is as wide as anything, and its hits have no numbers.
-        self._width = look.width if look.laid_out else _ENDLESS
-        self._digits = len(str(numbers)) if numbers and look.laid_out else 0
+        # In a pipe lines have any width, and hits have no numbers.
+        self._width = style.width if style.laid_out else _ENDLESS
+        self._digits = len(str(numbers)) if numbers and style.laid_out else 0
         self._indent = " " * (self._digits + len(_INDENT)) if self._digits else _INDENT
         self._rows = 0
         self._out = io.StringIO()
         self._console = Console(
             file=self._out,
-            force_terminal=look.color,
-            color_system="standard" if look.color else None,
-            no_color=not look.color,
-            width=look.width,
+            force_terminal=style.color,
+            color_system="standard" if style.color else None,
+            no_color=not style.color,
+            width=style.width,
             height=100,
             highlight=False,
             markup=False,
@@ -229,11 +235,11 @@ class HitRenderer:
         )
 
     def text(self) -> str:
-        """All lines since some were taken."""
+        """Return all lines since the last ``taken``."""
         return self._out.getvalue()
 
     def taken(self) -> Block:
-        """All lines since some were taken, which are gone from the page then."""
+        """Return all lines since the last call, and forget them."""
         block = Block(self._out.getvalue(), self._rows)
         self._out.seek(0)
         self._out.truncate()
@@ -241,7 +247,7 @@ class HitRenderer:
         return block
 
     def line(self, *parts: str | tuple[str, str] | Text) -> None:
-        """One line of parts, as text or (text, style); never wrapped, so that paths can be copied."""
+        """Write a line of parts, as text or (text, style); never wrapped, so that paths can be copied."""
         from rich.text import Text
 
         text = Text.assemble(*parts)
@@ -249,27 +255,27 @@ class HitRenderer:
         self._console.print(text, soft_wrap=True)
 
     def header(self, hit: Hit, *, l2: bool) -> None:
-        """Where a hit is and how well it answers, which notes show its file, and why it stands here where asked for."""
+        """Write place and scores of a hit, the notes that embed its file, and the explanation of its rank, if any."""
         scores = [f"{hit.score:.3f}"] + ([f"l2 {hit.l2:.3f}"] if l2 else [])
         scores += [] if hit.rerank is None else [f"rerank {hit.rerank:.3f}"]
         self.place(hit.passage, *scores, changed=hit.changed, number=hit.rank)
         if hit.embedded_in:
-            notes = [shown_path(absolute(note.folder, note.path), self._look.cwd) for note in hit.embedded_in]
+            notes = [shown_path(absolute(note.folder, note.path), self._style.cwd) for note in hit.embedded_in]
             more = f" and {len(notes) - _NOTES} more" if len(notes) > _NOTES else ""
             self._wrapped((f"embedded in {', '.join(notes[:_NOTES])}{more}", "dim"))
         if hit.why:
             self._wrapped((f"{hit.why}; sentences by {best_by(hit)}", "dim"))
 
     def place(self, passage: StoredPassage, *scores: str, changed: bool, number: int = 0) -> None:
-        """Path and lines as a link, then scores, the heading trail (else the title), and whether the file changed.
+        """Write path and lines as a link, then scores, the heading trail or title, and whether the file changed.
 
-        What does not fit goes on below. A path that does not fit behind the number has a line of its own.
+        What does not fit is continued below. A path that does not fit after the number gets its own line.
         """
         from rich.style import Style
         from rich.text import Text
 
         path = absolute(passage.file.folder, passage.file.path)
-        link = Text(shown_path(path, self._look.cwd), Style(color="magenta", link=file_url(path)))
+        link = Text(shown_path(path, self._style.cwd), Style(color="magenta", link=file_url(path)))
         link.append(f":{where(passage)}", Style(color="green", link=file_url(path)))
         before = f"{number:>{self._digits}}{_INDENT}" if self._digits else ""
         heading = one_line(trail(passage.heading) or passage.file.title)
@@ -290,7 +296,7 @@ class HitRenderer:
         self.line(line)
 
     def snippet(self, hit: Hit, words: Words, lines: int) -> None:
-        """The best sentences of a passage, wrapped and indented, in about so many lines; lists and code as lines."""
+        """Write the best sentences of a passage, wrapped and indented, in about ``lines`` lines; code line by line."""
         width = min(self._width, _WIDEST) - len(self._indent)
         passage = hit.passage
         rows = snippet_rows(
@@ -308,22 +314,22 @@ class HitRenderer:
                 for line in self._broken(self._marked(text, words), width, row.indent, row.hang):
                     self.line(line)
 
-    def alike(self, hit: Hit) -> None:
-        """How many passages say the same as a hit, and where the first of them are."""
-        if hit.alike:
-            self._wrapped((alike_text(hit, self._look.cwd), "dim"))
+    def duplicates(self, hit: Hit) -> None:
+        """Write how many near duplicates a hit has, and where the first of them are."""
+        if hit.duplicates:
+            self._wrapped((duplicates_text(hit, self._style.cwd), "dim"))
 
     def passage(self, passage: StoredPassage, words: Words, around: ContextLines, *, fenced: bool = False) -> bool:
-        """A passage whole, line by line as it stands in the file, with what is around it dimmed.
+        """Write a whole passage, line by line as in the file, with its context lines dimmed.
 
         Args:
             passage: The passage.
             words: The words of the question.
             around: The lines before and after it.
-            fenced: Whether it begins in a block of code, as far as is known.
+            fenced: Whether it begins inside a block of code, as far as is known.
 
         Returns:
-            Whether it ends in one.
+            Whether it ends inside one.
         """
         for line in around.before:
             self.line(self._indent, (self._flat(line), "dim"))
@@ -333,11 +339,11 @@ class HitRenderer:
         return fenced
 
     def quote(self, passage: StoredPassage, words: Words) -> None:
-        """A passage whole, as a quotation."""
+        """Write a whole passage as a quotation."""
         self._body(passage, words, "> ")
 
     def _body(self, passage: StoredPassage, words: Words, before: str, *, fenced: bool = False) -> bool:
-        """The lines of a passage; those of prose are wrapped, those of code, which may be copied, are not."""
+        """Write the lines of a passage; prose is wrapped, code is not, so that it can be copied."""
         lines = passage.text.strip("\n").split("\n")
         fenced = _begins_fenced(lines, otherwise=fenced)
         for raw in lines:
@@ -352,14 +358,14 @@ class HitRenderer:
         return fenced
 
     def _wrapped(self, part: tuple[str, str]) -> None:
-        """A line about a hit, wrapped under its indent."""
+        """Write a line about a hit, wrapped and indented."""
         from rich.text import Text
 
         for line in self._broken(Text(*part)):
             self.line(line)
 
     def _broken(self, text: Text, width: int = 0, indent: int = 0, hang: int = 0, *, shift: bool = True) -> list[Text]:
-        """A text as lines that are no wider than the terminal, indented unless ``shift`` says otherwise."""
+        """Return a text as lines that fit the terminal, indented unless ``shift`` is false."""
         from rich.text import Text
 
         width = width or self._width - len(self._indent)
@@ -381,7 +387,7 @@ class HitRenderer:
         return marked
 
     def _flat(self, line: str) -> str:
-        """A harmless line with tabs as spaces, so that what is marked is where it is shown."""
+        """Return a sanitized line with tabs as spaces, so that highlighting is where it is shown."""
         if "\t" not in line:
             return sanitize(line)
         flat = ""

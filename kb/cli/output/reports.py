@@ -1,4 +1,4 @@
-"""What the commands beside asking tell: index runs, status, checks, rebuilds and listings, as plain text."""
+"""Plain text for index runs, status, checks, rebuilds and listings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from kb.cli.output.formats import absolute
-from kb.cli.output.terminal import Look, one_line, sanitize, shown_path
+from kb.cli.output.terminal import OutputStyle, one_line, sanitize, shown_path
 from kb.formats.registry import REGISTRY, install_command
 from kb.records import SCANNED
 
@@ -35,12 +35,12 @@ _THOUSAND: Final = 1000
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun: ``1 file``, ``1,204 passages``."""
+    """Return a number with its noun: ``1 file``, ``1,204 passages``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def size(number: int) -> str:
-    """Bytes as people read them: ``12.3 MB``."""
+    """Format a number of bytes: ``12.3 MB``."""
     value = float(number)
     for unit in _UNITS[:-1]:
         if value < _THOUSAND:
@@ -50,7 +50,7 @@ def size(number: int) -> str:
 
 
 def index_text(report: IndexReport) -> str:
-    """What an index run did, in one line."""
+    """Return the report of an index run in one line."""
     changes = [
         f"{number:,} {word}"
         for number, word in (
@@ -73,12 +73,12 @@ def index_text(report: IndexReport) -> str:
     return f"{what}; {count(report.unchanged, 'file')} unchanged; {passages}; {report.seconds:.1f} s\n"
 
 
-def failures_text(failures: Sequence[Failure], look: Look, *, standing: int = 0, most: int = _TOLD) -> str:
-    """Each file that could not be indexed with its reason; of many only the first, and how to see the rest.
+def failures_text(failures: Sequence[Failure], style: OutputStyle, *, standing: int = 0, most: int = _TOLD) -> str:
+    """Return the files that could not be indexed, with reasons; of many only the first, and how to see the rest.
 
-    So many that are ``standing``, since they were told before, are only counted.
+    ``standing`` failures, which were reported before, are only counted.
     """
-    lines = [failure_line(one, look) for one in failures[:most]]
+    lines = [failure_line(one, style) for one in failures[:most]]
     if len(failures) > most:
         lines.append(f"and {count(len(failures) - most, 'more file')}: see kb status --problems\n")
     if standing:
@@ -86,19 +86,19 @@ def failures_text(failures: Sequence[Failure], look: Look, *, standing: int = 0,
     return "".join(lines)
 
 
-def failure_line(failure: Failure, look: Look) -> str:
-    """One file that could not be indexed, and why."""
-    return f"{shown_path(absolute(failure.folder, failure.path), look.cwd)}: {one_line(failure.reason)}\n"
+def failure_line(failure: Failure, style: OutputStyle) -> str:
+    """Return a file that could not be indexed, and why."""
+    return f"{shown_path(absolute(failure.folder, failure.path), style.cwd)}: {one_line(failure.reason)}\n"
 
 
-def problems_text(status: Status, look: Look) -> str:
-    """Each file that could not be indexed, and each that was read in part, with the reason."""
+def problems_text(status: Status, style: OutputStyle) -> str:
+    """Return the files that could not be indexed or were read only in part, with reasons."""
     partly = (replace(one, reason=f"read in part: {one.reason}") for one in status.partly)
-    return "".join(failure_line(one, look) for one in (*status.problems, *partly))
+    return "".join(failure_line(one, style) for one in (*status.problems, *partly))
 
 
 def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
-    """What became of a file, as a line of the log."""
+    """Return what happened to a file, as a line of the log."""
     path = shown_path(absolute(event.folder, event.path), cwd)
     match event.kind:
         case "moved":
@@ -114,14 +114,14 @@ def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
 def daemon_status(
     state: WatchState, folders: Sequence[str], since: datetime, log: str, progress: IndexProgress | None = None
 ) -> dict[str, Any]:
-    """How the daemon is, as this process tells others when it is one.
+    """Return the status of the daemon as a JSON object.
 
     Args:
-        state: How well it follows the folders.
+        state: The state of the watcher.
         folders: The folders.
         since: When it was started.
-        log: The file of its log; empty where there is none.
-        progress: How far the index run is that goes on now, if one does and has begun to read.
+        log: The log file; empty where there is none.
+        progress: The progress of the current index run, if there is one and it has begun to read.
     """
     from kb import __version__
 
@@ -153,8 +153,8 @@ def _run_object(progress: IndexProgress) -> dict[str, Any]:
 
 
 def daemon_text(daemon: Mapping[str, Any]) -> str:
-    """How the daemon is, in one line."""
-    # Before the first scan is over all that waits is that scan, and it is the reason too.
+    """Return the status of the daemon in one line."""
+    # Until the first scan is done, only that scan is pending.
     first = daemon["state"] == "starting"
     reason = f" ({one_line(daemon['reason'])})" if daemon["reason"] and not first else ""
     scan = f", first {_scan(daemon)}" if first else ""
@@ -165,7 +165,7 @@ def daemon_text(daemon: Mapping[str, Any]) -> str:
 
 
 def _scan(daemon: Mapping[str, Any]) -> str:
-    """How far the first scan of the daemon is, which begins with a look through the folders."""
+    """Return the progress of the daemon's first scan."""
     run = daemon.get("run")
     if not run:
         return "scan running: looking through the folders"
@@ -177,13 +177,16 @@ def _scan(daemon: Mapping[str, Any]) -> str:
     )
 
 
-def status_text(status: Status, look: Look, daemon: Mapping[str, Any] | None = None, *, tesseract: bool = False) -> str:
-    """The state of the index, a fact a line; ``tesseract`` says whether that program is installed."""
-    told = [
+def status_text(
+    status: Status, style: OutputStyle, daemon: Mapping[str, Any] | None = None, *, tesseract: bool = False
+) -> str:
+    """Return the status of the index, one fact per line; ``tesseract`` is whether that program is installed."""
+    notes = [
         *([f"{status.failed:,} could not be indexed"] if status.failed else []),
         *([f"{len(status.partly):,} read in part"] if status.partly else []),
     ]
-    failed = f", {', '.join(told)} (kb status --problems)" if told else ""
+    failed = f", {', '.join(notes)} (kb status --problems)" if notes else ""
+    details = filter(None, (size(status.size), status.generation))
     facts = [
         *(("folder", shown_path(folder, "")) for folder in status.folders),
         ("files", f"{status.files:,}{failed}"),
@@ -193,10 +196,7 @@ def status_text(status: Status, look: Look, daemon: Mapping[str, Any] | None = N
         ("model", one_line(status.model)),
         ("runtime", one_line(status.runtime)),
         ("fingerprint", one_line(status.fingerprint) or "none yet"),
-        (
-            "store",
-            f"{shown_path(status.store, look.cwd)} ({', '.join(filter(None, (size(status.size), status.generation)))})",
-        ),
+        ("store", f"{shown_path(status.store, style.cwd)} ({', '.join(details)})"),
         ("cache", size(status.cache_size)),
     ]
     if status.set_aside:
@@ -220,14 +220,14 @@ def status_text(status: Status, look: Look, daemon: Mapping[str, Any] | None = N
 
 
 def _unconfined(confinement: Confinement | None) -> list[tuple[str, str]]:
-    """What a process that parses documents is not kept from, since this system does not offer it."""
-    # Root is never held to a number of threads, whatever the system.
+    """Return which restrictions on parsing processes this system lacks."""
+    # Limits on the number of threads never apply to root.
     missing = [one for one in confinement.missing if one != "threads"] if confinement else []
     return [("sandbox", f"documents are parsed without limits on {', '.join(missing)}")] if missing else []
 
 
 def _could_be_read(problems: Sequence[Failure], *, tesseract: bool) -> list[tuple[str, str]]:
-    """What could be read with another package, or by recognising the text in images."""
+    """Return what could be read with another package, or with OCR."""
     facts = []
     for extra in REGISTRY.extras:
         command = install_command(extra)
@@ -244,21 +244,21 @@ def _could_be_read(problems: Sequence[Failure], *, tesseract: bool) -> list[tupl
     return facts
 
 
-def _as_of(index: Freshness, owner: Mapping[str, Any] | None) -> str:
-    if owner and owner["state"] == "starting":
-        return f"{moment(index.as_of)}, {_scan(owner)}" if index.as_of else f"never, first {_scan(owner)}"
+def _as_of(index: Freshness, daemon: Mapping[str, Any] | None) -> str:
+    if daemon and daemon["state"] == "starting":
+        return f"{moment(index.as_of)}, {_scan(daemon)}" if index.as_of else f"never, first {_scan(daemon)}"
     noun = "change" if index.watching else "file"
     waiting = f", {count(index.pending, noun)} waiting" if index.pending else ""
     return (moment(index.as_of) if index.as_of else "never") + waiting
 
 
 def moment(when: datetime) -> str:
-    """A time in the local zone, to the second."""
+    """Format a time in the local time zone, to the second."""
     return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def freshness_notice(index: Freshness, *, hits: int) -> str:
-    """What has to be said about the index beside an answer, or nothing."""
+    """Return the notice about how up to date the index is; empty where there is nothing to report."""
     if index.as_of is None and index.watching:
         return "kb watch is still indexing the folders; the answer may be incomplete (--wait waits for it)"
     if index.as_of is None and not hits:
@@ -271,7 +271,7 @@ def freshness_notice(index: Freshness, *, hits: int) -> str:
 
 
 def check_text(report: CheckReport) -> str:
-    """Each difference between disk, catalog and vectors, then the sum."""
+    """Return the differences between disk, catalog and vectors, then their number."""
     lines = []
     for one in report.differences:
         detail = f" ({one_line(one.detail)})" if one.detail else ""
@@ -284,17 +284,17 @@ def check_text(report: CheckReport) -> str:
 
 
 def rebuild_text(report: RebuildReport) -> str:
-    """What a rebuild made, in one line."""
+    """Return the report of a rebuild in one line."""
     total = count(report.reused + report.embedded, "vector")
     from_cache = f"{report.reused:,} from the cache, {report.embedded:,} embedded"
     return f"{report.generation} built: {total}, {from_cache}; {report.seconds:.1f} s\n"
 
 
-def list_text(files: Iterable[KnownFile], look: Look) -> str:
-    """A line a file: passages, size, date, language, path, then title and tags; or why it could not be indexed."""
+def list_text(files: Iterable[KnownFile], style: OutputStyle) -> str:
+    """Return a line per file: passages, size, date, language, path, title, tags; or why it could not be indexed."""
     lines = []
     for file in files:
-        path = shown_path(absolute(file.folder, file.path), look.cwd)
+        path = shown_path(absolute(file.folder, file.path), style.cwd)
         if file.state == "failed":
             lines.append(f"{'failed':>8} {size(file.stat.size):>9} {'':14}  {path}: {one_line(file.reason)}\n")
             continue
@@ -307,7 +307,7 @@ def list_text(files: Iterable[KnownFile], look: Look) -> str:
 
 
 def settings_text(settings: Iterable[tuple[str, str, str]]) -> str:
-    """Each effective value as (key, value, origin), aligned, with where it came from."""
+    """Return the effective values, aligned, with where each came from."""
     rows = list(settings)
     wide = max((len(f"{key} = {value}") for key, value, _ in rows if len(value) <= _TOLD * 2), default=0)
     return "".join(sanitize(f"{f'{key} = {value}':<{wide}}  # {one_line(origin)}\n") for key, value, origin in rows)

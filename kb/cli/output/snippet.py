@@ -1,4 +1,4 @@
-"""The best sentences of a passage as they are shown: in their own order, cut where they are too long."""
+"""Snippets: the best sentences of a passage, in the order of the text, cut where they are too long."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPACELESS: Final = re.compile(f"[{SPACELESS}]")
 
 
 class Row(NamedTuple):
-    """A line of a snippet: what it says, its indent, and how much further it is indented where it goes on."""
+    """A line of a snippet: its text, its indent, and the hanging indent of its continuation lines."""
 
     text: str
     indent: int = 0
@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
 
 def by_words(text: str, words: Words, kind: str = "") -> list[Sentence]:
-    """The sentences of a passage with most of the question's words, best first; the first one where none has any."""
+    """Return the sentences of a passage with most of the question's words, best first; else the first one."""
     found = sentences(text, by_line=kind in BY_LINE)
     scores = weights([one.text for one in found], words)
     return [found[at] for at in _order(scores)][:_MOST] or found[:1]
@@ -37,10 +37,10 @@ def by_words(text: str, words: Words, kind: str = "") -> list[Sentence]:
 def snippet(
     text: str, words: Words, best: Sequence[Sentence] = (), *, budget: int = 280, most: int = _MOST, kind: str = ""
 ) -> Sentence:
-    """The best sentences of a passage, else those that have most of the question's words; on one line, in their order.
+    """Return the best sentences of a passage, or those with most of the question's words, joined on one line.
 
-    What is left out between them, before or after is marked by an ellipsis. At most about ``budget`` characters. The
-    line is that of the best one where those are given, else that of the first one shown. ``kind`` is that of the file.
+    Omissions are marked by an ellipsis. The text has at most about ``budget`` characters. The line is that of the best
+    sentence where ``best`` is given, else that of the first one shown. ``kind`` is the kind of the file.
     """
     found = units(text, by_line=kind in BY_LINE)
     if not found:
@@ -63,16 +63,16 @@ def snippet_rows(
     kind: str = "",
     measure: Callable[[str], int] = len,
 ) -> list[Row]:
-    """The same for a terminal: items, rows of tables and lines of code stay lines.
+    """Return the same for a terminal, with list items, table rows and lines of code as lines.
 
     Args:
         text: The passage.
-        words: Those of the question.
+        words: The words of the question.
         best: The best sentences, where they are known.
-        width: The columns of a line.
-        rows: About how many lines it may take.
+        width: The width of a line in columns.
+        rows: About how many lines to return.
         kind: The kind of the file.
-        measure: How many columns a text takes.
+        measure: Returns the width of a text in columns.
     """
     found = units(text, by_line=kind in BY_LINE)
     if not found:
@@ -88,13 +88,13 @@ def snippet_rows(
 
 
 def _size(unit: Unit, width: int, measure: Callable[[str], int]) -> int:
-    """The columns that a unit takes, whole lines where it stands by itself."""
+    """Return the columns that a unit takes, in whole lines if it is a line of its own."""
     size = measure(unit.text)
     return -(-(size + 2) // width) * width - 3 if unit.own else size
 
 
 def _laid_out(found: list[Unit], chosen: list[int], width: int, measure: Callable[[str], int]) -> list[Row]:
-    """The chosen units as lines, with an ellipsis wherever something was left out."""
+    """Return the chosen units as lines, with an ellipsis wherever something was left out."""
     apart = {unit.block for unit in found if unit.own}
     least = min((found[at].indent for at in chosen if found[at].own), default=0)
     rows: list[Row] = []
@@ -112,7 +112,7 @@ def _laid_out(found: list[Unit], chosen: list[int], width: int, measure: Callabl
         mark = len(line) - len(line.lstrip("-*+• ")) if unit.own else 0
         rows.append(Row(line, unit.indent - least if unit.own else 0, mark))
     if found[chosen[0]] is not found[0] and not rows[0].text.startswith("…"):
-        # What stands below one another stays so.
+        # Lines of their own stay lines.
         shift = 2 if found[chosen[0]].own else 0
         rows = [
             rows[0]._replace(text=f"… {rows[0].text}", hang=rows[0].hang + shift),
@@ -129,25 +129,25 @@ def _places(found: Sequence[Unit], best: Sequence[Sentence]) -> list[int]:
 
 
 def _by_words(found: Sequence[Unit], words: Words) -> list[int]:
-    """The places of what has words of the question, best first."""
+    """Return the positions of units with words of the question, best first."""
     return _order(weights([unit.text for unit in found], words))
 
 
 def _chosen(found: Sequence[Unit], sizes: list[int], best: list[int], budget: int, most: int) -> list[int]:
-    """The places of the best sentences that fit, then of those beside them; the first ones where none is good."""
+    """Return the positions of the best sentences that fit, then of their neighbours; else the first ones."""
     chosen = _fitting(sizes, best or list(range(min(most, len(found)))), [], budget, most)
-    # An answer often stands in the sentence after the one that has the question's words.
-    beside = [near for at in chosen for near in (at + 1, at - 1) if 0 <= near < len(found)]
-    return sorted(_fitting(sizes, beside, chosen, budget, most))
+    # An answer is often in the sentence after the one with the question's words.
+    neighbours = [near for at in chosen for near in (at + 1, at - 1) if 0 <= near < len(found)]
+    return sorted(_fitting(sizes, neighbours, chosen, budget, most))
 
 
 def _order(scores: list[float]) -> list[int]:
-    """The places of what has a score, best first; of equals the one that stands first."""
+    """Return the positions with a score, best first; of equal ones the first."""
     return sorted((at for at, score in enumerate(scores) if score), key=lambda at: (-scores[at], at))
 
 
 def _fitting(sizes: list[int], order: list[int], chosen: list[int], budget: int, most: int) -> list[int]:
-    """What is chosen already and what else fits, in the order given; something always fits into nothing."""
+    """Return the chosen positions with those that also fit, in order; at least one."""
     fitting = list(chosen)
     room = budget - sum(sizes[at] + 3 for at in fitting)
     for at in order:
@@ -167,7 +167,7 @@ def _framed(parts: list[str], chosen: list[int], count: int) -> str:
 
 
 def _clip(unit: str, words: Words, budget: int) -> str:
-    """The stretch of a long sentence with most of the question's words in it, cut between words where it can be."""
+    """Return the part of a long sentence with most of the question's words, cut between words where possible."""
     if len(unit) <= budget:
         return unit
     spans = words.spans(unit)
@@ -181,7 +181,7 @@ def _clip(unit: str, words: Words, budget: int) -> str:
 
 
 def _whole_paths(text: str, begin: int, last: int) -> tuple[int, int]:
-    """The same stretch, with no path cut in two: the first one is whole, one that does not fit is left out."""
+    """Return the same part without cutting a path: the first one is completed, one that does not fit is left out."""
     for first, end in paths_in(text):
         if first < begin < end:
             begin, last = first, max(last, end)
@@ -191,7 +191,7 @@ def _whole_paths(text: str, begin: int, last: int) -> tuple[int, int]:
 
 
 def _word_from(text: str, at: int, limit: int) -> int:
-    """Where a word begins: the next one, if it comes soon, else the one that is cut, else here."""
+    """Return where a word begins: the next one if it is near, else the one that is cut, else here."""
     found = text.find(" ", at, limit)
     if found >= 0 or _SPACELESS.match(text, at):
         return found + 1 if found >= 0 else at
@@ -199,7 +199,7 @@ def _word_from(text: str, at: int, limit: int) -> int:
 
 
 def _word_to(text: str, begin: int, at: int) -> int:
-    """Where a word ends before a place, unless that leaves too little."""
+    """Return where a word ends before a position, unless that leaves too little."""
     found = text.rfind(" ", begin, at + 1)
     enough = begin + (at - begin) * (7 if _SPACELESS.match(text, at) else 3) // 8
     return found if found >= enough else at

@@ -1,4 +1,4 @@
-"""What may reach a terminal or a pipe, and how: text of files made harmless, paths as shown, colour or none."""
+"""Output to a terminal or a pipe: control characters escaped, paths as shown, colour and width."""
 
 from __future__ import annotations
 
@@ -38,11 +38,15 @@ PIPE_ERRORS: Final = "kb.pipe"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How text output looks: laid out for reading or one line a hit, with escapes or without, how wide, from where.
+class OutputStyle:
+    """How text output is formatted.
 
-    ``cwd`` is the folder that paths are shown relative to; empty shows them absolute. ``height`` is the number of lines
-    that a list may fill; 0 sets no limit.
+    Attributes:
+        laid_out: Whether it is laid out for reading; else one line per hit, as for ``grep``.
+        color: Whether to use colours and links.
+        width: The width in columns.
+        cwd: The folder that paths are shown relative to; empty shows them absolute.
+        height: How many lines a list may fill; 0 sets no limit.
     """
 
     laid_out: bool = False
@@ -52,25 +56,25 @@ class Look:
     height: int = 0
 
 
-def look_of(choice: ColorChoice, environ: Mapping[str, str], *, tty: bool, width: int, cwd: str) -> Look:
-    """The look for a stream. ``always`` lays out and colours even a pipe, as for ``less -R``."""
+def output_style(choice: ColorChoice, environ: Mapping[str, str], *, tty: bool, width: int, cwd: str) -> OutputStyle:
+    """Return the style for a stream. ``always`` lays out and colours even a pipe, as for ``less -R``."""
     plain = bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
     color = choice == "always" or (choice == "auto" and tty and not plain)
-    return Look(laid_out=tty or choice == "always", color=color, width=max(20, width), cwd=cwd)
+    return OutputStyle(laid_out=tty or choice == "always", color=color, width=max(20, width), cwd=cwd)
 
 
 def sanitize(text: str) -> str:
-    """Text with every control character made visible, line ends and tabs left alone."""
+    """Return text with control characters made visible, except line ends and tabs."""
     return text.translate(_IN_TEXT)
 
 
 def one_line(text: str) -> str:
-    """A name or path on one line, every control character made visible, line ends and tabs too."""
+    """Return a name or path on one line, with control characters made visible, line ends and tabs included."""
     return text.translate(_VISIBLE)
 
 
 def escape_json(text: str) -> str:
-    r"""JSON with what a terminal would act on, and lone surrogates, written as ``\uXXXX``: the same value."""
+    r"""Return equivalent JSON with control characters and lone surrogates written as ``\uXXXX``."""
     return _UNSAFE_JSON.sub(lambda match: _json_escape(match[0]), text)
 
 
@@ -80,7 +84,7 @@ def _json_escape(character: str) -> str:
 
 
 def shown_path(path: str, cwd: str) -> str:
-    """An absolute path as text output shows it: relative to the current folder where it is below it.
+    """Return an absolute path as text output shows it: relative to the current folder where it is below it.
 
     The result is one line; a name that begins with a dash gets ``./`` so that no other command takes it for an option.
     """
@@ -88,7 +92,7 @@ def shown_path(path: str, cwd: str) -> str:
 
 
 def relative_path(path: str, cwd: str) -> str:
-    """An absolute path relative to the current folder where it is below it, exactly as the file is named."""
+    """Return an absolute path relative to the current folder where it is below it, with its characters as they are."""
     below = cwd.rstrip("/") + "/"
     if not cwd or not path.startswith(below) or path == below:
         return path
@@ -97,7 +101,7 @@ def relative_path(path: str, cwd: str) -> str:
 
 
 def file_url(path: str) -> str:
-    """The ``file://`` URL of an absolute path, in plain ASCII whatever bytes the path holds."""
+    """Return the ``file://`` URL of an absolute path, in ASCII whatever bytes the path holds."""
     return "file://" + quote(os.fsencode(path) if _is_file_name(path) else path.encode("utf-8", "replace"))
 
 

@@ -1,4 +1,4 @@
-"""Where lines of text are broken for a terminal: between words, by the columns that they take."""
+"""Line breaking for a terminal: between words, by their width in columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kb.records.characters import MARKS, SPACELESS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# What ends a word or a sentence in scripts without spaces does not begin a line.
+# Characters that must not begin a line in scripts without spaces.
 _CLOSING: Final = (
     "\u3001\u3002\uff0c\uff0e\uff1a\uff1b\uff01\uff1f"  # marks that end a part of a sentence
     "\uff09\u300d\u300f\u3011\u3009\u300b\u201d\u2019\u2026\u30fc\u3005"  # brackets, quotes, and marks of length
@@ -20,7 +20,7 @@ _ATOM: Final = re.compile(rf"[{SPACELESS}][{MARKS}{_CLOSING}\u200d\ufe0f]*|[^\s{
 _WORD: Final = re.compile(r"\S+")
 _PATH: Final = re.compile(r"(?:[~.\w-]*[/\\]|[a-z][a-z0-9+.-]*:)\S+", re.ASCII)
 
-# The words of a command: its name, options, values in quotes, paths, and what stands for a value.
+# The words of a command: its name, options, quoted values, paths, and placeholders.
 _COMMAND: Final = re.compile(
     r"""(?<![\w/.-])(?:kb|kill|rm|\S*/python[\d.]*)
         (?:\ (?:-{1,2}\w\S*|[^\s'"]*(?:'[^']*'|"[^"]*")\S*|[A-Z]{2,}\b\S*|\d+\b|\S*[/=]\S*|&&|kb
@@ -34,21 +34,20 @@ _QUOTED: Final = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)")
 _INDENT: Final = 4
 _SOLID: Final = "_"
 _PUNCTUATION: Final = ".,:;)"
-# More words than this are no path.
+# The most words of a path.
 _LONGEST: Final = 12
 
 
 def breaks(text: str, first: int, rest: int, measure: Callable[[str], int]) -> list[int]:
-    """The places in a text where a new line begins.
+    """Return the positions in a text where a new line begins.
 
-    A line ends between words, or between characters of scripts that set no words apart. A word that is longer than a
-    line stays whole.
+    Lines end between words, or between characters of scripts without spaces. A word longer than a line is not broken.
 
     Args:
         text: A text without line ends.
-        first: The columns of the first line.
-        rest: The columns of the lines after it.
-        measure: How many columns a text takes.
+        first: The width of the first line in columns.
+        rest: The width of the other lines.
+        measure: Returns the width of a text in columns.
     """
     found: list[int] = []
     room, used, end = first, 0, 0
@@ -65,17 +64,17 @@ def breaks(text: str, first: int, rest: int, measure: Callable[[str], int]) -> l
 
 
 def paths_in(text: str) -> list[tuple[int, int]]:
-    """Where paths and addresses stand in a text."""
+    """Return the positions of paths and URLs in a text."""
     return [word.span() for word in _WORD.finditer(text) if _is_path(word[0])]
 
 
 def _is_path(word: str) -> bool:
-    """Whether a word is a path or an address, or holds one as a Markdown link does."""
+    """Whether a word is a path or a URL, or contains one as a Markdown link does."""
     return _PATH.match(word) is not None or (word.isascii() and ("/" in word or "\\" in word))
 
 
 def _atoms(text: str) -> Iterator[tuple[int, int]]:
-    """What is never broken: words, paths, and single characters of scripts without spaces."""
+    """Yield what is never broken: words, paths, and single characters of scripts without spaces."""
     for word in _WORD.finditer(text):
         if _is_path(word[0]):
             yield word.span()
@@ -84,16 +83,15 @@ def _atoms(text: str) -> Iterator[tuple[int, int]]:
 
 
 def wrapped(lines: str, width: int, *, there: Callable[[str], bool], indent: int = _INDENT) -> str:
-    """Lines of messages for a terminal, broken between words; what goes on below is indented.
+    """Wrap lines of messages for a terminal between words; continuation lines are indented.
 
-    A path is never broken, nor a command, which would not run when it is pasted: one that is wider than the terminal
-    has a line of its own.
+    Paths and commands are never broken, so that they can be copied; one wider than the terminal gets its own line.
 
     Args:
         lines: The lines.
-        width: The columns of the terminal.
-        there: Whether a file is there, so that a path with spaces in it is known.
-        indent: The columns by which what goes on below is indented, unless its line is further.
+        width: The width of the terminal in columns.
+        there: Whether a file exists, to recognise paths with spaces.
+        indent: The indent of continuation lines in columns, unless their line is indented further.
     """
     return "\n".join(_wrapped(line, width, there, " " * indent) for line in lines.split("\n"))
 
@@ -105,7 +103,7 @@ def _wrapped(line: str, width: int, there: Callable[[str], bool], indent: str) -
     own = line[: len(line) - len(line.lstrip(" "))]
     indent = max(own, indent, key=len)
     found = breaks(_joined(line, there), width, width - len(indent), measure)
-    # A break that leaves no more room than there was is none.
+    # Do not break where the next line has no more room.
     places = [0, *(place for place in found if measure(line[:place]) > len(indent)), len(line)]
     return f"\n{indent}".join(line[begin:end].rstrip() for begin, end in pairwise(places))
 
@@ -117,7 +115,7 @@ def _cells(text: str) -> int:
 
 
 def _joined(line: str, there: Callable[[str], bool]) -> str:
-    """A line with its spaces replaced where it must not be broken; every character keeps its place."""
+    """Return a line with spaces replaced where it must not be broken; no character changes its position."""
     whole = list(line)
     spans = [found.span() for pattern in (_COMMAND, _QUOTED) for found in pattern.finditer(line)]
     for begin, end in (*spans, *_paths_with_spaces(line, there)):
@@ -126,7 +124,7 @@ def _joined(line: str, there: Callable[[str], bool]) -> str:
 
 
 def _paths_with_spaces(line: str, there: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
-    """Where files that are there are named by several words, each the longest name that is one."""
+    """Return the positions of existing paths of several words, each the longest that exists."""
     words = [word.span() for word in _WORD.finditer(line)]
     done = 0
     for at, (begin, _) in enumerate(words):

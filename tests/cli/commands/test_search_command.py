@@ -13,7 +13,6 @@ import pytest
 from made_up import HOSTILE, answer, hit, known_file, passage, without_escapes
 
 from kb.records import (
-    Asked,
     Filters,
     Freshness,
     Hit,
@@ -22,6 +21,7 @@ from kb.records import (
     Mode,
     ReadAs,
     Reranking,
+    Searched,
     SearchRequest,
     Unmatched,
 )
@@ -77,7 +77,7 @@ def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> N
         (ReadAs("tar", without=("xzf",)), f"left out: passages with xzf (-xzf in the question); {LITERAL}"),
         (ReadAs("tar", without=("a b",)), f'left out: passages with a b (-"a b" in the question); {LITERAL}'),
         (
-            ReadAs("docker", without=("windows",), left_out=LeftOut(3, 2, ahead=1), asked=Asked(9, 4)),
+            ReadAs("docker", without=("windows",), left_out=LeftOut(3, 2, ahead=1), asked=Searched(9, 4)),
             (
                 "left out: passages with windows (-windows in the question): 3 passages in 2 files, 1 of which would "
                 f"come first; {LITERAL}"
@@ -89,11 +89,11 @@ def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> N
         ),
         (ReadAs("pull", filters=("tag:latest",)), f"asked: only files with tag:latest; {LITERAL}"),
         (
-            ReadAs("a b", phrases=("a b",), asked=Asked(1, 1)),
+            ReadAs("a b", phrases=("a b",), asked=Searched(1, 1)),
             f'asked: only passages with "a b": 1 passage in 1 file; {LITERAL}',
         ),
         (
-            ReadAs("a b", phrases=("a b",), asked=Asked(0, 0)),
+            ReadAs("a b", phrases=("a b",), asked=Searched(0, 0)),
             f'asked: only passages with "a b": there is none; {LITERAL}',
         ),
         (
@@ -292,7 +292,7 @@ def test_whoever_reads_gets_the_sentences_that_the_model_finds(command: CommandL
 def test_what_is_folded_is_told(command: CommandLine, options: list[str], told: str) -> None:
     """On standard error, where what is written does not name it."""
     copies = (Hit(1, passage(path="a.md"), 0.5, 1.0), Hit(1, passage(path="b.md"), 0.5, 1.0))
-    command.kb.given = answer(replace(hit(), alike=copies))
+    command.kb.given = answer(replace(hit(), duplicates=copies))
 
     assert command("search", "x", *options)[2] == told
     assert command.kb.asked[0][1]["request"].fold is None

@@ -19,7 +19,7 @@ from kb.records import Answer, CheckReport, Difference, Hit, IndexReport, Rebuil
 def test_an_answer_has_the_promised_names() -> None:
     """The object of ``kb search --json`` is a promise, down to the order of its keys."""
     copies = (Hit(1, passage(path="copy.md"), 0.5, 1.0),)
-    asked = answer(replace(hit("Use ChromaDB.\nIt is embedded.", page=3, place="p. 3"), alike=copies), pending=2)
+    asked = answer(replace(hit("Use ChromaDB.\nIt is embedded.", page=3, place="p. 3"), duplicates=copies), pending=2)
 
     told = formats.answer_object(asked)
 
@@ -133,7 +133,7 @@ def test_csv_without_hits_has_its_header() -> None:
 def test_what_is_folded_under_a_hit_is_told_in_tables_and_lists() -> None:
     """Its place in a column of its own, and in a line under the quotation."""
     copies = (Hit(1, passage(path="a_b.md"), 0.5, 1.0), Hit(1, passage(path="c.pdf", place="p. 2"), 0.5, 1.0))
-    asked = answer(replace(hit(), alike=copies))
+    asked = answer(replace(hit(), duplicates=copies))
 
     row = next(csv.DictReader(io.StringIO(formats.to_csv(asked))))
     assert row["alike"] == "/notes/a_b.md:5; /notes/c.pdf:5"

@@ -13,13 +13,13 @@ from made_up import HOSTILE, acting, answer, hit, known_file, passage, without_e
 from rich.cells import cell_len
 
 from kb.cli.output.render import ContextLines, Detail, ask_text, grep_lines, hits_text, shown_text
-from kb.cli.output.terminal import Look
+from kb.cli.output.terminal import OutputStyle
 from kb.records import Answer, Hit, Sentence, Shown
 from kb.search.words import Words, words_of
 
-PLAIN = Look(laid_out=True, color=False, width=60, cwd="/notes")
-COLOR = Look(laid_out=True, color=True, width=60, cwd="/notes")
-PIPE = Look(cwd="/notes")
+PLAIN = OutputStyle(laid_out=True, color=False, width=60, cwd="/notes")
+COLOR = OutputStyle(laid_out=True, color=True, width=60, cwd="/notes")
+PIPE = OutputStyle(cwd="/notes")
 WORDS = words_of("Which vector store?")
 
 
@@ -96,7 +96,7 @@ def test_best_sentences_are_shown_in_their_order_at_the_line_of_the_best() -> No
 def test_a_hit_names_those_folded_under_it() -> None:
     """The first few, by path and line; a pipe's lines stay as they are."""
     copies = tuple(Hit(1, passage(path=f"{number}.md"), 0.5, 1.0) for number in range(5))
-    asked = answer(replace(hit("Words."), alike=copies), replace(hit("More."), alike=copies[:1]))
+    asked = answer(replace(hit("Words."), duplicates=copies), replace(hit("More."), duplicates=copies[:1]))
 
     lines = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()
     assert lines[1:3] == ["   Words.", "   +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"]
@@ -174,9 +174,9 @@ def test_a_line_of_a_pipe_is_that_of_the_shown_text(asked: Answer) -> None:
         assert one.passage.first_line <= int(found[2]) <= one.passage.first_line + one.passage.text.count("\n")
 
 
-def tall(rows: int, width: int = 60) -> Look:
+def tall(rows: int, width: int = 60) -> OutputStyle:
     """A terminal of some height."""
-    return Look(laid_out=True, width=width, cwd="/notes", height=rows)
+    return OutputStyle(laid_out=True, width=width, cwd="/notes", height=rows)
 
 
 @pytest.mark.parametrize(("rows", "shown"), [(0, 10), (40, 10), (24, 6), (12, 2), (2, 1)])
@@ -218,7 +218,7 @@ def test_asking_in_a_pipe_wraps_and_numbers_nothing() -> None:
     """A passage is quoted as it stands."""
     asked = answer(hit("word " * 60, heading=("Long heading " * 20,)), hit("Other.", path="a.md"))
 
-    lines = ask_text(asked, WORDS, Look(cwd="/notes", width=20, height=5), Detail()).splitlines()
+    lines = ask_text(asked, WORDS, OutputStyle(cwd="/notes", width=20, height=5), Detail()).splitlines()
 
     assert len(lines) == 5
     assert lines[1].startswith("db.md:5-5  0.750  Long heading ")
@@ -228,7 +228,7 @@ def test_a_pipe_knows_no_height_or_width() -> None:
     """Whatever the terminal behind it."""
     asked = answer(*(hit("Answer. " * 20, number) for number in range(1, 11)))
 
-    lines = grep_lines(asked, WORDS, Look(cwd="/notes", width=20, height=5), Detail())
+    lines = grep_lines(asked, WORDS, OutputStyle(cwd="/notes", width=20, height=5), Detail())
 
     assert lines == grep_lines(asked, WORDS, PIPE, Detail())
     assert len(lines.splitlines()) == 10
@@ -247,10 +247,10 @@ LISTED = """We keep things. Then we restore them.
 """
 
 
-def shown(text: str, question: str, look: Look = PLAIN, **given: Any) -> list[str]:
+def shown(text: str, question: str, style: OutputStyle = PLAIN, **given: Any) -> list[str]:
     """The lines of a snippet on a terminal, without their indent."""
     words = words_of(question)
-    return [line[3:] for line in hits_text(answer(hit(text, **given)), words, look, Detail()).splitlines()[1:]]
+    return [line[3:] for line in hits_text(answer(hit(text, **given)), words, style, Detail()).splitlines()[1:]]
 
 
 def test_lists_tables_and_code_keep_their_lines() -> None:
@@ -276,10 +276,10 @@ def test_no_line_is_broken_inside_a_path() -> None:
 
     link = "[this](https://example.org/" + "x" * 70 + ")"
     assert f"   {link}" in hits_text(answer(hit(f"See {link} there.")), WORDS, PLAIN, Detail()).splitlines()
-    for look in (PLAIN, tall(0, 30), tall(0, 100)):
-        lines = shown(text, "where is the backup", look)
+    for style in (PLAIN, tall(0, 30), tall(0, 100)):
+        lines = shown(text, "where is the backup", style)
         assert all(word == path for line in lines for word in line.split() if "/" in word), lines
-        assert path in lines or look.width == 30
+        assert path in lines or style.width == 30
 
 
 def test_wide_characters_and_marks_are_measured() -> None:
@@ -333,15 +333,15 @@ def test_a_long_heading_goes_on_below() -> None:
     assert all(line.startswith("   ") and len(line) <= 60 for line in written[1:])
 
 
-def laid_out(asked: Answer, words: Words, look: Look) -> list[str]:
+def laid_out(asked: Answer, words: Words, style: OutputStyle) -> list[str]:
     """An answer in every layout there is."""
     around = {one.passage.id: ContextLines((one.passage.text,), (HOSTILE,)) for one in asked.hits}
     return [
-        hits_text(asked, words, look, Detail(l2=True)),
-        hits_text(asked, words, look, Detail(full=True)),
-        hits_text(asked, words, look, Detail(around=around)),
-        ask_text(asked, words, look, Detail()),
-        shown_text(Shown(known_file(), tuple(one.passage for one in asked.hits)), look),
+        hits_text(asked, words, style, Detail(l2=True)),
+        hits_text(asked, words, style, Detail(full=True)),
+        hits_text(asked, words, style, Detail(around=around)),
+        ask_text(asked, words, style, Detail()),
+        shown_text(Shown(known_file(), tuple(one.passage for one in asked.hits)), style),
     ]
 
 
@@ -359,9 +359,9 @@ def test_colour_adds_only_the_escapes_of_kb(asked: Answer, question: str) -> Non
     assert [without_escapes(text) for text in laid_out(asked, words, COLOR)] == laid_out(asked, words, PLAIN)
 
 
-@pytest.mark.parametrize("look", [PLAIN, COLOR, PIPE])
-def test_an_empty_answer_is_nothing(look: Look) -> None:
+@pytest.mark.parametrize("style", [PLAIN, COLOR, PIPE])
+def test_an_empty_answer_is_nothing(style: OutputStyle) -> None:
     """No hits, no output: the exit code says it."""
-    assert hits_text(answer(), WORDS, look, Detail()) == ""
-    assert ask_text(answer(), WORDS, look, Detail()) == ""
-    assert grep_lines(answer(), WORDS, look, Detail()) == ""
+    assert hits_text(answer(), WORDS, style, Detail()) == ""
+    assert ask_text(answer(), WORDS, style, Detail()) == ""
+    assert grep_lines(answer(), WORDS, style, Detail()) == ""

@@ -13,7 +13,7 @@ from made_up import FAILURE, FakeKnowledge, acting, known_file
 
 from kb.cli.output import reports
 from kb.cli.output.formats import status_object
-from kb.cli.output.terminal import Look
+from kb.cli.output.terminal import OutputStyle
 from kb.records import (
     SCANNED,
     CheckReport,
@@ -30,7 +30,7 @@ from kb.records import (
 from kb.watching.scheduler import WatchState
 
 INSTALL = "pip install 'localkb[documents]'"
-LOOK = Look(cwd="/notes")
+STYLE = OutputStyle(cwd="/notes")
 
 
 def test_an_index_run_is_one_line() -> None:
@@ -58,7 +58,7 @@ def test_of_many_failures_the_first_are_told() -> None:
     """A thousand bad files do not bury the summary."""
     failures = [replace(FAILURE, path=f"{number}.bin") for number in range(23)]
 
-    lines = reports.failures_text(failures, LOOK).splitlines()
+    lines = reports.failures_text(failures, STYLE).splitlines()
     assert len(lines) == 21
     assert lines[0] == "0.bin: not text:\u2407 it is binary"
     assert lines[-1] == "and 3 more files: see kb status --problems"
@@ -70,7 +70,7 @@ def test_status_tells_the_facts() -> None:
         FakeKnowledge().state, failed=2, replaced=1, index=Freshness(datetime(2026, 1, 15, tzinfo=UTC), pending=1)
     )
 
-    text = reports.status_text(state, LOOK)
+    text = reports.status_text(state, STYLE)
     assert "folder:      /notes\n" in text
     assert "files:       3, 2 could not be indexed (kb status --problems)\n" in text
     assert ", 1 file waiting\n" in text
@@ -84,8 +84,8 @@ def test_status_tells_what_documents_are_not_kept_from() -> None:
     whole = replace(state, confinement=Confinement(7, ("files", "system calls"), ("threads",)))
     part = replace(state, confinement=Confinement(0, ("system calls",), ("files", "tcp", "threads")))
 
-    assert "sandbox" not in reports.status_text(whole, LOOK)
-    assert "sandbox:     documents are parsed without limits on files, tcp\n" in reports.status_text(part, LOOK)
+    assert "sandbox" not in reports.status_text(whole, STYLE)
+    assert "sandbox:     documents are parsed without limits on files, tcp\n" in reports.status_text(part, STYLE)
     assert status_object(part)["confinement"] == {
         "landlock": 0,
         "in_force": ("system calls",),
@@ -102,11 +102,11 @@ def test_status_tells_what_could_be_read_with_more() -> None:
     )
     state = replace(FakeKnowledge().state, problems=problems)
 
-    text = reports.status_text(state, LOOK)
+    text = reports.status_text(state, STYLE)
     assert "scans:       1 scanned document and 1 image could be searched with tesseract-ocr installed and" in text
     assert "documents:   1 file could be read after pip install 'localkb[documents]'\n" in text
-    assert "could be searched with documents.ocr = true\n" in reports.status_text(state, LOOK, tesseract=True)
-    assert "scans" not in reports.status_text(FakeKnowledge().state, LOOK)
+    assert "could be searched with documents.ocr = true\n" in reports.status_text(state, STYLE, tesseract=True)
+    assert "scans" not in reports.status_text(FakeKnowledge().state, STYLE)
 
 
 def test_a_check_tells_each_difference() -> None:
@@ -133,7 +133,7 @@ def test_a_long_listing_has_a_line_a_file() -> None:
     """Passages, size, date, path, title and tags; a failed file has its reason instead."""
     files = [known_file(), known_file("b.md", state="failed", reason="binary"), known_file("c.md", state="pending")]
 
-    assert reports.list_text(files, LOOK).splitlines() == [
+    assert reports.list_text(files, STYLE).splitlines() == [
         "       2    1.2 kB 2026-01-15 en   db.md  Databases  #work",
         "  failed    1.2 kB                 b.md: binary",
         " pending    1.2 kB 2026-01-15 en   c.md  Databases  #work",
@@ -188,9 +188,9 @@ def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
     check = CheckReport(1, 1, 1, (Difference("file gone", name, words),) * count)
 
     told = [
-        reports.failures_text(failures, LOOK),
-        reports.list_text([file, replace(file, state="failed", reason=words)], LOOK),
-        reports.status_text(state, LOOK, daemon),
+        reports.failures_text(failures, STYLE),
+        reports.list_text([file, replace(file, state="failed", reason=words)], STYLE),
+        reports.status_text(state, STYLE, daemon),
         reports.event_text(FileEvent("moved", "/notes", name, words), 0.2, "/notes"),
         reports.event_text(FileEvent("failed", "/notes", name, reason=words), 0.2, "/notes"),
         reports.check_text(check),
@@ -202,7 +202,7 @@ def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
 
 def test_a_store_without_a_fingerprint_has_none_yet() -> None:
     """Before the first run no model has filled it."""
-    told = reports.status_text(replace(FakeKnowledge().state, fingerprint=""), LOOK)
+    told = reports.status_text(replace(FakeKnowledge().state, fingerprint=""), STYLE)
 
     assert "fingerprint: none yet\n" in told
 
@@ -255,9 +255,9 @@ def test_a_first_scan_is_told_as_what_it_is(run: IndexProgress | None, told: str
 
     assert reports.daemon_text(owner).startswith("starting, process ")
     assert reports.daemon_text(owner).endswith(f", {told}")
-    assert f"indexed:     never, {told}\n" in reports.status_text(status, Look(), owner)
+    assert f"indexed:     never, {told}\n" in reports.status_text(status, OutputStyle(), owner)
     indexed = replace(status, index=Freshness(datetime(2026, 1, 15, tzinfo=UTC), 1, watching=True))
-    assert f", {told.removeprefix('first ')}\n" in reports.status_text(indexed, Look(), owner)
+    assert f", {told.removeprefix('first ')}\n" in reports.status_text(indexed, OutputStyle(), owner)
     assert (owner["run"] or {}).get("indexed") == (run.files if run else None)
 
 

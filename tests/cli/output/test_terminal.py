@@ -17,8 +17,8 @@ from kb.cli.output.terminal import (
     ColorChoice,
     escape_json,
     file_url,
-    look_of,
     one_line,
+    output_style,
     prepare,
     relative_path,
     sanitize,
@@ -117,9 +117,9 @@ def test_look_follows_terminal_choice_and_environment(
     *, choice: ColorChoice, environ: dict[str, str], tty: bool, laid_out: bool, color: bool
 ) -> None:
     """A flag goes before NO_COLOR, and NO_COLOR before the terminal."""
-    look = look_of(choice, environ, tty=tty, width=80, cwd="")
+    style = output_style(choice, environ, tty=tty, width=80, cwd="")
 
-    assert (look.laid_out, look.color) == (laid_out, color)
+    assert (style.laid_out, style.color) == (laid_out, color)
 
 
 @pytest.mark.parametrize(

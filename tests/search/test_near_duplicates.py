@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.records import FileStat, KnownFile, StoredPassage
-from kb.search.rank import Wording, taken
+from kb.search.rank import ComparableText, taken
 
 STAT = FileStat(1, 1, 1, 1, 1)
 PROSE = (
@@ -62,15 +62,17 @@ def numbers(found: list[list[StoredPassage]]) -> list[int]:
 )
 def test_what_is_the_same(one: str, other: str, *, same: bool) -> None:
     """White space is nothing, a word in a long text little, a number everything; and it holds both ways."""
-    assert Wording(one).like(Wording(other)) is same
-    assert Wording(other).like(Wording(one)) is same
+    assert ComparableText(one).is_near_duplicate(ComparableText(other)) is same
+    assert ComparableText(other).is_near_duplicate(ComparableText(one)) is same
 
 
 @given(st.text(), st.text())
 def test_likeness_is_mutual(one: str, other: str) -> None:
     """Whatever two texts are, one is like the other or not, and each is like itself."""
-    assert Wording(one).like(Wording(other)) == Wording(other).like(Wording(one))
-    assert Wording(one).like(Wording(one))
+    assert ComparableText(one).is_near_duplicate(ComparableText(other)) == ComparableText(other).is_near_duplicate(
+        ComparableText(one)
+    )
+    assert ComparableText(one).is_near_duplicate(ComparableText(one))
 
 
 @given(orders, st.integers(1, 6), st.sampled_from([0, 1, 2]), st.sets(st.integers(1, 4), max_size=2))
@@ -99,9 +101,11 @@ def test_folding_loses_nothing(
     shown = [passage.ordinal for passage, *_ in found]
     assert shown == sorted(shown)
     for at, (passage, *copies) in enumerate(found):
-        texts = [Wording(one.text) for one in copies]
-        assert all(text.like(Wording(passage.text)) for text in texts)
-        assert not any(text.like(Wording(earlier.text)) for text in texts for earlier, *_ in found[:at])
+        texts = [ComparableText(one.text) for one in copies]
+        assert all(text.is_near_duplicate(ComparableText(passage.text)) for text in texts)
+        assert not any(
+            text.is_near_duplicate(ComparableText(earlier.text)) for text in texts for earlier, *_ in found[:at]
+        )
         assert all(one.ordinal > passage.ordinal for one in copies)
 
 

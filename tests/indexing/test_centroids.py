@@ -1,41 +1,41 @@
-"""The middle of a file's passages is kept with every change of the file, and made up for in older stores."""
+"""The centroid of a file is stored with every change of the file, and filled in for older stores."""
 
 from __future__ import annotations
 
 import numpy as np
 from worlds import World
 
-from kb.indexing.write import fill_middles
-from kb.records.centroid import middle_of
+from kb.indexing.write import fill_centroids
+from kb.records.centroid import centroid_of
 
 LONG = "\n\n".join(f"# Part {number}\n\n{word} {word} berry" for number, word in enumerate(("apple", "cherry", "fig")))
 
 
 def expected(world: World) -> dict[int, list[float]]:
-    """What the middles have to be, from the vectors that are there."""
+    """The expected centroids, from the stored vectors."""
     found: dict[int, list[float]] = {}
     for file in world.catalog.files():
         own = [world.vectors.records[one.id].vector for one in world.catalog.passages_of(file.id)]
         if len(own) > 1:
-            found[file.id] = middle_of(own).tolist()
+            found[file.id] = centroid_of(own).tolist()
     return found
 
 
 def kept(world: World) -> dict[int, list[float]]:
-    """What the middles are."""
+    """The centroids in the catalog."""
     ids = [file.id for file in world.catalog.files()]
-    return {id_: vector.tolist() for id_, vector in world.catalog.middles(ids).items()}
+    return {id_: vector.tolist() for id_, vector in world.catalog.centroids(ids).items()}
 
 
-def test_the_middle_is_the_direction_of_the_mean() -> None:
+def test_centroid_is_the_direction_of_the_mean() -> None:
     """Of two directions it halves the angle; vectors that cancel out have none."""
     one, other = np.eye(2, dtype=np.float32)
 
-    np.testing.assert_allclose(middle_of([one, other]), np.full(2, np.sqrt(0.5)), rtol=1e-6)
-    assert middle_of([one, -one]).tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(centroid_of([one, other]), np.full(2, np.sqrt(0.5)), rtol=1e-6)
+    assert centroid_of([one, -one]).tolist() == [0.0, 0.0]
 
 
-def test_middles_follow_their_files() -> None:
+def test_centroids_follow_their_files() -> None:
     """Through a first run, an edit, a move, a removal; a file of one passage needs none."""
     world = World()
     world.write("long.md", LONG)
@@ -57,7 +57,7 @@ def test_middles_follow_their_files() -> None:
     assert kept(world) == expected(world) == {}
 
 
-def test_a_file_that_is_being_changed_has_no_middle() -> None:
+def test_a_file_that_is_being_changed_has_no_centroid() -> None:
     """Neither while its vectors are written, nor where they cannot be relied on."""
     world = World()
     world.write("long.md", LONG)
@@ -73,7 +73,7 @@ def test_a_file_that_is_being_changed_has_no_middle() -> None:
     assert kept(world) == {}
 
 
-def test_the_store_of_an_earlier_kb_gets_its_middles_without_the_model() -> None:
+def test_the_store_of_an_earlier_kb_gets_its_centroids_without_the_model() -> None:
     """From the embedding cache, once; a file of which the cache has dropped a vector is left to the questions."""
     world = World()
     world.write("long.md", LONG)
@@ -86,11 +86,11 @@ def test_the_store_of_an_earlier_kb_gets_its_middles_without_the_model() -> None
     del world.cache._vectors[world.embedder.fingerprint, dropped]
     embedded = world.embedder.calls
 
-    fill_middles(world.catalog, world.cache, world.embedder.fingerprint)
+    fill_centroids(world.catalog, world.cache, world.embedder.fingerprint)
 
     assert kept(world) == {other: whole[other]}
-    assert world.catalog.without_middle() == [lost]
+    assert world.catalog.without_centroid() == [lost]
     assert world.embedder.calls == embedded
     world.catalog._database.connection.execute("DELETE FROM middles")
-    fill_middles(world.catalog, world.cache, world.embedder.fingerprint)
+    fill_centroids(world.catalog, world.cache, world.embedder.fingerprint)
     assert kept(world) == {}
