@@ -1,6 +1,6 @@
-"""What kb claims about speed, reuse, quality and memory, measured by ``python -m benchmarks``."""
+"""Benchmarks of speed, reuse, quality and memory; run with ``python -m benchmarks``."""
 
 from kb.silence import silence_libraries
 
-# Before any benchmark imports a library by itself.
+# Before any benchmark imports a library.
 silence_libraries()

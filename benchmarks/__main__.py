@@ -1,4 +1,4 @@
-"""Measures every number that kb promises and prints it beside its target."""
+"""Measures kb and compares the results with its targets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
         *(asking, saving, burst, resting, rounds, documents),
     )
 }
-# Too long, and some too large, to run unless they are named.
+# Too slow, or too large, to run by default.
 NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     module.NAME: module.rows for module in (retrieval, refusals, peers, model_speed, model_gpu)
 }
@@ -53,7 +53,7 @@ _LONGEST: Final = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is asked for; 1 where a benchmark broke off, 0 even where targets are not met, since machines differ."""
+    """Run benchmarks; returns 1 if one failed, and 0 even if targets are missed, since machines differ."""
     asked = _parser().parse_args(arguments)
     found = machine()
     rows: list[Row] = []
@@ -65,22 +65,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             progress(f"{name} ...")
             try:
                 rows += (BENCHMARKS | NAMED)[name](work)
-            except Exception as error:  # noqa: BLE001  # told, and counted; hours of the others' work must not be lost for it
+            except Exception as error:  # noqa: BLE001  # reported; the results of the others must not be lost
                 traceback.print_exc()
                 rows.append(
                     Row(name, "broke off", f"{type(error).__name__}: {error}"[:_LONGEST], "finished", met=False)
                 )
                 broken = True
     if asked.json:
-        told = {"machine": found, "scale": asked.scale, "rows": [row.as_dict() for row in rows]}
-        print(json.dumps(told, indent=2))
+        report = {"machine": found, "scale": asked.scale, "rows": [row.as_dict() for row in rows]}
+        print(json.dumps(report, indent=2))
     else:
         print(f"{machine_line(found)}\n{_conditions(work)}\n{table(rows)}")
     return int(broken)
 
 
 def data_folder(named: str | None, variable: str | None) -> Path | None:
-    """Where the collections are: as named, else as the environment says, else beside the repository."""
+    """The directory of the collections: the option, the environment variable, or the default."""
     for place in (named, variable):
         if place:
             return Path(place).expanduser().resolve()
@@ -89,7 +89,7 @@ def data_folder(named: str | None, variable: str | None) -> Path | None:
 
 
 def _conditions(work: Bench) -> str:
-    """Under which conditions the numbers hold."""
+    """The conditions of the measurements."""
     data = f"collections from {work.data}" if work.data else "no collections: made-up documents"
     scale = f"; sizes divided by {work.scale}, and the targets are for whole ones" if work.scale > 1 else ""
     return f"{data}; model threads {work.threads or 'as torch finds right'}{scale}"
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = (*BENCHMARKS, *NAMED)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=", ".join(names))
-    parser.add_argument("--data", metavar="DIR", help=f"where the collections are; ${DATA_VARIABLE} says so too")
+    parser.add_argument("--data", metavar="DIR", help=f"the directory of the collections (default: ${DATA_VARIABLE})")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--scale", type=_positive, default=1, metavar="N", help="divide all sizes by N, for a quick look"

@@ -1,4 +1,4 @@
-"""What a question costs as a whole command while an owner runs: at rest, and while it embeds new files."""
+"""The time of a whole ``kb search`` with a daemon, idle and while it embeds new files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.child import progress
 from benchmarks.corpora import write_paragraphs
-from benchmarks.owning import notes_program, succeeded, until_indexed, waiting
+from benchmarks.daemon import notes_program, succeeded, until_indexed, waiting
 from benchmarks.table import Row, at_most
 from kb.evaluation.bench import Times
 
@@ -29,7 +29,7 @@ _LEAST: Final = 20
 
 
 def rows(work: Bench) -> list[Row]:
-    """Each question beside a start of bare Python, so that both see the same machine."""
+    """Alternate questions with starts of bare Python, so that both see the same load."""
     kb = notes_program(work)
     files = sorted(work.notes.rglob("*.md"))
     questions = never_asked([file.read_text("utf-8").strip() for file in files[:: max(1, len(files) // ASKED)]])
@@ -53,32 +53,32 @@ def rows(work: Bench) -> list[Row]:
 
 
 def judged(idle: Times, bare: Times, busy: Times, size: str, new: str) -> list[Row]:
-    """The rows of what was measured."""
-    what = f"kb search with an owner of {size} / python -c pass"
+    """The rows for the measurements."""
+    what = f"kb search with a daemon of {size} / python -c pass"
     return [
         at_most(NAME, f"{what}, p50", idle.p50 / bare.p50, 8, "x"),
         at_most(NAME, f"{what}, p95", idle.p95 / bare.p95, 15, "x"),
         at_most(NAME, f"p95 while it embeds {new} / at rest", busy.p95 / idle.p95, 3, "x"),
-        *(Row(NAME, name, _told(times)) for name, times in (("at rest", idle), ("while embedding", busy))),
-        Row(NAME, "python -c pass", _told(bare)),
+        *(Row(NAME, name, _summary(times)) for name, times in (("at rest", idle), ("while embedding", busy))),
+        Row(NAME, "python -c pass", _summary(bare)),
     ]
 
 
-def _told(times: Times) -> str:
+def _summary(times: Times) -> str:
     milliseconds = (times.p50, times.p95, max(times.seconds), fmean(times.seconds))
     p50, p95, most, mean = (f"{seconds * 1000:.0f} ms" for seconds in milliseconds)
     return f"p50 {p50}, p95 {p95}, most {most}, mean {mean}, of {times.count}"
 
 
 def never_asked(texts: Sequence[str]) -> Iterator[str]:
-    """Questions without end, no two alike: the vector of one that was asked before is kept, and needs no model."""
+    """An endless series of different questions, since the vector of a repeated one is cached."""
     chance = random.Random(6)  # noqa: S311 - no secret
     for number in numbers(1):
         yield f"{chance.choice(texts)} {number}"
 
 
 def _while_busy(kb: Program, questions: Iterator[str]) -> list[float]:
-    """Ask until nothing waits any more; what is asked before it begins or after it ended does not count."""
+    """Ask questions until all files are indexed; only questions during indexing count."""
     while not waiting(kb):
         pass
     times: list[float] = []
@@ -87,7 +87,7 @@ def _while_busy(kb: Program, questions: Iterator[str]) -> list[float]:
         if not waiting(kb):
             return times
         times.append(seconds)
-    raise RuntimeError("the owner never came to rest")
+    raise RuntimeError("the daemon never finished indexing")
 
 
 def _asked(kb: Program, question: str) -> float:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a temporary folder, the collections, and stores that more than one of them needs."""
+"""The shared state of benchmarks: a temporary folder, collections and stores."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DOCUMENTS: Final = 300
 
 @dataclass
 class Bench:
-    """One run of the benchmarks.
+    """A run of benchmarks.
 
     Attributes:
         folder: A temporary folder that is removed at the end.
-        data: Where the collections are, or None.
+        data: The directory of the collections, or None.
         scale: Sizes are divided by this.
-        threads: CPU threads of the model, for kb and for what it is compared with; 0: as many as torch finds right.
-        stores: Stores of whole collections that have been made already.
+        threads: CPU threads of the model, for kb and the baseline; 0 for torch's default.
+        stores: The stores of collections that were indexed already.
     """
 
     folder: Path
@@ -39,13 +39,13 @@ class Bench:
         return max(1, size // self.scale)
 
     def collection(self, name: str) -> Collection | None:
-        """A collection of the data folder, or None where it is not there."""
+        """A collection in the data folder, or None."""
         found = self.data / name if self.data else None
         return read_collection(found) if found and (found / "qrels.tsv").is_file() else None
 
     @cached_property
     def documents(self) -> Path:
-        """Documents as people write them: a collection where there is one, else made up."""
+        """Realistic documents: a collection, or generated ones."""
         if (collection := self.collection("til-simonw")) and self.scale == 1:
             return collection.docs
         folder = self.folder / "documents"
@@ -71,7 +71,7 @@ class Bench:
 
     @cached_property
     def first_run(self) -> dict[str, Any]:
-        """What the first index run over the small notes took, in a process of its own."""
+        """The measurements of the first index run over the small notes, in a separate process."""
         progress(f"indexing {self.scaled(NOTES)} small notes")
         found: dict[str, Any] = call(
             "indexing:first_run", docs=str(self.notes), store=str(self.notes_store), threads=self.threads

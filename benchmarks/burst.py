@@ -1,4 +1,4 @@
-"""Thousands of files written at once under an owner: all found, none twice, and nearly as fast as the bare model."""
+"""Thousands of files written at once while a daemon runs: all found, none twice, and nearly at the model's speed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.child import call, progress
 from benchmarks.corpora import write_paragraphs
+from benchmarks.daemon import json_output, program, until_indexed
 from benchmarks.index_speed import beside_torch
-from benchmarks.owning import program, told, until_indexed
 from benchmarks.table import Row, at_most
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ FILES: Final = 5000
 
 
 def rows(work: Bench) -> list[Row]:
-    """The owner beside the bare model in the same runtime over the same texts, all at once."""
+    """Compare the daemon with the bare model in the same runtime over the same texts."""
     docs, count = work.folder / "burst", work.scaled(FILES)
     docs.mkdir()
     kb = program(docs, work.folder / "burst-store", work.threads)
@@ -33,11 +33,11 @@ def rows(work: Bench) -> list[Row]:
         written = time.perf_counter() - began
         until_indexed(kb, count)
         wall = time.perf_counter() - began
-        listed = [file["path"] for file in told(kb, "list")["files"]]
-        checked = told(kb, "check")
+        listed = [file["path"] for file in json_output(kb, "list")["files"]]
+        checked = json_output(kb, "check")
     texts = str(work.folder / "burst-texts.json")
     passages = call("indexing:texts_of", docs=str(docs), store=str(work.folder / "burst-texts"), file=texts)
-    progress(f"{NAME}: bare encode of {passages} texts (the owner took {wall:.1f} s)")
+    progress(f"{NAME}: bare encode of {passages} texts (the daemon took {wall:.1f} s)")
     batch = call("indexing:best_batch", file=texts, threads=work.threads)
     bare = call("indexing:bare_encode", file=texts, batch=batch, threads=work.threads)
     missed = sum(1 for file in docs.iterdir() if str(file) not in set(listed))
@@ -49,7 +49,7 @@ def rows(work: Bench) -> list[Row]:
 def judged(
     listed: Sequence[str], missed: int, checked: dict[str, Any], walls: dict[str, float], passages: int
 ) -> list[Row]:
-    """The rows of what was found, and how long that took."""
+    """The rows for the files found and the time."""
     twice = sum(times > 1 for times in Counter(listed).values())
     differences = len(checked["differences"])
     wrong = f"{missed} missed, {twice} twice, {differences} differences"

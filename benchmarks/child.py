@@ -1,4 +1,4 @@
-"""Runs one measurement in a fresh process, so that no benchmark warms the next one or swells its memory.
+"""Runs a measurement in a new process, so that benchmarks do not affect each other.
 
 The child is ``python -m benchmarks.child MODULE:FUNCTION ARGUMENTS``; its result comes back as one line of JSON.
 """
@@ -15,16 +15,16 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _MARK: Final = "result of the benchmark: "
-# Where kb keeps ONNX forms of models: no setting, and a benchmark may have its own.
+# kb's directory of ONNX forms; not a setting, and a benchmark may have its own.
 MODELS: Final = "KB_MODELS"
 _QUIET: Final = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
 
 
 def call(task: str, **arguments: object) -> Any:  # noqa: ANN401 - whatever the task returns, as JSON carries it
-    """The result of ``benchmarks.MODULE:FUNCTION(**arguments)``, run in a process of its own.
+    """Run ``benchmarks.MODULE:FUNCTION(**arguments)`` in a new process and return its result.
 
     Raises:
-        RuntimeError: It failed; what it said has gone to standard error.
+        RuntimeError: It failed; its messages are on standard error.
     """
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.child", task, json.dumps(arguments)],
@@ -41,12 +41,12 @@ def call(task: str, **arguments: object) -> Any:  # noqa: ANN401 - whatever the 
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would change kb's configuration."""
+    """The environment without variables that configure kb."""
     return {name: value for name, value in os.environ.items() if not name.startswith("KB_") or name == MODELS}
 
 
 def progress(text: str) -> None:
-    """Tell how far a long measurement is."""
+    """Print the progress of a long measurement."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Where the texts to measure with come from: collections with judged questions, or notes made up from a seed."""
+"""Texts for benchmarks: collections with judged questions, or notes generated from a seed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Collection:
 
 
 def read_collection(folder: Path) -> Collection:
-    """The collection in a folder; questions without a relevant document are left out."""
+    """Read a collection; questions without a relevant document are omitted."""
     relevant: dict[str, dict[str, float]] = {}
     for question, document, grade in _lines(folder / "qrels.tsv"):
         if float(grade) > 0:
@@ -45,7 +45,7 @@ def read_collection(folder: Path) -> Collection:
 
 
 def write_small_notes(folder: Path, count: int) -> None:
-    """Notes of one short sentence each, a hundred to a folder, last written an hour ago."""
+    """Write notes of one short sentence, a hundred per folder, dated an hour ago."""
     chance = random.Random(1)  # noqa: S311 - the same notes every time are wanted
     words = _words(chance, 4000)
     an_hour_ago = time.time() - 3600
@@ -57,7 +57,7 @@ def write_small_notes(folder: Path, count: int) -> None:
 
 
 def write_documents(folder: Path, count: int) -> None:
-    """Markdown documents of several sections, where no collection is at hand."""
+    """Write Markdown documents with several sections, if there is no collection."""
     chance = random.Random(2)  # noqa: S311 - see above
     words = _words(chance, 4000)
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def write_documents(folder: Path, count: int) -> None:
 
 
 def write_paragraphs(folder: Path, count: int, seed: int = 5) -> None:
-    """Notes of one paragraph each; another seed gives other texts under the same names."""
+    """Write notes of one paragraph; another seed gives other texts with the same names."""
     chance = random.Random(seed)  # noqa: S311 - see above
     words = _words(chance, 4000)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Documents of other programs: is each found at its place, and what does reading them cost."""
+"""Office documents and PDFs: whether each is found at its place, and the cost of reading them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.child import call, progress
 from benchmarks.corpora import write_small_notes
+from benchmarks.daemon import json_output, program, succeeded, until_indexed, waiting
 from benchmarks.made_pdf import pdf
-from benchmarks.owning import program, succeeded, told, until_indexed, waiting
 from benchmarks.table import Row, at_least, at_most, skipped
 from kb.evaluation.bench import Times
 from kb.formats.registry import REGISTRY
@@ -28,7 +28,7 @@ _LIBRARIES: Final = ("xberg", "pypdfium2", "python_calamine", "pdfminer")
 
 
 def rows(work: Bench) -> list[Row]:
-    """Every file of the collection by its known sentence, then the cost of reading."""
+    """Find each file of the collection by a known sentence, and measure the cost of reading."""
     formats = work.data / "formats" if work.data else None
     if missing := [name for name in _LIBRARIES if find_spec(name) is None]:
         return [skipped(NAME, "all of it", f"{', '.join(missing)} not installed: pip install -e '.[dev]'", "")]
@@ -54,7 +54,7 @@ def rows(work: Bench) -> list[Row]:
 
 
 def _copied(formats: Path, folder: Path, scale: int) -> int:
-    """The documents of the collection in a folder of their own, under the same paths."""
+    """Copy the documents of the collection into a separate folder with the same paths."""
     chosen = sorted(
         file
         for part in ("docling", "markitdown", "odfpy", "python-docx", "ipynb")
@@ -110,7 +110,7 @@ def _cost_rows(cost: dict[str, float], found: dict[str, Any], memory: dict[str, 
 
 
 def _beside(work: Bench) -> list[Row]:
-    """A PDF of 300 pages is indexed by an owner that goes on answering."""
+    """Index a PDF of 300 pages with a daemon that keeps answering."""
     docs, store = work.folder / "beside", work.folder / "beside-store"
     write_small_notes(docs, 200)
     kb = program(docs, store, work.threads)
@@ -118,8 +118,8 @@ def _beside(work: Bench) -> list[Row]:
     count = work.scaled(PAGES)
     middle = count // 2 + 1
     pages = [[f"Page {number}.", *_LINES, *([_KEY] if number == middle else [])] for number in range(1, count + 1)]
-    progress(f"{NAME}: a PDF of {len(pages)} pages beside an owner")
-    with kb.daemon(work.folder / "beside.log"):
+    progress(f"{NAME}: a PDF of {len(pages)} pages with a daemon")
+    with kb.owner(work.folder / "beside.log"):
         idle = [succeeded(kb("search", "what is it about", "--weak", "-n", "1")).seconds for _ in range(20)]
         (docs / "book.pdf").write_bytes(pdf(pages))
         busy = []
@@ -128,7 +128,7 @@ def _beside(work: Bench) -> list[Row]:
         while waiting(kb):
             busy.append(succeeded(kb("search", "what is it about", "--weak", "-n", "1")).seconds)
         until_indexed(kb, 201)
-        hit = told(kb, "search", "Where did the silver key lie?", "--weak", "-n", "1")["hits"][0]
+        hit = json_output(kb, "search", "Where did the silver key lie?", "--weak", "-n", "1")["hits"][0]
     return [
         Row(NAME, "questions answered while the book is read", str(len(busy)), "all", len(busy) > 0),
         Row(NAME, "p95 while / at rest", f"{Times(tuple(busy)).p95 / Times(tuple(idle)).p95:.1f} x"),

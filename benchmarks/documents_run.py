@@ -1,4 +1,4 @@
-"""The work of the benchmark of documents, each part in a process of its own."""
+"""The work of the document benchmark, each part in a separate process."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
     from kb.records import StoredPassage
 
-# Of a sentence that a passage may end in, so many words have to be there.
+# The number of words required of a sentence that may be cut at the end of a passage.
 _SHARE: Final = 0.6
 _SAME: Final = 1e-6
 
 
 def found(docs: str, formats: str, store: str) -> dict[str, Any]:
-    """Index the files, ask for a known sentence of each, and say which were found at their place."""
+    """Index the files, search for a known sentence of each, and return which were found at their place."""
     kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     wrong, blank = [], []
     first = kept = hybrid = 0
     with KnowledgeBase.open(settings(docs, store)) as kb:
-        embedder = kb._parts.embedder  # noqa: SLF001 - its time is what is measured
+        embedder = kb._container.embedder  # noqa: SLF001 - its time is what is measured
         spent = [0.0]
         plain = embedder.embed_documents
 
@@ -100,7 +100,7 @@ def _known(file: Path, formats: Path, path: str) -> Known | None:
 
 @cache
 def _strings(collection: Path) -> dict[str, list[str]]:
-    """What a collection says has to be in the text of its files, without Markdown's marks."""
+    """The text that a collection expects in its files, without Markdown markup."""
     listed = collection / "expected.json"
     if not listed.is_file():
         return {}
@@ -111,7 +111,7 @@ def _strings(collection: Path) -> dict[str, list[str]]:
 
 
 def _judged(kb: KnowledgeBase, path: str, known: Known, mode: Mode) -> str:
-    """Why a sentence was not found as it should be; empty where it was."""
+    """Why a sentence was not found; empty if it was."""
     only = Filters(paths=(f"/{path}",))
     hits = kb.search(known.sentence, literal=True, limit=1, mode=mode, filters=only).hits
     if not hits:
@@ -124,26 +124,26 @@ def _judged(kb: KnowledgeBase, path: str, known: Known, mode: Mode) -> str:
 
 
 def _kept(kb: KnowledgeBase, path: str, known: Known, docs: str) -> bool:
-    """Whether the file has the words of the sentence at its place, whatever a question finds."""
+    """Whether the file has the words of the sentence at its place, regardless of the search."""
     passages = kb.show(f"{docs}/{path}").passages
     return any(_at(one.place, known.place) and _share(one, known) >= _SHARE for one in passages)
 
 
 def _share(passage: StoredPassage, known: Known) -> float:
-    """How many of the words of a sentence a passage has, headings included."""
+    """The number of words of a sentence in a passage, including headings."""
     wanted = words(known.sentence)
     there = set(words(passage.text)) | set(words(" ".join(passage.heading)))
     return sum(word in there for word in wanted) / max(1, len(wanted))
 
 
 def _first(kb: KnowledgeBase, path: str, known: Known) -> bool:
-    """Whether the file, or a twin that is as near, comes first among all files."""
+    """Whether the file, or an equally similar one, is ranked first."""
     hits = kb.search(known.sentence, literal=True, limit=20).hits
     return any(hit.passage.file.path == path and hit.score >= hits[0].score - _SAME for hit in hits)
 
 
 def _at(place: str, wanted: str) -> bool:
-    """Whether a place is the one that was meant; rows may be named from one to another."""
+    """Whether a place is the expected one; it may be a range of rows."""
     sheet, _, row = wanted.rpartition("row ")
     if row.isdigit() and " rows " in f" {place}":
         named, _, span = f" {place}".rpartition(" rows ")
@@ -154,7 +154,7 @@ def _at(place: str, wanted: str) -> bool:
 
 
 def cost(docs: str, count: int) -> dict[str, float]:
-    """How long the extraction of so many documents takes, some of them several times; PDFs beside pdfminer.six too."""
+    """The time to extract documents, some of them repeatedly; PDFs with pdfminer.six too."""
     files = [file for file in sorted(Path(docs).rglob("*")) if file.suffix.lower() in REGISTRY.documents]
     loaded = [(file, file.read_bytes()) for file in files]
     sandbox = Sandbox(Limits())
@@ -199,7 +199,7 @@ def _pdfminer_pages(data: bytes) -> int:
 
 
 def memory(docs: str, work: str, store: str, count: int) -> dict[str, float]:
-    """How much the process that indexes grows while so many documents go through it, the distinct ones first."""
+    """The growth of the indexing process while it reads documents, distinct ones first."""
     folder = Path(work) / "many"
     files = [file for file in sorted(Path(docs).rglob("*")) if file.is_file()]
     first = most = 0
@@ -214,7 +214,7 @@ def memory(docs: str, work: str, store: str, count: int) -> dict[str, float]:
         def look(_: object) -> None:
             nonlocal first, most
             seen[0] += 1
-            # What is loaded once is there after the first quarter.
+            # Libraries are loaded after the first quarter.
             if seen[0] == count // 4:
                 first = _resident()
             most = max(most, _resident()) if first else 0

@@ -1,7 +1,7 @@
-"""Compares libraries that extract documents, each in an environment of its own, by sentences that the files hold.
+"""Compares document extraction libraries, each in its own environment, by known sentences of files.
 
 ``python -m benchmarks.extractors known FORMATS OUT`` writes the sentences; ``python extractors.py NAME OUT``, run by
-the Python of an environment that has the library, prints files right by suffix, seconds and megabytes of memory.
+the Python of an environment with the library, prints the files with the right text by suffix, seconds and megabytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def write_known(formats: Path, out: Path) -> None:
-    """Write for each file of the collection a sentence that it holds."""
+    """Write a known sentence for each file of the collection."""
     from benchmarks.documents import SUFFIXES
     from benchmarks.documents_run import _known
 
@@ -39,7 +39,7 @@ def write_known(formats: Path, out: Path) -> None:
 
 
 def measure(name: str, known: dict[str, str]) -> None:
-    """Print how many of the files give the words of their sentence, and what that took."""
+    """Print how many files contain the words of their sentence, and the cost."""
     extract = _LIBRARIES[name]()
     right: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     begun = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Indexing against the least it could cost: the bare model in the same runtime over the same texts, all at once.
+"""Indexing speed relative to the bare model in the same runtime over the same texts.
 
-What is above it is kb's own. What sentence-transformers takes in torch is told beside it.
+The difference is kb's overhead. The time of sentence-transformers in torch is shown for comparison.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _QUIET: Final = 0.15
 
 
 def rows(work: Bench) -> list[Row]:
-    """Both in turn, each time in a fresh process; the faster run of each counts."""
+    """Run both alternately in new processes; the faster run of each counts."""
     docs, texts = str(work.documents), str(work.folder / "texts.json")
     count = call("indexing:texts_of", docs=docs, store=str(work.folder / "texts-store"), file=texts)
     progress(f"{NAME}: looking for the best batch size")
@@ -40,7 +40,7 @@ def rows(work: Bench) -> list[Row]:
 
 
 def beside_torch(name: str, what: str, wall: float, texts: str, threads: int) -> Row:
-    """What the same texts take sentence-transformers in torch, for whoever runs the model that way."""
+    """The time of sentence-transformers in torch for the same texts."""
     progress(f"{name}: the same texts in sentence-transformers")
     size = call("indexing:best_torch_batch", file=texts, threads=threads)
     torch = call("indexing:torch_encode", file=texts, threads=threads, batch_size=size)
@@ -49,10 +49,10 @@ def beside_torch(name: str, what: str, wall: float, texts: str, threads: int) ->
 
 
 def compare(bare: list[dict[str, Any]], kb: list[dict[str, Any]], texts: int) -> list[Row]:
-    """The rows of some runs.
+    """The rows for a comparison.
 
     Raises:
-        ValueError: The runs are not of the same texts in the same runtime with the same number of threads.
+        ValueError: The runs differ in texts, runtime or number of threads.
     """
     ways = {(run["runtime"], run["threads"]) for run in (*bare, *kb)}
     if any(run["passages"] != texts for run in kb) or len(ways) != 1:
@@ -76,7 +76,7 @@ def _least(runs: list[dict[str, Any]], key: str) -> float:
 
 
 def _spread(*kinds: list[dict[str, Any]]) -> str:
-    """How far the slowest run is above the fastest; a machine that does other work gives no ratio to rely on."""
+    """The ratio of the slowest to the fastest run, which is high on a busy machine."""
     most = max(max(run["wall"] for run in runs) / _least(runs, "wall") for runs in kinds) - 1
     return f"{most:.0%}{': the machine is busy, and the ratio is not to be relied on' if most > _QUIET else ''}"
 

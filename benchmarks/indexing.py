@@ -1,4 +1,4 @@
-"""The work that children do: kb's index run, and the bare model over the same texts, each with its time and memory."""
+"""Work for child processes: kb's index run, and the bare model over the same texts, with time and memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SAMPLE: Final = 256
 
 
 def settings(docs: str, store: str, threads: int = 0, **more: str) -> Settings:
-    """Kb's defaults with the bundled model, for these documents and this store."""
+    """Settings with kb's defaults and the bundled model."""
     config = Path(f"{store}.toml")
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(
@@ -44,13 +44,13 @@ def settings(docs: str, store: str, threads: int = 0, **more: str) -> Settings:
 
 
 class Clocked:
-    """A part of kb whose methods add up the time spent in them.
+    """Wraps a component and measures the time in its methods.
 
     Args:
-        part: The part.
-        name: Under which name its time is added up.
+        part: The component.
+        name: The name for its time.
         spent: Seconds by name.
-        inner: Methods that give a part to be clocked too, with the name for its time.
+        inner: Methods that return a component to be measured too, with its name.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Clocked:
 
 
 def kb_index(docs: str, store: str, threads: int) -> dict[str, Any]:
-    """Index documents into a new store, the model loaded before; the seconds it took and where they went."""
+    """Index documents into a new store with a loaded model; returns the seconds in total and by component."""
     parts = Container(settings(docs, store, threads), _warn)
     parts.embedder.load()
     runs = _runs(parts.embedder, threads)
@@ -103,7 +103,7 @@ def kb_index(docs: str, store: str, threads: int) -> dict[str, Any]:
 
 
 def texts_of(docs: str, store: str, file: str) -> int:
-    """Write down the embedded texts of documents, longest last, and say how many there are."""
+    """Write the embedded texts of documents, longest last; returns their number."""
     parts = Container(settings(docs, store), _warn)
     passages = [one for found in parts.files.scan().files for one in parts.reader.read(parts.files.load(found))[1]]
     # Equal texts are embedded once.
@@ -114,7 +114,7 @@ def texts_of(docs: str, store: str, file: str) -> int:
 
 
 def best_batch(file: str, threads: int) -> int:
-    """The number of tokens at once with which the bare model is fastest on a sample of the texts."""
+    """The batch size in tokens with which the bare model is fastest on a sample."""
     texts = _sample(file)
     seconds: dict[int, float] = {}
     for size in BATCH_TOKENS:
@@ -127,12 +127,12 @@ def best_batch(file: str, threads: int) -> int:
 
 
 def bare_encode(file: str, batch: int, threads: int) -> dict[str, Any]:
-    """Kb's model over all texts at once, loaded before, in the runtime that kb takes here: batches sorted by length.
+    """Embed all texts with the loaded model in kb's runtime, in batches sorted by length.
 
     Args:
         file: The texts.
-        batch: How many tokens at once. 0: as kb itself does it.
-        threads: Of the model. 0: as many as there are cores.
+        batch: The batch size in tokens; 0 for kb's default.
+        threads: Threads of the model; 0 for the number of cores.
     """
     texts = _texts(file)
     model = _bare_encoder(threads, batch)
@@ -143,7 +143,7 @@ def bare_encode(file: str, batch: int, threads: int) -> dict[str, Any]:
 
 
 def best_torch_batch(file: str, threads: int) -> int:
-    """The batch size with which sentence-transformers is fastest on a sample of the texts."""
+    """The batch size with which sentence-transformers is fastest on a sample."""
     texts = _sample(file)
     model = _torch_model(threads)
     seconds: dict[int, float] = {}
@@ -155,7 +155,7 @@ def best_torch_batch(file: str, threads: int) -> int:
 
 
 def torch_encode(file: str, threads: int, batch_size: int) -> dict[str, Any]:
-    """One ``encode`` of sentence-transformers in torch over all texts, sorted by length, the model loaded before."""
+    """Embed all texts with sentence-transformers in torch, sorted by length, with a loaded model."""
     texts = _texts(file)
     model = _torch_model(threads)
     clock = _Clock()
@@ -164,7 +164,7 @@ def torch_encode(file: str, threads: int, batch_size: int) -> dict[str, Any]:
 
 
 def first_run(docs: str, store: str, threads: int) -> dict[str, Any]:
-    """What ``kb index`` does, with nothing loaded before: its seconds and its peak memory."""
+    """Run the equivalent of ``kb index`` with nothing loaded; returns seconds and peak memory."""
     clock = _Clock()
     with KnowledgeBase.open(settings(docs, store, threads), warn=_warn) as knowledge:
         report = knowledge.index()
@@ -172,9 +172,9 @@ def first_run(docs: str, store: str, threads: int) -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """The most memory this process ever held, in bytes.
+    """The peak memory of this process, in bytes.
 
-    Linux counts what the parent held when it started this process into ``ru_maxrss``, but not into ``VmHWM``.
+    On Linux ``ru_maxrss`` includes the parent's memory at the fork; ``VmHWM`` does not.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -186,7 +186,7 @@ def peak_memory() -> int:
 
 
 class _Clock:
-    """Wall and processor time from here on."""
+    """Wall and CPU time from now on."""
 
     def __init__(self) -> None:
         self._wall, self._processor = time.perf_counter(), time.process_time()
@@ -203,7 +203,7 @@ def _bare_encoder(threads: int, batch: int) -> Encoder:
 
 
 def _torch_model(threads: int) -> SentenceTransformer:
-    """The bundled model as sentence-transformers alone loads it, reading as much as kb lets it read."""
+    """The bundled model in sentence-transformers, with the same length limit as in kb."""
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -233,7 +233,7 @@ def _texts(file: str) -> Sequence[str]:
 
 
 def _runs(model: Encoder, threads: int) -> dict[str, Any]:
-    """By which runtime a model runs, and on how many threads of it."""
+    """The runtime of a model and its number of threads."""
     runtime = model.choice().runtime
     if runtime == "onnx":
         return {"runtime": runtime, "threads": threads or cores()}

@@ -1,6 +1,6 @@
-"""A sentence of a document and where it stands, by other means than kb's: raw XML, JSON, pdfminer.six, text beside it.
+"""Finds a sentence of a document and its place independently of kb: from raw XML, JSON, pdfminer.six or a text file.
 
-Each reader takes what its format says about itself and nothing else, so that it can be wrong in other ways than kb.
+The readers share no code with kb, so that they do not make the same mistakes.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _WORD: Final = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A sentence that a file holds, and what the place of the hit has to be; empty where the format has none."""
+    """A sentence in a file, and the expected place of the hit; empty if the format has no places."""
 
     sentence: str
     place: str = ""
 
 
 def known_of(file: Path, expected: Path | None, strings: Sequence[str] = ()) -> Known | None:
-    """A sentence of a file; None where no reader finds one.
+    """A sentence of a file; None if no reader finds one.
 
     Args:
         file: The file.
-        expected: What its test collection says its text is, as Markdown, where it does.
-        strings: What it says has to be in the text, where it says no more.
+        expected: The expected text according to the collection, as Markdown, if there is one.
+        strings: Strings that must be in the text, if there is no expected text.
     """
     reader = _READERS.get(file.suffix.lower())
     found = list(reader(file)) if reader else []
@@ -48,7 +48,7 @@ def known_of(file: Path, expected: Path | None, strings: Sequence[str] = ()) -> 
         found = [Known(line) for line in _markdown(expected)] or [Known(line) for line in _cells(expected)]
     found = found or [Known(text) for text in strings]
     found = [Known(_some(one.sentence), one.place) for one in found if not _spelt(one.sentence)]
-    # The fullest one; a sentence that comes twice stands in two places.
+    # The longest one; a repeated sentence has two places.
     counts = [sum(one.sentence == other.sentence for other in found) for one in found]
     alone = [one for one, count in zip(found, counts, strict=True) if count == 1 and len(words(one.sentence)) >= _LEAST]
     alone = alone or [one for one in found if words(one.sentence)]
@@ -56,18 +56,18 @@ def known_of(file: Path, expected: Path | None, strings: Sequence[str] = ()) -> 
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, without case or marks."""
+    """The words of a text in lower case, without punctuation."""
     return _WORD.findall(text.lower())
 
 
 def _spelt(text: str) -> bool:
-    """Whether this is a label that was painted letter by letter, in an order nobody knows, and no sentence."""
+    """Whether a text is a label drawn letter by letter in unknown order, not a sentence."""
     letters = [word for word in words(text) if word.isalpha()]
     return len(letters) >= _LEAST and all(len(word) == 1 for word in letters)
 
 
 def _some(text: str) -> str:
-    """The beginning of a text, as long as a question may be."""
+    """The beginning of a text, with the length of a question."""
     return " ".join(text.split()[:WORDS])[:CHARACTERS]
 
 
@@ -177,7 +177,7 @@ def _pdf(file: Path) -> Iterator[Known]:
 
     for number, page in enumerate(extract_pages(file), 1):
         for box in page:
-            # It gives Arabic and Hebrew as they are painted, from left to right.
+            # It returns Arabic and Hebrew in visual order, from left to right.
             if isinstance(box, LTTextContainer) and not _UNSURE.search(text := box.get_text()):
                 yield Known(re.sub(r"-\s*\n\s*", "", text), f"p. {number}")
 

@@ -1,4 +1,4 @@
-"""Which machine and which versions a number was measured with: without them it tells nothing."""
+"""The machine and versions of a measurement."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def machine_line(found: dict[str, str]) -> str:
 
 
 def _processor() -> str:
-    """The processor's name; /proc knows it where the platform module only knows its family."""
+    """The name of the CPU, from /proc if available, since the platform module may only know its family."""
     information = Path("/proc/cpuinfo")
     if information.is_file():
         for line in information.read_text("utf-8", "replace").splitlines():

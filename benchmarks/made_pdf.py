@@ -1,4 +1,4 @@
-"""A PDF made from lines of text, so that neither tests nor benchmarks need another program to write one."""
+"""Writes PDFs from lines of text, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def pdf(
     pages: Sequence[Sequence[str]], *, title: str = "", author: str = "", toc: Mapping[str, int] | None = None
 ) -> bytes:
-    """A PDF with lines of text on each page, and bookmarks to pages (counting from 1)."""
+    """A PDF with lines of text on each page and bookmarks to pages (counted from 1)."""
     toc = toc or {}
     count = len(pages)
     outline = 4 + 2 * count

@@ -1,4 +1,4 @@
-"""How much memory indexing many files takes, beside the bare model in the same runtime over the same texts."""
+"""Peak memory of indexing many files, relative to the bare model in the same runtime."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 NAME: Final = "memory"
-# What sentence-transformers takes where nobody says otherwise.
+# The default of sentence-transformers.
 BATCH_SIZE: Final = 32
-# What suits the model, as kb takes it.
+# kb's default for the model.
 BATCH: Final = 0
 _MEGABYTE: Final = 1_000_000
 
 
 def rows(work: Bench) -> list[Row]:
-    """The peak of each in a process of its own."""
+    """Measure each in a separate process."""
     kb = work.first_run
     texts = str(work.folder / "notes-texts.json")
     count = call("indexing:texts_of", docs=str(work.notes), store=str(work.folder / "notes-texts"), file=texts)

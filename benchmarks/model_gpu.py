@@ -1,4 +1,4 @@
-"""A model of bge-m3's size on a GPU: the model alone against the card's own rate, and a whole index run against it."""
+"""A model of bge-m3's size on a GPU: the model relative to the card's peak rate, and an index run relative to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LENGTH: Final = 512
 
 
 def rows(work: Bench) -> list[Row]:
-    """Both; on a machine without a GPU the same work on the CPU, judged by nothing."""
+    """Measure both; without a GPU the same on the CPU, without targets."""
     progress(f"{NAME}: building a model of bge-m3's size")
     twin, docs, count = work.folder / "twin", work.folder / "gpu-passages", work.scaled(PASSAGES)
     call("modelling:build", directory=str(twin), scale=work.scale)

@@ -1,4 +1,4 @@
-"""The model itself: each runtime beside sentence-transformers, exactness, a cold question, the whole pipeline."""
+"""The model: runtimes relative to sentence-transformers, accuracy, a cold question, the whole pipeline."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _MEGABYTE: Final = 1_000_000
 
 
 def rows(work: Bench) -> list[Row]:
-    """All of it but the GPU's part."""
+    """Everything except the GPU."""
     models = str(work.folder / "models")
-    # Every child finds the forms that are made here, and none of the user's own.
+    # Children use the forms that are exported here, not the user's.
     os.environ[MODELS] = models
     call("modelling:export", model=MODEL, models=models)
     texts = _some_texts(work)
@@ -43,7 +43,7 @@ def rows(work: Bench) -> list[Row]:
 
 
 def _some_texts(work: Bench) -> str:
-    """A file of embedded texts as kb makes them, a part of the documents."""
+    """Write a part of kb's embedded texts of the documents to a file."""
     every, some = work.folder / "every.json", work.folder / "some.json"
     call("indexing:texts_of", docs=str(work.documents), store=str(work.folder / "texts-store"), file=str(every))
     texts = json.loads(every.read_text("utf-8"))
@@ -52,7 +52,7 @@ def _some_texts(work: Bench) -> str:
 
 
 def _bundled(work: Bench, models: str, file: str) -> list[Row]:
-    """The bundled model in ONNX Runtime and in sentence-transformers, in turn; the faster run of each counts."""
+    """Run the bundled model in ONNX Runtime and sentence-transformers alternately; the faster run of each counts."""
     runs: dict[str, list[dict[str, Any]]] = {"torch": [], "float32": [], "int8": []}
     for number in range(1, ROUNDS + 1):
         progress(f"{NAME}: bundled model, round {number} of {ROUNDS}")
@@ -86,7 +86,7 @@ def _exactness(work: Bench, models: str, file: str) -> list[Row]:
 
 
 def _quality(work: Bench) -> list[Row]:
-    """What int8 costs in nDCG@10, on each collection."""
+    """The loss of nDCG@10 with int8, for each collection."""
     made = []
     for name in ("til-simonw", "cranfield"):
         what = f"loss of nDCG@10 by int8, {name}"
@@ -144,7 +144,7 @@ def _twin(work: Bench) -> list[Row]:
 
 
 def _cold(work: Bench) -> list[Row]:
-    """One question in a process of its own, nothing running, processor time of the whole process."""
+    """The CPU time of one question in a new process without a daemon."""
     notes, count = work.folder / "cold-notes", work.scaled(10_000)
     progress(f"{NAME}: a cold question over {count} passages")
     write_small_notes(notes, count)
@@ -165,7 +165,7 @@ def _cold(work: Bench) -> list[Row]:
 
 
 def _pipeline(work: Bench, models: str) -> list[Row]:
-    """Indexing whole, against the bare model over the same texts, both in ONNX Runtime."""
+    """A whole index run relative to the bare model over the same texts, both in ONNX Runtime."""
     every = str(work.folder / "every.json")
     bare, whole = [], []
     for number in range(1, ROUNDS + 1):

@@ -1,4 +1,4 @@
-"""The work that children of the model benchmark do: one runtime each, in a process of its own."""
+"""Work for child processes of the model benchmark, one runtime each."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ PEAK: Final = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L4": 121e12}
 
 
 def encoder(model: str, models: str, runtime: Runtime, precision: Precision, threads: int) -> Encoder:
-    """A model that is run one way."""
+    """A model in one runtime."""
     return Encoder(
         locate(model, offline=True), runtime=runtime, precision=precision, threads=threads, models=Path(models)
     )
 
 
 def build(directory: str, scale: int) -> None:
-    """Build a model of bge-m3's size; of fewer layers where everything is scaled down."""
+    """Build a model of bge-m3's size, with fewer layers if sizes are scaled down."""
     from benchmarks.twin import LAYERS, build_twin
 
     build_twin(Path(directory), max(1, LAYERS // scale))
 
 
 def texts(model: str, file: str, count: int, length: int) -> None:
-    """Write down texts of about so many tokens."""
+    """Write texts of about a number of tokens."""
     one = Encoder(locate(model, offline=True))
     Path(file).write_text(json.dumps([text_of(one, length, seed) for seed in range(count)]), "utf-8")
 
 
 def export(model: str, models: str) -> dict[str, Any]:
-    """Make both ONNX forms; what was measured on the way."""
+    """Export both ONNX forms; returns the measurements."""
     from kb.embedding.onnx_export import export as make_export
 
     located = locate(model, offline=True)
@@ -50,7 +50,7 @@ def export(model: str, models: str) -> dict[str, Any]:
 
 
 def plain(model: str, file: str, threads: int) -> dict[str, Any]:
-    """``SentenceTransformer.encode`` in float32, with the batch size that is fastest on a part of the texts."""
+    """``SentenceTransformer.encode`` in float32, with the batch size that is fastest on a sample."""
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -85,7 +85,7 @@ def kb_way(model: str, models: str, file: str, precision: Precision, threads: in
 
 
 def agreement(model: str, models: str, file: str, count: int) -> dict[str, Any]:
-    """How far ONNX Runtime's vectors are from torch's, over texts of many lengths and languages."""
+    """The difference between vectors of ONNX Runtime and torch, over texts of many lengths and languages."""
     from kb.embedding.references import SENTENCES
 
     chance = random.Random(11)  # noqa: S311 - the same texts every time
@@ -113,10 +113,10 @@ def agreement(model: str, models: str, file: str, count: int) -> dict[str, Any]:
 
 
 def on_gpu(model: str, folder: str) -> dict[str, Any]:
-    """The model alone in bfloat16 over texts of one length: how much of the card's dense rate it uses.
+    """The share of the card's dense rate that the model reaches in bfloat16, over texts of one length.
 
-    Counted are the multiplications of the model as it is published, two operations each: those with weights, for each
-    token, and those of attention, for each pair of tokens.
+    Counts the multiplications of the published model, two operations each: with weights for each token, and of
+    attention for each pair of tokens.
     """
     import torch
 
@@ -138,7 +138,7 @@ def on_gpu(model: str, folder: str) -> dict[str, Any]:
 
 
 def whole_on_gpu(model: str, docs: str, store: str) -> dict[str, Any]:
-    """An index run over the same passages, the model loaded before: passages a second."""
+    """An index run over the same passages with a loaded model, in passages per second."""
     import torch
 
     from benchmarks.indexing import settings
@@ -164,7 +164,7 @@ def whole_on_gpu(model: str, docs: str, store: str) -> dict[str, Any]:
 
 
 def write_passages(model: str, folder: str, count: int, length: int) -> None:
-    """Write files of one passage each, of about so many tokens."""
+    """Write files of one passage each, of about a number of tokens."""
     one = Encoder(locate(model, offline=True))
     Path(folder).mkdir(parents=True)
     for seed in range(count):
@@ -172,7 +172,7 @@ def write_passages(model: str, folder: str, count: int, length: int) -> None:
 
 
 def text_of(one: Encoder, length: int, seed: int) -> str:
-    """A text of about so many tokens."""
+    """A text of about a number of tokens."""
     chance = random.Random(seed)  # noqa: S311 - the same texts every time
     words: list[str] = []
     while one.tokens.count([" ".join(words)])[0] < length - 12:

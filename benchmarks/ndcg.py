@@ -1,7 +1,7 @@
-"""Normalised discounted cumulative gain: how good a ranking is, from 0 to 1, given how good it could be.
+"""Normalised discounted cumulative gain (nDCG): the quality of a ranking relative to the ideal one, from 0 to 1.
 
 K. Järvelin and J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM Transactions on Information
-Systems 20(4), 2002; here with the gain as it is graded and the discount log2(rank + 1).
+Systems 20(4), 2002; with the grade as gain and the discount log2(rank + 1).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ def ndcg(ranking: Sequence[str], grades: Mapping[str, float], depth: int = 10) -
     """The nDCG of one ranking.
 
     Args:
-        ranking: Documents, best first, each once.
-        grades: The grade of each relevant document; those that are not named have none.
-        depth: How many documents of the ranking count.
+        ranking: Distinct documents, best first.
+        grades: The grades of relevant documents.
+        depth: The number of documents that count.
 
     Raises:
-        ValueError: A document stands twice in the ranking, or nothing is relevant.
+        ValueError: A document is ranked twice, or nothing is relevant.
     """
     if len(set(ranking)) < len(ranking):
         raise ValueError("a document stands twice in a ranking")

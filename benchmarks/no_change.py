@@ -1,4 +1,4 @@
-"""An index run that finds nothing to do: a whole process over many files, without the model's libraries."""
+"""An index run without changes: a whole process over many files, without the model's libraries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IMPORTED: Final = re.compile(r"^import time:\s+\d+ \|\s+\d+ \|\s+([\w.]+)$", re
 
 
 def rows(work: Bench) -> list[Row]:
-    """The fastest of some runs, and one more whose every import is listed."""
+    """The fastest of several runs, and another one whose imports are listed."""
     work.first_run  # noqa: B018 - fills the store
     files = sum(1 for _ in work.notes.rglob("*.md"))
     progress(f"{NAME}: indexing {files} unchanged files again")
@@ -40,15 +40,15 @@ def rows(work: Bench) -> list[Row]:
 
 
 def heavy_imports(listing: str) -> set[str]:
-    """Which of the heavy libraries stand in the listing of ``python -X importtime``."""
+    """The heavy libraries in the output of ``python -X importtime``."""
     return {module.partition(".")[0] for module in _IMPORTED.findall(listing)} & set(HEAVY)
 
 
 def _index(work: Bench, *flags: str) -> tuple[float, str]:
-    """Seconds and standard error of one ``kb index``.
+    """Run ``kb index``; returns seconds and standard error.
 
     Raises:
-        RuntimeError: It failed, or found something to do.
+        RuntimeError: It failed or found changes.
     """
     command: Sequence[str] = (
         *(sys.executable, *flags, "-c", _COMMAND),

@@ -1,7 +1,7 @@
-"""Kb's hybrid mode beside that of another tool with the same model, over the same documents and questions.
+"""Compares kb's hybrid mode with another tool, using the same model, documents and questions.
 
-The other tool lives in an environment of its own that this command makes, over kb's own packages, so that both run the
-same torch and nothing of it is ever needed by kb: it is installed by pip from the package index.
+The other tool is installed with pip into a separate environment on top of kb's packages, so that both use the same
+torch and kb does not depend on it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 NAME: Final = "peers"
 TXTAI: Final = "txtai==9.14.0"
 COLLECTION: Final = "til-simonw"
-# Every second one of the first so many questions.
+# Every second one of the first questions, up to this number.
 FIRST: Final = 400
 STEP: Final = 2
 DEPTH: Final = 10
@@ -43,11 +43,11 @@ _PEER: Final = ROOT / "benchmarks" / "peer_txtai.py"
 
 
 class NotInstalled(Exception):
-    """Pip did not install the other tool; the message is its last line."""
+    """pip failed to install the other tool; the message is its last line."""
 
 
 def rows(work: Bench) -> list[Row]:
-    """The other tool's number, then kb's in each mode."""
+    """The result of the other tool, and of kb in each mode."""
     what = f"nDCG@{DEPTH} by file, {COLLECTION}, every second of the first {FIRST} questions"
     collection = work.collection(COLLECTION)
     if collection is None:
@@ -70,12 +70,12 @@ def rows(work: Bench) -> list[Row]:
 
 
 def some(questions: Mapping[str, str], scale: int = 1) -> dict[str, str]:
-    """The questions that are asked."""
+    """The questions to ask."""
     return dict(list(questions.items())[: FIRST // scale : STEP])
 
 
 def measure(folder: str, store: str, threads: int, ids: list[str]) -> dict[str, float]:
-    """What kb has in each mode: the collection is indexed, unless the store has it already."""
+    """The results of kb in each mode; indexes the collection if necessary."""
     collection = read_collection(Path(folder))
     with KnowledgeBase.open(settings(str(collection.docs), store, threads)) as knowledge:
         knowledge.index()
@@ -89,7 +89,7 @@ def _asked(knowledge: KnowledgeBase, collection: Collection, id_: str, mode: Any
 
 
 def peer(collection: Collection, questions: Mapping[str, str], folder: Path) -> float:
-    """What the other tool has: one vector and BM25 a document, as it does it by itself.
+    """The result of the other tool with its defaults, one vector and BM25 per document.
 
     Raises:
         NotInstalled: It could not be installed.
@@ -111,15 +111,15 @@ def peer(collection: Collection, questions: Mapping[str, str], folder: Path) -> 
 
 
 def environment(folder: Path) -> Path:
-    """The Python of an environment with the other tool, over the packages that kb itself runs on.
+    """The Python of an environment with the other tool, on top of kb's packages.
 
     Raises:
-        NotInstalled: Pip failed.
+        NotInstalled: pip failed.
     """
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    # Its own packages come first; what kb has already, torch above all, is not fetched again.
+    # Its own packages come first; kb's packages, such as torch, are not downloaded again.
     shared = "\n".join(path for path in (sysconfig.get_paths()["purelib"], *_layers()) if path)
     (folder / "lib" / version / "site-packages" / "shared.pth").write_text(shared + "\n", "utf-8")
     progress(f"{NAME}: installing {TXTAI}")
@@ -135,5 +135,5 @@ def environment(folder: Path) -> Path:
 
 
 def _layers() -> list[str]:
-    """Where this Python finds packages beside its own place for them, as one environment over another does."""
+    """The package directories of this Python, including those of a base environment."""
     return [path for path in sys.path if path.endswith("site-packages") and path != sysconfig.get_paths()["purelib"]]

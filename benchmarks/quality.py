@@ -1,4 +1,4 @@
-"""Does a question find its file: nDCG@10 on judged collections, bundled model, by the best passage of a file."""
+"""nDCG@10 on judged collections with the bundled model, ranking files by their best passage."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 NAME: Final = "quality"
 DEPTH: Final = 10
-# nDCG@10 of the same model with one vector a document, cut at 256 tokens, by exact cosine.
+# nDCG@10 of the same model with one vector per document, truncated to 256 tokens, by exact cosine.
 BASELINES: Final = {"til-simonw": 0.899, "cranfield": 0.396}
 
 
 def rows(work: Bench) -> list[Row]:
-    """One row for each collection. The baselines are of whole collections, so nothing is scaled down here."""
+    """One row for each collection. Baselines are of whole collections, so sizes are not scaled down."""
     return [_row(work, name, baseline) for name, baseline in BASELINES.items()]
 
 
@@ -40,7 +40,7 @@ def _row(work: Bench, name: str, baseline: float) -> Row:
 
 
 def measure(folder: str, store: str, threads: int, more: dict[str, str] | None = None) -> float:
-    """Index a collection, unless the store has it already, and ask all its questions through the public search."""
+    """Index a collection if necessary, and ask all its questions through the public API."""
     collection = read_collection(Path(folder))
     scores = []
     with KnowledgeBase.open(settings(str(collection.docs), store, threads, **(more or {}))) as knowledge:

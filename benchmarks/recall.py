@@ -1,4 +1,4 @@
-"""Does the approximate index find what comparing with every passage finds, and how long does a search take."""
+"""Recall of the approximate index relative to exact search, and the time of a search."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _FRESHNESS_LOOKS: Final = 5
 
 
 def rows(work: Bench) -> list[Row]:
-    """Recall and time of the same searches, with the shipped number of candidates."""
+    """Recall and time of searches with the default number of candidates."""
     found = call("recall:measure", folder=str(work.folder), passages=work.scaled(PASSAGES))
     spent = ", ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in found["spent"].items())
     size = f"{found['passages']} clustered passages"
@@ -64,10 +64,10 @@ def rows(work: Bench) -> list[Row]:
 
 
 class Clusters:
-    """Unit vectors in clusters, the same ones every time.
+    """Reproducible unit vectors in clusters.
 
     Args:
-        points: For how many points there are to be clusters.
+        points: The number of points, which determines the number of clusters.
         dimension: The length of a vector.
     """
 
@@ -77,14 +77,14 @@ class Clusters:
         self._centres = _units(self._chance.standard_normal((count, dimension)))
 
     def draw(self, count: int) -> NDArray[np.float32]:
-        """Points around centres taken at random, shape (count, dimension)."""
+        """Points around random centres, shape (count, dimension)."""
         centres = self._centres[self._chance.integers(len(self._centres), size=count)]
         noise = self._chance.standard_normal(centres.shape) / np.sqrt(centres.shape[1])
         return _units(centres + SPREAD * noise)
 
 
 class Given:
-    """Stands for the model: question number N has the Nth vector, any other text one of its own; embedding is free.
+    """A fake model: question number N has the Nth vector, any other text a vector of its own.
 
     Args:
         vectors: The vectors of the questions.
@@ -117,7 +117,7 @@ class Given:
 
 
 def measure(folder: str, passages: int) -> dict[str, Any]:
-    """Fill a store, ask it, and compare with the exact answer."""
+    """Fill a store, search it, and compare with exact search."""
     clusters = Clusters(passages)
     vectors, questions = clusters.draw(passages), clusters.draw(_WARM_UP + QUESTIONS)
     with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -135,12 +135,12 @@ def measure(folder: str, passages: int) -> dict[str, Any]:
 
 @dataclass
 class _Filled:
-    """A store whose passages are given vectors.
+    """A store with given vectors.
 
     Attributes:
-        index: The vectors.
-        catalog: The record.
-        files: The files the passages are said to be from.
+        index: The vector index.
+        catalog: The catalog.
+        files: The files of the passages.
         ids: The ids of the passages in the order of the vectors.
     """
 
@@ -151,14 +151,14 @@ class _Filled:
 
     @classmethod
     def begun(cls, place: str, files: int) -> _Filled:
-        """An empty store for this many files."""
+        """An empty store for a number of files."""
         function = BgeM3EmbeddingFunction(model=MODEL)
         index = ChromaIndex.open(f"{place}/index", "passages", Given.fingerprint, DIMENSION, function, create=True)
         contents = {(_FOLDER, f"{number:06}.md"): b"" for number in range(files)}
         return cls(index, SqliteCatalog(f"{place}/catalog.sqlite3"), MemoryFiles(contents))
 
     def fill(self, vectors: NDArray[np.float32]) -> None:
-        """Write every vector as a passage of some file, in the steps of an index run."""
+        """Write each vector as a passage of a file, in the steps of an index run."""
         found = self.files.scan().files
         for start in range(0, len(found), _FILES_AT_ONCE):
             changes = [_change(self.catalog.new_id(), file) for file in found[start : start + _FILES_AT_ONCE]]
@@ -177,7 +177,7 @@ class _Filled:
 
 
 def exact(vectors: NDArray[np.float32], question: NDArray[np.float32], depth: int = DEPTH) -> list[int]:
-    """The positions of the nearest unit vectors by cosine, found by looking at all of them."""
+    """The positions of the nearest unit vectors by cosine, by exact search."""
     cosines = vectors @ question
     nearest = np.argpartition(-cosines, min(depth, len(cosines) - 1))[:depth]
     found: list[int] = nearest[np.argsort(-cosines[nearest])].tolist()
@@ -185,7 +185,7 @@ def exact(vectors: NDArray[np.float32], question: NDArray[np.float32], depth: in
 
 
 def _ask(filled: _Filled, vectors: NDArray[np.float32], questions: NDArray[np.float32]) -> dict[str, Any]:
-    """Ask all questions through the searcher that every command uses."""
+    """Ask all questions through kb's searcher."""
     spent: dict[str, float] = {}
     index: Any = Clocked(filled.index, "ChromaDB", spent)
     catalog: Any = Clocked(filled.catalog, "catalog", spent)
@@ -213,7 +213,7 @@ def _ask(filled: _Filled, vectors: NDArray[np.float32], questions: NDArray[np.fl
 
 
 def _freshness(filled: _Filled) -> float:
-    """The milliseconds that every command takes once to lay the known files beside a scan, which is free here."""
+    """The milliseconds for comparing the known files with a scan, which each command does once."""
     scan = filled.files.scan()
     milliseconds = []
     for _ in range(_FRESHNESS_LOOKS):
@@ -225,7 +225,7 @@ def _freshness(filled: _Filled) -> float:
 
 
 def _change(file_id: int, file: FoundFile) -> FileChange:
-    """A file with its passages, of the length that passages have."""
+    """A file with passages of typical length."""
     texts = [f"Passage {number} of {file.path}: " + "some words of a text " * 25 for number in range(PER_FILE)]
     passages: tuple[Passage, ...] = identify(
         file_id, [Passage(text, text, 150, line, line) for line, text in enumerate(texts, 1)]

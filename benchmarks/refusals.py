@@ -1,7 +1,7 @@
-"""Is a question about nothing in the notes told from one about them, in languages other than English too?
+"""Whether questions about nothing in the notes are refused, in several languages.
 
-One half of a collection is indexed, by article; the questions of the other half are in the same language and style, and
-what they ask is not there.
+Half of a collection is indexed, by article; the questions of the other half have the same language and style, but no
+answer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ASKED: Final = 300
 
 
 def rows(work: Bench) -> list[Row]:
-    """For each language and half of its articles what is refused, of its own questions and of the other half's."""
+    """For each language and half of the articles, the refused questions of both halves."""
     found: list[Row] = []
     for language in LANGUAGES:
         collection = work.collection(f"xquad/{language}")
@@ -57,7 +57,7 @@ def rows(work: Bench) -> list[Row]:
 
 
 def article(name: str) -> int:
-    """The number of the article a paragraph is of: ``a17-p3``."""
+    """The article number of a paragraph id such as ``a17-p3``."""
     return int(name.split("-", maxsplit=1)[0].removeprefix("a"))
 
 
@@ -75,7 +75,7 @@ def _half(work: Bench, language: str, folder: Path, number: int) -> dict[str, di
 
 
 def measure(folder: str, docs: str, store: str, threads: int, asked: int = ASKED) -> dict[str, dict[str, float]]:
-    """The share of each half's questions that an index of some documents refuses, in each mode."""
+    """The share of refused questions of each half, in each mode, with an index of some documents."""
     collection = read_collection(Path(folder))
     held = {file.stem for file in Path(docs).iterdir()}
     own = [text for id_, text in collection.questions.items() if held & collection.relevant[id_].keys()]

@@ -1,4 +1,4 @@
-"""What an owner takes while nothing changes: processor time with its sweeps, and memory."""
+"""CPU time, including full scans, and memory of an idle daemon."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.child import progress
-from benchmarks.owning import notes_program, succeeded
+from benchmarks.daemon import notes_program, succeeded
 from benchmarks.table import Row, at_most
 from kb.config import Config
 
@@ -21,7 +21,7 @@ _MEGABYTE: Final = 1_000_000
 
 
 def rows(work: Bench) -> list[Row]:
-    """Minutes in which nothing happens, then some sweeps by themselves."""
+    """Measure some idle minutes, and then some full scans."""
     kb = notes_program(work)
     files = sum(1 for _ in work.notes.rglob("*.md"))
     seconds = work.scaled(SECONDS)
@@ -41,7 +41,7 @@ def rows(work: Bench) -> list[Row]:
 
 
 def judged(rest: float, sweep: float, grown: int, memory: int, what: str) -> list[Row]:
-    """The rows for a share of a core at rest, the seconds of one sweep, and the bytes the memory grew."""
+    """The rows for the idle share of a core, the seconds of a full scan, and the growth of memory in bytes."""
     every = Config().watch.sweep_minutes * 60
     share = 100 * (rest + sweep / every)
     return [

@@ -1,6 +1,6 @@
-"""Is the right passage first: every mode on every collection beside its target, as ``kb eval`` measures it.
+"""Retrieval quality of every mode on every collection, measured like ``kb eval``.
 
-Long: some 1.3 million tokens are embedded, so it runs only when it is named (``make bench-quality``).
+Embeds about 1.3 million tokens, so it runs only by name (``make bench-quality``).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ TIMED: Final = 100
 
 
 class Words(FakeEmbedder):
-    """Stands for the model where only the rest is timed: it counts words, and is in memory."""
+    """A fake model that counts words, for measuring everything else."""
 
     tokens = FakeTokens()
 
@@ -67,7 +67,7 @@ class Words(FakeEmbedder):
 
 
 def rows(work: Bench) -> list[Row]:
-    """The rows of every collection that is there, then refusals and time."""
+    """The rows for every available collection, refusals and time."""
     found: list[Row] = []
     gains: list[float] = []
     for name, (bm25, whole) in BASELINES.items():
@@ -90,7 +90,7 @@ def rows(work: Bench) -> list[Row]:
 
 
 def judged(name: str, ndcg: Mapping[str, float], bm25: float, whole: float) -> list[Row]:
-    """The rows of one collection: each mode's nDCG@10 by file beside what it has to reach."""
+    """The rows for a collection: each mode's nDCG@10 by file, with its target."""
     found = []
     for mode, value in ndcg.items():
         what = f"nDCG@10 by file, {name}, {mode}"
@@ -107,7 +107,7 @@ def judged(name: str, ndcg: Mapping[str, float], bm25: float, whole: float) -> l
 
 
 def spanned(scores: Mapping[str, Mapping[str, float]]) -> list[Row]:
-    """The rows of the collection whose answers are known to the character."""
+    """The rows for the collection with exact answer spans."""
     targets = {
         ("cosine", "span recall@5"): 0.80,
         ("cosine", "span IoU@5"): 0.070,
@@ -125,7 +125,7 @@ def spanned(scores: Mapping[str, Mapping[str, float]]) -> list[Row]:
 
 
 def measure(folder: str, store: str, threads: int) -> dict[str, dict[str, float]]:
-    """Index a collection, unless the store has it already, and measure each mode as ``kb eval`` does."""
+    """Index a collection if necessary, and measure each mode like ``kb eval``."""
     judgements = read_judged(folder)
     with KnowledgeBase.open(settings(str(Path(folder, "docs")), store, threads)) as knowledge:
         knowledge.index()
@@ -134,7 +134,7 @@ def measure(folder: str, store: str, threads: int) -> dict[str, dict[str, float]
 
 
 def refused(docs: str, folder: str, store: str, threads: int) -> dict[str, float]:
-    """The share of a collection's questions that each mode refuses to answer from the store of some documents."""
+    """The share of a collection's questions that each mode refuses with a store of other documents."""
     questions = list(read_judged(folder).questions.values())
     some = questions[:: max(1, len(questions) // ASKED)]
     with KnowledgeBase.open(settings(docs, store, threads)) as knowledge:
@@ -142,7 +142,7 @@ def refused(docs: str, folder: str, store: str, threads: int) -> dict[str, float
 
 
 def timed(notes: str, store: str, count: int) -> dict[str, float]:
-    """The median seconds of a question in each mode, without the model, over so many passages."""
+    """The median seconds of a question in each mode, without the model, over a number of passages."""
     parts = Container(settings(notes, store), progress, embedder=Words(384))  # type: ignore[arg-type]  # a fake
     files = sorted(Path(notes).rglob("*.md"))
     questions = [file.read_text("utf-8") for file in files[:: max(1, len(files) // count)]][:count]
@@ -159,7 +159,7 @@ def timed(notes: str, store: str, count: int) -> dict[str, float]:
 
 
 def _asked(knowledge: KnowledgeBase, question: str, mode: str, *, weak: bool) -> Answer:
-    """An answer as the user gets it in a mode, where there are several."""
+    """A user's answer in a mode."""
     wanted: dict[str, Any] = {"mode": mode, "weak": weak, "literal": True}
     return knowledge.search(question, **wanted)
 

@@ -1,4 +1,4 @@
-"""How many texts are embedded again after changes that change no text: a rename, a move, a branch and back."""
+"""The number of texts embedded again after a rename, a move, and switching to a branch and back."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 NAME: Final = "reuse"
-# The most passages that may be embedded after each change.
+# The most passages allowed to be embedded after each change.
 MOST: Final = {"line on top": 1, "rename": 0, "move": 0, "copy": 0, "touch": 0, "branch and back": 0}
 SECTIONS: Final = 100
 
 
 def rows(work: Bench) -> list[Row]:
-    """One row for all changes, in their order."""
+    """One row for all changes, in order."""
     progress(f"{NAME}: changing files")
     embedded: dict[str, int] = call("reuse:measure", folder=str(work.folder), threads=work.threads)
     return [judged(embedded)]
 
 
 def judged(embedded: dict[str, int]) -> Row:
-    """The row of what was embedded after each change."""
+    """The row for the passages embedded after each change."""
     names, most = tuple(MOST), tuple(MOST.values())
     found = tuple(embedded[name] for name in names)
     met = all(one <= limit for one, limit in zip(found, most, strict=True))
@@ -41,7 +41,7 @@ def judged(embedded: dict[str, int]) -> Row:
 
 
 def measure(folder: str, threads: int) -> dict[str, int]:
-    """Passages embedded after each change, one after another in one folder that is a git repository."""
+    """The passages embedded after each of several changes in a git repository."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         notes = Path(place, "notes")
         notes.mkdir()
@@ -55,7 +55,7 @@ def measure(folder: str, threads: int) -> dict[str, int]:
 
 
 def _change(name: str, notes: Path, knowledge: KnowledgeBase) -> int:
-    """Make one change, index, and say how many passages were embedded."""
+    """Make a change and index; returns the number of passages embedded."""
     match name:
         case "line on top":
             long = notes / "long.md"
@@ -75,7 +75,7 @@ def _change(name: str, notes: Path, knowledge: KnowledgeBase) -> int:
 
 
 def _branch_and_back(notes: Path, knowledge: KnowledgeBase) -> int:
-    """What is embedded on coming back from a branch with other texts, which were indexed meanwhile."""
+    """The passages embedded on return from a branch with other texts that were indexed."""
     _commit(notes, "before the branch")
     _git(notes, "switch", "--quiet", "--create", "other")
     for file in notes.glob("short-*.md"):
@@ -102,6 +102,6 @@ def _commit(notes: Path, message: str) -> None:
 
 
 def _git(notes: Path, *arguments: str) -> None:
-    # The user's own settings, such as hooks and signing, have no part in it.
+    # Ignore the user's settings, such as hooks and signing.
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     subprocess.run(["git", *arguments], cwd=notes, env=environment, check=True)  # noqa: S607 - git as the user has it

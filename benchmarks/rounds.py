@@ -1,4 +1,4 @@
-"""Files that come and go all day: the memory of an owner after many rounds of indexing and deleting."""
+"""Memory of a daemon after many rounds of indexing and deleting files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.child import progress
 from benchmarks.corpora import write_paragraphs
-from benchmarks.owning import program, succeeded, told
+from benchmarks.daemon import json_output, program, succeeded
 from benchmarks.table import Row, at_most
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _MEGABYTE: Final = 1_000_000
 
 
 def rows(work: Bench) -> list[Row]:
-    """Other texts every time; more files stay than go, so that no deletion is held."""
+    """Use other texts each time; more files stay than go, so that no deletion is withheld."""
     docs, count = work.folder / "rounds", work.scaled(FILES)
     write_paragraphs(docs / "staying", count + 1, seed=7)
     kb = program(docs, work.folder / "rounds-store", work.threads)
@@ -34,7 +34,7 @@ def rows(work: Bench) -> list[Row]:
             succeeded(kb("sync"))
             shutil.rmtree(docs / "coming")
             succeeded(kb("sync"))
-            if (left := told(kb, "status")["files"]) != count + 1:
+            if (left := json_output(kb, "status")["files"]) != count + 1:
                 raise RuntimeError(f"{left} files are left in the index, not {count + 1}")
             megabytes.append(daemon.memory() / _MEGABYTE)
             progress(f"{NAME}: round {number} of {ROUNDS}, {megabytes[-1]:.0f} MB")
@@ -42,7 +42,7 @@ def rows(work: Bench) -> list[Row]:
 
 
 def judged(megabytes: Sequence[float], files: int) -> list[Row]:
-    """The rows of the memory after each round."""
+    """The rows for the memory after each round."""
     what = f"memory after {len(megabytes)} rounds of {files} files / after round {_SETTLED}"
     told_all = ", ".join(f"{one:.0f}" for one in megabytes)
     return [

@@ -1,4 +1,4 @@
-"""From the end of a save to the answer that has it: one file at a time, the owner at rest before."""
+"""The time from saving a file to finding it with ``kb search``, with an idle daemon."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.child import progress
-from benchmarks.owning import notes_program, succeeded, until_indexed
+from benchmarks.daemon import notes_program, succeeded, until_indexed
 from benchmarks.table import Row, at_most
 from kb.config import Config
 from kb.evaluation.bench import Times, seconds_until_found
@@ -22,7 +22,7 @@ _REST: Final = 0.2
 
 
 def rows(work: Bench) -> list[Row]:
-    """New files, and files that are written again, in turn."""
+    """Alternate new files and rewritten files."""
     kb = notes_program(work)
     quiet = Config().watch.quiet_ms / 1000
     files = sum(1 for _ in work.notes.rglob("*.md"))
@@ -43,9 +43,9 @@ def rows(work: Bench) -> list[Row]:
 
 
 def judged(times: Times, quiet: float, files: int) -> list[Row]:
-    """The rows of what was measured."""
-    told = f"p50 {times.p50:.2f} s, most {max(times.seconds):.2f} s, quiet {quiet:.1f} s"
+    """The rows for the measurements."""
+    summary = f"p50 {times.p50:.2f} s, most {max(times.seconds):.2f} s, quiet {quiet:.1f} s"
     return [
         at_most(NAME, f"end of a save to found by kb search, {files} files, p95", times.p95, quiet + 0.5, "s"),
-        Row(NAME, f"{times.count} saves", told),
+        Row(NAME, f"{times.count} saves", summary),
     ]

@@ -1,4 +1,4 @@
-"""A measured number beside its target, and all of them as one table."""
+"""Measurements with their targets, and a table of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number.
+    """A measurement.
 
     Attributes:
-        name: The benchmark it belongs to.
+        name: The benchmark.
         what: What was measured.
-        measured: The number, with its unit; why there is none where it was skipped.
-        target: What it has to reach; empty where it only explains another number.
-        met: Whether it does; None where it was skipped or there is no target.
+        measured: The value with its unit, or why it was skipped.
+        target: The target; empty if there is none.
+        met: Whether the target is met; None if it was skipped or has no target.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Row:
 
 
 def at_most(name: str, what: str, value: float, most: float, unit: str = "", *, digits: int = 2) -> Row:
-    """A number that must not be above its target."""
+    """A value with a maximum."""
     return Row(
         name,
         what,
@@ -44,7 +44,7 @@ def at_most(name: str, what: str, value: float, most: float, unit: str = "", *, 
 
 
 def at_least(name: str, what: str, value: float, least: float, unit: str = "", *, digits: int = 3) -> Row:
-    """A number that must not be below its target."""
+    """A value with a minimum."""
     return Row(
         name,
         what,
@@ -55,12 +55,12 @@ def at_least(name: str, what: str, value: float, least: float, unit: str = "", *
 
 
 def skipped(name: str, what: str, reason: str, target: str) -> Row:
-    """A number that cannot be measured here."""
+    """A value that cannot be measured here."""
     return Row(name, what, f"skipped: {reason}", target)
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows in aligned columns, under a line of headings. What only explains another number may run on."""
+    """The rows in aligned columns with a header. Values without a target may be longer than their column."""
     heading = ("benchmark", "what", "measured", "target", "met")
     lines = [heading, *((row.name, row.what, row.measured, row.target, _verdict(row)) for row in rows)]
     judged = [heading, *(line for line, row in zip(lines[1:], rows, strict=True) if row.target)]
@@ -76,7 +76,7 @@ def _verdict(row: Row) -> str:
 
 
 def _round(value: float, digits: int) -> float:
-    """The number as it is shown, so that what is told and what is judged are one."""
+    """The number as it is shown, which is also compared with the target."""
     return round(value, digits)
 
 

@@ -1,4 +1,4 @@
-"""Builds a model of bge-m3's full size with random weights: as slow and as large as the real one, not fetched."""
+"""Builds a model of bge-m3's size and speed with random weights, without a download."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
 def build_twin(directory: Path, layers: int = LAYERS) -> Path:
-    """Write the twin, files and keys as sentence-transformers saves a model.
+    """Write the model with files and keys as sentence-transformers saves them.
 
     Args:
-        directory: Where to write it, about 2.3 GB; it is made.
-        layers: How many layers it has; fewer for a quick look.
+        directory: The directory to create, about 2.3 GB.
+        layers: The number of layers; fewer for a quick test.
     """
     import torch
     from safetensors.torch import save_file
@@ -65,7 +65,7 @@ def build_twin(directory: Path, layers: int = LAYERS) -> Path:
 
 
 def _write_tokenizer(directory: Path) -> None:
-    """A Unigram vocabulary of the full size: every letter, and made-up words."""
+    """A Unigram vocabulary of the full size: every letter, and generated words."""
     from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
     chance = random.Random(5)  # noqa: S311 - the same every time is wanted

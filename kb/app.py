@@ -1,4 +1,4 @@
-"""The knowledge base as one object: what the command line does, it does through this."""
+"""``KnowledgeBase``: the public interface of kb, which the command line uses too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kb.config import Settings, load
 from kb.container import Container
 from kb.errors import CatalogDamaged, FolderError, NotIndexed, RequestError, StoreDamaged
 from kb.indexing.plan import withheld
-from kb.maintenance import Guard, rebuilt, tidied
+from kb.maintenance import StoreMonitor, maintain_after_run, rebuild_index
 from kb.notes import keep_note
 from kb.open_store import CACHE_FILE, Serving
 from kb.records import (
@@ -33,10 +33,8 @@ from kb.records import (
     mode_named,
 )
 from kb.search.filters import selected, tag_count
-from kb.search.links import LinkResolver
 from kb.search.names import below, file_named, unmatched
 from kb.search.rerank import reranked
-from kb.search.verify import FileStaleness
 from kb.store.damage import set_aside_in
 
 if TYPE_CHECKING:
@@ -56,12 +54,10 @@ if TYPE_CHECKING:
         Unmatched,
     )
 
-# What ``kb status`` tells, gathered from the parts without the model and without ChromaDB.
-
 
 def status_of(container: Container) -> Status:
-    """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
-    from kb.sandbox.confine import confinement
+    """Counts, sizes, model, freshness and files that could not be indexed; loads neither model nor ChromaDB."""
+    from kb.sandbox.confinement import confinement
 
     comparison, problems = container.comparison()
     files = container.catalog.files()
@@ -94,11 +90,11 @@ _LOG = logging.getLogger("kb")
 
 
 class KnowledgeBase:
-    """A folder of files, searchable by meaning.
+    """Folders of files, searchable by meaning.
 
-    Open it with ``KnowledgeBase.open()``; use it in a ``with`` block, or call ``close()``. From the first question or
-    index run until then it owns the store, and other processes have to wait. While ``kb watch`` owns it, both raise
-    ``StoreBusy`` at once: ask that by ``kb search QUESTION --json``, or end it with ``kb watch --stop``.
+    Open it with ``KnowledgeBase.open()``, and use it in a ``with`` block or call ``close()``. It locks the store from
+    the first search or index run until then; other processes wait. While ``kb watch`` holds the lock, both raise
+    ``StoreBusy`` at once: use ``kb search QUESTION --json``, or stop the daemon with ``kb watch --stop``.
 
     Example:
         >>> with KnowledgeBase.open("config.toml") as kb:
@@ -107,10 +103,10 @@ class KnowledgeBase:
         ...         print(hit.passage.file.path, hit.passage.first_line, hit.score)
     """
 
-    def __init__(self, parts: Container) -> None:
-        self._parts = parts
-        self.query_priority, self.guard = parts.query_priority, Guard(parts)
-        # One thread at a time changes the store; questions go on beside it.
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self.query_priority, self.monitor = container.query_priority, StoreMonitor(container)
+        # One thread at a time changes the store; searches continue.
         self._changing = RLock()
         self._log: Callable[[FileEvent, float], None] | None = None
 
@@ -125,13 +121,13 @@ class KnowledgeBase:
         """Open a knowledge base. Nothing is loaded or written yet.
 
         Args:
-            settings: Settings, or the path of a ``config.toml``; None looks one up as the command line does.
-            overrides: Values to put over the file, by dotted key: ``{"embed.model": "all-MiniLM-L6-v2"}``.
-            warn: Gets a sentence whenever something had to be mended, or a wait begins. By default it is logged by
-                ``kb``, which Python shows on standard error unless the program has its own logging.
+            settings: Settings, or the path of a ``config.toml``; None finds one as the command line does.
+            overrides: Values that override the file, by dotted key: ``{"embed.model": "all-MiniLM-L6-v2"}``.
+            warn: Called with a sentence when something was repaired or a wait begins. The default is the logger
+                ``kb``, which Python prints to standard error unless the program configures logging.
 
         Raises:
-            ConfigError: The configuration has mistakes.
+            ConfigError: The configuration is invalid.
         """
         if not isinstance(settings, Settings):
             settings = load(None if settings is None else os.fspath(settings), overrides=overrides)
@@ -140,7 +136,7 @@ class KnowledgeBase:
     @property
     def settings(self) -> Settings:
         """The configuration in effect."""
-        return self._parts.settings
+        return self._container.settings
 
     def index(
         self,
@@ -153,52 +149,52 @@ class KnowledgeBase:
         on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
-        """Bring the index in line with the folders.
+        """Bring the index up to date with the folders.
 
         Args:
-            full: Read every file again, and take over another model if the configuration names one.
-            dry_run: Only say what would be done.
-            accept_deletions: Drop files that are gone even where most of a folder went at once.
-            take_over: Fill the store of another configuration from now on; what only that one names is dropped.
+            full: Read every file again, and switch to the configured model if it is another one.
+            dry_run: Only report what would be done.
+            accept_deletions: Drop missing files even if most of a folder is missing.
+            take_over: Use a store that another configuration filled; files that only that one names are dropped.
             on_progress: Called after each batch.
-            on_event: Told of each file once it is done.
-            should_stop: Asked between files and batches; when true the run ends in order.
+            on_event: Called after each file.
+            should_stop: Called between files and batches; the run ends once it returns True.
 
         Raises:
-            FolderError: No folder is configured, or none of them is there.
-            ModelError: The model cannot be had.
-            ModelMismatch: The store was made by another model, and ``full`` was not asked for.
-            StoreBusy: Another process owns the store.
-            StoreError: Another configuration fills it, and ``take_over`` was not asked for.
+            FolderError: No folder is configured, or none of them exists.
+            ModelError: The model cannot be loaded.
+            ModelMismatch: The store was made with another model, and ``full`` is False.
+            StoreBusy: Another process holds the store.
+            StoreError: The store is another configuration's, and ``take_over`` is False.
         """
         if take_over:
-            self._parts.take_over()
+            self._container.take_over()
         if dry_run:
-            self._require_folders()
-            return self._parts.indexer.dry_run(full=full)
+            self._require_a_folder()
+            return self._container.indexer.dry_run(full=full)
 
         def run() -> IndexReport:
-            self._agree(full=full)
-            self._settle_generation()
-            report = self._parts.indexer.run(
+            self._require_model(full=full)
+            self._repair_index()
+            report = self._container.indexer.run(
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
-                on_event=on_event or self._logged(),
+                on_event=on_event or self._event_logger(),
                 should_stop=should_stop,
             )
-            tidied(self._parts, report, self._logged(), should_stop)
+            maintain_after_run(self._container, report, self._event_logger(), should_stop)
             return report
 
         with self._changing:
-            self._require_folders()
+            self._require_a_folder()
             try:
-                self._parts.own()
-                self._parts.integrity.refuse_damage()
-                return self._answered(run)
+                self._container.own()
+                self._container.integrity.refuse_damage()
+                return self._with_recovery(run)
             except CatalogDamaged:
-                self._parts.replace_catalog()
-                return self._answered(run)
+                self._container.replace_catalog()
+                return self._with_recovery(run)
 
     def own(
         self,
@@ -207,21 +203,21 @@ class KnowledgeBase:
         write_batch: int | None = None,
         log: Callable[[FileEvent, float], None] | None = None,
     ) -> None:
-        """Own the store from now on until ``close``, with the model loaded, for questions from many threads.
+        """Lock the store until ``close`` and load the model, for searches from many threads.
 
         Args:
-            watch: Tells whether a watcher is at work and how many places wait; answers then carry that instead of
-                what a scan finds.
-            write_batch: How many passages are written at once; few, where questions come in meanwhile.
-            log: Told of each file that a run has done, whoever asked for the run, and of the seconds it took.
+            watch: Returns whether folders are watched and how many changes are waiting; used for the freshness of
+                answers instead of a scan.
+            write_batch: The number of passages written at once; a small number keeps searches fast.
+            log: Called with each file of every index run and the seconds it took.
 
         Raises:
-            StoreBusy: Another process owns it.
+            StoreBusy: Another process holds the store.
         """
         with self._changing:
             self._log = log
-            self._parts.serve(Serving(watch, write_batch))
-            self.guard.lost()
+            self._container.serve(Serving(watch, write_batch))
+            self.monitor.lost()
 
     def search(
         self,
@@ -239,25 +235,25 @@ class KnowledgeBase:
         rerank: Rerank | None = None,
         best_seconds: float | None = 0.0,
     ) -> Answer:
-        """The passages that answer a question, best first; none where nothing in the notes is about it.
+        """Search for passages that answer a question, best first; empty if nothing is relevant.
 
         Args:
-            question: What to ask, perhaps with phrases, exclusions and filters in it: see ``kb.search.syntax``. Or a
-                whole ``SearchRequest``, beside which there are no keywords.
-            limit: How many hits at most; None as configured, and so below.
-            min_score: The least cosine.
-            per_file: How many hits of one file at most; 0 for any number.
-            filters: Which files to ask.
-            mode: What orders the hits: a ``Mode``, or its name.
-            weak: Whether to give hits no nearer to the question than unrelated passages are.
-            fold: Whether near duplicates become one hit, with the others as its ``duplicates``.
-            explain: Whether each hit says why it stands where it stands.
-            literal: Whether to take the question as it stands, without phrases, exclusions and filters in it.
-            rerank: By what to have the best hits read again.
-            best_seconds: How long to look for the best sentences of the hits; 0: not at all.
+            question: The question, with optional phrases, exclusions and filters (see ``kb.search.syntax``), or a
+                ``SearchRequest``, which allows no other argument.
+            limit: The most hits to return. None, here and below, means the configured value.
+            min_score: The lowest cosine of a hit.
+            per_file: The most hits of one file; 0 for no limit.
+            filters: Which files to search.
+            mode: How hits are ranked: a ``Mode`` or its name.
+            weak: Include hits that are no closer to the question than unrelated passages.
+            fold: Return near-duplicates as ``alike`` of one hit.
+            explain: Include the reasons for each hit's rank.
+            literal: Do not parse phrases, exclusions and filters in the question.
+            rerank: The model that reranks the best hits.
+            best_seconds: Seconds to spend on finding the best sentences of the hits; 0 for none.
 
         Raises:
-            RequestError: A value is out of its range, or two contradict each other.
+            RequestError: An argument is out of range, or two conflict.
         """
         whole = question if isinstance(question, SearchRequest) else None
         request = SearchRequest(
@@ -276,7 +272,7 @@ class KnowledgeBase:
         )
         if whole is not None and request != SearchRequest():
             raise RequestError("a SearchRequest conflicts with keywords", "Put what the keywords say into the request")
-        return self._answer((whole or request).resolved(self._parts.config.search.defaults()))
+        return self._answer((whole or request).resolved(self._container.config.search.defaults()))
 
     def similar(
         self,
@@ -288,11 +284,11 @@ class KnowledgeBase:
         filters: Filters | None = None,
         fold: bool | None = None,
     ) -> Answer:
-        """The passages of other files nearest to a file as a whole; one per file unless said otherwise.
+        """Search for passages of other files that are similar to a whole file; by default one per file.
 
         Raises:
             NotIndexed: The file is not in the index.
-            RequestError: A value is out of its range.
+            RequestError: An argument is out of range.
         """
         filters = filters or Filters()
         return self.search(
@@ -302,45 +298,49 @@ class KnowledgeBase:
         )
 
     def show(self, file: str, line: int | None = None) -> Shown:
-        """The passages of a file as they are in the index, or those at a line.
+        """The indexed passages of a file, or those at a line.
 
         Raises:
             NotIndexed: The file, or a passage at that line, is not in the index.
         """
         known = self._known(file)
-        passages = self._parts.integrity.passages(known)
+        passages = self._container.integrity.passages(known)
         if line is not None:
             passages = [one for one in passages if one.first_line <= line <= one.last_line]
             if not passages:
                 raise NotIndexed(f"{file} has no passage at line {line}", f"kb show {file} shows all of them")
-        return Shown(known, tuple(passages), FileStaleness(self._parts.files).changed(known), line)
+        return Shown(known, tuple(passages), FileStaleness(self._container.files).changed(known), line)
 
     def resolve(self, name: str) -> str:
-        """The absolute path of the file that is called so, or stands at that path below a folder.
+        """The absolute path of the indexed file with a name or relative path.
 
         Raises:
-            NotIndexed: No file is, or several are.
+            NotIndexed: No file matches, or several do.
         """
-        return "{0.folder}/{0.path}".format(file_named(self._of_folders(), name, "", self._parts.catalog.named))
+        return "{0.folder}/{0.path}".format(
+            file_named(self._files_in_folders(), name, "", self._container.catalog.named)
+        )
 
     def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
-        """The values of filters that no file has, with those that may have been meant."""
-        return unmatched(self._parts.catalog.files(), filters)
+        """The filter values that match no file, with suggestions."""
+        return unmatched(self._container.catalog.files(), filters)
 
     def documents(self, filters: Filters | None = None) -> list[KnownFile]:
-        """The files in the index, failed ones left out, by folder and path."""
-        return [file for file in selected(self._parts.catalog.files(), filters or Filters()) if file.state == "done"]
+        """The indexed files without failed ones, sorted by folder and path."""
+        return [
+            file for file in selected(self._container.catalog.files(), filters or Filters()) if file.state == "done"
+        ]
 
     def tags(self, filters: Filters | None = None) -> list[tuple[str, int]]:
-        """Every tag with the number of documents that have it or one below it, the most frequent first."""
+        """Every tag with the number of documents that have it or a nested tag, the most frequent first."""
         return tag_count(self.documents(filters))
 
     def status(self) -> Status:
-        """Counts, sizes, the model, how fresh the index is, and what could not be indexed."""
-        return status_of(self._parts)
+        """Counts, sizes, model, freshness and files that could not be indexed."""
+        return status_of(self._container)
 
     def links(self, file: str) -> Links:
-        """What a file links to and what links to it, as of the last index run.
+        """The links of a file and the links to it, as of the last index run.
 
         Raises:
             NotIndexed: The file is not in the index.
@@ -348,33 +348,33 @@ class KnowledgeBase:
         return self._link_resolver().links(self._known(file))
 
     def broken_links(self) -> list[ResolvedLink]:
-        """Every link of the folders that leads nowhere, in the order of its place."""
+        """All broken links, sorted by file and line."""
         return self._link_resolver().broken()
 
     def check(self, *, repair: bool = False) -> CheckReport:
-        """Compare disk, catalog and vectors, passage by passage; with ``repair`` mend them and compare again."""
+        """Compare disk, catalog and vectors passage by passage; ``repair`` fixes differences and compares again."""
         with self._changing:
-            self._require_folders()
-            self._parts.own()
-            self._parts.agree()
-            return self._answered(lambda: self._parts.checker.check(repair=repair))
+            self._require_a_folder()
+            self._container.own()
+            self._container.require_model()
+            return self._with_recovery(lambda: self._container.checker.check(repair=repair))
 
     def rebuild(self) -> RebuildReport:
-        """Make the vector index again from catalog and cache beside the old one; what was set aside is removed."""
+        """Rebuild the vector index from catalog and cache, and delete the damaged files that were set aside."""
         with self._changing:
-            self._parts.own()
-            self._parts.agree()
-            return rebuilt(self._parts, self._logged())
+            self._container.own()
+            self._container.require_model()
+            return rebuild_index(self._container, self._event_logger())
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> KnowledgeBase:
-        """Another knowledge base in another store, with this one's model, and its vectors for texts that are equal.
+        """Another knowledge base in another store that shares this one's model and cached vectors.
 
         Args:
-            store: The folder of the other store.
-            folders: What it is to index; none: the folders of this one.
+            store: The directory of the other store.
+            folders: The folders to index; the folders of this one if empty.
             edit: Changes each document before it is split.
         """
-        return KnowledgeBase(self._parts.beside(store, folders, edit))
+        return KnowledgeBase(self._container.beside(store, folders, edit))
 
     def note(
         self,
@@ -384,30 +384,33 @@ class KnowledgeBase:
         tags: Sequence[str] = (),
         on_written: Callable[[str], None] = lambda _: None,
     ) -> tuple[str, IndexReport]:
-        """Write a dated Markdown note into the first folder and index it; its path, and what indexing did.
+        """Write a dated Markdown note into the first folder and index it.
 
         Args:
-            text: What it says.
-            title: Its title; None: its first line.
-            tags: Its tags.
-            on_written: Called with the path as soon as the file is written: whatever is raised later is about indexing.
+            text: The text of the note.
+            title: The title; None for the first line.
+            tags: The tags.
+            on_written: Called with the path once the file is written; later exceptions concern only indexing.
+
+        Returns:
+            The path of the note and the report of the index run.
 
         Raises:
-            KbError: There is nothing to write.
-            FolderError: The first folder is not there.
+            KbError: The note is empty.
+            FolderError: The first folder does not exist.
         """
-        root, below = self._parts.folders[0], self._parts.config.note.folder
+        root, below = self._container.folders[0], self._container.config.note.folder
         if not Path(root).is_dir():
             raise FolderError(f"notes go into {root}, which is not there", "Mount or make it; nothing was written")
         with suppress(CatalogDamaged):
-            # The store of another configuration is refused before anything is written; a damaged one is mended after.
-            self._parts.catalog.meta("configuration")
+            # Refuse the store of another configuration before writing; a damaged store is repaired by the index run.
+            self._container.catalog.meta("configuration")
         on_written(path := keep_note(root, below, text, title=title or "", tags=tags))
         return path, self.index()
 
     def close(self) -> None:
-        """Close the store and let others have it. Closing twice is allowed."""
-        self._parts.close()
+        """Close the store and release its lock. Closing twice is allowed."""
+        self._container.close()
 
     def __enter__(self) -> Self:
         return self
@@ -418,29 +421,29 @@ class KnowledgeBase:
         self.close()
 
     def _answer(self, request: ResolvedRequest) -> Answer:
-        """Answer a request that leaves nothing open."""
-        parts = self._parts
+        """Answer a request whose defaults are filled in."""
+        container = self._container
         known = self._known(request.like) if request.like is not None else None
-        if known is None and not parts.exists:
-            return Answer(request.question, request.mode, parts.freshness())
-        parts.ask()
+        if known is None and not container.exists:
+            return Answer(request.question, request.mode, container.freshness())
+        container.ask()
         with self.query_priority:
             if known is not None:
-                return self._answered(lambda: parts.searcher.similar(known, request))
+                return self._with_recovery(lambda: container.searcher.similar(known, request))
             if request.rerank == "off":
-                found = self._answered(lambda: parts.searcher.search(request))
+                found = self._with_recovery(lambda: container.searcher.search(request))
             else:
-                most, seconds = parts.config.search.rerank_hits, parts.config.search.rerank_seconds
+                most, seconds = container.config.search.rerank_hits, container.config.search.rerank_seconds
                 more = replace(request, limit=max(request.limit, most))
-                found = self._answered(lambda: parts.searcher.search(more))
-                reranker = parts.rerankers.get(request.rerank)
+                found = self._with_recovery(lambda: container.searcher.search(more))
+                reranker = container.rerankers.get(request.rerank)
                 found = reranked(found, reranker, limit=request.limit, most=most, seconds=seconds)
-            # Most questions write nothing: an index run measures what they need.
-            parts.searcher.save_measurements()
-            return parts.searcher.quoted(found, request.best_seconds)
+            # Rarely writes: index runs take these measurements.
+            container.searcher.save_measurements()
+            return container.searcher.quoted(found, request.best_seconds)
 
-    def _logged(self) -> Callable[[FileEvent], None] | None:
-        """Passes the files of one run on to the log, each with the seconds since the one before."""
+    def _event_logger(self) -> Callable[[FileEvent], None] | None:
+        """A callback that logs each file of one run with the seconds since the previous file."""
         log, began = self._log, time.monotonic()
         if log is None:
             return None
@@ -452,9 +455,9 @@ class KnowledgeBase:
 
         return on_event
 
-    def _require_folders(self) -> None:
-        """Refuse to work where there is nothing to look at: a folder that is not there says nothing of its files."""
-        folders = self._parts.folders
+    def _require_a_folder(self) -> None:
+        """Raise ``FolderError`` if no folder exists: a missing folder says nothing about its files."""
+        folders = self._container.folders
         if not any(Path(folder).is_dir() for folder in folders):
             raise FolderError(
                 f"{folders[0]} is not a folder" if len(folders) == 1 else "none of the folders is there",
@@ -462,36 +465,36 @@ class KnowledgeBase:
             )
 
     def _link_resolver(self) -> LinkResolver:
-        return LinkResolver(self._parts.catalog, self._parts.files)
+        return LinkResolver(self._container.catalog, self._container.files)
 
-    def _agree(self, *, full: bool) -> None:
-        """See that the store is of this model and configuration; ``full`` makes way for another model."""
-        stored = self._parts.catalog.meta("fingerprint")
-        if full and stored not in {None, self._parts.embedder.fingerprint}:
-            self._parts.adopt()
-        self._parts.agree()
-        claim(self._parts.catalog, self._parts.settings)
+    def _require_model(self, *, full: bool) -> None:
+        """Check that the store has this model and configuration; ``full`` switches the model."""
+        stored = self._container.catalog.meta("fingerprint")
+        if full and stored not in {None, self._container.embedder.fingerprint}:
+            self._container.switch_model()
+        self._container.require_model()
+        claim(self._container.catalog, self._container.settings)
 
-    def _settle_generation(self) -> None:
-        """Mend the vector index before anything else, where it is missing or in doubt; else leave it closed."""
-        if self._parts.catalog.count() and not self._parts.vectors.trusted():
-            self._parts.index()
+    def _repair_index(self) -> None:
+        """Open, and so repair, the vector index if it is missing or may be damaged; otherwise leave it closed."""
+        if self._container.catalog.count() and not self._container.vectors.is_usable():
+            self._container.index()
 
-    def _answered(self, ask: Callable[[], _T]) -> _T:
-        """Do something with the vector index; where it turns out to be damaged, make it again and do it once more."""
+    def _with_recovery(self, ask: Callable[[], _T]) -> _T:
+        """Call ``ask``; if the vector index turns out to be damaged, repair it and call ``ask`` again."""
         try:
             return ask()
         except StoreDamaged as error:
             with self._changing:
-                self._parts.warn(f"{error.message}; the vector index is looked at and made again")
-                self._parts.vectors.doubt()
+                self._container.warn(f"{error.message}; the vector index is looked at and made again")
+                self._container.vectors.mark_suspect()
                 return ask()
 
     def _known(self, file: str) -> KnownFile:
-        """A file of the index: by its path from the current folder or below a watched one, by name, alias or title."""
-        catalog = self._parts.catalog
-        return file_named(self._of_folders(), file, os.path.realpath(Path(file).expanduser()), catalog.named)
+        """Find an indexed file by path (from the current or a watched folder), name, alias or title."""
+        catalog = self._container.catalog
+        return file_named(self._files_in_folders(), file, os.path.realpath(Path(file).expanduser()), catalog.named)
 
-    def _of_folders(self) -> list[KnownFile]:
-        """The files of the folders that are read: a store that came along with a folder may name any other file."""
-        return below(self._parts.catalog.files(), self._parts.folders)
+    def _files_in_folders(self) -> list[KnownFile]:
+        """The indexed files inside the configured folders: a store from elsewhere may name any file."""
+        return below(self._container.catalog.files(), self._container.folders)

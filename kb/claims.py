@@ -1,7 +1,7 @@
-"""Which configuration fills a store: remembered in its catalog, so that a second one does not empty it unasked.
+"""Records in the catalog which configuration a store belongs to, so that another one does not empty it.
 
-A run drops the files of folders that are no longer configured. That is meant where somebody edits a configuration, and
-never where another one happens to name the same store.
+A run drops the files of folders that are no longer configured. That is intended after an edit of the configuration,
+but not when another configuration names the same store by accident.
 """
 
 from __future__ import annotations
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.records import KnownFile
 
-# Tells whoever wants a store that ``kb watch`` has it: that keeps it for as long as it runs, and can be asked.
 
-
-def refuse_served(settings: Settings) -> None:
-    """See that nobody waits for a store that is served.
+def refuse_while_served(settings: Settings) -> None:
+    """Raise instead of waiting for a store that a daemon holds as long as it runs.
 
     Raises:
-        StoreBusy: ``kb watch`` has it.
+        StoreBusy: A daemon (``kb watch``) holds the store.
     """
     store = settings.store_path()
     connection = connect(store, os.environ)
@@ -46,35 +44,35 @@ def refuse_served(settings: Settings) -> None:
 _KEY: Final = "configuration"
 
 
-class Remembers(Protocol):
-    """What is asked of a catalog."""
+class ClaimCatalog(Protocol):
+    """The part of a catalog that is used here."""
 
     def meta(self, key: str) -> str | None:
-        """A remembered value."""
+        """A stored value."""
 
     def set_meta(self, key: str, value: str) -> None:
-        """Remember a value."""
+        """Store a value."""
 
     def files(self) -> list[KnownFile]:
-        """All known files."""
+        """All files in the catalog."""
 
     def close(self) -> None:
         """Close it."""
 
 
-_T = TypeVar("_T", bound=Remembers)
+_T = TypeVar("_T", bound=ClaimCatalog)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A configuration as the one that fills a store.
+    """The configuration that a store belongs to.
 
     Attributes:
-        file: Its file, with links resolved; empty where everything was typed or came from the environment.
-        sha256: The digest of the file's content.
-        store: The store, as its path was then.
-        folders: The folders that are read.
-        rules: What else decides which files belong, by key.
+        file: The real path of the configuration file; empty without one.
+        sha256: The hex digest of the file's content.
+        store: The path of the store at that time.
+        folders: The watched folders.
+        rules: The other settings that select files, by key.
     """
 
     file: str
@@ -84,35 +82,35 @@ class Claim:
     rules: Mapping[str, object]
 
     def __str__(self) -> str:
-        """For people: the file and its folders."""
+        """The file and its folders, for messages."""
         return f"{self.file or 'a command without a configuration file'} ({', '.join(self.folders) or 'no folder'})"
 
 
-def owned(catalog: _T, settings: Settings, *, takes_over: bool = False) -> _T:
-    """A catalog that was opened, once it is this configuration's; else it is closed again.
+def require_claim(catalog: _T, settings: Settings, *, takes_over: bool = False) -> _T:
+    """Return an opened catalog if it belongs to this configuration; otherwise close it and raise.
 
     Raises:
-        StoreError: Another configuration fills the store, and it is not to be taken over.
+        StoreError: The store belongs to another configuration, and ``takes_over`` is False.
     """
     try:
         if not takes_over:
-            require_own(catalog, settings)
+            require_own_claim(catalog, settings)
     except BaseException:
         catalog.close()
         raise
     return catalog
 
 
-def require_own(catalog: Remembers, settings: Settings) -> None:
-    """See that a store is filled by this configuration, or by none yet.
+def require_own_claim(catalog: ClaimCatalog, settings: Settings) -> None:
+    """Check that a store belongs to this configuration, or to none yet.
 
-    It counts as the same one where its file is: edited, or overridden by whoever typed something else, moved together
-    with the store, renamed, or moved with its content. Another file that names the same files does no harm.
+    A configuration stays the same if its file is edited, overridden on the command line, moved with the store, renamed,
+    or moved without changes. Another file that selects the same files is accepted too.
 
     Raises:
-        StoreError: It is filled by another one; the message names both.
+        StoreError: The store belongs to another configuration; the message names both.
     """
-    now, before = _claim_of(settings), _remembered(catalog)
+    now, before = _claim_of(settings), _stored_claim(catalog)
     if before is None:
         known = {file.folder for file in catalog.files()}
         if settings.typed("folders.paths") or not _drops(known, now):
@@ -131,10 +129,10 @@ def require_own(catalog: Remembers, settings: Settings) -> None:
     )
 
 
-def claim(catalog: Remembers, settings: Settings) -> None:
-    """Remember that this configuration fills the store from now on."""
+def claim(catalog: ClaimCatalog, settings: Settings) -> None:
+    """Record that the store belongs to this configuration."""
     now = _claim_of(settings)
-    if _remembered(catalog) != now:
+    if _stored_claim(catalog) != now:
         catalog.set_meta(_KEY, json.dumps(asdict(now)))
 
 
@@ -147,21 +145,21 @@ def _same(before: Claim, now: Claim) -> bool:
     if not before.file:
         return set(before.folders) <= set(now.folders)
     if before.store != now.store and now.file and _between(before) == _between(now):
-        # Copied or moved together with its store.
+        # Copied or moved with its store.
         return True
     if os.path.lexists(before.file):
         return False
-    # Renamed or removed, if its folder is there; else moved with its folder, or on a drive that is absent.
+    # Renamed or removed if its folder exists; otherwise moved with its folder, or on a missing drive.
     return os.path.isdir(os.path.dirname(before.file)) or before.sha256 == now.sha256  # noqa: PTH112, PTH120 - plain strings
 
 
 def _between(one: Claim) -> str:
-    """The way from the store to the file."""
+    """The path of the file relative to the store."""
     return os.path.relpath(one.file, one.store)
 
 
 def _drops(known: Collection[str], now: Claim) -> bool:
-    """Whether a run would drop all files of a store of whom nothing is known, though their folders are there."""
+    """Whether a run would drop all files of an unclaimed store although their folders exist."""
     return not set(known) & set(now.folders) and any(os.path.isdir(folder) for folder in known)  # noqa: PTH112 - the same
 
 
@@ -179,13 +177,13 @@ def _claim_of(settings: Settings) -> Claim:
     try:
         digest = hashlib.sha256(settings.file.read_bytes()).hexdigest() if settings.file else ""
     except OSError:
-        # It went away meanwhile; its path tells it from others all the same.
+        # It was removed in the meantime; its path still identifies it.
         digest = ""
     file = str(settings.file) if settings.file else ""
     return Claim(file, digest, settings.store_path(), settings.folder_paths(), rules)
 
 
-def _remembered(catalog: Remembers) -> Claim | None:
+def _stored_claim(catalog: ClaimCatalog) -> Claim | None:
     told = catalog.meta(_KEY)
     if told is None:
         return None
@@ -193,12 +191,12 @@ def _remembered(catalog: Remembers) -> Claim | None:
         values = json.loads(told)
         return Claim(**{**values, "folders": tuple(values["folders"]), "rules": dict(values["rules"])})
     except (ValueError, TypeError, KeyError):
-        # Written by a newer kb, or by no kb: as if nothing had been remembered.
+        # Written by a newer kb or another program: treated as no claim.
         return None
 
 
 def _command(settings: Settings) -> str:
-    """The command line of kb that means these settings."""
+    """The kb command line for these settings."""
     if not settings.typed("folders.paths"):
         return settings.command()
     paths = json.dumps(list(settings.folder_paths()), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Builds the parts of a knowledge base from its settings, and opens its store."""
+"""The dependency container of a knowledge base: builds its components from settings and opens its store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from kb.claims import refuse_served
+from kb.claims import refuse_while_served
 from kb.errors import WAYS_TO_CONFIGURE, FolderError, KbError
 from kb.integrity import is_there, only_readable
 from kb.lazy import Lazy
 from kb.open_store import CATALOG_FILE, Environment, OpenStore, Serving
 from kb.reading import reader_of, rules_of, sandboxes_of
-from kb.search.priority import QueryPriority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,18 +37,17 @@ if TYPE_CHECKING:
 
 
 class Container:
-    """The parts of one knowledge base.
+    """The components of one knowledge base.
 
-    The disk, the model and the lock are made once. The store is opened when it is first needed; where it is made, begun
-    anew or opened in another way, another ``OpenStore`` takes the place of the one before, in ``_renew`` and nowhere
-    else.
+    Files, model and lock are created once. The store is opened on first use. When it is created, recreated or opened
+    in another state, ``_reopen`` replaces the ``OpenStore``; nothing else does.
 
     Args:
         settings: The configuration.
-        warn: Tells the user what happened, in one sentence.
-        lender: The parts of another knowledge base, whose model is used, and its vectors for texts that are equal.
+        warn: Called with a sentence for the user.
+        base: The container of another knowledge base, whose model and cached vectors are used too.
         edit: Changes each document before it is split.
-        embedder: The model, where it is not that of the configuration.
+        embedder: A model that replaces the configured one.
     """
 
     def __init__(
@@ -57,7 +55,7 @@ class Container:
         settings: Settings,
         warn: Callable[[str], None],
         *,
-        lender: Container | None = None,
+        base: Container | None = None,
         edit: Edit | None = None,
         embedder: Encoder | None = None,
     ) -> None:
@@ -68,7 +66,7 @@ class Container:
         self.warn = warn
         self.store_path = settings.store_path()
         self.query_priority = QueryPriority()
-        self._lender = lender
+        self._base = base
         self._edit = edit
         self._sandboxes = Lazy(lambda: sandboxes_of(settings.config))
         self._environment = Environment(
@@ -81,17 +79,17 @@ class Container:
             reader=Lazy(self._reader),
             query_priority=self.query_priority,
             serving=Serving(),
-            lender=None if lender is None else lambda: lender.cache,
+            base=None if base is None else lambda: base.cache,
         )
         self._store: OpenStore | None = None
-        self._renewing = RLock()
+        self._reopening = RLock()
         self._told_read_only = False
 
     def beside(self, store: str, folders: Sequence[str] = (), edit: Edit | None = None) -> Container:
-        """The parts of another knowledge base over these folders, or others, with the same model."""
-        return Container(self.settings.beside(store, folders), self.warn, lender=self, edit=edit)
+        """A container for another store, over the same or other folders, with the same model."""
+        return Container(self.settings.beside(store, folders), self.warn, base=self, edit=edit)
 
-    # What outlasts a store.
+    # Components that are independent of the open store.
 
     @cached_property
     def folders(self) -> tuple[str, ...]:
@@ -107,22 +105,22 @@ class Container:
 
     @property
     def files(self) -> Files:
-        """The disk."""
+        """The watched folders on disk."""
         return self._environment.files.get()
 
     @property
     def embedder(self) -> Encoder:
-        """The model; its weights are loaded with the first text."""
+        """The embedding model; its weights are loaded on first use."""
         return self._environment.embedder.get()
 
     @property
     def reader(self) -> Reader:
-        """The splitter, measuring in the model's own tokens."""
+        """Reads files and splits them into passages, counting the model's tokens."""
         return self._environment.reader.get()
 
     @property
     def sandboxes(self) -> Sandboxes:
-        """Where other people's parsers run; a process starts with the first file for it."""
+        """The sandboxes for third-party parsers; a process starts with the first file for it."""
         return self._sandboxes.get()
 
     @property
@@ -132,13 +130,13 @@ class Container:
 
     @cached_property
     def rerankers(self) -> Rerankers:
-        """The models that read hits again."""
+        """The reranking models."""
         from kb.models import rerankers_of
 
         return rerankers_of(self.settings, self._environment.embedder.get)
 
     def runtime(self) -> str:
-        """How the model runs, or would run; fetches and loads nothing."""
+        """How the model runs or would run; downloads and loads nothing."""
         from kb.models import runtime_of
 
         return runtime_of(self.settings, self._environment.embedder.built)
@@ -153,52 +151,52 @@ class Container:
     def _encoder(self) -> Encoder:
         from kb.models import encoder_of
 
-        return encoder_of(self.settings) if self._lender is None else self._lender.embedder
+        return encoder_of(self.settings) if self._base is None else self._base.embedder
 
     def _reader(self) -> Reader:
         return reader_of(self.config, self.embedder.tokens, self.sandboxes, self._edit)
 
-    # The store that is open.
+    # The open store.
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever indexed here."""
+        """Whether the store exists."""
         return is_there(self.store_path, CATALOG_FILE)
 
     @property
     def opened(self) -> OpenStore | None:
-        """The store as it is open; None where nothing needed it yet."""
+        """The open store; None if it was not used yet."""
         return self._store
 
     @property
     def store(self) -> OpenStore:
-        """The store, opened; in memory and empty where nothing was ever indexed and nothing is being written."""
+        """The store, opened on first use; empty and in memory while none exists and the lock is not held."""
         store = self._store
         if store is not None and store.state != "absent":
             return store
-        with self._renewing:
+        with self._reopening:
             store = self._store
             appeared = store is not None and store.state == "absent" and (self.lock.held or self.exists)
-            return self._renew() if store is None or appeared else store
+            return self._reopen() if store is None or appeared else store
 
     @property
     def catalog(self) -> SqliteCatalog:
-        """The record."""
+        """The catalog."""
         return self.store.catalog.get()
 
     @property
     def cache(self) -> ClosableCache:
-        """The vectors of all texts that were ever embedded."""
+        """The embedding cache."""
         return self.store.cache.get()
 
     @property
     def vectors(self) -> VectorStore:
-        """The vector index and its generations. The caller owns the store."""
+        """The vector index and its generations. The caller holds the lock."""
         return self.store.vectors.get()
 
     @property
     def indexer(self) -> Indexer:
-        """Brings the store in line with the disk."""
+        """Brings the store up to date with the disk."""
         return self.store.indexer.get()
 
     @property
@@ -213,57 +211,57 @@ class Container:
 
     @property
     def integrity(self) -> Integrity:
-        """How far the store is relied on."""
+        """The integrity checks of the store."""
         return self.store.integrity
 
     def index(self) -> VectorIndex:
-        """The vector index, opened under the lock, for the model of the configuration.
+        """The vector index, opened under the lock, for the configured model.
 
         Raises:
-            ModelMismatch: The store was made by another model.
+            ModelMismatch: The store was made with another model.
         """
         self.own()
         return self.store.index()
 
-    def agree(self) -> None:
-        """See that the store's vectors are of the configured model; a new store takes the model over.
+    def require_model(self) -> None:
+        """Check that the store was made with the configured model; a new store records it.
 
         Raises:
-            ModelMismatch: They are of another one.
+            ModelMismatch: It was made with another model.
         """
-        self.store.agree()
+        self.store.require_model()
 
-    def adopt(self) -> None:
-        """Take over the configured model: begin an empty index, and let every file be done again."""
-        self.store.adopt()
+    def switch_model(self) -> None:
+        """Switch to the configured model: create an empty index and mark every file pending."""
+        self.store.switch_model()
 
     def freshness(self) -> Freshness:
-        """When the last complete run ended and how many files wait."""
+        """When the last complete run ended, and how many files are waiting."""
         return self.store.freshness()
 
     def comparison(self) -> tuple[Comparison, tuple[Failure, ...]]:
-        """The disk beside the catalog, and what on the disk cannot be taken in; needs neither model nor vectors."""
+        """Compare disk and catalog; also returns files that cannot be read. Needs neither model nor vectors."""
         return self.store.comparison()
 
-    # Its life.
+    # Lifecycle.
 
     def own(self) -> None:
-        """Become the owner of the store: nobody else may touch ChromaDB's files from here on.
+        """Lock the store, so that no other process opens ChromaDB's files.
 
         Raises:
-            StoreBusy: Another process owns it and did not let go of it in time, or is a ``kb watch`` that never will.
+            StoreBusy: Another process did not release the lock in time, or is a daemon.
         """
         if not self.lock.held:
-            self.lock.acquire(self.config.store.wait_seconds, self.warn, lambda: refuse_served(self.settings))
+            self.lock.acquire(self.config.store.wait_seconds, self.warn, lambda: refuse_while_served(self.settings))
             if self._store is not None and self._store.state != "there":
-                self._renew()
-        self.integrity.look_over()
+                self._reopen()
+        self.integrity.audit()
 
     def ask(self) -> None:
-        """Own the store for a question; one that can only be read is asked as it stands.
+        """Lock the store for a search; a read-only store is searched without a lock.
 
         Raises:
-            StoreBusy: Another process owns it and did not let go of it in time.
+            StoreBusy: Another process did not release the lock in time.
         """
         if self.store.state != "read-only":
             self.own()
@@ -272,24 +270,24 @@ class Container:
             self.warn(f"the store at {self.store_path} cannot be written: it is asked as it stands")
 
     def take_over(self) -> None:
-        """Fill the store from now on, though another configuration filled it before."""
+        """Use the store even if another configuration filled it."""
         self._environment = replace(self._environment, takes_over=True)
         if self._store is not None and self._store.catalog.built is None:
-            self._renew()
+            self._reopen()
 
     def serve(self, serving: Serving) -> None:
-        """Own the store from now on until ``close``, with the model loaded, for questions from many threads.
+        """Lock the store until ``close`` and load the model, for searches from many threads.
 
         Raises:
-            StoreBusy: Another process owns it.
+            StoreBusy: Another process holds the store.
         """
         self._environment = replace(self._environment, serving=serving)
         if self._store is not None:
-            self._renew()
+            self._reopen()
         self.warm()
 
     def warm(self) -> None:
-        """Own the store and build whatever questions and runs need, so that threads find it built; load the model."""
+        """Lock the store, load the model and build all components before other threads use them."""
         self.index()
         self.embedder.load()
         if self._environment.serving.write_batch is not None:
@@ -297,18 +295,18 @@ class Container:
         self.store.build()
 
     def replace_catalog(self) -> None:
-        """Set a damaged catalog aside and begin an empty one; the next run fills it from folders and cache."""
+        """Set a damaged catalog aside and create an empty one; the next run fills it from folders and cache."""
         from kb.sqlite import set_aside
         from kb.store.catalog_schema import SCHEMA
 
         if self._store is not None:
             self._store.abandon()
         kept = set_aside(self._environment.file(CATALOG_FILE), SCHEMA)
-        self._renew(closed=True).integrity.begin()
+        self._reopen(closed=True).integrity.skip_audit()
         self.warn(f"the catalog was damaged; it is kept as {kept}, and every file is read again")
 
     def close(self) -> None:
-        """Close what is open, the store before its lock. Closing again is allowed."""
+        """Close everything, the store before its lock. Closing again is allowed."""
         try:
             if (sandboxes := self._sandboxes.built) is not None:
                 sandboxes.close()
@@ -319,7 +317,7 @@ class Container:
             self.lock.release()
 
     def abandon(self) -> None:
-        """Let go of a store that was lost, in place of closing it: nothing is written where it was."""
+        """Close a lost store without writing anything at its path."""
         store, self._store = self._store, None
         if store is not None:
             store.abandon()
@@ -329,9 +327,9 @@ class Container:
         with suppress(KbError, OSError):
             self.lock.release()
 
-    def _renew(self, *, closed: bool = False) -> OpenStore:
-        """Open the store as it is now, in place of what was open before; ``closed`` where that was let go of."""
-        with self._renewing:
+    def _reopen(self, *, closed: bool = False) -> OpenStore:
+        """Replace the open store by the store as it is now; ``closed`` if the old one is closed already."""
+        with self._reopening:
             before, state = self._store, self._state()
             if before is not None and not closed:
                 before.close()

@@ -1,4 +1,4 @@
-"""How far a knowledge base relies on its store: what is looked over when it is opened, and each hit beside its file."""
+"""Integrity checks: an audit of the catalog when it is opened, and a comparison of each hit with its file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kb.errors import CatalogDamaged
 from kb.indexing.plan import identify
-from kb.own_files import unusable
+from kb.own_files import store_error_for
 from kb.records import StoredPassage
 from kb.search.verify import ReadFiles, Verifier
 from kb.store.audit import CatalogStamp
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Integrity:
-    """Looks over the catalog of a store, and compares passages with their files.
+    """Audits the catalog of a store, and compares passages with their files.
 
     Args:
         path: The catalog's file.
-        catalog: Opens the catalog.
-        files: Opens the disk.
-        reader: Makes what splits files into passages.
-        warn: Tells the user what happened, in one sentence.
+        catalog: Returns the catalog.
+        files: Returns the watched folders.
+        reader: Returns the reader that splits files into passages.
+        warn: Called with a sentence for the user.
     """
 
     def __init__(
@@ -48,48 +48,48 @@ class Integrity:
         self._reader = reader
         self._warn = warn
         self._stamp = CatalogStamp(path)
-        self._looked_over = False
+        self._audited = False
         self._read = ReadFiles()
 
-    def look_over(self) -> None:
-        """Look at every row of a catalog that is not as kb left it, once.
+    def audit(self) -> None:
+        """Check every row, once, of a catalog that changed since kb closed it.
 
         Raises:
-            CatalogDamaged: It cannot be mended row by row, or turned out to be damaged before.
+            CatalogDamaged: It cannot be repaired row by row, or was found damaged earlier.
         """
-        if self._looked_over or not self._exists:
+        if self._audited or not self._exists:
             return
-        if not self._stamp.in_order() and (count := self._catalog().look_over()):
+        if not self._stamp.is_unchanged() and (count := self._catalog().audit()):
             files = "1 file is" if count == 1 else f"{count} files are"
             self._warn(f"rows of the catalog were changed by something else: kb index reads {files} again")
-        self._looked_over = True
+        self._audited = True
 
-    def begin(self) -> None:
-        """The catalog was begun anew: there is nothing to look over."""
-        self._looked_over = True
+    def skip_audit(self) -> None:
+        """Mark a new catalog as audited."""
+        self._audited = True
 
     def refuse_damage(self) -> None:
-        """Refuse a catalog that turned out to be damaged while this process used it.
+        """Raise if the catalog was found damaged while this process used it.
 
         Raises:
-            CatalogDamaged: It did.
+            CatalogDamaged: It was.
         """
         if self._catalog().damage:
             raise CatalogDamaged(self._catalog().damage)
 
-    def leave(self, damage: str) -> None:
-        """Note how the catalog was left, once it is closed, under the lock of the store."""
-        if self._exists and (self._looked_over or damage):
-            self._stamp.leave(damage)
+    def save(self, damage: str) -> None:
+        """Record the state of the closed catalog; the caller holds the lock."""
+        if self._exists and (self._audited or damage):
+            self._stamp.save(damage)
 
     def verifier(self) -> Verifier:
-        """Lays the hits of one answer beside their files."""
+        """A verifier for the hits of one answer."""
         from kb.formats.decode import decode
 
         return Verifier(self._files(), lambda source: decode(source.data).text, self._split, self._distrust, self._read)
 
     def passages(self, file: KnownFile) -> list[StoredPassage]:
-        """The live passages of a file, in order, as they stand in it where it has not changed since."""
+        """The live passages of a file, in order, corrected from the file if it has not changed since."""
         verifier = self.verifier()
         checked = [verifier.checked(passage) for passage in self._catalog().passages_of(file.id)]
         return [passage for passage in checked if passage is not None]
@@ -99,12 +99,12 @@ class Integrity:
         return is_there(str(self._path.parent), self._path.name)
 
     def _distrust(self, file: KnownFile) -> None:
-        """Have a file read again whose passages in the catalog are not those of the file, and tell of it."""
+        """Schedule a file to be read again because its passages differ from the catalog, and warn."""
         self._catalog().read_again([file.id])
         self._warn(f"{file.path}: the catalog did not say what stands in the file; kb index reads it again")
 
     def _split(self, file: KnownFile, source: Source) -> list[StoredPassage]:
-        """The passages of a file as an index run would keep them now."""
+        """The passages of a file as an index run would store them now."""
         document, passages = self._reader().read(source)
         described = replace(file, title=document.title, kind=document.kind, tags=document.tags, date=document.date)
         return [
@@ -125,20 +125,20 @@ class Integrity:
 
 
 def is_there(store: str, catalog: str) -> bool:
-    """Whether a store has a catalog, whatever it is.
+    """Whether a store has a catalog, of any file type.
 
     Raises:
-        StoreError: The store may not be looked into.
+        StoreError: The store cannot be accessed.
     """
     try:
         Path(store, catalog).lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise unusable(f"the store at {store}", error, store) from error
+        raise store_error_for(f"the store at {store}", error, store) from error
     return True
 
 
 def only_readable(store: str) -> bool:
-    """Whether a store can be read and not be written, by its permissions or by how its disk is mounted."""
+    """Whether a store is readable but not writable, by permissions or mount options."""
     return os.access(store, os.R_OK | os.X_OK) and not os.access(store, os.W_OK)

@@ -1,4 +1,4 @@
-"""Parts that are built when they are first asked for."""
+"""Values that are built on first use."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """Something that is built once, when it is first asked for, whichever thread asks.
+    """A value that is built once, on first use, by whichever thread needs it.
 
     Args:
-        build: Builds it. What it raises is raised to whoever asked, and the next one has it tried again.
+        build: Builds the value. An exception is raised to the caller, and the next call builds again.
     """
 
     def __init__(self, build: Callable[[], T]) -> None:
         self._build = build
         self._lock = RLock()
-        # A tuple, since what is built may be None.
+        # A tuple, because the value may be None.
         self._built: tuple[T] | None = None
 
     @classmethod
     def of(cls, value: T) -> Lazy[T]:
-        """Something that is there already."""
+        """A value that exists already."""
         return cls(lambda: value)
 
     def get(self) -> T:
-        """What was built, now or before."""
+        """The value, built if necessary."""
         built = self._built
         if built is None:
             with self._lock:
@@ -41,11 +41,11 @@ class Lazy(Generic[T]):
 
     @property
     def built(self) -> T | None:
-        """What was built before; None where nothing was."""
+        """The value if it is built, else None."""
         built = self._built
         return None if built is None else built[0]
 
-    def forget(self) -> None:
-        """Have it built again when it is next asked for."""
+    def reset(self) -> None:
+        """Build the value again on next use."""
         with self._lock:
             self._built = None

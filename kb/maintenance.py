@@ -1,4 +1,7 @@
-"""What a store needs now and then: its vector index made anew, and what was set aside as damaged removed."""
+"""Maintenance of a store: rebuilding the vector index, and noticing that an open store was deleted or replaced.
+
+The index is rebuilt on request, and after a run once it holds more deleted passages than live ones.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import CatalogDamaged, StoreError
-from kb.indexing.rebuild import put_off, worn_out
+from kb.indexing.rebuild import excess_deletions, postpone_rebuild
 from kb.indexing.write import Stopped, fill_centroids
 from kb.records import RebuildReport
 from kb.store.damage import remove_set_aside
@@ -18,28 +21,26 @@ if TYPE_CHECKING:
     from kb.container import Container
     from kb.records import FileEvent, IndexReport
 
-# Sees what happens to a store under the process that owns it for long: deleted, moved away, replaced by another.
-
-_TWICE: Final = 0.2
+_RECHECK_SECONDS: Final = 0.2
 
 
-class Guard:
-    """Looks after the files of a store that is open.
+class StoreMonitor:
+    """Checks whether an open store is still the one at its path.
 
     Args:
-        container: The parts of its owner.
+        container: The container of the process that holds the store.
     """
 
     def __init__(self, container: Container) -> None:
         self._container = container
-        # Which file a part has open, by its name: the part, and what tells the file from the next one of its name.
+        # By file name: the object that has the file open, and the file's device and inode.
         self._seen: dict[str, tuple[object, int, int]] = {}
 
     def lost(self) -> str:
-        """What happened to the store, as a sentence without full stop; empty where nothing did.
+        """Why the store is lost, as a sentence without a full stop; empty if it is not.
 
-        Only for the owner, who has all of it open, and asks once when it has opened it: by that, files are known again.
-        Those that this process exchanged itself are not lost.
+        The first call, right after opening, records the identity of each file. Files that this process replaces are not
+        lost. The caller holds the lock.
         """
         container = self._container
         where = f"from the store at {container.store_path}"
@@ -55,27 +56,27 @@ class Guard:
         vectors = store.vectors.built
         return f"the vector index was removed {where}" if vectors is not None and vectors.lost() else ""
 
-    def gone(self) -> str:
-        """The same, seen twice: a file that is just being exchanged by this process is not lost."""
+    def confirmed_lost(self) -> str:
+        """Like ``lost``, confirmed by a second check, since this process may be replacing a file just now."""
         if not self.lost():
             return ""
-        time.sleep(_TWICE)
+        time.sleep(_RECHECK_SECONDS)
         return self.lost()
 
-    def mend_lock(self) -> bool:
-        """Make the lock's files again where they were deleted; says whether they were.
+    def restore_lock(self) -> bool:
+        """Recreate the lock's files if they were deleted; returns whether they were.
 
         Raises:
-            StoreBusy: Another process has a lock file of its own, where no directory can be locked.
+            StoreBusy: Another process holds a new lock file, on a file system where directories cannot be locked.
         """
         return self._container.lock.mend()
 
     def abandon(self) -> None:
-        """Let go of a store that was lost, in place of closing it: nothing is written where it was."""
+        """Close a lost store without writing anything at its path."""
         self._container.abandon()
 
     def _same(self, name: str, part: object) -> bool:
-        """Whether a file of the store is the one that a part opened, as far as this was asked before."""
+        """Whether a file of the store is still the one that was recorded for its object."""
         try:
             found = Path(self._container.store_path, name).stat()
         except OSError:
@@ -86,58 +87,57 @@ class Guard:
         return known[1:] == (found.st_dev, found.st_ino)
 
 
-def rebuilt(container: Container, on_event: Callable[[FileEvent], None] | None) -> RebuildReport:
-    """Make the vector index again because somebody asked for it, and remove what was set aside as damaged.
+def rebuild_index(container: Container, on_event: Callable[[FileEvent], None] | None) -> RebuildReport:
+    """Rebuild the vector index on request, and delete the damaged files that were set aside.
 
-    Only what was asked for removes that: it holds the text of notes, those deleted since among them, and until then it
-    is there for whoever wants to know what happened.
+    Those may hold the text of deleted notes, but are kept for inspection until the user asks for a rebuild.
     """
-    report = _renewed(container, on_event, _never)
+    report = _rebuild_and_index(container, on_event, _never)
     remove_set_aside(container.store_path)
     return report
 
 
-def tidied(
+def maintain_after_run(
     container: Container,
     report: IndexReport,
     on_event: Callable[[FileEvent], None] | None,
     should_stop: Callable[[], bool] | None,
 ) -> None:
-    """See to what an index run leaves behind: other passages to measure by, and dead ones in the vector index.
+    """Update centroids and relevance measurements after a run, and rebuild an index with many deleted passages.
 
-    The run itself is over and went well: an index that cannot be made anew stays as it is, and is told.
+    The run itself has succeeded: if the rebuild fails, the index stays in use and the user is warned.
     """
     if not report.interrupted:
         fill_centroids(container.catalog, container.cache, container.embedder.fingerprint)
-    # Whoever stopped a run does not want to wait for this; the run that goes on comes here.
+    # A user who stops a run does not want to wait for this; the next run does it.
     if report.embedded and not report.interrupted:
         container.searcher.measure()
-    dead = worn_out(container.catalog, report.dropped)
-    if not dead or report.interrupted:
+    deleted = excess_deletions(container.catalog, report.dropped)
+    if not deleted or report.interrupted:
         return
-    container.warn(f"the vector index still held {dead} deleted passages: it is made anew")
+    container.warn(f"the vector index still held {deleted} deleted passages: it is made anew")
     try:
-        _renewed(container, on_event, should_stop or _never)
+        _rebuild_and_index(container, on_event, should_stop or _never)
     except Stopped:
-        # The index of before is served as ever; the end of the next run comes here again.
+        # The old index stays in use; the next run tries again.
         return
     except CatalogDamaged:
         raise
     except StoreError as error:
-        put_off(container.catalog, dead)
+        postpone_rebuild(container.catalog, deleted)
         container.warn(
             f"the vector index could not be made anew ({error.message}); it stays as it is until it holds "
-            f"{2 * dead} deleted passages, or kb rebuild is run"
+            f"{2 * deleted} deleted passages, or kb rebuild is run"
         )
 
 
-def _renewed(
+def _rebuild_and_index(
     container: Container, on_event: Callable[[FileEvent], None] | None, should_stop: Callable[[], bool]
 ) -> RebuildReport:
-    """Make the vector index again from catalog and cache, and index what the cache lacks.
+    """Rebuild the vector index from catalog and cache, and index the files whose vectors are missing.
 
     Raises:
-        Stopped: The user asked to stop before the new index was filled; the old one is served on.
+        Stopped: The user stopped it before the new index was complete; the old one stays in use.
     """
     started = time.monotonic()
     generation = container.vectors.rebuild(should_stop=should_stop)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.embedding.encoder import Encoder
-from kb.embedding.fetch import BUNDLED_INSTALL, ModelAbsent, fetch, kept, lacking
+from kb.embedding.fetch import BUNDLED_INSTALL, ModelAbsent, fetch, find_fetched, incomplete_files
 from kb.embedding.locate import BGE_M3, BUNDLED, is_hub_name, locate, pinned
 from kb.embedding.onnx_files import export_folder, models_folder, read_exports
 from kb.embedding.rerankers import Rerankers
@@ -124,8 +124,8 @@ class Models:
         asked = name or used
         if is_hub_name(asked):
             revision = pinned(asked, wanted.revision if asked == used else "")
-            own = kept(asked, revision)
-            if own is None or lacking(own[0]):
+            own = find_fetched(asked, revision)
+            if own is None or incomplete_files(own[0]):
                 if wanted.offline:
                     origin = self._settings.origins.get("embed.offline", "its default")
                     raise ModelError(
@@ -188,7 +188,7 @@ class Models:
         """Return kb's own copy of a model from the hub, complete or not."""
         wanted = self._settings.config.embed
         revision = pinned(name, wanted.revision if name == self._settings.model() else "")
-        own = kept(name, revision) if is_hub_name(name) else None
+        own = find_fetched(name, revision) if is_hub_name(name) else None
         return Located(own[0], name, own[1]) if own else None
 
     def _own_copy(self, located: Located) -> list[Path]:

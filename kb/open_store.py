@@ -1,7 +1,7 @@
-"""A store while it is open: its record, its vectors and whatever is built on them, opened and closed as a whole.
+"""An open store: its catalog, cache, vector index and the components built on them, closed together.
 
-A store that is made, lost or begun anew is another ``OpenStore``: nothing that was built on the one before goes on
-being used. Each part is opened when it is first asked for, so that a command pays only for what it uses.
+A store that is created, lost or recreated gets a new ``OpenStore``, so that no component of the old one stays in use.
+Components are opened on first use, so that a command pays only for what it needs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
-from kb.claims import owned
+from kb.claims import require_claim
 from kb.errors import KbError, ModelMismatch
 from kb.indexing.check import Checker
-from kb.indexing.rebuild import came_into_service, refill
-from kb.indexing.sync import Indexer, look, missing
+from kb.indexing.rebuild import activate_generation, refill
+from kb.indexing.sync import Indexer, compare_with_disk, missing
 from kb.integrity import Integrity
 from kb.lazy import Lazy
 from kb.reading import reading_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.config import Settings
-    from kb.embedding.cache import ClosableCache, RememberedQuestions
+    from kb.embedding.cache import CachedQueryEmbedder, ClosableCache
     from kb.embedding.encoder import Encoder
     from kb.indexing.plan import Comparison
     from kb.ports import Files, Nearest, Reader, VectorIndex
@@ -46,24 +46,23 @@ CACHE_FILE: Final = "embeddings.sqlite3"
 PROBE_SECONDS: Final = 120.0
 
 State: TypeAlias = Literal["absent", "read-only", "there"]
-"""Whether a store is there: where it is not, record and cache are kept in memory; one that can be read and not be
-written is opened as a copy."""
+"""Whether the store exists: catalog and cache of an absent one are kept in memory; a read-only one is copied."""
 
 
 class _Closable(Protocol):
-    """Something that holds files open."""
+    """An object that holds files open."""
 
     def close(self) -> None:
-        """Let go of them."""
+        """Close the files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How a process owns a store for long.
+    """How a daemon uses a store.
 
     Attributes:
-        watch: Tells whether a watcher is at work and how many places wait; None where a scan has to tell.
-        write_batch: How many passages are written at once while questions come in; None for as many as are quickest.
+        watch: Returns whether folders are watched and how many changes are waiting; None to scan instead.
+        write_batch: The number of passages written at once; None for the fastest.
     """
 
     watch: Callable[[], tuple[bool, int]] | None = None
@@ -72,20 +71,20 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a store is opened with, and what outlasts it.
+    """What a store is opened with; unchanged when the store is reopened.
 
     Attributes:
         settings: The configuration.
-        store: The folder of the store.
-        warn: Tells the user what happened, in one sentence.
+        store: The directory of the store.
+        warn: Called with a sentence for the user.
         lock: The lock on the store.
-        files: The disk.
-        embedder: The model; its weights are loaded with the first text.
-        reader: The splitter, measuring in the model's own tokens.
-        query_priority: Lets questions go first.
-        serving: How this process owns the store.
-        lender: The embedding cache of another knowledge base, whose vectors are used for texts that are equal.
-        takes_over: Whether the store of another configuration may be filled.
+        files: The watched folders on disk.
+        embedder: The embedding model; its weights are loaded on first use.
+        reader: Reads files and splits them into passages.
+        query_priority: Gives searches priority over indexing.
+        serving: How a daemon uses the store.
+        base: The embedding cache of another knowledge base, which is read but not written.
+        takes_over: Whether a store that another configuration filled may be used.
     """
 
     settings: Settings
@@ -97,7 +96,7 @@ class Environment:
     reader: Lazy[Reader]
     query_priority: QueryPriority
     serving: Serving
-    lender: Callable[[], ClosableCache] | None = None
+    base: Callable[[], ClosableCache] | None = None
     takes_over: bool = False
 
     def file(self, name: str) -> str:
@@ -110,21 +109,21 @@ class OpenStore:
 
     Args:
         environment: What it is opened with.
-        state: Whether the store is there.
-        own: Takes the lock on the store, before ChromaDB's files are touched.
+        state: Whether the store exists.
+        own: Locks the store; called before ChromaDB's files are opened.
 
     Attributes:
-        state: Whether the store is there.
-        catalog: The record.
-        cache: The vectors of all texts that were ever embedded.
-        vectors: The vector index and its generations. Whoever uses it owns the store.
-        copied: A copy of the vector index, for a store that cannot be written and whose cache lacks some vectors.
-        exact: The vectors of all passages, for a process that has not opened ChromaDB; None where they are too many.
-        questions: The model for questions, which remembers the vectors of past ones.
-        indexer: Brings the store in line with the disk.
+        state: Whether the store exists.
+        catalog: The catalog.
+        cache: The embedding cache.
+        vectors: The vector index and its generations. Users must hold the lock.
+        copied: A copy of the vector index, for a read-only store whose cache lacks vectors.
+        exact: All vectors in memory, for a process without an open ChromaDB; None if there are too many.
+        questions: The embedding model with a cache of question vectors.
+        indexer: Brings the store up to date with the disk.
         checker: Compares disk, catalog and vectors.
         searcher: Answers questions.
-        integrity: How far the store is relied on.
+        integrity: The integrity checks of the store.
     """
 
     def __init__(self, environment: Environment, state: State, own: Callable[[], None]) -> None:
@@ -138,7 +137,7 @@ class OpenStore:
         self.vectors: Lazy[VectorStore] = Lazy(self._make_vectors)
         self.copied: Lazy[CopiedIndex] = Lazy(self._copy_index)
         self.exact: Lazy[ExactIndex | None] = Lazy(self._read_exact)
-        self.questions: Lazy[RememberedQuestions] = Lazy(self._make_questions)
+        self.questions: Lazy[CachedQueryEmbedder] = Lazy(self._make_questions)
         self.indexer = Lazy(self._make_indexer)
         self.checker = Lazy(self._make_checker)
         self.searcher = Lazy(self._make_searcher)
@@ -153,24 +152,24 @@ class OpenStore:
     # Opening and closing.
 
     def files(self) -> Iterator[tuple[str, object]]:
-        """The files of the store that are open, by name, each with what has it open."""
+        """The open files of the store: each name with the object that has the file open."""
         for name, part in ((CATALOG_FILE, self.catalog.built), (CACHE_FILE, self.cache.built)):
             if part is not None and self.state == "there":
                 yield name, part
 
     def build(self) -> None:
-        """Open and build whatever questions and runs need, so that threads find it there."""
+        """Build all components before other threads use them."""
         self.searcher.get()
         self.indexer.get()
         self.checker.get()
 
     def close(self) -> None:
-        """Close what is open, the vector index first, and note how the catalog was left. Closing again is allowed."""
+        """Close everything, the vector index first, and record the state of the catalog. Closing again is allowed."""
         catalog = self.catalog.built
         with ExitStack() as closing:
             if catalog is not None:
                 if self.state == "there" and self._environment.lock.held:
-                    closing.callback(lambda: self.integrity.leave(catalog.damage))
+                    closing.callback(lambda: self.integrity.save(catalog.damage))
                 closing.callback(catalog.close)
             parts: tuple[_Closable | None, ...] = (self.cache.built, self.copied.built, self.vectors.built)
             for part in parts:
@@ -178,14 +177,14 @@ class OpenStore:
                     closing.callback(part.close)
 
     def abandon(self) -> None:
-        """Let go of a store that is lost or damaged, and note nothing in it."""
+        """Close a lost or damaged store without recording its state."""
         if (vectors := self.vectors.built) is not None:
             with suppress(KbError, OSError):
                 vectors.abandon()
         parts: tuple[_Closable | None, ...] = (self.copied.built, self.cache.built, self.catalog.built)
         for part in parts:
             if part is not None:
-                # What cannot be written any more is lost with the store.
+                # Unwritten data is lost with the store.
                 with suppress(KbError, OSError):
                     part.close()
 
@@ -193,18 +192,18 @@ class OpenStore:
         from kb.store.catalog import SqliteCatalog
 
         catalog = SqliteCatalog(self._file(CATALOG_FILE), copy=self.state == "read-only")
-        return owned(catalog, self._environment.settings, takes_over=self._environment.takes_over)
+        return require_claim(catalog, self._environment.settings, takes_over=self._environment.takes_over)
 
     def _open_cache(self) -> ClosableCache:
-        from kb.embedding.cache import BorrowingCache, EmbeddingCache
+        from kb.embedding.cache import EmbeddingCache, LayeredCache
 
         most, warn = self._environment.settings.config.embed.cache_vectors, self._environment.warn
         if self.state == "read-only":
             kept = EmbeddingCache(self._file(CACHE_FILE), most, warn=warn, read_only=True)
-            return BorrowingCache(EmbeddingCache(":memory:", most, warn=warn), kept)
+            return LayeredCache(EmbeddingCache(":memory:", most, warn=warn), kept)
         own = EmbeddingCache(self._file(CACHE_FILE), most, warn=warn)
-        lender = self._environment.lender
-        return own if lender is None else BorrowingCache(own, lender())
+        base = self._environment.base
+        return own if base is None else LayeredCache(own, base())
 
     def _file(self, name: str) -> str:
         return ":memory:" if self.state == "absent" else self._environment.file(name)
@@ -212,26 +211,26 @@ class OpenStore:
     # The vector index.
 
     def index(self) -> VectorIndex:
-        """The vector index, opened under the lock, for the model of the configuration.
+        """The vector index, opened under the lock, for the configured model.
 
         Raises:
-            ModelMismatch: The store was made by another model.
+            ModelMismatch: The store was made with another model.
         """
         self._own()
-        self.agree()
-        # What is written from here on would be missing in it.
-        self.exact.forget()
+        self.require_model()
+        # It would miss what is written from here on.
+        self.exact.reset()
         return self.vectors.get().index()
 
     @contextmanager
-    def lent_index(self) -> Iterator[Nearest]:
-        """The vectors for one question, which no rebuild takes away meanwhile.
+    def query_index(self) -> Iterator[Nearest]:
+        """An index for one search, which no rebuild replaces in the meantime.
 
-        Until something opens ChromaDB anyway, they come from catalog and cache where they are few enough.
+        As long as ChromaDB is not open, a small store is searched with vectors from the cache.
         """
         if self.state != "read-only":
             self._own()
-        self.agree()
+        self.require_model()
         vectors = self.vectors.built
         exact = None if vectors is not None and vectors.opened else self.exact.get()
         if exact is not None:
@@ -243,11 +242,11 @@ class OpenStore:
         with self.vectors.get().using() as index:
             yield index
 
-    def agree(self) -> None:
-        """See that the store's vectors are of the configured model; a new store takes the model over.
+    def require_model(self) -> None:
+        """Check that the store was made with the configured model; a new store records it.
 
         Raises:
-            ModelMismatch: They are of another one.
+            ModelMismatch: It was made with another model.
         """
         catalog, embedder = self.catalog.get(), self._environment.embedder.get()
         model = self._environment.settings.config.embed.model
@@ -261,12 +260,12 @@ class OpenStore:
                 "Run kb index --full to embed everything with the new model, or set embed.model back",
             )
 
-    def adopt(self) -> None:
-        """Take over the configured model: begin an empty index, and let every file be done again."""
+    def switch_model(self) -> None:
+        """Switch to the configured model: create an empty index and mark every file pending."""
         catalog = self.catalog.get()
-        # The index of the old model is disowned first, so that whoever goes on after this was cut off makes another.
+        # Detach the old index first, so that a run after an interruption here does not use it.
         catalog.set_meta("generation", "")
-        catalog.unsettle()
+        catalog.mark_pending()
         catalog.set_meta("model", self._environment.settings.config.embed.model)
         catalog.set_meta("fingerprint", self._environment.embedder.get().fingerprint)
         self.vectors.get().restart()
@@ -280,7 +279,7 @@ class OpenStore:
         return VectorStore(generations, self._source.get(), self._pairing.get(), self._environment.warn)
 
     def _make_pairing(self) -> Pairing:
-        """Ties the vector index to the catalog."""
+        """Checks that vector index and catalog belong together."""
         from kb.store.pairing import Pairing
 
         embedder = self._environment.embedder
@@ -296,14 +295,14 @@ class OpenStore:
         from kb.search.exact import MOST_BYTES, exact_index
 
         embedder = self._environment.embedder.get()
-        # A store that cannot be written has no other way: ChromaDB writes wherever it is opened.
+        # ChromaDB writes to any store that it opens, so a read-only store is always searched this way.
         most = sys.maxsize if self.state == "read-only" else MOST_BYTES
         return exact_index(self.catalog.get(), self.cache.get(), embedder.fingerprint, embedder.dimension, most)
 
-    # What is built on them.
+    # Components built on catalog, cache and index.
 
     def freshness(self) -> Freshness:
-        """When the last complete run ended and how many files wait: what the watcher says, else a scan of now."""
+        """When the last complete run ended, and how many files are waiting: from the watcher, or a scan."""
         as_of = self.catalog.get().as_of()
         if self._environment.serving.watch is not None:
             watching, waiting = self._environment.serving.watch()
@@ -311,13 +310,13 @@ class OpenStore:
         return Freshness(as_of, self.comparison()[0].pending)
 
     def comparison(self) -> tuple[Comparison, tuple[Failure, ...]]:
-        """The disk beside the catalog, and what on the disk cannot be taken in; needs neither model nor vectors."""
-        return look(self._environment.files.get(), self.catalog.get())
+        """Compare disk and catalog; also returns files that cannot be read. Needs neither model nor vectors."""
+        return compare_with_disk(self._environment.files.get(), self.catalog.get())
 
-    def _make_questions(self) -> RememberedQuestions:
-        from kb.embedding.cache import RememberedQuestions
+    def _make_questions(self) -> CachedQueryEmbedder:
+        from kb.embedding.cache import CachedQueryEmbedder
 
-        return RememberedQuestions(self._environment.embedder.get(), self.cache.get())
+        return CachedQueryEmbedder(self._environment.embedder.get(), self.cache.get())
 
     def _make_indexer(self) -> Indexer:
         embedder = self._environment.embedder.get()
@@ -346,7 +345,7 @@ class OpenStore:
         files, catalog = self._environment.files.get(), self.catalog.get()
         return Searcher(
             self.questions.get(),
-            self.lent_index,
+            self.query_index,
             catalog,
             files,
             self.freshness,
@@ -356,12 +355,12 @@ class OpenStore:
 
 
 class _Source:
-    """What the vector index of a store is opened with and filled from.
+    """Opens, probes and fills generations of the vector index.
 
     Args:
-        environment: Knows the model, and how fast to write.
-        catalog: Knows the passages, and which generation is served.
-        cache: Has their vectors.
+        environment: The model and the write batch.
+        catalog: The passages, and the generation in use.
+        cache: The vectors of the passages.
     """
 
     def __init__(self, environment: Environment, catalog: Lazy[SqliteCatalog], cache: Lazy[ClosableCache]) -> None:
@@ -370,7 +369,7 @@ class _Source:
         self._cache = cache
 
     def open(self, directory: str, *, create: bool) -> ChromaIndex:
-        """One generation, with kb's embedding function registered for other programs; kb itself passes vectors."""
+        """Open one generation. kb's embedding function is registered for other programs; kb passes vectors."""
         from kb.models import embedding_function_of
         from kb.store.chroma import ChromaIndex, Pace
 
@@ -387,22 +386,22 @@ class _Source:
         )
 
     def probe(self, directory: str) -> str | None:
-        """Try a generation in a process of its own; the reason where it is not sound."""
+        """Test a generation in a child process; returns what is wrong with it, or None."""
         from kb.store.probe import probe
 
         return probe(directory, self._environment.settings.config.store.collection, PROBE_SECONDS)
 
     def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
-        """Fill a new index from catalog and cache; files that lack a vector are left to the next run."""
+        """Fill a new index from catalog and cache; files with missing vectors are left to the next run."""
         fingerprint = self._environment.embedder.get().fingerprint
         _, lacking = refill(self._catalog.get(), self._cache.get(), index, fingerprint, should_stop)
         if lacking:
-            self._catalog.get().unsettle(lacking)
+            self._catalog.get().mark_pending(lacking)
 
     def generation(self) -> str | None:
-        """The generation that the catalog belongs to; None where it is new or knows none."""
+        """The generation recorded in the catalog; None if there is none."""
         return self._catalog.get().meta("generation")
 
-    def came_into_service(self, generation: str) -> None:
-        """Have the catalog belong to a generation from now on."""
-        came_into_service(self._catalog.get(), generation)
+    def activate_generation(self, generation: str) -> None:
+        """Record a generation in the catalog."""
+        activate_generation(self._catalog.get(), generation)

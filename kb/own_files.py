@@ -1,7 +1,7 @@
-"""The small files of a store: written whole or not at all, and whatever stands in their place taken out of the way.
+"""Atomic writes of the small files in a store, and error messages for failed file operations.
 
-A store that was copied, synced or restored may have a directory or a link where one of kb's files belongs. Writing
-through a link would change a file elsewhere, and a directory would stand in the way of every run.
+A store that was copied, synced or restored may have a directory or a link in place of one of kb's files. Writing
+through a link would change a file elsewhere, and a directory would make every run fail.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def make_way(path: Path) -> bool:
-    """Take whatever is no regular file out of the place of one of kb's own files; whether something stood there.
+def clear_path(path: Path) -> bool:
+    """Remove anything other than a regular file from the path of one of kb's own files.
 
-    A link is removed, what it leads to stays; a directory becomes ``damaged-<time>``, as a damaged index does.
+    A link is deleted without its target; a directory is renamed to ``damaged-<time>``, like a damaged index.
+
+    Returns:
+        Whether something was removed.
 
     Raises:
-        OSError: It cannot be moved.
+        OSError: It cannot be removed.
     """
     try:
         mode = path.lstat().st_mode
@@ -43,21 +46,24 @@ def make_way(path: Path) -> bool:
 
 
 def damaged_name(now: datetime) -> str:
-    """What a directory is called that was set aside now."""
+    """The name of a directory that is set aside at a time."""
     return f"damaged-{now:%Y%m%dT%H%M%S.%fZ}"
 
 
-def write_whole(path: Path, text: str, step: Callable[[str], None] = lambda _: None) -> None:
-    """Write a file of kb's own, so that it has its old content or all of the new one, whenever this is cut off.
+def write_atomically(path: Path, text: str, step: Callable[[str], None] = lambda _: None) -> None:
+    """Replace a file atomically: after an interruption it has its old content or the new one.
 
-    ``step`` is called before each change on the disk with a word for it.
+    Args:
+        path: The file.
+        text: Its new content.
+        step: Called with a description before each change on disk.
 
     Raises:
         OSError: It cannot be written.
     """
-    make_way(path)
+    clear_path(path)
     draft = path.parent / f"{path.name}.new"
-    make_way(draft)
+    clear_path(draft)
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -69,13 +75,13 @@ def write_whole(path: Path, text: str, step: Callable[[str], None] = lambda _: N
     draft.replace(path)
 
 
-def unusable(what: str, error: OSError, place: str) -> StoreError:
-    """What an error of the operating system means for a part of the store, and what helps.
+def store_error_for(what: str, error: OSError, place: str) -> StoreError:
+    """The ``StoreError`` for an error of the operating system, with a remedy.
 
     Args:
-        what: How the message calls the part.
-        error: What happened.
-        place: Its path.
+        what: The name of the file or directory in the message.
+        error: The error.
+        place: The path.
     """
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
@@ -98,7 +104,7 @@ def unusable(what: str, error: OSError, place: str) -> StoreError:
 
 
 def disk_full(what: str) -> StoreError:
-    """The disk has no room for what has to be written."""
+    """The error for a full disk."""
     return StoreError(
         f"the disk is full: {what} cannot be written",
         "Free some space and run the command again; nothing that was written before is lost",
@@ -106,12 +112,12 @@ def disk_full(what: str) -> StoreError:
 
 
 def no_memory(what: str) -> StoreError:
-    """The system has no memory for what has to be read."""
+    """The error for too little memory."""
     return StoreError(f"there is too little memory to use {what}", "End other programs and run the command again")
 
 
 def forbidden(what: str, place: str) -> StoreError:
-    """A part of the store may not be read or written; what lifts that depends on whose it is."""
+    """The error for missing permissions; the remedy depends on the owner of the file."""
     nearest = _nearest_there(place)
     owner = nearest.stat().st_uid if nearest is not None else os.geteuid()
     if owner != os.geteuid() != 0:
@@ -126,7 +132,7 @@ def forbidden(what: str, place: str) -> StoreError:
 
 
 def _nearest_there(place: str) -> Path | None:
-    """The place, or the first folder above it that can be looked at."""
+    """The path, or its nearest accessible parent."""
     for path in (Path(place), *Path(place).parents):
         with suppress(OSError):
             path.lstat()
@@ -135,7 +141,7 @@ def _nearest_there(place: str) -> Path | None:
 
 
 def _name(uid: int) -> str:
-    import pwd  # where there are no owners of files, there is no such module
+    import pwd  # not available on Windows
 
     try:
         return pwd.getpwuid(uid).pw_name

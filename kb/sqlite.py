@@ -1,7 +1,6 @@
-"""The one way to open SQLite: private files, steps from older versions, transactions, and errors in kb's own words.
+"""Access to SQLite databases: private files, migrations, transactions, and translation of errors.
 
-The catalog and the embedding cache say what their tables are (``Schema``); everything else about a file of SQLite is
-decided here.
+Used by the catalog and the embedding cache, which each define a ``Schema``.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from kb.errors import ForeignStore, KbError, StoreBusy, StoreError
-from kb.own_files import disk_full, forbidden, make_way, no_memory, unusable
+from kb.own_files import clear_path, disk_full, forbidden, no_memory, store_error_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MEMORY: Final = ":memory:"
 BESIDE: Final = ("-wal", "-shm", "-journal")
-"""What SQLite appends to the name of a database for the files beside it."""
+"""The suffixes of SQLite's auxiliary files."""
 
 Access: TypeAlias = Literal["write", "read", "copy"]
-"""How a database is opened: for writing, made where it is missing; for reading alone, or nothing where it is missing;
-or as a copy in memory that may be written while the file stays as it is."""
+"""How a database is opened: for writing, creating it if missing; read-only, empty if missing; or as a copy in memory
+that may be written."""
 
 _T = TypeVar("_T")
 
 _BUSY_SECONDS = 10.0
 _LEAST_ROOM: Final = 1_000_000
-# No kb will ever write so high a version: it is a broken header.
+# A higher version than this is a damaged header.
 _NO_VERSION: Final = 1000
 
 _SHAPE: Final = """
@@ -51,18 +50,17 @@ _SHAPE: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What makes a file of SQLite one of kb's databases.
+    """The definition of one of kb's databases.
 
     Attributes:
-        name: What messages call it.
-        application_id: Stands in SQLite's header, so that a database of another program is told from an empty one.
-        migrations: The statements that lead from each version to the next; the version of a file is how many it has
-            behind it.
-        tables: Tables that only kb has together: a file that has them and another header is a damaged one of kb's.
-        pragmas: What is set on every connection.
-        checksum: What ``kb_checksum`` computes in statements.
-        damaged: The error of a file that holds something kb never wrote.
-        remedy: What helps against that.
+        name: Its name in messages.
+        application_id: The id in SQLite's header, which identifies kb's databases.
+        migrations: The statements from each version to the next; a file's version is the number of them applied.
+        tables: The names of its tables; a file with these and another header is a damaged database of kb.
+        pragmas: The pragmas of every connection.
+        checksum: The function ``kb_checksum`` in statements.
+        damaged: The exception for a damaged file.
+        remedy: The remedy in that exception.
     """
 
     name: str
@@ -75,32 +73,32 @@ class Schema:
     remedy: str
 
     def of(self, path: str) -> str:
-        """What messages call the database at this path."""
+        """The name of the database at a path in messages."""
         return f"the {self.name} {path}"
 
     def damage(self, path: str, detail: str) -> StoreError:
-        """The error of a database at this path that holds something kb never wrote."""
+        """The exception for a damaged database at a path."""
         return self.damaged(f"{self.of(path)} is damaged: {detail}", self.remedy)
 
 
 class Database:
     """One SQLite file, which several threads may use.
 
-    Texts are read as bytes, since they may hold lone surrogates, which SQLite's own decoding refuses.
+    Texts are read as bytes, since they may contain lone surrogates, which SQLite's decoding rejects.
 
     Args:
         path: The file, or ``MEMORY``.
-        schema: What its tables are.
+        schema: The definition of the database.
         access: How to open it.
 
     Attributes:
         path: The file.
-        damage: How the file turned out to be damaged; empty where it did not.
-        connection: The connection; whoever uses it holds ``reading`` or ``writing``.
+        damage: How the file is damaged; empty if no damage was found.
+        connection: The connection; use it only within ``reading`` or ``writing``.
 
     Raises:
-        ForeignStore: The file is the database of another program.
-        StoreError: A newer kb wrote it, or it cannot be opened; the error of the schema where it is damaged.
+        ForeignStore: The file is another program's database.
+        StoreError: A newer version of kb wrote it, or it cannot be opened; the schema's exception if it is damaged.
     """
 
     def __init__(self, path: str, schema: Schema, *, access: Access = "write") -> None:
@@ -112,19 +110,19 @@ class Database:
             self.connection = _open(path, schema, access)
 
     def close(self) -> None:
-        """Let go of the file. Closing again is allowed."""
+        """Close the file. Closing again is allowed."""
         with self._lock:
             self.connection.close()
 
     def damaged(self, detail: str) -> StoreError:
-        """The error of a row or value that kb never wrote; the damage is remembered."""
+        """Record damage, and return the exception for it."""
         error = self._schema.damage(self.path, detail)
         self.damage = error.message
         return error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone; what SQLite has against the file becomes an error of kb's."""
+        """The connection, exclusive to this thread; translates errors."""
         with self._lock:
             try:
                 with _errors(self.path, self._schema):
@@ -135,7 +133,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is on the disk at the end, or nothing where anything is raised."""
+        """A transaction: committed durably at the end, rolled back on an exception."""
         with self.reading() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -147,25 +145,25 @@ class Database:
                 raise
 
     def rows(self, statement: str, parameters: tuple[Any, ...], record: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
-        """What each row of a statement becomes."""
+        """The results of a function applied to each row of a statement."""
         with self.reading() as connection:
             try:
                 return [record(row) for row in connection.execute(statement, parameters)]
-            # A damaged page that SQLite lets pass gives values of any type where kb wrote none such.
+            # A damaged page that SQLite accepts may contain values of any type.
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 raise self.damaged(f"a row makes no sense ({error})") from error
 
     def compact(self) -> None:
-        """Give back the space of what was deleted, and leave no trace of it in the write-ahead log."""
+        """Free the space of deleted rows, and truncate the write-ahead log."""
         with self.reading() as connection:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def set_aside(path: str, schema: Schema) -> str:
-    """Take a damaged database out of the way, with its write-ahead log, and return where it is now.
+    """Rename a damaged database and its write-ahead log, and return the new path.
 
-    An older one that was set aside is replaced.
+    Replaces one that was set aside earlier.
 
     Raises:
         StoreError: It cannot be moved.
@@ -173,7 +171,7 @@ def set_aside(path: str, schema: Schema) -> str:
     target = f"{path}.damaged"
     with _errors(path, schema):
         for suffix in ("-wal", "-shm", ""):
-            make_way(Path(target + suffix))
+            clear_path(Path(target + suffix))
             Path(target + suffix).unlink(missing_ok=True)
             with suppress(FileNotFoundError):
                 Path(path + suffix).rename(target + suffix)
@@ -190,7 +188,7 @@ def _open(path: str, schema: Schema, access: Access) -> sqlite3.Connection:
         connection = _copied(path)
     else:
         if path != MEMORY:
-            _clear_the_way(path, schema)
+            _require_own_files(path, schema)
             _make_private(path)
         connection = sqlite3.connect(path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
@@ -202,7 +200,7 @@ def _open(path: str, schema: Schema, access: Access) -> sqlite3.Connection:
 
 
 def _checked(connection: sqlite3.Connection, path: str, schema: Schema) -> sqlite3.Connection:
-    """A connection for reading alone; of a file of an older version, a copy in memory that was brought up to date."""
+    """A read-only connection; for a file of an older version, a migrated copy in memory."""
     try:
         _serve(connection, schema)
         if _version(connection, path, schema) == len(schema.migrations):
@@ -222,11 +220,11 @@ def _checked(connection: sqlite3.Connection, path: str, schema: Schema) -> sqlit
 
 
 def _read_only(path: str) -> sqlite3.Connection | None:
-    """A connection that leaves the file as it is; None where there is none."""
+    """A read-only connection; None if the file does not exist."""
     file = Path(path)
     if not file.exists():
         return None
-    # Without a log nobody is writing, and without the permission to write SQLite needs to be told that.
+    # Without a write-ahead log nobody is writing; SQLite cannot find that out without write permission.
     wal = Path(f"{path}-wal")
     mode = "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1"
     place = f"{file.absolute().as_uri()}?{mode}"
@@ -234,7 +232,7 @@ def _read_only(path: str) -> sqlite3.Connection | None:
 
 
 def _copied(path: str) -> sqlite3.Connection:
-    """A copy in memory of a database; an empty one where there is none."""
+    """A copy of a database in memory; empty if the file does not exist."""
     source = _read_only(path)
     if source is None:
         return sqlite3.connect(MEMORY, isolation_level=None, check_same_thread=False)
@@ -252,8 +250,8 @@ def _in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
     return copy
 
 
-def _clear_the_way(path: str, schema: Schema) -> None:
-    """See that nothing but files of the database's own lies where SQLite will write.
+def _require_own_files(path: str, schema: Schema) -> None:
+    """Remove anything other than regular files from the paths of SQLite's auxiliary files.
 
     Raises:
         StoreError: The database itself is a directory or a link.
@@ -262,12 +260,12 @@ def _clear_the_way(path: str, schema: Schema) -> None:
         if not stat.S_ISREG(Path(path).lstat().st_mode):
             raise schema.damage(path, "it is no file of its own")
     for suffix in BESIDE:
-        make_way(Path(path + suffix))
+        clear_path(Path(path + suffix))
 
 
 def _make_private(path: str) -> None:
-    """Make the file readable by its owner alone; the files beside it take over the mode."""
-    # An existing file is not opened here: closing it again would drop the locks of this process's connections.
+    """Make the file accessible only to its owner; SQLite's auxiliary files get the same mode."""
+    # Not opened if it exists: closing it would release the locks of this process's connections.
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
@@ -282,15 +280,15 @@ def _serve(connection: sqlite3.Connection, schema: Schema) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: str, schema: Schema) -> None:
-    """Bring a database up to date, and see that its tables are those of kb."""
+    """Migrate a database, and check its tables."""
     _serve(connection, schema)
     version = _version(connection, path, schema)
-    # The size of a page can only be set before anything is written.
+    # The page size can only be set before the first write.
     for pragma in (*schema.pragmas, "journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
     for number, statements in enumerate(schema.migrations[version:], start=version + 1):
         connection.execute("BEGIN IMMEDIATE")
-        # Another process may have made this step while this one waited for the lock.
+        # Another process may have applied this migration while this one waited for the lock.
         if _number(connection, "user_version") < number:
             for statement in statements:
                 connection.execute(statement)
@@ -305,11 +303,11 @@ def _require_shape(connection: sqlite3.Connection, path: str, schema: Schema) ->
 
 
 def _shape(connection: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:
-    """The columns of every table and index, and what else would change what is read or written."""
-    return frozenset(tuple(map(_told, row)) for row in connection.execute(_SHAPE))
+    """The columns of all tables and indices, and everything else that affects reads and writes."""
+    return frozenset(tuple(map(_text, row)) for row in connection.execute(_SHAPE))
 
 
-def _told(value: object) -> object:
+def _text(value: object) -> object:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
@@ -326,11 +324,11 @@ def _expected_shape(
 
 
 def _version(connection: sqlite3.Connection, path: str, schema: Schema) -> int:
-    """How many migrations a database has behind it.
+    """The number of migrations applied to a database.
 
     Raises:
-        ForeignStore: It is the database of another program.
-        StoreError: A newer kb wrote it; the error of the schema where its header makes no sense.
+        ForeignStore: It is another program's database.
+        StoreError: A newer version of kb wrote it; the schema's exception if its header is damaged.
     """
     version = _number(connection, "user_version")
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -355,28 +353,28 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 
 @contextmanager
 def _errors(path: str, schema: Schema) -> Iterator[None]:
-    """Raise what SQLite or the operating system has against a database as kb's own errors."""
+    """Translate errors of SQLite and the operating system."""
     try:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
-        # The sqlite3 module's own complaint, such as a closed connection: a mistake in the calling code.
+        # Raised by the sqlite3 module itself, for example for a closed connection: a bug in the caller.
         if code is None:
             raise
-        raise _told_of(path, schema, error, code & 0xFF) from error
+        raise _error_for(path, schema, error, code & 0xFF) from error
     except UnicodeDecodeError as error:
-        # SQLite quotes a broken definition of a table in its complaint, which need not be text any more.
+        # SQLite's message may quote a damaged table definition, which need not be valid text.
         raise schema.damage(path, "the definition of a table makes no sense") from error
     except MemoryError as error:
         raise no_memory(schema.of(path)) from error
     except OSError as error:
-        raise unusable(schema.of(path), error, path) from error
+        raise store_error_for(schema.of(path), error, path) from error
 
 
-def _told_of(path: str, schema: Schema, error: sqlite3.Error, code: int) -> KbError:
-    """The error of kb's that says what an error of SQLite means."""
+def _error_for(path: str, schema: Schema, error: sqlite3.Error, code: int) -> KbError:
+    """The exception for an error of SQLite."""
     what = schema.of(path)
-    # Where the disk is full SQLite cannot make its log either, and calls that an error of the disk.
+    # On a full disk SQLite cannot create its log either, and reports an I/O error.
     if code == sqlite3.SQLITE_IOERR and path != MEMORY and shutil.disk_usage(Path(path).parent).free < _LEAST_ROOM:
         code = sqlite3.SQLITE_FULL
     match code:
@@ -388,7 +386,7 @@ def _told_of(path: str, schema: Schema, error: sqlite3.Error, code: int) -> KbEr
             found = forbidden(what, path)
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             found = StoreBusy(f"another process is writing {what}", "Wait until it is done, or end it")
-        # kb's statements never change: one that SQLite does not understand has met tables that are not kb's.
+        # kb's statements are constant: if SQLite rejects one, the tables are not kb's.
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
             found = schema.damage(path, str(error))
         case _:

@@ -1,4 +1,4 @@
-"""Fakes of what kb needs from disk, model and store, for tests that want none of them; held to the same contract."""
+"""In-memory fakes of files, model and store, which pass the same contract tests as the real classes."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ _WORD = re.compile(r"\w+")
 
 
 class FakeTokens:
-    """Counts a word as a token, and two more for where a text begins and ends.
+    """Counts each word as a token, plus two special tokens.
 
     Args:
-        limit: The most tokens that the model would read.
+        limit: The token limit of the model.
     """
 
     def __init__(self, limit: int = 512) -> None:
         self.limit = limit
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """The length of each text in tokens, special tokens included, never cut."""
+        """The length of each text in tokens, including special tokens, without truncation."""
         return [len(text.split()) + 2 for text in texts]
 
 
 class FakeEmbedder:
-    """Embeds a text as a bag of its words: texts that share words are near each other, in any process and order.
-
-    ``texts`` holds every document that was embedded, ``questions`` every question and ``sentences`` every sentence, in
-    order; ``calls`` counts the calls of ``embed_documents``.
+    """Embeds a text as a bag of words, reproducibly: texts with common words are close to each other.
 
     Args:
-        dimension: The length of a vector. The fewer, the more often two words fall together.
-        name: Tells one fake model from another; it is part of the fingerprint and changes every vector.
-        batch: How many texts are told to ``on_batch`` at once.
+        dimension: The length of a vector; a small one causes collisions of words.
+        name: The name of the fake model; part of the fingerprint and of every vector.
+        batch: The number of texts per call of ``on_batch``.
+
+    Attributes:
+        texts: All embedded documents, in order.
+        questions: All embedded questions, in order.
+        sentences: All embedded sentences, in order.
+        calls: The number of calls of ``embed_documents``.
     """
 
     def __init__(self, dimension: int = 256, name: str = "bag-of-words", batch: int = 8) -> None:
@@ -79,11 +82,11 @@ class FakeEmbedder:
         return self._vector(text)
 
     def question_parts(self, text: str) -> int:  # noqa: ARG002 - the signature is the port's
-        """One: a bag has room for any number of words."""
+        """Always 1."""
         return 1
 
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """Unit vectors of a few short texts; they are not counted among the documents."""
+        """Unit vectors of a few short texts, recorded in ``sentences``."""
         self.sentences += texts
         return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), self.dimension)
 
@@ -101,7 +104,7 @@ class FakeEmbedder:
 
 
 class MemoryVectorCache:
-    """An embedding cache that forgets everything with the process, and nothing before."""
+    """An embedding cache in memory, without eviction."""
 
     def __init__(self) -> None:
         self._vectors: dict[tuple[str, bytes], NDArray[np.float32]] = {}
@@ -112,11 +115,11 @@ class MemoryVectorCache:
         return {digest: vector for digest, vector in known.items() if vector is not None}
 
     def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """The same: nothing is ever dropped here, so no use is counted."""
+        """The same as ``get``."""
         return self.get(fingerprint, digests)
 
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Keep vectors; a digest that is known already is left as it is."""
+        """Store vectors; known digests keep their vector."""
         for digest, vector in vectors.items():
             if not np.isfinite(vector).all():
                 raise ValueError("vectors to be kept must be rows of finite numbers")
@@ -124,31 +127,31 @@ class MemoryVectorCache:
 
 
 class MemoryVectorIndex:
-    """A vector index that compares with every record; ``records`` holds them by id."""
+    """A vector index with exact search; ``records`` contains them by id."""
 
     def __init__(self) -> None:
         self.records: dict[str, VectorRecord] = {}
 
     def upsert(self, records: Sequence[VectorRecord]) -> None:
-        """Write records; writing one again changes nothing."""
+        """Write records; idempotent."""
         for record in records:
             vector = np.array(record.vector, np.float32)
             self.records[record.id] = VectorRecord(record.id, vector, record.text, dict(record.labels))
 
     def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
-        """Replace the labels of records, and nothing else; ids that are not there are passed over."""
+        """Replace only the labels of records; unknown ids are ignored."""
         for id_, new in zip(ids, labels, strict=True):
             old = self.records.get(id_)
             if old is not None:
                 self.records[id_] = VectorRecord(id_, old.vector, old.text, dict(new))
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Remove records; ids that are not there are no error."""
+        """Delete records; unknown ids are ignored."""
         for id_ in ids:
             self.records.pop(id_, None)
 
     def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
-        """The ``count`` records nearest to a vector by cosine, best first, of the given files only.
+        """The ``count`` records nearest to a vector by cosine, best first; optionally only of some files.
 
         A record's file is its label ``file``. Records equally near come in the order of their ids.
         """
@@ -163,19 +166,19 @@ class MemoryVectorIndex:
         return iter(tuple(self.records))
 
     def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The stored vectors of the ids that are there."""
+        """The stored vectors of the known ids."""
         return {id_: self.records[id_].vector for id_ in ids if id_ in self.records}
 
     def count(self) -> int:
-        """How many records there are."""
+        """The number of records."""
         return len(self.records)
 
 
 class MemoryFiles:
-    """Folders of files in memory, whose stats change with every writing as those of a disk do.
+    """Folders of files in memory; writing a file changes its stat.
 
     Args:
-        contents: The files to begin with: (folder, path) to bytes.
+        contents: The initial files, (folder, path) to bytes.
     """
 
     def __init__(self, contents: Mapping[tuple[str, str], bytes] | None = None) -> None:
@@ -187,7 +190,7 @@ class MemoryFiles:
             self.write(folder, path, data)
 
     def write(self, folder: str, path: str, data: bytes) -> None:
-        """Put a file there, or give one that is there another content."""
+        """Create a file, or replace its content."""
         self._folders.add(folder)
         old = self._files.get((folder, path))
         self._inodes += 1
@@ -196,7 +199,7 @@ class MemoryFiles:
         self._files[folder, path] = (FileStat(len(data), now, now, inode, 1), data)
 
     def move(self, folder: str, path: str, new_path: str) -> None:
-        """Rename a file inside its folder, over another one where there is one."""
+        """Rename a file inside its folder, replacing an existing one."""
         stat, data = self._files.pop((folder, path))
         moved = FileStat(stat.size, stat.mtime_ns, self._tick(), stat.inode, stat.device)
         self._files[folder, new_path] = (moved, data)
@@ -212,7 +215,7 @@ class MemoryFiles:
         return Scan(files, folders=tuple(sorted(self._folders)), empty=tuple(sorted(self._folders - there)))
 
     def stat(self, folder: str, path: str) -> FileStat | None:
-        """The stat of one file now, or None where no file is there."""
+        """The current stat of a file; None if it does not exist."""
         known = self._files.get((folder, path))
         return known[0] if known else None
 

@@ -327,7 +327,7 @@ def test_an_index_full_of_the_dead_is_made_anew_by_itself(
     open_kb: Open, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once more was deleted than is left, the index is made anew: told, with nothing embedded and the same hits."""
-    monkeypatch.setattr("kb.indexing.rebuild.MOST_DEAD", 2)
+    monkeypatch.setattr("kb.indexing.rebuild.MAX_DELETED", 2)
     told: list[str] = []
     kb = open_kb(notes, warn=told.append)
     kb.index()
@@ -356,7 +356,7 @@ def test_a_disk_that_is_full_puts_off_the_new_index_and_fails_no_run(
     open_kb: Open, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The half-made index is removed, the old one is served on, and the next try is at twice as many dead."""
-    monkeypatch.setattr("kb.indexing.rebuild.MOST_DEAD", 2)
+    monkeypatch.setattr("kb.indexing.rebuild.MAX_DELETED", 2)
     told: list[str] = []
     tries: list[int] = []
     kb = open_kb(notes, warn=told.append)
@@ -392,7 +392,7 @@ def test_whoever_stops_a_run_waits_for_no_new_index(
     open_kb: Open, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a run that was stopped nor the filling of a new index goes on; the next run makes it anew."""
-    monkeypatch.setattr("kb.indexing.rebuild.MOST_DEAD", 2)
+    monkeypatch.setattr("kb.indexing.rebuild.MAX_DELETED", 2)
     stopped = False
 
     def tell(sentence: str) -> None:
@@ -504,8 +504,8 @@ def test_killed_run_is_mended_by_the_next(open_kb: Open, notes: Path, tmp_path: 
         "import os, sys; from kb import KnowledgeBase\n"
         f"kb = KnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'embed.offline': 'true',"
         f" 'folders.paths': {str(notes)!r}, 'store.path': {str(tmp_path / 'store')!r}}})\n"
-        "kb._parts.own()\n"
-        "kb._parts.catalog.finish = lambda *_: os.kill(os.getpid(), 9)\n"
+        "kb._container.own()\n"
+        "kb._container.catalog.finish = lambda *_: os.kill(os.getpid(), 9)\n"
         "kb.index()\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=100)

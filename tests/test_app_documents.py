@@ -64,7 +64,7 @@ def test_the_process_is_gone_when_kb_is_closed(open_kb: Open, papers: Path) -> N
     (papers / "store.py").write_text("def keep():\n    return 1\n", "utf-8")
     kb = open_kb(papers)
     kb.index()
-    both = (kb._parts.sandboxes.documents, kb._parts.sandboxes.code)
+    both = (kb._container.sandboxes.documents, kb._container.sandboxes.code)
     assert all(one.process is not None for one in both)
 
     kb.close()

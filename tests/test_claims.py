@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from kb.claims import claim, require_own
+from kb.claims import claim, require_own_claim
 from kb.cli.main import run
 from kb.config import Settings, load
 from kb.errors import StoreError
@@ -45,13 +45,15 @@ def test_another_configuration_is_refused(catalog: SqliteCatalog, tmp_path: Path
     for text in ('paths = ["notes", "{0}/a/notes"]', 'paths = ["."]', 'paths = ["{0}/a/notes"]\nexclude = ["*.txt"]'):
         second = configured(tmp_path / "b", f"[folders]\n{text.format(tmp_path)}\n{store}")
         with pytest.raises(StoreError) as caught:
-            require_own(catalog, second)
+            require_own_claim(catalog, second)
         assert f"is filled by {first.file} ({tmp_path}/a/notes); {second.file} (" in caught.value.message
         assert caught.value.remedy.endswith(f"kb --config {second.file} index --take-over")
     # The same files: nothing would be dropped.
-    require_own(catalog, configured(tmp_path / "b", f'[folders]\npaths = ["../a/notes"]\n{store}[search]\nlimit = 3\n'))
+    require_own_claim(
+        catalog, configured(tmp_path / "b", f'[folders]\npaths = ["../a/notes"]\n{store}[search]\nlimit = 3\n')
+    )
     with pytest.raises(StoreError, match="a command without a configuration file"):
-        require_own(catalog, replace(second, file=None))
+        require_own_claim(catalog, replace(second, file=None))
 
 
 def test_the_same_file_may_say_anything(catalog: SqliteCatalog, tmp_path: Path) -> None:
@@ -59,8 +61,8 @@ def test_the_same_file_may_say_anything(catalog: SqliteCatalog, tmp_path: Path) 
     store = f'[store]\npath = "{tmp_path}/store"\n'
     claim(catalog, configured(tmp_path / "a", f'[folders]\npaths = ["notes"]\n{store}'))
 
-    require_own(catalog, configured(tmp_path / "a", f'[folders]\npaths = ["other"]\n{store}'))
-    require_own(catalog, configured(tmp_path / "a", store, folders__paths="/elsewhere"))
+    require_own_claim(catalog, configured(tmp_path / "a", f'[folders]\npaths = ["other"]\n{store}'))
+    require_own_claim(catalog, configured(tmp_path / "a", store, folders__paths="/elsewhere"))
 
 
 @pytest.mark.parametrize("how", ["renamed", "moved with its store", "moved with its folder", "copied with its store"])
@@ -78,7 +80,7 @@ def test_a_configuration_that_moved_is_the_same(catalog: SqliteCatalog, tmp_path
     else:
         file = (tmp_path / "a").rename(tmp_path / "b") / "config.toml"
 
-    require_own(catalog, load(str(file), environ={}))
+    require_own_claim(catalog, load(str(file), environ={}))
 
 
 def test_a_configuration_on_a_drive_that_is_absent_keeps_its_store(catalog: SqliteCatalog, tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ def test_a_configuration_on_a_drive_that_is_absent_keeps_its_store(catalog: Sqli
     (tmp_path / "drive").rename(tmp_path / "unplugged")
 
     with pytest.raises(StoreError, match=r"drive/config\.toml"):
-        require_own(catalog, configured(tmp_path / "b", f'[folders]\npaths = ["."]\n{store}'))
+        require_own_claim(catalog, configured(tmp_path / "b", f'[folders]\npaths = ["."]\n{store}'))
 
 
 def test_what_was_typed_first_may_be_written_down_later(catalog: SqliteCatalog, tmp_path: Path) -> None:
@@ -96,10 +98,10 @@ def test_what_was_typed_first_may_be_written_down_later(catalog: SqliteCatalog, 
     typed = replace(configured(tmp_path / "a", "", folders__paths="/x", store__path="/s"), file=None)
     claim(catalog, typed)
 
-    require_own(catalog, typed)
-    require_own(catalog, configured(tmp_path / "a", '[folders]\npaths = ["/x", "/y"]\n[store]\npath = "/s"\n'))
+    require_own_claim(catalog, typed)
+    require_own_claim(catalog, configured(tmp_path / "a", '[folders]\npaths = ["/x", "/y"]\n[store]\npath = "/s"\n'))
     with pytest.raises(StoreError, match="a command without a configuration file"):
-        require_own(catalog, configured(tmp_path / "a", '[folders]\npaths = ["/y"]\n[store]\npath = "/s"\n'))
+        require_own_claim(catalog, configured(tmp_path / "a", '[folders]\npaths = ["/y"]\n[store]\npath = "/s"\n'))
 
 
 def test_a_store_of_before_is_only_refused_where_all_of_it_would_go(catalog: SqliteCatalog, tmp_path: Path) -> None:
@@ -128,11 +130,11 @@ def test_a_store_of_before_is_only_refused_where_all_of_it_would_go(catalog: Sql
     (tmp_path / "mine").mkdir()
     theirs = configured(tmp_path / "b", '[folders]\npaths = ["."]\n')
     with pytest.raises(StoreError, match=f"has the files of {tmp_path}/mine; "):
-        require_own(Known(f"{tmp_path}/mine"), theirs)  # type: ignore[arg-type]  # all that is used of it
+        require_own_claim(Known(f"{tmp_path}/mine"), theirs)  # type: ignore[arg-type]  # all that is used of it
     for folder in (f"{tmp_path}/b", f"{tmp_path}/moved"):
-        require_own(Known(folder), theirs)  # type: ignore[arg-type]  # the same
+        require_own_claim(Known(folder), theirs)  # type: ignore[arg-type]  # the same
     typed = configured(tmp_path / "b", "", folders__paths="/elsewhere")
-    require_own(Known(f"{tmp_path}/mine"), typed)  # type: ignore[arg-type]  # the same
+    require_own_claim(Known(f"{tmp_path}/mine"), typed)  # type: ignore[arg-type]  # the same
 
 
 @pytest.mark.usefixtures("minilm")
@@ -175,4 +177,4 @@ def test_a_claim_of_another_kb_counts_as_none(catalog: SqliteCatalog, tmp_path: 
     settings = configured(tmp_path / "a", '[folders]\npaths = ["/x"]\n')
     for told in ("", "[]", "{}", msgspec.json.encode({"file": 3, "folders": None}).decode()):
         catalog.set_meta("configuration", told)
-        require_own(catalog, settings)
+        require_own_claim(catalog, settings)

@@ -57,7 +57,7 @@ def dying(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for owner, name in (
         (SqliteCatalog, "set_meta"),
-        (SqliteCatalog, "unsettle"),
+        (SqliteCatalog, "mark_pending"),
         (VectorStore, "restart"),
         (Generations, "switch"),
     ):
@@ -75,21 +75,21 @@ def test_a_change_of_model_may_be_cut_off_anywhere(notes: Path, tmp_path: Path, 
         shutil.rmtree(store)
         shutil.copytree(tmp_path / "before", store)
         kb = opened(notes, store, "two")
-        kb._parts.own()
+        kb._container.own()
         died = False
         with pytest.MonkeyPatch.context() as patched:
             dying(step, patched)
             try:
-                kb._parts.adopt()
+                kb._container.switch_model()
             except Death:
                 died = True
-        kb._parts.catalog.close()
-        kb._parts.lock.release()
+        kb._container.catalog.close()
+        kb._container.lock.release()
 
         with opened(notes, store, "two") as kb:
             kb.index(full=True)
             assert kb.check().differences == (), f"step {step}"
-            assert kb._parts.catalog.meta("fingerprint") == Fake("two").fingerprint
+            assert kb._container.catalog.meta("fingerprint") == Fake("two").fingerprint
         assert died == (step < 10)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.embedding.cache import BorrowingCache, EmbeddingCache
+from kb.embedding.cache import EmbeddingCache, LayeredCache
 from kb.testing import MemoryVectorCache
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorCach
         yield MemoryVectorCache()
         return
     real = EmbeddingCache(str(tmp_path / "embeddings.db"), 1000, pytest.fail)
-    kept = BorrowingCache(real, MemoryVectorCache()) if request.param == "borrowing" else real
+    kept = LayeredCache(real, MemoryVectorCache()) if request.param == "borrowing" else real
     yield kept
     kept.close()
 

@@ -10,7 +10,7 @@ import pytest
 from kb.lazy import Lazy
 
 
-def test_is_built_once_whichever_thread_asks() -> None:
+def test_value_is_built_once_by_any_thread() -> None:
     """Threads that ask while it is being built wait for the same one."""
     built: list[object] = []
 
@@ -30,7 +30,7 @@ def test_is_built_once_whichever_thread_asks() -> None:
     assert got == built * 8
 
 
-def test_nothing_is_built_unasked_and_none_counts_as_built() -> None:
+def test_value_is_built_on_first_use_and_none_is_a_value() -> None:
     """A part that turned out to be None is not built again at each question."""
     calls: list[int] = []
     part: Lazy[None] = Lazy(lambda: calls.append(1))
@@ -40,12 +40,12 @@ def test_nothing_is_built_unasked_and_none_counts_as_built() -> None:
     part.get()
     part.get()
     assert calls == [1]
-    part.forget()
+    part.reset()
     part.get()
     assert calls == [1, 1]
 
 
-def test_failed_build_is_tried_again() -> None:
+def test_failed_build_is_retried() -> None:
     """A disk that was not there may be there the next time."""
     answers = [OSError("not there"), None]
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.records import FileEvent, IndexProgress, IndexReport
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
-    from kb.watching.scheduler import Follower
+    from kb.watching.scheduler import Scheduler
 
     Run = Callable[[Sequence[str], Session], int]
 
@@ -74,7 +74,7 @@ class Daemon:
         self._last_warning = ""
         self._kb: KnowledgeBase
         self._server: DaemonServer
-        self._follower: Follower
+        self._scheduler: Scheduler
         self._thread: threading.Thread
         self._followed_at = 0.0
 
@@ -100,7 +100,7 @@ class Daemon:
             self._say(f"process {os.getpid()} opened the store at {shown_path(self._settings.store_path(), self._cwd)}")
             with undisturbed():
                 self._server = self._listen()
-                self._start_following(started)
+                self._start_watching(started)
             self._server.start()
             ready()
             while not self._stop_requested():
@@ -114,12 +114,12 @@ class Daemon:
         begun = vars(self)
         try:
             if "_thread" in begun:
-                self._stop_following()
+                self._stop_watching()
             if "_server" in begun:
                 self._server.close()
         finally:
-            if "_kb" in begun and self._kb.guard.lost():
-                self._kb.guard.abandon()
+            if "_kb" in begun and self._kb.monitor.lost():
+                self._kb.monitor.abandon()
             elif "_kb" in begun:
                 self._kb.close()
 
@@ -142,11 +142,11 @@ class Daemon:
 
     def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
         """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed."""
-        return self._follower.sync(timeout, gone)
+        return self._scheduler.sync(timeout, gone)
 
     def status(self) -> dict[str, Any]:
-        """Return the state of the daemon, for ``kb watch --status`` and ``kb status``."""
-        state, folders = self._follower.state, self._settings.folder_paths()
+        """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
+        state, folders = self._scheduler.state, self._settings.folder_paths()
         return daemon_status(state, folders, self._since, self._log_file, self._progress)
 
     def _open_proxy(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it
@@ -209,8 +209,8 @@ class Daemon:
             self._say(event_text(event, seconds, self._cwd))
 
     def _watch_state(self) -> tuple[bool, int]:
-        """Return whether changes are noticed, and how many are pending; at least one until the first scan is done."""
-        state = self._follower.state
+        """Whether changes are noticed, and how many wait; at least one until the first scan is done."""
+        state = self._scheduler.state
         settled = state.kind in {"watching", "polling"}
         # While it starts, everything is pending until the first scan, which needs no request.
         return settled or state.kind == "starting", state.waiting if settled else max(1, state.waiting)
@@ -224,14 +224,13 @@ class Daemon:
         handlers = Handlers(run=self.run_command, status=self.status, sync=self.sync, stop=self.stop)
         return DaemonServer(listen(store, os.environ), store, __version__, handlers, self._say)
 
-    def _new_follower(self, started: float) -> Follower:
-        from kb.watching.scheduler import Follower
+    def _new_scheduler(self, started: float) -> Scheduler:
+        from kb.watching.scheduler import Scheduler
 
         wanted = self._settings.config.watch
-        return Follower(
+        return Scheduler(
             folders=self._settings.folder_paths(),
-            # A full scan is cheap and never wrong, so the changed paths only decide when to scan.
-            absorb=lambda _places: self._index_changes(started),
+            update=lambda: self._index_changes(started),
             tell=self._say,
             never=(self._settings.store_path(),),
             polling=wanted.polling,
@@ -241,18 +240,18 @@ class Daemon:
             patience=wanted.patience_seconds,
         )
 
-    def _start_following(self, started: float) -> None:
+    def _start_watching(self, started: float) -> None:
         self._interrupt.clear()
-        self._follower = self._new_follower(started)
+        self._scheduler = self._new_scheduler(started)
         self._followed_at = time.monotonic()
         self._thread = threading.Thread(
-            target=run_at_low_priority, args=[self._follower.run], name="kb-follow", daemon=True
+            target=run_at_low_priority, args=[self._scheduler.run], name="kb-follow", daemon=True
         )
         self._thread.start()
 
-    def _stop_following(self) -> None:
+    def _stop_watching(self) -> None:
         self._interrupt.set()
-        self._follower.stop()
+        self._scheduler.stop()
         self._thread.join()
 
     def _index_changes(self, started: float) -> IndexReport:
@@ -292,13 +291,13 @@ class Daemon:
         Raises:
             KbError: The store is gone and cannot be rebuilt.
         """
-        if lost := self._kb.guard.gone():
+        if lost := self._kb.monitor.confirmed_lost():
             self._rebuild_store(lost)
-        elif self._kb.guard.mend_lock():
+        elif self._kb.monitor.restore_lock():
             self._say("the lock file of the store was deleted; it is restored")
         if not self._thread.is_alive() and time.monotonic() - self._followed_at > _RESTART_SECONDS:
             self._say("the watcher died; restarted")
-            self._start_following(time.monotonic())
+            self._start_watching(time.monotonic())
         if not self._server.reachable():
             self._listen_again()
         stamp = _file_stamp(self._settings)
@@ -319,8 +318,8 @@ class Daemon:
                 self._warn_once(f"{lost}; it will be rebuilt when the running commands have finished")
                 return
             self._last_warning = ""
-            self._stop_following()
-            self._kb.guard.abandon()
+            self._stop_watching()
+            self._kb.monitor.abandon()
             unfreeze_memory()
             if not Path(store).parent.is_dir():
                 raise StoreError(
@@ -329,7 +328,7 @@ class Daemon:
             self._say(f"{lost}; rebuilding it from the folders")
             self._totals_logged = False
             self._open(self._settings)
-            self._start_following(time.monotonic())
+            self._start_watching(time.monotonic())
 
     def _listen_again(self) -> None:
         """Listen again where clients look, which may be another folder after a logout; repeated until it works."""
@@ -375,7 +374,7 @@ class Daemon:
     def _reopen(self, settings: Settings) -> None:
         """Reopen the knowledge base with other settings, or with the old ones if that fails."""
         old = self._settings
-        self._stop_following()
+        self._stop_watching()
         self._kb.close()
         unfreeze_memory()
         try:
@@ -384,7 +383,7 @@ class Daemon:
         except KbError as error:
             self._say(f"config.toml not reloaded: {error}")
             self._open(old)
-        self._start_following(time.monotonic())
+        self._start_watching(time.monotonic())
 
 
 def _file_stamp(settings: Settings) -> tuple[int, ...]:

@@ -1,4 +1,8 @@
-"""The embedding cache: vectors by model and text, so that no text is embedded twice. Its loss costs time only."""
+"""The embedding cache: vectors by model and text, so that no text is embedded twice.
+
+``EmbeddingCache`` stores them in SQLite, ``LayeredCache`` falls back to a second cache, and ``CachedQueryEmbedder``
+caches question vectors. Losing the cache costs only time.
+"""
 
 from __future__ import annotations
 
@@ -20,61 +24,55 @@ if TYPE_CHECKING:
 
     from kb.ports import Embedder
 
-# A cache of vectors that looks into another one before anything is embedded, and leaves that one as it is.
-
 
 class ClosableCache(VectorCache, Protocol):
     """A cache that holds a file open."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
-class BorrowingCache:
-    """Vectors of its own, else those of a lender.
+class LayeredCache:
+    """A cache that falls back to a second, read-only one.
 
     Args:
-        own: What is kept here; closed with this one.
-        lender: Where else to look. Nothing is put into it, and it stays open.
+        own: The cache that is written; closed with this one.
+        base: The cache to fall back to. It is neither written nor closed.
     """
 
-    def __init__(self, own: ClosableCache, lender: VectorCache) -> None:
+    def __init__(self, own: ClosableCache, base: VectorCache) -> None:
         self._own = own
-        self._lender = lender
+        self._base = base
 
     def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """The vectors that either knows, by digest."""
+        """The vectors known to either cache, by digest."""
         found = self._own.get(fingerprint, digests)
         lacking = [digest for digest in digests if digest not in found]
-        return found | self._lender.get(fingerprint, lacking) if lacking else found
+        return found | self._base.get(fingerprint, lacking) if lacking else found
 
     def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """The vectors that either knows, by digest, of which none counts as used."""
+        """The vectors known to either cache, by digest, without marking them as used."""
         found = self._own.peek(fingerprint, digests)
         lacking = [digest for digest in digests if digest not in found]
-        return found | self._lender.peek(fingerprint, lacking) if lacking else found
+        return found | self._base.peek(fingerprint, lacking) if lacking else found
 
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Keep vectors here."""
+        """Store vectors in the own cache."""
         self._own.put(fingerprint, vectors)
 
     def close(self) -> None:
-        """Let go of the own file."""
+        """Close the own cache."""
         self._own.close()
 
 
-# Remembers the vectors of past questions, so that one asked again needs no model.
+class CachedQueryEmbedder:
+    """An embedder that caches the vectors of questions. Implements ``kb.ports.Embedder``.
 
-
-class RememberedQuestions:
-    """A model that looks a question up before it computes. Implements ``kb.ports.Embedder``.
-
-    In the cache a question is a SHA-256 beside its vector, bounded and dropped with all the others; its words are kept
-    nowhere.
+    The cache contains the SHA-256 of a question and its vector, not its text. Entries are evicted like all others.
 
     Args:
         embedder: The model.
-        cache: Vectors by fingerprint and digest.
+        cache: The embedding cache.
     """
 
     def __init__(self, embedder: Embedder, cache: VectorCache) -> None:
@@ -83,26 +81,26 @@ class RememberedQuestions:
 
     @property
     def fingerprint(self) -> str:
-        """That of the model."""
+        """The fingerprint of the model."""
         return self._embedder.fingerprint
 
     @property
     def dimension(self) -> int:
-        """That of the model."""
+        """The length of a vector."""
         return self._embedder.dimension
 
     def embed_documents(
         self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
     ) -> NDArray[np.float32]:
-        """Unit vectors of documents, by the model."""
+        """Unit vectors of documents."""
         return self._embedder.embed_documents(texts, tokens, on_batch)
 
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """Unit vectors of a few short texts, by the model; None where it is not in memory."""
+        """Unit vectors of a few short texts; None if the model is not loaded."""
         return self._embedder.embed_sentences(texts)
 
     def question_parts(self, text: str) -> int:
-        """In how many parts the model reads a question."""
+        """The number of parts in which the model reads a question."""
         return self._embedder.question_parts(text)
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
@@ -120,16 +118,16 @@ class RememberedQuestions:
 _T = TypeVar("_T")
 
 _PAGE = 500
-# Uses are written with the next vectors, or when this many wait.
+# Uses are written with the next vectors, or once there are this many.
 _USES_KEPT = 20_000
 _STORED = np.dtype("<f4")
 
 # Stands in SQLite's header ("kbec").
 _APPLICATION_ID: Final = 0x6B626563
-# A vector of 1024 numbers takes 4096 bytes: with SQLite's usual pages of that size each would spill over.
+# A vector of 1,024 numbers takes 4,096 bytes and would overflow SQLite's default pages of that size.
 _PAGE_SIZE: Final = 16384
 
-# What is often written (the last use) stands apart from the vectors, which are large and never change.
+# The last use, which is written often, is separate from the vectors, which are large and never change.
 _TABLES: Final = (
     "CREATE TABLE models (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL)",
     """
@@ -145,7 +143,7 @@ _TABLES: Final = (
     "CREATE TABLE vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
     f"PRAGMA application_id = {_APPLICATION_ID}",
 )
-# A vector with a flipped sign is as long as before: only a checksum tells. It binds the vector to its digest.
+# A flipped sign keeps the length of a vector, so only a checksum reveals it. It covers the digest too.
 _CHECKSUMS: Final = (
     "ALTER TABLE entries ADD COLUMN crc INTEGER",
     "UPDATE entries SET crc = (SELECT kb_checksum(entries.digest, v.vector) FROM vectors v WHERE v.id = entries.id)",
@@ -158,11 +156,11 @@ _FIND = """
 
 
 class CacheDamaged(StoreError):
-    """The cache is not a sound database."""
+    """The cache is damaged."""
 
 
 def checksum(digest: bytes, vector: bytes) -> int:
-    """The checksum of a vector, bound to its digest."""
+    """The CRC-32 of a digest and its vector."""
     return zlib.crc32(vector, zlib.crc32(digest))
 
 
@@ -182,13 +180,13 @@ class EmbeddingCache:
     """Vectors by (model fingerprint, digest of the embedded text), in one SQLite file that several threads may use.
 
     Args:
-        path: The file, made where it does not exist.
-        limit: The most vectors to keep; beyond it, those whose last use is longest ago are dropped.
-        warn: Is told, in a sentence, when a damaged cache was set aside and a new one begun.
-        read_only: Leave the file as it is, uses and wrong vectors included; nothing can be put.
+        path: The file; created if it does not exist.
+        limit: The most vectors to keep; the least recently used ones are evicted.
+        warn: Called with a sentence when a damaged cache was set aside.
+        read_only: Never change the file, not even to record uses or to delete invalid vectors.
 
     Raises:
-        StoreError: The file cannot be opened, or is not kb's.
+        StoreError: The file cannot be opened, or was not created by kb.
     """
 
     def __init__(self, path: str, limit: int, warn: Callable[[str], None], *, read_only: bool = False) -> None:
@@ -203,35 +201,34 @@ class EmbeddingCache:
         try:
             self._database, self._tick = self._opened()
         except CacheDamaged as error:
-            self._database, self._tick = self._begun_anew(error)
+            self._database, self._tick = self._recreated(error)
 
     def close(self) -> None:
-        """Write down the last uses and let go of the file. Closing again is allowed."""
+        """Record the last uses and close the file. Closing again is allowed."""
         with self._lock:
             if self._used and not self._read_only:
                 self._recovering(self._write_uses, lambda: None)
             self._database.close()
 
     def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """The vectors known, by digest; they are read-only. Marks them as used.
+        """The known vectors by digest, read-only. Marks them as used.
 
-        A stored vector of a wrong length, with a number that is not finite, or other than its checksum says counts as
-        absent and is removed.
+        A vector with a wrong length, a non-finite number or a wrong checksum is deleted and counts as unknown.
         """
         with self._lock:
             return self._recovering(lambda: self._find(fingerprint, digests), dict)
 
     def peek(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """The vectors known, by digest; to read thousands for one question is no use of them, so none is marked."""
+        """The known vectors by digest, without marking them as used."""
         with self._lock:
             return self._recovering(lambda: self._find(fingerprint, digests, mark=False), dict)
 
     def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Keep vectors durably, in one transaction; a digest that is known already keeps its vector and counts as used.
+        """Store vectors in one transaction; a known digest keeps its vector and counts as used.
 
         Raises:
-            ValueError: The vectors are not of one length, that of the model's others, or not finite.
-            StoreError: They cannot be written, as on a full disk.
+            ValueError: The vectors differ in length from each other or the model's, or are not finite.
+            StoreError: They cannot be written, for example because the disk is full.
         """
         if not vectors:
             return
@@ -243,18 +240,18 @@ class EmbeddingCache:
             )
 
     def count(self) -> int:
-        """How many vectors are kept, of all models."""
+        """The number of vectors of all models."""
         with self._lock:
             return self._recovering(self._count, lambda: 0)
 
     def _recovering(self, work: Callable[[], _T], without: Callable[[], _T]) -> _T:
-        """The result of some work or, where the file turns out damaged, of what is done with the new empty one."""
+        """The result of ``work``, or of ``without`` on a new empty cache if the file turns out to be damaged."""
         try:
             with self._database.reading():
                 return work()
         except CacheDamaged as error:
             self._database.close()
-            self._database, self._tick = self._begun_anew(error)
+            self._database, self._tick = self._recreated(error)
         with self._database.reading():
             return without()
 
@@ -287,14 +284,14 @@ class EmbeddingCache:
 
     def _keep(self, fingerprint: str, digests: Sequence[bytes], matrix: NDArray[np.float32]) -> None:
         with self._database.writing() as connection:
-            self._mark_used()  # before the count rises: what was looked at earlier is older than what comes now
+            self._mark_used()  # with the old tick: earlier uses are older than this one
             self._tick += 1
             model = self._model(fingerprint, matrix.shape[1])
             known: dict[bytes, int] = {}
             for page in _pages(digests):
                 sql = f"SELECT digest, id FROM entries WHERE model = ? AND digest IN ({_marks(page)})"  # noqa: S608  (only question marks are put in)
                 known.update(connection.execute(sql, (model, *page)).fetchall())
-            # To be put again is a use: else a vector of an earlier run could be dropped just after it was acknowledged.
+            # Storing a known vector is a use; otherwise it could be evicted right after this call.
             self._used.update(known.values())
             self._mark_used()
             first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM entries").fetchone()[0]
@@ -349,7 +346,7 @@ class EmbeddingCache:
         self._used.clear()
 
     def _opened(self) -> tuple[Database, int]:
-        """The database, and the number of the next use: uses are told apart by a count that rises with each writing."""
+        """The database and the next tick, a counter that orders uses and rises with each write."""
         database = Database(self._path, SCHEMA, access="read" if self._read_only else "write")
         if self._read_only:
             return database, 1
@@ -361,8 +358,8 @@ class EmbeddingCache:
             raise
         return database, tick
 
-    def _begun_anew(self, error: CacheDamaged) -> tuple[Database, int]:
-        """Set a damaged file aside, so that it can be looked at, and begin a new one; one for reading alone stays."""
+    def _recreated(self, error: CacheDamaged) -> tuple[Database, int]:
+        """Set a damaged file aside and create a new one; a read-only one is replaced in memory."""
         self._used.clear()
         if self._read_only:
             self._warn(f"{error.message}; it is not used")

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.embedding.fetch import fetch, kept, lacking
+from kb.embedding.fetch import fetch, find_fetched, incomplete_files
 from kb.embedding.locate import COMMIT, HUB_NAME, cached, digest_of_files, prepare_environment
 from kb.embedding.spec import Located, missing_weights, present
 from kb.embedding.tokens import encodable
@@ -57,7 +57,7 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
     if not HUB_NAME.fullmatch(model) or model.startswith((".", "~")):
         raise ModelError(f"There is no reranker directory {model}", f"Set search.rerank_model, as to {BGE_RERANKER}")
     wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
-    if (own := kept(model, wanted)) and not lacking(own[0], _missing):
+    if (own := find_fetched(model, wanted)) and not incomplete_files(own[0], _missing):
         return Located(own[0], model, own[1])
     snapshot = cached(model, wanted, cache_dir)
     if snapshot is None or _missing(snapshot):
@@ -76,8 +76,8 @@ def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bo
     if model != BGE_RERANKER and Path(model).expanduser().is_dir():
         return True
     wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
-    own = kept(model, wanted)
-    if own is not None and not lacking(own[0], _missing):
+    own = find_fetched(model, wanted)
+    if own is not None and not incomplete_files(own[0], _missing):
         return True
     snapshot = cached(model, wanted, cache_dir)
     return snapshot is not None and not _missing(snapshot)

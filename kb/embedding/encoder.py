@@ -1,4 +1,4 @@
-"""The embedding model as the rest of kb uses it: loaded when first needed, in batches, one batch at a time."""
+"""The embedding model: chooses the runtime, loads the weights on first use, and embeds texts in batches."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from kb.embedding.spec import Located
     from kb.embedding.torch_runtime import TorchModel
 
-# Which way a model is run here: what is there and fastest, unless the configuration says. Imports nothing heavy.
+# Choice of the runtime: the configured one, or the fastest that is installed. Imports no heavy library.
 
 EXPORT: Final = "Make it with: kb model export"
-# The driver's own file on Linux, and that of Windows' Linux.
+# Device files of the NVIDIA driver on Linux and on WSL.
 _NVIDIA: Final = ("/dev/nvidiactl", "/dev/dxg")
 _HALF: Final = ("float16", "bfloat16")
 _NO_FORM: Final = "there is no ONNX form: kb model export makes one"
@@ -48,9 +48,9 @@ class Choice:
     """A way to run a model.
 
     Attributes:
-        export: The ONNX form to load; None: torch runs the model.
-        form: The precision of the ONNX form, or what is asked of torch.
-        why: What speaks for it, as ``kb status`` tells it.
+        export: The ONNX form to load; None to run the model in torch.
+        form: The precision of the ONNX form, or the configured precision for torch.
+        why: The reason for this choice, for ``kb status``.
     """
 
     export: Export | None
@@ -67,20 +67,20 @@ class Choice:
 
 
 def choose(located: Located, tokens: ModelTokens, wanted: Wanted, *, question: bool = False) -> Choice:
-    """How a model is run.
+    """Choose how to run a model.
 
     Args:
         located: The model.
         tokens: Its token counter.
-        wanted: What the configuration says.
-        question: For one question, where starting torch costs more than any device gains.
+        wanted: The configured runtime, device and precision.
+        question: Choose for a single question, where starting torch takes longer than a GPU saves.
 
     Raises:
-        ModelError: What the configuration wants is not there.
+        ModelError: The configured combination is not available.
     """
     if wanted.runtime == "torch" and wanted.precision == "int8":
         raise ModelError("embed.precision is int8, and torch does not run it", "Set embed.runtime to auto or onnx.")
-    against = _against(tokens, wanted)
+    against = _onnx_obstacle(tokens, wanted)
     needed = wanted.runtime == "onnx" or wanted.precision == "int8"
     if against and needed:
         raise ModelError(f"{located.name} cannot be run by ONNX Runtime: {against}", "Set embed.runtime to torch.")
@@ -100,17 +100,17 @@ def choose(located: Located, tokens: ModelTokens, wanted: Wanted, *, question: b
 
 
 def numbers(located: Located, wanted: Wanted) -> str:
-    """The kind of numbers a model computes in, and what it computes from, as far as that makes other vectors."""
+    """The number format and weights of a model as part of its fingerprint, as far as they change vectors."""
     if wanted.precision == "int8":
         return f"int8/{INT8}"
     return "onnx" if _unproved(located) and only_onnx(located.directory) else "float"
 
 
 def load(located: Located, tokens: ModelTokens, wanted: Wanted, choice: Choice) -> LoadedModel:
-    """Load a model the way that was chosen.
+    """Load a model in the chosen way.
 
     Raises:
-        ModelError: It cannot be loaded, or is not what it should be.
+        ModelError: It cannot be loaded, or fails verification.
     """
     if choice.export is not None:
         return load_onnx(located, tokens, choice.export, wanted.threads)
@@ -119,8 +119,8 @@ def load(located: Located, tokens: ModelTokens, wanted: Wanted, choice: Choice) 
     return load_model(located, tokens, device=wanted.device, precision=wanted.precision, threads=wanted.threads)
 
 
-def _against(tokens: ModelTokens, wanted: Wanted) -> str:
-    """Why ONNX Runtime cannot do what is wanted; empty where it can."""
+def _onnx_obstacle(tokens: ModelTokens, wanted: Wanted) -> str:
+    """Why ONNX Runtime cannot run the configured model; empty if it can."""
     if wanted.device in {"cuda", "mps"}:
         return f"embed.device is {wanted.device}, and kb runs ONNX forms on the CPU"
     if wanted.precision in _HALF:
@@ -131,9 +131,9 @@ def _against(tokens: ModelTokens, wanted: Wanted) -> str:
 
 
 def _form(located: Located, form: Form, models: Path | None) -> Export | None:
-    """The ONNX form to run: one that was compared with the weights, else the makers' own as far as they are proved.
+    """The ONNX form to run: one that was compared with the weights, or else verified files of the publisher.
 
-    They are where their cosines were published, and where there are no weights that they could differ from.
+    Those are verified if reference cosines were published for the model, or if it has no other weights.
     """
     unproved = _unproved(located)
     alone = unproved and only_onnx(located.directory)
@@ -147,12 +147,12 @@ def _form(located: Located, form: Form, models: Path | None) -> Export | None:
 
 
 def _unproved(located: Located) -> bool:
-    """Whether the makers of a model put ONNX files beside its weights, and no cosines were published for it."""
+    """Whether a model comes with ONNX files but has no published reference cosines."""
     return golden_of(located) is None and bool(makers_onnx(located.directory))
 
 
 def _gpu(wanted: Wanted) -> bool:
-    """Whether torch would find a GPU, told without starting torch."""
+    """Whether torch would find a GPU; does not import torch."""
     if wanted.device == "cpu":
         return False
     try:
@@ -166,17 +166,17 @@ def _gpu(wanted: Wanted) -> bool:
 
 logger = logging.getLogger(__name__)
 
-# What suits the device.
+# The default: a size that suits the device.
 BATCH_TOKENS: Final = 0
-# How long a batch may take where questions wait for it, and how many tokens it has at least all the same.
+# The target duration of a batch while searches may wait, and its least number of tokens.
 TURN_SECONDS: Final = 0.06
 TURN_TOKENS: Final = 256
 
 
 def batches(tokens: Sequence[int], budget: int) -> list[list[int]]:
-    """Positions of texts grouped by length, longest first, so that little is padded.
+    """Group texts by length, longest first, to keep padding small; returns positions.
 
-    A group padded to its longest text holds at most ``budget`` tokens. A text over the budget is alone in its group.
+    A group, padded to its longest text, has at most ``budget`` tokens. A longer text is a group of its own.
     """
     groups: list[list[int]] = []
     width = 0
@@ -190,20 +190,20 @@ def batches(tokens: Sequence[int], budget: int) -> list[list[int]]:
 
 
 class Encoder:
-    """Turns texts into unit vectors. The weights are loaded with the first text.
+    """Turns texts into unit vectors. The weights are loaded on first use.
 
-    It can be used from several threads. In torch a question waits for the batch that is being computed, and for no
-    other; in ONNX Runtime it waits for none.
+    May be used from several threads. In torch a question waits for the current batch only; in ONNX Runtime it does not
+    wait.
 
     Args:
         located: The model.
-        tokens: The model's token counter, where there is one already.
-        runtime: By which library to run it. ``auto``: what is there and fastest.
-        device: Where to run the model.
-        precision: What to compute in.
-        batch_tokens: How many tokens, padding included, the model gets at once. 0: what suits the device.
-        threads: CPU threads. 0: as many as there are cores.
-        models: Where kb keeps the ONNX forms of models. None: the user's data folder.
+        tokens: The model's token counter, if it exists already.
+        runtime: The library that runs the model; ``auto`` for the fastest that is available.
+        device: The device to run on.
+        precision: The number format to compute in.
+        batch_tokens: The tokens of a batch, including padding; 0 for a size that suits the device.
+        threads: CPU threads; 0 for the number of cores.
+        models: The directory of ONNX forms; None for the user's data directory.
     """
 
     def __init__(
@@ -232,12 +232,12 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """Whatever changes a vector, as one line; known without loading the weights."""
+        """Everything that affects vectors, as one line; does not load the weights."""
         return fingerprint(self.located, self.tokens.spec, numbers(self.located, self._wanted))
 
     @property
     def dimension(self) -> int:
-        """The length of a vector; known without loading the weights."""
+        """The length of a vector; does not load the weights."""
         return self.tokens.spec.dimension
 
     @property
@@ -246,50 +246,50 @@ class Encoder:
         return self._loaded is not None
 
     def runs(self) -> str:
-        """How the model runs, or would: by which runtime and why. Loads nothing.
+        """The runtime that is or would be used, and why. Loads nothing.
 
         Raises:
-            ModelError: What is wanted is not there.
+            ModelError: The configured combination is not available.
         """
         return self._loaded.where if self._loaded else str(self.choice())
 
     def choice(self) -> Choice:
-        """The way the model is run here; known without loading the weights.
+        """How the model is run on this machine; does not load the weights.
 
         Raises:
-            ModelError: What is wanted is not there.
+            ModelError: The configured combination is not available.
         """
         return choose(self.located, self.tokens, self._wanted)
 
     def load(self) -> str:
-        """Load the weights now, and say by which runtime, on which device and in which precision."""
-        with self._turn() as model:
+        """Load the weights now; returns runtime, device and precision."""
+        with self._model_for_batch() as model:
             return model.where
 
     def share(self, give_way: Callable[[], None]) -> None:
-        """From now on questions come in meanwhile: keep batches short, and let others go first before each.
+        """Share the model with concurrent searches: keep batches short and wait before each.
 
-        To be called when the model is loaded.
+        Call this once the model is loaded.
 
         Args:
-            give_way: Returns when the next batch may begin.
+            give_way: Returns when the next batch may start.
         """
         self._give_way = give_way
-        # A model that answers while it embeds needs no short batches.
+        # A model that can answer while it embeds needs no short batches.
         self._turn_tokens = 0 if self._loaded and self._loaded.shared else TURN_TOKENS
 
     def embed_documents(
         self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
     ) -> NDArray[np.float32]:
-        """Unit vectors of documents, shape (len(texts), dimension), in the order given.
+        """Unit vectors of documents, shape (len(texts), dimension), in the given order.
 
         Args:
             texts: The documents.
-            tokens: Their lengths in the model's own tokens, by which batches are formed.
+            tokens: Their lengths in the model's tokens.
             on_batch: Called after each batch with the positions of its texts.
 
         Raises:
-            ModelError: The model cannot be used, or a text is longer than it reads. Nothing is ever cut.
+            ModelError: The model cannot be used, or a text exceeds its limit. Texts are never truncated.
         """
         import numpy as np
 
@@ -303,7 +303,7 @@ class Encoder:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         if not texts:
             return vectors
-        with self._turn() as model:
+        with self._model_for_batch() as model:
             self._batch_tokens = self._batch_tokens or model.budget
         waiting = self._groups(range(len(texts)), tokens)
         while waiting:
@@ -311,14 +311,14 @@ class Encoder:
             if self._give_way:
                 self._give_way()
             try:
-                with self._turn() as model:
+                with self._model_for_batch() as model:
                     began = time.perf_counter()
                     vectors[batch] = model.encode([texts[i] for i in batch], self.tokens.spec.document_prompt)
             except OutOfMemory as error:
                 self._lower_budget(len(batch), tokens[batch[0]], error)
                 waiting = self._groups([*batch, *chain.from_iterable(waiting)], tokens)
                 continue
-            if self._paced(len(batch) * tokens[batch[0]], time.perf_counter() - began):
+            if self._adjust_batch_size(len(batch) * tokens[batch[0]], time.perf_counter() - began):
                 waiting = self._groups([*chain.from_iterable(reversed(waiting))], tokens)
             if on_batch:
                 on_batch(batch)
@@ -327,11 +327,11 @@ class Encoder:
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector of a question, shape (dimension,).
 
-        One that is longer than the model reads is embedded in parts: its vector is the mean of theirs, each weighted by
-        its number of tokens, brought to length 1.
+        A question over the model's limit is embedded in parts; its vector is their normalised mean, weighted by their
+        numbers of tokens.
 
         Raises:
-            ModelError: The model cannot be used, or the question is as long as a book.
+            ModelError: The model cannot be used, or the question is far too long.
         """
         import numpy as np
 
@@ -343,41 +343,41 @@ class Encoder:
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 
     def question_parts(self, text: str) -> int:
-        """In how many parts a question is read: 1, unless it is longer than the model reads. Loads no weights.
+        """The number of parts of a question: 1 unless it exceeds the model's limit. Does not load the weights.
 
         Raises:
-            ModelError: The question is as long as a book.
+            ModelError: The question is far too long.
         """
         question = text.strip()
-        # Hardly any character is more than one token, and the tokenizer takes a while to load.
+        # A character is rarely more than one token, and loading the tokenizer takes a while.
         if 2 * len(question) < self.tokens.limit:
             return 1
         return len(self.tokens.parts_of_question(question))
 
     def _embed_question(self, text: str) -> NDArray[np.float32]:
         try:
-            with self._turn(question=True) as model:
+            with self._model_for_batch(question=True) as model:
                 vector: NDArray[np.float32] = model.encode([text], self.tokens.spec.query_prompt)[0]
                 return vector
         except OutOfMemory as error:
-            raise _no_room(model.where) from error
+            raise _out_of_memory(model.where) from error
 
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """Unit vectors of a few short texts of documents, in one batch that waits for none but the one being computed.
+        """Unit vectors of a few short texts in one batch, which waits only for the current one.
 
-        None where the model is not in memory: a question that needs no model is not to wait for it on their account.
+        Returns None if the model is not loaded: a search that needs no model must not wait for it.
         """
-        if not self._at_hand(question=True):
+        if not self._loaded_model(question=True):
             return None
         try:
-            with self._turn(question=True) as model:
+            with self._model_for_batch(question=True) as model:
                 return model.encode(list(texts), self.tokens.spec.document_prompt)
         except OutOfMemory as error:
-            raise _no_room(model.where) from error
+            raise _out_of_memory(model.where) from error
 
     @contextmanager
     def in_torch(self) -> Iterator[TorchModel]:
-        """The model in torch, for one batch of what no other runtime shows; loaded beside another one that embeds.
+        """The model in torch for one batch, for outputs that only torch provides; loaded separately if necessary.
 
         Raises:
             ModelError: It cannot be loaded.
@@ -400,24 +400,24 @@ class Encoder:
             self._busy.release()
 
     def _groups(self, positions: Sequence[int], tokens: Sequence[int]) -> list[list[int]]:
-        """The batches of these positions, to be taken from the end."""
+        """The batches of these positions, in reverse order."""
         budget = min(self._batch_tokens, self._turn_tokens or self._batch_tokens)
         groups = batches([tokens[position] for position in positions], budget)
         return [[positions[i] for i in group] for group in reversed(groups)]
 
-    def _paced(self, tokens: int, seconds: float) -> bool:
-        """Suit the size of batches to how long the last one took; says whether it changed much."""
+    def _adjust_batch_size(self, tokens: int, seconds: float) -> bool:
+        """Adjust the batch size to the duration of the last batch; returns whether it changed much."""
         if not self._turn_tokens:
             return False
         before, suits = self._turn_tokens, int(tokens * TURN_SECONDS / max(seconds, 1e-6))
-        # One batch may be slow by chance: each moves the size half of the way, and never by more than twice.
+        # A batch may be slow by chance, so each one moves the size halfway, and at most doubles it.
         self._turn_tokens = min(max(TURN_TOKENS, (before + min(suits, 3 * before)) // 2), self._batch_tokens)
         return not before * 0.7 <= self._turn_tokens <= before * 1.4
 
     def _lower_budget(self, count: int, width: int, error: OutOfMemory) -> None:
-        """Halve the batches from here on, because one of this size does not fit into the device's memory."""
+        """Halve the batch size, because a batch does not fit into the device's memory."""
         if count == 1:
-            raise _no_room(self._loaded.where if self._loaded else "this machine") from error
+            raise _out_of_memory(self._loaded.where if self._loaded else "this machine") from error
         self._batch_tokens = max(width, count * width // 2)
         logger.warning(
             "A batch of %d texts of %d tokens does not fit into the memory of the device; going on with half of that. "
@@ -428,14 +428,14 @@ class Encoder:
         )
 
     @contextmanager
-    def _turn(self, *, question: bool = False) -> Iterator[LoadedModel]:
-        """The model for one batch. Whoever waits longest is next, so a long run never keeps a question out."""
-        model = self._at_hand(question=question)
+    def _model_for_batch(self, *, question: bool = False) -> Iterator[LoadedModel]:
+        """The model for one batch. Waiting threads take turns, so an index run never blocks a question."""
+        model = self._loaded_model(question=question)
         if model is None or not model.shared:
             with self._next:
                 self._busy.acquire()
             try:
-                model = self._at_hand(question=question) or self._load(question=question)
+                model = self._loaded_model(question=question) or self._load(question=question)
                 if not model.shared:
                     yield model
                     return
@@ -443,11 +443,11 @@ class Encoder:
                 self._busy.release()
         yield model
 
-    def _at_hand(self, *, question: bool) -> LoadedModel | None:
+    def _loaded_model(self, *, question: bool) -> LoadedModel | None:
         return self._loaded or (self._for_questions if question else None)
 
     def _load(self, *, question: bool) -> LoadedModel:
-        """Load the model; for a question alone in the way that starts soonest, though it be another one."""
+        """Load the model; for a single question in the way that starts fastest."""
         usual = self.choice()
         choice = choose(self.located, self.tokens, self._wanted, question=question)
         model = load(self.located, self.tokens, self._wanted, choice)
@@ -458,7 +458,7 @@ class Encoder:
         return model
 
 
-def _no_room(where: str) -> ModelError:
+def _out_of_memory(where: str) -> ModelError:
     return ModelError(
         f"Not even one text fits into the memory of {where}",
         "Set embed.device to cpu, or give embed.model a smaller model.",

@@ -1,7 +1,8 @@
-"""Fetches a model from the hub into kb's own folder: only the files needed, each checked, weights never as a pickle.
+"""Downloads models from the Hugging Face hub into kb's data directory.
 
-What a broken connection left is gone on with. The folder gets its name when everything in it is right, and from then on
-the model is loaded by its path: no code of the hub runs again.
+Only the files needed are downloaded. Each is verified, and pickled weights are converted to safetensors. An interrupted
+download is resumed. The directory gets its final name once it is complete; the model is then loaded by path, without
+the hub's client.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from kb.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-# Turns pickled weights into safetensors, which hold numbers only and are mapped into memory as they are.
+# Conversion of pickled weights to safetensors, which contain only numbers and can be memory-mapped.
 
 
 def to_safetensors(pickled: Sequence[Path], target: Path) -> None:
-    """Write pickled weights as safetensors, tensor by tensor as they are. No code in a pickle is run.
+    """Convert pickled weights to safetensors without changes. No code in a pickle is run.
 
     Raises:
         ModelError: They cannot be read.
@@ -45,7 +46,7 @@ def to_safetensors(pickled: Sequence[Path], target: Path) -> None:
             raise ModelError(f"{file} cannot be read ({error})", REMEDY) from error
     if strange := [name for name, tensor in tensors.items() if not isinstance(tensor, torch.Tensor)]:
         raise ModelError(f"{pickled[0]} holds more than numbers, such as {strange[0]}", REMEDY)
-    # Numbers with two names, and parts of one block, are written for each: the format has no notion of it.
+    # The format cannot share memory between tensors, so shared blocks are copied.
     seen: set[int] = set()
     for name, tensor in tensors.items():
         block = tensor.untyped_storage().data_ptr()
@@ -70,12 +71,12 @@ RECEIPT: Final = "fetched.json"
 
 
 class ModelAbsent(ModelError):
-    """A model is not on this machine and was not fetched.
+    """A model is not on this machine and was not downloaded.
 
     Args:
         name: The model on the hub.
         revision: Its revision.
-        why: Why it was not fetched; empty where nobody tried.
+        why: Why the download failed; empty if there was none.
     """
 
     def __init__(self, name: str, revision: str, why: str = "") -> None:
@@ -87,24 +88,24 @@ class ModelAbsent(ModelError):
         self.why = why
 
 
-def kept(name: str, revision: str, models: Path | None = None) -> tuple[Path, str] | None:
-    """The folder of a model that was fetched, whole or not, and its commit; None where this revision was not."""
+def find_fetched(name: str, revision: str, models: Path | None = None) -> tuple[Path, str] | None:
+    """The directory and commit of a downloaded model, complete or not; None if this revision was not downloaded."""
     for receipt in sorted(_folder(models).glob(f"{slug(name)}-*/{RECEIPT}")):
-        told = _receipt(receipt.parent)
-        if told.get("name") != name or revision not in {told["commit"], *_asked(told)}:
+        record = _receipt(receipt.parent)
+        if record.get("name") != name or revision not in {record["commit"], *_asked(record)}:
             continue
-        # A folder of another name is one that was never finished, or is on its way out.
-        if receipt.parent == _place(name, str(told["commit"]), models):
-            return receipt.parent, str(told["commit"])
+        # A directory with another name is incomplete or about to be deleted.
+        if receipt.parent == _place(name, str(record["commit"]), models):
+            return receipt.parent, str(record["commit"])
     return None
 
 
-def lacking(folder: Path, missing: Callable[[Path], list[str]] = missing_files) -> list[str]:
-    """The files of a model that was fetched that are not there, or not in their length.
+def incomplete_files(folder: Path, missing: Callable[[Path], list[str]] = missing_files) -> list[str]:
+    """The files of a downloaded model that are missing or have a wrong length.
 
     Args:
-        folder: Its folder.
-        missing: Tells which files a folder lacks to be a model of the kind that is wanted.
+        folder: Its directory.
+        missing: Returns the required files that a directory lacks.
     """
     lengths: dict[str, int] = _receipt(folder).get("lengths", {})
     found = missing(folder)
@@ -118,19 +119,19 @@ def fetch(
     *,
     missing: Callable[[Path], list[str]] = missing_files,
 ) -> tuple[Path, str]:
-    """Fetch a model into kb's own folder, or go on with a fetch that was broken off; a damaged copy is replaced.
+    """Download a model, or resume an interrupted download; a damaged copy is replaced.
 
     Args:
         name: The model on the hub.
         revision: A commit, branch or tag.
-        models: Where kb keeps models.
-        missing: Tells which files a folder lacks to be a model of the kind that is wanted.
+        models: kb's directory of models.
+        missing: Returns the required files that a directory lacks.
 
     Returns:
-        Its folder, and the commit.
+        Its directory and commit.
 
     Raises:
-        ModelError: It cannot be fetched or written, or is not what the hub says it is.
+        ModelError: It cannot be downloaded or written, or fails verification.
     """
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import (  # type: ignore[attr-defined] # HTTPError is the base of what its client raises
@@ -146,9 +147,9 @@ def fetch(
         info = HfApi().model_info(name, revision=revision, files_metadata=True)
         commit = str(info.sha)
         target = _place(name, commit, models)
-        if kept(name, commit, models) and not lacking(target, missing):
-            told = _receipt(target)
-            _write_receipt(target, told | {"asked": [*_asked(told), revision]})
+        if find_fetched(name, commit, models) and not incomplete_files(target, missing):
+            record = _receipt(target)
+            _write_receipt(target, record | {"asked": [*_asked(record), revision]})
             return target, commit
         draft = target.with_name(f"{target.name}.partial")
         listed = {one.rfilename: one for one in info.siblings or ()}
@@ -157,15 +158,15 @@ def fetch(
             if not (draft / file).is_file():
                 hf_hub_download(name, file, revision=commit, local_dir=draft)
             checksums[file] = _checked(draft / file, listed[file])
-        told = {"name": name, "asked": [revision], "commit": commit, "published": checksums}
-        _finish(draft, target, told, missing)
+        record = {"name": name, "asked": [revision], "commit": commit, "published": checksums}
+        _finish(draft, target, record, missing)
     except (HTTPError, OSError, ValueError, RevisionResolutionError, XetDownloadError) as error:
         raise ModelAbsent(name, revision, f"could not be fetched: {_reason(error)}") from error
     return target, commit
 
 
 def _reason(error: Exception) -> str:
-    """Why a fetch failed: the hub is out of reach, refuses, or has no such model, or the disk is at fault."""
+    """Why a download failed: the hub is unreachable, denies access or lacks the model, or a disk error."""
     from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
 
     text = str(error).strip()
@@ -184,23 +185,23 @@ def _reason(error: Exception) -> str:
     return f"the hub cannot be reached ({reason})"
 
 
-def _finish(draft: Path, target: Path, told: dict[str, Any], missing: Callable[[Path], list[str]]) -> None:
-    """Give a folder with all files its name, in place of what was there.
+def _finish(draft: Path, target: Path, record: dict[str, Any], missing: Callable[[Path], list[str]]) -> None:
+    """Give a complete directory its final name, replacing an older one.
 
     Raises:
-        ModelError: The hub has no files for a model of the kind that is wanted.
+        ModelError: The hub lacks files that are required.
     """
     if lacks := missing(draft):
         raise ModelError(
-            f"{told['name']} on the hub lacks {', '.join(lacks)}, so kb cannot use it",
+            f"{record['name']} on the hub lacks {', '.join(lacks)}, so kb cannot use it",
             "Set embed.model to a sentence-transformers model with a tokenizer.json.",
         )
     _without_pickles(draft)
-    # What the hub's client keeps for a download that breaks off.
+    # The hub client's data for resuming downloads.
     shutil.rmtree(draft / ".cache", ignore_errors=True)
     lengths = {file.relative_to(draft).as_posix(): _length(file) for file in draft.rglob("*") if file.is_file()}
     lengths.pop(RECEIPT, None)
-    _write_receipt(draft, told | {"lengths": lengths})
+    _write_receipt(draft, record | {"lengths": lengths})
     before = target.with_name(f"{target.name}.before")
     if target.exists():
         if before.exists():
@@ -215,33 +216,33 @@ def _folder(models: Path | None) -> Path:
 
 
 def _place(name: str, commit: str, models: Path | None) -> Path:
-    """The folder of a model at a commit."""
+    """The directory of a model at a commit."""
     return _folder(models) / f"{slug(name)}-{commit[:12]}"
 
 
 def _receipt(folder: Path) -> dict[str, Any]:
-    """What was noted of a model when it was fetched; nothing where that cannot be read."""
+    """The record of a download; empty if it cannot be read."""
     try:
-        told = json.loads((folder / RECEIPT).read_text("utf-8"))
+        record = json.loads((folder / RECEIPT).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) and {"name", "commit", "asked"} <= told.keys() else {}
+    return record if isinstance(record, dict) and {"name", "commit", "asked"} <= record.keys() else {}
 
 
-def _write_receipt(folder: Path, told: dict[str, Any]) -> None:
+def _write_receipt(folder: Path, record: dict[str, Any]) -> None:
     draft = folder / f"{RECEIPT}.new"
-    draft.write_text(json.dumps(told, indent=2), "utf-8")
+    draft.write_text(json.dumps(record, indent=2), "utf-8")
     draft.replace(folder / RECEIPT)
 
 
-def _asked(told: Mapping[str, Any]) -> list[str]:
-    """The revisions by which a model was asked for; older receipts name one."""
-    asked = told["asked"]
+def _asked(record: Mapping[str, Any]) -> list[str]:
+    """The revisions by which a model was requested; older records contain one."""
+    asked = record["asked"]
     return [asked] if isinstance(asked, str) else list(asked)
 
 
 def _length(path: Path) -> int:
-    """The bytes of a file; -1 where it is not there."""
+    """The size of a file in bytes; -1 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -249,7 +250,7 @@ def _length(path: Path) -> int:
 
 
 def wanted_files(files: list[str]) -> list[str]:
-    """The files of a repository that kb loads a model from: no second copy of the weights, no pictures, no code."""
+    """The files of a repository that kb needs: one copy of the weights, no images, no code."""
     weights = [file for file in files if WEIGHTS.fullmatch(file)]
     safe = [file for file in weights if "safetensors" in file]
     parts = [
@@ -261,10 +262,10 @@ def wanted_files(files: list[str]) -> list[str]:
 
 
 def _checked(path: Path, published: Any) -> str:  # noqa: ANN401 - naming the hub's types would import it
-    """The SHA-256 of a file that was fetched, once it is the one that the hub tells of.
+    """The SHA-256 of a downloaded file, after a comparison with the hub's checksum.
 
     Raises:
-        ModelError: It is another one. It is removed, so that the next attempt fetches it anew.
+        ModelError: It differs. The file is deleted, so that the next attempt downloads it again.
     """
     found = file_digest(path)
     large = published.lfs.sha256 if published.lfs else None
@@ -278,13 +279,13 @@ def _checked(path: Path, published: Any) -> str:  # noqa: ANN401 - naming the hu
 
 
 def _blob_ids(path: Path) -> Iterator[str]:
-    """What git calls a file of this content."""
+    """The git blob id of a file."""
     data = path.read_bytes()
     yield hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _without_pickles(folder: Path) -> None:
-    """Turn pickled weights into safetensors, which hold numbers only and are mapped into memory as they are."""
+    """Replace pickled weights by safetensors."""
     pickled = [file for file in weight_files(folder) if file.suffix == ".bin"]
     if not pickled:
         return

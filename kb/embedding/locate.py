@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from kb.embedding.fetch import BUNDLED_INSTALL, WAYS_OUT, ModelAbsent, fetch, kept, lacking
+from kb.embedding.fetch import BUNDLED_INSTALL, WAYS_OUT, ModelAbsent, fetch, find_fetched, incomplete_files
 from kb.embedding.spec import Located, missing_files, weight_files
 from kb.errors import ModelError
 from kb.silence import silence_libraries, stay_offline
@@ -75,8 +75,8 @@ def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bo
     if not is_hub_name(model):
         return True
     wanted = pinned(model, revision)
-    own = kept(model, wanted)
-    if own is not None and not lacking(own[0]):
+    own = find_fetched(model, wanted)
+    if own is not None and not incomplete_files(own[0]):
         return True
     snapshot = cached(model, wanted, cache_dir)
     return snapshot is not None and not missing_files(snapshot)
@@ -124,8 +124,8 @@ def _directory(path: Path) -> Located:
 
 def _from_hub(name: str, revision: str, cache_dir: Path | None, *, offline: bool, fetches: bool) -> Located:
     """A model of the hub: from its cache where it is whole, else fetched."""
-    own = kept(name, revision)
-    damaged = lacking(own[0]) if own else []
+    own = find_fetched(name, revision)
+    damaged = incomplete_files(own[0]) if own else []
     if own and not damaged:
         return Located(own[0], name, own[1])
     snapshot = cached(name, revision, cache_dir)

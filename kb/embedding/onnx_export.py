@@ -1,4 +1,7 @@
-"""Makes the ONNX form of a model, and holds it against the original before anyone uses it."""
+"""Exports models to ONNX, and compares each export with the original before it is used.
+
+BERT-like encoders are written directly; other models are traced by torch's exporter.
+"""
 
 from __future__ import annotations
 
@@ -30,28 +33,25 @@ if TYPE_CHECKING:
     from kb.embedding.tokens import ModelTokens
     from kb.embedding.torch_runtime import TorchModel
 
-# Writes the ONNX graph of a BERT-like encoder from its weights, in the fused operations of ONNX Runtime.
-#
-# Written directly, and not traced by torch's exporter, the graph is twice as fast: its attention, its normalisation
-# with the residual, and its activation are one operation each, and it knows no padding, since every run is of texts
-# of one length. The operations are those of
+# BERT-like encoders, in ONNX Runtime's fused operations: twice as fast as a traced graph, because attention, residual
+# normalisation and activation are one operation each, and texts of equal length need no padding. See
 # https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md.
 
 OUTPUT: Final = "token_embeddings"
-# Positions of the RoBERTa family begin after the padding index, and padding has none of its own.
+# Position ids of the RoBERTa family begin after the padding index.
 FROM_PADDING: Final = frozenset({"camembert", "roberta", "xlm-roberta"})
 KINDS: Final = FROM_PADDING | {"bert"}
 _OPSET: Final = 17
 _IR: Final = 8
 _MICROSOFT: Final = "com.microsoft"
-# Each weight begins at a page, so that the file can be mapped into memory as it is.
+# Weights are aligned to pages, so that the file can be memory-mapped.
 _PAGE: Final = 4096
 # Seven bits: on processors with AVX2 alone, sums of pairs of eight-bit products overflow sixteen bits.
 _MOST: Final = 63
 
 
 def builds(config: Mapping[str, Any]) -> bool:
-    """Whether a model is of the kind that is written here."""
+    """Whether kb can write the graph of a model directly."""
     return (
         config.get("model_type") in KINDS
         and config.get("hidden_act") == "gelu"
@@ -63,14 +63,13 @@ def builds(config: Mapping[str, Any]) -> bool:
 def write_graph(
     weight: Callable[[str], NDArray[np.float32]], config: Mapping[str, Any], path: Path, *, int8: bool = False
 ) -> None:
-    """Write the graph, and its weights beside it in ``<path>.data``.
+    """Write a graph, with its weights in ``<path>.data``.
 
     Args:
-        weight: Gives each weight by its name in transformers, in float32.
-        config: The model's configuration, for which ``builds`` holds.
-        path: Where to write it.
-        int8: Whether to keep weights in eight bits, each column by a scale of its own; what is multiplied with them is
-            brought to eight bits by the range it has at that moment.
+        weight: Returns a float32 weight by its name in transformers.
+        config: The model's configuration, which ``builds`` accepts.
+        path: The file to write.
+        int8: Quantise weights with a scale for each column, and activations dynamically.
     """
     import onnx
 
@@ -92,11 +91,11 @@ def write_graph(
 
 
 def _encoder(graph: _Graph, weight: Callable[[str], NDArray[np.float32]], config: Mapping[str, Any]) -> str:
-    """The nodes of the whole encoder; the name of its output."""
+    """Add the nodes of the encoder; returns the name of its output."""
     epsilon = float(config["layer_norm_eps"])
     norm = [graph.tensor(f"embeddings.norm.{part}", weight(f"embeddings.LayerNorm.{part}")) for part in _NORM]
     words = graph.rows("embeddings.words", weight("embeddings.word_embeddings.weight"))
-    # There is one kind of text only, so its vector is added to that of each place.
+    # There is only one token type, so its vector is added to each position.
     places = weight("embeddings.position_embeddings.weight") + weight("embeddings.token_type_embeddings.weight")[0]
     summed = graph.node("Add", [words, _places(graph, places, config)], "embeddings.sum")
     x = graph.node("LayerNormalization", [summed, *norm], "embeddings.out", axis=-1, epsilon=epsilon)
@@ -106,7 +105,7 @@ def _encoder(graph: _Graph, weight: Callable[[str], NDArray[np.float32]], config
 
 
 def _places(graph: _Graph, table: NDArray[np.float32], config: Mapping[str, Any]) -> str:
-    """The vectors of the places of a text."""
+    """Add the position embeddings."""
     tensor = graph.tensor("embeddings.places.table", table)
     if config["model_type"] not in FROM_PADDING:
         first = graph.tensor("zero", np.zeros(1, np.int64))
@@ -129,7 +128,7 @@ def _layer(  # noqa: PLR0917 - private, and called once
     heads: int,
     epsilon: float,
 ) -> str:
-    """One layer: attention, then two dense steps, each followed by its residual and normalisation."""
+    """Add one layer: attention and two dense steps, each with residual and normalisation."""
     there, name = f"encoder.layer.{number}", f"layer.{number}"
     of = [f"{there}.attention.self.{part}" for part in ("query", "key", "value")]
     parts = graph.dense(x, [(f"{name}.{one.rpartition('.')[2]}", weight(f"{one}.weight")) for one in of])
@@ -147,7 +146,7 @@ def _layer(  # noqa: PLR0917 - private, and called once
     (wide,) = graph.dense(attended, [(f"{name}.wide", weight(f"{there}.intermediate.dense.weight"))])
     wide_bias = graph.tensor(f"{name}.wide.bias", weight(f"{there}.intermediate.dense.bias"))
     active = graph.node("BiasGelu", [wide, wide_bias], f"{name}.active", _MICROSOFT)
-    # Outliers in the first layer cost most of what eight bits lose; its second dense step stays as it is.
+    # Outliers in the first layer cause most of the int8 error, so its second dense step stays in float32.
     return closed(active, attended, f"{there}.output", "narrow", eight=number > 0)
 
 
@@ -155,7 +154,7 @@ _NORM: Final = ("weight", "bias")
 
 
 class _Graph:
-    """A graph as it grows; its weights go to the file at once, so that few are in memory.
+    """A graph under construction; weights are written to the file at once to save memory.
 
     Args:
         data: Where weights are written.
@@ -171,7 +170,7 @@ class _Graph:
         self.initializers: list[Any] = []
 
     def node(self, operation: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: object) -> str:
-        """Add an operation with one output."""
+        """Add an operation with one output; returns its name."""
         self._add(operation, inputs, [output], domain, attributes)
         return output
 
@@ -194,7 +193,7 @@ class _Graph:
         return name
 
     def rows(self, name: str, table: NDArray[np.float32]) -> str:
-        """The rows of a table that the tokens name; in eight bits by a scale for each row."""
+        """Add an embedding lookup; in int8 with a scale for each row."""
         if not self._int8:
             return self.node("Gather", [self.tensor(f"{name}.table", table), "input_ids"], name)
         eight, scale = _eight_bits(table, axis=1, most=127)
@@ -203,7 +202,7 @@ class _Graph:
         return self.node("Mul", [self.node("Cast", [taken], f"{name}.cast", to=1), scales], name)
 
     def dense(self, x: str, steps: Sequence[tuple[str, NDArray[np.float32]]], *, eight: bool = True) -> list[str]:
-        """One input multiplied by several matrices, each of shape (outputs, inputs) as torch keeps them."""
+        """Multiply one input by several matrices of shape (outputs, inputs), as torch stores them."""
         if not (self._int8 and eight):
             return [self.node("MatMul", [x, self.tensor(f"{name}.weight", w.T)], name) for name, w in steps]
         parts = [f"{x}.eight", f"{x}.scale", f"{x}.zero"]
@@ -232,22 +231,20 @@ class _Graph:
 
 
 def _eight_bits(values: NDArray[np.float32], axis: int, most: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Values as whole numbers up to ``most`` and a scale for each row or column: symmetric, to the nearest."""
+    """Quantise values symmetrically to integers up to ``most`` with a scale for each row or column."""
     largest = np.max(np.abs(values), axis=axis, keepdims=True)
     scale = np.where(largest > 0, largest / most, 1.0).astype(np.float32)
     return np.rint(values / scale).astype(np.int8), scale
 
 
-# Makes ONNX graphs of models that kb cannot write itself: traced by torch's exporter, quantised by ONNX Runtime's.
-#
-# torch's older exporter gives wrong graphs for some models without a word, so the one built on ``torch.export`` is
-# used, and every graph is compared with its model anyway.
+# Other models: traced by torch's exporter and quantised by ONNX Runtime. torch's older exporter silently produces wrong
+# graphs for some models, so the one based on ``torch.export`` is used.
 
 _LONGEST: Final = 512
 
 
 def trace(original: TorchModel, path: Path) -> None:
-    """Write the graph of a model that is loaded in torch, and its weights beside it.
+    """Trace a model that is loaded in torch, and write its graph and weights.
 
     Raises:
         ModelError: It cannot be traced.
@@ -262,10 +259,10 @@ def trace(original: TorchModel, path: Path) -> None:
     transformer = original.transformer.eval()
 
     class Encoder(torch.nn.Module):
-        """The transformer with its two inputs and its one output."""
+        """The transformer with two inputs and one output."""
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            """The vectors of the tokens."""
+            """The token embeddings."""
             found: torch.Tensor = transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
             return found
 
@@ -295,7 +292,7 @@ def trace(original: TorchModel, path: Path) -> None:
 
 
 def quantize(source: Path, target: Path) -> None:
-    """Write a graph with its matrices in eight bits, each column by a scale of its own.
+    """Quantise the matrices of a graph to int8 with a scale for each column.
 
     Seven of the eight bits are used, since processors with AVX2 alone overflow otherwise.
     """
@@ -318,9 +315,9 @@ def quantize(source: Path, target: Path) -> None:
         logging.getLogger().disabled = before
 
 
-# The most that any number of a vector may differ from the original's: what lets both share a fingerprint.
+# The largest difference from the original in any component of a vector, so that both share a fingerprint.
 LARGEST_DIFFERENCE: Final = 1e-5
-# Below this the ranking would suffer more than the speed is worth.
+# Below this cosine the ranking suffers more than the speed is worth.
 LEAST_MEAN_COSINE: Final = 0.97
 INSTALL: Final = "Run: pip install onnx onnxscript"
 _NAMES: Final[dict[Form, str]] = {"float32": "model.onnx", "int8": "model-int8.onnx"}
@@ -335,20 +332,20 @@ def export(
     models: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Export]:
-    """Make the ONNX form of a model from its weights, beside it the one in int8 where that is wanted.
+    """Export a model to ONNX, optionally in int8 too.
 
-    It is made in a folder beside its place, compared with the original on texts of many languages and lengths, and put
-    in its place only then. What was made before stays until that moment.
+    The export is written to a temporary directory, compared with the original on sample texts, and then moved into
+    place. An earlier export is kept until then.
 
     Args:
         located: The model.
         tokens: Its tokenizer.
-        int8: Make the form in eight bits too. One that was there is made again in any case.
-        models: Where kb keeps models.
-        say: Told of each step.
+        int8: Export to int8 too. An existing int8 export is always renewed.
+        models: kb's directory of models.
+        say: Called with each step.
 
     Raises:
-        ModelError: It cannot be made, or differs from the original by too much.
+        ModelError: The export fails, or differs too much from the original.
     """
     _require()
     if why := unsuitable(tokens):
@@ -363,7 +360,7 @@ def export(
     say("loading the original in torch")
     original = load_model(located, tokens, device="cpu", precision="float32")
     texts = sample_texts(tokens)
-    # One by one: in one batch the short texts would be padded to the longest.
+    # One by one, because a batch would be padded to its longest text.
     expected = np.concatenate([original.encode([text], tokens.spec.document_prompt) for text in texts])
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as work:
         draft = Path(work) / target.name
@@ -382,7 +379,7 @@ def export(
 
 
 def _require() -> None:
-    """See that what only the making of a graph needs is there."""
+    """Check that the packages for exporting are installed."""
     try:
         import onnx  # noqa: F401
     except ImportError as error:
@@ -404,10 +401,10 @@ def _write(original: TorchModel, directory: Path, form: Form) -> None:
 def _checked(
     directory: Path, form: Form, tokens: ModelTokens, texts: Sequence[str], expected: NDArray[np.float32]
 ) -> Export:
-    """The form that lies in a folder, compared with the original.
+    """Compare an export with the original, and return it.
 
     Raises:
-        ModelError: It differs by too much.
+        ModelError: It differs too much.
     """
     made = open_onnx(directory / _NAMES[form], tokens, form)
     found = made.encode(texts, tokens.spec.document_prompt)

@@ -1,4 +1,4 @@
-"""Texts of many languages, scripts and lengths, on which two forms of a model are held against each other."""
+"""Reference data for verifying models: published cosines, and sample texts for comparing two forms of a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kb.embedding.spec import Located
     from kb.embedding.tokens import ModelTokens
 
-# Cosines that were published for models, by which the real weights tell themselves from any others.
+# Published cosines, which identify the original weights.
 
 QUESTION: Final = "Which planet is known as the Red Planet?"
 ANSWERS: Final = (
@@ -19,8 +19,8 @@ ANSWERS: Final = (
     "Jupiter, the largest planet in our solar system, has a prominent red spot.",
     "Saturn, famous for its rings, is sometimes mistaken for the Red Planet.",
 )
-# From sentence-transformers' own tests of its published models (tests/sentence_transformer/test_pretrained.py), where
-# they are computed in bfloat16 and may differ by one in a hundred.
+# From sentence-transformers' tests of published models (tests/sentence_transformer/test_pretrained.py), computed in
+# bfloat16, so they may differ by 0.01.
 GOLDEN: Final[dict[str, tuple[float, ...]]] = {
     BGE_M3: (0.41025, 0.71249, 0.64761, 0.65188),
     BUNDLED: (0.46371, 0.81205, 0.72828, 0.75051),
@@ -29,10 +29,11 @@ TOLERANCE: Final = 0.01
 
 
 def golden_of(located: Located) -> tuple[float, ...] | None:
-    """The cosines that were published for a model; None where there are none."""
+    """The published cosines of a model, or None."""
     return GOLDEN.get(located.name) if located.published else None
 
 
+# Sentences in many languages and scripts.
 SENTENCES: Final = (
     "Backups of the notes go to the disk in the cellar every night at three.",
     "Die Sicherungen der Notizen landen jede Nacht um drei auf der Platte im Keller, außer sonntags.",
@@ -55,7 +56,7 @@ _LONGEST: Final = 384
 
 
 def sample_texts(tokens: ModelTokens) -> list[str]:
-    """The sentences one by one, and runs of them up to what the model reads, or a few hundred tokens."""
+    """The sentences, and combinations of them up to the model's limit or 384 tokens."""
     texts = list(SENTENCES)
     most = min(tokens.limit, _LONGEST)
     for start in range(0, len(SENTENCES), 3):

@@ -1,4 +1,4 @@
-"""The rerankers there are, each made when it is first wished."""
+"""The rerankers: bge-m3's ColBERT and lexical heads, and a registry that creates each kind on first use."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from kb.embedding.torch_runtime import States
     from kb.ports import Reranker
 
-# bge-m3's own multi-vector (ColBERT) and lexical heads, over the token states of the forward pass that also embeds.
-#
-# Formulas as published: J. Chen et al., "M3-Embedding", arXiv:2402.03216, section 3.2, and its code (FlagEmbedding).
-# Functions of arrays: neither a model nor torch is needed here.
+# Scores of bge-m3's multi-vector (ColBERT) and lexical heads from token states, as functions of arrays. Formulas:
+# J. Chen et al., "M3-Embedding", arXiv:2402.03216, section 3.2, and its code (FlagEmbedding).
 
 COLBERT_FILE: Final = "colbert_linear.pt"
 LEXICAL_FILE: Final = "sparse_linear.pt"
@@ -45,20 +43,20 @@ def colbert_vectors(states: NDArray[np.float32], linear: Linear) -> NDArray[np.f
 
 
 def colbert_score(question: NDArray[np.float32], passage: NDArray[np.float32]) -> float:
-    """The mean over the question's tokens of the cosine of the nearest token of the passage, in -1..1."""
+    """The mean, over the question's tokens, of the highest cosine with a token of the passage, in -1..1."""
     return float((question @ passage.T).max(axis=1).mean())
 
 
 def lexical_weights(
     ids: NDArray[np.int64], states: NDArray[np.float32], linear: Linear, skipped: Collection[int | None]
 ) -> dict[int, float]:
-    """The weight of each token of a text: the largest where it stands several times, those of 0 left out.
+    """The positive weights of a text's tokens; a repeated token has its largest weight.
 
     Args:
-        ids: The tokens.
+        ids: The token ids.
         states: Their states.
         linear: Weight, shape (1, hidden size), and bias of the head.
-        skipped: Tokens that carry no word: begin, end, padding, unknown.
+        skipped: The ids of special tokens.
     """
     weight, bias = linear
     weights: dict[int, float] = {}
@@ -69,14 +67,12 @@ def lexical_weights(
 
 
 def lexical_score(question: Mapping[int, float], passage: Mapping[int, float]) -> float:
-    """The sum over the tokens of both of the products of their weights, 0 or more."""
+    """The sum of the products of weights over common tokens, 0 or more."""
     return sum(weight * passage[id_] for id_, weight in question.items() if id_ in passage)
 
 
-# Reranks by bge-m3's own heads, where the embedding model comes with their weights.
-
-# Tokens of bge-m3 that carry no word.
-_WORDLESS: Final = ("<s>", "</s>", "<pad>", "<unk>")
+# The special tokens of bge-m3.
+_SPECIAL_TOKENS: Final = ("<s>", "</s>", "<pad>", "<unk>")
 
 
 class HeadReranker:
@@ -84,8 +80,8 @@ class HeadReranker:
 
     Args:
         encoder: The embedding model.
-        head: ``colbert``: each token of the question beside the nearest of the passage, in -1..1. ``lexical``: the
-            words that both have, by learnt weights, 0 or more.
+        head: ``colbert`` compares each token of the question with the nearest token of the passage, score -1..1;
+            ``lexical`` sums learnt weights of common tokens, score 0 or more.
 
     Raises:
         ModelError: The model has no such head.
@@ -107,14 +103,14 @@ class HeadReranker:
         """Load model and head now.
 
         Raises:
-            ModelError: They cannot be loaded, or do not fit each other.
+            ModelError: They cannot be loaded, or do not match.
         """
         self._linear = self._linear or self._head()
         with self._encoder.in_torch():
             pass
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """How well each text answers the question; higher is better.
+        """Score how well each text answers the question; higher is better.
 
         Raises:
             ModelError: The model cannot be used.
@@ -143,7 +139,7 @@ class HeadReranker:
         return weight, bias
 
     def _weights(self, states: States, linear: Linear) -> dict[int, float]:
-        skipped = {self._tokens.tokenizer.token_to_id(token) for token in _WORDLESS}
+        skipped = {self._tokens.tokenizer.token_to_id(token) for token in _SPECIAL_TOKENS}
         return lexical_weights(*states, linear, skipped)
 
 
@@ -155,12 +151,12 @@ class Rerankers:
     """Rerankers by kind.
 
     Attributes:
-        encoder: Gives the embedding model, whose heads two of the kinds are.
+        encoder: Returns the embedding model, for its heads.
         model: The cross-encoder: a name on the hub, or a directory.
         revision: Its revision; empty for the pinned one.
-        offline: Never fetch it.
-        device: Where to run it.
-        precision: What to compute in.
+        offline: Never download it.
+        device: The device to run it on.
+        precision: The number format to compute in.
     """
 
     encoder: Callable[[], Encoder]
@@ -172,10 +168,10 @@ class Rerankers:
     _made: dict[Kind, Reranker] = field(default_factory=dict)
 
     def get(self, kind: Kind) -> Reranker:
-        """The reranker of a kind; its weights are loaded when it first reads.
+        """The reranker of a kind; its weights are loaded on first use.
 
         Raises:
-            ModelError: It is not here and cannot be had.
+            ModelError: It is not installed and cannot be downloaded.
         """
         if kind not in self._made:
             self._made[kind] = self._cross_encoder() if kind == "cross-encoder" else HeadReranker(self.encoder(), kind)

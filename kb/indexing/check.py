@@ -81,13 +81,13 @@ class Checker:
         return CheckReport(len(known), self._catalog.count(), self._index().count(), tuple(differences))
 
     def _mend(self) -> None:
-        """Take out vectors nobody knows, unsettle every file that is not whole, and index."""
+        """Take out vectors nobody knows, mark every file pending that is not whole, and index."""
         known = self._known_ids()
         unknown = [id_ for id_ in self._index().ids() if id_ not in known]
         if unknown:
             self._index().delete(unknown)
         suspects = {file.id for file, _ in self._differing_files()} | set(self._files_without_vectors())
-        self._catalog.unsettle(sorted(suspects))
+        self._catalog.mark_pending(sorted(suspects))
         self._indexer.run()
 
     def _disk(self, comparison: Comparison) -> Iterator[Difference]:

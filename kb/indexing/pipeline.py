@@ -1,4 +1,7 @@
-"""Reads what is new on the disk and says what each file is about to become."""
+"""Reads new and changed files ahead of the embedding model.
+
+``ChangeReader`` turns the files of a comparison into changes; ``prefetch`` reads them on a thread of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kb.errors import DocumentBusy, DocumentError
-from kb.indexing.plan import Comparison, Departed, identify, wrongly_failed
+from kb.indexing.plan import Comparison, RemovedFiles, identify, wrongly_failed
 from kb.records import Failure, FileChange
 
 if TYPE_CHECKING:
@@ -18,115 +21,121 @@ if TYPE_CHECKING:
     from kb.ports import Catalog, Files, Reader
     from kb.records import FileKind, FoundFile, KnownFile, Source
 
-# Does the next things while the last one is still being used: files are read while the model is at work.
+# Prefetching: files are read while the model computes.
 
 _T = TypeVar("_T")
 
 
-class _Shelf(Generic[_T]):
-    """What has been made and not been taken yet, up to some weight."""
+class _BoundedQueue(Generic[_T]):
+    """A queue of prefetched items with a limited total weight."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._things: deque[tuple[_T, int]] = deque()
+        self._items: deque[tuple[_T, int]] = deque()
         self._weight = 0
         self._changed = threading.Condition()
         self._ended = False
-        self._unwanted = False
+        self._refused = False
         self._error: BaseException | None = None
 
-    def put(self, thing: _T, weight: int) -> bool:
-        """Add a thing once there is room; False where nobody takes any more."""
+    def put(self, item: _T, weight: int) -> bool:
+        """Add an item once there is room; False after ``refuse``."""
         with self._changed:
-            self._changed.wait_for(lambda: self._unwanted or not self._things or self._weight < self._most)
-            self._things.append((thing, weight))
+            self._changed.wait_for(lambda: self._refused or not self._items or self._weight < self._most)
+            self._items.append((item, weight))
             self._weight += weight
             self._changed.notify_all()
-            return not self._unwanted
+            return not self._refused
 
     def end(self, error: BaseException | None) -> None:
-        """There will be no more, because of an error or of the end."""
+        """Mark the end of the items, with the error that caused it."""
         with self._changed:
             self._ended, self._error = True, error
             self._changed.notify_all()
 
     def refuse(self) -> None:
-        """Nobody takes any more."""
+        """Stop accepting items."""
         with self._changed:
-            self._unwanted = True
+            self._refused = True
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[_T]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._things or self._ended)
-                if not self._things:
+                self._changed.wait_for(lambda: self._items or self._ended)
+                if not self._items:
                     if self._error is not None:
                         raise self._error
                     return
-                thing, weight = self._things.popleft()
+                item, weight = self._items.popleft()
                 self._weight -= weight
                 self._changed.notify_all()
-            yield thing
+            yield item
 
 
 @contextmanager
-def ahead(things: Iterable[_T], weigh: Callable[[_T], int], most: int) -> Iterator[Iterable[_T]]:
-    """Lends things in their order, made by a thread of their own before they are asked for.
+def prefetch(items: Iterable[_T], weigh: Callable[[_T], int], most: int) -> Iterator[Iterable[_T]]:
+    """Iterate over items that a background thread produces in advance, in order.
 
-    An error of the making comes to whoever takes, after all that was made before it. At the end, however it comes, the
-    thread has ended too: nothing is made behind anyone's back.
+    An exception of the iterable is raised to the consumer after the items before it. The thread has ended when the
+    context is left.
 
     Args:
-        things: What to make.
-        weigh: How much room one of them takes.
-        most: How much of them may wait; one may always.
+        items: The iterable to consume in the thread.
+        weigh: The weight of an item.
+        most: The largest total weight of waiting items; a single item may exceed it.
     """
-    shelf: _Shelf[_T] = _Shelf(most)
+    queue: _BoundedQueue[_T] = _BoundedQueue(most)
 
-    def make() -> None:
+    def produce() -> None:
         try:
-            for thing in things:
-                if not shelf.put(thing, weigh(thing)):
+            for item in items:
+                if not queue.put(item, weigh(item)):
                     break
-        except BaseException as error:  # noqa: BLE001 - it is raised where the things are taken
-            shelf.end(error)
+        except BaseException as error:  # noqa: BLE001 - it is raised to the consumer
+            queue.end(error)
         else:
-            shelf.end(None)
+            queue.end(None)
 
-    thread = threading.Thread(target=make, name="kb-ahead", daemon=True)
+    thread = threading.Thread(target=produce, name="kb-prefetch", daemon=True)
     thread.start()
-    at_once = False
+    interrupted = False
     try:
-        yield shelf
+        yield queue
     except KeyboardInterrupt:
-        # Whoever insists does not wait for a large file that is being read.
-        at_once = True
+        # Do not wait for a large file that is being read.
+        interrupted = True
         raise
     finally:
-        shelf.refuse()
-        if not at_once:
+        queue.refuse()
+        if not interrupted:
             thread.join()
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has found: files by what became of them, and each failure; standing ones were so before the run."""
+    """What a run has found.
+
+    Attributes:
+        files: The number of files by kind of change.
+        failures: The files that could not be indexed.
+        standing: Those of them that failed in an earlier run already.
+    """
 
     files: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     standing: list[Failure] = field(default_factory=list)
 
 
-class Gatherer:
-    """Goes through the files of a comparison that have to be looked at.
+class ChangeReader:
+    """Reads the files of a comparison that may have changed.
 
     Args:
         files: The watched folders.
         reader: Turns bytes into passages.
-        catalog: Gives ids to new files.
-        comparison: The disk beside the catalog.
-        again: Whether the file at a path is split again even where its content is the same.
+        catalog: Assigns ids to new files.
+        comparison: The comparison of disk and catalog.
+        again: Whether the file at a path is split again even if its content is the same.
     """
 
     def __init__(
@@ -146,39 +155,39 @@ class Gatherer:
             *((found, None) for found in comparison.new),
             *comparison.suspect,
         )
-        self.departed = Departed(comparison.gone)
+        self.removed = RemovedFiles(comparison.gone)
         self.refreshed: list[tuple[int, FoundFile, int]] = []
         self.tally = Tally()
         self.tally.files["unchanged"] = len(comparison.unchanged)
         self.tally.standing += [Failure(file.folder, file.path, file.reason) for file in comparison.failed]
         self.tally.failures += self.tally.standing
-        # Files that are done without being written: they are as they were, went meanwhile, or have to wait.
+        # Files that need no write: unchanged, removed in the meantime, or postponed.
         self.settled = 0
         self.files_total = len(self._suspects)
         self.size_total = sum(found.stat.size for found, _ in self._suspects)
 
     def changes(self) -> Iterator[FileChange]:
-        """Every file that has to be written, one after another; reading happens as they are asked for."""
+        """Yield every file that has to be written; each is read when it is requested."""
         for found, known in self._suspects:
             try:
                 source = self._files.load(found)
             except DocumentBusy as error:
-                # What is known of it stays as it is: half of a change would be worse than the text before it.
+                # The old text stays: half of a change would be worse.
                 self._note_failure(found, error.message)
                 self.settled += 1
                 continue
             except DocumentError as error:
                 yield from self._unopened(found, known, error.message)
                 continue
-            before = known or self.departed.claim(source.file, source.content_hash)
+            before = known or self.removed.claim(source.file, source.content_hash)
             kind = _kind(source, before)
             if before is not None and kind == "unchanged" and not (self._again(found.path) or wrongly_failed(before)):
                 self._keep(source, before)
             elif changed := self._change(source, before, kind):
                 yield changed
 
-    def survey(self) -> None:
-        """Count what ``changes`` would give, by content alone, without splitting anything."""
+    def count_changes(self) -> None:
+        """Count what ``changes`` would yield, by content, without splitting."""
         for found, known in self._suspects:
             try:
                 source = self._files.load(found)
@@ -186,13 +195,13 @@ class Gatherer:
                 if self._files.stat(found.folder, found.path) is not None:
                     self._note_failure(found, error.message)
                 continue
-            before = known or self.departed.claim(source.file, source.content_hash)
+            before = known or self.removed.claim(source.file, source.content_hash)
             self.tally.files[_kind(source, before)] += 1
 
     def _unopened(self, found: FoundFile, known: KnownFile | None, reason: str) -> Iterator[FileChange]:
-        """A file that cannot be opened, which is tried anew at every run: what hinders it need not change its stat."""
+        """A file that cannot be opened. It is tried in every run, since its stat need not change once it can be."""
         if self._files.stat(found.folder, found.path) is None:
-            # It went since the scan, perhaps to another name: the next scan says where it is.
+            # It was removed or renamed since the scan; the next scan finds it.
             self.settled += 1
             return
         self._note_failure(found, reason)
@@ -206,7 +215,7 @@ class Gatherer:
         yield FileChange(file_id, found, b"", tried_ns, reason=reason, kind="failed")
 
     def _keep(self, source: Source, before: KnownFile) -> None:
-        """A file that was touched, or read too soon after it was written: only its stat is new."""
+        """A file with the same content: only its stat is updated."""
         self.settled += 1
         self.refreshed.append((before.id, source.file, source.read_ns))
         if before.state == "failed":
@@ -216,7 +225,7 @@ class Gatherer:
             self.tally.files["unchanged"] += 1
 
     def _change(self, source: Source, before: KnownFile | None, kind: FileKind) -> FileChange | None:
-        """What a file becomes; None where it has to be tried again, and what is known of it stays as it is."""
+        """The change of a file; None if it has to be tried again and keeps its old state."""
         file_id = before.id if before else self._catalog.new_id()
         try:
             document, passages = self._reader.read(source)
@@ -238,7 +247,7 @@ class Gatherer:
             identify(file_id, passages),
             kind=kind,
             before=before.path if before and moved else "",
-            # A run that died while it moved a file may have left the old path beside the vectors.
+            # A run that was killed during a move may have left the old path in the labels.
             relabel=before is not None and (moved or before.state == "pending"),
         )
 
@@ -247,7 +256,7 @@ class Gatherer:
 
 
 def _kind(source: Source, before: KnownFile | None) -> FileKind:
-    """What became of a file, by its content: added, moved, changed or unchanged."""
+    """The kind of change, by content: added, moved, changed or unchanged."""
     if before is None:
         return "added"
     if before.key != source.file.key:

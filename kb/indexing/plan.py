@@ -171,7 +171,7 @@ class _Blind:
 
 
 @dataclass(slots=True)
-class Departed:
+class RemovedFiles:
     """Files that are gone, waiting to be recognised in a new place by their content."""
 
     files: Iterable[KnownFile]
@@ -202,7 +202,7 @@ class Departed:
         twins.remove(best)
         return best
 
-    def left(self) -> tuple[KnownFile, ...]:
+    def remaining(self) -> tuple[KnownFile, ...]:
         """The files nobody claimed, failed and unfinished ones among them."""
         unclaimed = {file.id for twins in self._by_hash.values() for file in twins}
         return tuple(file for file in self.files if file.state != "done" or file.id in unclaimed)

@@ -1,4 +1,4 @@
-"""Makes the vector index again from catalog and cache: after damage, to give back space, to truly remove text."""
+"""Rebuilds the vector index from catalog and cache: after damage, to free space, and to purge deleted text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from kb.ports import Catalog, VectorCache, VectorIndex
 
 _PAGE: Final = 1000
-_DEAD: Final = "dead"
-_PUT_OFF: Final = "dead put off"
-# Below so many the index is not made anew by itself: they take some megabytes.
-MOST_DEAD: Final = 2000
+_DELETED: Final = "dead"
+_POSTPONED: Final = "dead put off"
+# With fewer deleted passages, which take a few megabytes, the index is not rebuilt automatically.
+MAX_DELETED: Final = 2000
 
 
 def refill(
@@ -27,13 +27,13 @@ def refill(
     fingerprint: str,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[int, list[int]]:
-    """Write every passage whose vector the cache still has into a new, empty vector index.
+    """Write every passage whose vector is in the cache into a new, empty vector index.
 
     Returns:
-        How many were written, and the ids of the files of which a vector has to be computed again.
+        The number of passages written, and the ids of files with vectors that have to be computed again.
 
     Raises:
-        Stopped: The user asked to stop; the new index is of no use.
+        Stopped: The user asked to stop; the new index is incomplete.
     """
     written = 0
     lacking: set[int] = set()
@@ -57,31 +57,31 @@ def refill(
     return written, sorted(lacking)
 
 
-def came_into_service(catalog: Catalog, generation: str) -> None:
-    """Note in the catalog which generation is served now; nothing was deleted from it yet."""
+def activate_generation(catalog: Catalog, generation: str) -> None:
+    """Record in the catalog which generation is in use, with no deletions yet."""
     catalog.set_meta("generation", generation)
-    catalog.set_meta(_DEAD, "0")
-    catalog.set_meta(_PUT_OFF, "0")
+    catalog.set_meta(_DELETED, "0")
+    catalog.set_meta(_POSTPONED, "0")
 
 
-def worn_out(catalog: Catalog, dropped: int) -> int:
-    """Count passages that were deleted from the generation; all of them where it is time to make it anew, else 0.
+def excess_deletions(catalog: Catalog, dropped: int) -> int:
+    """Add to the number of passages deleted from the generation; returns it if a rebuild is due, else 0.
 
-    ChromaDB's graph keeps what is deleted, in memory and on the disk, and never uses its room again. So an index that
-    holds more of the dead than of the living, and not just a few, is made anew.
+    ChromaDB's graph keeps deleted vectors in memory and on disk and does not reuse their space. An index with more
+    deleted than live passages, and more than ``MAX_DELETED``, is rebuilt.
     """
-    dead = _number(catalog, _DEAD) + dropped
+    deleted = _number(catalog, _DELETED) + dropped
     if dropped:
-        catalog.set_meta(_DEAD, str(dead))
-    return dead if dead > max(MOST_DEAD, catalog.count(), _number(catalog, _PUT_OFF)) else 0
+        catalog.set_meta(_DELETED, str(deleted))
+    return deleted if deleted > max(MAX_DELETED, catalog.count(), _number(catalog, _POSTPONED)) else 0
 
 
 def _number(catalog: Catalog, key: str) -> int:
-    """A count that the catalog keeps; one that makes no sense begins anew, since it only says when to tidy up."""
+    """A count kept in the catalog; an invalid value counts as 0, since it only decides when to rebuild."""
     value = catalog.meta(key) or ""
     return int(value) if value.isascii() and value.isdigit() else 0
 
 
-def put_off(catalog: Catalog, dead: int) -> None:
-    """The index could not be made anew: it is not tried again before there are twice as many dead."""
-    catalog.set_meta(_PUT_OFF, str(2 * dead))
+def postpone_rebuild(catalog: Catalog, deleted: int) -> None:
+    """After a failed rebuild, wait until twice as many passages are deleted."""
+    catalog.set_meta(_POSTPONED, str(2 * deleted))

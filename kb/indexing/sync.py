@@ -1,8 +1,8 @@
-"""Makes the store follow the disk: scan, compare, read, embed, write, in steps that can be repeated.
+"""Index runs: scan, compare, read, embed and write, in steps that can be repeated.
 
-New texts are embedded first and their vectors kept in the cache; only then does the catalog say what is about to
-happen, the vector index change, and the catalog call it done. A run that is stopped or killed anywhere loses at most
-the batch it was computing, and the next one goes on.
+New texts are embedded first and their vectors stored in the cache. Then the catalog records the planned change, the
+vector index is changed, and the catalog marks the change done. A run that is killed at any point loses at most one
+batch of embeddings, and the next run continues.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from kb.indexing.pipeline import Gatherer, ahead
+from kb.indexing.pipeline import ChangeReader, prefetch
 from kb.indexing.plan import Comparison, compare, lies_below, pages, withheld
 from kb.indexing.write import Advance, Stopped, Writer
 from kb.records import Failure, FileEvent, IndexProgress, IndexReport, Missing
@@ -27,36 +27,39 @@ if TYPE_CHECKING:
     from kb.ports import Catalog, Embedder, Files, Reader, ReadingRules, VectorCache, VectorIndex
     from kb.records import FileChange, KnownFile
 
-# Lays the disk beside the catalog: one scan, and a look at the files that it lacks where so many went at once.
+# Comparison of disk and catalog.
 
 _MOUNTS: Final = "mounts"
 
 
 def mounted_before(catalog: Catalog) -> frozenset[Key]:
-    """Where file systems were mounted inside the folders when their files were indexed, as (folder, path)."""
+    """The mount points inside the folders at the last run, as (folder, path)."""
     return frozenset((folder, path) for folder, path in json.loads(catalog.meta(_MOUNTS) or "[]"))
 
 
 def note_mounts(catalog: Catalog, places: Collection[Key]) -> None:
-    """Remember where file systems are mounted, for when one of them is gone."""
+    """Record the mount points, so that a missing one is noticed."""
     if mounted_before(catalog) != frozenset(places):
         catalog.set_meta(_MOUNTS, json.dumps(sorted(places)))
 
 
-def look(
+def compare_with_disk(
     files: Files,
     catalog: Catalog,
     *,
     everything: bool = False,
     reread: Callable[[str], bool] = lambda _: False,
 ) -> tuple[Comparison, tuple[Failure, ...]]:
-    """The disk beside the catalog, and what on the disk cannot be taken in; needs neither model nor vectors.
+    """Compare the folders with the catalog; needs neither model nor vectors.
 
     Args:
         files: The watched folders.
-        catalog: What is known of them.
-        everything: Take every file as one to look at.
-        reread: Whether the file at a path has to be read again, since its format is read by other rules now.
+        catalog: The catalog.
+        everything: Treat every file as changed.
+        reread: Whether the file at a path has to be read again because the code for its format changed.
+
+    Returns:
+        The comparison, and the files and folders that cannot be read.
     """
     scan = files.scan()
     missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
@@ -67,7 +70,7 @@ def look(
         reread=reread,
         mounted_before=mounted_before(catalog),
     )
-    # Only what would be withheld is worth a stat each: all else that a scan lacks is let go anyway.
+    # Only files that would be withheld need a stat; the other missing files are dropped in any case.
     excluded = frozenset(
         file.id for file in withheld(comparison.gone, comparison) if files.stat(file.folder, file.path) is not None
     )
@@ -75,8 +78,8 @@ def look(
 
 
 def missing(files: Files, catalog: Catalog) -> Missing:
-    """What an answer may lack: files that wait, that are kept though they are gone, that could not be indexed."""
-    comparison, problems = look(files, catalog)
+    """What an answer may lack: waiting files, missing files that are kept, and files that failed."""
+    comparison, problems = compare_with_disk(files, catalog)
     return Missing(
         waiting=comparison.pending,
         held=len(comparison.held) + len(withheld(comparison.gone, comparison)),
@@ -84,20 +87,20 @@ def missing(files: Files, catalog: Catalog) -> Missing:
     )
 
 
-# Tells how long a run takes, without the time in which its process was suspended (Ctrl-Z) or the machine slept.
+# Time measurement without suspension (Ctrl-Z) and sleep.
 
 _LOOK_SECONDS: Final = 0.25
-# A process that was merely busy, or kept waiting by others, is back sooner, or has used the processor meanwhile.
+# A process that was only busy or waiting is back sooner, or has used CPU time in the meantime.
 _SUSPENDED_SECONDS: Final = 5.0
 _BUSY: Final = 0.1
 
 
 class Stopwatch:
-    """Seconds since it was started. A thread of its own looks at the clock, so that a gap is noticed.
+    """Measures seconds, without those in which the process was suspended. A thread watches the clock for gaps.
 
     Args:
-        clock: Seconds that never go back.
-        used: Seconds of processor time that this process has used.
+        clock: A monotonic clock, in seconds.
+        used: The CPU time of this process, in seconds.
     """
 
     def __init__(
@@ -113,7 +116,7 @@ class Stopwatch:
         self._thread = threading.Thread(target=self._run, name="kb-stopwatch", daemon=True)
 
     def seconds(self) -> float:
-        """Seconds since the start, without those in which the process was suspended."""
+        """Seconds since the start, without suspended time."""
         with self._lock:
             now, used = self._clock(), self._used()
             gap = now - self._looked
@@ -135,27 +138,26 @@ class Stopwatch:
         self._thread.join()
 
 
-# By which rules the files were read: the version as a whole, and that of each format.
+# The version of the code that read the files: of all formats together, and of each.
 _READING: Final = "reading"
 _FORMATS: Final = "reading_formats"
-# How many passages may be read before the model is ready for them.
-AHEAD: Final = 4096
-# How many files that are gone are dropped in one transaction of the catalog: questions wait meanwhile.
+# The number of passages that may be read ahead of the model.
+PREFETCH_PASSAGES: Final = 4096
+# The number of missing files dropped in one transaction, during which searches wait.
 _DROPPED_AT_ONCE: Final = 50
 
 
 class Indexer:
-    """Brings the store in line with the disk.
+    """Brings the store up to date with the disk.
 
     Args:
         files: The watched folders.
         reader: Turns bytes into passages.
-        embedder: The model.
-        cache: Vectors by digest.
-        catalog: The record.
-        index: Opens the vector index; called only when there is something to write.
-        reading: The version of the rules by which files are read: those whose rules are not those of last time are
-            read again.
+        embedder: The embedding model.
+        cache: The embedding cache.
+        catalog: The catalog.
+        index: Opens the vector index; called only if there is something to write.
+        reading: The versions of the code that reads each format; files of a changed format are read again.
     """
 
     def __init__(
@@ -178,8 +180,8 @@ class Indexer:
         self._reading = reading
 
     def compare(self, *, full: bool = False) -> tuple[Comparison, tuple[Failure, ...]]:
-        """The disk beside the catalog, and what on the disk cannot be taken at all."""
-        return look(self._files, self._catalog, everything=full, reread=self._outdated())
+        """The comparison of disk and catalog, and the files that cannot be read."""
+        return compare_with_disk(self._files, self._catalog, everything=full, reread=self._outdated())
 
     def run(
         self,
@@ -190,14 +192,14 @@ class Indexer:
         on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
-        """Index what is new, changed, moved or gone.
+        """Index new, changed, moved and removed files.
 
         Args:
-            full: Read every file, whatever its stat says.
-            accept_deletions: Let go even where most of a folder went at once.
-            on_event: Told of each file once it is done.
+            full: Read every file, even if its stat is unchanged.
+            accept_deletions: Drop missing files even if most of a folder is missing.
             on_progress: Called after each batch.
-            should_stop: Asked between files and batches; when true the run ends, and no file is left half done.
+            on_event: Called after each file.
+            should_stop: Called between files and batches; the run ends once it returns True, with no file half done.
         """
         with Stopwatch() as watch:
             return self._run(
@@ -205,7 +207,7 @@ class Indexer:
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
-                on_event=on_event or _unheard,
+                on_event=on_event or _ignore_event,
                 should_stop=should_stop or _never,
             )
 
@@ -220,15 +222,15 @@ class Indexer:
         should_stop: Callable[[], bool],
     ) -> IndexReport:
         comparison, problems = self.compare(full=full)
-        # Before the first of their files is indexed: a run that dies must not leave files whose mount nobody knows.
+        # Recorded before any file is indexed: a run that is killed must not leave files of an unrecorded mount.
         note_mounts(self._catalog, comparison.mounts | comparison.lost)
         outdated = self._outdated()
         self._begin_reading()
-        gatherer = Gatherer(
+        change_reader = ChangeReader(
             self._files, self._reader, self._catalog, comparison, again=lambda path: full or outdated(path)
         )
-        gatherer.tally.failures += problems
-        progress = _Progress(gatherer, on_progress, watch)
+        change_reader.tally.failures += problems
+        progress = _Progress(change_reader, on_progress, watch)
         writer = Writer(
             embedder=self._embedder,
             cache=self._cache,
@@ -239,20 +241,20 @@ class Indexer:
             on_event=on_event,
         )
         try:
-            self._follow(gatherer, writer)
-            held = self._let_go(gatherer, writer, comparison, accept_deletions=accept_deletions)
+            self._update(change_reader, writer)
+            held = self._remove_missing(change_reader, writer, comparison, accept_deletions=accept_deletions)
         except Stopped:
             return self._report(
-                gatherer,
+                change_reader,
                 writer,
                 watch.seconds(),
                 interrupted=True,
                 held=0,
-                waiting=_waiting(gatherer, writer, comparison),
+                waiting=_waiting(change_reader, writer, comparison),
             )
-        # What could not be read is read anew once it is there again, though its stat be the same.
+        # Files that could not be read are read again once they are back, even with the same stat.
         if unread := [file.id for file in (*comparison.held, *held) if outdated(file.path)]:
-            self._catalog.unsettle(unread)
+            self._catalog.mark_pending(unread)
         kept = [*comparison.held, *held]
         note_mounts(
             self._catalog,
@@ -263,72 +265,71 @@ class Indexer:
             self._catalog.set_meta(_READING, self._reading.version)
         self._catalog.completed(datetime.now(UTC))
         if writer.embedded:
-            # What follows takes a large model a while.
-            progress.advance(Advance(doing="finishing", embedded=writer.embedded, reused=writer.reused))
-        return self._report(gatherer, writer, watch.seconds(), held=len(held))
+            # What follows takes a while with a large model.
+            progress.advance(Advance(doing="finishing"))
+        return self._report(change_reader, writer, watch.seconds(), held=len(held))
 
     def dry_run(self, *, full: bool = False) -> IndexReport:
-        """What ``run`` would do with the files, by content, without splitting or embedding anything."""
+        """Report what ``run`` would do, by content, without splitting or embedding."""
         started = time.monotonic()
         comparison, problems = self.compare(full=full)
-        gatherer = Gatherer(self._files, self._reader, self._catalog, comparison)
-        gatherer.tally.failures += problems
-        gatherer.survey()
-        left = gatherer.departed.left()
+        change_reader = ChangeReader(self._files, self._reader, self._catalog, comparison)
+        change_reader.tally.failures += problems
+        change_reader.count_changes()
+        left = change_reader.removed.remaining()
         held = len(withheld(left, comparison))
-        gatherer.tally.files["removed"] = len(left) - held
-        return self._report(gatherer, None, time.monotonic() - started, held=held)
+        change_reader.tally.files["removed"] = len(left) - held
+        return self._report(change_reader, None, time.monotonic() - started, held=held)
 
     def _outdated(self) -> Callable[[str], bool]:
-        """Which files were read by rules that are no longer in force, as a function of their path."""
+        """A function that tells whether the file at a path was read by outdated code."""
         if self._catalog.meta(_READING) in {self._reading.version, None}:
             return lambda _: False
         return self._reading.changed(self._catalog.meta(_FORMATS))
 
     def _begin_reading(self) -> None:
-        """Note that files are being read by other rules than before.
+        """Record that files are being read by other code than before.
 
-        A run that stops among them leaves some read by each: none of those formats counts as read until one is through,
-        whatever the rules are then.
+        An interrupted run leaves files of both versions, so changed formats count as outdated until a run completes.
         """
         if self._catalog.meta(_READING) not in {self._reading.version, None}:
             self._catalog.set_meta(_FORMATS, self._reading.common(self._catalog.meta(_FORMATS)))
             self._catalog.set_meta(_READING, "")
 
-    def _follow(self, gatherer: Gatherer, writer: Writer) -> None:
-        """Take in the files that are there.
+    def _update(self, change_reader: ChangeReader, writer: Writer) -> None:
+        """Index the existing files.
 
         Raises:
             Stopped: The user asked to stop.
         """
         try:
-            with ahead(gatherer.changes(), _passages, AHEAD) as changes:
+            with prefetch(change_reader.changes(), _passages, PREFETCH_PASSAGES) as changes:
                 for change in changes:
                     writer.add(change)
             writer.flush()
         finally:
-            self._catalog.refresh(gatherer.refreshed)
+            self._catalog.refresh(change_reader.refreshed)
 
-    def _let_go(
-        self, gatherer: Gatherer, writer: Writer, comparison: Comparison, *, accept_deletions: bool
+    def _remove_missing(
+        self, change_reader: ChangeReader, writer: Writer, comparison: Comparison, *, accept_deletions: bool
     ) -> list[KnownFile]:
-        """Drop the files that are gone and were not found elsewhere; those of them that are kept all the same.
+        """Drop the files that are missing and were not moved; returns those that are withheld.
 
         Raises:
             Stopped: The user asked to stop.
         """
-        gone = gatherer.departed.left()
+        gone = change_reader.removed.remaining()
         held = [] if accept_deletions else withheld(gone, comparison)
         kept = {file.id for file in held}
         dropped = [file for file in gone if file.id not in kept]
         for page in pages(dropped, _DROPPED_AT_ONCE):
             writer.remove(page)
-            gatherer.tally.files["removed"] += len(page)
+            change_reader.tally.files["removed"] += len(page)
         return held
 
     def _report(
         self,
-        gatherer: Gatherer,
+        change_reader: ChangeReader,
         writer: Writer | None,
         seconds: float,
         *,
@@ -336,9 +337,9 @@ class Indexer:
         interrupted: bool = False,
         waiting: int = 0,
     ) -> IndexReport:
-        # What was read ahead and not written is not in the index, and not counted.
-        files = gatherer.tally.files + (writer.done if writer else Counter())
-        failures = sorted(set(gatherer.tally.failures), key=lambda one: (one.folder, one.path, one.reason))
+        # Files that were read but not written are not in the index and not counted.
+        files = change_reader.tally.files + (writer.done if writer else Counter())
+        failures = sorted(set(change_reader.tally.failures), key=lambda one: (one.folder, one.path, one.reason))
         return IndexReport(
             added=files["added"],
             changed=files["changed"],
@@ -352,7 +353,7 @@ class Indexer:
             seconds=seconds,
             held=held,
             failures=tuple(failures),
-            standing=tuple(one for one in failures if one in set(gatherer.tally.standing)),
+            standing=tuple(one for one in failures if one in set(change_reader.tally.standing)),
             interrupted=interrupted,
             waiting=waiting,
             dry_run=writer is None,
@@ -360,12 +361,12 @@ class Indexer:
 
 
 class _Progress:
-    """Adds up what has been done and tells whoever asked."""
+    """Adds up the progress and reports it."""
 
     def __init__(
-        self, gatherer: Gatherer, on_progress: Callable[[IndexProgress], None] | None, watch: Stopwatch
+        self, change_reader: ChangeReader, on_progress: Callable[[IndexProgress], None] | None, watch: Stopwatch
     ) -> None:
-        self._gatherer = gatherer
+        self._change_reader = change_reader
         self._on_progress = on_progress
         self._watch = watch
         self._read = 0
@@ -373,7 +374,7 @@ class _Progress:
         self._size = 0.0
 
     def advance(self, step: Advance) -> None:
-        """One more step is done."""
+        """Add a step and report the total."""
         self._files += step.files
         self._size += step.size
         self._read += step.read
@@ -382,9 +383,9 @@ class _Progress:
         self._on_progress(
             IndexProgress(
                 files=self._files,
-                files_total=self._gatherer.files_total,
-                size=min(int(self._size), self._gatherer.size_total),
-                size_total=self._gatherer.size_total,
+                files_total=self._change_reader.files_total,
+                size=min(int(self._size), self._change_reader.size_total),
+                size_total=self._change_reader.size_total,
                 embedded=step.embedded,
                 reused=step.reused,
                 seconds=self._watch.seconds(),
@@ -394,15 +395,15 @@ class _Progress:
         )
 
 
-def _waiting(gatherer: Gatherer, writer: Writer, comparison: Comparison) -> int:
-    """How many files a run that was stopped leaves to the next one."""
-    left = gatherer.departed.left()
-    gone = len(left) - len(withheld(left, comparison)) - gatherer.tally.files["removed"]
-    return gatherer.files_total - gatherer.settled - writer.done.total() + gone
+def _waiting(change_reader: ChangeReader, writer: Writer, comparison: Comparison) -> int:
+    """The number of files that a stopped run leaves to the next one."""
+    left = change_reader.removed.remaining()
+    gone = len(left) - len(withheld(left, comparison)) - change_reader.tally.files["removed"]
+    return change_reader.files_total - change_reader.settled - writer.done.total() + gone
 
 
-def _unheard(_: FileEvent) -> None:
-    """What happens to events where nobody listens."""
+def _ignore_event(_: FileEvent) -> None:
+    """The default event callback."""
 
 
 def _never() -> bool:
@@ -410,5 +411,5 @@ def _never() -> bool:
 
 
 def _passages(change: FileChange) -> int:
-    """How many passages a file has, itself counted: files without any are no reason to read all of them at once."""
+    """The weight of a file in the queue: its passages plus one, so that empty files are bounded too."""
     return 1 + len(change.passages)

@@ -1,4 +1,4 @@
-"""Brings files into the store: new texts are embedded, then catalog and vector index change in repeatable steps."""
+"""Writes changed files into the store: embeds new texts, then changes catalog and vector index in repeatable steps."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ if TYPE_CHECKING:
     from kb.records import FileChange, KnownFile, Passage
     from kb.records.reports import Doing
 
-# Fills in the middles of files that an earlier kb indexed, from the vectors that are there.
+# Centroids of files that an earlier version of kb indexed.
 
-_KNOWN: Final = "middles"
-# How many files one transaction of the catalog takes: questions wait meanwhile.
+_CENTROIDS_KEY: Final = "middles"
+# The number of files in one transaction, during which searches wait.
 _PAGE: Final = 200
 
 
 def fill_centroids(catalog: Catalog, cache: VectorCache, fingerprint: str) -> None:
-    """Compute the middles that are missing, unless that was done for this store.
+    """Compute missing centroids from cached vectors, once per store and model.
 
-    A file of which the cache has dropped a vector stays without: a question that comes upon it asks the vector index.
+    A file with a vector that is no longer in the cache is skipped; searches then use the vector index.
     """
-    if catalog.meta(_KNOWN) == fingerprint:
+    if catalog.meta(_CENTROIDS_KEY) == fingerprint:
         return
-    lacking = frozenset(catalog.without_centroid())
+    lacking = frozenset(catalog.files_without_centroid())
     of_file: dict[int, list[bytes]] = {}
     for _, file_id, digest in catalog.live() if lacking else ():
         if file_id in lacking:
             of_file.setdefault(file_id, []).append(digest)
     for page in pages(of_file.items(), _PAGE):
         known = cache.peek(fingerprint, list({digest for _, digests in page for digest in digests}))
-        catalog.save_centroids(
+        catalog.store_centroids(
             {
                 file_id: centroid_of([known[digest] for digest in digests])
                 for file_id, digests in page
                 if all(digest in known for digest in digests)
             }
         )
-    catalog.set_meta(_KNOWN, fingerprint)
+    catalog.set_meta(_CENTROIDS_KEY, fingerprint)
 
 
-# How long the model works before what it made is kept, and before files become searchable.
+# How long the model works before its vectors are cached, and before files become searchable.
 SLICE_SECONDS: Final = 5.0
 WINDOW_SECONDS: Final = 30.0
 _FIRST_WINDOW: Final = 256
 _LARGEST_WINDOW: Final = 4096
 _SMALLEST_SLICE: Final = 32
 _FILES_IN_WINDOW: Final = 1000
-# How many passages one transaction of the catalog takes at most, but for one file alone: questions wait meanwhile.
+# The most passages in one transaction, during which searches wait; a single file may exceed it.
 _WRITTEN_AT_ONCE: Final = 256
 
 
 class Stopped(Exception):
-    """The user asked to stop. No error; what has been embedded by then is in the cache."""
+    """The user asked to stop. Not an error; the vectors computed so far are in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ class Advance:
     """A step of progress.
 
     Attributes:
-        files: How many files were done since the last step.
-        size: How many bytes were.
-        read: How many files were read.
-        doing: What is being done.
-        embedded: How many passages were embedded so far.
-        reused: How many had their vectors already, so far.
+        files: The number of files completed since the last step.
+        size: The number of bytes completed since the last step.
+        read: The number of files read since the last step.
+        doing: The current activity.
+        embedded: The number of passages embedded so far.
+        reused: The number of passages with known vectors so far.
     """
 
     files: int = 0
@@ -89,16 +89,16 @@ class Advance:
 
 
 class Writer:
-    """Collects files into windows and writes them.
+    """Collects files into windows, and embeds and writes each window.
 
     Args:
-        embedder: The model; asked only for texts the cache does not know.
-        cache: Vectors by digest.
-        catalog: The record.
-        index: Opens the vector index; called only when there is something to write.
-        advance: Called after each batch with what has been done.
-        should_stop: Asked between batches.
-        on_event: Told of each file once it is done.
+        embedder: The embedding model, for texts that are not in the cache.
+        cache: The embedding cache.
+        catalog: The catalog.
+        index: Opens the vector index; called only if there is something to write.
+        advance: Called with the progress after each batch.
+        should_stop: Called between batches.
+        on_event: Called after each file.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Writer:
         self._should_stop = should_stop
         self._on_event = on_event
         self._rate = 0.0
-        # What became of the files that are in the index now.
+        # The number of written files by kind of change.
         self.done: Counter[str] = Counter()
         self.embedded = 0
         self.reused = 0
@@ -128,33 +128,33 @@ class Writer:
         self._begin_window()
 
     def _begin_window(self) -> None:
-        """Begin to collect files that are embedded and written together."""
+        """Start a new window of files that are embedded and written together."""
         self._changes: list[FileChange] = []
-        # How many passages of each of them need no embedding.
+        # The number of passages of each file that need no embedding.
         self._reused: list[int] = []
         self._vectors: dict[bytes, NDArray[np.float32]] = {}
         self._missing: dict[bytes, Passage] = {}
         self._passages = 0
 
     def add(self, change: FileChange) -> None:
-        """Take a file in; a window that is full is written.
+        """Add a file to the window, and write the window if it is full.
 
         Raises:
-            Stopped: The user asked to stop; the files of the window are left as they were.
+            Stopped: The user asked to stop; the files of the window are unchanged.
         """
         if self._should_stop():
             raise Stopped
         self._changes.append(change)
         self._passages += len(change.passages)
         self._reused.append(len(change.passages) - self._look_up(change))
-        self._tell(read=1, doing="reading")
-        # Known vectors cost no time but room: a warm cache must not make one window of everything.
+        self._report(read=1, doing="reading")
+        # Known vectors take memory, though no time: a warm cache must not put everything into one window.
         full = self._passages >= _LARGEST_WINDOW or len(self._changes) >= _FILES_IN_WINDOW
         if full or len(self._missing) >= self._passages_in(WINDOW_SECONDS, _FIRST_WINDOW):
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been collected; where that fails, the files are left to the next run."""
+        """Write the window; on failure its files are left to the next run."""
         try:
             if self._changes:
                 self._write_window()
@@ -168,24 +168,23 @@ class Writer:
             self._write(changes)
         self.done.update(change.kind for change in self._changes)
         self.reused += sum(self._reused)
-        self._tell(files=len(self._changes), size=0.0 if self._missing else size)
+        self._report(files=len(self._changes), size=0.0 if self._missing else size)
         for change, reused in zip(self._changes, self._reused, strict=True):
             if change.kind != "unchanged":
                 self._on_event(_event(change, reused))
 
     def remove(self, files: Sequence[KnownFile]) -> None:
-        """Take files out: vectors first, so that the catalog never forgets what is still there.
+        """Remove files: vectors first, so that the catalog never loses track of them.
 
-        Before that the catalog notes that the vectors cannot be relied on: a run that dies in between may be followed
-        by one that finds the files back as they were.
+        The files are marked pending before that: after an interruption the next run may find them back unchanged.
 
         Raises:
-            Stopped: The user asked to stop; the files are left as they were.
+            Stopped: The user asked to stop; the files are unchanged.
         """
         if self._should_stop():
             raise Stopped
         file_ids = [file.id for file in files]
-        self._catalog.unsettle(file_ids)
+        self._catalog.mark_pending(file_ids)
         gone = [id_ for ids in self._catalog.passage_ids(file_ids).values() for id_ in ids]
         if gone:
             self._index().delete(gone)
@@ -194,11 +193,11 @@ class Writer:
         for file in files:
             self._on_event(FileEvent("removed", file.folder, file.path, passages=file.passages))
 
-    def _tell(self, *, files: int = 0, size: float = 0.0, read: int = 0, doing: Doing = "embedding") -> None:
+    def _report(self, *, files: int = 0, size: float = 0.0, read: int = 0, doing: Doing = "embedding") -> None:
         self._advance(Advance(files, size, read, doing, self.embedded, self.reused))
 
     def _look_up(self, change: FileChange) -> int:
-        """Find the vectors that are known already, and note the texts that have none; how many those are."""
+        """Look up the vectors of a file in the cache; returns the number of texts without one."""
         wanted = {passage.digest: passage for passage in change.passages}
         unknown = [digest for digest in wanted if digest not in self._vectors and digest not in self._missing]
         self._vectors.update(self._cache.get(self._embedder.fingerprint, unknown))
@@ -207,15 +206,15 @@ class Writer:
         return len(lacking)
 
     def _embed(self, size: int) -> None:
-        """Embed what is missing, longest first, in slices whose vectors are kept as soon as they are there.
+        """Embed the texts without vectors in slices, and cache the vectors of each slice.
 
-        Sorting the window whole keeps the padding of each batch small; the longest first, so that a model that
-        needs too much memory says so at once and the remaining time is not told too short.
+        Sorting by length keeps padding small. The longest texts come first, so that a lack of memory shows at once and
+        the remaining time is not underestimated.
         """
         waiting = sorted(self._missing.values(), key=lambda passage: -passage.tokens)
         start = 0
         if waiting and not self._rate:
-            self._tell(doing="loading the model")
+            self._report(doing="loading the model")
         while start < len(waiting):
             if self._should_stop():
                 raise Stopped
@@ -230,16 +229,16 @@ class Writer:
             self._vectors.update(made)
             self.embedded += len(part)
             start += len(part)
-            self._tell(size=size * len(part) / len(waiting))
+            self._report(size=size * len(part) / len(waiting))
 
     def _passages_in(self, seconds: float, at_first: int) -> int:
-        """How many passages the model makes in that time, as measured on the last slice."""
+        """The number of passages the model embeds in that time, measured on the last slice."""
         if not self._rate:
             return at_first
         return int(min(max(self._rate * seconds, _SMALLEST_SLICE), _LARGEST_WINDOW))
 
     def _write(self, changes: Sequence[FileChange]) -> None:
-        """Catalog: about to happen. Vectors: written, then the old ones deleted. Catalog: done."""
+        """Mark files pending, write new vectors, delete old ones, and mark the files done."""
         file_ids = [change.file_id for change in changes]
         present = self._catalog.passage_ids(file_ids)
         self._catalog.begin(changes)
@@ -259,12 +258,12 @@ class Writer:
             self._index().relabel([id_ for id_, _ in relabelled], [label for _, label in relabelled])
         if leaving:
             self._index().delete(leaving)
-        self._catalog.finish(file_ids, _middles(changes, self._vectors))
+        self._catalog.finish(file_ids, _centroids(changes, self._vectors))
         self.dropped += len(leaving)
 
 
 def _groups(changes: Sequence[FileChange]) -> Iterator[list[FileChange]]:
-    """Files in their order, a few at a time by their passages."""
+    """Split files into groups with a limited number of passages, in order."""
     group: list[FileChange] = []
     passages = 0
     for change in changes:
@@ -277,10 +276,10 @@ def _groups(changes: Sequence[FileChange]) -> Iterator[list[FileChange]]:
         yield group
 
 
-def _middles(
+def _centroids(
     changes: Sequence[FileChange], vectors: dict[bytes, NDArray[np.float32]]
 ) -> dict[int, NDArray[np.float32]]:
-    """The middle of each file that has several passages: that of one passage is its own vector."""
+    """The centroid of each file with several passages; a single passage has its own vector."""
     return {
         change.file_id: centroid_of([vectors[one.digest] for one in change.passages])
         for change in changes

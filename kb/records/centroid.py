@@ -1,4 +1,4 @@
-"""The centroid of the vectors of a file's passages, which represents the whole file."""
+"""The centroid of vectors, which represents a file with several passages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def centroid_of(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the unit vector in the direction of the mean of some unit vectors; all zeros where they cancel out."""
+    """The normalised mean of unit vectors; all zeros if they cancel out."""
     import numpy as np
 
     mean = np.mean(np.stack(vectors), axis=0, dtype=np.float64)

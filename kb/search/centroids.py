@@ -39,7 +39,7 @@ def centroids_of(
     known = {id_: one for id_, one in catalog.centroids(distinct).items() if len(one) == dimension}
     if len(known) == len(distinct):
         return known
-    lacking = catalog.without_centroid([id_ for id_ in distinct if id_ not in known])
+    lacking = catalog.files_without_centroid([id_ for id_ in distinct if id_ not in known])
     for file_id, states in (catalog.passage_ids(lacking) if lacking else {}).items():
         own = index.vectors([id_ for id_, live in states.items() if live])
         if own:

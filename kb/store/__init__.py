@@ -1,1 +1,1 @@
-"""What is kept: vectors in ChromaDB, files and full text in the catalog, and the lock that gives them one owner."""
+"""The store: vectors in ChromaDB, files and text in the catalog, and the lock on both."""

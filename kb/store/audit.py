@@ -1,8 +1,8 @@
-"""Looks through a whole catalog: whether each row still holds what kb wrote into it.
+"""Detects changes to the catalog that kb did not make.
 
-SQLite keeps its pages in order and has no checksum of what stands in them, so a flipped bit, an edit by another program
-or pages of another database may well be read without an error. Rows have checksums of kb's own; they are looked at
-where a row is shown, and all of them here, when the file is not as kb left it.
+SQLite has no checksums, so a flipped bit, an edit by another program or pages of another database may be read without
+an error. kb's rows have checksums of their own. They are checked when a row is shown, and ``audit`` checks all of them
+when ``CatalogStamp`` finds that the file changed since kb closed it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import CatalogDamaged
-from kb.own_files import unusable, write_whole
+from kb.own_files import store_error_for, write_atomically
 from kb.store import catalog_rows as rows
 from kb.store import keywords
 from kb.store.catalog_schema import SCHEMA
@@ -22,14 +22,12 @@ from kb.store.catalog_schema import SCHEMA
 if TYPE_CHECKING:
     import sqlite3
 
-# How kb left the catalog's files, so that a change by anything else is noticed before they are relied on.
-
 STAMP_FILE: Final = "catalog.left"
 _DAMAGED: Final = "damaged"
 
 
 class CatalogStamp:
-    """What was noted about a catalog when it was last closed. Only the holder of the store's lock may write it.
+    """The recorded size and time of a catalog's files. Only the holder of the store's lock may write it.
 
     Args:
         catalog: The catalog's file.
@@ -39,45 +37,48 @@ class CatalogStamp:
         self._catalog = catalog
         self._place = Path(catalog).with_name(STAMP_FILE)
 
-    def in_order(self) -> bool:
-        """Whether the files are as they were left.
+    def is_unchanged(self) -> bool:
+        """Whether the files are unchanged since ``save``.
 
         Raises:
-            CatalogDamaged: The catalog turned out to be damaged while it was last used.
+            CatalogDamaged: The catalog was found damaged when it was last used.
         """
-        left = self._left()
+        left = self._saved_stamp()
         if isinstance(left, dict) and _DAMAGED in left:
             raise CatalogDamaged(str(left[_DAMAGED]), SCHEMA.remedy)
-        return left is not None and left == self._now()
+        return left is not None and left == self._current()
 
-    def leave(self, damage: str) -> None:
-        """Note how the files are, or that they are damaged, so that the next run does not take them for sound.
+    def save(self, damage: str) -> None:
+        """Record the state of the files, or that they are damaged.
+
+        Args:
+            damage: What is wrong with the catalog; empty if nothing is.
 
         Raises:
             StoreError: It cannot be written.
         """
-        left = {_DAMAGED: damage} if damage else self._now()
-        if left == self._left():
+        left = {_DAMAGED: damage} if damage else self._current()
+        if left == self._saved_stamp():
             return
         try:
-            write_whole(self._place, json.dumps(left))
+            write_atomically(self._place, json.dumps(left))
         except OSError as error:
-            raise unusable(f"the store at {self._place.parent}", error, str(self._place)) from error
+            raise store_error_for(f"the store at {self._place.parent}", error, str(self._place)) from error
 
-    def _left(self) -> object:
+    def _saved_stamp(self) -> object:
         try:
             return json.loads(self._place.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
             return None
 
-    def _now(self) -> list[list[int]]:
-        """Size and modification time of the database, and of its log where there is one."""
+    def _current(self) -> list[list[int]]:
+        """Size and modification time of the database and of its write-ahead log, if there is one."""
         files = (Path(self._catalog), Path(f"{self._catalog}-wal"))
         stats = [path.stat() for path in files if path.is_file()]
         return [[one.st_size, one.st_mtime_ns] for one in stats if one.st_size]
 
 
-# For looking through everything: each file, each passage of every state by file, passages of no file, file ids used up.
+# All passages by file, passages without a file, and the highest file ids.
 _ALL_PASSAGES = f"SELECT p.file_id, p.state, {rows.PASSAGE_COLUMNS} FROM passages p ORDER BY p.file_id"  # noqa: S608
 _ORPHANS = "SELECT count(*) FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
 _IDS_USED = """
@@ -88,11 +89,11 @@ _IDS_USED = """
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is wrong in a catalog whose pages are in order.
+    """Repairable damage of a catalog.
 
     Attributes:
-        files: The ids of the files that have to be read again, since a row of theirs is not as it was written.
-        keywords: Whether the keyword index has to be made again.
+        files: The ids of files with a changed row, which have to be read again.
+        keywords: Whether the keyword index has to be rebuilt.
     """
 
     files: tuple[int, ...] = ()
@@ -100,14 +101,14 @@ class Findings:
 
 
 def audit(connection: sqlite3.Connection) -> Findings:
-    """Look at every row of a catalog. The caller holds a transaction.
+    """Check every row of a catalog. The caller holds a transaction.
 
     Raises:
-        ValueError: It cannot be mended row by row.
+        ValueError: It cannot be repaired row by row.
     """
-    for (told,) in connection.execute("PRAGMA integrity_check(1)"):
-        if told != b"ok":
-            raise ValueError(told.decode("utf-8", "replace"))
+    for (reported,) in connection.execute("PRAGMA integrity_check(1)"):
+        if reported != b"ok":
+            raise ValueError(reported.decode("utf-8", "replace"))
     used, greatest = connection.execute(_IDS_USED).fetchone()
     if used < greatest:
         raise ValueError("the counter of file ids is behind")

@@ -1,4 +1,4 @@
-"""The catalog: what kb knows of the files and their passages, in SQLite, so that an index can always be made again."""
+"""The catalog: files and passages in SQLite, from which the vector index can always be rebuilt."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _COMPLETED = "completed"
 _PAGE = 500
-# Ids are reserved on the disk this many at a time: a run over 10,000 new files must not wait for 10,000 commits.
+# Ids are reserved in blocks of this size, so that 10,000 new files do not need 10,000 commits.
 _ID_BLOCK = 1000
 
-# json_each: a list of any length is one parameter of a statement, whatever SQLite's limit of parameters.
+# json_each passes a list of any length as one parameter, regardless of SQLite's limit.
 _FORGET_LEAVING = "DELETE FROM passages WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?))"
 _BRING_COMING = (
     "UPDATE passages SET state = 'live' WHERE state = 'coming' AND file_id IN (SELECT value FROM json_each(?))"
@@ -41,7 +41,7 @@ _COMING_AGAIN = (
     "UPDATE passages SET state = 'coming' "
     "WHERE state = 'live' AND (? IS NULL OR file_id IN (SELECT value FROM json_each(?)))"
 )
-# A failed file has no vectors that could be lost; a pending one may have live passages, which are live no more.
+# A failed file has no vectors; live passages of a pending one become coming.
 _PENDING_AGAIN = (
     "UPDATE files SET state = 'pending', live = 0 "
     "WHERE state != 'failed' AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))"
@@ -50,7 +50,7 @@ _STATES = (
     "SELECT file_id, id, state FROM passages WHERE file_id IN (SELECT value FROM json_each(?)) "
     "ORDER BY file_id, ordinal"
 )
-# Knuth's multiplicative hash: keys that follow one another come to lie far apart.
+# Knuth's multiplicative hash spreads consecutive keys.
 _SAMPLE = (
     "SELECT id FROM passages WHERE key IN (SELECT key FROM passages ORDER BY (key * 2654435761) & 4294967295 LIMIT ?)"
 )
@@ -79,7 +79,7 @@ _KEEP_PASSAGE = """
                         place = CAST(? AS TEXT), text = CAST(? AS TEXT), searched = CAST(? AS TEXT), crc = ?
     WHERE file_id = ? AND id = ?
 """
-# The passages stay as they are: they answer until the next run has read their file again.
+# The passages are kept and used until the next run has read their file again.
 _READ_AGAIN = "UPDATE files SET state = 'pending' WHERE id IN (SELECT value FROM json_each(?))"
 _FINISH_FILES = """
     UPDATE files SET
@@ -96,14 +96,14 @@ _LIVE_PASSAGES = f"""
     WHERE p.state = 'live' AND
 """  # noqa: S608  (only constants are put in)
 _FORGET_ORPHANS = "DELETE FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
-_MIDDLES = "SELECT file_id, vector FROM middles WHERE file_id IN (SELECT value FROM json_each(?))"
+_CENTROIDS = "SELECT file_id, vector FROM middles WHERE file_id IN (SELECT value FROM json_each(?))"
 _WITHOUT_MIDDLE = """
     SELECT id FROM files f
     WHERE live > 1 AND NOT EXISTS (SELECT 1 FROM middles m WHERE m.file_id = f.id)
     AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))
 """
-_FORGET_MIDDLES = "DELETE FROM middles WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
-# A file may have gone since its middle was computed.
+_DELETE_CENTROIDS = "DELETE FROM middles WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
+# A file may have been deleted since its centroid was computed.
 _KEEP_MIDDLE = """
     INSERT INTO middles (file_id, vector) SELECT id, ? FROM files WHERE id = ?
     ON CONFLICT (file_id) DO UPDATE SET vector = excluded.vector
@@ -111,17 +111,16 @@ _KEEP_MIDDLE = """
 
 
 class SqliteCatalog:
-    """The record of what is indexed, in one SQLite file that several threads may use.
+    """The record of indexed files, in one SQLite file that several threads may use.
 
-    Every method is atomic: other threads and processes see all of it or nothing, and what it wrote is on the disk when
-    it returns. Texts of forgotten passages are overwritten, not only unlinked.
+    Every method is one transaction, durable when it returns. Texts of deleted passages are overwritten on disk.
 
     Args:
-        path: The file, made where it does not exist; ``":memory:"`` keeps all in memory.
-        copy: Work on a copy in memory and leave the file as it is, for a store that cannot be written.
+        path: The file; created if it does not exist. ``":memory:"`` for an in-memory catalog.
+        copy: Work on a copy in memory, for a read-only store.
 
     Raises:
-        StoreError: It cannot be opened; ``CatalogDamaged`` where it is not a sound database.
+        StoreError: It cannot be opened; ``CatalogDamaged`` if it is damaged.
     """
 
     def __init__(self, path: str, *, copy: bool = False) -> None:
@@ -135,20 +134,20 @@ class SqliteCatalog:
 
     @property
     def damage(self) -> str:
-        """How the file turned out to be damaged; empty where it did not."""
+        """How the file is damaged; empty if no damage was found."""
         return self._database.damage
 
     def compact(self) -> None:
-        """Give back the space of what was forgotten, and leave no trace of it in the write-ahead log."""
+        """Free the space of deleted rows, and truncate the write-ahead log."""
         self._database.compact()
 
     def meta(self, key: str) -> str | None:
-        """A remembered value."""
+        """A stored value."""
         found = self._database.rows("SELECT value FROM meta WHERE key = ?", (key,), lambda row: rows.text_of(row[0]))
         return found[0] if found else None
 
     def set_meta(self, key: str, value: str) -> None:
-        """Remember a value durably."""
+        """Store a value durably."""
         with self._database.writing() as connection:
             connection.execute(
                 "INSERT INTO meta (key, value) VALUES (?, CAST(? AS TEXT)) "
@@ -157,13 +156,13 @@ class SqliteCatalog:
             )
 
     def completed(self, when: datetime) -> None:
-        """A run that covered everything ended at this time, which must know its time zone."""
+        """Record the end of a complete run, with a time zone."""
         if when.tzinfo is None:
             raise ValueError("the time of a complete run needs a time zone")
         self.set_meta(_COMPLETED, when.astimezone(UTC).isoformat())
 
     def as_of(self) -> datetime | None:
-        """When the last complete run ended, in UTC."""
+        """The end of the last complete run, in UTC."""
         value = self.meta(_COMPLETED)
         if value is None:
             return None
@@ -173,7 +172,7 @@ class SqliteCatalog:
             raise self._database.damaged(str(error)) from error
 
     def new_id(self) -> int:
-        """A file id that was never used before; those not used by the end of the process are skipped."""
+        """A file id that was never used; ids that this process does not use are skipped."""
         with self._lock:
             number = next(self._ids, None)
             if number is None:
@@ -182,73 +181,73 @@ class SqliteCatalog:
             return number
 
     def files(self) -> list[KnownFile]:
-        """All known files in order of (folder, path), failed and pending ones included."""
+        """All files, including failed and pending ones, sorted by folder and path."""
         found = self._database.rows(rows.FILES, (), rows.known_file)
         found.sort(key=attrgetter("folder", "path"))
         return found
 
     def problems(self) -> list[Failure]:
-        """Every file that could not be indexed, with its reason, in order of (folder, path)."""
+        """All files that could not be indexed, with reasons, sorted by folder and path."""
         return [Failure(file.folder, file.path, file.reason) for file in self.files() if file.state == "failed"]
 
     def begin(self, changes: Sequence[FileChange]) -> None:
-        """Write down, in one transaction, what is about to happen to files before the vectors change.
+        """Record planned changes of files in one transaction, before the vectors change.
 
-        A file that is known by its id takes over the path of its change. Files of one call may swap their paths.
+        A known file gets the path of its change. Files in one call may swap paths.
 
         Raises:
-            ValueError: A path belongs to another file, which has to be removed first; or an id stands twice.
+            ValueError: A path belongs to another file, which has to be removed first, or an id is repeated.
         """
         rows.refuse_doubles(changes)
         file_ids = [change.file_id for change in changes]
         with self._database.writing() as connection, _keywords(connection, file_ids):
             _free_places(connection, changes)
             known = self._states(file_ids)
-            _forget_middles(connection, file_ids)
+            _delete_centroids(connection, file_ids)
             for change in changes:
                 _write_change(connection, change, known[change.file_id])
 
     def finish(self, file_ids: Sequence[int], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
-        """The vectors of these files are in place: leaving passages are forgotten, coming ones become live.
+        """Complete changes after the vectors are written: delete leaving passages and make coming ones live.
 
-        ``centroids`` are those of those files.
+        ``centroids`` are the centroids of these files.
         """
         listed = json.dumps(list(file_ids))
         with self._database.writing() as connection:
             connection.execute(_FORGET_LEAVING, (listed,))
             connection.execute(_BRING_COMING, (listed,))
             connection.execute(_FINISH_FILES, (time.time_ns(), listed))
-            _keep_middles(connection, centroids or {})
+            _store_centroids(connection, centroids or {})
 
     def centroids(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The centroid of each of these files, where it is known."""
-        return dict(self._database.rows(_MIDDLES, (json.dumps(list(file_ids)),), _middle_of))
+        """The known centroids of these files."""
+        return dict(self._database.rows(_CENTROIDS, (json.dumps(list(file_ids)),), _centroid_of))
 
-    def save_centroids(self, centroids: Mapping[int, NDArray[np.float32]]) -> None:
-        """Store the centroids of files; a file that changes afterwards loses its own."""
+    def store_centroids(self, centroids: Mapping[int, NDArray[np.float32]]) -> None:
+        """Store centroids of files; a later change of a file deletes its centroid."""
         with self._database.writing() as connection:
-            _keep_middles(connection, centroids)
+            _store_centroids(connection, centroids)
 
-    def without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
-        """The ids of those files, or of all, that have several live passages and no known centroid."""
+    def files_without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
+        """Those of some files, or of all, with several live passages and no centroid."""
         listed = None if file_ids is None else json.dumps(list(file_ids))
         return self._database.rows(_WITHOUT_MIDDLE, (listed, listed), lambda row: int(row[0]))
 
-    def unsettle(self, file_ids: Sequence[int] | None = None) -> None:
-        """The vectors of these files (None: of all) cannot be relied on: passages are coming again, files pending.
+    def mark_pending(self, file_ids: Sequence[int] | None = None) -> None:
+        """Mark files (None for all) as pending and their passages as coming, because their vectors may be missing.
 
-        A file that failed has no vectors, and stays failed.
+        A failed file stays failed, since it has no vectors.
         """
         listed = None if file_ids is None else json.dumps(list(file_ids))
         with self._database.writing() as connection:
             connection.execute(_COMING_AGAIN, (listed, listed))
             connection.execute(_PENDING_AGAIN, (listed, listed))
-            _forget_middles(connection, file_ids)
+            _delete_centroids(connection, file_ids)
 
     def read_again(self, file_ids: Sequence[int]) -> None:
-        """Have files read again by the next run: what their rows say may not be what was written into them.
+        """Schedule files with changed rows to be read again by the next run.
 
-        Their passages stay part of answers until then. The keyword index, which may be of other words, is made anew.
+        Their passages stay part of answers until then. The keyword index is rebuilt, since its words may differ.
         """
         from kb.store import keywords
 
@@ -256,11 +255,14 @@ class SqliteCatalog:
             connection.execute(_READ_AGAIN, (json.dumps(list(file_ids)),))
             keywords.forget(connection)
 
-    def look_over(self) -> int:
-        """Look at every row, and prepare what is not as it was written to be mended; how many files it concerns.
+    def audit(self) -> int:
+        """Check every row, and schedule the files of changed rows to be read again.
+
+        Returns:
+            The number of these files.
 
         Raises:
-            CatalogDamaged: It cannot be mended row by row.
+            CatalogDamaged: It cannot be repaired row by row.
         """
         from kb.store import keywords
         from kb.store.audit import audit
@@ -268,32 +270,32 @@ class SqliteCatalog:
         with self._database.writing() as connection:
             try:
                 found = audit(connection)
-            # What kb never wrote has values of any type.
+            # A row that kb did not write may have values of any type.
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 raise self._database.damaged(str(error)) from error
             connection.execute(_READ_AGAIN, (json.dumps(found.files),))
             connection.execute(_FORGET_ORPHANS)
-            # They have no checksum; the next run computes them again from the cache.
-            _forget_middles(connection, None)
+            # Centroids have no checksum; the next run recomputes them from the cache.
+            _delete_centroids(connection, None)
             if found.keywords:
                 keywords.forget(connection)
         return len(found.files)
 
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
-        """Take over new stats, as (file id, file with its stat, read_ns), where only those changed."""
+        """Update stats of otherwise unchanged files, as (file id, file with its stat, read_ns)."""
         values = [(*rows.stat_values(file.stat), read_ns, file_id) for file_id, file, read_ns in files]
         with self._database.writing() as connection:
             connection.executemany(_REFRESH, values)
 
     def remove(self, file_ids: Sequence[int]) -> None:
-        """Forget files and their passages; call it after their vectors are gone."""
+        """Delete files and their passages; call it after their vectors are deleted."""
         with self._database.writing() as connection, _keywords(connection, file_ids):
             connection.execute(
                 "DELETE FROM files WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(file_ids)),)
             )
 
     def passage_ids(self, file_ids: Sequence[int]) -> dict[int, dict[str, bool]]:
-        """For each file, its passage ids of every state; True where the passage is live (vector surely there)."""
+        """The passage ids of each file, with whether the passage is live, so that its vector exists."""
         return {
             file_id: {id_: state == "live" for id_, state in states.items()}
             for file_id, states in self._states(file_ids).items()
@@ -309,7 +311,7 @@ class SqliteCatalog:
         return self._read_passages("p.file_id = ? ORDER BY p.ordinal", (file_id,))
 
     def all_passages(self) -> Iterator[StoredPassage]:
-        """Every live passage, by file id and order, a page at a time; other calls may come in between."""
+        """All live passages by file id and order, read in pages; other calls are allowed in between."""
         last = (0, -1)
         while page := self._read_passages(
             "(p.file_id, p.ordinal) > (?, ?) ORDER BY p.file_id, p.ordinal LIMIT ?", (*last, _PAGE)
@@ -318,11 +320,11 @@ class SqliteCatalog:
             last = (page[-1].file.id, page[-1].ordinal)
 
     def live(self) -> list[tuple[str, int, bytes]]:
-        """Every live passage as (id, file id, digest), by file id and order."""
+        """All live passages as (id, file id, digest), by file id and order."""
         return self._database.rows(_LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
 
-    def unsettled_ids(self) -> list[str]:
-        """The ids of the passages whose vector may or may not be in the vector index."""
+    def pending_ids(self) -> list[str]:
+        """The ids of passages whose vectors may be missing from the vector index."""
         return self._database.rows(_UNSETTLED, (), lambda row: rows.text_of(row[0]))
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
@@ -336,7 +338,7 @@ class SqliteCatalog:
         return self._database.rows(links.LINKS_TO, (json.dumps(list(keys)),), links.link_of)
 
     def names_of(self, file_id: int) -> list[Name]:
-        """What links can call a file and its parts."""
+        """The names by which links refer to a file and its parts."""
         return [name for _, name in self._database.rows(links.NAMES_OF, (file_id,), links.name_of)]
 
     def named(self, keys: Sequence[str]) -> list[tuple[int, Name]]:
@@ -344,11 +346,11 @@ class SqliteCatalog:
         return self._database.rows(links.NAMED, (json.dumps(list(keys)),), links.name_of)
 
     def sample(self, count: int) -> list[str]:
-        """The ids of about so many passages from all over the index, the same ones each time; for statistics only."""
+        """About a number of passage ids spread over the index, the same each time; for statistics only."""
         return self._database.rows(_SAMPLE, (count,), lambda row: str(row[0].decode()))
 
     def count(self) -> int:
-        """How many live passages there are."""
+        """The number of live passages."""
         return self._database.rows("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
 
     def keyword_matches(
@@ -364,10 +366,9 @@ class SqliteCatalog:
     ) -> KeywordMatches:
         """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
-        Passages of other ``files``, those that are not in ``only`` and those in ``without`` are left out before the
-        best are taken; more than ``count`` come back where the last ones are equal, though not
-        more than four times as many. ``file_weight`` is the share of the whole file in the score by which the best are
-        taken, 0..1; that of the passage has the rest.
+        Only passages of ``files`` and in ``only``, and not in ``without``, are ranked. If the last scores are equal,
+        more than ``count`` are returned, up to four times as many. ``beside`` is the weight, 0..1, of the score of the
+        whole file; the passage's score has the rest.
         """
         from kb.store import keywords
 
@@ -385,9 +386,9 @@ class SqliteCatalog:
         only: Collection[str] | None = None,
         without: Collection[str] = (),
     ) -> Holding:
-        """The best live passages that hold this share of a question by the weight of its words, and its rarest word.
+        """The best live passages that contain a share of a question, by the weight of its words, and its rarest word.
 
-        Passages of other ``files``, those that are not in ``only`` and those in ``without`` do not count.
+        Only passages of ``files`` and in ``only``, and not in ``without``, count.
         """
         from kb.store import keywords
 
@@ -395,7 +396,7 @@ class SqliteCatalog:
             return keywords.holding(connection, question, share, files=files, only=only, without=without)
 
     def containing(self, phrase: str) -> set[str]:
-        """The ids of the passages with a phrase in their text or headings, as whole words, whatever its case."""
+        """The ids of passages with a phrase in text or headings, as whole words, ignoring case."""
         from kb.store import keywords
 
         with self._asking() as connection:
@@ -403,7 +404,7 @@ class SqliteCatalog:
 
     @contextmanager
     def _asking(self) -> Iterator[sqlite3.Connection]:
-        """The connection, with a keyword index that is of this version of kb."""
+        """The connection, with the keyword index updated to this version of kb."""
         from kb.store import keywords
 
         with self._database.reading() as connection:
@@ -448,26 +449,26 @@ class SqliteCatalog:
 
 
 def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> AbstractContextManager[None]:
-    """Keep the keyword index in step with what happens to some files meanwhile, in the same transaction."""
+    """Update the keyword index in the same transaction as a change of files."""
     from kb.store import keywords
 
     return keywords.followed(connection, file_ids)
 
 
 def _free_places(connection: sqlite3.Connection, changes: Sequence[FileChange]) -> None:
-    """Take the old paths from the files that move, so that one of them can have the path of another."""
+    """Clear the paths of moved files, so that they can take each other's."""
     wanted = {change.file_id: rows.place(change.file) for change in changes}
     known = connection.execute(
         "SELECT id, folder, name FROM files WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(wanted)),),
     ).fetchall()
     moved = [(id_,) for id_, folder, name in known if (folder, name) != wanted[id_]]
-    # No path holds a NUL byte, so this stands in the way of none.
+    # Paths contain no NUL byte, so this conflicts with none.
     connection.executemany("UPDATE files SET name = CAST(x'00' || id AS BLOB) WHERE id = ?", moved)
 
 
 def _write_change(connection: sqlite3.Connection, change: FileChange, known: Mapping[str, PassageState]) -> None:
-    """Write the row of a file, its links and its passages; those it no longer has are leaving."""
+    """Write the row of a file, its links and its passages; old passages become leaving."""
     states = rows.next_states(known, frozenset(passage.id for passage in change.passages))
     live = sum(state == "live" for state in states.values())
     try:
@@ -484,19 +485,19 @@ def _write_change(connection: sqlite3.Connection, change: FileChange, known: Map
     connection.executemany("UPDATE passages SET state = 'leaving' WHERE id = ?", leaving)
 
 
-def _keep_middles(connection: sqlite3.Connection, vectors: Mapping[int, NDArray[np.float32]]) -> None:
-    """Keep the middles of these files."""
+def _store_centroids(connection: sqlite3.Connection, vectors: Mapping[int, NDArray[np.float32]]) -> None:
+    """Store centroids."""
     connection.executemany(_KEEP_MIDDLE, ((vector.astype("<f4").tobytes(), id_) for id_, vector in vectors.items()))
 
 
-def _forget_middles(connection: sqlite3.Connection, file_ids: Sequence[int] | None) -> None:
-    """Forget the middles of these files, or of all."""
+def _delete_centroids(connection: sqlite3.Connection, file_ids: Sequence[int] | None) -> None:
+    """Delete the centroids of these files, or of all."""
     listed = None if file_ids is None else json.dumps(list(file_ids))
-    connection.execute(_FORGET_MIDDLES, (listed, listed))
+    connection.execute(_DELETE_CENTROIDS, (listed, listed))
 
 
-def _middle_of(row: tuple[Any, ...]) -> tuple[int, NDArray[np.float32]]:
-    """The file and the vector of a row of ``_MIDDLES``."""
+def _centroid_of(row: tuple[Any, ...]) -> tuple[int, NDArray[np.float32]]:
+    """The file id and vector of a row of ``_CENTROIDS``."""
     import numpy as np
 
     return int(row[0]), np.frombuffer(row[1], "<f4")

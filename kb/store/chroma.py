@@ -1,4 +1,8 @@
-"""The vector index in ChromaDB: vectors go in, the nearest passages come out, and no text is handed over to embed."""
+"""The vector index in ChromaDB. kb passes vectors only; ChromaDB never embeds text.
+
+``translated_errors`` maps ChromaDB's exceptions to kb's, ``connect``, ``find`` and ``make`` open collections safely,
+and ``ChromaIndex`` reads and writes one.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ import numpy as np
 
 from kb.chroma_import import import_chromadb, safe_settings
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreDamaged, StoreError
-from kb.own_files import disk_full, forbidden, no_memory, unusable
+from kb.own_files import disk_full, forbidden, no_memory, store_error_for
 from kb.records import Candidates
 
 if TYPE_CHECKING:
@@ -24,20 +28,20 @@ if TYPE_CHECKING:
 
     from kb.records import VectorRecord
 
-# What ChromaDB throws, told in kb's words: every error of its Python and Rust halves becomes a StoreError here.
+# Translation of errors from ChromaDB's Python and Rust code into StoreError.
 
 DATABASE: Final = "chroma.sqlite3"
 DETAIL_LENGTH: Final = 300
 
 
 @contextlib.contextmanager
-def seam(directory: str) -> Iterator[None]:
-    """Every call into ChromaDB goes through here, so that only kb's own errors come out.
+def translated_errors(directory: str) -> Iterator[None]:
+    """Translate the errors of ChromaDB; wraps every call into it.
 
     Raises:
-        StoreDamaged: The index does not answer as it should.
+        StoreDamaged: The index is damaged.
         StoreBusy: Another program holds ChromaDB's database.
-        StoreError: Anything else, from a full disk to a refused argument.
+        StoreError: Anything else, such as a full disk or a rejected argument.
     """
     errors = import_chromadb().errors
     try:
@@ -47,23 +51,25 @@ def seam(directory: str) -> Iterator[None]:
     except MemoryError as error:
         raise no_memory(f"the vector index in {directory}") from error
     except OSError as error:
-        raise unusable(f"the vector index in {directory}", error, directory) from error
+        raise store_error_for(f"the vector index in {directory}", error, directory) from error
     except BaseException as error:
-        # A panic of the Rust core is no Exception, and its class cannot be imported.
+        # A panic of the Rust core is a BaseException whose class cannot be imported.
         if type(error).__name__ != "PanicException":
             raise
         raise damaged(directory, str(error)) from error
 
 
 def translate(error: Exception, directory: str) -> StoreError:
-    """The StoreError that says what an error of ChromaDB means for the user."""
+    """The StoreError for an error of ChromaDB."""
     text = str(error)
-    told = f"{type(error).__name__}: {text}"
-    return next((meaning(directory, text) for sign, meaning in _MEANINGS if sign.search(told)), _refused(text))
+    named = f"{type(error).__name__}: {text}"
+    return next(
+        (make_error(directory, text) for pattern, make_error in _ERRORS if pattern.search(named)), _refused(text)
+    )
 
 
 def damaged(directory: str, detail: str) -> StoreDamaged:
-    """The index in this directory is broken, as this detail shows."""
+    """The error for a damaged index."""
     return StoreDamaged(
         f"the vector index in {directory} is damaged: {_short(detail)}",
         "Run kb rebuild: it makes the index again without embedding again.",
@@ -71,9 +77,9 @@ def damaged(directory: str, detail: str) -> StoreDamaged:
 
 
 def unwritable(directory: str) -> StoreError:
-    """The directory cannot be written."""
-    told = forbidden(f"the store in {directory}", directory)
-    return StoreError(f"the store in {directory} cannot be written: {told.message}", told.remedy)
+    """The error for a directory that cannot be written."""
+    error = forbidden(f"the store in {directory}", directory)
+    return StoreError(f"the store in {directory} cannot be written: {error.message}", error.remedy)
 
 
 def _disk_full(directory: str, _text: str) -> StoreError:
@@ -85,17 +91,17 @@ def _locked(directory: str, _text: str) -> StoreError:
 
 
 def _not_written(directory: str, _text: str) -> StoreError:
-    """SQLite calls a database that was removed under it a read-only one."""
+    """SQLite reports a deleted database as read-only."""
     return _gone(directory) or unwritable(directory)
 
 
 def _broken(directory: str, text: str) -> StoreError:
-    """What fails inside may fail only because its files are gone, and in other words each time."""
+    """An internal error, which missing files can cause in many forms."""
     return _gone(directory) or damaged(directory, text)
 
 
 def _gone(directory: str) -> StoreDamaged | None:
-    """The error of an index without its database; None where that is there."""
+    """The error for a missing database; None if it exists."""
     return None if Path(directory, DATABASE).is_file() else damaged(directory, "its database is not there")
 
 
@@ -114,13 +120,13 @@ def _refused(text: str) -> StoreError:
 
 
 def _short(text: str) -> str:
-    """An error's text on one line, cut where it grows long."""
+    """An error message on one line, shortened if necessary."""
     line = " ".join(text.split()).rstrip(".")
     return line if len(line) <= DETAIL_LENGTH else f"{line[: DETAIL_LENGTH - 1]}…"
 
 
-# ChromaDB has one class for all that goes wrong inside. Only SQLite's own words tell the cases apart; they come first.
-_MEANINGS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], StoreError]], ...]] = (
+# ChromaDB has one class for internal errors. SQLite's messages distinguish them, so they come first.
+_ERRORS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], StoreError]], ...]] = (
     (re.compile(r"disk is full|no space left|\(code: 13\)", re.IGNORECASE), _disk_full),
     (re.compile(r"database (table )?is locked|\(code: [56]\)", re.IGNORECASE), _locked),
     (
@@ -132,10 +138,9 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], StoreError]],
 )
 
 
-# Opening a ChromaDB collection, making it, and proving that kb made it, before anything else is done with it.
-#
-# A store may name any embedding function, and ChromaDB builds it, model code included, on many calls that look
-# harmless. So a collection is judged by its raw configuration, and one that kb did not make is not touched.
+# Opening and creating collections. A store may name any embedding function, and ChromaDB instantiates it, including
+# model code, on many seemingly harmless calls. So kb checks the raw configuration of a collection, and does not use one
+# that it did not create.
 
 EMBEDDING_FUNCTION: Final = "kb-bge-m3"
 SPACE: Final = "cosine"
@@ -144,7 +149,7 @@ FORMAT: Final = 1
 FINGERPRINT_KEY: Final = "kb_fingerprint"
 DIMENSION_KEY: Final = "kb_dimension"
 # With 100,000 clustered vectors of 384 numbers, recall@10 of 400 candidates is 1.000 here, as with twice the links.
-# The graph goes to the disk after every 1000 writes: later would make each start slower, sooner would tear more often.
+# The graph is persisted every 1,000 writes: less often slows down each start, more often risks more torn files.
 HNSW: Final[Mapping[str, str | int]] = {
     "space": SPACE,
     "max_neighbors": 16,
@@ -155,11 +160,11 @@ HNSW: Final[Mapping[str, str | int]] = {
 
 
 def connect(directory: str, *, create: bool) -> Any:  # noqa: ANN401 - naming chromadb's types would import it
-    """A client of the store in a directory. ChromaDB itself would make an empty store wherever it is pointed at.
+    """A client for the store in a directory. Unlike ChromaDB, creates a store only with ``create``.
 
     Raises:
-        StoreDamaged: There is no store, and none may be made; or it does not open.
-        StoreError: The directory cannot be made.
+        StoreDamaged: There is no store and ``create`` is False, or it cannot be opened.
+        StoreError: The directory cannot be created.
     """
     if create:
         try:
@@ -173,39 +178,39 @@ def connect(directory: str, *, create: bool) -> Any:  # noqa: ANN401 - naming ch
     try:
         return import_chromadb().PersistentClient(path=directory, settings=safe_settings())
     except AttributeError as error:
-        # ChromaDB's way of failing to close what it could not open.
+        # ChromaDB fails to close a client that it could not open.
         raise damaged(directory, str(error)) from error
     except ValueError as error:
-        # ChromaDB dresses whatever goes wrong while it opens a database as a ValueError about tenants.
+        # ChromaDB reports every error while opening a database as a ValueError about tenants.
         if "already exists" in str(error):
             raise StoreBusy(f"the store in {directory} is already open in this process") from error
         raise damaged(directory, str(error)) from error
 
 
 def _check_access(directory: str) -> None:
-    """See that the database may be read and written, which ChromaDB tells in many ways.
+    """Check that the database is readable and writable, which ChromaDB reports in many ways.
 
     Raises:
-        StoreError: It may not.
+        StoreError: It is not.
     """
     try:
         with Path(directory, DATABASE).open("r+b"):
             return
     except OSError as error:
-        raise unusable(f"the vector index in {directory}", error, directory) from error
+        raise store_error_for(f"the vector index in {directory}", error, directory) from error
 
 
 def find(client: Any, name: str, directory: str) -> Any | None:  # noqa: ANN401 - see connect
-    """The collection of this name, or None in an empty store.
+    """The collection with a name; None in an empty store.
 
     Raises:
-        StoreError: kb made the store, with a collection of another name.
-        ForeignStore: There are collections, and kb made none of them.
+        StoreError: kb created the store with another collection name.
+        ForeignStore: kb created none of the collections.
     """
     collections = client.list_collections()
     for collection in collections:
         if collection.name == name:
-            # Without an embedding function, and so without the check of its name, which kb does itself.
+            # No embedding function, so ChromaDB does not check its name; kb does.
             return client.get_collection(name, embedding_function=None)
     for collection in collections:
         if FORMAT_KEY in (collection.metadata or {}):
@@ -227,7 +232,7 @@ def make(
     function: object | None,
     sync_threshold: int,
 ) -> Any:  # noqa: ANN401 - see connect
-    """Make the collection, with the embedding function that other clients are to use."""
+    """Create a collection with the embedding function for other clients."""
     if function is None:
         raise ValueError("a collection is made with the embedding function it is for")
     return client.create_collection(
@@ -239,11 +244,11 @@ def make(
 
 
 def check_origin(collection: Any, directory: str) -> None:  # noqa: ANN401 - see connect
-    """Refuse a collection that kb did not make, without building anything that it names.
+    """Reject a collection that kb did not create, without instantiating anything that it names.
 
     Raises:
-        ForeignStore: Its mark, its space or an embedding function it names is not kb's.
-        StoreError: A later kb made it.
+        ForeignStore: Its format mark, its space or an embedding function is not kb's.
+        StoreError: A later version of kb created it.
     """
     mark = (collection.metadata or {}).get(FORMAT_KEY)
     if mark is None:
@@ -263,10 +268,10 @@ def check_origin(collection: Any, directory: str) -> None:  # noqa: ANN401 - see
 
 
 def check_model(collection: Any, fingerprint: str, dimension: int) -> None:  # noqa: ANN401 - see connect
-    """Refuse a collection that holds another model's vectors.
+    """Reject a collection with another model's vectors.
 
     Raises:
-        ModelMismatch: The fingerprint or the dimension it was made with is another one.
+        ModelMismatch: Its fingerprint or dimension differs.
     """
     made_by = collection.metadata.get(FINGERPRINT_KEY)
     if made_by != fingerprint:
@@ -283,7 +288,7 @@ def check_model(collection: Any, fingerprint: str, dimension: int) -> None:  # n
 
 
 def _embedding_functions(node: object) -> Iterator[object]:
-    """The names of embedding functions other than kb's, wherever they stand in a raw configuration."""
+    """The names of all embedding functions in a raw configuration that are not kb's."""
     if isinstance(node, list):
         for item in node:
             yield from _embedding_functions(item)
@@ -291,7 +296,7 @@ def _embedding_functions(node: object) -> Iterator[object]:
         return
     for key, value in node.items():
         if key == "embedding_function" and isinstance(value, dict):
-            # The index for sparse vectors, which kb leaves off, has a function of the type "unknown" and no name.
+            # The sparse index, which kb does not use, has a function of type "unknown" without a name.
             if value.get("name", EMBEDDING_FUNCTION) != EMBEDDING_FUNCTION:
                 yield value["name"]
         else:
@@ -302,13 +307,13 @@ def _foreign(directory: str, detail: str) -> ForeignStore:
     return ForeignStore(f"kb did not make the store in {directory}: {detail}", "Set store.path to a folder of its own.")
 
 
-# ChromaDB merges the labels of a record that is written again, so every record has exactly these.
+# ChromaDB merges labels when a record is written again, so every record has exactly these.
 LABELS: Final = frozenset({"file", "path", "heading"})
 WRITE_BATCH: Final = 256
 DELETE_PAGE: Final = 500
 VECTOR_PAGE: Final = 500
 ID_PAGE: Final = 2_000
-# SQLite takes 32,766 values in one statement; the fewer the pages, the faster the filter.
+# SQLite allows 32,766 values in a statement; fewer pages are faster.
 FILE_PAGE: Final = 10_000
 
 Item = TypeVar("Item")
@@ -316,7 +321,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def _at_once() -> None:
-    """Nobody has to be let go first."""
+    """Do not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,9 +329,9 @@ class Pace:
     """How fast an index is written.
 
     Attributes:
-        batch: How many records one call writes or deletes. Each stops every Python thread until it is done, so an owner
-            that answers questions meanwhile sets it low.
-        give_way: Called before each such call; returns when it may begin.
+        batch: The number of records in one write or delete. Each call blocks all Python threads, so a daemon uses a
+            small number.
+        give_way: Called before each such call; returns when it may start.
     """
 
     batch: int = WRITE_BATCH
@@ -334,15 +339,15 @@ class Pace:
 
 
 class ChromaIndex:
-    """One collection of a ChromaDB store on this machine. Implements ``kb.ports.VectorIndex``; ``open`` makes one."""
+    """A collection of a local ChromaDB store. Implements ``kb.ports.VectorIndex``; created by ``open``."""
 
     def __init__(self, client: Any, collection: Any, directory: str, pace: Pace) -> None:  # noqa: ANN401 - naming chromadb's types would import it
         self._pace = pace
         self._directory = directory
         self._client = client
         self._collection = collection
-        # The schema names embedding functions, and ChromaDB builds them on every upsert, even one of vectors. Only
-        # this process's copy of it is emptied.
+        # ChromaDB instantiates the embedding functions of the schema on every upsert, even of vectors. This clears only
+        # the copy of this process.
         collection.get_model()["serialized_schema"] = None
 
     @classmethod
@@ -358,25 +363,25 @@ class ChromaIndex:
         sync_threshold: int = int(HNSW["sync_threshold"]),
         pace: Pace | None = None,
     ) -> ChromaIndex:
-        """Open the collection in a directory, or make it where ``create`` allows and nothing is there.
+        """Open the collection in a directory, or create it if ``create`` is True.
 
         Args:
-            directory: Where ChromaDB's files are. The caller holds the store's lock.
+            directory: The directory of ChromaDB's files. The caller holds the store's lock.
             collection: The name of the collection.
-            fingerprint: Whatever changes a vector of the model in use.
+            fingerprint: The fingerprint of the model.
             dimension: The length of its vectors.
-            embedding_function: Registered with a collection that is made, for other clients to use; never called.
-            create: Whether to make what is not there.
-            sync_threshold: After how many writes a collection that is made puts its graph on the disk.
+            embedding_function: Registered with a new collection for other clients; kb does not call it.
+            create: Create a missing store.
+            sync_threshold: The number of writes after which a new collection persists its graph.
             pace: How fast to write.
 
         Raises:
-            ForeignStore: kb did not make what is there.
-            ModelMismatch: Another model made it.
-            StoreDamaged: It is not there and may not be made, or it does not open.
+            ForeignStore: kb did not create the store.
+            ModelMismatch: It was made with another model.
+            StoreDamaged: It is missing and ``create`` is False, or it cannot be opened.
         """
         real = os.path.realpath(directory)
-        with seam(real):
+        with translated_errors(real):
             client = connect(real, create=create)
             try:
                 found = find(client, collection, real)
@@ -398,14 +403,14 @@ class ChromaIndex:
 
     @classmethod
     def inspect(cls, directory: str, collection: str) -> ChromaIndex:
-        """Open a collection that kb made, by whichever model, to look whether it is sound.
+        """Open a collection of any model to check it.
 
         Raises:
-            ForeignStore: kb did not make what is there.
-            StoreDamaged: It is not there, or does not open.
+            ForeignStore: kb did not create the store.
+            StoreDamaged: It is missing or cannot be opened.
         """
         real = os.path.realpath(directory)
-        with seam(real):
+        with translated_errors(real):
             client = connect(real, create=False)
             try:
                 return cls._checked(client, find(client, collection, real), real, Pace())
@@ -421,10 +426,10 @@ class ChromaIndex:
         return cls(client, collection, directory, pace)
 
     def upsert(self, records: Sequence[VectorRecord]) -> None:
-        """Write records; writing one again changes nothing."""
+        """Write records; idempotent."""
         for page in _pages(records, self._pace.batch):
             self._pace.give_way()
-            with seam(self._directory):
+            with translated_errors(self._directory):
                 self._open_collection().upsert(
                     ids=[record.id for record in page],
                     embeddings=[np.asarray(record.vector, dtype=np.float32) for record in page],
@@ -433,23 +438,23 @@ class ChromaIndex:
                 )
 
     def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
-        """Replace the labels of records, and nothing else; ids that are not there are passed over."""
+        """Replace only the labels of records; unknown ids are ignored."""
         for page in _pages(list(zip(ids, labels, strict=True)), self._pace.batch):
             self._pace.give_way()
-            with seam(self._directory):
+            with translated_errors(self._directory):
                 self._open_collection().update(
                     ids=[id_ for id_, _ in page], metadatas=[_clean(label) for _, label in page]
                 )
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Remove records; ids that are not there are no error."""
+        """Delete records; unknown ids are ignored."""
         for page in _pages(list(dict.fromkeys(ids)), min(DELETE_PAGE, self._pace.batch)):
             self._pace.give_way()
-            with seam(self._directory):
+            with translated_errors(self._directory):
                 self._open_collection().delete(ids=page)
 
     def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
-        """The ``count`` records nearest to a vector by cosine, best first, of the given files only."""
+        """The ``count`` records nearest to a vector by cosine, best first; optionally only of some files."""
         question = np.asarray(vector, dtype=np.float32)
         filters: list[dict[str, Any] | None] = [None]
         if files is not None:
@@ -458,7 +463,7 @@ class ChromaIndex:
         return best(found, question, count)
 
     def _nearest(self, question: NDArray[np.float32], count: int, where: dict[str, Any] | None) -> Candidates:
-        with seam(self._directory):
+        with translated_errors(self._directory):
             answer = self._open_collection().query(
                 query_embeddings=[question], n_results=count, where=where, include=["embeddings"]
             )
@@ -466,32 +471,32 @@ class ChromaIndex:
         return Candidates(ids=tuple(answer["ids"][0]), vectors=vectors)
 
     def ids(self) -> Iterator[str]:
-        """Every id, oldest first, in pages behind the scenes; nothing may be written meanwhile."""
+        """All ids, oldest first, read in pages; nothing may be written in the meantime."""
         for offset in itertools.count(0, ID_PAGE):
-            with seam(self._directory):
+            with translated_errors(self._directory):
                 page = self._open_collection().get(include=[], limit=ID_PAGE, offset=offset)["ids"]
             yield from page
             if len(page) < ID_PAGE:
                 return
 
     def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The stored vectors of the ids that are there."""
+        """The stored vectors of the known ids."""
         known: dict[str, NDArray[np.float32]] = {}
         for page in _pages(list(dict.fromkeys(ids)), VECTOR_PAGE):
-            with seam(self._directory):
+            with translated_errors(self._directory):
                 answer = self._open_collection().get(ids=page, include=["embeddings"])
             known.update(zip(answer["ids"], np.asarray(answer["embeddings"], dtype=np.float32), strict=True))
         return known
 
     def count(self) -> int:
-        """How many records there are."""
-        with seam(self._directory):
+        """The number of records."""
+        with translated_errors(self._directory):
             return int(self._open_collection().count())
 
     def close(self) -> None:
-        """Close ChromaDB's files, so that the directory may be moved or removed; doing it again changes nothing."""
+        """Close ChromaDB's files, so that the directory may be moved or deleted. Closing again is allowed."""
         if self._client is not None:
-            with seam(self._directory):
+            with translated_errors(self._directory):
                 self._client.close()
             self._client = self._collection = None
 
@@ -502,19 +507,19 @@ class ChromaIndex:
 
 
 def visible(text: str) -> str:
-    """The text with each half character, which ChromaDB cannot write down, shown as U+FFFD."""
+    """The text with lone surrogates, which ChromaDB cannot store, replaced by U+FFFD."""
     return _SURROGATE.sub("\ufffd", text)
 
 
 def _clean(labels: Mapping[str, str | int]) -> dict[str, str | int]:
-    """The labels as ChromaDB can keep them; exactly kb's keys, since what an earlier write set would stay."""
+    """The labels in a form that ChromaDB can store; they must have exactly kb's keys."""
     if labels.keys() != LABELS:
         raise ValueError(f"a record's labels are {sorted(LABELS)}, not {sorted(labels)}")
     return {key: visible(value) if isinstance(value, str) else value for key, value in labels.items()}
 
 
 def best(found: Sequence[Candidates], question: NDArray[np.float32], count: int) -> Candidates:
-    """The best candidates of several answers, by exact cosine, best first."""
+    """The best candidates of several results by exact cosine, best first."""
     ids = tuple(itertools.chain.from_iterable(part.ids for part in found))
     if not ids:
         return Candidates(ids=(), vectors=np.empty((0, len(question)), dtype=np.float32))

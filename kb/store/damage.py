@@ -1,4 +1,4 @@
-"""What was set aside in a store because it was damaged: generations of the vector index, and catalogs."""
+"""Finds and deletes damaged files that were set aside: generations of the vector index, and catalogs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CATALOG: Final = re.compile(r"catalog\.sqlite3\.damaged(-wal|-shm)?")
 
 
 def set_aside_in(store: str) -> list[tuple[str, int]]:
-    """What was set aside in a store, as (name, size in bytes), by name; nothing where there is no store."""
+    """The damaged files that were set aside, as (name, size in bytes), by name; empty if there is no store."""
     return [(path.name, sum(file.stat().st_size for file in _files(path))) for path in _set_aside(store)]
 
 

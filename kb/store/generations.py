@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import ForeignStore, StoreError
-from kb.own_files import damaged_name, make_way, unusable, write_whole
+from kb.own_files import clear_path, damaged_name, store_error_for, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,7 +91,7 @@ class Generations:
                 raise StoreError(f"there is no {name} in the store at {self._store}", "Run kb rebuild.")
             self._sync_tree(Path(self.path(name)))
             self._step("write the name")
-            write_whole(self._store / CURRENT_FILE, f"{name}\n", self._step)
+            write_atomically(self._store / CURRENT_FILE, f"{name}\n", self._step)
             self._sync_directory(self._store)
 
     def set_aside(self, name: str) -> str:
@@ -133,7 +133,7 @@ class Generations:
         """Note durably that ChromaDB's files are about to be opened."""
         with self._told():
             self._step("write the mark")
-            write_whole(self._store / UNCLEAN_FILE, "", self._step)
+            write_atomically(self._store / UNCLEAN_FILE, "", self._step)
             self._sync_directory(self._store)
 
     def mark_clean(self) -> None:
@@ -143,12 +143,12 @@ class Generations:
             if name is not None:
                 self._sync_tree(self._store / name)
             self._step("remove the mark")
-            make_way(self._store / UNCLEAN_FILE)
+            clear_path(self._store / UNCLEAN_FILE)
             (self._store / UNCLEAN_FILE).unlink(missing_ok=True)
             self._sync_directory(self._store)
 
     def is_unclean(self) -> bool:
-        """Whether the last owner ended without closing ChromaDB."""
+        """Whether ChromaDB was not closed properly."""
         return (self._store / UNCLEAN_FILE).exists()
 
     def _named(self) -> str | None:
@@ -197,7 +197,7 @@ class Generations:
         try:
             yield
         except OSError as error:
-            raise unusable(f"the store at {self._store}", error, str(self._store)) from error
+            raise store_error_for(f"the store at {self._store}", error, str(self._store)) from error
 
 
 def _is_directory(path: Path) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 from filelock import FileLock, Timeout
 
 from kb.errors import StoreBusy, StoreError
-from kb.own_files import make_way, unusable, write_whole
+from kb.own_files import clear_path, store_error_for, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,12 +91,12 @@ class StoreLock:
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
-            raise unusable(f"the store at {self.directory}", error, self.directory) from error
+            raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
         try:
             self._introduce()
         except OSError as error:
             self.release()
-            raise unusable(f"the store at {self.directory}", error, self.directory) from error
+            raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
         return self
 
     def _make(self) -> None:
@@ -105,7 +105,7 @@ class StoreLock:
         if not directory.is_dir():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (directory / ".gitignore").write_text("*\n", encoding="utf-8")
-        make_way(directory / LOCK_FILE)
+        clear_path(directory / LOCK_FILE)
 
     def _wait(
         self, seconds: float, tell: Callable[[str], None] | None, while_waiting: Callable[[], None] | None
@@ -206,7 +206,7 @@ class StoreLock:
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
-            raise unusable(f"the store at {self.directory}", error, self.directory) from error
+            raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
         return True
 
     def release(self) -> None:
@@ -217,7 +217,7 @@ class StoreLock:
                     # Another store may have taken the path of this one, with an owner of its own.
                     Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
             except OSError as error:
-                raise unusable(f"the store at {self.directory}", error, self.directory) from error
+                raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
             finally:
                 self._lock.release()
                 self._unlock_directory()
@@ -230,7 +230,7 @@ class StoreLock:
     def _introduce(self) -> None:
         """Write down who holds the lock, whole or not at all, for the message to others."""
         note = {"pid": os.getpid(), "command": self._command, "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_whole(Path(self.directory, OWNER_FILE), json.dumps(note))
+        write_atomically(Path(self.directory, OWNER_FILE), json.dumps(note))
 
     def _busy(self) -> StoreBusy:
         owner = read_owner(self.directory)

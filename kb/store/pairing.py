@@ -1,8 +1,8 @@
-"""Whether a vector index is the one that its catalog describes.
+"""Checks that a vector index belongs to its catalog.
 
-The two lie in different files, and a backup, a sync or a copy can bring together what never belonged together: an index
-of other notes answers every question with nothing. So each generation carries an id that its catalog knows, and what it
-holds is compared with the catalog when it is opened: quickly where nothing speaks against it, passage by passage else.
+They are separate files, and a backup, a sync or a copy can combine files of different stores; an index of other notes
+would find nothing. So each generation has an id that is recorded in the catalog, and its content is compared with the
+catalog when it is opened: by a sample if nothing indicates a mismatch, otherwise passage by passage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from kb.own_files import unusable, write_whole
+from kb.own_files import store_error_for, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,27 +33,27 @@ _TOLERANCE: Final = 1e-4
 
 
 class Record(Protocol):
-    """What the catalog tells of the vectors that should be there."""
+    """The part of the catalog that describes the expected vectors."""
 
     def meta(self, key: str) -> str | None:
-        """A remembered value."""
+        """A stored value."""
 
     def set_meta(self, key: str, value: str) -> None:
-        """Remember a value durably."""
+        """Store a value durably."""
 
     def live(self) -> list[tuple[str, int, bytes]]:
         """Every live passage as (id, file id, digest), by file id and order."""
 
-    def unsettled_ids(self) -> list[str]:
-        """The ids of the passages whose vector may or may not be there."""
+    def pending_ids(self) -> list[str]:
+        """The ids of passages whose vectors may be missing, because a change was interrupted."""
 
 
 class Pairing:
-    """Ties generations of the vector index to a catalog.
+    """Pairs generations of the vector index with a catalog.
 
     Args:
-        record: The catalog.
-        computed: The vectors that are known for some digests.
+        record: Returns the catalog.
+        computed: Returns the cached vectors of digests.
     """
 
     def __init__(
@@ -64,21 +64,21 @@ class Pairing:
         self._record = record
         self._computed = computed
 
-    def tie(self, directory: str) -> None:
-        """Give a generation an id of its own and remember it in the catalog.
+    def pair(self, directory: str) -> None:
+        """Give a generation a new id and record it in the catalog.
 
         Raises:
             StoreError: The id cannot be written.
         """
         id_ = uuid.uuid4().hex
         try:
-            write_whole(Path(directory, ID_FILE), f"{id_}\n")
+            write_atomically(Path(directory, ID_FILE), f"{id_}\n")
         except OSError as error:
-            raise unusable(f"the vector index in {directory}", error, directory) from error
+            raise store_error_for(f"the vector index in {directory}", error, directory) from error
         self._record().set_meta(_META_KEY, id_)
 
-    def tied(self, directory: str) -> bool | None:
-        """Whether a generation has the id that the catalog knows; None where either has none yet."""
+    def is_paired(self, directory: str) -> bool | None:
+        """Whether a generation has the recorded id; None if generation or catalog has none."""
         known = self._record().meta(_META_KEY)
         try:
             own = Path(directory, ID_FILE).read_text("utf-8").strip()
@@ -91,15 +91,15 @@ class Pairing:
         return _digest(id_ for id_, _, _ in self._record().live())
 
     def difference(self, index: VectorIndex, *, thoroughly: bool) -> str | None:
-        """In what an index differs from the catalog, in plain words; None where it does not.
+        """How an index differs from the catalog, for messages; None if it does not.
 
         Args:
             index: The open index.
-            thoroughly: Compare every id and vector; else the number of vectors, and a sample of them.
+            thoroughly: Compare every id and vector instead of the count and a sample.
         """
         record = self._record()
         live = {id_: digest for id_, _, digest in record.live()}
-        unsettled = record.unsettled_ids()
+        unsettled = record.pending_ids()
         count = index.count()
         if not len(live) <= count <= len(live) + len(unsettled):
             return f"it holds {count} vectors, and the catalog knows {len(live)} passages"
@@ -112,7 +112,7 @@ class Pairing:
         return self._wrong(index, live)
 
     def _wrong(self, index: VectorIndex, live: dict[str, bytes]) -> str | None:
-        """Which of some live passages have no vector, or that of another text."""
+        """How many live passages lack a vector or have a wrong one, for messages; None if there are none."""
         lacking = wrong = 0
         for page in _pages(live):
             stored = index.vectors(page)
@@ -120,7 +120,7 @@ class Pairing:
             computed = self._computed([live[id_] for id_ in stored])
             if both := [(vector, computed[live[id_]]) for id_, vector in stored.items() if live[id_] in computed]:
                 apart = np.abs(np.stack([one for one, _ in both]) - np.stack([other for _, other in both]))
-                # Not "any is larger": what is no number is not near to any.
+                # Not "any is larger", which would accept NaN.
                 wrong += len(both) - int((apart <= _TOLERANCE).all(axis=1).sum())
         if lacking:
             return f"it lacks the vectors of {lacking} of {len(live)} passages"
@@ -128,10 +128,10 @@ class Pairing:
 
 
 def _digest(ids: Iterable[str]) -> str:
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for id_ in ids:
-        told.update(id_.encode() + b"\n")
-    return told.hexdigest()
+        digest.update(id_.encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _pages(ids: Iterable[str]) -> Iterator[list[str]]:

@@ -1,7 +1,7 @@
-"""Looks whether a vector index is sound, in a child process: a torn one can crash or hang whoever opens it.
+"""Tests a vector index in a child process, since a torn one can crash or hang the process that opens it.
 
-``probe`` is for the owner of the store, after it or its forerunner ended without closing ChromaDB; the child runs this
-file as a program, on ``sys.argv``, and prints what it found as one line of JSON.
+``probe`` is for the process that holds the lock, after ChromaDB was not closed properly. The child runs this file as a
+program and prints the result as one line of JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from kb import errors
 from kb.errors import KbError, StoreDamaged, StoreError
-from kb.own_files import unusable
+from kb.own_files import store_error_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,16 +45,16 @@ GRACE_SECONDS: Final = 1.0
 
 
 def probe(directory: str, collection: str, timeout: float) -> str | None:
-    """Whether an index is sound: None, or the reason why it is not, in plain words.
+    """What is wrong with an index, for messages; None if it is sound.
 
     Args:
-        directory: Where ChromaDB's files are. The caller holds the store's lock and has them closed.
+        directory: The directory of ChromaDB's files. The caller holds the lock and has closed them.
         collection: The name of the collection.
-        timeout: How many seconds the child gets; one that hangs is killed.
+        timeout: The seconds after which the child is killed.
 
     Raises:
-        ForeignStore: kb did not make what is there.
-        StoreError: Something other than the index's own state kept it from being examined, such as a full disk.
+        ForeignStore: kb did not create the store.
+        StoreError: It could not be tested for another reason, such as a full disk.
     """
     if not Path(directory).is_dir():
         return "its directory is not there"
@@ -88,11 +88,11 @@ def _started(directory: str, collection: str, timeout: float) -> subprocess.Pope
             stderr=subprocess.DEVNULL,
         )
     except OSError as error:
-        raise unusable(f"the vector index in {directory}", error, directory) from error
+        raise store_error_for(f"the vector index in {directory}", error, directory) from error
 
 
 def examine(index: VectorIndex) -> str | None:
-    """Whether an index that opened keeps its promises: None, or the first one that it breaks."""
+    """What is wrong with an open index; None if nothing was found."""
     ids = list(index.ids())
     if len(set(ids)) != len(ids):
         return "it lists an id twice"
@@ -108,7 +108,7 @@ def examine(index: VectorIndex) -> str | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Examine one index and print what was found; the exit code is 0 whether it is sound or not."""
+    """Test one index and print the result; the exit code is 0 even if it is damaged."""
     directory, collection, timeout = arguments
     # A call that hangs inside ChromaDB keeps every Python thread waiting; this clock runs outside of Python.
     faulthandler.dump_traceback_later(float(timeout) + GRACE_SECONDS, exit=True)
@@ -138,7 +138,7 @@ def _examine_store(directory: str, collection: str) -> str | None:
 
 
 def _confused(index: VectorIndex, ids: Sequence[str], vectors: dict[str, NDArray[np.float32]]) -> str | None:
-    """In what the answers of an index differ from its records, some of whose vectors are given."""
+    """How the answers of an index differ from its records, for a sample of vectors."""
     small = len(ids) <= NEIGHBOURS
     if small and ids and (odd := set(ids) ^ set(index.query(vectors[ids[0]], len(ids)).ids)):
         # The file that says which point of the graph is which record may be torn while the graph is whole.
@@ -151,7 +151,7 @@ def _confused(index: VectorIndex, ids: Sequence[str], vectors: dict[str, NDArray
 
 
 def _verdict(status: int, output: bytes) -> str | None:
-    """What the child's end and its one line mean."""
+    """The result of the child, from its exit status and its output."""
     if status < 0:
         return f"looking into it crashes ({_signal_name(-status)})"
     try:
@@ -174,21 +174,21 @@ def _signal_name(number: int) -> str:
 
 
 def _import_path() -> str:
-    """Where the child finds this very kb. Nothing is imported from the folder it runs in."""
+    """The import path of this kb for the child, without the current directory."""
     here = str(Path(__file__).resolve().parents[2])
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join([here, *(entry for entry in inherited if Path(entry).is_absolute())])
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is gone: without the parent's lock it must not touch the store."""
+    """End this process with its parent, whose lock it depends on."""
     # Not through sys.stdin: Python aborts at its end where a thread still reads a buffered stream.
     os.read(0, 1)
     os._exit(1)
 
 
 def _spread(items: Sequence[str], number: int) -> list[str]:
-    """So many items, evenly spread from the first to the last."""
+    """A number of items, evenly spread."""
     if len(items) <= number:
         return list(items)
     return [items[round(position)] for position in np.linspace(0, len(items) - 1, number)]
@@ -200,7 +200,7 @@ def _is_unit(vector: NDArray[np.float32]) -> bool:
 
 
 def _finds_itself(index: VectorIndex, vector: NDArray[np.float32]) -> bool:
-    """Whether a stored vector finds one that is as good as equal; equal texts have equal vectors."""
+    """Whether a search with a stored vector finds a nearly equal one."""
     nearest = index.query(vector, NEIGHBOURS).vectors
     return len(nearest) > 0 and float(nearest[0] @ vector) >= 1.0 - SELF_TOLERANCE
 

@@ -1,7 +1,7 @@
-"""The life of the vector index: opened when first needed, probed when in doubt, made again when broken.
+"""The vector index of a store: opened on first use, checked if it may be damaged, and rebuilt if it is.
 
-Doubt is an unclean end, or files that are not as kb left them: ChromaDB has no checksums, and a torn file can kill the
-process that opens it or give wrong answers without a word.
+It may be damaged if it was not closed properly, or if its files changed since. ChromaDB has no checksums, and a torn
+file can crash the process that opens it or silently give wrong answers. ``CopiedIndex`` is for read-only stores.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zlib import crc32
 
 from kb.errors import StoreDamaged
 from kb.interrupts import undisturbed
-from kb.own_files import unusable, write_whole
+from kb.own_files import store_error_for, write_atomically
 from kb.ports import VectorIndex
 from kb.store.chroma import DATABASE
 
@@ -28,21 +28,19 @@ if TYPE_CHECKING:
     from kb.store.generations import Generations
     from kb.store.pairing import Pairing
 
-# A copy of a vector index, for a store that cannot be written: ChromaDB writes wherever it is opened.
-
 _REMEDY = "Make the store writable and run kb rebuild"
 
 
 class CopiedIndex:
-    """The index of a generation, opened in a temporary folder, which goes with it.
+    """A copy of a generation in a temporary directory, since ChromaDB writes to every store that it opens.
 
     Args:
         generation: The directory of the generation.
         open_index: Opens the index in a directory.
-        pairing: Tells an index that is not that of the catalog.
+        pairing: Checks that the index belongs to the catalog.
 
     Raises:
-        StoreDamaged: It cannot be read, or is not that of the catalog.
+        StoreDamaged: It cannot be read, or does not belong to the catalog.
     """
 
     def __init__(self, generation: str, open_index: OpenIndex, pairing: Pairing) -> None:
@@ -53,7 +51,7 @@ class CopiedIndex:
         except (OSError, shutil.Error) as error:
             raise StoreDamaged(f"the vector index {generation} cannot be read: {error}", _REMEDY) from error
         self.index: ClosableIndex = open_index(copy, create=False)
-        difference = "another catalog's" if pairing.tied(copy) is False else None
+        difference = "another catalog's" if pairing.is_paired(copy) is False else None
         difference = difference or pairing.difference(self.index, thoroughly=True)
         if difference is not None:
             self.close()
@@ -69,10 +67,10 @@ STAMP_FILE: Final = "left"
 
 
 class ClosableIndex(VectorIndex, Protocol):
-    """A vector index that lets go of its files."""
+    """A vector index that can be closed."""
 
     def close(self) -> None:
-        """Close the files in order."""
+        """Close the files."""
 
 
 class OpenIndex(Protocol):
@@ -83,22 +81,22 @@ class OpenIndex(Protocol):
 
 
 class Source(Protocol):
-    """What generations of the vector index are opened with and filled from."""
+    """Opens, probes and fills generations of the vector index."""
 
     def open(self, directory: str, *, create: bool) -> ClosableIndex:
         """The index in a directory; ``create`` where the directory is new and empty."""
 
     def probe(self, directory: str) -> str | None:
-        """Try a generation in a process of its own; the reason where it is not sound."""
+        """Test a generation in a child process; returns what is wrong with it, or None."""
 
     def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
-        """Fill a new, empty index from the record, and raise where it is told to stop."""
+        """Fill a new, empty index from catalog and cache; raises if ``should_stop`` returns True."""
 
     def generation(self) -> str | None:
-        """The generation the catalog belongs to; None where the catalog is new or knows none."""
+        """The generation recorded in the catalog; None if there is none."""
 
-    def came_into_service(self, generation: str) -> None:
-        """Have the catalog belong to this generation from now on."""
+    def activate_generation(self, generation: str) -> None:
+        """Record a generation in the catalog."""
 
 
 def _sum_of(path: Path) -> int | None:
@@ -114,13 +112,13 @@ def _sum_of(path: Path) -> int | None:
 
 
 class VectorStore:
-    """One vector index over time.
+    """The vector index of a store and its generations.
 
     Args:
-        generations: The directories of the store.
-        source: What generations are opened with and filled from.
-        pairing: Ties each generation to the catalog, and tells one that is another catalog's.
-        warn: Tells the user what happened.
+        generations: The directories of the generations.
+        source: Opens, probes and fills generations.
+        pairing: Checks that a generation belongs to the catalog.
+        warn: Called with a sentence for the user.
     """
 
     def __init__(self, generations: Generations, source: Source, pairing: Pairing, warn: Callable[[str], None]) -> None:
@@ -129,21 +127,21 @@ class VectorStore:
         self._pairing = pairing
         self._warn = warn
         self._open: ClosableIndex | None = None
-        self._doubted = False
-        # Held while the index is opened, asked or replaced. Writing goes on beside questions.
-        self._swapping = RLock()
+        self._suspect = False
+        # Held while the index is opened, queried or replaced, but not while it is written.
+        self._replacing = RLock()
 
     def index(self) -> VectorIndex:
-        """The index, opened, and made again first where it is missing or broken."""
-        with self._swapping:
+        """The index, opened if necessary, and rebuilt if it is missing or damaged."""
+        with self._replacing:
             if self._open is None:
-                return self._serve()
+                return self._open_current()
             return self._open
 
     @contextmanager
     def using(self) -> Iterator[VectorIndex]:
-        """The index for a while in which no other generation takes its place."""
-        with self._swapping:
+        """The index, which is not replaced until the context is left."""
+        with self._replacing:
             yield self.index()
 
     @property
@@ -152,12 +150,13 @@ class VectorStore:
         return self._open is not None
 
     def rebuild(self, reason: str = "", should_stop: Callable[[], bool] = lambda: False) -> str:
-        """Make the index again beside the old one, switch to it, and remove the old one.
+        """Build a new generation, switch to it, and delete the old one.
+
+        If that fails or is stopped, the new generation is deleted and the old one stays in use.
 
         Args:
-            reason: What is wrong with the old one, which is then set aside instead of removed.
-            should_stop: Asked now and then while the new one is filled. Where that ends, for this or any other reason,
-                nothing is left of the new one, and the old one is served as before.
+            reason: What is wrong with the old generation, which is then set aside instead of deleted.
+            should_stop: Called at intervals while the new generation is filled.
 
         Returns:
             The name of the new generation.
@@ -176,72 +175,72 @@ class VectorStore:
         except BaseException:
             self._generations.discard(name)
             if clean:
-                # The old one was not touched, and is as it was left.
+                # The old generation was not opened.
                 self._generations.mark_clean()
             raise
-        with self._swapping, undisturbed():
-            self._let_go()
+        with self._replacing, undisturbed():
+            self._close_index()
             if old is not None and reason:
                 self._generations.set_aside(old)
-            self._enter_service(name)
+            self._activate(name)
         return name
 
     def restart(self) -> None:
-        """Begin an empty generation, for another model; the old one is removed."""
-        with self._swapping:
-            self._let_go()
+        """Replace the index by an empty generation, for another model."""
+        with self._replacing:
+            self._close_index()
             self._generations.mark_unclean()
             name = self._generations.begin()
             self._source.open(self._generations.path(name), create=True).close()
-            self._enter_service(name)
+            self._activate(name)
 
-    def doubt(self) -> None:
-        """The index gave an error: it is probed before it is served again."""
-        with self._swapping:
-            self._let_go()
-            self._doubted = True
+    def mark_suspect(self) -> None:
+        """Close the index after an error, so that it is probed before it is used again."""
+        with self._replacing:
+            self._close_index()
+            self._suspect = True
 
     def close(self) -> None:
-        """Close the index in order and note how its files were left."""
-        with self._swapping:
+        """Close the index and record the state of its files."""
+        with self._replacing:
             if self._open is None:
                 return
-            self._let_go()
-            if not self._doubted:
-                self._leave()
+            self._close_index()
+            if not self._suspect:
+                self._save_stamp()
 
     def abandon(self) -> None:
-        """Let go of an index whose store is not at its place any more, and note nothing there."""
-        with self._swapping:
-            self._let_go()
+        """Close the index of a lost store without recording anything."""
+        with self._replacing:
+            self._close_index()
 
     def lost(self) -> bool:
-        """Whether the files of the open index are not there any more."""
+        """Whether the files of the open index were deleted."""
         if self._open is None:
             return False
         name = self._generations.current()
         return name is None or not Path(self._generations.path(name), DATABASE).is_file()
 
-    def trusted(self) -> bool:
-        """Whether the generation in service can be served as it is, by the marks alone."""
+    def is_usable(self) -> bool:
+        """Whether the current generation needs no check or rebuild, judged without opening it."""
         if self._open is not None:
             return True
         name = self._generations.current()
-        if name is None or name != self._source.generation() or not self._in_order():
+        if name is None or name != self._source.generation() or not self._is_clean():
             return False
-        return self._pairing.tied(self._generations.path(name)) is True
+        return self._pairing.is_paired(self._generations.path(name)) is True
 
-    def _serve(self) -> ClosableIndex:
-        """Open the generation in service; where it cannot be trusted make a new one first."""
+    def _open_current(self) -> ClosableIndex:
+        """Open the current generation, after a rebuild if it is damaged or unpaired."""
         name = self._generations.current()
         if name is None or name != self._source.generation():
             self.rebuild()
         else:
-            in_order = self._in_order()
-            if reason := self._unsound(name):
+            clean = self._is_clean()
+            if reason := self._probe_failure(name):
                 self._replace(f"the vector index is damaged ({reason})", reason)
             else:
-                self._serve_if_it_belongs(name, in_order=in_order)
+                self._open_if_paired(name, clean=clean)
         if self._open is not None:
             return self._open
         try:
@@ -250,75 +249,79 @@ class VectorStore:
             self._replace(f"the vector index is damaged ({error.message})", error.message)
             return self._opened()
 
-    def _serve_if_it_belongs(self, name: str, *, in_order: bool) -> None:
-        """Open a sound generation and serve it where it is that of the catalog; else make a new one."""
+    def _open_if_paired(self, name: str, *, clean: bool) -> None:
+        """Open a generation that passed the probe if it belongs to the catalog; otherwise rebuild."""
         directory = self._generations.path(name)
-        tied = self._pairing.tied(directory)
-        if tied is False:
+        paired = self._pairing.is_paired(directory)
+        if paired is False:
             self._replace("the vector index belongs to another catalog", "another catalog's")
             return
-        if not in_order and (changed := self._changed()):
+        if not clean and (changed := self._changed()):
             self._replace(f"the vector index is damaged ({changed} was changed by something else)", changed)
             return
-        thoroughly = tied is None or not in_order or self._left().get("passages") != self._pairing.passages()
+        thoroughly = paired is None or not clean or self._saved_stamp().get("passages") != self._pairing.passages()
         try:
             difference = self._pairing.difference(self._opened(), thoroughly=thoroughly)
         except StoreDamaged as error:
             difference = error.message
         if difference is not None:
-            self._let_go()
+            self._close_index()
             self._replace(f"the vector index does not fit its catalog ({difference})", difference)
-        elif tied is None:
-            self._pairing.tie(directory)
+        elif paired is None:
+            self._pairing.pair(directory)
 
-    def _replace(self, told: str, reason: str) -> None:
-        """Set the generation in service aside and make another."""
-        self._warn(f"{told}; it is set aside and made again from the catalog")
+    def _replace(self, message: str, reason: str) -> None:
+        """Set the current generation aside and build another."""
+        self._warn(f"{message}; it is set aside and made again from the catalog")
         self.rebuild(reason)
 
     def _opened(self) -> ClosableIndex:
-        # Interrupted in the middle, nobody would close it, and it would have to be examined the next time.
+        # Otherwise an interruption would leave it open, and it would have to be probed the next time.
         with undisturbed():
             self._generations.mark_unclean()
             opened = self._open = self._source.open(self._directory(), create=False)
         return opened
 
-    def _unsound(self, name: str) -> str | None:
-        """Why a generation cannot be served, as far as the marks and a probe tell."""
-        in_order = self._in_order()
-        self._doubted = False
-        return None if in_order else self._source.probe(self._generations.path(name))
+    def _probe_failure(self, name: str) -> str | None:
+        """What a probe finds wrong with a generation; None if it is sound or was left clean."""
+        clean = self._is_clean()
+        self._suspect = False
+        return None if clean else self._source.probe(self._generations.path(name))
 
-    def _in_order(self) -> bool:
-        """Whether the last end was clean and the files are as they were left then."""
-        return not self._generations.is_unclean() and not self._doubted and self._stamp() == self._left().get("files")
+    def _is_clean(self) -> bool:
+        """Whether the generation was closed properly and its files are unchanged since."""
+        return (
+            not self._generations.is_unclean()
+            and not self._suspect
+            and self._stamp() == self._saved_stamp().get("files")
+        )
 
-    def _enter_service(self, name: str) -> None:
-        """Serve a generation from now on, and remove all others."""
-        self._pairing.tie(self._generations.path(name))
+    def _activate(self, name: str) -> None:
+        """Switch to a generation and delete all others."""
+        self._pairing.pair(self._generations.path(name))
         self._generations.switch(name)
-        self._source.came_into_service(name)
+        self._source.activate_generation(name)
         self._generations.sweep()
-        self._leave()
+        self._save_stamp()
 
-    def _let_go(self) -> None:
+    def _close_index(self) -> None:
         if self._open is not None:
             open_, self._open = self._open, None
             open_.close()
 
-    def _leave(self) -> None:
-        """Note that all is in order: how the files are and which passages they hold, then that the end was clean."""
+    def _save_stamp(self) -> None:
+        """Record files, checksums and passages, and then that the index was closed properly."""
         files = self._stamp()
         left = {"files": files, "passages": self._pairing.passages(), "sums": self._sums(files)}
         place = self._stamp_path()
         try:
-            write_whole(place, json.dumps(left))
+            write_atomically(place, json.dumps(left))
         except OSError as error:
-            raise unusable(f"the store at {place.parent}", error, str(place)) from error
+            raise store_error_for(f"the store at {place.parent}", error, str(place)) from error
         self._generations.mark_clean()
 
-    def _left(self) -> dict[str, object]:
-        """What was noted at the last clean end; an earlier kb noted the files alone."""
+    def _saved_stamp(self) -> dict[str, object]:
+        """What was recorded when the index was last closed; earlier versions recorded only files."""
         try:
             left = json.loads(self._stamp_path().read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
@@ -328,32 +331,32 @@ class VectorStore:
         return left if {"files", "passages"} <= left.keys() <= {"files", "passages", "sums"} else {"files": left}
 
     def _sums(self, files: dict[str, list[int]]) -> dict[str, int | None]:
-        """The CRC-32 of each file of the graph. A file that is as it was left is not read again."""
-        left = self._left()
+        """The CRC-32 of each file of the graph. Unchanged files are not read again."""
+        left = self._saved_stamp()
         before = stamps if isinstance(stamps := left.get("files"), dict) else {}
         known = sums if isinstance(sums := left.get("sums"), dict) else {}
         root = Path(self._directory())
         return {
             path: known[path] if path in known and before.get(path) == stamp else _sum_of(root / path)
             for path, stamp in files.items()
-            # The graph lies in a folder of its own, beside SQLite's files and kb's.
+            # The graph is in a directory of its own, unlike the files of SQLite and kb.
             if os.sep in path
         }
 
     def _changed(self) -> str | None:
-        """A file of the graph whose content is not what it was at the last clean end; None after an unclean one.
+        """A file of the graph with another checksum than recorded; None if the index was not closed properly.
 
-        ChromaDB has no checksums for them, and one bit decides which passage a point of the graph is: neither a probe
-        nor a comparison of ids and vectors sees that in a large index.
+        One bit decides which passage a node of the graph stands for. In a large index neither a probe nor a comparison
+        of ids and vectors notices that.
         """
-        sums = self._left().get("sums")
+        sums = self._saved_stamp().get("sums")
         if self._generations.is_unclean() or not isinstance(sums, dict):
             return None
         root = Path(self._directory())
         return next((path for path, known in sums.items() if _sum_of(root / path) != known), None)
 
     def _stamp(self) -> dict[str, list[int]]:
-        """Size and modification time of each file of the generation in service."""
+        """Size and modification time of each file of the current generation."""
         root = Path(self._directory())
         try:
             return {
@@ -362,13 +365,13 @@ class VectorStore:
                 if path.is_file() and not path.is_symlink()
             }
         except OSError as error:
-            raise unusable(f"the vector index in {root}", error, str(root)) from error
+            raise store_error_for(f"the vector index in {root}", error, str(root)) from error
 
     def _stamp_path(self) -> Path:
         return Path(self._directory()).parent / STAMP_FILE
 
     def _directory(self) -> str:
-        """Where the generation in service lies.
+        """The directory of the current generation.
 
         Raises:
             StoreDamaged: There is none.

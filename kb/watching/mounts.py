@@ -1,4 +1,4 @@
-"""Tells folders whose file system reports no changes: network, container, WSL and FUSE mounts have to be polled."""
+"""Finds folders on file systems that do not report changes, such as network, container, WSL and FUSE mounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
-# Types whose files are changed by someone the kernel does not see: another machine, a host, a user-space program.
+# File systems that can change without the kernel's knowledge: by another machine, a host or a user-space program.
 _EVENTLESS: Final = re.compile(
     r"""nfs\d? | cifs | smb\w* | ncpfs | afs | coda | ceph | glusterfs | lustre | beegfs\w* | gpfs | gfs2 | ocfs2
     | orangefs | pvfs2 | 9p | virtiofs | vboxsf | vmhgfs | prl_\w+ | drvfs | fakeowner | davfs\d? | fuse | fuse\..+""",
@@ -23,7 +23,7 @@ _EVENTLESS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mounted file system: where, of what type, with what options."""
+    """A mounted file system: mount point, type and options."""
 
     point: str
     kind: str
@@ -31,12 +31,12 @@ class Mount:
 
     @property
     def eventless(self) -> bool:
-        """Whether changes on it may go unreported."""
+        """Whether changes may not be reported."""
         return _EVENTLESS.fullmatch(self.kind) is not None
 
 
 def mounts() -> str:
-    """The mount table of this process, as the kernel writes it; empty on systems without one."""
+    """The kernel's mount table of this process; empty on systems without one."""
     try:
         return _MOUNTINFO.read_bytes().decode("utf-8", "surrogateescape")
     except OSError:
@@ -44,7 +44,7 @@ def mounts() -> str:
 
 
 def parse(table: str) -> tuple[Mount, ...]:
-    """The mounts of a ``mountinfo`` text, in its order. Lines of another shape are passed over."""
+    """The mounts in a ``mountinfo`` text, in order. Malformed lines are skipped."""
     found = []
     for line in table.split("\n"):
         place, separator, source = line.partition(" - ")
@@ -55,12 +55,12 @@ def parse(table: str) -> tuple[Mount, ...]:
 
 
 def points() -> frozenset[str]:
-    """Where file systems are mounted, as far as the system has a table of them."""
+    """All mount points, on systems with a mount table."""
     return frozenset(mount.point for mount in parse(mounts()))
 
 
 def points_below(folders: Collection[str], table: str) -> frozenset[str]:
-    """Where file systems are mounted inside some folders."""
+    """The mount points inside some folders."""
     return frozenset(
         mount.point
         for mount in parse(table)
@@ -69,22 +69,22 @@ def points_below(folders: Collection[str], table: str) -> frozenset[str]:
 
 
 def without_events(folder: str, table: str | None = None) -> str | None:
-    """Why no events can be expected from a folder, as a sentence without full stop; None where they can.
+    """Why a folder has no reliable events, as a sentence without a full stop; None if it has.
 
     Args:
         folder: An absolute real path.
-        table: The text of a mount table; None reads the kernel's.
+        table: The text of a mount table; None for the kernel's.
     """
     around = [mount for mount in parse(mounts() if table is None else table) if _within(folder, mount.point)]
     if not around:
         return None
-    # Of two mounts on one point the later one hides the earlier.
+    # Of two mounts at one point, the later one hides the earlier.
     mount = max(reversed(around), key=lambda each: len(each.point))
     return _reason(folder, mount) if mount.eventless else None
 
 
 def below_without_events(folder: str, table: str | None = None) -> str | None:
-    """Why a part of a folder reports no changes: the first mount without events below it; None where there is none."""
+    """Why a part of a folder has no reliable events, by the first such mount in it; None if there is none."""
     below = {
         mount.point: mount
         for mount in parse(mounts() if table is None else table)
@@ -104,5 +104,5 @@ def _within(path: str, folder: str) -> bool:
 
 
 def _plain(escaped: str) -> str:
-    r"""A path without the kernel's octal escapes (``\040`` is a space)."""
+    r"""A path with the kernel's octal escapes decoded (``\040`` is a space)."""
     return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), escaped)

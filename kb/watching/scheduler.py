@@ -1,4 +1,8 @@
-"""Keeps something in line with the disk: listens where changes are reported, looks by itself where not."""
+"""Schedules index runs from file events, with polling where a file system reports no changes.
+
+``Debouncer`` collects changed directories until they are quiet, ``ClockJumps`` detects sleep and clock changes, and
+``Scheduler`` is the loop that combines them with the watches of ``kb.watching.watcher``.
+"""
 
 from __future__ import annotations
 
@@ -12,91 +16,92 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kb.errors import KbError
 from kb.watching.mounts import below_without_events, mounts, points_below, without_events
-from kb.watching.watcher import RAISE_WATCHES, TABLE_FULL, CannotWatch, Change, Observer
+from kb.watching.watcher import RAISE_WATCHES, TABLE_FULL, CannotWatch, Change, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-# Gathers dirty places until they are quiet, so that a burst of changes is looked at once and not a thousand times.
+# Debouncing: a burst of changes leads to one index run.
 
 
-class Everything(Enum):
-    """The type of ``EVERYTHING``, which is the only value of it."""
+class FullScan(Enum):
+    """The type of the sentinel ``FULL_SCAN``."""
 
-    EVERYTHING = "everything"
+    FULL_SCAN = "everything"
 
     def __repr__(self) -> str:
-        """As it is written in the code."""
-        return "EVERYTHING"
+        """The name used in the code."""
+        return "FULL_SCAN"
 
 
-EVERYTHING: Final = Everything.EVERYTHING
-"""All watched folders: what has to be looked at where nobody knows what changed."""
+FULL_SCAN: Final = FullScan.FULL_SCAN
+"""All watched folders: used where the changed directories are unknown."""
 
 Place: TypeAlias = tuple[str, str]
-"""A folder, and a directory below it with ``/`` ("" for the folder itself). It stands for all that is below it."""
+"""A watched folder and a directory in it ("" for the folder itself); includes all subdirectories."""
 
-MOST_PLACES: Final = 200
-"""How many places are kept apart. More of them cost more than to look at everything once."""
+MAX_PLACES: Final = 200
+"""How many places are tracked separately before they are replaced by ``FULL_SCAN``."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """When a place was marked first and last."""
+    """When a place was first and last marked, in seconds."""
 
     first: float
     last: float
 
 
 class Debouncer:
-    """The dirty places that nobody took yet. Each is due after quiet, and after patience at the latest.
+    """Changed places that are waiting for an index run.
 
-    Every place waits for itself: a log that is never quiet holds up nothing but its own directory. Times are
-    seconds of a clock that never goes back; this class has none of its own.
+    A place is due ``quiet`` seconds after its last change, or ``patience`` seconds after its first. Places are timed
+    separately, so a log file that is written continuously delays only its own directory. The caller passes the time,
+    in seconds of a monotonic clock.
 
     Args:
-        quiet: How long a place has to be left alone before it is due.
-        patience: How long a place may wait in all, however restless it is.
-        most: How many places are kept apart before they are folded into ``EVERYTHING``.
+        quiet: Seconds without a change after which a place is due.
+        patience: The longest a place waits, in seconds.
+        most: How many places are tracked separately before they are replaced by ``FULL_SCAN``.
     """
 
-    def __init__(self, quiet: float = 0.3, patience: float = 5.0, most: int = MOST_PLACES) -> None:
+    def __init__(self, quiet: float = 0.3, patience: float = 5.0, most: int = MAX_PLACES) -> None:
         self._quiet = quiet
         self._patience = patience
         self._most = most
-        self._spans: dict[Place | Everything, _Span] = {}
+        self._spans: dict[Place | FullScan, _Span] = {}
 
     def __len__(self) -> int:
-        """How many places wait; ``EVERYTHING`` is one."""
+        """The number of waiting places; ``FULL_SCAN`` counts as one."""
         return len(self._spans)
 
-    def mark(self, place: Place | Everything, now: float) -> None:
-        """Something changed at a place, or below it."""
+    def mark(self, place: Place | FullScan, now: float) -> None:
+        """Record a change in a place."""
         for cover in _covers(place):
             if cover in self._spans:
                 self._spans[cover] = _Span(self._spans[cover].first, now)
                 return
         self._fold([known for known in self._spans if place in _covers(known)], place, now)
         if len(self._spans) > self._most:
-            self._fold(list(self._spans), EVERYTHING, now)
+            self._fold(list(self._spans), FULL_SCAN, now)
 
     def due_in(self, now: float) -> float | None:
-        """Seconds until the first place is due, 0 where one is; None where nothing waits."""
+        """Seconds until the next place is due, 0 if one is; None if nothing is waiting."""
         if not self._spans:
             return None
         return max(0.0, min(map(self._due_at, self._spans.values())) - now)
 
-    def take(self, now: float) -> frozenset[Place] | Everything | None:
-        """Hand out what is due and forget it; None where nothing is."""
+    def take(self, now: float) -> frozenset[Place] | FullScan | None:
+        """Remove and return the places that are due; None if there are none."""
         due = {place for place, span in self._spans.items() if self._due_at(span) <= now}
         for place in due:
             del self._spans[place]
-        if EVERYTHING in due:
-            return EVERYTHING
-        return frozenset(place for place in due if place is not EVERYTHING) or None
+        if FULL_SCAN in due:
+            return FULL_SCAN
+        return frozenset(place for place in due if place is not FULL_SCAN) or None
 
     def clear(self) -> int:
-        """Forget all places, due or not, and say how many there were: everything is being looked at now."""
+        """Remove all places, due or not, and return how many there were."""
         count = len(self._spans)
         self._spans.clear()
         return count
@@ -104,41 +109,41 @@ class Debouncer:
     def _due_at(self, span: _Span) -> float:
         return min(span.last + self._quiet, span.first + self._patience)
 
-    def _fold(self, nested: list[Place | Everything], into: Place | Everything, now: float) -> None:
-        """Put one place where several were. It is as old as the oldest, so that none waits longer for it."""
+    def _fold(self, nested: list[Place | FullScan], into: Place | FullScan, now: float) -> None:
+        """Replace several places by one that is as old as the oldest of them."""
         firsts = [self._spans.pop(place).first for place in nested]
         self._spans[into] = _Span(min(firsts, default=now), now)
 
 
-def _covers(place: Place | Everything) -> list[Place | Everything]:
-    """The place itself, the directories around it, and ``EVERYTHING``."""
-    if place is EVERYTHING:
-        return [EVERYTHING]
+def _covers(place: Place | FullScan) -> list[Place | FullScan]:
+    """The place, its parent directories and ``FULL_SCAN``."""
+    if place is FULL_SCAN:
+        return [FULL_SCAN]
     folder, directory = place
-    covers: list[Place | Everything] = [place]
+    covers: list[Place | FullScan] = [place]
     while directory:
         directory = directory.rpartition("/")[0]
         covers.append((folder, directory))
-    return [*covers, EVERYTHING]
+    return [*covers, FULL_SCAN]
 
 
-# Notices that time jumped: the machine slept, or its clock was set. Whatever happened meanwhile is unknown.
+# Sleep and clock changes: what happened in the meantime is unknown.
 
 _JUMP_SECONDS: Final = 5.0
 
 
 def offsets() -> tuple[float, ...]:
-    """How far the other clocks are ahead of the monotonic one: constant, but for sleep and for a clock that is set."""
+    """Seconds by which the other clocks are ahead of the monotonic one; sleep and setting a clock change them."""
     now = time.monotonic()
     boot = getattr(time, "CLOCK_BOOTTIME", None)
     return (time.time() - now,) if boot is None else (time.time() - now, time.clock_gettime(boot) - now)
 
 
-class Jumps:
-    """Compares the clocks from time to time.
+class ClockJumps:
+    """Detects sleep and clock changes by comparing clocks.
 
     Args:
-        read: Gives the offsets of the clocks, always in the same order.
+        read: Returns the offsets of the clocks, in a fixed order.
     """
 
     def __init__(self, read: Callable[[], tuple[float, ...]] = offsets) -> None:
@@ -146,7 +151,7 @@ class Jumps:
         self._last = read()
 
     def happened(self) -> bool:
-        """Whether a clock jumped since the last question, forwards or back."""
+        """Whether a clock jumped since the last call, forwards or backwards."""
         last, self._last = self._last, self._read()
         return any(abs(now - then) > _JUMP_SECONDS for then, now in zip(last, self._last, strict=True))
 
@@ -168,12 +173,16 @@ _CHANGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """How well the disk is followed, for ``kb status``.
+    """The state of the scheduler, for ``kb status``.
 
-    ``kind`` is "starting" until everything was looked at once, and "blind" where nothing can be seen: no folder is
-    there, or the follower has ended. ``watched`` counts watches, ``waiting`` dirty places not yet absorbed,
-    ``last_sweep`` is when everything was last absorbed, ``heartbeat`` when the follower last looked after itself (it
-    does not while it absorbs), and ``errors`` what went wrong since the last success.
+    Attributes:
+        kind: "starting" before the first full scan; "blind" if no folder exists or the scheduler has ended.
+        reason: Why it polls, or which folders are missing; empty otherwise.
+        watched: The number of watches.
+        waiting: The number of changed places that are not indexed yet.
+        last_sweep: The end of the last full scan.
+        heartbeat: When the watches were last checked; not during an index run.
+        errors: The errors since the last successful run.
     """
 
     kind: Kind
@@ -185,32 +194,31 @@ class WatchState:
     errors: tuple[str, ...] = ()
 
 
-class Follower:
-    """A loop that hears of changes, waits for quiet and has them absorbed; and has everything absorbed now and then.
+class Scheduler:
+    """Runs ``update`` after changes have settled, and at regular intervals.
 
     Args:
-        folders: Absolute real paths. One that is missing is watched as soon as it is there.
-        absorb: Called on the thread of ``run`` with the places to look at, each with all that is below it, or with
-            None for everything. What it raises of ``KbError`` and ``OSError`` is told and tried again; anything else
-            ends ``run``.
-        never: Absolute paths below which changes do not count.
-        polling: Listen to nothing, look every ``poll_seconds``.
-        poll_seconds: How often everything is absorbed where changes are not reported.
-        sweep_seconds: How often everything is absorbed where they are.
-        quiet: How long a place is left alone before it is absorbed.
-        patience: How long a restless place waits at most.
-        heartbeat_seconds: How often the watches are looked after.
-        tell: Gets a sentence when something happened that a person may want to know.
-        clock: Seconds that never go back.
-        read_offsets: The offsets of the other clocks, by which sleep is noticed.
-        read_mounts: The table of mounted file systems.
+        folders: Absolute real paths. A missing folder is watched once it exists.
+        update: Brings the index up to date with all folders; called on the thread of ``run``. A ``KbError`` or
+            ``OSError`` is reported and retried; any other exception ends ``run``.
+        tell: Called with a sentence for the user's log.
+        never: Absolute paths in which changes are ignored.
+        polling: Use no watches; scan every ``poll_seconds``.
+        poll_seconds: Seconds between full scans while changes are not reported.
+        sweep_seconds: Seconds between full scans while they are.
+        quiet: Seconds without a change after which a place is indexed.
+        patience: The longest a changed place waits, in seconds.
+        heartbeat_seconds: Seconds between checks of the watches.
+        clock: A monotonic clock, in seconds.
+        read_offsets: Returns the offsets of the other clocks, for detecting sleep.
+        read_mounts: Returns the mount table.
     """
 
     def __init__(
         self,
         *,
         folders: Sequence[str],
-        absorb: Callable[[Collection[Place] | None], object],
+        update: Callable[[], object],
         tell: Callable[[str], None],
         never: Collection[str] = (),
         polling: bool = False,
@@ -224,7 +232,7 @@ class Follower:
         read_mounts: Callable[[], str] = mounts,
     ) -> None:
         self._folders = tuple(folders)
-        self._absorb = absorb
+        self._update = update
         self._tell = tell
         self._polling = polling
         self._poll_seconds = poll_seconds
@@ -232,34 +240,33 @@ class Follower:
         self._heartbeat_seconds = heartbeat_seconds
         self._clock = clock
         self._read_mounts = read_mounts
-        self._jumps = Jumps(read_offsets)
-        self._observer = Observer(self._heard, self._lost, never)
+        self._clock_jumps = ClockJumps(read_offsets)
+        self._watcher = Watcher(self._on_change, self._on_lost, never)
 
-        # The condition guards everything below; the observer is never called while it is held.
+        # The condition guards everything below; the watcher is never called while it is held.
         self._condition = threading.Condition()
         self._debouncer = Debouncer(quiet, patience)
         self._notices: list[str] = []
-        self._told_since_sweep: set[str] = set()
+        self._reported_since_sweep: set[str] = set()
         self._stopping = self._ended = False
-        # Tickets of the barrier: the last handed out, taken along by a full absorb, and served by one that succeeded or
-        # refused by one that failed.
-        # run() holds the first one, so that everything is absorbed at the start.
+        # Tickets of sync(): the last one issued, included in a full scan, completed by one, refused after a failed one.
+        # run() holds the first ticket, so it starts with a full scan.
         self._asked, self._begun, self._served, self._refused_ticket = 1, 0, 0, 0
-        self._absorbing = 0
+        self._updating = 0
         self._failures = 0
         self._errors: tuple[str, ...] = ()
         self._last_sweep: datetime | None = None
         self._heartbeat = datetime.now(UTC)
-        self._blind_spots = self._told_reason = ""
+        self._blind_spots = self._reported_reason = ""
         self._refused = ""
         self._mounted: frozenset[str] | None = None
 
         now = clock()
-        self._beat_at = self._inspect_at = self._watch_at = self._retry_at = now
+        self._check_at = self._coverage_at = self._watch_at = self._retry_at = now
         self._sweep_at = now + sweep_seconds
 
     def run(self) -> None:
-        """Follow the disk until ``stop``. Watches come first and a full absorb next, so that nothing is missed."""
+        """Watch the folders until ``stop``. Watches are set before the first full scan, so that no change is missed."""
         try:
             while (work := self._next_work()) is not None:
                 self._do(work)
@@ -267,23 +274,22 @@ class Follower:
             with self._condition:
                 self._stopping = self._ended = True
                 self._condition.notify_all()
-            self._observer.stop()
+            self._watcher.stop()
 
     def stop(self) -> None:
-        """Let ``run`` return after what it is absorbing. May be called from any thread or signal handler."""
+        """Let ``run`` return after the current update. May be called from any thread or signal handler."""
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
 
     def sync(self, timeout: float | None = None, gone: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until everything on the disk at this moment is absorbed; False where that failed or took too long.
+        """Wait until everything that is on the disk now is indexed; False if that failed or took too long.
 
-        A full absorb that is under way does not count, since it may have passed what was written last; many who wait
-        share the next one.
+        An update in progress may have missed the latest changes, so the next full scan is awaited; callers share it.
 
         Args:
-            timeout: How many seconds to wait; None for as long as it takes.
-            gone: Whether nobody waits for the answer any more, asked several times a second.
+            timeout: The longest to wait, in seconds; None for no limit.
+            gone: Returns whether the caller has disconnected; called several times a second.
         """
         until = float("inf") if timeout is None else time.monotonic() + timeout
         with self._condition:
@@ -299,45 +305,45 @@ class Follower:
 
     @property
     def state(self) -> WatchState:
-        """How well the disk is followed now."""
+        """The current state."""
         with self._condition:
             kind, reason = self._kind()
             return WatchState(
                 kind=kind,
                 reason=reason,
-                watched=self._observer.watched(),
-                waiting=len(self._debouncer) + self._absorbing,
+                watched=self._watcher.watched(),
+                waiting=len(self._debouncer) + self._updating,
                 last_sweep=self._last_sweep,
                 heartbeat=self._heartbeat,
                 errors=self._errors,
             )
 
-    # What watchdog's threads call: they mark, and that is all.
+    # Called on watchdog's threads, which must not be blocked.
 
-    def _heard(self, folder: str, directory: str) -> None:
+    def _on_change(self, folder: str, directory: str) -> None:
         self._mark((folder, directory))
 
-    def _lost(self, reason: str) -> None:
-        self._mark(EVERYTHING, f"Changes may have been missed: {reason}. All folders are looked at")
+    def _on_lost(self, reason: str) -> None:
+        self._mark(FULL_SCAN, f"Changes may have been missed: {reason}. All folders are looked at")
 
-    def _mark(self, place: Place | Everything, notice: str = "") -> None:
+    def _mark(self, place: Place | FullScan, notice: str = "") -> None:
         with self._condition:
-            # A later mark is never due before an earlier one, so the loop has to be woken for the first only.
+            # A later mark is never due before an earlier one, so only the first has to wake the loop.
             if not len(self._debouncer):
                 self._condition.notify_all()
             self._debouncer.mark(place, self._clock())
-            if notice and notice not in self._told_since_sweep:
-                self._told_since_sweep.add(notice)
+            if notice and notice not in self._reported_since_sweep:
+                self._reported_since_sweep.add(notice)
                 self._notices.append(notice)
 
     # The loop.
 
-    def _next_work(self) -> frozenset[Place] | Everything | None:
-        """Wait for the next thing to absorb; None where the follower has to stop."""
+    def _next_work(self) -> frozenset[Place] | FullScan | None:
+        """Wait for changed places or a full scan that is due; None to stop."""
         while True:
-            self._tell_notices()
-            if self._clock() >= self._beat_at:
-                self._beat()
+            self._report_notices()
+            if self._clock() >= self._check_at:
+                self._check()
             with self._condition:
                 if self._stopping:
                     return None
@@ -347,143 +353,143 @@ class Follower:
                 if not self._notices:
                     self._condition.wait(self._pause(self._clock()))
 
-    def _due(self, now: float) -> frozenset[Place] | Everything | None:
-        """What is to be absorbed now. Whoever waits at the barrier gets a try at once, whatever failed before."""
+    def _due(self, now: float) -> frozenset[Place] | FullScan | None:
+        """The work that is due now. A caller of ``sync`` gets an attempt at once, even after a failure."""
         if self._asked > self._begun:
-            work: frozenset[Place] | Everything | None = EVERYTHING
+            work: frozenset[Place] | FullScan | None = FULL_SCAN
         elif now < self._retry_at:
             return None
         else:
-            work = EVERYTHING if now >= self._sweep_at else self._debouncer.take(now)
-        if work is EVERYTHING:
+            work = FULL_SCAN if now >= self._sweep_at else self._debouncer.take(now)
+        if work is FULL_SCAN:
             self._begun = self._asked
-            self._absorbing = self._debouncer.clear()
+            self._updating = self._debouncer.clear()
         elif work is not None:
-            self._absorbing = len(work)
+            self._updating = len(work)
         return work
 
     def _pause(self, now: float) -> float:
-        """How long there is nothing to do. Bounded, for a signal that arrives just before the wait wakes nobody."""
+        """Seconds to wait. Bounded, because a signal that arrives just before the wait would not end it."""
         due = self._debouncer.due_in(now)
         work = self._sweep_at - now if due is None else min(due, self._sweep_at - now)
-        return max(0.0, min(_LONGEST_WAIT, self._beat_at - now, max(work, self._retry_at - now)))
+        return max(0.0, min(_LONGEST_WAIT, self._check_at - now, max(work, self._retry_at - now)))
 
-    def _do(self, work: frozenset[Place] | Everything) -> None:
+    def _do(self, work: frozenset[Place] | FullScan) -> None:
         try:
-            self._absorb(None if work is EVERYTHING else sorted(work))
+            self._update()
         except (KbError, OSError) as error:
             self._failed(work, str(error))
         else:
             self._succeeded(work)
 
-    def _failed(self, work: frozenset[Place] | Everything, sentence: str) -> None:
-        """Put the work back, for later and later."""
+    def _failed(self, work: frozenset[Place] | FullScan, sentence: str) -> None:
+        """Put the work back and retry after a growing delay."""
         with self._condition:
             now = self._clock()
-            for place in [EVERYTHING] if work is EVERYTHING else work:
+            for place in [FULL_SCAN] if work is FULL_SCAN else work:
                 self._debouncer.mark(place, now)
-            if work is EVERYTHING:
+            if work is FULL_SCAN:
                 self._refused_ticket = self._begun
                 self._condition.notify_all()
-            self._absorbing = 0
+            self._updating = 0
             self._retry_at = now + min(_LAST_RETRY, _FIRST_RETRY * 2**self._failures)
             self._failures = min(self._failures + 1, 10)
             if sentence not in self._errors:
                 self._notices.append(sentence)
                 self._errors = (*self._errors, sentence)[-5:]
 
-    def _succeeded(self, work: frozenset[Place] | Everything) -> None:
+    def _succeeded(self, work: frozenset[Place] | FullScan) -> None:
         with self._condition:
             now = self._clock()
-            self._absorbing = 0
+            self._updating = 0
             self._failures, self._errors, self._retry_at = 0, (), now
-            if work is EVERYTHING:
+            if work is FULL_SCAN:
                 self._served = self._begun
-                self._told_since_sweep.clear()
+                self._reported_since_sweep.clear()
                 self._last_sweep = datetime.now(UTC)
                 self._sweep_at = now + self._interval()
                 self._condition.notify_all()
 
-    def _tell_notices(self) -> None:
+    def _report_notices(self) -> None:
         with self._condition:
             notices, self._notices = self._notices, []
         for notice in notices:
             self._tell(notice)
 
-    # What keeps it alive.
+    # Watches and clocks.
 
-    def _beat(self) -> None:
-        """Look after the watches and the clocks."""
+    def _check(self) -> None:
+        """Check the watches and the clocks."""
         now = self._clock()
-        if self._jumps.happened():
-            self._mark(EVERYTHING, "The machine slept or its clock was set. All folders are looked at")
-        self._look_after_watches(now)
+        if self._clock_jumps.happened():
+            self._mark(FULL_SCAN, "The machine slept or its clock was set. All folders are looked at")
+        self._check_watches(now)
         reason = self._polling_reason()
         with self._condition:
-            self._beat_at = now + self._heartbeat_seconds
+            self._check_at = now + self._heartbeat_seconds
             self._heartbeat = datetime.now(UTC)
-            if reason != self._told_reason:
-                self._told_reason = reason
+            if reason != self._reported_reason:
+                self._reported_reason = reason
                 every = f"Looking at the folders every {self._poll_seconds:g} s: {reason}"
                 self._notices.append(every if reason else "Changes are reported again: watching")
                 self._sweep_at = min(self._sweep_at, now + self._interval())
 
-    def _look_after_watches(self, now: float) -> None:
-        """Watch what can be watched, and say where that is not everything."""
+    def _check_watches(self, now: float) -> None:
+        """Watch every folder that reports changes; note the reasons for those that do not."""
         if self._polling or now < self._watch_at:
             return
         table = self._read_mounts()
-        self._note_mounts(points_below(self._folders, table))
+        self._handle_mounts(points_below(self._folders, table))
         unreported = {folder: without_events(folder, table) for folder in self._folders}
         reasons = [reason or below_without_events(folder, table) for folder, reason in unreported.items()]
         self._blind_spots = "; ".join(reason for reason in reasons if reason)
         try:
-            changes = self._observer.follow(folder for folder, reason in unreported.items() if reason is None)
-            self._note(changes)
-            self._inspect(now)
+            changes = self._watcher.update(folder for folder, reason in unreported.items() if reason is None)
+            self._handle_changes(changes)
+            self._check_coverage(now)
         except CannotWatch as error:
-            # Watches that do not suffice are given back: other programs need them too.
-            self._observer.stop()
+            # Too few watches are of no use here, and other programs need them.
+            self._watcher.stop()
             self._refused = str(error)
             self._watch_at = now + self._sweep_seconds
         else:
             self._refused = ""
 
-    def _note_mounts(self, mounted: frozenset[str]) -> None:
-        """Watch and look at everything where a file system was mounted inside a folder, or went: no event says so."""
+    def _handle_mounts(self, mounted: frozenset[str]) -> None:
+        """Restart the watches and scan everything after a mount or unmount in a folder, which causes no event."""
         before, self._mounted = self._mounted, mounted
         if before is not None and before != mounted:
-            self._observer.restart()
+            self._watcher.restart()
             names = ", ".join(sorted(before ^ mounted))
-            self._mark(EVERYTHING, f"A file system was mounted or unmounted at {names}; all folders are looked at")
+            self._mark(FULL_SCAN, f"A file system was mounted or unmounted at {names}; all folders are looked at")
 
-    def _note(self, changes: Sequence[Change]) -> None:
-        """Look at everything where a watch changed. At the start that is due anyway; what is missing is told."""
+    def _handle_changes(self, changes: Sequence[Change]) -> None:
+        """Scan everything after a watch changed. At the start, which scans anyway, only report missing folders."""
         with self._condition:
             first = self._begun == 0
             missing = [folder for folder in self._folders if first and not Path(folder).is_dir()]
             self._notices.extend(f"{folder} is not there; it is watched once it is" for folder in missing)
         for change in () if first else changes:
-            self._mark(EVERYTHING, _CHANGES[change.what].format(change.folder))
+            self._mark(FULL_SCAN, _CHANGES[change.what].format(change.folder))
 
-    def _inspect(self, now: float) -> None:
-        """Make sure that every directory is watched: those that appeared at each beat, and all at each sweep."""
-        everywhere = now >= self._inspect_at
-        if self._observer.unwatched(everywhere=everywhere):
-            self._observer.restart()
-            self._mark(EVERYTHING)
-            missing = self._observer.unwatched(everywhere=True)
+    def _check_coverage(self, now: float) -> None:
+        """Check that every directory is watched: new ones each time, all of them every ``sweep_seconds``."""
+        everywhere = now >= self._coverage_at
+        if self._watcher.unwatched(everywhere=everywhere):
+            self._watcher.restart()
+            self._mark(FULL_SCAN)
+            missing = self._watcher.unwatched(everywhere=True)
             if missing:
                 raise CannotWatch(f"{missing} directories cannot be watched: {TABLE_FULL}", RAISE_WATCHES)
         if everywhere:
-            self._inspect_at = now + self._sweep_seconds
+            self._coverage_at = now + self._sweep_seconds
 
     def _polling_reason(self) -> str:
-        """Why the folders have to be looked at often; empty where changes are reported."""
+        """Why the folders are polled; empty if changes are reported."""
         return "as configured" if self._polling else self._refused or self._blind_spots
 
     def _interval(self) -> float:
-        """Seconds between two full absorbs."""
+        """Seconds between full scans."""
         return min(self._poll_seconds, self._sweep_seconds) if self._polling_reason() else self._sweep_seconds
 
     def _kind(self) -> tuple[Kind, str]:
@@ -493,6 +499,6 @@ class Follower:
             return "starting", "Not everything has been looked at yet"
         if reason := self._polling_reason():
             return "polling", reason
-        missing = [folder for folder in self._folders if folder not in self._observer.folders]
+        missing = [folder for folder in self._folders if folder not in self._watcher.folders]
         sentence = f"Not there: {', '.join(missing)}" if missing else ""
         return ("blind" if len(missing) == len(self._folders) else "watching"), sentence

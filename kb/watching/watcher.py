@@ -1,4 +1,4 @@
-"""Watches folders through watchdog, the only file that knows it, and reduces every event to a dirty directory."""
+"""Watches folders with watchdog and reduces every event to a changed directory. No other module imports watchdog."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ RAISE_WATCHES: Final = "Raise fs.inotify.max_user_watches"
 _RAISE_INSTANCES: Final = "Raise fs.inotify.max_user_instances"
 
 OVERFLOWED: Final = "the event queue overflowed"
-"""Why everything has to be looked at after the event queue overflowed."""
+"""The reason for a full scan after the event queue overflowed."""
 
 
 class CannotWatch(KbError):
-    """The system gives no watch for a folder, or not for all directories below it."""
+    """The system cannot watch a folder, or not all directories in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the observer found when it looked after the watch of a folder."""
+    """A change in the watch of a folder."""
 
     folder: str
     what: Literal["watched", "gone", "replaced", "stopped"]
 
 
-class Observer:
-    """Watches folders with all that is below them, hidden and ignored directories too.
+class Watcher:
+    """Watches folders recursively, including hidden and ignored directories.
 
-    Only ``watched`` may be called from any thread; the rest belongs to one. The callbacks come from watchdog's
-    threads and have to return at once.
+    ``watched`` may be called from any thread, everything else from one thread only. Callbacks run on watchdog's threads
+    and must return at once.
 
     Args:
-        on_dirty: Called with (folder, directory) when something changed in that directory or below it.
+        on_dirty: Called with (folder, directory) when something changed in a directory or its subdirectories.
         on_lost: Called with a reason when changes may have been missed.
-        never: Absolute paths below which changes do not count (the store, so that kb never hears itself).
+        never: Absolute paths in which changes are ignored, such as the store.
     """
 
     def __init__(
@@ -68,66 +68,65 @@ class Observer:
         self._alarm = _Alarm(on_lost)
         self._watches: dict[str, _Watch] = {}
 
-    def follow(self, folders: Iterable[str]) -> tuple[Change, ...]:
-        """Bring the watches in line with the folders: called to start, and from time to time to heal.
+    def update(self, folders: Iterable[str]) -> tuple[Change, ...]:
+        """Set missing watches and restart broken ones; call it at the start and at intervals.
 
-        A folder that is not there is watched as soon as it is. One that is gone, was replaced by another directory
-        (also by a mount or a fresh clone), or whose watch died, is watched anew: whatever happened there meanwhile
-        is unknown.
+        A missing folder is watched once it exists. The watch is restarted if the folder was replaced by another
+        directory (such as a mount or a new clone) or if the watch died; changes in the meantime are unknown.
 
         Returns:
             What changed since the last call, by folder.
 
         Raises:
-            CannotWatch: The system gives no watch for a folder.
+            CannotWatch: The system cannot watch a folder.
         """
         wanted = tuple(folders)
         self._alarm.install()
         for folder in [each for each in self._watches if each not in wanted]:
             self._watches.pop(folder).stop()
-        return tuple(change for folder in wanted for change in self._look_after(folder))
+        return tuple(change for folder in wanted for change in self._check_folder(folder))
 
     def restart(self) -> None:
-        """Let all watches go and take them again.
+        """Stop and restart all watches.
 
         Raises:
-            CannotWatch: The system gives no watch for a folder.
+            CannotWatch: The system cannot watch a folder.
         """
         folders = tuple(self._watches)
         self._drop_all()
-        self.follow(folders)
+        self.update(folders)
 
     def stop(self) -> None:
-        """Let all watches go. ``follow`` takes them again."""
+        """Stop all watches; ``update`` restarts them."""
         self._drop_all()
         self._alarm.remove()
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The folders that are watched now."""
+        """The watched folders."""
         return tuple(self._watches)
 
     def watched(self) -> int:
-        """How many watches there are: one for each directory where the system counts them so, else for each folder."""
+        """The number of watches: one per directory if the system needs one for each, otherwise one per folder."""
         return sum(watch.count() for watch in list(self._watches.values()))
 
     def unwatched(self, *, everywhere: bool = False) -> int:
-        """How many directories should be watched and are not, because the system's table of watches is full.
+        """The number of directories without a watch because the system's table of watches is full.
 
-        watchdog says nothing of them. Directories that kb may not read do not count: nobody could watch those.
+        watchdog does not report them. Directories that kb cannot read do not count.
 
         Args:
-            everywhere: Walk the folders. Otherwise only directories that appeared since are asked about.
+            everywhere: Walk the folders instead of checking only new directories.
         """
         missing = [path for watch in self._watches.values() for path in watch.unwatched(everywhere=everywhere)]
         if not missing:
             return 0
-        # What was made during the walk has its watch in a moment.
+        # Directories created during the walk get their watch in a moment.
         time.sleep(_GRACE_SECONDS)
         return sum(watch.lacks(path) for watch in self._watches.values() for path in missing)
 
-    def _look_after(self, folder: str) -> Iterator[Change]:
-        """Watch one folder as it is now."""
+    def _check_folder(self, folder: str) -> Iterator[Change]:
+        """Set or restart the watch of one folder if necessary."""
         identity = _identity(folder)
         watch = self._watches.get(folder)
         if watch is not None:
@@ -141,7 +140,7 @@ class Observer:
             except CannotWatch:
                 if _identity(folder) == identity:
                     raise
-                # It went away meanwhile; the next call will see what became of it.
+                # It was removed in the meantime; the next call handles it.
                 identity = None
         if watch is None:
             change = None if identity is None else Change(folder, "watched")
@@ -158,7 +157,7 @@ class Observer:
 
 
 class _Watch:
-    """The watch of one folder: a watchdog observer of its own, so that it can be replaced alone."""
+    """The watch of one folder, with its own watchdog observer, so that it can be restarted separately."""
 
     def __init__(
         self, folder: str, identity: tuple[int, int], on_dirty: Callable[[str, str], None], never: tuple[str, ...]
@@ -169,7 +168,7 @@ class _Watch:
         self._never = never
         self._suspects: deque[str] = deque(maxlen=_MOST_SUSPECTS)
         try:
-            # Both are there before the first event: it may come while the start is still taking watches.
+            # Both are set before the first event, which may arrive during the start.
             self._observer, self._emitter = self._scheduled()
         except OSError as error:
             raise _cannot_watch(folder, error) from error
@@ -180,27 +179,27 @@ class _Watch:
             raise _cannot_watch(folder, error) from error
 
     def _scheduled(self) -> tuple[BaseObserver, EventEmitter]:
-        """A watchdog observer that is not started yet, and its only emitter."""
+        """A new watchdog observer, not yet started, and its only emitter."""
         from watchdog import events
         from watchdog.observers import Observer as NativeObserver
 
-        heard = self._heard
+        heard = self._on_event
 
         class Handler(events.FileSystemEventHandler):
-            """What watchdog calls with each event."""
+            """Receives watchdog's events."""
 
             def dispatch(self, event: FileSystemEvent) -> None:
                 heard(event)
 
-        # It would print every path of the folder; what it warns of, a watch taken twice, is harmless.
+        # The warning about a duplicate watch is harmless, but would print every path of the folder.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers\.inotify")
         kinds: list[type[FileSystemEvent]] = [
             events.FileCreatedEvent,
             events.FileModifiedEvent,
             events.FileMovedEvent,
             events.FileDeletedEvent,
-            events.FileClosedEvent,  # all that a write through a memory map gives
-            events.FileAttribEvent,  # a file that may be read again
+            events.FileClosedEvent,  # the only event of a write through a memory map
+            events.FileAttribEvent,  # a file may have become readable
             events.DirCreatedEvent,
             events.DirMovedEvent,
             events.DirDeletedEvent,
@@ -216,24 +215,24 @@ class _Watch:
         try:
             self._observer.stop()
         except KeyError:
-            # watchdog trips over a directory that moved out and was made again, and leaves its emitter waiting.
-            group._move_event_grouper.close()  # noqa: SLF001 - nothing public wakes it
+            # watchdog fails after a directory was moved out and recreated, and leaves its emitter blocked.
+            group._move_event_grouper.close()  # noqa: SLF001 - no public way to wake it
             self._observer.stop()
         self._observer.join()
 
     def listening(self) -> bool:
-        """Whether all threads live and the folder itself is still watched."""
+        """Whether all threads are alive and the folder is still watched."""
         reader = getattr(self._observer, "_inotify_fd", self._observer)
         threads = (self._observer, self._emitter, reader)
         return all(thread.is_alive() for thread in threads) and not self.lacks(self._folder)
 
     def count(self) -> int:
-        """How many directories are watched."""
+        """The number of watched directories."""
         table = self._table()
         return 1 if table is None else len(table)
 
     def unwatched(self, *, everywhere: bool) -> list[str]:
-        """Directories below the folder that have no watch."""
+        """The directories in the folder without a watch."""
         suspects: set[str] = set()
         while self._suspects:
             suspects.add(self._suspects.popleft())
@@ -242,7 +241,7 @@ class _Watch:
         return [path for path in suspects if self.lacks(path)]
 
     def lacks(self, path: str) -> bool:
-        """Whether this is a directory of the folder that could be watched and is not."""
+        """Whether a path is a directory that could be watched but is not."""
         table = self._table()
         if table is None or table.get(os.fsencode(path), -1) >= 0 or _below(path, self._folder) is None:
             return False
@@ -252,12 +251,12 @@ class _Watch:
             return False
         return is_directory and os.access(path, os.R_OK) and not self._is_never(path)
 
-    def _heard(self, event: FileSystemEvent) -> None:
-        """Mark what an event touches. A directory touches the one around it, which stands for all below."""
+    def _on_event(self, event: FileSystemEvent) -> None:
+        """Mark the directories of an event. A change of a directory marks its parent, which includes it."""
         for path in (event.src_path, event.dest_path):
             if not isinstance(path, str) or not path or self._is_never(path):
                 continue
-            if event.is_directory and self._untabled(path):
+            if event.is_directory and self._has_no_watch(path):
                 self._suspects.append(path)
             inner = _below(path, self._folder)
             if inner is not None:
@@ -266,41 +265,41 @@ class _Watch:
     def _is_never(self, path: str) -> bool:
         return any(_below(path, never) is not None for never in self._never)
 
-    def _untabled(self, path: str) -> bool:
+    def _has_no_watch(self, path: str) -> bool:
         table = self._table()
         return table is not None and table.get(os.fsencode(path), -1) < 0
 
     def _table(self) -> dict[bytes, int] | None:
-        """The watched directories as watchdog keeps them, -1 where one was refused; None where it keeps none."""
+        """Watchdog's table of directories, with -1 for a failed watch; None if this platform has none."""
         return getattr(getattr(self._emitter, "_inotify", None), "_active_callbacks_by_path", None)
 
 
 class _Alarm(logging.Handler):
-    """Hears the one thing watchdog does when its queue overflows: it writes a line into its log."""
+    """Detects overflows of the event queue, which watchdog only logs."""
 
     def __init__(self, on_lost: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self._on_lost = on_lost
 
     def install(self) -> None:
-        """Listen, also where the program's own logging is set to hear less."""
+        """Attach to watchdog's logger and enable warnings."""
         logger = logging.getLogger(_LOGGER)
         if not logger.isEnabledFor(logging.WARNING):
             logger.setLevel(logging.WARNING)
         logger.addHandler(self)
 
     def remove(self) -> None:
-        """Listen no longer."""
+        """Detach from watchdog's logger."""
         logging.getLogger(_LOGGER).removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called by ``logging``, on whatever thread has something to say."""
+        """Called by ``logging`` on the thread that logs."""
         if "overflow" in record.getMessage() or record.exc_info:
             self._on_lost(OVERFLOWED)
 
 
 def _below(path: str, folder: str) -> str | None:
-    """The path relative to a folder with ``/``, "" for the folder itself; None where it is elsewhere."""
+    """The path relative to a folder, separated by ``/``; "" for the folder itself, None outside it."""
     if path == folder:
         return ""
     prefix = folder if folder.endswith(os.sep) else folder + os.sep
@@ -308,7 +307,7 @@ def _below(path: str, folder: str) -> str | None:
 
 
 def _identity(folder: str) -> tuple[int, int] | None:
-    """What tells this directory from another one that takes its name later; None where none is there."""
+    """Device and inode of a directory; None if there is none."""
     try:
         stat = Path(folder).stat()
     except OSError:

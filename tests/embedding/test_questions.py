@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from kb.embedding.cache import RememberedQuestions
+from kb.embedding.cache import CachedQueryEmbedder
 from kb.testing import FakeEmbedder, MemoryVectorCache
 
 
 def test_a_question_asked_again_needs_no_model() -> None:
     """White space around it does not matter, words do, and the vector is the model's."""
     model = FakeEmbedder()
-    asked = RememberedQuestions(model, MemoryVectorCache())
+    asked = CachedQueryEmbedder(model, MemoryVectorCache())
 
     first, again = asked.embed_query("where is it?"), asked.embed_query(" where is it?\n")
     asked.embed_query("where is that?")
@@ -25,16 +25,16 @@ def test_questions_and_documents_are_apart() -> None:
     """A model may embed the same words differently as a question, and another model always does."""
     cache = MemoryVectorCache()
     model, other = FakeEmbedder(), FakeEmbedder(name="other")
-    RememberedQuestions(model, cache).embed_query("water")
+    CachedQueryEmbedder(model, cache).embed_query("water")
 
-    RememberedQuestions(other, cache).embed_query("water")
+    CachedQueryEmbedder(other, cache).embed_query("water")
 
     assert other.questions == ["water"]
-    assert RememberedQuestions(model, cache).fingerprint == model.fingerprint
-    assert RememberedQuestions(model, cache).dimension == model.dimension
-    assert RememberedQuestions(model, cache).embed_documents(["water"], [3]).shape == (1, model.dimension)
+    assert CachedQueryEmbedder(model, cache).fingerprint == model.fingerprint
+    assert CachedQueryEmbedder(model, cache).dimension == model.dimension
+    assert CachedQueryEmbedder(model, cache).embed_documents(["water"], [3]).shape == (1, model.dimension)
 
 
 def test_broken_characters_are_no_error() -> None:
     """A terminal in another encoding may give half characters."""
-    RememberedQuestions(FakeEmbedder(), MemoryVectorCache()).embed_query("caf\udce9")
+    CachedQueryEmbedder(FakeEmbedder(), MemoryVectorCache()).embed_query("caf\udce9")

@@ -27,7 +27,7 @@ def kept(world: World) -> dict[int, list[float]]:
     return {id_: vector.tolist() for id_, vector in world.catalog.centroids(ids).items()}
 
 
-def test_centroid_is_the_direction_of_the_mean() -> None:
+def test_centroid_is_normalised_mean() -> None:
     """Of two directions it halves the angle; vectors that cancel out have none."""
     one, other = np.eye(2, dtype=np.float32)
 
@@ -35,7 +35,7 @@ def test_centroid_is_the_direction_of_the_mean() -> None:
     assert centroid_of([one, -one]).tolist() == [0.0, 0.0]
 
 
-def test_centroids_follow_their_files() -> None:
+def test_centroids_follow_files() -> None:
     """Through a first run, an edit, a move, a removal; a file of one passage needs none."""
     world = World()
     world.write("long.md", LONG)
@@ -57,7 +57,7 @@ def test_centroids_follow_their_files() -> None:
     assert kept(world) == expected(world) == {}
 
 
-def test_a_file_that_is_being_changed_has_no_centroid() -> None:
+def test_pending_file_has_no_centroid() -> None:
     """Neither while its vectors are written, nor where they cannot be relied on."""
     world = World()
     world.write("long.md", LONG)
@@ -69,11 +69,11 @@ def test_a_file_that_is_being_changed_has_no_centroid() -> None:
     world.run()
     assert seen == [{}]
 
-    world.catalog.unsettle()
+    world.catalog.mark_pending()
     assert kept(world) == {}
 
 
-def test_the_store_of_an_earlier_kb_gets_its_centroids_without_the_model() -> None:
+def test_older_store_gets_centroids_without_model() -> None:
     """From the embedding cache, once; a file of which the cache has dropped a vector is left to the questions."""
     world = World()
     world.write("long.md", LONG)
@@ -89,7 +89,7 @@ def test_the_store_of_an_earlier_kb_gets_its_centroids_without_the_model() -> No
     fill_centroids(world.catalog, world.cache, world.embedder.fingerprint)
 
     assert kept(world) == {other: whole[other]}
-    assert world.catalog.without_centroid() == [lost]
+    assert world.catalog.files_without_centroid() == [lost]
     assert world.embedder.calls == embedded
     world.catalog._database.connection.execute("DELETE FROM middles")
     fill_centroids(world.catalog, world.cache, world.embedder.fingerprint)

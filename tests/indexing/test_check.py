@@ -78,7 +78,7 @@ def add_a_file(world: World) -> None:
 
 def leave_a_file_half_done(world: World) -> None:
     """A run died in the middle of a file."""
-    world.catalog.unsettle([file.id for file in world.catalog.files()][:1])
+    world.catalog.mark_pending([file.id for file in world.catalog.files()][:1])
 
 
 def spoil_the_catalog(world: World) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.indexing.plan import Departed, compare, identify, pages, vector_steps
+from kb.indexing.plan import RemovedFiles, compare, identify, pages, vector_steps
 from kb.records import FileStat, FoundFile, KnownFile, Passage, Scan
 from kb.records.files import RACY_NS
 
@@ -98,23 +98,23 @@ def test_unfinished_and_failed_files() -> None:
 def test_twins_are_claimed_once_and_by_inode_first() -> None:
     """Of two gone files with the same content each is given out once, the one with the same inode first."""
     one, two = known("x/one"), known("x/two", stat=replace(STAT, inode=9))
-    departed = Departed((one, two, known("bad", state="failed")))
+    removed = RemovedFiles((one, two, known("bad", state="failed")))
 
-    assert departed.claim(found("new", replace(STAT, inode=9)), b"h") == two
-    assert departed.claim(found("other"), b"h") == one
-    assert departed.claim(found("third"), b"h") is None
-    assert [file.path for file in departed.left()] == ["bad"]
+    assert removed.claim(found("new", replace(STAT, inode=9)), b"h") == two
+    assert removed.claim(found("other"), b"h") == one
+    assert removed.claim(found("third"), b"h") is None
+    assert [file.path for file in removed.remaining()] == ["bad"]
 
 
 def test_twins_are_claimed_by_name_where_no_inode_tells() -> None:
     """A file that was copied to another disk, its original deleted there."""
-    departed = Departed((known("x/one"), known("x/two")))
+    removed = RemovedFiles((known("x/one"), known("x/two")))
 
-    claimed = departed.claim(found("new/two", replace(STAT, inode=9)), b"h")
+    claimed = removed.claim(found("new/two", replace(STAT, inode=9)), b"h")
 
     assert claimed is not None
     assert claimed.path == "x/two"
-    assert [file.path for file in departed.left()] == ["x/one"]
+    assert [file.path for file in removed.remaining()] == ["x/one"]
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=12))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worlds import World
 
-from kb.indexing.rebuild import MOST_DEAD, came_into_service, refill, worn_out
+from kb.indexing.rebuild import MAX_DELETED, activate_generation, excess_deletions, refill
 from kb.testing import MemoryVectorCache, MemoryVectorIndex
 
 
@@ -51,12 +51,12 @@ def test_an_index_with_more_dead_than_living_is_worn_out() -> None:
     """Deletions add up over runs until they outnumber the living and a few; a new generation has none."""
     world = indexed()
 
-    assert [worn_out(world.catalog, dropped) for dropped in (MOST_DEAD, 0, 1, 0)] == [
+    assert [excess_deletions(world.catalog, dropped) for dropped in (MAX_DELETED, 0, 1, 0)] == [
         0,
         0,
-        MOST_DEAD + 1,
-        MOST_DEAD + 1,
+        MAX_DELETED + 1,
+        MAX_DELETED + 1,
     ]
 
-    came_into_service(world.catalog, "generation-0002")
-    assert (world.catalog.meta("generation"), worn_out(world.catalog, 5)) == ("generation-0002", 0)
+    activate_generation(world.catalog, "generation-0002")
+    assert (world.catalog.meta("generation"), excess_deletions(world.catalog, 5)) == ("generation-0002", 0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kb.records import IndexReport
 
 FOLDER = "/notes"
-_STEPS = ("begin", "finish", "refresh", "remove", "unsettle", "completed", "set_meta")
+_STEPS = ("begin", "finish", "refresh", "remove", "mark_pending", "completed", "set_meta")
 
 
 class World:

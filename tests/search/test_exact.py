@@ -99,7 +99,7 @@ def test_a_cold_question_opens_neither_torch_nor_chromadb(
     question = "What tool should I use to store vector data locally?"
     with open_kb(notes) as kb:
         kb.index()
-        assert kb._parts.vectors.opened
+        assert kb._container.vectors.opened
         warm = [(hit.passage.file.path, round(hit.score, 5)) for hit in kb.search(question).hits]
     overrides = {
         "embed.model": minilm.name,
@@ -136,7 +136,7 @@ def test_what_is_indexed_later_is_found_in_the_same_process(notes: Path, open_kb
         kb.index()
     with open_kb(notes) as kb:
         assert kb.search("sourdough bread").hits
-        assert not kb._parts.vectors.opened
+        assert not kb._container.vectors.opened
         (notes / "bread.md").write_text("Sourdough bread rises slowly with flour and salt.\n", "utf-8")
         gone = max(notes.iterdir())
         gone.unlink()
@@ -160,6 +160,6 @@ def test_a_lost_cache_costs_time_only(
             file.unlink()
     with open_kb(notes) as kb:
         hits = kb.search("vector database").hits
-        assert kb._parts.vectors.opened is missing
+        assert kb._container.vectors.opened is missing
 
     assert hits[0].score > hits[1].score > 0

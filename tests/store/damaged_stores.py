@@ -91,13 +91,13 @@ class Store:
         """The hits of a question as a daemon gives them, from ChromaDB."""
         with self.open() as kb:
             kb.index()
-            kb._parts.index()
+            kb._container.index()
             return said(kb.search(question, mode="cosine", weak=True))
 
     def waits(self) -> int:
         """How many files wait to be indexed."""
         with self.open() as kb:
-            return kb._parts.freshness().pending
+            return kb._container.freshness().pending
 
 
 def said(answer: Answer) -> list[Any]:

@@ -163,11 +163,11 @@ def test_unsettled_files_are_pending_and_their_passages_have_to_come_again(catal
     index(catalog, change(1, "a.md", "p", "q"), change(2, "b.md", "r"), change(3, "c.md", reason="is no text"))
     catalog.begin([change(1, "a.md", "p")])
 
-    catalog.unsettle([1, 99])
+    catalog.mark_pending([1, 99])
 
     assert catalog.passage_ids([1, 2]) == {1: {"p": False, "q": False}, 2: {"r": True}}
     assert [(file.state, file.passages) for file in catalog.files()] == [("pending", 0), ("done", 1), ("failed", 0)]
-    catalog.unsettle()
+    catalog.mark_pending()
     assert catalog.count() == 0
     assert [file.state for file in catalog.files()] == ["pending", "pending", "failed"]
     catalog.finish([1, 2])
@@ -455,11 +455,11 @@ def test_what_is_not_read_of_a_file_is_kept(catalog: SqliteCatalog) -> None:
         "2 of 9 pages are damaged; the sheet \udcff is missing",
         "",
     ]
-    assert (catalog.problems(), catalog.look_over()) == ([], 0)
+    assert (catalog.problems(), catalog.audit()) == ([], 0)
     catalog._database.connection.execute("UPDATE files SET unread = ''")
-    assert catalog.look_over() == 1
+    assert catalog.audit() == 1
     index(catalog, replace(change(1, "a.pdf", "p"), document=replace(document, unread=())))
-    assert (catalog.files()[0].unread, catalog.look_over()) == ("", 0)
+    assert (catalog.files()[0].unread, catalog.audit()) == ("", 0)
 
 
 def test_a_catalog_that_does_not_know_what_is_unread_is_taken_as_it_is(
@@ -479,7 +479,7 @@ def test_a_catalog_that_does_not_know_what_is_unread_is_taken_as_it_is(
 
     with closing(SqliteCatalog(path)) as catalog:
         assert [(file.state, file.unread) for file in catalog.files()] == [("done", "")]
-        assert catalog.look_over() == 0
+        assert catalog.audit() == 0
 
 
 def test_links_and_names_go_with_their_file(catalog: SqliteCatalog) -> None:
@@ -769,9 +769,9 @@ class CatalogMachine(RuleBasedStateMachine):
             self.states[id_] = "failed" if self.reasons[id_] else "done"
 
     @rule(ids=st.none() | st.sets(st.integers(1, 3)))
-    def unsettle(self, ids: set[int] | None) -> None:
+    def mark_pending(self, ids: set[int] | None) -> None:
         """The vectors of some files, or of all, are lost."""
-        self.catalog.unsettle(None if ids is None else sorted(ids))
+        self.catalog.mark_pending(None if ids is None else sorted(ids))
         for id_ in set(self.paths) if ids is None else ids & set(self.paths):
             self.passages[id_] = {
                 one: "leaving" if state == "leaving" else "coming" for one, state in self.passages[id_].items()
@@ -788,7 +788,7 @@ class CatalogMachine(RuleBasedStateMachine):
                 known.pop(id_, None)
 
     @invariant()
-    def agree(self) -> None:
+    def require_model(self) -> None:
         """Whatever the catalog can be asked, it says what the dicts say."""
         live = {
             id_: [one for one in self.order[id_] if self.passages[id_][one] == "live"] for id_ in sorted(self.paths)

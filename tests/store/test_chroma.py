@@ -29,7 +29,7 @@ from kb.chroma_import import import_chromadb, safe_settings
 from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreDamaged, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store.chroma import ChromaIndex, best, seam, translate, visible
+from kb.store.chroma import ChromaIndex, best, translate, translated_errors, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -494,7 +494,7 @@ def test_every_error_of_chromadb_becomes_one_of_kb(tmp_path: Path) -> None:
 
     for kind in kinds:
         error = kind("something\n  went wrong.")
-        with pytest.raises(StoreError) as told, seam(str(tmp_path)):
+        with pytest.raises(StoreError) as told, translated_errors(str(tmp_path)):
             raise error
         assert told.value.__cause__ is error
         assert told.value.message
@@ -539,9 +539,9 @@ def test_a_panic_of_the_core_is_damage(tmp_path: Path) -> None:
     """A Rust panic, which is no ordinary exception, is damage; a keyboard interrupt stays what it is."""
     panic = type("PanicException", (BaseException,), {})
 
-    with pytest.raises(StoreDamaged, match="called `Option::unwrap"), seam(str(tmp_path)):
+    with pytest.raises(StoreDamaged, match="called `Option::unwrap"), translated_errors(str(tmp_path)):
         raise panic("called `Option::unwrap()` on a `None` value")
-    with pytest.raises(KeyboardInterrupt), seam(str(tmp_path)):
+    with pytest.raises(KeyboardInterrupt), translated_errors(str(tmp_path)):
         raise KeyboardInterrupt
 
 

@@ -18,7 +18,7 @@ import pytest
 from damaged_stores import QUESTION, Store, said, write_notes
 
 from kb.errors import StoreError
-from kb.own_files import forbidden, unusable
+from kb.own_files import forbidden, store_error_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def test_read_only_store_whose_cache_was_emptied_is_asked_by_a_copy_of_its_index
 def test_writing_a_read_only_store_is_told_with_its_remedy(store: Store) -> None:
     """Indexing does not pretend."""
     with (
-        mock.patch("kb.store.lock.write_whole", side_effect=OSError(errno.EROFS, "Read-only file system")),
+        mock.patch("kb.store.lock.write_atomically", side_effect=OSError(errno.EROFS, "Read-only file system")),
         store.open() as kb,
         pytest.raises(StoreError, match=r"mounted read-only.*Mount it for writing"),
     ):
@@ -132,7 +132,7 @@ def test_writing_a_read_only_store_is_told_with_its_remedy(store: Store) -> None
 )
 def test_system_errors_have_the_remedy_that_lifts_them(tmp_path: Path, number: int, message: str) -> None:
     """One sentence and one remedy for each."""
-    assert re.search(message, str(unusable("the store", OSError(number, "no"), str(tmp_path))))
+    assert re.search(message, str(store_error_for("the store", OSError(number, "no"), str(tmp_path))))
 
 
 def test_store_of_another_user_is_told_as_such(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ class Index:
 class Pair:
     """A catalog that every generation belongs to."""
 
-    def tie(self, directory: str) -> None:
+    def pair(self, directory: str) -> None:
         """It does already."""
 
-    def tied(self, directory: str) -> bool:  # noqa: ARG002 - whatever it is
+    def is_paired(self, directory: str) -> bool:  # noqa: ARG002 - whatever it is
         """It does."""
         return True
 
@@ -96,7 +96,7 @@ class Store:
         """The generation that the catalog belongs to."""
         return self.expected
 
-    def came_into_service(self, generation: str) -> None:
+    def activate_generation(self, generation: str) -> None:
         """Have the catalog belong to a generation."""
         self.expected = generation
 

@@ -19,7 +19,7 @@ def main(root: Path) -> str:
             (folder / f"dir{number}" / "file.md").write_text(f"file {number}\n")
         one.settle()
         assert any("watch" in sentence for sentence in one.told), one.told
-        return one.follower.state.kind
+        return one.scheduler.state.kind
 
 
 if __name__ == "__main__":

@@ -414,7 +414,7 @@ def observe(board: Board, texts: Path) -> None:
     from kb.store import probe, vectors
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
-    from kb.watching.scheduler import Follower
+    from kb.watching.scheduler import Scheduler
 
     log = os.open(texts, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     lock = threading.RLock()
@@ -447,16 +447,16 @@ def observe(board: Board, texts: Path) -> None:
     for owner, name, phase in (
         (Container, "own", "opening the store"),
         (vectors.VectorStore, "_opened", "opening the store"),
-        (vectors.VectorStore, "_unsound", "examining the vector index"),
+        (vectors.VectorStore, "_probe_failure", "examining the vector index"),
         (vectors.VectorStore, "rebuild", "building a new vector index"),
         (Encoder, "_load", "loading the model"),
         (Indexer, "run", "reading and comparing"),
-        (Follower, "_next_work", "waiting for changes"),
+        (Scheduler, "_next_work", "waiting for changes"),
         (Encoder, "embed_documents", "embedding"),
         (EmbeddingCache, "put", "writing the cache"),
         *(
             (SqliteCatalog, step, "writing the catalog")
-            for step in ("begin", "finish", "remove", "unsettle", "refresh")
+            for step in ("begin", "finish", "remove", "mark_pending", "refresh")
         ),
         *((ChromaIndex, step, "writing vectors") for step in ("upsert", "delete", "relabel")),
         *((onnx_export, step, "exporting the model") for step in ("_write", "_checked", "write_manifest")),
@@ -763,7 +763,7 @@ def mend(world: World) -> int:
         report = kb.index()
         if report.interrupted or report.held:
             differences.append(f"the next run was no whole one: {report}")
-        parts: Any = kb._parts
+        parts: Any = kb._container
         differences += compared(parts)
         gone += _gone(kb, world)
     if (world.store / "unclean").exists():
@@ -864,7 +864,7 @@ def _other_rows(kb: Any, other: Any) -> list[str]:
     """The passages that one of two stores has and the other has not, and those whose vectors differ."""
     import numpy as np
 
-    mine, its = kb._parts, other._parts
+    mine, its = kb._container, other._container
     held, fresh = (Counter(map(_row, parts.catalog.all_passages())) for parts in (mine, its))
     found = [f"not in an index made from nothing: {row[:4]}" for row in held - fresh]
     found += [f"only in an index made from nothing: {row[:4]}" for row in fresh - held]

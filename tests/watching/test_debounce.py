@@ -1,25 +1,25 @@
-"""The debouncer: nothing is lost, nothing is taken too early, nothing waits too long."""
+"""The debouncer: nothing is lost, taken too early or kept too long."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.watching.scheduler import EVERYTHING, Debouncer, Everything, Place
+from kb.watching.scheduler import FULL_SCAN, Debouncer, FullScan, Place
 
 QUIET, PATIENCE = 0.5, 1.0
 
 directories = st.lists(st.sampled_from(["a", "b", "ab"]), max_size=3).map("/".join)
 places = st.tuples(st.sampled_from(["/one", "/two"]), directories)
-marks = st.one_of(places, places, places, st.just(EVERYTHING))
+marks = st.one_of(places, places, places, st.just(FULL_SCAN))
 steps = st.lists(st.tuples(st.sampled_from([0.0, 0.3, 0.4, 0.7]), st.one_of(marks, st.none())), max_size=40)
 
 
-def covers(taken: frozenset[Place] | Everything, place: Place | Everything) -> bool:
-    """Whether what was taken stands for a place."""
-    if taken is EVERYTHING:
+def covers(taken: frozenset[Place] | FullScan, place: Place | FullScan) -> bool:
+    """Whether what was taken includes a place."""
+    if taken is FULL_SCAN:
         return True
-    return place is not EVERYTHING and any(
+    return place is not FULL_SCAN and any(
         folder == place[0] and (not directory or place[1] == directory or place[1].startswith(directory + "/"))
         for folder, directory in taken
     )
@@ -27,12 +27,12 @@ def covers(taken: frozenset[Place] | Everything, place: Place | Everything) -> b
 
 @given(steps, st.sampled_from([1, 3, 200]))
 def test_every_mark_is_taken_after_quiet_and_within_patience(
-    script: list[tuple[float, Place | Everything | None]], most: int
+    script: list[tuple[float, Place | FullScan | None]], most: int
 ) -> None:
-    """Taken at every due time, each mark comes out after its quiet or a neighbour's patience, never later."""
+    """Each mark is taken once its directory is quiet, and within its patience."""
     debouncer = Debouncer(QUIET, PATIENCE, most)
     now = 0.0
-    waiting: list[tuple[Place | Everything, float]] = []
+    waiting: list[tuple[Place | FullScan, float]] = []
     for pause, place in [*script, (2 * PATIENCE, None)]:
         until = now + pause
         while (due := debouncer.due_in(now)) is not None and now + due <= until:
@@ -56,8 +56,8 @@ def test_every_mark_is_taken_after_quiet_and_within_patience(
 
 
 @given(st.lists(marks, min_size=1, max_size=30))
-def test_marks_are_folded_into_what_stands_around_them(marked: list[Place | Everything]) -> None:
-    """Whatever the order, what comes out covers every mark and no part of it another."""
+def test_marks_are_merged_into_parent_directories(marked: list[Place | FullScan]) -> None:
+    """In any order, the result includes every mark, and no place includes another."""
     debouncer = Debouncer(QUIET, PATIENCE)
     for place in marked:
         debouncer.mark(place, 0.0)
@@ -65,27 +65,27 @@ def test_marks_are_folded_into_what_stands_around_them(marked: list[Place | Ever
     taken = debouncer.take(PATIENCE)
     assert taken is not None
     assert all(covers(taken, place) for place in marked)
-    if taken is EVERYTHING:
-        assert EVERYTHING in marked
+    if taken is FULL_SCAN:
+        assert FULL_SCAN in marked
         assert count == 1
     else:
         assert count == len(taken)
         assert not any(covers(taken - {place}, place) for place in taken)
 
 
-def test_too_many_places_become_everything() -> None:
-    """Two hundred places are kept apart, one more makes them all one."""
+def test_too_many_places_become_full_scan() -> None:
+    """Up to two hundred places are tracked separately."""
     debouncer = Debouncer(QUIET, PATIENCE)
     for number in range(200):
         debouncer.mark(("/one", str(number)), 0.0)
     assert len(debouncer) == 200
     debouncer.mark(("/one", "200"), 0.0)
     assert len(debouncer) == 1
-    assert debouncer.take(QUIET) is EVERYTHING
+    assert debouncer.take(QUIET) is FULL_SCAN
 
 
-def test_a_restless_place_holds_up_no_other() -> None:
-    """A place is due after its own quiet, while another is written without a pause."""
+def test_busy_place_does_not_delay_others() -> None:
+    """A place is due once it is quiet, while another is written without a pause."""
     debouncer = Debouncer(QUIET, PATIENCE)
     debouncer.mark(("/one", "note"), 0.0)
     for tenth in range(6):
@@ -94,16 +94,16 @@ def test_a_restless_place_holds_up_no_other() -> None:
     assert debouncer.take(QUIET) is None
 
 
-def test_a_name_that_begins_like_another_is_not_below_it() -> None:
-    """``ab`` does not lie in ``a``, and the same directory of two folders is two places."""
+def test_name_with_common_prefix_is_not_a_subdirectory() -> None:
+    """``ab`` is not in ``a``, and equal directories of two folders are two places."""
     debouncer = Debouncer(QUIET, PATIENCE)
     for place in [("/one", "a"), ("/one", "ab"), ("/two", "a")]:
         debouncer.mark(place, 0.0)
     assert debouncer.take(QUIET) == frozenset({("/one", "a"), ("/one", "ab"), ("/two", "a")})
 
 
-def test_patience_is_counted_from_the_first_mark() -> None:
-    """Also where the first mark was of a place inside the one that is restless now."""
+def test_patience_counts_from_first_mark() -> None:
+    """Even if the first mark was a subdirectory of the busy place."""
     debouncer = Debouncer(QUIET, PATIENCE)
     debouncer.mark(("/one", "a/b"), 0.0)
     for now in (0.4, 0.8):
@@ -112,8 +112,8 @@ def test_patience_is_counted_from_the_first_mark() -> None:
     assert debouncer.take(PATIENCE) == frozenset({("/one", "a")})
 
 
-def test_clearing_forgets_all_and_counts() -> None:
-    """After a full look nothing is due any more."""
+def test_clear_removes_all_places_and_counts_them() -> None:
+    """After a full scan nothing is due."""
     debouncer = Debouncer(QUIET, PATIENCE)
     debouncer.mark(("/one", "a"), 0.0)
     debouncer.mark(("/two", ""), 0.0)

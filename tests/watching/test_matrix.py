@@ -462,7 +462,7 @@ def test_dead_observer_is_started_again(tmp_path: Path) -> None:
     place = Place(tmp_path)
     with Watched([place.folder], tmp_path / "store", polling=False) as one:
         one.settle()
-        watch: Any = one.follower._observer._watches[str(place.folder)]
+        watch: Any = one.scheduler._watcher._watches[str(place.folder)]
         watch._emitter.stop()
         watch._emitter.join()
         (place.folder / "unheard.md").write_text("nobody heard of this\n")

@@ -10,7 +10,7 @@ from kb import KnowledgeBase
 from kb.config import load
 from kb.container import Container
 from kb.testing import FakeEmbedder, FakeTokens
-from kb.watching.scheduler import Follower
+from kb.watching.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,10 +56,10 @@ class Watched:
         self.embedder = LoadedFake()
         self.parts = Container(settings, self.told.append, embedder=self.embedder)  # type: ignore[arg-type]  # a fake
         self.kb = KnowledgeBase(self.parts)
-        self.kb.own(lambda: (True, self.follower.state.waiting), write_batch=32)
-        self.follower = Follower(
+        self.kb.own(lambda: (True, self.scheduler.state.waiting), write_batch=32)
+        self.scheduler = Scheduler(
             folders=settings.folder_paths(),
-            absorb=lambda _: self.kb.index(),
+            update=self.kb.index,
             never=(str(store),),
             polling=polling,
             poll_seconds=POLL,
@@ -68,15 +68,15 @@ class Watched:
             heartbeat_seconds=0.25,
             tell=self.told.append,
         )
-        self.thread = threading.Thread(target=self.follower.run)
+        self.thread = threading.Thread(target=self.scheduler.run)
 
     def __enter__(self) -> Self:
         self.thread.start()
-        assert self.follower.sync(30), "the first scan did not end"
+        assert self.scheduler.sync(30), "the first scan did not end"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.follower.stop()
+        self.scheduler.stop()
         self.thread.join(30)
         self.kb.close()
         assert not self.thread.is_alive()
@@ -101,11 +101,11 @@ class Watched:
     def settle(self, seconds: float = 120.0) -> None:
         """Wait, without asking for a scan, until the store is what a fresh index would be; then check all of it."""
         deadline = time.monotonic() + seconds
-        while self.held() != self.fresh() or self.follower.state.waiting:
+        while self.held() != self.fresh() or self.scheduler.state.waiting:
             held, fresh = self.held(), self.fresh()
             assert time.monotonic() < deadline, (
                 f"too much: {[row[:3] for row in held if row not in fresh]}, "
-                f"missing: {[row[:3] for row in fresh if row not in held]}, {self.follower.state}, {self.told}"
+                f"missing: {[row[:3] for row in fresh if row not in held]}, {self.scheduler.state}, {self.told}"
             )
             time.sleep(0.02)
         assert self.kb.check().differences == ()

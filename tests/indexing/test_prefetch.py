@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.indexing.pipeline import ahead
+from kb.indexing.pipeline import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @given(st.lists(st.integers(0, 9), max_size=40), st.integers(0, 20))
-def test_all_come_in_their_order(weights: list[int], most: int) -> None:
+def test_items_keep_order(weights: list[int], most: int) -> None:
     """However much or little may wait."""
-    with ahead(weights, lambda weight: weight, most) as things:
+    with prefetch(weights, lambda weight: weight, most) as things:
         assert list(things) == weights
 
 
-def test_no_more_are_made_than_may_wait() -> None:
+def test_prefetch_is_bounded() -> None:
     """Whoever takes slowly is not buried: what waits is bounded, and one more is in the making."""
     made: list[int] = []
 
@@ -31,17 +31,17 @@ def test_no_more_are_made_than_may_wait() -> None:
             made.append(number)
             yield number
 
-    with ahead(numbers(), lambda _: 1, 5) as things:
+    with prefetch(numbers(), lambda _: 1, 5) as things:
         for taken in things:
             assert len(made) <= taken + 1 + 5 + 2
             if taken == 50:
                 break
 
     assert len(made) < 70
-    assert not any(thread.name == "kb-ahead" for thread in threading.enumerate())
+    assert not any(thread.name == "kb-prefetch" for thread in threading.enumerate())
 
 
-def test_they_are_made_while_others_are_used() -> None:
+def test_items_are_prefetched_while_others_are_used() -> None:
     """The second is there before the first is done with."""
     second = threading.Event()
 
@@ -50,13 +50,13 @@ def test_they_are_made_while_others_are_used() -> None:
         second.set()
         yield 2
 
-    with ahead(two(), lambda _: 1, 10) as things:
+    with prefetch(two(), lambda _: 1, 10) as things:
         for taken in things:
             if taken == 1:
                 assert second.wait(10)
 
 
-def test_an_error_comes_after_what_was_made_before_it() -> None:
+def test_error_is_raised_after_earlier_items() -> None:
     """And it is the very error."""
 
     def broken() -> Iterator[int]:
@@ -64,7 +64,7 @@ def test_an_error_comes_after_what_was_made_before_it() -> None:
         raise KeyError("lost")
 
     taken: list[int] = []
-    with pytest.raises(KeyError, match="lost"), ahead(broken(), lambda _: 1, 10) as things:
+    with pytest.raises(KeyError, match="lost"), prefetch(broken(), lambda _: 1, 10) as things:
         taken.extend(things)
 
     assert taken == [1]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kb.maintenance import tidied
+from kb.maintenance import maintain_after_run
 from kb.records import IndexReport
 
 
@@ -19,16 +19,18 @@ from kb.records import IndexReport
         (IndexReport(reused=3), False),
     ],
 )
-def test_whoever_stops_a_run_does_not_wait_for_measurements(
+def test_stopped_run_takes_no_measurements(
     monkeypatch: pytest.MonkeyPatch, report: IndexReport, measured: bool
 ) -> None:
     """What unrelated passages look like takes a large model minutes: the run that goes on finds it out."""
     done: list[bool] = []
     monkeypatch.setattr("kb.maintenance.fill_centroids", lambda *_: None)
-    monkeypatch.setattr("kb.maintenance.worn_out", lambda *_: 0)
+    monkeypatch.setattr("kb.maintenance.excess_deletions", lambda *_: 0)
     searcher = SimpleNamespace(measure=lambda: done.append(True))
-    parts: Any = SimpleNamespace(catalog=None, cache=None, embedder=SimpleNamespace(fingerprint=""), searcher=searcher)
+    container: Any = SimpleNamespace(
+        catalog=None, cache=None, embedder=SimpleNamespace(fingerprint=""), searcher=searcher
+    )
 
-    tidied(parts, report, None, None)
+    maintain_after_run(container, report, None, None)
 
     assert done == [True] * measured

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from waiting import wait_until
 
-from kb.watching.watcher import OVERFLOWED, Change, Observer, _cannot_watch
+from kb.watching.watcher import OVERFLOWED, Change, Watcher, _cannot_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at watchdog's 
 
 
 class Heard:
-    """Records what an observer calls back."""
+    """Records what an watcher calls back."""
 
     def __init__(self) -> None:
         self.dirty: list[tuple[str, str]] = []
@@ -46,22 +46,22 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def observer(heard: Heard, tmp_path: Path) -> Iterator[Observer]:
-    """An observer of nothing yet, deaf to ``.kb`` in the test's folder."""
-    observer = Observer(heard.on_dirty, heard.lost.append, never=[str(tmp_path / ".kb")])
-    yield observer
-    observer.stop()
+def watcher(heard: Heard, tmp_path: Path) -> Iterator[Watcher]:
+    """An watcher of nothing yet, deaf to ``.kb`` in the test's folder."""
+    watcher = Watcher(heard.on_dirty, heard.lost.append, never=[str(tmp_path / ".kb")])
+    yield watcher
+    watcher.stop()
 
 
 @pytest.fixture
-def folder(tmp_path: Path, observer: Observer) -> Path:
+def folder(tmp_path: Path, watcher: Watcher) -> Path:
     """A watched folder with a few notes."""
     (tmp_path / "work" / "old").mkdir(parents=True)
     (tmp_path / "home").mkdir()
     (tmp_path / "top.md").write_text("top")
     (tmp_path / "work" / "plan.md").write_text("plan")
     (tmp_path / "work" / "old" / "done.md").write_text("done")
-    observer.follow([str(tmp_path)])
+    watcher.update([str(tmp_path)])
     return tmp_path
 
 
@@ -87,7 +87,7 @@ OPERATIONS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_operation_dirties_the_directories_it_touches(operation: str, folder: Path, heard: Heard) -> None:
+def test_operation_marks_changed_directories(operation: str, folder: Path, heard: Heard) -> None:
     """Both ends of a move, and the directory around whatever changed."""
     act, expected = OPERATIONS[operation]
     act(folder)
@@ -95,7 +95,7 @@ def test_an_operation_dirties_the_directories_it_touches(operation: str, folder:
     assert {one for one, _ in heard.dirty} == {str(folder)}
 
 
-def test_what_is_written_into_a_new_tree_at_once_is_heard(folder: Path, heard: Heard) -> None:
+def test_files_in_new_directory_are_noticed(folder: Path, heard: Heard) -> None:
     """A tree filled before its watches can be there is reported all the same, and later changes in it too."""
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a" / "b" / "deep.md").write_text("deep")
@@ -106,7 +106,7 @@ def test_what_is_written_into_a_new_tree_at_once_is_heard(folder: Path, heard: H
     wait_until(lambda: "a/b" in heard.directories())
 
 
-def test_a_directory_that_moved_is_heard_at_its_new_place(folder: Path, heard: Heard) -> None:
+def test_moved_directory_is_watched_at_new_path(folder: Path, heard: Heard) -> None:
     """Its watches move along."""
     (folder / "work").rename(folder / "done")
     wait_until(lambda: "" in heard.directories())
@@ -114,7 +114,7 @@ def test_a_directory_that_moved_is_heard_at_its_new_place(folder: Path, heard: H
     wait_until(lambda: "done/old" in heard.directories())
 
 
-def test_reading_and_the_store_are_not_heard(folder: Path, heard: Heard) -> None:
+def test_reads_and_changes_of_store_are_ignored(folder: Path, heard: Heard) -> None:
     """Neither what kb reads nor what it writes into its store comes back to it."""
     (folder / "work" / "plan.md").read_text()
     assert list((folder / "work").iterdir())
@@ -126,7 +126,7 @@ def test_reading_and_the_store_are_not_heard(folder: Path, heard: Heard) -> None
     assert heard.directories() == {""}
 
 
-def test_names_that_are_no_text_are_heard(folder: Path, heard: Heard) -> None:
+def test_undecodable_names_are_noticed(folder: Path, heard: Heard) -> None:
     """A directory whose name is not UTF-8 is reported as Python decodes it."""
     try:
         (folder / os.fsdecode(b"\xff")).mkdir()
@@ -138,7 +138,7 @@ def test_names_that_are_no_text_are_heard(folder: Path, heard: Heard) -> None:
 
 
 @linux
-def test_an_overflow_in_watchdogs_log_is_a_loss(folder: Path, heard: Heard) -> None:
+def test_overflow_in_watchdog_log_is_reported(folder: Path, heard: Heard) -> None:
     """The library itself says so, and nothing else it logs is one; also where logging is set to hear less."""
     from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
 
@@ -146,8 +146,8 @@ def test_an_overflow_in_watchdogs_log_is_a_loss(folder: Path, heard: Heard) -> N
     before = root.level
     root.setLevel(logging.CRITICAL)
     try:
-        other = Observer(lambda *_: None, lambda _: None)
-        other.follow([str(folder)])
+        other = Watcher(lambda *_: None, lambda _: None)
+        other.update([str(folder)])
         reader: Any = other._watches[str(folder)]._observer
         logging.getLogger("watchdog.observers.inotify").error("called when the thread is inactive")
         assert heard.lost == []
@@ -158,55 +158,55 @@ def test_an_overflow_in_watchdogs_log_is_a_loss(folder: Path, heard: Heard) -> N
     assert set(heard.lost) == {OVERFLOWED}
 
 
-def test_after_a_stop_nothing_is_heard(folder: Path, observer: Observer, heard: Heard) -> None:
+def test_stopped_watcher_reports_nothing(folder: Path, watcher: Watcher, heard: Heard) -> None:
     """Threads, watches and the log handler are given back."""
     threads = threading.active_count()
-    observer.stop()
+    watcher.stop()
     (folder / "top.md").write_text("other")
     time.sleep(0.05)
     assert heard.dirty == []
-    assert observer.watched() == 0
+    assert watcher.watched() == 0
     assert threading.active_count() < threads
     logging.getLogger("watchdog.observers.inotify_c").warning("queue overflowed")
     assert heard.lost == []
 
 
 @linux
-def test_every_directory_has_its_watch(folder: Path, observer: Observer) -> None:
+def test_every_directory_is_watched(folder: Path, watcher: Watcher) -> None:
     """The root and all below it; one that appears later is counted too."""
-    assert observer.watched() == 4
-    assert observer.unwatched(everywhere=True) == 0
+    assert watcher.watched() == 4
+    assert watcher.unwatched(everywhere=True) == 0
     (folder / "work" / "fresh").mkdir()
-    wait_until(lambda: observer.watched() == 5)
-    assert observer.unwatched() == 0
+    wait_until(lambda: watcher.watched() == 5)
+    assert watcher.unwatched() == 0
 
 
 @linux
-def test_directories_without_a_watch_are_counted(folder: Path, observer: Observer) -> None:
+def test_directories_without_watch_are_counted(folder: Path, watcher: Watcher) -> None:
     """As when the table is full below the root, where watchdog says nothing; a new set of watches mends it."""
-    table: Any = observer._watches[str(folder)]._table()
+    table: Any = watcher._watches[str(folder)]._table()
     del table[os.fsencode(folder / "work" / "old")]
     table[os.fsencode(folder / "home")] = -1
-    assert observer.unwatched(everywhere=True) == 2
-    observer.restart()
-    assert observer.unwatched(everywhere=True) == 0
+    assert watcher.unwatched(everywhere=True) == 2
+    watcher.restart()
+    assert watcher.unwatched(everywhere=True) == 0
 
 
 @linux
-def test_a_new_directory_without_a_watch_is_known_without_a_walk(folder: Path, observer: Observer) -> None:
+def test_new_directory_without_watch_is_found_without_walk(folder: Path, watcher: Watcher) -> None:
     """What appears and is not in the table is remembered until asked for."""
     from watchdog.events import DirCreatedEvent
 
-    watch = observer._watches[str(folder)]
+    watch = watcher._watches[str(folder)]
     table: Any = watch._table()
     del table[os.fsencode(folder / "home")]
-    watch._heard(DirCreatedEvent(str(folder / "home")))
-    assert observer.unwatched() == 1
-    assert observer.unwatched() == 0
+    watch._on_event(DirCreatedEvent(str(folder / "home")))
+    assert watcher.unwatched() == 1
+    assert watcher.unwatched() == 0
 
 
 @linux
-def test_a_folder_that_is_busy_from_the_first_moment_is_heard(tmp_path: Path, observer: Observer, heard: Heard) -> None:
+def test_folder_busy_during_start_is_watched(tmp_path: Path, watcher: Watcher, heard: Heard) -> None:
     """Events may come before the start is through."""
     for number in range(100):
         (tmp_path / str(number)).mkdir()
@@ -221,59 +221,59 @@ def test_a_folder_that_is_busy_from_the_first_moment_is_heard(tmp_path: Path, ob
     writer.start()
     try:
         for _ in range(5):
-            observer.follow([str(tmp_path)])
+            watcher.update([str(tmp_path)])
             wait_until(lambda: heard.dirty)
-            assert observer._watches[str(tmp_path)]._observer.is_alive()
-            observer.restart()
+            assert watcher._watches[str(tmp_path)]._observer.is_alive()
+            watcher.restart()
     finally:
         stop.set()
         writer.join()
 
 
-def test_a_healthy_watch_is_left_alone(folder: Path, observer: Observer) -> None:
+def test_healthy_watch_is_kept(folder: Path, watcher: Watcher) -> None:
     """Looking after it changes nothing."""
-    watch = observer._watches[str(folder)]
-    assert observer.follow([str(folder)]) == ()
-    assert observer._watches[str(folder)] is watch
+    watch = watcher._watches[str(folder)]
+    assert watcher.update([str(folder)]) == ()
+    assert watcher._watches[str(folder)] is watch
 
 
-def test_a_folder_that_comes_and_goes_is_followed(tmp_path: Path, observer: Observer, heard: Heard) -> None:
+def test_folder_that_comes_and_goes_is_watched(tmp_path: Path, watcher: Watcher, heard: Heard) -> None:
     """Missing, there, replaced by another of its name, moved away."""
     notes = tmp_path / "notes"
-    assert observer.follow([str(notes)]) == ()
+    assert watcher.update([str(notes)]) == ()
     notes.mkdir()
-    assert observer.follow([str(notes)]) == (Change(str(notes), "watched"),)
+    assert watcher.update([str(notes)]) == (Change(str(notes), "watched"),)
     notes.rename(tmp_path / "kept")
     notes.mkdir()
-    assert observer.follow([str(notes)]) == (Change(str(notes), "replaced"),)
+    assert watcher.update([str(notes)]) == (Change(str(notes), "replaced"),)
     heard.dirty.clear()
     (notes / "new.md").write_text("new")
     wait_until(lambda: (str(notes), "") in heard.dirty)
     notes.rename(tmp_path / "away")
-    assert observer.follow([str(notes)]) == (Change(str(notes), "gone"),)
-    assert observer.folders == ()
+    assert watcher.update([str(notes)]) == (Change(str(notes), "gone"),)
+    assert watcher.folders == ()
 
 
 @pytest.mark.parametrize("part", ["_observer", "_emitter"])
-def test_a_dead_thread_is_replaced(part: str, folder: Path, observer: Observer, heard: Heard) -> None:
+def test_dead_thread_is_replaced(part: str, folder: Path, watcher: Watcher, heard: Heard) -> None:
     """Whichever of watchdog's threads ended, the folder is watched again."""
-    thread: Any = getattr(observer._watches[str(folder)], part)
+    thread: Any = getattr(watcher._watches[str(folder)], part)
     thread.stop()
     thread.join(5)
-    assert observer.follow([str(folder)]) == (Change(str(folder), "stopped"),)
+    assert watcher.update([str(folder)]) == (Change(str(folder), "stopped"),)
     (folder / "top.md").write_text("other")
     wait_until(lambda: "" in heard.directories())
 
 
 @linux
-def test_watchdogs_own_fault_is_survived(
-    folder: Path, observer: Observer, heard: Heard, monkeypatch: pytest.MonkeyPatch
+def test_watchdog_failure_is_handled(
+    folder: Path, watcher: Watcher, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A directory moved out, made again, and both removed: watchdog's reader dies of it, and is replaced."""
     died: list[object] = []
     monkeypatch.setattr(threading, "excepthook", died.append)
     out = folder.parent / f"{folder.name}-out"
-    table: Any = observer._watches[str(folder)]._table()
+    table: Any = watcher._watches[str(folder)]._table()
     home = os.fsencode(folder / "home")
     ghost = table[home]
     (folder / "home").rename(out)
@@ -284,52 +284,52 @@ def test_watchdogs_own_fault_is_survived(
     threads = threading.active_count()
     out.rmdir()
     wait_until(lambda: died)
-    wait_until(lambda: observer.follow([str(folder)]) == (Change(str(folder), "stopped"),))
+    wait_until(lambda: watcher.update([str(folder)]) == (Change(str(folder), "stopped"),))
     assert threading.active_count() <= threads
     heard.dirty.clear()
     (folder / "top.md").write_text("other")
     wait_until(lambda: "" in heard.directories())
 
 
-def test_a_folder_no_longer_wanted_is_let_go(tmp_path: Path, observer: Observer) -> None:
+def test_removed_folder_is_unwatched(tmp_path: Path, watcher: Watcher) -> None:
     """Only the folders of the last call are watched."""
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
-    observer.follow([str(one), str(two)])
-    observer.follow([str(two)])
-    assert observer.folders == (str(two),)
+    watcher.update([str(one), str(two)])
+    watcher.update([str(two)])
+    assert watcher.folders == (str(two),)
 
 
 @linux
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
-def test_a_directory_that_may_be_read_again_is_missed(tmp_path: Path, observer: Observer) -> None:
+def test_directory_that_becomes_readable_is_reported_unwatched(tmp_path: Path, watcher: Watcher) -> None:
     """What could not be watched at the start is known to lack its watch once it could be."""
     locked = tmp_path / "locked"
     locked.mkdir()
     locked.chmod(0)
-    observer.follow([str(tmp_path)])
-    assert observer.unwatched(everywhere=True) == 0
+    watcher.update([str(tmp_path)])
+    assert watcher.unwatched(everywhere=True) == 0
     locked.chmod(0o700)
-    wait_until(lambda: observer.unwatched() == 1)
+    wait_until(lambda: watcher.unwatched() == 1)
 
 
 @pytest.mark.parametrize(
     ("code", "part"),
     [(errno.ENOSPC, "max_user_watches"), (errno.EMFILE, "max_user_instances"), (errno.EIO, "cannot be watched")],
 )
-def test_a_refusal_says_what_to_do(code: int, part: str) -> None:
+def test_failure_has_remedy(code: int, part: str) -> None:
     """A full table of watches, too many watchers, and anything else."""
     assert part in str(_cannot_watch("/notes", OSError(code, os.strerror(code))))
 
 
-def test_watching_warns_of_nothing(folder: Path, observer: Observer) -> None:
+def test_watching_raises_no_warnings(folder: Path, watcher: Watcher) -> None:
     """Copying trees about prints no table of watches."""
     with warnings.catch_warnings(record=True) as caught:
-        observer.restart()
+        watcher.restart()
         for number in range(5):
             (folder / "work").rename(folder / f"moved{number}")
             (folder / f"moved{number}").rename(folder / "work")
         (folder / "x" / "y" / "z").mkdir(parents=True)
-        wait_until(lambda: observer.unwatched(everywhere=True) == 0)
+        wait_until(lambda: watcher.unwatched(everywhere=True) == 0)
     assert [str(each.message) for each in caught] == []

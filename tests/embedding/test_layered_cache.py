@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from kb.embedding.cache import BorrowingCache, EmbeddingCache
+from kb.embedding.cache import EmbeddingCache, LayeredCache
 from kb.testing import MemoryVectorCache
 
 
-def test_vectors_of_both_are_found_and_the_lender_is_left_alone() -> None:
+def test_base_cache_is_read_and_not_written() -> None:
     """What the lender has is found under the same model only; what is new goes into the own cache."""
     lender = MemoryVectorCache()
     lender.put("model", {b"a": np.array([1, 0], np.float32)})
     own = EmbeddingCache(":memory:", 10, print)
-    cache = BorrowingCache(own, lender)
+    cache = LayeredCache(own, lender)
     cache.put("model", {b"b": np.array([0, 1], np.float32)})
 
     assert set(cache.get("model", [b"a", b"b", b"c"])) == {b"a", b"b"}
