@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.bench import Bench
+    from kb.evaluation.bench import CommandResult
 
 _PATIENCE: Final = 1800.0
 _LOOK: Final = 0.1

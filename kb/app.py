@@ -33,8 +33,10 @@ from kb.records import (
     mode_named,
 )
 from kb.search.filters import selected, tag_count
+from kb.search.links import LinkResolver
 from kb.search.names import below, file_named, unmatched
 from kb.search.rerank import reranked
+from kb.search.verify import FileStaleness
 from kb.store.damage import set_aside_in
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 
 def status_of(container: Container) -> Status:
     """Counts, sizes, model, freshness and files that could not be indexed; loads neither model nor ChromaDB."""
-    from kb.sandbox.confinement import confinement
+    from kb.sandbox.confine import confinement
 
     comparison, problems = container.comparison()
     files = container.catalog.files()
@@ -234,6 +236,7 @@ class KnowledgeBase:
         literal: bool = False,
         rerank: Rerank | None = None,
         best_seconds: float | None = 0.0,
+        cwd: str = "",
     ) -> Answer:
         """Search for passages that answer a question, best first; empty if nothing is relevant.
 
@@ -246,11 +249,12 @@ class KnowledgeBase:
             filters: Which files to search.
             mode: How hits are ranked: a ``Mode`` or its name.
             weak: Include hits that are no closer to the question than unrelated passages.
-            fold: Return near-duplicates as ``alike`` of one hit.
+            fold: Return near-duplicates as ``duplicates`` of one hit.
             explain: Include the reasons for each hit's rank.
             literal: Do not parse phrases, exclusions and filters in the question.
             rerank: The model that reranks the best hits.
             best_seconds: Seconds to spend on finding the best sentences of the hits; 0 for none.
+            cwd: The folder that ``path:`` in the question may also be relative to; empty for the watched folders only.
 
         Raises:
             RequestError: An argument is out of range, or two conflict.
@@ -269,6 +273,7 @@ class KnowledgeBase:
             literal=literal,
             rerank=rerank,
             best_seconds=best_seconds,
+            cwd=cwd,
         )
         if whole is not None and request != SearchRequest():
             raise RequestError("a SearchRequest conflicts with keywords", "Put what the keywords say into the request")

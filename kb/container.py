@@ -14,6 +14,7 @@ from kb.integrity import is_there, only_readable
 from kb.lazy import Lazy
 from kb.open_store import CATALOG_FILE, Environment, OpenStore, Serving
 from kb.reading import reader_of, rules_of, sandboxes_of
+from kb.search.priority import QueryPriority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

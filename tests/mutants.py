@@ -90,13 +90,13 @@ MUTANTS: Final = (
         "            with self._next:\n"
         "                self._busy.acquire()\n"
         "            try:\n"
-        "                model = self._at_hand(question=question) or self._load(question=question)\n"
+        "                model = self._loaded_model(question=question) or self._load(question=question)\n"
         "                if not model.shared:\n"
         "                    yield model\n"
         "                    return\n"
         "            finally:\n"
         "                self._busy.release()\n",
-        "            model = self._at_hand(question=question) or self._load(question=question)\n",
+        "            model = self._loaded_model(question=question) or self._load(question=question)\n",
         T_ENCODER,
     ),
     Mutant(
@@ -150,8 +150,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         VECTORS,
-        "            self._let_go()\n            self._generations.mark_unclean()\n",
-        "            self._let_go()\n",
+        "            self._close_index()\n            self._generations.mark_unclean()\n",
+        "            self._close_index()\n",
         "tests/store/test_vectors.py",
     ),
     # Questions go first while a daemon indexes.
@@ -185,9 +185,9 @@ MUTANTS: Final = (
         T_SYNC,
     ),
     # Catalog and vectors in their order.
-    Mutant(WRITE, "        self._catalog.unsettle(file_ids)\n", "", T_SYNC),
+    Mutant(WRITE, "        self._catalog.mark_pending(file_ids)\n", "", T_SYNC),
     Mutant(WRITE, "            self._cache.put(self._embedder.fingerprint, made)\n", "", T_SYNC),
-    Mutant(WRITE, "key=lambda passage: -passage.tokens", "key=lambda one: one.passage.tokens", T_SYNC),
+    Mutant(WRITE, "key=lambda passage: -passage.tokens", "key=lambda passage: passage.tokens", T_SYNC),
     Mutant(WRITE, "            if change.relabel:\n", "            if False:\n", T_SYNC),
     Mutant(WRITE, "        if leaving:\n            self._index().delete(leaving)\n", "", T_SYNC),
     Mutant(
@@ -204,17 +204,17 @@ MUTANTS: Final = (
     Mutant(WRITE, "or len(self._changes) >= _FILES_IN_WINDOW", "", T_SYNC),
     Mutant(
         SYNC,
-        "            self._catalog.unsettle(unread)\n",
+        "            self._catalog.mark_pending(unread)\n",
         "            pass\n",
         T_SYNC,
     ),
     Mutant(SYNC, "            writer.flush()\n", "", T_SYNC),
-    Mutant(SYNC, "            self._catalog.refresh(gatherer.refreshed)\n", "            pass\n", T_SYNC),
+    Mutant(SYNC, "            self._catalog.refresh(change_reader.refreshed)\n", "            pass\n", T_SYNC),
     Mutant(SYNC, "        self._catalog.completed(datetime.now(UTC))\n", "", T_SYNC),
     Mutant(SYNC, "            self._catalog.set_meta(_READING, self._reading.version)\n", "", T_SYNC),
     Mutant(SYNC, "        note_mounts(self._catalog, comparison.mounts | comparison.lost)\n", "", T_SYNC),
     Mutant(SYNC, "if any(lies_below(one, {place}) for one in kept)", "", T_SYNC),
-    Mutant(SYNC, '            gatherer.tally.files["removed"] += len(page)\n', "", T_SYNC),
+    Mutant(SYNC, '            change_reader.tally.files["removed"] += len(page)\n', "", T_SYNC),
     Mutant(SYNC, "held = [] if accept_deletions else", "held =", T_SYNC),
     # The order of hits.
     Mutant(RANK, "astype(np.float64)\n    target", "astype(np.float32)\n    target", T_RANK),

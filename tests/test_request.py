@@ -34,6 +34,7 @@ FULL = SearchRequest(
     literal=True,
     rerank="lexical",
     best_seconds=None,
+    cwd="/home/ann",
 )
 
 
@@ -59,6 +60,7 @@ def test_a_request_travels_as_json(request_: SearchRequest) -> None:
         ({"mode": "taste"}, "unknown mode 'taste'"),
         ({"rerank": "twice"}, "unknown rerank 'twice'"),
         ({"question": 7}, "question must be text, not 7"),
+        ({"cwd": None}, "cwd must be text, not None"),
         ({"filters": {"tags": ("a",)}}, "filters must be kb.Filters, not {'tags': ('a',)}"),
         ({"like": "a.md", "question": "x"}, "like conflicts with question"),
         ({"like": "a.md", "mode": "keyword", "literal": True}, "like conflicts with mode and literal"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import click
 
 from kb.cli.output.formats import FORMATS, Format
 from kb.records import MODE_NAMES, MODES, RERANKERS, Filters, Mode
+from kb.search.filters import globs_from
 from kb.search.syntax import parse_day
 from kb.search.types import type_named
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from kb.cli.session import Session
 
 _LANGUAGE: Final = re.compile(r"(!?)([a-zA-Z]{2,3})(?:[-_][\w-]+)?")
-# Characters with a meaning in a pattern.
-_SPECIAL: Final = re.compile(r"[\\*?\[]")
-_ESCAPED: Final = r"\\\g<0>"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -87,20 +84,7 @@ def _globs(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) 
     if ctx.resilient_parsing:
         return value
     session: Session = ctx.obj
-    return tuple(glob for typed in value for glob in _from_here(typed, session.client.cwd))
-
-
-def _from_here(typed: str, cwd: str) -> list[str]:
-    """Return a pattern as typed, and the path it names in a folder; only that if it begins with ``./`` or ``../``."""
-    sign, text = ("!", typed[1:]) if typed.startswith("!") else ("", typed)
-    if not text or text.startswith("/"):
-        return [typed]
-    place = os.path.join(cwd, text)  # noqa: PTH118 - names as str, undecodable bytes included
-    below = "/" if text.endswith("/") else ""
-    there = [f"{sign}{_SPECIAL.sub(_ESCAPED, os.path.realpath(place))}{below}"] if os.path.lexists(place) else []
-    if there and text.split("/")[0] in {".", ".."}:
-        return there
-    return [sign + text.removeprefix("./"), *there]
+    return tuple(glob for typed in value for glob in globs_from(session.client.cwd, typed))
 
 
 def _cosine(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:

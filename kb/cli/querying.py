@@ -83,6 +83,7 @@ def request_of(
         literal=ranking.literal,
         rerank=rerank,
         best_seconds=None if shows_best else 0.0,
+        cwd=session.client.cwd,
     )
 
 

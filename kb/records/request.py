@@ -64,6 +64,7 @@ class SearchRequest:
         literal: Whether to take the question literally, without phrases, exclusions and filters.
         rerank: The reranker for the best hits.
         best_seconds: How many seconds to spend on the best sentences of the hits; 0 for none.
+        cwd: The folder that ``path:`` in the question may also be relative to; empty for the watched folders only.
 
     Raises:
         RequestError: A value is out of its range, or two contradict each other.
@@ -82,11 +83,13 @@ class SearchRequest:
     literal: bool = False
     rerank: Rerank | None = None
     best_seconds: float | None = 0.0
+    cwd: str = ""
 
     def __post_init__(self) -> None:
         """Validate the values; a mode may be given by its name."""
         _require_text("question", self.question)
         _require_text("like", "" if self.like is None else self.like)
+        _require_text("cwd", self.cwd)
         _require_count("limit", self.limit, least=1)
         _require_count("per_file", self.per_file, least=0)
         _require_number("min_score", self.min_score, -1, 1, "a number from -1 to 1")

@@ -5,6 +5,7 @@ They are applied before candidates are retrieved, never after.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -22,7 +23,46 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[str, str]
 # Characters with a special meaning in a pattern, or at its beginning.
 _SIGNS: Final = re.compile(r"[*?\[\\]|^[!#]|\s$")
+# What is no plain character in a pattern.
+_ACTS: Final = re.compile(r"[\\*?\[]")
+_LITERAL: Final = r"\\\g<0>"
 _NO_TEXT: Final = re.compile("[\ud800-\udfff]")
+
+
+def globs_from(cwd: str, typed: str) -> tuple[str, ...]:
+    """A pattern as typed, and what it means from a folder, where its part without wildcards exists there.
+
+    One that begins with ``./`` or ``../`` means only the latter.
+
+    Args:
+        cwd: The absolute path of the folder; empty: there is none.
+        typed: The pattern, perhaps with a leading ``!``.
+    """
+    sign, text = ("!", typed[1:]) if typed.startswith("!") else ("", typed)
+    if not text or not cwd or text.startswith("/"):
+        return (typed,)
+    # A file may be called a[1].md; what exists goes before a pattern.
+    plain, pattern = (text, "") if os.path.lexists(_joined(cwd, text)) else _without_wildcards(text)
+    there: tuple[str, ...] = ()
+    if plain and os.path.lexists(place := _joined(cwd, plain)):
+        folder = os.path.realpath(place).rstrip("/")
+        below = "/" if pattern or not folder or text.endswith("/") else ""
+        everything = "" if folder or pattern else "*"
+        there = (f"{sign}{_ACTS.sub(_LITERAL, folder)}{below}{pattern}{everything}",)
+    if there and text.split("/")[0] in {".", ".."}:
+        return there
+    return (sign + text.removeprefix("./"), *there)
+
+
+def _joined(cwd: str, path: str) -> str:
+    return os.path.join(cwd, path)  # noqa: PTH118 - names as str, undecodable bytes included
+
+
+def _without_wildcards(glob: str) -> tuple[str, str]:
+    """The folder before the first wildcard of a pattern, and the rest; no folder where there is no wildcard."""
+    wildcard = _ACTS.search(glob)
+    end = glob.rfind("/", 0, wildcard.start()) if wildcard else -1
+    return glob[: max(end, 0)], glob[end + 1 :]
 
 
 def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:

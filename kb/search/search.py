@@ -194,7 +194,11 @@ class Searcher:
         freshness = self._freshness()
         typed = request.question
         question = parse(
-            typed, _today(), literal=request.literal, written=lambda word: written_as_option(word, self._catalog)
+            typed,
+            _today(),
+            literal=request.literal,
+            written=lambda word: written_as_option(word, self._catalog),
+            cwd=request.cwd,
         )
         wanted = narrowed(request.filters, question.filters)
         files = self._catalog.files() if wanted else []

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from kb.records import Filters, ReadAs
+from kb.search.filters import globs_from
 from kb.search.types import type_named
 from kb.search.words import is_stop_word
 
@@ -288,7 +289,12 @@ class Question:
 
 
 def parse(
-    typed: str, today: date, *, literal: bool = False, written: Callable[[str], bool] = lambda _: False
+    typed: str,
+    today: date,
+    *,
+    literal: bool = False,
+    written: Callable[[str], bool] = lambda _: False,
+    cwd: str = "",
 ) -> Question:
     """Parse a question with ``"an exact phrase"``, ``-word``, and filters such as ``tag:work``.
 
@@ -300,6 +306,7 @@ def parse(
         today: The day that relative days count back from.
         literal: Whether to take everything as words.
         written: Returns whether the notes contain a word as an option.
+        cwd: The folder that ``path:`` in the question may also be relative to; empty for the watched folders only.
     """
     if literal:
         return Question(" ".join(typed.split()))
@@ -314,7 +321,7 @@ def parse(
         rest.append(typed[end : match.start()])
         end = match.end()
         if match["key"]:
-            narrowed = _narrowed(filters, match["key"].lower(), match["value"].strip(_MARKS), today)
+            narrowed = _narrowed(filters, match["key"].lower(), match["value"].strip(_MARKS), today, cwd)
             (named if narrowed else as_words).append(match[0])
             rest += [] if narrowed else [match[0]]
             filters = narrowed or filters
@@ -349,7 +356,7 @@ def _said(phrases: Iterable[str]) -> tuple[str, ...]:
     return tuple(phrase for phrase in dict.fromkeys(phrases) if phrase.strip())
 
 
-def _narrowed(filters: Filters, key: str, value: str, today: date) -> Filters | None:
+def _narrowed(filters: Filters, key: str, value: str, today: date, cwd: str) -> Filters | None:
     """Return the filters with one more; None where its value is invalid."""
     name = key.removeprefix("-")
     unwanted = key.startswith("-")
@@ -367,7 +374,7 @@ def _narrowed(filters: Filters, key: str, value: str, today: date) -> Filters | 
         case "tag":
             more = Filters(tags=chosen)
         case "path":
-            more = Filters(paths=chosen)
+            more = Filters(paths=globs_from(cwd, chosen[0]))
         case "type":
             more = Filters(types=chosen)
         case _:

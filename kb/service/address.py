@@ -96,8 +96,14 @@ def split(args: Sequence[str]) -> CommandLine:
     return CommandLine(config, overrides, "search" if read.literal else words[0] if words else "")
 
 
-def store_of(line: CommandLine, environ: Mapping[str, str], cwd: str) -> str:
+def store_of(line: CommandLine, environ: Mapping[str, str], cwd: str, *, tolerant: bool = False) -> str:
     """The real path of the store, as ``kb.config.load`` would find it.
+
+    Args:
+        line: The global options.
+        environ: The environment.
+        cwd: The current folder.
+        tolerant: Read the store from a file that is not valid TOML elsewhere.
 
     Raises:
         Undetermined: The configuration cannot be read, or only with more than this.
@@ -109,7 +115,7 @@ def store_of(line: CommandLine, environ: Mapping[str, str], cwd: str) -> str:
         if typed is not None:
             return resolved(cwd, typed)
         base = os.path.dirname(found.file) if found else cwd  # noqa: PTH120 - pathlib costs the whole command a tenth of its time
-        store = resolved(base, _in_file(data))
+        store = resolved(base, _in_file(data, tolerant=tolerant))
         outside = not f"{store}/".startswith(f"{base.rstrip('/')}/")
         if found and found.around and outside:
             record = os.path.join(trust_folder(environ), trust_record(found.file, data))  # noqa: PTH118 - the same
@@ -146,7 +152,7 @@ def _typed(line: CommandLine, environ: Mapping[str, str]) -> str | None:
     return text
 
 
-def _in_file(data: bytes) -> str:
+def _in_file(data: bytes, *, tolerant: bool) -> str:
     """The store as a file names it. Whether the rest of the file is valid is left to ``kb.config.load``.
 
     Raises:
@@ -160,15 +166,30 @@ def _in_file(data: bytes) -> str:
         raise Undetermined
     import tomllib
 
-    text = data.decode("utf-8-sig")
+    text = data.decode("utf-8-sig").replace("\r\n", "\n")
     try:
-        section = tomllib.loads(text.replace("\r\n", "\n")).get("store", {})
+        section = tomllib.loads(text).get("store", {})
+    except tomllib.TOMLDecodeError:
+        if not tolerant:
+            raise
+        section = tomllib.loads(_store_line(text))
     except RecursionError as error:
         raise Undetermined from error
     path = section.get("path", DEFAULT_STORE) if isinstance(section, dict) else None
     if not isinstance(path, str) or not path:
         raise Undetermined
     return path
+
+
+def _store_line(text: str) -> str:
+    """The line with the path of the store; empty where there is none, or it is written in another way."""
+    section = ""
+    for line in text.split("\n"):
+        if line.lstrip().startswith("["):
+            section = line.partition("#")[0].strip()
+        elif section == "[store]" and line.partition("=")[0].strip() == "path":
+            return line
+    return ""
 
 
 def _may_name_store(data: bytes) -> bool:

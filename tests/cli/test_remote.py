@@ -158,7 +158,8 @@ def test_a_command_writes_to_whoever_asked(capfd: pytest.CaptureFixture[str]) ->
     kb = FakeKnowledge()
 
     assert answered(request("search", "x"), kb) == (0, b'{"out": "db.md:5:Use ChromaDB.\\n"}\n')
-    assert kb.asked[0][1]["request"].limit == 10
+    asked = kb.asked[0][1]["request"]
+    assert (asked.limit, asked.cwd) == (10, "/notes")
     assert not kb.closed
     assert answered(request("search", "--help"), kb)[1].startswith(b'{"out": "Usage: kb search')
     assert answered(request("--version"), kb)[1].startswith(b'{"out": "kb ')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from kb.records import Filters
 from kb.search.syntax import Question, narrowed, parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TODAY = date(2026, 3, 10)
 
@@ -69,3 +73,38 @@ def test_filters_of_the_question_narrow_those_of_the_options() -> None:
     )
 
     assert both == Filters(("a/",), ("x", "y"), date(2026, 1, 15), date(2026, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("typed", "globs"),
+    [
+        ("x path:notes", ("notes", "{home}/notes")),
+        ("x path:notes/", ("notes/", "{home}/notes/")),
+        ("x path:notes/*.md", ("notes/*.md", "{home}/notes/*.md")),
+        ("x path:./notes/*", ("{home}/notes/*",)),
+        ("x -path:notes/", ("!notes/", "!{home}/notes/")),
+        ('x path:"my [old] notes/a*"', ("my [old] notes/a*",)),
+        ('x path:"my [old] notes"', ("my [old] notes", "{home}/my \\[old] notes")),
+        ("x path:link/", ("link/", "{home}/notes/")),
+        ("x path:gone/", ("gone/",)),
+        ("x path:/notes/", ("/notes/",)),
+        ("x path:*.md path:notes", ("*.md", "notes", "{home}/notes")),
+    ],
+)
+def test_a_path_in_a_question_is_taken_from_the_current_folder_too(
+    tmp_path: Path, typed: str, globs: tuple[str, ...]
+) -> None:
+    """As ``--path`` is; without a folder, only as it stands."""
+    home = tmp_path.resolve()
+    for name in ("notes", "my [old] notes"):
+        (home / name).mkdir()
+    (home / "link").symlink_to("notes")
+
+    assert parse(typed, TODAY, cwd=str(home)).filters.paths == tuple(glob.format(home=home) for glob in globs)
+    assert all(str(home) not in glob for glob in parse(typed, TODAY).filters.paths)
+
+
+def test_a_path_from_the_root_is_one() -> None:
+    """There, the current folder means everything, and a folder is not taken twice."""
+    assert parse("x path:./", TODAY, cwd="/").filters.paths == ("/*",)
+    assert parse("x path:./*.md", TODAY, cwd="/").filters.paths == ("/*.md",)

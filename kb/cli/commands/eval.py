@@ -158,13 +158,16 @@ def _evaluated(
         # A question without hits has no line, and counts as zero all the same (trec_eval -c).
         earlier[Path(options.compare).name] = measured(known, {id_: judged.relevant[id_] for id_ in judged.questions})
     results = []
+    # A question is read alike in every mode.
+    long: set[str] = set()
     with session.stoppable() as should_stop:
         for mode, by in product(options.modes, dict.fromkeys(("off", options.rerank or "off"))):
             name = mode if by == "off" else f"{mode}, {by}"
-            asked = run_questions(
-                name, ask_with(kb, mode, by), judged, names, _watched(session, name, judged, should_stop)
-            )
-            results.append(asked)
+            search = ask_with(kb, mode, by, on_long=long.add)
+            results.append(run_questions(name, search, judged, names, _watched(session, name, judged, should_stop)))
+    if long:
+        which = "1 question is" if len(long) == 1 else f"{len(long):,} questions are"
+        session.notice(f"{which} longer than the model reads: embedded in parts and averaged")
     if options.save:
         _save(options.save, results[0])
     rows = {name: means(values) for name, values in earlier.items()}
@@ -184,8 +187,17 @@ def _evaluated(
     return 0
 
 
-def ask_with(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> SearchFunction:
-    """A function that searches in one mode, with no hits left out."""
+def ask_with(
+    kb: Knowledge, mode: Mode, rerank: Rerank = "off", *, on_long: Callable[[str], None] = lambda _: None
+) -> SearchFunction:
+    """A function that searches in one mode, with no hits left out.
+
+    Args:
+        kb: The knowledge base.
+        mode: The mode.
+        rerank: By what to have the hits read again.
+        on_long: Called with each question that is longer than the model reads.
+    """
     from kb.evaluation.run import LEAST
 
     def ask(question: str, *, limit: int, per_file: int) -> tuple[Hit, ...]:
@@ -200,7 +212,10 @@ def ask_with(kb: Knowledge, mode: Mode, rerank: Rerank = "off") -> SearchFunctio
             literal=True,
             rerank=rerank,
         )
-        return kb.search(request).hits
+        answer = kb.search(request)
+        if answer.parts > 1:
+            on_long(question)
+        return answer.hits
 
     return ask
 

@@ -92,11 +92,11 @@ def watch(
         session.overrides["folders.paths"] = json.dumps(found, ensure_ascii=False)
     if poll:
         session.overrides["watch.polling"] = "true"
-    settings = session.settings()
     if asks_status:
-        return _show_status(session, settings, as_json=as_json)
+        return _show_status(session, _store_asked(session), as_json=as_json)
     if stops:
-        return _stop(session, settings)
+        return _stop(session, _store_asked(session))
+    settings = session.settings()
     if not settings.config.folders.paths:
         raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
     if once:
@@ -112,7 +112,7 @@ def watch(
 
 def _once(session: Session, settings: Settings, *, as_json: bool) -> int:
     """Index once, in the daemon if one is running."""
-    if _status_of_daemon(settings) is not None:
+    if _status_of_daemon(settings.store_path()) is not None:
         from kb.service.client import forward
 
         code = forward([*session.options(settings), "index", *(["--json"] if as_json else [])])
@@ -121,12 +121,34 @@ def _once(session: Session, settings: Settings, *, as_json: bool) -> int:
     return run_index(session, as_json=as_json)
 
 
-def _status_of_daemon(settings: Settings) -> dict[str, Any] | None:
+def _store_asked(session: Session) -> str:
+    """The store whose daemon is meant. A configuration that is not valid keeps nobody from stopping that daemon.
+
+    Raises:
+        ConfigError: The configuration is not valid, and no daemon answers for the store that it names.
+    """
+    try:
+        return session.settings().store_path()
+    except ConfigError as error:
+        from kb.service.address import Line, Undetermined, store_of
+
+        line = Line(session.config_file, session.overrides, "watch")
+        try:
+            store = store_of(line, session.client.environ, session.client.cwd, tolerant=True)
+        except Undetermined:
+            raise error from None
+        if _status_of_daemon(store) is None:
+            raise
+        session.notice(error.message)
+        return store
+
+
+def _status_of_daemon(store: str) -> dict[str, Any] | None:
     """The state of the daemon; None if none is running."""
     from kb.service.client import RequestRefused, ask
 
     try:
-        return ask(settings.store_path(), "/status")
+        return ask(store, "/status")
     except RequestRefused as error:
         raise KbError(f"the daemon did not report its status: {error}") from error
 
@@ -137,7 +159,7 @@ def _require_none_running(settings: Settings) -> None:
     Raises:
         StoreBusy: One is.
     """
-    daemon = _status_of_daemon(settings)
+    daemon = _status_of_daemon(settings.store_path())
     if daemon is not None:
         raise StoreBusy(
             f"kb watch is already running for the store at {settings.store_path()} (process {daemon['pid']})",
@@ -145,16 +167,16 @@ def _require_none_running(settings: Settings) -> None:
         )
 
 
-def _report_unreachable(session: Session, settings: Settings) -> str:
+def _report_unreachable(session: Session, store: str) -> str:
     """Report a process that holds the store but does not answer; returns its command, empty if there is none."""
     from kb.store.lock import StoreLock, read_owner
 
-    holder = read_owner(settings.store_path())
+    holder = read_owner(store)
     if holder is None:
         return ""
     try:
         # A record that a dead process left behind may by now name the id of another process.
-        with StoreLock(settings.store_path()):
+        with StoreLock(store):
             return ""
     except StoreBusy:
         who = f"process {holder.pid} ({holder.command})"
@@ -164,9 +186,9 @@ def _report_unreachable(session: Session, settings: Settings) -> str:
         return holder.command
 
 
-def _show_status(session: Session, settings: Settings, *, as_json: bool) -> int:
-    daemon = _status_of_daemon(settings)
-    silent = _report_unreachable(session, settings) if daemon is None else ""
+def _show_status(session: Session, store: str, *, as_json: bool) -> int:
+    daemon = _status_of_daemon(store)
+    silent = _report_unreachable(session, store) if daemon is None else ""
     if as_json:
         session.write_json({"owner": daemon})
     elif daemon is None:
@@ -177,19 +199,19 @@ def _show_status(session: Session, settings: Settings, *, as_json: bool) -> int:
     return 0 if daemon else 1
 
 
-def _stop(session: Session, settings: Settings) -> int:
+def _stop(session: Session, store: str) -> int:
     """Stop the daemon, and wait until it has released the store."""
     from kb.service.client import ask
     from kb.store.lock import read_owner
 
-    daemon = _status_of_daemon(settings)
-    if daemon is None or ask(settings.store_path(), "/stop", {}) is None:
-        if not _report_unreachable(session, settings):
+    daemon = _status_of_daemon(store)
+    if daemon is None or ask(store, "/stop", {}) is None:
+        if not _report_unreachable(session, store):
             session.notice("kb watch is not running")
         return 1
     until = time.monotonic() + _STOP_SECONDS
     while time.monotonic() < until:
-        holder = read_owner(settings.store_path())
+        holder = read_owner(store)
         if holder is None or holder.pid != daemon["pid"]:
             session.say(f"stopped process {daemon['pid']}\n")
             return 0
@@ -300,7 +322,7 @@ def _start_in_background(session: Session, settings: Settings) -> int:
     session.notice(f"starting process {child.pid}, log {log}{'; it may download the model first' if fetches else ''}")
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until and child.poll() is None:
-        daemon = _status_of_daemon(settings)
+        daemon = _status_of_daemon(settings.store_path())
         if daemon is not None and daemon["pid"] == child.pid:
             session.say(sanitize(f"running in the background: process {child.pid}, log {log}\n"))
             return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,21 @@ def test_nothing_is_left_out(asked: CommandLine, collection: Path) -> None:
 
     request = next(arguments["request"] for name, arguments in asked.kb.asked if name == "search")
     assert (request.limit, request.per_file, request.min_score) == (100, 1, -1.0)
+
+
+@pytest.mark.parametrize("more", [("--mode", "cosine"), ("--json",)])
+def test_questions_longer_than_the_model_reads_are_told(
+    asked: CommandLine, collection: Path, more: tuple[str, ...]
+) -> None:
+    """Once, however many modes they are asked in; they count as any other."""
+    assert asked("eval", str(collection), *more)[2] == ""
+
+    asked.kb.given = replace(asked.kb.given, parts=2)
+    code, _, err = asked("eval", str(collection), *more)
+
+    assert (code, err) == (0, "kb: 2 questions are longer than the model reads: embedded in parts and averaged\n")
+    (collection / "queries.tsv").write_text("1\tWhich store?\n", "utf-8")
+    assert asked("eval", str(collection), *more)[2].startswith("kb: 1 question is longer than the model reads")
 
 
 def test_a_run_is_saved_and_compared_with(asked: CommandLine, collection: Path, tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def test_list_in_two_ways_at_once_is_refused(command: CommandLine) -> None:
         ("!../{name}/b", ["!{here}/b"]),
         (".", ["{here}"]),
         ("/b", ["/b"]),
+        ("*.md", ["*.md"]),
+        ("./*.md", ["{here}/*.md"]),
+        ("b/*", ["b/*", "{here}/b/*"]),
+        ("!b/**/[cd]?.md", ["!b/**/[cd]?.md", "!{here}/b/**/[cd]?.md"]),
+        ("../{name}/b/*", ["{here}/b/*"]),
+        ("gone/*", ["gone/*"]),
     ],
 )
 def test_a_path_from_here_chooses_files_too(

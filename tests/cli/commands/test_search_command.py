@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,8 +28,6 @@ from kb.records import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from command_line import CommandLine
 
 pytest_plugins = ["command_line"]
@@ -49,7 +48,7 @@ def test_search_writes_a_line_a_hit_to_a_pipe(command: CommandLine) -> None:
 
     assert command("search", "Which", "store?") == (0, "/notes/db.md:5:Use ChromaDB.\n/notes/a.md:5:Other.\n", "")
     name, asked = command.kb.asked[0]
-    assert (name, asked["request"]) == ("search", SearchRequest("Which store?"))
+    assert (name, asked["request"]) == ("search", SearchRequest("Which store?", cwd=str(Path.cwd())))
     assert command.kb.closed
 
 
@@ -247,6 +246,7 @@ def test_all_options_reach_the_knowledge_base(command: CommandLine) -> None:
         explain=True,
         literal=True,
         best_seconds=None,
+        cwd=str(Path.cwd()),
     )
 
 

@@ -18,6 +18,7 @@ import pytest
 from made_up import answer, hit, settings
 
 from kb.cli.main import run
+from kb.cli.session import Session
 from kb.store.lock import OWNER_FILE, StoreLock
 
 if TYPE_CHECKING:
@@ -67,6 +68,42 @@ def test_a_process_that_has_the_store_and_cannot_be_asked_is_named(
 
     (tmp_path / ".kb" / OWNER_FILE).write_bytes(note)
     assert command("watch", "--stop") == (1, "", "kb: kb watch is not running\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "store"),
+    [
+        ("[folders]\npaths = ['.']\n[search]\nlimit = 'three'\n", ".kb"),
+        ("[folders]\npaths = ['.'\n[store]\n# where\npath = 'kept'  # here\n", "kept"),
+        ("[search]\nlimti = 3\n[store] # mine\n path='kept'\n[embed]\n", "kept"),
+        ("[store]\npath = 'kept'\nlock_timeout = = 3\n[folders]\n", "kept"),
+        ("[folders]\nexclude = [\n", ".kb"),
+    ],
+)
+def test_a_configuration_that_is_not_valid_keeps_nobody_from_stopping_the_daemon(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], text: str, store: str
+) -> None:
+    """The mistake is told beside; where no daemon answers it is the error."""
+    (here / "config.toml").write_text(text)
+    running = {str(here / store): {"pid": 7}}
+    asked: list[tuple[str, str]] = []
+
+    def ask(store: str, path: str, _values: object = None) -> dict[str, int] | None:
+        asked.append((store, path))
+        return running.get(store)
+
+    monkeypatch.setattr("kb.service.client.ask", ask)
+
+    assert run(["watch", "--stop"], Session()) == 0
+    out, err = capfd.readouterr()
+    assert (out, asked[-1]) == ("stopped process 7\n", (str(here / store), "/stop"))
+    assert err.startswith("kb: ")
+    assert "config.toml" in err
+
+    running.clear()
+    assert run(["watch", "--stop"], Session()) == 2
+    assert run(["watch", "--once"], Session()) == 2
+    assert "config.toml" in capfd.readouterr()[1]
 
 
 def test_once_is_an_index_run(command: CommandLine, tmp_path: Path) -> None:
