@@ -119,7 +119,7 @@ def _beside(work: Bench) -> list[Row]:
     middle = count // 2 + 1
     pages = [[f"Page {number}.", *_LINES, *([_KEY] if number == middle else [])] for number in range(1, count + 1)]
     progress(f"{NAME}: a PDF of {len(pages)} pages with a daemon")
-    with kb.owner(work.folder / "beside.log"):
+    with kb.daemon(work.folder / "beside.log"):
         idle = [succeeded(kb("search", "what is it about", "--weak", "-n", "1")).seconds for _ in range(20)]
         (docs / "book.pdf").write_bytes(pdf(pages))
         busy = []

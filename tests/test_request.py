@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from made_up import hit
 
 from kb import KnowledgeBase
 from kb.cli.remote import DaemonProxy
@@ -146,3 +147,13 @@ def test_a_daemon_fills_in_the_configuration_of_the_command() -> None:
     lent.search(SearchRequest("x", min_score=0.5))
 
     assert kb.request == SearchRequest("x", min_score=0.5).resolved(Search(limit=4, mode=Mode.HYBRID).defaults())
+
+
+def test_former_names_of_results_are_taken_with_a_notice() -> None:
+    """Programs that were written for the names before go on."""
+    answer = Answer("tea", "cosine", Freshness(None, 0))
+
+    with pytest.deprecated_call(match="query"):
+        assert answer.asked == answer.query == "tea"
+    with pytest.deprecated_call(match="duplicates"):
+        assert hit("a").alike == ()

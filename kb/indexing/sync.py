@@ -266,7 +266,7 @@ class Indexer:
         self._catalog.completed(datetime.now(UTC))
         if writer.embedded:
             # What follows takes a while with a large model.
-            progress.advance(Advance(doing="finishing"))
+            progress.advance(Advance(doing="finishing", embedded=writer.embedded, reused=writer.reused))
         return self._report(change_reader, writer, watch.seconds(), held=len(held))
 
     def dry_run(self, *, full: bool = False) -> IndexReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -131,6 +132,12 @@ class Hit:
     why: str = ""
     best: tuple[Sentence, ...] = ()
     duplicates: tuple[Hit, ...] = ()
+
+    @property
+    def alike(self) -> tuple[Hit, ...]:
+        """The former name of ``duplicates``."""
+        warnings.warn("Hit.alike is called Hit.duplicates", DeprecationWarning, stacklevel=2)
+        return self.duplicates
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +307,12 @@ class Answer:
         if self.mode == "similar":
             return ""
         return self.read_as.text if self.read_as else self.question
+
+    @property
+    def asked(self) -> str:
+        """The former name of ``query``."""
+        warnings.warn("Answer.asked is called Answer.query", DeprecationWarning, stacklevel=2)
+        return self.query
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class CopiedIndex:
 
 
 STAMP_FILE: Final = "left"
+# Stat may not tell two writes apart that follow each other within this time.
+RACY_NS: Final = 2_000_000_000
 
 
 class ClosableIndex(VectorIndex, Protocol):
@@ -331,13 +333,20 @@ class VectorStore:
         return left if {"files", "passages"} <= left.keys() <= {"files", "passages", "sums"} else {"files": left}
 
     def _sums(self, files: dict[str, list[int]]) -> dict[str, int | None]:
-        """The CRC-32 of each file of the graph. Unchanged files are not read again."""
+        """The CRC-32 of each file of the graph. Files that have not changed since the last one are not read again."""
         left = self._saved_stamp()
         before = stamps if isinstance(stamps := left.get("files"), dict) else {}
         known = sums if isinstance(sums := left.get("sums"), dict) else {}
+        try:
+            saved = self._stamp_path().stat().st_mtime_ns
+        except OSError:
+            saved = 0
         root = Path(self._directory())
         return {
-            path: known[path] if path in known and before.get(path) == stamp else _sum_of(root / path)
+            path: known[path]
+            # A file that was written just before may have been written again without a change of its stat.
+            if path in known and before.get(path) == stamp and stamp[1] < saved - RACY_NS
+            else _sum_of(root / path)
             for path, stamp in files.items()
             # The graph is in a directory of its own, unlike the files of SQLite and kb.
             if os.sep in path

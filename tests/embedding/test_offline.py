@@ -370,9 +370,9 @@ def test_a_damaged_copy_is_told_mended_and_removed(tiny: Path, tmp_path: Path) -
 def test_two_names_of_a_commit_are_one_copy(tiny: Path, tmp_path: Path) -> None:
     """A branch that stands at a commit which is here is looked up, and nothing of it is fetched again."""
     code = (
-        "from kb.embedding.fetch import fetch, kept\n"
+        "from kb.embedding.fetch import fetch, find_fetched\n"
         "for revision in ('main', 'v1'): print(fetch('BAAI/bge-m3', revision)[0].name)\n"
-        "print([kept('BAAI/bge-m3', revision) is not None for revision in ('main', 'v1', 'v2')])\n"
+        "print([find_fetched('BAAI/bge-m3', revision) is not None for revision in ('main', 'v1', 'v2')])\n"
     )
     with hub_of(tiny) as (address, asked):
         found = run(code, HF_ENDPOINT=address, KB_MODELS=str(tmp_path))

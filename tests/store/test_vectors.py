@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -204,3 +205,20 @@ def test_after_an_unclean_end_the_graph_may_be_another(store: Store) -> None:
 
     assert store.generations.current() == first
     assert len(store.probed) == 1
+
+
+def test_file_written_twice_within_a_tick_of_the_clock_is_summed_again(store: Store) -> None:
+    """Its stat is that of the first time."""
+    first = store.generations.current()
+    stat = labels(store).stat()
+    vectors = store.started()
+    vectors.index()
+    labels(store).write_bytes(b"\x01" * 1000)
+    os.utime(labels(store), ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    vectors.close()
+    # Something that has the files looked at.
+    os.utime(labels(store).parent.parent / "chroma.sqlite3", ns=(1, 1))
+
+    store.started().index()
+
+    assert (store.generations.current(), store.told) == (first, [])

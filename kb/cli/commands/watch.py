@@ -130,9 +130,9 @@ def _store_asked(session: Session) -> str:
     try:
         return session.settings().store_path()
     except ConfigError as error:
-        from kb.service.address import Line, Undetermined, store_of
+        from kb.service.address import CommandLine, Undetermined, store_of
 
-        line = Line(session.config_file, session.overrides, "watch")
+        line = CommandLine(session.config_file, session.overrides, "watch")
         try:
             store = store_of(line, session.client.environ, session.client.cwd, tolerant=True)
         except Undetermined:
