@@ -91,7 +91,7 @@ def test_of_two_names_that_differ_in_form_alone_the_one_that_is_typed_is_meant()
     assert [file_named(files, file.path, "/nowhere").id for file in files] == [0, 1]
 
 
-@pytest.mark.parametrize(("names", "expected"), [(("!a.md", "a.md"), ["!a.md"]), (("a.md", "b.md"), ["b.md"])])
+@pytest.mark.parametrize(("names", "expected"), [(("!a.md", "a.md", "b.md"), ["!a.md"]), (("a.md", "b.md"), ["b.md"])])
 def test_a_name_that_begins_like_an_exclusion_is_meant_where_it_is_there(
     names: tuple[str, ...], expected: list[str]
 ) -> None:
