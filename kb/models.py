@@ -36,7 +36,7 @@ def explained(error: ModelAbsent, settings: Settings) -> ModelError:
     )
     there = f"copy the folder that it names into {models_folder() / 'hub'}"
     remedy = (
-        f"To use a model that needs no network: {_switch(settings)}. "
+        f"Run {_switch(settings)} for a model that needs no network. "
         f"To bring this one: run kb model fetch {error.name} where there is a network, and {there}"
     )
     return ModelError(message, remedy)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def followed(err: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Do what an error says, as a shell would."""
-    told = err.partition("a model that needs no network: ")[2].partition(". To bring")[0]
+    told = err.partition("Run ")[2].partition(" for a model that needs no network")[0]
     for command in told.split(" && "):
         words = shlex.split(command)
         if words[0] == "export":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kb.cli.output import formats
-from kb.cli.output.progress import shown_progress
 from kb.cli.output.reports import failures_text, index_text
 
 if TYPE_CHECKING:
@@ -25,18 +24,10 @@ def run_index(
     quiet: bool = False,
 ) -> int:
     """Update the index, show progress and a report, and return the exit code."""
-    color = session.error_style().color
     with (
         session.open() as kb,
         session.stoppable() as should_stop,
-        shown_progress(
-            quiet=quiet,
-            stream=session.client.err,
-            bar=session.has_bar(),
-            color=color,
-            width=session.client.error_columns or session.client.columns,
-            above=session.put_above,
-        ) as on_progress,
+        session.progress(quiet=quiet) as on_progress,
     ):
         report = kb.index(
             full=full,

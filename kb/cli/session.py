@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 import click
 
 from kb.cli.output.formats import to_json
-from kb.cli.output.progress import stoppable
+from kb.cli.output.progress import shown_progress, stoppable
 from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
@@ -21,8 +21,10 @@ from kb.records import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from kb.cli.output.progress import OnProgress
     from kb.config import Settings
     from kb.ports import Edit
     from kb.records import (
@@ -387,6 +389,17 @@ class Session:
     def _is_there(self, path: str) -> bool:
         """Whether a path, as it is shown, names a file."""
         return os.path.lexists(os.path.join(self.client.cwd, path))  # noqa: PTH118 - names as str, undecodable bytes included
+
+    def progress(self, *, quiet: bool = False) -> AbstractContextManager[OnProgress | None]:
+        """A context with a function to call on progress, which shows it on standard error; None when quiet."""
+        return shown_progress(
+            quiet=quiet,
+            stream=self.client.err,
+            bar=self.has_bar(),
+            color=self.error_style().color,
+            width=self.client.error_columns or self.client.columns,
+            above=self.put_above,
+        )
 
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:

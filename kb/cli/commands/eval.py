@@ -23,7 +23,6 @@ from kb.cli.output.evaluation import (
     questions_text,
     table_text,
 )
-from kb.cli.output.progress import shown_progress
 from kb.cli.output.reports import failures_text, freshness_notice
 from kb.errors import KbError, reason_of
 from kb.records import MODE_NAMES, RERANKERS, Mode, SearchRequest
@@ -255,17 +254,9 @@ def _index(session: Session, kb: Knowledge) -> None:
     Raises:
         click.Abort: It was stopped.
     """
-    color = session.error_style().color
     with (
         session.stoppable() as should_stop,
-        shown_progress(
-            quiet=False,
-            stream=session.client.err,
-            bar=session.has_bar(),
-            color=color,
-            width=session.client.error_columns or session.client.columns,
-            above=session.put_above,
-        ) as on_progress,
+        session.progress() as on_progress,
     ):
         report = kb.index(on_progress=on_progress, should_stop=should_stop)
     if report.interrupted:
