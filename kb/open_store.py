@@ -255,8 +255,14 @@ class OpenStore:
             catalog.set_meta("fingerprint", embedder.fingerprint)
             catalog.set_meta("model", model)
         elif stored != embedder.fingerprint:
+            before = catalog.meta("model")
+            if before == model:
+                raise ModelMismatch(
+                    f"the store was made with other files or another precision of {model}",
+                    "Run kb index --full to embed everything with it as it is now",
+                )
             raise ModelMismatch(
-                f"the store was made with {catalog.meta('model')}, not with {model}",
+                f"the store was made with {before}, not with {model}",
                 "Run kb index --full to embed everything with the new model, or set embed.model back",
             )
 

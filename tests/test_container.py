@@ -11,7 +11,7 @@ import pytest
 from kb import KnowledgeBase
 from kb.config import load
 from kb.container import Container
-from kb.errors import StoreError
+from kb.errors import ModelMismatch, StoreError
 from kb.store.catalog import SqliteCatalog
 from kb.store.chroma import Pace
 from kb.store.generations import Generations
@@ -225,3 +225,15 @@ def test_take_over_works_for_whoever_was_refused_before(notes: Path, tmp_path: P
 
         assert report.added == 1
         assert [file.path for file in kb.documents()] == ["alien.md"]
+
+
+def test_same_name_with_other_files_is_told_as_that(notes: Path, tmp_path: Path) -> None:
+    """A directory keeps its name while its weights are replaced; no other model has to be named."""
+    with opened(notes, tmp_path / "store") as kb:
+        kb.index()
+
+    with opened(notes, tmp_path / "store", "two") as kb, pytest.raises(ModelMismatch, match="other files") as caught:
+        kb.search("anything")
+
+    assert "not with" not in caught.value.message
+    assert "kb index --full" in caught.value.remedy
