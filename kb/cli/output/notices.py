@@ -148,7 +148,7 @@ def _searched_text(searched: Searched) -> str:
     return (
         f"{count(searched.passages, 'passage')} in {count(searched.files, 'file')}"
         if searched.passages
-        else "there is none"
+        else "no passage matches"
     )
 
 

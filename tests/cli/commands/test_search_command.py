@@ -93,7 +93,7 @@ def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> N
         ),
         (
             ReadAs("a b", phrases=("a b",), asked=Searched(0, 0)),
-            f'asked: only passages with "a b": there is none; {LITERAL}',
+            f'asked: only passages with "a b": no passage matches; {LITERAL}',
         ),
         (
             ReadAs("find -name x", as_words=("-name",)),
