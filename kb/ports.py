@@ -6,31 +6,47 @@ and ``kb.testing`` has fakes that pass the same contract tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from types import TracebackType
 
     import numpy as np
     from numpy.typing import NDArray
 
     from kb.records import (
+        Answer,
         Candidates,
+        CheckReport,
         Document,
         Failure,
         FileChange,
+        FileEvent,
         FileStat,
+        FileText,
+        Filters,
         FoundFile,
         Holding,
+        IndexProgress,
+        IndexReport,
         KeywordMatches,
         KnownFile,
         Link,
+        Links,
         Name,
         Passage,
+        RebuildReport,
+        Reply,
+        ResolvedLink,
         Scan,
+        SearchRequest,
+        Shown,
         Source,
+        Status,
         StoredPassage,
+        Unmatched,
         VectorRecord,
     )
 
@@ -313,3 +329,90 @@ class Catalog(Protocol):
 
     def problems(self) -> list[Failure]:
         """All files that could not be indexed, with reasons."""
+
+
+class Knowledge(Protocol):
+    """The methods of a knowledge base that commands use; ``LocalKnowledgeBase`` implements them."""
+
+    def __enter__(self) -> Self:
+        """Begin to use it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close it."""
+
+    def index(
+        self,
+        *,
+        full: bool = False,
+        dry_run: bool = False,
+        accept_deletions: bool = False,
+        take_over: bool = False,
+        on_progress: Callable[[IndexProgress], None] | None = None,
+        on_event: Callable[[FileEvent], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> IndexReport:
+        """Update the index from the folders."""
+
+    def search(self, request: SearchRequest, /) -> Answer:
+        """Search for passages near a question or a file."""
+
+    def ask(self, request: SearchRequest, /) -> Reply:
+        """The sentences that answer a question best, and the hits in which they stand."""
+
+    def passage(self, passage_id: str) -> StoredPassage:
+        """The passage with an id."""
+
+    def read(
+        self, file: str, *, first_line: int = 1, last_line: int | None = None, page: int | None = None
+    ) -> FileText:
+        """The exact text of a file, or of some of its lines, or of a page."""
+
+    def show(self, file: str, line: int | None = None) -> Shown:
+        """The passages of a file, or the one at a line."""
+
+    def resolve(self, name: str) -> str:
+        """The path of the file that a name means."""
+
+    def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
+        """The values of filters that no file has."""
+
+    def documents(self, filters: Filters | None = None) -> list[KnownFile]:
+        """The files of the index."""
+
+    def links(self, file: str) -> Links:
+        """What a file links to and what links to it."""
+
+    def broken_links(self) -> list[ResolvedLink]:
+        """The links that lead nowhere."""
+
+    def tags(self, filters: Filters | None = None) -> list[tuple[str, int]]:
+        """The tags of the files, each with how many have it."""
+
+    def status(self) -> Status:
+        """The state of the index."""
+
+    def check(self, *, repair: bool = False) -> CheckReport:
+        """Compare disk, catalog and vectors."""
+
+    def rebuild(self) -> RebuildReport:
+        """Rebuild the vector index."""
+
+    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge:
+        """Open another knowledge base with this one's model and cached vectors."""
+
+    def note(
+        self, text: str, *, title: str | None = None, tags: Sequence[str] = (), on_written: Callable[[str], None] = ...
+    ) -> tuple[str, IndexReport]:
+        """Write a note, say where, and index it."""
+
+
+class RunningDaemon(Protocol):
+    """What a command may ask of the daemon it runs in."""
+
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed."""
+
+    def status(self) -> dict[str, Any]:
+        """The state of the daemon: its process, since when it runs, whether it watches, how much waits."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kb.app import KnowledgeBase
-    from kb.cli.session import Knowledge
     from kb.config import Settings
+    from kb.ports import Knowledge
     from kb.records import FileEvent, IndexProgress, IndexReport
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
     from kb.watching.scheduler import Scheduler

@@ -14,7 +14,8 @@ from kb.errors import AmbiguousName, NotIndexed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kb.cli.session import Knowledge, Session
+    from kb.cli.session import Session
+    from kb.ports import Knowledge
 
 _T = TypeVar("_T")
 _PLACE: Final = re.compile(r"(.+):(\d{1,9})(?:-\d{1,9})?", re.DOTALL)

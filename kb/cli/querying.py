@@ -19,7 +19,8 @@ if TYPE_CHECKING:
         OutputOptions,
         RankingOptions,
     )
-    from kb.cli.session import Knowledge, Session
+    from kb.cli.session import Session
+    from kb.ports import Knowledge
     from kb.records import Answer, Filters, Rerank
 
 FOUND, NONE, STALE = 0, 1, 3

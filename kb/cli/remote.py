@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from kb.cli.session import Knowledge
     from kb.config import Config, Settings
+    from kb.ports import Knowledge
     from kb.records import Answer, SearchRequest
     from kb.service.server import CommandOutput, CommandRequest
 

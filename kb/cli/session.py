@@ -8,7 +8,7 @@ import shutil
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
 
@@ -17,97 +17,14 @@ from kb.cli.output.progress import shown_progress, stoppable
 from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
-from kb.records import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     from kb.cli.output.progress import OnProgress
     from kb.config import Settings
-    from kb.ports import Edit
-    from kb.records import (
-        Answer,
-        CheckReport,
-        IndexProgress,
-        IndexReport,
-        KnownFile,
-        Links,
-        RebuildReport,
-        ResolvedLink,
-        SearchRequest,
-        Shown,
-        Status,
-        Unmatched,
-    )
-
-_NO_FILTERS = Filters()
-
-
-class Knowledge(Protocol):
-    """The methods of a knowledge base that commands use; ``kb.KnowledgeBase`` implements them."""
-
-    def __enter__(self) -> Self:
-        """Begin to use it."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Close it."""
-
-    def index(
-        self,
-        *,
-        full: bool = False,
-        dry_run: bool = False,
-        accept_deletions: bool = False,
-        take_over: bool = False,
-        on_progress: Callable[[IndexProgress], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
-    ) -> IndexReport:
-        """Update the index from the folders."""
-
-    def search(self, request: SearchRequest, /) -> Answer:
-        """Search for passages near a question or a file."""
-
-    def show(self, file: str, line: int | None = None) -> Shown:
-        """The passages of a file, or the one at a line."""
-
-    def resolve(self, name: str) -> str:
-        """The path of the file that a name means."""
-
-    def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
-        """The values of filters that no file has."""
-
-    def documents(self, filters: Filters = _NO_FILTERS) -> list[KnownFile]:
-        """The files of the index."""
-
-    def links(self, file: str) -> Links:
-        """What a file links to and what links to it."""
-
-    def broken_links(self) -> list[ResolvedLink]:
-        """The links that lead nowhere."""
-
-    def tags(self, filters: Filters = _NO_FILTERS) -> list[tuple[str, int]]:
-        """The tags of the files, each with how many have it."""
-
-    def status(self) -> Status:
-        """The state of the index."""
-
-    def check(self, *, repair: bool = False) -> CheckReport:
-        """Compare disk, catalog and vectors."""
-
-    def rebuild(self) -> RebuildReport:
-        """Rebuild the vector index."""
-
-    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge:
-        """Open another knowledge base with this one's model and cached vectors."""
-
-    def note(
-        self, text: str, *, title: str | None = None, tags: Sequence[str] = (), on_written: Callable[[str], None] = ...
-    ) -> tuple[str, IndexReport]:
-        """Write a note, say where, and index it."""
+    from kb.ports import Knowledge, RunningDaemon
 
 
 class LoadSettings(Protocol):
@@ -131,16 +48,6 @@ class OpenKnowledge(Protocol):
 
     def __call__(self, settings: Settings, /, *, warn: Callable[[str], None]) -> Knowledge:
         """Open it, with a place for warnings."""
-
-
-class RunningDaemon(Protocol):
-    """What a command may ask of the daemon it runs in."""
-
-    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
-        """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed."""
-
-    def status(self) -> dict[str, Any]:
-        """The state of the daemon: its process, since when it runs, whether it watches, how much waits."""
 
 
 def load_settings(

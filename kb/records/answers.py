@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
+
+from kb.records.documents import StoredPassage
+from kb.records.files import KnownFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     import numpy as np
     from numpy.typing import NDArray
-
-    from kb.records.documents import StoredPassage
-    from kb.records.files import KnownFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +218,13 @@ class Freshness:
         as_of: When the last complete run ended; None where there was none.
         pending: How many files are waiting to be indexed.
         watching: Whether a daemon watches the folders.
+        looked: When ``pending`` was counted; None if that was for this answer alone, or a watcher keeps the count.
     """
 
     as_of: datetime | None
     pending: int
     watching: bool = False
+    looked: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,3 +332,58 @@ class Shown:
     passages: tuple[StoredPassage, ...]
     changed: bool = False
     line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """A part of the text of a file, exactly as it stands there.
+
+    Attributes:
+        file: The file.
+        text: The text of the lines, each with its line end but for the last one.
+        first_line: The first line of ``text``; lines of a document such as a PDF are those of its extracted text.
+        last_line: The last line of ``text``; one less than ``first_line`` where there is no text.
+        lines: How many lines the file has.
+        page: The requested page; None where lines were requested.
+        pages: How many pages the file has; None where it has none.
+        changed: Whether the file changed since it was indexed.
+    """
+
+    file: KnownFile
+    text: str
+    first_line: int
+    last_line: int
+    lines: int
+    page: int | None = None
+    pages: int | None = None
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A sentence that answers a question, with its source.
+
+    Attributes:
+        text: The sentence, on one line.
+        rank: The rank of the hit that it stands in.
+        line: Its first line in the file.
+        cosine: Its cosine with the question; None where it was chosen by words.
+    """
+
+    text: str
+    rank: int
+    line: int
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the files say to a question, in their own words.
+
+    Attributes:
+        quotes: The sentences that answer best, best first; empty where nothing is near enough.
+        answer: The hits in which they stand, and how up to date the index is.
+    """
+
+    quotes: tuple[Quote, ...]
+    answer: Answer

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import date  # noqa: TC003 - a document that comes from a child process is checked against its types
+from datetime import date
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote
 
 from kb.formats.registry import REGISTRY
-
-if TYPE_CHECKING:
-    from kb.records.files import FoundFile, KnownFile
+from kb.records.files import FoundFile, KnownFile
 
 # Links as they are written, and what they can name.
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from kb.records.answers import Freshness
-    from kb.records.files import Failure
+from kb.records.answers import Freshness
+from kb.records.files import Failure
 
 
 @dataclass(frozen=True, slots=True)

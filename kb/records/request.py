@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from datetime import date  # noqa: TC003 - a request that comes as JSON is checked against its types
+from datetime import date
 from numbers import Integral, Real
 from typing import Final, Literal, TypeAlias, get_args
 

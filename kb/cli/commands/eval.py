@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.cli.output.evaluation import Pairs
-    from kb.cli.session import Knowledge, Session
+    from kb.cli.session import Session
     from kb.evaluation.judged import Judged
     from kb.evaluation.known_items import KnownItem
     from kb.evaluation.measures import Measured
     from kb.evaluation.run import Result, SearchFunction
+    from kb.ports import Knowledge
     from kb.records import Hit, Rerank
 
 _TELL_EVERY: Final = 100
