@@ -15,7 +15,9 @@ from kb.records import (
     Answer,
     CheckReport,
     Failure,
+    FileEvent,
     FileStat,
+    FileText,
     Filters,
     Freshness,
     Hit,
@@ -24,7 +26,9 @@ from kb.records import (
     KnownFile,
     Link,
     Links,
+    Quote,
     RebuildReport,
+    Reply,
     ResolvedLink,
     SearchRequest,
     Shown,
@@ -144,6 +148,7 @@ class FakeKnowledge:
         accept_deletions: bool = False,
         take_over: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
+        on_event: Callable[[FileEvent], None] | None = None,  # noqa: ARG002 - the signature is the real one's
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
         """The report given, after one sight of progress; interrupted where that was wished."""
@@ -159,6 +164,28 @@ class FakeKnowledge:
         """The answer given."""
         self._called("search", request=request)
         return replace(self.given, question=request.question or request.like or "")
+
+    def ask(self, request: SearchRequest, /) -> Reply:
+        """The first sentence of each hit of the answer given."""
+        self._called("ask", request=request)
+        quotes = tuple(Quote(one.passage.text, one.rank, one.passage.first_line) for one in self.given.hits)
+        return Reply(quotes, replace(self.given, question=request.question))
+
+    def passage(self, passage_id: str) -> StoredPassage:
+        """The passage of a hit given."""
+        for one in self.given.hits:
+            if one.passage.id == passage_id:
+                return one.passage
+        raise NotIndexed(f"{passage_id} is not in the index")
+
+    def read(
+        self, file: str, *, first_line: int = 1, last_line: int | None = None, page: int | None = None
+    ) -> FileText:
+        """The passages given as one text."""
+        self._called("read", file=file, first_line=first_line, last_line=last_line, page=page)
+        lines = "\n".join(one.text for one in self.shown.passages).split("\n")
+        last = last_line or len(lines)
+        return FileText(self.shown.file, "\n".join(lines[first_line - 1 : last]), first_line, last, len(lines), page)
 
     def show(self, file: str, line: int | None = None) -> Shown:
         """The file given."""
@@ -176,9 +203,9 @@ class FakeKnowledge:
         """Those given."""
         return self.unknown
 
-    def documents(self, filters: Filters = Filters()) -> list[KnownFile]:  # noqa: B008 - a frozen value
+    def documents(self, filters: Filters | None = None) -> list[KnownFile]:
         """The files given."""
-        self._called("documents", filters=filters)
+        self._called("documents", filters=filters or Filters())
         return self.files
 
     def links(self, file: str) -> Links:
@@ -194,9 +221,9 @@ class FakeKnowledge:
         """The broken one of those."""
         return [one for one in self.links("").outgoing if one.problem]
 
-    def tags(self, filters: Filters = Filters()) -> list[tuple[str, int]]:  # noqa: B008 - a frozen value
+    def tags(self, filters: Filters | None = None) -> list[tuple[str, int]]:
         """Two tags."""
-        self._called("tags", filters=filters)
+        self._called("tags", filters=filters or Filters())
         return [("work", 12), (f"home/{HOSTILE}", 1)]
 
     def status(self) -> Status:
