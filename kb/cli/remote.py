@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kb.config import Config, Settings
     from kb.ports import Knowledge
-    from kb.records import Answer, SearchRequest
+    from kb.records import Answer, Reply, SearchRequest
     from kb.service.server import CommandOutput, CommandRequest
 
 # Keys in which a command may differ from the daemon: they do not affect the content of the store.
@@ -125,6 +125,8 @@ class DaemonProxy:
         self._defaults = config.search.defaults()
         self._kb = kb
         self.index = kb.index
+        self.passage = kb.passage
+        self.read = kb.read
         self.show = kb.show
         self.documents = kb.documents
         self.tags = kb.tags
@@ -147,3 +149,7 @@ class DaemonProxy:
     def search(self, request: SearchRequest, /) -> Answer:
         """Search with the command's configuration for what the request leaves open."""
         return self._kb.search(request.resolved(self._defaults))
+
+    def ask(self, request: SearchRequest, /) -> Reply:
+        """Quote sentences with the command's configuration for what the request leaves open."""
+        return self._kb.ask(request.resolved(self._defaults))
