@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.evaluation.bench": {"kb.evaluation", "kb.app", "kb.container", "kb.search", "kb.service", *VOCABULARY},
     "kb.watching": {"kb.watching", *VOCABULARY},
     "kb.service": {"kb.service", "kb.location", "kb.__version__", *VOCABULARY},
+    "kb.api": {"kb.api", *VOCABULARY},
     "kb.testing": VOCABULARY,
     "kb.notes": VOCABULARY,
     "kb.privacy": {"kb.silence", "kb.config", "kb.service", "kb.sandbox", *VOCABULARY},
@@ -104,6 +105,7 @@ ALLOWED: dict[str, set[str]] = {
         *VOCABULARY,
     },
     "kb.cli": {
+        "kb.api",
         "kb.cli",
         "kb.app",
         "kb.evaluation",

@@ -39,6 +39,7 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 Method = Literal["GET", "POST"]
 Scope = Literal["read", "write", "local"]
+Kind = Literal["question", "run", "wait"]
 
 _MOST_FILES: Final = 1_000
 
@@ -84,6 +85,7 @@ class Operation(Generic[Q, R]):
     run: Callable[[Call, Q], R]
     scope: Scope = "read"
     streams: bool = False
+    kind: Kind = "question"
 
     @property
     def summary(self) -> str:
@@ -366,11 +368,13 @@ OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
     Operation("links", "GET", "/v1/links", NameRequest, Links, links),
     Operation("tags", "GET", "/v1/tags", FilesRequest, tuple[Tag, ...], tags),
     Operation("status", "GET", "/v1/status", Nothing, ServiceStatus, status),
-    Operation("sync", "POST", "/v1/sync", SyncRequest, Synced, sync),
-    Operation("note", "POST", "/v1/notes", NoteRequest, NoteWritten, note, scope="write"),
-    Operation("index", "POST", "/local/index", IndexRequest, IndexReport, index, scope="local", streams=True),
-    Operation("check", "POST", "/local/check", CheckRequest, CheckReport, check, scope="local"),
-    Operation("rebuild", "POST", "/local/rebuild", Nothing, RebuildReport, rebuild, scope="local"),
+    Operation("sync", "POST", "/v1/sync", SyncRequest, Synced, sync, kind="wait"),
+    Operation("note", "POST", "/v1/notes", NoteRequest, NoteWritten, note, scope="write", kind="run"),
+    Operation(
+        "index", "POST", "/local/index", IndexRequest, IndexReport, index, scope="local", streams=True, kind="run"
+    ),
+    Operation("check", "POST", "/local/check", CheckRequest, CheckReport, check, scope="local", kind="run"),
+    Operation("rebuild", "POST", "/local/rebuild", Nothing, RebuildReport, rebuild, scope="local", kind="run"),
     Operation("show", "POST", "/local/show", NameRequest, Shown, show, scope="local"),
     Operation("resolve", "POST", "/local/resolve", NameRequest, str, resolve, scope="local"),
     Operation("unmatched", "POST", "/local/unmatched", Filters, tuple[Unmatched, ...], unmatched, scope="local"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from kb.errors import KbError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MEDIA_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:kb:error:"
@@ -42,8 +43,27 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     remedy: str = ""
 
 
+class Refusal(Exception):
+    """A request is refused for what it is as HTTP, before any operation sees it.
+
+    Args:
+        status: The HTTP status.
+        detail: What is wrong, in one sentence.
+        remedy: What to do about it.
+        headers: Headers of the response.
+    """
+
+    def __init__(self, status: int, detail: str, remedy: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.problem = Problem("about:blank", HTTPStatus(status).phrase, status, detail, remedy)
+
+
 def problem_of(error: Exception) -> Problem:
     """Return the problem details of an exception."""
+    if isinstance(error, Refusal):
+        return error.problem
     if not isinstance(error, KbError):
         return Problem("about:blank", "Internal error", _INTERNAL, f"{type(error).__name__}: {error}")
     name = type(error).__name__

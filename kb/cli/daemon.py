@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +19,18 @@ from kb.cli.output.reports import count, daemon_status, event_text
 from kb.cli.output.terminal import shown_path
 from kb.cli.process_priority import freeze_memory, prepare_process, run_at_low_priority, unfreeze_memory
 from kb.cli.read_write_lock import ReadWriteLock
-from kb.cli.remote import DaemonProxy, client_context, differences
+from kb.cli.remote import DaemonProxy, client_context
 from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session, current_folder
+from kb.config.compare import differences, shared_values
 from kb.errors import ConfigError, FolderError, KbError, StoreError
 from kb.interrupts import undisturbed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from kb.app import KnowledgeBase
+    from kb.api.http import Api, Backend, Configuration
+    from kb.app import LocalKnowledgeBase
     from kb.config import Settings
     from kb.ports import Knowledge
     from kb.records import FileEvent, IndexProgress, IndexReport
@@ -71,9 +74,11 @@ class Daemon:
         self._since = datetime.now(UTC)
         self._totals_logged = False
         self._progress: IndexProgress | None = None
+        self._configuration: tuple[Settings, Configuration] | None = None
         self._last_warning = ""
-        self._kb: KnowledgeBase
+        self._kb: LocalKnowledgeBase
         self._server: DaemonServer
+        self._api: Api
         self._scheduler: Scheduler
         self._thread: threading.Thread
         self._followed_at = 0.0
@@ -99,7 +104,7 @@ class Daemon:
             self._open(self._settings)
             self._say(f"process {os.getpid()} opened the store at {shown_path(self._settings.store_path(), self._cwd)}")
             with undisturbed():
-                self._server = self._listen()
+                self._server, self._api = self._listen()
                 self._start_watching(started)
             self._server.start()
             ready()
@@ -117,6 +122,8 @@ class Daemon:
                 self._stop_watching()
             if "_server" in begun:
                 self._server.close()
+            if "_api" in begun:
+                self._api.close()
         finally:
             if "_kb" in begun and self._kb.monitor.lost():
                 self._kb.monitor.abandon()
@@ -169,7 +176,8 @@ class Daemon:
         from kb.config import load
 
         settings = load(config_file, environ, cwd, overrides, found=found)
-        if keys := differences(settings, self._settings, folders=not self._folders_given):
+        asked, owned = shared_values(settings), shared_values(self._settings)
+        if keys := differences(asked, owned, folders=not self._folders_given):
             other = settings.file != self._settings.file
             files = f"; it reads {self._settings.file}, this command {settings.file}" if other else ""
             raise ConfigError(
@@ -192,9 +200,9 @@ class Daemon:
         return True
 
     def _open(self, settings: Settings) -> None:
-        from kb.app import KnowledgeBase
+        from kb.app import LocalKnowledgeBase
 
-        kb = self._kb = KnowledgeBase.open(settings, warn=self._say)
+        kb = self._kb = LocalKnowledgeBase.open(settings, warn=self._say)
         try:
             kb.own(self._watch_state, write_batch=_WRITE_BATCH, log=self._log)
         except BaseException:
@@ -215,14 +223,60 @@ class Daemon:
         # While it starts, everything is pending until the first scan, which needs no request.
         return settled or state.kind == "starting", state.waiting if settled else max(1, state.waiting)
 
-    def _listen(self) -> DaemonServer:
+    def _listen(self) -> tuple[DaemonServer, Api]:
+        """Listen for the clients of this user; nothing is answered yet."""
         from kb import __version__
+        from kb.api.access import Access
+        from kb.api.http import Api
+        from kb.api.limits import LOCAL
         from kb.service.listen import listen
         from kb.service.server import DaemonServer, Handlers
 
         store = self._settings.store_path()
         handlers = Handlers(run=self.run_command, status=self.status, sync=self.sync, stop=self.stop)
-        return DaemonServer(listen(store, os.environ), store, __version__, handlers, self._say)
+        listening = listen(store, os.environ)
+        secret = listening.secret
+        access = Access(listening.hosts, (lambda: secret) if secret else None)
+        api = Api(self._backend(), access, LOCAL, {"read", "write", "local"})
+        return DaemonServer(listening, store, __version__, handlers, self._say, api=api), api
+
+    def _backend(self) -> Backend:
+        from kb.api.http import Backend
+
+        return Backend(self._using, self, self.configuration, resource_error, self._say)
+
+    @contextmanager
+    def _using(self) -> Iterator[Knowledge]:
+        """Hold the knowledge base for a request."""
+        with self._in_use.reading():
+            yield self._kb
+
+    def configuration(self) -> Configuration:
+        """The configuration in effect, for clients that compare it with their own."""
+        settings, known = self._settings, self._configuration
+        if known is None or known[0] is not settings:
+            self._configuration = known = (settings, self._described(settings))
+        return known[1]
+
+    def _described(self, settings: Settings) -> Configuration:
+        from kb import __version__
+        from kb.api.http import Configuration
+        from kb.service.address import PROTOCOL
+
+        return Configuration.of(
+            {
+                "version": __version__,
+                "protocol": PROTOCOL,
+                "pid": os.getpid(),
+                "store": settings.store_path(),
+                "file": None if settings.file is None else str(settings.file),
+                "base": str(settings.base),
+                "folders": settings.folder_paths(),
+                "model": settings.model(),
+                "folders_given": self._folders_given,
+                "listing": {one.key: one.value for one in settings.listing()},
+            }
+        )
 
     def _new_scheduler(self, started: float) -> Scheduler:
         from kb.watching.scheduler import Scheduler
@@ -313,6 +367,7 @@ class Daemon:
         """
         store = self._settings.store_path()
         self._server.stop_commands()
+        self._api.stop_runs()
         with self._in_use.writing(_LOCK_SECONDS) as alone:
             if not alone:
                 self._warn_once(f"{lost}; it will be rebuilt when the running commands have finished")
@@ -336,13 +391,14 @@ class Daemon:
             if not alone:
                 return
             try:
-                server = self._listen()
+                server, api = self._listen()
             except (FolderError, OSError) as error:
                 self._warn_once(f"commands cannot reach this process: {error}")
                 return
             server.start()
             self._server.close()
-            self._server = server
+            self._api.close()
+            self._server, self._api = server, api
         self._last_warning = ""
         self._say("the socket was deleted; listening on a new one")
 

@@ -122,6 +122,7 @@ async def _read(http: Request) -> bytes:
     return bytes(body)
 
 
+_API: Final = ("/v1/", "/local/")
 _COMMANDS: Final = 8
 _FAILED: Final = 2
 _STARTING: Final = 10.0
@@ -243,6 +244,7 @@ class DaemonServer:
         version: The version of kb; clients of other versions are refused.
         handlers: What it does on request.
         say: Receives a message about each error that no client waits for.
+        api: Answers requests for ``/v1/`` and ``/local/``, whom it admits itself; None for none.
     """
 
     def __init__(
@@ -252,6 +254,8 @@ class DaemonServer:
         version: str,
         handlers: Handlers,
         say: Callable[[str], None] = lambda _: None,
+        *,
+        api: ASGIApp | None = None,
     ) -> None:
         import uvicorn
 
@@ -267,7 +271,7 @@ class DaemonServer:
         self._waits = ThreadPoolExecutor(MOST, thread_name_prefix="kb-wait")
         self._server = uvicorn.Server(
             uvicorn.Config(
-                _Guard(self._routes(), listening),
+                _by_path(_Guard(self._routes(), listening), api),
                 loop="asyncio",
                 http=ConnectionLimits().connection,  # type: ignore[arg-type]  # it is only ever called, to make a connection
                 ws="none",
@@ -393,6 +397,16 @@ class DaemonServer:
             self._say(f"a command failed ({type(error).__name__}: {error})")
         finally:
             output.end(code)
+
+
+def _by_path(commands: ASGIApp, api: ASGIApp | None) -> ASGIApp:
+    """Return an application that has the API answer for its paths, and the other one for all else."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = api if api is not None and scope.get("path", "").startswith(_API) else commands
+        await chosen(scope, receive, send)
+
+    return application
 
 
 class _Guard:

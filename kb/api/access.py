@@ -1,0 +1,87 @@
+"""Whom a server admits: neither web pages nor whoever lacks the token.
+
+A page in a browser on the same machine can send requests to local ports. Its own requests carry an ``Origin``; one that
+rebound its host name to this machine carries that name as ``Host``. Both are refused, and nothing is ever allowed to
+other origins.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kb.api.problems import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.datastructures import Headers
+
+_BEARER: Final = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a request has to carry.
+
+    Attributes:
+        hosts: The allowed values of ``Host``, in lower case.
+        token: Returns the token of the moment; None where the file permissions of a socket keep others away.
+        origins: The allowed values of ``Origin``; a request without one is not sent by a page.
+    """
+
+    hosts: frozenset[str]
+    token: Callable[[], str] | None = None
+    origins: frozenset[str] = frozenset()
+
+    def require(self, headers: Headers) -> None:
+        """Check the headers of a request.
+
+        Raises:
+            Refusal: It is not admitted.
+            KbError: The token cannot be read.
+        """
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
+            raise Refusal(421, "this host is not served here", "Use the address that kb watch --status shows")
+        if any(origin.lower() not in self.origins for origin in headers.getlist("origin")):
+            raise Refusal(403, "requests from web pages are refused")
+        if self.token is None:
+            return
+        given = headers.getlist("authorization")
+        if not given:
+            raise _unauthorized("the token is missing", "Bearer")
+        token = given[0][len(_BEARER) :].strip() if given[0].lower().startswith(_BEARER) else ""
+        if len(given) != 1 or not secrets.compare_digest(token.encode("latin-1"), self.token().encode()):
+            raise _unauthorized("the token is wrong", 'Bearer error="invalid_token"')
+
+
+def require_json(headers: Headers) -> None:
+    """Check that the body of a request is JSON, which no form of a web page can send.
+
+    Raises:
+        Refusal: It is not.
+    """
+    media, _, parameters = headers.get("content-type", "").lower().partition(";")
+    if media.strip() != "application/json" or parameters.replace(" ", "").strip('"') not in {
+        "",
+        "charset=utf-8",
+        'charset="utf-8',
+    }:
+        raise Refusal(
+            415,
+            "only application/json is taken",
+            "Send JSON with Content-Type: application/json",
+            {"Accept": "application/json"},
+        )
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal(
+            415, "compressed bodies are not taken", "Send it without Content-Encoding", {"Accept-Encoding": "identity"}
+        )
+
+
+def _unauthorized(detail: str, challenge: str) -> Refusal:
+    return Refusal(
+        401, detail, "Send the header Authorization: Bearer with what kb token prints", {"WWW-Authenticate": challenge}
+    )

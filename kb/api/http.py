@@ -1,0 +1,362 @@
+"""The operations over HTTP: an ASGI application made from the table of operations."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from kb.api.access import require_json
+from kb.api.codec import encode, request_of
+from kb.api.limits import body_of, fields_of_json, fields_of_query, require_within
+from kb.api.operations import OPERATIONS, Call
+from kb.api.problems import MEDIA_TYPE, Refusal, problem_of
+from kb.errors import KbError
+from kb.records import FileEvent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from contextlib import AbstractContextManager
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Send
+    from starlette.types import Scope as AsgiScope
+
+    from kb.api.access import Access
+    from kb.api.limits import Limits
+    from kb.api.operations import Kind, Operation, Scope
+    from kb.ports import Knowledge, RunningDaemon
+    from kb.records import IndexProgress
+
+CONFIGURATION: Final = "kb-configuration"
+_JSON: Final = "application/json"
+_LINES: Final = "application/x-ndjson"
+_RUNS: Final = 4
+_WAITS: Final = 32
+# Lines of a stream that wait for a slow client; then the run waits for it too, and then ends.
+_LINES_AHEAD: Final = 1_000
+_SLOW_SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The configuration that answers come from, as the local clients compare it with their own.
+
+    Attributes:
+        document: The JSON of ``/local/settings``.
+        digest: Identifies it; the header ``kb-configuration`` of every response on the socket.
+    """
+
+    document: bytes
+    digest: str
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Configuration:
+        """The configuration with these values."""
+        document = encode(values)
+        return cls(document, hashlib.sha256(document).hexdigest()[:16])
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What answers the requests.
+
+    Attributes:
+        using: A context that holds the knowledge base while a request uses it.
+        daemon: The daemon.
+        configuration: Returns the configuration in effect.
+        known: Returns the error with a remedy that an exception of the system stands for, else None.
+        say: Receives a sentence about each unexpected error.
+    """
+
+    using: Callable[[], AbstractContextManager[Knowledge]]
+    daemon: RunningDaemon
+    configuration: Callable[[], Configuration]
+    known: Callable[[BaseException], KbError | None] = lambda _: None
+    say: Callable[[str], None] = lambda _: None
+
+
+class Api:
+    """The operations of some scopes, as an ASGI application.
+
+    Args:
+        backend: What answers.
+        access: Whom to admit.
+        limits: What a request may ask for.
+        scopes: The scopes of the operations.
+    """
+
+    def __init__(self, backend: Backend, access: Access, limits: Limits, scopes: Collection[Scope]) -> None:
+        self._backend = backend
+        self._access = access
+        self._limits = limits
+        self._local = "local" in scopes
+        self._stopping = threading.Event()
+        self._pools: dict[Kind, ThreadPoolExecutor] = {
+            "question": ThreadPoolExecutor(limits.running, thread_name_prefix="kb-question"),
+            "run": ThreadPoolExecutor(_RUNS, thread_name_prefix="kb-run"),
+            "wait": ThreadPoolExecutor(_WAITS, thread_name_prefix="kb-wait"),
+        }
+        self._room: dict[Kind, int] = {
+            "question": limits.running + limits.waiting,
+            "run": _RUNS + limits.waiting,
+            "wait": _WAITS,
+        }
+        self._runs: set[threading.Event] = set()
+        self._app = self._application(one for one in OPERATIONS if one.scope in scopes)
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        app: ASGIApp = self._app
+        try:
+            headers = Headers(scope=scope)
+            self._access.require(headers)
+            if scope["method"] == "POST":
+                require_json(headers)
+        except (Refusal, KbError) as error:
+            app = _failed(error)
+        await app(scope, receive, self._marked(send))
+
+    def stop_runs(self) -> None:
+        """Ask the operations at work to stop; they may still report what they did."""
+        for gone in tuple(self._runs):
+            gone.set()
+
+    def close(self) -> None:
+        """Stop answering, and wait for the operations at work."""
+        self._stopping.set()
+        self.stop_runs()
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _application(self, operations: Any) -> Starlette:  # noqa: ANN401 - an iterator of operations of any types
+        routes = [Route(one.path, self._endpoint(one), methods=[one.method]) for one in operations]
+        if self._local:
+            routes.append(Route("/local/settings", self._settings, methods=["GET"]))
+        app = Starlette(routes=routes, exception_handlers={HTTPException: _http_failed})
+        app.router.redirect_slashes = False
+        return app
+
+    def _marked(self, send: Send) -> Send:
+        """Return ``send`` with the headers that all responses have."""
+
+        async def marked(message: Any) -> None:  # noqa: ANN401 - a message of ASGI
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *self._headers()]
+            await send(message)
+
+        return marked
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        # What is answered is the user's own text: no cache keeps it, and no browser takes it for a page.
+        headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+        if self._local:
+            headers.append((CONFIGURATION.encode(), self._backend.configuration().digest.encode()))
+        return headers
+
+    async def _settings(self, _: Request) -> Response:
+        return Response(self._backend.configuration().document, media_type=_JSON)
+
+    def _endpoint(self, operation: Operation[Any, Any]) -> Any:  # noqa: ANN401 - as Starlette takes it
+        async def endpoint(http: Request) -> Response:
+            try:
+                request = await self._request(operation, http)
+                if operation.streams:
+                    return StreamingResponse(self._stream(operation, request), media_type=_LINES)
+                return Response(await self._result(operation, request, http), media_type=_JSON)
+            except Exception as error:  # noqa: BLE001 - every error becomes a response
+                return self._problem(error)
+
+        return endpoint
+
+    async def _request(self, operation: Operation[Any, Any], http: Request) -> Any:  # noqa: ANN401 - its own type
+        """Read the request of an operation."""
+        if operation.method == "GET":
+            fields = fields_of_query(http.scope["query_string"], operation.takes, self._limits)
+        else:
+            fields = fields_of_json(await body_of(http, self._limits), self._limits)
+        require_within(fields, self._limits, long_texts=operation.scope == "write")
+        return request_of(fields, operation.takes, strict=operation.method != "GET")
+
+    async def _result(self, operation: Operation[Any, Any], request: Any, http: Request) -> bytes:  # noqa: ANN401 - its own type
+        """Run an operation, and return its result as JSON; it is told when the client hangs up."""
+        gone = threading.Event()
+        work = self._submit(operation, gone, lambda: self._run(operation, request, gone, _nowhere))
+        hung_up = asyncio.ensure_future(_disconnected(http))
+        seconds = self._limits.seconds if operation.kind == "question" else None
+        try:
+            await asyncio.wait([work, hung_up], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            if hung_up.done():
+                raise ClientDisconnect
+            raise Refusal(503, f"the answer takes longer than {seconds:g} seconds", "Ask for less, or later", _RETRY)
+        finally:
+            gone.set()
+            hung_up.cancel()
+            # What it raises from here on, nobody waits for.
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _submit(
+        self, operation: Operation[Any, Any], gone: threading.Event, run: Callable[[], bytes]
+    ) -> asyncio.Future[bytes]:
+        """Have an operation run by a thread; ``gone`` stays registered until it ends.
+
+        Raises:
+            Refusal: Too many wait already.
+        """
+        kind = operation.kind
+        if not self._room[kind] or self._stopping.is_set():
+            why = "the daemon stops" if self._stopping.is_set() else "too many requests at once"
+            raise Refusal(503, why, "Try again in a moment", _RETRY)
+        self._room[kind] -= 1
+        self._runs.add(gone)
+
+        def ended(_: object) -> None:
+            self._room[kind] += 1
+            self._runs.discard(gone)
+
+        loop = asyncio.get_running_loop()
+        try:
+            work = loop.run_in_executor(self._pools[kind], run)
+        except BaseException:
+            ended(None)
+            raise
+        work.add_done_callback(ended)
+        return work
+
+    def _run(
+        self,
+        operation: Operation[Any, Any],
+        request: Any,  # noqa: ANN401 - its own type
+        gone: threading.Event,
+        report: Callable[[IndexProgress | FileEvent], None],
+    ) -> bytes:
+        """Run an operation in this thread."""
+        if gone.is_set():
+            raise ClientDisconnect
+        backend = self._backend
+        # What waits for the index uses no knowledge base, and must not keep the daemon from replacing it.
+        held = nullcontext() if operation.kind == "wait" else backend.using()
+        with held as kb:
+            call = Call(kb, backend.daemon, gone.is_set, report)  # type: ignore[arg-type]  # see above
+            return encode(operation.run(call, request))
+
+    async def _stream(self, operation: Operation[Any, Any], request: Any) -> AsyncIterator[bytes]:  # noqa: ANN401 - its own type
+        """Run an operation, and yield its progress and its result as lines of JSON."""
+        gone = threading.Event()
+        lines = _Lines(gone)
+
+        def report(one: IndexProgress | FileEvent) -> None:
+            lines.put(b'{"%s":%s}\n' % (b"event" if isinstance(one, FileEvent) else b"progress", encode(one)))
+
+        def run() -> bytes:
+            try:
+                return b'{"result":%s}\n' % self._run(operation, request, gone, report)
+            except Exception as error:  # noqa: BLE001 - every error becomes a line
+                return b'{"problem":%s}\n' % self._body(error)
+
+        try:
+            work = self._submit(operation, gone, run)
+        except Exception as error:  # noqa: BLE001 - the response has begun
+            yield b'{"problem":%s}\n' % self._body(error)
+            return
+        work.add_done_callback(lambda done: lines.end(b"" if done.cancelled() else done.result()))
+        try:
+            async for line in lines:
+                yield line
+        finally:
+            gone.set()
+
+    def _problem(self, error: Exception) -> Response:
+        headers = error.headers if isinstance(error, Refusal) else {}
+        return Response(self._body(error), problem_of(self._named(error)).status, headers, MEDIA_TYPE)
+
+    def _body(self, error: Exception) -> bytes:
+        """Return the problem details of an error, and log one that is kb's own fault."""
+        named = self._named(error)
+        if not isinstance(named, (KbError, Refusal)):
+            self._backend.say(f"a request failed ({type(error).__name__}: {error})")
+        return encode(problem_of(named))
+
+    def _named(self, error: Exception) -> Exception:
+        if isinstance(error, ClientDisconnect):
+            return Refusal(400, "the request ended before it was complete")
+        return error if isinstance(error, (KbError, Refusal)) else self._backend.known(error) or error
+
+
+class _Lines:
+    """Lines that a thread writes and one client reads, a bounded number ahead.
+
+    Args:
+        gone: Set where the client hangs up; here it is set where the client reads nothing for long.
+    """
+
+    def __init__(self, gone: threading.Event) -> None:
+        self._gone = gone
+        self._loop = asyncio.get_running_loop()
+        self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_LINES_AHEAD)
+
+    def put(self, line: bytes) -> None:
+        """Add a line from another thread, and wait while too many are unread."""
+        if self._gone.is_set():
+            return
+        if not self._room.acquire(timeout=_SLOW_SECONDS):
+            self._gone.set()
+            return
+        # The loop is closed where the daemon stops.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
+
+    def end(self, line: bytes) -> None:
+        """Add the last line, in the loop."""
+        self._lines.put_nowait(line)
+        self._lines.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the lines until the last one."""
+        while (line := await self._lines.get()) is not None:
+            self._room.release()
+            yield line
+
+
+_RETRY: Final = {"Retry-After": str(_RETRY_SECONDS)}
+
+
+def _nowhere(_: object) -> None:
+    """Progress that nobody follows."""
+
+
+async def _disconnected(http: Request) -> None:
+    """Wait until the client hangs up."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _failed(error: Refusal | KbError) -> Response:
+    problem = problem_of(error)
+    headers = error.headers if isinstance(error, Refusal) else {}
+    return Response(encode(problem), problem.status, headers, MEDIA_TYPE)
+
+
+async def _http_failed(_: Request, error: Exception) -> Response:
+    """Answer for a path or a method that there is not."""
+    if not isinstance(error, HTTPException):
+        raise error
+    detail = {404: "there is no such address", 405: "this address does not take this method"}.get(error.status_code)
+    return _failed(Refusal(error.status_code, detail or error.detail, "See /v1/openapi.json", error.headers))
