@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.indexing import settings
 from benchmarks.known import Known, known_of, words
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.errors import DocumentError
 from kb.formats.registry import REGISTRY
 from kb.records import Filters, Mode
@@ -39,7 +39,7 @@ def found(docs: str, formats: str, store: str) -> dict[str, Any]:
     kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     wrong, blank = [], []
     first = kept = hybrid = 0
-    with KnowledgeBase.open(settings(docs, store)) as kb:
+    with LocalKnowledgeBase.open(settings(docs, store)) as kb:
         embedder = kb._container.embedder  # noqa: SLF001 - its time is what is measured
         spent = [0.0]
         plain = embedder.embed_documents
@@ -110,7 +110,7 @@ def _strings(collection: Path) -> dict[str, list[str]]:
     }
 
 
-def _judged(kb: KnowledgeBase, path: str, known: Known, mode: Mode) -> str:
+def _judged(kb: LocalKnowledgeBase, path: str, known: Known, mode: Mode) -> str:
     """Why a sentence was not found; empty if it was."""
     only = Filters(paths=(f"/{path}",))
     hits = kb.search(known.sentence, literal=True, limit=1, mode=mode, filters=only).hits
@@ -123,7 +123,7 @@ def _judged(kb: KnowledgeBase, path: str, known: Known, mode: Mode) -> str:
     return "" if share >= _SHARE else f"only {share:.0%} of its words: {known.sentence[:60]}"
 
 
-def _kept(kb: KnowledgeBase, path: str, known: Known, docs: str) -> bool:
+def _kept(kb: LocalKnowledgeBase, path: str, known: Known, docs: str) -> bool:
     """Whether the file has the words of the sentence at its place, regardless of the search."""
     passages = kb.show(f"{docs}/{path}").passages
     return any(_at(one.place, known.place) and _share(one, known) >= _SHARE for one in passages)
@@ -136,7 +136,7 @@ def _share(passage: StoredPassage, known: Known) -> float:
     return sum(word in there for word in wanted) / max(1, len(wanted))
 
 
-def _first(kb: KnowledgeBase, path: str, known: Known) -> bool:
+def _first(kb: LocalKnowledgeBase, path: str, known: Known) -> bool:
     """Whether the file, or an equally similar one, is ranked first."""
     hits = kb.search(known.sentence, literal=True, limit=20).hits
     return any(hit.passage.file.path == path and hit.score >= hits[0].score - _SAME for hit in hits)
@@ -208,7 +208,7 @@ def memory(docs: str, work: str, store: str, count: int) -> dict[str, float]:
             target = folder / str(turn) / file.relative_to(docs)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
-    with KnowledgeBase.open(settings(str(folder), store)) as kb:
+    with LocalKnowledgeBase.open(settings(str(folder), store)) as kb:
         seen = [0]
 
         def look(_: object) -> None:

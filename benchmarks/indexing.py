@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.config import Settings, load
 from kb.container import Container
 from kb.embedding.encoder import Encoder
@@ -96,7 +96,7 @@ def kb_index(docs: str, store: str, threads: int) -> dict[str, Any]:
     for part, name, inner in timed:
         part._built = (Clocked(part.get(), name, spent, inner),)  # noqa: SLF001 - the same
     clock = _Clock()
-    knowledge = KnowledgeBase(parts)
+    knowledge = LocalKnowledgeBase(parts)
     report = knowledge.index()
     knowledge.close()
     return {**clock.read(), "passages": report.embedded, "spent": spent, **runs}
@@ -166,7 +166,7 @@ def torch_encode(file: str, threads: int, batch_size: int) -> dict[str, Any]:
 def first_run(docs: str, store: str, threads: int) -> dict[str, Any]:
     """Run the equivalent of ``kb index`` with nothing loaded; returns seconds and peak memory."""
     clock = _Clock()
-    with KnowledgeBase.open(settings(docs, store, threads), warn=_warn) as knowledge:
+    with LocalKnowledgeBase.open(settings(docs, store, threads), warn=_warn) as knowledge:
         report = knowledge.index()
     return {**clock.read(), "peak": peak_memory(), "passages": report.embedded}
 

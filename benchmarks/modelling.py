@@ -142,7 +142,7 @@ def whole_on_gpu(model: str, docs: str, store: str) -> dict[str, Any]:
     import torch
 
     from benchmarks.indexing import settings
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
 
     wanted = settings(
         docs,
@@ -156,7 +156,7 @@ def whole_on_gpu(model: str, docs: str, store: str) -> dict[str, Any]:
             "chunk.max_tokens": "600",
         },
     )
-    with KnowledgeBase.open(wanted) as knowledge:
+    with LocalKnowledgeBase.open(wanted) as knowledge:
         knowledge.own()
         began = time.perf_counter()
         report = knowledge.index()

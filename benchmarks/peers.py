@@ -20,7 +20,7 @@ from benchmarks.corpora import read_collection
 from benchmarks.indexing import MODEL, settings
 from benchmarks.ndcg import ndcg
 from benchmarks.table import Row, at_least, skipped
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.embedding.locate import locate
 from kb.records import MODE_NAMES
 
@@ -77,12 +77,12 @@ def some(questions: Mapping[str, str], scale: int = 1) -> dict[str, str]:
 def measure(folder: str, store: str, threads: int, ids: list[str]) -> dict[str, float]:
     """The results of kb in each mode; indexes the collection if necessary."""
     collection = read_collection(Path(folder))
-    with KnowledgeBase.open(settings(str(collection.docs), store, threads)) as knowledge:
+    with LocalKnowledgeBase.open(settings(str(collection.docs), store, threads)) as knowledge:
         knowledge.index()
         return {mode: fmean(_asked(knowledge, collection, id_, mode) for id_ in ids) for mode in MODES}
 
 
-def _asked(knowledge: KnowledgeBase, collection: Collection, id_: str, mode: Any) -> float:  # noqa: ANN401 - a mode
+def _asked(knowledge: LocalKnowledgeBase, collection: Collection, id_: str, mode: Any) -> float:  # noqa: ANN401 - a mode
     question = collection.questions[id_]
     hits = knowledge.search(question, per_file=1, limit=DEPTH, literal=True, weak=True, mode=mode).hits
     return ndcg([Path(hit.passage.file.path).stem for hit in hits], collection.relevant[id_], DEPTH)

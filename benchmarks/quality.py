@@ -11,7 +11,7 @@ from benchmarks.corpora import read_collection
 from benchmarks.indexing import settings
 from benchmarks.ndcg import ndcg
 from benchmarks.table import Row, at_least, skipped
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
@@ -43,7 +43,7 @@ def measure(folder: str, store: str, threads: int, more: dict[str, str] | None =
     """Index a collection if necessary, and ask all its questions through the public API."""
     collection = read_collection(Path(folder))
     scores = []
-    with KnowledgeBase.open(settings(str(collection.docs), store, threads, **(more or {}))) as knowledge:
+    with LocalKnowledgeBase.open(settings(str(collection.docs), store, threads, **(more or {}))) as knowledge:
         knowledge.index()
         for number, (id_, question) in enumerate(collection.questions.items(), 1):
             hits = knowledge.search(question, per_file=1, limit=DEPTH, literal=True).hits

@@ -15,7 +15,7 @@ from benchmarks.child import call, progress
 from benchmarks.corpora import read_collection
 from benchmarks.indexing import settings
 from benchmarks.table import Row, at_least, at_most, skipped
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.records import MODE_NAMES
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def measure(folder: str, docs: str, store: str, threads: int, asked: int = ASKED
     held = {file.stem for file in Path(docs).iterdir()}
     own = [text for id_, text in collection.questions.items() if held & collection.relevant[id_].keys()]
     foreign = [text for id_, text in collection.questions.items() if not held & collection.relevant[id_].keys()]
-    with KnowledgeBase.open(settings(docs, store, threads)) as knowledge:
+    with LocalKnowledgeBase.open(settings(docs, store, threads)) as knowledge:
         knowledge.index()
         return {mode: _refused(knowledge, mode, _some(own, asked), _some(foreign, asked)) for mode in MODES}
 
@@ -89,7 +89,7 @@ def _some(questions: list[str], asked: int) -> list[str]:
     return questions[:: max(1, len(questions) // asked)]
 
 
-def _refused(knowledge: KnowledgeBase, mode: Any, own: list[str], foreign: list[str]) -> dict[str, float]:  # noqa: ANN401 - a mode
+def _refused(knowledge: LocalKnowledgeBase, mode: Any, own: list[str], foreign: list[str]) -> dict[str, float]:  # noqa: ANN401 - a mode
     answers = {
         name: [knowledge.search(question, mode=mode, literal=True, weak=False) for question in questions]
         for name, questions in (("own", own), ("foreign", foreign))

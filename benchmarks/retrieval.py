@@ -14,7 +14,7 @@ from benchmarks.child import call, progress
 from benchmarks.corpora import write_small_notes
 from benchmarks.indexing import settings
 from benchmarks.table import Row, at_least, at_most, skipped
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.cli.commands.eval import ask_with
 from kb.container import Container
 from kb.evaluation.judged import read_judged
@@ -127,7 +127,7 @@ def spanned(scores: Mapping[str, Mapping[str, float]]) -> list[Row]:
 def measure(folder: str, store: str, threads: int) -> dict[str, dict[str, float]]:
     """Index a collection if necessary, and measure each mode like ``kb eval``."""
     judgements = read_judged(folder)
-    with KnowledgeBase.open(settings(str(Path(folder, "docs")), store, threads)) as knowledge:
+    with LocalKnowledgeBase.open(settings(str(Path(folder, "docs")), store, threads)) as knowledge:
         knowledge.index()
         names = Names(knowledge.documents(), judgements.documents)
         return {mode: means(run_questions(mode, ask_with(knowledge, mode), judgements, names).values) for mode in MODES}
@@ -137,7 +137,7 @@ def refused(docs: str, folder: str, store: str, threads: int) -> dict[str, float
     """The share of a collection's questions that each mode refuses with a store of other documents."""
     questions = list(read_judged(folder).questions.values())
     some = questions[:: max(1, len(questions) // ASKED)]
-    with KnowledgeBase.open(settings(docs, store, threads)) as knowledge:
+    with LocalKnowledgeBase.open(settings(docs, store, threads)) as knowledge:
         return {mode: fmean(not _asked(knowledge, one, mode, weak=False).hits for one in some) for mode in MODES}
 
 
@@ -147,7 +147,7 @@ def timed(notes: str, store: str, count: int) -> dict[str, float]:
     files = sorted(Path(notes).rglob("*.md"))
     questions = [file.read_text("utf-8") for file in files[:: max(1, len(files) // count)]][:count]
     seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
-    with KnowledgeBase(parts) as knowledge:
+    with LocalKnowledgeBase(parts) as knowledge:
         knowledge.index()
         knowledge.own(lambda: (True, 0))
         for question in questions:
@@ -158,7 +158,7 @@ def timed(notes: str, store: str, count: int) -> dict[str, float]:
     return {mode: median(spent) for mode, spent in seconds.items()}
 
 
-def _asked(knowledge: KnowledgeBase, question: str, mode: str, *, weak: bool) -> Answer:
+def _asked(knowledge: LocalKnowledgeBase, question: str, mode: str, *, weak: bool) -> Answer:
     """A user's answer in a mode."""
     wanted: dict[str, Any] = {"mode": mode, "weak": weak, "literal": True}
     return knowledge.search(question, **wanted)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.child import call, progress
 from benchmarks.indexing import settings
 from benchmarks.table import Row
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
@@ -48,13 +48,13 @@ def measure(folder: str, threads: int) -> dict[str, int]:
         _write_notes(notes)
         _git(notes, "init", "--quiet", "--initial-branch=main")
         _commit(notes, "all")
-        with KnowledgeBase.open(settings(str(notes), f"{place}/store", threads)) as knowledge:
+        with LocalKnowledgeBase.open(settings(str(notes), f"{place}/store", threads)) as knowledge:
             if knowledge.index().embedded < SECTIONS:
                 raise RuntimeError("the sections did not become passages of their own")
             return {name: _change(name, notes, knowledge) for name in MOST}
 
 
-def _change(name: str, notes: Path, knowledge: KnowledgeBase) -> int:
+def _change(name: str, notes: Path, knowledge: LocalKnowledgeBase) -> int:
     """Make a change and index; returns the number of passages embedded."""
     match name:
         case "line on top":
@@ -74,7 +74,7 @@ def _change(name: str, notes: Path, knowledge: KnowledgeBase) -> int:
     return knowledge.index().embedded
 
 
-def _branch_and_back(notes: Path, knowledge: KnowledgeBase) -> int:
+def _branch_and_back(notes: Path, knowledge: LocalKnowledgeBase) -> int:
     """The passages embedded on return from a branch with other texts that were indexed."""
     _commit(notes, "before the branch")
     _git(notes, "switch", "--quiet", "--create", "other")

@@ -1,4 +1,4 @@
-"""``KnowledgeBase``: the public interface of kb, which the command line uses too."""
+"""``LocalKnowledgeBase``: the public interface of kb, which the command line uses too."""
 
 from __future__ import annotations
 
@@ -91,15 +91,15 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger("kb")
 
 
-class KnowledgeBase:
+class LocalKnowledgeBase:
     """Folders of files, searchable by meaning.
 
-    Open it with ``KnowledgeBase.open()``, and use it in a ``with`` block or call ``close()``. It locks the store from
+    Open it with ``LocalKnowledgeBase.open()``, and use it in a ``with`` block or call ``close()``. It locks the store from
     the first search or index run until then; other processes wait. While ``kb watch`` holds the lock, both raise
     ``StoreBusy`` at once: use ``kb search QUESTION --json``, or stop the daemon with ``kb watch --stop``.
 
     Example:
-        >>> with KnowledgeBase.open("config.toml") as kb:
+        >>> with LocalKnowledgeBase.open("config.toml") as kb:
         ...     kb.index()
         ...     for hit in kb.search("where do the backups go?").hits:
         ...         print(hit.passage.file.path, hit.passage.first_line, hit.score)
@@ -119,7 +119,7 @@ class KnowledgeBase:
         *,
         overrides: dict[str, str] | None = None,
         warn: Callable[[str], None] = _LOG.warning,
-    ) -> KnowledgeBase:
+    ) -> LocalKnowledgeBase:
         """Open a knowledge base. Nothing is loaded or written yet.
 
         Args:
@@ -371,7 +371,7 @@ class KnowledgeBase:
             self._container.require_model()
             return rebuild_index(self._container, self._event_logger())
 
-    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> KnowledgeBase:
+    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> LocalKnowledgeBase:
         """Another knowledge base in another store that shares this one's model and cached vectors.
 
         Args:
@@ -379,7 +379,7 @@ class KnowledgeBase:
             folders: The folders to index; the folders of this one if empty.
             edit: Changes each document before it is split.
         """
-        return KnowledgeBase(self._container.beside(store, folders, edit))
+        return LocalKnowledgeBase(self._container.beside(store, folders, edit))
 
     def note(
         self,
@@ -503,3 +503,6 @@ class KnowledgeBase:
     def _files_in_folders(self) -> list[KnownFile]:
         """The indexed files inside the configured folders: a store from elsewhere may name any file."""
         return below(self._container.catalog.files(), self._container.folders)
+
+
+KnowledgeBase = LocalKnowledgeBase

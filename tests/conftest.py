@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from seed_example import SEED
 from tiny_bge_m3 import build_tiny_bge_m3
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.embedding.encoder import Encoder
 from kb.embedding.locate import BUNDLED, BUNDLED_PACKAGE, locate
 from kb.embedding.onnx_export import export
@@ -126,19 +126,19 @@ _WARN = logging.getLogger("kb").warning
 @pytest.fixture
 def open_kb(
     tmp_path: Path, minilm: Located, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., KnowledgeBase]]:
+) -> Iterator[Callable[..., LocalKnowledgeBase]]:
     """Opens knowledge bases with the bundled model, and closes them after the test."""
     if importlib.util.find_spec("onnx") is not None:
         # Its ONNX form starts in a tenth of the time that torch takes.
         monkeypatch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
-    opened: list[KnowledgeBase] = []
+    opened: list[LocalKnowledgeBase] = []
 
     def open_(
         folder: Path,
         store: Path | None = None,
         warn: Callable[[str], None] = _WARN,
         **overrides: str,
-    ) -> KnowledgeBase:
+    ) -> LocalKnowledgeBase:
         values = {
             "embed.model": minilm.name,
             "embed.offline": "true",
@@ -147,7 +147,7 @@ def open_kb(
             "store.wait_seconds": "0",
             **{key.replace("__", "."): value for key, value in overrides.items()},
         }
-        opened.append(KnowledgeBase.open(overrides=values, warn=warn))
+        opened.append(LocalKnowledgeBase.open(overrides=values, warn=warn))
         return opened[-1]
 
     yield open_

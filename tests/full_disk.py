@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.errors import StoreError
 
 
@@ -23,13 +23,13 @@ def main(root: Path) -> None:
     }
     for _ in range(2):
         try:
-            with KnowledgeBase.open(overrides=overrides) as kb:
+            with LocalKnowledgeBase.open(overrides=overrides) as kb:
                 kb.index()
                 print("indexed")  # noqa: T201  # what the test reads
         except StoreError as error:
             print(error)  # noqa: T201
     subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)  # noqa: S607
-    with KnowledgeBase.open(overrides=overrides) as kb:
+    with LocalKnowledgeBase.open(overrides=overrides) as kb:
         report = kb.index()
         hit = kb.search("topic 70", limit=1).hits[0].passage.file.path
         print(report.total, len(report.failures), len(kb.check().differences), hit)  # noqa: T201

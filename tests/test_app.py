@@ -22,11 +22,11 @@ from kb.records import Filters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
     from kb.ports import Catalog, VectorCache, VectorIndex
     from kb.records import Answer
 
-    Open = Callable[..., KnowledgeBase]
+    Open = Callable[..., LocalKnowledgeBase]
 
 
 def segment(store: Path) -> Path:
@@ -344,7 +344,7 @@ def test_an_index_full_of_the_dead_is_made_anew_by_itself(
     assert kb.check().differences == ()
 
 
-def wear_out(kb: KnowledgeBase, notes: Path, number: int, should_stop: Callable[[], bool] | None = None) -> None:
+def wear_out(kb: LocalKnowledgeBase, notes: Path, number: int, should_stop: Callable[[], bool] | None = None) -> None:
     """Leave two deleted passages in the vector index."""
     (notes / "passing.md").write_text(f"# One\n\nA thought {number}.\n\n# Two\n\nAnother one {number}.\n")
     kb.index()
@@ -501,8 +501,8 @@ def test_killed_run_is_mended_by_the_next(open_kb: Open, notes: Path, tmp_path: 
     for number in range(300):
         (notes / f"n{number}.md").write_text(f"# Note {number}\n\nIt is about topic {number * 7}.\n")
     code = (
-        "import os, sys; from kb import KnowledgeBase\n"
-        f"kb = KnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'embed.offline': 'true',"
+        "import os, sys; from kb.app import LocalKnowledgeBase\n"
+        f"kb = LocalKnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'embed.offline': 'true',"
         f" 'folders.paths': {str(notes)!r}, 'store.path': {str(tmp_path / 'store')!r}}})\n"
         "kb._container.own()\n"
         "kb._container.catalog.finish = lambda *_: os.kill(os.getpid(), 9)\n"
@@ -542,8 +542,8 @@ def test_idle_run_loads_neither_torch_nor_chromadb(open_kb: Open, notes: Path, t
     with open_kb(notes) as kb:
         kb.index()
     code = (
-        "import sys; from kb import KnowledgeBase\n"
-        f"with KnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'folders.paths': {str(notes)!r},"
+        "import sys; from kb.app import LocalKnowledgeBase\n"
+        f"with LocalKnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'folders.paths': {str(notes)!r},"
         f" 'store.path': {str(tmp_path / 'store')!r}}}) as kb:\n"
         "    report = kb.index()\n"
         "heavy = {'torch', 'transformers', 'sentence_transformers', 'chromadb', 'rich', 'watchdog'}\n"

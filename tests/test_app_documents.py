@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
 
-    Open = Callable[..., KnowledgeBase]
+    Open = Callable[..., LocalKnowledgeBase]
 
 pytestmark = pytest.mark.skipif(
     not all(one.available for one in registry.REGISTRY.rows if one.in_child),

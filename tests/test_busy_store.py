@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyt
 
 
 def test_a_store_that_is_served_is_refused_at_once(
-    store: Path, notes: Path, open_kb: Callable[..., KnowledgeBase]
+    store: Path, notes: Path, open_kb: Callable[..., LocalKnowledgeBase]
 ) -> None:
     """Whatever ``store.wait_seconds`` says: the one who serves it never lets go by itself, and can be asked."""
     lock = StoreLock(str(store)).acquire()
@@ -52,7 +52,7 @@ def test_a_store_that_is_served_is_refused_at_once(
 
 
 def test_a_wait_is_told(
-    store: Path, notes: Path, open_kb: Callable[..., KnowledgeBase], caplog: pytest.LogCaptureFixture
+    store: Path, notes: Path, open_kb: Callable[..., LocalKnowledgeBase], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody gave a place for warnings, so it is logged; the store is had as soon as it is free."""
     lock = StoreLock(str(store), "kb index").acquire()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.config import load
 from kb.container import Container
 from kb.errors import ModelMismatch, StoreError
@@ -35,10 +35,10 @@ class Death(BaseException):
     """The process dies here."""
 
 
-def opened(notes: Path, store: Path, model: str = "one") -> KnowledgeBase:
+def opened(notes: Path, store: Path, model: str = "one") -> LocalKnowledgeBase:
     """A knowledge base with a fake model."""
     settings = load(environ={}, overrides={"folders.paths": str([str(notes)]), "store.path": str(store)})
-    return KnowledgeBase(Container(settings, lambda _: None, embedder=Fake(model)))  # type: ignore[arg-type]  # a fake
+    return LocalKnowledgeBase(Container(settings, lambda _: None, embedder=Fake(model)))  # type: ignore[arg-type]  # a fake
 
 
 def dying(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_a_store_that_is_made_takes_the_place_of_the_one_in_memory(notes: Path, 
     built = (parts.catalog, parts.cache, parts.indexer, parts.checker, parts.searcher)
     assert before.state == "absent"
 
-    with KnowledgeBase(parts) as kb:
+    with LocalKnowledgeBase(parts) as kb:
         kb.index()
         after = (parts.catalog, parts.cache, parts.indexer, parts.checker, parts.searcher)
 
@@ -153,7 +153,7 @@ def test_catalog_begun_anew_has_a_vector_index_of_its_own(notes: Path, tmp_path:
     """The open index holds passages that the new catalog does not know, so it is not filled on."""
     told: list[str] = []
     parts = container(notes, tmp_path / "store", Shared("one"), told)
-    with KnowledgeBase(parts) as kb:
+    with LocalKnowledgeBase(parts) as kb:
         kb.own()
         kb.index()
         before, held = parts.store, parts.index().count()
@@ -173,7 +173,7 @@ def test_owner_writes_little_at_once_and_lets_questions_go_first(notes: Path, tm
     """Vector index and model both wait for questions; without an owner neither does."""
     embedder = Shared("one")
     parts = container(notes, tmp_path / "store", embedder)
-    with KnowledgeBase(parts) as kb:
+    with LocalKnowledgeBase(parts) as kb:
         kb.index()
         alone: Any = parts.index()
         assert alone._pace == Pace()
@@ -192,7 +192,7 @@ def test_everything_is_let_go_of_though_one_part_cannot_be_closed(
 ) -> None:
     """The error is told, and the next process gets the store all the same."""
     parts = container(notes, tmp_path / "store", Fake("one"))
-    kb = KnowledgeBase(parts)
+    kb = LocalKnowledgeBase(parts)
     kb.index()
     catalog = parts.catalog
     monkeypatch.setattr(VectorStore, "close", lambda _: (_ for _ in ()).throw(StoreError("the disk is gone")))
@@ -215,10 +215,10 @@ def test_take_over_works_for_whoever_was_refused_before(notes: Path, tmp_path: P
         file = tmp_path / f"{name}.toml"
         file.write_text(f'[folders]\npaths = ["{folder}"]\n[store]\npath = "{tmp_path / "store"}"\n')
         configured.append(load(str(file), {}))
-    with KnowledgeBase(Container(configured[0], print, embedder=Fake("one"))) as kb:  # type: ignore[arg-type]  # a fake
+    with LocalKnowledgeBase(Container(configured[0], print, embedder=Fake("one"))) as kb:  # type: ignore[arg-type]  # a fake
         kb.index()
 
-    with KnowledgeBase(Container(configured[1], print, embedder=Fake("one"))) as kb:  # type: ignore[arg-type]  # a fake
+    with LocalKnowledgeBase(Container(configured[1], print, embedder=Fake("one"))) as kb:  # type: ignore[arg-type]  # a fake
         with pytest.raises(StoreError, match="is filled by"):
             kb.index()
         report = kb.index(take_over=True)

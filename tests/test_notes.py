@@ -20,7 +20,7 @@ from kb.store.lock import StoreLock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
 
 NOW = datetime(2026, 1, 15, 12, 30, tzinfo=UTC)
 
@@ -58,7 +58,7 @@ def test_half_a_note_is_removed_again(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("hinders", ["busy", "no model"])
 def test_a_note_is_told_as_soon_as_it_is_written(
-    open_kb: Callable[..., KnowledgeBase], notes: Path, tmp_path: Path, hinders: str
+    open_kb: Callable[..., LocalKnowledgeBase], notes: Path, tmp_path: Path, hinders: str
 ) -> None:
     """What keeps it out of the index comes after, and the file stays."""
     kb = open_kb(notes, **({} if hinders == "busy" else {"embed__model": str(tmp_path / "nowhere")}))
@@ -70,7 +70,7 @@ def test_a_note_is_told_as_soon_as_it_is_written(
     assert [Path(path).read_text().endswith("flower pot.\n") for path in told] == [True]
 
 
-def test_notes_go_where_the_configuration_says(open_kb: Callable[..., KnowledgeBase], notes: Path) -> None:
+def test_notes_go_where_the_configuration_says(open_kb: Callable[..., LocalKnowledgeBase], notes: Path) -> None:
     """Below the first folder, by day where that is wished, and they are found at once."""
     kb = open_kb(notes, note__folder="journal/%Y")
 

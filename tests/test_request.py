@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from made_up import hit
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.cli.remote import DaemonProxy
 from kb.config import Config, Settings
 from kb.config.schema import Folders, Search
@@ -115,11 +115,11 @@ def test_passages_like_a_file_are_found_by_meaning_one_a_file() -> None:
 
 def test_the_keywords_of_python_are_the_fields_of_a_request(tmp_path: Path) -> None:
     """The same search either way; both at once is a mistake."""
-    keywords = list(inspect.signature(KnowledgeBase.search).parameters)[2:]
+    keywords = list(inspect.signature(LocalKnowledgeBase.search).parameters)[2:]
     assert keywords == [one.name for one in fields(SearchRequest) if one.name not in {"question", "like"}]
 
     settings = Settings(Config(folders=Folders(paths=(str(tmp_path),))), None, tmp_path, {})
-    with KnowledgeBase.open(settings) as kb:
+    with LocalKnowledgeBase.open(settings) as kb:
         assert kb.search(SearchRequest("x", mode=Mode.KEYWORD)) == kb.search("x", mode="keyword")
         with pytest.raises(RequestError, match="a SearchRequest conflicts with keywords"):
             kb.search(SearchRequest("x"), limit=3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tiny_cross_encoder import build_tiny_cross_encoder
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.embedding.cross_encoder import CrossEncoderReranker, locate_reranker
 from kb.search.rerank import text_of
 
@@ -32,7 +32,7 @@ def test_hits_are_read_again(kind: str, tmp_path: Path, notes: Path, tiny: Path)
         "store.path": str(tmp_path / "store"),
         "search.rerank_model": str(cross),
     }
-    with KnowledgeBase.open(overrides=values) as kb:
+    with LocalKnowledgeBase.open(overrides=values) as kb:
         kb.index()
         plain = kb.search(QUESTION, weak=True)
         found = kb.search(QUESTION, rerank=kind, limit=2, weak=True)  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def test_hits_are_read_again(kind: str, tmp_path: Path, notes: Path, tiny: Path)
         assert scores[0] == pytest.approx(best, abs=1e-5)
 
 
-def test_nothing_is_loaded_unless_wished(open_kb: Callable[..., KnowledgeBase], notes: Path) -> None:
+def test_nothing_is_loaded_unless_wished(open_kb: Callable[..., LocalKnowledgeBase], notes: Path) -> None:
     """A reranker that is not there matters only to a question that wants one."""
     kb = open_kb(notes, search__rerank_model="nobody/nothing")
     kb.index()

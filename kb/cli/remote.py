@@ -13,27 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from kb.config import Config, Settings
+    from kb.config import Config
     from kb.ports import Knowledge
     from kb.records import Answer, Reply, SearchRequest
     from kb.service.server import CommandOutput, CommandRequest
 
-# Keys in which a command may differ from the daemon: they do not affect the content of the store.
-_FREE: Final = frozenset(
-    {
-        "search.best_seconds",
-        "search.limit",
-        "search.min_score",
-        "search.per_file",
-        "search.rerank",
-        "search.mode",
-        "search.weak",
-        "search.fold",
-        "store.path",
-        "store.wait_seconds",
-        "embed.offline",
-    }
-)
 # No terminal is wider; unbounded lines could exhaust the memory.
 _WIDEST: Final = 10_000
 
@@ -92,25 +76,6 @@ def client_context(request: CommandRequest, output: CommandOutput) -> ClientCont
         here=False,
         gone=output.stopping,
     )
-
-
-def differences(asked: Settings, owned: Settings, *, folders: bool = True) -> list[str]:
-    """Return the keys in which a command and the daemon conflict; ``folders`` says whether folders count."""
-    return [
-        one.key
-        for one, other in zip(asked.listing(), owned.listing(), strict=True)
-        if one.key not in _FREE
-        and not one.key.startswith("watch.")
-        and (folders or one.key != "folders.paths")
-        and _meant(asked, one.key, one.value) != _meant(owned, other.key, other.value)
-    ]
-
-
-def _meant(settings: Settings, key: str, value: object) -> object:
-    """Return a value in canonical form, with absolute paths, so that two spellings of a path compare equal."""
-    if key == "folders.paths":
-        return settings.folder_paths()
-    return settings.model() if key == "embed.model" else value
 
 
 class DaemonProxy:

@@ -44,7 +44,7 @@ class LoadSettings(Protocol):
 
 
 class OpenKnowledge(Protocol):
-    """How a knowledge base is opened; ``KnowledgeBase.open`` is the real way."""
+    """How a knowledge base is opened; ``LocalKnowledgeBase.open`` is the real way."""
 
     def __call__(self, settings: Settings, /, *, warn: Callable[[str], None]) -> Knowledge:
         """Open it, with a place for warnings."""
@@ -66,9 +66,9 @@ def load_settings(
 
 def open_knowledge(settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:
     """The real knowledge base."""
-    from kb.app import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
 
-    return KnowledgeBase.open(settings, warn=warn)
+    return LocalKnowledgeBase.open(settings, warn=warn)
 
 
 @dataclass(frozen=True, slots=True)

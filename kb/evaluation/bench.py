@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from kb.app import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.container import Container
 from kb.errors import DocumentError, KbError
 from kb.search.rank import cosines
@@ -432,7 +432,7 @@ def _indexed(
     began = time.perf_counter()
     work.embedder.embed_documents(list(sample.texts), list(sample.texts.values()))
     bare = len(sample.texts) / (time.perf_counter() - began)
-    with KnowledgeBase(work) as knowledge:
+    with LocalKnowledgeBase(work) as knowledge:
         work.warm()
         began = time.perf_counter()
         report = knowledge.index()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from made_up import FakeKnowledge, answer, hit, settings
 
 from kb.cli.main import run
-from kb.cli.remote import DaemonProxy, Stream, client_context, differences
+from kb.cli.remote import DaemonProxy, Stream, client_context
 from kb.cli.session import InputNeeded, Session
 from kb.service.server import CommandOutput, CommandRequest
 
@@ -20,39 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kb.config import Settings
-
-
-def other(section: str, **values: object) -> Settings:
-    """Settings of which some values of a section are otherwise."""
-    usual = settings("/notes")
-    changed = msgspec.structs.replace(getattr(usual.config, section), **values)
-    return replace(usual, config=msgspec.structs.replace(usual.config, **{section: changed}))
-
-
-@pytest.mark.parametrize(
-    ("asked", "keys"),
-    [
-        (settings("/notes"), []),
-        (settings("/notes/"), []),
-        (settings("/more"), ["folders.paths"]),
-        (other("search", limit=3, min_score=0.5, per_file=1), []),
-        (other("search", candidates=3), ["search.candidates"]),
-        (other("store", wait_seconds=1.0), []),
-        (other("watch", polling=True), []),
-        (other("embed", offline=True), []),
-        (other("embed", model="x", device="cpu"), ["embed.model", "embed.device"]),
-        (other("chunk", max_tokens=64), ["chunk.max_tokens"]),
-        (other("folders", paths=("/notes",), hidden=True), ["folders.hidden"]),
-    ],
-)
-def test_what_would_need_another_store_is_named(asked: Settings, keys: list[str]) -> None:
-    """Limits may differ from one command to the next; what is in the store may not."""
-    assert differences(asked, settings("/notes")) == keys
-
-
-def test_folders_given_to_the_daemon_stand_in_place_of_those_of_the_command() -> None:
-    """Then no command can name the same ones."""
-    assert differences(settings("/more"), settings("/notes"), folders=False) == []
 
 
 @given(st.text(), st.sampled_from(["utf-8", "ascii", "latin-1", "cp1252", "no such encoding"]), st.booleans())

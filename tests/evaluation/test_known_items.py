@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
     from kb.embedding.encoder import Encoder
 
 NOTE = """---
@@ -116,7 +116,7 @@ def test_source_code_is_not_asked_about() -> None:
 
 
 def test_the_users_store_stays_as_it_is(
-    tmp_path: Path, open_kb: Callable[..., KnowledgeBase], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, open_kb: Callable[..., LocalKnowledgeBase], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command asks an index of its own, which borrows vectors, and tells of what it missed."""
     notes = tmp_path / "notes"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
     from kb.embedding.spec import Located
 
 UNITS = np.eye(4, dtype=np.float32)
@@ -93,7 +93,7 @@ def test_too_many_leave_it_to_chromadb() -> None:
 
 
 def test_a_cold_question_opens_neither_torch_nor_chromadb(
-    minilm: Located, forms: Path, notes: Path, tmp_path: Path, open_kb: Callable[..., KnowledgeBase]
+    minilm: Located, forms: Path, notes: Path, tmp_path: Path, open_kb: Callable[..., LocalKnowledgeBase]
 ) -> None:
     """One command without an owner: the same answer as from ChromaDB, from catalog, cache and ONNX form alone."""
     question = "What tool should I use to store vector data locally?"
@@ -109,8 +109,8 @@ def test_a_cold_question_opens_neither_torch_nor_chromadb(
     }
     code = (
         "import sys\n"
-        "from kb import KnowledgeBase\n"
-        f"with KnowledgeBase.open(overrides={overrides!r}) as kb:\n"
+        "from kb.app import LocalKnowledgeBase\n"
+        f"with LocalKnowledgeBase.open(overrides={overrides!r}) as kb:\n"
         f"    hits = kb.search({question!r}).hits\n"
         "print([(hit.passage.file.path, round(hit.score, 5)) for hit in hits])\n"
         "print([name for name in ('torch', 'transformers', 'chromadb', 'huggingface_hub') if name in sys.modules])\n"
@@ -130,7 +130,9 @@ def test_a_cold_question_opens_neither_torch_nor_chromadb(
     assert heavy == "[]"
 
 
-def test_what_is_indexed_later_is_found_in_the_same_process(notes: Path, open_kb: Callable[..., KnowledgeBase]) -> None:
+def test_what_is_indexed_later_is_found_in_the_same_process(
+    notes: Path, open_kb: Callable[..., LocalKnowledgeBase]
+) -> None:
     """A question before an index run leaves nothing behind that hides what the run brought, or shows what it took."""
     with open_kb(notes) as kb:
         kb.index()
@@ -150,7 +152,7 @@ def test_what_is_indexed_later_is_found_in_the_same_process(notes: Path, open_kb
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_a_lost_cache_costs_time_only(
-    notes: Path, tmp_path: Path, open_kb: Callable[..., KnowledgeBase], *, missing: bool
+    notes: Path, tmp_path: Path, open_kb: Callable[..., LocalKnowledgeBase], *, missing: bool
 ) -> None:
     """Without the embedding cache the same question is answered by ChromaDB."""
     with open_kb(notes) as kb:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.config import load
 from kb.container import Container
 from kb.testing import FakeEmbedder, FakeTokens
@@ -57,7 +57,7 @@ class Store:
         self.told: list[str] = []
         self.model = WordModel()
 
-    def open(self) -> KnowledgeBase:
+    def open(self) -> LocalKnowledgeBase:
         """The knowledge base; use it in a with block."""
         values = {
             "embed.model": "all-MiniLM-L6-v2",
@@ -67,7 +67,7 @@ class Store:
             "store.wait_seconds": "0",
         }
         settings = load(None, environ={}, cwd=str(self.folder), overrides=values)
-        return KnowledgeBase(Container(settings, self.told.append, embedder=self.model))  # type: ignore[arg-type]  # a fake
+        return LocalKnowledgeBase(Container(settings, self.told.append, embedder=self.model))  # type: ignore[arg-type]  # a fake
 
     def do(self, command: str) -> None:
         """Do what a remedy names: index, rebuild, check --repair."""

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
 
 NOTES = {"boiler.md": "# Boiler\n\nDieter services the boiler in May.\n", "tax.md": "# Tax\n\nThe papers are due.\n"}
 OTHER = {"tomato.md": "# Tomato\n\nThe plants stand by the wall.\n", "piano.md": "# Piano\n\nIt is tuned in June.\n"}
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Callable[[str], tuple[KnowledgeBase, list[str]]]:
+def opened(tmp_path: Path) -> Callable[[str], tuple[LocalKnowledgeBase, list[str]]]:
     """Opens the store of a name over the folder of that name, with what it tells."""
 
-    def open_(name: str) -> tuple[KnowledgeBase, list[str]]:
+    def open_(name: str) -> tuple[LocalKnowledgeBase, list[str]]:
         store = Store(tmp_path / name, tmp_path / f"{name}-store")
         return store.open(), store.told
 
@@ -32,7 +32,7 @@ def opened(tmp_path: Path) -> Callable[[str], tuple[KnowledgeBase, list[str]]]:
 
 
 @pytest.fixture
-def stores(tmp_path: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]) -> Path:
+def stores(tmp_path: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]) -> Path:
     """Two indexed stores, ``own-store`` and ``other-store``."""
     for name, notes in (("own", NOTES), ("other", OTHER)):
         (tmp_path / name).mkdir()
@@ -44,7 +44,7 @@ def stores(tmp_path: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str
     return tmp_path
 
 
-def answer(opened: Callable[[str], tuple[KnowledgeBase, list[str]]]) -> tuple[list[str], list[str]]:
+def answer(opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]) -> tuple[list[str], list[str]]:
     """What a daemon answers from ``own-store``, and what it told before."""
     kb, told = opened("own")
     with kb:
@@ -57,7 +57,7 @@ RIGHT = ["boiler.md", "tax.md"]
 
 
 def test_index_of_another_store_is_set_aside(
-    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+    stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
     """Files of another store, copied over with all their marks, answer nothing; the index is made again."""
     shutil.rmtree(stores / "own-store" / "generation-0001")
@@ -72,7 +72,7 @@ def test_index_of_another_store_is_set_aside(
 
 
 def test_chroma_files_of_another_store_are_set_aside(
-    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+    stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
     """ChromaDB's own files alone are known by what they hold, though the id beside them is right."""
     own, other = (stores / f"{name}-store" / "generation-0001" for name in ("own", "other"))
@@ -88,7 +88,7 @@ def test_chroma_files_of_another_store_are_set_aside(
 
 
 def test_catalog_restored_without_its_index_is_noticed(
-    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+    stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
     """A catalog from a backup beside a newer index of the same store, whose id and marks are all right."""
     catalog = stores / "own-store" / "catalog.sqlite3"
@@ -106,7 +106,7 @@ def test_catalog_restored_without_its_index_is_noticed(
 
 @pytest.mark.slow
 def test_vectors_that_are_not_those_of_their_texts_are_noticed(
-    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+    stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
     """A number in a stored vector with another sign leaves its length as it is."""
     (database,) = (stores / "own-store").glob("generation-*/chroma.sqlite3")
@@ -124,7 +124,7 @@ def test_vectors_that_are_not_those_of_their_texts_are_noticed(
 
 @pytest.mark.slow
 def test_store_of_an_earlier_kb_gets_an_id_and_embeds_nothing(
-    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+    stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
     """A store without ids is compared once, kept as it is, and has one from then on."""
     store = stores / "own-store"
@@ -143,7 +143,7 @@ def test_store_of_an_earlier_kb_gets_an_id_and_embeds_nothing(
 
 @pytest.mark.slow
 def test_unclean_end_with_the_right_index_is_no_damage(
-    stores: Path, opened: Callable[[str], tuple[KnowledgeBase, list[str]]]
+    stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
     """After a kill everything is compared, and kept where it is right."""
     (stores / "own-store" / "unclean").touch()

@@ -754,11 +754,11 @@ def _again(world: World, name: str, before: set[str]) -> list[str]:
 
 def mend(world: World) -> int:
     """Ask, run kb as the next user does, and compare everything; what is wrong goes into a file."""
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
 
     gone: list[str] = []
     differences: list[str] = []
-    with KnowledgeBase.open(str(world.config), warn=lambda text: print(text, flush=True)) as kb:  # noqa: T201
+    with LocalKnowledgeBase.open(str(world.config), warn=lambda text: print(text, flush=True)) as kb:  # noqa: T201
         gone += _gone(kb, world)
         report = kb.index()
         if report.interrupted or report.held:
@@ -845,13 +845,13 @@ def _row(one: Any) -> Row:
 
 def from_nothing(world: World) -> int:
     """Compare with an index of the same folders that is made from nothing, with a cache of its own."""
-    from kb import KnowledgeBase
+    from kb.app import LocalKnowledgeBase
 
     store = str(world.root / "fresh")
     overrides = {"store.path": store}
     with (
-        KnowledgeBase.open(str(world.config)) as kb,
-        KnowledgeBase.open(str(world.config), overrides=overrides) as other,
+        LocalKnowledgeBase.open(str(world.config)) as kb,
+        LocalKnowledgeBase.open(str(world.config), overrides=overrides) as other,
     ):
         other.index()
         found = _other_rows(kb, other) + _other_answers(kb, other)

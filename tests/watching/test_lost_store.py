@@ -15,7 +15,7 @@ import pytest
 from waiting import wait_until
 from watched import LoadedFake
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.cli import daemon
 from kb.config import load
 from kb.errors import KbError, StoreBusy
@@ -277,14 +277,14 @@ def test_a_shortage_is_told_once_and_overcome(
     """The daemon goes on, and takes the folder in when there is enough again."""
     folder, store = place
     short = True
-    index = KnowledgeBase.index
+    index = LocalKnowledgeBase.index
 
-    def run(self: KnowledgeBase, **options: Any) -> IndexReport:
+    def run(self: LocalKnowledgeBase, **options: Any) -> IndexReport:
         if short:
             raise error
         return index(self, **options)
 
-    monkeypatch.setattr(KnowledgeBase, "index", run)
+    monkeypatch.setattr(LocalKnowledgeBase, "index", run)
     with Daemon(folder, store) as one:
         wait_until(lambda: one.says("ulimit") or one.says("smaller one"))
         time.sleep(1.5)

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from kb import KnowledgeBase
+from kb.app import LocalKnowledgeBase
 from kb.config import load
 from kb.container import Container
 from kb.testing import FakeEmbedder, FakeTokens
@@ -55,7 +55,7 @@ class Watched:
         self.polling = polling
         self.embedder = LoadedFake()
         self.parts = Container(settings, self.told.append, embedder=self.embedder)  # type: ignore[arg-type]  # a fake
-        self.kb = KnowledgeBase(self.parts)
+        self.kb = LocalKnowledgeBase(self.parts)
         self.kb.own(lambda: (True, self.scheduler.state.waiting), write_batch=32)
         self.scheduler = Scheduler(
             folders=settings.folder_paths(),
