@@ -12,6 +12,7 @@ KbError
 │   └── ForeignStore    the folder contains a store of another program
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
 │   └── DocumentBusy    it cannot be read at the moment; kb tries again
+├── ClientError         the configuration of an MCP client cannot be changed, or kb does not answer the client
 ├── RequestError        a search request is invalid
 └── NotIndexed          the requested file is not in the index
     └── AmbiguousName   several files of the index have this name
@@ -100,6 +101,10 @@ class DocumentBusy(DocumentError):
 
     What is indexed of it stays, and kb tries again.
     """
+
+
+class ClientError(KbError):
+    """The configuration of an MCP client cannot be changed, or kb does not answer the client."""
 
 
 class RequestError(KbError):
