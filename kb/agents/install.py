@@ -1,4 +1,4 @@
-"""Puts kb's entry into the configuration of a client and takes it out: by the client's own command, else in its file."""
+"""Puts kb's entry into the configuration of a client and takes it out, by the client's own command or in its file."""
 
 from __future__ import annotations
 
