@@ -20,6 +20,7 @@ from benchmarks import (
     model_speed,
     no_change,
     peers,
+    programs,
     quality,
     recall,
     refusals,
@@ -29,7 +30,7 @@ from benchmarks import (
     rounds,
     saving,
 )
-from benchmarks.bench import Bench
+from benchmarks.bench import MINUTES, Bench
 from benchmarks.child import ROOT, progress
 from benchmarks.machine import machine, machine_line
 from benchmarks.table import Row, table
@@ -46,7 +47,8 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
 }
 # Too slow, or too large, to run by default.
 NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
-    module.NAME: module.rows for module in (retrieval, refusals, peers, model_speed, model_gpu)
+    **{module.NAME: module.rows for module in (retrieval, refusals, peers, model_speed, model_gpu, programs)},
+    **programs.PARTS,
 }
 DATA_VARIABLE: Final = "KB_BENCH_DATA"
 _LONGEST: Final = 200
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     broken = False
     with tempfile.TemporaryDirectory(prefix="kb-bench-") as folder:
         data = data_folder(asked.data, os.environ.get(DATA_VARIABLE))
-        work = Bench(Path(folder).resolve(), data, asked.scale, asked.threads)
+        work = Bench(Path(folder).resolve(), data, asked.scale, asked.threads, minutes=asked.minutes)
         for name in asked.only or BENCHMARKS:
             progress(f"{name} ...")
             try:
@@ -106,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads of the model; 0: torch's choice"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=MINUTES, metavar="N", help="how long to fuzz the HTTP door; 0: not at all"
     )
     return parser
 

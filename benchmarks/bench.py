@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NOTES: Final = 10_000
 DOCUMENTS: Final = 300
+MINUTES: Final = 10.0
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Bench:
         scale: Sizes are divided by this.
         threads: CPU threads of the model, for kb and the baseline; 0 for torch's default.
         stores: The stores of collections that were indexed already.
+        minutes: How long the HTTP door is fuzzed; 0 for not at all.
     """
 
     folder: Path
@@ -33,6 +35,7 @@ class Bench:
     scale: int = 1
     threads: int = 0
     stores: dict[str, Path] = field(default_factory=dict)
+    minutes: float = MINUTES
 
     def scaled(self, size: int) -> int:
         """A size, divided by the scale."""
