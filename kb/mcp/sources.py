@@ -1,0 +1,299 @@
+"""Where the tools get their knowledge from: a daemon, which is started if need be, or the store in this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from kb.errors import KbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from kb.config import Settings
+    from kb.ports import Knowledge
+    from kb.records import IndexProgress
+
+_POLL_SECONDS: Final = 0.1
+_START_SECONDS: Final = 20.0
+_BUILD_SECONDS: Final = 20.0
+
+
+class NotReady(KbError):
+    """The daemon is not able to answer yet; the message says what it is doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """An index run that is going on: how many files of how many are indexed."""
+
+    files: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.files:,} of {self.of:,} files"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a tool.
+
+    Attributes:
+        report: Tells the client how far it is: (done, total or None, what is being done).
+        cancelled: Whether the client has given up.
+    """
+
+    report: Callable[[float, float | None, str], None] = lambda _done, _total, _what: None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+class Source(Protocol):
+    """Where the knowledge comes from."""
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in effect."""
+
+    def opened(self, call: Call) -> AbstractContextManager[Knowledge]:
+        """A knowledge base to ask.
+
+        Raises:
+            NotReady: There will be one in a moment.
+        """
+
+    def building(self) -> Building | None:
+        """The index run that is going on; None where there is none, or it has nothing to do."""
+
+    def refresh(self) -> None:
+        """Begin an index run, where nothing else does."""
+
+
+def wait_until_built(source: Source, call: Call, seconds: float = _BUILD_SECONDS) -> None:
+    """Wait until the index run that is going on has ended, the time is over, or the client has given up."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not call.cancelled():
+        now = source.building()
+        if now is None:
+            return
+        call.report(now.files, now.of, f"indexing: {now}")
+        time.sleep(_POLL_SECONDS)
+
+
+class Starting(Protocol):
+    """A daemon that was started in the background."""
+
+    def running(self) -> bool:
+        """Whether its process is alive."""
+
+    def failure(self) -> str:
+        """What it wrote last, once it has ended."""
+
+
+@dataclass(slots=True)
+class DaemonSource:
+    """Asks the daemon of the store, and starts one where none runs.
+
+    Args:
+        settings: The configuration.
+        connect: Opens the knowledge base that asks the daemon.
+        start: Starts a daemon in the background.
+        seconds: How long a call waits for a daemon that is starting.
+    """
+
+    settings: Settings
+    connect: Callable[[Settings], Knowledge]
+    start: Callable[[Settings], Starting]
+    seconds: float = _START_SECONDS
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _started: Starting | None = None
+    _knowledge: Knowledge | None = None
+
+    @contextmanager
+    def opened(self, call: Call) -> Iterator[Knowledge]:
+        """A knowledge base that asks the daemon.
+
+        Raises:
+            NotReady: The daemon is still starting.
+            KbError: It cannot be started.
+        """
+        self._wait_for_daemon(call)
+        with self._lock:
+            if self._knowledge is None:
+                self._knowledge = self.connect(self.settings)
+        yield self._knowledge
+
+    def building(self) -> Building | None:
+        """The index run of the daemon."""
+        return building_of(self._status() or {})
+
+    def refresh(self) -> None:
+        """Nothing to do: the daemon follows the folders."""
+
+    def _status(self) -> dict[str, Any] | None:
+        from kb.service.client import RequestRefused, ask
+
+        try:
+            return ask(self.settings.store_path(), "/status")
+        except RequestRefused as error:
+            raise KbError(
+                f"the daemon does not answer: {error}", "Tell the user: kb watch --status shows it"
+            ) from error
+
+    def _wait_for_daemon(self, call: Call) -> None:
+        began = time.monotonic()
+        while self._status() is None:
+            self._require_one_starting()
+            waited = time.monotonic() - began
+            if waited > self.seconds or call.cancelled():
+                raise NotReady(
+                    f"kb is starting: its daemon is loading the model {self.settings.config.embed.model}",
+                    "Ask again in a few seconds",
+                )
+            call.report(waited, None, "starting kb's daemon")
+            time.sleep(_POLL_SECONDS)
+
+    def _require_one_starting(self) -> None:
+        """Start a daemon unless one is starting already.
+
+        Raises:
+            KbError: The one that was started has ended.
+        """
+        with self._lock:
+            if self._started is None:
+                if not _is_starting_elsewhere(self.settings.store_path()):
+                    self._started = self.start(self.settings)
+            elif not self._started.running():
+                failure, self._started = self._started.failure(), None
+                # Of two that are started at once, one finds the store taken.
+                if self._status() is None and not _is_starting_elsewhere(self.settings.store_path()):
+                    raise KbError(f"kb's daemon could not start: {failure}", "Tell the user; kb watch shows the same")
+
+
+def _is_starting_elsewhere(store: str) -> bool:
+    """Whether another process holds the store, as a daemon does while it loads the model."""
+    from kb.errors import StoreBusy
+    from kb.store.lock import StoreLock, read_owner
+
+    holder = read_owner(store)
+    if holder is None or not holder.command.startswith("kb watch"):
+        return False
+    try:
+        # A record that a dead process left behind may name the id of another one.
+        with StoreLock(store):
+            return False
+    except StoreBusy:
+        return True
+
+
+def building_of(status: dict[str, Any]) -> Building | None:
+    """Return the index run that a daemon's status tells of."""
+    run = status.get("run")
+    return Building(run["indexed"], run["files"]) if run and run["files"] else None
+
+
+@dataclass(slots=True)
+class OwnSource:
+    """Opens the store in this process, and indexes the folders before it answers.
+
+    Args:
+        settings: The configuration.
+        connect: Opens the knowledge base, for calls from several threads.
+        seconds: How long a call waits for the model to be loaded, and then for the index run.
+    """
+
+    settings: Settings
+    connect: Callable[[Settings], Knowledge]
+    seconds: float = _BUILD_SECONDS
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _knowledge: Knowledge | None = None
+    _run: threading.Thread | None = None
+    _progress: IndexProgress | None = None
+    _error: KbError | None = None
+    _closed: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def opened(self, call: Call) -> Iterator[Knowledge]:
+        """The knowledge base, after its first index run or a while of it.
+
+        Raises:
+            NotReady: The model is still being loaded.
+            KbError: The folders could not be indexed.
+        """
+        if self._knowledge is None:
+            self.refresh()
+        wait_until_built(self, call, self.seconds)
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        if self._knowledge is None:
+            raise NotReady(f"kb is loading the model {self.settings.config.embed.model}", "Ask again in a few seconds")
+        yield self._knowledge
+
+    def building(self) -> Building | None:
+        """The index run of this process."""
+        if self._run is None or not self._run.is_alive():
+            return None
+        now = self._progress
+        return Building(now.files, now.files_total) if now else Building(0, 0)
+
+    def refresh(self) -> None:
+        """Begin an index run in a thread, unless one is going on."""
+        with self._lock:
+            if self._run is None or not self._run.is_alive():
+                self._run = threading.Thread(target=self._index, name="kb-index", daemon=True)
+                self._run.start()
+
+    def close(self) -> None:
+        """End the index run, and close the store."""
+        self._closed.set()
+        if self._run is not None:
+            self._run.join()
+        if self._knowledge is not None:
+            self._knowledge.__exit__(None, None, None)
+
+    def _index(self) -> None:
+        try:
+            self._knowledge = self._knowledge or self.connect(self.settings)
+            self._knowledge.index(on_progress=self._show, should_stop=self._closed.is_set)
+        except KbError as error:
+            self._error = error
+        finally:
+            self._progress = None
+
+    def _show(self, now: IndexProgress) -> None:
+        self._progress = now
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSource:
+    """The knowledge base of the daemon that this code runs in.
+
+    Args:
+        configuration: Returns the configuration in effect.
+        knowledge: Gives the knowledge base for one call.
+        status: Returns the status of the daemon.
+    """
+
+    configuration: Callable[[], Settings]
+    knowledge: Callable[[], AbstractContextManager[Knowledge]]
+    status: Callable[[], dict[str, Any]]
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in effect."""
+        return self.configuration()
+
+    def opened(self, call: Call) -> AbstractContextManager[Knowledge]:  # noqa: ARG002 - there is nothing to wait for
+        """The knowledge base of the daemon."""
+        return self.knowledge()
+
+    def building(self) -> Building | None:
+        """The index run of the daemon."""
+        return building_of(self.status())
+
+    def refresh(self) -> None:
+        """Nothing to do: the daemon follows the folders."""
