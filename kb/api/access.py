@@ -7,11 +7,13 @@ other origins.
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kb.api.problems import Refusal
+from kb.errors import KbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,33 +30,43 @@ class Access:
     Attributes:
         hosts: The allowed values of ``Host``, in lower case.
         token: Returns the token of the moment; None where the file permissions of a socket keep others away.
-        origins: The allowed values of ``Origin``; a request without one is not sent by a page.
+        any_address: The port of a server that listens at all addresses of the machine, which ``Host`` may name in
+            digits; names have to be in ``hosts``. None for any other server.
+        own_pages: Whether a page of this very server may send requests.
     """
 
     hosts: frozenset[str]
     token: Callable[[], str] | None = None
-    origins: frozenset[str] = frozenset()
+    any_address: int | None = None
+    own_pages: bool = False
 
     def require(self, headers: Headers) -> None:
         """Check the headers of a request.
 
         Raises:
             Refusal: It is not admitted.
-            KbError: The token cannot be read.
         """
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
+        if len(hosts) != 1 or not self._serves(hosts[0].lower()):
             raise Refusal(421, "this host is not served here", "Use the address that kb watch --status shows")
-        if any(origin.lower() not in self.origins for origin in headers.getlist("origin")):
-            raise Refusal(403, "requests from web pages are refused")
+        own = {f"http://{hosts[0].lower()}"} if self.own_pages else set()
+        if any(origin.lower() not in own for origin in headers.getlist("origin")):
+            raise Refusal(403, "requests from web pages are refused", "Send it from a program, without Origin")
         if self.token is None:
             return
         given = headers.getlist("authorization")
         if not given:
             raise _unauthorized("the token is missing", "Bearer")
         token = given[0][len(_BEARER) :].strip() if given[0].lower().startswith(_BEARER) else ""
-        if len(given) != 1 or not secrets.compare_digest(token.encode("latin-1"), self.token().encode()):
+        try:
+            expected = self.token()
+        except KbError as error:
+            raise Refusal(503, "the daemon cannot read its token", "Run kb token to see why") from error
+        if len(given) != 1 or not secrets.compare_digest(token.encode("latin-1"), expected.encode()):
             raise _unauthorized("the token is wrong", 'Bearer error="invalid_token"')
+
+    def _serves(self, host: str) -> bool:
+        return host in self.hosts or (self.any_address is not None and _is_address(host, self.any_address))
 
 
 def require_json(headers: Headers) -> None:
@@ -79,6 +91,16 @@ def require_json(headers: Headers) -> None:
         raise Refusal(
             415, "compressed bodies are not taken", "Send it without Content-Encoding", {"Accept-Encoding": "identity"}
         )
+
+
+def _is_address(host: str, port: int) -> bool:
+    """Whether a ``Host`` is an address in digits with a port; no page can rebind one of those."""
+    address, _, given = host.rpartition(":")
+    try:
+        ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return given == str(port)
 
 
 def _unauthorized(detail: str, challenge: str) -> Refusal:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,10 +15,12 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from kb.api.access import require_json
 from kb.api.codec import encode, request_of
+from kb.api.events import MEDIA_TYPE as EVENT_STREAM
+from kb.api.events import Listener
 from kb.api.limits import body_of, fields_of_json, fields_of_query, require_within
 from kb.api.operations import OPERATIONS, Call
 from kb.api.problems import MEDIA_TYPE, Refusal, problem_of
@@ -26,19 +28,23 @@ from kb.errors import KbError
 from kb.records import FileEvent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from starlette.requests import Request
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Send
     from starlette.types import Scope as AsgiScope
 
     from kb.api.access import Access
+    from kb.api.events import EventBus
     from kb.api.limits import Limits
     from kb.api.operations import Kind, Operation, Scope
     from kb.ports import Knowledge, RunningDaemon
     from kb.records import IndexProgress
 
+EVENTS: Final = "/v1/events"
+OPENAPI: Final = "/v1/openapi.json"
 CONFIGURATION: Final = "kb-configuration"
 _JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
@@ -77,6 +83,8 @@ class Backend:
         using: A context that holds the knowledge base while a request uses it.
         daemon: The daemon.
         configuration: Returns the configuration in effect.
+        events: What happens in the daemon.
+        follower: Returns a function that receives, beside the client, what happens in one index run.
         known: Returns the error with a remedy that an exception of the system stands for, else None.
         say: Receives a sentence about each unexpected error.
     """
@@ -84,8 +92,29 @@ class Backend:
     using: Callable[[], AbstractContextManager[Knowledge]]
     daemon: RunningDaemon
     configuration: Callable[[], Configuration]
+    events: EventBus
+    follower: Callable[[], Callable[[IndexProgress | FileEvent], None]]
     known: Callable[[BaseException], KbError | None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
+
+
+def _no_lifespan() -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """Another application at a path of the server.
+
+    Attributes:
+        path: The path.
+        app: The ASGI application.
+        lifespan: Returns the context in which the server runs it.
+    """
+
+    path: str
+    app: ASGIApp
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] = _no_lifespan
 
 
 class Api:
@@ -96,9 +125,17 @@ class Api:
         access: Whom to admit.
         limits: What a request may ask for.
         scopes: The scopes of the operations.
+        mounts: More applications, whose requests are admitted by the same rules.
     """
 
-    def __init__(self, backend: Backend, access: Access, limits: Limits, scopes: Collection[Scope]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        access: Access,
+        limits: Limits,
+        scopes: Collection[Scope],
+        mounts: Sequence[Mounted] = (),
+    ) -> None:
         self._backend = backend
         self._access = access
         self._limits = limits
@@ -115,10 +152,15 @@ class Api:
             "wait": _WAITS,
         }
         self._runs: set[threading.Event] = set()
-        self._app = self._application(one for one in OPERATIONS if one.scope in scopes)
+        self._listeners: set[Listener] = set()
+        self._operations = tuple(one for one in OPERATIONS if one.scope in scopes)
+        self._document = b""
+        self._app = self._application(mounts)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
         if scope["type"] != "http":
             return
         app: ASGIApp = self._app
@@ -127,7 +169,7 @@ class Api:
             self._access.require(headers)
             if scope["method"] == "POST":
                 require_json(headers)
-        except (Refusal, KbError) as error:
+        except Refusal as error:
             app = _failed(error)
         await app(scope, receive, self._marked(send))
 
@@ -136,18 +178,36 @@ class Api:
         for gone in tuple(self._runs):
             gone.set()
 
-    def close(self) -> None:
-        """Stop answering, and wait for the operations at work."""
+    def stop(self) -> None:
+        """Take no more requests, and have those at work end; before the server is closed."""
         self._stopping.set()
         self.stop_runs()
+        for listener in tuple(self._listeners):
+            listener.close()
+
+    def close(self) -> None:
+        """Wait for the operations at work; after the server is closed."""
+        self.stop()
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _application(self, operations: Any) -> Starlette:  # noqa: ANN401 - an iterator of operations of any types
-        routes = [Route(one.path, self._endpoint(one), methods=[one.method]) for one in operations]
+    def _application(self, mounts: Sequence[Mounted]) -> Starlette:
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with AsyncExitStack() as stack:
+                for one in mounts:
+                    await stack.enter_async_context(one.lifespan())
+                yield
+
+        routes: list[BaseRoute] = [
+            Route(one.path, self._endpoint(one), methods=[one.method]) for one in self._operations
+        ]
+        routes.append(Route(EVENTS, self._events, methods=["GET"]))
+        routes.append(Route(OPENAPI, self._openapi, methods=["GET"]))
         if self._local:
             routes.append(Route("/local/settings", self._settings, methods=["GET"]))
-        app = Starlette(routes=routes, exception_handlers={HTTPException: _http_failed})
+        routes += [Mount(one.path, one.app) for one in mounts]
+        app = Starlette(routes=routes, exception_handlers={HTTPException: _http_failed}, lifespan=lifespan)
         app.router.redirect_slashes = False
         return app
 
@@ -170,6 +230,29 @@ class Api:
 
     async def _settings(self, _: Request) -> Response:
         return Response(self._backend.configuration().document, media_type=_JSON)
+
+    async def _openapi(self, _: Request) -> Response:
+        if not self._document:
+            from kb.api.openapi import document
+
+            self._document = encode(document(self._operations, self._limits, token=self._access.token is not None))
+        return Response(self._document, media_type=_JSON)
+
+    async def _events(self, http: Request) -> Response:
+        if self._stopping.is_set() or len(self._listeners) >= self._limits.listeners:
+            refusal = Refusal(503, "too many clients follow the events", "End one of them, and try again", _RETRY)
+            return self._problem(refusal)
+        listener = Listener(self._backend.events, http.headers.get("last-event-id", ""))
+
+        async def stream() -> AsyncIterator[bytes]:
+            self._listeners.add(listener)
+            try:
+                async for text in listener.stream():
+                    yield text
+            finally:
+                self._listeners.discard(listener)
+
+        return StreamingResponse(stream(), media_type=EVENT_STREAM)
 
     def _endpoint(self, operation: Operation[Any, Any]) -> Any:  # noqa: ANN401 - as Starlette takes it
         async def endpoint(http: Request) -> Response:
@@ -259,9 +342,10 @@ class Api:
     async def _stream(self, operation: Operation[Any, Any], request: Any) -> AsyncIterator[bytes]:  # noqa: ANN401 - its own type
         """Run an operation, and yield its progress and its result as lines of JSON."""
         gone = threading.Event()
-        lines = _Lines(gone)
+        lines, follow = _Lines(gone), self._backend.follower()
 
         def report(one: IndexProgress | FileEvent) -> None:
+            follow(one)
             lines.put(b'{"%s":%s}\n' % (b"event" if isinstance(one, FileEvent) else b"progress", encode(one)))
 
         def run() -> bytes:
@@ -348,10 +432,8 @@ async def _disconnected(http: Request) -> None:
         pass
 
 
-def _failed(error: Refusal | KbError) -> Response:
-    problem = problem_of(error)
-    headers = error.headers if isinstance(error, Refusal) else {}
-    return Response(encode(problem), problem.status, headers, MEDIA_TYPE)
+def _failed(error: Refusal) -> Response:
+    return Response(encode(error.problem), error.status, error.headers, MEDIA_TYPE)
 
 
 async def _http_failed(_: Request, error: Exception) -> Response:

@@ -60,6 +60,11 @@ class Refusal(Exception):
         self.problem = Problem("about:blank", HTTPStatus(status).phrase, status, detail, remedy)
 
 
+def as_response(status: int, reason: str) -> tuple[str, bytes]:
+    """Return the media type and the body of a response that says why a connection is closed."""
+    return MEDIA_TYPE, msgspec.json.encode(Refusal(status, reason).problem)
+
+
 def problem_of(error: Exception) -> Problem:
     """Return the problem details of an exception."""
     if isinstance(error, Refusal):

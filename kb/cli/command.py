@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -38,9 +39,14 @@ class Command(click.Command):
         ended = args.index("--") if "--" in args else len(args)
         optional = optional_values(self)
         for at, word in enumerate(args[:ended]):
-            if word in optional and args[at + 1 : at + 2] and args[at + 1] not in optional[word]:
+            if word in optional and args[at + 1 : at + 2] and not self._is_value(word, args[at + 1]):
                 args = [*args[:at], f"{word}={optional[word][0]}", *args[at + 1 :]]
         return super().parse_args(ctx, args)
+
+    def _is_value(self, name: str, word: str) -> bool:
+        """Whether a word can be the value of an option whose value may be omitted."""
+        option = next(one for one in self.params if name in one.opts)
+        return option.type.is_one(word) if isinstance(option.type, Address) else word in optional_values(self)[name]
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return the usual help option, which writes through the session."""
@@ -50,6 +56,17 @@ class Command(click.Command):
         if option is not None:
             option.callback = _help
         return option
+
+
+class Address(click.ParamType):
+    """A host and a port, as the value of an option."""
+
+    name = "address"
+    _SHAPE: Final = re.compile(r"(.*:)?[0-9]+")
+
+    def is_one(self, word: str) -> bool:
+        """Whether a word looks like one; it may still be wrong."""
+        return self._SHAPE.fullmatch(word) is not None
 
 
 class Group(Command, click.Group):
@@ -81,14 +98,18 @@ def command(
 def optional_values(command: click.Command) -> dict[str, tuple[str, ...]]:
     """Return the options whose value may be omitted, each with its values, the first being the default."""
     return {
-        name: (option.flag_value, *(choice for choice in option.type.choices if choice != option.flag_value))
+        name: (option.flag_value, *(choice for choice in _choices(option) if choice != option.flag_value))
         for option in command.params
         if isinstance(option, click.Option)
         and isinstance(option.flag_value, str)
-        and isinstance(option.type, click.Choice)
+        and isinstance(option.type, (click.Choice, Address))
         for name in option.opts
         if not option.is_flag
     }
+
+
+def _choices(option: click.Option) -> tuple[str, ...]:
+    return tuple(option.type.choices) if isinstance(option.type, click.Choice) else ()
 
 
 def _help(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

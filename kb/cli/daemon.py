@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from kb.api.events import EventBus
+from kb.cli.http_port import HttpPort
 from kb.cli.output.progress import ProgressLines
 from kb.cli.output.reports import count, daemon_status, event_text
 from kb.cli.output.terminal import shown_path
@@ -22,9 +24,10 @@ from kb.cli.read_write_lock import ReadWriteLock
 from kb.cli.remote import DaemonProxy, client_context
 from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session, current_folder
-from kb.config.compare import differences, shared_values
+from kb.config.compare import differences, disagreement, shared_values
 from kb.errors import ConfigError, FolderError, KbError, StoreError
 from kb.interrupts import undisturbed
+from kb.records import FileEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
     from kb.api.http import Api, Backend, Configuration
     from kb.app import LocalKnowledgeBase
     from kb.config import Settings
+    from kb.config.schema import Config
     from kb.ports import Knowledge
-    from kb.records import FileEvent, IndexProgress, IndexReport
+    from kb.records import IndexProgress, IndexReport
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
     from kb.watching.scheduler import Scheduler
 
@@ -74,7 +78,10 @@ class Daemon:
         self._since = datetime.now(UTC)
         self._totals_logged = False
         self._progress: IndexProgress | None = None
+        self._indexing = False
         self._configuration: tuple[Settings, Configuration] | None = None
+        self._events = EventBus()
+        self._http = HttpPort(self._backend(), say)
         self._last_warning = ""
         self._kb: LocalKnowledgeBase
         self._server: DaemonServer
@@ -107,6 +114,7 @@ class Daemon:
                 self._server, self._api = self._listen()
                 self._start_watching(started)
             self._server.start()
+            self._http.move(self._settings.config.serve.http)
             ready()
             while not self._stop_requested():
                 self._check_health()
@@ -120,9 +128,10 @@ class Daemon:
         try:
             if "_thread" in begun:
                 self._stop_watching()
+            self._http.close()
             if "_server" in begun:
+                self._api.stop()
                 self._server.close()
-            if "_api" in begun:
                 self._api.close()
         finally:
             if "_kb" in begun and self._kb.monitor.lost():
@@ -154,7 +163,7 @@ class Daemon:
     def status(self) -> dict[str, Any]:
         """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
         state, folders = self._scheduler.state, self._settings.folder_paths()
-        return daemon_status(state, folders, self._since, self._log_file, self._progress)
+        return daemon_status(state, folders, self._since, self._log_file, self._progress, http=self._http.url)
 
     def _open_proxy(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it
         return DaemonProxy(self._kb, settings.config)
@@ -178,13 +187,8 @@ class Daemon:
         settings = load(config_file, environ, cwd, overrides, found=found)
         asked, owned = shared_values(settings), shared_values(self._settings)
         if keys := differences(asked, owned, folders=not self._folders_given):
-            other = settings.file != self._settings.file
-            files = f"; it reads {self._settings.file}, this command {settings.file}" if other else ""
-            raise ConfigError(
-                f"the running daemon (process {os.getpid()}) uses other values for {', '.join(keys)}{files}",
-                "Use the same values, or stop it first: kb watch --stop. An edited config.toml is reloaded within "
-                "seconds",
-            )
+            theirs, ours = (str(one.file) if one.file else None for one in (self._settings, settings))
+            raise disagreement(keys, os.getpid(), theirs, ours)
         if not self._folders_given:
             return settings
         folders = msgspec.structs.replace(settings.config.folders, paths=self._settings.config.folders.paths)
@@ -213,6 +217,7 @@ class Daemon:
 
     def _log(self, event: FileEvent, seconds: float) -> None:
         """Log an indexed file, also one indexed by a command; during the first scan only failures."""
+        self._events.publish("file", event)
         if self._totals_logged or event.kind == "failed":
             self._say(event_text(event, seconds, self._cwd))
 
@@ -243,7 +248,30 @@ class Daemon:
     def _backend(self) -> Backend:
         from kb.api.http import Backend
 
-        return Backend(self._using, self, self.configuration, resource_error, self._say)
+        return Backend(
+            using=self._using,
+            daemon=self,
+            configuration=self.configuration,
+            events=self._events,
+            follower=self._follower,
+            known=resource_error,
+            say=self._say,
+        )
+
+    def _follower(self) -> Callable[[IndexProgress | FileEvent], None]:
+        """A function that logs and publishes what happens in an index run that a program asked for."""
+        before = time.monotonic()
+
+        def follow(one: IndexProgress | FileEvent) -> None:
+            nonlocal before
+            if isinstance(one, FileEvent):
+                now = time.monotonic()
+                self._log(one, now - before)
+                before = now
+            else:
+                self._events.publish("progress", one)
+
+        return follow
 
     @contextmanager
     def _using(self) -> Iterator[Knowledge]:
@@ -270,11 +298,8 @@ class Daemon:
                 "pid": os.getpid(),
                 "store": settings.store_path(),
                 "file": None if settings.file is None else str(settings.file),
-                "base": str(settings.base),
-                "folders": settings.folder_paths(),
-                "model": settings.model(),
                 "folders_given": self._folders_given,
-                "listing": {one.key: one.value for one in settings.listing()},
+                "listing": shared_values(settings),
             }
         )
 
@@ -315,15 +340,19 @@ class Daemon:
 
         def on_progress(now: IndexProgress) -> None:
             self._progress = now
+            self._events.publish("progress", now)
             lines(now)
 
         try:
+            self._publish_state(indexing=True)
             report = self._kb.index(on_progress=on_progress, should_stop=self._should_stop)
+            self._events.publish("run", report)
         except (MemoryError, OSError, RuntimeError) as error:
             # The system may have the resource again later: log the error and retry.
             raise resource_error(error) or error from error
         finally:
             self._progress = None
+            self._indexing = False
         if first and not report.interrupted:
             self._totals_logged = True
             state = self._kb.status()
@@ -333,6 +362,16 @@ class Daemon:
         if report.held:
             self._say(f"{count(report.held, 'missing file')} kept (run kb index --accept-deletions to drop them)")
         return report
+
+    def _publish_state(self, *, indexing: bool) -> None:
+        """Tell listeners what the daemon does, if that is another thing than before."""
+        from kb.api.events import WatchingState
+
+        self._indexing = indexing
+        state = self._scheduler.state
+        self._events.publish(
+            "state", WatchingState(state.kind, state.reason, state.waiting, indexing, tuple(state.errors))
+        )
 
     def _should_stop(self) -> bool:
         """Whether the index run must stop; called between files, where it waits for running queries."""
@@ -354,6 +393,7 @@ class Daemon:
             self._start_watching(time.monotonic())
         if not self._server.reachable():
             self._listen_again()
+        self._publish_state(indexing=self._indexing)
         stamp = _file_stamp(self._settings)
         # A missing file may be being replaced at the moment.
         if stamp and stamp != self._file_stamp and self._reload():
@@ -368,6 +408,7 @@ class Daemon:
         store = self._settings.store_path()
         self._server.stop_commands()
         self._api.stop_runs()
+        self._http.stop_runs()
         with self._in_use.writing(_LOCK_SECONDS) as alone:
             if not alone:
                 self._warn_once(f"{lost}; it will be rebuilt when the running commands have finished")
@@ -396,6 +437,7 @@ class Daemon:
                 self._warn_once(f"commands cannot reach this process: {error}")
                 return
             server.start()
+            self._api.stop()
             self._server.close()
             self._api.close()
             self._server, self._api = server, api
@@ -422,10 +464,22 @@ class Daemon:
         if settings.store_path() != self._settings.store_path():
             self._say("store.path changed; restart kb watch to apply it")
             return True
-        with self._in_use.writing(_LOCK_SECONDS) as alone:
-            if alone:
+        if _without_port(settings) != _without_port(self._settings):
+            with self._in_use.writing(_LOCK_SECONDS) as alone:
+                if not alone:
+                    return False
                 self._reopen(settings)
-        return alone
+        else:
+            self._settings = settings
+        self._move_port(settings.config.serve.http)
+        return True
+
+    def _move_port(self, address: str) -> None:
+        """Answer programs where the edited configuration says."""
+        try:
+            self._http.move(address)
+        except KbError as error:
+            self._say(f"serve.http not changed: {error}")
 
     def _reopen(self, settings: Settings) -> None:
         """Reopen the knowledge base with other settings, or with the old ones if that fails."""
@@ -440,6 +494,11 @@ class Daemon:
             self._say(f"config.toml not reloaded: {error}")
             self._open(old)
         self._start_watching(time.monotonic())
+
+
+def _without_port(settings: Settings) -> Config:
+    """Return the part of a configuration that the knowledge base and the watcher depend on."""
+    return msgspec.structs.replace(settings.config, serve=type(settings.config.serve)())
 
 
 def _file_stamp(settings: Settings) -> tuple[int, ...]:

@@ -283,6 +283,19 @@ class Watch(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 10.0
 
 
+class Serve(Struct, frozen=True, forbid_unknown_fields=True):
+    """What kb watch offers to other programs."""
+
+    http: Annotated[
+        str,
+        Meta(
+            pattern=r"^((\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:/\[\]]+):)?[0-9]{1,5}$|^$",
+            description="Where programs reach kb watch over HTTP, with the token that kb token prints: 127.0.0.1:7420. "
+            "Empty: nowhere.",
+        ),
+    ] = ""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole configuration, as in ``config.toml``."""
 
@@ -294,6 +307,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     search: Search = Search()
     note: Note = Note()
     watch: Watch = Watch()
+    serve: Serve = Serve()
 
 
 class Field(Struct, frozen=True):

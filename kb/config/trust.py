@@ -41,6 +41,7 @@ REACHING: Final = frozenset(
         "embed.revision",
         "search.rerank_model",
         "search.rerank_revision",
+        "serve.http",
     }
 )
 # The other keys. They decide how files in those folders are read, how much of the machine that takes, how questions are
@@ -97,6 +98,7 @@ def reaches(settings: Settings, place: Place) -> tuple[Reach, ...]:
                 *_of_notes(settings),
                 *_of_model(settings, base),
                 *_of_reranker(settings, base),
+                *_of_server(settings),
             ]
         )
     )
@@ -203,6 +205,11 @@ def _of_reranker(settings: Settings, base: str) -> Iterator[Reach]:
         named = "search.rerank_model", wanted.rerank_model
         key, value = ("search.rerank_revision", wanted.rerank_revision) if wanted.rerank_revision else named
         yield Reach(key, value, _on_the_hub(wanted.rerank_model, wanted.rerank_revision))
+
+
+def _of_server(settings: Settings) -> Iterator[Reach]:
+    if settings.config.serve.http and not settings.typed("serve.http"):
+        yield Reach("serve.http", settings.config.serve.http, "a port of this machine")
 
 
 def _on_the_hub(name: str, revision: str) -> str:

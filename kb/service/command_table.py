@@ -58,6 +58,7 @@ FLAGS = frozenset(
         "--distrust",
         "--dry-run",
         "--explain",
+        "--file",
         "--files-with-matches",
         "--force",
         "--full",
@@ -68,6 +69,7 @@ FLAGS = frozenset(
         "--l2",
         "--literal",
         "--long",
+        "--new",
         "--null",
         "--once",
         "--per-query",
@@ -76,6 +78,7 @@ FLAGS = frozenset(
         "--privacy",
         "--problems",
         "--quiet",
+        "--remove",
         "--repair",
         "--require-fresh",
         "--self",
@@ -87,6 +90,7 @@ FLAGS = frozenset(
         "--user",
         "--wait",
         "--weak",
+        "--write",
         "-0",
         "-l",
         "-q",
@@ -94,6 +98,7 @@ FLAGS = frozenset(
 )
 # An option whose value may be left out: what follows is its value only if it is one of these.
 OPTIONAL = {
+    "--http": frozenset(("127.0.0.1:7420")),
     "--rerank": frozenset(("colbert", "cross-encoder", "lexical", "off")),
 }
 # Commands that always run in the process of the caller.
@@ -103,8 +108,10 @@ LOCAL = frozenset(
         "completion",
         "config",
         "init",
+        "mcp",
         "model",
         "open",
+        "token",
         "watch",
     }
 )
@@ -130,4 +137,6 @@ SHORT_HELP = {
     "bench": "Benchmark kb on your own notes and model.",
     "model": "List, download, verify and export embedding models.",
     "completion": "Print a shell completion script.",
+    "mcp": "Answer agents, over the Model Context Protocol.",
+    "token": "Print the token that programs need.",
 }

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 MOST: Final = 128
 # kb's own clients send a request at once.
 REQUEST_SECONDS: Final = 10.0
+# A client that reads no byte of its answer for so long has stopped.
+STALLED_SECONDS: Final = 30.0
+_KEEP_ALIVE: Final = 2
 _TOO_MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _LATE: Final = (408, "the request did not come in time")
-_FULL: Final = (503, "too many commands at once; try again in a moment")
+_FULL: Final = (503, "too many requests at once; try again in a moment")
 
 
 class ConnectionLimits:
@@ -29,16 +32,33 @@ class ConnectionLimits:
 
     A connection whose request is not complete after some seconds is closed, whether idle or slow. Where there are too
     many, the oldest one without a complete request is closed for the new one, so idle connections do not lock out
-    commands. Reading an answer may take any time: a pager may show it.
+    commands.
 
     Args:
         most: How many connections may be open.
         seconds: How long a request may take to arrive, with all of its body.
+        stalled: How long a client may read nothing of an answer that waits for it.
+        patient: The paths whose answers may be read as slowly as anyone likes: a pager may show them.
+        keep_alive: How many seconds a connection stays open for another request.
+        refusal: Returns the media type and the body of an answer with a status and a reason.
     """
 
-    def __init__(self, most: int = MOST, seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(
+        self,
+        most: int = MOST,
+        seconds: float = REQUEST_SECONDS,
+        *,
+        stalled: float = STALLED_SECONDS,
+        patient: frozenset[str] = frozenset(),
+        keep_alive: int = _KEEP_ALIVE,
+        refusal: Callable[[int, str], tuple[str, bytes]] = lambda _, reason: ("text/plain", reason.encode()),
+    ) -> None:
         self.most = most
         self.seconds = seconds
+        self.stalled = stalled
+        self.patient = patient
+        self.keep_alive = keep_alive
+        self.refusal = refusal
         # Those whose request is not complete, the oldest first.
         self.incomplete: dict[Connection, asyncio.TimerHandle] = {}
 
@@ -58,6 +78,7 @@ class Connection(H11Protocol):
     def __init__(self, limits: ConnectionLimits, **given: Any) -> None:  # noqa: ANN401 - passed on as uvicorn gives it
         super().__init__(**given)
         self._limits = limits
+        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as asyncio and uvicorn name it differently
         """Wait for a request, and close another connection if there are too many."""
@@ -85,7 +106,24 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._settle()
+        self._flows()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than the answer comes; close the connection if it stops reading."""
+        super().pause_writing()
+        if self._stalled is None and self.scope.get("path") not in self._limits.patient:
+            self._stalled = self.loop.call_later(self._limits.stalled, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read on."""
+        self._flows()
+        super().resume_writing()
+
+    def _flows(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def refuse(self, status: int, reason: str) -> None:
         """Send the reason, where still possible, and close the connection."""
@@ -95,8 +133,9 @@ class Connection(H11Protocol):
             # Tells a command that waits for the rest of its request that there is none.
             self.transport.abort()
             return
-        head = f"HTTP/1.1 {status} \r\nContent-Type: text/plain\r\nConnection: close\r\n"
-        self.transport.write(f"{head}Content-Length: {len(reason)}\r\n\r\n{reason}".encode())
+        media_type, body = self._limits.refusal(status, reason)
+        head = f"HTTP/1.1 {status} \r\nContent-Type: {media_type}\r\nConnection: close\r\n"
+        self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         self.transport.close()
 
     def _answering(self) -> bool:
@@ -139,13 +178,15 @@ class ErrorForwarder(logging.Handler):
 
     Args:
         say: Receives each message.
+        thread: The name of the server's thread, where there are several servers; empty for all of them.
     """
 
     _NAME: Final = "uvicorn.error"
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], thread: str = "") -> None:
         super().__init__(logging.ERROR)
         self._say = say
+        self._thread = thread
 
     def install(self) -> None:
         """Install the handler; nothing is printed otherwise."""
@@ -159,6 +200,8 @@ class ErrorForwarder(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Forward one error."""
+        if self._thread and record.threadName != self._thread:
+            return
         error = record.exc_info[1] if record.exc_info else None
         what = f"{type(error).__name__}: {error}" if error else record.getMessage()
         self._say(f"a request could not be answered ({what})")

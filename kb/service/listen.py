@@ -1,20 +1,32 @@
-"""The listening socket of the daemon: a Unix socket in a private folder, else a local port with a secret."""
+"""The listening sockets of the daemon.
+
+Commands use a Unix socket in a private folder, else a local port with a secret; other programs a port, where one is
+configured.
+"""
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import json
 import os
 import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from kb.errors import FolderError
+from kb.errors import ConfigError, FolderError, KbError
 from kb.service.address import addresses_of, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+LOOPBACK: Final = "127.0.0.1"
+_PORT_DIGITS: Final = 5
+_LAST_PORT: Final = 65_535
+_HTTP: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,104 @@ class Listening:
         """Remove the file, if it is still the one created here."""
         if self.intact():
             Path(self.address).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address for programs: a host and a port.
+
+    Attributes:
+        host: A name, or an address in digits, without brackets.
+        port: The port; 0 for any free one.
+    """
+
+    host: str
+    port: int
+
+    @classmethod
+    def parsed(cls, text: str) -> Endpoint:
+        """Read ``HOST:PORT``, where an IPv6 address is in brackets, or ``PORT`` for this machine alone.
+
+        Raises:
+            ConfigError: It is neither.
+        """
+        host, _, port = text.rpartition(":") if ":" in text else (LOOPBACK, "", text)
+        bracketed = host.startswith("[") and host.endswith("]")
+        host = host[1:-1] if bracketed else host
+        digits = port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS
+        if not host or not digits or int(port) > _LAST_PORT or (":" in host) != bracketed or not host.isascii():
+            raise ConfigError(
+                f"{text!r} is not an address to listen at",
+                "Write a host and a port, as in 127.0.0.1:7420 or [::1]:7420",
+            )
+        return cls(host.lower(), int(port))
+
+    def __str__(self) -> str:
+        """The address as in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A listening port for programs.
+
+    Attributes:
+        socket: The socket, bound and listening.
+        endpoint: The host as it was named, and the port.
+        loopback: Whether only this machine can reach it.
+        everywhere: Whether it listens at all addresses of this machine.
+    """
+
+    socket: socket.socket
+    endpoint: Endpoint
+    loopback: bool
+    everywhere: bool
+
+    def hosts(self) -> frozenset[str]:
+        """The values of ``Host`` that mean this port, in lower case; of all addresses only the names."""
+        named = {str(self.endpoint)}
+        if self.loopback or self.everywhere:
+            named |= {f"{name}:{self.endpoint.port}" for name in (LOOPBACK, "localhost", "[::1]")}
+        if self.everywhere:
+            named.add(f"{socket.gethostname().lower()}:{self.endpoint.port}")
+        if self.endpoint.port == _HTTP:
+            named |= {host.removesuffix(f":{_HTTP}") for host in named}
+        return frozenset(named)
+
+
+def listen_at_port(endpoint: Endpoint) -> Port:
+    """Listen for programs.
+
+    Raises:
+        KbError: The port is in use, or there is no such address here.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(
+            endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.create_server(address, family=family, backlog=128)
+    except (OSError, UnicodeError) as error:
+        raise _cannot_listen(endpoint, error) from error
+    bound = ipaddress.ip_address(str(listening.getsockname()[0]).partition("%")[0])
+    port = Endpoint(endpoint.host, listening.getsockname()[1])
+    return Port(listening, port, bound.is_loopback, bound.is_unspecified)
+
+
+def _cannot_listen(endpoint: Endpoint, error: Exception) -> KbError:
+    """Return the error for a port that cannot be listened at, with what to do about it."""
+    number = error.errno if isinstance(error, OSError) else None
+    another = Endpoint(endpoint.host, endpoint.port % _LAST_PORT + 1)
+    match number:
+        case errno.EADDRINUSE:
+            return KbError(
+                f"port {endpoint.port} is in use at {endpoint.host}", f"Use another one: kb watch --http {another}"
+            )
+        case errno.EACCES | errno.EPERM:
+            return KbError(f"you may not listen at {endpoint}", "Use a port above 1023: kb watch --http 127.0.0.1:7420")
+    return KbError(
+        f"this machine cannot listen at {endpoint.host} ({getattr(error, 'strerror', None) or error})",
+        "Name an address that it has: kb watch --http 127.0.0.1:7420",
+    )
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -19,7 +19,8 @@ from starlette.routing import Route
 
 from kb.service import arguments
 from kb.service.address import PROTOCOL, Undetermined, split
-from kb.service.connections import MOST, ConnectionLimits, ErrorForwarder, exception_handler
+from kb.service.connections import MOST, ConnectionLimits
+from kb.service.http_server import HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -125,8 +126,6 @@ async def _read(http: Request) -> bytes:
 _API: Final = ("/v1/", "/local/")
 _COMMANDS: Final = 8
 _FAILED: Final = 2
-_STARTING: Final = 10.0
-_ENDING: Final = 5
 _LOOK: Final = 0.25
 
 
@@ -257,41 +256,26 @@ class DaemonServer:
         *,
         api: ASGIApp | None = None,
     ) -> None:
-        import uvicorn
-
         self._listening = listening
         self._store = store
         self._version = version
         self._handlers = handlers
         self._outputs: set[CommandOutput] = set()
         self._say = say
-        self._errors = ErrorForwarder(say)
         self._pool = ThreadPoolExecutor(_COMMANDS, thread_name_prefix="kb-command")
         # Requests that wait for the index must not keep commands waiting.
         self._waits = ThreadPoolExecutor(MOST, thread_name_prefix="kb-wait")
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                _by_path(_Guard(self._routes(), listening), api),
-                loop="asyncio",
-                http=ConnectionLimits().connection,  # type: ignore[arg-type]  # it is only ever called, to make a connection
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=2,
-                timeout_graceful_shutdown=_ENDING,
-            )
+        self._server = HttpServer(
+            _by_path(_Guard(self._routes(), listening), api),
+            listening.socket,
+            ConnectionLimits(patient=frozenset({"/run"})),
+            say,
+            name="kb-daemon",
         )
-        self._thread = threading.Thread(target=self._serve, name="kb-daemon", daemon=True)
 
     def start(self) -> None:
         """Start answering, including connections made before."""
-        self._errors.install()
-        self._thread.start()
+        self._server.start()
 
     def reachable(self) -> bool:
         """Whether the socket is still there; systems clear runtime folders."""
@@ -301,25 +285,14 @@ class DaemonServer:
         """Stop answering; running commands are asked to stop and given a few seconds."""
         self._listening.remove()
         self.stop_commands()
-        self._server.should_exit = True
-        if self._thread.ident is not None:
-            self._thread.join(_ENDING + _STARTING)
+        self._server.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._waits.shutdown(wait=False, cancel_futures=True)
-        self._listening.socket.close()
-        self._errors.remove()
 
     def stop_commands(self) -> None:
         """Ask running commands to stop; they may still report what they did."""
         for output in tuple(self._outputs):
             output.stop()
-
-    def _serve(self) -> None:
-        asyncio.run(self._served())
-
-    async def _served(self) -> None:
-        asyncio.get_running_loop().set_exception_handler(exception_handler(self._say))
-        await self._server.serve(sockets=[self._listening.socket])
 
     def _routes(self) -> Starlette:
         return Starlette(

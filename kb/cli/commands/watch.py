@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kb.cli.command import command
+from kb.cli.command import Address, command
 from kb.cli.config_files import checked_folder
 from kb.cli.indexing import INTERRUPTED, run_index
 from kb.cli.options import folder_names, json_option, refuse_conflicts
@@ -39,6 +39,8 @@ _STOP_SECONDS: Final = 90.0
 _POLL_SECONDS: Final = 0.05
 # Where models are kept and downloaded from; without them, a service would download them again.
 _MODEL_VARIABLES: Final = frozenset({"KB_MODELS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT"})
+# Where programs reach the daemon, unless another address is named.
+_HTTP: Final = "127.0.0.1:7420"
 _LOG_BYTES: Final = 1_000_000
 _LOG_FILES: Final = 3
 
@@ -52,6 +54,14 @@ _LOG_FILES: Final = 3
 @click.option("--stop", "stops", is_flag=True, help="Stop the running daemon.")
 @click.option("--once", is_flag=True, help="Index once and exit, like kb index.")
 @click.option("--poll", is_flag=True, help="Poll for changes instead of using file system events.")
+@click.option(
+    "--http",
+    type=Address(),
+    metavar="[HOST:PORT]",
+    is_flag=False,
+    flag_value=_HTTP,
+    help=f"Answer programs over HTTP too, which need the token that kb token prints. Without HOST:PORT: {_HTTP}.",
+)
 @click.option("--install-service", is_flag=True, help="Write a service file that starts kb watch at login.")
 @click.option("--print", "prints", is_flag=True, help="With --install-service: print the file instead of writing it.")
 @click.option("--log", "log_file", hidden=True, metavar="FILE")
@@ -66,6 +76,7 @@ def watch(
     stops: bool,
     once: bool,
     poll: bool,
+    http: str | None,
     install_service: bool,
     prints: bool,
     log_file: str | None,
@@ -86,12 +97,7 @@ def watch(
     )
     if prints and not install_service:
         raise click.UsageError("--print requires --install-service")
-    if folders:
-        found = [checked_folder(one) for one in folders]
-        # TOML has no pairs of surrogates, as which JSON would escape an emoji.
-        session.overrides["folders.paths"] = json.dumps(found, ensure_ascii=False)
-    if poll:
-        session.overrides["watch.polling"] = "true"
+    _override(session, folders, poll=poll, http=http)
     if asks_status:
         return _show_status(session, _store_asked(session), as_json=as_json)
     if stops:
@@ -108,6 +114,32 @@ def watch(
         return _start_in_background(session, settings)
     # One started in the background, or by the system, gets the folders that were typed as an override.
     return _run_daemon(session, folders_given="folders.paths" in session.overrides, log_file=log_file)
+
+
+def _override(session: Session, folders: tuple[str, ...], *, poll: bool, http: str | None) -> None:
+    """Put what was typed over the configuration."""
+    if folders:
+        found = [checked_folder(one) for one in folders]
+        # TOML has no pairs of surrogates, as which JSON would escape an emoji.
+        session.overrides["folders.paths"] = json.dumps(found, ensure_ascii=False)
+    if poll:
+        session.overrides["watch.polling"] = "true"
+    if http is not None:
+        session.overrides["serve.http"] = _address(http)
+
+
+def _address(typed: str) -> str:
+    """The address for programs, as typed.
+
+    Raises:
+        UsageError: It is none.
+    """
+    from kb.service.listen import Endpoint
+
+    try:
+        return str(Endpoint.parsed(typed))
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _once(session: Session, settings: Settings, *, as_json: bool) -> int:
@@ -292,7 +324,7 @@ def _log(session: Session, file: str | None) -> Iterator[logging.Logger]:
         handler.close()
 
 
-def _command(session: Session, settings: Settings) -> list[str]:
+def daemon_command(session: Session, settings: Settings) -> list[str]:
     """The command line that starts a daemon with these settings from any folder."""
     # Without -P a folder called kb in the current one would be taken for the program.
     return [sys.executable, "-P", "-m", "kb", *session.options(settings), "watch"]
@@ -300,47 +332,23 @@ def _command(session: Session, settings: Settings) -> list[str]:
 
 def _start_in_background(session: Session, settings: Settings) -> int:
     """Start a daemon in the background, and return once it answers."""
-    import subprocess
+    from kb.service.background import start_daemon
 
-    import platformdirs
-
-    folder = Path(platformdirs.user_log_dir("kb", appauthor=False))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = folder / f"watch-{_name(settings)}.log"
-    log.touch(mode=0o600)
-    begin = log.stat().st_size
-    # What it writes before its log is open, or when it dies, goes to the same file.
-    with log.open("ab") as stream:
-        child = subprocess.Popen(
-            [*_command(session, settings), "--log", str(log)],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
+    started = start_daemon(daemon_command(session, settings), settings.store_path())
+    pid, log = started.process.pid, started.log
     fetches = os.sep in settings.config.embed.model and not Path(settings.model()).is_absolute()
-    session.notice(f"starting process {child.pid}, log {log}{'; it may download the model first' if fetches else ''}")
+    session.notice(f"starting process {pid}, log {log}{'; it may download the model first' if fetches else ''}")
     until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until and child.poll() is None:
+    while time.monotonic() < until and started.running():
         daemon = _status_of_daemon(settings.store_path())
-        if daemon is not None and daemon["pid"] == child.pid:
-            session.say(sanitize(f"running in the background: process {child.pid}, log {log}\n"))
+        if daemon is not None and daemon["pid"] == pid:
+            session.say(sanitize(f"running in the background: process {pid}, log {log}\n"))
             return 0
         time.sleep(_POLL_SECONDS)
-    if child.poll() is None:
-        session.say(sanitize(f"still starting: process {child.pid}, log {log}\n"))
+    if started.running():
+        session.say(sanitize(f"still starting: process {pid}, log {log}\n"))
         return 0
-    with log.open("rb") as stream:
-        stream.seek(begin)
-        output = stream.read().decode("utf-8", "replace").strip()
-    raise KbError(f"kb watch exited during startup:\n{output}", f"See the log: {log}")
-
-
-def _name(settings: Settings) -> str:
-    """Identifies the daemon of this store in file names."""
-    from hashlib import sha256
-
-    return sha256(os.fsencode(settings.store_path())).hexdigest()[:12]
+    raise KbError(f"kb watch exited during startup:\n{started.output()}", f"See the log: {log}")
 
 
 def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, prints: bool) -> int:
@@ -358,9 +366,11 @@ def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, 
 
 
 def _service(session: Session, settings: Settings) -> Service:
+    from kb.service.background import daemon_name
     from kb.service.login import launchd_agent, systemd_unit
 
-    command, name, cwd = _command(session, settings), _name(settings), session.client.cwd
+    command, cwd = daemon_command(session, settings), session.client.cwd
+    name = daemon_name(settings.store_path())
     environ = {
         key: value
         for key, value in session.client.environ.items()

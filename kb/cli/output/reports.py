@@ -112,7 +112,13 @@ def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
 
 
 def daemon_status(
-    state: WatchState, folders: Sequence[str], since: datetime, log: str, progress: IndexProgress | None = None
+    state: WatchState,
+    folders: Sequence[str],
+    since: datetime,
+    log: str,
+    progress: IndexProgress | None = None,
+    *,
+    http: str = "",
 ) -> dict[str, Any]:
     """Return the status of the daemon as a JSON object.
 
@@ -122,6 +128,7 @@ def daemon_status(
         since: When it was started.
         log: The log file; empty where there is none.
         progress: The progress of the current index run, if there is one and it has begun to read.
+        http: The URL at which programs reach it; empty where there is none.
     """
     from kb import __version__
 
@@ -139,6 +146,7 @@ def daemon_status(
         "errors": list(state.errors),
         "run": _run_object(progress) if progress else None,
         "log": log or None,
+        "http": http or None,
     }
 
 
@@ -161,7 +169,8 @@ def daemon_text(daemon: Mapping[str, Any]) -> str:
     waiting = f", {count(daemon['waiting'], 'place')} waiting" if daemon["waiting"] and not first else ""
     since = moment(datetime.fromisoformat(daemon["since"]))
     errors = "".join(f"; {one_line(error)}" for error in daemon["errors"])
-    return f"{daemon['state']}{reason}, process {daemon['pid']} since {since}{scan}{waiting}{errors}"
+    http = f", {daemon['http']}" if daemon.get("http") else ""
+    return f"{daemon['state']}{reason}, process {daemon['pid']} since {since}{http}{scan}{waiting}{errors}"
 
 
 def _scan(daemon: Mapping[str, Any]) -> str:

@@ -1,0 +1,72 @@
+"""Starts the daemon in the background, with a log file of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundDaemon:
+    """A daemon that was started in the background.
+
+    Attributes:
+        process: Its process.
+        log: Its log file.
+        begin: The size of the log file in bytes when it was started.
+    """
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    begin: int
+
+    def running(self) -> bool:
+        """Whether its process is alive."""
+        return self.process.poll() is None
+
+    def output(self) -> str:
+        """Return what it has written to its log."""
+        with self.log.open("rb") as stream:
+            stream.seek(self.begin)
+            return stream.read().decode("utf-8", "replace").strip()
+
+
+def daemon_name(store: str) -> str:
+    """Identifies the daemon of a store in file names, in letters and digits."""
+    return sha256(os.fsencode(store)).hexdigest()[:12]
+
+
+def start_daemon(command: Sequence[str], store: str) -> BackgroundDaemon:
+    """Start a daemon that outlives this process.
+
+    Args:
+        command: The whole command line of ``kb watch``, to which the option for the log is added.
+        store: The real path of its store.
+
+    Raises:
+        OSError: The log cannot be written, or no process be started.
+    """
+    import platformdirs
+
+    folder = Path(platformdirs.user_log_dir("kb", appauthor=False))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = folder / f"watch-{daemon_name(store)}.log"
+    log.touch(mode=0o600)
+    begin = log.stat().st_size
+    # What it writes before its log is open, or when it dies, goes to the same file.
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            [*command, "--log", str(log)],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    return BackgroundDaemon(process, log, begin)
