@@ -52,10 +52,11 @@ ALLOWED: dict[str, set[str]] = {
     "kb.evaluation.bench": {"kb.evaluation", "kb.app", "kb.container", "kb.search", "kb.service", *VOCABULARY},
     "kb.watching": {"kb.watching", *VOCABULARY},
     "kb.service": {"kb.service", "kb.location", "kb.__version__", *VOCABULARY},
-    "kb.api": {"kb.api", "kb.location", *VOCABULARY},
+    "kb.api": {"kb.api", "kb.location", "kb.__version__", *VOCABULARY},
     # It asks the daemon over its socket, and looks whether one is starting.
     "kb.mcp": {
         "kb.mcp",
+        "kb.api.cancellation",
         "kb.api.client",
         "kb.api.transport",
         "kb.config",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 EventType = Literal["file", "progress", "run", "state", "missed"]
+EVENTS: Final = "/v1/events"
 MEDIA_TYPE: Final = "text/event-stream"
 _KEPT: Final = 1_000
 _HEARTBEAT_SECONDS: Final = 15.0

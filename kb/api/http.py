@@ -19,8 +19,8 @@ from starlette.routing import Mount, Route
 
 from kb.api.access import require_json
 from kb.api.codec import encode, request_of
+from kb.api.events import EVENTS, Listener
 from kb.api.events import MEDIA_TYPE as EVENT_STREAM
-from kb.api.events import Listener
 from kb.api.limits import body_of, fields_of_json, fields_of_query, require_within
 from kb.api.operations import OPERATIONS, Call
 from kb.api.problems import MEDIA_TYPE, Refusal, problem_of
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge, RunningDaemon
     from kb.records import IndexProgress
 
-EVENTS: Final = "/v1/events"
 OPENAPI: Final = "/v1/openapi.json"
 CONFIGURATION: Final = "kb-configuration"
 _JSON: Final = "application/json"

@@ -31,6 +31,7 @@ class Limits:
         text: The characters of each text but that of a note.
         values: The values of each list.
         hits: The most hits that a search may ask for.
+        number: The largest whole number, either side of 0.
         seconds: How long a question may take; None for any time.
         running: How many questions are answered at once.
         waiting: How many more may wait for their turn.
@@ -42,6 +43,7 @@ class Limits:
     text: int
     values: int
     hits: int
+    number: int
     seconds: float | None
     running: int
     waiting: int
@@ -55,6 +57,7 @@ LOCAL: Final = Limits(
     text=32_000_000,
     values=1_000_000,
     hits=2**31 - 1,
+    number=2**53,
     seconds=None,
     running=8,
     waiting=128,
@@ -67,6 +70,7 @@ NETWORK: Final = Limits(
     text=20_000,
     values=256,
     hits=1_000,
+    number=2**31 - 1,
     seconds=60.0,
     running=8,
     waiting=64,
@@ -164,10 +168,10 @@ def require_within(fields: Mapping[str, Any], limits: Limits, *, long_texts: boo
 def _check(value: object, limits: Limits, depth: int, text: int) -> None:
     match value:
         case str():
-            if len(value) > text:
-                raise Refusal(400, f"a text is longer than {text:,} characters", "Send a shorter one")
-            if _NOT_TEXT.search(value):
-                raise Refusal(400, "a text has a NUL or half of a surrogate pair", "Send Unicode text")
+            _check_text(value, text)
+        case int():
+            if abs(value) > limits.number:
+                raise Refusal(400, f"a number is larger than {limits.number:,}", "Send a smaller one")
         case dict() | list():
             if not depth:
                 raise _too_deep(limits)
@@ -177,6 +181,13 @@ def _check(value: object, limits: Limits, depth: int, text: int) -> None:
                 _check(one, limits, depth - 1, text)
         case _:
             pass
+
+
+def _check_text(value: str, most: int) -> None:
+    if len(value) > most:
+        raise Refusal(400, f"a text is longer than {most:,} characters", "Send a shorter one")
+    if _NOT_TEXT.search(value):
+        raise Refusal(400, "a text has a NUL or half of a surrogate pair", "Send Unicode text")
 
 
 def _too_deep(limits: Limits) -> Refusal:

@@ -6,8 +6,8 @@ from this table: a new operation is a row here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -86,6 +86,9 @@ class Operation(Generic[Q, R]):
     scope: Scope = "read"
     streams: bool = False
     kind: Kind = "question"
+    without: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    example: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -358,18 +361,77 @@ def broken_links(call: Call, _request: Nothing) -> tuple[ResolvedLink, ...]:
     return tuple(call.kb.broken_links())
 
 
+_OF_QUESTIONS: Final = ("question", "mode", "explain", "literal", "rerank", "best_seconds", "cwd")
+
 OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
-    Operation("search", "POST", "/v1/search", SearchRequest, Answer, search),
-    Operation("ask", "POST", "/v1/ask", SearchRequest, Reply, ask),
-    Operation("similar", "POST", "/v1/similar", SearchRequest, Answer, similar),
-    Operation("passage", "GET", "/v1/passage", PassageRequest, StoredPassage, passage),
-    Operation("file", "GET", "/v1/file", FileRequest, FileText, file),
-    Operation("files", "GET", "/v1/files", FilesRequest, FileList, files),
-    Operation("links", "GET", "/v1/links", NameRequest, Links, links),
-    Operation("tags", "GET", "/v1/tags", FilesRequest, tuple[Tag, ...], tags),
+    Operation(
+        "search",
+        "POST",
+        "/v1/search",
+        SearchRequest,
+        Answer,
+        search,
+        without=("like",),
+        requires=("question",),
+        example={"question": "where do the backups go?", "limit": 3, "filters": {"paths": ["*.md"]}},
+    ),
+    Operation(
+        "ask",
+        "POST",
+        "/v1/ask",
+        SearchRequest,
+        Reply,
+        ask,
+        without=("like",),
+        requires=("question",),
+        example={"question": "where do the backups go?"},
+    ),
+    Operation(
+        "similar",
+        "POST",
+        "/v1/similar",
+        SearchRequest,
+        Answer,
+        similar,
+        without=_OF_QUESTIONS,
+        requires=("like",),
+        example={"like": "backup.md", "limit": 3},
+    ),
+    Operation("passage", "GET", "/v1/passage", PassageRequest, StoredPassage, passage, example={"id": "1-5b6f8c"}),
+    Operation(
+        "file",
+        "GET",
+        "/v1/file",
+        FileRequest,
+        FileText,
+        file,
+        example={"path": "backup.md", "first_line": 1, "last_line": 20},
+    ),
+    Operation("files", "GET", "/v1/files", FilesRequest, FileList, files, example={"tag": "disk", "limit": 10}),
+    Operation("links", "GET", "/v1/links", NameRequest, Links, links, without=("line",), example={"path": "backup.md"}),
+    Operation(
+        "tags",
+        "GET",
+        "/v1/tags",
+        FilesRequest,
+        tuple[Tag, ...],
+        tags,
+        without=("limit", "offset"),
+        example={"path": "*.md"},
+    ),
     Operation("status", "GET", "/v1/status", Nothing, ServiceStatus, status),
-    Operation("sync", "POST", "/v1/sync", SyncRequest, Synced, sync, kind="wait"),
-    Operation("note", "POST", "/v1/notes", NoteRequest, NoteWritten, note, scope="write", kind="run"),
+    Operation("sync", "POST", "/v1/sync", SyncRequest, Synced, sync, kind="wait", example={"timeout": 10}),
+    Operation(
+        "note",
+        "POST",
+        "/v1/notes",
+        NoteRequest,
+        NoteWritten,
+        note,
+        scope="write",
+        kind="run",
+        example={"text": "The backups go to the cellar disk every night.", "title": "Backups", "tags": ["disk"]},
+    ),
     Operation(
         "index", "POST", "/local/index", IndexRequest, IndexReport, index, scope="local", streams=True, kind="run"
     ),
