@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -24,6 +23,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 
 from kb import __version__
+from kb.api.cancellation import Cancellation
 from kb.errors import KbError
 from kb.mcp import resources
 from kb.mcp.paths import TEMPLATE
@@ -163,15 +163,20 @@ class FileServer:
             raise MCPError(types.INVALID_PARAMS, explained(error)) from error
 
     async def _run(self, ctx: ServerRequestContext[Any], ask: Callable[[Call], T]) -> T:
-        """Answer in a thread; a client that cancels is not waited for, and the thread is told."""
+        """Answer in a thread; where the client cancels, that is left alone, and it and the daemon are told to stop."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(_SIDE_BY_SIDE)
-        given_up = threading.Event()
-        call = Call(Progress(ctx).report, given_up.is_set)
+        cancellation = Cancellation()
+        call = Call(Progress(ctx).report, cancellation.requested)
+
+        def run() -> T:
+            return cancellation.run(lambda: ask(call))
+
         try:
-            return await anyio.to_thread.run_sync(ask, call, abandon_on_cancel=True, limiter=self._limiter)
-        finally:
-            given_up.set()
+            return await anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self._limiter)
+        except anyio.get_cancelled_exc_class():
+            cancellation.cancel()
+            raise
 
 
 class Progress:

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from kb.errors import KbError
 
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from kb.api.client import DaemonClient
     from kb.config import Settings
     from kb.ports import Knowledge
     from kb.records import IndexProgress
 
+    Files: TypeAlias = DaemonClient | Knowledge
+
 _POLL_SECONDS: Final = 0.1
 _START_SECONDS: Final = 20.0
-_BUILD_SECONDS: Final = 20.0
+_BUILD_SECONDS: Final = 10.0
 
 
 class NotReady(KbError):
@@ -29,13 +32,22 @@ class NotReady(KbError):
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """An index run that is going on: how many files of how many are indexed."""
+    """An index run that is going on.
 
-    files: int
-    of: int
+    Attributes:
+        files: How many files are indexed.
+        of: How many files there are to index; 0 where that is not known yet.
+        passages: How many passages are indexed.
+    """
+
+    files: int = 0
+    of: int = 0
+    passages: int = 0
 
     def __str__(self) -> str:
-        return f"{self.files:,} of {self.of:,} files"
+        if not self.of:
+            return "the files are being read"
+        return f"{self.files:,} of {self.of:,} files, {self.passages:,} passages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ class Source(Protocol):
     def settings(self) -> Settings:
         """The configuration in effect."""
 
-    def opened(self, call: Call) -> AbstractContextManager[Knowledge]:
+    def opened(self, call: Call) -> AbstractContextManager[Files]:
         """A knowledge base to ask.
 
         Raises:
@@ -79,7 +91,7 @@ def wait_until_built(source: Source, call: Call, seconds: float = _BUILD_SECONDS
         now = source.building()
         if now is None:
             return
-        call.report(now.files, now.of, f"indexing: {now}")
+        call.report(now.files, now.of or None, f"indexing: {now}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -89,8 +101,8 @@ class Starting(Protocol):
     def running(self) -> bool:
         """Whether its process is alive."""
 
-    def failure(self) -> str:
-        """What it wrote last, once it has ended."""
+    def output(self) -> str:
+        """What it has written to its log."""
 
 
 @dataclass(slots=True)
@@ -99,21 +111,20 @@ class DaemonSource:
 
     Args:
         settings: The configuration.
-        connect: Opens the knowledge base that asks the daemon.
+        client: Asks the daemon.
         start: Starts a daemon in the background.
         seconds: How long a call waits for a daemon that is starting.
     """
 
     settings: Settings
-    connect: Callable[[Settings], Knowledge]
+    client: DaemonClient
     start: Callable[[Settings], Starting]
     seconds: float = _START_SECONDS
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _started: Starting | None = None
-    _knowledge: Knowledge | None = None
 
     @contextmanager
-    def opened(self, call: Call) -> Iterator[Knowledge]:
+    def opened(self, call: Call) -> Iterator[Files]:
         """A knowledge base that asks the daemon.
 
         Raises:
@@ -121,10 +132,7 @@ class DaemonSource:
             KbError: It cannot be started.
         """
         self._wait_for_daemon(call)
-        with self._lock:
-            if self._knowledge is None:
-                self._knowledge = self.connect(self.settings)
-        yield self._knowledge
+        yield self.client
 
     def building(self) -> Building | None:
         """The index run of the daemon."""
@@ -167,10 +175,11 @@ class DaemonSource:
                 if not _is_starting_elsewhere(self.settings.store_path()):
                     self._started = self.start(self.settings)
             elif not self._started.running():
-                failure, self._started = self._started.failure(), None
+                failure, self._started = self._started.output(), None
                 # Of two that are started at once, one finds the store taken.
                 if self._status() is None and not _is_starting_elsewhere(self.settings.store_path()):
-                    raise KbError(f"kb's daemon could not start: {failure}", "Tell the user; kb watch shows the same")
+                    last = failure.splitlines()[-1] if failure else "it wrote nothing to its log"
+                    raise KbError(f"kb's daemon could not start: {last}", "Run kb watch to see the same")
 
 
 def _is_starting_elsewhere(store: str) -> bool:
@@ -190,9 +199,10 @@ def _is_starting_elsewhere(store: str) -> bool:
 
 
 def building_of(status: dict[str, Any]) -> Building | None:
-    """Return the index run that a daemon's status tells of."""
-    run = status.get("run")
-    return Building(run["indexed"], run["files"]) if run and run["files"] else None
+    """Return the index run that a daemon's status tells of: until its first one has ended, there always is one."""
+    if run := status.get("run"):
+        return Building(run["indexed"], run["files"], run["passages"])
+    return Building() if status.get("state") == "starting" else None
 
 
 @dataclass(slots=True)
@@ -216,7 +226,7 @@ class OwnSource:
     _closed: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def opened(self, call: Call) -> Iterator[Knowledge]:
+    def opened(self, call: Call) -> Iterator[Files]:
         """The knowledge base, after its first index run or a while of it.
 
         Raises:
@@ -238,7 +248,7 @@ class OwnSource:
         if self._run is None or not self._run.is_alive():
             return None
         now = self._progress
-        return Building(now.files, now.files_total) if now else Building(0, 0)
+        return Building(now.files, now.files_total, now.embedded + now.reused) if now else Building()
 
     def refresh(self) -> None:
         """Begin an index run in a thread, unless one is going on."""

@@ -43,7 +43,7 @@ def search_notices(found: Answer, folders: Sequence[str], building: Building | N
     """Return what to know about an answer: what it does not cover, and why it has no hits."""
     notices = [_no_hits(found, folders), *_unmatched(found.unmatched)]
     if found.index.as_of is None:
-        how_far = f": {building}" if building and building.of else ""
+        how_far = f": {building}" if building else ""
         notices.insert(
             0, f"The index is being built{how_far}; this covers what is indexed so far. Ask again in a moment"
         )
@@ -96,7 +96,7 @@ def read_notices(found: FileText, *, cut: bool) -> str:
 
 def list_notices(unmatched: Sequence[Unmatched], building: Building | None) -> str:
     """Return why a list is empty, or not complete."""
-    now = f"The index is being built: {building}" if building and building.of else ""
+    now = f"The index is being built: {building}" if building else ""
     return _sentences([*_unmatched(unmatched), now])
 
 
@@ -109,7 +109,7 @@ def status_notices(now: Status, building: Building | None) -> str:
     more = len(now.problems) - _PROBLEMS
     return _sentences(
         [
-            f"The index is being built: {building}" if building and building.of else "",
+            f"The index is being built: {building}" if building else "",
             *reasons,
             f"{more} more, which kb status --problems shows" if more > 0 else "",
         ]
@@ -210,7 +210,8 @@ def status_text(result: StatusResult) -> str:
     facts = [f"{result.state}: {', '.join(result.folders)}"]
     if result.state != "starting":
         facts.append(f"{_count(result.files, 'file')}, {_count(result.passages, 'passage')}, model {result.model}")
-        facts.append(f"index as of {result.as_of or 'now'}, {result.waiting} waiting, {result.failed} failed")
+        index = f"index as of {result.as_of}" if result.as_of else "the first index run has not ended"
+        facts.append(f"{index}, {result.waiting} waiting, {result.failed} failed")
     tags = ", ".join(f"{tag} ({count})" for tag, count in result.tags.items())
     return _lines(*facts, result.notices, f"tags: {tags}" if tags else "")
 

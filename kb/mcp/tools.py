@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from kb.api.transport import ConnectionLost, NoDaemon
 from kb.errors import AmbiguousName, KbError, NotIndexed, RequestError
 from kb.mcp import text
 from kb.mcp.bounds import beginning, shares
@@ -42,7 +43,7 @@ from kb.search.filters import day_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kb.ports import Knowledge
+    from kb.mcp.sources import Files
     from kb.records import Answer, FileText, Hit, KnownFile, ResolvedLink
 
 # The text of five hits, with what stands around it, comes to at most 2,500 tokens; more hits have as much each.
@@ -50,6 +51,12 @@ _HIT_TOKENS: Final = 380
 _MOST_TOKENS: Final = 6_000
 _READ_TOKENS: Final = 2_200
 _LINKS: Final = 60
+# How long a search waits for an index run, where it has found something already, and where it has not.
+_WAIT_SECONDS: Final = 2.0
+_FIRST_WAIT_SECONDS: Final = 10.0
+_MAY_BE_WRITTEN: Final = (
+    "kb's daemon stopped before it answered; the note may be written. Look for it with list before you write it again"
+)
 _TAGS: Final = 20
 
 
@@ -92,7 +99,16 @@ class Outcome:
 def answer(tool: Tool, source: Source, call: Call, values: Mapping[str, Any]) -> Outcome:
     """Answer a call; an error is an outcome that says what to do next."""
     try:
-        result = tool.run(source, call, arguments_of(values, tool.takes))
+        asked = arguments_of(values, tool.takes)
+        try:
+            result = tool.run(source, call, asked)
+        except (NoDaemon, ConnectionLost) as error:
+            if tool.writes and isinstance(error, ConnectionLost):
+                return Outcome(_MAY_BE_WRITTEN)
+            # The daemon stopped or was restarted meanwhile.
+            result = tool.run(source, call, asked)
+    except (NoDaemon, ConnectionLost):
+        return Outcome("kb's daemon keeps stopping. Tell the user; kb watch --status names its log")
     except KbError as error:
         return Outcome(explained(error))
     return Outcome(tool.tell(result), result)
@@ -126,7 +142,7 @@ def search(source: Source, call: Call, asked: SearchArguments) -> SearchResult:
         if found.index.as_of is None or (found.index.pending and not found.index.watching):
             # Nobody has indexed the folders yet, or nobody else does it.
             source.refresh()
-            wait_until_built(source, call)
+            wait_until_built(source, call, _WAIT_SECONDS if found.hits else _FIRST_WAIT_SECONDS)
             found = kb.search(request)
     return _search_result(found, settings.folder_paths(), source.building(), asked.limit)
 
@@ -183,7 +199,7 @@ def read(source: Source, call: Call, asked: ReadArguments) -> ReadResult:
     return _read_result(found, asked.offset, source.settings.folder_paths())
 
 
-def read_text(kb: Knowledge, name: str, first: int = 1, last: int | None = None, page: int | None = None) -> FileText:
+def read_text(kb: Files, name: str, first: int = 1, last: int | None = None, page: int | None = None) -> FileText:
     """Return the text of some lines of a file, or of a page.
 
     Raises:

@@ -2,15 +2,177 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
 import click
 
-from kb.cli.command import Group
+from kb.cli.command import Command, Group
 from kb.cli.mcp_install import install
+from kb.cli.options import json_option
+from kb.cli.output.terminal import one_line, sanitize
+from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kb.cli.session import Session
+    from kb.config import Settings
+    from kb.mcp.inspection import Inspected
+    from kb.mcp.sources import DaemonSource, OwnSource
+    from kb.ports import Knowledge
+    from kb.service.background import BackgroundDaemon
+
+write_option = click.option("--write", is_flag=True, help="Offer the tool that writes notes, too.")
+no_daemon_option = click.option(
+    "--no-daemon", "alone", is_flag=True, help="Open the store in this process, instead of asking kb watch."
+)
 
 
-@click.group(cls=Group, local=True, short_help="Answer agents, over the Model Context Protocol.")
-def mcp() -> None:
-    """Answer agents such as Claude Code, Codex and Cursor, over the Model Context Protocol."""
+@click.group(
+    cls=Group, local=True, invoke_without_command=True, short_help="Answer agents, over the Model Context Protocol."
+)
+@write_option
+@no_daemon_option
+@click.pass_context
+def mcp(ctx: click.Context, *, write: bool, alone: bool) -> int:
+    """Answer agents such as Claude Code, Codex and Cursor, over the Model Context Protocol.
+
+    Without a command, it serves one client on standard input and output. It asks the running kb watch, and starts one
+    in the background where none runs. Agents can search, read and list the files of the index, and nothing else.
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    session: Session = ctx.obj
+    _require_extra()
+    with _source(session, alone=alone) as source, _log():
+        from kb.mcp.server import serve_stdio
+
+        serve_stdio(source, write=write)
+    return 0
+
+
+@mcp.command(cls=Command, short_help="Show what agents see, and what it costs them.")
+@write_option
+@no_daemon_option
+@json_option
+@click.pass_obj
+def inspect(session: Session, *, write: bool, alone: bool, as_json: bool) -> int:
+    """Show each tool, its tokens and annotations, and a sample answer from your own files."""
+    _require_extra()
+    with _source(session, alone=alone) as source:
+        from kb.mcp.inspection import inspect as inspected
+        from kb.mcp.inspection import listing_tokens
+        from kb.mcp.tokens import HOW
+
+        tools = inspected(source, write=write)
+    whole = listing_tokens(write=write)
+    if as_json:
+        session.write_json({"tokens": whole, "counted": HOW, "tools": [asdict(one) for one in tools]})
+        return 0
+    session.write("\n".join(_text(one) for one in tools))
+    session.write(f"\n{len(tools)} tools, {whole:,} tokens in all, which a client sends with every conversation\n")
+    session.write(f"Tokens are {HOW}.\n")
+    return 0
 
 
 mcp.add_command(install)
+
+
+def _text(one: Inspected) -> str:
+    marks = ", ".join(f"{name} {str(value).lower()}" for name, value in one.annotations.items())
+    lines = [f"{one.name}  {one.tokens} tokens", f"    {one.description}", f"    {marks}"]
+    if one.arguments is None:
+        lines.append("    not called: it writes")
+    else:
+        given = ", ".join(f"{name}={one_line(str(value))}" for name, value in one.arguments.items())
+        size = f"{one.text_tokens:,} tokens as text, {one.structured_tokens:,} as JSON"
+        lines.append(f"    {one.name}({given}) {'failed' if one.failed else 'returned'} {size}:")
+        lines += [f"    | {sanitize(line)}".rstrip() for line in one.text.split("\n")]
+    return "\n".join(lines) + "\n"
+
+
+def _require_extra() -> None:
+    """Check that the SDK is installed.
+
+    Raises:
+        KbError: It is not.
+    """
+    if find_spec("mcp") is None:
+        raise KbError(
+            "the Model Context Protocol needs the extra mcp, which is not installed",
+            "Run pip install 'localkb[mcp]', or with uv: uv tool install 'localkb[mcp]'",
+        )
+
+
+@contextmanager
+def _source(session: Session, *, alone: bool) -> Iterator[DaemonSource | OwnSource]:
+    """Where the tools get their knowledge from.
+
+    Raises:
+        ConfigError: There is no configuration, or it names no folder.
+    """
+    from kb.mcp.sources import DaemonSource, OwnSource
+
+    settings = session.settings()
+    if not settings.config.folders.paths:
+        raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
+    if alone:
+        own = OwnSource(settings, lambda settings: _opened(session, settings))
+        try:
+            yield own
+        finally:
+            own.close()
+        return
+    from kb.api.client import DaemonClient
+
+    client = DaemonClient(settings)
+    try:
+        yield DaemonSource(settings, client, lambda settings: _started(session, settings))
+    finally:
+        client.close()
+
+
+def _opened(session: Session, settings: Settings) -> Knowledge:
+    """Open the store in this process for calls from several threads."""
+    from kb.app import LocalKnowledgeBase
+
+    kb = LocalKnowledgeBase.open(settings, warn=session.notice)
+    try:
+        kb.own()
+    except BaseException:
+        kb.close()
+        raise
+    return kb
+
+
+def _started(session: Session, settings: Settings) -> BackgroundDaemon:
+    """Start a daemon that outlives this process."""
+    from kb.cli.commands.watch import daemon_command
+    from kb.service.background import start_daemon
+
+    try:
+        started = start_daemon(daemon_command(session, settings), settings.store_path())
+    except OSError as error:
+        raise KbError(
+            f"kb's daemon could not be started: {error}", "Start it yourself: kb watch --background"
+        ) from error
+    session.notice(f"started kb watch in the background, process {started.process.pid}, log {started.log}")
+    return started
+
+
+@contextmanager
+def _log() -> Iterator[None]:
+    """Write warnings to standard error, which clients keep; standard output is for the protocol alone."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
