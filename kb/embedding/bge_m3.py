@@ -1,4 +1,4 @@
-"""kb's embedding function for ChromaDB, by which any client can query kb's collections by text.
+"""kb's embedding function for ChromaDB, with which any client can query kb's collections by text.
 
 Importing this module imports ChromaDB and registers the function with it.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kb.embedding.runtime import Device, Precision, Runtime
 
 NAME: Final = "kb-bge-m3"
-# The arguments as they are kept with a collection, and what each may be.
+# The arguments stored with a collection, and their types.
 ARGUMENTS: Final[dict[str, type]] = {
     "model": str,
     "revision": str,
@@ -39,19 +39,19 @@ ARGUMENTS: Final[dict[str, type]] = {
 
 @register_embedding_function
 class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
-    """Embeds with bge-m3, or another model that kb can load. The model is loaded with the first text.
+    """Embeds with bge-m3 or another model that kb can load. The model is loaded on first use.
 
-    A document that is longer than the model reads is an error: nothing is ever cut.
+    A document over the model's limit is an error; texts are never truncated.
 
     Args:
         model: A name on the hub, a directory, or ``all-MiniLM-L6-v2``.
         revision: The revision of a model from the hub.
-        device: Where to run the model: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: What to compute in: ``auto``, ``float32``, ``float16``, ``bfloat16`` or ``int8``.
-        batch_tokens: How many tokens, padding included, the model gets at once. 0: what suits the device.
-        threads: CPU threads. 0: as many as there are cores.
-        offline: Never fetch a model.
-        runtime: By which library to run the model: ``auto``, ``torch`` or ``onnx``.
+        device: The device to run on: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: The number format to compute in: ``auto``, ``float32``, ``float16``, ``bfloat16`` or ``int8``.
+        batch_tokens: The tokens of a batch, including padding; 0 for a size that suits the device.
+        threads: CPU threads; 0 for the number of cores.
+        offline: Never download a model.
+        runtime: The library that runs the model: ``auto``, ``torch`` or ``onnx``.
     """
 
     def __init__(  # noqa: PLR0917 - as ChromaDB's own functions, which are called by position
@@ -65,7 +65,7 @@ class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
         offline: bool = False,
         runtime: Runtime = "auto",
     ) -> None:
-        # A collection is opened from other folders than the one it was made in.
+        # A relative path would not be found when the collection is opened from another folder.
         directory = Path(model).expanduser()
         self._model = str(directory.resolve()) if model != BGE_M3 and directory.is_dir() else model
         self._revision = revision
@@ -98,43 +98,43 @@ class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which ChromaDB knows this function."""
+        """The name of this function in ChromaDB."""
         return NAME
 
     def default_space(self) -> Space:
-        """Cosine, for which the models were trained."""
+        """Cosine, which the models were trained for."""
         return "cosine"
 
     def supported_spaces(self) -> list[Space]:
-        """All of them: between unit vectors they give the same order."""
+        """All spaces, since they rank unit vectors in the same order."""
         return ["cosine", "l2", "ip"]
 
     @staticmethod
     def build_from_config(config: dict[str, Any]) -> BgeM3EmbeddingFunction:
-        """The function that a collection was made with. Nothing is loaded or fetched yet."""
+        """The function that a collection was created with; does not load or download anything."""
         BgeM3EmbeddingFunction.validate_config(config)
         return BgeM3EmbeddingFunction(**config)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as they are kept with a collection."""
+        """The arguments to store with a collection."""
         return {argument: getattr(self, f"_{argument}") for argument in ARGUMENTS}
 
     @staticmethod
     def validate_config(config: dict[str, Any]) -> None:
-        """Refuse arguments this function does not have, or of another type.
+        """Reject unknown arguments, and arguments of the wrong type.
 
         Raises:
-            ModelError: There are such.
+            ModelError: An argument is unknown or has the wrong type.
         """
         for argument, value in config.items():
             if type(value) is not ARGUMENTS.get(argument):
                 raise ModelError(
-                    f"The collection's embedding function has an argument {argument} = {value!r} that kb does not know",
-                    "Open the collection with the version of kb that made it.",
+                    f"the collection's embedding function has the unknown argument {argument} = {value!r}",
+                    "Open the collection with the version of kb that made it",
                 )
 
     def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
-        """Refuse another model for vectors that are there already.
+        """Reject another model for existing vectors.
 
         Raises:
             ModelMismatch: The model, its revision or int8 would change.
@@ -143,13 +143,13 @@ class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
         before, after = (config.get("precision", "auto") for config in (old_config, old_config | new_config))
         if (before == "int8") != (after == "int8"):
             raise ModelMismatch(
-                f"The collection was made in the precision {before!r}, and its vectors mean nothing to {after!r}",
-                "Embed again with: kb index --full",
+                f"the vectors of the collection were made with the precision {before!r} and do not match {after!r}",
+                "Run kb index --full to embed everything again",
             )
         for argument in ("model", "revision"):
             old, new = old_config.get(argument), new_config.get(argument, old_config.get(argument))
             if old != new:
                 raise ModelMismatch(
-                    f"The collection was made with the {argument} {old!r}, and its vectors mean nothing to {new!r}",
-                    "Embed again with: kb index --full",
+                    f"the vectors of the collection were made with the {argument} {old!r} and do not match {new!r}",
+                    "Run kb index --full to embed everything again",
                 )

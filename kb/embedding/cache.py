@@ -122,7 +122,7 @@ _PAGE = 500
 _USES_KEPT = 20_000
 _STORED = np.dtype("<f4")
 
-# Stands in SQLite's header ("kbec").
+# The application id in SQLite's header ("kbec").
 _APPLICATION_ID: Final = 0x6B626563
 # A vector of 1,024 numbers takes 4,096 bytes and would overflow SQLite's default pages of that size.
 _PAGE_SIZE: Final = 16384
@@ -367,7 +367,7 @@ class EmbeddingCache:
         kept = set_aside(self._path, SCHEMA)
         begun = self._opened()
         self._warn(
-            f"{error.message}; it is kept as {kept}, and a new one is begun: texts are embedded again when they are "
+            f"{error.message}; it is kept as {kept}, and a new one is created: texts are embedded again when they are "
             "next needed"
         )
         return begun

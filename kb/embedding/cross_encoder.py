@@ -1,6 +1,6 @@
-"""Reranks by a cross-encoder, which reads question and passage together. Loaded and proved as the embedding model is.
+"""Reranks with a cross-encoder, which reads question and passage together.
 
-One of the two files that import sentence-transformers.
+It is loaded and verified like the embedding model. One of the two files that import sentence-transformers.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ BGE_RERANKER: Final = "BAAI/bge-reranker-v2-m3"
 BGE_RERANKER_REVISION: Final = "953dc6f6f85a1b2dbfca4c34a2796e7dde08d41e"
 _KIND: Final = "ForSequenceClassification"
 _REMEDY: Final = (
-    "Put a whole copy of the reranker in its place, fetch it while online (embed.offline = false), "
-    "or set search.rerank_model to another one, or search.rerank to off."
+    "Replace it by a complete copy, fetch it while online (embed.offline = false), "
+    "or set search.rerank_model to another one, or search.rerank to off"
 )
-_PROBES: Final = (("What is water?", "Water is a liquid."), ("What is water?", "Stones and rivers, 42 of them."))
+_SAMPLES: Final = (("What is water?", "Water is a liquid."), ("What is water?", "Stones and rivers, 42 of them."))
 
 
 def locate_reranker(model: str, revision: str = "", *, offline: bool = False, cache_dir: Path | None = None) -> Located:
-    """Find a cross-encoder, and fetch it where that is allowed and needed.
+    """Find a cross-encoder, and download it if necessary and allowed.
 
     Args:
         model: A directory, or a name on the hub.
         revision: The commit, branch or tag of a model from the hub. Empty: the pinned one for bge-reranker-v2-m3, else
             ``main``.
-        offline: Never fetch anything.
-        cache_dir: The hub's cache. None: where Hugging Face keeps it.
+        offline: Never download anything.
+        cache_dir: The hub's cache; None for Hugging Face's default.
 
     Raises:
-        ModelError: It is not here and cannot be had, or is no cross-encoder.
+        ModelError: It is neither on this machine nor downloadable, or is not a cross-encoder.
     """
     prepare_environment(offline=offline)
     path = Path(model).expanduser()
@@ -55,7 +55,7 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
         _require(directory)
         return Located(directory, str(path), f"sha256:{digest_of_files(directory)}", published=False)
     if not HUB_NAME.fullmatch(model) or model.startswith((".", "~")):
-        raise ModelError(f"There is no reranker directory {model}", f"Set search.rerank_model, as to {BGE_RERANKER}")
+        raise ModelError(f"there is no reranker directory {model}", f"Set search.rerank_model, as to {BGE_RERANKER}")
     wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
     if (own := find_fetched(model, wanted)) and not incomplete_files(own[0], _missing):
         return Located(own[0], model, own[1])
@@ -63,7 +63,7 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
     if snapshot is None or _missing(snapshot):
         if offline:
             raise ModelError(
-                f"The reranker {model} is not on this machine, and fetching is off (embed.offline)", _REMEDY
+                f"the reranker {model} is not on this machine, and fetching is off (embed.offline)", _REMEDY
             )
         directory, commit = fetch(model, wanted, missing=_missing)
         return Located(directory, model, commit)
@@ -72,7 +72,7 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
 
 
 def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:
-    """Whether a cross-encoder can be used without fetching anything."""
+    """Whether a cross-encoder can be used without downloading anything."""
     if model != BGE_RERANKER and Path(model).expanduser().is_dir():
         return True
     wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
@@ -88,8 +88,8 @@ class CrossEncoderReranker:
 
     Args:
         located: The cross-encoder.
-        device: Where to run it.
-        precision: What to compute in; ``int8`` is for embedding alone and counts as ``auto`` here.
+        device: The device to run it on.
+        precision: The number format to compute in; ``int8`` is only for embedding and counts as ``auto`` here.
     """
 
     def __init__(self, located: Located, *, device: Device = "auto", precision: Precision = "auto") -> None:
@@ -100,18 +100,18 @@ class CrossEncoderReranker:
         self._model: CrossEncoder | None = None
 
     def load(self) -> None:
-        """Load it now.
+        """Load the model now.
 
         Raises:
-            ModelError: It cannot be loaded, or is not what its directory says.
+            ModelError: It cannot be loaded, or does not match its directory.
         """
         if self._model is None:
             model = _load(self._located, device_for(self._device), self._precision)
-            _prove(model, self._located)
+            _verify(model, self._located)
             self._model = model
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """How well each text answers the question; higher is better. A text over the model's length is cut for it.
+        """How well each text answers the question; higher is better. A text over the model's limit is truncated.
 
         Raises:
             ModelError: The model cannot be used.
@@ -141,25 +141,29 @@ def _load(located: Located, device: str, precision: str) -> CrossEncoder:
         )
     except (*LOADING_ERRORS, SafetensorError) as error:
         why = first_line(error)
-        raise ModelError(f"The reranker in {located.directory} cannot be loaded ({why})", _REMEDY) from error
+        raise ModelError(f"the reranker in {located.directory} cannot be loaded ({why})", _REMEDY) from error
     return model
 
 
-def _prove(model: CrossEncoder, located: Located) -> None:
-    """All weights came from the files, the tokenizer fits, and it tells an answer from other words."""
+def _verify(model: CrossEncoder, located: Located) -> None:
+    """Check that all weights come from the files, that the tokenizer fits, and that scores differ between passages.
+
+    Raises:
+        ModelError: A check fails.
+    """
     transformer: Any = model.model
     needed = {name for name, _ in transformer.named_parameters()}
     if lacking := lacking_weights(needed, located.directory):
-        raise _not_as_stated(located, f"its weights lack {len(lacking)} of {len(needed)} parts, such as {lacking[0]}")
+        raise _invalid(located, f"its files lack {len(lacking)} of {len(needed)} weights, such as {lacking[0]}")
     words = len(model.tokenizer)
     if words > int(transformer.config.vocab_size):
-        raise _not_as_stated(located, f"its tokenizer knows more words ({words}) than it has embeddings")
+        raise _invalid(located, f"its tokenizer has more tokens ({words}) than the model has embeddings")
     first, second = (model.tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("water", "stone"))
     if first == second or model.tokenizer.unk_token_id in {*first, *second}:
-        raise _not_as_stated(located, "its tokenizer does not know the letters of the alphabet")
-    one, other = _scores(model, _PROBES)
+        raise _invalid(located, "its tokenizer does not know ordinary words")
+    one, other = _scores(model, _SAMPLES)
     if not (math.isfinite(one) and math.isfinite(other)) or one == other:
-        raise _not_as_stated(located, "it gives two different passages the same score, or none")
+        raise _invalid(located, "it gives two different passages the same score, or none")
 
 
 def _scores(model: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -171,15 +175,19 @@ def _scores(model: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> list[float
         )
     except (IndexError, RuntimeError) as error:
         raise ModelError(
-            f"The reranker failed ({first_line(error)})", "Set search.rerank to off, or embed.device to cpu."
+            f"the reranker failed ({first_line(error)})", "Set search.rerank to off, or embed.device to cpu"
         ) from error
     return [float(score) for score in found]
 
 
 def _require(directory: Path) -> None:
-    """Refuse what is incomplete or gives more than one number a pair."""
+    """Check that a directory is a complete cross-encoder that gives one number per pair.
+
+    Raises:
+        ModelError: It is not.
+    """
     if missing := _missing(directory):
-        raise ModelError(f"The reranker in {directory} is incomplete: {', '.join(missing)} not there", _REMEDY)
+        raise ModelError(f"the reranker in {directory} is incomplete: {', '.join(missing)} missing", _REMEDY)
     try:
         config = json.loads((directory / "config.json").read_text("utf-8"))
         kinds = [str(kind) for kind in config.get("architectures") or ()]
@@ -188,7 +196,7 @@ def _require(directory: Path) -> None:
         raise ModelError(f"{directory / 'config.json'} cannot be read ({error})", _REMEDY) from error
     if not any(kind.endswith(_KIND) for kind in kinds) or labels != 1:
         raise ModelError(
-            f"The model in {directory} is no cross-encoder that gives one score ({', '.join(kinds) or 'no kind told'})",
+            f"the model in {directory} is not a cross-encoder with one score ({', '.join(kinds) or 'unknown kind'})",
             _REMEDY,
         )
 
@@ -198,5 +206,5 @@ def _missing(directory: Path) -> list[str]:
     return names + missing_weights(directory)
 
 
-def _not_as_stated(located: Located, what: str) -> ModelError:
-    return ModelError(f"The reranker in {located.directory} is not what it should be: {what}", _REMEDY)
+def _invalid(located: Located, what: str) -> ModelError:
+    return ModelError(f"the reranker in {located.directory} is invalid: {what}", _REMEDY)

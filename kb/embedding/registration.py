@@ -1,6 +1,6 @@
-"""Makes ``import kb`` enough for any ChromaDB client to query kb's collections by text.
+"""Registers kb's embedding function with ChromaDB, so that after ``import kb`` any client can query kb's collections.
 
-ChromaDB is not imported for that: if and when someone imports it, kb's embedding function is registered with it.
+It does not import ChromaDB: the function is registered when something else does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 
 from kb.silence import AfterImport
 
-# Not from typing, and importlib and logging where they are used: every ``import kb`` comes through here.
+# Each ``import kb`` loads this module, so it does not import typing, and imports importlib and logging on use.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
@@ -22,7 +22,7 @@ _LOCK: Final = threading.Lock()
 
 
 def register_when_imported() -> None:
-    """Register kb's embedding function with ChromaDB now, or as soon as ChromaDB is imported. Repeating it is free."""
+    """Register kb's embedding function with ChromaDB now, or as soon as ChromaDB is imported; idempotent."""
     with _LOCK:
         chromadb = sys.modules.get(CHROMADB)
         if chromadb is None:
@@ -33,12 +33,12 @@ def register_when_imported() -> None:
 
 
 def _register(_: ModuleType) -> None:
-    """Import the module that registers itself; where ChromaDB has changed too much for it, say so and leave it."""
+    """Import the module that registers itself; log a warning if that fails with this version of ChromaDB."""
     import importlib
     import logging
 
     try:
         importlib.import_module(EMBEDDING_FUNCTION)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        told = "kb's embedding function could not be registered with ChromaDB (%s)"
-        logging.getLogger(__name__).warning(told, error)
+        message = "kb's embedding function could not be registered with ChromaDB (%s)"
+        logging.getLogger(__name__).warning(message, error)

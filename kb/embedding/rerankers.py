@@ -133,8 +133,8 @@ class HeadReranker:
         rows = 1 if self.name == "lexical" else len(weight)
         if weight.shape != (rows, size) or bias.shape != (rows,):
             raise ModelError(
-                f"{self._file} does not fit the model: {weight.shape} in place of ({rows}, {size})",
-                "Put a whole copy of the model in its place.",
+                f"{self._file} does not fit the model: {weight.shape} instead of ({rows}, {size})",
+                "Replace it by a complete copy of the model",
             )
         return weight, bias
 

@@ -1,4 +1,4 @@
-"""What the ways to run a model have in common: what is asked of them, what they give, and what proves them right."""
+"""The interface of the runtimes: their options, the loaded model, and the texts and checks that verify it."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ PROBES: Final = (
 
 
 class OutOfMemory(Exception):
-    """The device has no room for this batch."""
+    """The batch does not fit into the device's memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How a model is to be run.
+    """The configured way to run a model.
 
     Attributes:
-        runtime: By which library. ``auto``: what is there and fastest.
-        device: Where.
-        precision: What to compute in.
-        threads: CPU threads. 0: all cores.
-        models: Where kb keeps models. None: the user's data folder.
+        runtime: The library that runs it; ``auto`` for the fastest that is available.
+        device: The device to run on.
+        precision: The number format to compute in.
+        threads: CPU threads; 0 for the number of cores.
+        models: kb's directory of models; None for the user's data directory.
     """
 
     runtime: Runtime = "auto"
@@ -54,12 +54,12 @@ class Wanted:
 
 
 class LoadedModel(Protocol):
-    """A model that is ready and was proved to be what it should be.
+    """A model that is loaded and verified.
 
     Attributes:
-        where: The runtime, device and precision it runs in.
-        shared: Whether several threads may use it at once; else one after another.
-        budget: How many tokens, padding included, suit it at once.
+        where: The runtime, device and precision, for messages.
+        shared: Whether several threads may use it at once.
+        budget: The tokens of a batch that suit it, including padding.
     """
 
     where: str
@@ -67,40 +67,40 @@ class LoadedModel(Protocol):
     budget: int
 
     def encode(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
-        """Unit vectors of a batch of texts, each read whole.
+        """Unit vectors of a batch of texts, without truncation.
 
         Raises:
             OutOfMemory: The batch is too large for the device.
-            ModelError: The vectors are none, or a text has more tokens than the model has positions.
+            ModelError: The vectors are invalid, or a text exceeds the model's limit.
         """
 
 
 def unit(
     vectors: NDArray[np.float32], shape: tuple[int, int], where: str, *, most: float = 0.01
 ) -> NDArray[np.float32]:
-    """Vectors made exactly as long as one.
+    """Normalise vectors to length 1 exactly.
 
     Args:
-        vectors: What a model gave.
-        shape: What shape that has to have.
+        vectors: The vectors from a model, nearly of length 1.
+        shape: Their expected shape.
         where: How the model runs, for the error.
-        most: How far lengths may be from one already; half precision loses it in the third place.
+        most: The most by which a length may differ from 1; half precision differs in the third decimal place.
 
     Raises:
-        ModelError: They are no vectors of this model.
+        ModelError: Their shape or a length is wrong, or they are not finite.
     """
     import numpy as np
 
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if vectors.shape != shape or not bool(np.all(np.abs(norms - 1) < most)):
         raise ModelError(
-            f"The model gives vectors that are not finite and of length one on {where}",
-            "Set embed.precision to float32, embed.runtime to torch and embed.device to cpu.",
+            f"the model gives vectors that are not finite or not of length 1 on {where}",
+            "Set embed.precision to float32, embed.runtime to torch and embed.device to cpu",
         )
     units: NDArray[np.float32] = vectors / norms
     return units
 
 
-def not_as_stated(located: Located, what: str) -> ModelError:
-    """The error for a model that loads but is not what its directory says."""
-    return ModelError(f"The model in {located.directory} is not what it should be: {what}", REMEDY)
+def invalid_model(located: Located, what: str) -> ModelError:
+    """The error for a model that loads but fails verification."""
+    return ModelError(f"the model in {located.directory} is invalid: {what}", REMEDY)

@@ -1,6 +1,6 @@
-"""A model on this machine and what its directory says about itself, read from small files without loading any weights.
+"""Describes a model on this machine from the small files in its directory, without loading weights.
 
-A model with files missing loads without an error and gives wrong vectors, so a directory is judged here first.
+A model with missing files may load without an error and give wrong vectors, so directories are checked here first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MODULES_OWNER: Final = "sentence_transformers."
 KNOWN_MODULES: Final = ("Transformer", "Pooling", "Dense", "Normalize")
-# Models that number positions from the padding index on: that many positions are never used.
+# Models whose position ids begin after the padding index, so that the positions before it are unused.
 OFFSET_POSITIONS: Final = frozenset(
     {"camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"}
 )
@@ -30,27 +30,26 @@ POOLING_KEYS: Final = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-# Where a graph names a file with its numbers: an entry of its protocol buffer, key "location", value the name.
+# A file with external weights in a graph: a protocol buffer entry with key "location" and the file name as value.
 _EXTERNAL: Final = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
-# A graph longer than this has its numbers in itself.
+# A graph larger than this, in bytes, contains its weights.
 _GRAPH: Final = 16 * 1024 * 1024
 DOCUMENT_PROMPTS: Final = ("document", "passage", "corpus")
 REMEDY: Final = (
-    "Put a whole copy of the model in its place, fetch it again with embed.offline = false, "
-    "or set embed.model to another one."
+    "Replace it by a complete copy, fetch it again with embed.offline = false, or set embed.model to another model"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A model that is on this machine.
+    """A model on this machine.
 
     Attributes:
-        directory: Where its files are.
-        name: What the user calls it.
-        revision: What tells this version of it from another: a commit, or a digest of its files.
-        bundled: Whether its weights come with a package and have to match their published digest.
-        published: Whether name and revision mean the same on every machine.
+        directory: The directory of its files.
+        name: Its name in the configuration.
+        revision: Its version: a commit, or a digest of its files.
+        bundled: Whether it comes with a package, so that its weights must match the published digest.
+        published: Whether name and revision identify the same model on every machine.
     """
 
     directory: Path
@@ -62,17 +61,17 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What is known of a model without its weights.
+    """The properties of a model that are known without its weights.
 
     Attributes:
         model_type: The architecture, as transformers names it.
         hidden_size: The length of a token's vector.
-        vocab_size: How many rows the embedding table has.
-        pooling: How the vectors of the tokens become one, for example ``cls`` or ``mean``.
+        vocab_size: The number of rows of the embedding table.
+        pooling: How token vectors are combined into one, for example ``cls`` or ``mean``.
         dimension: The length of a text's vector.
-        limit: The most tokens the model reads, special tokens included.
-        query_prompt: What the model wants in front of a question.
-        document_prompt: What the model wants in front of a document.
+        limit: The most tokens of a text, including special tokens.
+        query_prompt: The prefix of questions.
+        document_prompt: The prefix of documents.
         modules: The kinds of its modules, in order.
     """
 
@@ -88,7 +87,7 @@ class ModelSpec:
 
 
 def missing_files(directory: Path) -> list[str]:
-    """The files a model cannot do without that are not there, or are empty."""
+    """The required files of a model that are missing or empty."""
     needed = ["config.json", "modules.json", "tokenizer.json"]
     if present(directory / "modules.json"):
         needed += [f"{path}/config.json" for kind, path in _modules(directory) if path and kind != "Normalize"]
@@ -97,7 +96,7 @@ def missing_files(directory: Path) -> list[str]:
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The files with the weights that will be loaded: safetensors where there are any, else pickled ones, else ONNX."""
+    """The weight files that are loaded: safetensors if there are any, else pickled ones, else ONNX."""
     for single in ("model.safetensors", "pytorch_model.bin"):
         if present(directory / single):
             return [directory / single]
@@ -108,7 +107,7 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def makers_onnx(directory: Path) -> list[Path]:
-    """The ONNX graph that a model's makers put beside its weights, then the files it names, there or not."""
+    """The ONNX graph published with a model, and the weight files that it names, existing or not."""
     graph = directory / "onnx" / "model.onnx"
     if not present(graph):
         return []
@@ -120,19 +119,19 @@ def makers_onnx(directory: Path) -> list[Path]:
 
 
 def only_onnx(directory: Path) -> bool:
-    """Whether the makers' ONNX files are all the weights that a model has."""
+    """Whether the published ONNX files are the only weights of a model."""
     files = weight_files(directory)
     return bool(files) and files == makers_onnx(directory)
 
 
 def read_spec(directory: Path) -> ModelSpec:
-    """Read what a model directory says about itself.
+    """Read the description of a model from its directory.
 
     Raises:
-        ModelError: Files are missing or broken, or the model is built from parts that would need code of its own.
+        ModelError: Files are missing or invalid, or the model needs code of its own.
     """
     if missing := missing_files(directory):
-        raise ModelError(f"The model in {directory} is incomplete: {', '.join(missing)} not there", REMEDY)
+        raise ModelError(f"the model in {directory} is incomplete: {', '.join(missing)} missing", REMEDY)
     config = _read(directory / "config.json")
     options = _read(directory / "config_sentence_transformers.json", optional=True)
     prompts = options.get("prompts") or {}
@@ -150,19 +149,19 @@ def read_spec(directory: Path) -> ModelSpec:
             modules=tuple(kind for kind, _ in _modules(directory)),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"The model in {directory} does not say what it is ({error!r})", REMEDY) from error
+        raise ModelError(f"the configuration of the model in {directory} is invalid ({error!r})", REMEDY) from error
 
 
 def fingerprint(located: Located, spec: ModelSpec, numbers: str = "float") -> str:
-    """Whatever changes a vector, as one line.
+    """Everything that affects vectors, as one line.
 
-    The floating point precisions and the runtimes count as one: their vectors differ by less than ranking can see. How
-    much the model reads is left out, since nothing is ever cut.
+    Floating-point precisions and runtimes are left out, since their differences are too small to affect ranking; so is
+    the model's limit, since texts are never truncated.
 
     Args:
         located: The model.
-        spec: What it says about itself.
-        numbers: The kind of numbers it computes in, where that makes other vectors.
+        spec: Its description.
+        numbers: The number format and weights, as far as they change vectors.
     """
     prompts = json.dumps([spec.query_prompt, spec.document_prompt], ensure_ascii=False)
     name = located.name if located.published else "local"
@@ -170,13 +169,13 @@ def fingerprint(located: Located, spec: ModelSpec, numbers: str = "float") -> st
 
 
 def _pooled(directory: Path) -> tuple[str, int]:
-    """How the model pools and how long its vectors are, following its modules one by one."""
+    """The pooling of a model and the length of its vectors, according to its modules."""
     modules = _modules(directory)
     kinds = [kind for kind, _ in modules]
     if kinds[:2] != ["Transformer", "Pooling"]:
         raise ModelError(
-            f"The model in {directory} does not begin with a transformer and its pooling ({', '.join(kinds)})",
-            "Set embed.model to a sentence-transformers model of that shape.",
+            f"the modules of the model in {directory} are not a transformer followed by pooling ({', '.join(kinds)})",
+            "Set embed.model to a sentence-transformers model with these modules",
         )
     pooling, dimension = "", 0
     for kind, path in modules[1:]:
@@ -191,14 +190,14 @@ def _pooled(directory: Path) -> tuple[str, int]:
 
 
 def _modes(config: dict[str, Any]) -> list[str]:
-    """The pooling modes of a pooling config, in either of the ways they are written."""
+    """The pooling modes of a pooling module's configuration, in its current or its older form."""
     if mode := config.get("pooling_mode"):
         return [mode] if isinstance(mode, str) else list(mode)
     return [mode for key, mode in POOLING_KEYS.items() if config.get(key)] or ["mean"]
 
 
 def _limit(directory: Path, config: dict[str, Any]) -> int:
-    """The most tokens the model reads: what it was trained for, never more than it has positions."""
+    """The most tokens of a text: the configured maximum, but at most the number of positions."""
     stated = _read(directory / "sentence_bert_config.json", optional=True).get("max_seq_length")
     stated = stated or _read(directory / "tokenizer_config.json", optional=True).get("model_max_length")
     positions = int(config.get("max_position_embeddings") or -1)
@@ -211,7 +210,7 @@ def _limit(directory: Path, config: dict[str, Any]) -> int:
 
 
 def _modules(directory: Path) -> list[tuple[str, str]]:
-    """The modules of a model as (kind, folder), refusing those that are not sentence-transformers' own."""
+    """The modules of a model as (kind, folder); rejects modules that sentence-transformers does not provide."""
     listed = _read(directory / "modules.json")
     try:
         modules = [(str(module["type"]), str(module["path"])) for module in listed]
@@ -220,14 +219,14 @@ def _modules(directory: Path) -> list[tuple[str, str]]:
     for type_, _ in modules:
         if not type_.startswith(MODULES_OWNER) or type_.rpartition(".")[2] not in KNOWN_MODULES:
             raise ModelError(
-                f"The model in {directory} has a module {type_}, and kb runs no code that comes with a model",
-                "Set embed.model to a model made of a transformer, pooling, dense and normalising modules.",
+                f"the model in {directory} has the module {type_}, and kb does not run code that comes with a model",
+                "Set embed.model to a model of transformer, pooling, dense and normalising modules only",
             )
     return [(type_.rpartition(".")[2], path) for type_, path in modules]
 
 
 def missing_weights(directory: Path) -> list[str]:
-    """The weight files that are not there."""
+    """The weight files that are missing."""
     files = weight_files(directory)
     if not files:
         return ["model.safetensors or pytorch_model.bin"]
@@ -235,12 +234,12 @@ def missing_weights(directory: Path) -> list[str]:
 
 
 def present(path: Path) -> bool:
-    """Whether a file is there and holds something; a link into a cache may point nowhere."""
+    """Whether a file exists and is not empty; a link into a cache may be broken."""
     return path.is_file() and path.stat().st_size > 0
 
 
 def _read(path: Path, *, optional: bool = False) -> Any:  # noqa: ANN401 - JSON
-    """One JSON file of a model."""
+    """The content of a JSON file of a model; empty if it is optional and missing."""
     if optional and not present(path):
         return {}
     try:

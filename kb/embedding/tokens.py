@@ -1,6 +1,6 @@
-"""The length of texts in the model's own tokens, without its weights.
+"""Counts the tokens of texts without loading the model's weights.
 
-The tokenizer library alone starts in milliseconds; the model's own start takes seconds.
+The tokenizer library alone loads in milliseconds; the model takes seconds.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
     from kb.embedding.spec import ModelSpec
 
-# A question is no book: beyond this many tokens, or this many characters for each of them, it is refused.
+# The most tokens of a question, and the most characters for each of them.
 MOST_TOKENS: Final = 16384
 _CHARACTERS: Final = 16
-# Where a long question is cut: at white space, if there is any in the last so many tokens of a part.
+# A part of a long question ends at white space if there is any in its last tokens, this many.
 _LOOK_BACK: Final = 32
 
-# File names that are no valid UTF-8 reach texts as lone surrogates, which no tokenizer takes.
+# File names that are not UTF-8 put lone surrogates into texts, which tokenizers reject.
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def encodable(text: str) -> str:
-    """The text as the model gets it: lone surrogates become the replacement character."""
+    """The text with lone surrogates replaced by U+FFFD."""
     return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class ModelTokens:
-    """Counts tokens exactly as the model that is loaded from the same directory does.
+    """Counts tokens exactly as the loaded model does.
 
     Args:
         directory: The model's directory.
@@ -48,17 +48,17 @@ class ModelTokens:
 
     @cached_property
     def spec(self) -> ModelSpec:
-        """What the model says about itself."""
+        """The description of the model."""
         return read_spec(self._directory)
 
     @property
     def limit(self) -> int:
-        """The most tokens the model reads, special tokens included."""
+        """The most tokens of a text, including special tokens."""
         return self.spec.limit
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The model's tokenizer, which neither cuts nor pads."""
+        """The model's tokenizer, without truncation and padding."""
         from tokenizers import Tokenizer
 
         path = self._directory / "tokenizer.json"
@@ -75,26 +75,26 @@ class ModelTokens:
 
     @cached_property
     def special_tokens(self) -> tuple[str, ...]:
-        """The special tokens as they would stand in a text, where the model would take them for its own."""
+        """The special tokens as text; the model would interpret them if they occurred in a document."""
         added = self.tokenizer.get_added_tokens_decoder().values()
         return tuple(token.content for token in added if token.special)
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """The length of each document in tokens, with special tokens and the model's prompt, never cut."""
+        """The length of each document in tokens, including special tokens and the model's prompt."""
         return self._lengths([self.spec.document_prompt + text for text in texts])
 
     def count_question(self, text: str) -> int:
-        """The length of a question in tokens, with special tokens and the model's prompt for questions."""
+        """The length of a question in tokens, including special tokens and the model's prompt."""
         return self._lengths([self.spec.query_prompt + text])[0]
 
     def parts_of_question(self, text: str) -> list[tuple[str, int]]:
-        """A question in parts that the model reads, each with its length in tokens without the special ones.
+        """Divide a question into parts within the model's limit, each with its length in tokens without special ones.
 
-        A question that the model reads at once is one part. Of a longer one the parts are about equally long and end
-        at white space where there is any.
+        A question within the limit is one part. The parts of a longer one have about the same length, and end at white
+        space if possible.
 
         Raises:
-            ModelError: It is longer than ``MOST_TOKENS``, and than the model reads at once.
+            ModelError: The question is longer than ``MOST_TOKENS`` and than the model's limit.
         """
         most = max(MOST_TOKENS, self.limit)
         if len(text) > most * _CHARACTERS:
@@ -106,13 +106,13 @@ class ModelTokens:
             raise _too_long(f"{length:,} tokens", most)
         room = self.limit - self.count_question("")
         if room < 1:
-            raise ModelError(f"the model reads {self.limit} tokens, and its prompt leaves none for a question", REMEDY)
+            raise ModelError(f"the model reads {self.limit} tokens, and its prompt fills them", REMEDY)
         return self._cut(encodable(text), room)
 
     def _cut(self, text: str, room: int) -> list[tuple[str, int]]:
-        """A text in parts of at most ``room`` tokens."""
+        """Divide a text into parts of at most ``room`` tokens."""
         offsets = self.tokenizer.encode(text, add_special_tokens=False).offsets
-        # Of tokens that stand for the same characters the first is the place to cut at.
+        # Several tokens may encode the same characters; a part begins at the first of them.
         starts = [first for first, _ in offsets]
         count = -(-len(starts) // room)
         while True:
@@ -121,7 +121,7 @@ class ModelTokens:
             lengths = [len(one) for one in self.tokenizer.encode_batch_fast(parts, add_special_tokens=False)]
             if max(lengths) <= room:
                 return list(zip(parts, lengths, strict=True))
-            # A word that was cut may have more tokens than its whole.
+            # The parts of a divided word may have more tokens than the word.
             count += 1
 
     def _lengths(self, texts: list[str]) -> list[int]:
@@ -130,7 +130,7 @@ class ModelTokens:
 
 
 def _pieces(text: str, starts: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
-    """Where to cut a text whose tokens begin at some places, into pieces of at most ``size`` tokens."""
+    """Yield start and end of pieces of at most ``size`` tokens; ``starts`` are the positions where tokens begin."""
     at = 0
     while at < len(starts):
         end = at + size
@@ -143,15 +143,15 @@ def _pieces(text: str, starts: Sequence[int], size: int) -> Iterator[tuple[int, 
 
 def _too_long(length: str, most: int) -> ModelError:
     return ModelError(
-        f"the question has {length}, and kb reads at most {most:,} tokens of one",
+        f"the question has {length}, over the limit of {most:,} tokens",
         "Ask a shorter question, or save the text in a folder of notes and run kb similar FILE",
     )
 
 
 def _split_as_loaded(tokenizer: Tokenizer) -> None:
-    """Split XLM-RoBERTa's text as transformers does when it rebuilds the tokenizer: at white space, which is dropped.
+    """Split text for XLM-RoBERTa as transformers does, which rebuilds the tokenizer: at white space, which is dropped.
 
-    The published tokenizer.json of such models makes a token more of a space at the end.
+    With the published tokenizer.json of such models, a trailing space would be one token more.
     """
     from tokenizers import normalizers, pre_tokenizers
 
@@ -162,7 +162,7 @@ def _split_as_loaded(tokenizer: Tokenizer) -> None:
 
 
 def _precompiled(tokenizer: Tokenizer) -> Normalizer | None:
-    """The one part of the normaliser that is kept when the tokenizer is rebuilt."""
+    """The only part of the normaliser that transformers keeps when it rebuilds the tokenizer."""
     from tokenizers import normalizers
 
     if isinstance(tokenizer.normalizer, normalizers.Sequence):

@@ -1,6 +1,6 @@
-"""Runs a model with sentence-transformers, and proves that what was loaded is what its directory says.
+"""Runs a model with sentence-transformers, and verifies that the loaded model matches its directory.
 
-The only file that imports torch and sentence-transformers.
+Only this module and ``cross_encoder`` import sentence-transformers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.embedding.fetch import BUNDLED_INSTALL
 from kb.embedding.locate import BGE_M3, BUNDLED_SHA256, prepare_environment
-from kb.embedding.runtime import PROBES, OutOfMemory, not_as_stated, unit
+from kb.embedding.runtime import PROBES, OutOfMemory, invalid_model, unit
 from kb.embedding.spec import REMEDY, weight_files
 from kb.embedding.tokens import encodable
 from kb.errors import ModelError
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     # The tokens of a text and their last hidden states.
     States = tuple[NDArray[np.int64], NDArray[np.float32]]
 
-# On a CPU more at once is no faster and takes memory; a GPU is idle with less.
+# Tokens of a batch: larger ones only take memory on a CPU, and smaller ones leave a GPU idle.
 CPU_BUDGET: Final = 2048
 GPU_BUDGET: Final = 65_536
-# Both as published, beside the weights' own digest in kb.embedding.locate.
+# The published SHA-256 of the bundled files.
 BUNDLED_FILES: Final = {
     "model.safetensors": BUNDLED_SHA256,
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
-# Rows of the embedding table may be rounded up to a multiple of this for speed.
+# The number of rows of an embedding table may be rounded up to a multiple of this for speed.
 PADDED_ROWS: Final = 64
-# What transformers and torch raise over files that are broken or of another kind, safetensors' own error aside.
+# What transformers and torch raise for invalid files, besides safetensors' own error.
 LOADING_ERRORS: Final = (
     OSError,
     ValueError,
@@ -61,13 +61,13 @@ OLD_NAMES: Final = {".gamma": ".weight", ".beta": ".bias"}
 
 
 class TorchModel:
-    """A model in torch, as sentence-transformers runs it. One thread may use it at a time.
+    """A model that sentence-transformers runs in torch. Only one thread may use it at a time.
 
     Args:
         model: The model.
         dimension: The length of a vector.
-        limit: The most tokens it reads.
-        where: The device and precision it runs in.
+        limit: The most tokens of a text.
+        where: The device and precision, for messages.
     """
 
     shared = False
@@ -81,7 +81,7 @@ class TorchModel:
 
     @property
     def transformer(self) -> Any:  # noqa: ANN401 - a model of transformers
-        """The transformer alone, without pooling."""
+        """The transformer without pooling."""
         first: Any = self._model[0]
         return first.auto_model
 
@@ -91,14 +91,14 @@ class TorchModel:
         return found
 
     def weight(self, name: str) -> NDArray[np.float32]:
-        """One weight by its name in the transformer, in float32; not to be written to."""
+        """A weight by its name in the transformer, in float32; do not modify it."""
         found: NDArray[np.float32] = self.transformer.get_parameter(name).detach().float().numpy()
         return found
 
     def states(self, texts: Sequence[str], prompt: str) -> list[States]:
-        """The tokens of each text and their last hidden states, shapes (tokens,) and (tokens, hidden size), not padded.
+        """The tokens of each text and their last hidden states, which ``encode`` pools.
 
-        It is the forward pass of which ``encode`` pools the result.
+        Shapes are (tokens,) and (tokens, hidden size), without padding.
         """
         import numpy as np
         import torch
@@ -116,11 +116,11 @@ class TorchModel:
         return found
 
     def encode(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
-        """Unit vectors of a batch of texts, each read whole.
+        """Unit vectors of a batch of texts, without truncation.
 
         Raises:
             OutOfMemory: The batch is too large for the device.
-            ModelError: The vectors are none, or a text has more tokens than the model has positions.
+            ModelError: The vectors are invalid, or a text exceeds the model's limit.
         """
         import numpy as np
 
@@ -138,10 +138,10 @@ class TorchModel:
             if "out of memory" in str(error).lower():
                 _free_memory()
                 raise OutOfMemory from error
-            # More tokens than positions ends in one error or another, by the kind of model.
+            # The error for a text over the limit depends on the architecture.
             if any(len(ids) > self._limit for ids in self._model.tokenizer(list(texts))["input_ids"]):
-                raise ModelError("A text is longer than the model reads", "Lower chunk.max_tokens.") from error
-            raise ModelError(f"The model failed on {self.where} ({error})", "Set embed.device to cpu.") from error
+                raise ModelError("a text is longer than the model reads", "Lower chunk.max_tokens") from error
+            raise ModelError(f"the model failed on {self.where} ({error})", "Set embed.device to cpu") from error
         vectors: NDArray[np.float32] = np.asarray(found, dtype=np.float32)
         return unit(vectors, (len(texts), self._dimension), self.where)
 
@@ -154,17 +154,17 @@ def load_model(
     precision: Precision = "auto",
     threads: int = 0,
 ) -> TorchModel:
-    """Load a model from its directory, running no code that comes with it.
+    """Load a model from its directory, without running code that comes with it.
 
     Args:
-        located: Where the model is.
+        located: The model.
         tokens: The model's token counter.
-        device: Where to run it. ``auto``: an NVIDIA GPU, else an Apple GPU, else the CPU.
-        precision: What to compute in. ``auto``: float16 on a GPU, float32 on the CPU.
-        threads: CPU threads. 0: as many as torch finds right.
+        device: The device to run on; ``auto`` for an NVIDIA GPU, else an Apple GPU, else the CPU.
+        precision: The number format to compute in; ``auto`` for float16 on a GPU and float32 on the CPU.
+        threads: CPU threads; 0 for torch's default.
 
     Raises:
-        ModelError: It cannot be loaded, or is not what its directory says.
+        ModelError: It cannot be loaded, or does not match its directory.
     """
     spec = tokens.spec
     prepare_environment(offline=False)
@@ -178,27 +178,27 @@ def load_model(
     kind = ("float32" if place == "cpu" else "float16") if precision == "auto" else precision
     model = _load(located, place, getattr(torch, kind), attention(place, kind))
     model.max_seq_length = spec.limit
-    _prove_parts(model, located, spec)
-    _prove_weights(model, located)
-    _prove_tokenizer(model, located, tokens)
+    _verify_modules(model, located, spec)
+    _verify_weights(model, located)
+    _verify_tokenizer(model, located, tokens)
     loaded = TorchModel(model, spec.dimension, spec.limit, f"torch {place} ({kind})")
     first, second = loaded.encode(PROBES[:2], "")
-    if float(first @ second) > 0.9999:  # noqa: PLR2004 - two words that differ in nothing
-        raise not_as_stated(located, "it gives two different words the same vector")
+    if float(first @ second) > 0.9999:  # noqa: PLR2004 - equal up to rounding
+        raise invalid_model(located, "it gives two different words the same vector")
     return loaded
 
 
 def attention(device: str, kind: str) -> str:
-    """The implementation of attention to ask for: without padding where that is installed, else torch's own.
+    """The implementation of attention to use: flash-attn if it is installed and suits the device, else torch's own.
 
-    flash-attn needs an NVIDIA GPU and half precision; sentence-transformers then gives it batches without padding.
+    flash-attn needs an NVIDIA GPU and half precision, and spares the padding of batches.
     """
     flash = device == "cuda" and kind != "float32" and importlib.util.find_spec("flash_attn") is not None
     return "flash_attention_2" if flash else "sdpa"
 
 
 def _load(located: Located, device: str, dtype: torch.dtype, attention: str) -> SentenceTransformer:
-    """The model as sentence-transformers loads it from a directory."""
+    """Load a model from its directory with sentence-transformers."""
     import transformers
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
@@ -215,7 +215,7 @@ def _load(located: Located, device: str, dtype: torch.dtype, attention: str) -> 
             model_kwargs={"dtype": dtype, "attn_implementation": attention},
         )
     except (*LOADING_ERRORS, SafetensorError) as error:
-        raise ModelError(f"The model in {located.directory} cannot be loaded ({first_line(error)})", REMEDY) from error
+        raise ModelError(f"the model in {located.directory} cannot be loaded ({first_line(error)})", REMEDY) from error
 
 
 def device_for(wanted: Device) -> str:
@@ -226,12 +226,16 @@ def device_for(wanted: Device) -> str:
     if wanted == "auto":
         return next(device for device, there in available.items() if there)
     if not available[wanted]:
-        raise ModelError(f"embed.device is {wanted}, and torch finds no such device here", "Set embed.device to auto.")
+        raise ModelError(f"embed.device is {wanted}, and torch finds no such device", "Set embed.device to auto")
     return wanted
 
 
 def _verify_bundled(located: Located) -> None:
-    """The bundled files are the published ones, byte by byte."""
+    """Check the SHA-256 of the bundled files.
+
+    Raises:
+        ModelError: A file differs from the published one.
+    """
     for name, published in BUNDLED_FILES.items():
         with (located.directory / name).open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -242,40 +246,40 @@ def _verify_bundled(located: Located) -> None:
             )
 
 
-def _prove_parts(model: SentenceTransformer, located: Located, spec: ModelSpec) -> None:
-    """The model has the parts, the pooling and the sizes that its directory states."""
+def _verify_modules(model: SentenceTransformer, located: Located, spec: ModelSpec) -> None:
+    """Check that modules, pooling and sizes match the model's directory."""
     modules = list(model)
     kinds = [type(module).__name__ for module in modules]
     if kinds[:2] != ["Transformer", "Pooling"]:
-        raise not_as_stated(located, f"it was loaded as {', '.join(kinds)}")
+        raise invalid_model(located, f"it was loaded as {', '.join(kinds)}")
     transformer: Any = modules[0]
     mode: Any = modules[1].pooling_mode
     pooling = mode if isinstance(mode, str) else "+".join(mode)
     if pooling != spec.pooling:
-        raise not_as_stated(located, f"it pools by {pooling} in place of {spec.pooling}")
+        raise invalid_model(located, f"its pooling is {pooling} instead of {spec.pooling}")
     if located.name == BGE_M3 and pooling != "cls":
-        raise not_as_stated(located, f"it pools by {pooling}, and {BGE_M3} pools by cls")
+        raise invalid_model(located, f"its pooling is {pooling}, and that of {BGE_M3} is cls")
     if transformer.config.hidden_size != spec.hidden_size or model.get_embedding_dimension() != spec.dimension:
-        raise not_as_stated(located, f"its vectors are {model.get_embedding_dimension()} long, not {spec.dimension}")
+        raise invalid_model(located, f"its dimension is {model.get_embedding_dimension()}, not {spec.dimension}")
 
 
-def _prove_weights(model: SentenceTransformer, located: Located) -> None:
-    """Every weight of the transformer came from the files: what is missing there would be made up at random."""
+def _verify_weights(model: SentenceTransformer, located: Located) -> None:
+    """Check that all weights of the transformer come from the files; missing ones would be random."""
     transformer: Any = model[0]
     needed = {name for name, _ in transformer.auto_model.named_parameters() if not name.startswith("pooler.")}
     if lacking := lacking_weights(needed, located.directory):
-        raise not_as_stated(located, f"its weights lack {len(lacking)} of {len(needed)} parts, such as {lacking[0]}")
+        raise invalid_model(located, f"its files lack {len(lacking)} of {len(needed)} weights, such as {lacking[0]}")
 
 
 def lacking_weights(needed: Collection[str], directory: Path) -> list[str]:
-    """Those of the parameters a model has that its files do not give, whatever prefix they stand under there."""
+    """The parameters that the weight files of a model lack, whatever prefixes the names in the files have."""
     given = {_new_name(name) for file in weight_files(directory) for name in tensor_names(file)}
     endings = {name[start:] for name in given for start in _starts(name)}
     return sorted(set(needed) - endings)
 
 
 def tensor_names(file: Path) -> list[str]:
-    """The names of the tensors in a file of weights."""
+    """The names of the tensors in a weight file."""
     if file.suffix == ".safetensors":
         from safetensors import safe_open
 
@@ -283,41 +287,41 @@ def tensor_names(file: Path) -> list[str]:
             return list(tensors.keys())
     import torch
 
-    # Mapped where the format allows it, so that two gigabytes are not read again for their names.
+    # Memory-mapped if the format allows it, since reading gigabytes again only for the names would be slow.
     return list(torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)))
 
 
 def _new_name(name: str) -> str:
-    """The name of a tensor as it is written today."""
+    """The current name of a tensor with an old name."""
     for old, new in OLD_NAMES.items():
         name = name.removesuffix(old) + new if name.endswith(old) else name
     return name
 
 
 def _starts(name: str) -> list[int]:
-    """Where a dotted name can begin when prefixes are dropped from it."""
+    """The positions where a dotted name begins after removing zero or more prefixes."""
     return [0, *(place + 1 for place, letter in enumerate(name) if letter == ".")]
 
 
-def _prove_tokenizer(model: SentenceTransformer, located: Located, tokens: ModelTokens) -> None:
-    """The tokenizer knows words, fits the embedding table, and counts as the token counter does."""
+def _verify_tokenizer(model: SentenceTransformer, located: Located, tokens: ModelTokens) -> None:
+    """Check that the tokenizer knows words, fits the embedding table, and agrees with the token counter."""
     tokenizer = model.tokenizer
     rows, words = tokens.spec.vocab_size, len(tokenizer)
     padded = rows % PADDED_ROWS == 0 and 0 < rows - words < PADDED_ROWS * 16
     if words != tokens.tokenizer.get_vocab_size() or (rows != words and not padded):
-        raise not_as_stated(located, f"its tokenizer knows {words} tokens, and its embedding table {rows}")
+        raise invalid_model(located, f"its tokenizer has {words} tokens, and its embedding table {rows} rows")
     first, second = (tokenizer(word, add_special_tokens=False)["input_ids"] for word in PROBES[:2])
     if first == second or tokenizer.unk_token_id in {*first, *second}:
-        raise not_as_stated(located, "its tokenizer does not know the letters of the alphabet")
+        raise invalid_model(located, "its tokenizer does not know ordinary words")
     counted = tokens.count(PROBES)
     prompt = tokens.spec.document_prompt
     found = [len(tokenizer(prompt + text)["input_ids"]) for text in PROBES]
     if counted != found:
-        raise not_as_stated(located, "it splits text otherwise than its tokenizer.json, so lengths cannot be told")
+        raise invalid_model(located, "its tokenizer gives other tokens than its tokenizer.json")
 
 
 def _free_memory() -> None:
-    """Give back what a failed batch left on the device."""
+    """Free the memory that a failed batch left on the device."""
     import torch
 
     if torch.cuda.is_available():
@@ -325,10 +329,10 @@ def _free_memory() -> None:
 
 
 def read_linear(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weight and bias of a linear layer that stands in a file of its own, as bge-m3's heads do.
+    """Weight and bias of a linear layer in a file of its own, such as bge-m3's heads.
 
     Raises:
-        ModelError: It holds something else.
+        ModelError: The file contains no linear layer.
     """
     import torch
 
@@ -336,10 +340,10 @@ def read_linear(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         found = torch.load(file, map_location="cpu", weights_only=True)
         return found["weight"].float().numpy(), found["bias"].float().numpy()
     except LOADING_ERRORS as error:
-        raise ModelError(f"{file} holds no linear layer ({first_line(error)})", REMEDY) from error
+        raise ModelError(f"{file} contains no linear layer ({first_line(error)})", REMEDY) from error
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, as far as a sentence can quote it."""
+    """The first line of an error's message, or its type if it has none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Holds a model on this machine against what it should be: parts, tokenizer, vectors, and published cosines."""
+"""Verifies a model on this machine: its modules, tokenizer, vectors and published cosines."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SAME: Final = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        what: What it was.
+        what: The subject of the check.
         told: What was found.
-        good: Whether it is as it should be; None where there is nothing to hold it against.
+        good: Whether the check passed; None if there is no reference.
     """
 
     what: str
@@ -39,12 +39,12 @@ class Check:
 
 
 def verify(encoder: Encoder, located: Located, forms: Path) -> list[Check]:
-    """Look at a model, loading it as it would be used.
+    """Run all checks on a model, loaded as it is configured.
 
     Args:
         encoder: The model.
-        located: Where it is.
-        forms: The folder of its ONNX forms.
+        located: Its location.
+        forms: The directory of its ONNX forms.
     """
     spec = encoder.tokens.spec
     shape = f"{spec.model_type}, {spec.pooling} pooling, {spec.dimension} numbers, reads {spec.limit} tokens"
@@ -53,12 +53,12 @@ def verify(encoder: Encoder, located: Located, forms: Path) -> list[Check]:
         where = encoder.load()
     except ModelError as error:
         return [*checks, Check("loading", error.message, good=False)]
-    checks += [Check("loading, parts as stated", where, good=True), _vectors(encoder), _company(encoder)]
+    checks += [Check("loading, modules as configured", where, good=True), _vectors(encoder), _batching(encoder)]
     return [*checks, _golden(encoder, located), *_forms(forms)]
 
 
 def _tokenizer(encoder: Encoder) -> Check:
-    """Words are known, and white space around a text changes nothing."""
+    """Whether the tokenizer knows words and fits the embedding table."""
     tokens = encoder.tokens
     first, second = (tokens.tokenizer.encode(word).ids for word in PROBES[:2])
     known = first != second and tokens.tokenizer.get_vocab_size() <= tokens.spec.vocab_size
@@ -67,17 +67,17 @@ def _tokenizer(encoder: Encoder) -> Check:
 
 
 def _vectors(encoder: Encoder) -> Check:
-    """Vectors are of length one, and of different texts are different."""
+    """Whether vectors have length 1, and those of different texts differ."""
     texts = sample_texts(encoder.tokens)
     vectors = encoder.embed_documents(texts, encoder.tokens.count(texts))
     off = float(np.max(np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1)))
     nearest = float(np.max(vectors[0] @ vectors[1:].T))
     good = off < _SAME and nearest < 1 - _SAME
-    return Check("vectors", f"{len(texts)} texts, lengths within {off:.0e} of one", good=good)
+    return Check("vectors", f"{len(texts)} texts, lengths within {off:.0e} of 1", good=good)
 
 
-def _company(encoder: Encoder) -> Check:
-    """A text has the same vector alone and beside others: padding does not leak."""
+def _batching(encoder: Encoder) -> Check:
+    """Whether a text has the same vector alone and in a batch, so that padding has no effect."""
     texts = list(PROBES)
     lengths = encoder.tokens.count(texts)
     together = encoder.embed_documents(texts, lengths)
@@ -86,11 +86,11 @@ def _company(encoder: Encoder) -> Check:
     )
     off = float(np.max(np.abs(together - alone)))
     half = "float16" in encoder.load()
-    return Check("alone and beside others", f"differ by {off:.0e}", good=off < (1e-2 if half else _SAME))
+    return Check("alone and in a batch", f"differ by {off:.0e}", good=off < (1e-2 if half else _SAME))
 
 
 def _golden(encoder: Encoder, located: Located) -> Check:
-    """The cosines that the makers of sentence-transformers published for this model."""
+    """Whether cosines match those published by the authors of sentence-transformers."""
     vectors = encoder.embed_documents(ANSWERS, encoder.tokens.count(ANSWERS))
     cosines = (vectors @ encoder.embed_query(QUESTION)).tolist()
     told = " ".join(f"{cosine:.4f}" for cosine in cosines)
@@ -100,11 +100,11 @@ def _golden(encoder: Encoder, located: Located) -> Check:
     wanted = " ".join(f"{cosine:.4f}" for cosine in golden)
     most = INT8_TOLERANCE if "int8" in encoder.load() else TOLERANCE
     good = max(abs(one - other) for one, other in zip(cosines, golden, strict=True)) <= most
-    return Check("published cosines", f"{told} for {wanted}", good=good)
+    return Check("published cosines", f"{told}; expected {wanted}", good=good)
 
 
 def _forms(folder: Path) -> list[Check]:
-    """The files of the ONNX forms, byte by byte."""
+    """Whether the files of the ONNX forms have their recorded checksums."""
     checks = []
     for export in read_exports(folder):
         damaged = export.damaged()
@@ -114,7 +114,7 @@ def _forms(folder: Path) -> list[Check]:
 
 
 def measured_text(measured: Mapping[str, float]) -> str:
-    """What was measured when a form was made, in words."""
+    """The result of comparing a form with the original, as text."""
     return (
         f"differs by {measured['largest_difference']:.0e} at most, mean cosine {measured['mean_cosine']:.4f} "
         f"with the original ({measured['texts']:.0f} texts)"

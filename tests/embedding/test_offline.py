@@ -133,7 +133,7 @@ def test_a_model_is_brought_from_another_machine_as_the_error_says(tiny: Path, t
     ("status", "told"),
     [
         (404, "the hub has no such model or revision"),
-        pytest.param(403, "the hub refuses it to this user", marks=pytest.mark.slow),
+        pytest.param(403, "the hub denies access to it", marks=pytest.mark.slow),
         pytest.param(500, "status 500", marks=pytest.mark.slow),
     ],
 )
@@ -321,7 +321,7 @@ def test_what_arrives_otherwise_is_refused_and_fetched_again(tiny: Path, tmp_pat
     with hub_of(tiny) as (address, asked):
         second = run(fetch, HF_ENDPOINT=address, KB_MODELS=str(tmp_path))
 
-    assert f"{file} did not arrive as it was published" in first.stderr
+    assert f"{file} was damaged during the download" in first.stderr
     assert first.stdout == "2\n"
     assert second.stdout.endswith("0\n"), second.stderr
     fetched = {path.rpartition(f"{SHA}/")[2] for path in asked if "/resolve/" in path}
@@ -358,7 +358,7 @@ def test_a_damaged_copy_is_told_mended_and_removed(tiny: Path, tmp_path: Path) -
     codes = [line for line in found.stdout.splitlines() if line.startswith("exit code")]
     assert codes == ["exit code 0", "exit code 2", "exit code 0", "exit code 0", "exit code 0", "exit code 0"], found
     assert (
-        "The copy of BAAI/bge-m3 on this machine is incomplete: model.safetensors or pytorch_model.bin not there"
+        "the copy of BAAI/bge-m3 on this machine is incomplete: model.safetensors or pytorch_model.bin missing"
         in found.stderr
     )
     # When it was first wanted, and after each damage: by the command, and by whoever needs the model.

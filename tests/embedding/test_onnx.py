@@ -101,8 +101,8 @@ def test_auto_takes_the_form_that_is_there(minilm: Located, forms: Path, tmp_pat
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        ({"runtime": "onnx"}, "There is no ONNX form"),
-        ({"precision": "int8"}, "in int8 here"),
+        ({"runtime": "onnx"}, "there is no ONNX form"),
+        ({"precision": "int8"}, "in int8"),
         ({"runtime": "torch", "precision": "int8"}, "torch does not run it"),
         ({"runtime": "onnx", "device": "cuda"}, "on the CPU"),
         ({"runtime": "onnx", "precision": "bfloat16"}, "bfloat16"),
@@ -158,7 +158,7 @@ def test_a_damaged_form_is_refused(tiny_encoder: Encoder, own_forms: Path) -> No
     data.write_bytes(bytes(reversed(before)))
 
     encoder = Encoder(tiny_encoder.located, models=own_forms)
-    with pytest.raises(ModelError, match=r"not finite|not the one that was checked"):
+    with pytest.raises(ModelError, match=r"not finite|not the one that was verified"):
         encoder.embed_query("water")
     assert [one.told for one in verify(encoder, encoder.located, folder) if one.good is False]
 
@@ -176,7 +176,7 @@ def test_a_graph_of_another_model_is_refused(tiny_encoder: Encoder, own_forms: P
     for file in ("model.onnx", "model.onnx.data"):
         shutil.copy(source / file, target / file)
 
-    with pytest.raises(ModelError, match="not the one that was checked"):
+    with pytest.raises(ModelError, match="not the one that was verified"):
         Encoder(tiny_encoder.located, models=own_forms).embed_query("water")
 
 

@@ -32,7 +32,7 @@ def test_what_holds_more_than_numbers_is_refused(tmp_path: Path) -> None:
     """The pickle of a training run has its settings beside the weights."""
     torch.save({"state": {"a": torch.ones(2)}, "epoch": 3}, tmp_path / "pytorch_model.bin")
 
-    with pytest.raises(ModelError, match="holds more than numbers"):
+    with pytest.raises(ModelError, match="contains more than numbers"):
         to_safetensors([tmp_path / "pytorch_model.bin"], tmp_path / "model.safetensors")
 
 
