@@ -1,8 +1,9 @@
-"""``LocalKnowledgeBase``: the public interface of kb, which the command line uses too."""
+"""``LocalKnowledgeBase``: a knowledge base that opens the store in this process, as the daemon and commands do."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections import Counter
@@ -12,10 +13,12 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from kb.answers.extract import SentenceExtractor
 from kb.claims import claim
 from kb.config import Settings, load
 from kb.container import Container
-from kb.errors import CatalogDamaged, FolderError, NotIndexed, RequestError, StoreDamaged
+from kb.errors import CatalogDamaged, DocumentError, FolderError, NotIndexed, RequestError, StoreDamaged
+from kb.file_text import Part, read_part, require_readable
 from kb.indexing.plan import withheld
 from kb.maintenance import StoreMonitor, maintain_after_run, rebuild_index
 from kb.notes import keep_note
@@ -25,18 +28,20 @@ from kb.records import (
     CheckReport,
     Failure,
     Filters,
+    FoundFile,
     IndexReport,
     RebuildReport,
+    Reply,
     SearchRequest,
     Shown,
     Status,
-    mode_named,
 )
 from kb.search.filters import selected, tag_count
 from kb.search.links import LinkResolver
 from kb.search.names import below, file_named, unmatched
 from kb.search.rerank import reranked
 from kb.search.verify import FileStaleness
+from kb.search_methods import SearchMethods
 from kb.store.damage import set_aside_in
 
 if TYPE_CHECKING:
@@ -46,13 +51,13 @@ if TYPE_CHECKING:
     from kb.ports import Edit
     from kb.records import (
         FileEvent,
+        FileText,
         IndexProgress,
         KnownFile,
         Links,
-        Mode,
-        Rerank,
         ResolvedLink,
         ResolvedRequest,
+        StoredPassage,
         Unmatched,
     )
 
@@ -61,6 +66,7 @@ def status_of(container: Container) -> Status:
     """Counts, sizes, model, freshness and files that could not be indexed; loads neither model nor ChromaDB."""
     from kb.sandbox.confine import confinement
 
+    container.look_again()
     comparison, problems = container.comparison()
     files = container.catalog.files()
     store = Path(container.store_path)
@@ -91,12 +97,12 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger("kb")
 
 
-class LocalKnowledgeBase:
-    """Folders of files, searchable by meaning.
+class LocalKnowledgeBase(SearchMethods):
+    """A knowledge base that opens the store in this process, whether or not a daemon runs.
 
-    Open it with ``LocalKnowledgeBase.open()``, and use it in a ``with`` block or call ``close()``. It locks the store from
-    the first search or index run until then; other processes wait. While ``kb watch`` holds the lock, both raise
-    ``StoreBusy`` at once: use ``kb search QUESTION --json``, or stop the daemon with ``kb watch --stop``.
+    Programs use ``kb.KnowledgeBase``, which asks a running daemon first. This one locks the store from the first search
+    or index run until ``close()``; other processes wait. While ``kb watch`` holds the lock, both raise ``StoreBusy`` at
+    once.
 
     Example:
         >>> with LocalKnowledgeBase.open("config.toml") as kb:
@@ -197,6 +203,8 @@ class LocalKnowledgeBase:
             except CatalogDamaged:
                 self._container.replace_catalog()
                 return self._with_recovery(run)
+            finally:
+                self._container.look_again()
 
     def own(
         self,
@@ -221,86 +229,70 @@ class LocalKnowledgeBase:
             self._container.serve(Serving(watch, write_batch))
             self.monitor.lost()
 
-    def search(
-        self,
-        question: str | SearchRequest,
-        *,
-        limit: int | None = None,
-        min_score: float | None = None,
-        per_file: int | None = None,
-        filters: Filters | None = None,
-        mode: Mode | str | None = None,
-        weak: bool | None = None,
-        fold: bool | None = None,
-        explain: bool = False,
-        literal: bool = False,
-        rerank: Rerank | None = None,
-        best_seconds: float | None = 0.0,
-        cwd: str = "",
-    ) -> Answer:
-        """Search for passages that answer a question, best first; empty if nothing is relevant.
+    def ask(self, request: SearchRequest | str, /) -> Reply:
+        """Quote the sentences that answer a question best, with the hits in which they stand.
 
         Args:
-            question: The question, with optional phrases, exclusions and filters (see ``kb.search.syntax``), or a
-                ``SearchRequest``, which allows no other argument.
-            limit: The most hits to return. None, here and below, means the configured value.
-            min_score: The lowest cosine of a hit.
-            per_file: The most hits of one file; 0 for no limit.
-            filters: Which files to search.
-            mode: How hits are ranked: a ``Mode`` or its name.
-            weak: Include hits that are no closer to the question than unrelated passages.
-            fold: Return near-duplicates as ``duplicates`` of one hit.
-            explain: Include the reasons for each hit's rank.
-            literal: Do not parse phrases, exclusions and filters in the question.
-            rerank: The model that reranks the best hits.
-            best_seconds: Seconds to spend on finding the best sentences of the hits; 0 for none.
-            cwd: The folder that ``path:`` in the question may also be relative to; empty for the watched folders only.
+            request: The question, or a ``SearchRequest``. The mode that it leaves open is ``answer.mode``.
 
         Raises:
-            RequestError: An argument is out of range, or two conflict.
+            RequestError: The request is for passages like a file.
         """
-        whole = question if isinstance(question, SearchRequest) else None
-        request = SearchRequest(
-            "" if isinstance(question, SearchRequest) else question,
-            limit=limit,
-            min_score=min_score,
-            per_file=per_file,
-            filters=filters or Filters(),
-            mode=None if mode is None else mode_named(mode),
-            weak=weak,
-            fold=fold,
-            explain=explain,
-            literal=literal,
-            rerank=rerank,
-            best_seconds=best_seconds,
-            cwd=cwd,
-        )
-        if whole is not None and request != SearchRequest():
-            raise RequestError("a SearchRequest conflicts with keywords", "Put what the keywords say into the request")
-        return self._answer((whole or request).resolved(self._container.config.search.defaults()))
+        request = SearchRequest(request) if isinstance(request, str) else request
+        if request.like is not None:
+            raise RequestError("a question has no field like", "Use similar for passages like a file")
+        container = self._container
+        resolved = request.resolved(replace(container.config.search.defaults(), mode=container.config.answer.mode))
+        answer = self._answer_resolved(resolved)
+        if not answer.hits:
+            return Reply((), answer)
+        with self.query_priority:
+            vector = container.embedder.embed_query(answer.query)
+            seconds = resolved.best_seconds or container.config.search.best_seconds
+            return Reply(SentenceExtractor(container.searcher.sentence_vectors).best(answer, vector, seconds), answer)
 
-    def similar(
-        self,
-        file: str,
-        *,
-        limit: int | None = None,
-        min_score: float | None = None,
-        per_file: int | None = None,
-        filters: Filters | None = None,
-        fold: bool | None = None,
-    ) -> Answer:
-        """Search for passages of other files that are similar to a whole file; by default one per file.
+    def read(
+        self, file: str, *, first_line: int = 1, last_line: int | None = None, page: int | None = None
+    ) -> FileText:
+        """The exact text of an indexed file, or of some of its lines, or of a page.
 
         Raises:
-            NotIndexed: The file is not in the index.
-            RequestError: An argument is out of range.
+            NotIndexed: The file is not in the index, gone, or excluded by the rules.
+            RequestError: There is no such line or page.
         """
-        filters = filters or Filters()
-        return self.search(
-            SearchRequest(
-                like=os.fspath(file), limit=limit, min_score=min_score, per_file=per_file, filters=filters, fold=fold
-            )
-        )
+        part = Part(first_line, last_line, page)
+        return read_part(self._container.files, self._container.integrity, self._known(file), part)
+
+    def content(self, folder: str, path: str) -> bytes:
+        """The bytes of a file that the rules include, indexed or not, such as an image that a note embeds.
+
+        Args:
+            folder: A watched folder.
+            path: The path of the file in it.
+
+        Raises:
+            DocumentError: It is not there, not a regular file, excluded, or behind a link.
+        """
+        files = self._container.files
+        stat = files.stat(folder, path)
+        if stat is None or not files.belongs(folder, path):
+            raise DocumentError("is not there, or excluded", "Look at the rules for files in config.toml")
+        return files.load(FoundFile(folder, path, stat)).data
+
+    def passage(self, passage_id: str) -> StoredPassage:
+        """The passage with an id.
+
+        Raises:
+            NotIndexed: There is none, or its file is gone or excluded.
+        """
+        container = self._container
+        found = container.catalog.passages([passage_id]).get(passage_id)
+        if found is not None and below([found.file], container.folders):
+            require_readable(container.files, found.file)
+            found = container.integrity.verifier().checked(found)
+            if found is not None:
+                return found
+        raise NotIndexed(f"no passage has the id {passage_id}", "Ids change with the text: search for it again")
 
     def show(self, file: str, line: int | None = None) -> Shown:
         """The indexed passages of a file, or those at a line.
@@ -356,12 +348,41 @@ class LocalKnowledgeBase:
         """All broken links, sorted by file and line."""
         return self._link_resolver().broken()
 
+    def sync(self, timeout: float | None = None) -> bool:
+        """Index everything that is on disk now.
+
+        Args:
+            timeout: Seconds after which the run ends unfinished; None for none.
+
+        Returns:
+            Whether everything is indexed.
+        """
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        return not self.index(should_stop=lambda: time.monotonic() > until).interrupted
+
+    @property
+    def holds_store(self) -> bool:
+        """Whether this process has the store locked."""
+        return self._container.lock.held
+
+    def hold_store(self, wait_seconds: float) -> None:
+        """Lock the store until ``close``.
+
+        Args:
+            wait_seconds: How long to wait for another process.
+
+        Raises:
+            StoreBusy: Another process holds the store.
+        """
+        self._container.hold(wait_seconds)
+
     def check(self, *, repair: bool = False) -> CheckReport:
         """Compare disk, catalog and vectors passage by passage; ``repair`` fixes differences and compares again."""
         with self._changing:
             self._require_a_folder()
             self._container.own()
             self._container.require_model()
+            self._container.look_again()
             return self._with_recovery(lambda: self._container.checker.check(repair=repair))
 
     def rebuild(self) -> RebuildReport:
@@ -410,6 +431,7 @@ class LocalKnowledgeBase:
         with suppress(CatalogDamaged):
             # Refuse the store of another configuration before writing; a damaged store is repaired by the index run.
             self._container.catalog.meta("configuration")
+        self._container.look_again()
         on_written(path := keep_note(root, below, text, title=title or "", tags=tags))
         return path, self.index()
 
@@ -425,7 +447,11 @@ class LocalKnowledgeBase:
     ) -> None:
         self.close()
 
-    def _answer(self, request: ResolvedRequest) -> Answer:
+    def _answer(self, request: SearchRequest) -> Answer:
+        container = self._container
+        return self._answer_resolved(request.resolved(container.config.search.defaults()))
+
+    def _answer_resolved(self, request: ResolvedRequest) -> Answer:
         """Answer a request whose defaults are filled in."""
         container = self._container
         known = self._known(request.like) if request.like is not None else None
@@ -445,7 +471,8 @@ class LocalKnowledgeBase:
                 found = reranked(found, reranker, limit=request.limit, most=most, seconds=seconds)
             # Rarely writes: index runs take these measurements.
             container.searcher.save_measurements()
-            return container.searcher.quoted(found, request.best_seconds)
+            quoted = container.searcher.quoted(found, request.best_seconds)
+            return replace(quoted, index=container.updated(quoted.index))
 
     def _event_logger(self) -> Callable[[FileEvent], None] | None:
         """A callback that logs each file of one run with the seconds since the previous file."""
@@ -503,6 +530,3 @@ class LocalKnowledgeBase:
     def _files_in_folders(self) -> list[KnownFile]:
         """The indexed files inside the configured folders: a store from elsewhere may name any file."""
         return below(self._container.catalog.files(), self._container.folders)
-
-
-KnowledgeBase = LocalKnowledgeBase

@@ -240,6 +240,15 @@ class Container:
         """When the last complete run ended, and how many files are waiting."""
         return self.store.freshness()
 
+    def updated(self, freshness: Freshness) -> Freshness:
+        """The same with the count of a scan that ended since."""
+        return self.store.updated(freshness)
+
+    def look_again(self) -> None:
+        """Scan the folders for the next question, because the index or a file was changed here."""
+        if self._store is not None:
+            self._store.look_again()
+
     def comparison(self) -> tuple[Comparison, tuple[Failure, ...]]:
         """Compare disk and catalog; also returns files that cannot be read. Needs neither model nor vectors."""
         return self.store.comparison()
@@ -252,11 +261,22 @@ class Container:
         Raises:
             StoreBusy: Another process did not release the lock in time, or is a daemon.
         """
+        self.hold(self.config.store.wait_seconds)
+        self.integrity.audit()
+
+    def hold(self, wait_seconds: float) -> None:
+        """Lock the store, so that no other process opens ChromaDB's files, and look at nothing in it yet.
+
+        Args:
+            wait_seconds: How long to wait for any one process that holds it.
+
+        Raises:
+            StoreBusy: Another process did not release the lock in time, or is a daemon.
+        """
         if not self.lock.held:
-            self.lock.acquire(self.config.store.wait_seconds, self.warn, lambda: refuse_while_served(self.settings))
+            self.lock.acquire(wait_seconds, self.warn, lambda: refuse_while_served(self.settings))
             if self._store is not None and self._store.state != "there":
                 self._reopen()
-        self.integrity.audit()
 
     def ask(self) -> None:
         """Lock the store for a search; a read-only store is searched without a lock.

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from kb.claims import require_claim
 from kb.errors import KbError, ModelMismatch
+from kb.freshness import PendingFiles
 from kb.indexing.check import Checker
 from kb.indexing.rebuild import activate_generation, refill
 from kb.indexing.sync import Indexer, compare_with_disk, missing
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kb.embedding.encoder import Encoder
     from kb.indexing.plan import Comparison
     from kb.ports import Files, Nearest, Reader, VectorIndex
-    from kb.records import Failure
+    from kb.records import Failure, Missing
     from kb.search.exact import ExactIndex
     from kb.search.priority import QueryPriority
     from kb.store.catalog import SqliteCatalog
@@ -141,6 +141,7 @@ class OpenStore:
         self.indexer = Lazy(self._make_indexer)
         self.checker = Lazy(self._make_checker)
         self.searcher = Lazy(self._make_searcher)
+        self._pending = PendingFiles(lambda: missing(environment.files.get(), self.catalog.get()))
         self.integrity = Integrity(
             environment.file(CATALOG_FILE),
             catalog=self.catalog.get,
@@ -165,6 +166,7 @@ class OpenStore:
 
     def close(self) -> None:
         """Close everything, the vector index first, and record the state of the catalog. Closing again is allowed."""
+        self._pending.close()
         catalog = self.catalog.built
         with ExitStack() as closing:
             if catalog is not None:
@@ -178,6 +180,7 @@ class OpenStore:
 
     def abandon(self) -> None:
         """Close a lost or damaged store without recording its state."""
+        self._pending.close()
         if (vectors := self.vectors.built) is not None:
             with suppress(KbError, OSError):
                 vectors.abandon()
@@ -308,12 +311,31 @@ class OpenStore:
     # Components built on catalog, cache and index.
 
     def freshness(self) -> Freshness:
-        """When the last complete run ended, and how many files are waiting: from the watcher, or a scan."""
+        """When the last complete run ended, and how many files are waiting: from the watcher, or a scan.
+
+        Questions after the first one share scans; ``Freshness.looked`` says when the last one was.
+        """
         as_of = self.catalog.get().as_of()
         if self._environment.serving.watch is not None:
             watching, waiting = self._environment.serving.watch()
             return Freshness(as_of, waiting, watching=watching)
-        return Freshness(as_of, self.comparison()[0].pending)
+        look = self._pending.look()
+        return Freshness(as_of, look.missing.waiting, looked=look.at if look.shared else None)
+
+    def updated(self, freshness: Freshness) -> Freshness:
+        """The same with the count of a scan that ended since, as one that was started beside the question may have."""
+        newer = None if freshness.looked is None else self._pending.newer(freshness.looked)
+        return freshness if newer is None else replace(freshness, pending=newer.missing.waiting, looked=newer.at)
+
+    def missing(self) -> Missing:
+        """What an answer may lack: waiting files, missing files that are kept, and files that failed."""
+        if self._environment.serving.watch is not None:
+            return missing(self._environment.files.get(), self.catalog.get())
+        return self._pending.look().missing
+
+    def look_again(self) -> None:
+        """Scan the folders for the next question, because the index or a file was changed here."""
+        self._pending.reset()
 
     def comparison(self) -> tuple[Comparison, tuple[Failure, ...]]:
         """Compare disk and catalog; also returns files that cannot be read. Needs neither model nor vectors."""
@@ -355,7 +377,7 @@ class OpenStore:
             catalog,
             files,
             self.freshness,
-            missing=partial(missing, files, catalog),
+            missing=self.missing,
             verifier=self.integrity.verifier,
         )
 

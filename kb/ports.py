@@ -60,6 +60,9 @@ class Files(Protocol):
     def stat(self, folder: str, path: str) -> FileStat | None:
         """The current stat of a file; None if there is no regular file."""
 
+    def belongs(self, folder: str, path: str) -> bool:
+        """Whether the rules include the file at a path now; whether it is there is another question."""
+
     def load(self, file: FoundFile) -> Source:
         """Read a whole file.
 

@@ -219,6 +219,10 @@ class MemoryFiles:
         known = self._files.get((folder, path))
         return known[0] if known else None
 
+    def belongs(self, folder: str, path: str) -> bool:
+        """Whether the file is there, since there are no rules."""
+        return (folder, path) in self._files
+
     def load(self, file: FoundFile) -> Source:
         """Read one file whole, with the stat it has now.
 

@@ -53,6 +53,9 @@ ALLOWED: dict[str, set[str]] = {
     "kb.watching": {"kb.watching", *VOCABULARY},
     "kb.service": {"kb.service", "kb.location", "kb.__version__", *VOCABULARY},
     "kb.api": {"kb.api", "kb.location", "kb.__version__", *VOCABULARY},
+    # They ask the daemon over its socket.
+    "kb.api.client": {"kb.api", "kb.config", "kb.service.address", "kb.__version__", *VOCABULARY},
+    "kb.api.transport": {"kb.api", "kb.service.client", *VOCABULARY},
     # It asks the daemon over its socket, and looks whether one is starting.
     "kb.mcp": {
         "kb.mcp",
@@ -66,6 +69,11 @@ ALLOWED: dict[str, set[str]] = {
         "kb.__version__",
         *VOCABULARY,
     },
+    "kb.search_methods": VOCABULARY,
+    "kb.knowledge_base": {"kb.api", "kb.app", "kb.config", "kb.search_methods", *VOCABULARY},
+    "kb.async_knowledge_base": {"kb.api.cancellation", "kb.config", "kb.knowledge_base", *VOCABULARY},
+    "kb.freshness": VOCABULARY,
+    "kb.file_text": {"kb.formats.decode", "kb.search.verify", *VOCABULARY},
     "kb.testing": VOCABULARY,
     "kb.notes": VOCABULARY,
     "kb.privacy": {"kb.silence", "kb.config", "kb.service", "kb.sandbox", *VOCABULARY},
@@ -74,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.integrity": {"kb.own_files", "kb.indexing", "kb.formats.decode", "kb.search", "kb.store", *VOCABULARY},
     "kb.claims": {"kb.config", "kb.service.client", *VOCABULARY},
     "kb.open_store": {
+        "kb.freshness",
         "kb.integrity",
         "kb.models",
         "kb.config",
@@ -106,6 +115,8 @@ ALLOWED: dict[str, set[str]] = {
     "kb.maintenance": {"kb.container", "kb.indexing", "kb.store", *VOCABULARY},
     "kb.app": {
         "kb.claims",
+        "kb.file_text",
+        "kb.search_methods",
         "kb.maintenance",
         "kb.container",
         "kb.open_store",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kb.errors import ConfigError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kb.config.settings import Settings
 
@@ -55,6 +57,25 @@ def differences(asked: Mapping[str, object], owned: Mapping[str, object], *, fol
         for key in dict.fromkeys([*asked, *owned])
         if (folders or key != _FOLDERS) and asked.get(key) != owned.get(key)
     ]
+
+
+def disagreement(
+    keys: Sequence[str], pid: int, theirs: str | None, ours: str | None, who: str = "command"
+) -> ConfigError:
+    """Return the error for a command or program that cannot use the running daemon.
+
+    Args:
+        keys: The keys in which they differ.
+        pid: The process of the daemon.
+        theirs: The configuration file of the daemon; None without one.
+        ours: That of the command or program.
+        who: What asks: ``command`` or ``program``.
+    """
+    files = f"; it reads {theirs}, this {who} {ours}" if theirs != ours else ""
+    return ConfigError(
+        f"the running daemon (process {pid}) uses other values for {', '.join(keys)}{files}",
+        "Use the same values, or stop it first: kb watch --stop. An edited config.toml is reloaded within seconds",
+    )
 
 
 def _meant(settings: Settings, key: str, value: object) -> object:

@@ -123,11 +123,11 @@ def document_error(error: OSError | ValueError) -> DocumentError:
     if isinstance(error, PermissionError):
         return DocumentError("cannot be read: permission denied", "Give yourself permission, or exclude it")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return DocumentError("is no longer there", "It is forgotten at the next run")
+        return DocumentError("is no longer there", "Run kb index to remove it from the index")
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return DocumentError("is a symbolic link, not a file", "Put the file itself there")
     detail = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return DocumentError(f"cannot be read: {detail}", "Check the disk; it is tried again at the next run")
+    return DocumentError(f"cannot be read: {detail}", "Check the disk; kb tries again at the next run")
 
 
 def join(directory: str, name: str) -> str:
@@ -205,6 +205,25 @@ class Walk:
         while self._directories:
             self._read(*self._directories.pop())
         self._take_links()
+
+    def includes(self, path: str, scope: Scope) -> bool:
+        """Whether the rules include a file, by the ignore files of the directories that lead to it.
+
+        Args:
+            path: Its path in the folder.
+            scope: The rules that apply to the folder.
+        """
+        *directories, name = path.split("/")
+        prefix = ""
+        for directory in [*directories, ""]:
+            place = join(self._root, prefix).rstrip("/") or "/"
+            names = {one for one in (KB_IGNORE, GIT_IGNORE, ".git") if os.path.lexists(join(place, one))}
+            scope = self._with_ignores(scope, prefix, place, names)
+            if directory:
+                if scope.excludes(directory, directory=True):
+                    return False
+                scope, prefix = scope.below(directory), f"{prefix}{directory}/"
+        return not scope.excludes(name, directory=False)
 
     def _read(self, prefix: str, scope: Scope) -> None:
         """Read one directory; ``prefix`` is its path with a final slash, or empty."""
@@ -426,6 +445,13 @@ class Disk:
         except (OSError, ValueError, DocumentError):
             return None
 
+    def belongs(self, folder: str, path: str) -> bool:
+        """Whether the rules include a file of a folder now, as far as its names tell."""
+        if folder not in self._folders or ".." in path.split("/"):
+            return False
+        root = os.path.realpath(folder)
+        return Walk(folder, root, self._rules, self._never, ()).includes(path, self._scope_of(root))
+
     def load(self, file: FoundFile) -> Source:
         """Read a file, with its current stat.
 
@@ -457,12 +483,12 @@ class Disk:
         """
         # A catalog may come with a copied folder and name any other folder.
         if folder not in self._folders:
-            raise DocumentError("is in no folder that is read", "Add its folder to folders.paths")
+            raise DocumentError("is not in a watched folder", "Add its folder to folders.paths")
         root = os.path.realpath(folder)
         place = join(root, path)
         parent = str(Path(place).parent)
         if os.path.realpath(parent) != parent or not inside(parent, {root}):
-            raise DocumentError("lies behind a symbolic link", "Put the file itself into the folder")
+            raise DocumentError("is behind a symbolic link", "Put the file itself into the folder")
         found = os.lstat(place)
         if modes.S_ISLNK(found.st_mode) and self._rules.follow_symlinks:
             place = os.path.realpath(place)
@@ -495,4 +521,4 @@ class Disk:
 
 
 def _refuse_changing() -> Source:
-    raise DocumentBusy("is being written: it changed while it was read", "It is tried again at the next run")
+    raise DocumentBusy("is being written: it changed while it was read", "Wait; kb tries again at the next run")
