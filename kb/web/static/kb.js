@@ -1,0 +1,348 @@
+// What the page cannot do without a script: results while typing, documents beside them, keys, and what happens live.
+// Everything else is rendered by the server, whose addresses this file asks for parts of.
+"use strict";
+
+(() => {
+  const WORDS_AFTER = 0; // milliseconds after a key: by words at once,
+  const MEANING_AFTER = 60; // by meaning once the typing pauses
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const body = document.body;
+  const field = $("#q");
+  const finder = body.classList.contains("finder");
+  document.documentElement.classList.add("scripted");
+
+  // Parts of the page.
+
+  const running = new Map();
+
+  /** Fetch a part of the page; a later request for the same part takes its place. Returns null if one did. */
+  async function part(name, address) {
+    running.get(name)?.abort();
+    const controller = new AbortController();
+    running.set(name, controller);
+    try {
+      const response = await fetch(address, { signal: controller.signal, headers: { accept: "text/html" } });
+      const html = await response.text();
+      return controller.signal.aborted ? null : html;
+    } catch (error) {
+      if (error.name === "AbortError") return null;
+      toast(body.dataset.failed);
+      return null;
+    }
+  }
+
+  const withPart = (address, name) => {
+    const url = new URL(address, location.href);
+    url.hash = "";
+    url.searchParams.set("part", name);
+    return url;
+  };
+
+  function toast(text) {
+    const shown = $("#toast");
+    shown.textContent = text;
+    shown.classList.add("shown");
+    clearTimeout(toast.timer);
+    toast.timer = setTimeout(() => shown.classList.remove("shown"), 3500);
+  }
+
+  // Find.
+
+  /** The address of the search in the form. */
+  function searched() {
+    const url = new URL("/", location.href);
+    for (const [name, value] of new FormData($("#search"))) {
+      if (value.trim() !== "") url.searchParams.append(name, value.trim());
+    }
+    return url;
+  }
+
+  let number = 0; // of the newest search
+  let shown = 0; // of the search whose results are shown by meaning
+  let typing = false; // whether the last entry of the history is the search that is being typed
+
+  async function results(url, { quick = false, of = ++number } = {}) {
+    const address = withPart(url, "results");
+    if (quick) address.searchParams.set("quick", "1");
+    const html = await part(quick ? "words" : "results", address);
+    if (html === null || of < shown || of < number || (quick && shown >= of)) return;
+    if (!quick) {
+      shown = of;
+      running.get("words")?.abort();
+    }
+    $("#results").innerHTML = html;
+    $("#results").dataset.q = url.searchParams.get("q") ?? "";
+    performance.mark(quick ? "kb-words" : "kb-results");
+  }
+
+  async function facets(url) {
+    const html = await part("facets", withPart(url, "facets"));
+    if (html !== null) $("#facets").innerHTML = html;
+  }
+
+  let timer = 0;
+
+  function typed() {
+    const url = searched();
+    close();
+    const of = ++number;
+    clearTimeout(timer);
+    performance.mark("kb-key");
+    if (url.searchParams.get("q")) setTimeout(() => of === number && results(url, { quick: true, of }), WORDS_AFTER);
+    timer = setTimeout(() => {
+      results(url, { of });
+      history[typing ? "replaceState" : "pushState"](null, "", url);
+      document.title = `${url.searchParams.get("q") ?? ""} · kb`;
+      typing = true;
+    }, MEANING_AFTER);
+  }
+
+  // Read.
+
+  function close() {
+    body.classList.remove("reading", "alone");
+    $("#document").replaceChildren();
+  }
+
+  /** Show what an address names: a search, or a document beside one. */
+  async function show(address, { push = true, focus = false } = {}) {
+    const url = new URL(address, location.href);
+    typing = false;
+    if (push) history.pushState(null, "", url);
+    const reading = url.pathname === "/read";
+    if (!reading) {
+      close();
+      await Promise.all([fill(url), results(url), facets(url)]);
+      return;
+    }
+    const html = await part("document", withPart(url, "document"));
+    if (html === null) return;
+    const asks = url.searchParams.has("q") || url.searchParams.has("like");
+    body.classList.add("reading");
+    body.classList.toggle("alone", !asks);
+    $("#document").innerHTML = html;
+    document.title = `${$("#document h1")?.textContent ?? ""} · kb`;
+    mark(url);
+    atPassage();
+    if (focus) $("#document").focus({ preventScroll: true });
+    if (asks && $("#results").dataset.q !== url.searchParams.get("q")) {
+      fill(url);
+      await results(url);
+      mark(url);
+    }
+    performance.mark("kb-document");
+  }
+
+  /** Bring the form to the search of an address. */
+  function fill(url) {
+    const form = $("#search");
+    field.value = url.searchParams.get("q") ?? "";
+    $("#mode").value = url.searchParams.get("mode") ?? "";
+    $$("input[type=hidden]", form).forEach((input) => input.remove());
+    for (const name of ["path", "tag", "type", "lang", "since", "until"]) {
+      for (const value of url.searchParams.getAll(name)) {
+        const input = Object.assign(document.createElement("input"), { type: "hidden", name, value });
+        form.append(input);
+      }
+    }
+  }
+
+  /** Mark the hit that is open in the list. */
+  function mark(url) {
+    const wanted = `${url.searchParams.get("file")}\n${url.searchParams.get("line")}`;
+    for (const item of $$("#results .hit-item")) {
+      const link = new URL($("a.open", item).href);
+      const chosen = `${link.searchParams.get("file")}\n${link.searchParams.get("line")}` === wanted;
+      item.classList.toggle("chosen", chosen);
+      if (chosen) $("a.open", item).setAttribute("aria-current", "true");
+      else $("a.open", item).removeAttribute("aria-current");
+    }
+  }
+
+  function atPassage() {
+    const passage = $("#passage");
+    if (passage) passage.scrollIntoView({ block: "start" });
+    else window.scrollTo(0, 0);
+  }
+
+  // Links within the page.
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href]");
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    const url = new URL(link.href, location.href);
+    if (url.origin !== location.origin) {
+      link.target = "_blank";
+      return;
+    }
+    if (link.id === "show-keys") {
+      event.preventDefault();
+      help();
+    } else if (finder && (url.pathname === "/read" || (url.pathname === "/" && !link.closest(".bar")))) {
+      event.preventDefault();
+      show(url, { focus: event.detail === 0 });
+    }
+  });
+
+  window.addEventListener("popstate", () => {
+    if (!finder) return;
+    const url = new URL(location.href);
+    if (url.pathname !== "/read") fill(url);
+    show(url, { push: false });
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.id === "launch") {
+      event.preventDefault();
+      launch(form);
+    } else if (finder && (form.id === "search" || form.closest("#facets, #document"))) {
+      event.preventDefault();
+      const url = new URL(form.action, location.href);
+      for (const [name, value] of new FormData(form)) if (value !== "") url.searchParams.append(name, value);
+      show(url);
+      if (form.id === "search") $("#results").focus();
+    }
+  });
+
+  async function launch(form) {
+    const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    const answer = await response.json();
+    toast(response.ok ? `${body.dataset.opened}: ${answer.command}` : `${answer.problem}. ${answer.remedy}`);
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      toast(`${body.dataset.copied}: ${button.dataset.copy.split("\n")[0]}`);
+    } catch {
+      toast(body.dataset.failed);
+    }
+  });
+
+  // What is asked for only when it is opened.
+  document.addEventListener(
+    "toggle",
+    async (event) => {
+      const details = event.target;
+      if (!details.open || !details.dataset.fill) return;
+      const address = details.dataset.fill;
+      delete details.dataset.fill;
+      const html = await part(address, address);
+      if (html !== null) details.innerHTML = html;
+    },
+    true,
+  );
+
+  // Keys.
+
+  const inField = () => document.activeElement?.matches("input, textarea, select");
+
+  /** Move the choice in the list of results, and the focus with it. */
+  function move(step) {
+    const links = $$("#results a.open, .hits a.open").filter((link, at, all) => all.indexOf(link) === at && link.offsetParent);
+    if (!links.length) return;
+    const now = links.indexOf(document.activeElement);
+    const chosen = links.findIndex((link) => link.getAttribute("aria-current"));
+    const from = now >= 0 ? now : chosen >= 0 ? chosen : -1;
+    const next = links[Math.max(0, Math.min(links.length - 1, from + step))];
+    next.focus();
+    next.closest(".hit-item")?.scrollIntoView({ block: "nearest" });
+    if (body.classList.contains("reading") && !body.classList.contains("alone")) show(next.href);
+  }
+
+  function help() {
+    let dialog = $("#keys-dialog");
+    if (dialog?.open) return dialog.close();
+    if (!dialog) {
+      dialog = Object.assign(document.createElement("dialog"), { id: "keys-dialog" });
+      dialog.setAttribute("aria-label", $("#show-keys").getAttribute("aria-label"));
+      body.append(dialog);
+    }
+    return part("keys", "/keys").then((html) => {
+      if (html === null) return;
+      const page = new DOMParser().parseFromString(html, "text/html");
+      dialog.replaceChildren($("#keys", page));
+      dialog.showModal();
+    });
+  }
+
+  const KEYS = {
+    "/": () => (field.focus(), field.select()),
+    "?": help,
+    j: () => move(1),
+    k: () => move(-1),
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    o: () => {
+      const link = document.activeElement?.matches("a.open") ? document.activeElement : $("a.open[aria-current]");
+      if (!link) return;
+      const url = new URL(link.href);
+      url.searchParams.delete("q");
+      show(url, { focus: true });
+    },
+    e: () => $("#launch") && launch($("#launch")),
+    n: () => $("#hit-next")?.click(),
+    p: () => $("#hit-previous")?.click(),
+    c: () => $("#copy-place")?.click(),
+    Escape: () => $(".document .close")?.click(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || $("dialog[open]")) return;
+    if (inField()) {
+      if (event.key === "Escape") document.activeElement.blur();
+      else if (event.key === "ArrowDown" && document.activeElement === field && finder) {
+        event.preventDefault();
+        move(1);
+      }
+      return;
+    }
+    // In a document, arrows scroll.
+    if (event.key.startsWith("Arrow") && document.activeElement?.closest("#document")) return;
+    const act = KEYS[event.key];
+    if (!act || (event.key === "?" && false)) return;
+    event.preventDefault();
+    act();
+  });
+
+  // What happens in the daemon.
+
+  function live() {
+    const line = $("#live");
+    let timer = 0;
+    const refresh = () => {
+      clearTimeout(timer);
+      timer = setTimeout(async () => {
+        const status = $("#status");
+        if (!status) return;
+        const html = await part("status", status.dataset.fill);
+        if (html !== null) status.innerHTML = html;
+      }, 300);
+    };
+    const source = new EventSource("/events");
+    source.addEventListener("progress", (event) => {
+      const run = JSON.parse(event.data);
+      line.hidden = run.files_total < 2;
+      line.textContent = `${run.doing} ${run.files.toLocaleString("en")} / ${run.files_total.toLocaleString("en")}`;
+      refresh();
+    });
+    source.addEventListener("run", () => {
+      line.hidden = true;
+      refresh();
+    });
+    source.addEventListener("state", refresh);
+    window.addEventListener("pagehide", () => source.close());
+  }
+
+  if (finder) {
+    field.addEventListener("input", typed);
+    $("#mode").addEventListener("change", () => show(searched()));
+    $("#results").dataset.q = new URL(location.href).searchParams.get("q") ?? "";
+    if (location.pathname === "/read") atPassage();
+  }
+  if (!body.classList.contains("refused")) live();
+})();

@@ -1,0 +1,255 @@
+"""All the English of the page: fixed texts by name, and the sentences that depend on values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kb.records import MODES, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from kb.records import Answer, Freshness, KnownFile, Missing, ReadAs, StoredPassage, Unmatched
+
+TEXT: Final[Mapping[str, str]] = {
+    "name": "kb",
+    "skip": "Skip to the results",
+    "skip_document": "Skip to the document",
+    "find": "Find",
+    "ask": "Ask",
+    "write": "Write",
+    "status": "Status",
+    "keys": "Keys",
+    "views": "Views",
+    "search_label": "Search your files",
+    "search_hint": "Words, a question, or tag: path: type: since:",
+    "mode": "Rank by",
+    "mode_default": "as configured",
+    "results": "Results",
+    "results_by_words": "By words; meaning follows",
+    "searching": "Searching",
+    "filters": "Narrow down",
+    "filters_clear": "Clear filters",
+    "facet_folder": "Folder",
+    "facet_type": "Type",
+    "facet_tag": "Tag",
+    "facet_lang": "Language",
+    "facet_date": "Date",
+    "since": "Since",
+    "until": "Until",
+    "apply": "Apply",
+    "more_values": "more",
+    "files_unit": "files",
+    "start_title": "What are you looking for?",
+    "start": "Type a question or a few words. Results appear as you type.",
+    "start_recent": "Changed last",
+    "score": "cosine",
+    "score_long": "Cosine of question and passage, from -1 to 1",
+    "changed": "changed since it was indexed",
+    "duplicates": "Also in",
+    "embedded": "Embedded in",
+    "more": "More results",
+    "weak_show": "Show weak hits",
+    "weak_hide": "Hide weak hits",
+    "nearest": "The nearest passage",
+    "no_question": "The question has no words beside what it leaves out.",
+    "nothing": "Nothing found.",
+    "nothing_words": "No passage has a word of the question.",
+    "elsewhere": "Passages with the words of the question are not among these hits.",
+    "weak": "No passage is near enough to be an answer.",
+    "weak_shown": "No passage is near enough to be an answer: these are weak hits.",
+    "by_words": "Rank by words",
+    "by_both": "Rank by meaning and words",
+    "by_meaning": "Rank by meaning",
+    "document": "Document",
+    "close": "Close",
+    "close_document": "Close the document",
+    "full_width": "Read alone",
+    "open_editor": "Open in editor",
+    "copy_place": "Copy path:line",
+    "copy_quote": "Copy as quote",
+    "copied": "Copied",
+    "opened": "Opened",
+    "failed": "That did not work",
+    "hits_here": "Hits in this document",
+    "hit_previous": "Previous hit",
+    "hit_next": "Next hit",
+    "outline": "Outline",
+    "links_to": "Links to",
+    "links_from": "Linked from",
+    "similar": "Similar files",
+    "find_similar": "Find similar files",
+    "earlier": "Earlier lines",
+    "later": "Later lines",
+    "part": "This document is long: a part of it is shown.",
+    "page": "Page",
+    "page_previous": "Previous page",
+    "page_next": "Next page",
+    "page_text": "Text of this page",
+    "page_broken": "This page cannot be drawn",
+    "go": "Go",
+    "facts": "About this file",
+    "ask_label": "Ask your files",
+    "ask_hint": "A question in your own words",
+    "ask_start": "The sentences that answer your question best, in the words of your files.",
+    "ask_none": "Nothing in your files is near enough to be an answer.",
+    "ask_find": "See all passages",
+    "ask_sources": "Where they stand",
+    "note_title": "Title",
+    "note_title_hint": "Its first line, if you leave this empty",
+    "note_tags": "Tags",
+    "note_tags_hint": "Separated by spaces or commas",
+    "note_text": "Text",
+    "note_text_hint": "Markdown",
+    "note_save": "Save note",
+    "note_about": "A new file, dated, in your first folder. Nothing else changes a file here.",
+    "note_saved": "The note is saved and indexed",
+    "note_saved_only": "The note is saved; it is indexed in a moment",
+    "note_open": "Open it",
+    "note_empty": "The note is empty; nothing was saved.",
+    "status_index": "Index",
+    "status_daemon": "Daemon",
+    "status_problems": "Files that could not be indexed",
+    "status_partly": "Files read only in part",
+    "status_held": "Missing files that are kept until that is confirmed",
+    "status_held_remedy": "If they are meant to be gone: kb index --accept-deletions",
+    "status_errors": "Messages of the daemon",
+    "status_set_aside": "Damaged parts that were set aside",
+    "status_fine": "All files are indexed.",
+    "status_live": "Updated as it happens",
+    "status_run": "Indexing",
+    "keys_title": "Keys",
+    "key_search": "Go to the search field",
+    "key_move": "Next and previous result",
+    "key_enter": "Read the chosen result",
+    "key_open": "Read the chosen result alone, without the list",
+    "key_editor": "Open the document in your editor",
+    "key_hits": "Next and previous hit in the document",
+    "key_copy": "Copy path:line of the document",
+    "key_escape": "Close the document, or leave the field",
+    "key_help": "This list",
+    "error_title": "That did not work",
+    "back": "Back to the search",
+    "wrong_host": "This address is not served here. Open the page by the link that kb web prints.",
+    "other_page": "Requests from other pages are refused.",
+    "no_session": "This browser has no session. Run kb web: it prints and opens a link that works once.",
+    "used_link": "This link was used already, or is too old. Run kb web for a new one.",
+    "not_found": "There is no such page.",
+    "not_allowed": "This address does not take this method.",
+}
+MODE_LABELS: Final = {mode.value: traits.ranks_by for mode, traits in MODES.items()}
+_WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in the language"}
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def where(passage: StoredPassage) -> str:
+    """Return where in its file a passage is: its lines, or its place such as a page or slide."""
+    lines = (
+        f"line {passage.first_line}"
+        if passage.first_line == passage.last_line
+        else f"lines {passage.first_line}-{passage.last_line}"
+    )
+    return ", ".join(filter(None, (lines, passage.place))) if passage.exact else passage.place or lines
+
+
+def results_line(answer: Answer) -> str:
+    """Return how many hits there are, and what they are ranked by."""
+    if answer.mode == "similar":
+        return f"{count(len(answer.hits), 'similar passage')}"
+    ranks = MODE_LABELS.get(answer.mode, answer.mode)
+    return f"{count(len(answer.hits), 'passage')}, ranked by {ranks}"
+
+
+def read_as_lines(read: ReadAs) -> Iterator[str]:
+    """Yield how a question with operators was read."""
+    for one in read.phrases:
+        yield f"only passages with “{one}”"
+    for one in read.filters:
+        yield f"only files with {one}"
+    for one in read.without:
+        out = read.left_out
+        passages = f" ({count(out.passages, 'passage')} left out)" if out else ""
+        yield f"no passages with {one}{passages}"
+    for one in read.as_words:
+        yield f"{one} was read as words"
+    if read.asked:
+        searched = read.asked
+        yield f"searched: {count(searched.passages, 'passage')} in {count(searched.files, 'file')}"
+
+
+def unmatched_lines(unmatched: Iterable[Unmatched]) -> Iterator[str]:
+    """Yield a sentence for each value of a filter that matches no file."""
+    for one in unmatched:
+        near = ", ".join(one.near[:12])
+        more = (f" Did you mean {near}?" if one.similar else f" There is {near}.") if near else ""
+        yield f"No file {_WHAT[one.filter]} {one.value}.{more}"
+
+
+def below_line(answer: Answer) -> str:
+    """Return how many hits were left out as weak; empty if none were."""
+    if not answer.below:
+        return ""
+    verb = "is" if answer.below == 1 else "are"
+    return f"{count(answer.below, 'more hit')} {verb} no nearer than unrelated passages."
+
+
+def unfamiliar_line(answer: Answer) -> str:
+    """Return that the model does not know the language of the hits; empty if it does."""
+    code = answer.unfamiliar
+    return f"The model does not know this language ({code}): its cosines mean little there." if code else ""
+
+
+def parts_line(answer: Answer) -> str:
+    """Return that a question was too long for the model at once; empty if it was not."""
+    return f"The question is long: it was embedded in {answer.parts} parts." if answer.parts > 1 else ""
+
+
+def missing_line(missing: Missing | None) -> str:
+    """Return which files an answer does not cover; empty if it covers all."""
+    if not missing:
+        return ""
+    facts = [
+        (missing.held, "missing from disk"),
+        (missing.waiting, "waiting to be indexed"),
+        (missing.failed, "that could not be indexed"),
+    ]
+    listed = ", ".join(f"{count(number, 'file')} {what}" for number, what in facts if number)
+    return f"Not searched: {listed}"
+
+
+def freshness_line(index: Freshness) -> str:
+    """Return what waits to be indexed; empty if nothing does."""
+    if index.as_of is None:
+        return "The index is being made: answers are incomplete"
+    if index.pending:
+        return f"{count(index.pending, 'change')} waiting to be indexed"
+    return ""
+
+
+def by_mode(answer: Answer) -> tuple[Mode, str] | None:
+    """Return the mode that may find more, and the name of the text for its link; None where none would."""
+    if answer.elsewhere or answer.unfamiliar:
+        return (Mode.HYBRID, "by_both") if answer.mode != Mode.HYBRID else (Mode.KEYWORD, "by_words")
+    if not answer.hits and not answer.weak and answer.mode == Mode.KEYWORD:
+        return Mode.COSINE, "by_meaning"
+    return None
+
+
+def quote_of(file: KnownFile, text: str, place: str) -> str:
+    """Return a passage as a Markdown quotation with its source."""
+    quoted = "\n".join(f"> {line}".rstrip() for line in text.strip("\n").split("\n"))
+    return f"{quoted}\n>\n> {file.title or file.path} ({place})\n"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes in the largest unit that fits."""
+    value = float(number)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1_000 or unit == "GB":  # noqa: PLR2004 - decimal units
+            break
+        value /= 1_000
+    return f"{value:,.0f} {unit}" if unit == "bytes" or value >= 100 else f"{value:,.1f} {unit}"  # noqa: PLR2004

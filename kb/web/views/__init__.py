@@ -1,0 +1,1 @@
+"""The views, a module each: ``routes`` of each gives its routes, for a desk."""

@@ -1,0 +1,57 @@
+"""What a page does besides showing: opening a file in the editor; and the list of keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kb.errors import KbError
+from kb.web.desk import form_of
+from kb.web.query import path_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from kb.ports import Knowledge
+    from kb.web.desk import Desk
+
+# Each with the name of the text that says what it does.
+KEYS: Final = (
+    ("/", "key_search"),
+    ("↓ ↑ or j k", "key_move"),
+    ("Enter", "key_enter"),
+    ("o", "key_open"),
+    ("e", "key_editor"),
+    ("n p", "key_hits"),
+    ("c", "key_copy"),
+    ("Esc", "key_escape"),
+    ("?", "key_help"),
+)
+
+
+def routes(desk: Desk) -> list[BaseRoute]:
+    """The routes of this view."""
+
+    async def launch(request: Request) -> Response:
+        fields = await form_of(request)
+
+        def work(kb: Knowledge) -> str:
+            # Only what is in the index is opened, however the file is named.
+            file = kb.read(fields.text("file"), last_line=1).file
+            return desk.backend.launch(
+                path_of(file), max(1, fields.number("line", 1)), fields.number("page"), file.kind
+            )
+
+        try:
+            command = await desk.ask(request, work)
+        except KbError as error:
+            return JSONResponse({"problem": error.message, "remedy": error.remedy}, 409)
+        return JSONResponse({"command": command})
+
+    async def keys(_: Request) -> Response:
+        return desk.page("keys.html", keys=KEYS)
+
+    return [Route("/launch", desk.view(launch), methods=["POST"]), Route("/keys", desk.view(keys))]

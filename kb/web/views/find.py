@@ -1,0 +1,252 @@
+"""Find and read: the search with its facets, and the document beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from kb.errors import KbError
+from kb.records import Answer, Filters, SearchRequest, mode_named
+from kb.search.filters import day_of
+from kb.search.words import Words, words_of
+from kb.web import text
+from kb.web.documents.read import Opened, open_document, place_address
+from kb.web.facets import Facet, facets
+from kb.web.pictures import image_of
+from kb.web.query import Fields, Query, glob_of, path_of
+from kb.web.results import Place, results_of, shown_path
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from kb.ports import Knowledge
+    from kb.records import StoredPassage
+    from kb.web.desk import Desk
+
+_RECENT: Final = 12
+_SIMILAR: Final = 8
+_HITS_HERE: Final = 50
+_A_DAY: Final = "private, max-age=86400"
+
+
+def routes(desk: Desk) -> list[BaseRoute]:
+    """The routes of these views."""
+    find = _Find(desk)
+    return [
+        Route("/", desk.view(find.find)),
+        Route("/read", desk.view(find.read)),
+        Route("/similar", desk.view(find.similar)),
+        Route("/page", desk.view(find.page)),
+        Route("/image", desk.view(find.image)),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A document with what stands around it.
+
+    Attributes:
+        opened: The document.
+        path: Its path as it is shown.
+        day: Its date.
+        place: The place of the passage in words.
+        quote: The passage as a quotation with its source; empty where there is none.
+        position: Which hit of the document the passage is, from 1; 0 if it is none.
+        hits: How many hits the document has.
+        previous: The address of the hit before; empty where there is none.
+        next: The address of the hit after.
+        picture: The address of the picture of the page of a PDF.
+        links_to: Where it links to.
+        links_from: What links to it.
+    """
+
+    opened: Opened
+    path: str
+    day: str
+    place: str
+    quote: str
+    position: int
+    hits: int
+    previous: str
+    next: str
+    picture: str
+    links_to: tuple[Place, ...]
+    links_from: tuple[Place, ...]
+
+
+class _Find:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def find(self, request: Request) -> Response:
+        """The search; with ``part`` only its results or its facets."""
+        query = Query.of(request.scope["query_string"])
+        part = request.query_params.get("part", "")
+        quick = request.query_params.get("quick") == "1"
+        if part == "facets":
+            return await self._part(
+                request, "facets.html", lambda kb: {"query": query, "facets": self._facets(kb, query)}
+            )
+        if part:
+            return await self._part(request, "results.html", lambda kb: self._found(kb, query, quick=quick))
+        return await self._whole(request, query)
+
+    async def read(self, request: Request) -> Response:
+        """The search with a document beside it; with ``part`` only the document."""
+        query = Query.of(request.scope["query_string"])
+        if request.query_params.get("part"):
+            return await self._part(request, "document.html", lambda kb: {"query": query, **self._opened(kb, query)})
+        return await self._whole(request, query)
+
+    async def similar(self, request: Request) -> Response:
+        """The files most similar to one, as a part of a page."""
+        query = Query.of(request.scope["query_string"])
+
+        def work(kb: Knowledge) -> dict[str, Any]:
+            answer = kb.search(SearchRequest(like=query.file, limit=_SIMILAR))
+            files = [hit.passage.file for hit in answer.hits]
+            found = [Place(one.title or shown_path(one, self._folders()), place_address(query, one)) for one in files]
+            return {"places": found, "like": query.closed().address("/", q="", like=query.file)}
+
+        return await self._part(request, "similar.html", work)
+
+    async def page(self, request: Request) -> Response:
+        """A page of a PDF file as a picture, with a passage marked."""
+        query = Query.of(request.scope["query_string"])
+
+        def work(kb: Knowledge) -> bytes:
+            shown = kb.show(query.file)
+            kb.read(query.file, page=1)
+            passage = next((one for one in shown.passages if query.line and one.first_line == query.line), None)
+            return self._desk.pages.draw(shown.file, query.page, passage.text if passage else "").png
+
+        png = await self._desk.ask(request, work)
+        return Response(png, headers={"cache-control": _A_DAY}, media_type="image/png")
+
+    async def image(self, request: Request) -> Response:
+        """An image that a document embeds."""
+        fields = Fields(request.scope["query_string"])
+        file, source = fields.text("file"), fields.text("src")
+
+        def work(kb: Knowledge) -> tuple[bytes, str]:
+            return image_of(self._desk.backend.content, kb.read(file, last_line=1).file, source)
+
+        data, kind = await self._desk.ask(request, work)
+        return Response(data, media_type=kind)
+
+    async def _part(self, request: Request, template: str, work: Any) -> HTMLResponse:  # noqa: ANN401 - gives values of a template
+        return self._desk.page(template, **await self._desk.ask(request, work))
+
+    async def _whole(self, request: Request, query: Query) -> Response:
+        """The whole page, in which an error of a part leaves the others as they are."""
+
+        def work(kb: Knowledge) -> dict[str, Any]:
+            values: dict[str, Any] = {"document": None, "problem": None, "facets": ()}
+            try:
+                values |= self._found(kb, query)
+                values["facets"] = self._facets(kb, query)
+            except KbError as error:
+                values |= {
+                    "query": query,
+                    "results": None,
+                    "recent": (),
+                    "freshness": "",
+                    "quick": False,
+                    "problem": error,
+                }
+            if query.file:
+                values |= self._opened(kb, query)
+            return values
+
+        return self._desk.page("find.html", **await self._desk.ask(request, work))
+
+    def _found(self, kb: Knowledge, query: Query, *, quick: bool = False) -> dict[str, Any]:
+        """What the template of the results takes."""
+        folders = self._folders()
+        if not query.asks:
+            newest = sorted(self._desk.documents(kb), key=lambda one: -one.stat.mtime_ns)[:_RECENT]
+            recent = [
+                (place_address(query, one), one, shown_path(one, folders), day_of(one).isoformat()) for one in newest
+            ]
+            return {"query": query, "results": None, "recent": recent, "freshness": "", "missing": "", "quick": False}
+        answer = kb.search(query.request(quick=quick))
+        return {
+            "query": query,
+            "results": results_of(answer, query, folders),
+            "recent": (),
+            "freshness": text.freshness_line(answer.index),
+            "missing": text.missing_line(answer.missing),
+            "quick": quick,
+        }
+
+    def _facets(self, kb: Knowledge, query: Query) -> tuple[Facet, ...]:
+        return facets(self._desk.documents(kb), query)
+
+    def _folders(self) -> tuple[str, ...]:
+        return tuple(self._desk.backend.daemon.status()["folders"])
+
+    def _opened(self, kb: Knowledge, query: Query) -> dict[str, Any]:
+        """What the template of a document takes."""
+        try:
+            return {"document": self._reading(kb, query)}
+        except KbError as error:
+            return {"document": None, "problem": error}
+
+    def _reading(self, kb: Knowledge, query: Query) -> _Reading:
+        here, words = self._hits_in(kb, query) if query.q else ([], Words())
+        opened = open_document(kb, query, words)
+        passage, folders = opened.passage, self._folders()
+        own = [one for one in here if one.file.id == opened.file.id]
+        at = next((n for n, one in enumerate(own) if passage and one.id == passage.id), -1)
+        line = passage.first_line if passage else query.line
+        before = [one for one in own if one.first_line < line]
+        after = [one for one in own if one.first_line > line]
+        place = text.where(passage) if passage else ""
+        return _Reading(
+            opened=opened,
+            path=shown_path(opened.file, folders),
+            day=day_of(opened.file).isoformat(),
+            place=place,
+            quote=text.quote_of(opened.file, passage.text, opened.place) if passage else "",
+            position=at + 1,
+            hits=len(own),
+            previous=place_address(query, opened.file, before[-1].first_line) if before else "",
+            next=place_address(query, opened.file, after[0].first_line) if after else "",
+            picture=_picture(opened) if opened.form == "pdf" else "",
+            links_to=tuple(
+                Place(one.target.title or shown_path(one.target, folders), place_address(query, one.target, one.line))
+                for one in opened.outgoing
+                if one.target
+            ),
+            links_from=tuple(
+                Place(
+                    one.source.title or shown_path(one.source, folders), place_address(query, one.source, one.link.line)
+                )
+                for one in opened.incoming
+            ),
+        )
+
+    def _hits_in(self, kb: Knowledge, query: Query) -> tuple[list[StoredPassage], Words]:
+        """The hits of the question in one document, in the order of the text, and the words of the question."""
+        file = kb.read(query.file, last_line=1).file
+        request = SearchRequest(
+            query.q,
+            limit=_HITS_HERE,
+            per_file=0,
+            filters=Filters(paths=(glob_of(file.path),)),
+            mode=mode_named(query.mode) if query.mode else None,
+            fold=False,
+        )
+        answer: Answer = kb.search(request)
+        return sorted((hit.passage for hit in answer.hits), key=lambda one: one.first_line), words_of(answer.query)
+
+
+def _picture(opened: Opened) -> str:
+    """The address of the picture of a page; it names the content, so that a browser keeps no old one."""
+    line = opened.passage.first_line if opened.passage else 0
+    version = opened.file.content_hash.hex()[:12]
+    return f"{Query(file=path_of(opened.file), page=opened.page, line=line).address('/page')}&v={version}"

@@ -1,0 +1,69 @@
+"""Write: a new note, dated, in the first folder."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from kb.errors import KbError, RequestError
+from kb.web.desk import form_of
+from kb.web.query import Query
+from kb.web.text import TEXT
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from kb.ports import Knowledge
+    from kb.web.desk import Desk
+
+_BETWEEN_TAGS: Final = re.compile(r"[\s,;]+")
+_LONGEST: Final = 1_000_000
+
+
+def routes(desk: Desk) -> list[BaseRoute]:
+    """The routes of this view."""
+
+    async def form(_: Request) -> Response:
+        return desk.page("note.html", title="", tags="", text="", problem=None)
+
+    async def save(request: Request) -> Response:
+        fields = await form_of(request)
+        text = fields.text("text", _LONGEST).replace("\r\n", "\n")
+        title, tags = fields.text("title").strip(), fields.text("tags")
+        written: list[str] = []
+
+        def work(kb: Knowledge) -> None:
+            names = tuple(tag.lstrip("#") for tag in _BETWEEN_TAGS.split(tags) if tag.lstrip("#"))
+            kb.note(text, title=title or None, tags=names, on_written=written.append)
+
+        try:
+            if not text.strip():
+                raise RequestError(TEXT["note_empty"].rstrip("."), "Write something first")
+            await desk.ask(request, work)
+        except KbError as error:
+            # Written but not indexed: the next run does that, and the form must not be sent again.
+            if not written:
+                return desk.page("note.html", 400, title=title, tags=tags, text=text, problem=error)
+        return RedirectResponse(Query(file=written[0]).address("/note/saved"), 303)
+
+    async def saved(request: Request) -> Response:
+        query = Query.of(request.scope["query_string"])
+
+        def indexed(kb: Knowledge) -> bool:
+            try:
+                return bool(kb.show(query.file).passages)
+            except KbError:
+                return False
+
+        done = await desk.ask(request, indexed)
+        return desk.page("saved.html", file=query.file, indexed=done, address=query.address("/read"))
+
+    return [
+        Route("/note", desk.view(form), methods=["GET"]),
+        Route("/note", desk.view(save), methods=["POST"]),
+        Route("/note/saved", desk.view(saved)),
+    ]

@@ -1,0 +1,109 @@
+"""Status: what is indexed, what is not and why, and what the daemon does, as it happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from kb.api.events import MEDIA_TYPE, Listener
+from kb.errors import KbError
+from kb.web.text import count, freshness_line, size
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from kb.ports import Knowledge
+    from kb.records import Status
+    from kb.web.desk import Desk
+
+_MOST_LISTENERS: Final = 16
+_LISTED: Final = 500
+
+
+def routes(desk: Desk) -> list[BaseRoute]:
+    """The routes of this view."""
+    events = _Events(desk)
+
+    async def status(request: Request) -> Response:
+        def work(kb: Knowledge) -> dict[str, Any]:
+            found = kb.status()
+            return {"status": found, "facts": _facts(found), "fine": _is_fine(found), "listed": _LISTED}
+
+        values = await desk.ask(request, work)
+        daemon = desk.backend.daemon.status()
+        template = "status_part.html" if request.query_params.get("part") else "status.html"
+        return desk.page(template, daemon=daemon, run=run_line(daemon), state=_state_line(daemon), **values)
+
+    return [Route("/status", desk.view(status)), Route("/events", desk.view(events.follow))]
+
+
+class _Events:
+    """The events of the daemon, for the browsers that follow them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._listeners: set[Listener] = set()
+        desk.on_close(self._close)
+
+    async def follow(self, request: Request) -> Response:
+        """All events from now on, as server-sent events."""
+        if len(self._listeners) >= _MOST_LISTENERS:
+            raise KbError("too many windows follow the events", "Close some of them")
+        listener = Listener(self._desk.backend.events, request.headers.get("last-event-id", ""))
+        return StreamingResponse(self._stream(listener), media_type=MEDIA_TYPE)
+
+    async def _stream(self, listener: Listener) -> AsyncIterator[bytes]:
+        self._listeners.add(listener)
+        try:
+            async for event in listener.stream():
+                yield event
+        finally:
+            self._listeners.discard(listener)
+
+    def _close(self) -> None:
+        for listener in tuple(self._listeners):
+            listener.close()
+
+
+def run_line(daemon: Mapping[str, Any]) -> str:
+    """Return the progress of the index run in one line; empty where none is under way."""
+    run = daemon.get("run")
+    if not run:
+        return ""
+    return f"{run['doing']}: {run['indexed']:,} of {count(run['files'], 'file')}"
+
+
+def _state_line(daemon: Mapping[str, Any]) -> str:
+    state = str(daemon["state"])
+    reason = f" ({daemon['reason']})" if daemon["reason"] else ""
+    waiting = f", {count(daemon['waiting'], 'change')} waiting" if daemon["waiting"] else ""
+    return f"{state}{reason}{waiting}"
+
+
+def _facts(status: Status) -> list[tuple[str, str]]:
+    """Return the facts about the index, each with its name."""
+    facts = [
+        ("Files", f"{status.files:,}"),
+        ("Passages", f"{status.passages:,}"),
+        ("Model", f"{status.model}{f', {status.runtime}' if status.runtime else ''}"),
+        ("Up to date", freshness_line(status.index) or _as_of(status)),
+        ("Folders", ", ".join(status.folders)),
+        ("Store", f"{status.store}, {size(status.size)}"),
+    ]
+    if status.replaced:
+        facts.append(("Undecodable characters", f"in {count(status.replaced, 'file')}"))
+    return facts
+
+
+def _as_of(status: Status) -> str:
+    as_of = status.index.as_of
+    return f"as of {as_of.astimezone().strftime('%Y-%m-%d %H:%M:%S')}" if as_of else "not yet"
+
+
+def _is_fine(status: Status) -> bool:
+    return not (status.problems or status.held or status.partly or status.set_aside or status.index.pending)
