@@ -1,4 +1,4 @@
-"""kb's embedding function in ChromaDB's hands."""
+"""kb's embedding function, used by ChromaDB."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ QUESTION = "What tool should I use to store vector data locally?"
 
 
 def client(folder: Path) -> Any:
-    """A ChromaDB client of a folder."""
+    """A ChromaDB client for a directory."""
     return import_chromadb().PersistentClient(str(folder), settings=safe_settings())
 
 
 @pytest.mark.slow
 def test_any_client_that_imports_kb_queries_by_text(minilm_encoder: Encoder, tmp_path: Path) -> None:
-    """A collection made with the function and filled with vectors answers texts in another process."""
+    """Another process can query a collection that was made with the function by text."""
     with client(tmp_path / "store") as writer:
         collection = writer.create_collection("notes", embedding_function=BgeM3EmbeddingFunction(BUNDLED))
         vectors = minilm_encoder.embed_documents(NOTES, minilm_encoder.tokens.count(NOTES))
@@ -64,8 +64,8 @@ def test_any_client_that_imports_kb_queries_by_text(minilm_encoder: Encoder, tmp
     assert 1 - distance == pytest.approx(float(vectors[2] @ minilm_encoder.embed_query(QUESTION)), abs=1e-5)
 
 
-def test_collection_is_cosine_by_default_and_remembers_the_arguments(tmp_path: Path) -> None:
-    """The space comes from the function, and what is kept of it is plain JSON."""
+def test_collection_is_cosine_by_default_and_stores_the_arguments(tmp_path: Path) -> None:
+    """The function determines the space, and its stored arguments are plain JSON."""
     function = BgeM3EmbeddingFunction(BUNDLED, batch_tokens=512, offline=True)
     with client(tmp_path) as writer:
         configuration = writer.create_collection("notes", embedding_function=function).configuration_json
@@ -78,7 +78,7 @@ def test_collection_is_cosine_by_default_and_remembers_the_arguments(tmp_path: P
 
 
 def test_documents_and_questions_are_embedded_as_kb_does(minilm_encoder: Encoder) -> None:
-    """The function gives the very vectors of the encoder."""
+    """The function gives the same vectors as the encoder."""
     function = BgeM3EmbeddingFunction(BUNDLED)
 
     np.testing.assert_allclose(
@@ -88,13 +88,13 @@ def test_documents_and_questions_are_embedded_as_kb_does(minilm_encoder: Encoder
 
 
 def test_too_long_document_is_refused() -> None:
-    """A document that the model does not read to its end is an error, and nothing is cut."""
+    """A document over the model's limit is an error and is not truncated."""
     with pytest.raises(ModelError, match="longer than the 256"):
         BgeM3EmbeddingFunction(BUNDLED)(["water " * 300])
 
 
 def test_building_loads_and_fetches_nothing() -> None:
-    """A function for a model that is not there can be made; only its use says what is missing."""
+    """A function for a missing model can be created; only its use raises an error."""
     function = BgeM3EmbeddingFunction("nobody/nothing", offline=True)
 
     with pytest.raises(ModelError, match="nobody/nothing"):
@@ -102,27 +102,27 @@ def test_building_loads_and_fetches_nothing() -> None:
 
 
 def test_directory_is_kept_as_an_absolute_path(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A collection made in one folder finds its model from another."""
+    """A collection made in one folder finds its model from another folder."""
     monkeypatch.chdir(tiny.parent)
 
     assert BgeM3EmbeddingFunction(tiny.name).get_config()["model"] == str(tiny.resolve())
 
 
 def test_default_is_bge_m3() -> None:
-    """Without arguments the function is what its name says."""
+    """Without arguments, the function uses bge-m3."""
     assert BgeM3EmbeddingFunction().get_config()["model"] == BGE_M3
 
 
 @pytest.mark.parametrize("config", [{"trust_remote_code": True}, {"model": 3}, {"offline": "no"}, {"threads": True}])
 def test_unknown_arguments_are_refused(config: dict[str, Any]) -> None:
-    """A store cannot give the function arguments it does not have."""
+    """A store cannot pass unknown arguments to the function."""
     with pytest.raises(ModelError, match="unknown argument"):
         BgeM3EmbeddingFunction.build_from_config(config)
 
 
 @pytest.mark.parametrize(("argument", "value"), [("model", BUNDLED), ("revision", "main")])
-def test_other_model_is_refused_for_vectors_that_are_there(argument: str, value: str) -> None:
-    """An update may change where the model runs, and never which one it is."""
+def test_another_model_is_refused_for_existing_vectors(argument: str, value: str) -> None:
+    """An update may change where the model runs, but not the model."""
     function = BgeM3EmbeddingFunction()
     old = function.get_config()
 

@@ -1,4 +1,4 @@
-"""A model with something missing or wrong is refused, and never gives wrong vectors in silence."""
+"""Incomplete or invalid models are refused and never give wrong vectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def edit(path: Path, change: Callable[[Any], None]) -> None:
-    """Change one JSON file in place."""
+    """Change a JSON file in place."""
     value = json.loads(path.read_text(encoding="utf-8"))
     change(value)
     path.write_text(json.dumps(value), encoding="utf-8")
@@ -29,7 +29,7 @@ def edit(path: Path, change: Callable[[Any], None]) -> None:
 )
 @pytest.mark.parametrize("how", ["gone", "dangling", "empty"])
 def test_partial_cache_is_named_before_anything_is_loaded(tiny: Path, tmp_path: Path, name: str, how: str) -> None:
-    """Each needed file that is missing from the hub's cache is told by its name, with the ways out."""
+    """The error names each file that is missing from the hub's cache, and the remedies."""
     file = fake_hub_cache(tmp_path, tiny) / name
     blob = file.resolve()
     if how == "gone":
@@ -47,7 +47,7 @@ def test_partial_cache_is_named_before_anything_is_loaded(tiny: Path, tmp_path: 
 
 
 def test_directory_with_a_missing_file_is_named(tiny: Path, tmp_path: Path) -> None:
-    """The same for a directory of the user's own."""
+    """The same for a directory of the user."""
     model = copy_model(tiny, tmp_path)
     (model / "modules.json").unlink()
 
@@ -56,7 +56,7 @@ def test_directory_with_a_missing_file_is_named(tiny: Path, tmp_path: Path) -> N
 
 
 def test_empty_directory_is_named(tmp_path: Path) -> None:
-    """A directory without a model lists what a model has."""
+    """For a directory without a model, the error lists the required files."""
     with pytest.raises(ModelError, match=r"config\.json, modules\.json, tokenizer\.json"):
         locate(str(tmp_path))
 
@@ -75,7 +75,7 @@ def test_missing_optional_files_change_nothing(tiny: Path, tiny_encoder: Encoder
 
 @pytest.mark.parametrize("name", ["config.json", "modules.json", "tokenizer.json", "1_Pooling/config.json"])
 def test_half_written_file_is_one_error(tiny: Path, tmp_path: Path, name: str) -> None:
-    """A file that breaks off in the middle is told by its name."""
+    """The error for a truncated file names the file."""
     model = copy_model(tiny, tmp_path)
     whole = (model / name).read_text(encoding="utf-8")
     (model / name).write_text(whole[: len(whole) // 2], encoding="utf-8")
@@ -85,7 +85,7 @@ def test_half_written_file_is_one_error(tiny: Path, tmp_path: Path, name: str) -
 
 
 def test_half_written_weights_are_one_error(tiny: Path, tmp_path: Path) -> None:
-    """Weights that break off in the middle cannot be loaded, and kb says so in its own words."""
+    """Truncated weights are reported in kb's own words."""
     model = copy_model(tiny, tmp_path)
     whole = (model / "pytorch_model.bin").read_bytes()
     (model / "pytorch_model.bin").write_bytes(whole[: len(whole) // 2])
@@ -95,7 +95,7 @@ def test_half_written_weights_are_one_error(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_weights_that_run_code_are_refused(tiny: Path, tmp_path: Path) -> None:
-    """A pickle that calls a function when it is opened is not opened."""
+    """A pickle that would call a function is not loaded."""
     import torch
 
     marker = tmp_path / "ran"
@@ -113,7 +113,7 @@ def test_weights_that_run_code_are_refused(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_weights_with_parts_missing_are_refused(tiny: Path, tmp_path: Path) -> None:
-    """Weights that are not in the file would be made up at random: other vectors at every start."""
+    """Missing weights would be random, and vectors would differ after each start."""
     import torch
 
     model = copy_model(tiny, tmp_path)
@@ -126,7 +126,7 @@ def test_weights_with_parts_missing_are_refused(tiny: Path, tmp_path: Path) -> N
 
 
 def test_weights_of_another_shape_are_refused(tiny: Path, tmp_path: Path) -> None:
-    """A config that belongs to another model than the weights is an error."""
+    """A configuration that does not match the weights is an error."""
     model = copy_model(tiny, tmp_path)
     edit(model / "config.json", lambda config: config.update(intermediate_size=128))
 
@@ -135,7 +135,7 @@ def test_weights_of_another_shape_are_refused(tiny: Path, tmp_path: Path) -> Non
 
 
 def test_tokenizer_of_another_model_is_refused(tiny: Path, tmp_path: Path) -> None:
-    """A tokenizer that knows other tokens than the embedding table has rows is an error."""
+    """A tokenizer whose size does not match the embedding table is an error."""
     model = copy_model(tiny, tmp_path)
     edit(model / "tokenizer.json", lambda value: value["model"]["vocab"].pop(50))
 
@@ -144,7 +144,7 @@ def test_tokenizer_of_another_model_is_refused(tiny: Path, tmp_path: Path) -> No
 
 
 def test_tokenizer_that_knows_no_letters_is_refused(tiny: Path, tmp_path: Path) -> None:
-    """A tokenizer for which every word is unknown would give every text of one length the same vector."""
+    """With a tokenizer that knows no word, all texts of equal length would have the same vector."""
     model = copy_model(tiny, tmp_path)
 
     def forget(value: Any) -> None:
@@ -158,7 +158,7 @@ def test_tokenizer_that_knows_no_letters_is_refused(tiny: Path, tmp_path: Path) 
 
 
 def test_bge_m3_that_pools_by_mean_is_refused(tmp_path: Path) -> None:
-    """Under the name of bge-m3 only its own pooling is taken."""
+    """A model named bge-m3 must have bge-m3's pooling."""
     fake_hub_cache(tmp_path, build_tiny_bge_m3(tmp_path / "model", pooling="mean"))
 
     with pytest.raises(ModelError, match="BAAI/bge-m3 is cls"):
@@ -166,7 +166,7 @@ def test_bge_m3_that_pools_by_mean_is_refused(tmp_path: Path) -> None:
 
 
 def test_module_with_code_of_its_own_is_refused(tiny: Path, tmp_path: Path) -> None:
-    """A model that names a class outside sentence-transformers is not loaded."""
+    """A model with a class outside sentence-transformers is not loaded."""
     model = copy_model(tiny, tmp_path)
     edit(model / "modules.json", lambda modules: modules[0].update(type="custom_st.Transformer"))
 
@@ -175,7 +175,7 @@ def test_module_with_code_of_its_own_is_refused(tiny: Path, tmp_path: Path) -> N
 
 
 def test_model_class_with_code_of_its_own_is_refused(tiny: Path, tmp_path: Path) -> None:
-    """A config that names a Python file of the model is not followed."""
+    """A Python file that the configuration of a model names is not run."""
     model = copy_model(tiny, tmp_path)
     edit(
         model / "config.json",
@@ -189,7 +189,7 @@ def test_model_class_with_code_of_its_own_is_refused(tiny: Path, tmp_path: Path)
 
 
 def test_tampered_bundled_weights_are_refused(minilm_encoder: Encoder, tmp_path: Path) -> None:
-    """Bundled weights that differ in one byte from the published ones are not loaded."""
+    """Bundled weights that differ from the published ones in one byte are not loaded."""
     import shutil
     from dataclasses import replace
 

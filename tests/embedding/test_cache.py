@@ -1,4 +1,4 @@
-"""What ``EmbeddingCache`` promises beyond the contract of its port: bounded, durable, and never a wrong vector."""
+"""What ``EmbeddingCache`` guarantees beyond the contract of its port: bounded size, durability, no wrong vector."""
 
 from __future__ import annotations
 
@@ -35,47 +35,47 @@ MODEL = "model revision pooling dimension=4"
 
 
 def key(number: int) -> bytes:
-    """The digest of a text that the number stands for."""
+    """The digest of a text with this number."""
     return sha256(str(number).encode()).digest()
 
 
 def vector(number: int, dimension: int = 4) -> NDArray[np.float32]:
-    """A vector that tells its number."""
+    """A vector that depends on its number."""
     return np.full(dimension, number, np.float32)
 
 
 def batch(*numbers: int) -> dict[bytes, NDArray[np.float32]]:
-    """What ``put`` takes."""
+    """Arguments for ``put``."""
     return {key(number): vector(number) for number in numbers}
 
 
 def known(cache: EmbeddingCache, numbers: Sequence[int]) -> list[int]:
-    """Which of the numbers are there, each proved by its vector; looking counts as use."""
+    """The numbers whose right vector is stored; counts as a use."""
     found = cache.get(MODEL, [key(number) for number in numbers])
     assert all((found[key(number)] == number).all() for number in numbers if key(number) in found)
     return [number for number in numbers if key(number) in found]
 
 
 def refuse_warning(message: str) -> None:
-    """For caches that must not warn."""
+    """A callback for caches that must not warn."""
     raise AssertionError(message)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """Where the cache of a test is."""
+    """The path of a test's cache."""
     return str(tmp_path / "embeddings.db")
 
 
 @pytest.fixture
 def cache(path: str) -> Iterator[EmbeddingCache]:
-    """A new cache with room enough."""
+    """A new cache with enough room."""
     with closing(EmbeddingCache(path, 100_000, refuse_warning)) as opened:
         yield opened
 
 
 def test_vectors_outlive_the_process(path: str) -> None:
-    """Bit by bit, as float32."""
+    """Vectors are stored exactly, as float32."""
     odd = np.array([1 / 3, -0.0, 1e-40, 3e38], np.float32)
     with closing(EmbeddingCache(path, 10, refuse_warning)) as cache:
         cache.put(MODEL, {key(1): odd})
@@ -88,7 +88,7 @@ def test_vectors_outlive_the_process(path: str) -> None:
 
 
 def test_more_digests_than_a_statement_takes(cache: EmbeddingCache) -> None:
-    """Thousands are asked and kept at once, known ones among unknown ones."""
+    """Thousands of digests, known and unknown, can be looked up and stored at once."""
     cache.put(MODEL, batch(*range(0, 6000, 2)))
 
     assert known(cache, range(6000)) == list(range(0, 6000, 2))
@@ -97,8 +97,8 @@ def test_more_digests_than_a_statement_takes(cache: EmbeddingCache) -> None:
     assert known(cache, range(6000)) == list(range(6000))
 
 
-def test_the_vectors_whose_last_use_is_longest_ago_are_dropped_first(path: str) -> None:
-    """A get is a use, also across a closing; the bound holds after every put."""
+def test_least_recently_used_vectors_are_evicted_first(path: str) -> None:
+    """A get is a use, even before the cache was closed; the limit holds after each put."""
     with closing(EmbeddingCache(path, 4, refuse_warning)) as cache:
         for number in range(4):
             cache.put(MODEL, batch(number))
@@ -111,7 +111,7 @@ def test_the_vectors_whose_last_use_is_longest_ago_are_dropped_first(path: str) 
 
 
 def test_more_vectors_at_once_than_the_limit(path: str) -> None:
-    """The bound holds even then, and says nothing of another model's vectors but that they are older."""
+    """The limit holds, and vectors of another model are evicted by age only."""
     with closing(EmbeddingCache(path, 3, refuse_warning)) as cache:
         cache.put("other", batch(1, 2))
         cache.put(MODEL, batch(*range(10)))
@@ -125,7 +125,7 @@ def test_more_vectors_at_once_than_the_limit(path: str) -> None:
     st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 12), min_size=1, max_size=5, unique=True)), max_size=25)
 )
 def test_the_bound_and_the_order_of_uses_hold_for_any_history(history: list[tuple[bool, list[int]]]) -> None:
-    """Against a model in which every use is a moment: what is dropped was never used later than what is kept."""
+    """Compared with a model of the uses: no evicted vector was used later than a stored one."""
     last_use: dict[int, int] = {}
     with TemporaryDirectory() as directory, closing(EmbeddingCache(f"{directory}/c.db", 6, refuse_warning)) as cache:
         for moment, (is_put, numbers) in enumerate(history):
@@ -150,13 +150,13 @@ def test_the_bound_and_the_order_of_uses_hold_for_any_history(history: list[tupl
 
 
 def stored_numbers(cache: EmbeddingCache) -> set[int]:
-    """Which numbers are stored, without using them."""
+    """The stored numbers, without using them."""
     rows = cache._database.connection.execute("SELECT vector FROM vectors").fetchall()
     return {int(np.frombuffer(row[0], "<f4")[0]) for row in rows}
 
 
 def test_reading_writes_nothing_until_the_next_writing(cache: EmbeddingCache, path: str) -> None:
-    """A get costs no transaction: another process may hold the file for writing meanwhile."""
+    """A get needs no write transaction, so another process may hold the write lock."""
     cache.put(MODEL, batch(1, 2))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -181,8 +181,8 @@ def test_many_uses_are_written_before_they_fill_the_memory(
     assert cache._used == set()
 
 
-def test_to_peek_is_no_use(cache: EmbeddingCache) -> None:
-    """A question that reads every vector once does not make the oldest as young as the newest."""
+def test_peek_is_not_a_use(cache: EmbeddingCache) -> None:
+    """A search that reads all vectors once does not change their age."""
     cache.put(MODEL, batch(*range(40)))
     cache.put(MODEL, batch(40))
 
@@ -197,7 +197,7 @@ def test_to_peek_is_no_use(cache: EmbeddingCache) -> None:
     ids=["empty", "short", "long", "nan", "inf"],
 )
 def test_a_broken_vector_counts_as_absent_and_is_replaced(cache: EmbeddingCache, blob: bytes) -> None:
-    """A wrong vector would be a wrong answer for ever; an absent one is made again."""
+    """A wrong vector would stay wrong, while a missing one is computed again."""
     cache.put(MODEL, batch(1, 2, 3))
     cache._database.connection.execute("UPDATE vectors SET vector = ? WHERE id = 2", (blob,))
 
@@ -208,7 +208,7 @@ def test_a_broken_vector_counts_as_absent_and_is_replaced(cache: EmbeddingCache,
 
 
 def test_an_entry_without_a_vector_counts_as_absent_and_is_replaced(cache: EmbeddingCache) -> None:
-    """Half an entry does not stand in the way of a whole one."""
+    """An incomplete entry does not prevent storing a complete one."""
     cache.put(MODEL, batch(1, 2))
     cache._database.connection.execute("DELETE FROM vectors WHERE id = 1")
 
@@ -218,8 +218,8 @@ def test_an_entry_without_a_vector_counts_as_absent_and_is_replaced(cache: Embed
 
 
 @pytest.mark.parametrize("wrong", [vector(1, 5), np.array([1, np.nan, 1, 1], np.float32)], ids=["length", "nan"])
-def test_a_vector_that_cannot_be_right_is_refused(cache: EmbeddingCache, wrong: NDArray[np.float32]) -> None:
-    """It is a mistake in the calling code, and nothing of the call is kept."""
+def test_an_invalid_vector_is_refused(cache: EmbeddingCache, wrong: NDArray[np.float32]) -> None:
+    """It is a bug in the caller, and no vector of the call is stored."""
     cache.put(MODEL, batch(1))
 
     with pytest.raises(ValueError, match="numbers"):
@@ -228,8 +228,8 @@ def test_a_vector_that_cannot_be_right_is_refused(cache: EmbeddingCache, wrong: 
     assert known(cache, [1, 2]) == [1]
 
 
-def test_a_damaged_cache_is_set_aside_and_told(tmp_path: Path, path: str) -> None:
-    """The work goes on with a new cache, and the old file can be looked at."""
+def test_a_damaged_cache_is_set_aside_with_a_warning(tmp_path: Path, path: str) -> None:
+    """The work continues with a new cache, and the old file is kept."""
     (tmp_path / "embeddings.db").write_bytes(b"no database at all" * 500)
     told: list[str] = []
 
@@ -243,8 +243,8 @@ def test_a_damaged_cache_is_set_aside_and_told(tmp_path: Path, path: str) -> Non
     assert (tmp_path / "embeddings.db.damaged").read_bytes().startswith(b"no database at all")
 
 
-def test_damage_anywhere_never_gives_an_error_or_a_vector_that_is_not_finite(tmp_path: Path) -> None:
-    """Whatever bytes are overwritten, reading and writing work, in the old file or in a new one."""
+def test_overwritten_bytes_never_give_an_error_or_a_non_finite_vector(tmp_path: Path) -> None:
+    """Whatever bytes are overwritten, reads and writes work, in the old file or in a new one."""
     sound = str(tmp_path / "sound.db")
     with closing(EmbeddingCache(sound, 1000, refuse_warning)) as cache:
         cache.put(MODEL, batch(*range(1500)))
@@ -270,8 +270,8 @@ def test_damage_anywhere_never_gives_an_error_or_a_vector_that_is_not_finite(tmp
     assert len(told) > 15
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(cache: EmbeddingCache) -> None:
-    """The transaction is taken back whole, and the cache works again once there is room."""
+def test_a_full_disk_is_reported_and_leaves_the_cache_unchanged(cache: EmbeddingCache) -> None:
+    """The transaction is rolled back, and the cache works again once there is space."""
     cache.put(MODEL, batch(1))
     pages = cache._database.connection.execute("PRAGMA page_count").fetchone()[0]
     cache._database.connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -285,8 +285,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(cache: Embed
     assert known(cache, range(10)) == [1, 2]
 
 
-def test_a_cache_that_cannot_be_opened_is_told_with_a_remedy(tmp_path: Path) -> None:
-    """A folder that is not there, another program's database, a newer kb's cache."""
+def test_a_cache_that_cannot_be_opened_is_reported_with_a_remedy(tmp_path: Path) -> None:
+    """A missing folder, a database of another program, a cache of a newer kb."""
     with closing(sqlite3.connect(tmp_path / "theirs.db")) as connection:
         connection.execute("CREATE TABLE theirs (x)")
     EmbeddingCache(str(tmp_path / "newer.db"), 10, refuse_warning).close()
@@ -302,8 +302,8 @@ def test_a_cache_that_cannot_be_opened_is_told_with_a_remedy(tmp_path: Path) -> 
             EmbeddingCache(str(tmp_path / name), 10, refuse_warning)
 
 
-def test_a_cache_that_another_process_writes_is_told_as_busy(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not as damage: setting it aside would lose what is sound."""
+def test_a_cache_that_another_process_writes_is_reported_as_busy(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not damaged, and setting it aside would lose its vectors."""
     EmbeddingCache(path, 10, refuse_warning).close()
     monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.01)
     with (
@@ -319,8 +319,8 @@ def test_a_cache_that_another_process_writes_is_told_as_busy(path: str, monkeypa
         cache.put(MODEL, batch(1))
 
 
-def test_the_file_is_the_owner_s_alone(cache: EmbeddingCache, tmp_path: Path) -> None:
-    """Vectors say something of the notes they were made of."""
+def test_the_file_is_private_to_the_user(cache: EmbeddingCache, tmp_path: Path) -> None:
+    """Vectors reveal something about the notes."""
     cache.put(MODEL, batch(*range(100)))
 
     files = [file.stat() for file in tmp_path.iterdir()]
@@ -328,8 +328,8 @@ def test_the_file_is_the_owner_s_alone(cache: EmbeddingCache, tmp_path: Path) ->
     assert {stat.S_IMODE(file.st_mode) for file in files} == {0o600}
 
 
-def test_to_be_put_again_is_a_use(path: str) -> None:
-    """What is put again is as young as what is put anew, so that the oldest others are dropped before it."""
+def test_storing_a_known_vector_is_a_use(path: str) -> None:
+    """A vector that is stored again is as recent as a new one, so others are evicted before it."""
     with closing(EmbeddingCache(path, 4, refuse_warning)) as cache:
         for first in (0, 2, 0, 4):
             cache.put(MODEL, batch(first, first + 1))
@@ -339,7 +339,7 @@ def test_to_be_put_again_is_a_use(path: str) -> None:
 
 
 def test_threads_share_a_cache(cache: EmbeddingCache) -> None:
-    """Writers and readers at once: nothing is lost, and no vector is another's."""
+    """With concurrent readers and writers, no vector is lost or mixed up."""
     failures: list[BaseException] = []
 
     def work(first: int) -> None:
@@ -361,7 +361,7 @@ def test_threads_share_a_cache(cache: EmbeddingCache) -> None:
 
 
 def test_an_impossible_limit_is_refused(path: str) -> None:
-    """A cache that keeps nothing would embed everything each time."""
+    """A cache without entries would embed everything each time."""
     with pytest.raises(ValueError, match="at least one"):
         EmbeddingCache(path, 0, refuse_warning)
 
@@ -382,8 +382,8 @@ while True:
 """
 
 
-def test_what_was_put_survives_a_kill(path: str) -> None:
-    """After kill -9 every vector that was acknowledged and not dropped is there, and right."""
+def test_stored_vectors_survive_a_kill(path: str) -> None:
+    """After kill -9, every acknowledged vector that was not evicted is there and right."""
     randomness = random.Random(3)
     number = 0
     for _ in range(3):

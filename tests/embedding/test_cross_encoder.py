@@ -1,4 +1,4 @@
-"""Cross-encoders: found by directory or in the hub's cache, proved when loaded, scored as the bare model scores."""
+"""Cross-encoders: found by directory or in the hub's cache, verified when loaded, with the scores of the bare model."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TEXTS = ["the river is water", "python library", "notes of stone and a folder wi
 
 @pytest.fixture(scope="module")
 def cross(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny cross-encoder. Not to be written to."""
+    """A tiny cross-encoder; tests must not change it."""
     return build_tiny_cross_encoder(tmp_path_factory.mktemp("cross") / "model")
 
 
 def test_scores_are_those_of_the_bare_model(cross: Path) -> None:
-    """The logit of transformers' own classes, one pair at a time, through a sigmoid."""
+    """The sigmoid of the logit of transformers' own classes, one pair at a time."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -44,8 +44,8 @@ def test_scores_are_those_of_the_bare_model(cross: Path) -> None:
     assert len(set(found)) == len(TEXTS)
 
 
-def test_the_published_one_is_taken_from_the_cache_at_its_pinned_revision(cross: Path, tmp_path: Path) -> None:
-    """Offline, by its name, without asking the hub."""
+def test_published_model_comes_from_the_cache_at_its_pinned_revision(cross: Path, tmp_path: Path) -> None:
+    """By its name and offline, without a request to the hub."""
     fake_hub_cache(tmp_path, cross, name=BGE_RERANKER, sha=BGE_RERANKER_REVISION)
 
     located = locate_reranker(BGE_RERANKER, offline=True, cache_dir=tmp_path)
@@ -54,8 +54,8 @@ def test_the_published_one_is_taken_from_the_cache_at_its_pinned_revision(cross:
     assert len(CrossEncoderReranker(located).scores(QUESTION, TEXTS[:2])) == 2
 
 
-def test_one_that_is_not_here_is_told(tmp_path: Path) -> None:
-    """With what to do about it."""
+def test_missing_model_is_reported(tmp_path: Path) -> None:
+    """The error has a remedy."""
     with pytest.raises(ModelError, match="not on this machine"):
         locate_reranker(BGE_RERANKER, offline=True, cache_dir=tmp_path)
     with pytest.raises(ModelError, match="no reranker directory"):
@@ -63,8 +63,8 @@ def test_one_that_is_not_here_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_an_incomplete_one_is_refused(cross: Path, tmp_path: Path, missing: str) -> None:
-    """Such a model would load, and give numbers that mean nothing."""
+def test_incomplete_model_is_refused(cross: Path, tmp_path: Path, missing: str) -> None:
+    """Such a model would load and give meaningless scores."""
     broken = copy_model(cross, tmp_path)
     (broken / missing).unlink()
 
@@ -73,7 +73,7 @@ def test_an_incomplete_one_is_refused(cross: Path, tmp_path: Path, missing: str)
 
 
 def test_weights_that_lack_a_part_are_refused(cross: Path, tmp_path: Path) -> None:
-    """The part that gives the score would be made up at random."""
+    """The missing classification head would be random."""
     from safetensors.torch import load_file, save_file
 
     broken = copy_model(cross, tmp_path)
@@ -85,8 +85,8 @@ def test_weights_that_lack_a_part_are_refused(cross: Path, tmp_path: Path) -> No
         CrossEncoderReranker(locate_reranker(str(broken), offline=True)).load()
 
 
-def test_broken_weights_are_told(cross: Path, tmp_path: Path) -> None:
-    """One sentence, whatever the library raises."""
+def test_broken_weights_are_reported(cross: Path, tmp_path: Path) -> None:
+    """In one sentence, whatever the library raises."""
     broken = copy_model(cross, tmp_path)
     (broken / "model.safetensors").write_bytes(b"nothing")
 
@@ -95,15 +95,15 @@ def test_broken_weights_are_told(cross: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_kind_is_refused(tiny: Path, tmp_path: Path) -> None:
-    """An embedding model, or one that gives three numbers a pair, is no reranker."""
+    """An embedding model, or one with three scores per pair, is not a reranker."""
     with pytest.raises(ModelError, match="not a cross-encoder"):
         locate_reranker(str(tiny), offline=True)
     with pytest.raises(ModelError, match="not a cross-encoder"):
         locate_reranker(str(build_tiny_cross_encoder(tmp_path / "three", labels=3)), offline=True)
 
 
-def test_a_broken_config_is_told(cross: Path, tmp_path: Path) -> None:
-    """It is no JSON, or says nothing."""
+def test_a_broken_config_is_reported(cross: Path, tmp_path: Path) -> None:
+    """It is not JSON, or has no content."""
     broken = copy_model(cross, tmp_path)
     (broken / "config.json").write_text("{", "utf-8")
     with pytest.raises(ModelError, match="cannot be read"):

@@ -1,4 +1,4 @@
-"""The embedding model as the rest of kb uses it."""
+"""The encoder: batches, turns of threads, long questions, precision and prompts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUDGETS = st.integers(min_value=1, max_value=2000)
 
 @given(tokens=LENGTHS, budget=BUDGETS)
 def test_batches_hold_every_text_once(tokens: list[int], budget: int) -> None:
-    """Every position is in one batch, and no batch is empty."""
+    """Each position is in exactly one batch, and no batch is empty."""
     groups = batches(tokens, budget)
 
     assert sorted(position for group in groups for position in group) == list(range(len(tokens)))
@@ -35,7 +35,7 @@ def test_batches_hold_every_text_once(tokens: list[int], budget: int) -> None:
 
 @given(tokens=LENGTHS, budget=BUDGETS)
 def test_batches_keep_to_the_budget(tokens: list[int], budget: int) -> None:
-    """Padded to its longest text, a batch is within the budget, unless it is one text."""
+    """Padded to its longest text, a batch is within the budget, unless it has only one text."""
     for group in batches(tokens, budget):
         assert len(group) == 1 or len(group) * max(tokens[position] for position in group) <= budget
 
@@ -43,7 +43,7 @@ def test_batches_keep_to_the_budget(tokens: list[int], budget: int) -> None:
 @given(tokens=LENGTHS, budget=BUDGETS)
 @example(tokens=[5, 5, 5, 5], budget=10)
 def test_batches_go_from_long_to_short_and_are_full(tokens: list[int], budget: int) -> None:
-    """No text is longer than one before it, and the first text of a batch had no room in the batch before."""
+    """Texts are ordered by length, and the first text of a batch did not fit into the previous one."""
     groups = batches(tokens, budget)
     order = [tokens[position] for group in groups for position in group]
 
@@ -53,7 +53,7 @@ def test_batches_go_from_long_to_short_and_are_full(tokens: list[int], budget: i
 
 
 class FakeModel:
-    """A model whose vectors tell the text, with room for so many texts at once."""
+    """A model whose vectors depend on the text, with memory for a number of texts at once."""
 
     def __init__(self, room: int = 1000, dimension: int = 384) -> None:
         self.where = "a small device"
@@ -70,7 +70,7 @@ class FakeModel:
         self._counting = threading.Lock()
 
     def encode(self, texts: Sequence[str], prompt: str) -> Any:  # noqa: ARG002 - the fake has none
-        """One number of each vector is the text's length."""
+        """One number of each vector is the length of the text."""
         with self._counting:
             self.inside += 1
             self.most_inside = max(self.most_inside, self.inside)
@@ -90,17 +90,17 @@ class FakeModel:
 
 @pytest.fixture
 def small(tiny: Path) -> tuple[Encoder, FakeModel]:
-    """An encoder over a model with room for three texts."""
+    """An encoder with memory for three texts."""
     encoder = Encoder(locate(str(tiny)), batch_tokens=1000)
     model = FakeModel(room=3, dimension=32)
     encoder._loaded = model
     return encoder, model
 
 
-def test_full_memory_halves_the_batch_and_goes_on(
+def test_full_memory_halves_the_batch_and_continues(
     small: tuple[Encoder, FakeModel], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What does not fit is tried in halves, all vectors come, in order, and the smaller size is kept and told."""
+    """All vectors are computed in order, and the smaller batch size is kept and logged."""
     encoder, model = small
     texts = ["x" * (i + 1) for i in range(20)]
     done: list[int] = []
@@ -114,7 +114,7 @@ def test_full_memory_halves_the_batch_and_goes_on(
 
 
 def test_no_room_for_one_text_is_an_error(small: tuple[Encoder, FakeModel]) -> None:
-    """Where not even one text fits, the remedy is named."""
+    """If not even one text fits, the error has a remedy."""
     encoder, model = small
     model.room = 0
 
@@ -125,7 +125,7 @@ def test_no_room_for_one_text_is_an_error(small: tuple[Encoder, FakeModel]) -> N
 
 
 def test_question_waits_for_one_batch_only(small: tuple[Encoder, FakeModel]) -> None:
-    """A question that comes during a long run is next after the batch that is being computed, and never beside it."""
+    """A question during a long run is embedded right after the current batch, not concurrently."""
     encoder, model = small
     model.gate = threading.Event()
     run = threading.Thread(target=encoder.embed_documents, args=(["water"] * 50, [501] * 50))
@@ -150,7 +150,7 @@ def test_question_waits_for_one_batch_only(small: tuple[Encoder, FakeModel]) -> 
 def test_shared_model_takes_short_turns_and_lets_others_go_first(
     small: tuple[Encoder, FakeModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Batches begin small and suit how fast they are; before each, whoever has to be let go first is asked."""
+    """Batches start small and adapt to their speed; ``give_way`` is called before each."""
     encoder, model = small
     model.room, encoder._batch_tokens = 10_000, 4_000
     asked: list[int] = []
@@ -179,16 +179,16 @@ def test_shared_model_takes_short_turns_and_lets_others_go_first(
     assert model.sizes[-1] * 10 <= TURN_TOKENS * 1.4
 
 
-def test_nothing_gives_no_vectors_and_loads_nothing(tiny: Path) -> None:
-    """An empty list has the shape (0, dimension), and the weights stay where they are."""
+def test_no_texts_give_no_vectors_and_load_nothing(tiny: Path) -> None:
+    """An empty list gives shape (0, dimension) without loading the weights."""
     encoder = Encoder(locate(str(tiny)))
 
     assert encoder.embed_documents([], []).shape == (0, 32)
     assert not encoder.loaded
 
 
-def test_too_long_text_is_refused_and_not_cut(minilm_encoder: Encoder) -> None:
-    """A document over the limit is an error that names both lengths."""
+def test_too_long_text_is_refused_and_not_truncated(minilm_encoder: Encoder) -> None:
+    """The error for a document over the limit names both lengths."""
     text = "water " * 255
 
     with pytest.raises(ModelError, match=r"257 tokens is longer than the 256"):
@@ -196,7 +196,7 @@ def test_too_long_text_is_refused_and_not_cut(minilm_encoder: Encoder) -> None:
 
 
 def test_a_long_question_is_the_mean_of_its_parts(minilm_encoder: Encoder) -> None:
-    """Weighted by their tokens, of length 1, and nothing of it is lost."""
+    """Weighted by tokens and normalised, and no part is lost."""
     text = "water flows down the river. " * 70 + "music of a violin " * 120
 
     parts = minilm_encoder.tokens.parts_of_question(text)
@@ -224,7 +224,7 @@ def test_a_long_question_is_the_mean_of_its_parts(minilm_encoder: Encoder) -> No
     ],
 )
 def test_any_long_question_is_read_in_parts_within_the_limit(minilm_encoder: Encoder, text: str) -> None:
-    """Without white space too; no character is lost and no part is too long."""
+    """Even without white space, no character is lost and no part is too long."""
     parts = minilm_encoder.tokens.parts_of_question(text)
 
     assert all(minilm_encoder.tokens.count_question(part) <= 256 for part, _ in parts)
@@ -233,7 +233,7 @@ def test_any_long_question_is_read_in_parts_within_the_limit(minilm_encoder: Enc
 
 
 def test_a_question_as_long_as_a_book_is_refused(minilm_encoder: Encoder) -> None:
-    """With what to do instead."""
+    """The error says what to do instead."""
     for text in ("water " * 20_000, "x" * 300_000):
         with pytest.raises(ModelError, match="over the limit of 16,384 tokens") as error:
             minilm_encoder.embed_query(text)
@@ -241,7 +241,7 @@ def test_a_question_as_long_as_a_book_is_refused(minilm_encoder: Encoder) -> Non
 
 
 def test_text_at_the_limit_is_read_to_its_last_word(minilm_encoder: Encoder) -> None:
-    """At exactly the limit the last word still counts."""
+    """At exactly the limit, the last word affects the vector."""
     texts = ["water " * 253 + last for last in ("stone", "music")]
 
     one, two = minilm_encoder.embed_documents(texts, minilm_encoder.tokens.count(texts))
@@ -250,8 +250,8 @@ def test_text_at_the_limit_is_read_to_its_last_word(minilm_encoder: Encoder) -> 
     assert float(one @ two) < 0.9999
 
 
-def test_wrong_count_never_leads_to_a_cut(minilm_encoder: Encoder) -> None:
-    """Even when a length is told too small, the text is read whole or refused."""
+def test_wrong_count_never_leads_to_truncation(minilm_encoder: Encoder) -> None:
+    """Even if the given length is too small, a text is embedded as a whole or refused."""
     texts = ["water " * 300 + last for last in ("stone", "music")]
 
     one, two = minilm_encoder.embed_documents(texts, [10, 10])
@@ -262,7 +262,7 @@ def test_wrong_count_never_leads_to_a_cut(minilm_encoder: Encoder) -> None:
 
 
 def test_vectors_do_not_depend_on_their_batch(minilm_encoder: Encoder) -> None:
-    """Padding and company change nothing: each text has the vector it has alone, in the order given."""
+    """Each text has the same vector as alone, and vectors have the order of the texts."""
     texts = ["water", "a much longer text about rivers, stones and the sea " * 4, "stone", "notes on databases"]
 
     together = minilm_encoder.embed_documents(texts, minilm_encoder.tokens.count(texts))
@@ -274,7 +274,7 @@ def test_vectors_do_not_depend_on_their_batch(minilm_encoder: Encoder) -> None:
 
 
 def test_golden_cosines_of_the_bundled_model(minilm_encoder: Encoder) -> None:
-    """The published example of sentence-transformers gives its published cosines."""
+    """The example of sentence-transformers gives its published cosines."""
     documents = [
         "Venus is often called Earth's twin because of its similar size and proximity.",
         "Mars, known for its reddish appearance, is often referred to as the Red Planet.",
@@ -289,7 +289,7 @@ def test_golden_cosines_of_the_bundled_model(minilm_encoder: Encoder) -> None:
 
 
 def test_seed_example_ranks_the_vector_database_first(minilm_encoder: Encoder) -> None:
-    """The question what to store vectors with is answered by the note on ChromaDB."""
+    """A question about storing vectors finds the note on ChromaDB."""
     documents = [
         "Python is a high-level, general-purpose programming language.",
         "The PyTorch library is widely used for deep learning and neural networks.",
@@ -304,7 +304,7 @@ def test_seed_example_ranks_the_vector_database_first(minilm_encoder: Encoder) -
 
 
 def test_question_with_undecodable_bytes_is_embedded(minilm_encoder: Encoder) -> None:
-    """A question from a terminal in another encoding has a vector, and white space around it changes nothing."""
+    """A question from a terminal in another encoding has a vector, and white space around it has no effect."""
     broken = minilm_encoder.embed_query("caf\udce9")
 
     np.testing.assert_allclose(broken, minilm_encoder.embed_query("  caf\ufffd\n"), atol=1e-6)
@@ -312,7 +312,7 @@ def test_question_with_undecodable_bytes_is_embedded(minilm_encoder: Encoder) ->
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_half_precision_is_the_same_space(tiny: Path, tiny_encoder: Encoder, precision: Any) -> None:
-    """Explicit half precision is honoured on the CPU, shares the fingerprint, and its vectors are unit vectors."""
+    """float16 runs on the CPU, has the same fingerprint, and gives unit vectors."""
     encoder = Encoder(locate(str(tiny)), precision=precision, threads=1)
 
     vector = encoder.embed_query("water of the river")
@@ -323,8 +323,8 @@ def test_half_precision_is_the_same_space(tiny: Path, tiny_encoder: Encoder, pre
     assert float(vector @ tiny_encoder.embed_query("water of the river")) > 0.99
 
 
-def test_absent_device_is_told(tiny: Path) -> None:
-    """A device that is not there is an error, never quietly another one."""
+def test_missing_device_is_reported(tiny: Path) -> None:
+    """It is an error, and no other device is used instead."""
     import torch
 
     device: Any = next(
@@ -335,8 +335,8 @@ def test_absent_device_is_told(tiny: Path) -> None:
         Encoder(locate(str(tiny)), device=device).load()
 
 
-def test_stated_prompts_are_used_and_counted(tiny: Path, tiny_encoder: Encoder, tmp_path: Path) -> None:
-    """A model that wants words in front of questions and documents gets them, and they count as tokens."""
+def test_prompts_are_used_and_counted(tiny: Path, tiny_encoder: Encoder, tmp_path: Path) -> None:
+    """A model with prompts gets them before questions and documents, and their tokens count."""
     import json
 
     from tiny_bge_m3 import copy_model

@@ -1,4 +1,4 @@
-"""bge-m3's own heads: the same numbers as the published formulas, computed here by torch alone, without padding."""
+"""bge-m3's heads give the numbers of the published formulas, computed here with torch only and without padding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXTS = ["water water in the river", "python library of notes", "stone", "the th
 
 
 def states(directory: Path, text: str) -> tuple[list[int], object]:
-    """Ids and last hidden states of one text, by transformers alone."""
+    """Ids and last hidden states of one text, from transformers."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -34,7 +34,7 @@ def states(directory: Path, text: str) -> tuple[list[int], object]:
 
 
 def test_colbert_is_the_published_formula(tiny: Path, tiny_encoder: Encoder) -> None:
-    """normalize(W h + b) for all tokens but the first; the mean over the question's of the maximum."""
+    """normalize(W h + b) for all tokens but the first; the mean of the maxima over the question's tokens."""
     import torch
     from torch.nn.functional import linear, normalize
 
@@ -54,7 +54,7 @@ def test_colbert_is_the_published_formula(tiny: Path, tiny_encoder: Encoder) -> 
 
 
 def test_lexical_is_the_published_formula(tiny: Path, tiny_encoder: Encoder) -> None:
-    """relu(W h + b), the largest for each token, without <s>, </s>, <pad>, <unk>; the sum of the products."""
+    """relu(W h + b), the largest per token, without <s>, </s>, <pad>, <unk>; the sum of the products."""
     import torch
     from torch.nn.functional import linear
 
@@ -79,8 +79,8 @@ def test_lexical_is_the_published_formula(tiny: Path, tiny_encoder: Encoder) -> 
     assert max(found) > 0
 
 
-def test_the_dense_vector_is_of_the_same_pass(tiny_encoder: Encoder) -> None:
-    """The states that the heads see are those of which the first one is the embedding."""
+def test_the_dense_vector_comes_from_the_same_pass(tiny_encoder: Encoder) -> None:
+    """The embedding is the first of the states that the heads use."""
     import numpy as np
 
     with tiny_encoder.in_torch() as model:
@@ -90,14 +90,14 @@ def test_the_dense_vector_is_of_the_same_pass(tiny_encoder: Encoder) -> None:
     assert first == pytest.approx(tiny_encoder.embed_query(TEXTS[0]), abs=1e-5)
 
 
-def test_a_model_without_heads_is_told(minilm: Located) -> None:
+def test_a_model_without_heads_is_reported(minilm: Located) -> None:
     """Before anything is loaded."""
     with pytest.raises(ModelError, match="has no colbert head"):
         HeadReranker(Encoder(minilm), "colbert")
 
 
 def test_heads_that_do_not_fit_are_refused(tiny: Path, tmp_path: Path) -> None:
-    """Of another size, or no head at all."""
+    """Heads of another size, and files without a head."""
     import torch
 
     broken = copy_model(tiny, tmp_path)

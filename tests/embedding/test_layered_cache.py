@@ -1,4 +1,4 @@
-"""A cache that looks into another one, and leaves that one as it is."""
+"""A cache that falls back to another one without changing it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kb.testing import MemoryVectorCache
 
 
 def test_base_cache_is_read_and_not_written() -> None:
-    """What the lender has is found under the same model only; what is new goes into the own cache."""
+    """Vectors of the base are found under the same model only; new ones go into the own cache."""
     lender = MemoryVectorCache()
     lender.put("model", {b"a": np.array([1, 0], np.float32)})
     own = EmbeddingCache(":memory:", 10, print)

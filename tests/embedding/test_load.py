@@ -1,4 +1,4 @@
-"""The code that loads bge-m3, on a model of its shape, against an independent computation."""
+"""The code that loads bge-m3, compared with an independent computation on a model of its shape."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXTS = [
 
 
 def by_hand(directory: Path, text: str, pooling: str) -> NDArray[np.float32]:
-    """One text through transformers alone: no padding, no sentence-transformers."""
+    """Embed one text with transformers only: no padding, no sentence-transformers."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -44,15 +44,15 @@ def embed(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
 
 
 def test_bge_m3_shape_is_pooled_by_cls_and_normalised(tiny: Path, tiny_encoder: Encoder) -> None:
-    """The first token's vector, made a unit vector, as an independent computation has it."""
+    """The vector is the normalised state of the first token, as in an independent computation."""
     expected = np.stack([by_hand(tiny, text, "cls") for text in TEXTS])
 
     np.testing.assert_allclose(embed(tiny_encoder, TEXTS), expected, atol=1e-5)
     np.testing.assert_allclose(tiny_encoder.embed_query(TEXTS[0]), expected[0], atol=1e-5)
 
 
-def test_pooling_is_the_one_the_model_states(tiny: Path, tiny_encoder: Encoder, tmp_path: Path) -> None:
-    """The same weights with mean pooling give the mean, which is another vector than cls."""
+def test_pooling_is_the_configured_one(tiny: Path, tiny_encoder: Encoder, tmp_path: Path) -> None:
+    """The same weights with mean pooling give the mean, which differs from cls."""
     model = build_tiny_bge_m3(tmp_path / "mean", pooling="mean")
     encoder = Encoder(locate(str(model)))
 
@@ -64,7 +64,7 @@ def test_pooling_is_the_one_the_model_states(tiny: Path, tiny_encoder: Encoder, 
 
 
 def test_model_from_the_hubs_cache_is_the_same_model(tiny: Path, tiny_encoder: Encoder, tmp_path: Path) -> None:
-    """By its name, from the cache, offline: the same vectors as from a directory."""
+    """By its name, from the cache and offline, it gives the same vectors as from a directory."""
     fake_hub_cache(tmp_path, tiny)
 
     encoder = Encoder(locate(BGE_M3, offline=True, cache_dir=tmp_path))
@@ -73,7 +73,7 @@ def test_model_from_the_hubs_cache_is_the_same_model(tiny: Path, tiny_encoder: E
 
 
 def test_safe_weights_are_taken_before_pickled_ones(tiny: Path, tiny_encoder: Encoder, tmp_path: Path) -> None:
-    """With a model.safetensors beside it, pytorch_model.bin is not opened."""
+    """If there is a model.safetensors, pytorch_model.bin is not opened."""
     import torch
     from safetensors.torch import save_file
     from tiny_bge_m3 import copy_model
@@ -87,15 +87,15 @@ def test_safe_weights_are_taken_before_pickled_ones(tiny: Path, tiny_encoder: En
 
 
 def test_longest_text_fits_the_positions(tiny_encoder: Encoder) -> None:
-    """A text of exactly the limit is read: no position is missing at the end."""
+    """The model has positions for a text of exactly the limit."""
     text = "? " * 255
 
     assert tiny_encoder.tokens.count([text]) == [512]
     assert embed(tiny_encoder, [text]).shape == (1, 32)
 
 
-def test_loading_leaves_nothing_on_the_terminal(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """No progress bar, report or warning of the libraries is printed."""
+def test_loading_prints_nothing(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No progress bars, reports or warnings of the libraries."""
     Encoder(locate(str(tiny))).embed_query("water")
 
     assert capfd.readouterr() == ("", "")

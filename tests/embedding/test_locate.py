@@ -1,4 +1,4 @@
-"""From the name of a model to its directory."""
+"""Locating the directory of a model by its name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fingerprint_of(located: Located) -> str:
 
 
 def test_bundled_model_is_found_without_running_its_package(minilm: Located) -> None:
-    """The bundled weights are found by name; the package around them is not imported, nor is the hub's client."""
+    """Neither the package of the bundled weights nor the hub's client is imported."""
     code = (
         "import sys; from kb.embedding.locate import locate; from kb.embedding.spec import read_spec;"
         "read_spec(locate('all-MiniLM-L6-v2').directory);"
@@ -40,14 +40,14 @@ def test_bundled_model_is_found_without_running_its_package(minilm: Located) -> 
 
 
 def test_fingerprint_of_the_bundled_model_names_what_changes_a_vector(minilm: Located) -> None:
-    """Name, published digest, pooling, length, precision class and prompts stand in one line."""
+    """Name, published digest, pooling, dimension, number format and prompts are in one line."""
     expected = f'{BUNDLED}@sha256:{BUNDLED_SHA256} mean unit float 384 prompts=["", ""]'
 
     assert fingerprint_of(minilm) == expected
 
 
-def test_directory_is_taken_as_it_is(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An absolute, a relative and a home-relative path lead to the same model with the same fingerprint."""
+def test_directory_is_used_as_it_is(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An absolute, a relative and a home-relative path lead to the same model and fingerprint."""
     monkeypatch.chdir(tiny.parent)
     monkeypatch.setenv("HOME", str(tiny.parent))
 
@@ -58,7 +58,7 @@ def test_directory_is_taken_as_it_is(tiny: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_moved_directory_keeps_its_fingerprint(tiny: Path, tmp_path: Path) -> None:
-    """The fingerprint of a local model is made of what is in it, not of where it is."""
+    """The fingerprint of a local model depends on its files, not on its path."""
     assert fingerprint_of(locate(str(copy_model(tiny, tmp_path)))) == fingerprint_of(locate(str(tiny)))
 
 
@@ -73,8 +73,8 @@ def test_retrained_model_in_the_same_place_has_another_fingerprint(tmp_path: Pat
 
 
 @pytest.mark.parametrize("model", ["./nowhere", "/no/such/model", "../x/y", "~/nowhere", "bge-m3", "C:\\models\\x"])
-def test_no_such_directory_is_told(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is neither a directory nor a name on the hub is refused at once, with the names that would do."""
+def test_missing_directory_is_reported(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is neither a directory nor on the hub is refused at once, with names that are possible."""
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(ModelError, match="no model directory") as caught:
@@ -84,7 +84,7 @@ def test_no_such_directory_is_told(model: str, tmp_path: Path, monkeypatch: pyte
 
 
 def test_hub_model_is_found_in_the_cache_by_its_pinned_revision(tiny: Path, tmp_path: Path) -> None:
-    """bge-m3 needs no branch in the cache and no network: its revision is pinned."""
+    """bge-m3's pinned revision needs no branch in the cache and no network."""
     snapshot = fake_hub_cache(tmp_path, tiny)
     (tmp_path / "models--BAAI--bge-m3" / "refs" / "main").unlink()
 
@@ -95,13 +95,13 @@ def test_hub_model_is_found_in_the_cache_by_its_pinned_revision(tiny: Path, tmp_
 
 
 def test_branch_of_another_hub_model_becomes_its_commit(tiny: Path, tmp_path: Path) -> None:
-    """The revision of an unpinned model is the commit in the cache, so that its fingerprint means something."""
+    """The revision of a model that is not pinned is the commit in the cache, for its fingerprint."""
     fake_hub_cache(tmp_path, tiny, name="some/model", sha="a" * 40)
 
     assert locate("some/model", offline=True, cache_dir=tmp_path).revision == "a" * 40
 
 
-def test_folder_of_the_same_name_never_stands_in_for_bge_m3(
+def test_folder_named_bge_m3_is_not_used_for_the_hub_model(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder BAAI/bge-m3 in the current folder is not the published model."""
@@ -113,8 +113,8 @@ def test_folder_of_the_same_name_never_stands_in_for_bge_m3(
         locate(BGE_M3, offline=True, cache_dir=tmp_path / "cache")
 
 
-def test_absent_model_names_three_ways_out(tmp_path: Path) -> None:
-    """Offline and not in the cache: fetch it, point to a copy, or take the bundled one."""
+def test_missing_model_names_three_remedies(tmp_path: Path) -> None:
+    """Offline and not cached: download it, point to a copy, or use the bundled model."""
     with pytest.raises(ModelError) as caught:
         locate(BGE_M3, offline=True, cache_dir=tmp_path)
 
@@ -123,7 +123,7 @@ def test_absent_model_names_three_ways_out(tmp_path: Path) -> None:
 
 
 def test_missing_extra_names_the_command(tmp_path: Path) -> None:
-    """Without the package of the bundled model the error says what to install."""
+    """Without the package of the bundled model, the error says what to install."""
     code = (
         "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p];"
         f"sys.path.insert(0, {str(Path.cwd())!r});"
@@ -139,7 +139,7 @@ def test_missing_extra_names_the_command(tmp_path: Path) -> None:
 
 
 def test_only_needed_files_are_wanted() -> None:
-    """From a repository like bge-m3's, neither pictures nor a second runtime's weights are fetched."""
+    """From a repository like bge-m3's, neither pictures nor weights for another runtime are downloaded."""
     files = [
         ".gitattributes", "1_Pooling/config.json", "README.md", "colbert_linear.pt", "config.json",
         "config_sentence_transformers.json", "imgs/bm25.jpg", "long.jpg", "modules.json", "onnx/config.json",
@@ -156,7 +156,7 @@ def test_only_needed_files_are_wanted() -> None:
 
 
 def test_safe_weights_are_wanted_before_pickled_ones() -> None:
-    """Where both are there, only the safetensors are fetched, all shards of them."""
+    """If both exist, only the safetensors are downloaded, with all shards."""
     files = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
 
     assert wanted_files([*files, "pytorch_model.bin", "tf_model.h5"]) == files

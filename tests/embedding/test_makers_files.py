@@ -1,4 +1,4 @@
-"""The ONNX files that makers put beside weights: taken where they are proved or all there is, never guessed at."""
+"""ONNX files that are published with a model: used if they are verified or the only weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cloned(tiny: Path, tiny_encoder: Encoder, forms: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny model as a clone of bge-m3 lies: with ``onnx/model.onnx`` and its data beside the weights."""
+    """A copy of the tiny model, laid out like a clone of bge-m3, with ``onnx/model.onnx`` and its data."""
     model = copy_model(tiny, tmp_path)
     (model / "onnx").mkdir()
     for file in ("model.onnx", "model.onnx.data"):
@@ -37,8 +37,8 @@ def runs(model: Path | str, tmp_path: Path, **wanted: str) -> str:
     return str(choose(located, ModelTokens(located.directory), Wanted(models=tmp_path / "none", **wanted)))  # type: ignore[arg-type]
 
 
-def test_weights_go_before_files_that_were_never_compared_with_them(cloned: Path, tmp_path: Path) -> None:
-    """A model trained further keeps the old ``onnx/`` beside it; nobody is to get the old vectors unasked."""
+def test_weights_are_preferred_to_unverified_onnx_files(cloned: Path, tmp_path: Path) -> None:
+    """A model that was trained further may still have the old ``onnx/``, which gives the old vectors."""
     assert runs(cloned, tmp_path).startswith("torch (its published ONNX files are not verified")
     assert "kb model export" in runs(cloned, tmp_path)
     with pytest.raises(ModelError, match="published ONNX files are not verified") as caught:
@@ -46,8 +46,8 @@ def test_weights_go_before_files_that_were_never_compared_with_them(cloned: Path
     assert "kb model export" in caught.value.remedy
 
 
-def test_without_other_weights_they_are_the_model(cloned: Path, tiny_encoder: Encoder, tmp_path: Path) -> None:
-    """Its fingerprint says what made the vectors, and torch has nothing to run."""
+def test_onnx_files_are_used_if_there_are_no_other_weights(cloned: Path, tiny_encoder: Encoder, tmp_path: Path) -> None:
+    """The fingerprint names them, and torch has nothing to run."""
     before = Encoder(locate(str(cloned))).fingerprint
     (cloned / "pytorch_model.bin").unlink()
 
@@ -61,8 +61,8 @@ def test_without_other_weights_they_are_the_model(cloned: Path, tiny_encoder: En
         Encoder(locate(str(cloned)), runtime="torch").load()
 
 
-def test_unproved_files_of_a_hub_model_have_a_fingerprint_of_their_own(cloned: Path, tmp_path: Path) -> None:
-    """One commit may be here with its weights and there with its ONNX files alone: their vectors do not mix."""
+def test_unverified_files_of_a_hub_model_have_their_own_fingerprint(cloned: Path, tmp_path: Path) -> None:
+    """One machine may have the weights of a commit and another its ONNX files; their vectors must not mix."""
     prints = []
     for place in ("whole", "graph"):
         fake_hub_cache(tmp_path / place, cloned, name="some/model")
@@ -73,10 +73,10 @@ def test_unproved_files_of_a_hub_model_have_a_fingerprint_of_their_own(cloned: P
     assert f"some/model@{SHA} cls unit onnx " in prints[1]
 
 
-def test_published_files_are_held_against_published_cosines(
+def test_published_files_are_checked_against_published_cosines(
     cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under the name of bge-m3 they are used before any export, and refused where they are another model's."""
+    """Files of bge-m3 are used without an export, and refused if they are another model's."""
     fake_hub_cache(tmp_path / "hub", cloned)
     located = locate(BGE_M3, offline=True, cache_dir=tmp_path / "hub")
     encoder = Encoder(located, models=tmp_path / "none")
@@ -92,8 +92,8 @@ def test_published_files_are_held_against_published_cosines(
     assert encoder.load() == "onnx cpu (float32)"
 
 
-def test_half_of_the_files_is_no_model(cloned: Path, tmp_path: Path) -> None:
-    """Without the numbers that the graph names, torch runs the weights; without weights either, the file is named."""
+def test_incomplete_onnx_files_are_not_used(cloned: Path, tmp_path: Path) -> None:
+    """If the graph's data is missing, torch runs the weights; without weights, the error names the file."""
     (cloned / "onnx" / "model.onnx.data").unlink()
     fake_hub_cache(tmp_path / "hub", cloned)
 

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine: loading and embedding open no socket, and fetching takes what is needed only."""
+"""Loading and embedding open no socket, and a download fetches only the needed files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedP
 
 @pytest.mark.slow
 def test_loading_and_embedding_open_no_socket(tiny: Path, tmp_path: Path) -> None:
-    """With fetching allowed and the model in the cache, no name is looked up and no connection made."""
+    """With fetching allowed and the model cached, no name is looked up and no connection is made."""
     fake_hub_cache(tmp_path / "hub", tiny)
     code = LISTEN + (
         "from kb.embedding.locate import locate\n"
@@ -67,8 +67,8 @@ def test_loading_and_embedding_open_no_socket(tiny: Path, tmp_path: Path) -> Non
     assert found.stdout == "[]\nTrue\n", found.stderr
 
 
-def test_offline_is_told_to_the_libraries_before_they_start(tmp_path: Path) -> None:
-    """With offline = true the hub's client is switched off, and nothing is tried for a model that is not there."""
+def test_offline_is_set_in_the_libraries_before_they_are_imported(tmp_path: Path) -> None:
+    """With offline = true, the hub's client is switched off, and a missing model is not requested."""
     code = LISTEN + (
         "from kb.embedding.locate import locate\n"
         "from kb.errors import ModelError\n"
@@ -85,7 +85,7 @@ def test_offline_is_told_to_the_libraries_before_they_start(tmp_path: Path) -> N
 
 
 def test_unreachable_hub_is_one_error(tmp_path: Path) -> None:
-    """Without a network, a model that has to be fetched is one sentence with the ways out."""
+    """Without a network, a model that has to be downloaded gives one sentence with remedies."""
     code = (
         "from kb.embedding.locate import locate\n"
         "from kb.errors import ModelError\n"
@@ -104,8 +104,8 @@ def test_unreachable_hub_is_one_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_is_brought_from_another_machine_as_the_error_says(tiny: Path, tmp_path: Path) -> None:
-    """Fetched there, the folder that is named there copied into the one that is named here."""
+def test_a_model_can_be_copied_from_another_machine_as_the_error_says(tiny: Path, tmp_path: Path) -> None:
+    """The folder named after the download on one machine is copied into the one named by the error on another."""
     for name in ("here", "there", "nothing", "home"):
         (tmp_path / name).mkdir()
     (tmp_path / "config.toml").write_text('[folders]\npaths = ["nothing"]\n')
@@ -137,8 +137,8 @@ def test_a_model_is_brought_from_another_machine_as_the_error_says(tiny: Path, t
         pytest.param(500, "status 500", marks=pytest.mark.slow),
     ],
 )
-def test_what_the_hub_says_is_told(tmp_path: Path, status: int, told: str) -> None:
-    """A name that it does not know is no matter of the network."""
+def test_the_answer_of_the_hub_is_reported(tmp_path: Path, status: int, told: str) -> None:
+    """An unknown model is not reported as a network error."""
 
     class Hub(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -168,7 +168,7 @@ def test_what_the_hub_says_is_told(tmp_path: Path, status: int, told: str) -> No
 
 
 def git_id(data: bytes) -> str:
-    """What git calls a file of this content."""
+    """The git blob id of a content."""
     return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
@@ -242,7 +242,7 @@ def hub_of(
 
 
 def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> None:
-    """A model that is not there is fetched at its pinned revision, without ballast, and used as it is from then on."""
+    """A missing model is downloaded at its pinned revision, without other files, and reused afterwards."""
     code = (
         "from kb.embedding.locate import locate\n"
         "from kb.embedding.spec import read_spec\n"
@@ -262,8 +262,8 @@ def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_fetch_asks_for_the_model_and_no_more(tiny: Path, tmp_path: Path) -> None:
-    """No telemetry, no list of agents, no update check; its headers name two versions, and the token if any."""
+def test_a_fetch_sends_no_more_than_needed(tiny: Path, tmp_path: Path) -> None:
+    """No telemetry and no update check; the headers name two versions, and the token if there is one."""
     heard: list[dict[str, str]] = []
     fetch = "from kb.cli.main import run; print(run(['model', 'fetch']))"
     agent = {"AI_AGENT": "somebody", "HF_HUB_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_UPDATE_CHECK": "0"}
@@ -288,8 +288,8 @@ def test_a_fetch_asks_for_the_model_and_no_more(tiny: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_what_was_fetched_is_kept_without_a_pickle(tiny: Path, tmp_path: Path) -> None:
-    """Its weights are safetensors from then on, the same numbers, in kb's own folder, with the published checksums."""
+def test_downloaded_weights_are_stored_without_pickles(tiny: Path, tmp_path: Path) -> None:
+    """The weights become safetensors with the same numbers, in kb's folder, with the published checksums."""
     with hub_of(tiny) as (address, _):
         found = run(
             "from kb.cli.main import run; run(['model', 'fetch'])", HF_ENDPOINT=address, KB_MODELS=str(tmp_path)
@@ -312,8 +312,8 @@ def test_what_was_fetched_is_kept_without_a_pickle(tiny: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("file", [pytest.param("pytorch_model.bin", marks=pytest.mark.slow), "config.json"])
-def test_what_arrives_otherwise_is_refused_and_fetched_again(tiny: Path, tmp_path: Path, file: str) -> None:
-    """A file that is not the published one is told and dropped; the next fetch takes that one alone."""
+def test_a_damaged_download_is_refused_and_fetched_again(tiny: Path, tmp_path: Path, file: str) -> None:
+    """A file with a wrong checksum is reported and deleted; the next download fetches only that file."""
     broken = {file: bytes(len((tiny / file).read_bytes()))}
     fetch = "from kb.cli.main import run; print(run(['model', 'fetch']))"
     with hub_of(tiny, broken) as (address, _):
@@ -331,8 +331,8 @@ def test_what_arrives_otherwise_is_refused_and_fetched_again(tiny: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_damaged_copy_is_told_mended_and_removed(tiny: Path, tmp_path: Path) -> None:
-    """Without its weights, or with half of them, it is fetched again once; it can be removed as it is."""
+def test_a_damaged_copy_is_reported_repaired_and_removed(tiny: Path, tmp_path: Path) -> None:
+    """A copy with missing or truncated weights is downloaded again, and can be removed as it is."""
     code = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -368,7 +368,7 @@ def test_a_damaged_copy_is_told_mended_and_removed(tiny: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_two_names_of_a_commit_are_one_copy(tiny: Path, tmp_path: Path) -> None:
-    """A branch that stands at a commit which is here is looked up, and nothing of it is fetched again."""
+    """A branch at a commit that is already here is resolved, and nothing is downloaded again."""
     code = (
         "from kb.embedding.fetch import fetch, find_fetched\n"
         "for revision in ('main', 'v1'): print(fetch('BAAI/bge-m3', revision)[0].name)\n"

@@ -1,4 +1,4 @@
-"""A model in its ONNX form: the same vectors as in torch, without torch, and never from files that are not right."""
+"""ONNX forms of models: the same vectors as torch, without torch, and never from invalid files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def vectors(encoder: Encoder, texts: list[str]) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("name", ["tiny_encoder", "minilm_encoder"])
 def test_vectors_are_those_of_torch(name: str, forms: Path, request: pytest.FixtureRequest) -> None:
-    """In every language, at every length, with special tokens in the text: within 1e-5, by the same fingerprint."""
+    """In every language, at every length and with special tokens in the text: equal within 1e-5, same fingerprint."""
     torch: Encoder = request.getfixturevalue(name)
     onnx = Encoder(torch.located, runtime="onnx", models=forms)
     texts = [*SENTENCES, *sample_texts(torch.tokens), *ODD]
@@ -55,8 +55,8 @@ def test_vectors_are_those_of_torch(name: str, forms: Path, request: pytest.Fixt
     assert onnx.load() == "onnx cpu (float32)"
 
 
-def test_mean_and_prompts_are_as_the_model_states(tmp_path: Path) -> None:
-    """A model with mean pooling, fewer numbers and words in front gives what sentence-transformers gives."""
+def test_mean_pooling_and_prompts_are_applied(tmp_path: Path) -> None:
+    """A model with mean pooling, a truncated dimension and prompts gives the vectors of sentence-transformers."""
     model = build_tiny_bge_m3(tmp_path / "mean", pooling="mean")
     options = {"prompts": {"query": "search ", "passage": "notes "}, "truncate_dim": 20}
     (model / "config_sentence_transformers.json").write_text(json.dumps(options), "utf-8")
@@ -71,7 +71,7 @@ def test_mean_and_prompts_are_as_the_model_states(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_int8_is_near_and_has_its_own_fingerprint(minilm_encoder: Encoder, forms: Path) -> None:
-    """Its vectors are near those in float32, and a store of the one refuses the other."""
+    """int8 vectors are near those in float32, and the stores refuse each other's."""
     eight = Encoder(minilm_encoder.located, precision="int8", models=forms)
     texts = sample_texts(minilm_encoder.tokens)
 
@@ -84,8 +84,8 @@ def test_int8_is_near_and_has_its_own_fingerprint(minilm_encoder: Encoder, forms
     assert find_export(eight.located, "int8", forms).measured["mean_cosine"] == pytest.approx(cosines.mean(), abs=0.01)  # type: ignore[union-attr]
 
 
-def test_auto_takes_the_form_that_is_there(minilm: Located, forms: Path, tmp_path: Path) -> None:
-    """Without a form torch runs the model, and both say why; what only one can do goes to that one."""
+def test_auto_uses_an_existing_form(minilm: Located, forms: Path, tmp_path: Path) -> None:
+    """Without a form, torch runs the model; the reason is given, and each runtime gets what only it supports."""
     tokens = ModelTokens(minilm.directory)
 
     def chosen(models: Path = forms, **wanted: Any) -> str:
@@ -108,8 +108,10 @@ def test_auto_takes_the_form_that_is_there(minilm: Located, forms: Path, tmp_pat
         ({"runtime": "onnx", "precision": "bfloat16"}, "bfloat16"),
     ],
 )
-def test_what_cannot_be_is_told(minilm: Located, tmp_path: Path, wanted: dict[str, Any], told: str) -> None:
-    """Never quietly something else than what was asked for."""
+def test_impossible_configurations_are_reported(
+    minilm: Located, tmp_path: Path, wanted: dict[str, Any], told: str
+) -> None:
+    """No other configuration is used silently."""
     with pytest.raises(ModelError, match=told):
         choose(minilm, ModelTokens(minilm.directory), Wanted(models=tmp_path, **wanted))
 
@@ -117,7 +119,7 @@ def test_what_cannot_be_is_told(minilm: Located, tmp_path: Path, wanted: dict[st
 def test_a_gpu_is_for_documents_and_questions_need_none(
     minilm: Located, forms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there is a GPU torch embeds documents, and the first question still starts in ONNX Runtime."""
+    """With a GPU, torch embeds documents, and ONNX Runtime still embeds the first question."""
     monkeypatch.setattr("kb.embedding.encoder._gpu", lambda wanted: wanted.device != "cpu")
     tokens = ModelTokens(minilm.directory)
 
@@ -129,10 +131,10 @@ def test_a_gpu_is_for_documents_and_questions_need_none(
     assert not encoder.loaded
 
 
-def test_a_changed_model_never_meets_an_old_form(
+def test_a_changed_model_does_not_use_an_old_form(
     tiny: Path, tiny_encoder: Encoder, forms: Path, tmp_path: Path
 ) -> None:
-    """One other number in the weights is another model."""
+    """A single changed number in the weights makes another model."""
     model = copy_model(tiny, tmp_path)
     (model / "1_Pooling" / "config.json").write_text(
         '{"word_embedding_dimension": 32, "pooling_mode": "mean"}', "utf-8"
@@ -144,14 +146,14 @@ def test_a_changed_model_never_meets_an_old_form(
 
 @pytest.fixture
 def own_forms(tiny_encoder: Encoder, forms: Path, tmp_path: Path) -> Path:
-    """The forms of the tiny model, in a folder that may be broken."""
+    """The forms of the tiny model, in a folder that tests may damage."""
     folder = export_folder(tiny_encoder.located, forms)
     shutil.copytree(folder, tmp_path / "models" / "onnx" / folder.name)
     return tmp_path / "models"
 
 
 def test_a_damaged_form_is_refused(tiny_encoder: Encoder, own_forms: Path) -> None:
-    """Cut short it counts as absent; of the right length with other numbers it is told when it is loaded."""
+    """A truncated file counts as missing; wrong numbers in a file of the right length are found on loading."""
     folder = export_folder(tiny_encoder.located, own_forms)
     data = folder / "model.onnx.data"
     before = data.read_bytes()
@@ -167,7 +169,7 @@ def test_a_damaged_form_is_refused(tiny_encoder: Encoder, own_forms: Path) -> No
 
 
 def test_a_graph_of_another_model_is_refused(tiny_encoder: Encoder, own_forms: Path, tmp_path: Path) -> None:
-    """The vector of the probe tells a form that was exchanged for another sound one."""
+    """The vector of the probe reveals a form that was replaced by another valid one."""
     other = Encoder(locate(str(build_tiny_bge_m3(tmp_path / "other", seed=8))), runtime="torch")
     export(other.located, other.tokens, models=tmp_path / "others")
     source, target = (
@@ -180,10 +182,10 @@ def test_a_graph_of_another_model_is_refused(tiny_encoder: Encoder, own_forms: P
         Encoder(tiny_encoder.located, models=own_forms).embed_query("water")
 
 
-def test_no_wrong_graph_is_put_in_its_place(
+def test_a_wrong_graph_does_not_replace_a_form(
     tiny_encoder: Encoder, own_forms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A graph whose vectors differ is an error, and the form that was there stays, with nothing else beside it."""
+    """A graph with other vectors is an error, and the existing form stays, without leftovers."""
     from kb.embedding import onnx_export
 
     monkeypatch.setattr(onnx_export, "FROM_PADDING", frozenset())
@@ -196,10 +198,10 @@ def test_no_wrong_graph_is_put_in_its_place(
 
 
 @pytest.mark.slow
-def test_forms_of_an_older_way_are_made_again(
+def test_forms_of_an_older_format_are_exported_again(
     tiny_encoder: Encoder, own_forms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new kind of graph has a folder of its own; a broken manifest is none."""
+    """A new format has a folder of its own, and a broken manifest is ignored."""
     (export_folder(tiny_encoder.located, own_forms) / onnx_files.MANIFEST).write_text("{", "utf-8")
     assert find_export(tiny_encoder.located, "float32", own_forms) is None
     monkeypatch.setattr(onnx_files, "FORMAT", onnx_files.FORMAT + 1)
@@ -208,7 +210,7 @@ def test_forms_of_an_older_way_are_made_again(
 
 @pytest.mark.slow
 def test_traced_graphs_are_right_too(tiny_encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of kinds that kb does not write itself, torch's exporter makes the graph, and ONNX Runtime its int8."""
+    """Architectures that kb does not write itself are traced by torch's exporter, and quantised by ONNX Runtime."""
     from kb.embedding import onnx_export
 
     monkeypatch.setattr(onnx_export, "KINDS", frozenset())
@@ -221,7 +223,7 @@ def test_traced_graphs_are_right_too(tiny_encoder: Encoder, tmp_path: Path, monk
 
 @pytest.mark.slow
 def test_a_question_goes_before_waiting_runs(minilm: Located, forms: Path) -> None:
-    """While many documents are embedded, a question waits for none of them."""
+    """While many documents are embedded, a question does not wait for them."""
     encoder = Encoder(minilm, models=forms, threads=1)
     encoder.load()
     assert isinstance(encoder._loaded, OnnxModel)
@@ -245,7 +247,7 @@ def test_a_question_goes_before_waiting_runs(minilm: Located, forms: Path) -> No
 
 @pytest.mark.slow
 def test_published_cosines_hold(minilm_encoder: Encoder, forms: Path) -> None:
-    """``kb model verify`` finds the bundled model good in each of its forms."""
+    """``kb model verify`` accepts the bundled model in each of its forms."""
     folder = export_folder(minilm_encoder.located, forms)
     precisions: tuple[Precision, ...] = ("float32", "int8")
     for precision in precisions:
@@ -254,8 +256,8 @@ def test_published_cosines_hold(minilm_encoder: Encoder, forms: Path) -> None:
     assert [one for one in verify(minilm_encoder, minilm_encoder.located, folder) if one.good is not True] == []
 
 
-def test_other_numbers_are_no_published_cosines(tiny_encoder: Encoder, tmp_path: Path) -> None:
-    """A model under the name of a published one with other weights is found out; of an unknown one nothing is said."""
+def test_wrong_published_cosines_are_reported(tiny_encoder: Encoder, tmp_path: Path) -> None:
+    """Other weights under the name of a published model are found; nothing is reported for an unknown model."""
     named = Located(tiny_encoder.located.directory, BUNDLED, "sha256:0")
 
     told = {one.what: one.good for one in verify(tiny_encoder, named, tmp_path)}
@@ -266,7 +268,7 @@ def test_other_numbers_are_no_published_cosines(tiny_encoder: Encoder, tmp_path:
 
 
 def test_no_torch_is_imported(minilm: Located, forms: Path) -> None:
-    """Embedding in ONNX Runtime loads nothing of torch, transformers, sentence-transformers or ChromaDB."""
+    """Embedding in ONNX Runtime imports neither torch, transformers, sentence-transformers nor ChromaDB."""
     code = (
         "import sys\n"
         "from pathlib import Path\n"

@@ -1,4 +1,4 @@
-"""Pickled weights become safetensors, number by number."""
+"""Pickled weights become safetensors with the same numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_tied_and_sliced_weights_are_written_each(tmp_path: Path) -> None:
-    """Two names for one tensor, two halves of one block, and one laid out the other way round."""
+    """Two names for one tensor, two halves of a block, and a transposed one."""
     block = torch.arange(12.0)
     given = {"a": block[:6], "b": block[6:], "again": block[:6], "turned": torch.arange(6.0).reshape(2, 3).T}
     torch.save(given, tmp_path / "pytorch_model.bin")
@@ -28,8 +28,8 @@ def test_tied_and_sliced_weights_are_written_each(tmp_path: Path) -> None:
     assert all(torch.equal(found[name], given[name]) for name in given)
 
 
-def test_what_holds_more_than_numbers_is_refused(tmp_path: Path) -> None:
-    """The pickle of a training run has its settings beside the weights."""
+def test_pickles_with_more_than_numbers_are_refused(tmp_path: Path) -> None:
+    """Checkpoints of a training run also contain its settings."""
     torch.save({"state": {"a": torch.ones(2)}, "epoch": 3}, tmp_path / "pytorch_model.bin")
 
     with pytest.raises(ModelError, match="contains more than numbers"):
@@ -37,7 +37,7 @@ def test_what_holds_more_than_numbers_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
-    """A full disk is told the same way."""
+    """A full disk is reported in the same way."""
     torch.save({"a": torch.ones(2)}, tmp_path / "pytorch_model.bin")
 
     with pytest.raises(ModelError, match=r"cannot be written|cannot be read"):

@@ -1,4 +1,4 @@
-"""Vectors of past questions."""
+"""Cached vectors of questions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_question_asked_again_needs_no_model() -> None:
     assert model.questions == ["where is it?", "where is that?"]
 
 
-def test_questions_and_documents_are_apart() -> None:
+def test_questions_and_documents_are_cached_separately() -> None:
     """A model may embed the same words differently as a question, and another model always does."""
     cache = MemoryVectorCache()
     model, other = FakeEmbedder(), FakeEmbedder(name="other")
@@ -36,5 +36,5 @@ def test_questions_and_documents_are_apart() -> None:
 
 
 def test_broken_characters_are_no_error() -> None:
-    """A terminal in another encoding may give half characters."""
+    """A terminal in another encoding may give lone surrogates."""
     CachedQueryEmbedder(FakeEmbedder(), MemoryVectorCache()).embed_query("caf\udce9")

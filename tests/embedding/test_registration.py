@@ -1,4 +1,4 @@
-"""``import kb`` is enough for any ChromaDB client to query by text."""
+"""After ``import kb``, any ChromaDB client can query by text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KNOWN = "from chromadb.utils.embedding_functions import known_embedding_function
 
 
 def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python code with kb on its path, warnings being errors."""
+    """Run Python code with kb on its path and warnings as errors."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
@@ -46,14 +46,14 @@ def test_function_is_known_in_every_order(code: str, tmp_path: Path) -> None:
 
 
 def test_waiting_imports_nothing_heavy(tmp_path: Path) -> None:
-    """The wait for ChromaDB costs neither ChromaDB, numpy nor torch."""
+    """Waiting for ChromaDB imports neither ChromaDB, numpy nor torch."""
     code = REGISTER + "import sys; print({'chromadb', 'numpy', 'torch', 'huggingface_hub'} & set(sys.modules))"
 
     assert run(code, tmp_path).stdout == "set()\n"
 
 
 def test_registration_loads_no_model_library(tmp_path: Path) -> None:
-    """With ChromaDB imported and the function registered, torch is still not loaded."""
+    """After ChromaDB is imported and the function registered, torch is still not imported."""
     code = REGISTER + "import chromadb, sys; print({'torch', 'transformers'} & set(sys.modules))"
 
     assert run(code, tmp_path).stdout == "set()\n"
@@ -61,7 +61,7 @@ def test_registration_loads_no_model_library(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_failure_never_stops_chromadb(tmp_path: Path) -> None:
-    """Where the function cannot be registered, ChromaDB is imported all the same, and the reason is logged."""
+    """If the function cannot be registered, ChromaDB is still imported, and the reason is logged."""
     code = "import sys; sys.modules['kb.embedding.bge_m3'] = None; " + REGISTER + "import chromadb; " + KNOWN
 
     found = run(code, tmp_path)

@@ -1,4 +1,4 @@
-"""Lengths in the model's own tokens."""
+"""Token counts of texts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def minilm_loaded(minilm: Located) -> Any:
 @example(text="a space at the end ")
 @example(text="  \n ")
 def test_tiny_counts_what_the_loaded_model_counts(tiny_tokens: ModelTokens, tiny_loaded: Any, text: str) -> None:
-    """For a model of bge-m3's shape, the count of any text is that of the tokenizer that is loaded with the model."""
+    """For a model of bge-m3's shape, counts are those of the tokenizer that is loaded with the model."""
     expected = tiny_loaded(text)["input_ids"]
 
     assert tiny_tokens.tokenizer.encode(text).ids == expected
@@ -63,37 +63,37 @@ def test_tiny_counts_what_the_loaded_model_counts(tiny_tokens: ModelTokens, tiny
 def test_minilm_counts_what_the_loaded_model_counts(
     minilm_tokens: ModelTokens, minilm_loaded: Any, texts: list[str]
 ) -> None:
-    """For the bundled model too, one text at a time or many at once."""
+    """The same for the bundled model, one text at a time or many at once."""
     expected = [len(minilm_loaded(text)["input_ids"]) for text in texts]
 
     assert minilm_tokens.count(texts) == expected
 
 
 def test_counts_are_never_cut(minilm_tokens: ModelTokens) -> None:
-    """A text far over the limit has its true length."""
+    """A text far over the limit has its full count."""
     assert minilm_tokens.limit == 256
     assert minilm_tokens.count(["water " * 5000, "water"]) == [5002, 3]
 
 
 def test_limit_leaves_out_positions_before_the_first(tiny_tokens: ModelTokens) -> None:
-    """XLM-RoBERTa's first two positions are never used, so 514 positions read 512 tokens."""
+    """XLM-RoBERTa does not use its first two positions, so 514 positions read 512 tokens."""
     assert tiny_tokens.limit == 512
 
 
-def test_special_tokens_are_told(tiny_tokens: ModelTokens, minilm_tokens: ModelTokens) -> None:
-    """The special tokens are given as they would stand in a text."""
+def test_special_tokens_are_listed(tiny_tokens: ModelTokens, minilm_tokens: ModelTokens) -> None:
+    """The special tokens are given as text."""
     assert set(tiny_tokens.special_tokens) == {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}
     assert set(minilm_tokens.special_tokens) == {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
 
 
 def test_lone_surrogates_are_counted(minilm_tokens: ModelTokens) -> None:
-    """A file name that is no UTF-8 gets into an embedded text, and is counted as the replacement character."""
+    """A file name that is not UTF-8 puts a lone surrogate into a text, which counts as U+FFFD."""
     assert minilm_tokens.count(["caf\udce9"]) == minilm_tokens.count(["caf\ufffd"])
     assert encodable("caf\udce9") == "caf\ufffd"
 
 
 def test_broken_tokenizer_is_one_error(tiny: Path, tmp_path: Path) -> None:
-    """A tokenizer.json that is none is told with its path."""
+    """The error for an invalid tokenizer.json has its path."""
     model = copy_model(tiny, tmp_path)
     (model / "tokenizer.json").write_text("{}", encoding="utf-8")
 
