@@ -86,7 +86,8 @@ def without_entry(text: str, path: Sequence[str], *, strict: bool = False) -> st
         if depth < len(path) and body[member.value.start + 1 : member.value.end - 1].strip():
             break
         body = _cut(body, node, member)
-    if parse(body, strict=strict) != _without(parse(text, strict=strict), path):
+    values = parse(body, strict=strict)
+    if _value_at(values, path) is not None or _without(values, path) != _without(parse(text, strict=strict), path):
         raise NotValid("it has a shape from which the entry cannot be taken")
     return mark + body
 
@@ -107,12 +108,17 @@ def _with(values: dict[str, Any], path: Sequence[str], entry: Mapping[str, Any])
 
 
 def _without(values: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """The values without an entry, and without the objects that lead to it where nothing else is in them."""
     key, *rest = path
     others = {name: value for name, value in values.items() if name != key}
-    if not rest:
-        return others
-    inner = _without(values[key], rest)
-    return {**values, key: inner} if inner else others
+    inner = _without(values[key], rest) if rest and isinstance(values.get(key), dict) else {}
+    return {**others, key: inner} if inner else others
+
+
+def _value_at(values: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - JSON has values of any type
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
 
 
 # --- Changing the text --------------------------------------------------------------------------------------------

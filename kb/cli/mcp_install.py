@@ -40,9 +40,9 @@ _OUTCOMES: Final = {
 def install(session: Session, *, client: str | None, write: bool, prints: bool, remove: bool) -> int:
     """Add kb to CLIENT with the configuration in effect, start it as CLIENT would, and ask it something.
 
-    CLIENT is claude-code, claude-desktop, codex, cursor, vscode, zed, windsurf, opencode or lmstudio; without one, those
-    on this machine are listed. The client's own command does it where there is one, else its file is changed: just
-    kb's entry, with a copy of the file beside it.
+    CLIENT is claude-code, claude-desktop, codex, cursor, vscode, zed, windsurf, opencode or lmstudio; without one,
+    those on this machine are listed. The client's own command adds kb where there is one; else its file is changed,
+    just kb's entry, with a copy of the file beside it.
     """
     machine = Machine(sys.platform, Path.home(), session.client.environ)
     if client is None:

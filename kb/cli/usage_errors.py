@@ -114,6 +114,8 @@ def as_search(root: click.Group, args: Sequence[str]) -> str:
     command = root.get_command(context, words[0]) if words and not read.literal else None
     if command is None or takes_text(command) or len(words) < 2 or any(map(_PLACE.fullmatch, words[1:])):  # noqa: PLR2004 - a command and a word
         return ""
+    if isinstance(command, click.Group) and words[1] in command.commands:
+        return ""
     search = root.get_command(context, "search")
     options = read.of(OPTION)
     if search is None or read.of(UNKNOWN) or any(not takes(search, argument.tokens[0]) for argument in options):
