@@ -154,7 +154,7 @@ class AskKb:
         """The results of the calls."""
         found = self._session.call("search", question=task.question, limit=MOST_HITS)
         yield self._shown(found)
-        for path in dict.fromkeys(hit["path"] for hit in found.structured["hits"]):
+        for path in dict.fromkeys(hit["path"] for hit in found.structured.get("hits", ())):
             yield from self._read(path)
 
     def _read(self, path: str) -> Iterator[str]:
@@ -164,9 +164,9 @@ class AskKb:
             found = self._session.call("read", **wanted)
             yield self._shown(found)
             following = found.structured.get("next_line")
-            if found.failed or not following:
+            if following is None:
                 return
-            wanted["first_line"] = following
+            wanted |= {"first_line": following, "offset": found.structured.get("next_offset", 0)}
 
 
 class AskShell:

@@ -26,6 +26,7 @@ from kb.service.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from http.client import HTTPResponse
 
     from benchmarks.bench import Bench
 
@@ -70,12 +71,20 @@ class DoorConnection(HTTPConnection):
         Raises:
             RuntimeError: The response is not 200.
         """
-        self.request("POST", path, json.dumps(values), self._headers)
-        response = self.getresponse()
+        try:
+            response = self._sent(path, values)
+        except (BrokenPipeError, ConnectionResetError):
+            # The daemon has closed a connection that was idle; http.client raises a kind of reset for it.
+            self.close()
+            response = self._sent(path, values)
         body = response.read()
         if response.status != _OK:
             raise RuntimeError(f"{path} answered {response.status}: {body[:500]!r}")
         return body
+
+    def _sent(self, path: str, values: dict[str, Any]) -> HTTPResponse:
+        self.request("POST", path, json.dumps(values), self._headers)
+        return self.getresponse()
 
 
 def rows(work: Bench) -> list[Row]:
