@@ -24,7 +24,7 @@ from kb.api.events import MEDIA_TYPE as EVENT_STREAM
 from kb.api.limits import body_of, fields_of_json, fields_of_query, require_within
 from kb.api.operations import OPERATIONS, Call
 from kb.api.problems import MEDIA_TYPE, Refusal, problem_of
-from kb.errors import KbError
+from kb.errors import KbError, RequestError
 from kb.records import FileEvent
 
 if TYPE_CHECKING:
@@ -272,6 +272,8 @@ class Api:
         else:
             fields = fields_of_json(await body_of(http, self._limits), self._limits)
         require_within(fields, self._limits, long_texts=operation.scope == "write")
+        if missing := [name for name in operation.requires if name not in fields]:
+            raise RequestError(f"the request has no field {missing[0]!r}", "See /v1/openapi.json")
         return request_of(fields, operation.takes, strict=operation.method != "GET")
 
     async def _result(self, operation: Operation[Any, Any], request: Any, http: Request) -> bytes:  # noqa: ANN401 - its own type

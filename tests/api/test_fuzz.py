@@ -1,0 +1,125 @@
+"""The HTTP interface asked at random, against its own OpenAPI document (schemathesis).
+
+A minute here; longer by ``KB_FUZZ_MINUTES=10 python -m pytest -m slow tests/api/test_fuzz.py``, which also watches memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from served import Served, opened, write_notes
+
+from kb.api import limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from served import Client
+
+pytestmark = pytest.mark.slow
+CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
+# A question that is asked at random is in no language.
+EXCLUDED = "events"
+MEGABYTE = 1_000_000
+
+
+def minutes() -> float:
+    """How long all operations together are asked."""
+    return float(os.environ.get("KB_FUZZ_MINUTES", "1"))
+
+
+def ask_at_random(client: Client, seconds: float, number: int) -> dict[str, int]:
+    """Ask every operation for some seconds altogether; returns how often each was asked.
+
+    Args:
+        client: A client with the token.
+        seconds: For how long.
+        number: The seed.
+    """
+    made = schemathesis.openapi.from_dict(client.get("/v1/openapi.json").json())
+    operations = [one.ok() for one in made.get_all_operations()]
+    operations = [one for one in operations if one.definition.raw["operationId"] != EXCLUDED]
+    asked: dict[str, int] = {}
+    for operation in operations:
+        until = time.monotonic() + seconds / len(operations)
+        for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+            asked[f"{operation.label} {mode.value}"] = _ask(client, operation, mode, until, number)
+    return asked
+
+
+def _ask(client: Client, operation: Any, mode: schemathesis.GenerationMode, until: float, number: int) -> int:
+    """Ask one operation at random until a moment; returns how often."""
+    times = 0
+
+    @seed(number)
+    @settings(
+        max_examples=int(1e6) if minutes() > 1 else 60,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        nonlocal times
+        if time.monotonic() > until and times:
+            return
+        times += 1
+        case.call_and_validate(
+            base_url=str(client.base_url).rstrip("/"),
+            headers={"Authorization": client.headers["authorization"]},
+            checks=CHECKS,
+            timeout=60,
+        )
+
+    ask()
+    return times
+
+
+def test_nothing_that_is_asked_at_random_is_an_error_of_kb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No 500, each answer as it is documented, no file outside opened, and no growth of memory."""
+    folder = write_notes(tmp_path / "notes")
+    reached: set[str] = set()
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        if event == "open" and "outside.md" in os.fsdecode(str(args[0])):
+            reached.add(str(args[0]))
+
+    sys.addaudithook(watch)
+    monkeypatch.setattr(limits, "NETWORK", limits.NETWORK)
+    with opened(folder, tmp_path / "store") as kb:
+        kb.index()
+        served = Served(folder, kb)
+        with served.at_port() as client:
+            ask_at_random(client, 5, 1)
+            before = _memory()
+            asked = ask_at_random(client, minutes() * 60, 2)
+            grown = _memory() - before
+
+    with capsys.disabled():
+        print(f"\n{sum(asked.values()):,} requests, memory {grown / MEGABYTE:+.0f} MB")
+    assert len(asked) == 22
+    assert all(asked.values())
+    assert not [line for line in served.said if "failed" in line]
+    assert not reached
+    assert grown < 50 * MEGABYTE
+
+
+def _memory() -> int:
+    """The memory of this process in bytes."""
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - read once
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
