@@ -419,3 +419,9 @@ class RunningDaemon(Protocol):
 
     def status(self) -> dict[str, Any]:
         """The state of the daemon: its process, since when it runs, whether it watches, how much waits."""
+
+    def open_page(self, port: int = 0) -> str:
+        """Open the page for browsers, at a port or at any free one, and return a link that works once."""
+
+    def close_page(self) -> bool:
+        """Close the page and end its sessions; returns whether it was open."""

@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.store": {"kb.store", "kb.own_files", "kb.sqlite", "kb.chroma_import", "kb.interrupts", *VOCABULARY},
     "kb.indexing": {"kb.indexing", *VOCABULARY},
     "kb.search": {"kb.search", *VOCABULARY},
+    "kb.answers": {"kb.answers", "kb.search", *VOCABULARY},
     "kb.evaluation": {"kb.evaluation", *VOCABULARY},
     # It measures a knowledge base of its own, and a daemon.
     "kb.evaluation.bench": {"kb.evaluation", "kb.app", "kb.container", "kb.search", "kb.service", *VOCABULARY},
@@ -56,6 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     # They ask the daemon over its socket.
     "kb.api.client": {"kb.api", "kb.config", "kb.service.address", "kb.__version__", *VOCABULARY},
     "kb.api.transport": {"kb.api", "kb.service.client", *VOCABULARY},
+    "kb.agents": {"kb.agents", *VOCABULARY},
     # It asks the daemon over its socket, and looks whether one is starting.
     "kb.mcp": {
         "kb.mcp",
@@ -64,6 +66,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.api.transport",
         "kb.config",
         "kb.search.filters",
+        "kb.search.types",
         "kb.service.client",
         "kb.store.lock",
         "kb.__version__",
@@ -114,6 +117,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "kb.maintenance": {"kb.container", "kb.indexing", "kb.store", *VOCABULARY},
     "kb.app": {
+        "kb.answers",
         "kb.claims",
         "kb.file_text",
         "kb.search_methods",
@@ -131,6 +135,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.cli": {
         "kb.api",
         "kb.cli",
+        "kb.agents",
         "kb.app",
         "kb.evaluation",
         "kb.config",
@@ -148,6 +153,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.store.lock",
         "kb.interrupts",
         "kb.location",
+        "kb.web",
     },
     # It shows what the programs' door offers, to a browser; pages of PDF files are drawn in a sandbox.
     "kb.web": {

@@ -12,7 +12,7 @@ import msgspec
 
 from kb import __version__
 from kb.api.codec import decode, encode
-from kb.api.operations import BY_NAME, NoteWritten, ServiceStatus, Synced, Tag
+from kb.api.operations import BY_NAME, NoteWritten, PageClosed, PageLink, ServiceStatus, Synced, Tag
 from kb.api.problems import MEDIA_TYPE, Problem, error_of
 from kb.api.transport import ConnectionLost, Transport
 from kb.config.compare import differences, disagreement, shared_values
@@ -163,6 +163,16 @@ class DaemonClient:
     def status(self) -> Status:
         """The state of the index."""
         return self._call("status", ServiceStatus).index
+
+    # The page.
+
+    def open_page(self, port: int = 0) -> str:
+        """Open the page for browsers, at a port or at any free one, and return a link that works once."""
+        return self._call("open_page", PageLink, {"port": port}).link
+
+    def close_page(self) -> bool:
+        """Close the page; returns whether it was open."""
+        return self._call("close_page", PageClosed).closed
 
     # Changes.
 

@@ -241,6 +241,24 @@ class IndexRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     take_over: bool = False
 
 
+class PageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to open the page for browsers, if it is not open yet: a port, 0 for any that is free."""
+
+    port: int = 0
+
+
+class PageLink(msgspec.Struct, frozen=True):
+    """A link that opens the page in one browser, once."""
+
+    link: str
+
+
+class PageClosed(msgspec.Struct, frozen=True):
+    """Whether the page was open."""
+
+    closed: bool
+
+
 class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A comparison of disk, catalog and vectors; ``repair`` fixes differences."""
 
@@ -310,6 +328,8 @@ def sync(call: Call, request: SyncRequest) -> Synced:
 
 def note(call: Call, request: NoteRequest) -> NoteWritten:
     """Write a dated note into the first folder and index it."""
+    if not request.text.strip():
+        raise RequestError("the note is empty", "Put its text into the field text")
     return NoteWritten(*call.kb.note(request.text, title=request.title, tags=request.tags))
 
 
@@ -324,6 +344,16 @@ def index(call: Call, request: IndexRequest) -> IndexReport:
         on_event=call.report,
         should_stop=call.gone,
     )
+
+
+def open_page(call: Call, request: PageRequest) -> PageLink:
+    """Open the page for browsers, and return a link that works once."""
+    return PageLink(call.daemon.open_page(request.port))
+
+
+def close_page(call: Call, _request: Nothing) -> PageClosed:
+    """Close the page for browsers, and end its sessions."""
+    return PageClosed(call.daemon.close_page())
 
 
 def check(call: Call, request: CheckRequest) -> CheckReport:
@@ -435,6 +465,8 @@ OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
     Operation(
         "index", "POST", "/local/index", IndexRequest, IndexReport, index, scope="local", streams=True, kind="run"
     ),
+    Operation("open_page", "POST", "/local/open-page", PageRequest, PageLink, open_page, scope="local", kind="run"),
+    Operation("close_page", "POST", "/local/close-page", Nothing, PageClosed, close_page, scope="local", kind="run"),
     Operation("check", "POST", "/local/check", CheckRequest, CheckReport, check, scope="local", kind="run"),
     Operation("rebuild", "POST", "/local/rebuild", Nothing, RebuildReport, rebuild, scope="local", kind="run"),
     Operation("show", "POST", "/local/show", NameRequest, Shown, show, scope="local"),

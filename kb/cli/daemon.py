@@ -24,6 +24,7 @@ from kb.cli.read_write_lock import ReadWriteLock
 from kb.cli.remote import DaemonProxy, client_context
 from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session, current_folder
+from kb.cli.web_port import WebPort, open_in_editor
 from kb.config.compare import differences, disagreement, shared_values
 from kb.errors import ConfigError, FolderError, KbError, StoreError
 from kb.interrupts import undisturbed
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from kb.records import IndexProgress, IndexReport
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
     from kb.watching.scheduler import Scheduler
+    from kb.web.desk import Backend as PageBackend
 
     Run = Callable[[Sequence[str], Session], int]
 
@@ -82,6 +84,7 @@ class Daemon:
         self._configuration: tuple[Settings, Configuration] | None = None
         self._events = EventBus()
         self._http = HttpPort(self._backend(), say)
+        self._web = WebPort(self._page_backend, say)
         self._last_warning = ""
         self._kb: LocalKnowledgeBase
         self._server: DaemonServer
@@ -129,6 +132,7 @@ class Daemon:
             if "_thread" in begun:
                 self._stop_watching()
             self._http.close()
+            self._web.close()
             if "_server" in begun:
                 self._api.stop()
                 self._server.close()
@@ -159,6 +163,14 @@ class Daemon:
     def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
         """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed."""
         return self._scheduler.sync(timeout, gone)
+
+    def open_page(self, port: int = 0) -> str:
+        """Open the page for browsers, at a port or at any free one, and return a link that works once."""
+        return self._web.link(port)
+
+    def close_page(self) -> bool:
+        """Close the page and end its sessions; returns whether it was open."""
+        return self._web.close()
 
     def status(self) -> dict[str, Any]:
         """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
@@ -257,6 +269,23 @@ class Daemon:
             known=resource_error,
             say=self._say,
         )
+
+    def _page_backend(self) -> PageBackend:
+        from kb.web.desk import Backend
+
+        return Backend(
+            using=self._using,
+            content=self._content,
+            launch=open_in_editor,
+            daemon=self,
+            events=self._events,
+            known=resource_error,
+            say=self._say,
+        )
+
+    def _content(self, folder: str, path: str) -> bytes:
+        # The knowledge base of the moment: it is replaced when the configuration is edited.
+        return self._kb.content(folder, path)
 
     def _follower(self) -> Callable[[IndexProgress | FileEvent], None]:
         """A function that logs and publishes what happens in an index run that a program asked for."""

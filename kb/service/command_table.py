@@ -33,6 +33,7 @@ VALUED = frozenset(
         "--model",
         "--path",
         "--per-file",
+        "--port",
         "--questions",
         "--save",
         "--seconds",
@@ -70,6 +71,7 @@ FLAGS = frozenset(
         "--literal",
         "--long",
         "--new",
+        "--no-daemon",
         "--null",
         "--once",
         "--per-query",
@@ -111,8 +113,10 @@ LOCAL = frozenset(
         "mcp",
         "model",
         "open",
+        "skill",
         "token",
         "watch",
+        "web",
     }
 )
 SHORT_HELP = {
@@ -138,5 +142,7 @@ SHORT_HELP = {
     "model": "List, download, verify and export embedding models.",
     "completion": "Print a shell completion script.",
     "mcp": "Answer agents, over the Model Context Protocol.",
+    "skill": "Teach agents to ask kb from a shell.",
     "token": "Print the token that programs need.",
+    "web": "Open a page to find, read and write in the browser.",
 }

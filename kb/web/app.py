@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -85,5 +85,5 @@ class Page:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
         await self._refused(status, reason)(scope, receive, send)
 
-    def _refused(self, status: int, reason: str) -> Any:  # noqa: ANN401 - a response, which is an ASGI application
+    def _refused(self, status: int, reason: str) -> Response:
         return self._desk.page("refused.html", status, reason=TEXT[reason])

@@ -136,7 +136,9 @@ class Desk:
         job.add_done_callback(self._made_room)
         hung_up = asyncio.ensure_future(_disconnected(request))
         try:
-            await asyncio.wait([job, hung_up], return_when=asyncio.FIRST_COMPLETED)
+            # Of any types: what matters is which ends first.
+            both: list[asyncio.Future[Any]] = [job, hung_up]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not job.done():
                 raise ClientDisconnect
             return job.result()
@@ -182,14 +184,14 @@ class Desk:
         template = "error_part.html" if part else "error.html"
         return self.page(template, problem.status, problem=problem)
 
-    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401 - values of a template
+    def page(self, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:  # noqa: ANN401 - values of a template
         """Return a page."""
         return HTMLResponse(self.html(template, **values), status)
 
     def html(self, template: str, **values: Any) -> str:  # noqa: ANN401 - values of a template
         """Return a page or a part of one as HTML."""
         values.setdefault("query", Query())
-        return self._templates.get_template(template).render(values)
+        return str(self._templates.get_template(template).render(values))
 
     def static(self, name: str) -> Response:
         """Return a file of the page itself.

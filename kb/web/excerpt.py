@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # In characters: about four lines of a column.
 _ROOM: Final = 380
+_ROW: Final = 80
 _MOST_BEST: Final = 3
 _GAP: Final = Markup('<span class="gap" aria-hidden="true">…</span>')
 _BEST: Final = Markup('<strong class="best">{}</strong>')
@@ -35,7 +36,7 @@ def excerpt(hit: Hit, words: Words) -> Markup:
         if at and (before is None or at != before + 1):
             parts.append(_GAP)
         text = marked_text(_shortened(found[at].text, words), words)
-        shown = _BEST.format(text) if at in best and len(chosen) > 1 else text
+        shown = _BEST.format(text) if at in best or not best else text
         parts.append(_LINE.format(shown) if found[at].own else shown)
     if chosen and chosen[-1] != len(found) - 1:
         parts.append(_GAP)
@@ -61,7 +62,8 @@ def _around(found: Sequence[Unit], best: Sequence[int]) -> list[int]:
     for at in wanted:
         if not 0 <= at < len(found) or at in chosen:
             continue
-        size = min(len(found[at].text), _ROOM)
+        # A line of its own takes a row, however short it is.
+        size = max(min(len(found[at].text), _ROOM), _ROW if found[at].own else 0)
         if chosen and size > room:
             break
         chosen.add(at)

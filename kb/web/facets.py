@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kb.web.query import Query
 
 _MOST: Final = 8
-_FACETS: Final = ("path", "type", "tag", "lang")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,15 @@ def facets(files: Sequence[KnownFile], query: Query) -> tuple[Facet, ...]:
     Raises:
         RequestError: A filter of the search is not valid.
     """
-    searched = {name: selected(files, replace(query, **{name: ()}).filters) for name in _FACETS}
-    dated = selected(files, replace(query, since="", until="").filters)
+    wanted = query.filters
+    others = {
+        "path": replace(wanted, paths=()),
+        "type": replace(wanted, types=()),
+        "tag": replace(wanted, tags=()),
+        "lang": replace(wanted, languages=()),
+    }
+    searched = {name: selected(files, filters) for name, filters in others.items()}
+    dated = selected(files, replace(wanted, since=None, until=None))
     found = (
         _facet(query, "path", "facet_folder", _folders(searched["path"], query)),
         _facet(query, "type", "facet_type", _types(searched["type"])),

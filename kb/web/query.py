@@ -126,7 +126,7 @@ class Query:
             best_seconds=0.0 if quick else _BEST_SECONDS,
         )
 
-    def address(self, path: str = "/", **changes: Any) -> str:  # noqa: ANN401 - values of any field
+    def address(self, path: str = "/", /, **changes: Any) -> str:  # noqa: ANN401 - values of any field
         """Return the address of this search with some fields changed, without those that have their default."""
         changed, plain = replace(self, **changes), Query()
         pairs = [

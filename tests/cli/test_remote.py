@@ -90,6 +90,14 @@ class FailingOwner:
         self.errors = errors
         self.waited: list[bool] = []
 
+    def open_page(self, port: int = 0) -> str:
+        """A link to a page that is not there."""
+        return f"http://127.0.0.1:{port or 1}/open?key=once"
+
+    def close_page(self) -> bool:
+        """There is none."""
+        return False
+
     def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
         """It fails."""
         del timeout

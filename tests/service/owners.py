@@ -40,6 +40,14 @@ class MadeUp:
         """A made-up state."""
         return {"pid": os.getpid()}
 
+    def open_page(self, port: int = 0) -> str:
+        """A link to a page that is not there."""
+        return f"http://127.0.0.1:{port or 1}/open?key=once"
+
+    def close_page(self) -> bool:
+        """There is none."""
+        return False
+
     def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
         """All is there, unless it is asked for the impossible: then it waits until nobody does any more."""
         self.synced.append(timeout)

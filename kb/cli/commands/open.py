@@ -68,11 +68,11 @@ def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
     location = _spot(session, int(target)) if hit else _file(session, target)
     if not os.path.isfile(location.path):  # noqa: PTH113 - names as str, undecodable bytes included
         raise KbError(f"{one_line(location.path)} no longer exists", "Search again")
-    launch = launch_of(location, session.client.environ, shutil.which, _default_pdf() if location.page else "")
+    launch = launch_of(location, session.client.environ, shutil.which, default_pdf() if location.page else "")
     if print_only:
         session.write(one_line(shlex.join(launch.command)) + "\n")
         return 0
-    return _started(launch.command, here=launch.here)
+    return start(launch.command, here=launch.here)
 
 
 def _hits(session: Session) -> list[Location]:
@@ -108,7 +108,7 @@ def _listed(session: Session, number: int, location: Location) -> str:
     return f"{number:>3}  {shown_path(location.path, session.style().cwd)}:{location.where}\n"
 
 
-def _started(command: tuple[str, ...], *, here: bool) -> int:
+def start(command: tuple[str, ...], *, here: bool) -> int:
     """Run a program in this terminal until it ends, or in the background."""
     try:
         if here:
@@ -127,7 +127,7 @@ def _started(command: tuple[str, ...], *, here: bool) -> int:
     return 0
 
 
-def _default_pdf() -> str:
+def default_pdf() -> str:
     """The desktop entry of the default PDF viewer; empty if there is none."""
     if shutil.which(_ASK_DESKTOP[0]) is None:
         return ""

@@ -144,7 +144,11 @@ class _Writer:
         return f"<p{self._place(first, self._at - 1)}>{self._inline(' '.join(one.strip() for one in lines))}</p>\n"
 
     def _begins_block(self, line: str) -> bool:
-        starts = (_HEADING.fullmatch, _BEGIN.match, *(begins for begins, _ in self._kinds))
+        starts: tuple[Callable[[str], object], ...] = (
+            _HEADING.fullmatch,
+            _BEGIN.match,
+            *(begins for begins, _ in self._kinds),
+        )
         return not line.strip() or any(begins(line) for begins in starts)
 
     def _verbatim(self, lines: Sequence[str], kind: str) -> str:

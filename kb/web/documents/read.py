@@ -18,7 +18,7 @@ from kb.web.documents.source import code
 from kb.web.query import Query, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from kb.ports import Knowledge
     from kb.records import KnownFile, Links, ResolvedLink, Shown, StoredPassage
@@ -100,7 +100,7 @@ def open_document(kb: Knowledge, query: Query, words: Words) -> Opened:
     path = query.file
     kb.read(path, last_line=1)
     shown, links = kb.show(path), kb.links(path)
-    passage = _passage_at(shown.passages, query.line, query.page)
+    passage = next((one for one in shown.passages if one.first_line <= query.line <= one.last_line), None)
     if shown.file.kind == "pdf":
         return _pdf(kb, query, shown, links, passage)
     if shown.file.kind in REGISTRY.extracted:
@@ -111,12 +111,6 @@ def open_document(kb: Knowledge, query: Query, words: Words) -> Opened:
 def place_address(query: Query, file: KnownFile, line: int | None = None) -> str:
     """Return the address of a place in a document, with the search beside it."""
     return query.address("/read", file=path_of(file), line=line or 0, page=0)
-
-
-def _passage_at(passages: Sequence[StoredPassage], line: int, page: int) -> StoredPassage | None:
-    if line:
-        return next((one for one in passages if one.first_line <= line <= one.last_line), None)
-    return next((one for one in passages if page and one.page == page), None)
 
 
 def _text(
@@ -183,7 +177,7 @@ def _extracted(query: Query, shown: Shown, links: Links, passage: StoredPassage 
 def _pdf(kb: Knowledge, query: Query, shown: Shown, links: Links, passage: StoredPassage | None) -> Opened:
     """Open a PDF file at a page; its text is there for those who cannot see the picture."""
     pages = max((one.page or 1 for one in shown.passages), default=1)
-    page = min(query.page or (passage.page if passage else 0) or 1, pages)
+    page = min((passage.page if passage else query.page) or 1, pages)
     found = kb.read(query.file, page=page)
     source = Source(shown.file, found.text, found.first_line)
     return Opened(

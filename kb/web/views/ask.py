@@ -25,7 +25,7 @@ def routes(desk: Desk) -> list[BaseRoute]:
 
     async def ask(request: Request) -> Response:
         query = Query.of(request.scope["query_string"])
-        values = {"quotes": (), "results": None, "freshness": "", "missing": ""}
+        values: dict[str, Any] = {"quotes": (), "results": None, "freshness": "", "missing": ""}
         if query.q:
             values = await desk.ask(request, lambda kb: _answered(desk, kb, query))
         template = "quotes.html" if request.query_params.get("part") else "ask.html"

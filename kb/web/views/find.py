@@ -57,6 +57,7 @@ class _Reading:
         quote: The passage as a quotation with its source; empty where there is none.
         position: Which hit of the document the passage is, from 1; 0 if it is none.
         hits: How many hits the document has.
+        more_hits: Whether it has more than those.
         previous: The address of the hit before; empty where there is none.
         next: The address of the hit after.
         picture: The address of the picture of the page of a PDF.
@@ -71,6 +72,7 @@ class _Reading:
     quote: str
     position: int
     hits: int
+    more_hits: bool
     previous: str
     next: str
     picture: str
@@ -214,6 +216,7 @@ class _Find:
             quote=text.quote_of(opened.file, passage.text, opened.place) if passage else "",
             position=at + 1,
             hits=len(own),
+            more_hits=len(here) == _HITS_HERE,
             previous=place_address(query, opened.file, before[-1].first_line) if before else "",
             next=place_address(query, opened.file, after[0].first_line) if after else "",
             picture=_picture(opened) if opened.form == "pdf" else "",

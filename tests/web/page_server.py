@@ -40,6 +40,14 @@ class OpenDaemon:
             "run": self.run,
         }
 
+    def open_page(self, port: int = 0) -> str:
+        """A link to a page that is not there."""
+        return f"http://127.0.0.1:{port or 1}/open?key=once"
+
+    def close_page(self) -> bool:
+        """There is none."""
+        return False
+
     def sync(self, _timeout: float | None, _gone: object) -> bool:
         """Nothing waits."""
         return True
