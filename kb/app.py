@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from kb.answers.extract import SentenceExtractor
+from kb.answers.extract import HITS, SentenceExtractor
 from kb.claims import claim
 from kb.config import Settings, load
 from kb.container import Container
@@ -242,7 +242,9 @@ class LocalKnowledgeBase(SearchMethods):
         if request.like is not None:
             raise RequestError("a question has no field like", "Use similar for passages like a file")
         container = self._container
-        resolved = request.resolved(replace(container.config.search.defaults(), mode=container.config.answer.mode))
+        resolved = request.resolved(
+            replace(container.config.search.defaults(), mode=container.config.answer.mode, limit=HITS)
+        )
         answer = self._answer_resolved(resolved)
         if not answer.hits:
             return Reply((), answer)
@@ -471,8 +473,7 @@ class LocalKnowledgeBase(SearchMethods):
                 found = reranked(found, reranker, limit=request.limit, most=most, seconds=seconds)
             # Rarely writes: index runs take these measurements.
             container.searcher.save_measurements()
-            quoted = container.searcher.quoted(found, request.best_seconds)
-            return replace(quoted, index=container.updated(quoted.index))
+            return container.searcher.quoted(found, request.best_seconds)
 
     def _event_logger(self) -> Callable[[FileEvent], None] | None:
         """A callback that logs each file of one run with the seconds since the previous file."""

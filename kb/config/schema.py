@@ -249,6 +249,38 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+class Answering(Struct, frozen=True, forbid_unknown_fields=True):
+    """How kb ask answers."""
+
+    mode: Annotated[Mode, Meta(description="What orders the passages in which an answer is looked for.")] = Mode.HYBRID
+    model: Annotated[
+        str,
+        Meta(
+            description="The language model that answers, by the name that llm knows it by, or that endpoint does "
+            "(extra 'answer'). Empty: none, the answer is the best sentences of the files."
+        ),
+    ] = ""
+    endpoint: Annotated[
+        str,
+        Meta(
+            description="Where the model is: the address of an OpenAI-compatible server, such as "
+            "http://127.0.0.1:8080/v1, or, for a model that llm knows, the host that the text of your notes may be "
+            "sent to, such as api.anthropic.com. Empty: llm knows it, and it is on this machine."
+        ),
+    ] = ""
+    offline: Annotated[
+        bool, Meta(description="Never send a question or a passage to another machine, whatever endpoint says.")
+    ] = True
+    seconds: Annotated[
+        float, Meta(gt=0, description="How long the model may take; after that the answer is the best sentences.")
+    ] = 120.0
+    max_tokens: Annotated[Count, Meta(description="The longest answer, in the model's tokens.")] = 800
+    context_chars: Annotated[
+        int,
+        Meta(ge=1000, description="How many characters of passages the model is given. A token is about four of them."),
+    ] = 8000
+
+
 class Note(Struct, frozen=True, forbid_unknown_fields=True):
     """What kb note writes."""
 
@@ -305,6 +337,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     embed: Embed = Embed()
     store: Store = Store()
     search: Search = Search()
+    answer: Answering = Answering()
     note: Note = Note()
     watch: Watch = Watch()
     serve: Serve = Serve()

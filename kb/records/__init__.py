@@ -7,6 +7,7 @@ lone surrogates), relative to their folder and written with ``/``. Folders are a
 from kb.records.answers import (
     Answer,
     Candidates,
+    Claim,
     FileText,
     Freshness,
     Hit,
@@ -77,6 +78,7 @@ __all__ = [
     "Block",
     "Candidates",
     "CheckReport",
+    "Claim",
     "Confinement",
     "Difference",
     "Document",

@@ -377,13 +377,40 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence of a language model, with the quotes that it rests on.
+
+    Every quote stands in the files, letter by letter but for white space, quotation marks and hyphens. That does not
+    prove that the sentence follows from it.
+
+    Attributes:
+        text: The sentence, on one line.
+        quotes: Its quotes, one or more.
+    """
+
+    text: str
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What the files say to a question, in their own words.
 
     Attributes:
-        quotes: The sentences that answer best, best first; empty where nothing is near enough.
+        quotes: The sentences that answer best, best first; of a language model's answer, its quotes in the order of the
+            claims. Empty where nothing is near enough.
         answer: The hits in which they stand, and how up to date the index is.
+        claims: The answer of a language model; empty without one, or where none of its claims holds.
+        dropped: How many claims of the model were dropped, since their quotes were not in the files.
+        model: The language model that was asked; empty for none.
+        sent_to: The host that it was asked at; empty for none.
+        problem: Why the model's answer is not given, in one sentence; empty where it is, or where no model was asked.
     """
 
     quotes: tuple[Quote, ...]
     answer: Answer
+    claims: tuple[Claim, ...] = ()
+    dropped: int = 0
+    model: str = ""
+    sent_to: str = ""
+    problem: str = ""

@@ -185,6 +185,7 @@ class Searcher:
         self._link_resolver = LinkResolver(catalog, files)
         self._background = Background(embedder, catalog)
         self._best = BestSentences(embedder)
+        self.sentence_vectors = self._best.vectors
 
     def search(self, request: ResolvedRequest) -> Answer:
         """Return the passages that answer a question, best first; none where the index has no answer.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -18,19 +17,17 @@ from kb.cli.options import (
     ranking_options,
     rerank_option,
 )
-from kb.cli.output.render import Detail, ask_text
+from kb.cli.output.replies import cited, reply_markdown, reply_object, reply_text
 from kb.cli.querying import finish, index_first, request_of, write_answer
-from kb.search.words import words_of
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
-    from kb.records import Filters, Rerank
-
-_ASK_LIMIT = 5
+    from kb.records import Filters, Reply, Rerank
 
 
-@command(short_help="Quote the passage that answers best, with its source.", takes_text=True)
+@command(short_help="Answer in sentences of your files, with their sources.", takes_text=True)
 @click.argument("question", nargs=-1, required=True)
+@click.option("--sources", is_flag=True, help="Show the text that is quoted under each source.")
 @output_options
 @ranking_options
 @filter_options
@@ -40,22 +37,37 @@ def ask(
     session: Session,
     question: tuple[str, ...],
     *,
+    sources: bool,
     output: OutputOptions,
     ranking: RankingOptions,
     filters: Filters,
     rerank: Rerank | None,
 ) -> int:
-    """Quote the passage that best answers a QUESTION, with its source, then list the next ones."""
+    """Answer a QUESTION in the one to three sentences of your files that answer it best, with their sources.
+
+    '-' reads the question from standard input. The exit code is 0 with an answer, 1 without, 2 on an error.
+    """
     chosen = output.chosen()
     text = question_of(session, question)
-    style = session.style(fits=output.limit is None)
-    output = replace(output, limit=output.limit or _ASK_LIMIT)
     with session.open() as kb:
         index_first(session, kb, output)
-        answer = kb.search(request_of(session, text, output, ranking, filters=filters, rerank=rerank))
-    # All hits are shown as whole passages, so none is singled out.
-    if chosen != "text" or output.full or output.context:
-        return write_answer(session, answer, output)
-    save_results(session.client.terminal, answer)
-    session.write(ask_text(answer, words_of(answer.query), style, Detail(l2=output.l2)))
-    return finish(session, answer, output)
+        reply = kb.ask(request_of(session, text, output, ranking, filters=filters, rerank=rerank))
+    # These formats are about hits, not about sentences.
+    if chosen in {"jsonl", "csv", "paths"} or output.full or output.context:
+        return write_answer(session, reply.answer, output)
+    return write_reply(session, reply, output, sources=sources)
+
+
+def write_reply(session: Session, reply: Reply, output: OutputOptions, *, sources: bool) -> int:
+    """Write a reply as text, Markdown or JSON with its notices, and return the exit code."""
+    style = session.style()
+    match output.chosen():
+        case "json":
+            session.write_json(reply_object(reply))
+        case "md" if reply.quotes:
+            session.write(reply_markdown(reply, style.cwd))
+        case _ if reply.quotes:
+            session.write(reply_text(reply, style, quoted=sources))
+    if reply.quotes:
+        save_results(session.client.terminal, cited(reply))
+    return finish(session, reply.answer, output)

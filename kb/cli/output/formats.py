@@ -348,26 +348,28 @@ def to_csv(answer: Answer) -> str:
 def markdown(answer: Answer, *, cwd: str = "", full: bool = False) -> str:
     """Return a list of links, each with its cosine, heading trail and best sentences, or the whole passage."""
     words = words_of(answer.query)
-    parts = [f"## {_escape(one_line(answer.question))}\n"]
+    parts = [f"## {escape_markdown(one_line(answer.question))}\n"]
     for hit in answer.hits:
         passage = hit.passage
         path = absolute(passage.file.folder, passage.file.path)
         place = f"{shown_path(path, cwd)}:{where(passage)}"
-        facts = [f"{hit.score:.3f}", _escape(one_line(trail(passage.heading) or passage.file.title))]
+        facts = [f"{hit.score:.3f}", escape_markdown(one_line(trail(passage.heading) or passage.file.title))]
         facts += ["changed since indexed"] if hit.changed else []
         text = (
             sanitize(passage.text)
             if full
-            else _escape(one_line(snippet(passage.text, words, hit.best, kind=passage.file.kind).text))
+            else escape_markdown(one_line(snippet(passage.text, words, hit.best, kind=passage.file.kind).text))
         )
         quote = "".join(f"   > {line}".rstrip() + "\n" for line in text.split("\n"))
         if hit.duplicates:
-            quote += f"\n   {_escape(duplicates_text(hit, cwd))}\n"
-        parts.append(f"{hit.rank}. [{_escape(place)}]({file_url(path)}) {' · '.join(filter(None, facts))}\n\n{quote}")
+            quote += f"\n   {escape_markdown(duplicates_text(hit, cwd))}\n"
+        link = f"[{escape_markdown(place)}]({file_url(path)})"
+        parts.append(f"{hit.rank}. {link} {' · '.join(filter(None, facts))}\n\n{quote}")
     return "\n".join(parts)
 
 
-def _escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Return a text with the signs of Markdown escaped."""
     return _MARKDOWN.sub(r"\\\1", text)
 
 

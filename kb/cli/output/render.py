@@ -110,23 +110,6 @@ def hits_text(answer: Answer, words: Words, style: OutputStyle, detail: Detail) 
     return _fitting(page, blocks, style)
 
 
-def ask_text(answer: Answer, words: Words, style: OutputStyle, detail: Detail) -> str:
-    """Return the best passage quoted whole with its source, then short forms of the next ones, as many as fit."""
-    page = HitRenderer(style, numbers=len(answer.hits))
-    blocks = []
-    for at, hit in enumerate(answer.hits):
-        if at == 0:
-            page.quote(hit.passage, words)
-        elif at == 1:
-            page.line()
-        page.header(hit, l2=detail.l2)
-        if at:
-            page.snippet(hit, words, 1)
-        page.duplicates(hit)
-        blocks.append(page.taken())
-    return _fitting(page, blocks, style)
-
-
 def _fitting(page: HitRenderer, blocks: list[Block], style: OutputStyle) -> str:
     """Return the hits that fit the height of the terminal, always the first one, and how many do not."""
     room = style.height - _ELSE
@@ -338,9 +321,32 @@ class HitRenderer:
             self.line(self._indent, (self._flat(line), "dim"))
         return fenced
 
-    def quote(self, passage: StoredPassage, words: Words) -> None:
-        """Write a whole passage as a quotation."""
-        self._body(passage, words, "> ")
+    def sentence(self, text: str, after: str, words: Words, *, indent: str = "") -> None:
+        """Write a sentence, wrapped, with the words of the question marked.
+
+        Args:
+            text: The sentence, sanitized and on one line.
+            after: What follows it, such as the numbers of its sources.
+            words: The words of the question.
+            indent: What each line begins with.
+        """
+        from rich.text import Text
+
+        whole = Text.assemble(self._marked(text, words), (after, "cyan"))
+        width = min(self._width, _WIDEST) - len(indent)
+        for line in self._broken(whole, width, shift=False):
+            self.line(indent, line)
+
+    def source(self, number: int, path: str, place: str, *, url: str, score: float, heading: str) -> None:
+        """Write the number of a source, its path and place as a link, its score, and what it is of where that fits."""
+        from rich.style import Style
+        from rich.text import Text
+
+        link = Text(path, Style(color="magenta", link=url)).append(f":{place}", Style(color="green", link=url))
+        line = Text.assemble((f"[{number}]", "cyan"), " ", link, _INDENT, (f"{score:.3f}", "cyan"))
+        if heading and self._measure(line.plain) + len(_INDENT) + self._measure(heading) <= self._width:
+            line.append(_INDENT).append(heading, "bold")
+        self.line(line)
 
     def _body(self, passage: StoredPassage, words: Words, before: str, *, fenced: bool = False) -> bool:
         """Write the lines of a passage; prose is wrapped, code is not, so that it can be copied."""

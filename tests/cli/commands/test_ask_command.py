@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from made_up import answer, hit
@@ -12,24 +13,61 @@ if TYPE_CHECKING:
 pytest_plugins = ["command_line"]
 
 
-def test_ask_quotes_the_best_passage(command: CommandLine) -> None:
-    """The passage whole, its source, then the next ones; five hits unless told otherwise."""
-    command.kb.given = answer(hit("Use ChromaDB.\nIt is embedded."), hit("Other.", path="a.md"))
+def test_sentences_come_with_marks_and_then_their_sources(command: CommandLine) -> None:
+    """Each source has the path and line of its sentence, and the score."""
+    command.kb.given = answer(hit("Use ChromaDB."), hit("Other.", path="a.md", rank=2))
 
     code, out, _ = command("ask", "Which", "store?")
     assert code == 0
     assert out == (
-        "> Use ChromaDB.\n> It is embedded.\n/notes/db.md:5-6  0.750  Databases > Vectors\n\n"
-        "/notes/a.md:5-5  0.750  Databases > Vectors\n  Other.\n"
+        "Use ChromaDB. [1]\nOther. [2]\n\n"
+        "[1] /notes/db.md:5  0.750  Databases > Vectors\n[2] /notes/a.md:5  0.750  Databases > Vectors\n"
     )
-    assert command.kb.asked[0][1]["request"].limit == 5
 
 
-def test_ask_has_the_formats_of_search(command: CommandLine) -> None:
-    """A program gets the same object from both."""
-    assert command("ask", "x", "--json")[1] == command("search", "x", "--json")[1]
+def test_the_mode_is_left_to_the_configuration(command: CommandLine) -> None:
+    """As are the hits looked at, unless they are given."""
+    command("ask", "Which store?")
+    command("ask", "Which store?", "--mode", "keyword", "-n", "3")
+
+    requests = [asked["request"] for _, asked in command.kb.asked]
+    assert [(one.mode, one.limit) for one in requests] == [(None, None), ("keyword", 3)]
 
 
-def test_ask_gives_whole_passages_where_they_are_asked_for(command: CommandLine) -> None:
-    """As a search does; no option is passed over in silence."""
-    assert command("ask", "x", "--full")[1] == command("search", "x", "--full")[1]
+def test_json_has_the_keys_of_a_search_and_the_sentences(command: CommandLine) -> None:
+    """A program that read the hits finds them where they were."""
+    found = json.loads(command("ask", "x", "--json")[1])
+    searched = json.loads(command("search", "x", "--json")[1])
+
+    assert {key: found[key] for key in searched} == searched
+    assert found["sentences"] == [{"text": searched["hits"][0]["text"], "sources": [1]}]
+    assert found["sources"][0]["path"] == searched["hits"][0]["path"]
+    assert found["sources"][0]["line"] == searched["hits"][0]["lines"][0]
+
+
+def test_markdown_has_footnotes(command: CommandLine) -> None:
+    """Which note programs turn into links."""
+    command.kb.given = answer(hit("Use ChromaDB."))
+
+    out = command("ask", "Which store?", "--format", "md")[1]
+    assert "Use ChromaDB.[^1]\n" in out
+    assert "[^1]: [/notes/db.md:5](file:///notes/db.md) 0.750\n" in out
+
+
+def test_quotes_are_shown_where_they_are_asked_for(command: CommandLine) -> None:
+    """Under their sources."""
+    command.kb.given = answer(hit("Use ChromaDB."))
+    assert "    “Use ChromaDB.”\n" in command("ask", "x", "--sources")[1]
+
+
+def test_a_question_without_an_answer_has_exit_code_1(command: CommandLine) -> None:
+    """And nothing on standard output, in any format for people."""
+    command.kb.given = answer()
+    assert command("ask", "x")[:2] == (1, "")
+    assert command("ask", "x", "--format", "md")[:2] == (1, "")
+
+
+def test_formats_of_hits_are_those_of_a_search(command: CommandLine) -> None:
+    """Whole passages, lines of JSON, tables and paths have no sentences to cite."""
+    for option in ("--full", "-l", "--format=jsonl", "--format=csv"):
+        assert command("ask", "x", option)[1] == command("search", "x", option)[1]

@@ -1,0 +1,151 @@
+"""The sentences of some hits that answer a question best, without a language model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from kb.answers.kinds import holds, kind_of
+from kb.records import Quote
+from kb.records.characters import compared
+from kb.search.sentences import BY_LINE, sentences
+from kb.search.words import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.records import Answer, Hit
+    from kb.search.sentence_vectors import SentenceVectors
+    from kb.search.words import Words
+
+MOST: Final = 3
+# How many hits are looked at, where the request does not say.
+HITS: Final = 5
+# What a sentence is chosen by, fitted by hand on every second question of XQuAD: see docs/answers.md.
+COSINE_WEIGHT: Final = 4.5
+WORDS_WEIGHT: Final = 4.0
+AROUND_WEIGHT: Final = 3.0
+PASSAGE_WEIGHT: Final = 0.6
+KIND_WEIGHT: Final = 2.0
+# How far behind the best passage another one counts at most, in standard deviations.
+_FARTHEST: Final = 4.0
+# A deviation of cosines, where passages were not ranked by a fused score.
+_DEVIATION: Final = 0.1
+# How many sentences are embedded; the others keep the cosine of their passage.
+_EMBEDDED: Final = 12
+# The least weight of a word that most sentences have.
+_LEAST_WEIGHT: Final = 0.05
+# How far behind the best sentence another one may be.
+BEHIND: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A sentence of a hit.
+
+    Attributes:
+        quote: The sentence.
+        hit: The position of its hit.
+        language: The language of its document.
+        passage: How far its passage is behind the best one, in standard deviations, 0 or less.
+        cosine: The cosine of its passage.
+    """
+
+    quote: Quote
+    hit: int
+    language: str
+    passage: float
+    cosine: float
+
+
+class SentenceExtractor:
+    """Chooses the sentences that answer a question. Threads may share it.
+
+    Args:
+        vectors: Embeds sentences.
+    """
+
+    def __init__(self, vectors: SentenceVectors) -> None:
+        self._vectors = vectors
+
+    def best(self, answer: Answer, question: NDArray[np.float32], seconds: float) -> tuple[Quote, ...]:
+        """Return up to three sentences, best first; none where there are no hits.
+
+        Args:
+            answer: The hits.
+            question: The vector of the question.
+            seconds: How long to embed sentences; those that are not embedded have the cosine of their passage.
+        """
+        candidates = _unique(_candidates(answer.hits))
+        if not candidates:
+            return ()
+        scores = _scores_without_cosines(candidates, answer.query)
+        cosines = np.array([one.cosine for one in candidates])
+        likely = np.argsort(-(scores + COSINE_WEIGHT * cosines), kind="stable")[:_EMBEDDED].tolist()
+        vectors = self._vectors.of([candidates[at].quote.text for at in likely], self._vectors.within(seconds))
+        chosen = [
+            (float(scores[at]) + COSINE_WEIGHT * (candidates[at].cosine if cosine is None else cosine), at, cosine)
+            for at, cosine in zip(likely, (_cosine(vector, question) for vector in vectors), strict=True)
+        ]
+        chosen.sort(key=lambda one: (-one[0], one[1]))
+        return tuple(
+            replace(candidates[at].quote, cosine=cosine)
+            for score, at, cosine in chosen[:MOST]
+            if score >= chosen[0][0] - BEHIND
+        )
+
+
+def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
+    """Yield the sentences of hits, those of one hit in the order of its text."""
+    fused = [hit.signals.fused for hit in hits]
+    deviations = [hit.score / _DEVIATION if score is None else score for hit, score in zip(hits, fused, strict=True)]
+    top = max(deviations, default=0.0)
+    for at, (hit, deviation) in enumerate(zip(hits, deviations, strict=True)):
+        file, passage = hit.passage.file, max(deviation - top, -_FARTHEST)
+        for one in sentences(hit.passage.text, by_line=file.kind in BY_LINE):
+            quote = Quote(one.text, hit.rank, hit.passage.first_line + one.line)
+            yield _Candidate(quote, at, file.language, passage, hit.score)
+
+
+def _unique(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """Return candidates without those that say the same as one before."""
+    return list({one.quote.text.casefold(): one for one in reversed(list(candidates))}.values())[::-1]
+
+
+def _scores_without_cosines(candidates: Sequence[_Candidate], question: str) -> NDArray[np.float64]:
+    """Return the scores of candidates by their passages, the words of the question, and what kind of thing it wants."""
+    own, around = _word_shares(candidates, words_of(question))
+    kind = kind_of(question)
+    kinds = np.array(
+        [kind is not None and holds(kind, one.quote.text, question, language=one.language) for one in candidates],
+        float,
+    )
+    passages = np.array([one.passage for one in candidates])
+    return WORDS_WEIGHT * own + AROUND_WEIGHT * around + PASSAGE_WEIGHT * passages + KIND_WEIGHT * kinds
+
+
+def _word_shares(candidates: Sequence[_Candidate], words: Words) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the share of the question's words in each sentence, and in it with its neighbours, 0..1.
+
+    A word counts the more, the fewer of the sentences have it; one that none of them has does not count.
+    """
+    plain = [text if text.isascii() else compared(text)[0] for text in (one.quote.text for one in candidates)]
+    rows = [[pattern.search(text) is not None for pattern in words.patterns] for text in plain]
+    has = np.array(rows, bool).reshape(len(candidates), len(words.patterns))
+    common = has.sum(axis=0)
+    weights = np.where(common > 0, np.maximum(np.log((len(candidates) + 1) / (common + 0.5)), _LEAST_WEIGHT), 0.0)
+    whole = float(weights.sum()) or 1.0
+    around = has.copy()
+    hits = np.array([one.hit for one in candidates])
+    same = (hits[1:] == hits[:-1])[:, None]
+    around[1:] |= has[:-1] & same
+    around[:-1] |= has[1:] & same
+    return has @ weights / whole, around @ weights / whole
+
+
+def _cosine(vector: NDArray[np.float32] | None, question: NDArray[np.float32]) -> float | None:
+    return None if vector is None else float(np.clip(vector @ question, -1.0, 1.0))

@@ -1,0 +1,153 @@
+"""Replies to questions: sentences with marks, then their sources; as text, Markdown or JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from kb.cli.output.formats import absolute, answer_object, escape_markdown, trail, where
+from kb.cli.output.render import HitRenderer
+from kb.cli.output.terminal import file_url, one_line, shown_path
+from kb.search.words import Words, words_of
+
+if TYPE_CHECKING:
+    from kb.cli.output.terminal import OutputStyle
+    from kb.records import Answer, Hit, Quote, Reply
+
+_WIDEST: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A quote with its number and the hit that it stands in."""
+
+    number: int
+    quote: Quote
+    hit: Hit
+
+
+def sources_of(reply: Reply) -> list[Source]:
+    """Return the quotes of a reply, numbered in their order; a quote that is used twice has one number."""
+    hits = {hit.rank: hit for hit in reply.answer.hits}
+    return [Source(number, quote, hits[quote.rank]) for number, quote in enumerate(dict.fromkeys(reply.quotes), 1)]
+
+
+def cited(reply: Reply) -> Answer:
+    """Return the answer with the sources as its hits, in the order of their numbers, at the lines of the quotes."""
+    hits = []
+    for one in sources_of(reply):
+        passage = replace(one.hit.passage, first_line=one.quote.line) if one.hit.passage.exact else one.hit.passage
+        hits.append(replace(one.hit, rank=one.number, passage=passage))
+    return replace(reply.answer, hits=tuple(hits))
+
+
+def marked(reply: Reply) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the sentences of a reply, each with the numbers of its sources."""
+    number = {one.quote: one.number for one in sources_of(reply)}
+    if reply.claims:
+        return [(claim.text, tuple(sorted({number[quote] for quote in claim.quotes}))) for claim in reply.claims]
+    return [(quote.text, (number[quote],)) for quote in dict.fromkeys(reply.quotes)]
+
+
+def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str:
+    """Return the sentences with the marks of their sources, an empty line, then the sources.
+
+    Args:
+        reply: The reply.
+        style: How the output is formatted.
+        quoted: Whether to show under each source the text that is quoted.
+    """
+    page = HitRenderer(style)
+    words = Words() if reply.claims else words_of(reply.answer.query)
+    for text, numbers in marked(reply):
+        page.sentence(one_line(text), f" {''.join(f'[{number}]' for number in numbers)}", words)
+    page.line()
+    for source in sources_of(reply):
+        _write_source(page, source, style, quoted=quoted or bool(reply.claims))
+    return page.text()
+
+
+def _write_source(page: HitRenderer, source: Source, style: OutputStyle, *, quoted: bool) -> None:
+    """Write the number, place and score of a source, and what it is of."""
+    passage = source.hit.passage
+    path = absolute(passage.file.folder, passage.file.path)
+    heading = one_line(trail(passage.heading) or passage.file.title)
+    page.source(
+        source.number,
+        shown_path(path, style.cwd),
+        place_of(source),
+        url=file_url(path),
+        score=_score(source),
+        heading=heading,
+    )
+    if source.hit.changed:
+        page.line(("    changed since indexed", "yellow"))
+    if quoted:
+        page.sentence(f"“{one_line(source.quote.text)}”", "", Words(), indent="    ")
+
+
+def place_of(source: Source) -> str:
+    """Return where in its file a quote is: its line, or the place of its passage, such as a page."""
+    passage = source.hit.passage
+    return str(source.quote.line) if passage.exact else where(passage)
+
+
+def _score(source: Source) -> float:
+    """Return the cosine of a quote, else that of its passage."""
+    return source.hit.score if source.quote.cosine is None else source.quote.cosine
+
+
+def reply_markdown(reply: Reply, cwd: str) -> str:
+    """Return the question as a heading, the sentences with footnote marks, and the sources as footnotes."""
+    lines = [f"## {escape_markdown(one_line(reply.answer.question))}", ""]
+    for text, numbers in marked(reply):
+        lines.append(f"{escape_markdown(one_line(text))}{''.join(f'[^{number}]' for number in numbers)}")
+    lines.append("")
+    for source in sources_of(reply):
+        passage = source.hit.passage
+        path = absolute(passage.file.folder, passage.file.path)
+        place = escape_markdown(f"{shown_path(path, cwd)}:{place_of(source)}")
+        facts = [f"{_score(source):.3f}", *(["changed since indexed"] if source.hit.changed else [])]
+        quote = f": “{escape_markdown(one_line(source.quote.text))}”" if reply.claims else ""
+        lines.append(f"[^{source.number}]: [{place}]({file_url(path)}) {' · '.join(facts)}{quote}")
+    return "\n".join(lines) + "\n"
+
+
+def reply_object(reply: Reply) -> dict[str, Any]:
+    """Return the JSON object of the answer with ``sentences`` and ``sources`` before its hits.
+
+    ``model`` and what belongs to it are there only where a language model was asked.
+    """
+    found = answer_object(reply.answer)
+    hits = found.pop("hits")
+    asked: dict[str, Any] = {}
+    if reply.model:
+        asked["model"] = {
+            "name": reply.model,
+            "sent_to": reply.sent_to,
+            "answered": bool(reply.claims),
+            "dropped": reply.dropped,
+            "problem": reply.problem,
+        }
+    return {
+        **found,
+        **asked,
+        "sentences": [{"text": text, "sources": list(numbers)} for text, numbers in marked(reply)],
+        "sources": [_source_object(one) for one in sources_of(reply)],
+        "hits": hits,
+    }
+
+
+def _source_object(source: Source) -> dict[str, Any]:
+    passage = source.hit.passage
+    return {
+        "number": source.number,
+        "path": absolute(passage.file.folder, passage.file.path),
+        "line": source.quote.line,
+        "place": passage.place,
+        "quote": source.quote.text,
+        "score": round(float(_score(source)), 6),
+        "rank": source.hit.rank,
+        "changed": source.hit.changed,
+        "id": passage.id,
+    }

@@ -1,0 +1,138 @@
+"""The sentences that answer a question, chosen without a language model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kb.answers.extract import MOST, SentenceExtractor
+from kb.records import Answer, FileStat, Freshness, Hit, KnownFile, Signals, StoredPassage
+from kb.search.sentence_vectors import SentenceVectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from kb.records import Quote
+
+STAT = FileStat(1, 1, 1, 1, 1)
+QUESTION = np.array([1.0, 0.0], np.float32)
+
+
+@dataclass
+class Cosines:
+    """An embedding model that gives known sentences known cosines, and others 0.2."""
+
+    cosines: dict[str, float] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+    dimension: int = 2
+
+    def embed_documents(self, *_: object) -> NDArray[np.float32]:
+        """Nobody embeds documents here."""
+        raise NotImplementedError
+
+    def embed_query(self, _text: str) -> NDArray[np.float32]:
+        """The question."""
+        return QUESTION
+
+    def question_parts(self, _text: str) -> int:
+        """One."""
+        return 1
+
+    def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors with these cosines."""
+        self.texts += texts
+        known = [self.cosines.get(text, 0.2) for text in texts]
+        return np.array([(one, np.sqrt(1 - one * one)) for one in known], np.float32)
+
+
+def answered(question: str, *texts: str, fused: Sequence[float] = ()) -> Answer:
+    """An answer with a hit for each text, of which the first line is line 10."""
+    hits = []
+    for rank, text in enumerate(texts, 1):
+        file = KnownFile(rank, "/notes", f"{rank}.md", STAT, b"", 0, "done", kind="markdown", language="en")
+        passage = StoredPassage(f"{rank}-x-0", file, text, (), 10, 10 + text.count("\n"), None, b"", 0)
+        score = fused[rank - 1] if fused else None
+        hits.append(Hit(rank, passage, 0.5, 1.0, signals=Signals(fused=score)))
+    return Answer(question, "hybrid", Freshness(datetime.now(UTC), 0), tuple(hits))
+
+
+def best(answer: Answer, model: Cosines | None = None, seconds: float = 60.0) -> list[Quote]:
+    """The sentences chosen."""
+    return list(SentenceExtractor(SentenceVectors(model or Cosines())).best(answer, QUESTION, seconds))
+
+
+def test_the_sentence_with_the_words_comes_first_with_its_line() -> None:
+    """Whatever its passage: the second one here, whose second line it is on."""
+    answer = answered("Which locksmith?", "The door is green. It sticks.", "It rained.\n\nThe locksmith was Vogel.")
+
+    first = best(answer)[0]
+    assert (first.text, first.rank, first.line) == ("The locksmith was Vogel.", 2, 12)
+
+
+def test_the_cosine_of_a_sentence_counts() -> None:
+    """Without words of the question, the nearest one answers."""
+    model = Cosines({"Nearer by far.": 0.9})
+    first = best(answered("xyzzy", "Some sentence here. Nearer by far. Another one."), model)[0]
+
+    assert first.text == "Nearer by far."
+    assert first.cosine is not None
+    assert round(first.cosine, 2) == 0.9
+
+
+def test_a_question_for_a_date_prefers_a_date() -> None:
+    """Of two sentences alike in everything else."""
+    text = "The roof was mended badly. The roof was mended in 1974. The roof was mended again."
+    assert best(answered("When was the roof mended?", text))[0].text == "The roof was mended in 1974."
+    assert best(answered("Why was the roof mended?", text))[0].text == "The roof was mended badly."
+
+
+def test_a_sentence_beside_the_words_of_the_question_counts() -> None:
+    """The answer often follows the sentence that names what it is about."""
+    text = "Grass grew there. Cows slept there. The locksmith came. He charged a lot. Rivers froze there."
+    assert {one.text for one in best(answered("Which locksmith?", text))} == {
+        "The locksmith came.",
+        "Cows slept there.",
+        "He charged a lot.",
+    }
+
+
+def test_the_same_sentence_is_quoted_once() -> None:
+    """From the better of two passages."""
+    found = best(answered("Which locksmith?", "The locksmith was Vogel.", "The locksmith was Vogel.\n\nIt rained."))
+    assert [one.rank for one in found if "Vogel" in one.text] == [1]
+
+
+def test_sentences_far_behind_are_left_out() -> None:
+    """One that answers is not followed by two that do not; never more than three."""
+    model = Cosines({"The locksmith was Vogel.": 0.95})
+    others = " ".join(f"Unrelated sentence {number}." for number in range(6))
+    answer = answered("Which locksmith?", "The locksmith was Vogel.", others, fused=(9.0, 1.0))
+
+    assert [one.text for one in best(answer, model)] == ["The locksmith was Vogel."]
+    assert len(best(answered("xyzzy", others))) == MOST
+
+
+def test_without_time_the_words_decide() -> None:
+    """No sentence is embedded, and none has a cosine of its own."""
+    model = Cosines()
+    found = best(answered("Which locksmith?", "It rained. The locksmith was Vogel."), model, seconds=0.0)
+
+    assert found[0].text == "The locksmith was Vogel."
+    assert (found[0].cosine, model.texts) == (None, [])
+
+
+def test_only_the_likely_sentences_are_embedded() -> None:
+    """A long passage costs no more than a dozen vectors."""
+    model = Cosines()
+    best(answered("Which one?", " ".join(f"This is sentence {number}." for number in range(40))), model)
+    assert len(model.texts) == 12
+
+
+def test_no_hits_have_no_sentences() -> None:
+    """Nothing is made up."""
+    assert best(answered("Which?")) == []
