@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A daemon may have to be started, and a first index made.
 _SECONDS: Final = 120.0
+_INDEX_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.5
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _WINDOWS: Final = ("APPDATA", "LOCALAPPDATA", "SYSTEMROOT", "TEMP", "USERNAME", "USERPROFILE", "PATH", "PATHEXT")
 _LAST_LINES: Final = 3
@@ -37,12 +39,14 @@ class Reply:
         tools: The names of its tools.
         hits: How many passages ``search`` found.
         seconds: How long ``search`` took.
+        indexing: Whether the first index is still being made, so that ``files`` grows.
     """
 
     files: int
     tools: tuple[str, ...]
     hits: int
     seconds: float
+    indexing: bool = False
 
 
 def bare_environment(home: str, environ: Mapping[str, str], windows: bool = os.name == "nt") -> dict[str, str]:
@@ -80,11 +84,11 @@ def ask(launch: Launch, environ: Mapping[str, str], cwd: str) -> Reply:
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
             return asyncio.run(_ask(launch, {**environ, **launch.environ}, cwd, log))
-        except ClientError as error:
-            raise ClientError(f"{error.message}{_last_lines(log)}", error.remedy) from error
         except Exception as error:
-            reason = _reason(error)
-            raise ClientError(f"kb did not answer ({reason}){_last_lines(log)}") from error
+            inner = _innermost(error)
+            if isinstance(inner, ClientError):
+                raise inner from error
+            raise ClientError(f"kb did not answer ({_reason(inner)}){_last_lines(log)}") from error
 
 
 async def _ask(launch: Launch, environ: Mapping[str, str], cwd: str, log: Any) -> Reply:  # noqa: ANN401 - a text file
@@ -96,11 +100,26 @@ async def _ask(launch: Launch, environ: Mapping[str, str], cwd: str, log: Any) -
     server = StdioServerParameters(command=program, args=arguments, env=dict(environ), cwd=cwd)
     async with asyncio.timeout(_SECONDS), Client(stdio_client(server, errlog=log)) as connection:
         tools = tuple(tool.name for tool in (await connection.list_tools()).tools)
-        status = await _call(connection, "status", {})
+        status = await _status(connection)
         question = await _question(connection, tools)
         begun = time.monotonic()
         answer = await _call(connection, "search", {"question": question})
-        return Reply(int(status.get("files", 0)), tools, len(answer.get("hits", ())), time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        return Reply(status.get("files", 0), tools, len(answer.get("hits", ())), seconds, _is_indexing(status))
+
+
+async def _status(connection: Connection) -> dict[str, Any]:
+    """The status once a daemon that had to be started has indexed, or after a while."""
+    import asyncio
+
+    until = time.monotonic() + _INDEX_SECONDS
+    while _is_indexing(status := await _call(connection, "status", {})) and time.monotonic() < until:  # noqa: ASYNC110 - the server is another process
+        await asyncio.sleep(_POLL_SECONDS)
+    return status
+
+
+def _is_indexing(status: Mapping[str, Any]) -> bool:
+    return status.get("state", "ready") != "ready"
 
 
 async def _question(connection: Connection, tools: tuple[str, ...]) -> str:
@@ -119,10 +138,14 @@ async def _call(connection: Connection, name: str, arguments: dict[str, Any]) ->
     return result.structured_content or {}
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost reason of an error, in words."""
+def _innermost(error: BaseException) -> BaseException:
+    """The error that a group of tasks wraps."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"nothing came for {_SECONDS:.0f} seconds"
     return str(error) or type(error).__name__

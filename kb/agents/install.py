@@ -288,8 +288,11 @@ def _read(file: Path) -> str | None:
 
 
 def _back_up(state: State, *, always: bool = False) -> Path | None:
-    """Keep a file as it is before it changes. One that already has kb in it does not replace an earlier copy."""
-    if state.text is None:
+    """Keep a file as it is before it changes.
+
+    One that already has kb in it does not replace an earlier copy, and one that only kb is in needs none.
+    """
+    if state.text is None or (state.entry and _gives(state.client, "", state.path, state.entry, state.text)):
         return None
     saved = _backup_file(state.file)
     if always or state.entry is None or not saved.exists():

@@ -148,6 +148,7 @@ def _tried(client: Client, launch: Launch, machine: Machine) -> str:
 
 def _answered(client: Client, reply: Reply) -> str:
     files = f"{reply.files:,} {'file' if reply.files == 1 else 'files'}"
+    files += " so far, more are being indexed" if reply.indexing else ""
     return f"kb answers {client.title}: {files}, {len(reply.tools)} tools, search took {reply.seconds:.1f} s"
 
 

@@ -84,6 +84,7 @@ def test_each_client_has_its_file_and_its_shape(client: Client, tmp_path: Path) 
         assert entry_of(client, change.file.read_text("utf-8")) == SHAPES[client.name]
         assert stat.S_IMODE(change.file.stat().st_mode) == 0o600
         assert change.backup is None
+        assert install(client, where, OTHER, no_program).backup is None
         assert remove(client, where, no_program).outcome == "removed"
         assert not change.file.exists()
 
