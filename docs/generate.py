@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 import click
 
+from kb.api.limits import NETWORK
+from kb.api.openapi import document
+from kb.api.operations import OPERATIONS
 from kb.cli.command_table import source, table_of
 from kb.cli.main import cli
 from kb.config.schema import fields
@@ -21,6 +26,7 @@ from kb.formats.registry import REGISTRY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from kb.api.operations import Operation
     from kb.formats.registry import Format
 
 ROOT = Path(__file__).parents[1]
@@ -180,6 +186,38 @@ def _by(row: Format) -> str:
     return ", ".join(distribution for package in row.packages for distribution in distributions(package)) or "Python"
 
 
+def endpoints_block() -> str:
+    """Each operation at the port for programs, with its fields and an example."""
+    at_port = [one for one in OPERATIONS if one.scope != "local"]
+    made = document(at_port, NETWORK, token=True)
+    return "\n\n".join(_endpoint(one, made["paths"][one.path][one.method.lower()]) for one in at_port)
+
+
+def _endpoint(one: Operation[Any, Any], operation: Mapping[str, Any]) -> str:
+    if one.method == "GET":
+        fields = {field["name"]: field["description"] for field in operation["parameters"]}
+        query = f"?{urlencode(one.example)}" if one.example else ""
+        curl = f"curl -H \"Authorization: Bearer $(kb token)\" '{_SERVER}{one.path}{query}'"
+    else:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        fields = {name: field["description"] for name, field in schema["properties"].items()}
+        curl = (
+            f"curl -H \"Authorization: Bearer $(kb token)\" -H 'Content-Type: application/json' \\\n"
+            f"  -d '{json.dumps(dict(one.example))}' {_SERVER}{one.path}"
+        )
+    gives = getattr(one.gives, "__name__", "")
+    result = "Result: a list of `Tag`." if gives == "tuple" else f"Result: `{gives}`."
+    table = "\n".join(["| field | |", "|---|---|", *(f"| `{name}` | {about} |" for name, about in fields.items())])
+    parts = [
+        f"### {one.method} {one.path}",
+        f"{one.summary} {result}",
+        *([table] if fields else []),
+        f"```sh\n{curl}\n```",
+    ]
+    return "\n\n".join(parts)
+
+
+_SERVER: Final = "http://127.0.0.1:7420"
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "help": help_block,
     "commands": commands_block,
@@ -190,6 +228,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "unread": unread_block,
     "types": types_block,
     "imports": imports_block,
+    "endpoints": endpoints_block,
 }
 
 

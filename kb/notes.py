@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.errors import FolderError, KbError
+from kb.errors import FolderError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +29,11 @@ def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[st
         tags: The tags.
 
     Raises:
-        KbError: There is nothing to write.
+        RequestError: There is nothing to write.
         FolderError: The folder cannot be written to.
     """
     if not text.strip():
-        raise KbError("the note is empty", "Give its text as an argument, on standard input or in the editor")
+        raise RequestError("the note is empty", "Give its text as an argument, on standard input or in the editor")
     when = datetime.now(UTC).astimezone()
     _require_below(root, when.strftime(below))
     name = note_name(title or note_title(text), when)

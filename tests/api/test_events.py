@@ -190,7 +190,9 @@ def test_so_many_listeners_and_no_more(served: Served, monkeypatch: pytest.Monke
     served.events.publish("state", STATE)
     with served.at_port() as client:
         with client.stream("GET", "/v1/events") as answer:
-            next(lines_of(answer))
+            # The response ends with the iterator.
+            lines = lines_of(answer)
+            next(lines)
             assert client.get("/v1/events").status_code == 503
         until = time.monotonic() + 20
         while _status(client) != 200:
@@ -209,14 +211,14 @@ def test_closing_the_port_ends_the_streams(served: Served) -> None:
     ended = threading.Event()
     begun = threading.Event()
 
-    def follow(url: str, headers: httpx.Headers) -> None:
+    def follow(url: httpx.URL, headers: httpx.Headers) -> None:
         with httpx.stream("GET", url, headers=headers, timeout=30) as answer:
             for _ in answer.iter_raw():
                 begun.set()
         ended.set()
 
     with served.at_port() as client:
-        threading.Thread(target=follow, args=[f"{client.base_url}v1/events", client.headers]).start()
+        threading.Thread(target=follow, args=[client.base_url.join("/v1/events"), client.headers]).start()
         assert begun.wait(10)
         began = time.monotonic()
     assert ended.wait(10)

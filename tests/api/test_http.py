@@ -232,7 +232,7 @@ def test_who_is_admitted(client: Client, headers: dict[str, str], status: int) -
 
 def test_a_refused_token_is_asked_for(client: Client) -> None:
     """With what RFC 6750 wants in the answer."""
-    missing = httpx.get(f"{client.base_url}v1/tags")
+    missing = httpx.get(client.base_url.join("/v1/tags"))
 
     assert (missing.status_code, missing.headers["www-authenticate"]) == (401, "Bearer")
     assert "kb token" in missing.json()["remedy"]
@@ -325,10 +325,14 @@ def test_closing_ends_what_waits(served: Served) -> None:
     waits = Served(served.folder, served.kb)
     waits.daemon.never = True
     status: list[int] = []
+
+    def ask(url: httpx.URL, headers: httpx.Headers) -> None:
+        status.append(httpx.post(url.join("/v1/sync"), json={}, headers=headers, timeout=30).status_code)
+
     with waits.at_port() as client:
-        asking = threading.Thread(target=lambda: status.append(client.post("/v1/sync", json={}).status_code))
+        asking = threading.Thread(target=ask, args=[client.base_url, client.headers])
         asking.start()
-        assert waits.daemon.waiting.wait(5)
+        assert waits.daemon.waiting.wait(10)
         began = time.monotonic()
     asking.join(10)
 
