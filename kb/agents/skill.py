@@ -58,7 +58,7 @@ Exit code 1 means that the notes do not hold it, as far as kb can tell. Ask once
 that it is not in their notes. `nearest` names the closest passage; it is no answer, so do not quote it as one.
 
 ```sh
-kb search --json 'how do bagpipes work' | jq '.nearest, .unmatched'
+kb search --json 'how are bagpipes tuned tag:music' | jq '.nearest, .unmatched'
 ```
 
 `unmatched` lists filters that match no file, `missing` what is not indexed.

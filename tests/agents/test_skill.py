@@ -100,7 +100,7 @@ def test_its_commands_say_what_it_tells(tmp_path: Path, minilm: Located, forms: 
     assert filtered.stdout.split()[0] == "1"
     assert "backups.md" in filtered.stdout
     assert missing.returncode == 1
-    assert '"path"' in missing.stdout
+    assert '"music"' in missing.stdout
     assert fresh.returncode == 0
     assert '"pending": 0' in fresh.stdout
     assert "# Decisions" in read.stdout
