@@ -60,7 +60,7 @@ def is_bare_markup(line: str) -> bool:
 
 
 def without_bare_markup(outline: Outline, text: str) -> Outline:
-    """Remove what lies in stretches of bare markup from the outline of a text.
+    """Remove the parts of an outline that are in stretches of bare markup.
 
     The last heading of each stretch is kept, since the text below it does not belong to a heading above.
     """

@@ -25,20 +25,20 @@ _DECODER: Final = json.JSONDecoder()
 
 
 def read_canvas(path: str, data: bytes) -> Document:
-    """The words of a canvas: cards, names of files, groups and the labels of arrows.
+    """Read the text of a canvas: cards, file names, groups and the labels of arrows.
 
-    Each stands in the line of the file in which its node begins, so that lines are those of the file; Obsidian writes
-    one card to a line.
+    Each is on the line of the file on which its node begins, so that line numbers match; Obsidian writes one card per
+    line.
 
     Raises:
-        DocumentError: It is no canvas.
+        DocumentError: It is not a canvas.
     """
     decoded = decode(data)
     lines = [""] * (decoded.text.count("\n") + 1)
     try:
         parts = list(_parts(decoded.text))
     except (ValueError, RecursionError) as error:
-        raise DocumentError("is no canvas: its JSON is broken", "Open it in Obsidian and save it again") from error
+        raise DocumentError("is not a canvas: its JSON is invalid", "Open it in Obsidian and save it again") from error
     names = {str(node.get("id")): one_line(_words(node))[:_NAMED] for kind, _, node in parts if kind == "nodes"}
     links: list[Link] = []
     for kind, line, part in parts:
@@ -84,21 +84,21 @@ def _arrow(edge: dict[str, Any], names: dict[str, str]) -> str:
 
 
 def _links(node: dict[str, Any], line: int) -> Iterator[Link]:
-    """Return the file that a node shows."""
+    """Yield the file that a node shows."""
     file, subpath = node.get("file"), node.get("subpath")
     if isinstance(file, str) and file:
         yield Link(file + (subpath if isinstance(subpath, str) else ""), line, "wiki", embeds=True)
 
 
 def _parts(text: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Each node and edge with the line in which it begins, in the order of the file.
+    """Yield each node and edge with the line on which it begins, in the order of the file.
 
     Raises:
-        ValueError: The text is no JSON object.
+        ValueError: The text is not a JSON object.
     """
     at = _skipped(text, 0)
     if at == len(text):
-        return  # a canvas nobody has drawn on yet
+        return  # a new canvas
     at = _after(text, at, "{")
     line = counted = 0
     while text[at : at + 1] == '"':
@@ -129,7 +129,7 @@ def _past_comma(text: str, at: int) -> int:
 
 
 def _after(text: str, at: int, sign: str) -> int:
-    """The next place after a sign that has to stand here, and the space behind it."""
+    """Return the position after a required sign and the whitespace behind it."""
     if text[at : at + 1] != sign:
         raise ValueError(f"{sign!r} is missing at {at}")
     return _skipped(text, at + 1)

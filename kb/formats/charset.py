@@ -12,7 +12,7 @@ _META: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9
 _XML: Final = re.compile(rb"\s*<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{1,40})")
 _SNIFFED: Final = 4096
 _MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-# Old labels mean the larger encodings that grew out of them (https://encoding.spec.whatwg.org/#names-and-labels).
+# Labels of old encodings mean their supersets (https://encoding.spec.whatwg.org/#names-and-labels).
 _MEANT: Final = {
     "iso8859-1": "cp1252",
     "iso8859-9": "cp1254",
@@ -43,7 +43,7 @@ def named(page: bytes) -> str:
     """Return the encoding that an HTML page declares; empty if it declares none."""
     found = _META.search(page[:_SNIFFED]) or _XML.match(page)
     label = found[1].decode() if found else ""
-    # Whoever could read this label byte by byte knows that it is wrong.
+    # A page whose label could be read as ASCII is not in UTF-16.
     return "utf-8" if label.lower().startswith("utf-16") else label
 
 
@@ -62,7 +62,7 @@ def decoded(data: bytes, label: str) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             doubtful.append(encoding)
-        except (LookupError, UnicodeError):  # a codec of Python that is no encoding of text
+        except (LookupError, UnicodeError):  # a codec of Python that is not a text encoding
             continue
     for encoding in doubtful:
         text = data.decode(encoding, "replace")
@@ -72,7 +72,7 @@ def decoded(data: bytes, label: str) -> str:
 
 
 def _meant(label: str) -> str:
-    """Python's name of the encoding a label means: UTF-8 where it is unknown or says nothing of bytes beyond ASCII."""
+    """Return Python's name for the encoding that a label means; UTF-8 if it is unknown or ASCII."""
     label = label.strip().lower()
     for spelled in (label, label.removeprefix("x-"), re.sub(r"-[ie]$", "", label)):
         try:

@@ -19,7 +19,7 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 _MEGABYTE: Final = 1_000_000
 _SMALL: Final = 1_000_000
-# Where things stand in an OLE file ([MS-CFB]); streams under a size are kept elsewhere.
+# Offsets in an OLE file ([MS-CFB]); streams under a size are stored in another way.
 _SECTOR_SIZE: Final = 30
 _ENTRY: Final = 128
 _FIRST_SECTOR: Final = 116
@@ -37,10 +37,10 @@ def refuse_encrypted(name: str, data: bytes, limits: Limits) -> None:
     """Check that a container is not encrypted and not a decompression bomb.
 
     Raises:
-        Unreadable: It is encrypted, protected, or unpacks to more than the memory that is allowed.
+        Unreadable: It is encrypted, protected, or unpacks to more than the memory limit.
     """
     if data.startswith(_OLE):
-        # A mail is open, whatever is attached to it.
+        # A mail itself is not encrypted, even if an attachment is.
         if not name.lower().endswith(".msg") and (_ENCRYPTED in data or _has_password(data)):
             raise Unreadable(*_LOCKED)
         return
@@ -49,7 +49,7 @@ def refuse_encrypted(name: str, data: bytes, limits: Limits) -> None:
     try:
         archive = zipfile.ZipFile(BytesIO(data))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
-        return  # the parser may know better, or say so
+        return  # leave the error to the parser
     with archive:
         size = sum(entry.file_size for entry in archive.infolist())
         if size > limits.memory:
@@ -67,7 +67,7 @@ def refuse_encrypted(name: str, data: bytes, limits: Limits) -> None:
 
 
 def _has_password(data: bytes) -> bool:
-    """Whether a document of Office before 2007 is encrypted; its parsers would take what they find for text."""
+    """Whether a document of Office before 2007 is encrypted; parsers would read the encrypted bytes as text."""
     word = _stream(data, "WordDocument")
     if word.startswith((b"\xec\xa5", b"\xdc\xa5")) and len(word) > _WORD_FLAGS + 1:
         return bool(word[_WORD_FLAGS + 1] & 1)
@@ -76,7 +76,7 @@ def _has_password(data: bytes) -> bool:
 
 
 def _stream(data: bytes, name: str) -> bytes:
-    """The beginning of a large stream of an OLE file, by the entry of its directory with that name ([MS-CFB] 2.6)."""
+    """Return the beginning of a large stream of an OLE file, by its name in the directory ([MS-CFB] 2.6)."""
     wanted = f"{name}\0".encode("utf-16-le")
     entry = data.find(wanted)
     while entry % _ENTRY and entry >= 0:
@@ -89,7 +89,7 @@ def _stream(data: bytes, name: str) -> bytes:
 
 
 def properties(data: bytes) -> tuple[str, str, str]:
-    """Title, author and day of creation in a container's own properties; empty where it has none."""
+    """Return title, author and day of creation from a container's properties; empty if it has none."""
     if not data.startswith(b"PK"):
         return "", "", ""
     try:
@@ -103,13 +103,13 @@ def properties(data: bytes) -> tuple[str, str, str]:
 
 
 def _element(text: str, name: str) -> str:
-    """The text of the first element of a name that holds nothing but text."""
+    """Return the text of the first element with a name that contains only text."""
     found = re.search(rf"<{name}(?:\s[^<>]*)?>([^<]*)</{name}>", text)
     return unescape(found[1]) if found else ""
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A small file of a container, or nothing."""
+    """Return a small file of a container; empty if there is none."""
     try:
         with archive.open(name) as member:
             return member.read(_SMALL)

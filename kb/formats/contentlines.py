@@ -23,7 +23,7 @@ _DATA: Final = frozenset({"PHOTO", "LOGO", "SOUND", "KEY", "IMAGE"})
 
 @dataclass(frozen=True, slots=True)
 class ContentLine:
-    """One property: its name in capitals, its parameters by name in capitals, its value as it is written."""
+    """A property: its name in capitals, its parameters by name in capitals, and its value as written."""
 
     name: str
     parameters: dict[str, str]
@@ -31,32 +31,32 @@ class ContentLine:
 
     @property
     def text(self) -> str:
-        """The value as a reader sees it."""
+        """The value without escapes."""
         return unescaped(self.value)
 
     @property
     def kinds(self) -> str:
-        """What the parameters call it: home, work."""
+        """The kinds in its parameters, such as home and work."""
         said = [one.lower() for one in self.parameters.get("TYPE", "").replace('"', "").split(",")]
         return ", ".join(one for one in said if one and one not in {"internet", "pref", "voice", "x-internet"})
 
 
 def unescaped(value: str) -> str:
-    """A value without the signs that keep separators from separating."""
+    """Remove the escapes of a value."""
     return _ESCAPE.sub(lambda found: "\n" if found[1] in "nN" else found[1], value).strip()
 
 
 def parts(value: str, separator: str = ";") -> list[str]:
-    """The parts of a value, as a name or an address has them."""
+    """Return the parts of a value, such as a name or an address."""
     return [unescaped(part) for part in re.split(rf"(?<!\\){re.escape(separator)}", value)]
 
 
 def content_lines(data: bytes, label: str = "") -> Iterator[ContentLine]:
-    """The properties of a card or a calendar in their order, without those that are data.
+    """Yield the properties of a card or a calendar in order, without those that are binary data.
 
     Args:
         data: The bytes of a file.
-        label: The encoding that it is said to be in.
+        label: Its declared encoding, if any.
     """
     text = decoded(data, label).replace("\r\n", "\n").replace("\r", "\n")
     waiting = iter(_FOLD.sub("", text).split("\n"))
@@ -75,7 +75,7 @@ def content_lines(data: bytes, label: str = "") -> Iterator[ContentLine]:
         value = line[at + 1 :]
         encoding = parameters.get("ENCODING", parameters.get("TYPE", "")).upper()
         if "QUOTED-PRINTABLE" in encoding:
-            # Version 2.1 goes on in the next line where one ends with an equals sign.
+            # In version 2.1, a line that ends with an equals sign continues on the next one.
             while value.endswith("=") and (more := next(waiting, None)) is not None:
                 value = value[:-1] + more
             value = decoded(quopri.decodestring(value.encode()), parameters.get("CHARSET", "") or label)

@@ -18,7 +18,7 @@ _LONGEST_FIELD: Final = 10_000_000
 
 
 def parse_csv(text: str, first_line: int = 1) -> Outline:
-    """The rows of a table in text, counted as a spreadsheet counts them; quoted values may run over several lines.
+    """Read the rows of a table, numbered as in a spreadsheet; quoted values may span lines.
 
     Args:
         text: The whole text of the file.
@@ -34,7 +34,7 @@ def parse_csv(text: str, first_line: int = 1) -> Outline:
         for (row, *_), block in zip(rows, blocks, strict=True)
     )
     names = rows[0][-1]
-    # What has no names of columns begins with values: then there is nothing to tell.
+    # A first row with numbers is not a header, so there is no context.
     named = len(names) > 1 and len(rows) > 1 and not any(_is_number(name) for name in names)
     headings = (
         (Heading(one_line(", ".join(filter(None, names))), 1, blocks[0].first_line, blocks[0].last_line),)
@@ -58,9 +58,9 @@ def _delimiter(lines: Sequence[str]) -> str:
 
 
 def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, int, int, list[str]]]:
-    """Each row that says something: its number from 1, first and last line from 0, and values; up to what is no table.
+    """Yield each row with values: its number from 1, its first and last line from 0, and its values.
 
-    Rows without values count, as they do in a spreadsheet.
+    Empty rows are counted, as in a spreadsheet. Reading ends at the first error.
     """
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)

@@ -1,7 +1,7 @@
 """Reads the outline of structured text: YAML, JSON, TOML and XML.
 
-A key whose value is long is a heading of what is below it; shorter entries stay whole. Lines are enough for that where
-they are indented as people and programs write them; data in one long line is text like any other.
+A key with a long value is a heading; shorter entries stay whole. The outline follows the indentation that people and
+programs write; data on one long line is read as plain text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kb.records import Block, Heading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-# An entry of so many lines is more than one thought: its key becomes a heading, and its own entries the blocks.
+# The key of an entry with this many lines becomes a heading, and its own entries become blocks.
 _LONG: Final = 12
 _DEEPEST: Final = 6
 _KEY: Final = re.compile(
@@ -87,17 +87,17 @@ def _outline(text: str, first_line: int, name_of: Callable[[str], str]) -> Outli
 
 
 def _depth(line: str) -> int:
-    """How far a line is indented; a closing bracket or tag belongs to what it closes, a blank line to anything."""
+    """Return the indentation of a line; -1 for closing brackets and tags and blank lines, which begin no entry."""
     stripped = line.lstrip()
     if not stripped or stripped[0] in "}])" or stripped.startswith("</"):
         return -1
-    # YAML writes the items of a list as deep as the key they belong to.
+    # In YAML, the items of a list may have the same indentation as their key.
     item = stripped.startswith("- ") or stripped == "-"
     return 2 * (len(line) - len(stripped)) + item
 
 
 def _entries(lines: Sequence[str], depths: Sequence[int], low: int, high: int) -> Iterator[tuple[int, int]]:
-    """The entries of a stretch of lines, as half-open ranges: each from a line of the least depth to the next one."""
+    """Yield the entries of a range of lines as half-open ranges: from each line of the least depth to the next one."""
     said = [depths[at] for at in range(low, high) if depths[at] >= 0]
     if not said:
         return

@@ -14,25 +14,25 @@ _FIRST_YEAR: Final = 1900
 
 
 def pdf_date(text: str) -> str:
-    """A PDF's own notation, ``D:20240131093000+01'00'``."""
+    """Convert a date in a PDF's notation, ``D:20240131093000+01'00'``."""
     found = _PDF.match(text.strip())
     return _day(found[1], found[2] or "01", found[3] or "01") if found else ""
 
 
 def iso_date(text: str | None) -> str:
-    """The day of a moment in ISO 8601, as the Office formats write it."""
+    """Return the day of an ISO 8601 date and time, as the Office formats write it."""
     found = _ISO.match((text or "").strip())
     return _day(*found[0].split("-")) if found else ""
 
 
 def day_of(text: str | None) -> str:
-    """A day with or without hyphens, as ``20240131T093000Z``."""
+    """Return the day of a date with or without hyphens, such as ``20240131T093000Z``."""
     found = _COMPACT.match((text or "").strip())
     return _day(found[1], found[2], found[3]) if found else ""
 
 
 def mail_date(text: str | None) -> str:
-    """The day in the header of a mail, where it was sent."""
+    """Return the day in a mail's date header, in the sender's time zone."""
     try:
         return parsedate_to_datetime(text).date().isoformat() if text else ""
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -40,7 +40,7 @@ def mail_date(text: str | None) -> str:
 
 
 def shown(value: object) -> str:
-    """A moment of a sheet: the day alone where it is midnight."""
+    """Format a date and time of a sheet; midnight is left out."""
     if isinstance(value, datetime):
         return value.isoformat(" ").removesuffix(" 00:00:00")
     return str(value)

@@ -22,16 +22,16 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     """Add each note to the builder.
 
     Raises:
-        Unreadable: It is no export of Evernote, or declares entities.
+        Unreadable: It is not an export of Evernote, or declares entities.
     """
     if b"<en-export" not in data:
-        raise Unreadable("is no export of Evernote: no note begins in it", "Export the notes again")
+        raise Unreadable("is not an export of Evernote: it has no note", "Export the notes again")
     if b"<!ENTITY" in data:
         raise Unreadable("declares entities, as no export of Evernote does", "Export the notes again")
     count = data.count(b"<note>") + data.count(b"<note ")
     for _, element in ET.iterparse(BytesIO(data)):  # noqa: S314 - no entities in it
         if element.tag == "data":
-            element.clear()  # what is attached, as base64
+            element.clear()  # an attachment, as base64
         elif element.tag == "note":
             _note(builder, element, alone=count == 1)
             element.clear()

@@ -24,7 +24,7 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     """Add the book to the builder.
 
     Raises:
-        Unreadable: It is no book of this kind, or declares entities.
+        Unreadable: It is not a FictionBook, or declares entities.
     """
     if b"<!ENTITY" in data:
         raise Unreadable("declares entities, as no FictionBook does", "Open it with an e-book reader")
@@ -35,10 +35,10 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
             element.clear()  # a picture, as base64
         root = element
     if root is None or root.tag != "FictionBook":
-        raise Unreadable("is no FictionBook", "Open it with an e-book reader")
+        raise Unreadable("is not a FictionBook", "Open it with an e-book reader")
     _describe(builder, root)
     for body in root.findall("body"):
-        # The notes of a book are a body of their own, which has a name.
+        # The notes of a book are in a separate body, which has a name.
         if name := body.get("name"):
             builder.add_place(f"chapter: {name}", reset_headings=True)
         for child in body:
@@ -69,7 +69,7 @@ def _describe(builder: TextBuilder, root: ET.Element) -> None:
 
 
 def _section(builder: TextBuilder, section: ET.Element, level: int, *, begins: bool) -> None:
-    """A chapter or a part of one; those of the first level are places of their own."""
+    """Add a chapter or a part of one; a chapter of the first level is a place."""
     title = section.find("title")
     name = line(" ".join("".join(one.itertext()) for one in title)) if title is not None else ""
     if begins and name:
@@ -84,7 +84,7 @@ def _section(builder: TextBuilder, section: ET.Element, level: int, *, begins: b
 
 
 def _piece(builder: TextBuilder, element: ET.Element) -> None:
-    """A paragraph, or what holds some: a poem, a quotation, a table."""
+    """Add a paragraph, or the paragraphs in an element such as a poem, a quotation or a table."""
     if element.tag in _PARAGRAPHS:
         builder.add_text(line("".join(element.itertext())))
     elif element.tag == "stanza":

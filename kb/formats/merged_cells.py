@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT: Final = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
-# The parts of a container with tables in them, and what stands in one that has merged cells.
+# The parts of a container with tables, and the markup of merged cells in them.
 _PARTS: Final = re.compile(r"word/document\.xml|content\.xml|ppt/slides/slide\d+\.xml")
 _SIGN: Final = re.compile(rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b")
 _GROUPS: Final = frozenset({f"{_TABLE}table-rows", f"{_TABLE}table-row-group"})
 _PREFIX: Final = re.compile(r"\bxmlns:([\w.-]+)\s*=\s*[\"']([^\"'<>&]+)[\"']")
 _OF_PYTHON: Final = re.compile(r"ns\d+")
-# Of a row or cell that is repeated without being written.
+# The attributes of rows and cells that are repeated.
 _MOST_REPEATED: Final = 1_000
 
 
 def filled(data: bytes) -> bytes:
-    """The document with the words of merged cells in each row they cover; the same bytes where there are none."""
+    """Return the document with the text of merged cells in each row that they cover; unchanged if there are none."""
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             parts = {name: part for name in archive.namelist() if (part := _filled(archive, name))}
@@ -38,11 +38,11 @@ def filled(data: bytes) -> bytes:
                     new.writestr(name, parts.get(name) or archive.read(name))
             return made.getvalue()
     except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError, OSError, ET.ParseError):
-        return data  # xberg says what is wrong with it
+        return data  # xberg reports the error
 
 
 def _filled(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A part of a document with the words of its merged cells in each row; nothing where it has none."""
+    """Return a part of a document with the text of merged cells in each row; empty if it has none."""
     if not _PARTS.fullmatch(name):
         return b""
     text = archive.read(name)
@@ -64,15 +64,15 @@ def _filled(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _keep_prefixes(text: bytes) -> None:
-    """Have elements written under the prefixes that they have in a text: xberg knows those of Word by these."""
+    """Keep the namespace prefixes of a text when it is written, since xberg identifies Word's elements by them."""
     for prefix, space in dict(_PREFIX.findall(text.decode("utf-8", "replace"))).items():
-        # Those of this form are given by Python alone.
+        # Python reserves prefixes of this form.
         if not _OF_PYTHON.fullmatch(prefix):
             ET.register_namespace(prefix, space)
 
 
 def _fill_word(table: ET.Element, space: str) -> None:
-    """Copy the content of a cell into those below that continue it, column by column of the grid."""
+    """Copy the content of a cell into those below that continue it, by column of the grid."""
     above: dict[int, list[ET.Element]] = {}
     for row in table.findall(f"{space}tr"):
         column = 0
@@ -89,7 +89,7 @@ def _fill_word(table: ET.Element, space: str) -> None:
                     cell.remove(one)
                 cell.extend(copy.deepcopy(above[column]))
             if about is not None and merge is not None:
-                about.remove(merge)  # xberg reads no words in a cell that has it
+                about.remove(merge)  # xberg skips the text of a cell with it
             width = span.get(f"{space}val", "1") if span is not None else "1"
             column += int(width) if width.isdigit() else 1
 
@@ -113,9 +113,9 @@ def _fill_slide(table: ET.Element, space: str) -> None:
 
 
 def fill_opendocument(root: ET.Element) -> None:
-    """Copy the content of cells of OpenDocument's tables into those below that they cover."""
+    """Copy the content of cells in OpenDocument tables into those below that they cover."""
     for table in root.iter(f"{_TABLE}table"):
-        # By column: for how many rows more a cell goes on, and its content.
+        # By column: the number of further rows that a cell covers, and its content.
         above: dict[int, tuple[int, list[ET.Element]]] = {}
         for row in _rows_of(table):
             column = 0
@@ -136,12 +136,12 @@ def fill_opendocument(root: ET.Element) -> None:
                         above[column] = rows, list(cell)
                 column += repeated
             above = {at: (rows - 1, said) for at, (rows, said) in above.items() if rows > 1}
-        # xberg leaves out rows that stand in groups.
+        # xberg leaves out rows in groups.
         _ungroup(table)
 
 
 def _ungroup(table: ET.Element) -> None:
-    """Put the rows of a table's groups in place of these; the rows of names stay apart."""
+    """Replace the groups of rows in a table by their rows, except for header rows."""
     for group in [child for child in table if child.tag in _GROUPS]:
         at = list(table).index(group)
         table.remove(group)
@@ -150,7 +150,7 @@ def _ungroup(table: ET.Element) -> None:
 
 
 def _cover(row: ET.Element, cell: ET.Element, before: int, said: list[ET.Element]) -> None:
-    """Put a cell with this content in place of a covered one, which may stand for several."""
+    """Replace a covered cell, which may be repeated, by a cell with this content."""
     at = list(row).index(cell)
     repeated = _number(cell, "number-columns-repeated")
     new = ET.Element(f"{_TABLE}table-cell")
@@ -165,7 +165,7 @@ def _cover(row: ET.Element, cell: ET.Element, before: int, said: list[ET.Element
 
 
 def _rows_of(element: ET.Element) -> Iterator[ET.Element]:
-    """The rows of a table in their groups, without those of tables in it."""
+    """Yield the rows of a table and its groups, without those of nested tables."""
     for child in element:
         if child.tag == f"{_TABLE}table-row":
             yield child

@@ -28,7 +28,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     """
     from kb.formats import html
 
-    if data.lstrip()[:1] == b"<":  # a page that was given this suffix
+    if data.lstrip()[:1] == b"<":  # an HTML page with this suffix
         html.extract(name, data, builder, limits)
         return
     message = BytesParser(EmailMessage, policy=policy.default).parsebytes(data.lstrip())
@@ -39,10 +39,10 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     ]
     root = message.get_param("start")
     texts.sort(key=lambda part: not root or part.get("Content-ID") != root)
-    # Beside a page, plain text is its script or its style.
+    # If there is an HTML page, plain-text parts are scripts or styles.
     pages = [part for part in texts if part.get_content_type() != "text/plain"] or texts
     if not pages or not message.keys():
-        raise Unreadable("is no saved web page: there is no page in it", "Open it with a browser")
+        raise Unreadable("is not a saved web page: it has no page", "Open it with a browser")
     for number, part in enumerate(pages):
         payload = part.get_payload(decode=True)
         content = payload if isinstance(payload, bytes) else b""

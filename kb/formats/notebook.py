@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from kb.sandbox.protocol import Limits
 
 _HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
-# A fence of backticks has none behind it; ```x``` is code on one line.
+# A fence of backticks is followed by none on its line; ```x``` is inline code.
 _FENCE: Final = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# Logs and tables that a cell wrote tell little after their beginning.
+# The most output of a cell: the rest of long logs and tables is rarely useful.
 _LONGEST_OUTPUT: Final = 2_000
 
 
@@ -30,14 +30,14 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     """Add every cell to the builder.
 
     Raises:
-        Unreadable: It is no notebook.
+        Unreadable: It is not a notebook.
     """
     try:
         notebook = json.loads(data)
     except ValueError as error:
-        raise Unreadable("is no notebook: its JSON is broken", "Open it with Jupyter") from error
+        raise Unreadable("is not a notebook: its JSON is invalid", "Open it with Jupyter") from error
     if not isinstance(notebook, dict) or not isinstance(cells := _cells(notebook), list):
-        raise Unreadable("is no notebook: it has no cells", "Open it with Jupyter")
+        raise Unreadable("is not a notebook: it has no cells", "Open it with Jupyter")
     metadata = notebook.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     builder.set_properties(_text(metadata.get("title") or metadata.get("name")), _authors(metadata))
@@ -47,7 +47,7 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
 
 
 def _cells(notebook: dict[str, Any]) -> object:
-    """The cells; those of the format's third version and before stand in worksheets."""
+    """Return the cells, which are in worksheets up to version 3 of the format."""
     sheets = notebook.get("worksheets")
     if "cells" in notebook or not isinstance(sheets, list):
         return notebook.get("cells")
@@ -73,7 +73,7 @@ def _cell(builder: TextBuilder, number: int, cell: dict[str, Any]) -> None:
 
 
 def _markdown(builder: TextBuilder, source: str) -> None:
-    """Headings as such, everything between blank lines as a paragraph."""
+    """Add the headings and paragraphs of a Markdown cell."""
     fenced = ""
     paragraph: list[str] = []
     for line in source.split("\n"):
@@ -94,7 +94,7 @@ def _markdown(builder: TextBuilder, source: str) -> None:
 
 
 def _output(output: object) -> str:
-    """What a cell wrote, as plain text and not too much of it."""
+    """Return an output of a cell as plain text, shortened if necessary."""
     if not isinstance(output, dict):
         return ""
     data = output.get("data")
@@ -125,7 +125,7 @@ def _names(authors: list[Any]) -> Iterator[str]:
 
 
 def _text(value: object) -> str:
-    """A text, which the format may keep as a list of lines."""
+    """Return a text, which the format may store as a list of lines."""
     if isinstance(value, list):
         return "".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else ""

@@ -31,7 +31,7 @@ _TITLES: Final = frozenset({"paragraph", "title", "heading"})
 _LONGEST_TITLE: Final = 120
 _PAGE_NUMBER: Final = re.compile(r"\W*\d*\W*")
 _MOST_UNPACKED: Final = 400_000_000
-# What the tree keeps of Markdown's and HTML's markup.
+# The markup that the tree adds to text, of Markdown and HTML.
 _IMAGE: Final = re.compile(r"!\[([^\]]*)\]\([^)\s]*(?:\s\"[^\"]*\")?\)")
 _REFERENCE: Final = re.compile(r"\[\^[0-9]+\]|\[cmt:[0-9]+\]")
 _MARKS: Final = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|</?(?:u|s|sub|sup|mark)>")
@@ -50,13 +50,13 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     """Add the document's headings, paragraphs and tables to the builder.
 
     Raises:
-        Unreadable: It is encrypted, or no document.
+        Unreadable: It is encrypted or not a document.
     """
     refuse_encrypted(name, data, limits)
     suffix = PurePosixPath(name.lower()).suffix
     found = _tree(suffix, filled(data) if suffix in _WITH_TABLES else data, name, limits.memory)
     about = found.metadata
-    # Outlook's subject is the title of a mail; elsewhere a subject is a topic.
+    # In Outlook messages the subject is the title; in other documents it is a topic.
     title = about.subject if suffix == ".msg" else about.title
     day = iso_date(about.created_at)
     builder.set_properties(title, ", ".join(about.authors or ()), day)
@@ -101,11 +101,11 @@ def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument
 
     Raises:
         Unreadable: It is encrypted.
-        ValueError: It makes no sense to xberg.
+        ValueError: xberg cannot read it.
     """
     from xberg import _xberg
 
-    # The default is to look for text in pictures, to keep results in a cache, and to open what is attached.
+    # By default, xberg reads text in pictures, caches results, and opens attachments.
     config = _xberg.ExtractionConfig(
         use_cache=False,
         disable_ocr=True,
@@ -177,7 +177,7 @@ class _Body:
                 self._builder.add_place(f"slide {number}", reset_headings=True)
                 current, begun = number, False
             if piece.kind == "slide":
-                # The old format keeps a slide's title with the slide alone.
+                # The old format stores the title only in the slide itself.
                 title = str(piece.content.get("title") or "")
                 self._builder.add_heading(title, 1)
                 begun = bool(title)
@@ -208,7 +208,7 @@ class _Body:
                     "\n".join(f"{entry['key']}: {entry['value']}" for entry in _headers(piece.content))
                 )
             case "group":
-                pass  # its heading comes by itself
+                pass  # its heading is a separate piece
             case _:
                 self._builder.add_text(piece.text)
 

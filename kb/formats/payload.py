@@ -1,8 +1,7 @@
 """Removes encoded data from text: data URIs, base64, PEM, hex dumps, uuencode and paths of drawings.
 
-None of it is a word, and a small picture has more of it than a long note has text. It is taken out of the text of a
-document before anything else looks at that, line ends aside, so that every line keeps its number. What is written
-around it stays.
+It contains no words, and even a small picture is longer than a long note. It is removed before the text is parsed. Line
+ends and the text around it are kept, so that line numbers do not change.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Stands where data stood that has no place of its own, such as an address.
+# Replaces data within a line, such as an address.
 MARK: Final = "…"
 _SHORTEST_LINE: Final = 40
-# An endless run of letters and digits is data from here on; a checksum in hexadecimal digits has up to 128.
+# The least length of a run of letters and digits that is data; a hexadecimal checksum has up to 128 digits.
 _LONGEST_WORD: Final = 200
 _LONGEST_CHECKSUM: Final = 128
 _SURELY: Final = 1_000
@@ -26,10 +25,10 @@ _FEWEST_DUMPED: Final = 4
 _RARE: Final = 0.08
 
 _BASE64: Final = r"[A-Za-z0-9+/_-]"
-# What may stand around a line of data: indentation, quotes of mails and strings, signs of lists and comments.
+# What may surround data on a line: indentation, quotes of mails and strings, markers of lists and comments.
 _BEFORE: Final = r"[ \t>\"'#*|+]*"
 _AFTER: Final = r"(?:\\[nr])*[ \t\"',;+|\\)>\]]*"
-# The next line of an address goes on as the first one does: nothing but data, up to what closes it.
+# A further line of a data URI: only data, up to the closing sign.
 _URI: Final = re.compile(
     r"(?<![A-Za-z0-9])data:(?:[\w.+-]{1,60}/[\w.+-]{1,80})?(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6}?;base64,"
     rf"[ \t]*(?:(?:{_BASE64}|=|%[0-9A-Fa-f]{{2}}|\\[nr/])|\s*\n{_BEFORE}(?={_BASE64}{{16,}}+=*+{_AFTER}$)"
@@ -56,7 +55,7 @@ _RUN: Final = re.compile(rf"(?<![A-Za-z0-9+/_=\\-])(?:{_BASE64}|\\[nr/]){{{_LONG
 _HEX_RUN: Final = re.compile(rf"(?<![A-Za-z0-9])(?:0x)?[0-9A-Fa-f]{{{_LONGEST_CHECKSUM + 1},}}+(?![A-Za-z0-9])")
 _DATA_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{{_SHORTEST_LINE},}}+={{0,2}})({_AFTER})")
 _LAST_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{1,}}+={{0,2}})({_AFTER})")
-# Bytes one after another as xxd, hexdump, od and debuggers print them, and as programs are given them.
+# Sequences of bytes as xxd, hexdump, od and debuggers print them, and as source code contains them.
 _DUMP_LINE: Final = re.compile(
     r"[ \t>]*(?:(?:(?:0x)?[0-9A-Fa-f]{4,16}[:.]?[ \t]+(?P<bytes>(?:[0-9A-Fa-f]{2,8}[ \t-]{1,3}){4,}).*"
     r"|(?P<pairs>(?:[0-9A-Fa-f]{2}[ :]){12,}[0-9A-Fa-f]{0,2})[ \t]*"
@@ -88,26 +87,26 @@ def without_payload(text: str) -> str:
     if longest >= _SHORTEST_LINE or _DUMP_SIGN.search(text):
         text = _without_lines(text)
     if longest >= _LONGEST_CHECKSUM:
-        # Bytes have many digits; a key held down has one.
+        # Binary data has many different digits; a repeated digit is not data.
         text = _HEX_RUN.sub(lambda found: MARK if len(set(found[0].lower())) > _FEWEST_DIGITS else found[0], text)
         text = _RUN.sub(lambda found: MARK if _is_data(found[0]) else found[0], text)
     return text
 
 
 def _ends(data: str, before: str = "") -> str:
-    """The line ends of a stretch of data, behind what stood in front of it."""
+    """Return the text before the data and the line ends of the data."""
     return before + "\n" * data.count("\n")
 
 
 def _marked(found: re.Match[str]) -> str:
-    """A match of which the first group is data."""
+    """Replace a match whose first group is data."""
     return (
         found[0][: found.start(1) - found.start()] + MARK + _ends(found[1]) + found[0][found.end(1) - found.start() :]
     )
 
 
 def _without_armoured(inside: str) -> str:
-    """What stands between the first and the last line of PEM without its data: names of headers stay."""
+    """Remove the data between the first and the last line of PEM; the names of headers stay."""
     lines = inside.split("\n")
     kept = ["" if _ARMOURED.fullmatch(line) else line for line in lines]
     if len(lines) == 1 and "\\n" in inside:  # a key in one line of JSON or of an environment file
@@ -116,7 +115,7 @@ def _without_armoured(inside: str) -> str:
 
 
 def _without_lines(text: str) -> str:
-    """The text without lines one after another that are nothing but data."""
+    """Remove sequences of lines that contain only data."""
     lines = text.split("\n")
     for first, end in _stretches(lines):
         lines[first:end] = [MARK, *[""] * (end - first - 1)]
@@ -124,7 +123,7 @@ def _without_lines(text: str) -> str:
 
 
 def _stretches(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Where lines of data begin and end; each run of lines alike is looked at once."""
+    """Yield the ranges of lines of data; each sequence of similar lines is examined only once."""
     at = 0
     while at < len(lines):
         if len(lines[at]) < _SHORTEST_LINE // 2:
@@ -139,7 +138,7 @@ def _stretches(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _dumped(lines: Sequence[str], at: int) -> tuple[int, bool]:
-    """The end of the lines like those of a dump that begin here, and whether they are one: not all decimal numbers."""
+    """Return the end of the dump-like lines that begin here, and whether they are a dump, not just decimal numbers."""
     start, hexadecimal = at, 0
     while at < len(lines) and (found := _DUMP_LINE.fullmatch(lines[at])):
         hexadecimal += bool(_HEXADECIMAL.search(found["bytes"] or found["pairs"] or found["given"] or ""))
@@ -148,9 +147,9 @@ def _dumped(lines: Sequence[str], at: int) -> tuple[int, bool]:
 
 
 def _wrapped(lines: Sequence[str], at: int) -> tuple[int, bool]:
-    """The end of the lines like those of base64 that begin here, and whether they are: all of one length but the last.
+    """Return the end of base64-like lines that begin here, and whether they are base64: of equal length, except the last.
 
-    Where they are not, the last one may still begin others.
+    If they are not, the last one may begin another sequence.
     """
     size, parts = 0, []
     while at < len(lines) and (found := _DATA_LINE.fullmatch(lines[at])) and (not size or len(found[2]) == size):
@@ -168,12 +167,12 @@ def _wrapped(lines: Sequence[str], at: int) -> tuple[int, bool]:
 
 
 def _kinds(data: str) -> int:
-    """How many kinds of characters a run has: capitals, small letters, digits."""
+    """Count the kinds of characters in a run: capitals, lower-case letters, digits."""
     return sum(bool(re.search(kind, data)) for kind in ("[A-Z]", "[a-z]", "[0-9]"))
 
 
 def _is_data(run: str) -> bool:
-    """Whether an endless run is data: words of an address have few capitals and digits."""
+    """Whether a long run is data; words in an address have few capitals and digits."""
     if _kinds(run) < 3:  # noqa: PLR2004 - all of them
         return False
     capitals, small = (len(re.findall(kind, run)) / len(run) for kind in ("[A-Z]", "[a-z]"))

@@ -1,6 +1,6 @@
 """Reads OpenDocument presentations from their XML: the text of all shapes of a slide, and its notes.
 
-xberg leaves out what stands in drawn shapes, and in Impress most things do.
+xberg leaves out the text in drawn shapes, which most text of an Impress presentation is in.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     """Add the slides to the builder.
 
     Raises:
-        Unreadable: It is encrypted, or no presentation.
+        Unreadable: It is encrypted or not a presentation.
     """
     refuse_encrypted(name, data, limits)
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             content = archive.read("content.xml")
     except (zipfile.BadZipFile, KeyError) as error:
-        raise Unreadable("is damaged: it is no OpenDocument presentation", "Open it with LibreOffice") from error
+        raise Unreadable("is damaged: it is not an OpenDocument presentation", "Open it with LibreOffice") from error
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise Unreadable("declares entities, as no presentation does", "Save it again with LibreOffice")
     builder.set_properties(*properties(data))
@@ -55,7 +55,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
 
 
 def _slide(builder: TextBuilder, number: int, page: ET.Element) -> None:
-    """One slide: its first line, where that is short, as the heading; a table row by row; the notes last."""
+    """Add a slide: its first line as the heading if it is short, tables row by row, and its notes last."""
     begun = False
     for kind, text in _pieces(page):
         if not begun:
@@ -71,7 +71,7 @@ def _slide(builder: TextBuilder, number: int, page: ET.Element) -> None:
 
 
 def _pieces(element: ET.Element) -> Iterator[tuple[str, str]]:
-    """Paragraphs and rows of tables in the order in which they stand, the notes behind everything else."""
+    """Yield paragraphs and table rows in order, with the notes last."""
     notes = []
     for child in element:
         if child.tag == _NOTES:
@@ -90,7 +90,7 @@ def _pieces(element: ET.Element) -> Iterator[tuple[str, str]]:
 
 
 def words(element: ET.Element) -> str:
-    """The text of a paragraph, with spaces and line ends that the format writes as elements."""
+    """Return the text of a paragraph, including spaces and line ends that are elements."""
     parts = [element.text or ""]
     for child in element:
         parts += [_GAPS.get(child.tag) or words(child), child.tail or ""]

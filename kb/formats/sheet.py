@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kb.formats.workbook import Sheet
     from kb.sandbox.protocol import Limits
 
-# The names of columns stand in one of the first rows that say anything.
+# The header row is searched for among this many first rows with values.
 _HEADER_WITHIN: Final = 10
 _BY_XML: Final = (".xlsx", ".xlsm")
 _OPEN: Final = (".ods", ".ots")
@@ -42,7 +42,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     """Add the rows of every visible sheet to the builder.
 
     Raises:
-        Unreadable: It is encrypted or no workbook.
+        Unreadable: It is encrypted or not a workbook.
     """
     from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
@@ -71,7 +71,7 @@ def _by_xml(builder: TextBuilder, data: bytes, read: Callable[[zipfile.ZipFile],
     try:
         archive = zipfile.ZipFile(BytesIO(data))
     except zipfile.BadZipFile as error:
-        raise Unreadable("is damaged: it is no workbook", "Open it with its own program") from error
+        raise Unreadable("is damaged: it is not a workbook", "Open it with its own program") from error
     with archive:
         for sheet in read(archive):
             if sheet.missing:

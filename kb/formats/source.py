@@ -1,7 +1,7 @@
 """Makes sections of source code: each function, method and class, with the comments right above it.
 
-Where they begin and end is found out in a child process (``kb.formats.source_tree``). A definition stands in its
-passage as it is written, so headings here take up no lines of their own.
+A child process finds where they begin and end (``kb.formats.source_tree``). The line of a definition is part of its
+passage, so headings of code have no lines of their own.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from kb.records import Document
     from kb.sandbox.protocol import Extracts
 
-# What finds the structure, in the child process.
+# The module that finds the structure, in the child process.
 PARSER: Final = "kb.formats.source_tree"
-# Beyond these a file is generated or minified, and its structure tells nobody anything.
+# A file over these limits is generated or minified, and its structure is of no use.
 LONGEST_TEXT: Final = 500_000
 LONGEST_LINE: Final = 20_000
-# Lines between definitions that are too few for a passage of their own go with the definition below them.
+# Up to this many lines between definitions belong to the definition below them.
 _FEW: Final = 2
 _CLOSER: Final = re.compile(r"\s*(?:[\]})]+[;,)]*|end|#endif\b.*)?\s*")
 
@@ -57,11 +57,11 @@ class SourceCode:
     def outlined(self, path: str, document: Document) -> Document:
         """Return a document with its definitions as headings, nested like the definitions.
 
-        It comes back as it is, to be split at its blank lines, where no grammar for it is installed or its structure
-        cannot be had: code that crashes the parser is still text.
+        If no grammar is installed or the parser fails, the document is unchanged and is split at blank lines: code
+        that crashes the parser is still text.
 
         Raises:
-            DocumentBusy: Its structure cannot be had now, for a reason that is not the file's own.
+            DocumentBusy: It cannot be parsed now, for a reason that lies outside the file.
         """
         name, text = PurePosixPath(path), document.text
         if name.suffix.lower() not in self._suffixes:
@@ -81,7 +81,7 @@ class SourceCode:
 def _nested(definitions: Sequence[tuple[str, int, int, int]], count: int) -> list[_Definition]:
     """Nest definitions by their levels; return none if they are invalid.
 
-    The process they come from read foreign code and is not believed blindly.
+    The child process that returned them has read untrusted code, so they are not trusted either.
     """
     whole = _Definition("", 0, count - 1)
     open_ = [whole]
@@ -98,7 +98,7 @@ def _nested(definitions: Sequence[tuple[str, int, int, int]], count: int) -> lis
 def _headings(lines: Sequence[str], found: Sequence[_Definition], low: int, high: int, level: int) -> Iterator[Heading]:
     """Yield the headings of a range of lines; text between definitions gets an empty one, or joins the next.
 
-    A definition of one line is no section: a row of them reads like a table.
+    A definition of one line is not a section: several of them read like a table.
     """
     at = low
     for one in found:
@@ -106,7 +106,7 @@ def _headings(lines: Sequence[str], found: Sequence[_Definition], low: int, high
             continue
         start = one.first
         between = _first_said(lines, at, start)
-        # The head of a file is its own section, the line that opens a class belongs to what is first in it.
+        # The head of a file is a section; the line that opens a class belongs to the first definition in it.
         if between < start and (at > low or level > 1):
             few = _said(lines, between, start) <= _FEW
             if few:

@@ -1,7 +1,7 @@
 """Finds functions, methods and classes in source code with tree-sitter, in a child process.
 
-tree-sitter is C: hostile code overflows its stack or takes gigabytes. So it runs here and nowhere else, and only names
-and lines come out; the text itself stays with those who ask.
+tree-sitter is written in C, and hostile code can overflow its stack or take gigabytes. So it runs only here, and
+returns only names and line numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kb.formats.registry import Grammar
     from kb.sandbox.protocol import Limits
 
-# A class of no more lines than this stays whole.
+# A class of at most this many lines stays whole.
 _SHORT: Final = 12
 _DEEPEST: Final = 6
 _LONGEST_NAME: Final = 120
@@ -31,7 +31,7 @@ _ABOVE: Final = frozenset({"comment", "line_comment", "block_comment", "attribut
 _WRAPPERS: Final = frozenset(
     {"decorated_definition", "export_statement", "template_declaration", "type_declaration", "ambient_declaration"}
 )
-# What definitions may stand in without being part of another one.
+# Nodes that may contain definitions without being a definition.
 _OPEN: Final = frozenset(
     {
         *("program", "module", "source_file", "translation_unit", "compilation_unit", "ERROR", "block", "else_clause"),
@@ -74,7 +74,7 @@ def _definitions(parent: Node, grammar: Grammar, level: int) -> Iterator[tuple[s
         node = waiting.pop()
         first, last = node.start_point.row, _last_row(node)
         if node.type in _ABOVE:
-            if first > said:  # one behind code is about that code
+            if first > said:  # a comment after code on its line is about that code
                 above = (above[0] if above and above[1] >= first - 1 else first, last)
             continue
         own, name = _named(node, grammar)
@@ -121,7 +121,7 @@ def _name(node: Node) -> str:
     inner = node
     while (deeper := inner.child_by_field_name("declarator")) is not None:
         inner = deeper
-    # "int& at()": a reference keeps its declarator in no field.
+    # "int& at()": the declarator of a reference is not in a field.
     return _plain(inner).lstrip("&* ").partition("(")[0]
 
 

@@ -20,7 +20,7 @@ _HEADER: Final = re.compile(r"\ufeff?WEBVTT(?:[ \t]+(.*))?$")
 
 
 def parse_subtitles(text: str, first_line: int = 1) -> Outline:
-    """The cues, each at the time at which it is seen.
+    """Read the cues, each with the time at which it is shown.
 
     Args:
         text: The whole text of the file.
@@ -37,7 +37,7 @@ def parse_subtitles(text: str, first_line: int = 1) -> Outline:
     spoken = first_line - 1
     for (number, times), following in zip(timed, followed, strict=False):
         last = _last(lines, number, following) if header else _last_of_subrip(lines, number, following)
-        # Everything between two cues is a number, a name, a remark or a style.
+        # The lines between two cues are numbers, names, comments and styles.
         noise.append((starts[spoken], starts[number] + len(lines[number])))
         noise += [
             (starts[at] + found.start(), starts[at] + found.end())
@@ -59,7 +59,7 @@ def parse_subtitles(text: str, first_line: int = 1) -> Outline:
 
 
 def _starts(lines: Sequence[str]) -> list[int]:
-    """The offset at which each line begins."""
+    """Return the offset at which each line begins."""
     starts, offset = [], 0
     for line in lines:
         starts.append(offset)
@@ -68,7 +68,7 @@ def _starts(lines: Sequence[str]) -> list[int]:
 
 
 def _last(lines: Sequence[str], number: int, following: int) -> int:
-    """The last line of the cue whose times stand in a line: a blank line ends it, and so do the next times."""
+    """Return the last line of the cue whose times are on a line; a blank line or the next times end it."""
     last = number
     while last + 1 < following and lines[last + 1].strip():
         last += 1
@@ -76,7 +76,7 @@ def _last(lines: Sequence[str], number: int, following: int) -> int:
 
 
 def _last_of_subrip(lines: Sequence[str], number: int, following: int) -> int:
-    """The same in SubRip, which knows no remarks: whatever stands before the number of the next cue is spoken."""
+    """The same for SubRip, which has no comments: everything up to the number of the next cue is spoken."""
     last = following - 1
     if following < len(lines) and last > number and lines[last].strip().isdigit():
         last -= 1
@@ -86,6 +86,6 @@ def _last_of_subrip(lines: Sequence[str], number: int, following: int) -> int:
 
 
 def _time(found: re.Match[str]) -> str:
-    """A time as players show it: ``0:12:31``."""
+    """Format a time as players show it: ``0:12:31``."""
     hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return f"{hours}:{minutes:02}:{seconds:02}"

@@ -1,6 +1,6 @@
 """Reads files that are plain text: decodes them, and reads their front matter and markup.
 
-``kb.formats.registry`` says which files these are and which function reads the markup.
+``kb.formats.registry`` lists these files and the functions that read their markup.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PlainFormat:
     """Reads one plain-text format.
 
     Attributes:
-        kind: What its documents are called in the catalog.
+        kind: The kind of its documents in the catalog.
         parse: Reads the outline of a text, given the line at which the markup begins; None for text without structure.
         front_matter: Whether a file may begin with front matter.
         titled: Whether the first heading is the title of the document.
@@ -138,7 +138,7 @@ def extract(path: str, data: bytes) -> Document:
     one = REGISTRY.of(path) or REGISTRY.text
     suffix = PurePosixPath(path).suffix.lower()
     if one.how == "child":
-        raise DocumentError(f"{one.noun} ({suffix}) are no plain text", "They are read as documents")
+        raise DocumentError(f"{one.noun} ({suffix}) are not plain text", "Read them as documents")
     if one.how in {"ocr", "unread"}:
         raise DocumentError(
             f"{one.noun} ({suffix}) cannot be read",

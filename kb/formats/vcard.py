@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["extract", "prepare"]
 
-# What people call the properties of a card; the others are for programs.
+# The properties of a card with their labels for readers; the others are for programs.
 _LABELS: Final = {
     "NICKNAME": "Nickname",
     "ORG": "Organization",
@@ -50,7 +50,7 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     """
     cards = list(_cards(data))
     if not cards:
-        raise Unreadable("is no contact: no card begins in it", "Open it with an address book")
+        raise Unreadable("is not a contact: it has no card", "Open it with an address book")
     if len(cards) == 1:
         builder.set_properties(_name_of(cards[0]))
     builder.add_tags(tag for card in cards for one in card if one.name == "CATEGORIES" for tag in parts(one.value, ","))
@@ -62,7 +62,7 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
 
 
 def _cards(data: bytes) -> Iterator[list[ContentLine]]:
-    """The properties of each card."""
+    """Yield the properties of each card."""
     card: list[ContentLine] | None = None
     for one in content_lines(data):
         value = one.value.strip().upper()
@@ -78,7 +78,7 @@ def _cards(data: bytes) -> Iterator[list[ContentLine]]:
 
 
 def _name_of(card: Sequence[ContentLine]) -> str:
-    """What a card calls who it is about: the whole name, else its parts, else the organization or an address."""
+    """Return the name of a contact: the full name, else its parts, else the organization or an address."""
     said: dict[str, str] = {}
     for one in card:
         said.setdefault(one.name, one.value)
@@ -96,7 +96,7 @@ def _name_of(card: Sequence[ContentLine]) -> str:
 def _facts(card: Sequence[ContentLine], name: str) -> Iterator[str]:
     for one in card:
         if one.name == "N":
-            # The name by its parts where the whole one leaves some out.
+            # The parts of the name, if the full name lacks some of them.
             spelled = line(" ".join(reversed([part for part in parts(one.value)[:3] if part])))
             if not set(spelled.split()) <= set(name.split()):
                 yield f"Name: {spelled}"

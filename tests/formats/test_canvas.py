@@ -65,7 +65,7 @@ def test_empty_canvas_has_no_text(text: str) -> None:
 )
 def test_broken_canvas_is_refused(text: str) -> None:
     """Whatever is wrong with it costs this one file."""
-    with pytest.raises(DocumentError, match="no canvas"):
+    with pytest.raises(DocumentError, match="is not a canvas"):
         extract("b.canvas", text.encode())
 
 

@@ -252,10 +252,10 @@ def test_notebook(sandbox: Sandbox) -> None:
         ("x.odt", made.opendocument("text", "", manifest="<encryption-data/>"), "is encrypted"),
         ("x.epub", made.zipped({"META-INF/rights.xml": "<rights/>"}), "is protected against copying"),
         ("x.docx", made.zipped({"word/document.xml": b" " * 301_000_000}), "unpacks to 301 MB"),
-        ("x.ipynb", b"{", "is no notebook"),
+        ("x.ipynb", b"{", "is not a notebook"),
         ("x.ipynb", b"[" * 100_000, "is nested too deeply"),
-        ("x.mbox", b"no mail", "is no mailbox"),
-        ("x.eml", b"no mail\n\nat all", "is no mail"),
+        ("x.mbox", b"no mail", "is not a mailbox"),
+        ("x.eml", b"no mail\n\nat all", "is not a mail"),
     ],
 )
 def test_files_without_text_give_reason(sandbox: Sandbox, name: str, data: bytes, reason: str) -> None:

@@ -61,7 +61,7 @@ def test_saved_page_with_start_part() -> None:
 
     assert found.text == "main\n\nframe\n"
     assert found.title == "The mill"
-    with pytest.raises(Unreadable, match="no saved web page"):
+    with pytest.raises(Unreadable, match="is not a saved web page"):
         extracted(mhtml, _page(("image/png", f"\n{LINES}")))
 
 
@@ -109,7 +109,7 @@ def test_fictionbook() -> None:
     assert [heading[:2] for heading in found.headings if heading[0]] == [("Глава 1", 1), ("Утро", 2)]
     assert "Река тихая.\n\nУтро\n\nРаз\nдва\n\nСноска." in found.text
     assert PICTURE[:20] not in found.text
-    with pytest.raises(Unreadable, match="is no FictionBook"):
+    with pytest.raises(Unreadable, match="is not a FictionBook"):
         extracted(fb2, "<a/>")
 
 
@@ -133,5 +133,5 @@ def test_cards() -> None:
     assert "Note: Likes\nducks\nWeb: https://example.org" in found.text
     assert found.tags == ["maths", "friends"]
     assert PICTURE[:20] not in found.text
-    with pytest.raises(Unreadable, match="is no contact"):
+    with pytest.raises(Unreadable, match="is not a contact"):
         extracted(vcard, "nothing\n")

@@ -156,7 +156,7 @@ def test_calendar() -> None:
     assert "Bring the honeycomb.\nSecond line" in found.text
     assert "Reminder" not in found.text
     assert found.tags == ["money", "birds"]
-    with pytest.raises(Unreadable, match="is no calendar"):
+    with pytest.raises(Unreadable, match="is not a calendar"):
         extracted("x.ics", b"nothing\n")
 
 
