@@ -1,1 +1,1 @@
-"""The files of the watched folders: which belong to the index, what is there, and how they are read."""
+"""The files of the watched folders: which belong to the index, which exist, and how they are read."""

@@ -1,1 +1,1 @@
-"""Keeps the store in line with the disk: plan what to do, then do it."""
+"""Keeps the store up to date with the disk: plans what to do, and does it."""

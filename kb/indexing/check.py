@@ -1,4 +1,4 @@
-"""Compares disk, catalog and vectors, passage by passage, and mends what differs. The oracle of the tests."""
+"""Compares disk, catalog and vectors, passage by passage, and repairs differences. Tests use it as their oracle."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from kb.records import KnownFile, Passage, StoredPassage
 
 _PAGE: Final = 1000
-# Vectors are stored as they were computed; a larger difference than this is no rounding (float32 keeps 7 digits).
+# Vectors are stored as they were computed: float32 keeps 7 digits, so a larger difference is not rounding.
 _TOLERANCE: Final = 1e-4
 
 
 class Checker:
-    """Looks for everything in which the disk, the catalog and the vector index do not agree.
+    """Finds all differences between the disk, the catalog and the vector index.
 
     Args:
         files: The watched folders.
-        reader: Splits files, so that stored passages can be laid beside fresh ones.
-        embedder: Names the model whose vectors are meant.
+        reader: Splits files, to compare stored passages with new ones.
+        embedder: The model of the vectors.
         cache: The vectors as they were computed.
-        catalog: The record.
+        catalog: The catalog.
         index: Opens the vector index.
-        indexer: Mends by indexing.
+        indexer: Repairs differences by indexing.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class Checker:
         self._indexer = indexer
 
     def check(self, *, repair: bool = False) -> CheckReport:
-        """Compare everything; with ``repair``, mend it and compare again.
+        """Compare everything; with ``repair``, repair the differences and compare again.
 
         Returns:
-            The differences that are left, and how many were mended.
+            The remaining differences, and the number of those repaired.
         """
         before = self._compare()
         if not repair or not before.differences:
             return before
-        self._mend()
+        self._repair()
         after = self._compare()
         return CheckReport(
             after.files,
@@ -80,8 +80,8 @@ class Checker:
         known = self._catalog.files()
         return CheckReport(len(known), self._catalog.count(), self._index().count(), tuple(differences))
 
-    def _mend(self) -> None:
-        """Take out vectors nobody knows, mark every file pending that is not whole, and index."""
+    def _repair(self) -> None:
+        """Delete vectors of unknown passages, mark files with differences pending, and index."""
         known = self._known_ids()
         unknown = [id_ for id_ in self._index().ids() if id_ not in known]
         if unknown:
@@ -91,7 +91,7 @@ class Checker:
         self._indexer.run()
 
     def _disk(self, comparison: Comparison) -> Iterator[Difference]:
-        """In what the catalog differs from the disk."""
+        """Yield the differences between the catalog and the disk."""
         for new in comparison.new:
             yield Difference("file not indexed", new.path)
         for gone in comparison.gone:
@@ -100,7 +100,7 @@ class Checker:
             yield Difference(difference.kind, file.path, difference.detail)
 
     def _differing_files(self, comparison: Comparison | None = None) -> Iterator[tuple[KnownFile, Difference]]:
-        """Known files whose content, or whose passages, are not what a fresh index would hold."""
+        """Yield known files whose content or passages differ from those of a new index."""
         comparison = comparison or self._indexer.compare()[0]
         there = [(FoundFile(file.folder, file.path, file.stat), file) for file in comparison.unchanged]
         for found, known in [*comparison.suspect, *there]:
@@ -110,7 +110,7 @@ class Checker:
 
     def _file_difference(self, found: FoundFile, known: KnownFile) -> Difference | None:
         if known.state == "pending":
-            return Difference("interrupted", known.path, "indexing it did not come to its end")
+            return Difference("interrupted", known.path, "indexing it did not finish")
         try:
             source = self._files.load(found)
         except DocumentError as error:
@@ -130,11 +130,11 @@ class Checker:
         return frozenset(passage.id for passage in self._catalog.all_passages())
 
     def _files_without_vectors(self) -> list[int]:
-        """The files of which a vector is missing or wrong."""
+        """The ids of files with a missing or wrong vector."""
         return [passage.file.id for passage, _ in self._wrong_vectors()]
 
     def _vectors(self) -> Iterator[Difference]:
-        """In what the vector index differs from the catalog."""
+        """Yield the differences between the vector index and the catalog."""
         for passage, kind in self._wrong_vectors():
             place = f"{passage.file.path}:{passage.first_line}"
             yield Difference("vector wrong", place, kind) if kind != "missing" else Difference("vector missing", place)
@@ -144,7 +144,7 @@ class Checker:
                 yield Difference("vector unknown", id_)
 
     def _wrong_vectors(self) -> Iterator[tuple[StoredPassage, str]]:
-        """Passages whose vector is missing, is no unit vector, or is not the one that was computed."""
+        """Yield passages whose vector is missing, is not a unit vector, or differs from the computed one."""
         for page in pages(self._catalog.all_passages(), _PAGE):
             stored = self._index().vectors([passage.id for passage in page])
             computed = self._cache.get(self._embedder.fingerprint, [passage.digest for passage in page])
@@ -153,7 +153,7 @@ class Checker:
                 if vector is None:
                     yield passage, "missing"
                 elif not abs(float(np.linalg.norm(vector)) - 1.0) < _TOLERANCE:
-                    yield passage, "it is no unit vector"
+                    yield passage, "it is not a unit vector"
                 elif passage.digest in computed and not np.allclose(
                     vector, computed[passage.digest], rtol=0, atol=_TOLERANCE
                 ):
@@ -161,11 +161,11 @@ class Checker:
 
 
 def _passage_difference(fresh: Sequence[Passage], stored: Sequence[StoredPassage]) -> str:
-    """In what stored passages differ from fresh ones, in words; empty where they do not."""
+    """How stored passages differ from those of the file, for messages; empty if they do not."""
     if [one.id for one in fresh] != [one.id for one in stored]:
         return f"{len(stored)} passages stored, {len(fresh)} in the file"
     for one, other in zip(fresh, stored, strict=True):
         mine = (one.text, one.first_line, one.last_line, one.heading, one.page, one.place)
         if mine != (other.text, other.first_line, other.last_line, other.heading, other.page, other.place):
-            return f"the passage at line {one.first_line} is kept differently"
+            return f"the passage at line {one.first_line} differs from the file"
     return ""

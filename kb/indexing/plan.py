@@ -1,4 +1,4 @@
-"""What has to be done so that the store follows the disk: decisions over values, nothing else."""
+"""Decides what an index run has to do, with functions of values only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from kb.records import Passage, Scan
 
-# What kb said of files whose parser was killed, by whomever, before it told the two apart. None is said any more.
+# Reasons from earlier versions of kb, which did not distinguish a parser that crashed from one killed from outside.
 _MAYBE_KILLED: Final = (
     "made its reader give up, most likely for more memory than",
     "could not be read: its process ends",
 )
 
-# Fewer vanished files than this are an ordinary clearing up, however small the folder.
+# Up to this many missing files are an ordinary clean-up, whatever their share of the folder.
 FEW: Final = 20
 
 Key = tuple[str, str]
@@ -29,21 +29,22 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The disk beside the catalog.
+    """The differences between the disk and the catalog.
 
     Attributes:
-        new: Files the catalog does not know.
-        suspect: Known files whose content has to be looked at, with what is known of them. ``certain`` of them have
-            another stat or were left unfinished; the others were merely written too shortly before they were read.
-        gone: Known files that are not there any more.
-        held: Known files of which nothing can be said, since their folder is missing or could not be listed.
-        unchanged: Known files that are as they were.
+        new: Files that are not in the catalog.
+        suspect: Files that may have changed, with their entry in the catalog.
+        certain: The number of suspect files with another stat, or that are unfinished or read by other rules now. The
+            others were written too shortly before they were read.
+        gone: Known files that no longer exist.
+        held: Known files in a folder that is missing or cannot be listed, so that it is unknown whether they exist.
+        unchanged: Known files with the same stat.
         failed: Known files that could not be indexed and have not changed since.
-        shrunk: Folders that have less than half the files they had.
-        empty: Folders that have no entry at all.
-        excluded: Ids of files among the gone that stand on the disk all the same: the rules leave them out now.
+        shrunk: Folders with less than half of their former files.
+        empty: Folders without any entry.
+        excluded: Ids of files in ``gone`` that exist, but that the rules exclude now.
         mounts: Directories, as (folder, path), where another file system is mounted.
-        lost: Directories where one was mounted when their files were indexed, and is not now.
+        lost: Directories where one was mounted when their files were indexed, and is not mounted now.
     """
 
     new: tuple[FoundFile, ...] = ()
@@ -61,7 +62,7 @@ class Comparison:
 
     @property
     def pending(self) -> int:
-        """How many files wait to be indexed, as far as their stat tells."""
+        """The number of files that wait to be indexed, judged by their stat."""
         return len(self.new) + self.certain + len(self.gone) - len(withheld(self.gone, self))
 
 
@@ -73,14 +74,14 @@ def compare(
     reread: Callable[[str], bool] = lambda _: False,
     mounted_before: Collection[Key] = (),
 ) -> Comparison:
-    """Lay a scan beside what is known.
+    """Compare a scan with the catalog.
 
     Args:
-        scan: What is on the disk.
-        known: What the catalog knows.
-        everything: Take every file as one to look at.
-        reread: Whether the file at a path has to be read again, since its format is read by other rules now.
-        mounted_before: Where file systems were mounted when the known files were indexed.
+        scan: The files on the disk.
+        known: The files in the catalog.
+        everything: Treat every file as changed.
+        reread: Whether the file at a path has to be read again, because the code for its format changed.
+        mounted_before: The mount points, as (folder, path), when the known files were indexed.
     """
     left = {file.key: file for file in known}
     before = Counter(folder for folder, _ in left)
@@ -123,17 +124,20 @@ def compare(
 
 
 def wrongly_failed(file: KnownFile) -> bool:
-    """Whether a file may have failed for no reason of its own, so that it has to be read once more."""
+    """Whether a file may have failed for an outside reason, so that it has to be tried again."""
     return file.state == "failed" and file.reason.startswith(_MAYBE_KILLED)
 
 
 def withheld(gone: Sequence[KnownFile], comparison: Comparison) -> list[KnownFile]:
-    """Of files that are gone and were not found elsewhere, those that are kept until somebody confirms.
+    """The missing files that stay in the index until the user confirms their deletion.
 
-    A folder that is empty, or that lost more than half of its files and more than a few, looks like a disk that is not
-    mounted or a sync that went wrong. A folder that is no longer watched is let go, and so is a file that was excluded:
-    nothing was lost, and whoever excludes notes wants no more answers from them. What lay on a file system that is not
-    mounted any more is kept however little it is.
+    A folder that is empty, or that lost more than half of its files and more than ``FEW``, may be a disk that is not
+    mounted or a failed sync. Files on a file system that is no longer mounted are kept, however few they are. Files of
+    folders that are no longer watched, and excluded files, are dropped, since the user removed them on purpose.
+
+    Args:
+        gone: Files that no longer exist and were not moved.
+        comparison: The comparison of disk and catalog.
     """
     lost = Counter(file.folder for file in gone if file.id not in comparison.excluded)
     suspicious = {
@@ -149,12 +153,12 @@ def withheld(gone: Sequence[KnownFile], comparison: Comparison) -> list[KnownFil
 
 
 def lies_below(file: KnownFile, places: Collection[Key]) -> bool:
-    """Whether a file lies in one of some directories, given as (folder, path)."""
+    """Whether a file is below one of some directories, given as (folder, path)."""
     return any(file.folder == folder and file.path.startswith(f"{path}/") for folder, path in places)
 
 
 class _Blind:
-    """The places a scan could not look into."""
+    """The directories that a scan could not read."""
 
     def __init__(self, scan: Scan) -> None:
         self._missing = frozenset(scan.missing)
@@ -163,7 +167,7 @@ class _Blind:
             self._unread[folder] += (path,)
 
     def covers(self, file: KnownFile) -> bool:
-        """Whether a file lies where the scan could not look, so that its absence means nothing."""
+        """Whether a file is in a directory that could not be read, so that it may still exist."""
         return file.folder in self._missing or any(
             path in {"", "."} or file.path == path or file.path.startswith(f"{path}/")
             for path in self._unread.get(file.folder, ())
@@ -172,7 +176,7 @@ class _Blind:
 
 @dataclass(slots=True)
 class RemovedFiles:
-    """Files that are gone, waiting to be recognised in a new place by their content."""
+    """Files that no longer exist, for detecting moves by content."""
 
     files: Iterable[KnownFile]
     _by_hash: dict[bytes, list[KnownFile]] = field(init=False, default_factory=lambda: defaultdict(list))
@@ -183,9 +187,9 @@ class RemovedFiles:
                 self._by_hash[file.content_hash].append(file)
 
     def claim(self, found: FoundFile, content_hash: bytes) -> KnownFile | None:
-        """The gone file that now stands here, if its content was the same; each is given out once.
+        """The removed file with this content, from which the found one was moved; each is returned once.
 
-        Of several twins the one with the same inode is taken, else the one with the same name, else the first.
+        Of several files with the content, one with the same inode is preferred, then one with the same name.
         """
         twins = self._by_hash.get(content_hash)
         if not twins:
@@ -203,13 +207,13 @@ class RemovedFiles:
         return best
 
     def remaining(self) -> tuple[KnownFile, ...]:
-        """The files nobody claimed, failed and unfinished ones among them."""
+        """The files that were not claimed, including failed and unfinished ones."""
         unclaimed = {file.id for twins in self._by_hash.values() for file in twins}
         return tuple(file for file in self.files if file.state != "done" or file.id in unclaimed)
 
 
 def identify(file_id: int, passages: Sequence[Passage]) -> tuple[Passage, ...]:
-    """Give each passage its identity: (file, digest, how many times that digest came before in the file)."""
+    """Give each passage an id from its file, its digest, and the number of equal digests before it in the file."""
     before: Counter[bytes] = Counter()
     identified = []
     for passage in passages:
@@ -221,7 +225,7 @@ def identify(file_id: int, passages: Sequence[Passage]) -> tuple[Passage, ...]:
 
 @dataclass(frozen=True, slots=True)
 class VectorSteps:
-    """What has to happen to a file's vectors: ids to write, ids to keep, ids to delete."""
+    """The ids of a file's vectors to write, to keep and to delete."""
 
     write: tuple[str, ...]
     keep: tuple[str, ...]
@@ -229,11 +233,11 @@ class VectorSteps:
 
 
 def vector_steps(target: Sequence[Passage], present: Mapping[str, bool]) -> VectorSteps:
-    """The steps from the passages a file had to those it is to have.
+    """Decide which vectors of a file to write, keep and delete.
 
     Args:
-        target: The passages it is to have.
-        present: The passages the catalog knows of, and whether their vector is surely there.
+        target: The new passages of the file.
+        present: The ids of its passages in the catalog, with whether their vector certainly exists.
     """
     wanted = {passage.id for passage in target}
     return VectorSteps(
@@ -244,12 +248,12 @@ def vector_steps(target: Sequence[Passage], present: Mapping[str, bool]) -> Vect
 
 
 def labels(file_id: int, path: str, heading: Sequence[str]) -> dict[str, str | int]:
-    """What stands beside a vector: enough to ask some files alone, and for other programs to say where it is from."""
+    """The labels of a vector, for searches in some files only, and for other programs to show its source."""
     return {"file": file_id, "path": path, "heading": " > ".join(heading)}
 
 
 def pages(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """Cut anything that can be walked through into lists of at most ``size``."""
+    """Divide an iterable into lists of at most ``size`` items."""
     walk = iter(items)
     while page := list(islice(walk, size)):
         yield page

@@ -62,7 +62,7 @@ def compare_with_disk(
         The comparison, and the files and folders that cannot be read.
     """
     scan = files.scan()
-    missing = tuple(Failure(folder, "", "the folder is not there") for folder in scan.missing)
+    missing = tuple(Failure(folder, "", "the folder does not exist") for folder in scan.missing)
     comparison = compare(
         scan,
         catalog.files(),

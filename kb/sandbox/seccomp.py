@@ -1,6 +1,6 @@
-"""A filter of system calls (seccomp(2)): what is listed goes through, everything else fails.
+"""Filters system calls with seccomp(2): listed calls are allowed, all others fail.
 
-The filter is a program for the kernel's small machine that looks at the number of a call and at its arguments.
+The filter is a BPF program that checks the number of a call and its arguments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from kb.sandbox.syscalls import SYSTEM_CALLS, ConfinementError, Machine, call, machine
 
-# The commands of a filter program (``linux/bpf_common.h``) and what it may answer (``linux/seccomp.h``).
+# Instructions of a filter program (``linux/bpf_common.h``) and its return values (``linux/seccomp.h``).
 _LOAD: Final = 0x20
 _JUMP_EQUAL: Final = 0x15
 _JUMP_AT_LEAST: Final = 0x35
@@ -73,7 +73,7 @@ class _IsNull(NamedTuple):
 
 _Test = _Is | _HasAll | _HasNone | _IsNull
 
-# What running code needs that was loaded already and has its pipes: memory, threads, clocks, waiting, reading, writing.
+# For running loaded code with open pipes: memory, threads, clocks, waiting, reading, writing.
 _PARSING: Final = (
     "read write readv writev pread64 lseek close poll ppoll select pselect6 epoll_wait epoll_pwait epoll_pwait2 "
     "epoll_ctl recvfrom munmap mremap madvise brk membarrier futex futex_waitv set_robust_list get_robust_list rseq "
@@ -81,7 +81,7 @@ _PARSING: Final = (
     "gettid getppid getuid geteuid getgid getegid getrandom sysinfo uname getrusage times clock_gettime clock_getres "
     "clock_nanosleep nanosleep gettimeofday time sched_yield sched_getaffinity getcpu fstat"
 )
-# What a program needs to be loaded and to read files; which files, Landlock says.
+# For loading a program and reading files; Landlock restricts which files.
 _READING: Final = (
     "execve arch_prctl open openat stat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat getcwd "
     "getdents64 fcntl dup dup2 dup3 pipe pipe2 fadvise64 statfs fstatfs getrlimit umask pwrite64 ftruncate fsync mkdir "
@@ -90,26 +90,26 @@ _READING: Final = (
 
 
 def _conditions() -> dict[str, tuple[_Test, ...]]:
-    """Calls that are allowed with some arguments alone."""
+    """The calls that are allowed only with some arguments."""
     return {
-        # Nothing that was written by the process becomes code.
+        # No memory that the process has written becomes executable.
         "mmap": (_HasNone(2, _PROT_EXEC),),
         "mprotect": (_HasNone(2, _PROT_EXEC),),
         # Threads, but no processes and no namespaces.
         "clone": (_HasAll(0, _CLONE_THREAD), _HasNone(0, _CLONE_OTHER)),
-        # Its own end by abort(), no signal to anybody else.
+        # abort(), but no signals to other processes.
         "tgkill": (_Is(0, (os.getpid(),)), _Is(2, (_SIGABRT,))),
-        # Its own limits can be read, by C libraries for the size of a stack.
+        # C libraries read the limits of the process for the size of stacks.
         "prlimit64": (_Is(0, (0,)), _IsNull(2)),
         "prctl": (_Is(0, (_PR_SET_NAME, _PR_GET_NAME, _PR_SET_VMA)),),
-        # Over sockets that are connected: event loops wake themselves by one.
+        # Only on connected sockets, with which event loops wake themselves.
         "sendto": (_IsNull(4),),
         "fcntl": (_Is(1, (_F_GETFD, _F_SETFD, _F_GETFL)),),
     }
 
 
 def filter_program(this: Machine, *, reads_files: bool) -> bytes:
-    """A filter that lets through what is listed; everything else fails, calls that are yet to be invented too."""
+    """Build a filter that allows the listed calls; all others fail, including those of future kernels."""
     allowed = _PARSING.split() + (_READING.split() if reads_files else [])
     conditional = {name: tests for name, tests in _conditions().items() if name not in allowed}
     refuse = _instruction(_RETURN, _ERROR | errno.EPERM)
@@ -128,7 +128,7 @@ def filter_program(this: Machine, *, reads_files: bool) -> bytes:
         steps = [step for test in tests for step in _test(test, refuse)]
         steps.append(_instruction(_RETURN, _ALLOW))
         program += [_instruction(_JUMP_EQUAL, this.numbers[name], 0, len(steps)), *steps]
-    # C libraries fall back to clone(), whose arguments a filter can see, where this does not exist.
+    # A filter cannot see the arguments of clone3(); with ENOSYS, C libraries fall back to clone().
     program += [
         _instruction(_JUMP_EQUAL, this.numbers["clone3"], 0, 1),
         _instruction(_RETURN, _ERROR | errno.ENOSYS),
@@ -142,7 +142,7 @@ def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> 
 
 
 def _test(test: _Test, refuse: bytes) -> list[bytes]:
-    """The steps of a test: they end in front of what follows, or in a refusal."""
+    """Build the instructions of a test, which continue after the last one or refuse the call."""
     low = _ARGUMENTS_AT + 8 * test.argument
     load = _instruction(_LOAD, low)
     match test:
@@ -161,7 +161,7 @@ def _test(test: _Test, refuse: bytes) -> list[bytes]:
 
 @cache
 def filters_calls() -> bool:
-    """Whether the kernel takes such a filter."""
+    """Whether the kernel supports such a filter."""
     if machine() is None:
         return False
     try:
@@ -172,7 +172,11 @@ def filters_calls() -> bool:
 
 
 def filter_calls(*, reads_files: bool) -> list[str]:
-    """Put the filter in force for all threads of this process."""
+    """Install the filter for all threads of this process, and return the measures in force.
+
+    Raises:
+        ConfinementError: A thread cannot be filtered.
+    """
     this = machine()
     if this is None or not filters_calls():
         return []
@@ -180,5 +184,5 @@ def filter_calls(*, reads_files: bool) -> list[str]:
     instructions = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(instructions))
     if call("seccomp", _SET_MODE_FILTER, _ALL_THREADS, program):
-        raise ConfinementError("a thread takes no filter of system calls")
+        raise ConfinementError("the filter of system calls cannot be installed for all threads")
     return [SYSTEM_CALLS]

@@ -1,6 +1,6 @@
-"""System calls of Linux by their names, and the names of the measures that confine a process.
+"""Calls Linux system calls by name, and names the measures that confine a process.
 
-Imports nothing but the standard library, as all that confines a process: Tesseract's launcher has no package.
+Like all modules that confine a process, it imports only the standard library, since Tesseract's launcher has no other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from functools import cache
 from typing import Final, NamedTuple
 
-# The measures there are, by the names that ``kb status --json`` has for them.
+# The measures, by their names in ``kb status --json``.
 FILES: Final = "files"
 NETWORK: Final = "tcp"
 SIGNALS: Final = "signals"
@@ -35,15 +35,15 @@ MEASURES: Final = (
 
 
 class ConfinementError(Exception):
-    """A measure that this system offers could not be taken."""
+    """A measure that this system offers could not be put in force."""
 
 
 class Machine(NamedTuple):
-    """How a type of machine numbers its system calls (``asm/unistd.h``); what is missing it does not have."""
+    """The numbers of the system calls of an architecture (``asm/unistd.h``); calls that it lacks are missing."""
 
     audit: int
     numbers: dict[str, int]
-    # Numbers from here on belong to another interface of the same kernel, which has every call a second time.
+    # Numbers from here on are a second interface of the kernel to the same calls.
     foreign: int = 0
 
 
@@ -92,7 +92,7 @@ MACHINES: Final = {
 
 @cache
 def machine() -> Machine | None:
-    """This machine, where its numbers are known and Python runs in its own word size."""
+    """Return this machine, if it is a known 64-bit architecture and Python is a 64-bit build; else None."""
     if sys.platform != "linux" or struct.calcsize("P") != 8:  # noqa: PLR2004 - bytes of a pointer
         return None
     return MACHINES.get(platform.machine())
@@ -106,7 +106,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def call(name: str, *arguments: object) -> int:
-    """A system call by its name.
+    """Call a system call by its name, and return its result.
 
     Raises:
         OSError: The kernel refuses it.

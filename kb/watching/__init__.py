@@ -1,1 +1,1 @@
-"""Hints that something changed on the disk, so that a scan looks there sooner. A hint is never the truth."""
+"""Watches the folders for changes, to start index runs. Events are only hints; a scan decides what has changed."""

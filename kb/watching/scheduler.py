@@ -164,10 +164,10 @@ _LAST_RETRY: Final = 60.0
 Kind = Literal["starting", "watching", "polling", "blind"]
 
 _CHANGES: Final = {
-    "watched": "{} is watched now; it is looked at as a whole",
-    "gone": "{} is not there any more; it is watched again once it is back",
-    "replaced": "{} was replaced by another folder of that name; it is looked at as a whole",
-    "stopped": "The watch of {} had stopped; it was taken again, and the folder is looked at as a whole",
+    "watched": "{} is watched now; it is scanned as a whole",
+    "gone": "{} no longer exists; it is watched again once it is back",
+    "replaced": "{} was replaced by another folder of that name; it is scanned as a whole",
+    "stopped": "The watch of {} had stopped and was restarted; the folder is scanned as a whole",
 }
 
 
@@ -324,7 +324,7 @@ class Scheduler:
         self._mark((folder, directory))
 
     def _on_lost(self, reason: str) -> None:
-        self._mark(FULL_SCAN, f"Changes may have been missed: {reason}. All folders are looked at")
+        self._mark(FULL_SCAN, f"Changes may have been missed: {reason}. All folders are scanned")
 
     def _mark(self, place: Place | FullScan, notice: str = "") -> None:
         with self._condition:
@@ -422,7 +422,7 @@ class Scheduler:
         """Check the watches and the clocks."""
         now = self._clock()
         if self._clock_jumps.happened():
-            self._mark(FULL_SCAN, "The machine slept or its clock was set. All folders are looked at")
+            self._mark(FULL_SCAN, "The machine slept or its clock was set. All folders are scanned")
         self._check_watches(now)
         reason = self._polling_reason()
         with self._condition:
@@ -430,7 +430,7 @@ class Scheduler:
             self._heartbeat = datetime.now(UTC)
             if reason != self._reported_reason:
                 self._reported_reason = reason
-                every = f"Looking at the folders every {self._poll_seconds:g} s: {reason}"
+                every = f"Scanning the folders every {self._poll_seconds:g} s: {reason}"
                 self._notices.append(every if reason else "Changes are reported again: watching")
                 self._sweep_at = min(self._sweep_at, now + self._interval())
 
@@ -461,14 +461,14 @@ class Scheduler:
         if before is not None and before != mounted:
             self._watcher.restart()
             names = ", ".join(sorted(before ^ mounted))
-            self._mark(FULL_SCAN, f"A file system was mounted or unmounted at {names}; all folders are looked at")
+            self._mark(FULL_SCAN, f"A file system was mounted or unmounted at {names}; all folders are scanned")
 
     def _handle_changes(self, changes: Sequence[Change]) -> None:
         """Scan everything after a watch changed. At the start, which scans anyway, only report missing folders."""
         with self._condition:
             first = self._begun == 0
             missing = [folder for folder in self._folders if first and not Path(folder).is_dir()]
-            self._notices.extend(f"{folder} is not there; it is watched once it is" for folder in missing)
+            self._notices.extend(f"{folder} does not exist; it is watched once it does" for folder in missing)
         for change in () if first else changes:
             self._mark(FULL_SCAN, _CHANGES[change.what].format(change.folder))
 
@@ -496,9 +496,9 @@ class Scheduler:
         if self._ended:
             return "blind", "The watcher has ended"
         if self._last_sweep is None:
-            return "starting", "Not everything has been looked at yet"
+            return "starting", "The first full scan has not finished"
         if reason := self._polling_reason():
             return "polling", reason
         missing = [folder for folder in self._folders if folder not in self._watcher.folders]
-        sentence = f"Not there: {', '.join(missing)}" if missing else ""
+        sentence = f"Missing: {', '.join(missing)}" if missing else ""
         return ("blind" if len(missing) == len(self._folders) else "watching"), sentence

@@ -191,7 +191,7 @@ def test_recreated_root_is_watched_again(start: Callable[..., Running], updates:
     before = updates.count
     (notes / "new.md").write_text("new")
     wait_until(lambda: updates.count > before)
-    assert any("not there any more" in notice for notice in run.told)
+    assert any("no longer exists" in notice for notice in run.told)
 
 
 def test_replaced_root_is_scanned(start: Callable[..., Running], notes: Path, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_folder_missing_at_start_is_watched_once_it_exists(
     """The other folder is watched in the meantime."""
     later = tmp_path / "later"
     run = settled(start(str(notes), str(later)))
-    assert (run.scheduler.state.kind, run.scheduler.state.reason) == ("watching", f"Not there: {later}")
+    assert (run.scheduler.state.kind, run.scheduler.state.reason) == ("watching", f"Missing: {later}")
     since = datetime.now(UTC)
     later.mkdir()
     wait_until(lambda: run.scheduler.state.reason == "")
@@ -349,7 +349,7 @@ def test_polling_scans_repeatedly(start: Callable[..., Running], updates: Update
     wait_until(lambda: updates.count >= 4)
     state = run.scheduler.state
     assert (state.kind, state.reason, state.watched) == ("polling", "as configured", 0)
-    assert run.told == ["Looking at the folders every 0.05 s: as configured"]
+    assert run.told == ["Scanning the folders every 0.05 s: as configured"]
 
 
 def test_full_scans_happen_at_intervals(start: Callable[..., Running], updates: Updates) -> None:
