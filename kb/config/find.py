@@ -92,7 +92,7 @@ def read_config(file: Path) -> bytes:
             f"{file} cannot be read: {error.strerror}", "Check its permissions and that it is a file"
         ) from error
     if len(data) > LARGEST:
-        raise ConfigError(f"{file} has more than {LARGEST // 1000} kB, and is no configuration", "Shorten it")
+        raise ConfigError(f"{file} is larger than {LARGEST // 1000} kB, the limit of a configuration", "Shorten it")
     return data
 
 

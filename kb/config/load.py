@@ -100,7 +100,7 @@ def load(
         given[key] = _Given(text, TYPED, is_text=True)
     config = _build(given, here, problems)
     if problems or config is None:
-        raise ConfigError(_summary(problems), "'kb config' shows each value and where it came from once this is mended")
+        raise ConfigError(_summary(problems), "Fix it; then 'kb config' shows each value and where it came from")
     origins = {key: one.origin for key, one in given.items()}
     around = place is not None and place.around
     settings = Settings(config, file, file.parent if file else here, origins, around)

@@ -1,4 +1,4 @@
-"""The configuration in effect: its values, the file they came from, and what its paths and names mean."""
+"""The configuration in effect: its values, where they came from, and its paths resolved."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A configuration, the file it came from (None where there is none), and the origin of each value.
+    """A configuration, its file, and the origin of each value.
 
     Attributes:
         config: The values.
-        file: The file, with links resolved.
-        base: The folder from which relative paths are taken.
+        file: The file, with links resolved; None if there is none.
+        base: The folder at which relative paths start.
         origins: Where each value came from, by dotted key; keys with their default are left out.
-        found: Whether the file was found by looking around, so that it holds only as far as ``kb.config.trust`` says.
+        found: Whether the file was found in the current folder or above, so that ``kb.config.trust`` restricts it.
     """
 
     config: Config
@@ -47,38 +47,38 @@ class Settings:
     found: bool = False
 
     def folder_paths(self) -> tuple[str, ...]:
-        """The folders, absolute and with links resolved, in the order given."""
+        """Return the folders in the order given, absolute and with links resolved."""
         return tuple(dict.fromkeys(self.resolve(path) for path in self.config.folders.paths))
 
     def store_path(self) -> str:
-        """The store's directory, absolute and with links resolved, so that one store has one name."""
+        """Return the store's directory, absolute and with links resolved, so that each store has one path."""
         return self.resolve(self.config.store.path)
 
     def model(self) -> str:
-        """The model: a directory as an absolute path, where there is one of that name, else the name as it stands.
+        """Return the model: an absolute path if there is a directory of this name, else the name.
 
-        The default and the bundled model are always meant by name, whatever lies in the folder.
+        The names of the default and the bundled model never mean a directory.
         """
         name = self.config.embed.model
         path = self.resolve(name)
         return path if name not in BY_NAME_ALONE and os.path.isdir(path) else name  # noqa: PTH112  # a plain string
 
     def typed(self, key: str) -> bool:
-        """Whether a value comes from the command line or the environment, and from no file."""
+        """Whether a value comes from the command line or the environment."""
         return self.origins.get(key, "").startswith((TYPED, "$"))
 
     def command(self) -> str:
-        """``kb`` with the options that mean this configuration and store from any folder, as it is to be typed."""
+        """Return a command line of ``kb`` with options that select this configuration and store from any folder."""
         file = ["--config", str(self.file)] if self.file else []
         store = ["--store", self.store_path()] if self.typed("store.path") or not file else []
         return shlex.join(["kb", *file, *store])
 
     def resolve(self, path: str) -> str:
-        """A path of the configuration: ``~`` expanded, relative to the configuration file, links resolved."""
+        """Resolve a path of the configuration: ``~``, the folder of the configuration file, and links."""
         return resolved(str(self.base), path)
 
     def beside(self, store: str, folders: Sequence[str] = ()) -> Settings:
-        """The same for another store, over these folders or others."""
+        """Return the same settings with another store and, if given, other folders."""
         put = msgspec.structs.replace
         config = put(
             self.config,
@@ -88,7 +88,7 @@ class Settings:
         return replace(self, config=config)
 
     def listing(self) -> Iterator[Setting]:
-        """Every effective value in the order of the file."""
+        """Yield every effective value in the order of the file."""
         for field in fields():
             value = getattr(getattr(self.config, field.section), field.name)
             yield Setting(field.key, value, self.origins.get(field.key, "default"))

@@ -118,7 +118,7 @@ def _of_folders(settings: Settings, base: str) -> Iterator[Reach]:
         if not _inside(real, base):
             yield Reach("folders.paths", path, real)
         elif is_too_broad(real):
-            yield Reach("folders.paths", path, f"{real}, more than a folder of notes")
+            yield Reach("folders.paths", path, f"{real}, which is more than a folder of notes")
 
 
 def _of_store(settings: Settings, base: str) -> Iterator[Reach]:
@@ -281,8 +281,8 @@ def require_owned(place: Place) -> None:
     """
     if not is_mine(place.at):
         raise ConfigError(
-            f"{place.at} belongs to another user, and is not obeyed for standing there",
-            f"Read it; kb --config {shlex.quote(str(place.at))} ... uses it all the same",
+            f"{place.at} was found here but belongs to another user, so it is not used",
+            f"Read it, and if you agree with it, name it: kb --config {shlex.quote(str(place.at))} ...",
         )
 
 
@@ -308,7 +308,7 @@ def require_trust(settings: Settings, place: Place, data: bytes, environ: Mappin
     reasons = ["asks for more than its own folder"] if outside else []
     reasons += [writable] if writable else []
     message = "\n  ".join([f"{place.at} was found here and {' and '.join(reasons)}", *map(str, outside)])
-    raise ConfigError(message, f"If that is meant, trust it: kb config --trust {shlex.quote(str(place.file))}")
+    raise ConfigError(message, f"If you agree with that, trust it: kb config --trust {shlex.quote(str(place.file))}")
 
 
 def writable_by_others(place: Place) -> str:
