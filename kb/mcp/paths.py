@@ -87,6 +87,10 @@ def _is_plain(path: str) -> bool:
 
 
 def _checked(name: str) -> str:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        name = ""
     if not name.strip() or _HIDDEN.search(name):
-        raise RequestError("the path is empty or has control characters", "Take a path from search or list")
+        raise RequestError("the path is empty, or has characters that no path has", "Take a path from search or list")
     return name

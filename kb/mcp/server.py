@@ -6,9 +6,7 @@ imports the SDK.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
@@ -32,10 +30,9 @@ from kb.mcp.sources import Call
 from kb.mcp.tools import Outcome, answer, explained, offered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from mcp.server.context import ServerRequestContext
-    from starlette.types import Receive, Scope, Send
 
     from kb.mcp.sources import Source
     from kb.mcp.tools import Tool
@@ -239,54 +236,10 @@ def serve_stdio(source: Source, *, write: bool = False) -> None:
     anyio.run(run)
 
 
-class HttpServer:
-    """The ASGI application at ``/mcp``: Streamable HTTP, with and without sessions.
+def http_sessions(source: Source) -> StreamableHTTPSessionManager:
+    """Return what answers over Streamable HTTP, with and without sessions; read-only.
 
-    It checks no token, Host or Origin: whoever mounts it does. It starts with the first request, and has to be closed
-    in the same event loop.
-
-    Args:
-        source: Where the knowledge comes from.
-        write: Whether the tool that writes notes is offered.
+    It checks no token, Host or Origin: whoever mounts it does.
     """
-
-    def __init__(self, source: Source, *, write: bool = False) -> None:
-        self._server = FileServer(source, write=write).server()
-        self._manager: StreamableHTTPSessionManager | None = None
-        self._stop = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="kb-mcp")
-        await self._ready.wait()
-        assert self._manager is not None  # noqa: S101 - it is there once it is ready
-        await self._manager.handle_request(scope, receive, send)
-
-    async def close(self) -> None:
-        """End all sessions."""
-        self._stop.set()
-        if self._task is not None:
-            await self._task
-
-    async def _run(self) -> None:
-        """Hold the sessions: the SDK wants them begun and ended in one task."""
-        async with self.sessions():
-            self._ready.set()
-            await self._stop.wait()
-
-    @asynccontextmanager
-    async def sessions(self) -> AsyncIterator[None]:
-        """A context in which requests can be answered."""
-        self._manager = StreamableHTTPSessionManager(
-            app=self._server, max_request_body_size=_BODY, max_sessions=_SESSIONS
-        )
-        async with self._manager.run():
-            yield
-
-
-def http_application(source: Source, *, write: bool = False) -> HttpServer:
-    """Return the ASGI application for ``/mcp``, to be made in the event loop that runs it."""
-    return HttpServer(source, write=write)
+    server = FileServer(source).server()
+    return StreamableHTTPSessionManager(app=server, max_request_body_size=_BODY, max_sessions=_SESSIONS)

@@ -39,6 +39,7 @@ from kb.mcp.schemas import (
 from kb.mcp.sources import Building, Call, NotReady, Source, wait_until_built
 from kb.records import Filters, Mode, SearchRequest
 from kb.search.filters import day_of
+from kb.search.types import type_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -187,9 +188,17 @@ def _where(hit: Hit, folders: Sequence[str]) -> dict[str, Any]:
 
 
 def _filters(asked: FileFilters, lang: tuple[str, ...] = ()) -> Filters:
-    """Return the filters; a path is taken from the folders, as it stands in results."""
+    """Return the filters; a path is taken from the folders, as it stands in results.
+
+    Raises:
+        RequestError: There is no such type of files.
+    """
     paths = tuple(one.removeprefix("./") for one in asked.path)
-    return Filters(paths, asked.tag, asked.since, asked.until, asked.type, lang)
+    try:
+        types = tuple(type_named(one) for one in asked.type)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    return Filters(paths, asked.tag, asked.since, asked.until, types, lang)
 
 
 def read(source: Source, call: Call, asked: ReadArguments) -> ReadResult:
