@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from kb.api.access import require_json
 from kb.api.codec import encode, request_of
@@ -205,7 +205,7 @@ class Api:
         routes.append(Route(OPENAPI, self._openapi, methods=["GET"]))
         if self._local:
             routes.append(Route("/local/settings", self._settings, methods=["GET"]))
-        routes += [Mount(one.path, one.app) for one in mounts]
+        routes += [Route(one.path, one.app) for one in mounts]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _http_failed}, lifespan=lifespan)
         app.router.redirect_slashes = False
         return app

@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +34,7 @@ from kb.records import FileEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from kb.api.http import Api, Backend, Configuration
+    from kb.api.http import Api, Backend, Configuration, Mounted
     from kb.app import LocalKnowledgeBase
     from kb.config import Settings
     from kb.config.schema import Config
@@ -83,7 +84,7 @@ class Daemon:
         self._indexing = False
         self._configuration: tuple[Settings, Configuration] | None = None
         self._events = EventBus()
-        self._http = HttpPort(self._backend(), say)
+        self._http = HttpPort(self._backend(), say, self._mounts)
         self._web = WebPort(self._page_backend, say)
         self._last_warning = ""
         self._kb: LocalKnowledgeBase
@@ -269,6 +270,17 @@ class Daemon:
             known=resource_error,
             say=self._say,
         )
+
+    def _mounts(self) -> tuple[Mounted, ...]:
+        """What else is served at the port for programs: agents at /mcp, where the SDK is installed."""
+        if find_spec("mcp") is None:
+            return ()
+        from kb.api.http import Mounted
+        from kb.mcp.endpoint import McpEndpoint
+        from kb.mcp.sources import HeldSource
+
+        endpoint = McpEndpoint(HeldSource(lambda: self._settings, self._using, self.status))
+        return (Mounted("/mcp", endpoint, endpoint.lifespan),)
 
     def _page_backend(self) -> PageBackend:
         from kb.web.desk import Backend
