@@ -1,4 +1,4 @@
-"""What everybody who uses one store at the same time has to agree on."""
+"""The values that all users of one store at the same time must share."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def other(section: str, **values: object) -> Settings:
         (other("folders", paths=("/notes",), hidden=True), ["folders.hidden"]),
     ],
 )
-def test_what_would_need_another_store_is_named(asked: Settings, keys: list[str]) -> None:
-    """Limits may differ from one command to the next; what is in the store may not."""
+def test_values_that_need_another_store_are_named(asked: Settings, keys: list[str]) -> None:
+    """Limits may differ between commands; values that affect the store may not."""
     assert differences(shared_values(asked), shared_values(settings("/notes"))) == keys
 
 
-def test_folders_given_to_the_daemon_stand_in_place_of_those_of_the_command() -> None:
-    """Then no command can name the same ones."""
+def test_folders_given_to_the_daemon_replace_those_of_the_command() -> None:
+    """No command could name the same ones otherwise."""
     assert differences(shared_values(settings("/more")), shared_values(settings("/notes")), folders=False) == []
 
 
-def test_values_are_the_same_after_a_way_over_json() -> None:
-    """A client compares its own values with those that a daemon sent."""
+def test_values_survive_json() -> None:
+    """A client compares its values with those that a daemon sent."""
     values = shared_values(settings("/notes"))
 
     assert differences(json.loads(json.dumps(values)), values) == []

@@ -1,4 +1,4 @@
-"""The configuration is found, overlaid and checked as a whole."""
+"""The configuration is found, overridden and checked."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def write(path: Path, text: str) -> str:
 
 
 def test_shipped_file_is_made_from_the_schema() -> None:
-    """The config.toml of the repository holds every key with its default and its explanation."""
+    """The config.toml of the repository has every key with its default and explanation."""
     assert (ROOT / "config.toml").read_text("utf-8") == render_default({"folders.paths": ["examples"]})
 
 
 def test_every_key_is_explained() -> None:
-    """No key is shown without a sentence."""
+    """Each key has a sentence."""
     assert [field.key for field in fields() if not field.about] == []
 
 
 def test_defaults_apply_without_file(tmp_path: Path) -> None:
-    """Without any file the defaults are in effect, and each says so."""
+    """Each value has its default as origin."""
     settings = load(environ={"XDG_CONFIG_HOME": str(tmp_path)}, cwd=str(tmp_path), config_file=None)
 
     assert settings.config.embed.model == "BAAI/bge-m3"
@@ -41,7 +41,7 @@ def test_defaults_apply_without_file(tmp_path: Path) -> None:
 
 
 def test_lookup_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--config goes before $KB_CONFIG, that before ./config.toml, that before the user's own."""
+    """--config, then $KB_CONFIG, then ./config.toml, then the user's own."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     (tmp_path / "xdg" / "kb").mkdir(parents=True)
     user = write(tmp_path / "xdg" / "kb" / "config.toml", "[search]\nlimit = 1\n")
@@ -57,7 +57,7 @@ def test_lookup_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nearest_file_upward_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other programs have a config.toml too, and above the folder one of somebody else is not read."""
+    """Files of other programs are skipped, and those of other users above the folder are not read."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_nearest_file_upward_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_environment_and_flags_override_file(tmp_path: Path) -> None:
-    """KB_SECTION__KEY overrides the file, a flag overrides both, and the origin tells which."""
+    """KB_SECTION__KEY overrides the file, a flag overrides both, and the origin says which."""
     write(tmp_path / "config.toml", "[search]\nlimit = 2\nper_file = 1\n\n[embed]\noffline = false\n")
     environ = {"KB_SEARCH__LIMIT": "5", "KB_EMBED__OFFLINE": "true", "KB_TESTING": "1"}
 
@@ -103,7 +103,7 @@ def test_relative_paths(tmp_path: Path) -> None:
     ("store", "told"), [("notes", " is "), (".", " holds "), ("link", " is "), ("notes/.kb", ""), ("note", "")]
 )
 def test_store_in_watched_folder_is_refused(tmp_path: Path, store: str, told: str) -> None:
-    """Nothing in it would ever be found."""
+    """Files in the store's folder would never be found."""
     (tmp_path / "notes").mkdir()
     (tmp_path / "link").symlink_to("notes")
     write(tmp_path / "config.toml", f'[folders]\npaths = ["notes"]\n[store]\npath = "{store}"\n')
@@ -116,7 +116,7 @@ def test_store_in_watched_folder_is_refused(tmp_path: Path, store: str, told: st
 
 
 def test_lists_from_the_environment(tmp_path: Path) -> None:
-    """A list is written as in TOML or with the platform's path separator."""
+    """A TOML array, or parts divided by the platform's path separator."""
     separated = load(environ={"KB_FOLDERS__PATHS": "/a:/b"}, cwd=str(tmp_path)).config.folders.paths
     bracketed = load(environ={"KB_FOLDERS__EXCLUDE": '["*.a", "*.b"]'}, cwd=str(tmp_path)).config.folders.exclude
 
@@ -125,7 +125,7 @@ def test_lists_from_the_environment(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
-    """Every mistake is in the one message, with file, line, key and the nearest name."""
+    """One message has all of them, with file, line, key and the nearest name."""
     text = '[embed]\nmodle = "x"\nbatch_tokens = "many"\n\n[chunk]\nmax_tokens = 3\n\n[stor]\npath = "x"\n'
     file = write(tmp_path / "config.toml", text)
 
@@ -154,7 +154,7 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_single_mistakes(tmp_path: Path, text: str, expected: str) -> None:
-    """Each kind of mistake has a sentence that names the place."""
+    """Each kind of mistake has a sentence with its place."""
     write(tmp_path / "config.toml", text)
 
     with pytest.raises(ConfigError, match="mistake") as caught:
@@ -164,13 +164,13 @@ def test_single_mistakes(tmp_path: Path, text: str, expected: str) -> None:
 
 
 def test_named_file_must_exist(tmp_path: Path) -> None:
-    """A file that was named and is not there is no reason to use another one."""
+    """No other file is used instead."""
     with pytest.raises(ConfigError, match=r"--config names gone\.toml"):
         load("gone.toml", environ={}, cwd=str(tmp_path))
 
 
 def test_config_is_frozen(tmp_path: Path) -> None:
-    """Nobody changes a configuration once it is read."""
+    """A loaded configuration cannot be changed."""
     config = load(environ={}, cwd=str(tmp_path)).config
 
     with pytest.raises(AttributeError):
@@ -186,7 +186,7 @@ def test_config_is_frozen(tmp_path: Path) -> None:
 def test_written_configuration_round_trips(
     tmp_path_factory: pytest.TempPathFactory, paths: list[str], limit: int, score: float, *, offline: bool
 ) -> None:
-    """A written configuration, read again, is the same."""
+    """A configuration that is written and read is the same."""
     values = {"folders.paths": paths, "search.limit": limit, "search.min_score": score, "embed.offline": offline}
     file = write(tmp_path_factory.mktemp("config") / "config.toml", render_default(values))
 
@@ -197,7 +197,7 @@ def test_written_configuration_round_trips(
 
 
 def test_own_file_sets_only_chosen_values(tmp_path: Path) -> None:
-    """Every other key stands there commented out with its default, ready to be uncommented."""
+    """All other keys are commented out with their defaults."""
     file = write(tmp_path / "config.toml", render_own({"folders.paths": ["notes"]}))
 
     settings = load(file, environ={})
@@ -212,7 +212,7 @@ def test_own_file_sets_only_chosen_values(tmp_path: Path) -> None:
 
 
 def test_model_directory_is_relative_to_file(tmp_path: Path) -> None:
-    """A directory named in the file is meant from its folder; a name that is no directory stays a name."""
+    """A directory is relative to the file; a name without a directory stays a name."""
     (tmp_path / "models" / "mine").mkdir(parents=True)
     (tmp_path / "all-MiniLM-L6-v2").mkdir()
     file = write(tmp_path / "config.toml", '[embed]\nmodel = "models/mine"\n')

@@ -1,4 +1,4 @@
-"""One value of a file is changed, and every other byte stays."""
+"""Changing one value of a file keeps every other byte."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kb.errors import ConfigError
     ],
 )
 def test_a_folder_is_added(before: str, after: str | None) -> None:
-    """However the list is laid out, everything else stays."""
+    """Whatever the layout of the list, everything else stays."""
     assert with_folder(before, "b") == (after or before.replace('["a"]', '["a", "b"]'))
 
 
@@ -43,7 +43,7 @@ def test_a_folder_is_added(before: str, after: str | None) -> None:
     ],
 )
 def test_comments_and_values_are_kept(before: str) -> None:
-    """Where there is more than one way to write it, the file says what was wanted and keeps the rest."""
+    """For each way to write the section."""
     after = with_folder(before, "b")
 
     wanted = tomllib.loads(before)
@@ -54,7 +54,7 @@ def test_comments_and_values_are_kept(before: str) -> None:
 
 
 def test_generated_file_can_be_changed() -> None:
-    """A folder is added and the model set; everything else stands as it stood."""
+    """A folder is added and the model set; everything else stays."""
     text = render_own({"folders.paths": ["/notes"]})
 
     changed = with_value(with_folder(text, "/more \u00fc"), "embed.model", "all-MiniLM-L6-v2")
@@ -70,7 +70,7 @@ def test_generated_file_can_be_changed() -> None:
 
 @pytest.mark.parametrize("before", ['[folders]\npaths = "a"\n', "folders = 3\n", "[folders\n"])
 def test_uneditable_file_is_reported(before: str) -> None:
-    """A file with a mistake in it is left alone."""
+    """A file with a mistake is not changed."""
     with pytest.raises(ConfigError) as caught:
         with_folder(before, "b")
 

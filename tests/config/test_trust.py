@@ -1,4 +1,4 @@
-"""A configuration that was found by looking around: what holds without a question, what is refused, what is trusted."""
+"""A configuration that was found, not named: what is used, refused and trusted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kb.service.address import Undetermined, split, store_of
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
-    """A folder that came from elsewhere, beside something private; both closed to others."""
+    """A folder from elsewhere next to private files; both closed to others."""
     for name in ("came/notes", "private", "home"):
         (tmp_path / name).mkdir(parents=True)
     return tmp_path
@@ -33,21 +33,21 @@ def configured(folder: Path, text: str) -> Path:
 
 
 def refused(folder: Path) -> str:
-    """Why the configuration found from a folder does not hold."""
+    """Why the configuration found from a folder is refused."""
     with pytest.raises(ConfigError) as caught:
         load(environ=os.environ, cwd=str(folder))
     return str(caught.value)
 
 
 def trusted(folder: Path) -> None:
-    """Trust what is found from a folder, as ``kb config --trust`` does."""
+    """Trust the configuration found from a folder, as ``kb config --trust`` does."""
     place = look_for(None, os.environ, folder)
     assert place is not None
     trust(load(str(place.file), environ={}), place, os.environ)
 
 
 def test_every_key_is_classified() -> None:
-    """A new key is thought about before it ships: can it lead out of its folder?"""
+    """For each new key it is decided whether it can lead out of its folder."""
     assert {field.key for field in fields()} == REACHING | STAYING
     assert not REACHING & STAYING
 
@@ -64,7 +64,7 @@ def test_every_key_is_classified() -> None:
     ],
 )
 def test_configuration_inside_its_folder_is_used(world: Path, text: str) -> None:
-    """From the folder and from below, with no question."""
+    """From the folder and from below, without a question."""
     (world / "came" / "my" / "model").mkdir(parents=True)
     file = configured(world / "came", text)
 
@@ -96,7 +96,7 @@ def test_configuration_inside_its_folder_is_used(world: Path, text: str) -> None
     ],
 )
 def test_configuration_reaching_out_is_refused(world: Path, text: str, told: str) -> None:
-    """However it is written; once trusted it holds, and a change has to be trusted again."""
+    """However it is written; it can be trusted, and a change has to be trusted again."""
     (world / "private" / "model").mkdir()
     (world / "came" / "out").symlink_to(world / "private")
     (world / "came" / "notes" / "out").symlink_to(world / "private")
@@ -115,7 +115,7 @@ def test_configuration_reaching_out_is_refused(world: Path, text: str, told: str
 
 
 def test_typed_values_need_no_trust(world: Path) -> None:
-    """Flags and environment are the user's own words."""
+    """Flags and environment come from the user."""
     configured(world / "came", '[folders]\npaths = ["../private"]\n[store]\npath = "../s"\n[embed]\nmodel = "e/m"\n')
     environ = {**os.environ, "KB_STORE__PATH": str(world / "mine"), "KB_EMBED__MODEL": "all-MiniLM-L6-v2"}
 
@@ -125,7 +125,7 @@ def test_typed_values_need_no_trust(world: Path) -> None:
 
 
 def test_trust_covers_places(world: Path) -> None:
-    """A link that leads elsewhere than it did when the file was trusted is asked about again."""
+    """If a link leads elsewhere than when the file was trusted, it is refused again."""
     link = world / "came" / "out"
     link.symlink_to(world / "private")
     configured(world / "came", '[folders]\npaths = ["out"]\n')
@@ -138,7 +138,7 @@ def test_trust_covers_places(world: Path) -> None:
 
 
 def test_links_in_default_store_are_found(world: Path) -> None:
-    """A store that came along may hold links by which kb would write elsewhere."""
+    """A store in a copied folder may contain links that make kb write elsewhere."""
     configured(world / "came", '[folders]\npaths = ["notes"]\n')
     store = world / "came" / ".kb"
     (store / "generation-0001").mkdir(parents=True)
@@ -166,7 +166,7 @@ def test_link_to_other_configuration(world: Path) -> None:
 
 @pytest.mark.parametrize(("what", "mode"), [("config.toml", 0o666), (".", 0o777), (".", 0o1777)])
 def test_configuration_writable_by_others_is_refused(world: Path, what: str, mode: int) -> None:
-    """The file or its folder; what is trusted is its content as it is."""
+    """The file or its folder; trust covers the content as it is."""
     file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
     (world / "came" / what).chmod(mode)
 
@@ -178,7 +178,7 @@ def test_configuration_writable_by_others_is_refused(world: Path, what: str, mod
 
 
 def test_private_group_may_write(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many systems give each user a group of their own, and let it write; a shared group is others."""
+    """Many systems give each user a private group that may write; a shared group is others."""
     (world / "came").chmod(0o775)
     configured(world / "came", '[folders]\npaths = ["notes"]\n').chmod(0o664)
 
@@ -189,7 +189,7 @@ def test_private_group_may_write(world: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_found_file_of_other_user_is_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor can it be trusted: its owner may change it at any time. Above the current folder it is passed over."""
+    """It cannot be trusted either, since its owner may change it. Above the current folder it is skipped."""
     file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
     monkeypatch.setattr("os.getuid", lambda: 12345)
 
@@ -203,7 +203,7 @@ def test_found_file_of_other_user_is_refused(world: Path, monkeypatch: pytest.Mo
 
 
 def test_own_configuration_may_name_any_place(world: Path) -> None:
-    """In its own place, wherever one stands."""
+    """From any current folder."""
     own = user_config_path()
     own.parent.mkdir(parents=True)
     configured(own.parent, f'[folders]\npaths = ["{world}/private"]\n')
@@ -214,7 +214,7 @@ def test_own_configuration_may_name_any_place(world: Path) -> None:
 
 
 def test_found_flag_survives_child_process(world: Path) -> None:
-    """An owner in the background gets the path of a file that nobody named."""
+    """A background daemon gets the path of a file that nobody named."""
     file = configured(world / "came", '[folders]\npaths = ["notes"]\n')
     assert load(str(file), environ={}, found=True).found
 
@@ -224,7 +224,7 @@ def test_found_flag_survives_child_process(world: Path) -> None:
 
 
 def test_client_ignores_store_of_untrusted_configuration(world: Path) -> None:
-    """The quick way to an owner goes by the same memory."""
+    """The client of the daemon checks the same records."""
     configured(world / "came", '[store]\npath = "../private/.kb"\n')
     with pytest.raises(Undetermined):
         store_of(split(["x"]), os.environ, str(world / "came"))
@@ -234,7 +234,7 @@ def test_client_ignores_store_of_untrusted_configuration(world: Path) -> None:
 
 
 def test_trust_can_be_listed_and_withdrawn(world: Path) -> None:
-    """One entry a file; one that changed or is gone says so."""
+    """One entry for each file, with its state: trusted, changed or gone."""
     file = configured(world / "came", '[folders]\npaths = ["../private"]\n')
     trusted(world / "came")
     file.write_text('[folders]\npaths = ["../home"]\n')
@@ -266,7 +266,7 @@ def test_trust_is_never_kept_in_current_folder(world: Path) -> None:
 
 
 def test_home_folder_is_too_broad() -> None:
-    """Whatever stands in it."""
+    """Whatever it contains."""
     assert is_too_broad("/home/a", "/home/a")
     assert not is_too_broad("/home/a/notes", "/home/a")
 
@@ -291,7 +291,7 @@ COSTLY = {
 
 @pytest.mark.parametrize("name", COSTLY)
 def test_costly_configuration_is_refused_quickly(world: Path, name: str) -> None:
-    """Whatever stands in a config.toml that came along: it is a mistake that is told in a moment and a few lines."""
+    """Any config.toml is refused in a moment and in a few lines."""
     configured(world / "came", COSTLY[name])
     begun = time.process_time()
 
@@ -305,7 +305,7 @@ def test_costly_configuration_is_refused_quickly(world: Path, name: str) -> None
 
 
 def test_long_list_of_folders_is_accepted(world: Path) -> None:
-    """Paths with many dots, all in one line, are what they are."""
+    """Paths with many dots on one line are no problem."""
     names = ", ".join(f'"notes/v{at}.0.0.{at}.x"' for at in range(800))
     configured(world / "came", f'[folders]\npaths = [{names}]\n[store]\npath = "here"\n')
 
@@ -317,7 +317,7 @@ def test_long_list_of_folders_is_accepted(world: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
 def test_fifo_does_not_block(world: Path) -> None:
-    """What stands in the place of a configuration and is no file is passed over, and nobody waits for its writer."""
+    """A FIFO at the path of a configuration is skipped."""
     os.mkfifo(world / "came" / "config.toml")
 
     assert look_for(None, os.environ, world / "came") is None
@@ -327,7 +327,7 @@ def test_fifo_does_not_block(world: Path) -> None:
 
 
 def test_end_of_large_foreign_file_is_not_read(world: Path) -> None:
-    """A config.toml of another program may be as large as it likes."""
+    """A config.toml of another program may have any size."""
     file = configured(world / "came", "[package]\n")
     with file.open("r+b") as stream:
         stream.truncate(1 << 40)

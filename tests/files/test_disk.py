@@ -1,4 +1,4 @@
-"""Scanning and loading on a real file system, with everything that may be found there."""
+"""Scanning and loading real folders, with everything that may be in them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def disk(*folders: Path, rules: Rules = RULES, never: Sequence[Path] = ()) -> Di
 
 
 def fill(folder: Path, *paths: str) -> Path:
-    """Write files whose text is their own path."""
+    """Write files with their path as text."""
     for path in paths:
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def paths(scanned: Disk) -> list[str]:
 
 
 def found(folder: Path, path: str) -> FoundFile:
-    """A file as if a scan had found it."""
+    """A file as a scan returns it."""
     return FoundFile(str(folder), path, FileStat(0, 0, 0, 0, 0))
 
 
@@ -89,14 +89,14 @@ def test_a_scan_lists_files_in_order_of_folder_and_path(tmp_path: Path) -> None:
 
 
 def test_disk_implements_port(tmp_path: Path) -> None:
-    """Disk satisfies the port, and an empty folder is an empty scan."""
+    """An empty folder gives an empty scan."""
     files: Files = disk(tmp_path)
 
     assert files.scan().files == ()
 
 
 def test_rules_and_ignore_files_exclude(tmp_path: Path) -> None:
-    """Excluded, hidden and ignored files are counted, not listed; excluded folders are counted once."""
+    """Excluded, hidden and ignored files are only counted; an excluded folder counts once."""
     fill(tmp_path, "a.md", "a.log", ".hidden.md", "build/x.md", "build/y.md", "sub/keep.log", "sub/z.tmp")
     (tmp_path / ".gitignore").write_text("*.log\n")
     (tmp_path / "sub/.kbignore").write_text("!keep.log\n")
@@ -109,7 +109,7 @@ def test_rules_and_ignore_files_exclude(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed, so there is nothing to compare with")
 def test_folder_in_repository_follows_its_rules(tmp_path: Path) -> None:
-    """Ignore files above the folder and .git/info/exclude leave out what git leaves out."""
+    """Ignore files above the folder and .git/info/exclude apply, as in git."""
     quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(tmp_path)}
     fill(tmp_path, "repo/docs/a.md", "repo/docs/b.log", "repo/docs/c.bak", "repo/docs/sub/d.md", "repo/docs/sub/e.md")
     repository = tmp_path / "repo"
@@ -129,7 +129,7 @@ def test_folder_in_repository_follows_its_rules(tmp_path: Path) -> None:
 
 
 def test_configured_folder_is_read_though_repository_ignores_it(tmp_path: Path) -> None:
-    """A watched folder itself is never excluded: whoever lists it wants it."""
+    """A watched folder itself is never excluded."""
     fill(tmp_path, ".git/HEAD", "private/a.md")
     (tmp_path / ".gitignore").write_text("private/\n")
 
@@ -137,7 +137,7 @@ def test_configured_folder_is_read_though_repository_ignores_it(tmp_path: Path) 
 
 
 def test_the_store_is_never_read(tmp_path: Path) -> None:
-    """What is in the store's folder belongs to no scan, even as the target of a link, and is not loaded."""
+    """Neither by a scan, nor as the target of a link, nor by a load."""
     fill(tmp_path, "a.md", "index/catalog.md", "deep/index/b.md")
     (tmp_path / "link.md").symlink_to(tmp_path / "index/catalog.md")
     guarded = disk(tmp_path, never=[tmp_path / "index"])
@@ -149,7 +149,7 @@ def test_the_store_is_never_read(tmp_path: Path) -> None:
 
 
 def test_overlapping_folders_yield_each_file_once(tmp_path: Path) -> None:
-    """A folder listed twice, by another name or inside another one is read once, as part of the outermost."""
+    """A folder that is listed twice, under another name or inside another one, is read once."""
     fill(tmp_path / "out", "a.md", "in/b.md")
     (tmp_path / "alias").symlink_to(tmp_path / "out")
 
@@ -159,7 +159,7 @@ def test_overlapping_folders_yield_each_file_once(tmp_path: Path) -> None:
 
 
 def test_inner_folder_excluded_by_outer_is_read(tmp_path: Path) -> None:
-    """A hidden folder inside another one is read when it is listed too."""
+    """A hidden folder inside another one is read if it is listed too."""
     fill(tmp_path, "a.md", ".notes/b.md")
 
     scan = disk(tmp_path, tmp_path / ".notes").scan()
@@ -168,7 +168,7 @@ def test_inner_folder_excluded_by_outer_is_read(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_and_one_that_is_a_file_are_missing(tmp_path: Path) -> None:
-    """Folders that are not there are told, and the others are read."""
+    """They are reported, and the other folders are read."""
     fill(tmp_path, "file.md", "notes/a.md")
 
     scan = disk(tmp_path / "gone", tmp_path / "file.md", tmp_path / "notes").scan()
@@ -179,7 +179,7 @@ def test_a_missing_folder_and_one_that_is_a_file_are_missing(tmp_path: Path) -> 
 
 @not_root
 def test_a_directory_that_cannot_be_listed_is_unread(tmp_path: Path) -> None:
-    """An unreadable directory is told, and nothing is concluded about what is below."""
+    """It is reported, and nothing is concluded about the files below."""
     fill(tmp_path, "a.md", "locked/b.md")
     (tmp_path / "locked").chmod(0)
     try:
@@ -194,7 +194,7 @@ def test_a_directory_that_cannot_be_listed_is_unread(tmp_path: Path) -> None:
 
 @not_root
 def test_an_unreadable_file_is_found_and_refused_when_loaded(tmp_path: Path) -> None:
-    """A file without permission is a failure of that file alone."""
+    """Only this file fails."""
     fill(tmp_path, "a.md")
     (tmp_path / "a.md").chmod(0)
 
@@ -204,7 +204,7 @@ def test_an_unreadable_file_is_found_and_refused_when_loaded(tmp_path: Path) -> 
 
 @linux_names
 def test_a_directory_too_deep_to_be_listed_is_unread(tmp_path: Path) -> None:
-    """A path longer than the system takes is a problem of that directory, for root as well."""
+    """A path over the system's limit is a problem of that directory, for root too."""
     fill(tmp_path, "a.md")
     home = os.open(tmp_path, os.O_RDONLY)
     depth = os.pathconf(tmp_path, "PC_PATH_MAX") // 250 + 1
@@ -226,7 +226,7 @@ def test_a_directory_too_deep_to_be_listed_is_unread(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
-    """An empty file is found and loads as no bytes."""
+    """It is found and loads as no bytes."""
     (tmp_path / "a.md").touch()
 
     source = disk(tmp_path).load(disk(tmp_path).scan().files[0])
@@ -235,7 +235,7 @@ def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
 
 
 def test_huge_file_is_reported_and_not_read(tmp_path: Path) -> None:
-    """A sparse terabyte is a problem of the scan, and refused when loaded."""
+    """A sparse terabyte is a problem in the scan, and refused when loaded."""
     with (tmp_path / "big.md").open("wb") as file:
         file.truncate(10**12)
     limited = replace(RULES, max_bytes=10_000_000)
@@ -248,7 +248,7 @@ def test_huge_file_is_reported_and_not_read(tmp_path: Path) -> None:
 @needs_fifo
 @pytest.mark.timeout(10)
 def test_fifo_is_reported_and_does_not_block(tmp_path: Path) -> None:
-    """A FIFO without a writer is told in the scan and refused when loaded, at once; as an ignore file it is nothing."""
+    """A FIFO without a writer is reported and refused at once; as an ignore file it is skipped."""
     os.mkfifo(tmp_path / "pipe.md")
     os.mkfifo(tmp_path / ".gitignore")
 
@@ -258,7 +258,7 @@ def test_fifo_is_reported_and_does_not_block(tmp_path: Path) -> None:
 
 
 def test_socket_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket in the folder is no file."""
+    """A socket in the folder is not a file."""
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as listener:
         # The name is relative because a socket's path may hold only about a hundred bytes.
@@ -269,7 +269,7 @@ def test_socket_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_excluded_special_files_are_not_reported(tmp_path: Path) -> None:
-    """Only what belongs can be a problem."""
+    """Only files that belong to the index can be problems."""
     with (tmp_path / "big.iso").open("wb") as file:
         file.truncate(RULES.max_bytes + 1)
 
@@ -286,7 +286,7 @@ def test_excluded_special_files_are_not_reported(tmp_path: Path) -> None:
     ids=["line end", "emoji", "255 bytes", "not UTF-8", "dash", "blanks", "escape", "right to left"],
 )  # fmt: skip
 def test_any_name_is_found_and_read(tmp_path: Path, name: str) -> None:
-    """Names of all kinds come back as they are, and lead back to the file, in a folder named likewise too."""
+    """Names of all kinds are returned unchanged and can be loaded, also in folders with such names."""
     for place in (tmp_path / name, tmp_path / f"d{name[1:]}" / name):
         place.parent.mkdir(exist_ok=True)
         place.write_text("here")
@@ -301,7 +301,7 @@ def test_any_name_is_found_and_read(tmp_path: Path, name: str) -> None:
 
 @linux_names
 def test_nfc_and_nfd_are_two_files(tmp_path: Path) -> None:
-    """Names that look the same but are not stay apart."""
+    """Names that look the same but differ stay separate."""
     names = {unicodedata.normalize(form, "café.md") for form in ("NFC", "NFD")}
     for name in names:
         (tmp_path / name).write_text(name, encoding="utf-8")
@@ -311,7 +311,7 @@ def test_nfc_and_nfd_are_two_files(tmp_path: Path) -> None:
 
 
 def test_link_to_found_file_is_skipped(tmp_path: Path) -> None:
-    """Links to files and folders inside, broken ones, loops and links out are left out, and nothing is found twice."""
+    """Links to files and folders inside, broken ones, loops and links out of the folder are skipped."""
     fill(tmp_path / "out", "secret.md", "dir/secret.md")
     folder = fill(tmp_path / "notes", "a.md", "sub/b.md")
     for name, target in {
@@ -335,7 +335,7 @@ def test_link_to_found_file_is_skipped(tmp_path: Path) -> None:
 
 
 def test_link_to_file_not_found_otherwise_is_read(tmp_path: Path) -> None:
-    """A link to a hidden file of the same folder is read once, under the first link's name, with the target's stat."""
+    """A hidden file of the same folder is read once, under the first link's name, with its stat."""
     fill(tmp_path, ".objects/1f3a")
     for name in ("b.md", "a.md"):
         (tmp_path / name).symlink_to(".objects/1f3a")
@@ -349,7 +349,7 @@ def test_link_to_file_not_found_otherwise_is_read(tmp_path: Path) -> None:
 
 
 def test_links_are_skipped_if_not_followed(tmp_path: Path) -> None:
-    """With follow_symlinks off no link is listed, read or known."""
+    """With follow_symlinks off, no link is listed, read or known."""
     fill(tmp_path, ".objects/1f3a")
     (tmp_path / "a.md").symlink_to(".objects/1f3a")
     strict = replace(RULES, follow_symlinks=False)
@@ -360,7 +360,7 @@ def test_links_are_skipped_if_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_link_into_another_listed_folder_is_left_out(tmp_path: Path) -> None:
-    """What a link leads to is found in its own folder, beside or inside this one, and only there."""
+    """Its target is found only in its own folder."""
     fill(tmp_path, "notes/a.md", "notes/.inner/b.md", "other/c.md")
     (tmp_path / "notes/b.md").symlink_to(tmp_path / "notes/.inner/b.md")
     (tmp_path / "notes/c.md").symlink_to(tmp_path / "other/c.md")
@@ -373,7 +373,7 @@ def test_a_link_into_another_listed_folder_is_left_out(tmp_path: Path) -> None:
 
 
 def test_link_out_of_folder_is_not_loaded(tmp_path: Path) -> None:
-    """A file or a directory that became a link out of the folder after the scan is refused."""
+    """A file or directory that became a link out of the folder after the scan is refused."""
     fill(tmp_path, "out/secret.md", "notes/a.md", "notes/sub/secret.md")
     notes = tmp_path / "notes"
     (notes / "a.md").unlink()
@@ -389,7 +389,7 @@ def test_link_out_of_folder_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_a_file_that_vanishes_or_turns_into_a_folder_is_refused(tmp_path: Path) -> None:
-    """Between scan and load a file may go; that is one failure in plain words."""
+    """A file may be removed between scan and load, which is one failure."""
     fill(tmp_path, "a.md", "sub/b.md", "c.md")
     here = disk(tmp_path)
     a, c, b = here.scan().files
@@ -406,7 +406,7 @@ def test_a_file_that_vanishes_or_turns_into_a_folder_is_refused(tmp_path: Path) 
 
 
 def test_a_file_changed_after_the_scan_loads_as_it_is_now(tmp_path: Path) -> None:
-    """The source carries the stat that belongs to its bytes, and a time from before the reading."""
+    """The source has the stat of its bytes, and a time before the read."""
     fill(tmp_path, "a.md")
     here = disk(tmp_path)
     file = here.scan().files[0]
@@ -423,7 +423,7 @@ def test_a_file_changed_after_the_scan_loads_as_it_is_now(tmp_path: Path) -> Non
 
 @pytest.mark.timeout(30)
 def test_a_growing_file_is_read_whole_or_refused(tmp_path: Path) -> None:
-    """While another thread appends, a load gives bytes that fit their stat, or says that the file changed."""
+    """While another thread appends, a load returns bytes that match their stat, or fails."""
     place = tmp_path / "log.md"
     place.write_bytes(b"x" * 200_000)
     done = threading.Event()
@@ -456,7 +456,7 @@ def test_a_growing_file_is_read_whole_or_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800", "", ".", "..", "/etc/passwd", "sub/../../x"])
 def test_invalid_path_has_no_stat(tmp_path: Path, path: str) -> None:
-    """Whatever a damaged record asks for, stat stays in the folder and load refuses."""
+    """For any path of a damaged record, stat stays in the folder and load refuses."""
     (tmp_path / "sub").mkdir()
 
     assert disk(tmp_path).stat(str(tmp_path), path) is None
@@ -475,7 +475,7 @@ def test_invalid_path_has_no_stat(tmp_path: Path, path: str) -> None:
     )
 )
 def test_exactly_matching_files_are_found(tmp_path_factory: pytest.TempPathFactory, names: set[bytes]) -> None:
-    """Without rules a scan lists exactly the files that are there, whatever bytes their names are of."""
+    """Without rules a scan lists exactly the existing files, with any bytes in their names."""
     folder = tmp_path_factory.mktemp("any")
     made = set()
     for name in sorted(names):
@@ -496,12 +496,12 @@ def test_exactly_matching_files_are_found(tmp_path_factory: pytest.TempPathFacto
 
 
 class Restless(Disk):
-    """A disk on which a file changes during the first readings."""
+    """A disk on which a file changes during the first reads."""
 
     changes = 0
 
     def _load(self, file: FoundFile) -> Source | None:
-        """One reading, which says that the file changed as often as wanted."""
+        """Report a change during a number of reads."""
         source = super()._load(file)
         self.changes -= 1
         return None if self.changes >= 0 else source
@@ -509,7 +509,7 @@ class Restless(Disk):
 
 @pytest.mark.parametrize(("changes", "expected"), [(0, b"a.md"), (1, b"a.md"), (2, None)])
 def test_file_changed_while_read_is_read_again(tmp_path: Path, changes: int, expected: bytes | None) -> None:
-    """One change during the reading is forgiven, a second one is a failure of the file."""
+    """After one change it is read again; after a second one it fails."""
     here = Restless([str(fill(tmp_path, "a.md"))], RULES)
     here.changes = changes
 
@@ -521,7 +521,7 @@ def test_file_changed_while_read_is_read_again(tmp_path: Path, changes: int, exp
 
 
 def test_file_in_unconfigured_folder_is_not_loaded(tmp_path: Path) -> None:
-    """A catalog that came with a folder names files anywhere: none is looked at outside the folders that are read."""
+    """A catalog that came with a folder may name any file, but only watched folders are read."""
     read, other = fill(tmp_path / "read", "a.md"), fill(tmp_path / "other", "b.md", "read/c.md")
     scanned = disk(read)
 

@@ -1,4 +1,4 @@
-"""Reading one regular file: steady, bounded, and with reasons in plain words."""
+"""Reading a regular file: stable, bounded, and with plain reasons for failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Meddled(io.RawIOBase):
-    """An open file that somebody writes to each time it is read."""
+    """An open file that is written to whenever it is read."""
 
     def __init__(self, place: Path, added: bytes) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Meddled(io.RawIOBase):
         return self._file.fileno()
 
     def read(self, size: int = -1) -> bytes:
-        """What the file has after it got more."""
+        """The bytes of the file after an append."""
         with self._place.open("ab") as stream:
             stream.write(self._added)
         return self._file.read(size)
@@ -43,7 +43,7 @@ class Meddled(io.RawIOBase):
 
 
 def test_a_file_is_read_whole_with_its_stat(tmp_path: Path) -> None:
-    """All bytes come back, for sizes around the unit of reading and exactly at the limit."""
+    """For sizes around the read unit and exactly at the limit."""
     place = tmp_path / "a"
     for size in (0, 1, 1 << 20, (1 << 20) + 1, 2_500_000):
         place.write_bytes(b"x" * size)
@@ -57,7 +57,7 @@ def test_a_file_is_read_whole_with_its_stat(tmp_path: Path) -> None:
 
 
 def test_file_that_grows_while_read_is_rejected(tmp_path: Path) -> None:
-    """Bytes and stat of a file that changed in between do not belong together."""
+    """The bytes and the stat of a file that changed do not match."""
     place = tmp_path / "a"
     place.write_bytes(b"x" * 100)
 
@@ -66,7 +66,7 @@ def test_file_that_grows_while_read_is_rejected(tmp_path: Path) -> None:
 
 
 def test_a_growing_file_cannot_pass_the_limit(tmp_path: Path) -> None:
-    """However fast an empty file grows, no more than the limit and one byte is read."""
+    """However fast a file grows, at most the limit plus one byte is read."""
     place = tmp_path / "a"
     place.write_bytes(b"")
 
@@ -76,7 +76,7 @@ def test_a_growing_file_cannot_pass_the_limit(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="this system makes up no files")  # noqa: PTH110 - no Path needed to ask
 def test_virtual_file_is_read_to_its_end() -> None:
-    """A size of zero is not believed."""
+    """A size of zero is not trusted."""
     with open_file("/proc/self/status") as stream:
         taken = read_stable(stream, 100_000)
 
@@ -85,7 +85,7 @@ def test_virtual_file_is_read_to_its_end() -> None:
 
 
 def test_directory_is_not_a_file(tmp_path: Path) -> None:
-    """Opened by mistake, a directory is refused by its kind before it is read."""
+    """It is refused by its kind before it is read."""
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(DocumentError, match="is a folder, not a file"):
@@ -95,7 +95,7 @@ def test_directory_is_not_a_file(tmp_path: Path) -> None:
 
 
 class Handle:
-    """A descriptor with the one method that is asked before anything is read."""
+    """A descriptor with the only method that is called before a read."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -106,7 +106,7 @@ class Handle:
 
 
 def test_a_link_is_not_followed_when_opened(tmp_path: Path) -> None:
-    """A link that takes a file's place at the last moment leads nowhere."""
+    """Even if it replaces a file at the last moment."""
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "a").symlink_to("secret")
 
@@ -126,7 +126,7 @@ def test_a_link_is_not_followed_when_opened(tmp_path: Path) -> None:
     ],
 )
 def test_size_over_limit_is_shown_as_larger(size: int, limit: int, expected: str) -> None:
-    """The two numbers have as many digits as it takes to tell them apart."""
+    """Both numbers have enough digits to differ."""
     assert too_large(size, limit).message == expected
 
 
@@ -142,13 +142,13 @@ def test_size_over_limit_is_shown_as_larger(size: int, limit: int, expected: str
     ],
 )
 def test_errors_of_the_system_become_reasons(error: OSError | ValueError, expected: str) -> None:
-    """Each error has a plain reason and something to do about it."""
+    """Each error has a plain reason and a remedy."""
     assert document_error(error).message == expected
     assert document_error(error).remedy
 
 
 def test_inside_compares_whole_names() -> None:
-    """A directory whose name only begins alike is another one; everything is inside the root."""
+    """Not only the beginnings of names; everything is inside the root."""
     assert inside("/a/b", {"/a"})
     assert inside("/a", {"/a"})
     assert not inside("/ab", {"/a"})

@@ -1,4 +1,4 @@
-"""Which files belong: the patterns against git itself, and kb's own rules."""
+"""Which files belong to the index: patterns compared with git, and kb's own rules."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TREE = (
 def belongs(
     path: str, ignores: Mapping[str, str], rules: Rules = RULES, kbignores: Mapping[str, str] | None = None
 ) -> bool:
-    """Whether a file belongs, given the texts of the ignore files by directory ("" is the top)."""
+    """Whether a file belongs, given the ignore files by directory ("" is the top)."""
     scope = Scope.of(rules)
     here = ""
     *directories, name = path.split("/")
@@ -84,7 +84,7 @@ class Repository:
 
 @pytest.fixture(scope="module")
 def repository() -> Iterator[Repository]:
-    """One repository for the module; only its .gitignore files change."""
+    """One repository for the module, in which only .gitignore files change."""
     with tempfile.TemporaryDirectory() as folder:
         yield Repository(Path(folder))
 
@@ -149,7 +149,7 @@ def repository() -> Iterator[Repository]:
     ],
 )
 def test_pattern_matches_like_git(repository: Repository, lines: str) -> None:
-    """Each special case of gitignore gives the very files that git ignores."""
+    """For each special case, the same files as in git are ignored."""
     ignores = {"": lines}
 
     expected = repository.ignored(ignores)
@@ -162,7 +162,7 @@ PIECES = st.sampled_from(["a", "b", "ab", "keep", "keep.d", "*", "**", "x.md", "
 
 @st.composite
 def pattern_lines(draw: st.DrawFn) -> str:
-    """One line of an ignore file, made of pieces that meet the tree often."""
+    """A line of an ignore file, from pieces that often match the tree."""
     body = "/".join(draw(st.lists(PIECES, min_size=1, max_size=3)))
     return (
         draw(st.sampled_from(["", "", "!"]))
@@ -173,7 +173,7 @@ def pattern_lines(draw: st.DrawFn) -> str:
 
 
 def test_a_question_mark_is_one_character() -> None:
-    """Unlike git, which counts bytes, ? and brackets stand for a whole character of any script."""
+    """Unlike in git, which counts bytes, ? and brackets match a character of any script."""
     assert not belongs("ü.md", {"": "?.md"})
     assert not belongs("日.md", {"": "[!x].md"})
 
@@ -185,31 +185,31 @@ def test_a_question_mark_is_one_character() -> None:
     )
 )
 def test_nested_ignore_files_match_like_git(repository: Repository, ignores: dict[str, str]) -> None:
-    """Any patterns in three nested .gitignore files leave out exactly the files that git ignores."""
+    """With any patterns in three nested .gitignore files."""
     assert {path for path in TREE if not belongs(path, ignores)} == repository.ignored(ignores)
 
 
 @given(st.text(max_size=60), st.sampled_from(TREE))
 def test_any_ignore_file_is_accepted(text: str, path: str) -> None:
-    """Whatever an ignore file holds, it is a set of patterns."""
+    """Any text can be parsed."""
     parse_ignore(text)
 
     assert belongs(path, {"": text}) in {True, False}
 
 
 def test_kbignore_precedes_gitignore_in_same_directory() -> None:
-    """In one directory .kbignore takes precedence, and takes back what .gitignore excludes."""
+    """It can include what .gitignore excludes."""
     assert belongs("a/y.log", {"a": "*.log"}, kbignores={"a": "!y.log"})
     assert not belongs("a/y.log", {"a": "!y.log"}, kbignores={"a": "*.log"})
 
 
 def test_deeper_gitignore_precedes_higher_kbignore() -> None:
-    """The ignore file nearest to the entry decides, whatever its name."""
+    """The nearest ignore file decides, whatever its name."""
     assert belongs("a/y.log", {"a": "!y.log"}, kbignores={"": "*.log"})
 
 
 def test_gitignore_files_count_only_if_enabled() -> None:
-    """With gitignore off only .kbignore files count."""
+    """With gitignore off, only .kbignore files count."""
     rules = Rules((), (), gitignore=False, hidden=True, follow_symlinks=True, max_bytes=1)
 
     assert belongs("y.log", {"": "*.log"}, rules)
@@ -217,7 +217,7 @@ def test_gitignore_files_count_only_if_enabled() -> None:
 
 
 def test_configuration_exclude_is_final() -> None:
-    """No ignore file takes back what folders.exclude leaves out."""
+    """No ignore file can include what folders.exclude excludes."""
     rules = Rules((), ("*.log", "build/", "/a/b"), gitignore=True, hidden=True, follow_symlinks=True, max_bytes=1)
 
     assert not belongs("y.log", {"": "!y.log"}, rules)
@@ -241,14 +241,14 @@ def test_configuration_exclude_is_final() -> None:
     ],
 )
 def test_only_included_files_belong(include: tuple[str, ...], path: str, *, expected: bool) -> None:
-    """With folders.include a file belongs when it, or a folder above it, matches."""
+    """With folders.include, a file belongs if it or a folder above it matches."""
     rules = Rules(include, (), gitignore=True, hidden=True, follow_symlinks=True, max_bytes=1)
 
     assert belongs(path, {}, rules) is expected
 
 
 def test_hidden_files_belong_only_if_enabled() -> None:
-    """Names that begin with a dot are left out by default, as files and as folders."""
+    """Files and folders whose names begin with a dot."""
     shy = Rules((), (), gitignore=True, hidden=False, follow_symlinks=True, max_bytes=1)
 
     assert not belongs(".notes/x.md", {}, shy)
@@ -260,19 +260,19 @@ def test_hidden_files_belong_only_if_enabled() -> None:
     "path", [".git/config", "a/.git/HEAD", ".hg/x", ".svn/x", ".kb/catalog", ".kb-old/x", "a/.git"]
 )
 def test_version_control_and_stores_never_belong(path: str) -> None:
-    """No rule takes in the insides of version control or of a store."""
+    """No rule can include them."""
     assert not belongs(path, {"": "!*\n!*/"})
 
 
 def test_name_with_line_end() -> None:
-    """A pattern does not stop at a line end in a name, nor match what stands before it."""
+    """A pattern matches the whole name, not only a line of it."""
     assert belongs("x.md\n", {"": "x.md"})
     assert not belongs("x\ny.md", {"": "*.md"})
     assert not belongs("x\ny/z.md", {"": "x?y/"})
 
 
 def test_inner_repository_uses_its_own_gitignore_files() -> None:
-    """Where a git repository begins, .gitignore files further up no longer count; .kbignore files do."""
+    """Above a git repository, .gitignore files do not count; .kbignore files do."""
     scope = Scope.of(RULES).with_ignores(gitignore="*.log", kbignore="*.tmp").below("inner")
 
     scope = scope.with_ignores(repository=True, repository_exclude="*.bak")
@@ -284,7 +284,7 @@ def test_inner_repository_uses_its_own_gitignore_files() -> None:
 
 @pytest.mark.parametrize("pattern", ["x[", "[z-a]", "x\\"])
 def test_invalid_configured_pattern_is_reported(pattern: str) -> None:
-    """A mistake in folders.exclude or folders.include is an error that names key and pattern."""
+    """The error names the key and the pattern."""
     with pytest.raises(ConfigError, match=r"folders\.exclude: .* is not a pattern"):
         Scope.of(Rules((), (pattern,), gitignore=True, hidden=True, follow_symlinks=True, max_bytes=1))
     with pytest.raises(ConfigError, match=r"folders\.include: .* is not a pattern"):
@@ -297,7 +297,7 @@ def test_invalid_configured_pattern_is_reported(pattern: str) -> None:
      "book.epub.crdownload", "paper.pdf.download", "~WRL0001.tmp", "x.filepart", ".goutputstream-AB12CD"],
 )  # fmt: skip
 def test_temporary_files_are_left_out(name: str) -> None:
-    """What editors, office programs and browsers keep while they work belongs only where a rule takes it back."""
+    """Temporary files of other programs belong only if an ignore file includes them."""
     scope = Scope.of(RULES)
 
     assert scope.excludes(name, directory=False)
@@ -309,5 +309,5 @@ def test_temporary_files_are_left_out(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["plan.docx", "#note", "part", "crdownload.md", "a~b.md", "temp.md", "#1.md"])
 def test_other_files_are_not_temporary(name: str) -> None:
-    """Names that only hold such a word belong."""
+    """Names that only contain such a word belong."""
     assert not Scope.of(RULES).excludes(name, directory=False)

@@ -28,7 +28,7 @@ def kept(world: World) -> dict[int, list[float]]:
 
 
 def test_centroid_is_normalised_mean() -> None:
-    """Of two directions it halves the angle; vectors that cancel out have none."""
+    """It bisects the angle of two directions; vectors that cancel out have none."""
     one, other = np.eye(2, dtype=np.float32)
 
     np.testing.assert_allclose(centroid_of([one, other]), np.full(2, np.sqrt(0.5)), rtol=1e-6)
@@ -36,7 +36,7 @@ def test_centroid_is_normalised_mean() -> None:
 
 
 def test_centroids_follow_files() -> None:
-    """Through a first run, an edit, a move, a removal; a file of one passage needs none."""
+    """Through a first run, an edit, a move and a removal; a file with one passage needs none."""
     world = World()
     world.write("long.md", LONG)
     world.write("other.md", LONG.replace("fig", "grape"))
@@ -58,7 +58,7 @@ def test_centroids_follow_files() -> None:
 
 
 def test_pending_file_has_no_centroid() -> None:
-    """Neither while its vectors are written, nor where they cannot be relied on."""
+    """Neither while its vectors are written, nor if they are unreliable."""
     world = World()
     world.write("long.md", LONG)
     world.run()
@@ -74,7 +74,7 @@ def test_pending_file_has_no_centroid() -> None:
 
 
 def test_older_store_gets_centroids_without_model() -> None:
-    """From the embedding cache, once; a file of which the cache has dropped a vector is left to the questions."""
+    """Once, from the embedding cache; a file with an evicted vector is left to searches."""
     world = World()
     world.write("long.md", LONG)
     world.write("other.md", LONG.replace("fig", "grape"))

@@ -1,4 +1,4 @@
-"""kb check finds every way in which disk, catalog and vectors can disagree, and --repair mends each."""
+"""kb check finds all differences between disk, catalog and vectors, and --repair repairs them."""
 
 from __future__ import annotations
 
@@ -29,60 +29,60 @@ def world() -> World:
 
 
 def first(world: World) -> VectorRecord:
-    """Any one record."""
+    """Any record."""
     return next(iter(world.vectors.records.values()))
 
 
 def lose_a_vector(world: World) -> None:
-    """A vector disappears."""
+    """A vector is missing."""
     world.vectors.delete([first(world).id])
 
 
 def turn_a_vector(world: World) -> None:
-    """A vector becomes that of another text."""
+    """A vector is that of another text."""
     record = first(world)
     world.vectors.upsert([replace(record, vector=np.roll(record.vector, 1))])
 
 
 def stretch_a_vector(world: World) -> None:
-    """A vector loses its unit length."""
+    """A vector does not have unit length."""
     record = first(world)
     world.vectors.upsert([replace(record, vector=record.vector * 2)])
 
 
 def empty_a_vector(world: World) -> None:
-    """A vector is no number any more."""
+    """A vector is not finite."""
     record = first(world)
     world.vectors.upsert([replace(record, vector=record.vector * np.float32("nan"))])
 
 
 def add_a_vector(world: World) -> None:
-    """A vector appears that nobody knows."""
+    """A vector has no passage."""
     world.vectors.upsert([replace(first(world), id="stray")])
 
 
 def change_a_file(world: World) -> None:
-    """A file changes and nobody indexes."""
+    """A file changed and is not indexed again."""
     world.write("a.md", "# One\n\nsomething else\n")
 
 
 def remove_a_file(world: World) -> None:
-    """A file goes and nobody indexes."""
+    """A file was removed and is still in the index."""
     world.files.remove(FOLDER, "b.md")
 
 
 def add_a_file(world: World) -> None:
-    """A file comes and nobody indexes."""
+    """A file was added and is not indexed."""
     world.write("c.md", "new")
 
 
 def leave_a_file_half_done(world: World) -> None:
-    """A run died in the middle of a file."""
+    """A run died during a file."""
     world.catalog.mark_pending([file.id for file in world.catalog.files()][:1])
 
 
 def spoil_the_catalog(world: World) -> None:
-    """The catalog says something the files do not."""
+    """The catalog differs from the file."""
     world.catalog._database.connection.execute("UPDATE passages SET text = 'spoilt', last_line = 99 WHERE ordinal = 0")
 
 
@@ -101,8 +101,8 @@ def spoil_the_catalog(world: World) -> None:
         (spoil_the_catalog, "passage wrong"),
     ],
 )
-def test_each_difference_is_found_and_mended(world: World, damage: Callable[[World], None], kind: str) -> None:
-    """The check names what differs; the repair leaves what a fresh index would hold."""
+def test_each_difference_is_found_and_repaired(world: World, damage: Callable[[World], None], kind: str) -> None:
+    """The check names the difference, and the repaired store equals a new index."""
     assert world.checker().check().differences == ()
     damage(world)
 
@@ -117,7 +117,7 @@ def test_each_difference_is_found_and_mended(world: World, damage: Callable[[Wor
 
 
 def test_repair_takes_vectors_from_the_cache(world: World) -> None:
-    """Mending a vector asks the model nothing."""
+    """Repairing a vector embeds nothing."""
     calls = world.embedder.calls
     lose_a_vector(world)
 
@@ -127,14 +127,14 @@ def test_repair_takes_vectors_from_the_cache(world: World) -> None:
 
 
 def test_a_check_counts(world: World) -> None:
-    """The report says how much was compared."""
+    """The report contains the numbers of compared items."""
     report = world.checker().check()
 
     assert (report.files, report.passages, report.vectors, report.repaired) == (2, 3, 3, 0)
 
 
 class Refusing:
-    """A reader that one file breaks."""
+    """A reader that fails on one file."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -151,7 +151,7 @@ class Refusing:
 
 
 def test_file_that_cannot_be_split_is_a_difference(world: World) -> None:
-    """It is named, the others are checked, and to mend means that it failed."""
+    """It is named, the others are checked, and the repair marks it as failed."""
     world.reader = Refusing(world.reader)  # type: ignore[assignment]  # stands for it
     world.indexer = world._indexer("reading 1")
 

@@ -1,4 +1,4 @@
-"""What has to be done is decided from values: comparison, moves, identity, vector steps."""
+"""Decisions of an index run: comparison, moves, identities, vector steps."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def known(path: str, **more: object) -> KnownFile:
 
 
 def passage(text: str) -> Passage:
-    """A passage that is all its text."""
+    """A passage with this text."""
     return Passage(text=text, embedded=text, tokens=1, first_line=1, last_line=1)
 
 
 def test_same_stat_is_unchanged() -> None:
-    """A file whose stat is what it was is left alone."""
+    """A file with the same stat is not read."""
     comparison = compare(Scan((found("a"),)), [known("a")])
 
     assert [file.path for file in comparison.unchanged] == ["a"]
@@ -48,7 +48,7 @@ def test_same_stat_is_unchanged() -> None:
 
 
 def test_another_stat_is_suspect() -> None:
-    """Each part of the stat counts, the change time and the inode among them."""
+    """Each part of the stat counts, including change time and inode."""
     for field in ("size", "mtime_ns", "ctime_ns", "inode", "device"):
         other = replace(STAT, **{field: 7})
         comparison = compare(Scan((found("a", other),)), [known("a")])
@@ -56,7 +56,7 @@ def test_another_stat_is_suspect() -> None:
 
 
 def test_file_read_in_the_tick_it_was_written_is_suspect_but_not_pending() -> None:
-    """A stat proves nothing where the file was written just before it was read."""
+    """A stat proves nothing if the file was written just before it was read."""
     comparison = compare(Scan((found("a"),)), [known("a", read_ns=STAT.mtime_ns + 1)])
 
     assert len(comparison.suspect) == 1
@@ -64,7 +64,7 @@ def test_file_read_in_the_tick_it_was_written_is_suspect_but_not_pending() -> No
 
 
 def test_missing_folder_holds_its_files() -> None:
-    """Nothing is concluded about files whose folder is not there or could not be listed."""
+    """Nothing is concluded about files whose folder is missing or cannot be listed."""
     files = [known("sub/a"), known("b"), known("c", folder="/g")]
 
     unread = compare(Scan((), unread=(("/f", "sub"),)), files)
@@ -76,8 +76,8 @@ def test_missing_folder_holds_its_files() -> None:
     assert {file.path for file in missing.gone} == {"c"}
 
 
-def test_only_what_a_scan_could_not_look_into_is_held() -> None:
-    """What merely begins with the name of a folder that was not listed is gone; of a whole folder nothing is."""
+def test_only_files_in_unread_directories_are_held() -> None:
+    """Not files in directories whose names only begin alike; in an unread folder, all files."""
     files = [known("sub/a"), known("subway/a"), known("sub"), known("b")]
 
     below = compare(Scan((), unread=(("/f", "sub"),)), files)
@@ -88,7 +88,7 @@ def test_only_what_a_scan_could_not_look_into_is_held() -> None:
 
 
 def test_unfinished_and_failed_files() -> None:
-    """A pending file is done again; a failed one is left until it changes."""
+    """A pending file is read again; a failed one only after it changes."""
     comparison = compare(Scan((found("a"), found("b"))), [known("a", state="pending"), known("b", state="failed")])
 
     assert [file.path for _, file in comparison.suspect] == ["a"]
@@ -96,7 +96,7 @@ def test_unfinished_and_failed_files() -> None:
 
 
 def test_twins_are_claimed_once_and_by_inode_first() -> None:
-    """Of two gone files with the same content each is given out once, the one with the same inode first."""
+    """Of two removed files with the same content each is claimed once, the one with the same inode first."""
     one, two = known("x/one"), known("x/two", stat=replace(STAT, inode=9))
     removed = RemovedFiles((one, two, known("bad", state="failed")))
 
@@ -106,8 +106,8 @@ def test_twins_are_claimed_once_and_by_inode_first() -> None:
     assert [file.path for file in removed.remaining()] == ["bad"]
 
 
-def test_twins_are_claimed_by_name_where_no_inode_tells() -> None:
-    """A file that was copied to another disk, its original deleted there."""
+def test_twins_are_claimed_by_name_without_a_matching_inode() -> None:
+    """After a copy to another disk and the deletion of the original."""
     removed = RemovedFiles((known("x/one"), known("x/two")))
 
     claimed = removed.claim(found("new/two", replace(STAT, inode=9)), b"h")
@@ -119,7 +119,7 @@ def test_twins_are_claimed_by_name_where_no_inode_tells() -> None:
 
 @given(st.lists(st.sampled_from("abcd"), max_size=12))
 def test_identities_are_unique_and_survive_insertions(texts: list[str]) -> None:
-    """Equal texts are told apart by their count; putting another text in front changes no identity."""
+    """Equal texts are numbered, and text inserted above changes no identity."""
     before = [one.id for one in identify(7, [passage(text) for text in texts])]
     after = [one.id for one in identify(7, [passage("new"), *(passage(text) for text in texts)])]
 
@@ -127,14 +127,14 @@ def test_identities_are_unique_and_survive_insertions(texts: list[str]) -> None:
     assert after[1:] == before
 
 
-def test_identity_holds_the_file() -> None:
+def test_identity_includes_the_file() -> None:
     """The same text in two files is two passages."""
     assert identify(1, [passage("x")])[0].id != identify(2, [passage("x")])[0].id
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=8), st.lists(st.sampled_from("abcdef"), max_size=8))
 def test_vector_steps_lead_from_old_to_new_and_are_empty_the_second_time(old: list[str], new: list[str]) -> None:
-    """Writing and deleting what the steps say gives exactly the target; planning again finds nothing to do."""
+    """After the steps exactly the target exists, and a second plan is empty."""
     target = identify(1, [passage(text) for text in new])
     present = {one.id: True for one in identify(1, [passage(text) for text in old])}
 
@@ -147,7 +147,7 @@ def test_vector_steps_lead_from_old_to_new_and_are_empty_the_second_time(old: li
 
 
 def test_a_passage_that_is_only_coming_is_written_again() -> None:
-    """A vector that may not be there is written; one that is surely there is not."""
+    """A vector that may be missing is written again, one that certainly exists is not."""
     target = identify(1, [passage("a"), passage("b")])
 
     steps = vector_steps(target, {target[0].id: True, target[1].id: False})
@@ -158,7 +158,7 @@ def test_a_passage_that_is_only_coming_is_written_again() -> None:
 
 @given(st.lists(st.integers()), st.integers(1, 5))
 def test_pages_lose_nothing(items: list[int], size: int) -> None:
-    """Pages put together are the items, and none is too long."""
+    """Pages contain all items in order, and none is too long."""
     cut = list(pages(items, size))
 
     assert [item for page in cut for item in page] == items
@@ -169,7 +169,7 @@ def test_pages_lose_nothing(items: list[int], size: int) -> None:
     st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 2)),
     st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 2)),
 )
-def test_every_file_has_exactly_one_fate(disk: dict[str, int], catalog: dict[str, int]) -> None:
+def test_every_file_is_in_exactly_one_part(disk: dict[str, int], catalog: dict[str, int]) -> None:
     """Each file of disk and catalog is in exactly one part of a comparison."""
     scan = Scan(tuple(found(path, replace(STAT, size=size)) for path, size in sorted(disk.items())))
     files = [known(path, stat=replace(STAT, size=size)) for path, size in catalog.items()]

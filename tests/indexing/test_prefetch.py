@@ -1,4 +1,4 @@
-"""Things made before they are asked for."""
+"""Items that are produced in advance."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @given(st.lists(st.integers(0, 9), max_size=40), st.integers(0, 20))
 def test_items_keep_order(weights: list[int], most: int) -> None:
-    """However much or little may wait."""
+    """With any limit of waiting items."""
     with prefetch(weights, lambda weight: weight, most) as things:
         assert list(things) == weights
 
 
 def test_prefetch_is_bounded() -> None:
-    """Whoever takes slowly is not buried: what waits is bounded, and one more is in the making."""
+    """With a slow consumer, the number of waiting items is limited, plus one in progress."""
     made: list[int] = []
 
     def numbers() -> Iterator[int]:
@@ -42,7 +42,7 @@ def test_prefetch_is_bounded() -> None:
 
 
 def test_items_are_prefetched_while_others_are_used() -> None:
-    """The second is there before the first is done with."""
+    """The second item is ready before the first is used up."""
     second = threading.Event()
 
     def two() -> Iterator[int]:
@@ -57,7 +57,7 @@ def test_items_are_prefetched_while_others_are_used() -> None:
 
 
 def test_error_is_raised_after_earlier_items() -> None:
-    """And it is the very error."""
+    """It is the same exception."""
 
     def broken() -> Iterator[int]:
         yield 1

@@ -1,4 +1,4 @@
-"""A vector index is made again from catalog and cache."""
+"""Rebuilding a vector index from catalog and cache."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def indexed() -> World:
     return world
 
 
-def test_refilled_index_is_the_old_one() -> None:
-    """Ids, vectors, texts and labels are the same, and the model is asked nothing."""
+def test_refilled_index_equals_the_old_one() -> None:
+    """Ids, vectors, texts and labels are the same, and nothing is embedded."""
     world = indexed()
     index = MemoryVectorIndex()
 
@@ -30,8 +30,8 @@ def test_refilled_index_is_the_old_one() -> None:
     }
 
 
-def test_files_whose_vectors_were_dropped_from_the_cache_are_named() -> None:
-    """What the cache no longer has is computed by the next run, for exactly these files."""
+def test_files_whose_vectors_were_evicted_are_returned() -> None:
+    """The next run embeds the evicted vectors of exactly these files."""
     world = indexed()
     index = MemoryVectorIndex()
     partial = MemoryVectorCache()
@@ -47,8 +47,8 @@ def test_files_whose_vectors_were_dropped_from_the_cache_are_named() -> None:
     assert set(lacking) == {file.id for file in world.catalog.files()}
 
 
-def test_an_index_with_more_dead_than_living_is_worn_out() -> None:
-    """Deletions add up over runs until they outnumber the living and a few; a new generation has none."""
+def test_an_index_with_more_deleted_than_live_passages_is_rebuilt() -> None:
+    """Deletions add up over runs; a new generation starts with none."""
     world = indexed()
 
     assert [excess_deletions(world.catalog, dropped) for dropped in (MAX_DELETED, 0, 1, 0)] == [

@@ -1,4 +1,4 @@
-"""How long a run took: a process that is suspended takes no time."""
+"""The duration of a run excludes suspended time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from kb.indexing.sync import Stopwatch
 
 
 class Clocks:
-    """Clocks that go when they are told."""
+    """Clocks that advance on request."""
 
     def __init__(self) -> None:
         self.now = self.used = 0.0
 
     def watch(self) -> Stopwatch:
-        """A stopwatch that reads them."""
+        """A stopwatch with these clocks."""
         return Stopwatch(lambda: self.now, lambda: self.used)
 
     def passes(self, seconds: float, used: float) -> None:
-        """Time goes by, of which so much was spent on the processor."""
+        """Advance the clocks, with a part of the time as CPU time."""
         self.now += seconds
         self.used += used
 
 
-def test_a_gap_in_which_nothing_was_done_does_not_count() -> None:
+def test_a_gap_without_cpu_time_does_not_count() -> None:
     """Ctrl-Z for an hour, and fg."""
     clocks = Clocks()
     watch = clocks.watch()

@@ -1,4 +1,4 @@
-"""The store follows the disk, whatever happens in between."""
+"""Index runs: the store follows the disk, through changes, failures and interruptions."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def world() -> World:
     return world
 
 
-def test_first_run_takes_everything_in() -> None:
-    """New files are added and each of their passages embedded once."""
+def test_first_run_indexes_everything() -> None:
+    """New files are added, and each passage is embedded once."""
     world = World()
     world.write("a.md", TEXT)
     world.write("copy.md", TEXT)
@@ -52,7 +52,7 @@ def test_first_run_takes_everything_in() -> None:
 
 
 def test_second_run_touches_nothing(world: World) -> None:
-    """A run that finds nothing new opens no vector index and asks the model nothing."""
+    """A run without changes neither opens the vector index nor embeds anything."""
     calls, opened = world.embedder.calls, world.opened
 
     report = world.run()
@@ -61,8 +61,8 @@ def test_second_run_touches_nothing(world: World) -> None:
     assert (world.embedder.calls, world.opened) == (calls, opened)
 
 
-def test_changed_section_embeds_itself_alone(world: World) -> None:
-    """Of a file that changed, only the passage that changed is embedded."""
+def test_only_a_changed_section_is_embedded(world: World) -> None:
+    """Of a changed file, only the changed passage is embedded."""
     world.write("a.md", TEXT.replace("gamma", "omega"))
 
     report = world.run()
@@ -71,7 +71,7 @@ def test_changed_section_embeds_itself_alone(world: World) -> None:
 
 
 def test_line_on_top_of_a_hundred_sections_embeds_one_passage() -> None:
-    """An insertion above moves lines, not identities: at most the passage it falls into is new."""
+    """An insertion changes line numbers but no identities below it."""
     world = World()
     sections = "\n".join(f"## Section {number}\n\nText of section {number}.\n" for number in range(100))
     world.write("long.md", f"# Long\n\n{sections}")
@@ -87,7 +87,7 @@ def test_line_on_top_of_a_hundred_sections_embeds_one_passage() -> None:
 
 
 def test_unchanged_passages_are_not_written_again(world: World) -> None:
-    """Where only lines move, the vector index is not written."""
+    """If only line numbers change, the vector index is not written."""
     written: list[str] = []
     world.before = written.append
     world.write("a.md", f"{TEXT}\n")
@@ -112,7 +112,7 @@ def test_move_embeds_nothing_and_keeps_identities(world: World, target: str) -> 
 
 
 def test_touch_embeds_nothing(world: World) -> None:
-    """Writing the same content again is no change."""
+    """Writing the same content again is not a change."""
     world.write("a.md", TEXT)
 
     report = world.run()
@@ -121,8 +121,8 @@ def test_touch_embeds_nothing(world: World) -> None:
     assert world.run().unchanged == 2
 
 
-def test_what_was_touched_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its new stat is noted, so that nothing is pending afterwards and the next run reads nothing."""
+def test_touched_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its new stat is stored, so that nothing is pending and the next run reads nothing."""
     world = many(3)
     world.write("000.md", "text 0")
     world.run()
@@ -140,7 +140,7 @@ def test_what_was_touched_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_branch_switch_and_back_embeds_nothing(world: World) -> None:
-    """Content that was there before is never embedded again."""
+    """Earlier content is never embedded again."""
     world.write("a.md", "# Other\n\nbranch\n")
     world.files.remove(FOLDER, "b.md")
     world.run()
@@ -154,7 +154,7 @@ def test_branch_switch_and_back_embeds_nothing(world: World) -> None:
 
 
 def test_two_equal_files_are_two(world: World) -> None:
-    """Their text is embedded once, and deleting one of them leaves the other one's passages."""
+    """Their text is embedded once, and deleting one file keeps the passages of the other."""
     world.write("twin.md", TEXT)
     world.run()
     for name in ("new.md", "new twin.md"):
@@ -174,7 +174,7 @@ def test_two_equal_files_are_two(world: World) -> None:
 
 
 def test_unreadable_file_is_data(world: World) -> None:
-    """A file that cannot be read is a failure of the report, and nothing else suffers."""
+    """It is a failure in the report, and other files are indexed."""
     world.files.write(FOLDER, "a.md", BINARY)
     world.write("c.md", "# Four\n\nzeta\n")
 
@@ -189,8 +189,8 @@ def test_unreadable_file_is_data(world: World) -> None:
     assert again.standing == again.failures
 
 
-def test_failed_file_is_taken_in_when_it_changes(world: World) -> None:
-    """A file that failed is tried again with its next content."""
+def test_failed_file_is_indexed_when_it_changes(world: World) -> None:
+    """A failed file is tried again with new content."""
     world.files.write(FOLDER, "a.md", BINARY)
     world.run()
     world.write("a.md", TEXT)
@@ -202,7 +202,7 @@ def test_failed_file_is_taken_in_when_it_changes(world: World) -> None:
 
 
 def test_another_splitter_reads_everything_again(world: World) -> None:
-    """Where files are read differently from last time, each is split anew, and what is the same embeds nothing."""
+    """If files are read differently, each is split again, and unchanged passages are not embedded."""
     world.read_anew()
 
     report = world.run()
@@ -213,7 +213,7 @@ def test_another_splitter_reads_everything_again(world: World) -> None:
 
 
 class Mounted(MemoryFiles):
-    """A folder with a file system mounted in it, or not."""
+    """A folder with or without a file system mounted in it."""
 
     mounts: tuple[tuple[str, str], ...] = ((FOLDER, "disk"),)
 
@@ -224,12 +224,12 @@ class Mounted(MemoryFiles):
         return replace(scan, files=tuple(there))
 
     def stat(self, folder: str, path: str) -> FileStat | None:
-        """The stat of a file that is there."""
+        """The stat of an existing file."""
         return None if not self.mounts and path.startswith("disk/") else super().stat(folder, path)
 
 
-def test_mounts_are_known_before_the_first_of_their_files() -> None:
-    """A run that dies leaves no file behind of whose mount nobody knows."""
+def test_mounts_are_stored_before_their_files() -> None:
+    """A run that dies leaves no file of an unrecorded mount."""
     world = World(Mounted())
     world.write("disk/a.md", "text")
     known: list[set[tuple[str, str]]] = []
@@ -241,7 +241,7 @@ def test_mounts_are_known_before_the_first_of_their_files() -> None:
 
 
 def test_a_mount_is_forgotten_with_the_last_of_its_files() -> None:
-    """As long as files of it are kept it is known, and no longer."""
+    """A mount is recorded as long as files of it are kept."""
     files = Mounted()
     world = World(files)
     world.write("disk/a.md", "text")
@@ -258,7 +258,7 @@ def test_a_mount_is_forgotten_with_the_last_of_its_files() -> None:
 
 
 class Counted:
-    """A reader that notes what it reads."""
+    """A reader that records the files that it reads."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -272,7 +272,7 @@ class Counted:
 
 @pytest.fixture
 def mixed() -> tuple[World, Counted]:
-    """A folder with files of three formats, indexed, whose reader notes what it reads from now on."""
+    """An indexed folder with files of three formats, and a reader that records what it reads."""
     world = World()
     for name in ("a.md", "b.md", "c.org", "d.txt"):
         world.write(name, f"# {name}\n\nwords of {name}\n")
@@ -283,12 +283,12 @@ def mixed() -> tuple[World, Counted]:
 
 
 def by_rules(world: World, **formats: str) -> None:
-    """Behave as a kb that reads some formats by other rules."""
+    """Behave like a kb with other rules for some formats."""
     world.indexer = world._indexer("reading 1", **formats)
 
 
 def test_another_reader_of_a_format_reads_its_files_again(mixed: tuple[World, Counted]) -> None:
-    """No file of another format is read, nothing is embedded, and it happens once."""
+    """Once, without reading other formats and without embedding."""
     world, reader = mixed
     by_rules(world, md="2")
 
@@ -300,7 +300,7 @@ def test_another_reader_of_a_format_reads_its_files_again(mixed: tuple[World, Co
 
 
 def test_the_store_of_an_earlier_kb_is_read_again_once(mixed: tuple[World, Counted]) -> None:
-    """It names a version of its own kind, and none for each format."""
+    """It has a single version instead of one for each format."""
     world, reader = mixed
     by_rules(world)
     world.catalog.set_meta("reading", "6 max_tokens=800 documents=xberg 60s code=python")
@@ -313,8 +313,8 @@ def test_the_store_of_an_earlier_kb_is_read_again_once(mixed: tuple[World, Count
     assert len(reader.paths) == 4
 
 
-def test_what_was_being_read_again_is_read_again_by_whatever_rules(mixed: tuple[World, Counted]) -> None:
-    """A run stops among the files of a format, and the next kb reads them as the first one did."""
+def test_an_interrupted_reread_is_repeated(mixed: tuple[World, Counted]) -> None:
+    """A run stops during the files of a format, and the next kb reads them all by its own rules."""
     world, reader = mixed
     by_rules(world, md="2")
     assert world.indexer.run(should_stop=lambda: True).interrupted
@@ -327,7 +327,7 @@ def test_what_was_being_read_again_is_read_again_by_whatever_rules(mixed: tuple[
 
 
 class Away(MemoryFiles):
-    """Two folders, of which one may be on a drive that is not there."""
+    """Two folders, one of which may be on a missing drive."""
 
     away = False
 
@@ -340,8 +340,8 @@ class Away(MemoryFiles):
         return replace(scan, files=there, missing=("/drive",))
 
 
-def test_files_of_an_absent_drive_are_split_anew_once_it_is_back() -> None:
-    """Though their stat is what it was: they missed the run in which everything was read again."""
+def test_files_of_a_missing_drive_are_read_again_once_it_is_back() -> None:
+    """Despite an unchanged stat, since they missed the run that read everything again."""
     files = Away()
     world = World(files)
     world.write("a.md", TEXT)
@@ -363,12 +363,12 @@ def test_files_of_an_absent_drive_are_split_anew_once_it_is_back() -> None:
 
 
 class Locked(MemoryFiles):
-    """A folder with a file that nobody may open, or that goes between the scan and its reading."""
+    """A folder with a file that cannot be opened, or that is removed between scan and read."""
 
     locked = gone = ""
 
     def load(self, file: FoundFile) -> Source:
-        """Read one file.
+        """Read a file.
 
         Raises:
             DocumentError: It cannot be opened.
@@ -380,8 +380,8 @@ class Locked(MemoryFiles):
         return super().load(file)
 
 
-def test_file_that_cannot_be_opened_is_told_once_and_tried_anew() -> None:
-    """It stands as a failure until it can be opened, which its stat may not tell."""
+def test_file_that_cannot_be_opened_is_reported_once_and_retried() -> None:
+    """It stays a failure until it can be opened, which may not change its stat."""
     files = Locked()
     world = World(files)
     world.write("a.md", TEXT)
@@ -397,8 +397,8 @@ def test_file_that_cannot_be_opened_is_told_once_and_tried_anew() -> None:
     assert (opened.failures, opened.total) == ((), 2)
 
 
-def test_file_that_goes_while_it_is_read_is_no_failure() -> None:
-    """The next scan says where it is; until then what is known of it stays."""
+def test_file_removed_while_it_is_read_is_no_failure() -> None:
+    """The next scan handles it; until then its entry stays."""
     files = Locked({(FOLDER, "a.md"): TEXT.encode(), (FOLDER, "b.md"): b"text"})
     files.gone = "b.md"
     world = World(files)
@@ -425,8 +425,8 @@ def test_dry_run_writes_nothing(world: World) -> None:
     assert written == []
 
 
-def test_progress_ends_at_the_whole() -> None:
-    """Progress never goes back and ends with every file and byte."""
+def test_progress_ends_at_the_total() -> None:
+    """Progress never decreases, and ends with all files and bytes."""
     world = World()
     for number in range(40):
         world.write(f"{number}.md", f"# {number}\n\n" + "\n\n".join(f"word{number} {line}" for line in range(50)))
@@ -443,8 +443,8 @@ def test_progress_ends_at_the_whole() -> None:
     assert counts[-1] > 0
 
 
-def test_stopping_leaves_whole_files_and_the_next_run_goes_on() -> None:
-    """A run that is stopped leaves no file half done, and nothing it embedded is embedded again."""
+def test_stopping_leaves_complete_files_and_the_next_run_continues() -> None:
+    """No file is half done, and nothing is embedded twice."""
     world = World()
     for number in range(100):
         world.write(f"{number}.md", f"# {number}\n\ntext {number}\n")
@@ -464,7 +464,7 @@ def test_stopping_leaves_whole_files_and_the_next_run_goes_on() -> None:
 
 
 def test_known_vectors_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full run with a warm cache holds no more passages than any other, and no write takes in many at once."""
+    """A full run with a warm cache has no larger windows or writes than others."""
     monkeypatch.setattr("kb.indexing.write._LARGEST_WINDOW", 40)
     monkeypatch.setattr("kb.indexing.write._WRITTEN_AT_ONCE", 10)
     world = World()
@@ -496,7 +496,7 @@ def test_known_vectors_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPat
 
 
 def test_many_files_are_dropped_in_pages_and_that_can_be_stopped() -> None:
-    """The catalog is never held for long; a run that is stopped leaves the rest to the next."""
+    """No transaction takes long, and a stopped run leaves the rest to the next one."""
     world = many(300)
     for number in range(140):
         world.files.remove(FOLDER, f"{number:03}.md")
@@ -521,7 +521,7 @@ def test_many_files_are_dropped_in_pages_and_that_can_be_stopped() -> None:
 
 
 def many(count: int) -> World:
-    """An indexed folder of so many files."""
+    """An indexed folder with a number of files."""
     world = World()
     for number in range(count):
         world.write(f"{number:03}.md", f"text {number}")
@@ -530,7 +530,7 @@ def many(count: int) -> World:
 
 
 def test_mass_deletion_is_held_until_confirmed_or_undone() -> None:
-    """Where most of a folder goes at once nothing is dropped; when files return the rest is let go."""
+    """If most of a folder is missing, nothing is dropped; once files return, the others are dropped."""
     world = many(60)
     lost = [file.path for file in world.files.scan().files][:40]
     for path in lost:
@@ -548,7 +548,7 @@ def test_mass_deletion_is_held_until_confirmed_or_undone() -> None:
 
 
 def test_confirmed_mass_deletion_is_done() -> None:
-    """The word of the user counts."""
+    """After the user's confirmation."""
     world = many(60)
     for number in range(50):
         world.files.remove(FOLDER, f"{number:03}.md")
@@ -559,7 +559,7 @@ def test_confirmed_mass_deletion_is_done() -> None:
 
 
 def test_the_longest_texts_are_embedded_first() -> None:
-    """So that a model that needs too much memory says so at once."""
+    """So that a lack of memory shows at once."""
     world = World()
     for number in (3, 9, 1, 6):
         world.write(f"{number}.md", "word " * number)
@@ -569,8 +569,8 @@ def test_the_longest_texts_are_embedded_first() -> None:
     assert [len(text.split()) for text in world.embedder.texts] == [9, 6, 3, 1]
 
 
-def test_a_stop_is_heard_between_two_slices_of_a_window() -> None:
-    """And not only between files: a book takes many of them."""
+def test_a_run_can_be_stopped_between_slices() -> None:
+    """Not only between files, since a book has many slices."""
     world = World()
     world.write("book.md", "\n\n".join(f"# {number}\n\ntext {number}" for number in range(100)))
 
@@ -583,7 +583,7 @@ def test_a_stop_is_heard_between_two_slices_of_a_window() -> None:
 
 
 def test_many_small_files_are_searchable_before_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where all of their vectors are known, so that the model says nothing of when to write."""
+    """Even if all vectors are known, so that embedding does not determine when to write."""
     monkeypatch.setattr("kb.indexing.write._FILES_IN_WINDOW", 10)
     world = many(25)
     world.read_anew()
@@ -612,7 +612,7 @@ def test_deletions_are_held_from_a_certain_number_on(files: int, lost: int, held
 
 
 class Ruled(MemoryFiles):
-    """A folder whose ignore files leave out what is below one directory."""
+    """A folder whose ignore files exclude one directory."""
 
     excluded = ""
 
@@ -623,8 +623,8 @@ class Ruled(MemoryFiles):
         return replace(scan, files=tuple(there))
 
 
-def test_excluded_files_are_let_go_however_many() -> None:
-    """What stands on the disk was not lost: notes that are excluded are gone from the index with the next run."""
+def test_excluded_files_are_dropped_however_many() -> None:
+    """They exist but are excluded, so the next run removes them from the index."""
     files = Ruled()
     world = World(files)
     for number in range(30):
@@ -644,8 +644,8 @@ def test_excluded_files_are_let_go_however_many() -> None:
     assert world.held() == fresh(files).held()
 
 
-def test_what_is_excluded_does_not_let_go_what_is_lost() -> None:
-    """Beside files that were excluded, those that went at once are held as ever."""
+def test_excluded_files_do_not_affect_missing_ones() -> None:
+    """Missing files are still held if others were excluded."""
     files = Ruled()
     world = World(files)
     for number in range(30):
@@ -662,7 +662,7 @@ def test_what_is_excluded_does_not_let_go_what_is_lost() -> None:
 
 
 def test_empty_folder_drops_nothing() -> None:
-    """A folder without any entry looks like a disk that is not mounted, however few files it had."""
+    """A folder without entries may be an unmounted disk, however few files it had."""
     world = many(3)
     for number in range(3):
         world.files.remove(FOLDER, f"{number:03}.md")
@@ -673,7 +673,7 @@ def test_empty_folder_drops_nothing() -> None:
 
 
 def test_ordinary_deletions_moves_and_branch_switches_are_not_held() -> None:
-    """Few files, files found elsewhere, and files that others take the place of are let go at once."""
+    """A few missing files, moved files and replaced files are dropped at once."""
     world = many(60)
     for number in range(20):
         world.files.remove(FOLDER, f"{number:03}.md")
@@ -691,8 +691,8 @@ def test_ordinary_deletions_moves_and_branch_switches_are_not_held() -> None:
     assert (switched.removed, switched.held, switched.added) == (40, 0, 40)
 
 
-def test_events_tell_each_file_once(world: World) -> None:
-    """Every file that changes is told, with what became of it."""
+def test_each_file_has_one_event(world: World) -> None:
+    """With the kind of its change."""
     world.files.move(FOLDER, "a.md", "moved.md")
     world.write("b.md", "# Three\n\nepsilon\n\n# Four\n\nzeta\n")
     world.write("c.md", "new")
@@ -726,7 +726,7 @@ def _edits(world: World) -> None:
 
 
 def _dying(steps: int) -> Callable[[str], None]:
-    """A hook that lets so many steps pass and dies at the next."""
+    """A hook that lets a number of steps pass and dies at the next."""
     left = steps
 
     def die(name: str) -> None:
@@ -740,7 +740,7 @@ def _dying(steps: int) -> Callable[[str], None]:
 
 
 def _chain(death: BaseException | None) -> list[str]:
-    """The steps that were tried, the last first: cleaning up may run into further ones."""
+    """The steps that were attempted, the last first; clean-up may attempt more."""
     return [] if death is None else [str(death), *_chain(death.__context__)]
 
 
@@ -753,8 +753,8 @@ def _before_the_edits() -> World:
 
 
 @pytest.mark.parametrize("hook", ["before", "after"])
-def test_death_at_every_step_is_mended_by_the_next_run(hook: str) -> None:
-    """Wherever a run dies, before a step or after it took effect, the next one ends where a fresh index would."""
+def test_death_at_every_step_is_repaired_by_the_next_run(hook: str) -> None:
+    """Before or after a step took effect; the result equals a new index."""
     for step in itertools.count():
         world = _before_the_edits()
         _edits(world)
@@ -777,8 +777,8 @@ def test_death_at_every_step_is_mended_by_the_next_run(hook: str) -> None:
 
 
 @pytest.mark.parametrize("hook", ["before", "after"])
-def test_files_that_are_back_after_a_death_are_whole(hook: str) -> None:
-    """A run dies while it takes files out; they are back, as they were to the nanosecond, before the next one."""
+def test_files_that_return_after_a_death_are_complete(hook: str) -> None:
+    """A run dies while it removes files, which return with the same stat before the next run."""
     for step in itertools.count():
         world = _before_the_edits()
         there = dict(world.files._files)
@@ -809,7 +809,7 @@ _TEXTS = st.lists(st.sampled_from(["alpha", "beta", "# Head", "gamma delta", ""]
 
 
 class Following(RuleBasedStateMachine):
-    """Files come, change, move and go; runs complete, die or are stopped; the store ends as a fresh index would."""
+    """Files change in any way, and runs complete, die or are stopped; the store equals a new index."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -819,7 +819,7 @@ class Following(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Begin with a file that stays, since the last file of a folder is held when it goes."""
+        """Start with one permanent file, since a folder without files would be held."""
         self.world.write("stays.md", "stays")
         self.world.run()
 
@@ -828,21 +828,21 @@ class Following(RuleBasedStateMachine):
 
     @rule(path=_NAMES, text=_TEXTS)
     def write(self, path: str, text: str) -> None:
-        """A file comes or changes."""
+        """Create or change a file."""
         self.world.write(path, text)
         self.settled = False
 
     @precondition(lambda self: self._paths())
     @rule(data=st.data(), name=_NAMES)
     def move(self, data: st.DataObject, name: str) -> None:
-        """A file takes another name, perhaps that of another file."""
+        """Move a file, perhaps over another one."""
         self.world.files.move(FOLDER, data.draw(st.sampled_from(self._paths())), name)
         self.settled = False
 
     @precondition(lambda self: self._paths())
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
-        """A file goes."""
+        """Remove a file."""
         self.world.files.remove(FOLDER, data.draw(st.sampled_from(self._paths())))
         self.settled = False
 
@@ -867,8 +867,8 @@ class Following(RuleBasedStateMachine):
         self.settled = True
 
     @invariant()
-    def equals_a_fresh_index(self) -> None:
-        """After a run that completed, the store holds what a fresh index would."""
+    def equals_a_new_index(self) -> None:
+        """After a complete run, the store equals a new index."""
         if not self.settled:
             return
         with closing(fresh(self.world.files)) as other:
@@ -878,7 +878,7 @@ class Following(RuleBasedStateMachine):
         assert self.lost or len(texts) == len(set(texts)), "a text was embedded twice"
 
     def teardown(self) -> None:
-        """Let go of the catalog."""
+        """Close the catalog."""
         self.world.close()
 
 
@@ -901,7 +901,7 @@ def test_a_second_run_is_empty(writes: list[tuple[str, str]]) -> None:
 
 
 class Passing(DocumentReader):
-    """A reader whose parser is ended from outside as long as ``ends`` says so, or fails for the reason in ``fails``."""
+    """A reader whose parser is killed ``ends`` times, or fails for the reason in ``fails``."""
 
     ends = False
     fails = ""
@@ -921,7 +921,7 @@ class Passing(DocumentReader):
 
 
 def passing_world() -> tuple[World, Passing]:
-    """A knowledge base of two notes, and the reader it has."""
+    """A knowledge base of two notes, and its reader."""
     world = World()
     reader = Passing(Chunker(FakeTokens(), 32))
     world.reader = reader
@@ -931,8 +931,8 @@ def passing_world() -> tuple[World, Passing]:
     return world, reader
 
 
-def test_file_whose_parser_was_ended_from_outside_is_tried_again() -> None:
-    """It is told, is not marked, keeps what was known of it, and is read by the next run though it did not change."""
+def test_file_whose_parser_was_killed_from_outside_is_retried() -> None:
+    """It is reported, keeps its passages, and is read by the next run though it did not change."""
     world, reader = passing_world()
     reader.ends = True
     first = world.run()
@@ -958,8 +958,8 @@ def test_file_whose_parser_was_ended_from_outside_is_tried_again() -> None:
         "could not be read: its process ends at once",
     ],
 )
-def test_file_that_was_wrongly_marked_heals(reason: str) -> None:
-    """What an older kb said of files whose parser was killed is not believed: they are read once more."""
+def test_file_that_was_wrongly_marked_is_retried(reason: str) -> None:
+    """Older versions of kb marked files whose parser was killed as failed."""
     world, reader = passing_world()
     reader.fails = reason
     world.run()
@@ -969,8 +969,8 @@ def test_file_that_was_wrongly_marked_heals(reason: str) -> None:
     assert world.held() == fresh(world.files).held()
 
 
-def test_file_that_is_too_much_for_its_parser_is_read_once() -> None:
-    """A reason of its own stays until the file changes."""
+def test_file_over_a_limit_of_its_parser_is_read_once() -> None:
+    """The failure stays until the file changes."""
     world, reader = passing_world()
     reader.fails = "makes its parser give up, most likely for more than 1,000 MB of memory (documents.memory_mb)"
     world.run()
@@ -981,7 +981,7 @@ def test_file_that_is_too_much_for_its_parser_is_read_once() -> None:
 
 @pytest.mark.parametrize("stop_after", [0, 1, 5, 30, 61])
 def test_the_report_of_an_interrupted_run_is_true(stop_after: int) -> None:
-    """What it counts is in the index, and what it leaves is what the next run does."""
+    """Counted files are in the index, and the next run does the rest."""
     world = World()
     for number in range(40):
         world.write(f"{number:02}.md", f"# Note {number}\n\ntext {number}\n")

@@ -1,4 +1,4 @@
-"""A whole knowledge base of fakes in memory around the real indexer, splitter and catalog."""
+"""A complete knowledge base in memory, with fakes around the real indexer, splitter and catalog."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STEPS = ("begin", "finish", "refresh", "remove", "mark_pending", "completed", "
 
 
 class World:
-    """Everything an index run needs; ``before`` and ``after`` are told of each step that changes a store."""
+    """Everything an index run needs; ``before`` and ``after`` are called with each step that changes a store."""
 
     def __init__(self, files: MemoryFiles | None = None) -> None:
         self.files = files or MemoryFiles()
@@ -53,7 +53,7 @@ class World:
         return _Watched(self.vectors, self, ("upsert", "relabel", "delete"))  # type: ignore[return-value]  # stands for it
 
     def write(self, path: str, text: str) -> None:
-        """Put a file into the folder."""
+        """Write a file into the folder."""
         self.files.write(FOLDER, path, text.encode())
 
     def run(self, **options: bool) -> IndexReport:
@@ -77,7 +77,7 @@ class World:
         )
 
     def held(self) -> list[tuple[str, int, int, str, tuple[str, ...], str]]:
-        """What the store holds, passage by passage, without the ids, which depend on history."""
+        """The content of the store, passage by passage, without ids, which depend on history."""
         return sorted(
             (one.file.path, one.first_line, one.last_line, one.text, one.heading, str(self._labels(one.id)["path"]))
             for one in self.catalog.all_passages()
@@ -87,7 +87,7 @@ class World:
         return self.vectors.records[id_].labels
 
     def close(self) -> None:
-        """Let go of the catalog."""
+        """Close the catalog."""
         self.catalog.close()
 
 
@@ -99,11 +99,11 @@ class Rules:
         self._formats = {"": version, **formats}
 
     def formats(self) -> str:
-        """The versions to keep."""
+        """The versions to store."""
         return json.dumps(self._formats)
 
     def changed(self, before: str | None) -> Callable[[str], bool]:
-        """Whether a file's suffix, or everything, had another version."""
+        """Whether the version of a file's suffix, or of everything, differs."""
         old, new = json.loads(before or "{}"), self._formats
 
         def of(path: str, versions: dict[str, str]) -> str | None:
@@ -112,13 +112,13 @@ class Rules:
         return lambda path: of(path, old) != of(path, new)
 
     def common(self, before: str | None) -> str:
-        """The versions that are the same."""
+        """The versions that are equal."""
         old = json.loads(before or "{}")
         return json.dumps({key: one if old.get(key) == one else "" for key, one in self._formats.items()})
 
 
 class _Watched:
-    """Passes every call on, telling the world before those that change something."""
+    """Forwards all calls, and reports those that change something to the world."""
 
     def __init__(self, part: object, world: World, steps: tuple[str, ...]) -> None:
         self._part = part
@@ -140,7 +140,7 @@ class _Watched:
 
 
 def fresh(files: MemoryFiles) -> World:
-    """A new knowledge base over the same files, indexed."""
+    """A new index over the same files."""
     world = World(files)
     world.run()
     return world

@@ -60,7 +60,7 @@ _NEW_NAMESPACES: Final = {
 
 
 class _Place:
-    """What there is to harm: a folder of the user's, the parent, and a process that has nothing to do with either."""
+    """What there is to harm: a folder of the user, the parent process, and an unrelated process."""
 
     def __init__(self, folder: str, parent: int, bystander: int, address: int) -> None:
         self.folder = Path(folder)
@@ -151,12 +151,12 @@ def _execute_memory(_at: _Place) -> None:
 
 
 def _static_program() -> bytes:
-    """The smallest ELF file: the kernel looks at no more before it refuses to start it."""
+    """The smallest ELF file; the kernel reads no more before it refuses to start it."""
     return b"\x7fELF\x02\x01\x01" + bytes(57)
 
 
 def _make_code(_at: _Place) -> None:
-    """Memory that can be executed: what a parser is made to write could not otherwise be run."""
+    """Make executable memory, without which injected code cannot run."""
     _LIBC.mmap.restype = ctypes.c_void_p
     got = _LIBC.mmap(None, ctypes.c_size_t(4096), 7, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, ctypes.c_long(0))
     if got in {None, ctypes.c_void_p(-1).value}:
@@ -303,7 +303,7 @@ def prepare() -> None:
 
 
 def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
-    """Make the attempt that the first line names, and say how it went; ``threads`` are allowed."""
+    """Make the attempt named on the first line, and report the result; ``threads`` are allowed."""
     name, folder, parent, bystander, address = data.decode().split("\n")
     place = _Place(folder, int(parent), int(bystander), int(address))
     if name == "a thread":

@@ -1,4 +1,4 @@
-"""Stands in for a parser that a document has got the better of; a worker loads it under its own name."""
+"""A parser that a hostile document controls; a worker loads it by its name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Load the encoding of host names, so that connecting gets as far as the system call."""
+    """Load the encoding of host names, so that connecting reaches the system call."""
     codecs.lookup("idna")
 
 

@@ -1,4 +1,4 @@
-"""What a parsing process must not be able to do, tried from inside of one, as root and as a user."""
+"""What a parsing process cannot do, tried from inside, as root and as a user."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Inside(NamedTuple):
     secret: ctypes.Array[ctypes.c_char]
 
     def attempt(self, name: str) -> list[str]:
-        """Make an attempt from the first thread and from another one, and say how each went."""
+        """Make an attempt from the first and from another thread, and report the results."""
         told = f"{name}\n{self.folder}\n{os.getpid()}\n{self.bystander}\n{ctypes.addressof(self.secret)}"
         return self.sandbox.extract(ESCAPING, "x.any", told.encode()).text.splitlines()
 
 
 @pytest.fixture(scope="module", params=["as it is", "as a user"])
 def inside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
-    """A parsing process that tries to get out, and a folder that anybody may write to."""
+    """A parsing process that tries to escape, and a folder that anybody may write to."""
     patch = pytest.MonkeyPatch()
     path = [str(HERE)]
     if request.param == "as a user":
@@ -80,7 +80,7 @@ def inside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @linux
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_nothing_outside_can_be_reached(inside: Inside, name: str) -> None:
-    """No file, process, socket, namespace or device is within reach, from no thread."""
+    """No thread can reach a file, process, socket, namespace or device."""
     went = inside.attempt(name)
 
     assert len(went) == 2
@@ -89,7 +89,7 @@ def test_nothing_outside_can_be_reached(inside: Inside, name: str) -> None:
 
 @linux
 def test_confinement_as_other_user(inside: Inside, request: pytest.FixtureRequest) -> None:
-    """As a user, the process has another one's id, and it belongs to root all the same whom it may not harm."""
+    """The process has another user's id, which does not let it harm processes of root either."""
     inside.attempt("fork")
     status = Path(f"/proc/{inside.sandbox.process}/status").read_text("ascii")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -102,13 +102,13 @@ def test_confinement_as_other_user(inside: Inside, request: pytest.FixtureReques
 
 @linux
 def test_threads_can_still_be_started(inside: Inside) -> None:
-    """Libraries start threads when they like."""
+    """Libraries start threads at any time."""
     assert inside.attempt("a thread") == [" ".join(["ran"] * 20)]
 
 
 @linux
 def test_threads_of_libraries_are_confined(inside: Inside) -> None:
-    """Every thread has the filter, those that were there before it too."""
+    """Every thread has the filter, including earlier ones."""
     inside.attempt("fork")
     tasks = list(Path(f"/proc/{inside.sandbox.process}/task").iterdir())
 
@@ -118,7 +118,7 @@ def test_threads_of_libraries_are_confined(inside: Inside) -> None:
 
 @linux
 def test_threads_of_document_parsers_are_confined() -> None:
-    """The threads that xberg starts while it is loaded have the filter as well."""
+    """The threads that xberg starts while it is loaded have the filter too."""
     pytest.importorskip("xberg")
     made = Sandbox(LIMITS)
     try:
@@ -143,7 +143,7 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 def test_partly_confined_process_reads_nothing(hostile: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the kernel offers more than the process reports, the document is left for another time."""
+    """If the kernel offers more than the process reports, the document is read another time."""
     monkeypatch.setattr(sandbox_module, "offered", lambda: (*offered(), "one more"))
 
     with pytest.raises(DocumentBusy, match=r"not confined as it should be \(one more\)"):
@@ -152,7 +152,7 @@ def test_partly_confined_process_reads_nothing(hostile: Sandbox, monkeypatch: py
 
 @linux
 def test_failed_measure_stops_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the kernel offers Landlock and refuses it, nothing is parsed, and the reason says so."""
+    """If the kernel offers Landlock but refuses it, nothing is parsed, and the reason says so."""
     (tmp_path / "sitecustomize.py").write_text(
         "import errno, sys\n"
         "sys.path.insert(0, sys.path[1])\n"
@@ -172,7 +172,7 @@ def test_failed_measure_stops_process(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_missing_module_is_not_blamed_on_file() -> None:
-    """A process that does not start is told as that; the file is read once it does."""
+    """A process that does not start is reported as such, and the file is read once it does."""
     made = Sandbox(LIMITS, ["no_such_module"])
     try:
         with pytest.raises(DocumentBusy, match="does not start"):
@@ -182,7 +182,7 @@ def test_missing_module_is_not_blamed_on_file() -> None:
 
 
 def test_measures_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without Linux's calls the limits that there are hold, and the rest is told as missing."""
+    """Without Linux's calls, the available limits are in force, and the others reported as missing."""
     confine.offered.cache_clear()
     monkeypatch.setattr(confine, "machine", lambda: None)
     monkeypatch.setattr(sys, "platform", "darwin")
@@ -195,7 +195,7 @@ def test_measures_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_numbers_of_other_machines_are_unknown() -> None:
-    """A filter is made for the two machines whose numbers are known, and each call has one number of its own."""
+    """There is a filter for the two known architectures, and each call has a unique number."""
     for machine in syscalls.MACHINES.values():
         assert len(set(machine.numbers.values())) == len(machine.numbers)
         assert len(seccomp.filter_program(machine, reads_files=False)) % 8 == 0
@@ -205,7 +205,7 @@ def test_numbers_of_other_machines_are_unknown() -> None:
 
 
 def test_killed_process_is_restarted(hostile: Sandbox) -> None:
-    """The system that runs out of memory kills a process whatever file it is at: the file is read all the same."""
+    """The out-of-memory killer may choose a process during any file, so the file is read again."""
     hostile.extract(HOSTILE, "x.any", b"one")
     assert hostile.process is not None
     os.kill(hostile.process, signal.SIGKILL)
@@ -214,7 +214,7 @@ def test_killed_process_is_restarted(hostile: Sandbox) -> None:
 
 
 def test_process_killed_at_each_start_is_reported(hostile: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed again and again the file waits for the next run, and its reason does not call it too large."""
+    """The file waits for the next run, and its reason does not call it too large."""
     ask = sandbox_module._Worker.ask
 
     def killed(worker: sandbox_module._Worker, *arguments: object) -> object:
@@ -232,7 +232,7 @@ def test_process_killed_at_each_start_is_reported(hostile: Sandbox, monkeypatch:
     [("memory", "needs more than"), ("abort", "makes its parser give up"), ("crash", "Segmentation fault")],
 )
 def test_crash_caused_by_file_is_blamed_on_it(hostile: Sandbox, what: str, reason: str) -> None:
-    """Memory over the limit and crashes are the file's fault, and stay so."""
+    """Crashes and memory over the limit are permanent failures of the file."""
     with pytest.raises(DocumentError, match=reason) as caught:
         hostile.extract(HOSTILE, "x.any", what.encode())
     assert not isinstance(caught.value, DocumentBusy)
@@ -243,7 +243,7 @@ def test_crash_caused_by_file_is_blamed_on_it(hostile: Sandbox, what: str, reaso
 
 @pytest.fixture
 def false_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for a program that is taken for Tesseract."""
+    """A folder for a program that is used as Tesseract."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
@@ -267,7 +267,7 @@ def false_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_tesseract_reaches_only_its_files(false_tesseract: Path, tmp_path: Path, line: str) -> None:
-    """A Tesseract that an image has got the better of reads no note, writes none and starts nothing."""
+    """A Tesseract controlled by an image reads and writes no note, and starts no program."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("needs bash")
@@ -293,7 +293,7 @@ def test_tesseract_reaches_only_its_files(false_tesseract: Path, tmp_path: Path,
 
 @linux
 def test_tesseract_writes_only_its_folder(false_tesseract: Path) -> None:
-    """It has a folder for temporary files, which is gone afterwards."""
+    """It has a folder for temporary files, which is deleted afterwards."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("needs bash")
@@ -312,7 +312,7 @@ def test_tesseract_writes_only_its_folder(false_tesseract: Path) -> None:
 
 
 def test_hanging_tesseract_is_killed(false_tesseract: Path) -> None:
-    """The time for recognising holds for the program too."""
+    """The time limit for recognition also applies to the program."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("needs bash")

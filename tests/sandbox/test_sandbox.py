@@ -1,4 +1,4 @@
-"""Whatever a parser does to its process, one file is lost and told, and the next one is read."""
+"""Whatever a parser does to its process, only one file is lost and reported, and the next one is read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def refused(sandbox: Sandbox, what: str) -> str:
-    """The reason why a file with these words is not read."""
+    """The reason why a file with this text is not read."""
     with pytest.raises(DocumentError) as caught:
         sandbox.extract(HOSTILE, "x.any", what.encode())
     return caught.value.message
@@ -51,13 +51,13 @@ def refused(sandbox: Sandbox, what: str) -> str:
     ],
 )
 def test_failed_file_does_not_affect_next(sandbox: Sandbox, what: str, reason: str) -> None:
-    """Loops, crashes, bombs, and reaching for files or the network end in a reason; the sandbox goes on."""
+    """Loops, crashes, bombs, and access to files or the network give a reason; the sandbox continues."""
     assert refused(sandbox, what) == reason
     assert sandbox.extract(HOSTILE, "x.any", b"fine").text == "fine\n"
 
 
 def test_a_process_is_kept_warm(sandbox: Sandbox) -> None:
-    """Files that do no harm are read by one and the same process."""
+    """One process reads all files that do no harm."""
     sandbox.extract(HOSTILE, "x.any", b"one")
     first = sandbox.process
     sandbox.extract(HOSTILE, "x.any", b"two")
@@ -65,13 +65,13 @@ def test_a_process_is_kept_warm(sandbox: Sandbox) -> None:
     assert sandbox.process == first is not None
 
 
-def test_what_a_library_prints_stays_out_of_the_answer(sandbox: Sandbox) -> None:
-    """Standard output belongs to the answers alone."""
+def test_output_of_libraries_does_not_mix_with_answers(sandbox: Sandbox) -> None:
+    """Standard output is only for answers."""
     assert sandbox.extract(HOSTILE, "x.any", b"print").text == "kept apart\n"
 
 
 def test_dead_process_is_replaced(sandbox: Sandbox) -> None:
-    """A worker that retired for idling is no crash of the next file."""
+    """A worker that exited when idle does not count as a crash of the next file."""
     sandbox.extract(HOSTILE, "x.any", b"one")
     assert sandbox._worker is not None
     child = sandbox._worker._child
@@ -83,7 +83,7 @@ def test_dead_process_is_replaced(sandbox: Sandbox) -> None:
 
 
 def test_large_files_and_answers(sandbox: Sandbox) -> None:
-    """More than a pipe holds goes both ways."""
+    """Both may be larger than a pipe's buffer."""
     words = "word " * 150_000
 
     assert sandbox.extract(HOSTILE, "x.any", words.encode()).text == words + "\n"
@@ -102,7 +102,7 @@ def test_closing_ends_the_process(sandbox: Sandbox) -> None:
 
 
 def test_worker_exits_with_parent(sandbox: Sandbox) -> None:
-    """A worker whose owner is gone reads the end of its input and ends."""
+    """A worker without a parent reads the end of its input and exits."""
     sandbox.extract(HOSTILE, "x.any", b"one")
     assert sandbox._worker is not None
     child = sandbox._worker._child
