@@ -13,7 +13,11 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from kb.answers.ask_model import Asking, asked_of_model
 from kb.answers.extract import HITS, SentenceExtractor
+from kb.answers.language_model import open_model
+from kb.answers.passages import sources_for
+from kb.answers.prompt import prompt_of
 from kb.claims import claim
 from kb.config import Settings, load
 from kb.container import Container
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from kb.answers.passages import SourceText
     from kb.ports import Edit
     from kb.records import (
         FileEvent,
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
         IndexProgress,
         KnownFile,
         Links,
+        Prompt,
         ResolvedLink,
         ResolvedRequest,
         StoredPassage,
@@ -229,29 +235,65 @@ class LocalKnowledgeBase(SearchMethods):
             self._container.serve(Serving(watch, write_batch))
             self.monitor.lost()
 
-    def ask(self, request: SearchRequest | str, /) -> Reply:
-        """Quote the sentences that answer a question best, with the hits in which they stand.
+    def ask(
+        self,
+        request: SearchRequest | str,
+        /,
+        *,
+        model: str | None = None,
+        on_step: Callable[[str], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Reply:
+        """Answer a question in sentences, each with quotes from the files.
 
         Args:
             request: The question, or a ``SearchRequest``. The mode that it leaves open is ``answer.mode``.
+            model: The language model; None for ``answer.model``, empty for none, so that the sentences of the files are
+                the answer.
+            on_step: Called with a few words on what the model is doing.
+            should_stop: Called several times a second while a model answers; it is given up once this returns True.
 
         Raises:
+            AnswerError: The library llm or the model is missing, or text would leave this machine without leave.
             RequestError: The request is for passages like a file.
         """
         request = SearchRequest(request) if isinstance(request, str) else request
         if request.like is not None:
             raise RequestError("a question has no field like", "Use similar for passages like a file")
-        container = self._container
-        resolved = request.resolved(
-            replace(container.config.search.defaults(), mode=container.config.answer.mode, limit=HITS)
-        )
+        config = self._container.config
+        name = config.answer.model if model is None else model
+        asked = open_model(name, config.answer.endpoint, offline=config.answer.offline) if name else None
+        resolved = request.resolved(replace(config.search.defaults(), mode=config.answer.mode, limit=HITS))
         answer = self._answer_resolved(resolved)
         if not answer.hits:
             return Reply((), answer)
+        reply = self._extracted(answer, resolved.best_seconds or config.search.best_seconds)
+        if asked is None:
+            return reply
+        asking = Asking(config.answer.seconds, config.answer.max_tokens, should_stop, on_step)
+        return asked_of_model(reply, asked, self.passages_for(reply), answer.query, asking)
+
+    def prompt(self, request: SearchRequest | str, /) -> Prompt:
+        """What a language model would be sent for a question; nothing is sent."""
+        reply = self.ask(request, model="")
+        return prompt_of(reply.answer.query, self.passages_for(reply))
+
+    def passages_for(self, reply: Reply) -> list[SourceText]:
+        """The passages of a reply's hits that a language model is given, joined with their neighbours."""
+        room = self._container.config.answer.context_chars
+
+        def passages_of(passage: StoredPassage) -> Sequence[StoredPassage]:
+            return self._container.integrity.passages(passage.file)
+
+        return sources_for(reply.answer.hits, passages_of, room)
+
+    def _extracted(self, answer: Answer, seconds: float) -> Reply:
+        """Return the sentences of the hits that answer best."""
+        container = self._container
         with self.query_priority:
             vector = container.embedder.embed_query(answer.query)
-            seconds = resolved.best_seconds or container.config.search.best_seconds
-            return Reply(SentenceExtractor(container.searcher.sentence_vectors).best(answer, vector, seconds), answer)
+            quotes = SentenceExtractor(container.searcher.sentence_vectors).best(answer, vector, seconds)
+        return Reply(quotes, answer)
 
     def read(
         self, file: str, *, first_line: int = 1, last_line: int | None = None, page: int | None = None

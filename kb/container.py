@@ -240,10 +240,6 @@ class Container:
         """When the last complete run ended, and how many files are waiting."""
         return self.store.freshness()
 
-    def updated(self, freshness: Freshness) -> Freshness:
-        """The same with the count of a scan that ended since."""
-        return self.store.updated(freshness)
-
     def look_again(self) -> None:
         """Scan the folders for the next question, because the index or a file was changed here."""
         if self._store is not None:

@@ -1,4 +1,4 @@
-"""How many files wait to be indexed, counted beside the questions of a process that asks more than once."""
+"""How many files wait to be indexed, counted between the questions of a process that asks more than once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from kb.records import Missing
 
 # For this long after it ended, a scan is taken as it is.
-FRESH_SECONDS: Final = 1.0
+_FRESH_SECONDS: Final = 1.0
+# A scan that takes no longer than this is made within the question, which hardly notices.
+_QUICK_SECONDS: Final = 0.003
+# Scans between questions take at most this share of the time.
+_SHARE: Final = 0.1
+# After a longer pause, the result says too little of now.
+_KEPT_SECONDS: Final = 60.0
 # A scan of a network drive may hang; whoever closes the store does not wait for it any longer.
 _CLOSING_SECONDS: Final = 10.0
 
@@ -26,56 +32,64 @@ class Look:
     Attributes:
         missing: What was not in the index.
         at: When the scan ended.
-        shared: Whether it was made for an earlier question.
-        ended: When it ended, by a monotonic clock.
+        ended: The same by a monotonic clock.
+        seconds: How long it took.
+        kept: Whether it was made before the question.
     """
 
     missing: Missing
     at: datetime
-    shared: bool
     ended: float
+    seconds: float
+    kept: bool
 
 
 class PendingFiles:
-    """Scans the folders for the first question, and for later ones in a thread beside them.
+    """What is not in the index, by a scan of the folders.
 
-    A later question is answered with the last result. Where that is older than a second, a scan is started, so that the
-    next question has a newer one.
+    The first question scans. A later one takes the last result, and where that is older than a second, has a thread
+    scan the folders as soon as the question is answered. Where a scan takes no more than a few milliseconds, or the
+    last one was long ago, the question scans itself.
 
     Args:
         scan: Scans the folders, and returns what is not in the index.
+        stand_back: Waits while questions are being answered.
         clock: A monotonic clock, in seconds.
     """
 
-    def __init__(self, scan: Callable[[], Missing], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        scan: Callable[[], Missing],
+        stand_back: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._scan = scan
+        self._stand_back = stand_back
         self._clock = clock
         self._lock = Lock()
         self._last: Look | None = None
         self._thread: Thread | None = None
-        # Counts the resets, since which a scan must have begun to say anything.
-        self._since = 0
+        # Counts the resets: a scan that began before one of them says nothing any more.
+        self._resets = 0
 
     def look(self) -> Look:
-        """The last result, or a new one where there is none yet."""
+        """The last result where it will do, else a new one."""
         with self._lock:
-            last, since = self._last, self._since
-            if last is not None and self._clock() - last.ended > FRESH_SECONDS and self._thread is None:
-                self._thread = Thread(target=self._look_beside, args=[since], name="kb-folders", daemon=True)
-                self._thread.start()
-        if last is None:
-            last = self._looked(since)
-        return last
-
-    def newer(self, than: datetime) -> Look | None:
-        """The last result if it is newer than one that was shared before, else None."""
-        last = self._last
-        return last if last is not None and last.at > than else None
+            last, resets = self._last, self._resets
+            age = 0.0 if last is None else self._clock() - last.ended
+            if last is not None and age <= max(_FRESH_SECONDS, last.seconds / _SHARE):
+                return last
+            if last is not None and age <= _KEPT_SECONDS and last.seconds > _QUICK_SECONDS:
+                if self._thread is None:
+                    self._thread = Thread(target=self._scan_later, args=[resets], name="kb-folders", daemon=True)
+                    self._thread.start()
+                return last
+        return self._scan_now(resets)
 
     def reset(self) -> None:
         """Forget the last result, because the index or a file was changed here."""
         with self._lock:
-            self._since += 1
+            self._resets += 1
             self._last = None
 
     def close(self) -> None:
@@ -85,18 +99,21 @@ class PendingFiles:
         if thread is not None:
             thread.join(_CLOSING_SECONDS)
 
-    def _looked(self, since: int) -> Look:
+    def _scan_now(self, resets: int) -> Look:
         """Scan, and keep the result for later questions unless there was a reset meanwhile."""
+        began = self._clock()
         missing = self._scan()
-        at, ended = datetime.now(UTC), self._clock()
+        ended = self._clock()
+        made = Look(missing, datetime.now(UTC), ended, ended - began, kept=False)
         with self._lock:
-            if since == self._since:
-                self._last = Look(missing, at, shared=True, ended=ended)
-        return Look(missing, at, shared=False, ended=ended)
+            if resets == self._resets:
+                self._last = Look(missing, made.at, ended, made.seconds, kept=True)
+        return made
 
-    def _look_beside(self, since: int) -> None:
+    def _scan_later(self, resets: int) -> None:
         try:
-            self._looked(since)
+            self._stand_back()
+            self._scan_now(resets)
         except Exception:  # noqa: BLE001 - the next question scans the folders itself, and reports the error
             self.reset()
         finally:

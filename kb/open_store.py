@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from kb.claims import require_claim
@@ -141,7 +141,9 @@ class OpenStore:
         self.indexer = Lazy(self._make_indexer)
         self.checker = Lazy(self._make_checker)
         self.searcher = Lazy(self._make_searcher)
-        self._pending = PendingFiles(lambda: missing(environment.files.get(), self.catalog.get()))
+        self._pending = PendingFiles(
+            lambda: missing(environment.files.get(), self.catalog.get()), environment.query_priority.wait
+        )
         self.integrity = Integrity(
             environment.file(CATALOG_FILE),
             catalog=self.catalog.get,
@@ -320,12 +322,7 @@ class OpenStore:
             watching, waiting = self._environment.serving.watch()
             return Freshness(as_of, waiting, watching=watching)
         look = self._pending.look()
-        return Freshness(as_of, look.missing.waiting, looked=look.at if look.shared else None)
-
-    def updated(self, freshness: Freshness) -> Freshness:
-        """The same with the count of a scan that ended since, as one that was started beside the question may have."""
-        newer = None if freshness.looked is None else self._pending.newer(freshness.looked)
-        return freshness if newer is None else replace(freshness, pending=newer.missing.waiting, looked=newer.at)
+        return Freshness(as_of, look.missing.waiting, looked=look.at if look.kept else None)
 
     def missing(self) -> Missing:
         """What an answer may lack: waiting files, missing files that are kept, and files that failed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,3 +27,11 @@ def client(served: Served) -> Iterator[Client]:
     """A program that asks at a port of this test."""
     with served.at_port() as client:
         yield client
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of this test alone, with a short name."""
+    with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
