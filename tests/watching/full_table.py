@@ -1,4 +1,4 @@
-"""A follower on a machine that gives too few watches: the program that test_matrix runs in a namespace of its own."""
+"""A scheduler with too few watches; test_matrix runs this program in a namespace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from watched import Watched
 
 
 def main(root: Path) -> str:
-    """Follow more directories than can be watched, change files in all, and say how the follower saw it."""
+    """Watch more directories than possible, change files in all of them, and print the state."""
     folder = root / "notes"
     for number in range(30):
         (folder / f"dir{number}").mkdir(parents=True)

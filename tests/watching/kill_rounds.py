@@ -687,7 +687,7 @@ class Rounds:
             self._must(world, "fresh", lambda: from_nothing(world))
             found["differences"] += json.loads(report.read_text())
         return Kill(
-            seed, number, victim, phase, how, unclean, unfinished, "rebuilt from the catalog" in world.said("mend"), lost,
+            seed, number, victim, phase, how, unclean, unfinished, "rebuilt from" in world.said("mend"), lost,
             len(world.texts("mend")), tuple(again), tuple(found["differences"]), tuple(found["gone"]),
         )  # fmt: skip
 

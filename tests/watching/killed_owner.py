@@ -19,7 +19,7 @@ STEPS = {"begin": ("begin",), "finish": ("finish", "remove"), "": ()}
 
 
 def main(store: str, how: str, step: str, *folders: str) -> None:
-    """Follow the folders for ever; with a step, until that step."""
+    """Watch the folders forever, or until a step."""
     with Watched([Path(folder) for folder in folders], Path(store), polling=how == "polling") as one:
         catalog: Any = one.parts.catalog
         for method in STEPS[step]:

@@ -37,7 +37,7 @@ STEPS = {
 
 
 def slow(step: str) -> None:
-    """Have a step say its name and take a while, the first time."""
+    """Let a step print its name and take a while, the first time."""
     owner, name = STEPS[step]
     original: Callable[..., Any] = getattr(owner, name)
     said: list[str] = []

@@ -16,7 +16,7 @@ steps = st.lists(st.tuples(st.sampled_from([0.0, 0.3, 0.4, 0.7]), st.one_of(mark
 
 
 def covers(taken: frozenset[Place] | FullScan, place: Place | FullScan) -> bool:
-    """Whether what was taken includes a place."""
+    """Whether the taken places include a place."""
     if taken is FULL_SCAN:
         return True
     return place is not FULL_SCAN and any(

@@ -1,4 +1,4 @@
-"""What a daemon does when its store, or its lock, is taken away under it."""
+"""A daemon whose store or lock is removed while it runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Daemon:
-    """A whole daemon in a thread of this process; only the model is a fake."""
+    """A complete daemon in a thread of this process, with a fake model."""
 
     def __init__(self, folder: Path, store: Path) -> None:
         overrides = {
@@ -67,15 +67,15 @@ class Daemon:
         assert not self._thread.is_alive()
 
     def alive(self) -> bool:
-        """Whether it goes on."""
+        """Whether the daemon runs."""
         return self._thread.is_alive()
 
     def says(self, text: str) -> bool:
-        """Whether it said something."""
+        """Whether the daemon wrote something."""
         return any(text in line for line in self.said)
 
     def whole(self) -> None:
-        """Everything on the disk is in the store, passage by passage."""
+        """Check that everything on the disk is in the store, passage by passage."""
         wait_until(lambda: self.owner.sync(10, lambda: False), 30)
         kb = self.owner._kb
         assert kb.check().differences == ()
@@ -84,7 +84,7 @@ class Daemon:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Path]]:
-    """A folder of three notes, and where its store is to be."""
+    """A folder of three notes, and the path of its store."""
     runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     monkeypatch.setattr("kb.models.encoder_of", lambda _settings: LoadedFake())
@@ -102,41 +102,41 @@ def removed(store: Path) -> None:
 
 
 def emptied(store: Path) -> None:
-    """``rm -rf`` of what is in it."""
+    """``rm -rf`` of the store's content."""
     for path in store.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def moved_away(store: Path) -> None:
-    """The store gets another name."""
+    """The store is renamed."""
     store.rename(store.with_name("elsewhere"))
 
 
 def replaced_by_a_copy(store: Path) -> None:
-    """A copy takes its place, as where a backup is put back."""
+    """A copy replaces the store, like a restored backup."""
     shutil.copytree(store, store.with_name("copy"))
     moved_away(store)
     store.with_name("copy").rename(store)
 
 
 def replaced_by_nothing(store: Path) -> None:
-    """An empty folder takes its place."""
+    """An empty folder replaces the store."""
     moved_away(store)
     store.mkdir()
 
 
 def without_catalog(store: Path) -> None:
-    """One file of it is deleted."""
+    """The catalog is deleted."""
     (store / "catalog.sqlite3").unlink()
 
 
 def without_cache(store: Path) -> None:
-    """Another one."""
+    """The embedding cache is deleted."""
     (store / "embeddings.sqlite3").unlink()
 
 
 def with_another_catalog(store: Path) -> None:
-    """One file of it is another one of that name."""
+    """Another file replaces the catalog."""
     shutil.copy2(store / "catalog.sqlite3", store / "new")
     (store / "new").replace(store / "catalog.sqlite3")
 
@@ -148,7 +148,7 @@ def without_vectors(store: Path) -> None:
 
 
 def without_name(store: Path) -> None:
-    """What names the vectors in use is deleted."""
+    """The file that names the current generation is deleted."""
     (store / "current").unlink()
 
 
@@ -164,10 +164,8 @@ QUICK = (removed, with_another_catalog)
     [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in LOSSES],
     ids=lambda one: one.__name__,
 )
-def test_a_store_that_is_lost_is_made_again_from_the_folders(
-    place: tuple[Path, Path], happens: Callable[[Path], None]
-) -> None:
-    """No file of the folder changes, and within seconds all of it is there again."""
+def test_a_lost_store_is_rebuilt_from_the_folders(place: tuple[Path, Path], happens: Callable[[Path], None]) -> None:
+    """Without any change in the folder, everything is in the store again within seconds."""
     folder, store = place
     with Daemon(folder, store) as one:
         happens(store)
@@ -185,8 +183,8 @@ def test_a_store_that_is_lost_is_made_again_from_the_folders(
     assert not (store / "unclean").exists()
 
 
-def test_a_store_that_was_moved_away_is_left_as_it_was(place: tuple[Path, Path]) -> None:
-    """Its daemon notes nothing in it, so it is examined when it is opened again."""
+def test_a_moved_store_is_left_unchanged(place: tuple[Path, Path]) -> None:
+    """Its daemon records nothing in it, so it is probed when it is opened again."""
     folder, store = place
     with Daemon(folder, store) as one:
         moved_away(store)
@@ -196,8 +194,8 @@ def test_a_store_that_was_moved_away_is_left_as_it_was(place: tuple[Path, Path])
     assert not (store / "unclean").exists()
 
 
-def test_a_store_whose_folder_is_gone_too_ends_the_daemon(place: tuple[Path, Path]) -> None:
-    """As where its disk was unplugged: nothing is made at the mount point."""
+def test_a_store_without_its_parent_folder_ends_the_daemon(place: tuple[Path, Path]) -> None:
+    """As after unplugging its disk: nothing is created at the mount point."""
     folder, store = place
     with Daemon(folder, store) as one:
         shutil.rmtree(store.parent)
@@ -209,7 +207,7 @@ def test_a_store_whose_folder_is_gone_too_ends_the_daemon(place: tuple[Path, Pat
     assert ask(str(store), "/status") is None
 
 
-def test_a_store_that_is_lost_at_the_very_end_is_no_error(place: tuple[Path, Path]) -> None:
+def test_a_store_lost_during_shutdown_is_no_error(place: tuple[Path, Path]) -> None:
     """It is removed while its daemon ends."""
     folder, store = place
     with Daemon(folder, store) as one:
@@ -228,8 +226,8 @@ def test_a_store_that_is_lost_at_the_very_end_is_no_error(place: tuple[Path, Pat
         (LOCK_FILE, OWNER_FILE),
     ],
 )
-def test_a_lock_that_is_deleted_keeps_others_out(place: tuple[Path, Path], names: tuple[str, ...]) -> None:
-    """The store's directory is locked too, so a second process is refused; then the files are there again."""
+def test_a_deleted_lock_keeps_others_out(place: tuple[Path, Path], names: tuple[str, ...]) -> None:
+    """The store's directory is locked too, so a second process is refused; then the files are restored."""
     folder, store = place
     with Daemon(folder, store) as one:
         for name in names:
@@ -249,8 +247,8 @@ def test_a_lock_that_is_deleted_keeps_others_out(place: tuple[Path, Path], names
         pass
 
 
-def test_a_socket_that_is_deleted_comes_back(place: tuple[Path, Path]) -> None:
-    """The folder of it as well; nobody else can own the store meanwhile."""
+def test_a_deleted_socket_is_restored(place: tuple[Path, Path]) -> None:
+    """With its folder; no other process can own the store in the meantime."""
     folder, store = place
     with Daemon(folder, store) as one:
         shutil.rmtree(Path(os.environ["XDG_RUNTIME_DIR"]) / "kb")
@@ -271,10 +269,10 @@ def test_a_socket_that_is_deleted_comes_back(place: tuple[Path, Path]) -> None:
     ],
     ids=lambda one: type(one).__name__,
 )
-def test_a_shortage_is_told_once_and_overcome(
+def test_a_shortage_is_reported_once_and_overcome(
     place: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """The daemon goes on, and takes the folder in when there is enough again."""
+    """The daemon continues, and indexes the folder once there are resources again."""
     folder, store = place
     short = True
     index = LocalKnowledgeBase.index

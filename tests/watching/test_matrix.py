@@ -1,4 +1,4 @@
-"""Everything that happens to files: after each, the store holds what a fresh index of the same folders would.
+"""After every kind of change to files, the store equals a new index of the folders.
 
 Each row runs with the platform's own events and with polling. docs/watching.md is the list of the rows.
 """
@@ -28,7 +28,7 @@ TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
 
 
 class Place:
-    """Two watched folders with files in them, and a folder that is not watched."""
+    """Two watched folders with files, and a folder that is not watched."""
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "notes"
@@ -49,27 +49,27 @@ class Place:
 
 
 def row(function: Row) -> Row:
-    """Put a row into the matrix."""
+    """Add a row to the matrix."""
     ROWS.append(function)
     return function
 
 
 @pytest.fixture(params=["native", pytest.param("polling", marks=pytest.mark.slow)])
 def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Watched, Place]]:
-    """A follower at work over a place."""
+    """A running scheduler over a place."""
     place = Place(tmp_path)
     with Watched([place.folder, place.second], tmp_path / "store", polling=request.param == "polling") as one:
         yield one, place
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test a row."""
+    """One test for each row."""
     if "happens" in metafunc.fixturenames:
         metafunc.parametrize("happens", ROWS, ids=lambda function: function.__name__)
 
 
 def test_row(watched: tuple[Watched, Place], happens: Row) -> None:
-    """After what happens in this row the store is what a fresh index would be."""
+    """After the change of this row, the store equals a new index."""
     one, place = watched
     one.settle()
 
@@ -80,20 +80,20 @@ def test_row(watched: tuple[Watched, Place], happens: Row) -> None:
 
 @row
 def create(place: Place) -> None:
-    """A file comes."""
+    """A file is created."""
     (place.folder / "new.md").write_text("# New\n\nnew text\n")
 
 
 @row
 def append(place: Place) -> None:
-    """A file grows."""
+    """Text is appended to a file."""
     with (place.folder / "a.md").open("a") as file:
         file.write("\n# Three\n\nepsilon\n")
 
 
 @row
 def truncate_and_rewrite(place: Place) -> None:
-    """A file is emptied and written again."""
+    """A file is truncated and written again."""
     with (place.folder / "a.md").open("w") as file:
         file.flush()
         os.fsync(file.fileno())
@@ -103,20 +103,20 @@ def truncate_and_rewrite(place: Place) -> None:
 
 @row
 def atomic_save_same_folder(place: Place) -> None:
-    """A temporary file beside the note takes its name."""
+    """A temporary file in the same folder is renamed over the note."""
     (place.folder / ".a.md.tmp").write_text("# Saved\n\natomically\n")
     (place.folder / ".a.md.tmp").replace(place.folder / "a.md")
 
 
 @row
 def atomic_save_from_elsewhere(place: Place) -> None:
-    """A temporary file of another folder takes the note's name."""
+    """A temporary file from another folder is renamed over the note."""
     (place.away / "ready.md").replace(place.folder / "a.md")
 
 
 @row
 def vim_with_backup(place: Place) -> None:
-    """Vim: probe file, note renamed to its backup, written anew, backup removed."""
+    """Vim: probe file, note renamed to its backup, written again, backup deleted."""
     (place.folder / "4913").write_text("")
     (place.folder / "4913").unlink()
     (place.folder / ".a.md.swp").write_bytes(b"b0VIM 8.2\x00\x00")
@@ -139,14 +139,14 @@ def emacs_lock_file(place: Place) -> None:
 
 @row
 def vs_code(place: Place) -> None:
-    """VS Code: the file is written in place, twice in a row with format on save."""
+    """VS Code: the file is written in place, twice with format on save."""
     (place.folder / "a.md").write_text("# Code\n\nsaved  by code\n")
     (place.folder / "a.md").write_text("# Code\n\nsaved by code\n")
 
 
 @row
 def obsidian(place: Place) -> None:
-    """Obsidian: an untitled note, renamed, moved into a folder, its settings beside."""
+    """Obsidian: an untitled note is renamed and moved into a folder, with its settings next to it."""
     (place.folder / ".obsidian").mkdir()
     (place.folder / ".obsidian" / "workspace.json").write_text("{}")
     (place.folder / "Untitled.md").write_text("")
@@ -166,81 +166,81 @@ def libre_office(place: Place) -> None:
 
 @row
 def rename_file(place: Place) -> None:
-    """A file gets another name."""
+    """A file is renamed."""
     (place.folder / "a.md").rename(place.folder / "renamed.md")
 
 
 @row
 def rename_folder(place: Place) -> None:
-    """A folder gets another name."""
+    """A folder is renamed."""
     (place.folder / "sub").rename(place.folder / "other")
 
 
 @row
 def rename_folder_then_write_below(place: Place) -> None:
-    """A renamed folder is still watched under its new name."""
+    """A renamed folder is still watched."""
     (place.folder / "sub").rename(place.folder / "other")
     (place.folder / "other" / "deep" / "later.md").write_text("later\n")
 
 
 @row
 def rename_case_only(place: Place) -> None:
-    """A name changes its case."""
+    """Only the case of a name changes."""
     (place.folder / "a.md").rename(place.folder / "A.md")
 
 
 @row
 def move_file_in(place: Place) -> None:
-    """A file comes from elsewhere."""
+    """A file is moved in from outside."""
     (place.away / "ready.md").rename(place.folder / "sub" / "ready.md")
 
 
 @row
 def move_file_out(place: Place) -> None:
-    """A file leaves."""
+    """A file is moved out."""
     (place.folder / "a.md").rename(place.away / "a.md")
 
 
 @row
 def move_file_between(place: Place) -> None:
-    """A file goes from one watched folder to another."""
+    """A file is moved from one watched folder to another."""
     (place.folder / "a.md").rename(place.second / "a.md")
 
 
 @row
 def move_folder_in(place: Place) -> None:
-    """A folder comes with its files."""
+    """A folder with files is moved in."""
     (place.away / "tree").rename(place.folder / "tree")
 
 
 @row
 def move_folder_out(place: Place) -> None:
-    """A folder leaves with its files, and is written to outside."""
+    """A folder with files is moved out, and written to outside."""
     (place.folder / "sub").rename(place.away / "sub")
     (place.away / "sub" / "ghost.md").write_text("a ghost\n")
 
 
 @row
 def move_folder_between(place: Place) -> None:
-    """A folder goes from one watched folder to another."""
+    """A folder is moved from one watched folder to another."""
     (place.folder / "sub").rename(place.second / "sub")
 
 
 @row
 def delete_file(place: Place) -> None:
-    """A file goes."""
+    """A file is deleted."""
     (place.folder / "a.md").unlink()
 
 
 @row
 def delete_tree(place: Place) -> None:
-    """A folder goes with all below."""
+    """A folder with everything below it is deleted."""
     shutil.rmtree(place.folder / "sub")
 
 
 @row
 def file_replaced_by_folder_and_back(place: Place) -> None:
-    """A file becomes a folder of the same name, and a file again."""
+    """A file is replaced by a folder of the same name, and that by a file again."""
     (place.folder / "b.txt").unlink()
     (place.folder / "b.txt").mkdir()
     (place.folder / "b.txt" / "inside.md").write_text("inside\n")
@@ -251,7 +251,7 @@ def file_replaced_by_folder_and_back(place: Place) -> None:
 
 @row
 def copy_with_times_and_other_content_of_the_same_size(place: Place) -> None:
-    """Content changes while size and modification time stay."""
+    """The content changes, but not size and modification time."""
     before = (place.folder / "b.txt").stat()
     (place.folder / "b.txt").write_text("plain tEXT\n")
     os.utime(place.folder / "b.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -259,13 +259,13 @@ def copy_with_times_and_other_content_of_the_same_size(place: Place) -> None:
 
 @row
 def touch(place: Place) -> None:
-    """Only the time changes."""
+    """Only the modification time changes."""
     (place.folder / "a.md").touch()
 
 
 @row
 def chmod_away_and_back(place: Place) -> None:
-    """Permissions go and come back."""
+    """Permissions are removed and restored."""
     (place.folder / "a.md").chmod(0)
     (place.folder / "sub").chmod(0)
     time.sleep(0.3)
@@ -275,7 +275,7 @@ def chmod_away_and_back(place: Place) -> None:
 
 @row
 def symlinks_in_out_broken_and_looping(place: Place) -> None:
-    """Links inside, links that lead out, links to nothing and links in a circle add nothing and break nothing."""
+    """Links inside, out of the folder, broken and in a loop add nothing and break nothing."""
     (place.folder / "inside.md").symlink_to(place.folder / "a.md")
     (place.folder / "outside.md").symlink_to(place.away / "ready.md")
     (place.folder / "outer").symlink_to(place.away)
@@ -286,7 +286,7 @@ def symlinks_in_out_broken_and_looping(place: Place) -> None:
 
 @row
 def new_folder_filled_at_once(place: Place) -> None:
-    """A deep new folder has its files before anybody can watch it."""
+    """A deep new folder is filled before it can be watched."""
     for number in range(30):
         folder = place.folder / "new" / f"{number}" / "deeper"
         folder.mkdir(parents=True)
@@ -295,7 +295,7 @@ def new_folder_filled_at_once(place: Place) -> None:
 
 @row
 def ignore_file_comes_changes_and_goes(place: Place) -> None:
-    """What .kbignore and .gitignore leave out follows their edits."""
+    """Exclusions follow edits of .kbignore and .gitignore."""
     (place.folder / ".kbignore").write_text("b.txt\nsub/\n")
     time.sleep(0.4)
     (place.folder / ".kbignore").write_text("sub/deep/\n")
@@ -304,7 +304,7 @@ def ignore_file_comes_changes_and_goes(place: Place) -> None:
 
 @row
 def strange_names(place: Place) -> None:
-    """Newlines, emoji, both Unicode forms, 255 bytes and bytes that are no text are names like others."""
+    """Newlines, emoji, both Unicode forms, 255 bytes, and bytes that are not UTF-8."""
     for name in ("new\nline.md", "🦊.md", "e\u0301.md", "\u00e9.md", f"{'x' * 252}.md", " spaces .md", "-dash.md"):
         (place.folder / name).write_text(f"named {len(name)} {name!r}\n")
     with open(os.path.join(os.fsencode(place.folder), b"latin-\xe9.md"), "wb") as file:  # noqa: PTH118, PTH123  # bytes
@@ -313,7 +313,7 @@ def strange_names(place: Place) -> None:
 
 @row
 def clock_set_back(place: Place) -> None:
-    """Times in the past and in the future are times like others."""
+    """Files with times in the past and in the future."""
     (place.folder / "a.md").write_text("# Past\n\nfrom 1971\n")
     os.utime(place.folder / "a.md", (31_536_000, 31_536_000))
     (place.folder / "b.txt").write_text("from the future\n")
@@ -322,7 +322,7 @@ def clock_set_back(place: Place) -> None:
 
 @row
 def burst_and_branch_switch_of_500_files(place: Place) -> None:
-    """Five hundred files come with one branch, go with the other, and come back."""
+    """Five hundred files appear with one branch, disappear with another, and return."""
 
     def git(*words: str) -> None:
         subprocess.run(["git", "-C", str(place.folder), *words], check=True, capture_output=True)  # noqa: S607
@@ -344,7 +344,7 @@ def burst_and_branch_switch_of_500_files(place: Place) -> None:
 
 @row
 def files_that_cannot_be_text(place: Place) -> None:
-    """Binary, empty and special files come, go and turn into text."""
+    """Binary, empty and special files appear, disappear and turn into text."""
     (place.folder / "binary.md").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     (place.folder / "empty.md").write_bytes(b"")
     os.mkfifo(place.folder / "pipe.md")
@@ -355,14 +355,14 @@ def files_that_cannot_be_text(place: Place) -> None:
 
 @row
 def write_through_a_hard_link_from_outside(place: Place) -> None:
-    """A second name of the file, outside, is written through; the file inside is touched to be noticed."""
+    """A hard link outside is written to; the file inside is touched to be noticed."""
     os.link(place.folder / "a.md", place.away / "twin.md")
     (place.away / "twin.md").write_text("# Through\n\nthe other name\n")
     (place.folder / "nudge.md").write_text("nudge\n")
 
 
 def test_touch_chmod_and_moves_embed_nothing(watched: tuple[Watched, Place]) -> None:
-    """What changes no text costs the model nothing."""
+    """Changes without new text embed nothing."""
     one, place = watched
     one.settle()
     embedded = len(one.embedder.texts)
@@ -377,7 +377,7 @@ def test_touch_chmod_and_moves_embed_nothing(watched: tuple[Watched, Place]) -> 
 
 
 def test_writer_that_never_pauses_is_followed(watched: tuple[Watched, Place]) -> None:
-    """A file that is written to all the time is found before its writer ends, and others do not wait for it."""
+    """A file that is written to without a pause is indexed before its writer ends, and delays no others."""
     one, place = watched
     one.settle()
     stop = threading.Event()
@@ -404,7 +404,7 @@ def test_writer_that_never_pauses_is_followed(watched: tuple[Watched, Place]) ->
 
 
 def test_folder_unmounted_and_back(watched: tuple[Watched, Place]) -> None:
-    """While a folder is away nothing of it is dropped; when it is back it is followed, and nothing is embedded."""
+    """While a folder is missing, nothing of it is dropped; once it is back it is watched, and nothing is embedded."""
     one, place = watched
     one.settle()
     before, embedded = one.held(), len(one.embedder.texts)
@@ -421,7 +421,7 @@ def test_folder_unmounted_and_back(watched: tuple[Watched, Place]) -> None:
 
 
 def test_root_moved_and_another_in_its_place(watched: tuple[Watched, Place]) -> None:
-    """A watched folder is moved away, and another one takes its name: what has the name counts."""
+    """A watched folder is moved away and another one takes its path, which counts."""
     one, place = watched
     one.settle()
 
@@ -436,10 +436,9 @@ def test_root_moved_and_another_in_its_place(watched: tuple[Watched, Place]) -> 
 
 
 def test_file_being_written_is_read_when_it_is_stable(watched: tuple[Watched, Place]) -> None:
-    """A file that is written in pieces without a pause is read once it is whole.
+    """A file that is written in pieces without a pause is indexed once it is complete.
 
-    With polling nobody knows that a file is being written, unless it changes while it is read: there it may be read
-    in between, and is read again at the next look.
+    With polling, a scan may find it in between; it is then indexed, and read again at the next scan.
     """
     one, place = watched
     one.settle()
@@ -457,8 +456,8 @@ def test_file_being_written_is_read_when_it_is_stable(watched: tuple[Watched, Pl
     assert one.polling or len(read) == 1
 
 
-def test_dead_observer_is_started_again(tmp_path: Path) -> None:
-    """Where the thread that reports changes dies, the heartbeat notices, says so and starts it again."""
+def test_dead_observer_is_restarted(tmp_path: Path) -> None:
+    """If the thread that reports changes dies, the heartbeat notices, reports and restarts it."""
     place = Place(tmp_path)
     with Watched([place.folder], tmp_path / "store", polling=False) as one:
         one.settle()
@@ -474,8 +473,8 @@ def test_dead_observer_is_started_again(tmp_path: Path) -> None:
         one.settle()
 
 
-def test_root_deleted_and_made_again(watched: tuple[Watched, Place]) -> None:
-    """A folder that was deleted and made anew is watched again."""
+def test_root_deleted_and_created_again(watched: tuple[Watched, Place]) -> None:
+    """A folder that was deleted and created again is watched again."""
     one, place = watched
     one.settle()
     keep = place.away / "keep"
@@ -506,7 +505,7 @@ def test_empty_root_is_held_until_files_are_back(watched: tuple[Watched, Place])
 
 
 def test_many_files_are_excluded_at_once(watched: tuple[Watched, Place]) -> None:
-    """Notes that an ignore file leaves out are gone from the index, though they were most of the folder."""
+    """Notes excluded by an ignore file are removed from the index, even if they were most of the folder."""
     one, place = watched
     (place.folder / "private").mkdir()
     for number in range(30):
@@ -521,8 +520,8 @@ def test_many_files_are_excluded_at_once(watched: tuple[Watched, Place]) -> None
 
 
 @pytest.mark.slow
-def test_event_queue_overflow_is_told_and_made_good(tmp_path: Path) -> None:
-    """When events are lost, which watchdog only logs, it is told and everything is looked at."""
+def test_event_queue_overflow_is_reported_and_handled(tmp_path: Path) -> None:
+    """If events are lost, which watchdog only logs, it is reported and everything is scanned."""
     limit = Path("/proc/sys/fs/inotify/max_queued_events")
     if not limit.exists():
         pytest.skip("no inotify here")
@@ -547,8 +546,8 @@ def test_event_queue_overflow_is_told_and_made_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_full_watch_table_is_told_and_polled(tmp_path: Path) -> None:
-    """Where not every directory can be watched, which watchdog does not say, kb says so and looks by itself."""
+def test_full_watch_table_is_reported_and_polled(tmp_path: Path) -> None:
+    """If not every directory can be watched, which watchdog does not report, kb reports it and polls."""
     limited = ["unshare", "--user", "--map-root-user", "sh", "-c"]
     script = 'echo 12 > /proc/sys/user/max_inotify_watches && exec "$@"'
     probe = subprocess.run([*limited, script, "sh", "true"], check=False, capture_output=True)

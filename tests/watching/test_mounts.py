@@ -1,4 +1,4 @@
-"""Which mounts report no changes, from mount tables as the kernel writes them."""
+"""Mounts that report no changes, from mount tables in the kernel's format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TABLE = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
     ],
 )
 def test_a_folder_on_a_mount_without_events_gets_a_reason(folder: str, part: str) -> None:
-    """The reason names the folder and what it is on."""
+    """The reason names the folder and the file system."""
     reason = without_events(folder, TABLE)
     assert reason is not None
     assert folder in reason
@@ -56,20 +56,20 @@ def test_a_folder_on_a_local_file_system_gets_none(folder: str) -> None:
         *[(kind, False) for kind in ("ext4", "btrfs", "xfs", "zfs", "tmpfs", "overlay", "fuseblk", "vfat", "nfsd2x")],
     ],
 )
-def test_file_systems_are_told_apart(kind: str, eventless: bool) -> None:
+def test_file_systems_are_distinguished(kind: str, eventless: bool) -> None:
     """Network, container and user-space file systems report no changes; disks do."""
     assert Mount("/x", kind).eventless is eventless
 
 
 def test_a_mount_without_events_below_a_folder_is_found() -> None:
-    """The folder itself is fine, a part of it is not."""
+    """The folder itself reports changes, a part of it does not."""
     assert without_events("/home/ann", TABLE) is None
     assert "/home/ann/My Notes" in (below_without_events("/home/ann", TABLE) or "")
     assert below_without_events("/srv", TABLE) is None
     assert below_without_events("/home/ann/My Notes", TABLE) is None
 
 
-def test_escapes_are_undone() -> None:
+def test_escapes_are_decoded() -> None:
     r"""The kernel writes space, tab, newline and backslash in octal."""
     (mount,) = parse(r"1 2 0:1 / /a\040b\011c\012d\134e rw - ext4 /dev/x rw")
     assert mount.point == "/a b\tc\nd\\e"
@@ -77,13 +77,13 @@ def test_escapes_are_undone() -> None:
 
 @given(st.text())
 def test_any_text_is_parsed(table: str) -> None:
-    """A table of another shape gives fewer mounts, never an error."""
+    """An unknown format gives fewer mounts, never an error."""
     parse(table)
     assert without_events("/x", "garbage\n") is None
 
 
 def test_a_system_without_a_table_has_no_reasons() -> None:
-    """Where there is no table, events are expected."""
+    """Without a table, events are expected."""
     assert without_events("/home/ann", "") is None
 
 

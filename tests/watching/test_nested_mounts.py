@@ -1,4 +1,4 @@
-"""A file system that is mounted inside a watched folder and goes away: its files are held, and are back when it is."""
+"""A file system mounted in a watched folder is unmounted: its files are held until it is back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _run(*command: str) -> bool:
 
 @pytest.fixture(params=["another device", "the same device"])
 def mounted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """A watched folder with a file system mounted in it, and where that one lies else."""
+    """A watched folder with a file system mounted in it, and the place of that file system otherwise."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root may mount file systems")
     folder, backing = tmp_path / "notes", tmp_path / "backing"
@@ -56,7 +56,7 @@ def mounted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pa
 def test_files_of_a_mount_that_goes_are_held_until_it_is_back(
     mounted: tuple[Path, Path], tmp_path: Path, polling: bool
 ) -> None:
-    """However few they are; other files that go are dropped, and nothing is embedded when they are back."""
+    """However few they are; other missing files are dropped, and nothing is embedded afterwards."""
     folder, backing = mounted
     with Watched([folder], tmp_path / "store", polling=polling) as one:
         one.settle()
@@ -83,7 +83,7 @@ def test_files_of_a_mount_that_goes_are_held_until_it_is_back(
 def test_deletions_of_a_mount_that_is_gone_for_good_are_accepted_on_request(
     mounted: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """Then it is a directory like any other."""
+    """Afterwards it is a directory like any other."""
     folder, _ = mounted
     with Watched([folder], tmp_path / "store", polling=True) as one:
         one.settle()
@@ -102,8 +102,8 @@ def known(path: str, number: int) -> KnownFile:
     return KnownFile(number, "/notes", path, FileStat(1, 1, 1, number, 1), b"", 10**18, "done")
 
 
-def test_what_is_held_is_what_lies_below_the_lost_mount() -> None:
-    """Not what only begins with its name, and nothing below one that is still there."""
+def test_files_below_the_lost_mount_are_held() -> None:
+    """Neither files whose path only begins alike, nor those below an existing mount."""
     files = [known("disk/a.md", 1), known("disk2/a.md", 2), known("disk", 3), known("other/a.md", 4)]
     scan = Scan((), folders=("/notes",), mounts=(("/notes", "other"),))
 

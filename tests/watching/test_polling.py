@@ -1,4 +1,4 @@
-"""Some rows of the matrix for every run of the tests, where the system tells of no change; the others are slow."""
+"""Some rows of the matrix with polling, in every test run; the others are slow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def test_polling_follows_too(tmp_path: Path) -> None:
-    """Files that come, grow, are replaced and go are found by looking now and then."""
+    """Files that are created, changed, replaced and deleted are found by scanning at intervals."""
     place = Place(tmp_path)
     with Watched([place.folder, place.second], tmp_path / "store", polling=True) as one:
         one.settle()

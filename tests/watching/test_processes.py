@@ -1,4 +1,4 @@
-"""What happens to owners: killed at any moment, and more than one of them. The rows beside those of test_matrix."""
+"""Daemons that are killed at any moment, and several at once; these rows belong to test_matrix too."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FEW = (create, append, rename_folder, delete_tree)
 
 @contextmanager
 def owner(store: Path, folders: list[Path], *, how: str = "native", step: str = "") -> Iterator[subprocess.Popen[str]]:
-    """An owner in a process of its own, which is killed in the end."""
+    """An owner in a process of its own, killed at the end."""
     command = [sys.executable, str(HERE / "killed_owner.py"), str(store), how, step, *map(str, folders)]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as child:
@@ -46,7 +46,7 @@ def owner(store: Path, folders: list[Path], *, how: str = "native", step: str = 
 
 
 def killed_amid(happens: Row, root: Path, *, how: str, step: str) -> None:
-    """Let something happen under an owner that is killed meanwhile; the next one makes the store what it should be."""
+    """Apply a change while the owner is killed; the next one repairs the store."""
     place = Place(root)
     folders = [place.folder, place.second]
     with owner(root / "store", folders, how=how, step=step) as child:
@@ -67,7 +67,7 @@ def killed_amid(happens: Row, root: Path, *, how: str, step: str) -> None:
 
 @pytest.mark.slow
 def test_owner_killed_amid_a_change_and_started_again(tmp_path: Path) -> None:
-    """An owner is killed with -9 after it has written vectors and before it noted so; the next one mends that."""
+    """An owner is killed with -9 after it has written vectors and before it recorded that; the next one repairs it."""
     killed_amid(create, tmp_path, how="native", step="finish")
 
 
@@ -84,7 +84,7 @@ CASES = [
     ("happens", "how", "step"), CASES, ids=lambda one: getattr(one, "__name__", one) or "at any moment"
 )
 def test_owner_killed_amid_each_row_and_started_again(tmp_path: Path, happens: Row, how: str, step: str) -> None:
-    """In the middle of each row above the owner is killed with -9, at a step of its work or at any moment."""
+    """During each row above, the owner is killed with -9 at a step of its work or at any moment."""
     killed_amid(happens, tmp_path, how=how, step=step)
 
 
@@ -92,7 +92,7 @@ def test_owner_killed_amid_each_row_and_started_again(tmp_path: Path, happens: R
 @pytest.mark.parametrize("time_of", [1, 2, 3])
 @pytest.mark.parametrize("name", ["link_lists.bin", "index_metadata.pickle", "data_level0.bin", "header.bin"])
 def test_owner_killed_inside_a_persist_of_chromadb(tmp_path: Path, name: str, time_of: int) -> None:
-    """ChromaDB writes its graph in place: killed when a file of it has just changed, nothing is lost."""
+    """ChromaDB writes its graph in place: killed right after a file of it changed, nothing is lost."""
     folder = tmp_path / "notes"
     folder.mkdir()
     for number in range(FILES):
@@ -114,7 +114,7 @@ def test_owner_killed_inside_a_persist_of_chromadb(tmp_path: Path, name: str, ti
 
 
 def _wait_for_changes(child: subprocess.Popen[str], store: Path, name: str, times: int) -> None:
-    """Return as soon as a file of the graph has changed so many times."""
+    """Return as soon as a file of the graph has changed this many times."""
     before: tuple[int, int] | None = None
     deadline = time.monotonic() + 200
     while times:
@@ -131,7 +131,7 @@ def _wait_for_changes(child: subprocess.Popen[str], store: Path, name: str, time
 
 @pytest.mark.slow
 def test_second_owner_is_refused_with_the_process_of_the_first(tmp_path: Path, minilm: Located) -> None:
-    """Whoever comes second says who has the store, and changes nothing."""
+    """The second one names the process that has the store, and changes nothing."""
     place = Place(tmp_path)
     with Watched([place.folder], tmp_path / "store", polling=False) as one:
         done = _kb(tmp_path, minilm, "-s", "store.wait_seconds=0", "watch")
@@ -144,7 +144,7 @@ def test_second_owner_is_refused_with_the_process_of_the_first(tmp_path: Path, m
 
 @pytest.mark.faults
 def test_twenty_commands_at_once_without_an_owner(tmp_path: Path, minilm: Located) -> None:
-    """All of them do what they were asked, one after another, or say who has the store; it is whole afterwards."""
+    """Each does its work in turn or names the process that has the store, which is sound afterwards."""
     Place(tmp_path)
     commands = [("index",), ("search", "alpha"), ("note", "a note"), ("check",), ("rebuild",)] * 4
     running = [_kb(tmp_path, minilm, *command) for command in commands]
@@ -167,7 +167,7 @@ def test_twenty_commands_at_once_without_an_owner(tmp_path: Path, minilm: Locate
 
 
 def _kb(root: Path, model: Located, *args: str) -> subprocess.Popen[str]:
-    """A command over the folder of a place."""
+    """Run a command over the folder of a place."""
     config = root / "config.toml"
     # A command that is running already may read it.
     if not config.exists():
@@ -184,7 +184,7 @@ def _kb(root: Path, model: Located, *args: str) -> subprocess.Popen[str]:
 
 
 def _said(done: subprocess.Popen[str]) -> str:
-    """What a command wrote on standard error."""
+    """The standard error of a command."""
     assert done.stderr is not None
     with done.stderr as stream:
         return stream.read()

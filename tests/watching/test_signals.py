@@ -1,4 +1,4 @@
-"""A daemon that is told to stop while it starts: one sentence at most, the right exit code, and nothing left behind."""
+"""A daemon that is stopped during its start: at most one sentence, the right exit code, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ ALL = [(step, number) for step in STEPS for number in CODES if (step, number) no
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for the socket, with a short name."""
+    """A folder with a short path for the socket."""
     with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)
 
 
 def stopped(runtime: Path, tmp_path: Path, step: str, number: signal.Signals) -> None:
-    """Send a signal at a step, and look at what is left."""
+    """Send a signal at a step, and check what is left."""
     folder, store = tmp_path / "notes", tmp_path / "store"
     folder.mkdir()
     (folder / "a.md").write_text("# A\n\ntext\n")
@@ -75,19 +75,19 @@ def stopped(runtime: Path, tmp_path: Path, step: str, number: signal.Signals) ->
 
 @pytest.mark.parametrize(("step", "number"), [FEW[0], *(pytest.param(*one, marks=pytest.mark.slow) for one in FEW[1:])])
 def test_a_signal_during_the_start(runtime: Path, tmp_path: Path, step: str, number: signal.Signals) -> None:
-    """The next one finds a store that was left in order."""
+    """The next daemon finds a store that was closed properly."""
     stopped(runtime, tmp_path, step, number)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize(("step", "number"), ALL)
 def test_the_other_signal_during_the_start(runtime: Path, tmp_path: Path, step: str, number: signal.Signals) -> None:
-    """At every step, either of them."""
+    """At each step, with either signal."""
     stopped(runtime, tmp_path, step, number)
 
 
-def test_a_step_that_is_not_disturbed_ends_first() -> None:
-    """The signal has its effect afterwards, once."""
+def test_an_uninterruptible_step_finishes_first() -> None:
+    """The signal takes effect afterwards, once."""
     done: list[bool] = []
 
     def step() -> None:
@@ -104,7 +104,7 @@ def test_a_step_that_is_not_disturbed_ends_first() -> None:
 
 
 def test_ctrl_c_while_python_imports_is_no_traceback() -> None:
-    """The command line has not begun yet."""
+    """Before the command line begins."""
     program = (
         "import os, signal, sys\n"
         "class Slow:\n"

@@ -1,4 +1,4 @@
-"""What the real watchdog on a real file system makes dirty, and what it does when it fails."""
+"""The directories that the real watchdog marks as changed, and its failures."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at watchdog's 
 
 
 class Heard:
-    """Records what an watcher calls back."""
+    """Records the callbacks of a watcher."""
 
     def __init__(self) -> None:
         self.dirty: list[tuple[str, str]] = []
         self.lost: list[str] = []
 
     def on_dirty(self, folder: str, directory: str) -> None:
-        """Keep one dirty place."""
+        """Record a changed directory."""
         self.dirty.append((folder, directory))
 
     def directories(self) -> set[str]:
-        """The dirty directories, of whatever folder."""
+        """The changed directories of all folders."""
         return {directory for _, directory in self.dirty}
 
 
 @pytest.fixture
 def heard() -> Heard:
-    """An empty record."""
+    """A record without callbacks."""
     return Heard()
 
 
 @pytest.fixture
 def watcher(heard: Heard, tmp_path: Path) -> Iterator[Watcher]:
-    """An watcher of nothing yet, deaf to ``.kb`` in the test's folder."""
+    """A watcher without folders, which ignores ``.kb`` in the test's folder."""
     watcher = Watcher(heard.on_dirty, heard.lost.append, never=[str(tmp_path / ".kb")])
     yield watcher
     watcher.stop()
@@ -66,7 +66,7 @@ def folder(tmp_path: Path, watcher: Watcher) -> Path:
 
 
 def atomic_save(folder: Path) -> None:
-    """Save as most editors do: write beside, rename over."""
+    """Save like most editors: write a temporary file and rename it."""
     (folder / "work" / "plan.md.tmp").write_text("plan 2")
     (folder / "work" / "plan.md.tmp").replace(folder / "work" / "plan.md")
 
@@ -88,7 +88,7 @@ OPERATIONS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation_marks_changed_directories(operation: str, folder: Path, heard: Heard) -> None:
-    """Both ends of a move, and the directory around whatever changed."""
+    """Both ends of a move, and the directory of each change."""
     act, expected = OPERATIONS[operation]
     act(folder)
     wait_until(lambda: expected <= heard.directories())
@@ -96,7 +96,7 @@ def test_operation_marks_changed_directories(operation: str, folder: Path, heard
 
 
 def test_files_in_new_directory_are_noticed(folder: Path, heard: Heard) -> None:
-    """A tree filled before its watches can be there is reported all the same, and later changes in it too."""
+    """A tree that is filled before it can be watched is reported, and later changes in it too."""
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a" / "b" / "deep.md").write_text("deep")
     wait_until(lambda: "" in heard.directories())
@@ -107,7 +107,7 @@ def test_files_in_new_directory_are_noticed(folder: Path, heard: Heard) -> None:
 
 
 def test_moved_directory_is_watched_at_new_path(folder: Path, heard: Heard) -> None:
-    """Its watches move along."""
+    """Its watches move with it."""
     (folder / "work").rename(folder / "done")
     wait_until(lambda: "" in heard.directories())
     (folder / "done" / "old" / "done.md").write_text("again")
@@ -115,7 +115,7 @@ def test_moved_directory_is_watched_at_new_path(folder: Path, heard: Heard) -> N
 
 
 def test_reads_and_changes_of_store_are_ignored(folder: Path, heard: Heard) -> None:
-    """Neither what kb reads nor what it writes into its store comes back to it."""
+    """Neither reads nor writes of kb itself are reported."""
     (folder / "work" / "plan.md").read_text()
     assert list((folder / "work").iterdir())
     (folder / ".kb" / "deep").mkdir(parents=True)
@@ -139,7 +139,7 @@ def test_undecodable_names_are_noticed(folder: Path, heard: Heard) -> None:
 
 @linux
 def test_overflow_in_watchdog_log_is_reported(folder: Path, heard: Heard) -> None:
-    """The library itself says so, and nothing else it logs is one; also where logging is set to hear less."""
+    """It is only in the log of watchdog; other messages do not count, and a higher log level does not matter."""
     from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
 
     root = logging.getLogger()
@@ -159,7 +159,7 @@ def test_overflow_in_watchdog_log_is_reported(folder: Path, heard: Heard) -> Non
 
 
 def test_stopped_watcher_reports_nothing(folder: Path, watcher: Watcher, heard: Heard) -> None:
-    """Threads, watches and the log handler are given back."""
+    """Threads, watches and the log handler are released."""
     threads = threading.active_count()
     watcher.stop()
     (folder / "top.md").write_text("other")
@@ -173,7 +173,7 @@ def test_stopped_watcher_reports_nothing(folder: Path, watcher: Watcher, heard: 
 
 @linux
 def test_every_directory_is_watched(folder: Path, watcher: Watcher) -> None:
-    """The root and all below it; one that appears later is counted too."""
+    """The root and all below it; new ones are counted too."""
     assert watcher.watched() == 4
     assert watcher.unwatched(everywhere=True) == 0
     (folder / "work" / "fresh").mkdir()
@@ -183,7 +183,7 @@ def test_every_directory_is_watched(folder: Path, watcher: Watcher) -> None:
 
 @linux
 def test_directories_without_watch_are_counted(folder: Path, watcher: Watcher) -> None:
-    """As when the table is full below the root, where watchdog says nothing; a new set of watches mends it."""
+    """As when the table is full below the root, where watchdog reports nothing; new watches repair it."""
     table: Any = watcher._watches[str(folder)]._table()
     del table[os.fsencode(folder / "work" / "old")]
     table[os.fsencode(folder / "home")] = -1
@@ -194,7 +194,7 @@ def test_directories_without_watch_are_counted(folder: Path, watcher: Watcher) -
 
 @linux
 def test_new_directory_without_watch_is_found_without_walk(folder: Path, watcher: Watcher) -> None:
-    """What appears and is not in the table is remembered until asked for."""
+    """New directories that are not in the table are remembered until the next check."""
     from watchdog.events import DirCreatedEvent
 
     watch = watcher._watches[str(folder)]
@@ -207,7 +207,7 @@ def test_new_directory_without_watch_is_found_without_walk(folder: Path, watcher
 
 @linux
 def test_folder_busy_during_start_is_watched(tmp_path: Path, watcher: Watcher, heard: Heard) -> None:
-    """Events may come before the start is through."""
+    """Events may arrive before the start is complete."""
     for number in range(100):
         (tmp_path / str(number)).mkdir()
     stop = threading.Event()
@@ -231,14 +231,14 @@ def test_folder_busy_during_start_is_watched(tmp_path: Path, watcher: Watcher, h
 
 
 def test_healthy_watch_is_kept(folder: Path, watcher: Watcher) -> None:
-    """Looking after it changes nothing."""
+    """A check changes nothing."""
     watch = watcher._watches[str(folder)]
     assert watcher.update([str(folder)]) == ()
     assert watcher._watches[str(folder)] is watch
 
 
 def test_folder_that_comes_and_goes_is_watched(tmp_path: Path, watcher: Watcher, heard: Heard) -> None:
-    """Missing, there, replaced by another of its name, moved away."""
+    """Missing, created, replaced by another one, moved away."""
     notes = tmp_path / "notes"
     assert watcher.update([str(notes)]) == ()
     notes.mkdir()
@@ -256,7 +256,7 @@ def test_folder_that_comes_and_goes_is_watched(tmp_path: Path, watcher: Watcher,
 
 @pytest.mark.parametrize("part", ["_observer", "_emitter"])
 def test_dead_thread_is_replaced(part: str, folder: Path, watcher: Watcher, heard: Heard) -> None:
-    """Whichever of watchdog's threads ended, the folder is watched again."""
+    """Whichever of watchdog's threads ended."""
     thread: Any = getattr(watcher._watches[str(folder)], part)
     thread.stop()
     thread.join(5)
@@ -269,7 +269,7 @@ def test_dead_thread_is_replaced(part: str, folder: Path, watcher: Watcher, hear
 def test_watchdog_failure_is_handled(
     folder: Path, watcher: Watcher, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A directory moved out, made again, and both removed: watchdog's reader dies of it, and is replaced."""
+    """A directory is moved out and created again, and both are deleted: watchdog's reader dies and is replaced."""
     died: list[object] = []
     monkeypatch.setattr(threading, "excepthook", died.append)
     out = folder.parent / f"{folder.name}-out"
@@ -304,7 +304,7 @@ def test_removed_folder_is_unwatched(tmp_path: Path, watcher: Watcher) -> None:
 @linux
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
 def test_directory_that_becomes_readable_is_reported_unwatched(tmp_path: Path, watcher: Watcher) -> None:
-    """What could not be watched at the start is known to lack its watch once it could be."""
+    """A directory that could not be watched at the start has no watch once it could be."""
     locked = tmp_path / "locked"
     locked.mkdir()
     locked.chmod(0)
@@ -324,7 +324,7 @@ def test_failure_has_remedy(code: int, part: str) -> None:
 
 
 def test_watching_raises_no_warnings(folder: Path, watcher: Watcher) -> None:
-    """Copying trees about prints no table of watches."""
+    """Copying trees prints no table of watches."""
     with warnings.catch_warnings(record=True) as caught:
         watcher.restart()
         for number in range(5):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    """Return as soon as the condition holds; fail where it does not in a generous time."""
+    """Return as soon as the condition holds; fail after a generous time."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "the condition was never met"

@@ -1,4 +1,4 @@
-"""Two watched folders with a real follower, real files and a real ChromaDB; only the model is a fake."""
+"""Two watched folders with a real scheduler, real files and a real ChromaDB; only the model is a fake."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ QUIET, POLL = 0.1, 0.25
 
 
 class LoadedFake(FakeEmbedder):
-    """A fake model with what an owner asks of a real one."""
+    """A fake model with the methods that a daemon needs."""
 
     def __init__(self) -> None:
         super().__init__(dimension=32)
         self.tokens = FakeTokens()
 
     def load(self) -> str:
-        """Say where it runs."""
+        """Return where it runs."""
         return "nowhere"
 
     def runs(self) -> str:
-        """Say where it would run."""
+        """Return where it would run."""
         return "nowhere"
 
     def share(self, give_way: Callable[[], None]) -> None:
-        """Nothing: its batches take no time."""
+        """Do nothing, since its batches take no time."""
 
 
 class Watched:
-    """An owner of a store at work, in this process."""
+    """The owner of a store, in this process."""
 
     def __init__(self, folders: Sequence[Path], store: Path, *, polling: bool) -> None:
         settings = load(
@@ -82,14 +82,14 @@ class Watched:
         assert not self.thread.is_alive()
 
     def held(self) -> Held:
-        """What the store holds, passage by passage."""
+        """The content of the store, passage by passage."""
         return sorted(
             (one.file.folder, one.file.path, one.first_line, one.last_line, one.text, one.heading)
             for one in self.parts.catalog.all_passages()
         )
 
     def fresh(self) -> Held:
-        """What a fresh index of the folders as they are now would hold."""
+        """The content of a new index of the folders as they are now."""
         found: Held = []
         for file in self.parts.files.scan().files:
             _, passages = self.parts.reader.read(self.parts.files.load(file))
@@ -99,7 +99,7 @@ class Watched:
         return sorted(found)
 
     def settle(self, seconds: float = 120.0) -> None:
-        """Wait, without asking for a scan, until the store is what a fresh index would be; then check all of it."""
+        """Wait, without requesting a scan, until the store equals a new index; then check everything."""
         deadline = time.monotonic() + seconds
         while self.held() != self.fresh() or self.scheduler.state.waiting:
             held, fresh = self.held(), self.fresh()
