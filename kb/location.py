@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "config.toml"
 ENV_PREFIX: Final = "KB_"
 # The sections of the file, in order; kb.config.schema has their keys.
-SECTIONS: Final = ("folders", "chunk", "documents", "embed", "store", "search", "note", "watch")
+SECTIONS: Final = ("folders", "chunk", "documents", "embed", "store", "search", "answer", "note", "watch", "serve")
 STORE_KEY: Final = "store.path"
 DEFAULT_STORE: Final = ".kb"
 # In bytes; ten times the size of a configuration with every key and a hundred folders.

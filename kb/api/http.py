@@ -283,7 +283,8 @@ class Api:
         hung_up = asyncio.ensure_future(_disconnected(http))
         seconds = self._limits.seconds if operation.kind == "question" else None
         try:
-            await asyncio.wait([work, hung_up], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            both: list[asyncio.Future[Any]] = [work, hung_up]
+            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return work.result()
             if hung_up.done():

@@ -58,7 +58,7 @@ class Command(click.Command):
         return option
 
 
-class Address(click.ParamType):
+class Address(click.ParamType[str]):
     """A host and a port, as the value of an option."""
 
     name = "address"

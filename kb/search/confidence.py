@@ -349,6 +349,7 @@ class Background:
 
     def __init__(self, embedder: Embedder, catalog: Catalog) -> None:
         self._embedder = embedder
+        self._some_probes: tuple[str, NDArray[np.float64]] | None = None
         self._catalog = catalog
         self._sample: _Sample | None = None
         self._unrelated: UnrelatedCosines | None = None
@@ -374,6 +375,14 @@ class Background:
             self._is_kept = False
         self._unrelated = known
         return known
+
+    def some_probes(self) -> NDArray[np.float64]:
+        """The vectors of some of the probes, shape (number, dimension); looked up once for all questions."""
+        known = self._some_probes
+        if known is None or known[0] != self._embedder.fingerprint:
+            vectors = np.array([self._embedder.embed_query(probe) for probe in SOME_PROBES], np.float64)
+            self._some_probes = known = self._embedder.fingerprint, vectors
+        return known[1]
 
     def keep(self) -> None:
         """Write new measurements to the catalog, since measuring them again takes seconds."""
@@ -467,6 +476,5 @@ def usual_cosine(embedder: Embedder, catalog: Catalog, index: Nearest, backgroun
         return unrelated.mean + unrelated.deviation
     vectors = index.vectors(catalog.sample(FEW))
     rows = np.array(list(vectors.values()), np.float64).reshape(len(vectors), embedder.dimension)
-    probes = np.array([embedder.embed_query(probe) for probe in SOME_PROBES], np.float64)
-    cosines = rows @ probes.T
+    cosines = rows @ background.some_probes().T
     return float(cosines.mean() + cosines.std()) if cosines.size else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -9,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
+from kb.api.codec import encode
 from kb.api.limits import LOCAL, NETWORK
 from kb.api.openapi import document, parsed_docstring
 from kb.api.operations import OPERATIONS
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 
     from served import Client
 
-AT_PORT = document([one for one in OPERATIONS if one.scope != "local"], NETWORK, token=True)
-ON_SOCKET = document(OPERATIONS, LOCAL, token=False)
+# As it is sent: with lists in place of tuples, and dates as text.
+AT_PORT = json.loads(encode(document([one for one in OPERATIONS if one.scope != "local"], NETWORK, token=True)))
+ON_SOCKET = json.loads(encode(document(OPERATIONS, LOCAL, token=False)))
 
 
 def parts_of(value: object) -> Iterator[dict[str, Any]]:
