@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 from pathlib import Path
@@ -218,6 +219,91 @@ def _endpoint(one: Operation[Any, Any], operation: Mapping[str, Any]) -> str:
 
 
 _SERVER: Final = "http://127.0.0.1:7420"
+# What the page of the Python API tells: each class with its members, in this order.
+_API: Final = (
+    "KnowledgeBase",
+    "AsyncKnowledgeBase",
+    "SearchRequest",
+    "Filters",
+    "Mode",
+    "Answer",
+    "Hit",
+    "StoredPassage",
+    "KnownFile",
+    "Freshness",
+    "FileText",
+    "Shown",
+    "Links",
+    "Reply",
+    "Status",
+    "IndexReport",
+)
+
+
+def python_block() -> str:
+    """Every public class of the Python API with its docstring, signatures, and the exceptions."""
+    import kb
+    from kb import errors, records
+
+    classes = [getattr(kb, name, None) or getattr(records, name) for name in _API]
+    raised = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.KbError)]
+    sections = [section for one in classes for section in _class_sections(one)]
+    rows = [f"| `{one.__name__}` | {(one.__doc__ or '').partition(chr(10))[0]} |" for one in raised]
+    return "\n\n".join([*sections, "## Errors", "\n".join(["| exception | when |", "|---|---|", *rows])])
+
+
+def _class_sections(one: type) -> Iterator[str]:
+    yield f"## {one.__name__}"
+    yield f"```text\n{inspect.getdoc(one)}\n```"
+    if one.__name__ not in {"KnowledgeBase", "AsyncKnowledgeBase"}:
+        return
+    for name in _members(one):
+        member = inspect.getattr_static(one, name)
+        if isinstance(member, property):
+            yield f"### {one.__name__}.{name}\n\n```text\n{inspect.getdoc(member)}\n```"
+            continue
+        begin = "async def" if inspect.iscoroutinefunction(getattr(one, name)) else "def"
+        signature = _signature(f"{begin} {name}", getattr(one, name))
+        # The coroutines have the docstrings of the methods they stand for.
+        about = "" if begin == "async def" and name != "close" else f"\n\n{inspect.getdoc(getattr(one, name))}"
+        yield f"### {one.__name__}.{name}\n\n```text\n{signature}{about}\n```"
+
+
+def _members(one: type) -> list[str]:
+    """The public members in the order in which the classes define them, after the way to make one."""
+    names = dict.fromkeys(name for base in reversed(one.__mro__) for name in vars(base) if not name.startswith("_"))
+    return sorted(names, key=lambda name: name != "open")
+
+
+def _signature(begin: str, method: Callable[..., object]) -> str:
+    """A signature as it stands in the code, one argument a line where it is long."""
+    found = inspect.signature(method)
+    shown = [_without_address(argument) for argument in found.parameters.values()]
+    found = found.replace(parameters=shown)
+    whole = f"{begin}{found}".replace("'", "").replace("Ellipsis", "...")
+    if len(whole) <= _WIDTH:
+        return whole
+    lines: list[str] = []
+    for argument in found.parameters.values():
+        if argument.kind is argument.KEYWORD_ONLY and "*" not in lines:
+            lines.append("*")
+        lines.append(str(argument).replace("'", "").replace("Ellipsis", "..."))
+    arguments = "".join(f"    {line},\n" for line in lines)
+    return f"{begin}(\n{arguments}) -> {found.return_annotation}"
+
+
+def _without_address(argument: inspect.Parameter) -> inspect.Parameter:
+    """The same with ... for a default that is a function."""
+    return (
+        argument.replace(default=...)
+        if callable(argument.default) and argument.default is not argument.empty
+        else argument
+    )
+
+
+_WIDTH: Final = 100
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "help": help_block,
     "commands": commands_block,
@@ -228,6 +314,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "unread": unread_block,
     "types": types_block,
     "imports": imports_block,
+    "python": python_block,
     "endpoints": endpoints_block,
 }
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import runpy
 import shlex
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import pytest
+from real_daemon import World
 
+from kb import KnowledgeBase
 from kb.cli import commands
 from kb.cli.main import cli
 from kb.cli.session import Session
-from kb.config import render_default
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kb.embedding.spec import Located
 
 ROOT = Path(__file__).parents[1]
@@ -132,15 +137,77 @@ def anchors(page: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python_blocks_run(
-    code: str, notes: Path, tmp_path: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each Python block in the README runs as it stands."""
-    (tmp_path / "config.toml").write_text(render_default({"folders.paths": [str(notes)], "embed.model": minilm.name}))
-    monkeypatch.chdir(tmp_path)
+PYTHON = (ROOT / "docs" / "python.md").read_text("utf-8")
 
-    exec(compile(code, "README.md", "exec"), {})  # noqa: S102  # the block is the project's own
+
+@pytest.fixture
+def asked(
+    notes: Path, tmp_path: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[World]:
+    """The notes of the example, with their configuration in the current folder."""
+    if importlib.util.find_spec("onnx") is not None:
+        monkeypatch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
+    monkeypatch.chdir(tmp_path)
+    with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        world = World(tmp_path, notes, minilm.name)
+        world.configure()
+        yield world
+
+
+@pytest.mark.parametrize("code", [*blocks("python"), *blocks("python", PYTHON)])
+def test_python_blocks_run(code: str, asked: World) -> None:
+    """Each Python block in the README and on the page of the Python API runs as it stands."""
+    assert asked.config.exists()
+
+    exec(compile(code, "python.md", "exec"), {})  # noqa: S102  # the block is the project's own
+
+
+@pytest.mark.slow
+def test_python_blocks_run_beside_a_daemon(asked: World) -> None:
+    """The same blocks, asking ``kb watch``."""
+    with asked.watching():
+        for code in [*blocks("python"), *blocks("python", PYTHON)]:
+            exec(compile(code, "python.md", "exec"), {})  # noqa: S102  # the block is the project's own
+
+
+def cited(world: World) -> tuple[str, list[str]]:
+    """What the example of a RAG flow makes of a question, with a model that cites two of its sources."""
+    rag = runpy.run_path(str(ROOT / "examples" / "rag.py"))
+    prompts: list[str] = []
+
+    def model(prompt: str) -> str:
+        prompts.append(prompt)
+        return "As [1] says, and [2], but not [99]."
+
+    with KnowledgeBase.open(world.config) as kb:
+        kb.sync()
+        text, sources = rag["answer"](kb, "How does sourdough bread rise?", model)
+        assert f"[1] {sources[0].removeprefix('[1] ')}\n" in prompts[0]
+    return text, sources
+
+
+def test_the_example_of_a_rag_flow_cites_its_sources(asked: World) -> None:
+    """The citations lead to files and lines; a number that no source has is none."""
+    text, sources = cited(asked)
+
+    assert text.startswith("As [1]")
+    assert sources
+    for number, source in enumerate(sources, 1):
+        path, line = re.fullmatch(rf"\[{number}\] (.+):(\d+)", source).groups()  # type: ignore[union-attr]  # or it fails
+        assert int(line) <= len((asked.notes / path).read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_the_example_of_a_rag_flow_asks_the_daemon(asked: World) -> None:
+    """The same sources; without a language model, the script prints the prompt."""
+    alone = cited(asked)
+    with asked.watching():
+        assert cited(asked) == alone
+        script = [sys.executable, str(ROOT / "examples" / "rag.py"), "How does sourdough bread rise?"]
+        done = subprocess.run(script, capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("Answer from these sources only")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
