@@ -60,6 +60,19 @@ class Outcome:
     steps: int
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a call shows an agent.
+
+    Attributes:
+        text: The text.
+        quotable: Whether the agent may quote from it; else it has to read the file first.
+    """
+
+    text: str
+    quotable: bool = True
+
+
 class Words:
     """The stems of a collection's words, and how rare they are.
 
@@ -119,9 +132,9 @@ def quotes(result: str, answer: str) -> bool:
 
 
 class Tool(Protocol):
-    """A tool of an agent: a number of calls, each of which gives a text."""
+    """A tool of an agent: a number of calls, each of which shows something."""
 
-    def __call__(self, task: Task) -> Iterator[str]:
+    def __call__(self, task: Task) -> Iterator[Shown]:
         """The results that an agent gets for a task, one call after another."""
 
 
@@ -129,9 +142,9 @@ def run(task: Task, tool: Tool, count: Callable[[str], int]) -> Outcome:
     """Use a tool until the answer is there, the policy knows no further, or the steps are used up."""
     tokens = steps = 0
     for result in tool(task):
-        tokens += count(result)
+        tokens += count(result.text)
         steps += 1
-        if quotes(result, task.answer):
+        if result.quotable and quotes(result.text, task.answer):
             return Outcome(answered=True, tokens=tokens, steps=steps)
         if steps == MOST_STEPS:
             break
@@ -150,19 +163,19 @@ class AskKb:
         self._session = session
         self._shown = shown
 
-    def __call__(self, task: Task) -> Iterator[str]:
+    def __call__(self, task: Task) -> Iterator[Shown]:
         """The results of the calls."""
         found = self._session.call("search", question=task.question, limit=MOST_HITS)
-        yield self._shown(found)
+        yield Shown(self._shown(found))
         for path in dict.fromkeys(hit["path"] for hit in found.structured.get("hits", ())):
             yield from self._read(path)
 
-    def _read(self, path: str) -> Iterator[str]:
+    def _read(self, path: str) -> Iterator[Shown]:
         """Read a file, and its rest as far as each result tells where that begins."""
         wanted: dict[str, Any] = {"path": path}
         while True:
             found = self._session.call("read", **wanted)
-            yield self._shown(found)
+            yield Shown(self._shown(found))
             following = found.structured.get("next_line")
             if following is None:
                 return
@@ -176,28 +189,31 @@ class AskShell:
         docs: The folder.
         shows: Whether ``grep`` shows lines (``grep -rn``), or files with their counts (``grep -rc``), which a thrifty
             agent prefers.
+        quotes_lines: Whether an agent quotes a line of ``grep``, or reads the file before it does.
     """
 
-    def __init__(self, docs: Path, shows: Literal["lines", "counts"]) -> None:
+    def __init__(self, docs: Path, shows: Literal["lines", "counts"], *, quotes_lines: bool = True) -> None:
         self._docs = docs
         self._shows = shows
+        self._quotes_lines = quotes_lines
 
-    def __call__(self, task: Task) -> Iterator[str]:
+    def __call__(self, task: Task) -> Iterator[Shown]:
         """The results of the calls."""
         scores: dict[str, tuple[float, int]] = {}
         for number, stem in enumerate(task.stems[:_MOST_WORDS], 1):
             counts = self._counts(stem)
-            yield self._grep(stem) if self._shows == "lines" else _listing(counts)
-            for name, lines in counts.items():
-                score, sum_of_lines = scores.get(name, (0.0, 0))
+            lines = self._grep(stem) if self._shows == "lines" else _listing(counts)
+            yield Shown(lines, quotable=self._quotes_lines)
+            for name, matches in counts.items():
+                score, before = scores.get(name, (0.0, 0))
                 # The rarest word counts most: a later one only tells apart what the earlier ones left.
-                scores[name] = (score + 1 / number, sum_of_lines + lines)
+                scores[name] = (score + 1 / number, before + matches)
             if _leads(list(scores.values())):
                 break
         for name in sorted(scores, key=lambda one: (-scores[one][0], -scores[one][1], one)):
             text = (self._docs / name).read_text("utf-8", "replace")
             for begin in range(0, max(1, len(text)), MOST_CHARACTERS):
-                yield text[begin : begin + MOST_CHARACTERS]
+                yield Shown(text[begin : begin + MOST_CHARACTERS])
 
     def _grep(self, stem: str) -> str:
         return _ran(self._docs, "grep", "-rniF", "-e", stem, ".")[:MOST_CHARACTERS]

@@ -173,7 +173,7 @@ def _until_serving(kb: Program, process: subprocess.Popen[bytes], port: int, log
         if ran.code == 0 and kb("sync").code == 0:
             with socket.socket() as probe:
                 if probe.connect_ex((_HOST, port)) == 0:
-                    return int(json.loads(ran.out)["pid"])
+                    return int(json.loads(ran.out)["owner"]["pid"])
         time.sleep(0.2)
     raise RuntimeError(f"kb watch --http does not serve: {log.read_text('utf-8', 'replace')[-2000:]}")
 

@@ -28,7 +28,7 @@ from benchmarks import (
     tokens,
 )
 from benchmarks.__main__ import NAMED
-from benchmarks.agent_tasks import Outcome, Task
+from benchmarks.agent_tasks import Outcome, Shown, Task
 from benchmarks.bench import Bench
 from benchmarks.mcp_session import ToolResult, mcp_session
 from kb.evaluation.bench import Times
@@ -104,20 +104,29 @@ def test_the_shell_greps_the_rarest_word_and_reads_the_best_file(docs: Path) -> 
     assert counts == Outcome(answered=True, tokens=1 + words(TEA), steps=2)
 
 
+def test_an_agent_may_have_to_read_a_file_before_it_quotes(docs: Path) -> None:
+    """The line that grep found is the answer, and counts only once cat has shown it."""
+    (task,) = agent_tasks.tasks({"1": "How hot is water for green tea?"}, TEXTS, {"1": "tea.md"})
+
+    found = agent_tasks.run(task, agent_tasks.AskShell(docs, "lines", quotes_lines=False), words)
+
+    assert found == Outcome(answered=True, tokens=words(ANSWER) + words(TEA), steps=2)
+
+
 def test_the_shell_greps_on_until_one_file_leads(docs: Path) -> None:
     """Two files have tea, one of them has degrees too: that one is read first."""
     task = Task("", "tea.md", "no such text", ("tea", "degrees"))
 
     results = list(agent_tasks.AskShell(docs, "counts")(task))
 
-    assert results == ["tea.md:2\nwater.md:1", "tea.md:2", TEA, TEXTS["water.md"]]
+    assert [one.text for one in results] == ["tea.md:2\nwater.md:1", "tea.md:2", TEA, TEXTS["water.md"]]
 
 
 def test_an_agent_gives_up_after_its_steps() -> None:
     """What it has read by then counts."""
     task = Task("", "tea.md", "no such text", ())
 
-    found = agent_tasks.run(task, lambda _: iter(["one two"] * 100), words)
+    found = agent_tasks.run(task, lambda _: iter([Shown("one two")] * 100), words)
 
     assert found == Outcome(answered=False, tokens=2 * agent_tasks.MOST_STEPS, steps=agent_tasks.MOST_STEPS)
 
@@ -126,13 +135,19 @@ def test_tokens_of_unanswered_questions_count_too() -> None:
     """300 tokens for two answers are 150 each; 10 x fewer is met at 10.0, and nothing answered is infinitely many."""
     kb = [Outcome(answered=True, tokens=100, steps=1), Outcome(answered=True, tokens=200, steps=2)]
     shell = [Outcome(answered=True, tokens=1000, steps=3), Outcome(answered=False, tokens=500, steps=8)]
-    found = {programs_agent.KB: kb, programs_agent.LINES: shell, programs_agent.COUNTS: shell}
+    found = {
+        programs_agent.KB: kb,
+        programs_agent.LINES: shell,
+        programs_agent.READ: shell,
+        programs_agent.COUNTS: shell,
+    }
 
     rows = programs_agent.judged(found)
 
     assert (rows[0].measured, rows[0].met) == ("10.0 x", True)
-    assert rows[1].measured == "150 tokens per answer, 100 % answered, 1.5 calls a question"
-    assert rows[2].measured == "1500 tokens per answer, 50 % answered, 5.5 calls a question"
+    assert rows[1].measured == "10.0 x"
+    assert rows[2].measured == "150 tokens per answer, 100 % answered, 1.5 calls a question"
+    assert rows[3].measured == "1500 tokens per answer, 50 % answered, 5.5 calls a question"
     assert programs_agent.per_answer(shell[1:]) == float("inf")
 
 
