@@ -241,9 +241,9 @@ MUTANTS: Final = (
         T_GENERATIONS,
     ),
     Mutant(GENERATIONS, "max(self._begun, *(int", "max(0, *(int", T_GENERATIONS),
-    Mutant(GENERATIONS, "[*self._names(), self._named() or", "[*self._names(), None or", T_GENERATIONS),
+    Mutant(GENERATIONS, "[*self._names(), self._current_name() or", "[*self._names(), None or", T_GENERATIONS),
     Mutant(GENERATIONS, "            self.sweep()\n", "", T_GENERATIONS),
-    Mutant(GENERATIONS, "            if name != self._named():\n", "            if True:\n", T_GENERATIONS),
+    Mutant(GENERATIONS, "            if name != self._current_name():\n", "            if True:\n", T_GENERATIONS),
     # The lock.
     Mutant(
         LOCK,

@@ -127,4 +127,4 @@ def audit(connection: sqlite3.Connection) -> Findings:
             wrong.add(file_id)
     wrong |= {file_id for file_id, count in live.items() if counted[file_id] != count}
     orphans = connection.execute(_ORPHANS).fetchone()[0]
-    return Findings(tuple(sorted(wrong)), keywords=bool(orphans or wrong or not keywords.sound(connection)))
+    return Findings(tuple(sorted(wrong)), keywords=bool(orphans or wrong or not keywords.is_intact(connection)))

@@ -129,7 +129,7 @@ class SqliteCatalog:
         self._ids: Iterator[int] = iter(())
 
     def close(self) -> None:
-        """Let go of the file. Closing again is allowed."""
+        """Close the file. Closing again is allowed."""
         self._database.close()
 
     @property
@@ -198,7 +198,7 @@ class SqliteCatalog:
         Raises:
             ValueError: A path belongs to another file, which has to be removed first, or an id is repeated.
         """
-        rows.refuse_doubles(changes)
+        rows.require_unique(changes)
         file_ids = [change.file_id for change in changes]
         with self._database.writing() as connection, _keywords(connection, file_ids):
             _free_places(connection, changes)
@@ -253,7 +253,7 @@ class SqliteCatalog:
 
         with self._database.writing() as connection:
             connection.execute(_READ_AGAIN, (json.dumps(list(file_ids)),))
-            keywords.forget(connection)
+            keywords.invalidate(connection)
 
     def audit(self) -> int:
         """Check every row, and schedule the files of changed rows to be read again.
@@ -278,7 +278,7 @@ class SqliteCatalog:
             # Centroids have no checksum; the next run recomputes them from the cache.
             _delete_centroids(connection, None)
             if found.keywords:
-                keywords.forget(connection)
+                keywords.invalidate(connection)
         return len(found.files)
 
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
@@ -408,9 +408,9 @@ class SqliteCatalog:
         from kb.store import keywords
 
         with self._database.reading() as connection:
-            if not keywords.ready(connection):
+            if not keywords.is_current(connection):
                 with self._database.writing():
-                    keywords.make(connection)
+                    keywords.rebuild(connection)
             yield connection
 
     def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
@@ -429,7 +429,7 @@ class SqliteCatalog:
             connection.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'files'", (_ID_BLOCK,))
             last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'files'").fetchone()
         if last is None:
-            raise self._database.damaged("the counter of file ids is gone")
+            raise self._database.damaged("the counter of file ids is missing")
         return range(last[0] - _ID_BLOCK + 1, last[0] + 1)
 
     def _read_passages(self, condition: str, parameters: tuple[Any, ...]) -> list[StoredPassage]:
@@ -452,7 +452,7 @@ def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Abstra
     """Update the keyword index in the same transaction as a change of files."""
     from kb.store import keywords
 
-    return keywords.followed(connection, file_ids)
+    return keywords.updating(connection, file_ids)
 
 
 def _free_places(connection: sqlite3.Connection, changes: Sequence[FileChange]) -> None:
@@ -479,7 +479,7 @@ def _write_change(connection: sqlite3.Connection, change: FileChange, known: Map
             connection.execute(statement, rows.passage_values(passage, change.file_id, ordinal, states[passage.id]))
     except sqlite3.IntegrityError as error:
         raise ValueError(
-            f"{change.file.path!r} or one of its passages belongs to another file of the catalog, to be removed first"
+            f"{change.file.path!r} or one of its passages belongs to another file of the catalog; remove that first"
         ) from error
     leaving = [(id_,) for id_, state in states.items() if state == "leaving"]
     connection.executemany("UPDATE passages SET state = 'leaving' WHERE id = ?", leaving)

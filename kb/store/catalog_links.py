@@ -1,4 +1,4 @@
-"""Links and names in the catalog: what each document links to, and what links can call it or its parts."""
+"""Links and names in the catalog: the links of each document, and the names by which links refer to it or its parts."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ TABLES = (
     )
     """,
     "CREATE INDEX names_of_file ON names (file_id)",
-    # Headings are looked for in one file; other names can be those of any.
+    # Headings are looked up in one file, other names in all files.
     "CREATE INDEX names_by_key ON names (key) WHERE kind != 'heading'",
 )
 
-# json_each: a list of any length is one parameter, whatever SQLite's limit of parameters.
+# json_each passes a list of any length as one parameter, regardless of SQLite's limit.
 LINKS = "SELECT file_id, target, line, style, embeds FROM links"
 LINKS_FROM = f"{LINKS} WHERE file_id = ? ORDER BY rowid"
 LINKS_TO = f"{LINKS} WHERE key IN (SELECT value FROM json_each(?)) ORDER BY file_id, rowid"  # noqa: S608  (a constant)
@@ -57,7 +57,7 @@ _ADD_NAME = "INSERT INTO names (file_id, line, kind, name, key) VALUES (?, ?, ?,
 
 
 def write_links(connection: sqlite3.Connection, file_id: int, document: Document | None) -> None:
-    """Replace the links and names of a file by those of a document."""
+    """Replace the links and names of a file by those of a document; None removes them."""
     connection.execute("DELETE FROM links WHERE file_id = ?", (file_id,))
     connection.execute("DELETE FROM names WHERE file_id = ?", (file_id,))
     if document is None:
@@ -78,14 +78,14 @@ def write_links(connection: sqlite3.Connection, file_id: int, document: Document
 
 
 def link_of(row: tuple[Any, ...]) -> tuple[int, Link]:
-    """The file of a row of ``LINKS``, and its link."""
+    """The file id and link of a row of ``LINKS``."""
     file_id, target, line, style, embeds = row
     kind: LinkStyle = style.decode()
     return file_id, Link(text_of(target), line, kind, bool(embeds))
 
 
 def name_of(row: tuple[Any, ...]) -> tuple[int, Name]:
-    """The file of a row of names, and the name."""
+    """The file id and name of a row of names."""
     file_id, kind, name, line = row
     named: NameKind = kind.decode()
     return file_id, Name(named, text_of(name), line)

@@ -1,4 +1,4 @@
-"""Between the catalog's rows and kb's records: functions of values, so that no lookup decides how a file is kept."""
+"""Converts between the catalog's rows and kb's records, without access to the database."""
 
 from __future__ import annotations
 
@@ -37,34 +37,34 @@ _PASSAGE_STATES: Mapping[bytes, PassageState] = {b"live": "live", b"coming": "co
 
 
 def text_bytes(text: str) -> bytes:
-    """A text as UTF-8; lone surrogates, as in the title of a file with an undecodable name, come through."""
+    """The UTF-8 of a text; keeps lone surrogates, which undecodable file names contain."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def text_of(data: bytes) -> str:
-    """The text that ``text_bytes`` made these bytes of."""
+    """The text for bytes from ``text_bytes``."""
     return data.decode("utf-8", "surrogatepass")
 
 
 def place(file: FoundFile) -> tuple[bytes, bytes]:
-    """Folder and path in the bytes the file system has for them."""
+    """Folder and path as the file system's bytes."""
     return os.fsencode(file.folder), os.fsencode(file.path)
 
 
 def stat_values(stat: FileStat) -> tuple[int | str, ...]:
-    """The numbers of a stat; one that SQLite's 64 bits cannot hold becomes decimal text."""
+    """The numbers of a stat; numbers over SQLite's 64 bits become decimal text."""
     numbers = (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode, stat.device)
     return tuple(number if -_INT64 <= number < _INT64 else str(number) for number in numbers)
 
 
 def checksum(*values: bytes | str | float | None) -> int:
-    """The checksum of what a row says, whatever types its values have; what changes by itself is left out."""
+    """The checksum of a row's values of any types. Callers leave out values that change without a new version."""
     told = [value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass") for value in values]
     return zlib.crc32(b"\x1f".join(told))
 
 
 def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
-    """The row of a file that a change makes pending, in the order of ``FILE_COLUMNS`` without ``state``."""
+    """The row of a pending file after a change, in the order of ``FILE_COLUMNS`` without ``state``."""
     document = change.document
     folder, name = place(change.file)
     title = text_bytes(document.title if document else "")
@@ -76,7 +76,7 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
     language = document.language if document else ""
     author = text_bytes(document.author if document else "")
     unread = text_bytes("; ".join(document.unread) if document else "")
-    said = (title, kind, tags, day, reason, replaced, language, author, *_where_apart(unread))
+    said = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
     return (
         change.file_id,
         folder,
@@ -99,7 +99,7 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
 
 
 def passage_values(passage: Passage, file_id: int, ordinal: int, state: PassageState) -> tuple[Any, ...]:
-    """The row of a passage: what may change of it, then its file and its id."""
+    """The row of a passage: the columns that may change, then its file and its id."""
     heading, named, text = json.dumps(passage.heading), text_bytes(passage.place), text_bytes(passage.text)
     lines = (passage.first_line, passage.last_line, passage.page)
     searched = text_bytes(passage.searched)
@@ -112,17 +112,16 @@ def passage_values(passage: Passage, file_id: int, ordinal: int, state: PassageS
         named,
         text,
         searched,
-        checksum(passage.id, file_id, ordinal, passage.digest, heading, *lines, named, text, *_where_apart(searched)),
+        checksum(passage.id, file_id, ordinal, passage.digest, heading, *lines, named, text, *_if_any(searched)),
         file_id,
         passage.id,
     )
 
 
 def next_states(known: Mapping[str, PassageState], wanted: frozenset[str]) -> dict[str, PassageState]:
-    """The state of each passage of a file once it is to have the wanted ones.
+    """The states of the known and wanted passages of a file after a change.
 
-    Only a live passage that is wanted stays live: the vector of a leaving one may be gone already, so that it has to
-    come again.
+    Only a wanted passage that is live stays live. A leaving one becomes coming, because its vector may be gone already.
     """
     states: dict[str, PassageState] = {id_: "leaving" for id_ in known if id_ not in wanted}
     for id_ in wanted:
@@ -130,7 +129,7 @@ def next_states(known: Mapping[str, PassageState], wanted: frozenset[str]) -> di
     return states
 
 
-# Ten thousand files have few folders, kinds and sets of tags: each is decoded once.
+# Many files share few folders, kinds and sets of tags, so each value is decoded only once.
 @lru_cache(maxsize=256)
 def _folder(name: bytes) -> str:
     return os.fsdecode(name)
@@ -147,12 +146,12 @@ def _texts(array: bytes) -> tuple[str, ...]:
 
 
 def passage_state(value: bytes) -> PassageState:
-    """The state of a passage as it stands in its row."""
+    """The state of a passage in its row."""
     return _PASSAGE_STATES[value]
 
 
 def known_file(row: tuple[Any, ...]) -> KnownFile:
-    """The record of a row of ``FILE_COLUMNS``."""
+    """The record for a row of ``FILE_COLUMNS``."""
     (id_, folder, name, size, mtime, ctime, inode, device, content_hash, read_ns, state,
      title, kind, tags, day, reason, replaced, live, language, author, unread, _) = row  # fmt: skip
     return KnownFile(
@@ -177,28 +176,28 @@ def known_file(row: tuple[Any, ...]) -> KnownFile:
 
 
 def file_is_sound(row: tuple[Any, ...]) -> bool:
-    """Whether a row of ``FILE_COLUMNS`` says what was written into it."""
+    """Whether a row of ``FILE_COLUMNS`` has the right checksum."""
     (id_, folder, name, _, _, _, _, _, content_hash, _, state,
      title, kind, tags, day, reason, replaced, _, language, author, unread, crc) = row  # fmt: skip
-    said = (title, kind, tags, day, reason, replaced, language, author, *_where_apart(unread))
+    said = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
     settled = state == b"pending" or (state == b"failed") == bool(reason)
     return settled and crc in {None, checksum(id_, folder, name, content_hash, *said)}
 
 
 def passage_is_sound(row: tuple[Any, ...], file_id: int) -> bool:
-    """Whether a row of ``PASSAGE_COLUMNS`` says what was written into it."""
+    """Whether a row of ``PASSAGE_COLUMNS`` has the right checksum."""
     id_, text, heading, first_line, last_line, page, digest, ordinal, named, searched, crc = row
     said = (digest, heading, first_line, last_line, page, named, text)
-    return crc in {None, checksum(id_, file_id, ordinal, *said, *_where_apart(searched))}
+    return crc in {None, checksum(id_, file_id, ordinal, *said, *_if_any(searched))}
 
 
-def _where_apart(value: bytes) -> tuple[bytes, ...]:
-    """A value that is mostly empty, as a part of a checksum: rows from before it was kept have none."""
+def _if_any(value: bytes) -> tuple[bytes, ...]:
+    """A part of a checksum that is left out if it is empty, as it is in rows of earlier versions of kb."""
     return (value,) if value else ()
 
 
 def stored_passage(row: tuple[Any, ...], file: KnownFile, *, sound: bool) -> StoredPassage:
-    """The record of a row of ``PASSAGE_COLUMNS`` and its file."""
+    """The record for a row of ``PASSAGE_COLUMNS`` and its file."""
     id_, text, heading, first_line, last_line, page, digest, ordinal, named, _, _ = row
     return StoredPassage(
         id_.decode(),
@@ -215,10 +214,14 @@ def stored_passage(row: tuple[Any, ...], file: KnownFile, *, sound: bool) -> Sto
     )
 
 
-def refuse_doubles(changes: Sequence[FileChange]) -> None:
-    """Raise ValueError where a file, or a passage of one, stands twice."""
+def require_unique(changes: Sequence[FileChange]) -> None:
+    """Check that no file, and no passage of a file, occurs twice.
+
+    Raises:
+        ValueError: One does.
+    """
     if len({change.file_id for change in changes}) < len(changes):
-        raise ValueError("a file stands twice in one call of begin")
+        raise ValueError("a file occurs twice in one call of begin")
     for change in changes:
         if len({passage.id for passage in change.passages}) < len(change.passages):
-            raise ValueError(f"a passage of {change.file.path!r} stands twice")
+            raise ValueError(f"a passage of {change.file.path!r} occurs twice")

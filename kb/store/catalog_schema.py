@@ -1,4 +1,4 @@
-"""The tables of the catalog, and the steps that lead to them from older versions."""
+"""The tables of the catalog, and the migrations from older versions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from kb.sqlite import Schema
 from kb.store.catalog_links import TABLES as LINK_TABLES
 from kb.store.catalog_rows import checksum
 
-# Stands in SQLite's header, so that a database of another program is told apart from an empty one ("kbct").
+# The application id in SQLite's header ("kbct"), which distinguishes a catalog from databases of other programs.
 _APPLICATION_ID = 0x6B626374
 
-# Numbers of ``stat`` have no affinity: inodes and far dates may pass 63 bits and are then kept as decimal text.
-# A passage's text stands last, so that reading the other columns never walks over it; its integer key is what a
-# full-text table can refer to, since SQLite may renumber rows that have none.
+# Numbers of ``stat`` have no affinity: inodes and dates over 63 bits are stored as decimal text. The text of a passage
+# is the last column, so that SQLite need not skip it to read the others. The integer key is what postings refer to; a
+# row without one may get another rowid.
 _FIRST = (
     """
     CREATE TABLE meta (
@@ -62,19 +62,19 @@ _FIRST = (
     )
     """,
     "CREATE INDEX passages_of_file ON passages (file_id, ordinal)",
-    # AUTOINCREMENT's own counter is where new ids are reserved; without a row it would start at the first file.
+    # New ids are reserved in AUTOINCREMENT's own counter, which has no row before the first insert.
     "INSERT INTO sqlite_sequence (name, seq) VALUES ('files', 0)",
     f"PRAGMA application_id = {_APPLICATION_ID}",
 )
 
 _LANGUAGE = ("ALTER TABLE files ADD COLUMN language TEXT NOT NULL DEFAULT ''",)
-# Documents that are not plain text say who wrote them, and where in their own terms a passage stands.
+# The author of a document, and the place of a passage in the document's own terms, such as a page.
 _PLACES = (
     "ALTER TABLE files ADD COLUMN author TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE passages ADD COLUMN place TEXT NOT NULL DEFAULT ''",
 )
 
-# The passages with a term in a range of keys, for keyword search; filled from the passages where it is first needed.
+# The passages with a term in a range of keys, for keyword search; filled from the passages on first use.
 _KEYWORDS = (
     """
     CREATE TABLE postings (
@@ -86,7 +86,7 @@ _KEYWORDS = (
     """,
 )
 
-# What each row said when it was written, so that one that was changed since is told from one that was not.
+# A checksum of each row, which reveals later changes.
 _CHECKSUMS = (
     "ALTER TABLE files ADD COLUMN crc INTEGER",
     "ALTER TABLE passages ADD COLUMN crc INTEGER",
@@ -103,7 +103,7 @@ _CHECKSUMS = (
     """,
 )
 
-# The unit vector in the middle of the passages of each file that has several.
+# The centroid of each file with several passages, as a unit vector.
 _MIDDLES = (
     """
     CREATE TABLE middles (
@@ -113,10 +113,10 @@ _MIDDLES = (
     """,
 )
 
-# What a passage's words are taken from, where its text is not what is read: empty where it is.
+# The text that a passage's words are taken from; empty if it is the text that is shown.
 _SEARCHED = ("ALTER TABLE passages ADD COLUMN searched TEXT NOT NULL DEFAULT ''",)
 
-# What of a file was not read: empty where all of it was.
+# The parts of a file that were not read; empty if there are none.
 _UNREAD = ("ALTER TABLE files ADD COLUMN unread TEXT NOT NULL DEFAULT ''",)
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -130,16 +130,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _SEARCHED,
     _UNREAD,
 )
-"""The statements that lead from each version to the next; the version of a catalog is how many it has behind it."""
+"""The migrations from each version to the next; the version of a catalog is the number of those applied."""
 
 SCHEMA: Final = Schema(
     name="catalog",
     application_id=_APPLICATION_ID,
     migrations=MIGRATIONS,
     tables=frozenset({b"meta", b"files", b"passages"}),
-    # Texts of forgotten passages are overwritten, not only unlinked.
+    # Texts of deleted passages are overwritten, not only unlinked.
     pragmas=("secure_delete = ON", "foreign_keys = ON"),
     checksum=checksum,
     damaged=CatalogDamaged,
-    remedy="Run kb index: it is set aside, every file is read again, and vectors are taken from the embedding cache",
+    remedy="Run kb index: it sets the catalog aside and reads every file again; vectors come from the embedding cache",
 )

@@ -72,7 +72,7 @@ def damaged(directory: str, detail: str) -> StoreDamaged:
     """The error for a damaged index."""
     return StoreDamaged(
         f"the vector index in {directory} is damaged: {_short(detail)}",
-        "Run kb rebuild: it makes the index again without embedding again.",
+        "Run kb rebuild, which makes the index again without embedding again",
     )
 
 
@@ -87,7 +87,7 @@ def _disk_full(directory: str, _text: str) -> StoreError:
 
 
 def _locked(directory: str, _text: str) -> StoreError:
-    return StoreBusy(f"another program holds the database in {directory}", "Stop it and try again.")
+    return StoreBusy(f"another program holds the database in {directory}", "Stop it and try again")
 
 
 def _not_written(directory: str, _text: str) -> StoreError:
@@ -102,20 +102,20 @@ def _broken(directory: str, text: str) -> StoreError:
 
 def _gone(directory: str) -> StoreDamaged | None:
     """The error for a missing database; None if it exists."""
-    return None if Path(directory, DATABASE).is_file() else damaged(directory, "its database is not there")
+    return None if Path(directory, DATABASE).is_file() else damaged(directory, "its database is missing")
 
 
 def _other_version(directory: str, text: str) -> StoreError:
     return StoreError(
         f"the store in {directory} was written by another version of ChromaDB: {_short(text)}",
-        "Install the version of chromadb that kb names in constraints.txt, or run kb rebuild.",
+        "Install the version of chromadb that constraints.txt names, or run kb rebuild",
     )
 
 
 def _refused(text: str) -> StoreError:
     return StoreError(
         f"ChromaDB refused the request: {_short(text)}",
-        "Run kb rebuild; where it comes again, please report it with what kb --debug shows",
+        "Run kb rebuild; if the error returns, please report it with the output of kb --debug",
     )
 
 
@@ -172,7 +172,7 @@ def connect(directory: str, *, create: bool) -> Any:  # noqa: ANN401 - naming ch
         except OSError as error:
             raise unwritable(directory) from error
     elif not Path(directory, DATABASE).is_file():
-        raise damaged(directory, "its database is not there")
+        raise damaged(directory, "its database is missing")
     else:
         _check_access(directory)
     try:
@@ -215,8 +215,8 @@ def find(client: Any, name: str, directory: str) -> Any | None:  # noqa: ANN401 
     for collection in collections:
         if FORMAT_KEY in (collection.metadata or {}):
             raise StoreError(
-                f"the store in {directory} holds the collection {collection.name!r}, not {name!r}",
-                "Set store.collection back, or run kb rebuild.",
+                f"the store in {directory} has the collection {collection.name!r}, not {name!r}",
+                "Set store.collection back, or run kb rebuild",
             )
     if collections:
         raise _foreign(directory, "kb made none of its collections")
@@ -234,7 +234,7 @@ def make(
 ) -> Any:  # noqa: ANN401 - see connect
     """Create a collection with the embedding function for other clients."""
     if function is None:
-        raise ValueError("a collection is made with the embedding function it is for")
+        raise ValueError("a new collection needs an embedding function")
     return client.create_collection(
         name,
         configuration={"hnsw": {**HNSW, "sync_threshold": sync_threshold}},
@@ -255,7 +255,7 @@ def check_origin(collection: Any, directory: str) -> None:  # noqa: ANN401 - see
         raise _foreign(directory, f"kb did not make its collection {collection.name!r}")
     if mark != FORMAT:
         raise StoreError(
-            f"the store in {directory} has the format {mark}, and this kb knows {FORMAT}", "Install the newer kb."
+            f"the store in {directory} has the format {mark}, and this kb knows {FORMAT}", "Install the newer kb"
         )
     configuration = collection.configuration_json
     space = (configuration.get("hnsw") or {}).get("space")
@@ -276,14 +276,14 @@ def check_model(collection: Any, fingerprint: str, dimension: int) -> None:  # n
     made_by = collection.metadata.get(FINGERPRINT_KEY)
     if made_by != fingerprint:
         raise ModelMismatch(
-            f"the store was made by another model ({made_by}) than the one configured ({fingerprint})",
-            "Run kb index --full to embed everything again, or set embed.model back.",
+            f"the store was made with another model ({made_by}) than the configured one ({fingerprint})",
+            "Run kb index --full to embed everything again, or set embed.model back",
         )
     made_with = collection.metadata.get(DIMENSION_KEY)
     if made_with != dimension or collection.get_model()["dimension"] not in {None, dimension}:
         raise ModelMismatch(
-            f"the store holds vectors of {made_with} numbers, and the model gives {dimension}",
-            "Run kb index --full to embed everything again, or set embed.model back.",
+            f"the store has vectors of {made_with} numbers, and the model gives {dimension}",
+            "Run kb index --full to embed everything again, or set embed.model back",
         )
 
 
@@ -304,7 +304,7 @@ def _embedding_functions(node: object) -> Iterator[object]:
 
 
 def _foreign(directory: str, detail: str) -> ForeignStore:
-    return ForeignStore(f"kb did not make the store in {directory}: {detail}", "Set store.path to a folder of its own.")
+    return ForeignStore(f"kb did not make the store in {directory}: {detail}", "Set store.path to a folder of its own")
 
 
 # ChromaDB merges labels when a record is written again, so every record has exactly these.
@@ -421,7 +421,7 @@ class ChromaIndex:
     @classmethod
     def _checked(cls, client: Any, collection: Any | None, directory: str, pace: Pace) -> ChromaIndex:  # noqa: ANN401 - see __init__
         if collection is None:
-            raise damaged(directory, "the collection is not there")
+            raise damaged(directory, "the collection is missing")
         check_origin(collection, directory)
         return cls(client, collection, directory, pace)
 

@@ -22,10 +22,10 @@ def set_aside_in(store: str) -> list[tuple[str, int]]:
 
 
 def remove_set_aside(store: str) -> None:
-    """Remove what was set aside in a store.
+    """Delete the damaged files that were set aside in a store.
 
     Raises:
-        StoreError: It cannot be removed.
+        StoreError: They cannot be deleted.
     """
     try:
         for path in _set_aside(store):
@@ -35,8 +35,8 @@ def remove_set_aside(store: str) -> None:
                 path.unlink()
     except OSError as error:
         raise StoreError(
-            f"what was set aside in the store at {store} cannot be removed: {error.strerror or error}",
-            "Make the folder writable for you and run the command again",
+            f"the damaged files that were set aside in {store} cannot be deleted: {error.strerror or error}",
+            "Make the folder writable and run the command again",
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""The generations of the vector index inside a store: which one is served, and how one takes the place of another.
+"""The generations of the vector index in a store: which one is in use, and how it is replaced.
 
-ChromaDB's files can be torn by a kill and never shrink, so the index is made anew beside the old one and switched to
-by one rename. Every method may be cut off at any step and leaves a store that the next start can work with.
+A kill can tear ChromaDB's files, and they never shrink. So a new index is built next to the old one, and one rename
+switches to it. A method that is interrupted at any step leaves a store that the next start can use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CURRENT_FILE: Final = "current"
 UNCLEAN_FILE: Final = "unclean"
 GENERATION: Final = re.compile(r"generation-(\d{4,9})")
 DAMAGED: Final = re.compile(r"damaged-\d{8}T\d{6}\.\d{6}Z")
-# The last number this process used in each store, also in one that was deleted and made again at the same place.
+# The last number that this process used in each store, which survives deletion of the store.
 _BEGUN: Final[dict[Path, int]] = {}
 
 
@@ -32,12 +32,12 @@ class Generations:
     """The layout of one store. Only the holder of the store's lock may change anything.
 
     Args:
-        store: The store's directory; it is made, for the user alone, where it is missing.
-        now: The clock that names what is set aside.
-        on_step: Called before each change on the disk with a word for it.
+        store: The store's directory; created if missing, accessible to the user only.
+        now: The clock for the names of damaged generations.
+        on_step: Called with the name of each step before the disk is changed.
 
     Raises:
-        ForeignStore: ChromaDB's files lie in the directory itself, where kb never puts them.
+        ForeignStore: ChromaDB's files are in the directory itself, where kb never puts them.
         StoreError: The directory cannot be used.
     """
 
@@ -51,31 +51,31 @@ class Generations:
         self._now = now
         self._step = on_step
         self._begun = _BEGUN.get(self._store, 0)
-        with self._told():
+        with self._translated_errors():
             if (self._store / "chroma.sqlite3").exists():
                 raise ForeignStore(
-                    f"{self._store} holds a ChromaDB store that kb did not make",
-                    "Set store.path to a folder of its own.",
+                    f"{self._store} contains a ChromaDB store that kb did not make",
+                    "Set store.path to a folder of its own",
                 )
             self._store.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def current(self) -> str | None:
-        """The name of the generation that is served, or None where there is none."""
-        name = self._named()
+        """The name of the generation in use; None if there is none."""
+        name = self._current_name()
         return name if name is not None and _is_directory(self._store / name) else None
 
     def path(self, name: str) -> str:
-        """Where a generation lies."""
+        """The directory of a generation."""
         if GENERATION.fullmatch(name) is None:
             raise ValueError(f"not the name of a generation: {name!r}")
         return str(self._store / name)
 
     def begin(self) -> str:
-        """Make an empty directory for the next generation, which is not served yet.
+        """Create an empty directory for the next generation, which is not in use yet.
 
-        Whatever is left of beginnings that were cut off is removed first. A name is never used twice.
+        Remains of interrupted calls are deleted first. A name is never used twice.
         """
-        with self._told():
+        with self._translated_errors():
             self._begun = _BEGUN[self._store] = self._last_number() + 1
             name = f"generation-{self._begun:04d}"
             self.sweep()
@@ -85,21 +85,21 @@ class Generations:
         return name
 
     def switch(self, name: str) -> None:
-        """Serve this generation from now on. The one before stays on the disk until it is discarded."""
-        with self._told():
+        """Use this generation from now on. The previous one stays on the disk until it is discarded."""
+        with self._translated_errors():
             if not _is_directory(Path(self.path(name))):
-                raise StoreError(f"there is no {name} in the store at {self._store}", "Run kb rebuild.")
+                raise StoreError(f"there is no {name} in the store at {self._store}", "Run kb rebuild")
             self._sync_tree(Path(self.path(name)))
             self._step("write the name")
             write_atomically(self._store / CURRENT_FILE, f"{name}\n", self._step)
             self._sync_directory(self._store)
 
     def set_aside(self, name: str) -> str:
-        """Take a damaged generation out of service, keep its files, and return where they are now.
+        """Take a damaged generation out of use, and return the new path of its files.
 
-        Only the newest one is kept: they are as large as the index and serve nothing but an inquiry.
+        Only the newest one is kept, since each is as large as the index and useful only for diagnosis.
         """
-        with self._told():
+        with self._translated_errors():
             target = self._store / damaged_name(self._now())
             self._step("rename the damaged generation")
             Path(self.path(name)).rename(target)
@@ -110,35 +110,35 @@ class Generations:
         return str(target)
 
     def damaged(self) -> str | None:
-        """Where the newest generation that was set aside lies."""
+        """The directory of the newest damaged generation; None if there is none."""
         return next((str(path) for path in reversed(self._damaged())), None)
 
     def discard(self, name: str) -> None:
-        """Remove a generation that is not served; it need not be there."""
-        if name == self._named():
-            raise ValueError(f"{name} is being served")
-        with self._told(), contextlib.suppress(FileNotFoundError):
+        """Delete a generation that is not in use; it need not exist."""
+        if name == self._current_name():
+            raise ValueError(f"{name} is in use")
+        with self._translated_errors(), contextlib.suppress(FileNotFoundError):
             self._step("remove a generation")
             shutil.rmtree(self.path(name))
 
     def sweep(self) -> None:
-        """Remove every generation but the one that is served."""
-        with self._told():
+        """Delete all generations except the one in use."""
+        with self._translated_errors():
             names = self._names()
         for name in names:
-            if name != self._named():
+            if name != self._current_name():
                 self.discard(name)
 
     def mark_unclean(self) -> None:
-        """Note durably that ChromaDB's files are about to be opened."""
-        with self._told():
+        """Record durably that ChromaDB's files are about to be opened."""
+        with self._translated_errors():
             self._step("write the mark")
             write_atomically(self._store / UNCLEAN_FILE, "", self._step)
             self._sync_directory(self._store)
 
     def mark_clean(self) -> None:
-        """Note that ChromaDB was closed in order, once its files are on the disk: it does not flush them itself."""
-        with self._told():
+        """Flush ChromaDB's files, which it does not do itself, and record that it was closed properly."""
+        with self._translated_errors():
             name = self.current()
             if name is not None:
                 self._sync_tree(self._store / name)
@@ -151,8 +151,8 @@ class Generations:
         """Whether ChromaDB was not closed properly."""
         return (self._store / UNCLEAN_FILE).exists()
 
-    def _named(self) -> str | None:
-        """The name in the current file, whether its directory is there or not."""
+    def _current_name(self) -> str | None:
+        """The name in the current file, whether its directory exists or not."""
         try:
             name = (self._store / CURRENT_FILE).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
@@ -164,11 +164,11 @@ class Generations:
             return sorted(entry.name for entry in entries if _is_generation(entry))
 
     def _last_number(self) -> int:
-        """The highest number in use, or used by this process: ChromaDB may remember a directory that was discarded.
+        """The highest number on the disk or used by this process, since ChromaDB may cache a discarded directory.
 
-        A name in the current file counts: its directory may have been set aside.
+        The name in the current file counts, because its directory may have been set aside.
         """
-        names = [*self._names(), self._named() or "generation-0000"]
+        names = [*self._names(), self._current_name() or "generation-0000"]
         return max(self._begun, *(int(name.partition("-")[2]) for name in names))
 
     def _damaged(self) -> list[Path]:
@@ -192,8 +192,8 @@ class Generations:
             os.close(descriptor)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn an error of the file system into a sentence."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Translate errors of the file system into StoreError."""
         try:
             yield
         except OSError as error:

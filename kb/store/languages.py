@@ -1,11 +1,11 @@
-"""Which of Snowball's stemmers is for a language, and which languages write compounds as one word."""
+"""The Snowball stemmer for each language, and the languages that write compounds as one word."""
 
 from __future__ import annotations
 
 from typing import Final
 
 ENGLISH: Final = "english"
-"""The stemmer of texts whose language is not known, such as code and lists: English words are common in all of them."""
+"""The stemmer for texts of unknown language, such as code and lists, in which English words are common."""
 
 COMPOUNDING: Final = frozenset(
     {"german", "dutch", "swedish", "danish", "norwegian", "finnish", "hungarian", "estonian"}
@@ -51,11 +51,11 @@ _SCRIPTS: Final = (
 
 
 def stemmer_for(language: str) -> str:
-    """The stemmer for words in Latin letters of a document in a language, given by its code in ISO 639."""
+    """The stemmer for words in Latin letters, by the ISO 639 code of the document's language."""
     return _ALGORITHMS.get(language, ENGLISH)
 
 
 def stemmer_of_script(letter: str) -> str:
-    """The stemmer for words in another script, by their first letter; empty where there is none."""
+    """The stemmer for words in another script, by their first letter; empty if there is none."""
     code = ord(letter)
     return next((name for low, high, name in _SCRIPTS if low <= code <= high), "")

@@ -1,8 +1,8 @@
-"""One process at a time owns a store: the lock it holds for life, and the note that says who it is.
+"""The lock on a store, which one process holds as long as it uses the store, and the record of its owner.
 
-ChromaDB tears its own files when two processes open them, readers included, so nobody opens them without this lock.
-Where the system can lock a directory, the store's own is locked beside the lock file: a file can be deleted under its
-holder, and the next process would lock the one that it makes in its place.
+Two processes that open ChromaDB's files at once damage them, even if they only read, so no process opens them without
+this lock. If the system can lock directories, the store's directory is locked too: someone may delete the lock file
+while it is held, and the next process would create and lock a new one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Identity: TypeAlias = tuple[int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The process that holds a store, as it described itself."""
+    """The process that holds the lock: process id, command line and start time (ISO 8601)."""
 
     pid: int
     command: str
@@ -46,20 +46,20 @@ class Owner:
 
 
 class StoreLock:
-    """An exclusive lock on a store, held until it is released, or this object or its process is gone.
+    """An exclusive lock on a store, held until it is released or the process ends.
 
-    The operating system lets go of it when the holder is killed, so it never has to be removed by hand.
+    The operating system releases it when the holder is killed, so it never has to be removed by hand.
 
     Args:
-        directory: The store. It is made, for the user alone, where it is missing.
-        command: What the holder calls itself in the message to others; the command line where it is empty.
+        directory: The store; created if missing, accessible to the user only.
+        command: The name of the holder in messages to other processes; empty for the command line.
     """
 
     def __init__(self, directory: str, command: str = "") -> None:
         self.directory = os.path.realpath(directory)
         self._command = command or command_line(sys.argv)
         self._lock = FileLock(Path(self.directory, LOCK_FILE), mode=0o600, thread_local=False)
-        # The directory that is locked, as an open descriptor; and which directory and which lock file they were.
+        # The descriptor of the locked directory, and the identities of the locked directory and lock file.
         self._locked: int | None = None
         self._identities: tuple[Identity, Identity] = (None, None)
 
@@ -74,33 +74,35 @@ class StoreLock:
         tell: Callable[[str], None] | None = None,
         while_waiting: Callable[[], None] | None = None,
     ) -> Self:
-        """Take the lock, waiting at most so long for any one process that has it, and telling of a wait that lasts.
+        """Take the lock, waiting for each holder in turn.
 
-        Where many wait, each lets go after a moment: the wait begins anew with every one that had its turn.
-        ``while_waiting`` is called at each look, and may raise where waiting is of no use.
+        Args:
+            wait_seconds: The longest to wait for one process; the time starts again when the holder changes.
+            tell: Called once with a sentence if the wait takes longer than ``TELL_SECONDS``.
+            while_waiting: Called at each attempt; may raise an exception to end the wait.
 
         Raises:
-            StoreBusy: One process kept it all the while.
-            StoreError: The store's directory cannot be made or written.
+            StoreBusy: One process kept the lock for all this time.
+            StoreError: The store's directory cannot be created or written.
         """
         if self.held:
             return self
         try:
-            self._make()
+            self._create_directory()
             self._wait(wait_seconds, tell, while_waiting)
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
             raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
         try:
-            self._introduce()
+            self._write_owner()
         except OSError as error:
             self.release()
             raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
         return self
 
-    def _make(self) -> None:
-        """Make the store's directory where it is missing, and keep it out of the git repository it may lie in."""
+    def _create_directory(self) -> None:
+        """Create the store's directory if it is missing, with a ``.gitignore`` for everything in it."""
         directory = Path(self.directory)
         if not directory.is_dir():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -113,10 +115,10 @@ class StoreLock:
         """Take the lock as soon as it is free.
 
         Raises:
-            Timeout: One process kept it for so many seconds.
+            Timeout: One process kept it for this many seconds.
         """
         holder = read_owner(self.directory)
-        told_at = time.monotonic() + TELL_SECONDS
+        tell_at = time.monotonic() + TELL_SECONDS
         until = time.monotonic() + seconds
         while True:
             left = until - time.monotonic()
@@ -130,17 +132,17 @@ class StoreLock:
                     holder, until = now, time.monotonic() + seconds
                 elif left <= LOOK_SECONDS:
                     raise
-                if tell and time.monotonic() > told_at:
-                    tell(f"waiting for {_named(now)}, at most {seconds:g} s")
+                if tell and time.monotonic() > tell_at:
+                    tell(f"waiting for {_description(now)}, at most {seconds:g} s")
                     tell = None
             else:
                 return
 
     def _take(self, seconds: float) -> None:
-        """Lock the file, and the directory it is in.
+        """Lock the lock file and its directory.
 
         Raises:
-            Timeout: One of them stayed locked.
+            Timeout: One of them stayed locked by another process.
         """
         self._lock.acquire(timeout=seconds)
         try:
@@ -151,13 +153,13 @@ class StoreLock:
         self._identities = (_identity(self.directory), _identity(self._lock.lock_file))
 
     def _lock_directory(self) -> None:
-        """Lock the store's directory, where that can be done.
+        """Lock the store's directory if the system supports that.
 
         Raises:
-            Timeout: Another process has it locked, whose lock file was deleted.
+            Timeout: Another process, whose lock file was deleted, has locked it.
         """
         if sys.platform == "win32" or self._locked is not None:
-            # On Windows nobody can delete a file that is open.
+            # Windows does not delete open files.
             return
         import fcntl
 
@@ -168,41 +170,41 @@ class StoreLock:
             os.close(descriptor)
             raise Timeout(self._lock.lock_file) from error
         except OSError:
-            # A file system that locks no directories, such as NFS: there the file alone has to do.
+            # Some file systems, such as NFS, cannot lock directories, so the lock file has to be enough.
             os.close(descriptor)
         else:
             self._locked = descriptor
 
     def in_place(self) -> bool:
-        """Whether the directory that is locked is still the one at the store's path."""
+        """Whether the locked directory is still the one at the store's path."""
         return self._identities[0] is not None and _identity(self.directory) == self._identities[0]
 
     def require_place(self) -> None:
-        """Change nothing in a store that took the place of the one that is locked.
+        """Check that the store at this path is the locked one, before changing anything in it.
 
         Raises:
-            StoreError: Another one did, or none is there.
+            StoreError: It was removed or replaced.
         """
         if self.held and not self.in_place():
             raise StoreError(f"the store at {self.directory} was removed or replaced", "Run the command again")
 
     def mend(self) -> bool:
-        """Make the lock file and the note again where they were deleted; says whether one was missing.
+        """Restore a deleted lock file or owner record; returns whether one was missing.
 
-        The directory has to be in place. It stays locked meanwhile, so nobody comes in between.
+        The directory must be in place. It stays locked, so no other process can take the lock in between.
 
         Raises:
-            StoreBusy: Another process took the new lock file, on a system that locks no directories.
+            StoreBusy: Another process took the new lock file, on a system that cannot lock directories.
             StoreError: They cannot be written.
         """
-        whole = _identity(self._lock.lock_file) == self._identities[1]
-        if whole and _identity(str(Path(self.directory, OWNER_FILE))) is not None:
+        intact = _identity(self._lock.lock_file) == self._identities[1]
+        if intact and _identity(str(Path(self.directory, OWNER_FILE))) is not None:
             return False
         try:
-            if not whole:
+            if not intact:
                 self._lock.release(force=True)
                 self._take(LOOK_SECONDS)
-            self._introduce()
+            self._write_owner()
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
@@ -210,11 +212,11 @@ class StoreLock:
         return True
 
     def release(self) -> None:
-        """Let go of the lock; doing it again changes nothing."""
+        """Release the lock; idempotent."""
         if self.held:
             try:
                 if self.in_place():
-                    # Another store may have taken the path of this one, with an owner of its own.
+                    # Otherwise the file is the owner record of another store at this path.
                     Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
             except OSError as error:
                 raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
@@ -227,16 +229,20 @@ class StoreLock:
             os.close(self._locked)
             self._locked = None
 
-    def _introduce(self) -> None:
-        """Write down who holds the lock, whole or not at all, for the message to others."""
-        note = {"pid": os.getpid(), "command": self._command, "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_atomically(Path(self.directory, OWNER_FILE), json.dumps(note))
+    def _write_owner(self) -> None:
+        """Record the holder of the lock, atomically, for messages to other processes."""
+        record = {
+            "pid": os.getpid(),
+            "command": self._command,
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_atomically(Path(self.directory, OWNER_FILE), json.dumps(record))
 
     def _busy(self) -> StoreBusy:
         owner = read_owner(self.directory)
         return StoreBusy(
-            f"the store at {self.directory} is in use by {_named(owner)}",
-            "Wait until it has ended, or stop it, and try again.",
+            f"the store at {self.directory} is in use by {_description(owner)}",
+            "Wait until it ends, or stop it, and try again",
         )
 
     def __enter__(self) -> Self:
@@ -249,7 +255,7 @@ class StoreLock:
 
 
 def _identity(path: str) -> Identity:
-    """What tells a file or directory from the next one of its name; None where nothing is there."""
+    """Device and inode of a file or directory; None if it does not exist."""
     try:
         found = os.stat(path)  # noqa: PTH116 - plain strings throughout the stores
     except OSError:
@@ -257,22 +263,22 @@ def _identity(path: str) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _named(owner: Owner | None) -> str:
+def _description(owner: Owner | None) -> str:
     return "another process" if owner is None else f"process {owner.pid} ({owner.command})"
 
 
 def read_owner(directory: str) -> Owner | None:
-    """Who holds the store, or None where nobody says so or the one who did is gone."""
+    """The holder of the store's lock; None if there is no record of one, or its process has ended."""
     try:
-        note = json.loads(Path(directory, OWNER_FILE).read_bytes())
-        owner = Owner(pid=int(note["pid"]), command=str(note["command"]), since=str(note["since"]))
+        record = json.loads(Path(directory, OWNER_FILE).read_bytes())
+        owner = Owner(pid=int(record["pid"]), command=str(record["command"]), since=str(record["since"]))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return owner if _alive(owner.pid) else None
 
 
 def command_line(arguments: list[str]) -> str:
-    """A command line for people: the program's name without its folder, cut where it grows long."""
+    """A command line for messages: without the program's directory, shortened if necessary."""
     program, *rest = arguments or ["kb"]
     name = Path(program).name
     text = shlex.join([name if name not in {"", "__main__.py"} else "kb", *rest])
@@ -280,7 +286,7 @@ def command_line(arguments: list[str]) -> str:
 
 
 def _alive(pid: int) -> bool:
-    """Whether a process of this number runs. A number below 1 would mean whole groups of processes."""
+    """Whether a process with this id runs. Ids below 1 would address groups of processes."""
     if pid < 1:
         return False
     if sys.platform == "win32":
@@ -290,7 +296,7 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        # The process is somebody else's; what counts is that it is there.
+        # It exists but belongs to another user.
         return True
     except OverflowError:
         return False

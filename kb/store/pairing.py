@@ -102,13 +102,13 @@ class Pairing:
         unsettled = record.pending_ids()
         count = index.count()
         if not len(live) <= count <= len(live) + len(unsettled):
-            return f"it holds {count} vectors, and the catalog knows {len(live)} passages"
+            return f"it has {count} vectors, and the catalog has {len(live)} passages"
         if not thoroughly:
             step = max(1, len(live) // _SAMPLE)
             return self._wrong(index, {id_: live[id_] for id_ in islice(live, 0, None, step)})
         unknown = set(index.ids()) - live.keys() - set(unsettled)
         if unknown:
-            return f"it holds {len(unknown)} vectors of passages that the catalog does not know"
+            return f"it has {len(unknown)} vectors of passages that are not in the catalog"
         return self._wrong(index, live)
 
     def _wrong(self, index: VectorIndex, live: dict[str, bytes]) -> str | None:

@@ -1,11 +1,11 @@
-"""The keyword index: which passages hold a term and how often, as rows of the catalog; BM25 over them.
+"""The keyword index: how often each term occurs in each passage, in rows of the catalog, with BM25 scoring.
 
-A row holds the postings of one term in a range of passages, four bytes each, so that a question of a few words reads a
-few kilobytes and adds them up with NumPy. SQLite's own full-text index would visit every passage with any of the words,
-row by row, has its parameters fixed, and before SQLite 3.42 keeps deleted terms until it merges. Here a term that is
-deleted is overwritten in the same transaction as its passage.
+A row contains the postings of one term in a range of passages, four bytes each, so that a short question reads a few
+kilobytes and NumPy adds up the scores. SQLite's own full-text index would visit all passages with any of the words, row
+by row; its parameters are fixed, and before SQLite 3.42 it keeps deleted terms until it merges. Here, deleted terms are
+overwritten in the transaction that deletes their passage.
 
-Two rows of every range hold the file of each passage, so that the same postings, added up by file, score whole files.
+Two rows of each range contain the file of each passage, so that the same postings, added up by file, score whole files.
 
 S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in
 Information Retrieval 3(4), 2009.
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 
 K1: Final = 1.2
 B: Final = 0.75
-# Checksums of postings are numbers below this.
+# Checksums of postings are computed modulo this.
 MODULUS: Final = 2**61 - 1
-# How much a word counts that was found inside a longer one, and how much of it has to be there.
+# The weight of a word that is found inside a longer one, and the least share of its letter runs to be found.
 _INSIDE_WEIGHT: Final = 0.5
 _INSIDE_SHARE: Final = 0.6
-# How much one counts that stands in the name of the file, or of its folders, alone.
+# The weight of a word that occurs only in the path of the file.
 _NAME_WEIGHT: Final = 0.25
-# Terms that begin so make no text longer.
+# Terms with these prefixes do not count towards the length of a passage.
 _UNCOUNTED: Final = (INSIDE, BESIDE, NAME)
 
 _RANGE: Final = 2048
 _POSTING: Final = np.dtype([("at", "<u2"), ("count", "<u2")])
 _MOST: Final = 65535
-# No term begins so: the lengths of the passages, the stemmers they were read by, and the halves of their files' ids.
+# Prefixes of rows that are not terms: the lengths of passages, their stemmers, and the two halves of their file ids.
 _LENGTHS: Final = "\x02"
 _STEMMER: Final = "\x03"
 _FILE_LOW: Final = "\x04"
@@ -66,15 +66,15 @@ _STEMMERS: Final = "SELECT DISTINCT term FROM postings WHERE term > ? AND term <
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What the keyword index is made of.
+    """The parts of a passage that are indexed.
 
     Attributes:
         key: The passage's key.
         file: The id of its file, below 2**32.
         text: Its text.
         heading: Its headings and the title.
-        language: Its document's language by code.
-        path: Where its file lies below its folder.
+        language: The ISO 639 code of its document's language.
+        path: The path of its file in the watched folder.
     """
 
     key: int
@@ -85,8 +85,8 @@ class Indexed:
     path: str = ""
 
 
-def counted(passage: Indexed) -> dict[str, int]:
-    """How often each term stands in a passage, its length in terms, its stemmer and its file among them."""
+def term_counts(passage: Indexed) -> dict[str, int]:
+    """The number of times each term occurs in a passage, with entries for its length, stemmer and file."""
     language = stemmer_for(passage.language)
     counts = Counter(terms_of(passage.text, language))
     counts.update(terms_of(passage.heading, language))
@@ -99,7 +99,7 @@ def counted(passage: Indexed) -> dict[str, int]:
 
 
 def total(connection: sqlite3.Connection) -> int:
-    """The checksum of all postings; that of what ``add`` takes in and ``remove`` takes out is added and subtracted."""
+    """The checksum of all postings. ``add`` and ``remove`` return the checksums to add to it and to subtract."""
     found = 0
     for term, part, data in connection.execute("SELECT term, part, data FROM postings"):
         numbers = np.frombuffer(data, "<u4", len(data) // _POSTING.itemsize)
@@ -108,17 +108,17 @@ def total(connection: sqlite3.Connection) -> int:
 
 
 def _weight(term: str, part: int) -> int:
-    """What each posting of a row counts in the checksum: no two rows count the same."""
+    """The weight of a row's postings in the checksum, different for each row."""
     return 2 * zlib.crc32(text_bytes(f"{term}\0{part}")) + 1
 
 
 def add(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> int:
-    """Take in passages that are not there yet; by how much the checksum grows."""
+    """Add new passages; returns their checksum."""
     new: defaultdict[tuple[str, int], bytearray] = defaultdict(bytearray)
     sums: Counter[tuple[str, int]] = Counter()
     for passage in passages:
         part, at = divmod(passage.key, _RANGE)
-        for term, count in counted(passage).items():
+        for term, count in term_counts(passage).items():
             new[term, part] += at.to_bytes(2, "little") + count.to_bytes(2, "little")
             sums[term, part] += (count << 16 | at) + 1
     connection.executemany(_APPEND, ((term, part, bytes(new[term, part])) for term, part in sorted(new)))
@@ -126,12 +126,12 @@ def add(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> int:
 
 
 def remove(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> int:
-    """Take out passages, exactly as they were taken in; by how much the checksum shrinks."""
+    """Remove passages, which must be the same as when they were added; returns their checksum."""
     sums: Counter[tuple[str, int]] = Counter()
     old: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for passage in passages:
         part, at = divmod(passage.key, _RANGE)
-        for term, count in counted(passage).items():
+        for term, count in term_counts(passage).items():
             old[term, part].append(at)
             sums[term, part] += (count << 16 | at) + 1
     for (term, part), places in sorted(old.items()):
@@ -148,34 +148,34 @@ def remove(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> int:
 
 
 def stemmers(connection: sqlite3.Connection) -> list[str]:
-    """The stemmers by which passages were read."""
+    """The stemmers of all passages."""
     rows = connection.execute(_STEMMERS, (_STEMMER, _STEMMER + "\x7f"))
     return [bytes(row[0]).decode()[1:] for row in rows]
 
 
-def every(connection: sqlite3.Connection) -> NDArray[np.int64]:
+def all_keys(connection: sqlite3.Connection) -> NDArray[np.int64]:
     """The keys of all passages."""
     return _read(connection, _LENGTHS)[0]
 
 
 def holding(connection: sqlite3.Connection, word: Wanted) -> NDArray[np.int64]:
-    """The keys of the passages in which any of a word's terms stands."""
+    """The keys of the passages with any of a word's terms."""
     return np.unique(np.concatenate([_read(connection, term)[0] for term in word.terms]))
 
 
 class Bm25:
-    """The BM25 score of every passage for one question, and of every file where that is asked for.
+    """The BM25 scores of all passages for one question, and optionally of all files.
 
     Attributes:
-        scores: By passage key, shape (greatest key + 1,); 0 where no term of the question stands.
-        shares: How much of the question stands in each passage, by the weight of its words, 0..1; the same shape.
+        scores: The scores by passage key, shape (greatest key + 1,); 0 for passages without a term of the question.
+        shares: The share of the question in each passage, by the weight of its words, 0..1; the same shape.
         keys: The keys of all passages.
-        rarest: In which share of all passages the rarest word of the question stands, 0..1.
+        rarest: The share of passages with the rarest word of the question, 0..1.
 
     Args:
-        connection: Of the catalog.
-        question: What is asked.
-        whole: Whether to score whole files too. A file is scored as if its passages were one text.
+        connection: The connection to the catalog.
+        question: The question.
+        whole: Whether to score whole files too, each as if its passages were one text.
     """
 
     def __init__(self, connection: sqlite3.Connection, question: str, *, whole: bool = False) -> None:
@@ -193,7 +193,7 @@ class Bm25:
         self._saturation[self.keys] = _saturation(lengths)
         if whole:
             files = _Files(connection, self.keys, lengths)
-            # Where every file is one passage, its score is that of the passage.
+            # If each file is one passage, the scores are those of the passages.
             self._files = files if len(files.scores) < len(self.keys) else None
         self._read_by: dict[str, NDArray[np.bool_]] = {}
         for word, times in Counter(wanted(question, stemmers(connection))).items():
@@ -201,11 +201,11 @@ class Bm25:
         if self._weight:
             np.minimum(self.shares / self._weight, 1, out=self.shares)
 
-    def said(self, beside: float) -> NDArray[np.float64]:
-        """What the words say of each passage, by key, 0 or more: in standard deviations above the mean.
+    def deviations(self, beside: float) -> NDArray[np.float64]:
+        """The score of each passage by key, in standard deviations above the mean; 0 for those below it.
 
         Args:
-            beside: How much the score of its whole file counts, 0..1; that of the passage has the rest.
+            beside: The weight of the score of the whole file, 0..1; the passage's score has the rest.
         """
         found = np.zeros_like(self.scores)
         found[self.keys] = _above_mean(self.scores[self.keys])
@@ -215,7 +215,7 @@ class Bm25:
         return found
 
     def best_of_files(self, scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-        """The keys of the best passage of each of the best files by some scores of passages, best first."""
+        """The keys of the best passage of each file, for the best ``count`` files by these scores, best first."""
         scored = np.flatnonzero(scores)
         scored = scored[np.argsort(-scores[scored], kind="stable")]
         if self._files is None:
@@ -224,8 +224,8 @@ class Bm25:
         return scored[np.sort(firsts)[:count]]
 
     def _add(self, word: Wanted, times: int) -> None:
-        """Add what one word of the question gives, as often as it stands there."""
-        keys, counts = self._standing(word)
+        """Add the scores for a word that occurs ``times`` times in the question."""
+        keys, counts = self._passages_with(word)
         weight = times * _rarity(len(keys), len(self.keys))
         self._weight += weight
         self.rarest = min(self.rarest, len(keys) / len(self.keys))
@@ -236,20 +236,20 @@ class Bm25:
             self._score(named, np.ones(len(named)), times * _NAME_WEIGHT)
             held.append(named)
         if word.inside:
-            inside, shares = self._holding(word.inside)
+            inside, shares = self._passages_with_most(word.inside)
             apart = ~np.isin(inside, keys)
             self._score(inside[apart], shares[apart], times * _INSIDE_WEIGHT)
-            # A word that stands whole inside a longer one is there.
+            # A passage with the complete word inside a longer one counts as containing it.
             held.append(inside[shares >= 1])
             rarity = _rarity(int(apart.sum()), len(self.keys))
             partly = apart & (shares < 1)
             self.shares[inside[partly]] += times * _INSIDE_WEIGHT * rarity
         self.shares[np.unique(np.concatenate(held))] += weight
 
-    def _standing(self, word: Wanted) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The passages in which a word stands, and how often."""
+    def _passages_with(self, word: Wanted) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The keys of the passages with a word, and how often it occurs in each."""
         by = word.stemmers or ((),) * len(word.terms)
-        held = (self._held(term, languages) for term, languages in zip(word.terms, by, strict=True))
+        held = (self._read_for(term, languages) for term, languages in zip(word.terms, by, strict=True))
         found = [one for one in held if len(one[0])]
         if word.together:
             keys = reduce(np.intersect1d, (self._keys(term) for term in word.together))
@@ -261,10 +261,10 @@ class Bm25:
     def _keys(self, term: str) -> NDArray[np.int64]:
         return _read(self._connection, term)[0]
 
-    def _held(self, term: str, languages: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The passages with a term, and how often it stands in each: of those that these stemmers read, or of all.
+    def _read_for(self, term: str, languages: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The keys of the passages with a term and one of these stemmers (empty for all), and its counts.
 
-        What the stemmer of one language makes of a word may be another word of another.
+        Stemmers of different languages may give the same term for different words.
         """
         keys, counts = _read(self._connection, term)
         if not languages:
@@ -284,8 +284,8 @@ class Bm25:
         if self._files is not None:
             self._files.score(keys, counts, times)
 
-    def _holding(self, runs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The passages whose long words hold most of some runs of letters, and which share of them."""
+    def _passages_with_most(self, runs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The keys of the passages whose long words contain most of these letter runs, and the share in each."""
         held = np.zeros(len(self.scores))
         for run in runs:
             held[self._keys(run)] += 1
@@ -294,11 +294,11 @@ class Bm25:
 
 
 class _Files:
-    """The BM25 scores of whole files: their passages' postings, added up.
+    """The BM25 scores of whole files, from the postings of their passages.
 
     Attributes:
-        of: The place of each passage's file, by passage key.
-        scores: By place.
+        of: The position of each passage's file in ``scores``, by passage key.
+        scores: The scores of the files.
     """
 
     def __init__(self, connection: sqlite3.Connection, keys: NDArray[np.int64], lengths: NDArray[np.float64]) -> None:
@@ -313,7 +313,7 @@ class _Files:
         self._saturation = _saturation(np.bincount(places, lengths).astype(np.float64))
 
     def score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], times: float) -> None:
-        """Add what a term gives that stands so often in these passages."""
+        """Add the scores for a word with these counts in these passages."""
         held = np.bincount(self.of[keys], counts, minlength=len(self.scores))
         there = np.flatnonzero(held)
         weight = times * _rarity(len(there), len(self.scores))
@@ -321,18 +321,18 @@ class _Files:
 
 
 def _rarity(holding: int, all_: int) -> float:
-    """The inverse document frequency of a word that stands in so many of all passages, or files."""
+    """The inverse document frequency of a word in ``holding`` of all passages or files."""
     return log(1 + (all_ - holding + 0.5) / (holding + 0.5))
 
 
 def _saturation(lengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How often a term has to stand in texts of these lengths to give half of what it can give."""
+    """The count of a term at which it reaches half of its maximum score, for texts of these lengths."""
     found: NDArray[np.float64] = K1 * (1 - B + B * lengths / lengths.mean())
     return found
 
 
 def _above_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many standard deviations each score is above their mean; 0 below it, and where nothing deviates."""
+    """The standard deviations by which each score exceeds their mean; 0 below it, or if all are equal."""
     deviation = scores.std() if len(scores) else 0.0
     if deviation <= 0:
         return np.zeros_like(scores)
@@ -341,7 +341,7 @@ def _above_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _read(connection: sqlite3.Connection, term: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The keys of the passages with a term, and how often it stands in each."""
+    """The keys of the passages with a term, and how often it occurs in each."""
     rows = connection.execute(_ROWS, (term,)).fetchall()
     if not rows:
         return np.zeros(0, np.int64), np.zeros(0)
@@ -353,7 +353,7 @@ def _read(connection: sqlite3.Connection, term: str) -> tuple[NDArray[np.int64],
 def _most(
     found: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The passages with any of several terms, and how often the most frequent of them stands there."""
+    """The keys of the passages with any of several terms, and the count of the most frequent one in each."""
     counts = np.zeros(size)
     for keys, times in found:
         counts[keys] = np.maximum(counts[keys], times)

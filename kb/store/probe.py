@@ -33,12 +33,12 @@ SPREAD: Final = 250
 NEWEST: Final = 250
 EVERY_ONE: Final = 5_000
 QUESTIONS: Final = 50
-# A graph of this kind may leave one in thousands of its points unreachable, which is no damage; a torn one loses many.
-# In a small one each counts, and to make it again takes no time.
+# In a sound graph one node in thousands may be unreachable; a torn one loses many. In a small graph each one counts,
+# since a rebuild takes no time.
 MISSES_ALLOWED: Final = 2
-# The more neighbours are asked for, the more of the graph a question walks through.
+# The more neighbours a query asks for, the more of the graph it visits.
 NEIGHBOURS: Final = 400
-# ChromaDB keeps unit vectors to the precision of float32; a vector that finds itself may have near-equal neighbours.
+# ChromaDB stores unit vectors in float32, and a vector may have near-equal neighbours.
 UNIT_TOLERANCE: Final = 1e-5
 SELF_TOLERANCE: Final = 1e-3
 GRACE_SECONDS: Final = 1.0
@@ -57,25 +57,25 @@ def probe(directory: str, collection: str, timeout: float) -> str | None:
         StoreError: It could not be tested for another reason, such as a full disk.
     """
     if not Path(directory).is_dir():
-        return "its directory is not there"
+        return "its directory is missing"
     with _started(directory, collection, timeout) as child:
         try:
-            # The pipe to the child stays open: it ends by itself when its parent, and with it the lock, is gone.
+            # The pipe to the child stays open, so that it exits when its parent, which holds the lock, is gone.
             status = child.wait(timeout)
         except BaseException as error:
             child.kill()
             if isinstance(error, subprocess.TimeoutExpired):
-                return f"it gave no answer within {timeout:g} seconds"
+                return f"the probe did not finish within {timeout:g} seconds"
             raise
         output = child.stdout.read() if child.stdout is not None else b""
     return _verdict(status, output)
 
 
 def _started(directory: str, collection: str, timeout: float) -> subprocess.Popen[bytes]:
-    """The child that looks into an index.
+    """Start the child that probes an index.
 
     Raises:
-        StoreError: There is no room for another process, or the directory may not be entered.
+        StoreError: The process cannot be started, or the directory cannot be entered.
     """
     command = [sys.executable, "-P", "-m", "kb.store.probe", directory, collection, str(timeout)]
     try:
@@ -110,7 +110,7 @@ def examine(index: VectorIndex) -> str | None:
 def main(arguments: Sequence[str]) -> int:
     """Test one index and print the result; the exit code is 0 even if it is damaged."""
     directory, collection, timeout = arguments
-    # A call that hangs inside ChromaDB keeps every Python thread waiting; this clock runs outside of Python.
+    # A call that hangs inside ChromaDB may block all Python threads; this timer runs outside of Python.
     faulthandler.dump_traceback_later(float(timeout) + GRACE_SECONDS, exit=True)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _examine_store(directory: str, collection: str) -> str | None:
-    # Only the child loads ChromaDB; the process that asks need not.
+    # Imported here, because only the child loads ChromaDB.
     from kb.store.chroma import ChromaIndex
 
     index = ChromaIndex.inspect(directory, collection)
@@ -141,7 +141,7 @@ def _confused(index: VectorIndex, ids: Sequence[str], vectors: dict[str, NDArray
     """How the answers of an index differ from its records, for a sample of vectors."""
     small = len(ids) <= NEIGHBOURS
     if small and ids and (odd := set(ids) ^ set(index.query(vectors[ids[0]], len(ids)).ids)):
-        # The file that says which point of the graph is which record may be torn while the graph is whole.
+        # The file that maps nodes of the graph to records may be torn while the graph is intact.
         return f"{len(odd)} of {len(ids)} records are listed and not found, or found and not listed"
     questions = _spread(list(vectors), QUESTIONS)
     lost = [id_ for id_ in questions if not _finds_itself(index, vectors[id_])]
@@ -153,13 +153,13 @@ def _confused(index: VectorIndex, ids: Sequence[str], vectors: dict[str, NDArray
 def _verdict(status: int, output: bytes) -> str | None:
     """The result of the child, from its exit status and its output."""
     if status < 0:
-        return f"looking into it crashes ({_signal_name(-status)})"
+        return f"the probe crashed ({_signal_name(-status)})"
     try:
         found = json.loads(output)
     except ValueError:
         raise StoreError(
-            f"the store could not be examined: the process that looks into it ended with exit code {status}",
-            "Run the command again; kb rebuild makes the index anew.",
+            f"the vector index could not be probed: the child process ended with exit code {status}",
+            "Run the command again, or kb rebuild to make the index again",
         ) from None
     if "error" in found:
         raise getattr(errors, found["error"])(found["message"], found["remedy"])
@@ -182,13 +182,13 @@ def _import_path() -> str:
 
 def _end_with_parent() -> None:
     """End this process with its parent, whose lock it depends on."""
-    # Not through sys.stdin: Python aborts at its end where a thread still reads a buffered stream.
+    # Not with sys.stdin: at exit, Python aborts if a thread still reads a buffered stream.
     os.read(0, 1)
     os._exit(1)
 
 
 def _spread(items: Sequence[str], number: int) -> list[str]:
-    """A number of items, evenly spread."""
+    """Choose a number of items, evenly spread."""
     if len(items) <= number:
         return list(items)
     return [items[round(position)] for position in np.linspace(0, len(items) - 1, number)]

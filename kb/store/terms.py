@@ -1,10 +1,10 @@
-"""The terms of a text for keyword search: one function reads passages and questions, whatever their language.
+"""The terms of passages and questions in any language, for keyword search.
 
-Words lose case, accents and vowel points and are stemmed by Snowball in the language of their document; a word with
-accents also gives the stem that it has without them, since whoever leaves them out is stemmed so. Scripts without
-spaces give overlapping runs of characters. Identifiers, versions, addresses and paths give themselves, their parts, and
-what stands on its own in them, from one sign to another. In languages that join words into one, long words also give
-their inside, so that *Gericht* finds *Bundesverfassungsgericht*.
+Words lose case, accents and vowel points, and Snowball stems them in the language of their document. A word with
+accents also gives its stem without them, for questions that leave them out. Scripts without spaces give overlapping
+runs of characters. Identifiers, versions, addresses and paths give themselves, their parts, and sequences of parts. In
+languages that write compounds as one word, long words also give runs of their letters, so that *Gericht* finds
+*Bundesverfassungsgericht*.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from Stemmer import Stemmer
 
 INSIDE: Final = "\x01"
-"""Begins a term that stands for five letters inside a long word."""
+"""The prefix of terms for five letters inside a long word."""
 
 BESIDE: Final = "\x06"
-"""Begins a term that a text has beside its words: parts of what is joined, and stems without accents."""
+"""The prefix of additional terms: sequences of the parts of a token, and stems without accents."""
 
 NAME: Final = "\x07"
-"""Begins a term of the name of the file, or of its folders."""
+"""The prefix of terms in the path of the file."""
 
 _LETTERS: Final = rf"[^\W{SPACELESS}]"
-# The non-joiner sets the parts of Persian words apart, as a hyphen does elsewhere.
+# In Persian, the zero-width non-joiner separates the parts of a word, like a hyphen in other languages.
 _JOINS: Final = r"./:@+\u200c\-"
 _TOKEN: Final = re.compile(
     rf"(?P<threes>[{THREES}]+)|(?P<twos>[{TWOS}]+)"
@@ -45,18 +45,18 @@ _MARKED_PIECE: Final = re.compile(rf"(?:[^\W_]|[{MARKS}])+")
 _ANY_MARK: Final = re.compile(f"[{MARKS}]")
 _CASES: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _LATIN: Final = re.compile(r"[a-z\u00df-\u024f]+")
-# The s of GPUs and RXRs is no part of them; a stemmer, which sees no capitals, leaves it where no vowel precedes.
+# The plural s of GPUs and RXRs. A stemmer sees them in lower case, and keeps an s without a vowel before it.
 _PLURALS: Final = re.compile(r"(?<![^\W_])[A-Z][A-Z0-9]+s(?![^\W_])")
-# Nobody writes as one word what stands on both sides of these.
+# Parts on both sides of these signs are never written as one word.
 _NAMES: Final = re.compile(r"[/:@+#]")
 _LETTERS_THEN_DIGITS: Final = re.compile(r"[^\W\d_]+(?=\d)")
 _DIGITS_THEN_LETTERS: Final = re.compile(r"\d+(?=[^\W\d_])")
 _VERSION: Final = re.compile(r"v(?=\d)")
 _GRAM, _LONG = 5, 8
 _LONGEST: Final = 64
-# What stands on its own in something joined is told by so many of its parts in a row; of more by the rows in it.
+# The most parts in a sequence; a longer one in a question is found by the sequences in it.
 _ROW: Final = 4
-# So many parts are joined without their signs, and of something with more parts none are: it is a number or a key.
+# The most parts that are joined without signs, and the most parts of a token for that: longer ones are numbers or keys.
 _JOINED_ROW: Final = 3
 _MOST_PARTS: Final = 12
 
@@ -66,12 +66,11 @@ class Wanted:
     """One word of a question.
 
     Attributes:
-        terms: What stands for it; any of these counts.
-        inside: The runs of letters inside it.
-        together: What stands for it where all of these do.
-        part_of: The terms of what it was taken from: where that stands, its part need not stand again.
-        stemmers: For each term the stemmers that give it, in whose texts alone it stands for the word; none of them
-            where it does in all.
+        terms: Its terms; a passage with any of them contains the word.
+        inside: The runs of letters in it.
+        together: Terms that count as the word if a passage has all of them.
+        part_of: The terms of the token that it is part of; a passage with one of them contains the word.
+        stemmers: For each term the stemmers that give it: in the texts of others it may be another word. Empty for all.
     """
 
     terms: tuple[str, ...]
@@ -82,7 +81,7 @@ class Wanted:
 
 
 def terms_of(text: str, language: str) -> Iterator[str]:
-    """Every term of a text, by the stemmer of its language, repeated as often as it stands there."""
+    """All terms of a text, stemmed in its language, each as often as it occurs."""
     for kind, token in _tokens(text):
         if kind == "word":
             for word in words_in(token):
@@ -92,7 +91,7 @@ def terms_of(text: str, language: str) -> Iterator[str]:
                     yield BESIDE + other
                 if language in COMPOUNDING:
                     yield from inside(word)
-            for part in (*rows_in(token), *joined_in(token)):
+            for part in (*sequences_in(token), *joined_in(token)):
                 yield BESIDE + stem(part, language)
             yield from _singular(token).values()
         else:
@@ -101,13 +100,13 @@ def terms_of(text: str, language: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def terms_of_name(path: str, language: str) -> frozenset[str]:
-    """The terms of the name of a file and of its folders."""
+    """The terms in the path of a file."""
     found = (term for term in terms_of(path, language) if not term.startswith(INSIDE))
     return frozenset(NAME + term.removeprefix(BESIDE) for term in found)
 
 
 def wanted(question: str, languages: Iterable[str]) -> list[Wanted]:
-    """What a question asks for, word by word, in an index whose texts were read by these stemmers."""
+    """The words of a question, for an index whose texts were read by these stemmers."""
     known = tuple(languages)
     compounds = not COMPOUNDING.isdisjoint(known)
     found: list[Wanted] = []
@@ -118,12 +117,12 @@ def wanted(question: str, languages: Iterable[str]) -> list[Wanted]:
         words, singular = list(words_in(token)), _singular(token)
         whole: tuple[str, ...] = ()
         for at, word in enumerate(words):
-            same = (word, *_otherwise(token)) if at == 0 else (word,)
+            same = (word, *_variants(token)) if at == 0 else (word,)
             given = _forms(same, known or (ENGLISH,))
             if word in singular:
                 given.setdefault(singular[word], ())
             letters = tuple(inside(word, shortest=_GRAM)) if compounds else ()
-            rows = tuple(BESIDE + row for row in _rows_of(token)) if at == 0 else ()
+            rows = tuple(BESIDE + row for row in _sequences_of(token)) if at == 0 else ()
             found.append(Wanted(tuple(given), letters, rows, whole, tuple(given.values())))
             if at == 0:
                 whole = tuple(given)
@@ -131,15 +130,12 @@ def wanted(question: str, languages: Iterable[str]) -> list[Wanted]:
 
 
 def _singular(token: str) -> dict[str, str]:
-    """Abbreviations in a token that have the s of a plural, in lower case, with what they are without it."""
+    """Abbreviations in a token with a plural s, in lower case, and their singular."""
     return {plural.casefold(): plural[:-1].casefold() for plural in _PLURALS.findall(token)}
 
 
 def _forms(words: Iterable[str], languages: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The terms by which texts may have a word in one of its spellings, and the stemmers that give each.
-
-    No stemmers where all of them give it: it stands for the word in every text.
-    """
+    """The terms for the spellings of a word, and the stemmers that give each; empty if all of them do."""
     found: dict[str, tuple[str, ...]] = {}
     for word in words:
         for language in languages:
@@ -150,8 +146,8 @@ def _forms(words: Iterable[str], languages: Sequence[str]) -> dict[str, tuple[st
     return {term: () if len(by) == len(languages) else by for term, by in found.items()}
 
 
-def _otherwise(token: str) -> Iterator[str]:
-    """How something joined is written otherwise: without its signs, a version without its letter."""
+def _variants(token: str) -> Iterator[str]:
+    """Other spellings of a token: without its signs, and a version without its letter."""
     joined = "".join(pieces := _pieces(token))
     if joined != token and not _NAMES.search(token) and _may_be_joined(pieces):
         yield joined.casefold()[:_LONGEST]
@@ -160,7 +156,7 @@ def _otherwise(token: str) -> Iterator[str]:
 
 
 def parts_of(phrase: str, languages: Iterable[str]) -> list[Wanted]:
-    """The terms that surely stand in any passage with this phrase in it: none of a piece that may be part of a run."""
+    """The terms that every passage with this phrase has. Pieces that may be part of a longer run have none."""
     known = tuple(languages) or (ENGLISH,)
     found: list[Wanted] = []
     for kind, token in _tokens(phrase):
@@ -179,12 +175,12 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _pieces(token: str) -> list[str]:
-    """The words of a token, each with the marks of its letters."""
+    """The words of a token, including combining marks."""
     return (_PIECE if token.isascii() else _MARKED_PIECE).findall(token)
 
 
 def words_in(token: str) -> Iterator[str]:
-    """A token in lower case and, where it is joined from several, its parts, and theirs by capital letters."""
+    """A token in lower case and, if it has several parts, each part, and the parts between capital letters."""
     pieces = _pieces(token)
     whole = token.casefold()
     if pieces != [token]:
@@ -197,13 +193,13 @@ def words_in(token: str) -> Iterator[str]:
             yield from (hump.lower() for hump in humps if len(hump) > 1)
 
 
-def rows_in(token: str) -> Iterator[str]:
-    """What stands on its own in something joined, up to four of its parts in a row: the address before its port.
+def sequences_in(token: str) -> Iterator[str]:
+    """Sequences of two to four parts of a token, such as the address without its port.
 
-    A row may begin or end where the letters of a part meet its digits: the version without its *v*.
+    A sequence may begin or end between the letters and digits of a part: the version without its *v*.
     """
     spans = [found.span() for found in (_PIECE if token.isascii() else _MARKED_PIECE).finditer(token)]
-    if len(spans) < 2:  # noqa: PLR2004  (one part stands for itself)
+    if len(spans) < 2:  # noqa: PLR2004  (a single part has no sequences)
         return
     folded = token.casefold() if token.isascii() else ""
     for first in range(len(spans)):
@@ -224,8 +220,8 @@ def _ends(token: str, start: int, end: int) -> tuple[int, ...]:
     return (end, found.end()) if found else (end,)
 
 
-def _rows_of(token: str) -> list[str]:
-    """The rows of four parts of something with more of them: where all of them stand, it stands in something longer."""
+def _sequences_of(token: str) -> list[str]:
+    """The sequences of four parts of a token with more parts; a text with all of them contains the token."""
     spans = [found.span() for found in (_PIECE if token.isascii() else _MARKED_PIECE).finditer(token)]
     if len(spans) <= _ROW:
         return []
@@ -234,7 +230,7 @@ def _rows_of(token: str) -> list[str]:
 
 
 def joined_in(token: str) -> Iterator[str]:
-    """Parts in a row written as one word: *wifi* of *Wi-Fi*, and *username* of *getUserName*, which capitals divide."""
+    """Consecutive parts written as one word: *wifi* of *Wi-Fi*, and *username* of *getUserName*."""
     words = set(words_in(token))
     for name in _NAMES.split(token):
         parts = [part for piece in _pieces(name) for part in (_CASES.findall(piece) if piece.isascii() else [piece])]
@@ -247,12 +243,12 @@ def joined_in(token: str) -> Iterator[str]:
 
 
 def _may_be_joined(parts: Sequence[str]) -> bool:
-    """Whether parts can be written as one: numbers in a row cannot."""
+    """Whether parts can be written as one word, which consecutive numbers cannot."""
     return not any(before[-1].isdigit() and after[0].isdigit() for before, after in pairwise(parts))
 
 
 def runs(kind: str, token: str) -> Iterator[str]:
-    """Overlapping runs of characters of a script without spaces; single characters too where two make a word."""
+    """Overlapping runs of characters in a script without spaces; single ones too where runs have two characters."""
     width = _width(kind)
     if kind == "twos":
         yield from token
@@ -266,7 +262,7 @@ def _width(kind: str) -> int:
 
 
 def inside(word: str, shortest: int = _LONG) -> list[str]:
-    """Every five letters in a row of a word that may be joined from several, without accents."""
+    """All runs of five letters, without accents, in a word long enough to be a compound."""
     plain = unaccented(word)
     if len(plain) < shortest or not plain.isalpha():
         return []
@@ -275,7 +271,7 @@ def inside(word: str, shortest: int = _LONG) -> list[str]:
 
 @lru_cache(maxsize=65536)
 def stem(word: str, language: str) -> str:
-    """The stem of a word in lower case, without accents; words with digits or signs stay as they are."""
+    """The stem of a lower-case word, without accents; words with digits or signs are not stemmed."""
     if not (word.isalpha() or _ANY_MARK.sub("", word).isalpha()):
         return unaccented(word)
     algorithm = language if _LATIN.match(word) else stemmer_of_script(word[0])
@@ -283,7 +279,7 @@ def stem(word: str, language: str) -> str:
 
 
 def _unaccented_stem(word: str, language: str) -> str:
-    """The stem of a word written without its accents: *habitacao* has another one than *habitação*."""
+    """The stem of a word without its accents: *habitacao* and *habitação* have different stems."""
     return stem(word, language) if word.isascii() else stem(unaccented(word), language)
 
 
@@ -295,7 +291,7 @@ def _stemmer(algorithm: str) -> Stemmer:
 
 
 def version() -> str:
-    """Whatever changes a term, as one line: an index made under another version has to be made again."""
+    """Everything that affects terms, as one line; an index of another version has to be rebuilt."""
     import Stemmer
 
     return f"terms 3, snowball {Stemmer.version()}, unicode {unicodedata.unidata_version}"

@@ -55,7 +55,7 @@ class CopiedIndex:
         difference = difference or pairing.difference(self.index, thoroughly=True)
         if difference is not None:
             self.close()
-            raise StoreDamaged(f"the vector index {generation} is not that of the catalog ({difference})", _REMEDY)
+            raise StoreDamaged(f"the vector index {generation} does not belong to the catalog ({difference})", _REMEDY)
 
     def close(self) -> None:
         """Close the index and remove the copy."""
@@ -79,14 +79,14 @@ class OpenIndex(Protocol):
     """Opens the vector index of one generation."""
 
     def __call__(self, directory: str, *, create: bool) -> ClosableIndex:
-        """The index in a directory; ``create`` where the directory is new and empty."""
+        """The index in a directory; with ``create``, in a new and empty one."""
 
 
 class Source(Protocol):
     """Opens, probes and fills generations of the vector index."""
 
     def open(self, directory: str, *, create: bool) -> ClosableIndex:
-        """The index in a directory; ``create`` where the directory is new and empty."""
+        """The index in a directory; with ``create``, in a new and empty one."""
 
     def probe(self, directory: str) -> str | None:
         """Test a generation in a child process; returns what is wrong with it, or None."""
@@ -259,7 +259,7 @@ class VectorStore:
             self._replace("the vector index belongs to another catalog", "another catalog's")
             return
         if not clean and (changed := self._changed()):
-            self._replace(f"the vector index is damaged ({changed} was changed by something else)", changed)
+            self._replace(f"the vector index is damaged ({changed} was changed by another program)", changed)
             return
         thoroughly = paired is None or not clean or self._saved_stamp().get("passages") != self._pairing.passages()
         try:
@@ -268,13 +268,13 @@ class VectorStore:
             difference = error.message
         if difference is not None:
             self._close_index()
-            self._replace(f"the vector index does not fit its catalog ({difference})", difference)
+            self._replace(f"the vector index does not match its catalog ({difference})", difference)
         elif paired is None:
             self._pairing.pair(directory)
 
     def _replace(self, message: str, reason: str) -> None:
         """Set the current generation aside and build another."""
-        self._warn(f"{message}; it is set aside and made again from the catalog")
+        self._warn(f"{message}; it is set aside and rebuilt from the catalog")
         self.rebuild(reason)
 
     def _opened(self) -> ClosableIndex:
@@ -387,5 +387,5 @@ class VectorStore:
         """
         name = self._generations.current()
         if name is None:
-            raise StoreDamaged("the vector index is gone from the store", "Run kb rebuild")
+            raise StoreDamaged("the vector index is missing from the store", "Run kb rebuild")
         return self._generations.path(name)

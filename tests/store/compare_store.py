@@ -1,4 +1,4 @@
-"""A program that opens a store and compares every vector with what was written; it may crash in the tests' place."""
+"""A program that opens a store and compares all vectors with those written; it may crash instead of the test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kb.errors import StoreDamaged
 
 
 def main(directory: str, number: int) -> int:
-    """Exit with 0 where every record has its vector and finds it, with 3 where not, with 4 where the index says so."""
+    """Exit with 0 if every record has and finds its vector, with 3 if not, with 4 if the index reports an error."""
     try:
         return 0 if is_right(directory, number) else 3
     except StoreDamaged:
@@ -19,7 +19,7 @@ def main(directory: str, number: int) -> int:
 
 
 def is_right(directory: str, number: int) -> bool:
-    """Whether the store gives back what was written into it."""
+    """Whether the store returns what was written."""
     index = open_index(directory, create=False)
     records = make_records(unit_vectors(number))
     stored = index.vectors([record.id for record in records])

@@ -43,7 +43,7 @@ Told = tuple[str, int, int, str, tuple[str, ...], str, tuple[str, ...], bool, fl
 
 
 def truncated(part: float) -> Callable[[Path, Path], None]:
-    """Keeps only the first part of a file; all but a byte of it for 1."""
+    """Truncate a file; to all but one byte for 1."""
 
     def damage(file: Path, _other: Path) -> None:
         size = file.stat().st_size
@@ -58,41 +58,41 @@ def zeroed(file: Path, _other: Path) -> None:
 
 
 def deleted(file: Path, _other: Path) -> None:
-    """Remove a file."""
+    """Delete a file."""
     file.unlink()
 
 
 def directory(file: Path, _other: Path) -> None:
-    """Put a directory with something in it into the place of a file."""
+    """Replace a file by a directory that is not empty."""
     file.unlink()
     file.mkdir()
     (file / "something").write_text("of somebody", "utf-8")
 
 
 def dangling_link(file: Path, _other: Path) -> None:
-    """Put a link that leads nowhere into the place of a file."""
+    """Replace a file by a broken link."""
     file.unlink()
     file.symlink_to("/nowhere/at/all")
 
 
 def link_to_other(file: Path, other: Path) -> None:
-    """Put a link to the same file of another store into the place of a file."""
+    """Replace a file by a link to the same file of another store."""
     file.unlink()
     file.symlink_to(other)
 
 
 def other_file(file: Path, other: Path) -> None:
-    """Put the same file of another store into the place of a file."""
+    """Replace a file by the same file of another store."""
     shutil.copy2(other, file)
 
 
 def unreadable(file: Path, _other: Path) -> None:
-    """Take all permissions from a file."""
+    """Remove all permissions of a file."""
     file.chmod(0)
 
 
 def flipped(number: int) -> Callable[[Path, Path], None]:
-    """Flips a bit of a file, at another place for each number."""
+    """Flip a bit of a file, at a position that depends on the number."""
 
     def damage(file: Path, _other: Path) -> None:
         data = bytearray(file.read_bytes())
@@ -188,7 +188,7 @@ WHOLE: Final = (
 
 
 def cases() -> list[tuple[str, str]]:
-    """Every (what, how)."""
+    """All pairs of (what, how)."""
     return [
         *((file, how) for file in FILES for how in DAMAGES),
         *(("rows of the catalog", how) for how in STATEMENTS),
@@ -198,7 +198,7 @@ def cases() -> list[tuple[str, str]]:
 
 
 class Walk:
-    """Prepared stores, and what comes of damaging a copy.
+    """Prepared stores, and the results of damaging copies.
 
     Args:
         root: An empty directory.
@@ -241,7 +241,7 @@ class Walk:
         return [store.ask(mode) for mode in ("hybrid", "cosine", "keyword")]
 
     def outcome(self, what: str, how: str) -> str:
-        """What comes of one damage, in a few words.
+        """The result of one kind of damage, in a few words.
 
         Raises:
             AssertionError: It is wrong in silence, or its remedy does not heal.
@@ -288,7 +288,7 @@ class Walk:
                 _replace(self.root / "later" / name, path / name)
 
     def _followed(self, store: Store) -> str:
-        """Ask, and follow the first remedy once; then all has to be right."""
+        """Search, and follow the first remedy once; then everything must be right."""
         told, error = self._asked(store)
         if error is None and not told:
             return self._right(store, "right")
@@ -302,7 +302,7 @@ class Walk:
         return self._right(store, f"{'an error' if error else 'told'}, healed by {command.partition(' -R')[0]}")
 
     def _asked(self, store: Store) -> tuple[str, KbError | None]:
-        """What a question and a daemon say of the damage: what to run, an error, or nothing where they are right."""
+        """The result of a search and a daemon: the command to run, an error, or nothing if the answers are right."""
         try:
             answers = self._answers(store)
             if answers != self.right:
@@ -314,7 +314,7 @@ class Walk:
         return "", None
 
     def _right(self, store: Store, word: str) -> str:
-        """See that all is right now."""
+        """Check that everything is right now."""
         store.told.clear()
         answers = self._answers(store)
         assert answers == self.right, f"after '{word}': {answers}; told {store.told}"
@@ -342,7 +342,7 @@ def _replace(source: Path, target: Path) -> None:
 
 
 def _make_older(path: Path) -> None:
-    """Take from a store what kb has added since its first release."""
+    """Remove from a store what kb has added since its first release."""
     with closing(sqlite3.connect(path / "catalog.sqlite3")) as connection, connection:
         for statement in (
             "ALTER TABLE files DROP COLUMN crc",
@@ -365,7 +365,7 @@ def _as_we_are() -> Iterator[None]:
 
 @contextmanager
 def _as_nobody(path: Path) -> Iterator[None]:
-    """Do something as a user whom permissions hold back, who owns the store."""
+    """Run something as an unprivileged user who owns the store."""
     if os.geteuid() != 0:
         yield
         return
@@ -385,7 +385,7 @@ def _as_nobody(path: Path) -> Iterator[None]:
 
 
 def main(shard: str = "0/1", only: str = "") -> None:
-    """Walk all of them, or every so manieth, and print what comes of each."""
+    """Test all cases, or every nth, and print the results."""
     first, step = map(int, shard.split("/"))
     root = Path(tempfile.mkdtemp(prefix="kb-walk-"))
     os.environ["HOME"] = str(root)

@@ -1,4 +1,4 @@
-"""Small stores of a knowledge base with a model of words, which can be damaged, asked and mended in this process."""
+"""Small stores with a word-based model, which can be damaged, searched and repaired in this process."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ QUESTION = "who services the boiler in May"
 
 
 class WordModel(FakeEmbedder):
-    """A bag of words in the place of a model, with what the parts ask of a model beside."""
+    """A bag of words instead of a model, with the interface that the container needs."""
 
     def __init__(self) -> None:
         super().__init__(dimension=64)
         self.tokens = FakeTokens()
 
     def load(self) -> None:
-        """It is always there."""
+        """Do nothing."""
 
 
 def write_notes(folder: Path, notes: dict[str, str] | None = None) -> None:
@@ -44,7 +44,7 @@ def write_notes(folder: Path, notes: dict[str, str] | None = None) -> None:
 
 
 class Store:
-    """A store over a folder, opened anew for each thing that is done with it, as commands do.
+    """A store over a folder, opened for each operation, as by commands.
 
     Attributes:
         told: What was told since the last look.
@@ -58,7 +58,7 @@ class Store:
         self.model = WordModel()
 
     def open(self) -> LocalKnowledgeBase:
-        """The knowledge base; use it in a with block."""
+        """The knowledge base, as a context manager."""
         values = {
             "embed.model": "all-MiniLM-L6-v2",
             "embed.offline": "true",
@@ -70,7 +70,7 @@ class Store:
         return LocalKnowledgeBase(Container(settings, self.told.append, embedder=self.model))  # type: ignore[arg-type]  # a fake
 
     def do(self, command: str) -> None:
-        """Do what a remedy names: index, rebuild, check --repair."""
+        """Run what a remedy names: index, rebuild, check --repair."""
         with self.open() as kb:
             match command:
                 case "kb index":
@@ -83,25 +83,25 @@ class Store:
                     raise AssertionError(command)
 
     def ask(self, mode: str = "hybrid", question: str = QUESTION) -> list[Any]:
-        """The hits of a question as a command gets them, without an owner."""
+        """The hits of a question as a command without a daemon gets them."""
         with self.open() as kb:
             return said(kb.search(question, mode=mode, weak=True))
 
     def ask_daemon(self, question: str = QUESTION) -> list[Any]:
-        """The hits of a question as a daemon gives them, from ChromaDB."""
+        """The hits of a question as a daemon gets them, from ChromaDB."""
         with self.open() as kb:
             kb.index()
             kb._container.index()
             return said(kb.search(question, mode="cosine", weak=True))
 
     def waits(self) -> int:
-        """How many files wait to be indexed."""
+        """The number of files that wait to be indexed."""
         with self.open() as kb:
             return kb._container.freshness().pending
 
 
 def said(answer: Answer) -> list[Any]:
-    """What a person sees of each hit."""
+    """What a user sees of each hit."""
     return [
         (
             hit.passage.file.path,

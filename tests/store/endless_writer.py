@@ -1,4 +1,4 @@
-"""A program that writes records into a store until it is killed, and prints how many are surely there."""
+"""A program that writes records into a store until it is killed, and prints the number that are durable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BATCH = 20
 
 
 def main(directory: str) -> None:
-    """Upsert batch after batch, with a graph that goes to the disk often."""
+    """Upsert batch after batch, with a graph that is persisted often."""
     index = open_index(directory, sync_threshold=50)
     for first in itertools.count(0, BATCH):
         index.upsert(make_records(unit_vectors(BATCH, seed=first), first=first))

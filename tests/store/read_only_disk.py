@@ -1,4 +1,4 @@
-"""Asking a store on a disk that is mounted read-only: the program that test_read_only runs in a mount namespace."""
+"""Searches a store on a read-only disk; test_read_only runs this program in a mount namespace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kb.errors import StoreError
 
 
 def main(root: Path) -> None:
-    """Print the first hit in each mode, what was told, and what an index run says."""
+    """Print the first hit in each mode, the messages, and the result of an index run."""
     store = Store(root / "notes", root / "store")
     write_notes(store.folder)
     store.do("kb index")

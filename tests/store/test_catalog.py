@@ -1,4 +1,4 @@
-"""What ``SqliteCatalog`` promises: the contract of ``kb.ports.Catalog``, kept through crash and damage."""
+"""What ``SqliteCatalog`` guarantees: the contract of ``kb.ports.Catalog``, even after crashes and damage."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FOLDER = "/home/ada/notes"
 
 
 def passage(id_: str, text: str = "", first_line: int = 1) -> Passage:
-    """A passage whose text and lines can be told from others."""
+    """A passage with distinct text and lines."""
     text = text or f"text of {id_}"
     return Passage(text, f"Title\n\n{text}", 5, first_line, first_line + 2, ("A", "B"), id=id_)
 
@@ -56,7 +56,7 @@ def passage(id_: str, text: str = "", first_line: int = 1) -> Passage:
 def change(
     file_id: int, path: str, *ids: str, reason: str = "", folder: str = FOLDER, inode: int = 7, shift: int = 0
 ) -> FileChange:
-    """A change that gives a file the passages of these ids, or a reason why it has none."""
+    """A change of a file to passages with these ids, or to a failure with a reason."""
     return FileChange(
         file_id,
         FoundFile(folder, path, FileStat(10, 20, 30, inode, 1)),
@@ -69,14 +69,14 @@ def change(
 
 
 def index(catalog: SqliteCatalog, *changes: FileChange) -> None:
-    """Begin and finish changes, as a run does round its writing of vectors."""
+    """Begin and finish changes, as an index run does before and after writing vectors."""
     catalog.begin(changes)
     catalog.finish([one.file_id for one in changes])
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """Where the catalog of a test is."""
+    """The path of a test's catalog."""
     return str(tmp_path / "catalog.db")
 
 
@@ -87,8 +87,8 @@ def catalog(path: str) -> Iterator[SqliteCatalog]:
         yield opened
 
 
-def test_a_new_file_is_pending_and_its_passages_answer_nothing_until_it_is_finished(catalog: SqliteCatalog) -> None:
-    """Between begin and finish the vectors may be missing, so the passages are no part of an answer."""
+def test_passages_of_a_new_file_are_not_found_until_it_is_finished(catalog: SqliteCatalog) -> None:
+    """Between begin and finish the vectors may be missing."""
     catalog.begin([change(1, "a.md", "p", "q")])
 
     assert [file.state for file in catalog.files()] == ["pending"]
@@ -99,8 +99,8 @@ def test_a_new_file_is_pending_and_its_passages_answer_nothing_until_it_is_finis
     assert catalog.passage_ids([1]) == {1: {"p": False, "q": False}}
 
 
-def test_a_finished_file_is_kept_with_all_that_was_said_of_it(catalog: SqliteCatalog) -> None:
-    """What begin was given comes back unchanged, as records."""
+def test_a_finished_file_has_all_its_values(catalog: SqliteCatalog) -> None:
+    """The records are those that were passed to begin."""
     index(catalog, change(3, "deep/a.md", "p"))
 
     expected = KnownFile(
@@ -126,7 +126,7 @@ def test_a_finished_file_is_kept_with_all_that_was_said_of_it(catalog: SqliteCat
 
 
 def test_kept_passages_take_their_new_lines_and_order_at_once(catalog: SqliteCatalog) -> None:
-    """A line inserted above moves live passages without ever hiding them."""
+    """A line inserted above moves live passages without hiding them."""
     index(catalog, change(1, "a.md", "p", "q", "gone"))
 
     catalog.begin([change(1, "a.md", "q", "new", "p", shift=100)])
@@ -137,8 +137,8 @@ def test_kept_passages_take_their_new_lines_and_order_at_once(catalog: SqliteCat
     assert catalog.files()[0].passages == catalog.count() == 2
 
 
-def test_finishing_forgets_the_leaving_passages_and_brings_the_coming_ones(catalog: SqliteCatalog) -> None:
-    """After finish the file has exactly the passages of its change, in their order."""
+def test_finishing_deletes_leaving_passages_and_makes_coming_ones_live(catalog: SqliteCatalog) -> None:
+    """Afterwards the file has exactly the passages of its change, in order."""
     index(catalog, change(1, "a.md", "p", "q"))
 
     index(catalog, change(1, "a.md", "q", "new"))
@@ -148,8 +148,8 @@ def test_finishing_forgets_the_leaving_passages_and_brings_the_coming_ones(catal
     assert catalog.files()[0].passages == catalog.count() == 2
 
 
-def test_a_passage_that_was_leaving_and_is_wanted_again_has_to_come_again(catalog: SqliteCatalog) -> None:
-    """Its vector may have been deleted before the run was interrupted, so it is not called live."""
+def test_a_leaving_passage_that_is_wanted_again_is_coming(catalog: SqliteCatalog) -> None:
+    """Its vector may have been deleted before the run was interrupted, so it is not live."""
     index(catalog, change(1, "a.md", "p", "q"))
     catalog.begin([change(1, "a.md", "q")])
 
@@ -158,8 +158,8 @@ def test_a_passage_that_was_leaving_and_is_wanted_again_has_to_come_again(catalo
     assert catalog.passage_ids([1]) == {1: {"p": False, "q": True}}
 
 
-def test_unsettled_files_are_pending_and_their_passages_have_to_come_again(catalog: SqliteCatalog) -> None:
-    """When vectors were lost, no answer may rely on them; the others stay as they are."""
+def test_files_marked_pending_have_coming_passages(catalog: SqliteCatalog) -> None:
+    """After vectors were lost, their passages are not found; other files stay as they are."""
     index(catalog, change(1, "a.md", "p", "q"), change(2, "b.md", "r"), change(3, "c.md", reason="is no text"))
     catalog.begin([change(1, "a.md", "p")])
 
@@ -175,7 +175,7 @@ def test_unsettled_files_are_pending_and_their_passages_have_to_come_again(catal
 
 
 def test_a_file_that_fails_keeps_no_passage_and_is_listed_with_its_reason(catalog: SqliteCatalog) -> None:
-    """A failure takes the description and the passages; a later success takes the failure."""
+    """A failure replaces the passages; a later success replaces the failure."""
     index(catalog, change(1, "a.md", "p"), change(2, "b.md", "r"))
 
     index(catalog, change(1, "a.md", reason="is no text"))
@@ -195,7 +195,7 @@ def test_a_file_that_fails_keeps_no_passage_and_is_listed_with_its_reason(catalo
 
 
 def test_a_file_moves_with_its_passages(catalog: SqliteCatalog) -> None:
-    """A change with a known id and a new path re-paths the file; its passages stay live."""
+    """A change with a known id and a new path moves the file, and its passages stay live."""
     index(catalog, change(1, "a.md", "p"))
 
     catalog.begin([change(1, "deep/b.md", "p")])
@@ -205,7 +205,7 @@ def test_a_file_moves_with_its_passages(catalog: SqliteCatalog) -> None:
 
 
 def test_files_can_swap_and_rotate_their_paths_in_one_call(catalog: SqliteCatalog) -> None:
-    """No order of the changes is needed where each path is free in the end."""
+    """In any order, if each path is free in the end."""
     index(catalog, change(1, "a"), change(2, "b"), change(3, "c"), change(4, "d"))
 
     index(catalog, change(1, "b"), change(2, "a"), change(3, "d"), change(4, "e"), change(5, "c"))
@@ -214,31 +214,31 @@ def test_files_can_swap_and_rotate_their_paths_in_one_call(catalog: SqliteCatalo
 
 
 def test_a_path_of_another_file_is_refused_and_nothing_of_the_call_is_kept(catalog: SqliteCatalog) -> None:
-    """The caller has to remove the other file first; half a call would be worse than none."""
+    """The other file has to be removed first, and no part of the call is stored."""
     index(catalog, change(1, "a.md", "p"))
 
-    with pytest.raises(ValueError, match=r"'a\.md'.*removed first"):
+    with pytest.raises(ValueError, match=r"'a\.md'.*remove that first"):
         catalog.begin([change(2, "b.md", "q"), change(3, "a.md", "r")])
 
     assert [(file.id, file.path, file.state) for file in catalog.files()] == [(1, "a.md", "done")]
 
 
 def test_a_passage_id_belongs_to_one_file(catalog: SqliteCatalog) -> None:
-    """An id that stands twice, in two files or in one, is a mistake in the calling code."""
+    """An id that occurs twice, in one file or two, is a bug in the caller."""
     index(catalog, change(1, "a.md", "p"))
 
     with pytest.raises(ValueError, match="belongs to another file"):
         catalog.begin([change(2, "b.md", "p")])
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="occurs twice"):
         catalog.begin([change(2, "b.md", "q", "q")])
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="occurs twice"):
         catalog.begin([change(2, "b.md"), change(2, "c.md")])
 
     assert catalog.passages(["p"])["p"].file.id == 1
 
 
-def test_removing_files_forgets_their_passages_and_frees_their_paths(catalog: SqliteCatalog) -> None:
-    """Unknown ids are passed over, so that a removal can be repeated."""
+def test_removing_files_deletes_their_passages_and_frees_their_paths(catalog: SqliteCatalog) -> None:
+    """Unknown ids are ignored, so that a removal can be repeated."""
     index(catalog, change(1, "a.md", "p"), change(2, "b.md", "q"))
 
     catalog.remove([1, 99])
@@ -250,7 +250,7 @@ def test_removing_files_forgets_their_passages_and_frees_their_paths(catalog: Sq
     assert catalog.count() == 2
 
 
-def test_refreshing_takes_over_stats_and_nothing_else(catalog: SqliteCatalog) -> None:
+def test_refreshing_updates_only_stats(catalog: SqliteCatalog) -> None:
     """A touched file keeps its hash, its state and its passages."""
     index(catalog, change(1, "a.md", "p"))
     before = catalog.files()[0]
@@ -262,7 +262,7 @@ def test_refreshing_takes_over_stats_and_nothing_else(catalog: SqliteCatalog) ->
 
 
 def test_files_come_in_order_of_folder_and_path(catalog: SqliteCatalog) -> None:
-    """The order is that of Python's strings, as a scan has it, also where bytes would order otherwise."""
+    """In the order of Python's strings, as in a scan, even if the order of bytes differs."""
     paths = ["b", "a/b", "a.md", "Z", "é", "\udcff", "\uffee", "😀"]
     index(catalog, *(change(id_, path) for id_, path in enumerate(paths, 1)), change(50, "a", folder="/home/ada/all"))
 
@@ -278,8 +278,8 @@ def test_files_come_in_order_of_folder_and_path(catalog: SqliteCatalog) -> None:
     text=st.text(st.characters(), max_size=60),
     number=st.integers(-(2**70), 2**70),
 )
-def test_any_name_text_and_stat_comes_back_as_it_was(name: bytes, title: str, text: str, number: int) -> None:
-    """Undecodable names, lone surrogates, NUL and numbers past 64 bits go through the database unchanged."""
+def test_any_name_text_and_stat_is_stored_unchanged(name: bytes, title: str, text: str, number: int) -> None:
+    """Undecodable names, lone surrogates, NUL and numbers over 63 bits."""
     file = FoundFile(FOLDER, os.fsdecode(name), FileStat(abs(number), number, -number, abs(number), abs(number)))
     document = Document("", "text", title, tags=(title, text))
     one = Passage(text, text, 1, 1, 1, (title, text), 3, id="p")
@@ -301,7 +301,7 @@ def test_any_name_text_and_stat_comes_back_as_it_was(name: bytes, title: str, te
 
 
 def test_ids_are_never_used_again(path: str) -> None:
-    """Neither after a removal nor after the process ended, so that a label of Chroma never means another file."""
+    """Neither after a removal nor in a later process, so that a label in ChromaDB never means another file."""
     seen: list[int] = []
     for _ in range(3):
         with closing(SqliteCatalog(path)) as catalog:
@@ -316,7 +316,7 @@ def test_ids_are_never_used_again(path: str) -> None:
 
 
 def test_all_passages_come_by_file_and_order_across_pages(catalog: SqliteCatalog) -> None:
-    """More passages than one page holds, pending files left out, and other calls in between."""
+    """Over several pages, without pending files, and with other calls in between."""
     for file_id in (2, 1, 3):
         index(catalog, change(file_id, f"{file_id}.md", *(f"{file_id}-{n}" for n in range(400))))
     catalog.begin([change(3, "3.md", "3-5", *(f"new-{n}" for n in range(5)), "3-4")])
@@ -333,7 +333,7 @@ def test_all_passages_come_by_file_and_order_across_pages(catalog: SqliteCatalog
 
 
 def test_lists_may_be_longer_than_sqlite_has_parameters(catalog: SqliteCatalog) -> None:
-    """SQLite takes some 32,766 parameters; a store has more passages."""
+    """SQLite allows 32,766 parameters; a store has more passages."""
     index(catalog, change(1, "a.md", "p"))
     many = [*range(2, 40_000), 1]
 
@@ -344,8 +344,8 @@ def test_lists_may_be_longer_than_sqlite_has_parameters(catalog: SqliteCatalog) 
     assert catalog.count() == 1
 
 
-def test_values_and_the_last_complete_run_are_remembered(path: str) -> None:
-    """They outlive the process; a time comes back in UTC."""
+def test_values_and_the_last_complete_run_are_durable(path: str) -> None:
+    """A later process reads them; a time is returned in UTC."""
     when = datetime(2026, 11, 22, 10, 0, 0, 123456, timezone(timedelta(hours=2)))
     with closing(SqliteCatalog(path)) as catalog:
         assert catalog.meta("fingerprint") is None
@@ -363,8 +363,8 @@ def test_values_and_the_last_complete_run_are_remembered(path: str) -> None:
         assert catalog.as_of().tzinfo is UTC  # type: ignore[union-attr]
 
 
-def test_the_files_are_the_owner_s_alone(path: str, tmp_path: Path) -> None:
-    """The catalog holds the text of all notes, and an older, wider mode is narrowed."""
+def test_the_files_are_private_to_the_user(path: str, tmp_path: Path) -> None:
+    """The catalog contains the text of all notes; wider permissions are narrowed."""
     with closing(SqliteCatalog(path)) as catalog:
         catalog.set_meta("key", "value")
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
@@ -375,8 +375,8 @@ def test_the_files_are_the_owner_s_alone(path: str, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "catalog.db").stat().st_mode) == 0o600
 
 
-def test_the_text_of_a_forgotten_passage_is_in_no_file_any_more(path: str, tmp_path: Path) -> None:
-    """Deleting a note deletes what it said, long texts on overflow pages included."""
+def test_the_text_of_a_deleted_passage_is_in_no_file(path: str, tmp_path: Path) -> None:
+    """Deleting a note deletes its text, including long texts on overflow pages."""
     private = "the combination is 12-34-56 "
     with closing(SqliteCatalog(path)) as catalog:
         for file_id in range(1, 30):
@@ -398,7 +398,7 @@ def test_the_text_of_a_forgotten_passage_is_in_no_file_any_more(path: str, tmp_p
         assert b"combination" not in left
 
 
-def test_compacting_gives_space_back_and_keeps_everything_else(path: str, tmp_path: Path) -> None:
+def test_compacting_frees_space_and_changes_nothing_else(path: str, tmp_path: Path) -> None:
     """The database shrinks and the write-ahead log is empty."""
     with closing(SqliteCatalog(path)) as catalog:
         index(catalog, *(replace(change(n, f"{n}.md"), passages=(passage(f"{n}", "x" * 4000),)) for n in range(1, 101)))
@@ -410,8 +410,8 @@ def test_compacting_gives_space_back_and_keeps_everything_else(path: str, tmp_pa
         assert [one.id for one in catalog.all_passages()] == ["1"]
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_the_catalog_as_it_was(catalog: SqliteCatalog) -> None:
-    """The transaction is taken back whole, and the catalog works again once there is room."""
+def test_a_full_disk_is_reported_and_leaves_the_catalog_unchanged(catalog: SqliteCatalog) -> None:
+    """The transaction is rolled back, and the catalog works again once there is space."""
     index(catalog, change(1, "a.md", "p"))
     pages = catalog._database.connection.execute("PRAGMA page_count").fetchone()[0]
     catalog._database.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
@@ -427,8 +427,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_catalog_as_it_was(catalog: S
     assert catalog.count() == 51
 
 
-def test_a_catalog_of_the_first_kb_is_brought_up_to_date(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its files stay, without what the first kb did not read of them."""
+def test_a_catalog_of_the_first_kb_is_migrated(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files stay, without what the first kb did not read."""
     with monkeypatch.context() as first:
         first.setattr(
             catalog_schema, "SCHEMA", replace(catalog_schema.SCHEMA, migrations=catalog_schema.MIGRATIONS[:1])
@@ -446,8 +446,8 @@ def test_a_catalog_of_the_first_kb_is_brought_up_to_date(path: str, monkeypatch:
         assert (catalog.links_from(), catalog.names_of(file.id)) == ([], [])
 
 
-def test_what_is_not_read_of_a_file_is_kept(catalog: SqliteCatalog) -> None:
-    """It goes with the text that it was said of, and changes no checksum of a file that is read whole."""
+def test_unread_parts_of_a_file_are_stored(catalog: SqliteCatalog) -> None:
+    """With their text; the checksum of a file without unread parts does not change."""
     document = Document("", "pdf", "T", unread=("2 of 9 pages are damaged", "the sheet \udcff is missing"))
     index(catalog, replace(change(1, "a.pdf", "p"), document=document), change(2, "b.pdf", "q"))
 
@@ -462,10 +462,8 @@ def test_what_is_not_read_of_a_file_is_kept(catalog: SqliteCatalog) -> None:
     assert (catalog.files()[0].unread, catalog.audit()) == ("", 0)
 
 
-def test_a_catalog_that_does_not_know_what_is_unread_is_taken_as_it_is(
-    path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The files and passages of the kb before stay done, live and sound."""
+def test_a_catalog_without_unread_parts_is_migrated(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and passages of the previous kb stay done, live and sound."""
     with monkeypatch.context() as before:
         before.setattr(catalog_schema, "MIGRATIONS", catalog_schema.MIGRATIONS[:8])
         with closing(SqliteCatalog(path)) as catalog:
@@ -482,8 +480,8 @@ def test_a_catalog_that_does_not_know_what_is_unread_is_taken_as_it_is(
         assert catalog.audit() == 0
 
 
-def test_links_and_names_go_with_their_file(catalog: SqliteCatalog) -> None:
-    """They are replaced by the next change, looked up by key, and forgotten with the file."""
+def test_links_and_names_belong_to_their_file(catalog: SqliteCatalog) -> None:
+    """The next change replaces them, they are looked up by key, and deleted with the file."""
     document = Document(
         "",
         "markdown",
@@ -507,7 +505,7 @@ def test_links_and_names_go_with_their_file(catalog: SqliteCatalog) -> None:
 
 
 def test_a_catalog_of_a_newer_kb_is_refused(path: str) -> None:
-    """Its tables may mean something else, so nothing of it is touched."""
+    """Its tables may mean something else, so it is not changed."""
     SqliteCatalog(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {len(catalog_schema.MIGRATIONS) + 1}")
@@ -519,7 +517,7 @@ def test_a_catalog_of_a_newer_kb_is_refused(path: str) -> None:
 
 
 def test_the_database_of_another_program_is_refused(path: str) -> None:
-    """Kb adds no tables to a database that it did not make."""
+    """No tables are added to a database that kb did not create."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (x)")
 
@@ -530,8 +528,8 @@ def test_the_database_of_another_program_is_refused(path: str) -> None:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
 
 
-def test_a_file_that_is_no_database_is_told_with_a_remedy(tmp_path: Path) -> None:
-    """Whatever stands at the place, the error says what it is about and what to do."""
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
+    """Whatever is at the path, the error says what is wrong and what to do."""
     noise = tmp_path / "noise.db"
     noise.write_bytes(random.Random(1).randbytes(5000))
     (tmp_path / "folder.db").mkdir()
@@ -544,7 +542,7 @@ def test_a_file_that_is_no_database_is_told_with_a_remedy(tmp_path: Path) -> Non
         SqliteCatalog(str(tmp_path / "absent" / "catalog.db"))
 
 
-def test_damage_anywhere_gives_kb_s_errors_only(tmp_path: Path) -> None:
+def test_overwritten_bytes_give_only_errors_of_kb(tmp_path: Path) -> None:
     """Whatever bytes are overwritten, every call works or raises an error of kb."""
     sound = str(tmp_path / "sound.db")
     with closing(SqliteCatalog(sound)) as catalog:
@@ -581,8 +579,8 @@ def _use_everything(catalog: SqliteCatalog) -> None:
     catalog.compact()
 
 
-def test_a_catalog_that_another_process_writes_is_told_as_busy(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not as damage, and not by waiting for ever."""
+def test_a_catalog_that_another_process_writes_is_reported_as_busy(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not damaged, and the call does not wait forever."""
     SqliteCatalog(path).close()
     monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other, closing(SqliteCatalog(path)) as catalog:
@@ -595,8 +593,8 @@ def test_a_catalog_that_another_process_writes_is_told_as_busy(path: str, monkey
         catalog.set_meta("key", "value")
 
 
-def test_a_closed_catalog_says_so(catalog: SqliteCatalog) -> None:
-    """A mistake in the calling code is not told as a damaged store."""
+def test_a_closed_catalog_raises_an_error(catalog: SqliteCatalog) -> None:
+    """A bug in the caller is not reported as a damaged store."""
     catalog.close()
     catalog.close()
 
@@ -605,7 +603,7 @@ def test_a_closed_catalog_says_so(catalog: SqliteCatalog) -> None:
 
 
 def test_threads_share_a_catalog(catalog: SqliteCatalog) -> None:
-    """Writers and readers at once: every reader sees whole files only, and nothing is lost."""
+    """Concurrent readers see only complete files, and nothing is lost."""
     wrong: list[object] = []
 
     def write(first: int) -> None:
@@ -651,8 +649,8 @@ while True:
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_every_file_is_whole(path: str) -> None:
-    """After kill -9 each file is wholly at one version, the same for all files of a call, and nothing acked is lost."""
+def test_every_file_is_consistent_after_a_kill_at_any_moment(path: str) -> None:
+    """After kill -9, all files of a call are at the same version, and nothing acknowledged is lost."""
     randomness = random.Random(3)
     version = 0
     for _ in range(6):
@@ -672,7 +670,7 @@ def test_killed_at_any_moment_every_file_is_whole(path: str) -> None:
 
 
 def _check_after_crash(path: str, acked_version: str, acked_step: str) -> int:
-    """The version that all files are at; it follows the last step the child told by one step at most."""
+    """The version of all files, which is at most one step after the last one that the child reported."""
     with closing(SqliteCatalog(path)) as catalog:
         files = catalog.files()
         (state,) = {file.state for file in files}
@@ -704,7 +702,7 @@ def _check_after_crash(path: str, acked_version: str, acked_step: str) -> int:
 def test_the_next_state_of_a_passage_never_promises_a_vector_that_may_be_missing(
     known: dict[str, str], wanted: frozenset[str]
 ) -> None:
-    """Every known and every wanted passage has a state; live are only those that were live and are wanted."""
+    """Every known and wanted passage has a state; live are only wanted ones that were live."""
     states = next_states(known, wanted)  # type: ignore[arg-type]
 
     assert set(states) == set(known) | wanted
@@ -715,7 +713,7 @@ def test_the_next_state_of_a_passage_never_promises_a_vector_that_may_be_missing
 
 
 class CatalogMachine(RuleBasedStateMachine):
-    """Begin, finish and remove in any order, against a dict of what should be there."""
+    """Begin, finish and remove in any order, compared with a dict."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -727,7 +725,7 @@ class CatalogMachine(RuleBasedStateMachine):
         self.passages: dict[int, dict[str, str]] = {}
 
     def teardown(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.catalog.close()
 
     @rule(
@@ -739,14 +737,14 @@ class CatalogMachine(RuleBasedStateMachine):
         )
     )
     def begin(self, wanted: dict[int, tuple[str, list[str], bool]]) -> None:
-        """Files take paths and passages, or fail."""
+        """Files get paths and passages, or fail."""
         changes = [
             change(id_, path, *([] if fails else [f"{id_}{name}" for name in names]), reason="bad" if fails else "")
             for id_, (path, names, fails) in wanted.items()
         ]
         after = {**self.paths, **{one.file_id: one.file.path for one in changes}}
         if len(set(after.values())) < len(after):
-            with pytest.raises(ValueError, match="removed first"):
+            with pytest.raises(ValueError, match="remove that first"):
                 self.catalog.begin(changes)
             return
         self.catalog.begin(changes)
@@ -762,7 +760,7 @@ class CatalogMachine(RuleBasedStateMachine):
 
     @rule(ids=st.sets(st.integers(1, 3)))
     def finish(self, ids: set[int]) -> None:
-        """The vectors of some files are in place."""
+        """The vectors of some files are written."""
         self.catalog.finish(sorted(ids))
         for id_ in ids & set(self.paths):
             self.passages[id_] = {one: "live" for one, state in self.passages[id_].items() if state != "leaving"}
@@ -781,7 +779,7 @@ class CatalogMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.paths)
     @rule(ids=st.sets(st.integers(1, 3), max_size=2))
     def remove(self, ids: set[int]) -> None:
-        """Some files are forgotten."""
+        """Remove some files."""
         self.catalog.remove(sorted(ids))
         for id_ in ids:
             for known in (self.paths, self.states, self.reasons, self.order, self.passages):
@@ -789,7 +787,7 @@ class CatalogMachine(RuleBasedStateMachine):
 
     @invariant()
     def require_model(self) -> None:
-        """Whatever the catalog can be asked, it says what the dicts say."""
+        """All methods agree with the dict."""
         live = {
             id_: [one for one in self.order[id_] if self.passages[id_][one] == "live"] for id_ in sorted(self.paths)
         }

@@ -1,4 +1,4 @@
-"""Tests of the vector index over real ChromaDB stores."""
+"""The vector index over real ChromaDB stores."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def index(tmp_path: Path) -> Iterator[ChromaIndex]:
 
 @pytest.fixture
 def registry() -> Iterator[dict[str, Any]]:
-    """The embedding functions that ChromaDB knows, put back afterwards."""
+    """ChromaDB's registry of embedding functions, restored afterwards."""
     import_chromadb()
     from chromadb.utils.embedding_functions import known_embedding_functions
 
@@ -60,12 +60,12 @@ def registry() -> Iterator[dict[str, Any]]:
 
 
 def raw(directory: Path) -> Any:
-    """A client of a store as any other program would open it."""
+    """A client of a store, as another program would open it."""
     return import_chromadb().PersistentClient(path=str(directory), settings=safe_settings())
 
 
 def raw_records(directory: Path) -> dict[str, tuple[str, dict[str, str | int]]]:
-    """The documents and labels of a store as another client reads them."""
+    """The documents and labels of a store, as another client reads them."""
     with raw(directory) as client:
         found = client.get_collection(COLLECTION, embedding_function=None).get()
     return {
@@ -75,7 +75,7 @@ def raw_records(directory: Path) -> dict[str, tuple[str, dict[str, str | int]]]:
 
 
 def rewrite(directory: Path, change: Callable[[str], str]) -> None:
-    """Change the schema that a closed store persisted for its collection, as an attacker would."""
+    """Change the persisted schema of a closed store's collection, as an attacker would."""
     with sqlite3.connect(directory / "chroma.sqlite3") as database:
         (schema,) = database.execute("SELECT schema_str FROM collections").fetchone()
         changed = change(schema)
@@ -84,8 +84,8 @@ def rewrite(directory: Path, change: Callable[[str], str]) -> None:
     database.close()
 
 
-def test_what_is_written_can_be_read_again(index: ChromaIndex) -> None:
-    """Count, ids in the order of writing and vectors are those that were written."""
+def test_written_records_can_be_read(index: ChromaIndex) -> None:
+    """Count, ids in the order of writing, and vectors are those that were written."""
     records = make_records(unit_vectors(300))
 
     index.upsert(records)
@@ -98,8 +98,8 @@ def test_what_is_written_can_be_read_again(index: ChromaIndex) -> None:
         assert stored[record.id].dtype == np.float32
 
 
-def test_an_empty_index_answers_with_nothing(index: ChromaIndex) -> None:
-    """Nothing stored, nothing found, and no error."""
+def test_an_empty_index_finds_nothing(index: ChromaIndex) -> None:
+    """Without an error."""
     found = index.query(unit_vectors(1)[0], 10)
 
     assert found.ids == ()
@@ -113,7 +113,7 @@ def test_an_empty_index_answers_with_nothing(index: ChromaIndex) -> None:
 
 
 def test_the_nearest_come_first_with_their_vectors(index: ChromaIndex) -> None:
-    """A question gets as many as asked for, in the order of exact cosine."""
+    """A query returns the requested number, in the order of exact cosine."""
     vectors = unit_vectors(400)
     records = make_records(vectors)
     question = unit_vectors(1, seed=5)[0]
@@ -126,8 +126,8 @@ def test_the_nearest_come_first_with_their_vectors(index: ChromaIndex) -> None:
     np.testing.assert_allclose(found.vectors, vectors[exact], atol=1e-6)
 
 
-def test_more_may_be_asked_for_than_there_is(index: ChromaIndex) -> None:
-    """Asking for more than is stored gives all of it; asking for none gives none."""
+def test_more_may_be_requested_than_there_are(index: ChromaIndex) -> None:
+    """Then all records are returned; a request for none returns none."""
     index.upsert(make_records(unit_vectors(5)))
 
     assert len(index.query(unit_vectors(1)[0], 400).ids) == 5
@@ -135,7 +135,7 @@ def test_more_may_be_asked_for_than_there_is(index: ChromaIndex) -> None:
 
 
 def test_only_the_given_files_are_searched(index: ChromaIndex) -> None:
-    """A filter by files applies before the nearest are taken."""
+    """The filter applies before the nearest records are chosen."""
     vectors = unit_vectors(300)
     records = make_records(vectors)
     index.upsert(records)
@@ -151,7 +151,7 @@ def test_only_the_given_files_are_searched(index: ChromaIndex) -> None:
 
 
 def test_writing_again_changes_nothing(index: ChromaIndex) -> None:
-    """The same records written twice are there once."""
+    """Records that are written twice exist once."""
     records = make_records(unit_vectors(50))
 
     index.upsert(records)
@@ -161,7 +161,7 @@ def test_writing_again_changes_nothing(index: ChromaIndex) -> None:
 
 
 def test_labels_are_replaced_and_nothing_else(tmp_path: Path) -> None:
-    """New labels reach the filter; text and vector stay as they were; an unknown id is passed over."""
+    """The filter uses the new labels; text and vector stay, and unknown ids are ignored."""
     records = make_store(tmp_path, 30)
     index = open_index(tmp_path, create=False)
 
@@ -178,7 +178,7 @@ def test_labels_are_replaced_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_every_record_has_the_same_labels(index: ChromaIndex) -> None:
-    """Other labels are refused: an upsert would leave old ones in place."""
+    """Other labels are refused, because an upsert would keep old ones."""
     vector = unit_vectors(1)[0]
 
     with pytest.raises(ValueError, match="labels are"):
@@ -190,7 +190,7 @@ def test_every_record_has_the_same_labels(index: ChromaIndex) -> None:
 
 
 def test_deleted_records_are_gone(index: ChromaIndex) -> None:
-    """What is deleted is neither listed nor found; unknown ids are no error."""
+    """Deleted records are neither listed nor found, and unknown ids are no error."""
     vectors = unit_vectors(60)
     records = make_records(vectors)
     index.upsert(records)
@@ -204,7 +204,7 @@ def test_deleted_records_are_gone(index: ChromaIndex) -> None:
 
 
 def test_everything_is_done_in_pages(tmp_path: Path) -> None:
-    """More records and files than one call of ChromaDB takes are written, listed, read, filtered and deleted."""
+    """More records and files than ChromaDB accepts in one call can be written, listed, read, filtered and deleted."""
     vectors = unit_vectors(2_200, dimension=4)
     records = make_records(vectors)
     ids = [record.id for record in records]
@@ -223,8 +223,8 @@ def test_everything_is_done_in_pages(tmp_path: Path) -> None:
     index.close()
 
 
-def test_names_that_cannot_be_written_down_are_made_visible(tmp_path: Path) -> None:
-    """Half characters of undecodable file names become U+FFFD; everything else stays, NUL and emoji included."""
+def test_lone_surrogates_in_names_are_replaced(tmp_path: Path) -> None:
+    """By U+FFFD; everything else stays, including NUL and emoji."""
     index = open_index(tmp_path)
     labels: dict[str, str | int] = {"file": 1, "path": "caf\udce9.md", "heading": "a\x00b"}
 
@@ -238,7 +238,7 @@ def test_names_that_cannot_be_written_down_are_made_visible(tmp_path: Path) -> N
 
 @given(st.text(st.characters(), max_size=50))
 def test_visible_text_can_always_be_written(text: str) -> None:
-    """Any text comes out writable, of the same length, and unchanged where nothing had to be replaced."""
+    """Any text becomes writable, with the same length, and unchanged if there is nothing to replace."""
     shown = visible(text)
 
     shown.encode("utf-8")
@@ -254,7 +254,7 @@ def test_visible_text_can_always_be_written(text: str) -> None:
     st.integers(1, 14),
 )
 def test_answers_are_merged_by_cosine(vectors: NDArray[np.float32], cuts: list[int], count: int) -> None:
-    """However candidates are spread over several answers, the best of all of them come out, best first."""
+    """The best candidates of several results, best first."""
     question = np.array([1, 0, 0], np.float32)
     edges = [0, *sorted(min(cut, len(vectors)) for cut in cuts), len(vectors)]
     parts = [
@@ -273,7 +273,7 @@ def test_answers_are_merged_by_cosine(vectors: NDArray[np.float32], cuts: list[i
 
 
 def test_a_closed_index_frees_its_directory(tmp_path: Path) -> None:
-    """After closing, the directory can be moved and opened elsewhere, and the old object says that it is closed."""
+    """The directory can be moved and opened elsewhere, and the old object reports that it is closed."""
     records = make_records(unit_vectors(40))
     index = open_index(tmp_path / "old")
     index.upsert(records)
@@ -291,12 +291,12 @@ def test_a_closed_index_frees_its_directory(tmp_path: Path) -> None:
         index.count()
 
 
-def test_a_store_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
-    """Opening without leave to create reports the loss and leaves the directory as it is."""
+def test_opening_a_missing_store_does_not_create_it(tmp_path: Path) -> None:
+    """Without ``create``, it is reported as damaged and the directory stays as it is."""
     (tmp_path / "empty").mkdir()
 
     for place in ("empty", "missing"):
-        with pytest.raises(StoreDamaged, match="not there"):
+        with pytest.raises(StoreDamaged, match="is missing"):
             open_index(tmp_path / place, create=False)
 
     assert list((tmp_path / "empty").iterdir()) == []
@@ -304,16 +304,16 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> Non
 
 
 def test_a_store_without_its_collection_is_damaged(tmp_path: Path) -> None:
-    """A store that was cut off before its collection was made is rebuilt, not trusted."""
+    """A store that was interrupted before its collection was created is rebuilt."""
     raw(tmp_path).close()
 
-    with pytest.raises(StoreDamaged, match="collection is not there"):
+    with pytest.raises(StoreDamaged, match="collection is missing"):
         open_index(tmp_path, create=False)
 
 
 @pytest.mark.parametrize(("fingerprint", "dimension"), [("another model", DIMENSION), (FINGERPRINT, 384)])
 def test_another_model_is_refused(tmp_path: Path, fingerprint: str, dimension: int) -> None:
-    """A store made by one model does not open for another, and the remedy is the command that embeds again."""
+    """A store does not open with another model; the remedy is the command that embeds again."""
     make_store(tmp_path, 10)
 
     with pytest.raises(ModelMismatch, match="kb index --full"):
@@ -326,8 +326,8 @@ def test_another_model_is_refused(tmp_path: Path, fingerprint: str, dimension: i
     index.close()
 
 
-def test_a_collection_of_another_name_is_told(tmp_path: Path) -> None:
-    """A store of kb's whose collection was renamed in the configuration names the way back."""
+def test_a_collection_of_another_name_is_reported(tmp_path: Path) -> None:
+    """If the configured name changed, the error says how to go back."""
     make_store(tmp_path, 3)
 
     with pytest.raises(StoreError, match=r"store\.collection") as refused:
@@ -338,7 +338,7 @@ def test_a_collection_of_another_name_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [COLLECTION, "something-else"])
 def test_a_store_that_kb_did_not_make_is_refused(tmp_path: Path, name: str) -> None:
-    """Another program's store is left alone, whatever its collection is called."""
+    """A store of another program is not changed, whatever its collection is called."""
     with raw(tmp_path) as client:
         client.create_collection(name, embedding_function=None).upsert(ids=["a"], embeddings=[[1.0, 0.0]])
 
@@ -359,7 +359,7 @@ def test_a_store_that_kb_did_not_make_is_refused(tmp_path: Path, name: str) -> N
     ],
 )
 def test_a_collection_with_other_settings_is_foreign(tmp_path: Path, old: str, new: str) -> None:
-    """Space and embedding function are checked on every open, even where kb's own marks are there."""
+    """Space and embedding function are checked on each open, even if kb's marks are there."""
     make_store(tmp_path, 3)
     rewrite(tmp_path, lambda schema: schema.replace(old, new))
 
@@ -368,7 +368,7 @@ def test_a_collection_with_other_settings_is_foreign(tmp_path: Path, old: str, n
 
 
 def poisoned(schema: str, where: str) -> str:
-    """The schema with an embedding function that would run code of its model, in one of its places."""
+    """The schema with an embedding function that would run a model's code, in one of its places."""
     tree = json.loads(schema)
     evil = {"type": "known", "name": "sentence_transformer", "config": {"kwargs": {"trust_remote_code": True}}}
     if where == "sparse":
@@ -381,8 +381,8 @@ def poisoned(schema: str, where: str) -> str:
 
 
 @pytest.mark.parametrize("where", ["#embedding", "defaults", "sparse"])
-def test_a_poisoned_store_builds_nothing(tmp_path: Path, registry: dict[str, Any], where: str) -> None:
-    """A store whose schema names a model that would run code is refused before anything is built from it."""
+def test_a_poisoned_store_instantiates_nothing(tmp_path: Path, registry: dict[str, Any], where: str) -> None:
+    """A store whose schema names a model with code is refused before anything is instantiated."""
     built = []
 
     class Trap(BgeM3EmbeddingFunction):
@@ -403,8 +403,8 @@ def test_a_poisoned_store_builds_nothing(tmp_path: Path, registry: dict[str, Any
     assert built == []
 
 
-def test_no_call_builds_or_asks_the_embedding_function(tmp_path: Path, registry: dict[str, Any]) -> None:
-    """Writing, reading and asking build no embedding function: ChromaDB would do it on each upsert."""
+def test_no_call_instantiates_the_embedding_function(tmp_path: Path, registry: dict[str, Any]) -> None:
+    """Neither writing, reading nor querying does, though ChromaDB would on each upsert."""
     make_store(tmp_path, 3)
     built = []
 
@@ -429,7 +429,7 @@ def test_no_call_builds_or_asks_the_embedding_function(tmp_path: Path, registry:
 
 
 def test_other_clients_find_the_embedding_function(tmp_path: Path) -> None:
-    """The collection names kb's function with its arguments, so that any client can query it by text."""
+    """The collection names kb's function with its arguments, so that other clients can query it by text."""
     make_store(tmp_path, 3)
 
     with raw(tmp_path) as client:
@@ -447,7 +447,7 @@ def test_a_collection_is_made_with_its_embedding_function(tmp_path: Path) -> Non
 
 
 def test_one_directory_is_open_once_however_it_is_called(tmp_path: Path) -> None:
-    """A link to the store is the same store: what one object writes, another one of this process sees."""
+    """Through a link, the same store is opened: one object sees what another one wrote."""
     (tmp_path / "alias").symlink_to(tmp_path / "store")
     first = open_index(tmp_path / "store")
     second = open_index(tmp_path / "alias", create=False)
@@ -460,20 +460,20 @@ def test_one_directory_is_open_once_however_it_is_called(tmp_path: Path) -> None
     first.close()
 
 
-def test_a_store_deleted_under_its_owner_is_told(tmp_path: Path) -> None:
-    """Writing into a store whose files are gone says so."""
+def test_a_store_deleted_while_open_is_reported(tmp_path: Path) -> None:
+    """Writing into a store without files is an error."""
     index = open_index(tmp_path / "store")
     index.upsert(make_records(unit_vectors(5)))
     shutil.rmtree(tmp_path / "store")
 
-    with pytest.raises(StoreDamaged, match="not there"):
+    with pytest.raises(StoreDamaged, match="is missing"):
         index.upsert(make_records(unit_vectors(5), first=5))
 
     index.close()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_store_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """A read-only directory is a StoreError with a remedy."""
     tmp_path.chmod(0o500)
 
@@ -482,12 +482,12 @@ def test_a_store_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> N
 
 
 def all_errors(kind: type[Exception]) -> list[type[Exception]]:
-    """A class of errors and all that derive from it."""
+    """A class of errors and all its subclasses."""
     return [kind, *(deeper for below in kind.__subclasses__() for deeper in all_errors(below))]
 
 
 def test_every_error_of_chromadb_becomes_one_of_kb(tmp_path: Path) -> None:
-    """Whatever class ChromaDB raises, the user gets a sentence with a remedy."""
+    """Whatever ChromaDB raises, the user gets a sentence with a remedy."""
     (tmp_path / "chroma.sqlite3").touch()
     kinds = all_errors(import_chromadb().errors.ChromaError)
     assert len(kinds) >= 15
@@ -514,8 +514,8 @@ def test_every_error_of_chromadb_becomes_one_of_kb(tmp_path: Path) -> None:
         ("Error creating hnsw segment reader: Nothing found on disk", StoreDamaged, "Nothing found on disk"),
     ],
 )
-def test_what_happened_inside_is_told_apart(tmp_path: Path, text: str, kind: type[StoreError], words: str) -> None:
-    """An internal error of ChromaDB becomes the kind of error its words speak of."""
+def test_internal_errors_are_distinguished(tmp_path: Path, text: str, kind: type[StoreError], words: str) -> None:
+    """By the messages of ChromaDB's internal errors."""
     (tmp_path / "chroma.sqlite3").touch()
 
     error = translate(import_chromadb().errors.InternalError(text), str(tmp_path))
@@ -527,16 +527,16 @@ def test_what_happened_inside_is_told_apart(tmp_path: Path, text: str, kind: typ
 @pytest.mark.parametrize(
     "text", ["Error getting collection: Failed to get segments", "(code: 1032) attempt to write a readonly database"]
 )
-def test_whatever_fails_without_the_database_is_told_as_that(tmp_path: Path, text: str) -> None:
-    """Where the database was removed, the error says so, in whichever words ChromaDB failed."""
+def test_errors_without_a_database_name_the_missing_database(tmp_path: Path, text: str) -> None:
+    """If the database was removed, whatever message ChromaDB gives."""
     error = translate(import_chromadb().errors.InternalError(text), str(tmp_path))
 
     assert type(error) is StoreDamaged
-    assert "its database is not there" in error.message
+    assert "its database is missing" in error.message
 
 
 def test_a_panic_of_the_core_is_damage(tmp_path: Path) -> None:
-    """A Rust panic, which is no ordinary exception, is damage; a keyboard interrupt stays what it is."""
+    """A Rust panic, which is a BaseException, is damage; a keyboard interrupt stays what it is."""
     panic = type("PanicException", (BaseException,), {})
 
     with pytest.raises(StoreDamaged, match="called `Option::unwrap"), translated_errors(str(tmp_path)):
@@ -546,7 +546,7 @@ def test_a_panic_of_the_core_is_damage(tmp_path: Path) -> None:
 
 
 def test_a_refused_request_is_a_store_error(index: ChromaIndex) -> None:
-    """Vectors of another length or without finite numbers are refused, and nothing of them is stored."""
+    """Vectors of another length or with non-finite numbers are refused, and nothing is stored."""
     index.upsert(make_records(unit_vectors(2)))
     labels: dict[str, str | int] = {"file": 1, "path": "a", "heading": ""}
 

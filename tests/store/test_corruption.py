@@ -1,4 +1,4 @@
-"""Tests that a broken vector index is never silently wrong: one thing is damaged at a time, on a real store.
+"""A damaged vector index never gives wrong answers silently: one kind of damage at a time, on a real store.
 
 A damaged store can crash whoever opens it, so this process never does; it asks the probe, and a child that compares.
 """
@@ -42,19 +42,19 @@ def segment(store: Path) -> Path:
 
 
 def cut(path: Path, part: float) -> None:
-    """Keep only the first part of a file."""
+    """Truncate a file."""
     os.truncate(path, int(path.stat().st_size * part))
 
 
 def noise(path: Path, start: float, length: int, seed: int = 1) -> None:
-    """Write noise over a stretch of a file."""
+    """Overwrite a part of a file with noise."""
     with path.open("r+b") as file:
         file.seek(int(path.stat().st_size * start))
         file.write(random.Random(seed).randbytes(length))
 
 
 def garbage_pages(store: Path) -> None:
-    """Write noise over a tenth of the database's pages, but not over the first ones."""
+    """Overwrite a tenth of the database's pages with noise, except the first ones."""
     path = store / "chroma.sqlite3"
     pages = range(20, path.stat().st_size // PAGE)
     with path.open("r+b") as file:
@@ -87,7 +87,7 @@ ROWS: Final[dict[str, tuple[Callable[[Path], object], bool | None]]] = {
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.slow
 def test_damage_is_found_or_harmless(template: Path, tmp_path: Path, row: str) -> None:
-    """The probe names damage, or every vector is what was written: never a wrong answer in silence."""
+    """The probe finds the damage, or every vector is as written."""
     damage, must_be_found = ROWS[row]
     store = tmp_path / "store"
     shutil.copytree(template, store)
@@ -101,7 +101,7 @@ def test_damage_is_found_or_harmless(template: Path, tmp_path: Path, row: str) -
 
 @pytest.mark.slow
 def test_the_undamaged_store_is_sound_and_right(template: Path) -> None:
-    """What the damaged stores are copies of has nothing wrong with it."""
+    """The template of the damaged stores has nothing wrong with it."""
     assert probe(str(template), COLLECTION, TIMEOUT) is None
     assert answers_are_right(template)
 

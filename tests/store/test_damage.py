@@ -1,4 +1,4 @@
-"""Tests that a damaged store answers rightly or says in one sentence what heals it: some here, all with -m faults."""
+"""A damaged store gives right answers, or an error whose remedy repairs it: some cases here, all with -m faults."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REST = [case for case in dict.fromkeys((*QUICK, *SEEDED)) if case not in SOON]
 
 @pytest.fixture(scope="module")
 def walk() -> Iterator[Walk]:
-    """Prepared stores where a user without rights can reach them, as no folder of pytest's can be."""
+    """Prepared stores in a folder that an unprivileged user can reach, which pytest's folders are not."""
     with tempfile.TemporaryDirectory(prefix="kb-walk-") as name:
         root = Path(name)
         root.chmod(0o755)
@@ -61,13 +61,13 @@ def walk() -> Iterator[Walk]:
 
 
 @pytest.mark.parametrize(("what", "how"), [*SOON, *(pytest.param(*case, marks=pytest.mark.slow) for case in REST)])
-def test_damage_is_harmless_or_healed_by_its_remedy(walk: Walk, what: str, how: str) -> None:
-    """A store that was damaged in one place gives the answers of a fresh one, at once or after one remedy."""
+def test_damage_is_harmless_or_repaired_by_its_remedy(walk: Walk, what: str, how: str) -> None:
+    """A store with one kind of damage gives the answers of a new one, at once or after one remedy."""
     assert walk.outcome(what, how)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize(("what", "how"), cases())
-def test_every_damage_is_harmless_or_healed_by_its_remedy(walk: Walk, what: str, how: str) -> None:
-    """Each file of the store in each way, and each kind of altered row."""
+def test_every_damage_is_harmless_or_repaired_by_its_remedy(walk: Walk, what: str, how: str) -> None:
+    """Each file of the store in each way, and each kind of changed row."""
     assert walk.outcome(what, how)

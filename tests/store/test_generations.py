@@ -1,4 +1,4 @@
-"""Tests of the generations of the vector index, whole and cut off at every step."""
+"""The generations of the vector index, complete and interrupted at every step."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ class CutOff:
         self.left = after
 
     def __call__(self, _step: str) -> None:
-        """Count one change, or end before it."""
+        """Count a change, or end before it."""
         if self.left == 0:
             raise CutOffError
         self.left -= 1
 
 
 def fill(generations: Generations, name: str) -> None:
-    """Put something into a generation, so that a whole one can be told from an empty one."""
+    """Write something into a generation, so that a complete one can be recognised."""
     with open(f"{generations.path(name)}/{CONTENT}", "w", encoding="utf-8") as file:  # noqa: PTH123 - path is a str
         file.write(name)
 
 
 def content(generations: Generations, name: str) -> str:
-    """What was put into a generation."""
+    """The content of a generation."""
     with open(f"{generations.path(name)}/{CONTENT}", encoding="utf-8") as file:  # noqa: PTH123 - path is a str
         return file.read()
 
 
 def renew(generations: Generations) -> str:
-    """Make a generation, fill it, serve it, and drop the one before."""
+    """Create and fill a generation, switch to it, and discard the previous one."""
     before = generations.current()
     name = generations.begin()
     fill(generations, name)
@@ -66,7 +66,7 @@ def renew(generations: Generations) -> str:
 
 
 def replace_damaged(generations: Generations) -> None:
-    """Set the served generation aside and make another one."""
+    """Set the generation in use aside and create another one."""
     name = generations.current()
     if name is not None:
         generations.set_aside(name)
@@ -74,13 +74,13 @@ def replace_damaged(generations: Generations) -> None:
 
 
 def session(generations: Generations) -> None:
-    """Open and close the index in order."""
+    """Open and close the index properly."""
     generations.mark_unclean()
     generations.mark_clean()
 
 
-def test_a_new_store_serves_nothing(tmp_path: Path) -> None:
-    """Without a first generation there is no current one, and the store is clean."""
+def test_a_new_store_has_no_generation(tmp_path: Path) -> None:
+    """There is no current generation, and the store is clean."""
     generations = Generations(str(tmp_path / "store"))
 
     assert generations.current() is None
@@ -88,8 +88,8 @@ def test_a_new_store_serves_nothing(tmp_path: Path) -> None:
     assert generations.damaged() is None
 
 
-def test_a_generation_is_served_once_it_is_switched_to(tmp_path: Path) -> None:
-    """A generation that began is not served; after the switch it is, for every later reader of the store."""
+def test_a_generation_is_in_use_after_the_switch(tmp_path: Path) -> None:
+    """Not before; and afterwards for every later reader of the store."""
     generations = Generations(str(tmp_path))
 
     name = generations.begin()
@@ -101,8 +101,8 @@ def test_a_generation_is_served_once_it_is_switched_to(tmp_path: Path) -> None:
     assert Generations(str(tmp_path)).current() == name
 
 
-def test_a_beginning_that_was_cut_off_is_removed_by_the_next_one(tmp_path: Path) -> None:
-    """What was begun and never served does not stay, and never counts as the one that is served."""
+def test_an_interrupted_beginning_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    """A generation that was begun but never switched to is deleted, and never counts as current."""
     generations = Generations(str(tmp_path))
     served = renew(generations)
     fill(generations, generations.begin())
@@ -114,7 +114,7 @@ def test_a_beginning_that_was_cut_off_is_removed_by_the_next_one(tmp_path: Path)
 
 
 def test_a_generation_is_on_the_disk_before_it_is_named(tmp_path: Path) -> None:
-    """Else a power cut leaves a name of files that were never written."""
+    """Otherwise, a power cut could leave the name of files that were never written."""
     steps: list[str] = []
     generations = Generations(str(tmp_path), on_step=steps.append)
     name = generations.begin()
@@ -127,7 +127,7 @@ def test_a_generation_is_on_the_disk_before_it_is_named(tmp_path: Path) -> None:
 
 
 def test_no_name_is_used_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither in one process, where the directory was removed, nor in the next, where it was set aside."""
+    """Neither in one process after the directory was removed, nor in the next after it was set aside."""
     generations = Generations(str(tmp_path))
     first = generations.begin()
     generations.discard(first)
@@ -140,8 +140,8 @@ def test_no_name_is_used_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [first, second, third] == ["generation-0001", "generation-0002", "generation-0003"]
 
 
-def test_a_damaged_generation_is_kept_but_no_longer_served(tmp_path: Path) -> None:
-    """What is set aside keeps its files under another name, and its old name is not used again."""
+def test_a_damaged_generation_is_kept_but_no_longer_used(tmp_path: Path) -> None:
+    """Its files get another name, and its old name is not used again."""
     generations = Generations(str(tmp_path))
     name = renew(generations)
 
@@ -154,7 +154,7 @@ def test_a_damaged_generation_is_kept_but_no_longer_served(tmp_path: Path) -> No
 
 
 def test_only_the_newest_damaged_generation_is_kept(tmp_path: Path) -> None:
-    """A second damage replaces the files of the first one."""
+    """A second damaged generation replaces the first one."""
     ticks = itertools.count()
     generations = Generations(
         str(tmp_path), now=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=next(ticks))
@@ -183,12 +183,12 @@ def test_the_mark_stays_until_the_index_was_closed(tmp_path: Path) -> None:
     assert not Generations(str(tmp_path)).is_unclean()
 
 
-def test_the_served_generation_cannot_be_discarded(tmp_path: Path) -> None:
-    """Discarding what is served is refused; discarding what is gone is not."""
+def test_the_current_generation_cannot_be_discarded(tmp_path: Path) -> None:
+    """Discarding the current one is refused; discarding a missing one is not."""
     generations = Generations(str(tmp_path))
     name = renew(generations)
 
-    with pytest.raises(ValueError, match="being served"):
+    with pytest.raises(ValueError, match="in use"):
         generations.discard(name)
     generations.discard("generation-0099")
 
@@ -196,8 +196,8 @@ def test_the_served_generation_cannot_be_discarded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "generation-1", "damaged-x", "", "generation-0001/.."])
-def test_only_names_of_generations_lead_anywhere(tmp_path: Path, name: str) -> None:
-    """No other name becomes a path, so nothing outside the store is ever removed."""
+def test_only_names_of_generations_become_paths(tmp_path: Path, name: str) -> None:
+    """So nothing outside the store is ever deleted."""
     generations = Generations(str(tmp_path))
 
     with pytest.raises(ValueError, match="not the name of a generation"):
@@ -205,8 +205,8 @@ def test_only_names_of_generations_lead_anywhere(tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize("named", ["", "\0\0\0\0", "../..", "generation-0007", "\N{SNOWMAN}" * 100])
-def test_a_broken_current_file_serves_nothing(tmp_path: Path, named: str) -> None:
-    """A name that leads to no generation is as good as none, and the next generation can be made."""
+def test_a_broken_current_file_is_ignored(tmp_path: Path, named: str) -> None:
+    """A name without a generation is ignored, and the next generation can be created."""
     generations = Generations(str(tmp_path))
     renew(generations)
     (tmp_path / "current").write_text(named, encoding="utf-8")
@@ -218,8 +218,8 @@ def test_a_broken_current_file_serves_nothing(tmp_path: Path, named: str) -> Non
     assert generations.current() == renewed
 
 
-def test_a_chroma_store_in_the_place_of_the_store_is_refused(tmp_path: Path) -> None:
-    """A folder that ChromaDB's own files lie in is not kb's, and is not touched."""
+def test_a_chroma_store_at_the_path_of_the_store_is_refused(tmp_path: Path) -> None:
+    """A folder with ChromaDB's files directly in it is not kb's, and is not changed."""
     (tmp_path / "chroma.sqlite3").touch()
 
     with pytest.raises(ForeignStore):
@@ -228,8 +228,8 @@ def test_a_chroma_store_in_the_place_of_the_store_is_refused(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["chroma.sqlite3"]
 
 
-def test_a_file_in_the_place_of_the_store_is_one_clear_error(tmp_path: Path) -> None:
-    """What cannot be a store is refused with a remedy."""
+def test_a_file_at_the_path_of_the_store_is_reported(tmp_path: Path) -> None:
+    """The error has a remedy."""
     (tmp_path / "store").touch()
 
     with pytest.raises(StoreError) as refused:
@@ -238,8 +238,8 @@ def test_a_file_in_the_place_of_the_store_is_one_clear_error(tmp_path: Path) -> 
     assert refused.value.remedy
 
 
-def test_switching_to_what_is_not_there_is_refused(tmp_path: Path) -> None:
-    """The current file never names a generation that does not exist."""
+def test_switching_to_a_missing_generation_is_refused(tmp_path: Path) -> None:
+    """The current file never names a missing generation."""
     generations = Generations(str(tmp_path))
 
     with pytest.raises(StoreError, match="there is no generation-0005"):
@@ -249,10 +249,10 @@ def test_switching_to_what_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("work", [renew, replace_damaged, session])
-def test_work_cut_off_at_any_step_leaves_a_store_that_works(
+def test_work_interrupted_at_any_step_leaves_a_working_store(
     tmp_path: Path, work: Callable[[Generations], None]
 ) -> None:
-    """Whichever change on the disk was the last, what is served is whole, and the same work can be done again."""
+    """Whichever change was the last, the current generation is complete, and the work can be repeated."""
     for after in itertools.count():
         store = tmp_path / str(after)
         served = renew(Generations(str(store)))
@@ -279,8 +279,8 @@ def test_work_cut_off_at_any_step_leaves_a_store_that_works(
             break
 
 
-def test_a_mark_is_never_lost_to_a_cut(tmp_path: Path) -> None:
-    """Once the index may be open, the store is unclean until the very last step of closing it."""
+def test_an_interruption_never_loses_the_mark(tmp_path: Path) -> None:
+    """Once the index may be open, the store is unclean until the last step of closing it."""
     for after in itertools.count():
         store = tmp_path / str(after)
         renew(Generations(str(store)))
@@ -306,10 +306,10 @@ ACTIONS: dict[str, Callable[[Generations], object]] = {
 
 
 @given(script=st.lists(st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, 15)), max_size=8))
-def test_any_row_of_cut_off_work_ends_well(
+def test_any_sequence_of_interrupted_work_can_be_repaired(
     tmp_path_factory: pytest.TempPathFactory, script: list[tuple[str, int]]
 ) -> None:
-    """After any row of actions, each cut off somewhere, one more renewal serves a whole generation and nothing else."""
+    """After any sequence of interrupted actions, a renewal leaves one complete generation and nothing else."""
     store = tmp_path_factory.mktemp("store")
     names = set()
     for action, after in script:

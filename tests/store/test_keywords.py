@@ -1,4 +1,4 @@
-"""The keyword index follows the passages, forgets what is deleted, and scores by BM25."""
+"""The keyword index: up to date with the passages, without deleted words, and scored by BM25."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEXTS = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" 
 
 
 def change(file_id: int, path: str, texts: list[str], title: str = "", language: str = "en") -> FileChange:
-    """A file that is about to have these passages."""
+    """A change of a file to these passages."""
     found = FoundFile("/notes", path, FileStat(1, file_id, 1, file_id, 1))
     passages = identify(file_id, [Passage(text, text, 5, line, line) for line, text in enumerate(texts, 1)])
     document = Document("\n".join(texts), "text", title or path, language=language)
@@ -36,7 +36,7 @@ def change(file_id: int, path: str, texts: list[str], title: str = "", language:
 
 
 def stored(catalog: SqliteCatalog, *changes: FileChange) -> None:
-    """Bring files in."""
+    """Index files."""
     catalog.begin(changes)
     catalog.finish([one.file_id for one in changes])
 
@@ -49,7 +49,7 @@ def found(catalog: SqliteCatalog, question: str, count: int = 10, **scope: objec
 
 
 def rows(catalog: SqliteCatalog) -> dict[tuple[str, int], bytes]:
-    """Every row of the index, postings in order."""
+    """All rows of the index, with their postings in order."""
     found = catalog._database.connection.execute("SELECT term, part, data FROM postings")
     return {(bytes(term).decode(), part): np.sort(np.frombuffer(data, "<u4")).tobytes() for term, part, data in found}
 
@@ -83,8 +83,8 @@ def test_scores_are_those_of_the_formula() -> None:
 
 
 @pytest.mark.parametrize(("words", "filler", "first"), [(22, 26, "short"), (18, 30, "long")])
-def test_a_long_passage_has_to_say_a_word_more_often(words: int, filler: int, first: str) -> None:
-    """How much more: one that says it twice at three times the length of another is as good as that, more or less."""
+def test_a_long_passage_needs_a_word_more_often(words: int, filler: int, first: str) -> None:
+    """A passage three times as long needs the word about twice for the same score."""
     short, long = "apple" + " fig" * 6, "apple apple" + " fig" * words
     catalog = SqliteCatalog(":memory:")
     texts = {"short": short, "long": long, "other": " ".join(["grape"] * filler)}
@@ -97,8 +97,8 @@ def test_a_long_passage_has_to_say_a_word_more_often(words: int, filler: int, fi
 
 
 @pytest.mark.parametrize(("times", "first"), [(8, "both"), (16, "often")])
-def test_a_word_said_again_counts_less_and_less(times: int, first: str) -> None:
-    """Two words of a question are more than one of them said eight times, and less than one said sixteen times."""
+def test_repeated_words_count_less_and_less(times: int, first: str) -> None:
+    """Two words of a question are worth more than one word eight times, and less than one sixteen times."""
     texts = {
         "often": "apple " * times + "fig " * (20 - times),
         "both": "apple berry " + "fig " * 18,
@@ -110,8 +110,8 @@ def test_a_word_said_again_counts_less_and_less(times: int, first: str) -> None:
     assert found(catalog, "apple berry")[0] == texts[first]
 
 
-def test_a_word_of_its_own_is_more_than_one_inside_another() -> None:
-    """Of two passages of one length, in a language that joins words."""
+def test_a_word_is_worth_more_than_one_inside_another() -> None:
+    """Of two passages of equal length, in a language with compounds."""
     catalog = SqliteCatalog(":memory:")
     texts = ["Das Gericht tagt heute.", "Das Bundesverfassungsgericht tagt heute.", "Der Verein tagt morgen."]
     stored(catalog, *(change(number, f"{number}.md", [text], "x", "de") for number, text in enumerate(texts)))
@@ -120,7 +120,7 @@ def test_a_word_of_its_own_is_more_than_one_inside_another() -> None:
 
 
 def test_a_long_word_that_shares_a_few_letters_is_no_match() -> None:
-    """Half of a word is not that word."""
+    """Half of a word does not match the word."""
     catalog = SqliteCatalog(":memory:")
     texts = ["Die Landesverfassung gilt.", "Das Bundesverfassungsgericht tagt.", "Der Verein tagt."]
     stored(catalog, *(change(number, f"{number}.md", [text], "x", "de") for number, text in enumerate(texts)))
@@ -128,8 +128,8 @@ def test_a_long_word_that_shares_a_few_letters_is_no_match() -> None:
     assert found(catalog, "Verfassungsgericht") == [texts[1]]
 
 
-def test_compounds_make_no_text_longer() -> None:
-    """What is kept of the letters inside of long words is no words of the text, nor is the name of its file."""
+def test_compounds_do_not_make_a_text_longer() -> None:
+    """Neither letter runs inside long words nor the name of the file count as words of the text."""
     catalog = SqliteCatalog(":memory:")
     texts = ["Hund Donaudampfschifffahrtsgesellschaft", "Hund Haus", "Verein tagt"]
     names = ["a.md", "one/two/three four five six.md", "b.md"]
@@ -141,7 +141,7 @@ def test_compounds_make_no_text_longer() -> None:
 
 
 def test_a_name_is_worth_less_than_a_text() -> None:
-    """A file that is named so comes behind one that says it once in a paragraph."""
+    """A file with the word in its name ranks below one with the word in a paragraph."""
     catalog = SqliteCatalog(":memory:")
     page = "oldzebra" + " fig" * 20
     stored(catalog, change(1, "oldzebra.md", ["wool"], title="x"), change(2, "b.md", [page], title="x"))
@@ -151,24 +151,24 @@ def test_a_name_is_worth_less_than_a_text() -> None:
 
 
 @pytest.mark.parametrize(("question", "first"), [("apple berry berry", "berry"), ("apple berry apple", "apple")])
-def test_a_word_that_is_asked_twice_counts_twice(question: str, first: str) -> None:
-    """As whoever asks gives it weight."""
+def test_a_word_that_occurs_twice_in_a_question_counts_twice(question: str, first: str) -> None:
+    """The question weights its words."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, *(change(number, f"{number}.md", [word], title="x") for number, word in enumerate(WORDS)))
 
     assert found(catalog, question)[0] == first
 
 
-def test_a_word_that_fills_a_book_is_counted_as_often_as_can_be_kept() -> None:
-    """More often than two bytes can say."""
+def test_counts_over_two_bytes_are_limited() -> None:
+    """A word that fills a book has the largest count."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, change(1, "a.md", ["apple " * 65_536], title="x"), change(2, "b.md", ["fig"], title="x"))
 
     assert [len(text) for text in found(catalog, "apple")] == [6 * 65_536]
 
 
-def test_passages_of_every_range_are_told_apart() -> None:
-    """The places of some thousand passages are kept together, and counted anew for the next."""
+def test_passages_of_all_ranges_are_distinguished() -> None:
+    """Positions are relative to a range of some thousand passages."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, change(1, "a.md", ["apple", *["fig"] * 2_100, "apple berry"], title="x"))
 
@@ -176,8 +176,8 @@ def test_passages_of_every_range_are_told_apart() -> None:
     assert found(catalog, "apple") == ["apple", "apple berry"]
 
 
-def test_files_with_long_numbers_are_told_apart() -> None:
-    """Of two files whose ids end alike, each is scored by its own words."""
+def test_files_with_large_ids_are_distinguished() -> None:
+    """Two files whose ids end alike are scored by their own words."""
     catalog = SqliteCatalog(":memory:")
     texts = {5: ["apple date", "berry"], 65_541: ["apple date", "fig"], 6: ["grape", "elder"]}
     texts |= {id_: ["grape", "elder"] for id_ in range(10, 40)}
@@ -190,8 +190,8 @@ def test_files_with_long_numbers_are_told_apart() -> None:
     assert deviations[5] > deviations[65_541] > deviations[6] == 0
 
 
-def test_what_a_stemmer_makes_of_a_word_is_not_looked_for_in_other_languages() -> None:
-    """The German for goods has the stem of an English word."""
+def test_stems_are_not_searched_in_texts_of_other_languages() -> None:
+    """The German word for goods has the stem of an English word."""
     catalog = SqliteCatalog(":memory:")
     texts = [("en", "the war was long"), ("de", "die Waren im Laden"), ("en", "peace"), ("de", "der Hof")]
     stored(catalog, *(change(at, f"{at}.md", [text], "x", language) for at, (language, text) in enumerate(texts)))
@@ -199,8 +199,8 @@ def test_what_a_stemmer_makes_of_a_word_is_not_looked_for_in_other_languages() -
     assert found(catalog, "Waren") == ["die Waren im Laden"]
 
 
-def test_two_ways_to_write_a_word_are_one_word() -> None:
-    """Of a passage that has both the way counts that it has more often, as in one with that way alone."""
+def test_two_spellings_are_one_word() -> None:
+    """In a passage with both spellings the more frequent one counts, as in a passage with that one only."""
     catalog = SqliteCatalog(":memory:")
     texts = ["wifi wi-fi key", "key wi-fi key", "fig grape elder"]
     stored(catalog, *(change(number, f"{number}.md", [text], title="x") for number, text in enumerate(texts)))
@@ -210,7 +210,7 @@ def test_two_ways_to_write_a_word_are_one_word() -> None:
 
 
 def test_a_whole_file_is_scored_as_if_it_were_one_text() -> None:
-    """The words of its other passages speak for a passage, by as much as is asked; file ids may be long."""
+    """The words of its other passages raise the score of a passage by the given weight; file ids may be large."""
     texts = {70_000: ["apple berry", "cherry date", "apple"], 70_001: ["apple cherry", "date"], 131_072: ["fig"]}
     catalog = SqliteCatalog(":memory:")
     stored(catalog, *(change(id_, f"{id_}.md", some, title="x") for id_, some in texts.items()))
@@ -234,8 +234,8 @@ def test_a_whole_file_is_scored_as_if_it_were_one_text() -> None:
     assert both.scores == own.scores
 
 
-def test_the_best_are_those_of_the_best_files() -> None:
-    """Of two passages with the same words, that of the file which has more of the question comes first."""
+def test_passages_of_better_files_come_first() -> None:
+    """Of two passages with the same words, that of the file with more of the question comes first."""
     catalog = SqliteCatalog(":memory:")
     others = [change(number, f"{number}.md", ["fig fig", "grape"]) for number in range(3, 20)]
     stored(catalog, change(1, "a.md", ["apple date", "fig"]), change(2, "b.md", ["apple date", "berry"]), *others)
@@ -247,8 +247,8 @@ def test_the_best_are_those_of_the_best_files() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), TEXTS, st.sampled_from(["", "Title"])), min_size=1, max_size=8))
-def test_whatever_happens_the_index_is_that_of_the_passages_left(steps: list[tuple[int, list[str], str]]) -> None:
-    """Added, changed, renamed and removed files leave the rows that making the index anew would give."""
+def test_after_any_change_the_index_equals_a_rebuilt_one(steps: list[tuple[int, list[str], str]]) -> None:
+    """Added, changed, renamed and removed files leave the same rows as a rebuild."""
     catalog = SqliteCatalog(":memory:")
     for number, (file_id, texts, title) in enumerate(steps):
         stored(catalog, change(file_id, f"{file_id}.md", texts, title))
@@ -263,7 +263,7 @@ def test_whatever_happens_the_index_is_that_of_the_passages_left(steps: list[tup
 
 
 def test_passages_that_are_not_live_are_not_found() -> None:
-    """Before the vectors are written, a passage is in no answer; one that leaves is out at once."""
+    """A passage is not found before its vector is written, and a leaving one no longer."""
     catalog = SqliteCatalog(":memory:")
     catalog.begin([change(1, "a.md", ["apple"])])
     assert found(catalog, "apple") == []
@@ -273,8 +273,8 @@ def test_passages_that_are_not_live_are_not_found() -> None:
     assert found(catalog, "apple") == []
 
 
-def test_filters_come_before_the_best_are_taken() -> None:
-    """The best one of what may be asked comes, however many better ones may not."""
+def test_filters_apply_before_the_best_are_chosen() -> None:
+    """The best passage within the filter is found, however many better ones are outside."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, *(change(number, f"{number}.md", [f"apple {'berry ' * number}"]) for number in range(1, 9)))
     ids = {number: next(iter(catalog.passage_ids([number])[number])) for number in range(1, 9)}
@@ -287,8 +287,8 @@ def test_filters_come_before_the_best_are_taken() -> None:
     assert set(catalog.keyword_matches("apple", 1, also=[ids[8]]).scores) >= {ids[1], ids[8]}
 
 
-def test_equal_passages_do_not_all_come() -> None:
-    """Rows of a table are equal by the thousand: a few more than wanted come, always the same."""
+def test_the_number_of_equal_passages_is_limited() -> None:
+    """Thousands of rows of a table may be equal: a few more than requested are returned, always the same."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, change(1, "a.md", ["apple"] * 300, title="x"), change(2, "b.md", ["apple apple"], title="x"))
 
@@ -300,8 +300,8 @@ def test_equal_passages_do_not_all_come() -> None:
     assert catalog.keyword_matches("apple", 10).scores == best
 
 
-def test_long_files_do_not_keep_the_others_out() -> None:
-    """However many of the best passages one file has, those of the next files come along."""
+def test_long_files_do_not_displace_others() -> None:
+    """However many of the best passages are of one file, those of the next files are included."""
     catalog = SqliteCatalog(":memory:")
     long = [f"apple berry apple number{number}" for number in range(40)]
     others = [change(number, f"{number}.md", ["apple cherry", "fig fig"]) for number in range(2, 6)]
@@ -314,7 +314,7 @@ def test_long_files_do_not_keep_the_others_out() -> None:
 
 
 def test_the_stem_of_one_language_is_no_word_of_another() -> None:
-    """A few notes in another language do not make a question mean other words in all the others."""
+    """A few notes in another language do not change what a question means in all others."""
     catalog = SqliteCatalog(":memory:")
     texts = {"en": ["a new house", "the news of today"], "de": ["das neue Haus", "die Häuser der Stadt"]}
     for number, (language, some) in enumerate(texts.items(), 1):
@@ -325,8 +325,8 @@ def test_the_stem_of_one_language_is_no_word_of_another() -> None:
 
 
 @pytest.mark.parametrize(("question", "there"), [("RXR", True), ("RXRs", True), ("rxrs", True), ("GPU", False)])
-def test_the_plural_of_an_abbreviation_is_the_abbreviation(question: str, there: bool) -> None:
-    """Whichever of the two is asked for or written."""
+def test_the_plural_of_an_abbreviation_matches_the_abbreviation(question: str, there: bool) -> None:
+    """In the question as in the text."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, change(1, "a.md", ["the RXRs bind", "an RXR binds", "glass"], title="x"))
 
@@ -390,15 +390,15 @@ def test_a_word_is_found_inside_a_compound() -> None:
     ],
 )
 def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: str, there: bool) -> None:
-    """What is in quotation marks stands there as it is written."""
+    """A quoted phrase is found as it is written."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, change(1, "a.md", [text, "something else"], title="t"))
 
     assert bool(catalog.containing(phrase)) is there
 
 
-def test_a_part_of_something_joined_holds_a_question() -> None:
-    """For the verdict it is a word of its own: of an address, a version, a compound; but not what is scattered."""
+def test_a_part_of_a_token_contains_a_question() -> None:
+    """A part of an address, a version or a compound counts as a word; scattered letters do not."""
     texts = ["The box answers at 10.0.0.17:8080 since v2.14.3-rc1", "10 boxes, 0 failures, 17 racks", "Wi-Fi key"]
     catalog = SqliteCatalog(":memory:")
     stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts, 1)))
@@ -417,7 +417,7 @@ def test_a_part_of_something_joined_holds_a_question() -> None:
 
 
 def test_the_name_of_a_file_is_among_the_words_of_its_passages() -> None:
-    """And its folders; what says it in its text comes first, and a new name takes the place of the old one."""
+    """The path counts too; a word in the text counts more, and a new name replaces the old one."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, change(1, "farm/oldzebra-plan.md", ["wool prices", "sheep"], title="Different"))
     stored(catalog, change(2, "b.md", ["an oldzebra grazes beside many other animals in a long text"], title="x"))
@@ -432,8 +432,8 @@ def test_the_name_of_a_file_is_among_the_words_of_its_passages() -> None:
     assert sorted(found(catalog, "ewes")) == ["sheep", "wool prices"]
 
 
-def test_words_are_taken_from_what_is_read(tmp_path: Path) -> None:
-    """Where a passage is read otherwise than it is shown; in a catalog of an older kb all are read as they stand."""
+def test_words_are_taken_from_the_searched_text(tmp_path: Path) -> None:
+    """If a passage is read differently than it is shown; a catalog of an older kb has no such text."""
     path = tmp_path / "catalog.sqlite3"
     one = change(1, "a.tex", ['K\\"oln am Rhein', "plain words"], title="x")
     first, second = one.passages
@@ -452,8 +452,8 @@ def test_words_are_taken_from_what_is_read(tmp_path: Path) -> None:
         assert found(catalog, "plain") == ["plain words"]
 
 
-def test_a_name_makes_no_text_longer() -> None:
-    """Passages of files with long names are scored as others are."""
+def test_a_name_does_not_make_a_text_longer() -> None:
+    """Passages of files with long names are scored like others."""
     scores = []
     for path in ("a.md", "one/very/long_name-of_a/file-in_many.parts.md"):
         catalog = SqliteCatalog(":memory:")
@@ -464,7 +464,7 @@ def test_a_name_makes_no_text_longer() -> None:
 
 
 def test_deleted_words_are_gone_from_the_file(tmp_path: Path) -> None:
-    """Nothing of a deleted text is left in the bytes of the catalog."""
+    """The bytes of the catalog contain nothing of a deleted text."""
     path = tmp_path / "catalog.sqlite3"
     with closing(SqliteCatalog(str(path))) as catalog:
         stored(catalog, change(1, "a.md", ["the xylophonist plays"]), change(2, "b.md", ["an apple"]))
@@ -476,7 +476,7 @@ def test_deleted_words_are_gone_from_the_file(tmp_path: Path) -> None:
 
 
 def test_an_older_catalog_is_filled_from_its_passages(tmp_path: Path) -> None:
-    """A catalog without the index, or of another stemmer, gets it when the words are first asked for."""
+    """A catalog without an index, or with one of another stemmer, is indexed on the first keyword search."""
     path = tmp_path / "catalog.sqlite3"
     with closing(SqliteCatalog(str(path))) as catalog:
         stored(catalog, change(1, "a.md", ["an apple"]))
@@ -487,8 +487,8 @@ def test_an_older_catalog_is_filled_from_its_passages(tmp_path: Path) -> None:
         assert found(catalog, "apples") == ["an apple"]
 
 
-def test_what_holds_so_much_of_a_question() -> None:
-    """By the weight of its words, within the scope, with the rarity of the rarest; a leaving passage does not."""
+def test_holding_returns_passages_with_a_share_of_the_question() -> None:
+    """By the weight of words, within the filters, with the rarity of the rarest word; without leaving passages."""
     catalog = SqliteCatalog(":memory:")
     texts = ["apple berry", "apple", "apple cherry", "berry berry apple", "date"]
     stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts, 1)))

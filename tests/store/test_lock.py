@@ -1,4 +1,4 @@
-"""Tests of the lock that gives a store one owner."""
+"""The lock that gives a store one owner."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def holder(directory: Path) -> Iterator[subprocess.Popen[str]]:
             child.kill()
 
 
-def test_a_second_process_is_told_who_holds_the_store(tmp_path: Path) -> None:
+def test_a_second_process_learns_who_holds_the_store(tmp_path: Path) -> None:
     """The message of a busy store names the holder's process id and command."""
     with holder(tmp_path) as child, pytest.raises(StoreBusy) as busy:
         StoreLock(str(tmp_path)).acquire(0.1)
@@ -55,7 +55,7 @@ def test_a_second_process_is_told_who_holds_the_store(tmp_path: Path) -> None:
 
 
 def test_a_killed_holder_leaves_the_store_free(tmp_path: Path) -> None:
-    """After kill -9 the lock is free, and the note of the dead process is not believed."""
+    """After kill -9 the lock is free, and the record of the dead process is ignored."""
     with holder(tmp_path) as child:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
@@ -70,7 +70,7 @@ def test_a_killed_holder_leaves_the_store_free(tmp_path: Path) -> None:
 
 
 def test_a_released_store_can_be_taken_again(tmp_path: Path) -> None:
-    """Release frees the lock and removes the note; a second release changes nothing."""
+    """Release frees the lock and removes the owner record; a second release does nothing."""
     first, second = StoreLock(str(tmp_path)), StoreLock(str(tmp_path))
 
     first.acquire()
@@ -84,7 +84,7 @@ def test_a_released_store_can_be_taken_again(tmp_path: Path) -> None:
     assert not (tmp_path / OWNER_FILE).exists()
 
 
-def test_taking_a_lock_twice_is_taking_it_once(tmp_path: Path) -> None:
+def test_acquire_is_idempotent(tmp_path: Path) -> None:
     """One release is enough, however often the same object acquired."""
     lock = StoreLock(str(tmp_path)).acquire().acquire()
 
@@ -104,8 +104,8 @@ def test_one_store_has_one_lock_under_all_its_names(tmp_path: Path) -> None:
         StoreLock(str(alias)).acquire()
 
 
-def test_a_store_is_made_for_the_user_alone(tmp_path: Path) -> None:
-    """A directory that is missing is made, readable by nobody else."""
+def test_a_new_store_is_private_to_the_user(tmp_path: Path) -> None:
+    """A missing directory is created, readable by nobody else."""
     store = tmp_path / "new" / "store"
 
     with StoreLock(str(store)):
@@ -114,8 +114,8 @@ def test_a_store_is_made_for_the_user_alone(tmp_path: Path) -> None:
     assert mode == 0o700
 
 
-def test_a_file_in_the_place_of_the_store_is_one_clear_error(tmp_path: Path) -> None:
-    """What cannot be a store is refused with a remedy, and holds no lock."""
+def test_a_file_at_the_path_of_the_store_is_reported(tmp_path: Path) -> None:
+    """The error has a remedy, and no lock is held."""
     (tmp_path / "store").write_text("not a folder")
 
     with pytest.raises(StoreError, match="cannot be used") as refused:
@@ -125,7 +125,7 @@ def test_a_file_in_the_place_of_the_store_is_one_clear_error(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_store_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """A read-only store is refused with a remedy."""
     tmp_path.chmod(0o500)
 
@@ -146,8 +146,8 @@ def test_a_store_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> N
         b"[" * 100_000,
     ],
 )
-def test_an_unreadable_note_names_nobody(tmp_path: Path, note: bytes) -> None:
-    """A broken note is as good as none, and the lock still keeps others out."""
+def test_an_unreadable_record_names_no_owner(tmp_path: Path, note: bytes) -> None:
+    """A broken record is ignored, and the lock still keeps others out."""
     with StoreLock(str(tmp_path)):
         (tmp_path / OWNER_FILE).write_bytes(note)
 
@@ -158,8 +158,8 @@ def test_an_unreadable_note_names_nobody(tmp_path: Path, note: bytes) -> None:
     assert owner is None
 
 
-def test_the_note_says_what_runs_and_since_when(tmp_path: Path) -> None:
-    """The note is a small JSON object with pid, command and since."""
+def test_the_record_has_process_command_and_start(tmp_path: Path) -> None:
+    """It is a small JSON object with pid, command and since."""
     with StoreLock(str(tmp_path), "kb watch"):
         note = json.loads((tmp_path / OWNER_FILE).read_bytes())
 
@@ -168,7 +168,7 @@ def test_the_note_says_what_runs_and_since_when(tmp_path: Path) -> None:
 
 
 def test_a_command_line_is_short_and_without_the_programs_folder() -> None:
-    """The holder calls itself as the user called it, in a few words."""
+    """The holder is named by its command line, shortened."""
     assert command_line(["/usr/local/bin/kb", "search", "two words"]) == "kb search 'two words'"
     assert command_line([]) == "kb"
     assert command_line(["/usr/lib/kb/__main__.py", "watch"]) == "kb watch"
@@ -177,26 +177,26 @@ def test_a_command_line_is_short_and_without_the_programs_folder() -> None:
 
 @dataclass
 class Clock:
-    """Stands in for the module ``time`` of the lock, and goes on when it is told."""
+    """A replacement for the module ``time`` in the lock, which only advances on request."""
 
     now: float = 0.0
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds that only increase."""
         return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock by which a lock is waited for; each look at the lock itself is short."""
+    """The clock of the lock; each attempt to take the lock is short."""
     made = Clock()
     monkeypatch.setattr("kb.store.lock.time", made)
     monkeypatch.setattr("kb.store.lock.LOOK_SECONDS", 0.01)
     return made
 
 
-def test_the_wait_begins_anew_with_every_holder(tmp_path: Path, clock: Clock) -> None:
-    """Where many wait, nobody gives up while the others take their turns, each for less than the wait."""
+def test_the_wait_starts_again_with_each_holder(tmp_path: Path, clock: Clock) -> None:
+    """While others take turns, each for less than the wait, nobody gives up."""
     turns = [StoreLock(str(tmp_path), f"kb {number}") for number in range(4)]
     turns[0].acquire()
     left = list(turns)
@@ -213,8 +213,8 @@ def test_the_wait_begins_anew_with_every_holder(tmp_path: Path, clock: Clock) ->
     assert waited == pytest.approx(3.6)
 
 
-def test_one_holder_is_waited_for_no_longer_than_was_said(tmp_path: Path, clock: Clock) -> None:
-    """However often it is looked at meanwhile."""
+def test_one_holder_is_waited_for_no_longer_than_given(tmp_path: Path, clock: Clock) -> None:
+    """However often the lock is tried meanwhile."""
 
     def go_on() -> None:
         clock.now += 0.3
@@ -226,7 +226,7 @@ def test_one_holder_is_waited_for_no_longer_than_was_said(tmp_path: Path, clock:
 
 
 def test_a_deleted_lock_file_lets_nobody_in(tmp_path: Path) -> None:
-    """The directory is locked too; who is refused holds nothing, and comes in once the first has gone."""
+    """The directory is locked too; a refused process holds nothing, and gets the lock after the first one."""
     first, second = StoreLock(str(tmp_path)).acquire(), StoreLock(str(tmp_path))
     (tmp_path / LOCK_FILE).unlink()
 
@@ -239,8 +239,8 @@ def test_a_deleted_lock_file_lets_nobody_in(tmp_path: Path) -> None:
         assert held.held
 
 
-def test_a_store_in_the_place_of_another_is_left_to_its_owner(tmp_path: Path) -> None:
-    """Who held the one that was moved away changes nothing in the new one, and leaves its note there."""
+def test_a_store_at_the_path_of_a_moved_one_is_left_to_its_owner(tmp_path: Path) -> None:
+    """The holder of the moved store changes nothing in the new one, and leaves its owner record."""
     store = tmp_path / "store"
     old = StoreLock(str(store), "kb old").acquire()
     old.require_place()
@@ -257,15 +257,15 @@ def test_a_store_in_the_place_of_another_is_left_to_its_owner(tmp_path: Path) ->
 
 
 def test_a_new_store_stays_out_of_git(tmp_path: Path) -> None:
-    """Notes are often kept in a repository; a folder that was there already is left as it is."""
+    """Notes are often in a repository; an existing folder is not changed."""
     with StoreLock(str(tmp_path / "new")):
         assert (tmp_path / "new" / ".gitignore").read_text() == "*\n"
     with StoreLock(str(tmp_path)):
         assert not (tmp_path / ".gitignore").exists()
 
 
-def test_a_wait_that_lasts_is_told_once(tmp_path: Path, clock: Clock) -> None:
-    """Whoever typed the command sees why nothing happens."""
+def test_a_long_wait_is_reported_once(tmp_path: Path, clock: Clock) -> None:
+    """The user sees what the command waits for."""
     told: list[str] = []
 
     def go_on() -> None:

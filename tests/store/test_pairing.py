@@ -1,4 +1,4 @@
-"""Tests that a vector index which is not that of its catalog is never asked: it is told, set aside and made again."""
+"""A vector index that does not belong to its catalog is never searched, but reported, set aside and rebuilt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER = {"tomato.md": "# Tomato\n\nThe plants stand by the wall.\n", "piano.md":
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Callable[[str], tuple[LocalKnowledgeBase, list[str]]]:
-    """Opens the store of a name over the folder of that name, with what it tells."""
+    """Opens the store of a name over the folder of that name, with its messages."""
 
     def open_(name: str) -> tuple[LocalKnowledgeBase, list[str]]:
         store = Store(tmp_path / name, tmp_path / f"{name}-store")
@@ -45,7 +45,7 @@ def stores(tmp_path: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, lis
 
 
 def answer(opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]) -> tuple[list[str], list[str]]:
-    """What a daemon answers from ``own-store``, and what it told before."""
+    """The answer of a daemon from ``own-store``, and its messages before."""
     kb, told = opened("own")
     with kb:
         kb.own()
@@ -59,7 +59,7 @@ RIGHT = ["boiler.md", "tax.md"]
 def test_index_of_another_store_is_set_aside(
     stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
-    """Files of another store, copied over with all their marks, answer nothing; the index is made again."""
+    """All files of another store's index, with their marks, are not used; the index is rebuilt."""
     shutil.rmtree(stores / "own-store" / "generation-0001")
     shutil.copytree(stores / "other-store" / "generation-0001", stores / "own-store" / "generation-0001")
     shutil.copy2(stores / "other-store" / "left", stores / "own-store" / "left")
@@ -74,7 +74,7 @@ def test_index_of_another_store_is_set_aside(
 def test_chroma_files_of_another_store_are_set_aside(
     stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
-    """ChromaDB's own files alone are known by what they hold, though the id beside them is right."""
+    """ChromaDB's files of another store are recognised by their content, though the id is right."""
     own, other = (stores / f"{name}-store" / "generation-0001" for name in ("own", "other"))
     (other / "kb.id").write_text((own / "kb.id").read_text("utf-8"), "utf-8")
     shutil.rmtree(own)
@@ -83,14 +83,14 @@ def test_chroma_files_of_another_store_are_set_aside(
     hits, told = answer(opened)
 
     assert hits == RIGHT
-    assert "was changed by something else" in " ".join(told)
+    assert "was changed by another program" in " ".join(told)
     assert answer(opened) == (RIGHT, [])
 
 
 def test_catalog_restored_without_its_index_is_noticed(
     stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
-    """A catalog from a backup beside a newer index of the same store, whose id and marks are all right."""
+    """A catalog from a backup with a newer index of the same store, whose id and marks are right."""
     catalog = stores / "own-store" / "catalog.sqlite3"
     before = catalog.read_bytes()
     (stores / "own" / "tax.md").write_text("# Tax\n\nThe return was posted.\n", "utf-8")
@@ -101,14 +101,14 @@ def test_catalog_restored_without_its_index_is_noticed(
 
     _, told = answer(opened)
 
-    assert "catalog does not know" in " ".join(told)
+    assert "not in the catalog" in " ".join(told)
 
 
 @pytest.mark.slow
 def test_vectors_that_are_not_those_of_their_texts_are_noticed(
     stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
-    """A number in a stored vector with another sign leaves its length as it is."""
+    """A number in a stored vector with another sign does not change its length."""
     (database,) = (stores / "own-store").glob("generation-*/chroma.sqlite3")
     with closing(sqlite3.connect(database)) as connection, connection:
         (sequence, vector), *_ = connection.execute("SELECT seq_id, vector FROM embeddings_queue").fetchall()
@@ -126,7 +126,7 @@ def test_vectors_that_are_not_those_of_their_texts_are_noticed(
 def test_store_of_an_earlier_kb_gets_an_id_and_embeds_nothing(
     stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
-    """A store without ids is compared once, kept as it is, and has one from then on."""
+    """A store without ids is compared once, kept, and gets an id."""
     store = stores / "own-store"
     (store / "generation-0001" / "kb.id").unlink()
     with closing(sqlite3.connect(store / "catalog.sqlite3")) as connection, connection:
@@ -145,7 +145,7 @@ def test_store_of_an_earlier_kb_gets_an_id_and_embeds_nothing(
 def test_unclean_end_with_the_right_index_is_no_damage(
     stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]]
 ) -> None:
-    """After a kill everything is compared, and kept where it is right."""
+    """After a kill everything is compared, and kept if it is right."""
     (stores / "own-store" / "unclean").touch()
 
     assert answer(opened) == (RIGHT, [])

@@ -1,4 +1,4 @@
-"""Tests of the look into a vector index from a child process, and of what a kill leaves behind."""
+"""The probe of a vector index in a child process, and the state of a store after a kill."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ class Confused(MemoryVectorIndex):
         (Confused, "do not find themselves"),
     ],
 )
-def test_each_broken_promise_is_a_reason(kind: type[MemoryVectorIndex], words: str) -> None:
-    """An index that lists, counts, returns or finds something else than it holds is not sound."""
+def test_each_inconsistency_is_a_reason(kind: type[MemoryVectorIndex], words: str) -> None:
+    """An index that lists, counts, returns or finds anything other than its records is damaged."""
     index = kind()
     index.upsert(make_records(unit_vectors(200)))
 
@@ -89,7 +89,7 @@ def test_each_broken_promise_is_a_reason(kind: type[MemoryVectorIndex], words: s
 
 @pytest.mark.parametrize("value", [0.0, 2.0, float("nan"), float("inf")])
 def test_a_vector_that_is_not_of_length_one_is_a_reason(value: float) -> None:
-    """Vectors of another length, or without finite numbers, were never written by kb."""
+    """Vectors of another length or with non-finite numbers were not written by kb."""
     index = memory_index()
     (record,) = make_records(unit_vectors(1), first=500)
     index.records[record.id] = VectorRecord(record.id, record.vector * np.float32(value), record.text, record.labels)
@@ -99,20 +99,20 @@ def test_a_vector_that_is_not_of_length_one_is_a_reason(value: float) -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2, 200])
 def test_a_sound_index_has_no_reason(number: int) -> None:
-    """An index of any size that keeps its promises is sound."""
+    """A consistent index of any size is sound."""
     assert examine(memory_index(number)) is None
 
 
 def test_equal_texts_are_no_damage() -> None:
-    """A hundred records with the same vector find one another instead of themselves, and that is right."""
+    """A hundred records with the same vector find each other instead of themselves, which is right."""
     index = MemoryVectorIndex()
     index.upsert(make_records(np.repeat(unit_vectors(1), 100, axis=0)))
 
     assert examine(index) is None
 
 
-def test_the_newest_records_of_a_large_index_are_looked_at() -> None:
-    """Of an index too large to look at whole, the newest records are always in the sample."""
+def test_the_newest_records_of_a_large_index_are_in_the_sample() -> None:
+    """If an index is too large to check as a whole."""
     index = Forgetting()
     index.upsert(make_records(unit_vectors(EVERY_ONE + 1, dimension=4)))
 
@@ -120,7 +120,7 @@ def test_the_newest_records_of_a_large_index_are_looked_at() -> None:
 
 
 def test_a_store_that_was_closed_is_sound(tmp_path: Path) -> None:
-    """A real store, opened by the child, has nothing wrong with it and is unchanged."""
+    """The child finds nothing wrong with a real store, and leaves it unchanged."""
     records = make_store(tmp_path, 300, sync_threshold=100)
 
     reason = probe(str(tmp_path), COLLECTION, TIMEOUT)
@@ -131,17 +131,17 @@ def test_a_store_that_was_closed_is_sound(tmp_path: Path) -> None:
     index.close()
 
 
-def test_what_is_missing_is_a_reason(tmp_path: Path) -> None:
-    """A directory, database or collection that is not there is damage, not an error."""
+def test_missing_parts_are_a_reason(tmp_path: Path) -> None:
+    """A missing directory, database or collection is damage, not an error."""
     (tmp_path / "empty").mkdir()
     make_store(tmp_path / "store", 3)
 
-    assert probe(str(tmp_path / "missing"), COLLECTION, TIMEOUT) == "its directory is not there"
-    assert "its database is not there" in (probe(str(tmp_path / "empty"), COLLECTION, TIMEOUT) or "")
+    assert probe(str(tmp_path / "missing"), COLLECTION, TIMEOUT) == "its directory is missing"
+    assert "its database is missing" in (probe(str(tmp_path / "empty"), COLLECTION, TIMEOUT) or "")
 
 
 def test_a_foreign_store_is_an_error_and_no_damage(tmp_path: Path) -> None:
-    """A store that kb did not make is never reported as damaged, or it would be set aside."""
+    """A store that kb did not make must not be reported as damaged, since it would be set aside."""
     with import_chromadb().PersistentClient(path=str(tmp_path), settings=safe_settings()) as client:
         client.create_collection(COLLECTION, embedding_function=None).upsert(ids=["a"], embeddings=[[1.0, 0.0]])
 
@@ -151,7 +151,7 @@ def test_a_foreign_store_is_an_error_and_no_damage(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_child_that_takes_too_long_is_a_reason(tmp_path: Path) -> None:
-    """A store that another program keeps locked makes ChromaDB hang; the child is killed when its time is up."""
+    """ChromaDB hangs on a store that another program locks; the child is killed after the timeout."""
     make_store(tmp_path, 3)
     database = sqlite3.connect(tmp_path / "chroma.sqlite3", isolation_level=None)
     database.execute("BEGIN EXCLUSIVE")
@@ -159,11 +159,11 @@ def test_a_child_that_takes_too_long_is_a_reason(tmp_path: Path) -> None:
     reason = probe(str(tmp_path), COLLECTION, 0.5)
 
     database.close()
-    assert reason == "it gave no answer within 0.5 seconds"
+    assert reason == "the probe did not finish within 0.5 seconds"
 
 
 def test_nothing_is_imported_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python files and settings that lie in the store, or in the current folder, are not used by the child."""
+    """The child does not use Python files and settings in the store or in the current folder."""
     make_store(tmp_path, 3)
     for module in ("chromadb", "numpy", "kb", "json", "sitecustomize"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('imported from the store')")
@@ -175,21 +175,21 @@ def test_nothing_is_imported_from_the_store(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_kill_9_loses_nothing_in_silence(tmp_path: Path) -> None:
-    """After kill -9 amid writing, the probe finds damage, or every record that was acknowledged is there as written."""
+def test_kill_9_loses_nothing_silently(tmp_path: Path) -> None:
+    """After kill -9 during a write, the probe finds damage, or each acknowledged record is there as written."""
     _kill_and_check(tmp_path, batches=17)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("batches", range(2, 62, 3))
-def test_kill_9_at_many_moments_loses_nothing_in_silence(tmp_path: Path, batches: int) -> None:
-    """The same at many moments, some of them while the graph goes to the disk."""
+def test_kill_9_at_many_moments_loses_nothing_silently(tmp_path: Path, batches: int) -> None:
+    """The same at many moments, some of them while the graph is persisted."""
     _kill_and_check(tmp_path, batches)
 
 
 @pytest.mark.faults
 def test_a_child_without_its_parent_ends(tmp_path: Path) -> None:
-    """The child ends when its parent is gone, and at the latest when its time is up, though ChromaDB hangs."""
+    """The child exits when its parent is gone, or after its timeout, even if ChromaDB hangs."""
     make_store(tmp_path, 3)
     database = sqlite3.connect(tmp_path / "chroma.sqlite3", isolation_level=None)
     database.execute("BEGIN EXCLUSIVE")

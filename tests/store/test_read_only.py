@@ -1,4 +1,4 @@
-"""Tests that a store which cannot be written is asked as it stands, is told of once, and stays as it was."""
+"""A store that cannot be written is searched without changes, and reported once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def read_only(store: Store) -> Iterator[Store]:
-    """The store, of which the system says that it cannot be written."""
+    """The store, which the system reports as read-only."""
     access = os.access
 
     def refuse(path: str, mode: int) -> bool:
@@ -46,7 +46,7 @@ def read_only(store: Store) -> Iterator[Store]:
 
 
 def state(path: Path) -> dict[str, tuple[str, int]]:
-    """Every file of a store with what is in it and when it was written."""
+    """Every file of a store with its content and modification time."""
     return {
         str(one.relative_to(path)): (hashlib.sha256(one.read_bytes()).hexdigest(), one.stat().st_mtime_ns)
         for one in sorted(path.rglob("*"))
@@ -55,8 +55,8 @@ def state(path: Path) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "cosine", "keyword"])
-def test_read_only_store_is_asked_in_every_mode_and_not_written(read_only: Store, mode: str) -> None:
-    """The answer is that of a store that can be written, nothing in the store changes, and it is told once."""
+def test_read_only_store_is_searched_in_every_mode_and_not_written(read_only: Store, mode: str) -> None:
+    """The answer is the same as from a writable store, the store does not change, and it is reported once."""
     before = state(read_only.path)
     with read_only.open() as kb:
         hits = said(kb.search(QUESTION, mode=mode, weak=True))
@@ -70,8 +70,8 @@ def test_read_only_store_is_asked_in_every_mode_and_not_written(read_only: Store
 
 
 @pytest.mark.slow
-def test_store_on_a_read_only_disk_is_asked(tmp_path: Path) -> None:
-    """As root, whom no permission holds back, and on a disk that is really mounted so."""
+def test_store_on_a_read_only_disk_is_searched(tmp_path: Path) -> None:
+    """As root, whom permissions do not restrict, on a disk that is really mounted read-only."""
     namespace = ["unshare", "--user", "--map-root-user", "--mount"]
     probe = subprocess.run([*namespace, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True)
     if probe.returncode:
@@ -92,10 +92,10 @@ def test_store_on_a_read_only_disk_is_asked(tmp_path: Path) -> None:
     assert "mounted read-only. Mount it for writing" in refused
 
 
-def test_read_only_store_whose_cache_was_emptied_is_asked_by_a_copy_of_its_index(
+def test_read_only_store_without_cache_is_searched_in_a_copy_of_its_index(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The vectors come from a copy of ChromaDB's files, which goes with the question."""
+    """The vectors come from a copy of ChromaDB's files, which is deleted after the search."""
     expected = store.ask("cosine")
     with closing(sqlite3.connect(store.path / "embeddings.sqlite3")) as connection, connection:
         connection.execute("DELETE FROM entries")
@@ -108,8 +108,8 @@ def test_read_only_store_whose_cache_was_emptied_is_asked_by_a_copy_of_its_index
     assert state(store.path) == before
 
 
-def test_writing_a_read_only_store_is_told_with_its_remedy(store: Store) -> None:
-    """Indexing does not pretend."""
+def test_indexing_a_read_only_store_is_an_error(store: Store) -> None:
+    """An index run does not pretend to succeed."""
     with (
         mock.patch("kb.store.lock.write_atomically", side_effect=OSError(errno.EROFS, "Read-only file system")),
         store.open() as kb,
@@ -130,13 +130,13 @@ def test_writing_a_read_only_store_is_told_with_its_remedy(store: Store) -> None
         (errno.EIO, "cannot be used.*disk"),
     ],
 )
-def test_system_errors_have_the_remedy_that_lifts_them(tmp_path: Path, number: int, message: str) -> None:
+def test_system_errors_have_a_remedy(tmp_path: Path, number: int, message: str) -> None:
     """One sentence and one remedy for each."""
     assert re.search(message, str(store_error_for("the store", OSError(number, "no"), str(tmp_path))))
 
 
-def test_store_of_another_user_is_told_as_such(tmp_path: Path) -> None:
-    """Permissions of one's own would not help there."""
+def test_store_of_another_user_is_reported_as_such(tmp_path: Path) -> None:
+    """The user's own permissions would not help."""
     with mock.patch("os.geteuid", return_value=tmp_path.stat().st_uid + 12345):
         told = str(forbidden("the store", str(tmp_path)))
 

@@ -1,4 +1,4 @@
-"""Terms: one function for passages and questions, in every script, for words, identifiers and versions."""
+"""The terms of passages and questions in every script: words, identifiers and versions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kb.store.terms import BESIDE, INSIDE, parts_of, terms_of, wanted
 
 
 def terms(text: str, language: str = "en") -> list[str]:
-    """The words of a text, without what it has beside them."""
+    """The words of a text, without additional terms."""
     return [term for term in terms_of(text, stemmer_for(language)) if not term.startswith((INSIDE, BESIDE))]
 
 
 def beside(text: str, language: str = "en") -> set[str]:
-    """What a text has beside its words."""
+    """The additional terms of a text."""
     return {term[1:] for term in terms_of(text, stemmer_for(language)) if term.startswith(BESIDE)}
 
 
@@ -52,14 +52,14 @@ def beside(text: str, language: str = "en") -> set[str]:
     ],
 )
 def test_terms_of_a_text(text: str, language: str, expected: list[str]) -> None:
-    """Case, accents and endings go; parts of what is joined come beside it."""
+    """Case, accents and endings are removed; parts of tokens are additional terms."""
     folded = [term.replace("parsehttpresponse", "parsehttprespons") for term in terms(text, language)]
 
     assert [one for one in folded if len(one) > 0] == expected or set(expected) <= set(folded)
 
 
 def test_marks_belong_to_their_letters() -> None:
-    """A word of a script with vowel signs is one term, and so is each of a sentence."""
+    """A word of a script with vowel signs is one term, and so is each word of a sentence."""
     assert len(terms("\u0939\u093f\u0928\u094d\u0926\u0940 \u0915\u093f\u0924\u093e\u092c", "hi")) == 2
     assert terms("\u0928\u092e\u0938\u094d\u0924\u0947-\u0926\u0941\u0928\u093f\u092f\u093e", "hi")[1:] == [
         *terms("\u0928\u092e\u0938\u094d\u0924\u0947"),
@@ -67,23 +67,23 @@ def test_marks_belong_to_their_letters() -> None:
     ]
 
 
-def test_a_phrase_asks_for_the_terms_of_a_text_however_long_its_words() -> None:
-    """Words are cut at the same length in both."""
+def test_a_phrase_has_the_terms_of_the_text_however_long_its_words() -> None:
+    """Words are limited to the same length in both."""
     text = "x" * 80
 
     assert {term for word in parts_of(text, ["english"]) for term in word.terms} == set(terms(text))
 
 
-def test_long_words_give_their_inside_where_words_are_joined() -> None:
-    """German compounds do, English words do not."""
+def test_long_words_give_letter_runs_in_languages_with_compounds() -> None:
+    """In German, but not in English."""
     german = list(terms_of("Bundesverfassungsgericht", "german"))
 
     assert {INSIDE + part for part in ("geric", "erich", "richt")} <= set(german)
     assert not any(term.startswith(INSIDE) for term in terms_of("internationalisation", "english"))
 
 
-def test_a_question_asks_for_a_word_in_every_language_of_the_index() -> None:
-    """A short question does not tell its language, so each stemmer of the index gets its say."""
+def test_a_question_is_stemmed_in_every_language_of_the_index() -> None:
+    """A short question does not reveal its language, so each stemmer of the index is applied."""
     (word,) = wanted("canciones", ["english", "spanish"])
 
     stems = {"cancion"} | set(terms("canciones", "en")) | set(terms("canciones", "es"))
@@ -105,8 +105,8 @@ def test_a_question_asks_for_a_word_in_every_language_of_the_index() -> None:
         ("می‌خوانم", set()),  # Persian: whole, without its joint, is below
     ],
 )
-def test_what_stands_on_its_own_in_something_joined_is_beside_it(text: str, parts: set[str]) -> None:
-    """An address before its port, a version without its letter, what is written with a hyphen or as one word."""
+def test_sequences_of_parts_are_additional_terms(text: str, parts: set[str]) -> None:
+    """An address without its port, a version without its letter, hyphenated words also as one word."""
     assert parts <= beside(text)
     assert "314" not in beside(text)
 
@@ -127,8 +127,8 @@ def test_what_stands_on_its_own_in_something_joined_is_beside_it(text: str, part
         ("don\u02bct", "don't"),
     ],
 )
-def test_what_is_joined_is_asked_for_in_each_of_its_forms(typed: str, text: str) -> None:
-    """A part of it, with its signs and without; and what a longer one holds need not stand again by itself."""
+def test_tokens_are_searched_in_all_their_forms(typed: str, text: str) -> None:
+    """A part, with and without signs; a part of a found token need not occur again separately."""
     there = set(terms_of(text, "english"))
     words = wanted(typed, ["english"])
 
@@ -160,8 +160,8 @@ def test_what_is_joined_is_asked_for_in_each_of_its_forms(typed: str, text: str)
         ("hobza", "ħobża", ""),
     ],
 )
-def test_letters_are_found_as_they_are_typed_without_their_accents(typed: str, text: str, language: str) -> None:
-    """Strokes and ligatures too, and stems that depend on an accent; and the other way round."""
+def test_letters_match_with_and_without_accents(typed: str, text: str, language: str) -> None:
+    """Strokes and ligatures too, and stems that depend on an accent."""
     stemmer = stemmer_for(language)
 
     for asked, held in ((typed, text), (text, typed)):
@@ -170,14 +170,14 @@ def test_letters_are_found_as_they_are_typed_without_their_accents(typed: str, t
 
 
 @pytest.mark.parametrize("unseen", "\u00ad\u200b\u200c\u200d\u200e\u2060\u2063\ufeff\u061c\u3164\ufe0f\U000e0061")
-def test_what_is_not_seen_divides_no_word(unseen: str) -> None:
-    """Soft hyphens, spaces without width, joiners, marks of direction, selectors, tags."""
+def test_invisible_characters_divide_no_word(unseen: str) -> None:
+    """Soft hyphens, zero-width spaces, joiners, marks of direction, selectors, tags."""
     assert terms(f"pel{unseen}ican") == terms("pelican")
 
 
 @given(st.text(max_size=200), st.sampled_from(["english", "german", "spanish", "turkish"]))
-def test_what_stands_in_a_text_is_found_by_asking_for_it(text: str, language: str) -> None:
-    """Every word of a question that is a passage's own text has a term that stands in the passage."""
+def test_a_text_contains_the_terms_of_its_own_words(text: str, language: str) -> None:
+    """Each word of a question that is the text of a passage has a term in the passage."""
     there = set(terms_of(text, language))
 
     assert all(there.intersection(word.terms) for word in wanted(text, [language]))

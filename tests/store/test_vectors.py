@@ -1,4 +1,4 @@
-"""A vector index is marked from before its files are changed until they are whole again."""
+"""A vector store is marked as unclean before its files change, until they are complete again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Index:
-    """An index whose one file says which generation it is."""
+    """An index with one file, which names its generation."""
 
     def __init__(self, directory: Path, *, create: bool) -> None:
         if create:
@@ -27,11 +27,11 @@ class Index:
             (directory / "graph" / "labels").write_bytes(bytes(1000))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class Pair:
-    """A catalog that every generation belongs to."""
+    """A catalog that matches every generation."""
 
     def pair(self, directory: str) -> None:
         """It does already."""
@@ -53,7 +53,7 @@ class Death(BaseException):
 
 
 class Store:
-    """A vector index over time, and what other processes would find meanwhile.
+    """A vector store over time, and what other processes would find.
 
     Attributes:
         marks: Whether the store was marked as unclean, at each opening and each filling.
@@ -72,11 +72,11 @@ class Store:
         self.vectors = self.started()
 
     def started(self) -> VectorStore:
-        """The same store in a process that starts now."""
+        """The same store in a new process."""
         return VectorStore(self.generations, self, Pair(), self.told.append)  # type: ignore[arg-type]  # stands for it
 
     def unclean(self) -> bool:
-        """What another process finds."""
+        """Whether another process finds the mark."""
         return Generations(str(self.directory)).is_unclean()
 
     def open(self, directory: str, *, create: bool) -> Index:
@@ -85,7 +85,7 @@ class Store:
         return Index(self.directory / directory, create=create)
 
     def probe(self, directory: str) -> None:
-        """Note that a generation was tried; each is sound."""
+        """Record that a generation was probed; each is sound."""
         self.probed.append(directory)
 
     def refill(self, _index: VectorIndex, _should_stop: Callable[[], bool]) -> None:
@@ -94,17 +94,17 @@ class Store:
         self.fill()
 
     def generation(self) -> str | None:
-        """The generation that the catalog belongs to."""
+        """The generation recorded in the catalog."""
         return self.expected
 
     def activate_generation(self, generation: str) -> None:
-        """Have the catalog belong to a generation."""
+        """Record a generation in the catalog."""
         self.expected = generation
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A store that was filled and closed in order."""
+    """A store that was filled and closed properly."""
     made = Store(tmp_path)
     made.vectors.index()
     made.vectors.close()
@@ -113,7 +113,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_the_mark_is_there_while_an_index_is_open(store: Store) -> None:
-    """And gone once it was closed, so that the next start trusts it."""
+    """It is removed when the index is closed, so that the next start trusts it."""
     store.vectors.index()
     assert store.unclean()
     store.vectors.close()
@@ -123,8 +123,8 @@ def test_the_mark_is_there_while_an_index_is_open(store: Store) -> None:
     assert store.probed == []
 
 
-def test_the_mark_is_there_while_an_index_is_made_anew(store: Store) -> None:
-    """Whoever starts after a death in the middle has to look twice."""
+def test_the_mark_is_there_during_a_rebuild(store: Store) -> None:
+    """After a death during the rebuild, the next start has to probe the index."""
     store.vectors.rebuild()
 
     assert store.marks == [True, True]
@@ -140,8 +140,8 @@ def test_the_mark_is_there_while_an_empty_index_is_made_for_another_model(store:
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_an_index_that_could_not_be_made_anew_leaves_the_old_one_as_it_was(store: Store, opened: bool) -> None:
-    """Served on; the mark stays where the old one is open, and goes where it was closed in order."""
+def test_a_failed_rebuild_leaves_the_old_index_unchanged(store: Store, opened: bool) -> None:
+    """It stays in use; the mark stays if it is open, and is removed if it was closed properly."""
     old = store.generations.current()
     if opened:
         store.vectors.index()
@@ -158,8 +158,8 @@ def test_an_index_that_could_not_be_made_anew_leaves_the_old_one_as_it_was(store
     assert [path.name for path in store.directory.glob("generation-*")] == [old]
 
 
-def test_after_a_death_the_index_is_probed_before_it_is_served(store: Store) -> None:
-    """Once: then it is as it was left."""
+def test_after_a_death_the_index_is_probed_before_use(store: Store) -> None:
+    """Once; then it counts as closed properly."""
     store.vectors.index()
 
     store.started().index()
@@ -168,12 +168,12 @@ def test_after_a_death_the_index_is_probed_before_it_is_served(store: Store) -> 
 
 
 def labels(store: Store) -> Path:
-    """The file that says which point of the graph is which passage."""
+    """The file that maps nodes of the graph to passages."""
     return store.directory / (store.generations.current() or "") / "graph" / "labels"
 
 
 def test_one_bit_of_the_graph_is_noticed(store: Store) -> None:
-    """A probe finds nothing wrong with it, and yet a passage would be missing from the answers."""
+    """The probe finds nothing wrong, but a passage would be missing from results."""
     first = store.generations.current()
     labels(store).write_bytes(bytes(500) + b"\x01" + bytes(499))
 
@@ -181,11 +181,11 @@ def test_one_bit_of_the_graph_is_noticed(store: Store) -> None:
 
     assert store.generations.current() != first
     (told,) = store.told
-    assert told.startswith("the vector index is damaged (graph/labels was changed by something else); it is set aside")
+    assert told.startswith("the vector index is damaged (graph/labels was changed by another program); it is set aside")
 
 
-def test_a_file_that_was_only_copied_is_as_it_was(store: Store) -> None:
-    """Another time is a reason to look at it, and no damage."""
+def test_a_copied_file_is_unchanged(store: Store) -> None:
+    """Another modification time leads to a check, but is not damage."""
     first = store.generations.current()
     labels(store).write_bytes(bytes(1000))
 
@@ -194,8 +194,8 @@ def test_a_file_that_was_only_copied_is_as_it_was(store: Store) -> None:
     assert (store.generations.current(), store.probed) == (first, [str(store.directory / (first or ""))])
 
 
-def test_after_an_unclean_end_the_graph_may_be_another(store: Store) -> None:
-    """ChromaDB had written it before the process died; what is left is examined."""
+def test_after_an_unclean_end_the_graph_may_differ(store: Store) -> None:
+    """ChromaDB had written it before the process died, so it is probed."""
     first = store.generations.current()
     store.vectors.index()
     labels(store).write_bytes(b"\x01" * 1000)
@@ -208,7 +208,7 @@ def test_after_an_unclean_end_the_graph_may_be_another(store: Store) -> None:
 
 
 def test_file_written_twice_within_a_tick_of_the_clock_is_summed_again(store: Store) -> None:
-    """Its stat is that of the first time."""
+    """Its stat is that of the first write."""
     first = store.generations.current()
     stat = labels(store).stat()
     vectors = store.started()

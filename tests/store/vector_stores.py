@@ -21,12 +21,12 @@ DIMENSION = 64
 
 
 def function() -> BgeM3EmbeddingFunction:
-    """The embedding function of kb; nothing is loaded until it gets a text."""
+    """The embedding function of kb, which loads nothing before its first text."""
     return BgeM3EmbeddingFunction(model="all-MiniLM-L6-v2", offline=True)
 
 
 def unit_vectors(number: int, dimension: int = DIMENSION, seed: int = 0) -> NDArray[np.float32]:
-    """Vectors of length 1 in clusters, as those of texts are."""
+    """Clustered vectors of length 1, like those of texts."""
     random = np.random.default_rng(seed)
     centres = random.normal(size=(max(1, number // 20), dimension))
     vectors = centres[random.integers(len(centres), size=number)] + 0.6 * random.normal(size=(number, dimension))
@@ -54,7 +54,7 @@ def open_index(
     sync_threshold: int = 1000,
     pace: Pace | None = None,
 ) -> ChromaIndex:
-    """The index in a directory, made where it is missing."""
+    """The index in a directory, created if missing."""
     return ChromaIndex.open(
         str(directory),
         COLLECTION,
@@ -68,7 +68,7 @@ def open_index(
 
 
 def make_store(directory: Path | str, number: int, sync_threshold: int = 1000) -> list[VectorRecord]:
-    """A closed store of so many records, and the records."""
+    """A closed store with a number of records, and the records."""
     records = make_records(unit_vectors(number))
     index = open_index(directory, sync_threshold=sync_threshold, pace=Pace(100))
     index.upsert(records)
