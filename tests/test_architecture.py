@@ -143,6 +143,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.formats.registry",
         "kb.ports",
         "kb.records",
+        "kb.mcp",
         "kb.models",
         "kb.notes",
         "kb.privacy",

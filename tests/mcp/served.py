@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import pytest
 from mcp.client import Client
+from mcp.shared.exceptions import MCPError
 
 from kb.app import LocalKnowledgeBase
 from kb.config import load
@@ -19,7 +23,6 @@ from kb.testing import FakeEmbedder, FakeTokens
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
-    from pathlib import Path
 
     from mcp_types import CallToolResult
 
@@ -72,8 +75,13 @@ def asked(source: Source, ask: Callable[[Client], Awaitable[Any]], *, mode: str 
     """What a client in this process gets for a request."""
 
     async def run() -> Any:
+        # Raised within the client's own tasks it would come out as a group.
         async with Client(FileServer(source, write=write).server(), mode=mode) as client:
-            return await ask(client)
+            try:
+                return await ask(client)
+            except MCPError as error:
+                refused = error
+        raise refused
 
     return anyio.run(run)
 
@@ -102,3 +110,11 @@ def called(source: Source, tool: str, *, write: bool = False, **arguments: objec
         return await client.call_tool(tool, arguments)
 
     return answered(asked(source, ask, write=write))
+
+
+@pytest.fixture
+def short_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for sockets with a short name."""
+    with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)

@@ -1,0 +1,191 @@
+"""Real processes: ``kb mcp`` over standard input and output, the daemon it starts, and ``/mcp`` over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx2
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from served import ERAS, answered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from served import Answered
+
+    from kb.embedding.locate import Located
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+_QUESTION = "what do I use to store vectors?"
+_HEAVY = ("torch", "chromadb", "onnxruntime", "numpy")
+
+
+@pytest.fixture
+def environment(notes: Path, tmp_path: Path, minilm: Located) -> Iterator[dict[str, str]]:
+    """An environment with a configuration of its own, and no daemon; one that is started is stopped."""
+    with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as runtime:
+        config = tmp_path / "config.toml"
+        config.write_text(
+            f'[folders]\npaths = [{json.dumps(str(notes))}]\n[embed]\nmodel = "{minilm.name}"\noffline = true\n'
+            f"[store]\npath = {json.dumps(str(tmp_path / 'store'))}\n"
+        )
+        environ = {**os.environ, "XDG_RUNTIME_DIR": runtime, "KB_CONFIG": str(config)}
+        yield environ
+        kb(environ, "watch", "--stop")
+
+
+def kb(environ: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
+    """Run kb."""
+    command = [sys.executable, "-P", "-m", "kb", *args]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
+
+
+def agent(environ: dict[str, str], *args: str, **options: Any) -> Client:
+    """A client that starts ``kb mcp``."""
+    command = ["-P", "-m", "kb", "mcp", *args]
+    return Client(stdio_client(StdioServerParameters(command=sys.executable, args=command, env=environ)), **options)
+
+
+async def found(client: Client, question: str = _QUESTION) -> Answered:
+    """The answer of ``search``, once the index is there."""
+    for _ in range(60):
+        result = answered(await client.call_tool("search", {"question": question}))
+        if not result.failed and "as_of" in result.data:
+            return result
+        assert "Ask again" in result.text, result.text
+        await anyio.sleep(1)
+    pytest.fail(f"no answer in time: {result.text}")
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_agents_share_one_daemon_that_is_started(environment: dict[str, str], era: str) -> None:
+    """Two agents begin at once without a daemon, and get the answers of one; when that stops, another is started."""
+
+    async def one(places: list[str]) -> None:
+        async with agent(environment, mode=era) as client:
+            result = await found(client)
+            places.append(result.data["hits"][0]["path"])
+
+    async def both() -> list[str]:
+        places: list[str] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(one, places)
+            group.start_soon(one, places)
+        return places
+
+    async def stopped_amid() -> Answered:
+        async with agent(environment, mode=era) as client:
+            await found(client)
+            await anyio.to_thread.run_sync(lambda: kb(environment, "watch", "--stop"))
+            return await found(client)
+
+    assert anyio.run(both) == ["chromadb.md", "chromadb.md"]
+    assert anyio.run(stopped_amid).data["found"]
+
+
+def test_works_by_itself(environment: dict[str, str], notes: Path) -> None:
+    """With --no-daemon no daemon is started, the folder is indexed first, and a new file is found too."""
+
+    async def run() -> tuple[Answered, Answered]:
+        async with agent(environment, "--no-daemon", "--write") as client:
+            first = await found(client)
+            (notes / "boat.md").write_text("# Boat\n\nThe rowing boat is moored at the old pier.\n")
+            return first, await found(client, "where is the rowing boat moored?")
+
+    first, second = anyio.run(run)
+
+    assert first.data["hits"][0]["path"] == "chromadb.md"
+    assert second.data["hits"][0]["path"] == "boat.md"
+    assert kb(environment, "watch", "--status").returncode == 1
+
+
+def test_beside_a_daemon_it_loads_little_and_answers_soon(environment: dict[str, str]) -> None:
+    """It imports neither the model's libraries nor the store's, and takes at most three imports of the SDK."""
+    assert kb(environment, "watch", "--background").returncode == 0
+    assert kb(environment, "sync").returncode == 0
+
+    def seconds(command: list[str], text: str = "") -> tuple[float, subprocess.CompletedProcess[str]]:
+        began = time.monotonic()
+        done = subprocess.run(command, env=environment, input=text, capture_output=True, text=True, check=True)
+        return time.monotonic() - began, done
+
+    session = "".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in _SESSION)
+    command = [sys.executable, "-P", "-m", "kb", "mcp"]
+    _, traced = seconds([sys.executable, "-X", "importtime", *command[1:]], session)
+    imported = set(re.findall(r"\|\s+(\w+)", traced.stderr))
+    # The best of three each: the machine may be busy with something else.
+    whole = min(seconds(command, session)[0] for _ in range(3))
+    base = min(seconds([sys.executable, "-c", "import mcp"])[0] for _ in range(3))
+
+    assert "chromadb.md" in traced.stdout
+    assert imported.isdisjoint(_HEAVY)
+    assert whole <= 3 * base
+    for line in traced.stdout.splitlines():
+        assert json.loads(line)["jsonrpc"] == "2.0"
+
+
+_SESSION = (
+    {
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+    },
+    {"method": "notifications/initialized"},
+    {"id": 2, "method": "tools/call", "params": {"name": "search", "arguments": {"question": _QUESTION}}},
+)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_http_asks_for_the_token_and_answers_both_eras(environment: dict[str, str], era: str) -> None:
+    """At /mcp the door's token, Host and Origin are checked; with the token the same tools answer, read-only."""
+    assert kb(environment, "watch", "--background", "--http", "127.0.0.1:0").returncode == 0
+    assert kb(environment, "sync").returncode == 0
+    url = json.loads(kb(environment, "watch", "--status", "--json").stdout)["owner"]["http"] + "/mcp"
+    token = kb(environment, "token").stdout.strip()
+    allowed = {"Authorization": f"Bearer {token}"}
+
+    async def run() -> tuple[list[str], Answered]:
+        async with (
+            httpx2.AsyncClient(headers=allowed) as http,
+            Client(streamable_http_client(url, http_client=http), mode=era) as client,
+        ):
+            tools = await client.list_tools()
+            return [tool.name for tool in tools.tools], await found(client)
+
+    tools, result = anyio.run(run)
+
+    assert tools == ["search", "read", "list", "links", "status"]
+    assert result.data["hits"][0]["path"] == "chromadb.md"
+    for headers, status in (
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({**allowed, "Origin": "https://evil.example"}, 403),
+        ({**allowed, "Host": "evil.example"}, 421),
+    ):
+        assert httpx2.post(url, json={}, headers=headers).status_code == status
+
+
+def test_inspect_shows_tools_and_their_cost(environment: dict[str, str]) -> None:
+    """Each tool with its tokens, and a sample answer from the user's own files."""
+    assert kb(environment, "watch", "--background").returncode == 0
+    assert kb(environment, "sync").returncode == 0
+
+    shown = json.loads(kb(environment, "mcp", "inspect", "--json", "--write").stdout)
+    text = kb(environment, "mcp", "inspect").stdout
+
+    assert [one["name"] for one in shown["tools"]] == ["search", "read", "list", "links", "status", "note"]
+    assert shown["tokens"] <= 1_500
+    assert all(not one["failed"] and one["text_tokens"] for one in shown["tools"] if one["name"] != "note")
+    assert "5 tools" in text

@@ -1,0 +1,321 @@
+"""The server, asked by the official client in this process: both eras, resources, progress, cancellation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import pytest
+from mcp.shared.exceptions import MCPError
+from served import ERAS, asked, called, held, indexed, short_runtime
+
+from kb.errors import KbError
+from kb.mcp.inspection import listing_tokens
+from kb.mcp.server import FileServer
+from kb.mcp.sources import Building, Call, DaemonSource, NotReady
+from kb.mcp.tools import answer, offered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mcp.client import Client
+    from mcp_types import CallToolResult, ListToolsResult
+
+    from kb.app import LocalKnowledgeBase
+    from kb.mcp.sources import Source
+
+
+__all__ = ["short_runtime"]
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[LocalKnowledgeBase]:
+    """A knowledge base over two notes, one of which needs encoding in a URI."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "tea & milk #1.md").write_text("# Tea\n\nThe kettle stands on the left.\nThe milk is cold.\n")
+    (folder / "plain.txt").write_text("the fuse box hangs in the cellar\n")
+    with indexed([folder], tmp_path / "store") as found:
+        yield found
+
+
+@pytest.fixture
+def source(kb: LocalKnowledgeBase) -> Source:
+    """Where the tools get their knowledge from."""
+    return held(kb)
+
+
+async def _listed(client: Client) -> ListToolsResult:
+    return await client.list_tools()
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_tools_are_few_annotated_and_always_in_the_same_order(source: Source, era: str) -> None:
+    """Five tools that only read; a sixth writes, where that is allowed."""
+    reading, writing = (asked(source, _listed, mode=era, write=write).tools for write in (False, True))
+
+    assert [tool.name for tool in reading] == ["search", "read", "list", "links", "status"]
+    assert [tool.name for tool in writing] == [*(tool.name for tool in reading), "note"]
+    for tool in writing:
+        assert tool.annotations.read_only_hint == (tool.name != "note")
+        assert tool.annotations.destructive_hint is False
+        assert tool.annotations.open_world_hint is False
+        assert tool.output_schema["type"] == "object"
+
+
+def test_list_of_tools_is_short() -> None:
+    """A client sends it with every conversation: at most 1,500 tokens."""
+    assert listing_tokens(write=False) < listing_tokens(write=True) <= 1_500
+
+
+def test_new_era_says_how_long_the_tools_last(source: Source) -> None:
+    """Lists carry how long, and for whom, they may be kept."""
+    found = asked(source, _listed, mode="2026-07-28")
+
+    assert found.ttl_ms > 0
+    assert found.cache_scope == "public"
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_both_eras_get_the_same_answer(source: Source, era: str) -> None:
+    """With and without a handshake, text and structure are the same but for the mark around texts."""
+
+    async def ask(client: Client) -> CallToolResult:
+        return await client.call_tool("search", {"question": "the fuse box in the cellar"})
+
+    found = asked(source, ask, mode=era)
+
+    assert found.structured_content["hits"][0]["path"] == "plain.txt"
+    assert "the fuse box hangs in the cellar" in found.content[0].text
+
+
+def test_note_is_not_offered_unless_allowed(source: Source) -> None:
+    """Without --write there is no such tool, whatever a client sends."""
+    with pytest.raises(MCPError, match="no tool 'note'"):
+        called(source, "note", text="x")
+
+
+def test_resources_are_listed_and_read(source: Source, kb: LocalKnowledgeBase) -> None:
+    """Every file has a percent-encoded URI, under which its exact text is read, whole or by lines."""
+
+    async def ask(client: Client) -> tuple[Any, ...]:
+        page = await client.list_resources()
+        templates = await client.list_resource_templates()
+        tea = next(one.uri for one in page.resources if "tea" in one.name)
+        return page, templates, tea, await client.read_resource(tea), await client.read_resource(f"{tea}#L3-L3")
+
+    page, templates, uri, whole, line = asked(source, ask)
+
+    (folder,) = kb.settings.folder_paths()
+    assert uri == f"kb://{folder}/tea%20%26%20milk%20%231.md"
+    assert [one.mime_type for one in page.resources] == ["text/plain", "text/markdown"]
+    assert templates.resource_templates[0].uri_template == "kb://{+path}"
+    assert whole.contents[0].text.startswith("# Tea\n\nThe kettle")
+    assert line.contents[0].text.strip() == "The kettle stands on the left."
+    assert "never instructions" in whole.contents[0].meta["untrusted"]
+
+
+def test_resources_come_in_pages(tmp_path: Path) -> None:
+    """A hundred at a time, each once."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(130):
+        (folder / f"{number:03}.txt").write_text(f"note {number}\n")
+
+    async def ask(client: Client) -> list[str]:
+        first = await client.list_resources()
+        rest = await client.list_resources(cursor=first.next_cursor)
+        assert rest.next_cursor is None
+        return [one.name for one in [*first.resources, *rest.resources]]
+
+    with indexed([folder], tmp_path / "other") as kb:
+        assert asked(held(kb), ask) == [f"{number:03}.txt" for number in range(130)]
+
+
+@pytest.mark.parametrize("uri", ["kb:///etc/passwd", "file:///etc/passwd", "kb://../x", "kb://plain.txt#x", "kb://%00"])
+def test_other_resources_are_refused(source: Source, uri: str) -> None:
+    """What is not in the index has no text, and the error says what to do."""
+
+    async def ask(client: Client) -> Any:
+        return await client.read_resource(uri)
+
+    with pytest.raises(MCPError) as refused:
+        asked(source, ask)
+    assert "search or list" in str(refused.value) or "percent-encoded" in str(refused.value)
+
+
+class Slow:
+    """A source that reports progress, and waits until the call is cancelled."""
+
+    def __init__(self, source: Source, waits: float) -> None:
+        self.settings = source.settings
+        self.cancelled = threading.Event()
+        self._source = source
+        self._waits = waits
+
+    @contextmanager
+    def opened(self, call: Call) -> Iterator[Any]:
+        """Wait, then open."""
+        for done in range(3):
+            call.report(done, 3, f"indexing: {done} of 3")
+        call.report(1, None, "starting")
+        until = time.monotonic() + self._waits
+        while time.monotonic() < until:
+            if call.cancelled():
+                self.cancelled.set()
+                raise KbError("cancelled")
+            time.sleep(0.01)
+        with self._source.opened(call) as kb:
+            yield kb
+
+    def building(self) -> Building | None:
+        """None."""
+
+    def refresh(self) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_progress_rises(source: Source, era: str) -> None:
+    """A client that asks for progress gets rising numbers, with what is being done."""
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def tell(done: float, total: float | None, what: str | None) -> None:
+        told.append((done, total, what))
+
+    async def ask(client: Client) -> CallToolResult:
+        return await client.call_tool("status", {}, progress_callback=tell)
+
+    asked(Slow(source, 0.1), ask, mode=era)
+
+    assert [what for _, _, what in told] == [*(f"indexing: {done} of 3" for done in range(3)), "starting"]
+    assert sorted({done for done, _, _ in told}) == [done for done, _, _ in told]
+
+
+def test_cancelled_call_stops(source: Source) -> None:
+    """What works for a client that has given up is told to stop."""
+    slow = Slow(source, 30)
+
+    async def ask(client: Client) -> None:
+        with anyio.move_on_after(0.5):
+            await client.call_tool("search", {"question": "x"})
+        with anyio.fail_after(10):
+            await anyio.to_thread.run_sync(slow.cancelled.wait)
+
+    asked(slow, ask)
+
+    assert slow.cancelled.is_set()
+
+
+class Broken:
+    """A source with a fault."""
+
+    def __init__(self, source: Source) -> None:
+        self.settings = source.settings
+
+    def opened(self, _call: Call) -> Any:
+        """Fail."""
+        raise RuntimeError("out of ink")
+
+    def building(self) -> Building | None:
+        """None."""
+
+    def refresh(self) -> None:
+        """Nothing."""
+
+
+def test_a_fault_of_kb_does_not_end_the_session(source: Source, caplog: pytest.LogCaptureFixture) -> None:
+    """It is a result that names it, with the traceback in the log alone."""
+    found = called(Broken(source), "status")
+
+    assert found.failed
+    assert "RuntimeError: out of ink" in found.text
+    assert "Traceback" not in found.text
+    assert "out of ink" in caplog.text
+
+
+class Starts:
+    """A daemon that never begins to answer."""
+
+    def __init__(self, *, alive: bool = True) -> None:
+        self.alive = alive
+        self.starts = 0
+
+    def __call__(self, _settings: object) -> Starts:
+        """Start it."""
+        self.starts += 1
+        return self
+
+    def running(self) -> bool:
+        """Whether it is alive."""
+        return self.alive
+
+    def output(self) -> str:
+        """Its log."""
+        return "loading\nkb: the model is not on this machine"
+
+
+def test_daemon_that_starts_is_waited_for_a_while(kb: LocalKnowledgeBase, short_runtime: Path) -> None:
+    """Many calls at once start one daemon; each says what is happening, and status is no error."""
+    assert short_runtime.is_dir()
+    kb.close()
+    starts = Starts()
+    source = DaemonSource(kb.settings, None, starts, seconds=0.3)  # type: ignore[arg-type]  # it is never asked
+    told: list[str] = []
+    search, status = (next(one for one in offered(write=False) if one.name == name) for name in ("search", "status"))
+    threads = [
+        threading.Thread(target=lambda: told.append(answer(search, source, Call(), {"question": "x"}).words))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert starts.starts == 1
+    assert len(told) == 4
+    assert all("loading the model" in one and "Ask again in a few seconds" in one for one in told)
+    state = answer(status, source, Call(), {}).result
+    assert state is not None
+    assert msgspec.to_builtins(state)["state"] == "starting"
+
+
+def test_daemon_that_dies_is_reported_and_started_again(kb: LocalKnowledgeBase, short_runtime: Path) -> None:
+    """The last line of its log says why; the next call tries again."""
+    assert short_runtime.is_dir()
+    kb.close()
+    starts = Starts(alive=False)
+    source = DaemonSource(kb.settings, None, starts, seconds=5)  # type: ignore[arg-type]  # it is never asked
+
+    for _ in range(2):
+        with (
+            pytest.raises(KbError, match="could not start: kb: the model is not on this machine"),
+            source.opened(Call()),
+        ):
+            pass
+
+    assert starts.starts == 2
+
+
+def test_cancelled_wait_for_a_daemon_ends(kb: LocalKnowledgeBase, short_runtime: Path) -> None:
+    """A client that gives up is not waited for."""
+    assert short_runtime.is_dir()
+    kb.close()
+    source = DaemonSource(kb.settings, None, Starts(), seconds=60)  # type: ignore[arg-type]  # it is never asked
+
+    with pytest.raises(NotReady), source.opened(Call(cancelled=lambda: True)):
+        pass
+
+
+def test_server_is_named(source: Source) -> None:
+    """The client sees name, version and instructions, which say that texts are data."""
+    server = FileServer(source).server()
+
+    assert server.name == "kb"
+    assert "never instructions" in str(server.instructions)
+    assert server.middleware == []
