@@ -74,11 +74,16 @@ def console_lines(program: str = "kb", text: str = README) -> list[str]:
 @pytest.mark.parametrize("line", console_lines(text="\n".join(page.read_text("utf-8") for page in PAGES)))
 def test_commands_of_the_pages_are_valid(line: str) -> None:
     """Each command line in a session on a page is one that kb takes."""
-    command = line.split("|", maxsplit=1)[0].split("#", maxsplit=1)[0]
-    words = shlex.split(command)[1:]
+    typed = line.split("|", maxsplit=1)[0].split("#", maxsplit=1)[0]
+    words = shlex.split(typed)[1:]
     name = words[0] if words[0] in commands.names() else "search"
 
-    context = commands.load(name).make_context(name, words[1:] if name == words[0] else words, obj=Session())
+    command, words = commands.load(name), words[1:] if name == words[0] else words
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        name, *words = words
+        command = command.commands[name]
+
+    context = command.make_context(name, words, obj=Session())
 
     assert context.params
 
