@@ -119,7 +119,7 @@ async def _status(connection: Connection) -> dict[str, Any]:
 
 
 def _is_indexing(status: Mapping[str, Any]) -> bool:
-    return status.get("state", "ready") != "ready"
+    return bool(status.get("state", "ready") != "ready")
 
 
 async def _question(connection: Connection, tools: tuple[str, ...]) -> str:

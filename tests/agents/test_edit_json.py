@@ -27,7 +27,7 @@ def written(draw: st.DrawFn, members: dict[str, str]) -> str:
         f"{draw(blanks)}{json.dumps(key, ensure_ascii=False)}{draw(blanks)}:{draw(blanks)}{value}{draw(blanks)}"
         for key, value in members.items()
     ]
-    end = f",{draw(blanks)}" if parts and draw(st.booleans()) else "" if parts else draw(blanks)
+    end = f",{draw(blanks)}" if bool(parts) and draw(st.booleans()) else "" if parts else draw(blanks)
     return f"{{{','.join(parts)}{end}}}"
 
 
@@ -43,7 +43,7 @@ def arrays(draw: st.DrawFn, depth: int) -> str:
     """An array in the same syntax."""
     values = scalars if not depth else st.one_of(scalars, objects(depth - 1))
     parts = [f"{draw(blanks)}{value}{draw(blanks)}" for value in draw(st.lists(values, max_size=3))]
-    return f"[{','.join(parts)}{',' if parts and draw(st.booleans()) else ''}]"
+    return f"[{','.join(parts)}{',' if bool(parts) and draw(st.booleans()) else ''}]"
 
 
 @st.composite
