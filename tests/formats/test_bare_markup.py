@@ -1,4 +1,4 @@
-"""Texts of nothing but structure: no passage and next to no work, and the words in them stand where they stand."""
+"""Texts of only structure give no passage and cost little, and words in them keep their lines."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def repeated(piece: str, size: int = SIZE) -> str:
 
 @pytest.mark.parametrize("name", STRUCTURE)
 def test_bare_markup_is_not_passage(name: str) -> None:
-    """Nothing is embedded of a text in which no word stands."""
+    """Nothing of a text without words is embedded."""
     before, after = STRUCTURE[name]
 
     assert passages_of(name, repeated(before) + repeated(after)) == ()
@@ -77,7 +77,7 @@ def test_bare_markup_is_not_passage(name: str) -> None:
 
 @pytest.mark.parametrize("name", STRUCTURE)
 def test_words_inside_bare_markup_keep_their_line(name: str) -> None:
-    """What is written between, above and below elements is one passage each, in exactly its lines."""
+    """Words between, above and below elements are one passage each, with exactly their lines."""
     before, after = STRUCTURE[name]
     end = "" if before.endswith("\n") else "\n"
     text = f"Above all\n\n{repeated(before)}{end}\n{WORDS}\n\n{repeated(after)}\nBelow all\n"
@@ -97,7 +97,7 @@ def test_words_inside_bare_markup_keep_their_line(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["nested.xml", "arrays.json", "bare headings.org", "comments.tex", "cells.csv"])
 def test_bare_markup_is_removed_from_outline(name: str) -> None:
-    """No block, heading or place of it is carried from the process that parses to the one that splits."""
+    """The child process returns no block, heading or place of it."""
     before, after = STRUCTURE[name]
     document = extract(name, (repeated(before) + "words\n" + repeated(after)).encode())
 
@@ -106,7 +106,7 @@ def test_bare_markup_is_removed_from_outline(name: str) -> None:
 
 
 def test_heading_above_bare_markup_does_not_apply_below() -> None:
-    """Empty headings end a section as others do."""
+    """Empty headings end a section like others."""
     text = f"# Birds\n\nSwallows.\n\n{repeated('#' + chr(10))}\nA list of fish.\n"
 
     assert [one.heading for one in passages_of("a.md", text)] == [("Birds",), ()]
@@ -136,7 +136,7 @@ def test_markup_next_to_words_is_kept() -> None:
     ],
 )
 def test_words_and_short_markup_are_kept(text: str) -> None:
-    """Small drawings, values, words of any script and space are no long stretch of structure."""
+    """Small drawings, values, words of any script and whitespace are not long markup."""
     assert find_bare_markup(text) == ()
 
 
@@ -145,7 +145,7 @@ def test_words_and_short_markup_are_kept(text: str) -> None:
     ["<a", "<a ", "<a b=", '<a b="', "<a\n", "\\begin{", "\\begin{a", "<![CDATA", "---a", "-" * 31 + "a", "</", "< a>"],
 )
 def test_search_for_bare_markup_is_linear(piece: str) -> None:
-    """What nearly is an element is looked at once."""
+    """Near matches are examined only once."""
 
     def cost(size: int) -> float:
         text = repeated(piece, size)
@@ -159,7 +159,7 @@ def test_search_for_bare_markup_is_linear(piece: str) -> None:
 
 
 def test_equal_texts_are_counted_once() -> None:
-    """The same line is measured once, however often it stands there."""
+    """The tokens of a repeated line are counted once."""
 
     class Counts(FakeTokens):
         texts = 0

@@ -1,4 +1,4 @@
-"""What a document of another program is called, whatever its program filled in."""
+"""The documents of other programs: titles and dates, whatever the program filled in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kb.sandbox.protocol import Extracted
 
 
 class Given:
-    """Stands for the sandbox: every document holds this."""
+    """A replacement for the sandbox, with the same content for every document."""
 
     def __init__(self, found: Extracted) -> None:
         self._found = found
@@ -27,7 +27,7 @@ class Given:
     [("Sheet1", "costs"), ("Tabelle 2", "costs"), ("Ducks", "Ducks"), ("Sheet metal", "Sheet metal")],
 )
 def test_default_sheet_name_is_not_title(heading: str, title: str) -> None:
-    """The file's own name says more than the one every program gives its first sheet."""
+    """The file name is more meaningful than the default name of a first sheet."""
     found = Extracted(text=f"{heading}\n1 | 2", headings=[(heading, 1, 1, 1)])
 
     document = BinaryFormats(Given(found)).read("money/costs.eml", b"")
@@ -46,7 +46,7 @@ def test_default_sheet_name_is_not_title(heading: str, title: str) -> None:
     ],
 )
 def test_date_falls_back_to_path(path: str, own: str, day: date | None) -> None:
-    """Names and folders date documents as they do notes; what the document says of itself comes first."""
+    """Dates in names and folders count as for notes, after a date in the document."""
     document = BinaryFormats(Given(Extracted(text="Text", date=own))).read(path, b"")
 
     assert document is not None
@@ -55,7 +55,7 @@ def test_date_falls_back_to_path(path: str, own: str, day: date | None) -> None:
 
 @pytest.mark.parametrize("filled_in", ["(anonymous)", "unspecified", "Untitled document", "Microsoft Word - a.doc"])
 def test_generated_title_is_ignored(filled_in: str) -> None:
-    """Nobody called the document so."""
+    """A program generated it, not the author."""
     builder = TextBuilder(1000)
     builder.set_properties(filled_in)
     builder.add_text("Some text.")

@@ -26,7 +26,7 @@ CANVAS = """{
 
 
 def test_canvas_text_keeps_lines() -> None:
-    """Cards, files, groups and labelled arrows stand where their nodes do; tags and links are found in them."""
+    """Cards, files, groups and labelled arrows are on the lines of their nodes, with their tags and links."""
     document = extract("Board.canvas", CANVAS.encode())
 
     assert document.text.split("\n")[2:9] == [
@@ -44,7 +44,7 @@ def test_canvas_text_keeps_lines() -> None:
 
 
 def test_canvas_on_one_line_with_unknown_keys() -> None:
-    """Other programs write one line, or edges first; what they add is passed over."""
+    """Other programs write one line, or edges first; unknown keys are ignored."""
     board = {
         "version": {"x": [1, {}]},
         "edges": [{"label": "to", "fromNode": 1, "toNode": 2}],
@@ -56,7 +56,7 @@ def test_canvas_on_one_line_with_unknown_keys() -> None:
 
 @pytest.mark.parametrize("text", ["", " \n", "{}", '{"nodes":[],"edges":[]}'])
 def test_empty_canvas_has_no_text(text: str) -> None:
-    """A board nobody has drawn on yet is no error."""
+    """A new board is not an error."""
     assert extract("b.canvas", text.encode()).text.strip() == ""
 
 
@@ -64,7 +64,7 @@ def test_empty_canvas_has_no_text(text: str) -> None:
     "text", ["no json", "[]", '{"nodes":[{]}', '{"nodes":[', '{"nodes":' + "[" * 100_000, '{"a":1', '{"nodes":[{}}']
 )
 def test_broken_canvas_is_refused(text: str) -> None:
-    """Whatever is wrong with it costs this one file."""
+    """Only this file fails."""
     with pytest.raises(DocumentError, match="is not a canvas"):
         extract("b.canvas", text.encode())
 

@@ -1,4 +1,4 @@
-"""Encodings as pages and mails of all ages name them, and how little a wrong byte may cost."""
+"""Declared encodings of pages and mails, and the cost of a wrong byte."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kb.formats.charset import decoded, named
     ],
 )
 def test_encoding_labels_mean_what_browsers_use(label: str, data: bytes, said: str) -> None:
-    """Old labels stand for what grew out of them; none, an unknown one and ASCII for UTF-8, else Windows."""
+    """Old labels mean their supersets; none, an unknown one and ASCII mean UTF-8, else Windows."""
     assert decoded(data, label) == said
 
 
@@ -44,7 +44,7 @@ def test_encoding_labels_mean_what_browsers_use(label: str, data: bytes, said: s
     ],
 )
 def test_invalid_byte_costs_one_character(label: str, data: bytes, said: str) -> None:
-    """The rest of the text stays in the encoding it is in."""
+    """The rest of the text is decoded in its encoding."""
     assert decoded(data, label) == said
 
 
@@ -59,5 +59,5 @@ def test_invalid_byte_costs_one_character(label: str, data: bytes, said: str) ->
     ],
 )
 def test_encoding_declared_by_page(page: bytes, label: str) -> None:
-    """In a meta tag or in the declaration of XML; UTF-16 cannot have been read there."""
+    """In a meta tag or the XML declaration; UTF-16 is ignored there."""
     assert named(page) == label

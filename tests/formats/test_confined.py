@@ -1,4 +1,4 @@
-"""Texts that were made to cost: none takes far longer than a plain one, and long ones are parsed under limits."""
+"""Hostile texts: none takes far longer than a plain one, and long ones are parsed under limits."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def all_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every text is taken for a long one."""
+    """Treat every text as a long one."""
     monkeypatch.setattr(isolated, "LONG", 0)
 
 
 def cost(path: str, text: str) -> float:
-    """The processor time that it takes to read a text and to split it."""
+    """The processor time for reading and splitting a text."""
     chunker = Chunker(FakeTokens(limit=256), 200)
     begun = time.thread_time()
     chunker.split(extract(path, text.encode("utf-8", "surrogatepass")))
@@ -58,7 +58,7 @@ def cost(path: str, text: str) -> float:
 
 @pytest.fixture(scope="module")
 def plain_cost() -> float:
-    """What a plain text takes, at best."""
+    """The least processor time for a plain text."""
     return max(min(cost("x.md", PLAIN(SIZE)) for _ in range(3)), 0.002)
 
 
@@ -83,7 +83,7 @@ def test_every_format_has_hostile_text() -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize("name", HOSTILE)
 def test_long_texts_are_bounded_in_time(name: str) -> None:
-    """Of a megabyte and more each comes to an end within the limits, as passages or as a reason."""
+    """A text of a megabyte or more ends within the limits, as passages or with a reason."""
     config = Config()
     boxes = sandboxes_of(config)
     reader = DocumentReader(Chunker(FakeTokens(limit=256), 200, seconds=20.0), long=LongTexts(boxes.texts))
@@ -108,7 +108,7 @@ def test_long_texts_are_bounded_in_time(name: str) -> None:
 @pytest.mark.usefixtures("all_long")
 @pytest.mark.parametrize("name", [*HOSTILE])
 def test_child_returns_same_document(sandbox: Sandbox, name: str) -> None:
-    """Whatever the format, a document is the same whichever process parsed it."""
+    """A document is the same in whichever process it is parsed."""
     data = HOSTILE[name](3_000).encode("utf-8", "surrogatepass")
     try:
         expected = extract(name, data)
@@ -138,13 +138,13 @@ def test_child_returns_same_document(sandbox: Sandbox, name: str) -> None:
     ],
 )
 def test_child_reads_names_dates_and_encodings(sandbox: Sandbox, path: str, data: bytes) -> None:
-    """Nothing that a parser needs is missing once the child can load nothing more."""
+    """Parsers need nothing that the child can no longer load."""
     assert LongTexts(sandbox).read(path, data) == extract(path, data)
 
 
 @pytest.mark.usefixtures("all_long")
 def test_lone_surrogate_is_replaced(sandbox: Sandbox) -> None:
-    """JSON can spell what no text can hold."""
+    """JSON can contain lone surrogates, text cannot."""
     data = b'{"nodes":[{"id":"1","type":"text","text":"a \\ud800 b"}]}'
 
     assert LongTexts(sandbox).read("a.canvas", data).text == "a ? b"
@@ -152,14 +152,14 @@ def test_lone_surrogate_is_replaced(sandbox: Sandbox) -> None:
 
 @pytest.mark.usefixtures("all_long")
 def test_binary_file_is_refused_by_child(sandbox: Sandbox) -> None:
-    """Reasons come out of the child as they are."""
+    """The child returns reasons unchanged."""
     with pytest.raises(DocumentError, match="is not text") as caught:
         LongTexts(sandbox).read("a.txt", b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     assert "folders.exclude" in caught.value.remedy
 
 
 def test_short_texts_start_no_process() -> None:
-    """A note costs no message to another process; a long text does."""
+    """A note is parsed in this process, a long text in a child."""
     made = Sandbox(Limits(), [MODULE])
     try:
         texts = LongTexts(made)
@@ -180,7 +180,7 @@ def test_short_texts_start_no_process() -> None:
     ],
 )
 def test_long_text_over_limit_is_reported(limits: Limits, name: str, reason: str) -> None:
-    """Time, memory and structure have an end, and the next text is read."""
+    """Time, memory and structure are limited, and the next text is read."""
     made = Sandbox(limits, [MODULE])
     try:
         with pytest.raises(DocumentError, match=reason):
@@ -194,7 +194,7 @@ def test_long_text_over_limit_is_reported(limits: Limits, name: str, reason: str
 
 
 def test_splitting_time_is_limited() -> None:
-    """What takes longer to divide than is allowed is one failure with its reason."""
+    """A text that takes too long to split fails with a reason."""
     document = extract("a.md", PLAIN(SIZE).replace("\n", " ").encode())
 
     with pytest.raises(DocumentError, match="takes longer than 0 seconds to split"):
@@ -202,7 +202,7 @@ def test_splitting_time_is_limited() -> None:
 
 
 def test_text_of_headings_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passages have a bound that no text reaches which somebody wrote."""
+    """The number of passages has a limit that no written text reaches."""
     monkeypatch.setattr(split, "MOST_PASSAGES", 1_000)
     with pytest.raises(DocumentError, match=r"falls into 3,001 passages, over the limit of 1,120"):
         Chunker(FakeTokens(limit=256), 200).split(extract("a.md", b"# a\n" * 3_000))
@@ -217,7 +217,7 @@ def test_glossary_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_endless_heading_is_cut() -> None:
-    """Markup in a line of a megabyte is not looked for."""
+    """A line of a megabyte is not searched for markup."""
 
     def parsing(text: str) -> float:
         begun = time.thread_time()

@@ -1,4 +1,4 @@
-"""What is locked is told as such, in the Office formats of before 2007 too, which say it in their streams."""
+"""Encrypted files are reported as such, including Office formats before 2007."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def flagged(data: bytes) -> bytes:
     ],
 )
 def test_encrypted_files_are_reported(name: str, data: bytes) -> None:
-    """No parser sees it, which would take the encrypted bytes for text or for damage."""
+    """No parser reads the encrypted bytes as text or damage."""
     with pytest.raises(Unreadable, match="is encrypted: it opens with a password only"):
         refuse_encrypted(name, data, Limits())
 
@@ -80,11 +80,11 @@ def test_encrypted_files_are_reported(name: str, data: bytes) -> None:
     ],
 )
 def test_open_files_are_not_reported_as_encrypted(name: str, data: bytes) -> None:
-    """Nothing is refused by mistake."""
+    """No file is refused by mistake."""
     refuse_encrypted(name, data, Limits())
 
 
 def test_protected_book_is_reported() -> None:
-    """A license beside a book means that only its own reader opens it."""
+    """A book with a license opens only in its own reader."""
     with pytest.raises(Unreadable, match="is protected against copying"):
         refuse_encrypted("x.epub", made.zipped({"META-INF/license.lcpl": "{}"}), Limits())

@@ -1,4 +1,4 @@
-"""Bytes to text: every encoding notes come in, damage counted, binaries told apart."""
+"""Decoding: every common encoding, counted damage, and binary files."""
 
 # ruff: noqa: RUF001 - sentences in the languages themselves are what is tested
 
@@ -73,7 +73,7 @@ def lines(text: str) -> str:
 @example("\ufeffmarked")
 @example("a replacement � that was there before")
 def test_utf8_round_trip(text: str) -> None:
-    """What was written as UTF-8 is read as it was, line ends apart, whatever else the text holds."""
+    """UTF-8 text is decoded exactly, except for line ends."""
     data = text.encode()
 
     assert decode(data) == Decoded(lines(text), "utf-8", 0)
@@ -81,7 +81,7 @@ def test_utf8_round_trip(text: str) -> None:
 
 @given(TEXT, st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]))
 def test_byte_order_mark_selects_encoding(text: str, encoding: str) -> None:
-    """Text behind a byte order mark is read by it, and the mark is gone."""
+    """The mark selects the encoding and is removed."""
     data = "\ufeff".encode(encoding) + text.encode(encoding)
 
     assert decode(data) == Decoded(text.replace("\r\n", "\n").replace("\r", "\n"), encoding, 0)
@@ -89,7 +89,7 @@ def test_byte_order_mark_selects_encoding(text: str, encoding: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded(data: bytes) -> None:
-    """Whatever the bytes, there is a text with one kind of line end, and a count."""
+    """Any bytes give a text with one kind of line end, and a count of replacements."""
     decoded = decode(data)
 
     assert "\r" not in decoded.text
@@ -100,7 +100,7 @@ def test_any_bytes_are_decoded(data: bytes) -> None:
 @pytest.mark.parametrize(("text", "encoding"), LEGACY)
 @pytest.mark.parametrize("shape", ["{}", "Plain ASCII first.\r\n\r\n{}\r\n", "# {0}\n\n- {0}\n- {0}\n"])
 def test_paragraph_in_legacy_encoding(text: str, encoding: str, shape: str) -> None:
-    """Real sentences in the encodings of their languages are read without a loss, and are not binary."""
+    """Sentences in the encodings of their languages are decoded without loss, and are not binary."""
     written = shape.format(text)
 
     data = written.encode(encoding)
@@ -113,7 +113,7 @@ def test_paragraph_in_legacy_encoding(text: str, encoding: str, shape: str) -> N
     ("text", "encoding"), [(JAPANESE, "shift_jis"), (CHINESE, "gb18030"), (RUSSIAN, "koi8-r"), (GERMAN, "latin-1")]
 )
 def test_long_line_in_legacy_encoding(text: str, encoding: str) -> None:
-    """Where the sample ends within a character, the encoding is found all the same."""
+    """Even if the sample ends inside a character."""
     for start in range(3):
         written = "a" * start + text * 600
 
@@ -121,7 +121,7 @@ def test_long_line_in_legacy_encoding(text: str, encoding: str) -> None:
 
 
 def test_single_legacy_character_far_down() -> None:
-    """The sample for detection is taken where the file is not ASCII, however late that is."""
+    """The sample starts where the file is not ASCII, however late."""
     data = b"plain line\n" * 100_000 + "Grüße aus Köln, schöne Stadt am Fluß\n".encode("latin-1")
 
     assert decode(data).text.endswith("Grüße aus Köln, schöne Stadt am Fluß\n")
@@ -129,7 +129,7 @@ def test_single_legacy_character_far_down() -> None:
 
 @pytest.mark.parametrize("text", ["café", "Grüße aus Köln"])
 def test_few_western_words(text: str) -> None:
-    """Where nothing speaks against it, a short text is taken for Western European."""
+    """A short text is Western European by default."""
     assert decode(text.encode("latin-1")) == Decoded(text, "cp1252", 0)
 
 
@@ -156,7 +156,7 @@ def test_letters_at_code_points_of_symbols(text: str, encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("text", [ENGLISH, GERMAN, RUSSIAN, GREEK, JAPANESE, CHINESE + "一一一", "hi", "a\r\nb\n"])
 def test_utf16_and_utf32_without_mark(text: str, encoding: str) -> None:
-    """UTF-16 and UTF-32 without a mark are read, and are no binaries."""
+    """They are decoded, and are not binary."""
     data = f"{text}\n".encode(encoding)
 
     assert decode(data) == Decoded(lines(f"{text}\n"), encoding, 0)
@@ -164,7 +164,7 @@ def test_utf16_and_utf32_without_mark(text: str, encoding: str) -> None:
 
 
 def test_damaged_utf8_is_replaced_and_counted() -> None:
-    """A few bad bytes in UTF-8 do not make the whole file another encoding; marks that were there do not count."""
+    """A few invalid bytes do not change the encoding; existing replacement characters do not count."""
     text = "naïve café, über Größe � und Maß"
     data = text.encode()
 
@@ -173,14 +173,14 @@ def test_damaged_utf8_is_replaced_and_counted() -> None:
 
 
 def test_damaged_utf16_is_replaced_and_counted() -> None:
-    """Half a surrogate pair and an odd last byte are replaced, not fatal."""
+    """Half a surrogate pair and an odd last byte are replaced."""
     data = codecs.BOM_UTF16_LE + "ab".encode("utf-16-le") + b"\x00\xd8" + "c�".encode("utf-16-le") + b"x"
 
     assert decode(data) == Decoded("ab�c��", "utf-16-le", 2)
 
 
 def test_undecodable_bytes_are_replaced() -> None:
-    """Bytes that nothing can be made of still give a text, with every loss counted; no bytes give none."""
+    """All bytes give a text, with each loss counted; no bytes give none."""
     assert decode(bytes(range(128, 256))) == Decoded("�" * 128, "utf-8", 128)
     assert decode(b"") == Decoded("", "utf-8", 0)
 
@@ -234,13 +234,13 @@ BINARIES = {
 
 @pytest.mark.parametrize("data", BINARIES.values(), ids=BINARIES.keys())
 def test_binary_files_are_detected(data: bytes) -> None:
-    """Common formats and raw numbers are no text."""
+    """Common formats and raw numbers are not text."""
     assert is_binary(data)
 
 
 @given(st.integers(0, 2**32), st.integers(256, 5000))
 def test_random_bytes_are_binary(seed: int, size: int) -> None:
-    """Noise is never taken for text."""
+    """Noise is never text."""
     assert is_binary(random.Random(seed).randbytes(size))
 
 
@@ -262,7 +262,7 @@ def test_random_bytes_are_binary(seed: int, size: int) -> None:
     ],
 )
 def test_text_is_not_taken_for_binary(data: bytes) -> None:
-    """Texts that look odd at first are still texts."""
+    """Unusual texts are text too."""
     assert not is_binary(data)
 
 
@@ -281,7 +281,7 @@ def test_text_is_not_taken_for_binary(data: bytes) -> None:
     ids=["ascii", "utf-8", "late", "short lines", "line ends", "koi8", "utf-16"],
 )
 def test_ten_megabytes_are_decoded_quickly(data: bytes) -> None:
-    """The largest files that are read, single lines among them, are decoded in one go."""
+    """The largest files, including those with a single line."""
     assert len(decode(data).text) >= len(data) // 2
     assert not is_binary(data)
 
@@ -303,5 +303,5 @@ def test_ten_megabytes_are_decoded_quickly(data: bytes) -> None:
     ],
 )
 def test_few_words_identify_encoding(text: str, encoding: str) -> None:
-    """One line of Japanese, Thai or Turkish is enough, and is taken for none of its neighbours."""
+    """One line of Japanese, Thai or Turkish is enough."""
     assert decode(text.encode(encoding)).text == text

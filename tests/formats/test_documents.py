@@ -1,4 +1,4 @@
-"""Each format by hand once: its text, its places, and what it says about itself."""
+"""Each format once: its text, its places and its properties."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def extracted(sandbox: Sandbox, name: str, data: bytes) -> Extracted:
-    """What comes out of a file."""
+    """The text of a file."""
     return sandbox.extract(REGISTRY.by_suffix[name[name.rindex(".") :]].reader, name, data)
 
 
 def places(document: Extracted) -> list[str]:
-    """The lines of text that are not blank, each behind its place."""
+    """The non-blank lines of the text, each after its place."""
     found = []
     for number, line in enumerate(document.text.split("\n"), 1):
         here = [place for place in document.places if place[0] <= number]
@@ -69,7 +69,7 @@ def test_pdf(sandbox: Sandbox) -> None:
 
 @needs_extra
 def test_word(sandbox: Sandbox) -> None:
-    """Headings with their levels, and the document's own properties."""
+    """Headings with levels, and the document's properties."""
     data = made.docx(
         [("Heading1", "Tools"), ("", "ChromaDB keeps vectors."), ("Heading2", "Locks"), ("", "One process owns it.")],
         title="Handbook",
@@ -85,7 +85,7 @@ def test_word(sandbox: Sandbox) -> None:
 
 @needs_extra
 def test_slides(sandbox: Sandbox) -> None:
-    """Each slide is a place of its own, its first line a heading."""
+    """Each slide is a place with its first line as heading."""
     document = extracted(sandbox, "x.pptx", made.pptx([["Welcome", "First words."], ["Plan", "Ship it on Monday."]]))
 
     assert places(document) == [
@@ -99,7 +99,7 @@ def test_slides(sandbox: Sandbox) -> None:
 
 @needs_extra
 def test_opendocument_slides(sandbox: Sandbox) -> None:
-    """A presentation of LibreOffice has slides too."""
+    """Slides of a LibreOffice presentation."""
     pages = "".join(
         f'<draw:page draw:name="page{at}"><draw:frame><draw:text-box><text:p>{words}</text:p></draw:text-box>'
         "</draw:frame></draw:page>"
@@ -124,7 +124,7 @@ def test_opendocument_text(sandbox: Sandbox) -> None:
 
 @needs_extra
 def test_sheets(sandbox: Sandbox) -> None:
-    """Rows keep their numbers and say which column each value stands in."""
+    """Rows keep their numbers and name the column of each value."""
     data = made.xlsx(
         {
             "Ducks": {3: ["Year", "Count"], 4: [2019, 120], 6: [2020, 135.5]},
@@ -178,7 +178,7 @@ def test_book(sandbox: Sandbox) -> None:
 
 @needs_extra
 def test_rich_text(sandbox: Sandbox) -> None:
-    """Rich Text gives its words."""
+    """The text of an RTF file."""
     assert extracted(sandbox, "x.rtf", rb"{\rtf1\ansi Ducks \b swim\b0 .\par}").text == "Ducks swim.\n"
 
 
@@ -202,7 +202,7 @@ def test_mail(sandbox: Sandbox) -> None:
 
 
 def test_mailbox(sandbox: Sandbox) -> None:
-    """Each mail of a mailbox stands apart, and a quoted From line is no new mail."""
+    """Each mail of a mailbox is separate, and a quoted From line begins no new mail."""
     box = (
         b"From ada@example.com Tue Nov  3 10:00:00 2026\nSubject: One\nFrom: Ada <a@b.c>\n\nFirst.\n>From here on\n\n"
         b"From bob@example.com Wed Nov  4 10:00:00 2026\nSubject: Two\nDate: Wed, 4 Nov 2026 10:00:00 +0000\n\n"
@@ -223,7 +223,7 @@ def test_mailbox(sandbox: Sandbox) -> None:
 
 
 def test_notebook(sandbox: Sandbox) -> None:
-    """Cells are counted as Jupyter shows them; empty ones are left out; what a cell printed belongs to it."""
+    """Cells are numbered as in Jupyter; empty ones are left out; output belongs to its cell."""
     data = made.notebook(
         ("markdown", "# Title\n\nWhy we do it.\n"), ("code", ""), ("code", "print(1)", "one\n"), ("raw", "as it is")
     )
@@ -259,7 +259,7 @@ def test_notebook(sandbox: Sandbox) -> None:
     ],
 )
 def test_files_without_text_give_reason(sandbox: Sandbox, name: str, data: bytes, reason: str) -> None:
-    """Damaged, encrypted, protected and empty files, and bombs, each have their reason."""
+    """Damaged, encrypted, protected and empty files, and bombs."""
     with pytest.raises(DocumentError) as caught:
         extracted(sandbox, name, data)
 
@@ -268,7 +268,7 @@ def test_files_without_text_give_reason(sandbox: Sandbox, name: str, data: bytes
 
 @needs_extra
 def test_entities_are_neither_expanded_nor_fetched(sandbox: Sandbox) -> None:
-    """A billion laughs, and a file outside of the document, do not come into the text."""
+    """Neither a billion laughs nor a file outside of the document is in the text."""
     laughs = "".join(f'<!ENTITY a{at} "{f"&a{at - 1};" * 10}">' for at in range(1, 10))
     doctype = f'<!DOCTYPE x [<!ENTITY a0 "laugh"><!ENTITY file SYSTEM "file:///etc/passwd">{laughs}]>'
     content = (
@@ -284,7 +284,7 @@ def test_entities_are_neither_expanded_nor_fetched(sandbox: Sandbox) -> None:
 
 @needs_extra
 def test_invisible_characters_are_removed(sandbox: Sandbox) -> None:
-    """Zero-width, direction and tag characters hide nothing in the text that is embedded."""
+    """Zero-width, direction and tag characters are not embedded."""
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "secret")
     data = made.docx([("", f"sa\u200bfe\u202e {hidden}\ufb01ne")])
 
@@ -321,7 +321,7 @@ def scanned() -> bytes:
 @needs_extra
 @needs_tesseract
 def test_scanned_pages_are_read_with_ocr_enabled(sandbox: Sandbox) -> None:
-    """Without OCR a scan says that it has no text; with it, its page has the words that are seen on it."""
+    """Without OCR the reason is that there is no text; with it, the page has its visible words."""
     with_ocr = Sandbox(Limits(seconds=30, ocr="eng"))
     try:
         document = extracted(with_ocr, "x.pdf", scanned())
@@ -335,7 +335,7 @@ def test_scanned_pages_are_read_with_ocr_enabled(sandbox: Sandbox) -> None:
 
 @needs_extra
 def test_ocr_without_tesseract_gives_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Tesseract is not installed, a scan is told with that reason."""
+    """If Tesseract is not installed, the reason of a scan says so."""
     monkeypatch.setenv("PATH", "/nowhere")
     with_ocr = Sandbox(Limits(seconds=30, ocr="eng"))
     try:

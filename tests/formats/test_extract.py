@@ -35,7 +35,7 @@ from kb.testing import FakeTokens
     ],
 )
 def test_suffix_selects_kind(path: str, kind: str) -> None:
-    """Suffixes count without their case; what is text under another name is plain text, exactly as it stands."""
+    """The case of suffixes does not matter; text with an unknown suffix is plain text."""
     document = extract(path, b"some\r\ntext\n")
 
     assert document.kind == kind
@@ -43,7 +43,7 @@ def test_suffix_selects_kind(path: str, kind: str) -> None:
 
 
 def test_title_from_front_matter() -> None:
-    """Title, tags, aliases and date come from front matter before anything else."""
+    """Title, tags, aliases and date of front matter have priority."""
     text = b"---\ntitle: Mine\ntags: [a]\naliases: [b]\ndate: 2026-01-02\n---\n# Heading\n\nSee [[Other]].\n"
 
     document = extract("2025-05-05.md", text)
@@ -69,7 +69,7 @@ def test_title_from_front_matter() -> None:
     ],
 )
 def test_title_falls_back_to_stem(path: str, text: str, title: str, own_title: str) -> None:
-    """The first heading names a document without front matter; the file's stem is a title but never its own."""
+    """Without front matter the first heading is the title, else the file's stem."""
     document = extract(path, text.encode())
 
     assert (document.title, document.own_title) == (title, own_title)
@@ -120,21 +120,21 @@ def test_front_matter_of_settings_is_not_passage(front: str, said: bool) -> None
 @pytest.mark.parametrize("front", ["title: A", FRONT, "tags: [a]", "aliases: [Levain]"])
 @pytest.mark.parametrize("body", ["", "\n  \n"])
 def test_note_with_only_front_matter_is_passage(front: str, body: str) -> None:
-    """Where nothing else stands in the file it is what can be found."""
+    """A file with nothing else can be found by it."""
     assert front_passages(front, body) == [(front, front, 2, 1 + len(front.split("\n")))]
     assert front_passages(front, "")[0] == front_passages(front, body)[0]
     assert Chunker(FakeTokens(), 64).split(extract("x.md", b"---\n---\n")) == ()
 
 
 def test_dates_from_keywords_and_names() -> None:
-    """Org's date and the date at the start of a file name stand in for front matter."""
+    """Org's date and the date at the start of a file name replace front matter."""
     assert extract("x.org", b"#+DATE: <2026-11-22 Sun>\n").date == date(2026, 11, 22)
     assert extract("daily/2026-11-22 walk.md", b"text").date == date(2026, 11, 22)
     assert extract("walk 2026-11-22.md", b"text").date is None
 
 
 def test_broken_front_matter_is_plain_text() -> None:
-    """What cannot be understood is kept as text: searchable, and no heading of the note."""
+    """It is searchable text, but not a heading."""
     document = extract("n.md", b"---\nwhat: [broken\n---\n# Real\n")
 
     assert (document.own_title, document.body_line) == ("Real", 1)
@@ -142,14 +142,14 @@ def test_broken_front_matter_is_plain_text() -> None:
 
 
 def test_code_has_no_front_matter() -> None:
-    """A YAML file that begins with a document marker keeps all its text."""
+    """A YAML file that begins with a document marker keeps its text."""
     document = extract("x.yaml", b"---\ntitle: t\n---\na: b\n")
 
     assert (document.body_line, document.own_title) == (1, "")
 
 
 def test_legacy_encodings_are_read() -> None:
-    """Text is decoded before anything is looked for in it."""
+    """Text is decoded before it is parsed."""
     document = extract("n.md", "# Größe\n".encode("utf-16"))
 
     assert document.own_title == "Größe"
@@ -157,12 +157,12 @@ def test_legacy_encodings_are_read() -> None:
 
 
 def test_empty_files_are_documents() -> None:
-    """Nothing in it is no error."""
+    """An empty file is not an error."""
     assert extract("empty.md", b"").text == ""
 
 
 def test_binary_content_is_refused() -> None:
-    """Bytes that are no text are refused in a sentence with a remedy, whatever the name says."""
+    """With a sentence and a remedy, whatever the name."""
     with pytest.raises(DocumentError, match="is not text") as caught:
         extract("x.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 4)
 
@@ -173,7 +173,7 @@ def test_binary_content_is_refused() -> None:
     ("path", "name"), [("a.PDF", "PDF"), ("a.docx", "Word"), ("a.mobi", "e-book"), ("a.jpg", "ima")]
 )
 def test_unread_formats_are_named_in_error(path: str, name: str) -> None:
-    """A format that hides its text is refused by name, even where its bytes could pass for text."""
+    """Even if the bytes could be text."""
     with pytest.raises(DocumentError, match=name) as caught:
         extract(path, b"plain words")
 
@@ -181,7 +181,7 @@ def test_unread_formats_are_named_in_error(path: str, name: str) -> None:
 
 
 def test_invalid_front_matter_is_reported() -> None:
-    """Some of its keys and lines are named, with how many more; what is in order lacks nothing."""
+    """The first invalid keys and lines are named, with the number of others."""
     broken = extract("a.md", b"---\ntitle: Tea: how to\ndate: 2026-01-02\nremember the pot\n---\nbody\n")
     many = "".join(f"key{number}: a: b\n" for number in range(5))
 

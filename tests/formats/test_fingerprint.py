@@ -1,4 +1,4 @@
-"""Whose files are read again after a change: those of the formats that it concerns, and no others."""
+"""After a change, files of the affected formats are read again, and no others."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ DECIDE_NO_TEXT = {
 
 @pytest.fixture(scope="module")
 def before() -> str:
-    """The versions as they are."""
+    """The current versions."""
     return Fingerprints("settings").formats()
 
 
 def read_again(after: Fingerprints, before: str | None) -> set[str]:
-    """Which of the files have to be read again."""
+    """The files that have to be read again."""
     return set(filter(after.changed(before), FILES))
 
 
@@ -84,14 +84,14 @@ def edited(tmp_path: Path) -> Callable[..., Fingerprints]:
 def test_change_affects_its_formats_only(
     edited: Callable[..., Fingerprints], before: str, *, path: str, old: str, new: str, again: set[str]
 ) -> None:
-    """What a module does counts, for all that import it; comments, docstrings and layout do not."""
+    """Code counts, for all modules that import it; comments, docstrings and layout do not."""
     after = edited(path, old, new)
 
     assert read_again(after, before) == again
 
 
 def test_unchanged_version_needs_no_comparison(edited: Callable[..., Fingerprints]) -> None:
-    """The version as a whole is the same for the same sources wherever they are, and another one for others."""
+    """The total version is the same for the same sources at any path, and differs for others."""
     here = Fingerprints("settings")
 
     assert Fingerprints("settings", root=ROOT).version == here.version
@@ -100,7 +100,7 @@ def test_unchanged_version_needs_no_comparison(edited: Callable[..., Fingerprint
 
 
 def test_versions_of_libraries_count(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another version of a library, or one that is installed or removed, has its formats read again."""
+    """If a library is updated, installed or removed, files of its formats are read again."""
     version = fingerprint._version
     monkeypatch.setattr(fingerprint, "_version", lambda name: "absent" if name == "xberg" else version(name))
     assert read_again(Fingerprints("settings"), before) == {"a.docx"}
@@ -110,13 +110,13 @@ def test_versions_of_libraries_count(before: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_settings_count(before: str) -> None:
-    """Recognising images concerns what may be one, all other settings every file."""
+    """OCR affects formats with images, all other settings every file."""
     assert read_again(Fingerprints("settings", "eng 600s"), before) == {"a.pdf", "a.png"}
     assert read_again(Fingerprints("other settings"), before) == {*FILES}
 
 
 def test_rows_count(before: str) -> None:
-    """A row that comes, goes or says something else has its files read again; what only the docs say does not."""
+    """A new, removed or changed row has its files read again; changes that affect only docs do not."""
     text = REGISTRY.text
 
     def version(*rows: Format) -> Fingerprints:
@@ -136,12 +136,12 @@ def test_rows_count(before: str) -> None:
 
 @pytest.mark.parametrize("stored", [None, "", "6 max_tokens=800", "[1]", '{"a": 1}', "null"])
 def test_unknown_versions_are_read_again(stored: str | None) -> None:
-    """The store of an earlier kb, and one in which something else stands, has every file read again."""
+    """With versions of an earlier kb or invalid ones, all files are read again."""
     assert read_again(Fingerprints("settings"), stored) == {*FILES}
 
 
 def test_common_versions(edited: Callable[..., Fingerprints], before: str) -> None:
-    """While some formats are read again only the others count as read, whichever rules hold next."""
+    """While some formats are read again, only the others are stored."""
     after = edited("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30")
 
     kept = after.common(before)
@@ -150,7 +150,7 @@ def test_common_versions(edited: Callable[..., Fingerprints], before: str) -> No
 
 
 def test_versions_are_the_same_in_every_process(before: str) -> None:
-    """No order that Python chooses anew in each process comes into a digest."""
+    """No order that differs between processes affects a digest."""
     code = "from kb.formats.fingerprint import Fingerprints as F; f = F('settings'); print(f.version, f.formats())"
     done = subprocess.run(
         [sys.executable, "-c", code],

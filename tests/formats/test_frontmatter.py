@@ -1,4 +1,4 @@
-"""What a note says about itself on its first lines."""
+"""Front matter: the metadata at the top of a note."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kb.formats.frontmatter import FrontMatter, date_in_name, date_of, read_fron
 
 
 def test_yaml_values_are_read() -> None:
-    """Title, tags, aliases and date come from YAML; the body begins behind the closing fence."""
+    """Title, tags, aliases and date come from YAML; the body begins after the closing fence."""
     text = "---\ntitle: A  note\ntags: [db, '#area/sub']\naliases:\n  - Other\ndate: 2026-11-22\n---\nBody\n"
 
     front = read_front_matter(text)
@@ -46,7 +46,7 @@ def test_toml_values_are_read() -> None:
     ],
 )
 def test_forms_of_tags(written: str, tags: tuple[str, ...]) -> None:
-    """A list, or a string with commas or spaces; no word turns into a number or a truth value."""
+    """A list, or a string with commas or spaces; no word becomes a number or boolean."""
     assert read_front_matter(f"---\n{written}\n---\n").tags == tags
 
 
@@ -86,12 +86,12 @@ def test_forms_of_tags(written: str, tags: tuple[str, ...]) -> None:
     ],
 )
 def test_common_date_formats(written: object, day: date | None) -> None:
-    """What is a date beyond doubt is one; what is not, is none."""
+    """Unambiguous dates are parsed, others are ignored."""
     assert date_of(written) == day
 
 
 def test_created_replaces_missing_or_invalid_date() -> None:
-    """The first date that is one counts, in the order date, created, updated."""
+    """The first valid date counts, in the order date, created, updated."""
     assert read_front_matter("---\nupdated: 2026-03-03\ncreated: 2026-01-01\n---\n").date == date(2026, 1, 1)
     assert read_front_matter("---\ndate: 2026-99-99\ncreated: 2026-01-01\n---\n").date == date(2026, 1, 1)
 
@@ -120,7 +120,7 @@ def test_date_from_start_of_name(stem: str, day: date | None) -> None:
     "broken", ["a: b: c", "\t- x: {", "a: &b [*b, *b", "He said: wait: what?\nAnd then: *nothing* more"]
 )
 def test_broken_front_matter_stays_in_text(broken: str) -> None:
-    """Where no entry can be read and none is known, the block is text but no markup."""
+    """If no entry can be read and no key is known, the block is text but not markup."""
     front = read_front_matter(f"---\n{broken}\n---\nBody\n")
 
     assert front == FrontMatter(body_line=1, markup_line=broken.count("\n") + 4)
@@ -142,7 +142,7 @@ def test_broken_front_matter_stays_in_text(broken: str) -> None:
     ],
 )
 def test_invalid_line_is_skipped_alone(bad: str, unread: str) -> None:
-    """Title, tags and date are kept whatever stands between them, and what is no YAML is named."""
+    """Title, tags and date are read despite invalid lines, which are named."""
     text = f"---\ntitle: 'Rye: a beginning'\n{bad}\ntags: [bread, oven]\ndate: 2025-02-06\n---\n# Rye\n"
 
     front = read_front_matter(text)
@@ -166,7 +166,7 @@ def test_invalid_line_is_skipped_alone(bad: str, unread: str) -> None:
     ],
 )
 def test_title_that_is_not_yaml_is_kept(written: str, title: str) -> None:
-    """People write titles as they would anywhere else."""
+    """People write titles without quotes."""
     front = read_front_matter(f"---\ntitle: {written}\ntags:\n- a\n- b\n---\n")
 
     assert (front.title, front.tags, front.unread) == (title, ("a", "b"), ("title",))
@@ -179,14 +179,14 @@ def test_lists_that_are_not_yaml_keep_items() -> None:
 
 
 def test_toml_with_mistake_keeps_other_values() -> None:
-    """The line that is no TOML is named; the others hold."""
+    """The invalid line is named, and the other values are read."""
     front = read_front_matter('+++\ntitle = "T"\ndate = 2026-99-99\nweight = ten\ntags = ["a"]\n+++\nBody\n')
 
     assert (front.title, front.tags, front.date, front.unread) == ("T", ("a",), None, ("date", "weight"))
 
 
 def test_second_front_matter_block_is_read() -> None:
-    """A program that puts its own front matter before the note's does not hide it; its own keys hold."""
+    """A program that prepends its own block does not hide the note's; its own keys win."""
     text = (
         "---\npermalink: garden/x\ntags: [first]\n---\n\n---\nname: x\ntags: [garden]\ndate: 2025-04-05\n---\n# Heap\n"
     )
@@ -202,12 +202,12 @@ def test_second_front_matter_block_is_read() -> None:
     ["", "Body", "---", "---\nno end", "----\na: b\n----\n", "text\n---\na: b\n---\n", "---\nA paragraph.\n---\nBody"],
 )
 def test_text_that_only_looks_like_front_matter(text: str) -> None:
-    """A rule at the top of a text is a rule."""
+    """A horizontal rule at the top of a text is not a fence."""
     assert read_front_matter(text) == FrontMatter()
 
 
 def test_empty_front_matter_is_skipped() -> None:
-    """Two fences with nothing between them say nothing, and are not text either."""
+    """Two fences with nothing between them are not text."""
     assert read_front_matter("---\n---\nBody").body_line == 3
 
 
@@ -233,7 +233,7 @@ def test_values_are_single_clean_lines() -> None:
 
 @given(st.text(alphabet="ab:-[]{}&*!|>#'\"\n \t,?%@`0", max_size=80), st.sampled_from(["---", "+++"]))
 def test_any_front_matter_is_read_without_error(block: str, fence: str) -> None:
-    """Whatever stands between the fences, reading goes on, and lines never point outside the text."""
+    """Whatever is between the fences, lines never point outside the text."""
     text = f"{fence}\n{block}\n{fence}\nBody"
 
     front = read_front_matter(text)

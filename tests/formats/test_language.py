@@ -1,4 +1,4 @@
-"""The language of a document: declared, else told from its prose, else none."""
+"""The language of a document: declared, else detected from its prose, else none."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_language_of_prose_is_detected(text: str, language: str) -> None:
     ("declared", "language"), [("en", "en"), ("EN-GB", "en"), ("de_DE.UTF-8", "de"), ("German", "de"), ("", "de")]
 )
 def test_declared_language_takes_precedence(declared: str, language: str) -> None:
-    """What a document says of itself counts, as far as it is a code."""
+    """If it is a valid code."""
     assert language_of(Document(GERMAN, "markdown", "T", language=declared)) == language
 
 
 def test_code_and_front_matter_have_no_language() -> None:
-    """Neither a fence in a note nor a file of code has a say."""
+    """Neither code in a note nor source files are used for detection."""
     code = "while the list is not empty take the first item and print it to the terminal"
     text = f"title in english words that go on\n```\n{code}\n```\n{GERMAN}\n"
 

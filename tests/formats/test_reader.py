@@ -38,7 +38,7 @@ def _reader() -> Reader:
 
 
 def test_a_source_becomes_a_document_and_passages() -> None:
-    """The path decides the format; passages stand in the order of the text."""
+    """The path selects the format, and passages are in the order of the text."""
     document, passages = _reader().read(_source("n.md", b"---\ntags: [x]\n---\n# One\n\na\n\n## Two\n\nb\n"))
 
     assert (document.title, document.tags) == ("One", ("x",))
@@ -49,7 +49,7 @@ def test_a_source_becomes_a_document_and_passages() -> None:
 
 
 def test_an_empty_file_has_no_passages() -> None:
-    """There is nothing to find in it, and nothing wrong with it."""
+    """It is not an error."""
     document, passages = _reader().read(_source("n.md", b"\n \n"))
 
     assert document.title == "n"

@@ -1,4 +1,4 @@
-"""One table of formats: what is looked up in it, and that a new format is a module and a row."""
+"""The registry of formats: lookups, and that a new format is a module and a row."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ RECIPE = Format(("recipe",), (".rcp",), "recipe", "recipes", reader="kb.formats.
     ],
 )
 def test_format_is_found_by_name(path: str, suffix: str) -> None:
-    """By the last suffix whatever its case, else by the whole name; else it says nothing."""
+    """By the last suffix, ignoring case, else by the whole name."""
     assert REGISTRY.of(path) is REGISTRY.by_suffix.get(suffix)
 
 
-def test_rows_are_whole() -> None:
-    """Suffixes are spelled as they are looked up, readers are there, and what has to be told about a row is."""
+def test_rows_are_complete() -> None:
+    """Suffixes are in lower case, readers exist, and required descriptions are present."""
     for row in REGISTRY.rows:
         assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in row.suffixes), row
         assert row.noun
@@ -54,7 +54,7 @@ def test_rows_are_whole() -> None:
 
 
 def test_a_suffix_is_in_one_format() -> None:
-    """Two rows for one suffix are a mistake that is told at once."""
+    """Two rows with one suffix are an error."""
     with pytest.raises(ValueError, match=r"\.rcp is in two formats"):
         Registry((*REGISTRY.rows, RECIPE, replace(RECIPE, types=("cookbook",))), REGISTRY.text)
 

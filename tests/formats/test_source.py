@@ -156,7 +156,7 @@ SOURCES = {
 
 
 def test_definitions_are_sections() -> None:
-    """Methods stand under their class, with decorators and comments; module head, class head and nested code are told."""
+    """Methods are below their class, with decorators and comments."""
     assert outline("a.py", HEAD + CLASS + TAIL) == [
         ("", 1, 3),
         ("Store", 6, 12),
@@ -175,7 +175,7 @@ def test_each_language(path: str) -> None:
 
 
 def test_every_language_is_tested() -> None:
-    """No grammar goes without a source of its own here, and all of them are installed."""
+    """Every grammar has a source here, and all are installed."""
     suffixes = {f".{path.partition('.')[2]}" for path in SOURCES} | {".py"}
 
     rows = [one for one in registry.REGISTRY.rows if one.grammar]
@@ -187,7 +187,7 @@ def test_every_language_is_tested() -> None:
 
 
 def test_the_trail_is_embedded() -> None:
-    """A passage tells the model in which class its method stands."""
+    """The embedded text of a method names its class."""
     found = passages("store.py", HEAD + CLASS)[-1]
 
     assert found.embedded.startswith("Store > open\n")
@@ -195,7 +195,7 @@ def test_the_trail_is_embedded() -> None:
 
 
 def test_a_long_definition_is_cut_inside() -> None:
-    """All parts of a function over the limit stand under its name, the first with its own first line."""
+    """All parts of a function over the limit have its name, the first with its first line."""
     body = "".join(f"    step_{number}(one, two, three)\n{'' if number % 3 else chr(10)}" for number in range(60))
 
     found = passages("a.py", f"{HEAD}def long():\n{body}", most=64)
@@ -207,7 +207,7 @@ def test_a_long_definition_is_cut_inside() -> None:
 
 
 def test_small_things_stay_together() -> None:
-    """Constants, functions of one line and small classes are no passages of their own."""
+    """Constants, functions of one line and small classes are not separate passages."""
     rows = "".join(f"def f{number}(): return {number}\n" for number in range(5))
     small = "class E(Exception):\n    def __str__(self):\n        return ''\n"
 
@@ -227,7 +227,7 @@ def test_windows_line_ends() -> None:
 
 
 def test_broken_syntax() -> None:
-    """What can be made out beside an error is still a section; without anything the text is split at its blank lines."""
+    """Definitions next to an error are sections; without any, the text is split at blank lines."""
     found = outline("a.py", f"{HEAD}def first():\n    x = = 1\n\n\n{CLASS}{TAIL}")
 
     assert ("main", 31, 35) in found
@@ -235,7 +235,7 @@ def test_broken_syntax() -> None:
 
 
 class Answers:
-    """Stands in for the sandbox: it gives, or refuses, the same for every file, and counts them."""
+    """A replacement for the sandbox that gives or refuses the same for every file, and counts them."""
 
     def __init__(self, *headings: tuple[str, int, int, int], refuses: bool = False) -> None:
         self.headings = list(headings)
@@ -252,7 +252,7 @@ class Answers:
 
 @pytest.mark.parametrize("installed", [("go",), ()])
 def test_without_the_grammar(installed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code whose grammar is missing is text like any other."""
+    """Code without a grammar is plain text."""
     monkeypatch.setattr(registry, "installed", lambda package: package.rpartition("_")[2] in {"sitter", *installed})
 
     assert outline("a.py", CLASS) == [("", 1, 19)]
@@ -268,8 +268,8 @@ def test_without_the_grammar(installed: tuple[str, ...], monkeypatch: pytest.Mon
         ("a.txt", CLASS),
     ],
 )
-def test_what_is_not_parsed(path: str, text: str) -> None:
-    """Generated and minified files have no structure worth the time; what has no grammar is never sent."""
+def test_some_files_are_not_parsed(path: str, text: str) -> None:
+    """Generated and minified files, and those without a grammar."""
     answers = Answers(("f", 1, 1, 2))
     given = extract(path, text.encode())
 
@@ -287,7 +287,7 @@ def test_what_is_not_parsed(path: str, text: str) -> None:
     ],
 )
 def test_hostile_code_loses_only_structure(path: str, text: str) -> None:
-    """Nesting without end, and what takes gigabytes to parse: the file is split at blank lines and the next one parsed."""
+    """Code that exhausts the parser is split at blank lines, and the next file is parsed."""
     found = document(path, f"{text}\n\nlast words\n")
 
     assert found.headings == ()
@@ -296,7 +296,7 @@ def test_hostile_code_loses_only_structure(path: str, text: str) -> None:
 
 
 def test_parser_crash_is_not_a_failure() -> None:
-    """Code that the parser cannot stand is split as if there were no grammar; one such file crashes it for certain."""
+    """Code that crashes the parser is split as if there were no grammar."""
     with pytest.raises(DocumentError, match="made its reader"):
         SANDBOX.extract(source.PARSER, "a.cpp", b"a<b<\n" * 99_000)
     given = extract("a.py", CLASS.encode())
@@ -318,14 +318,14 @@ def test_parser_crash_is_not_a_failure() -> None:
     ],
 )
 def test_invalid_definitions_are_ignored(told: list[tuple[str, int, int, int]]) -> None:
-    """The process that parsed hostile code may say anything."""
+    """The process that parsed hostile code may return anything."""
     assert SourceCode(Answers(*told)).outlined("a.py", extract("a.py", CLASS.encode())).headings == ()
 
 
 @pytest.mark.parametrize("line", ["import sys\n", "# A comment.\n", "\n", "X = 1\n"])
 @pytest.mark.parametrize("path", ["a.py", "b.py"])
 def test_line_on_top_changes_one_passage(line: str, path: str) -> None:
-    """What is below keeps its embedded text, so its vector too."""
+    """The embedded texts below stay, and so do their vectors."""
     text = (HEAD if path == "a.py" else "") + CLASS + TAIL
     before = {one.embedded for one in passages(path, text)}
 
@@ -354,7 +354,7 @@ _PIECES = [
 
 @given(st.lists(st.sampled_from(_PIECES), max_size=60).map("".join), st.sampled_from(["a.py", "a.rb", "a.js", "a.cpp"]))
 def test_passages_cover_every_line(text: str, path: str) -> None:
-    """Whatever the code, each line that is not blank stands in exactly one passage, and passages come in order."""
+    """Each non-blank line is in exactly one passage, and passages are in order."""
     found = passages(path, text)
 
     assert all(one.last_line < other.first_line for one, other in pairwise(found))
