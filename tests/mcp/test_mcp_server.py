@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import pytest
 from mcp.shared.exceptions import MCPError
-from served import ERAS, asked, called, held, indexed, short_runtime
+from served import ERAS, asked, called, held, indexed
 
 from kb.errors import KbError
 from kb.mcp.inspection import listing_tokens
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kb.mcp.sources import Source
 
 
-__all__ = ["short_runtime"]
+pytest_plugins = ["served"]
 
 
 @pytest.fixture
