@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from kb.ports import Files, Reader
     from kb.records import KnownFile, Source
+    from kb.search.verify import FileStaleness
     from kb.store.catalog import SqliteCatalog
 
 
@@ -82,11 +83,18 @@ class Integrity:
         if self._exists and (self._audited or damage):
             self._stamp.save(damage)
 
-    def verifier(self) -> Verifier:
-        """A verifier for the hits of one answer."""
+    def verifier(self, staleness: FileStaleness | None = None) -> Verifier:
+        """A verifier for the hits of one answer, with what is known of their files already."""
         from kb.formats.decode import decode
 
-        return Verifier(self._files(), lambda source: decode(source.data).text, self._split, self._distrust, self._read)
+        return Verifier(
+            self._files(),
+            lambda source: decode(source.data).text,
+            self._split,
+            self._distrust,
+            self._read,
+            staleness=staleness,
+        )
 
     def passages(self, file: KnownFile) -> list[StoredPassage]:
         """The live passages of a file, in order, corrected from the file if it has not changed since."""

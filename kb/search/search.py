@@ -173,7 +173,7 @@ class Searcher:
         freshness: Callable[[], Freshness],
         *,
         missing: Callable[[], Missing] = Missing,
-        verifier: Callable[[], Verifier] | None = None,
+        verifier: Callable[[FileStaleness], Verifier] | None = None,
     ) -> None:
         self._verifier = verifier
         self._embedder = embedder
@@ -306,7 +306,7 @@ class Searcher:
     def _found(self, retriever: CandidateRetriever, request: ResolvedRequest) -> _Found:
         """Find hits, with more candidates where deleted files, exclusions or a limit per file left too few."""
         staleness = FileStaleness(self._files)
-        verified = self._verified()
+        verified = self._verified(staleness)
         wanted = max(request.candidates, 4 * request.limit)
         pool = retrieved(retriever, request.mode, wanted, request.min_score)
         while True:
@@ -336,11 +336,11 @@ class Searcher:
         ]
         return _Found(self._link_resolver.with_embedding(hits), pool, staleness)
 
-    def _verified(self) -> Callable[[StoredPassage], StoredPassage | None]:
+    def _verified(self, staleness: FileStaleness) -> Callable[[StoredPassage], StoredPassage | None]:
         """Return a function that verifies a passage against its file, once per passage."""
         if self._verifier is None:
             return lambda passage: passage
-        return cache(self._verifier().checked)
+        return cache(self._verifier(staleness).checked)
 
     def _files_with_room(
         self, retriever: CandidateRetriever, found: Sequence[Sequence[StoredPassage]], per_file: int

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FileStaleness:
-    """Whether the files of an answer still exist and are unchanged; each file is checked once.
+    """Whether the files of an answer still exist and are unchanged; each file is looked at once.
 
     Args:
         files: The watched folders.
@@ -26,14 +26,18 @@ class FileStaleness:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._there: dict[int, bool] = {}
+        self._stats: dict[int, FileStat | None] = {}
         self._changed: dict[int, bool] = {}
+
+    def stat(self, file: KnownFile) -> FileStat | None:
+        """The stat of the file; None if it does not exist any more."""
+        if file.id not in self._stats:
+            self._stats[file.id] = self._files.stat(file.folder, file.path)
+        return self._stats[file.id]
 
     def there(self, file: KnownFile) -> bool:
         """Whether the file still exists."""
-        if file.id not in self._there:
-            self._there[file.id] = self._files.stat(file.folder, file.path) is not None
-        return self._there[file.id]
+        return self.stat(file) is not None
 
     def changed(self, file: KnownFile) -> bool:
         """Whether the file's content differs from what was indexed. A new stat alone (``touch``) is no change."""
@@ -42,7 +46,7 @@ class FileStaleness:
         return self._changed[file.id]
 
     def _differs(self, file: KnownFile) -> bool:
-        stat = self._files.stat(file.folder, file.path)
+        stat = self.stat(file)
         if stat is None:
             return True
         if stat == file.stat:
@@ -125,6 +129,7 @@ class Verifier:
         split: Returns the passages of a file as they are now, as the catalog would store them.
         distrust: Called with a file whose passages in the catalog are not those of the file.
         read: The cache of files that were read for earlier answers.
+        staleness: What is known of the files of this answer; None to look at each of them anew.
     """
 
     def __init__(
@@ -134,13 +139,15 @@ class Verifier:
         split: Callable[[KnownFile, Source], Sequence[StoredPassage]],
         distrust: Callable[[KnownFile], None],
         read: ReadFiles,
+        *,
+        staleness: FileStaleness | None = None,
     ) -> None:
         self._files = files
+        self._staleness = staleness or FileStaleness(files)
         self._text_of = text_of
         self._split = split
         self._distrust = distrust
         self._read = read
-        self._stats: dict[int, FileStat | None] = {}
         self._sources: dict[int, Source | None] = {}
         self._lines: dict[int, Sequence[str]] = {}
         self._fresh: dict[int, dict[str, StoredPassage]] = {}
@@ -155,7 +162,7 @@ class Verifier:
         if passage.sound and not passage.exact:
             return passage
         file = passage.file
-        known = self._read.get(file, self._stat(file))
+        known = self._read.get(file, self._staleness.stat(file))
         if known is not None and passage.sound and _is_at_its_lines(passage, known.lines):
             return passage
         fresh = known.fresh if known is not None else None
@@ -179,7 +186,7 @@ class Verifier:
     def _source(self, file: KnownFile) -> Source | None:
         """Return the file as it was indexed; None where it has changed."""
         if file.id not in self._sources:
-            stat = self._stat(file)
+            stat = self._staleness.stat(file)
             source = None
             if stat is not None:
                 try:
@@ -190,11 +197,6 @@ class Verifier:
             indexed = source is not None and (source.content_hash == file.content_hash or stat == file.stat)
             self._sources[file.id] = source if indexed else None
         return self._sources[file.id]
-
-    def _stat(self, file: KnownFile) -> FileStat | None:
-        if file.id not in self._stats:
-            self._stats[file.id] = self._files.stat(file.folder, file.path)
-        return self._stats[file.id]
 
     def _lines_of(self, file: KnownFile, source: Source) -> Sequence[str]:
         if file.id not in self._lines:
@@ -208,7 +210,7 @@ class Verifier:
                 self._fresh[file.id] = {one.id: one for one in self._split(file, source)}
             except DocumentError:
                 self._fresh[file.id] = {}
-            if known := self._read.get(file, self._stat(file)):
+            if known := self._read.get(file, self._staleness.stat(file)):
                 known.fresh = self._fresh[file.id]
         return self._fresh[file.id]
 
