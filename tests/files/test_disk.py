@@ -535,3 +535,33 @@ def test_file_in_unconfigured_folder_is_not_loaded(tmp_path: Path) -> None:
         assert scanned.stat(str(folder), path) is None
         with pytest.raises(DocumentError):
             scanned.load(found(folder, path))
+
+
+def test_a_file_belongs_as_a_scan_says(tmp_path: Path) -> None:
+    """Ignore files on the way to it, the configuration and repositories count as in a scan of everything."""
+    files = {
+        ".gitignore": "*.log\n/build/\n",
+        "a.md": "a",
+        "a.log": "a",
+        "build/b.md": "b",
+        "deep/.kbignore": "secret*\n!kept.log\n",
+        "deep/secret.md": "c",
+        "deep/kept.log": "c",
+        "deep/further/secret.md": "d",
+        "deep/further/open.md": "d",
+        "inner/.git/HEAD": "",
+        "inner/e.log": "e",
+        ".hidden/f.md": "f",
+        "out/g.md": "g",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    rules = replace(RULES, exclude=("out/",), gitignore=True)
+    watched = disk(tmp_path, rules=rules)
+    found = {file.path for file in watched.scan().files}
+
+    assert {name for name in files if watched.belongs(os.path.realpath(tmp_path), name)} == found
+    assert {"a.md", "deep/kept.log", "deep/further/open.md", "inner/e.log"} <= found
+    assert not watched.belongs("/elsewhere", "a.md")
+    assert not watched.belongs(os.path.realpath(tmp_path), "deep/../a.md")
