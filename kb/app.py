@@ -14,7 +14,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from kb.answers.ask_model import Asking, asked_of_model
-from kb.answers.extract import HITS, SentenceExtractor
+from kb.answers.extract import SentenceExtractor
 from kb.answers.language_model import open_model
 from kb.answers.passages import sources_for
 from kb.answers.prompt import prompt_of
@@ -263,7 +263,7 @@ class LocalKnowledgeBase(SearchMethods):
         config = self._container.config
         name = config.answer.model if model is None else model
         asked = open_model(name, config.answer.endpoint, offline=config.answer.offline) if name else None
-        resolved = request.resolved(replace(config.search.defaults(), mode=config.answer.mode, limit=HITS))
+        resolved = request.resolved(config.answer.defaults(config.search))
         answer = self._answer_resolved(resolved)
         if not answer.hits:
             return Reply((), answer)

@@ -13,6 +13,7 @@ KbError
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
 │   └── DocumentBusy    it cannot be read at the moment; kb tries again
 ├── ClientError         the configuration of an MCP client cannot be changed, or kb does not answer the client
+├── AnswerError         the language model cannot be asked, or gave no answer that can be read
 ├── RequestError        a search request is invalid
 └── NotIndexed          the requested file is not in the index
     └── AmbiguousName   several files of the index have this name
@@ -105,6 +106,10 @@ class DocumentBusy(DocumentError):
 
 class ClientError(KbError):
     """The configuration of an MCP client cannot be changed, or kb does not answer the client."""
+
+
+class AnswerError(KbError):
+    """The language model cannot be asked, or what it wrote is no answer."""
 
 
 class RequestError(KbError):

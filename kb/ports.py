@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Links,
         Name,
         Passage,
+        Prompt,
         RebuildReport,
         Reply,
         ResolvedLink,
@@ -361,8 +362,19 @@ class Knowledge(Protocol):
     def search(self, request: SearchRequest, /) -> Answer:
         """Search for passages near a question or a file."""
 
-    def ask(self, request: SearchRequest, /) -> Reply:
-        """The sentences that answer a question best, and the hits in which they stand."""
+    def ask(
+        self,
+        request: SearchRequest,
+        /,
+        *,
+        model: str | None = None,
+        on_step: Callable[[str], None] = ...,
+        should_stop: Callable[[], bool] = ...,
+    ) -> Reply:
+        """The sentences that answer a question best, or those of a language model, and the hits in which they stand."""
+
+    def prompt(self, request: SearchRequest, /) -> Prompt:
+        """What a language model would be sent for a question."""
 
     def passage(self, passage_id: str) -> StoredPassage:
         """The passage with an id."""

@@ -65,6 +65,21 @@ def _fetching(settings: Settings) -> Iterator[PrivacyRow]:
         yield PrivacyRow("hub token", "sent", True, f"{token} goes with each request of a fetch")
 
 
+def _answering(settings: Settings) -> Iterator[PrivacyRow]:
+    """Return the row for the language model of answers, which is sent questions and passages of files."""
+    name, answer = "language model", settings.config.answer
+    if not answer.model:
+        yield PrivacyRow(name, "none", True, "kb ask quotes your files itself (answer.model is empty)")
+        return
+    where = answer.endpoint or "this machine"
+    if answer.offline:
+        detail = f"{answer.model} is asked on this machine alone (answer.offline = true)"
+        yield PrivacyRow(name, "local", True, detail)
+    else:
+        detail = f"questions and passages of your files go to {answer.model} at {where} (answer.offline = false)"
+        yield PrivacyRow(name, "allowed", True, detail)
+
+
 def _token() -> str:
     """Return where the user's token for the hub is; empty where there is none or it must not be used."""
     if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in {"1", "on", "yes", "true"}:
@@ -128,6 +143,7 @@ def _sandbox(_: Settings) -> Iterator[PrivacyRow]:
 # Each returns its rows for a configuration.
 _SOURCES: Final[tuple[Callable[[Settings], Iterable[PrivacyRow]], ...]] = (
     _fetching,
+    _answering,
     _libraries,
     _socket,
     _sandbox,

@@ -145,3 +145,14 @@ def test_the_command_tells_it(command: CommandLine) -> None:
     assert [row["name"] for row in told["rows"]] == [line[2:].split("  ")[0] for line in text.splitlines()[1:]]
     assert command("status", "--privacy", "--problems")[0] == 2
     assert command.kb.asked == []
+
+
+def test_the_language_model_is_told(tmp_path: Path) -> None:
+    """That there is none, that it is here, or where questions and passages go."""
+    none = named(privacy_rows(settings(tmp_path)), "language model")
+    here = named(privacy_rows(settings(tmp_path, answer__model="small")), "language model")
+    there = settings(tmp_path, answer__model="big", answer__endpoint="llm.example.com", answer__offline="false")
+    elsewhere = named(privacy_rows(there), "language model")
+
+    assert (none.state, here.state, elsewhere.state) == ("none", "local", "allowed")
+    assert "big at llm.example.com" in elsewhere.detail

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from kb.search.words import Words
 
 MOST: Final = 3
-# How many hits are looked at, where the request does not say.
-HITS: Final = 5
 # What a sentence is chosen by, fitted by hand on every second question of XQuAD: see docs/answers.md.
 COSINE_WEIGHT: Final = 4.5
 WORDS_WEIGHT: Final = 4.0

@@ -30,6 +30,7 @@ from kb.records import (
     RebuildReport,
     Reply,
     ResolvedLink,
+    ResolvedRequest,
     SearchRequest,
     Shown,
     StoredPassage,
@@ -110,7 +111,8 @@ class DaemonClient:
 
     def ask(self, request: SearchRequest, /) -> Reply:
         """The sentences that answer a question best."""
-        return self._call("ask", Reply, self._resolved(request))
+        config = self._settings.config
+        return self._call("ask", Reply, self._fields(request.resolved(config.answer.defaults(config.search))))
 
     def passage(self, passage_id: str) -> StoredPassage:
         """The passage with an id."""
@@ -248,7 +250,10 @@ class DaemonClient:
 
     def _resolved(self, request: SearchRequest) -> dict[str, Any]:
         """Return the fields of a request with the configured values of this program, in types that JSON has."""
-        whole = request.resolved(self._settings.config.search.defaults())
+        return self._fields(request.resolved(self._settings.config.search.defaults()))
+
+    def _fields(self, whole: ResolvedRequest) -> dict[str, Any]:
+        """Return the fields of a request in types that JSON has."""
         given = {field.name: getattr(whole, field.name) for field in fields(SearchRequest)}
         return given | {
             "limit": int(whole.limit),

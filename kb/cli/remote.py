@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kb.config import Config
     from kb.ports import Knowledge
-    from kb.records import Answer, Reply, SearchRequest
+    from kb.records import Answer, Prompt, Reply, SearchRequest
     from kb.service.server import CommandOutput, CommandRequest
 
 # No terminal is wider; unbounded lines could exhaust the memory.
@@ -88,6 +88,8 @@ class DaemonProxy:
 
     def __init__(self, kb: Knowledge, config: Config) -> None:
         self._defaults = config.search.defaults()
+        self._answer = config.answer
+        self._answer_defaults = config.answer.defaults(config.search)
         self._kb = kb
         self.index = kb.index
         self.passage = kb.passage
@@ -115,6 +117,22 @@ class DaemonProxy:
         """Search with the command's configuration for what the request leaves open."""
         return self._kb.search(request.resolved(self._defaults))
 
-    def ask(self, request: SearchRequest, /) -> Reply:
-        """Quote sentences with the command's configuration for what the request leaves open."""
-        return self._kb.ask(request.resolved(self._defaults))
+    def ask(
+        self,
+        request: SearchRequest,
+        /,
+        *,
+        model: str | None = None,
+        on_step: Callable[[str], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Reply:
+        """Answer with the command's configuration for what the request leaves open."""
+        name = self._answer.model if model is None else model
+        return self._kb.ask(self._resolved(request), model=name, on_step=on_step, should_stop=should_stop)
+
+    def prompt(self, request: SearchRequest, /) -> Prompt:
+        """What a language model would be sent, with the command's configuration for what the request leaves open."""
+        return self._kb.prompt(self._resolved(request))
+
+    def _resolved(self, request: SearchRequest) -> SearchRequest:
+        return request.resolved(self._answer_defaults)

@@ -6,6 +6,7 @@ The shipped ``config.toml`` and what ``kb init`` writes are made from these clas
 from __future__ import annotations
 
 import typing
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -18,6 +19,8 @@ from kb.records import DEFAULT_MODE, MODES, Mode, Rerank, ResolvedRequest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The hits that an answer is looked for in.
+ANSWER_HITS: Final = 5
 BY_NAME_ALONE: Final = frozenset({"BAAI/bge-m3", "all-MiniLM-L6-v2"})
 Count = Annotated[int, Meta(ge=1)]
 Cosine = Annotated[float, Meta(ge=-1.0, le=1.0)]
@@ -279,6 +282,10 @@ class Answering(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1000, description="How many characters of passages the model is given. A token is about four of them."),
     ] = 8000
+
+    def defaults(self, search: Search) -> ResolvedRequest:
+        """What a question to ``kb ask`` leaves to the configuration."""
+        return replace(search.defaults(), mode=self.mode, limit=ANSWER_HITS)
 
 
 class Note(Struct, frozen=True, forbid_unknown_fields=True):

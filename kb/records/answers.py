@@ -414,3 +414,16 @@ class Reply:
     model: str = ""
     sent_to: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The two messages that a language model is sent.
+
+    Attributes:
+        system: The rules.
+        user: Question and passages, as one JSON object.
+    """
+
+    system: str
+    user: str

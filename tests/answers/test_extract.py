@@ -30,6 +30,7 @@ class Cosines:
     cosines: dict[str, float] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     dimension: int = 2
+    fingerprint: str = "cosines"
 
     def embed_documents(self, *_: object) -> NDArray[np.float32]:
         """Nobody embeds documents here."""

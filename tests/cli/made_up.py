@@ -26,6 +26,7 @@ from kb.records import (
     KnownFile,
     Link,
     Links,
+    Prompt,
     Quote,
     RebuildReport,
     Reply,
@@ -165,11 +166,23 @@ class FakeKnowledge:
         self._called("search", request=request)
         return replace(self.given, question=request.question or request.like or "")
 
-    def ask(self, request: SearchRequest, /) -> Reply:
+    def ask(
+        self,
+        request: SearchRequest,
+        /,
+        *,
+        model: str | None = None,
+        on_step: Callable[[str], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Reply:
         """The first sentence of each hit of the answer given."""
-        self._called("ask", request=request)
+        self._called("ask", request=request, model=model, on_step=on_step, should_stop=should_stop)
         quotes = tuple(Quote(one.passage.text, one.rank, one.passage.first_line) for one in self.given.hits)
         return Reply(quotes, replace(self.given, question=request.question))
+
+    def prompt(self, request: SearchRequest, /) -> Prompt:
+        """The question."""
+        return Prompt("Answer.", request.question)
 
     def passage(self, passage_id: str) -> StoredPassage:
         """The passage of a hit given."""

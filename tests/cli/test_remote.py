@@ -59,8 +59,6 @@ def request(*args: str, stdin: str | None = None, tty: bool = False) -> CommandR
         ({"stdout_tty": True, "lines": 12, "args": ["x", "-n", "9"]}, 9),
         ({"lines": 12}, 9),
         ({"lines": 12, "args": ["x", "--color", "always"]}, 9),
-        ({"stdout_tty": True, "lines": 12, "args": ["ask", "x"]}, 3),
-        ({"stdout_tty": True, "lines": 12, "args": ["ask", "x", "-n", "9"]}, 9),
         ({"stdout_tty": True, "lines": 12, "args": ["x", "--format", "paths"]}, 1),
     ],
 )

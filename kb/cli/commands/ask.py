@@ -15,18 +15,25 @@ from kb.cli.options import (
     output_options,
     question_of,
     ranking_options,
+    refuse_conflicts,
     rerank_option,
 )
-from kb.cli.output.replies import cited, reply_markdown, reply_object, reply_text
-from kb.cli.querying import finish, index_first, request_of, write_answer
+from kb.cli.output.replies import cited, reply_markdown, reply_notices, reply_object, reply_text
+from kb.cli.output.terminal import sanitize
+from kb.cli.querying import FOUND, NONE, STALE, finish, index_first, request_of, write_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kb.cli.session import Session
     from kb.records import Filters, Reply, Rerank
 
 
 @command(short_help="Answer in sentences of your files, with their sources.", takes_text=True)
 @click.argument("question", nargs=-1, required=True)
+@click.option("--model", metavar="MODEL", help="Have this language model answer.  [default: answer.model]")
+@click.option("--no-llm", is_flag=True, help="Answer without a language model.")
+@click.option("--show-prompt", is_flag=True, help="Print what a language model would be sent, and send nothing.")
 @click.option("--sources", is_flag=True, help="Show the text that is quoted under each source.")
 @output_options
 @ranking_options
@@ -37,6 +44,9 @@ def ask(
     session: Session,
     question: tuple[str, ...],
     *,
+    model: str | None,
+    no_llm: bool,
+    show_prompt: bool,
     sources: bool,
     output: OutputOptions,
     ranking: RankingOptions,
@@ -45,17 +55,39 @@ def ask(
 ) -> int:
     """Answer a QUESTION in the one to three sentences of your files that answer it best, with their sources.
 
+    With answer.model or --model, a language model answers from the passages found. Of what it writes, only sentences with a
+    quote that stands in your files are shown; that the quote is there does not prove that the sentence follows from it.
+
     '-' reads the question from standard input. The exit code is 0 with an answer, 1 without, 2 on an error.
     """
     chosen = output.chosen()
+    refuse_conflicts({"--model": model is not None, "--no-llm": no_llm, "--show-prompt": show_prompt})
     text = question_of(session, question)
     with session.open() as kb:
         index_first(session, kb, output)
-        reply = kb.ask(request_of(session, text, output, ranking, filters=filters, rerank=rerank))
+        request = request_of(session, text, output, ranking, filters=filters, rerank=rerank)
+        if show_prompt:
+            prompt = kb.prompt(request)
+            session.write(f"{prompt.system}\n{sanitize(prompt.user)}\n")
+            return FOUND
+        with session.stoppable() as should_stop:
+            reply = kb.ask(request, model="" if no_llm else model, on_step=steps(session), should_stop=should_stop)
     # These formats are about hits, not about sentences.
     if chosen in {"jsonl", "csv", "paths"} or output.full or output.context:
         return write_answer(session, reply.answer, output)
     return write_reply(session, reply, output, sources=sources)
+
+
+def steps(session: Session) -> Callable[[str], None]:
+    """Return a function that says what a language model is doing: first where it is asked, more on a terminal only."""
+    told: list[str] = []
+
+    def tell(step: str) -> None:
+        if not told or session.client.stderr_tty:
+            session.notice(step)
+        told.append(step)
+
+    return tell
 
 
 def write_reply(session: Session, reply: Reply, output: OutputOptions, *, sources: bool) -> int:
@@ -70,4 +102,7 @@ def write_reply(session: Session, reply: Reply, output: OutputOptions, *, source
             session.write(reply_text(reply, style, quoted=sources))
     if reply.quotes:
         save_results(session.client.terminal, cited(reply))
-    return finish(session, reply.answer, output)
+    for line in reply_notices(reply, style.cwd):
+        session.notice(line)
+    code = finish(session, reply.answer, output)
+    return code if reply.quotes or code == STALE else NONE

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kb.cli.output.formats import absolute, answer_object, escape_markdown, trail, where
+from kb.cli.output.notices import place_of as place_of_hit
 from kb.cli.output.render import HitRenderer
 from kb.cli.output.terminal import file_url, one_line, shown_path
 from kb.search.words import Words, words_of
@@ -111,6 +112,19 @@ def reply_markdown(reply: Reply, cwd: str) -> str:
         quote = f": “{escape_markdown(one_line(source.quote.text))}”" if reply.claims else ""
         lines.append(f"[^{source.number}]: [{place}]({file_url(path)}) {' · '.join(facts)}{quote}")
     return "\n".join(lines) + "\n"
+
+
+def reply_notices(reply: Reply, cwd: str) -> list[str]:
+    """Return what to say about the language model's part in a reply: what was dropped, or why it has no part."""
+    lines = []
+    if reply.dropped:
+        what = "1 sentence was" if reply.dropped == 1 else f"{reply.dropped} sentences were"
+        lines.append(f"{what} dropped: {reply.model} gave quotes for them that do not hold")
+    if reply.problem and reply.quotes:
+        lines.append(f"{reply.problem.rstrip('.')}; these are the best sentences of your files")
+    elif reply.problem and reply.answer.hits:
+        lines.append(f"{reply.problem}; the nearest is {place_of_hit(reply.answer.hits[0], cwd)}")
+    return lines
 
 
 def reply_object(reply: Reply) -> dict[str, Any]:

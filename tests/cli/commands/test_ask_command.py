@@ -71,3 +71,17 @@ def test_formats_of_hits_are_those_of_a_search(command: CommandLine) -> None:
     """Whole passages, lines of JSON, tables and paths have no sentences to cite."""
     for option in ("--full", "-l", "--format=jsonl", "--format=csv"):
         assert command("ask", "x", option)[1] == command("search", "x", option)[1]
+
+
+def test_a_model_is_taken_from_the_options(command: CommandLine) -> None:
+    """--model names one, --no-llm asks none, and without either the configuration decides."""
+    for options in ((), ("--model", "small"), ("--no-llm",)):
+        command("ask", "x", *options)
+    assert [asked["model"] for _, asked in command.kb.asked] == [None, "small", ""]
+    assert command("ask", "x", "--model", "small", "--no-llm")[0] == 2
+
+
+def test_the_prompt_is_shown_and_nothing_asked(command: CommandLine) -> None:
+    """The rules, then the data."""
+    assert command("ask", "Which store?", "--show-prompt")[:2] == (0, "Answer.\nWhich store?\n")
+    assert command.kb.asked == []

@@ -1,0 +1,276 @@
+"""The language model of answers, through the library llm: where it is, and what it writes within limits.
+
+llm is imported only here, and only when a model is asked for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from kb.errors import AnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kb.records import Prompt
+
+# How often is looked whether to stop, in seconds.
+_LOOK: Final = 0.1
+# A token is rarely longer than this, in characters; an answer that is longer than its tokens allow is cut off.
+_TOKEN_CHARS: Final = 12
+_OPENAI: Final = "api.openai.com"
+_OLLAMA: Final = "127.0.0.1:11434"
+_THIS_MACHINE: Final = "this machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a model may write.
+
+    Attributes:
+        until: When it has to end, in seconds of ``time.monotonic``.
+        tokens: The most tokens.
+        should_stop: Whether the user gave up.
+    """
+
+    until: float
+    tokens: int
+    should_stop: Callable[[], bool]
+
+
+class Cancelled(Exception):
+    """The user gave up."""
+
+
+class LanguageModel:
+    """A model of llm, and the host that it is asked at.
+
+    Args:
+        model: The model of llm.
+        name: Its name, as configured.
+        host: The host, or ``this machine``.
+    """
+
+    def __init__(self, model: Any, name: str, host: str) -> None:  # noqa: ANN401 - llm is imported only where it is used
+        self._model = model
+        self.name = name
+        self.host = host
+
+    def write(self, prompt: Prompt, schema: Mapping[str, Any], limits: Limits) -> str:
+        """Return what the model writes.
+
+        Args:
+            prompt: The two messages.
+            schema: The JSON schema of the answer, for models that keep to one.
+            limits: How long it may write.
+
+        Raises:
+            AnswerError: It cannot be reached, stops amid its answer, or does not end within the limits.
+            Cancelled: The user gave up.
+        """
+        chunks: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
+        given_up = threading.Event()
+
+        def work() -> None:
+            try:
+                for chunk in self._response(prompt, schema, limits.tokens):
+                    if given_up.is_set():
+                        return
+                    chunks.put(chunk)
+                chunks.put(None)
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and each is a reason
+                chunks.put(error)
+
+        # A thread of its own, since a server that does not answer cannot be interrupted otherwise.
+        threading.Thread(target=work, name="language model", daemon=True).start()
+        try:
+            return self._collected(chunks, limits)
+        finally:
+            given_up.set()
+
+    def _response(self, prompt: Prompt, schema: Mapping[str, Any], tokens: int) -> Any:  # noqa: ANN401 - see above
+        """Return the response of llm, which yields text as it comes."""
+        known = getattr(self._model.Options, "model_fields", {})
+        options = {"temperature": 0.0, "max_tokens": tokens}
+        extra = {"schema": dict(schema)} if getattr(self._model, "supports_schema", False) else {}
+        return self._model.prompt(
+            prompt.user,
+            system=prompt.system,
+            stream=bool(getattr(self._model, "can_stream", False)),
+            options={name: value for name, value in options.items() if name in known},
+            **extra,
+        )
+
+    def _collected(self, chunks: queue.SimpleQueue[str | Exception | None], limits: Limits) -> str:
+        text = ""
+        while True:
+            if limits.should_stop():
+                raise Cancelled
+            if time.monotonic() >= limits.until:
+                raise AnswerError(
+                    f"{self.name} did not answer in time ({self.host})",
+                    "Ask a faster model, or set answer.seconds higher",
+                )
+            try:
+                chunk = chunks.get(timeout=_LOOK)
+            except queue.Empty:
+                continue
+            if chunk is None:
+                return text
+            if isinstance(chunk, Exception):
+                raise AnswerError(*self._reason(chunk, begun=bool(text))) from chunk
+            text += chunk
+            if len(text) > limits.tokens * _TOKEN_CHARS:
+                raise AnswerError(
+                    f"{self.name} does not end its answer ({self.host})", "Ask another model: kb ask --model MODEL"
+                )
+
+    def _reason(self, error: Exception, *, begun: bool) -> tuple[str, str]:
+        """Return what went wrong in one sentence, and the remedy."""
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        lines = (str(cause) or str(error) or type(error).__name__).strip().splitlines()
+        reason = lines[0].rstrip(".")[:200]
+        if begun:
+            return f"{self.name} stopped amid its answer ({self.host}): {reason}", "Ask again"
+        return (
+            f"{self.name} cannot be asked at {self.host}: {reason}",
+            "Start its server, or set answer.endpoint and answer.model to one that runs",
+        )
+
+
+def open_model(name: str, endpoint: str, *, offline: bool, environ: Mapping[str, str] = os.environ) -> LanguageModel:
+    """Return a language model, once it is known where the text of passages would go.
+
+    Args:
+        name: The name that llm or the endpoint knows it by.
+        endpoint: ``answer.endpoint``: the address of an OpenAI-compatible server, or the host that is allowed; empty
+            where the model is on this machine.
+        offline: Whether only this machine may be asked.
+        environ: The environment, in which Ollama's server may be named.
+
+    Raises:
+        AnswerError: llm is not installed, does not know the model, or the text would leave the machine without leave.
+    """
+    try:
+        import llm
+    except ImportError as error:
+        raise AnswerError(
+            "answers of a language model need the library llm", "Install it: pip install 'localkb[answer]'"
+        ) from error
+    if "://" in endpoint:
+        host = _host_of(endpoint)
+        _require_leave(name, host, host, offline=offline)
+        return LanguageModel(_endpoint_model(name, endpoint, host), name, host)
+    try:
+        model = llm.get_model(name)
+    except llm.UnknownModelError as error:
+        raise AnswerError(
+            f"llm knows no model {name}",
+            "See llm models for those it knows, or set answer.endpoint to the address of a server that has it",
+        ) from error
+    host = _destination(model, environ) or endpoint
+    if not host:
+        raise AnswerError(
+            f"kb cannot tell where {name} sends the text of your notes",
+            "Set answer.endpoint to its host, or to localhost if it runs on this machine",
+        )
+    _require_leave(name, host, endpoint, offline=offline)
+    base = getattr(model, "api_base", None)
+    if base:
+        return LanguageModel(_endpoint_model(getattr(model, "model_name", None) or name, base, host), name, host)
+    return LanguageModel(model, name, _THIS_MACHINE if host == "localhost" else host)
+
+
+def _host_of(address: str) -> str:
+    """Return host and port of an address.
+
+    Raises:
+        AnswerError: It is none.
+    """
+    try:
+        parts = urlsplit(address)
+        port = f":{parts.port}" if parts.port else ""
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise AnswerError(f"answer.endpoint is no address: {address}", "Write it as in http://127.0.0.1:8080/v1")
+    return f"[{host}]{port}" if ":" in host else f"{host}{port}"
+
+
+def _destination(model: Any, environ: Mapping[str, str]) -> str:  # noqa: ANN401 - a model of any plugin
+    """Return the host that a model of llm is asked at; empty where that cannot be told."""
+    base = getattr(model, "api_base", None)
+    if base:
+        return _host_of(str(base))
+    plugin = type(model).__module__.partition(".")[0]
+    if plugin == "llm":
+        return _OPENAI
+    if plugin == "llm_ollama":
+        address = environ.get("OLLAMA_HOST") or _OLLAMA
+        return _host_of(address if "://" in address else f"http://{address}")
+    return ""
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host, with or without a port, is a loopback address. Names are not looked up."""
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _require_leave(name: str, host: str, named: str, *, offline: bool) -> None:
+    """Refuse a host that is not this machine, unless the configuration names it and allows it.
+
+    Raises:
+        AnswerError: It does not.
+    """
+    if is_this_machine(host):
+        return
+    bare = urlsplit(f"//{host}").hostname
+    if bare != urlsplit(f"//{named}").hostname:
+        raise AnswerError(
+            f"{name} would send passages of your files to {host}, which the configuration does not name",
+            f'If you want that, set answer.endpoint = "{host}" and answer.offline = false',
+        )
+    if offline:
+        raise AnswerError(
+            f"{name} would send passages of your files to {host}, and answer.offline is true",
+            "If you want that, set answer.offline = false",
+        )
+
+
+def _endpoint_model(name: str, address: str, host: str) -> Any:  # noqa: ANN401 - see above
+    """Return a model of llm for an OpenAI-compatible server.
+
+    A key for it is one that ``llm keys set HOST`` stored. What goes to this machine goes past any proxy, and nothing
+    follows a redirection to another host.
+    """
+    import httpx
+    import llm
+    import openai
+    from llm.default_plugins.openai_models import Chat
+
+    class Endpoint(Chat):
+        # Else llm would send the key for OpenAI.
+        needs_key = None
+
+        def get_client(self, key: str | None, *, async_: bool = False) -> Any:  # noqa: ANN401, ARG002 - of openai
+            client = httpx.Client(trust_env=not is_this_machine(host), follow_redirects=False)
+            stored = llm.get_key(alias=urlsplit(f"//{host}").hostname)
+            return openai.OpenAI(base_url=address, api_key=stored or "none", http_client=client, max_retries=1)
+
+    return Endpoint(name, model_name=name, api_base=address, supports_schema=True)

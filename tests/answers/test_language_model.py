@@ -1,0 +1,124 @@
+"""Where a language model is, and that nothing leaves the machine without leave."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import llm
+import pytest
+
+from kb.answers.language_model import Limits, is_this_machine, open_model
+from kb.answers.prompt import SCHEMA
+from kb.errors import AnswerError
+from kb.records import Prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _own_llm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's keys, and a proxy that would notice what goes to it."""
+    monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("127.0.0.1:8080", True),
+        ("127.8.9.1", True),
+        ("[::1]:11434", True),
+        ("localhost.example.com", False),
+        ("127.0.0.1.example.com", False),
+        ("192.168.1.5", False),
+        ("api.openai.com", False),
+    ],
+)
+def test_only_loopback_is_this_machine(host: str, here: bool) -> None:
+    """Names are not looked up, so none but localhost is."""
+    assert is_this_machine(host) is here
+
+
+def test_an_endpoint_elsewhere_needs_leave() -> None:
+    """It is named in the configuration, and still not asked while offline is true."""
+    with pytest.raises(AnswerError, match=r"would send passages of your files to llm.example.com, and answer.offline"):
+        open_model("big", "https://llm.example.com/v1", offline=True)
+    assert open_model("big", "https://llm.example.com/v1", offline=False).host == "llm.example.com"
+
+
+def test_a_model_of_llm_elsewhere_has_to_be_named() -> None:
+    """Its default endpoint is not on this machine."""
+    name = next(one.model_id for one in llm.get_models() if type(one).__module__.startswith("llm.default_plugins"))
+    with pytest.raises(AnswerError, match=r"api.openai.com, which the configuration does not name"):
+        open_model(name, "", offline=False)
+    with pytest.raises(AnswerError, match=r"answer.offline is true"):
+        open_model(name, "api.openai.com", offline=True)
+    assert open_model(name, "api.openai.com", offline=False).host == "api.openai.com"
+
+
+def test_an_unknown_model_and_a_wrong_address_are_told() -> None:
+    """Each with what to do about it."""
+    with pytest.raises(AnswerError, match="llm knows no model nothing-like-it"):
+        open_model("nothing-like-it", "", offline=True)
+    with pytest.raises(AnswerError, match=r"answer.endpoint is no address"):
+        open_model("x", "ftp://127.0.0.1", offline=True)
+    with pytest.raises(AnswerError, match=r"answer.endpoint is no address"):
+        open_model("x", "http://127.0.0.1:port/v1", offline=True)
+
+
+class _Server(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server that answers "one two" and keeps what it was sent."""
+
+    sent: list[dict[str, object]] = []  # noqa: RUF012 - of the class, as a handler is made for each request
+
+    def do_POST(self) -> None:
+        """Answer with two chunks."""
+        self.sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for word in ("one ", "two"):
+            chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+            chunk["choices"] = [{"index": 0, "delta": {"content": word}}]
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def log_message(self, *_: object) -> None:
+        """Be silent."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The address of such a server."""
+    _Server.sent = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{found.server_address[1]}/v1"
+        found.shutdown()
+
+
+def test_a_server_on_this_machine_is_asked_past_the_proxy(server: str) -> None:
+    """With the rules as the system message, the schema, and the limit of tokens."""
+    limits = Limits(time.monotonic() + 20, 77, lambda: False)
+    text = open_model("small", server, offline=True).write(Prompt("rules", "question"), SCHEMA, limits)
+
+    (sent,) = _Server.sent
+    assert text == "one two"
+    assert [one["role"] for one in sent["messages"]] == ["system", "user"]  # type: ignore[index, attr-defined]
+    assert sent["max_tokens"] == 77
+    assert sent["response_format"]["type"] == "json_schema"  # type: ignore[index]
+
+
+def test_a_wrong_endpoint_is_told_in_one_sentence() -> None:
+    """With the reason of the system."""
+    limits = Limits(time.monotonic() + 20, 77, lambda: False)
+    with pytest.raises(AnswerError) as caught:
+        open_model("small", "http://127.0.0.1:9/v1", offline=True).write(Prompt("a", "b"), SCHEMA, limits)
+    assert caught.value.message == "small cannot be asked at 127.0.0.1:9: [Errno 111] Connection refused"
