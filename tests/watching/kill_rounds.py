@@ -930,7 +930,7 @@ def _needed(root: Path, model: Path) -> list[str]:
         for args in (("index", "-q"), ("rebuild",), ("model", "export", str(model))):
             command(world, *args)()
         mend(world)
-        for name in ("cli.daemon", "serve.listen", "serve.server", "watch.follow", "watch.observe"):
+        for name in ("cli.daemon", "service.listen", "service.server", "watching.scheduler", "watching.watcher"):
             importlib.import_module(f"kb.{name}")
         importlib.import_module("uvicorn.protocols.http.h11_impl")
         importlib.import_module("watchdog.observers")
