@@ -262,7 +262,7 @@ def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_fetch_sends_no_more_than_needed(tiny: Path, tmp_path: Path) -> None:
+def test_a_fetch_asks_for_the_model_and_no_more(tiny: Path, tmp_path: Path) -> None:
     """No telemetry and no update check; the headers name two versions, and the token if there is one."""
     heard: list[dict[str, str]] = []
     fetch = "from kb.cli.main import run; print(run(['model', 'fetch']))"
