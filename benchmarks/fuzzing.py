@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from schemathesis.generation.case import Case
     from schemathesis.schemas import APIOperation
 
-_EXAMPLES: Final = 20
-_RAW: Final = 40
+_EXAMPLES: Final = 10
+_RAW: Final = 15
 _PATIENCE: Final = 60.0
 _SERVER_ERROR: Final = 500
 _BUSY: Final = 503
@@ -147,9 +147,12 @@ class Server:
 def described(document: dict[str, Any]) -> Iterator[APIOperation[Any, Any, Any, Any]]:
     """The operations of an OpenAPI document, but for streams of events, which do not end."""
     import schemathesis
+    from schemathesis.core.result import Err
 
     schema = schemathesis.openapi.from_dict(document)
     for found in schema.get_all_operations():
+        if isinstance(found, Err):
+            raise found.err()
         operation = found.ok()
         responses = document["paths"][operation.path][operation.method.lower()]["responses"]
         if not any(_STREAM in one.get("content", {}) for one in responses.values()):
@@ -172,7 +175,7 @@ def _described_requests(
 
     mode = GenerationMode.POSITIVE if valid else GenerationMode.NEGATIVE
 
-    def attempt(case: Case) -> None:
+    def attempt(case: Case[Any]) -> None:
         what = f"{operation.method.upper()} {operation.path} {case.query!r:.200} {case.body!r:.200}"
         try:
             response = case.call(base_url=server.url, headers=server.headers, timeout=_PATIENCE)

@@ -222,7 +222,8 @@ class PlainChroma:
 
     def __call__(self, question: str) -> object:
         """Ask."""
-        return self._collection.query(query_embeddings=[self._encoder.embed_query(question)], n_results=HITS)
+        vectors: Any = [self._encoder.embed_query(question)]
+        return self._collection.query(query_embeddings=vectors, n_results=HITS)
 
 
 def fill_plain(docs: str, store: str, folder: str) -> int:
@@ -236,9 +237,10 @@ def fill_plain(docs: str, store: str, folder: str) -> int:
     for begin in range(0, len(passages), _BATCH):
         some = passages[begin : begin + _BATCH]
         vectors = work.index().vectors([one.id for one in some])
+        embeddings: Any = [vectors[one.id] for one in some]
         collection.add(
             ids=[one.id for one in some],
-            embeddings=[vectors[one.id] for one in some],
+            embeddings=embeddings,
             documents=[one.text for one in some],
             metadatas=[{"path": one.file.path, "line": one.first_line} for one in some],
         )

@@ -212,7 +212,7 @@ def test_clients_are_compared_with_the_model_round_by_round() -> None:
 
 def test_the_largest_answer_is_judged() -> None:
     """Only answers with all five hits count, and one of too many tokens decides."""
-    hits = {"hits": [{}] * 5}
+    hits: dict[str, Any] = {"hits": [{}] * 5}
     answers = [ToolResult("a " * 100, hits, failed=False), ToolResult("a " * 9999, {"hits": [{}]}, failed=False)]
 
     rows = programs_mcp.judged_tokens("t " * 1500, answers, words)
