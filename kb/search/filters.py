@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from kb.errors import RequestError
 from kb.search.types import is_of_type, type_named
 
 if TYPE_CHECKING:
@@ -65,12 +66,23 @@ def _without_wildcards(glob: str) -> tuple[str, str]:
     return glob[: max(end, 0)], glob[end + 1 :]
 
 
+def _type(word: str) -> str:
+    try:
+        return type_named(word)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
 def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
-    """Return the files that pass all filters, in the order given."""
+    """Return the files that pass all filters, in the order given.
+
+    Raises:
+        RequestError: There is no such type of files.
+    """
     files = list(files)
     at_path = _path_matcher(filters.paths, files)
     has_tags = _tag_matcher(filters.tags)
-    of_type = _any_and_none([type_named(word) for word in filters.types], is_of_type)
+    of_type = _any_and_none([_type(word) for word in filters.types], is_of_type)
     in_language = _any_and_none(
         [word.casefold() for word in filters.languages], lambda file, language: file.language == language
     )

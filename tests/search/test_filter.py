@@ -9,6 +9,7 @@ from typing import Literal
 
 import pytest
 
+from kb.errors import RequestError
 from kb.records import FileStat, Filters, KnownFile
 from kb.search.filters import day_of, selected, tag_count
 from kb.search.names import file_named
@@ -82,6 +83,13 @@ def test_accents_of_a_path_are_one_in_whatever_form(form: Literal["NFC", "NFD"],
     assert selected(files, Filters(paths=(typed("!caf\u00e9.md"),))) == files[1:]
     assert file_named(files, typed("Tag\u00fcb\u00fccher/caf\u00e9.md"), "/nowhere") is files[0]
     assert file_named(files, "x", typed("/home/\u00e5/Tag\u00fcb\u00fccher/caf\u00e9.md")) is files[0]
+
+
+@pytest.mark.parametrize("name", ["markdon", "", "!nothing", "a/b.md"])
+def test_a_type_that_there_is_not_is_an_error_of_the_request(name: str) -> None:
+    """Programs send filters that no command line has looked at."""
+    with pytest.raises(RequestError, match="is no type"):
+        selected(FILES, Filters(types=(name,)))
 
 
 def test_of_two_names_that_differ_in_form_alone_the_one_that_is_typed_is_meant() -> None:
