@@ -133,6 +133,8 @@ ALLOWED: dict[str, set[str]] = {
         *VOCABULARY,
     },
     "kb.cli": {
+        "kb.knowledge_base",
+        "kb.answers",
         "kb.api",
         "kb.cli",
         "kb.agents",

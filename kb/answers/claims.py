@@ -167,10 +167,10 @@ def fold(text: str) -> tuple[str, list[int]]:
 
 def _lacking(sentence: str, quote: str, besides: str) -> str:
     """Return the first number of a sentence that its quote lacks, or name that quote and question lack."""
-    have = set(_NUMBER.findall(quote))
-    for number in _NUMBER.findall(sentence):
-        if number not in have:
-            return number
+    numbers = {match[0] for match in _NUMBER.finditer(quote)}
+    for match in _NUMBER.finditer(sentence):
+        if match[0] not in numbers:
+            return match[0]
     known = {word.casefold() for word in _NAME.findall(f"{quote} {besides}")}
     names = [match[0] for match in _NAME.finditer(sentence)][1:]
     return next((name for name in names if name[0].isupper() and not _is_known(name, known)), "")

@@ -259,18 +259,18 @@ def _endpoint_model(name: str, address: str, host: str) -> Any:  # noqa: ANN401 
     A key for it is one that ``llm keys set HOST`` stored. What goes to this machine goes past any proxy, and nothing
     follows a redirection to another host.
     """
-    import httpx
     import llm
     import openai
     from llm.default_plugins.openai_models import Chat
 
     class Endpoint(Chat):
-        # Else llm would send the key for OpenAI.
-        needs_key = None
-
         def get_client(self, key: str | None, *, async_: bool = False) -> Any:  # noqa: ANN401, ARG002 - of openai
-            client = httpx.Client(trust_env=not is_this_machine(host), follow_redirects=False)
+            client = openai.DefaultHttpxClient(trust_env=not is_this_machine(host), follow_redirects=False)
             stored = llm.get_key(alias=urlsplit(f"//{host}").hostname)
             return openai.OpenAI(base_url=address, api_key=stored or "none", http_client=client, max_retries=1)
 
-    return Endpoint(name, model_name=name, api_base=address, supports_schema=True)
+    made: Any = Endpoint
+    found = made(name, model_name=name, api_base=address, supports_schema=True)
+    # Else llm would ask for the key of OpenAI, and send it.
+    found.needs_key = None
+    return found

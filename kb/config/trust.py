@@ -42,6 +42,8 @@ REACHING: Final = frozenset(
         "search.rerank_model",
         "search.rerank_revision",
         "serve.http",
+        "answer.model",
+        "answer.endpoint",
     }
 )
 # The other keys. They decide how files in those folders are read, how much of the machine that takes, how questions are
@@ -59,6 +61,8 @@ STAYING: Final = frozenset(
         *(f"store.{name}" for name in ("collection", "wait_seconds")),
         *(f"search.{name}" for name in ("limit", "mode", "weak", "fold", "min_score", "per_file", "candidates")),
         *(f"search.{name}" for name in ("best_seconds", "rerank", "rerank_hits", "rerank_seconds")),
+        # Of no effect without a model.
+        *(f"answer.{name}" for name in ("mode", "offline", "seconds", "max_tokens", "context_chars")),
         *(f"watch.{name}" for name in ("polling", "poll_seconds", "quiet_ms", "patience_seconds", "sweep_minutes")),
     }
 )
@@ -99,6 +103,7 @@ def reaches(settings: Settings, place: Place) -> tuple[Reach, ...]:
                 *_of_model(settings, base),
                 *_of_reranker(settings, base),
                 *_of_server(settings),
+                *_of_answers(settings),
             ]
         )
     )
@@ -210,6 +215,14 @@ def _of_reranker(settings: Settings, base: str) -> Iterator[Reach]:
 def _of_server(settings: Settings) -> Iterator[Reach]:
     if settings.config.serve.http and not settings.typed("serve.http"):
         yield Reach("serve.http", settings.config.serve.http, "a port of this machine")
+
+
+def _of_answers(settings: Settings) -> Iterator[Reach]:
+    """Yield the language model, which is sent passages of files."""
+    answer = settings.config.answer
+    for key, value in (("answer.model", answer.model), ("answer.endpoint", answer.endpoint)):
+        if value and not settings.typed(key):
+            yield Reach(key, value, "passages of your files are sent to it")
 
 
 def _on_the_hub(name: str, revision: str) -> str:

@@ -110,6 +110,7 @@ OPTIONAL = {
 LOCAL = frozenset(
     {
         "bench",
+        "chat",
         "completion",
         "config",
         "init",
@@ -145,6 +146,7 @@ SHORT_HELP = {
     "bench": "Benchmark kb on your own notes and model.",
     "model": "List, download, verify and export embedding models.",
     "completion": "Print a shell completion script.",
+    "chat": "Ask one question after the other.",
     "skill": "Teach agents to ask kb from a shell.",
     "token": "Print the token that programs need.",
     "web": "Open a page to find, read and write in the browser.",

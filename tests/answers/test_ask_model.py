@@ -60,7 +60,8 @@ def asked(
     tokens: int = 800,
 ) -> tuple[Reply, FakeModel, list[str]]:
     """The reply, the model that was asked, and the steps told."""
-    model, steps = FakeModel(write), []
+    model = FakeModel(write)
+    steps: list[str] = []
     asking = Asking(seconds, tokens, stop, steps.append)
     language_model = LanguageModel(model, "fake", "this machine")
     return asked_of_model(REPLY, language_model, sources or [source(TRUE)], QUESTION, asking), model, steps

@@ -1,0 +1,188 @@
+"""A conversation with the files: questions, follow-ups, and commands that begin with a slash."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.answers.follow_up import globs_of, is_follow_up, with_words_of
+from kb.cli.last_results import save_results
+from kb.cli.output.notices import notices
+from kb.cli.output.replies import cited, reply_markdown, reply_notices, reply_text, sources_of
+from kb.cli.output.terminal import one_line, shown_path
+from kb.errors import KbError, RequestError
+from kb.records import Filters, SearchRequest
+from kb.search.syntax import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Protocol
+
+    from kb.cli.session import Session
+    from kb.records import IndexReport, Reply
+
+    class Answering(Protocol):
+        """What a conversation needs of a knowledge base."""
+
+        def ask(self, request: SearchRequest, /) -> Reply:
+            """Answer a question."""
+
+        def note(self, text: str, *, title: str | None = None, tags: tuple[str, ...] = ()) -> tuple[str, IndexReport]:
+            """Write a note."""
+
+
+HELP: Final = """\
+/sources     the quotes of the last answer, each with its source
+/open N      open source N of the last answer
+/why         why the sources of the last answer rank as they do
+/filter ...  only some files from now on: tag:x path:docs/ type:pdf lang:de; alone, all files again
+/save        keep the last answer as a note, with its sources
+/quit        end (or Ctrl-D)
+"""
+
+
+class Conversation:
+    """Answers lines, one after the other, and remembers the last answer.
+
+    Args:
+        kb: The knowledge base.
+        session: Where answers are written.
+        open_source: Opens a source of the last answer by its number.
+    """
+
+    def __init__(self, kb: Answering, session: Session, open_source: Callable[[int], None]) -> None:
+        self._kb = kb
+        self._session = session
+        self._open = open_source
+        self._filters = Filters()
+        self._question = ""
+        self._reply: Reply | None = None
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/sources": self._sources,
+            "/open": self._open_source,
+            "/why": self._why,
+            "/filter": self._filter,
+            "/save": self._save,
+            "/help": self._help,
+        }
+
+    def line(self, text: str) -> bool:
+        """Answer a question, or obey a command; returns False where it ends the conversation."""
+        text = text.strip()
+        name, _, rest = text.partition(" ")
+        if name == "/quit":
+            return False
+        try:
+            if text.startswith("/"):
+                self._command(name)(rest.strip())
+            elif text:
+                self._ask(text)
+        except KbError as error:
+            self._session.notice(error.message)
+            if error.remedy:
+                self._session.hint(error.remedy)
+        return True
+
+    def _command(self, name: str) -> Callable[[str], None]:
+        if name not in self._commands:
+            raise RequestError(f"there is no command {one_line(name)}", "/help lists those there are")
+        return self._commands[name]
+
+    def _ask(self, question: str) -> None:
+        """Answer a question; a follow-up first in the files of the last answer, then in all."""
+        asked, reply = question, None
+        if self._reply is not None and is_follow_up(question):
+            asked = with_words_of(question, self._question)
+            paths = globs_of(one.hit.passage.file.path for one in sources_of(self._reply))
+            if paths and not self._filters.paths:
+                reply = self._kb.ask(SearchRequest(asked, filters=replace(self._filters, paths=paths)))
+        if reply is None or not reply.quotes:
+            reply = self._kb.ask(SearchRequest(asked, filters=self._filters))
+        self._write(reply)
+        if reply.quotes:
+            self._question, self._reply = asked, reply
+
+    def _write(self, reply: Reply, *, quoted: bool = False) -> None:
+        style = self._session.style()
+        if reply.quotes:
+            self._session.write(reply_text(reply, style, quoted=quoted))
+            save_results(self._session.client.terminal, cited(reply))
+        for line in [*reply_notices(reply, style.cwd), *notices(reply.answer, style.cwd)]:
+            self._session.notice(line)
+
+    def _last(self) -> Reply:
+        if self._reply is None:
+            raise RequestError("there is no answer yet", "Ask a question first")
+        return self._reply
+
+    def _sources(self, _: str) -> None:
+        self._write(self._last(), quoted=True)
+
+    def _open_source(self, number: str) -> None:
+        count = len(sources_of(self._last()))
+        if not number.isdecimal() or not 1 <= int(number) <= count:
+            raise RequestError(f"the last answer has {count} sources", "Write /open 1")
+        self._open(int(number))
+
+    def _why(self, _: str) -> None:
+        """Ask the last question again with the explanations of a search."""
+        self._last()
+        found = self._kb.ask(SearchRequest(self._question, filters=self._filters, explain=True))
+        for one in sources_of(found):
+            path = shown_path(f"{one.hit.passage.file.folder}/{one.hit.passage.file.path}", self._session.style().cwd)
+            self._session.write(f"[{one.number}] {path}:{one.quote.line}  {one_line(one.hit.why)}\n")
+
+    def _filter(self, text: str) -> None:
+        """Set the filters of all further questions."""
+        from datetime import UTC, datetime
+
+        read = parse(text, datetime.now(UTC).astimezone().date(), cwd=self._session.client.cwd)
+        if read.text:
+            raise RequestError(
+                f"{one_line(read.text)} is no filter", "Write /filter tag:x, path:, type:, lang:, since: or until:"
+            )
+        self._filters = read.filters
+        self._session.notice(f"only files with {', '.join(read.read_as.filters)}" if text else "all files")
+
+    def _save(self, _: str) -> None:
+        """Write the last answer as a note."""
+        reply = self._last()
+        path, _report = self._kb.note(reply_markdown(reply, ""), title=self._question, tags=("answer",))
+        self._session.write(f"{shown_path(path, self._session.style().cwd)}\n")
+
+    def _help(self, _: str) -> None:
+        self._session.write(HELP)
+
+
+def lines_of(session: Session) -> Iterator[str]:
+    """Yield the lines of a conversation: typed ones with a history, or those of a pipe."""
+    if not session.client.stdin_tty:
+        yield from session.client.text().splitlines()
+        return
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import WordCompleter
+    from prompt_toolkit.history import FileHistory
+
+    commands = [line.split()[0] for line in HELP.splitlines()]
+    prompt: PromptSession[str] = PromptSession(
+        history=FileHistory(str(history_file())), completer=WordCompleter(commands, sentence=True)
+    )
+    while True:
+        try:
+            yield prompt.prompt("? ")
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+
+
+def history_file() -> Path:
+    """Return the file of the questions typed, made private to the user where it is not there yet."""
+    import platformdirs
+
+    file = Path(platformdirs.user_state_dir("kb", appauthor=False)) / "chat_history"
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    return file

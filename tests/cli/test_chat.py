@@ -1,0 +1,145 @@
+"""Conversations: follow-ups, filters, sources and notes of answers."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from made_up import FakeKnowledge, answer, hit
+
+from kb.answers.follow_up import globs_of, is_follow_up, with_words_of
+from kb.cli.chat import HELP, Conversation, history_file
+from kb.cli.session import ClientContext, Session
+from kb.records import SearchRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Talk:
+    """A conversation with made-up files, and what it wrote."""
+
+    def __init__(self) -> None:
+        self.kb = FakeKnowledge(given=answer(hit("Use ChromaDB."), hit("Other.", 2, path="a.md")))
+        self.out, self.err, self.opened = io.StringIO(), io.StringIO(), list[int]()
+        context = ClientContext(self.out, self.err, {}, "/", False, False, False, 80)
+        self.talk = Conversation(self.kb, Session(client=context), self.opened.append)
+
+    def say(self, *lines: str) -> str:
+        """Say some lines; returns what was written for the last one."""
+        for line in lines:
+            self.out.seek(0)
+            self.out.truncate()
+            assert self.talk.line(line)
+        return self.out.getvalue()
+
+    @property
+    def asked(self) -> list[SearchRequest]:
+        """The questions that the files were asked."""
+        return [values["request"] for name, values in self.kb.asked if name == "ask"]
+
+
+@pytest.fixture
+def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Talk:
+    """A conversation in a home of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return Talk()
+
+
+@pytest.mark.parametrize(
+    ("question", "follows"),
+    [
+        ("And in 2025?", True),
+        ("Why?", True),
+        ("Who wrote it?", True),
+        ("Und wann?", True),
+        ("How large is the vector index?", False),
+        ("Which store keeps embeddings?", False),
+    ],
+)
+def test_follow_ups_are_told_from_questions(question: str, follows: bool) -> None:
+    """By how they begin, what they refer to, and how few words they have."""
+    assert is_follow_up(question) is follows
+
+
+def test_a_follow_up_gets_the_words_before_it() -> None:
+    """Those that it does not have itself."""
+    assert with_words_of("Who wrote it?", "Which vector store is used?") == "Who wrote it? vector store"
+    assert with_words_of("And the store?", "Which vector store?") == "And the store? vector"
+
+
+def test_paths_are_patterns_for_themselves_alone() -> None:
+    """Signs of globs in names are names."""
+    assert globs_of(["a/b.md", "[x]*.md", "a/b.md"]) == ("/a/b.md", "/\\[x\\]\\*.md")
+
+
+def test_a_question_is_answered_with_sources(talk: Talk) -> None:
+    """As kb ask does."""
+    assert talk.say("Which vector store?").startswith("Use ChromaDB. [1]\nOther. [2]\n\n[1] ")
+    assert talk.asked == [SearchRequest("Which vector store?")]
+
+
+def test_a_follow_up_is_asked_of_the_files_before(talk: Talk) -> None:
+    """With the words of the question before; a question of its own is asked of all files."""
+    talk.say("Which vector store?", "Who wrote it?", "How large is the whole index today?")
+
+    first, second, third = talk.asked
+    assert second.question == "Who wrote it? vector store"
+    assert second.filters.paths == ("/db.md", "/a.md")
+    assert (first.filters.paths, third.filters.paths) == ((), ())
+
+
+def test_a_filter_holds_for_all_further_questions(talk: Talk) -> None:
+    """Until it is taken back."""
+    talk.say("/filter tag:work", "Which vector store?", "/filter", "Which vector store do we use?")
+    assert [one.filters.tags for one in talk.asked] == [("work",), ()]
+
+    talk.say("/filter nonsense")
+    assert "nonsense is no filter" in talk.err.getvalue()
+
+
+def test_sources_are_shown_and_opened(talk: Talk) -> None:
+    """By the number that they have in the answer."""
+    assert "“Use ChromaDB.”" in talk.say("Which vector store?", "/sources")
+    talk.say("/open 2", "/open 3", "/open x")
+    assert talk.opened == [2]
+    assert talk.err.getvalue().count("the last answer has 2 sources") == 2
+
+
+def test_an_answer_is_explained(talk: Talk) -> None:
+    """By asking again with the explanations of a search."""
+    talk.kb.given = replace(talk.kb.given, hits=(replace(talk.kb.given.hits[0], why="cosine 0.750, rank 1"),))
+    assert talk.say("Which vector store?", "/why") == "[1] notes/db.md:5  cosine 0.750, rank 1\n"
+    assert talk.asked[-1].explain
+
+
+def test_an_answer_is_kept_as_a_note(talk: Talk) -> None:
+    """With its question as the title and its sources as footnotes."""
+    talk.say("Which vector store?", "/save")
+    (noted,) = [values for name, values in talk.kb.asked if name == "note"]
+    assert noted["title"] == "Which vector store?"
+    assert "Use ChromaDB.[^1]" in noted["text"]
+
+
+def test_commands_without_an_answer_and_unknown_ones_are_told(talk: Talk) -> None:
+    """And the conversation goes on."""
+    talk.say("/sources", "/nothing", "", "/help")
+    assert talk.err.getvalue().splitlines()[0] == "kb: there is no answer yet"
+    assert "kb: there is no command /nothing" in talk.err.getvalue()
+    assert talk.out.getvalue() == HELP
+    assert talk.asked == []
+
+
+def test_it_ends_where_it_is_told_to(talk: Talk) -> None:
+    """By /quit."""
+    assert talk.talk.line("/quit") is False
+
+
+def test_the_history_is_private(talk: Talk, tmp_path: Path) -> None:
+    """Nobody else reads what was asked."""
+    assert talk.asked == []
+    file = history_file()
+    assert file.is_relative_to(tmp_path)
+    assert file.stat().st_mode & 0o777 == 0o600
