@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
 _ROOM: Final = 380
 _ROW: Final = 80
 _MOST_BEST: Final = 3
+# What is written, and what is read, of links, emphasis, boxes and tables.
+_MARKUP: Final = {
+    "markdown": (
+        (re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)"), r"\1"),
+        (re.compile(r"!?\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]"), r"\1"),
+        (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+        (re.compile(r"(?<![\w*])\*(?=\S)([^*]+?)(?<=\S)\*(?![\w*])"), r"\1"),
+        (re.compile(r"`([^`]+)`"), r"\1"),
+        (re.compile(r"^(?:[-*+]\s+)?\[ \]\s"), "☐ "),
+        (re.compile(r"^(?:[-*+]\s+)?\[[xX]\]\s"), "☑ "),
+        (re.compile(r"^[-*+]\s+"), "• "),
+        (re.compile(r"^\||\|$"), ""),
+        (re.compile(r"\s+\|\s+"), " · "),
+    ),
+    "org": (
+        (re.compile(r"\[\[[^\[\]]+\]\[([^\[\]]+)\]\]"), r"\1"),
+        (re.compile(r"\[\[([^\[\]]+)\]\]"), r"\1"),
+        (re.compile(r"^\*+\s+"), ""),
+    ),
+}
 _GAP: Final = Markup('<span class="gap" aria-hidden="true">…</span>')
 _BEST: Final = Markup('<strong class="best">{}</strong>')
 _LINE: Final = Markup('<span class="row">{}</span>')
@@ -33,14 +54,28 @@ def excerpt(hit: Hit, words: Words) -> Markup:
     chosen = _around(found, best)
     parts: list[Markup] = []
     for before, at in zip([None, *chosen], chosen, strict=False):
-        if at and (before is None or at != before + 1):
-            parts.append(_GAP)
-        text = marked_text(_shortened(found[at].text, words), words)
+        text = marked_text(_shortened(plain(found[at].text, kind), words), words)
         shown = _BEST.format(text) if at in best or not best else text
+        if at and (before is None or at != before + 1):
+            shown = _GAP + " " + shown
+        if at == chosen[-1] and at != len(found) - 1:
+            shown = shown + " " + _GAP
         parts.append(_LINE.format(shown) if found[at].own else shown)
-    if chosen and chosen[-1] != len(found) - 1:
-        parts.append(_GAP)
     return Markup(" ").join(parts)
+
+
+def plain(text: str, kind: str) -> str:
+    """Return a sentence without the signs of its markup, as it reads in the document.
+
+    Args:
+        text: The sentence.
+        kind: The kind of its file.
+    """
+    if kind not in _MARKUP:
+        return text
+    for pattern, instead in _MARKUP[kind]:
+        text = pattern.sub(instead, text)
+    return text.strip()
 
 
 def _best(found: Sequence[Unit], hit: Hit, words: Words) -> list[int]:

@@ -79,7 +79,13 @@ def facets(files: Sequence[KnownFile], query: Query) -> tuple[Facet, ...]:
         _facet(query, "lang", "facet_lang", _languages(searched["lang"])),
         _years(query, dated),
     )
-    return tuple(one for one in found if len(one.values) + len(one.more) > 1 or any(v.chosen for v in one.values))
+    return tuple(one for one in found if _chooses(one, len(files)))
+
+
+def _chooses(facet: Facet, files: int) -> bool:
+    """Whether a facet has a choice: not one value alone that all files have."""
+    values = (*facet.values, *facet.more)
+    return len(values) > 1 or any(one.chosen or one.files < files for one in values)
 
 
 def _facet(query: Query, name: str, title: str, counts: Sequence[tuple[str, int]]) -> Facet:

@@ -54,19 +54,18 @@ def table(source: Source) -> str:
             number, before = source.first_line + before, reader.line_num
             if cells:
                 head = number == 1
-                rows.append(_row(cells, number, source.is_marked(number, source.first_line + before - 1), head=head))
+                hit = source.is_marked(number, source.first_line + before - 1)
+                rows.append(_row(cells, number, hit=hit, head=head, shows_number=True))
     except csv.Error:
         return text(source)
     return f"<table>{''.join(rows)}</table>"
 
 
-def _row(cells: Iterable[str], number: int, hit: bool, *, head: bool = False, label: str = "") -> str:
+def _row(cells: Iterable[str], number: int, *, hit: bool, head: bool = False, shows_number: bool = False) -> str:
     tag = "th" if head else "td"
     inner = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
-    return (
-        f'<tr data-line="{number}" class="{HIT if hit else ""}">'
-        f'<td class="num">{escape(label or str(number))}</td>{inner}</tr>'
-    )
+    numbered = f'<td class="num">{number}</td>' if shows_number else ""
+    return f'<tr data-line="{number}" class="{HIT if hit else ""}">{numbered}{inner}</tr>'
 
 
 def _sheet_of(passage: StoredPassage) -> str:
@@ -87,10 +86,10 @@ def _rows(source: Source, passages: Iterable[StoredPassage]) -> str:
         if cells is None or not any(cells):
             said = visible(line).split(_CELL)
             if said != columns:
-                rows.append(_row(said, number, source.is_marked(number, number), label=" "))
+                rows.append(_row(said, number, hit=source.is_marked(number, number)))
             continue
         values = [visible(cells.get(name, "")) for name in columns]
-        rows.append(_row(values, number, source.is_marked(number, number), label=" "))
+        rows.append(_row(values, number, hit=source.is_marked(number, number)))
     return f"<table>{''.join(rows)}</table>"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from kb.web import text
+from kb.web.excerpt import plain
 from kb.web.query import Query, at_passage
 from kb.web.results import results_of, shown_path
 
@@ -41,7 +42,7 @@ def _answered(desk: Desk, kb: Knowledge, query: Query) -> dict[str, Any]:
     hits = {hit.rank: hit for hit in reply.answer.hits}
     quotes = [
         {
-            "text": quote.text,
+            "text": plain(quote.text, passage.file.kind),
             "title": passage.file.title or passage.file.path,
             "source": f"{shown_path(passage.file, folders)}, {text.where(passage)}",
             "address": at_passage(query, passage),

@@ -1,0 +1,167 @@
+"""Find: results, facets and what is said about them, as the server renders them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Browser
+
+
+def titles(html: str) -> list[str]:
+    """The titles of the hits."""
+    return re.findall(r'class="open"[^>]*>([^<]*)</a>', html)
+
+
+def test_results(browser: Browser) -> None:
+    """A search shows passages with marked words, place, score, tags and date, best first."""
+    text = browser.get("/?q=where+do+the+backups+go").text
+
+    assert titles(text)[0] == "Backups"
+    assert "<mark>backups</mark>" in text
+    assert "hub.md" in text
+    assert "2025-03-04" in text
+    assert "#tools/backup" in text
+    assert re.search(r'class="score"[^>]*>0\.\d{3}<', text)
+
+
+def test_start(browser: Browser) -> None:
+    """Without a question, the files that changed last are shown."""
+    assert "Changed last" in browser.get("/").text
+
+
+def test_best_sentences(browser: Browser) -> None:
+    """The sentences that answer best stand out, without the signs of their markup."""
+    text = browser.get("/?q=what+copies+the+database+every+night").text
+    best = re.findall(r'<strong class="best">(.*?)</strong>', text)
+
+    assert any("restic" in one and "☐" in one for one in best)
+
+
+def test_facets_count_files(browser: Browser) -> None:
+    """Each facet counts the files that a search looks through, and leads to the search with it."""
+    text = browser.get("/?q=restic").text
+
+    assert re.search(r'href="/\?q=restic&amp;tag=tools"[^>]*>.*?tools</span> <span class="count">2<', text)
+    assert re.search(r'href="/\?q=restic&amp;path=/code/".*?code</span> <span class="count">1<', text)
+    assert re.search(r"type=markdown.*?markdown</span>", text)
+    assert re.search(r"since=2024-01-01&amp;until=2024-12-31.*?2024", text)
+    assert re.search(r"lang=de.*?de</span>", text)
+
+
+def test_facet_is_taken_back(browser: Browser) -> None:
+    """A chosen facet is marked, narrows the results, and leads back to the search without it."""
+    text = browser.get("/?q=restic&tag=tools").text
+
+    assert re.search(r'href="/\?q=restic" class="chosen"', text)
+    assert set(titles(text)) <= {"restic", "Backups"}
+    assert "Clear filters" in text
+
+
+def test_filters_narrow_other_facets(browser: Browser) -> None:
+    """With a filter, the other facets count only the files that pass it; its own facet still counts all."""
+    text = browser.get("/?q=restic&type=org").text
+
+    assert "markdown</span>" in text
+    assert "tools</span>" not in text
+    assert "home</span>" in text
+
+
+def test_operators_are_understood(browser: Browser) -> None:
+    """Operators in the question work as in the command line, and how it was read is shown."""
+    text = browser.get('/?q="every+night"+-borg+tag:tools').text
+
+    assert "only passages with “every night”" in text
+    assert "no passages with borg" in text
+    assert "only files with tag:tools" in text
+
+
+@pytest.mark.parametrize(
+    ("mode", "ranked"), [("cosine", "meaning"), ("keyword", "words"), ("hybrid", "meaning and words")]
+)
+def test_mode_is_in_the_address(browser: Browser, mode: str, ranked: str) -> None:
+    """The mode ranks, is chosen in the form, and stays in the addresses of the hits."""
+    text = browser.get(f"/?q=restic&mode={mode}").text
+
+    assert f"ranked by {ranked}" in text
+    assert f'<option value="{mode}" selected>' in text
+    assert f"mode={mode}&amp;file=" in text
+
+
+def test_nothing_near_enough(browser: Browser) -> None:
+    """Where nothing is near, that is said, with the nearest passage and a way to the weak hits."""
+    text = browser.get("/?q=quantum+chromodynamics+lattice+gauge").text
+
+    assert "No passage is near enough to be an answer." in text
+    assert "The nearest passage" in text
+    assert "weak=1" in text
+    weak = browser.get("/?q=quantum+chromodynamics+lattice+gauge&weak=1").text
+    assert "these are weak hits" in weak
+    assert len(titles(weak)) > 3
+
+
+def test_words_that_no_passage_has(browser: Browser) -> None:
+    """A search by words that finds nothing offers the search by meaning."""
+    text = browser.get("/?q=xyzzyplugh&mode=keyword").text
+
+    assert "No passage has a word of the question." in text
+    assert "mode=cosine" in text
+
+
+def test_filter_that_matches_nothing(browser: Browser) -> None:
+    """A filter value that no file has is named, with similar ones."""
+    assert "No file has the tag tolls. Did you mean tools?" in browser.get("/?q=restic&tag=tolls").text
+
+
+def test_invalid_filter_is_explained(browser: Browser) -> None:
+    """A day that is none is a sentence with a remedy."""
+    answer = browser.get("/?q=restic&since=yesterdayish")
+
+    assert "since is no day: yesterdayish" in answer.text
+    assert "Write it as 2026-01-31" in answer.text
+
+
+def test_parts(browser: Browser) -> None:
+    """The script asks for the results and the facets alone; by words first."""
+    results = browser.get("/?q=restic&part=results&quick=1").text
+    facets = browser.get("/?q=restic&part=facets").text
+
+    assert "<html" not in results + facets
+    assert "By words; meaning follows" in results
+    assert titles(results)
+    assert "Narrow down" in facets
+
+
+def test_more_results(browser: Browser) -> None:
+    """A full list leads to a longer one."""
+    text = browser.get("/?q=sentence+of+the+long+document").text
+
+    assert len(titles(text)) == 10
+    assert "limit=20" in text
+    assert len(titles(browser.get("/?q=sentence+of+the+long+document&limit=20").text)) == 20
+
+
+def test_similar_files(browser: Browser, running: object, files: object) -> None:
+    """A search for files like one says so, and shows others."""
+    text = browser.get(f"/?like={files}/hub.md").text
+
+    assert "similar passage" in text
+    assert "restic" in titles(text)
+    assert "Backups" not in titles(text)
+
+
+def test_question_is_escaped(browser: Browser) -> None:
+    """A question is text wherever it is shown."""
+    text = browser.get("/?q=%3Cscript%3Ealert(1)%3C/script%3E%22%27&tag=%3Cb%3E").text
+
+    assert "<script>alert" not in text
+    assert "<b>" not in text
+
+
+def test_nothing_is_asked_with_too_much(browser: Browser) -> None:
+    """A question or a number of fields beyond all sense is refused with a sentence."""
+    assert browser.get(f"/?q={'x' * 30_000}").status == 400
+    assert browser.get("/?" + "&".join(f"tag=t{n}" for n in range(500))).status == 400

@@ -1,0 +1,262 @@
+"""Read: documents of each form, at the passage and marked; and nothing outside the folders."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from kb.web.documents import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Browser
+    from page_server import Served
+
+
+def document(html: str) -> str:
+    """The part of a page that is the document."""
+    return html[html.index('id="document"') :]
+
+
+def test_markdown(browser: Browser, files: Path) -> None:
+    """Markdown is rendered, its passage is marked, and code, tables, boxes and formulas are what they mean."""
+    text = document(browser.read(files / "hub.md", line=5, q="backups restic").text)
+
+    assert re.search(r'<h1 id="passage" data-line="5" class="hit"><mark>Backups</mark></h1>', text)
+    assert "☑ laptop" in text
+    assert "<td><mark>restic</mark></td>" in text
+    assert '<code class="math">e^{i\\pi} + 1 = 0</code>' in text
+    assert '<span class="k">def</span>' in text
+    assert '<span class="nt">tags</span>' in text
+
+
+def test_links_lead_to_their_places(browser: Browser, files: Path) -> None:
+    """Wikilinks and paths lead to the documents they mean, links that lead nowhere say so, both directions are listed."""
+    text = document(browser.read(files / "hub.md").text)
+
+    assert re.search(rf'<a href="/read\?file={files}/restic.md[^"]*"[^>]*>restic</a>', text)
+    assert re.search(rf'<a href="/read\?file={files}/plan.org&amp;line=4"[^>]*>the plan</a>', text)
+    assert re.search(r'<span class="broken" title="[^"]+">nowhere</span>', text)
+    assert "Linked from" in text
+
+
+def test_images_come_through_the_daemon(browser: Browser, files: Path) -> None:
+    """An image beside a note is shown, from an address of the page."""
+    text = browser.read(files / "hub.md").text
+    address = re.search(r'<img src="(/image\?[^"]+)" alt="The dial"', text)
+    assert address
+
+    answer = browser.get(address[1].replace("&amp;", "&"))
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.body == (files / "dial.png").read_bytes()
+
+
+def test_org(browser: Browser, files: Path) -> None:
+    """Org is rendered: states, tags, emphasis, nested lists and links."""
+    text = document(browser.read(files / "plan.org", line=2, q="van").text)
+
+    assert '<span class="state">TODO</span>' in text
+    assert "<i><mark>van</mark> rental</i>" in text
+    assert re.search(rf'<a href="/read\?q=van&amp;file={files}/hub.md"[^>]*>the hub</a>', text)
+    assert re.search(r"kitchen<ul><li[^>]*>plates and glasses", text)
+
+
+def test_code(browser: Browser, files: Path) -> None:
+    """Source code is coloured and has line numbers."""
+    text = document(browser.read(files / "code" / "rank.py", line=4).text)
+
+    assert re.search(r'class="line hit" data-line="4"><span class="num">4</span><span class="k">def</span>', text)
+
+
+def test_table(browser: Browser, files: Path) -> None:
+    """Comma-separated values are a table."""
+    text = document(browser.read(files / "ducks.csv", line=2).text)
+
+    assert "<th>colour</th>" in text
+    assert "<td>mallard</td><td>green</td>" in text
+
+
+def test_sheet(browser: Browser, files: Path) -> None:
+    """A workbook is a table with its columns."""
+    text = document(browser.read(files / "cargo.xlsx", line=1).text)
+
+    assert "<th>ship</th><th>tons</th>" in text
+    assert "<td>Falke</td><td>80</td>" in text
+
+
+def test_mail(browser: Browser, files: Path) -> None:
+    """A mail has its headers and its text."""
+    text = document(browser.read(files / "mail.eml").text)
+
+    assert "<dt>From</dt><dd>Ada &lt;ada@example.org&gt;</dd>" in text
+    assert "The keys hang behind the door." in text
+
+
+def test_word(browser: Browser, files: Path) -> None:
+    """A Word document is its headings and paragraphs."""
+    text = document(browser.read(files / "report.docx", line=1).text)
+
+    assert re.search(r"<h\d[^>]*>Weather</h\d>", text)
+    assert "Storms are rare in June." in text
+
+
+def test_pdf_page(browser: Browser, files: Path) -> None:
+    """A PDF is shown at the page of the passage, as a picture on which it is marked, with pages before and after."""
+    found = browser.get("/?q=lighthouse+keeper+counts+gannets").text
+    address = re.search(rf'href="(/read\?[^"]*{files}/harbour.pdf[^"]*)"', found)
+    assert address
+    text = document(browser.get(address[1].replace("&amp;", "&").partition("#")[0]).text)
+    picture = re.search(r'src="(/page\?[^"]+)"', text)
+    assert picture
+    marked = browser.get(picture[1].replace("&amp;", "&"))
+    plain = browser.get(f"/page?file={quote(str(files / 'harbour.pdf'))}&page=2")
+
+    assert "gannets in the fog" in text
+    assert 'rel="prev"' in text
+    assert 'rel="next"' in text
+    assert marked.headers["content-type"] == "image/png"
+    assert marked.body.startswith(b"\x89PNG")
+    assert plain.status == 200
+    assert marked.body != plain.body
+
+
+def test_page_that_is_not_there(browser: Browser, files: Path) -> None:
+    """A page beyond the last one is the last one; as a picture it is refused with a sentence."""
+    text = document(browser.read(files / "harbour.pdf", page=99).text)
+
+    assert 'value="3"' in text
+    assert browser.get(f"/page?file={quote(str(files / 'harbour.pdf'))}&page=99").status == 503
+
+
+def test_hits_of_a_document(browser: Browser, files: Path) -> None:
+    """Within a document, the hits of the question are counted, and lead up and down."""
+    text = document(browser.read(files / "long.md", line=43, q="Sentence 10 of the long document").text)
+
+    assert "Hits in this document" in text
+    assert 'id="hit-previous"' in text
+    assert 'id="hit-next"' in text
+
+
+def test_long_document_in_parts(browser: Browser, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long document the lines around the passage are shown, and the rest is a link away."""
+    monkeypatch.setattr(read, "_WHOLE", 500)
+    monkeypatch.setattr(read, "_LINES_AROUND", 20)
+    text = document(browser.read(files / "long.md", line=103).text)
+
+    assert "Sentence 25 of" in text
+    assert "Sentence 1 of" not in text
+    assert "Earlier lines" in text
+    assert "Later lines" in text
+
+
+def test_outline(browser: Browser, files: Path) -> None:
+    """The headings of a document lead to their places."""
+    text = document(browser.read(files / "restic.md").text)
+
+    assert re.search(rf'<a href="/read\?file={files}/restic.md&amp;line=\d+#passage">Restore</a>', text)
+
+
+def test_quote_and_place(browser: Browser, files: Path) -> None:
+    """The passage can be copied with its source, the place as editors take it."""
+    text = browser.read(files / "letter.txt", line=3).text
+
+    assert f'data-copy="{files}/letter.txt:1"' in text
+    assert "&gt; the harvest of apples" in text
+
+
+def test_similar_files(browser: Browser, files: Path) -> None:
+    """The files most like one are named, not itself."""
+    text = browser.get(f"/similar?file={quote(str(files / 'hub.md'))}&part=1").text
+
+    assert "restic.md" in text
+    assert ">Backups<" not in text
+
+
+def test_hostile_note_does_nothing(browser: Browser, files: Path) -> None:
+    """Nothing of a hostile note can run, load, send, cover the page or lead into it."""
+    text = document(browser.read(files / "hostile.md", line=1, q="rotten fish").text)
+    text = text[text.index('class="content') :]
+
+    assert "Rotten</mark> <mark>fish</mark> smells." in text
+    for tag in ("script", "svg", "iframe", "object", "form", "input", "style", "base", "meta", "link", "video"):
+        assert not re.search(rf"<{tag}\b", text), tag
+    assert not re.search(r"<[^>]*\son\w+=", text)
+    assert not re.search(r"<[^>]*\sstyle=", text)
+    assert not re.search(r'(?:href|src)="(?!/read\?|/image\?|#|https?:)', text)
+    assert not re.search(r'src="http', text)
+    assert 'class="bar' not in text
+    assert 'id="results"' not in text
+    assert "javascript:" not in re.sub(r">[^<]*<", "><", text)
+    assert 'href="/open' not in text
+
+
+OUTSIDE = [
+    "../secret.md",
+    "{parent}/secret.md",
+    "{parent}/notes/../secret.md",
+    "{files}/../secret.md",
+    "{files}/leak.md",
+    "leak.md",
+    "file://{parent}/secret.md",
+    "/etc/passwd",
+    "//etc/passwd",
+    "%2e%2e/secret.md",
+    "..\\secret.md",
+    ".hidden/dial.png",
+    "hub.md\0.png",
+    "~/secret.md",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_nothing_outside_is_read(browser: Browser, files: Path, name: str) -> None:
+    """No spelling of a name reads a file outside of the folders, or one that is not in the index."""
+    name = name.format(files=files, parent=files.parent)
+    for address in ("/read", "/page", "/similar", "/image"):
+        answer = browser.get(f"{address}?file={quote(name)}&page=1&src=dial.png")
+        assert "password" not in answer.text
+        assert b"PNG" not in answer.body
+    assert browser.post("/launch", {"file": name}).status == 409
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "../secret.png",
+        "{parent}/secret.png",
+        "leak.png",
+        ".hidden/dial.png",
+        "code/../.hidden/dial.png",
+        "./.hidden/dial.png",
+        "drawing.svg",
+        "hub.md",
+        "mail.eml",
+        "..%2fsecret.png",
+        "..\\secret.png",
+        "file://{parent}/secret.png",
+        "",
+        ".",
+        "dial.png\0",
+    ],
+)
+def test_only_images_inside_are_served(browser: Browser, files: Path, source: str) -> None:
+    """Images outside of the folder, hidden ones, links, drawings and other files are not served as images."""
+    source = source.format(parent=files.parent)
+    answer = browser.get(f"/image?file={quote(str(files / 'hub.md'))}&src={quote(source)}")
+
+    assert answer.status in {400, 404} or (source.endswith("\0") and answer.body == (files / "dial.png").read_bytes())
+
+
+def test_open_in_editor(browser: Browser, running: Served, files: Path) -> None:
+    """A file of the index is opened in the editor at its line."""
+    running.daemon.opened.clear()
+    answer = browser.post("/launch", {"file": str(files / "hub.md"), "line": "7"})
+
+    assert answer.status == 200
+    assert running.daemon.opened == [(str(files / "hub.md"), 7, 0, "markdown")]

@@ -1,0 +1,123 @@
+"""Ask, write, status and events."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from kb.records import IndexProgress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Browser
+    from page_server import Served
+
+
+def test_ask_quotes_with_sources(browser: Browser, files: Path) -> None:
+    """An answer is sentences of the files, each leading to its place."""
+    text = browser.get("/ask?q=when+do+ships+arrive+at+the+pier").text
+
+    assert "Ships arrive at the pier before noon." in text
+    assert re.search(rf'class="meta"><a href="/read\?[^"]*{files}/harbour.pdf&amp;line=\d+#passage"', text)
+
+
+def test_ask_what_nobody_wrote_of(browser: Browser) -> None:
+    """Where nothing is near enough, that is the answer."""
+    text = browser.get("/ask?q=quantum+chromodynamics+lattice+gauge").text
+
+    assert "Nothing in your files is near enough to be an answer." in text
+    assert "<blockquote>" not in text
+
+
+def test_write_a_note(browser: Browser, files: Path) -> None:
+    """A note is written, dated, tagged and found at once."""
+    answer = browser.post(
+        "/note", {"text": "Marmots whistle\r\nat noon.", "title": "Marmots", "tags": "#animals, hills"}
+    )
+    assert answer.status == 303
+    saved = browser.get(answer.headers["location"]).text
+    written = [one for one in files.rglob("*.md") if "Marmots" in one.read_text("utf-8")]
+    assert len(written) == 1
+
+    try:
+        note = written[0].read_text("utf-8")
+        assert "animals" in note
+        assert "hills" in note
+        assert "\r" not in note
+        assert "saved and indexed" in saved
+        assert "Marmots" in browser.get("/?q=which+animals+whistle").text
+    finally:
+        written[0].unlink()
+
+
+def test_empty_note(browser: Browser, files: Path) -> None:
+    """An empty note is refused, and what was typed is kept in the form."""
+    before = sorted(files.rglob("*"))
+    answer = browser.post("/note", {"text": "  \n", "title": "Kept title", "tags": ""})
+
+    assert answer.status == 400
+    assert "The note is empty" in answer.text
+    assert 'value="Kept title"' in answer.text
+    assert sorted(files.rglob("*")) == before
+
+
+def test_hostile_title(browser: Browser) -> None:
+    """What was typed is text where the form is shown again."""
+    text = browser.post("/note", {"text": "", "title": '"><script>alert(1)</script>'}).text
+
+    assert "<script>alert" not in text
+
+
+def test_forms_have_a_size(browser: Browser) -> None:
+    """A note beyond all sense is refused."""
+    assert browser.post("/note", {"text": "x" * 1_100_000}).status == 400
+
+
+def test_only_forms_are_taken(browser: Browser) -> None:
+    """A body of another kind writes nothing."""
+    answer = browser.post("/note", {"text": "x"}, Content_Type="text/plain")
+
+    assert answer.status == 400
+
+
+def test_status(browser: Browser, running: Served) -> None:
+    """The counts, the state of the daemon, and what could not be indexed are shown."""
+    running.daemon.errors = ["the disk is full"]
+    running.daemon.run = {"doing": "embedding", "indexed": 3, "files": 1200}
+    try:
+        text = browser.get("/status").text
+    finally:
+        running.daemon.errors, running.daemon.run = [], None
+
+    assert "all-MiniLM-L6-v2" in text
+    assert "watching" in text
+    assert "the disk is full" in text
+    assert "embedding: 3 of 1,200 files" in text
+
+
+def test_events(browser: Browser, running: Served) -> None:
+    """What happens in the daemon reaches the browser."""
+    place = urlsplit(running.url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+    connection.request("GET", "/events", headers={"Cookie": browser.cookie})
+    answer = connection.getresponse()
+    try:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        running.events.publish("progress", IndexProgress(1, 2, 0, 0, 0, 0, 0.5))
+        lines = [answer.readline() for _ in range(8)]
+        assert any(b"event: progress" in line for line in lines)
+    finally:
+        connection.close()
+
+
+def test_keys_are_listed(browser: Browser) -> None:
+    """The keys have a page of their own."""
+    assert "<kbd>/</kbd>" in browser.get("/keys").text
+
+
+def test_unknown_address(browser: Browser) -> None:
+    """An address that there is not says so."""
+    assert browser.get("/nowhere").status == 404
