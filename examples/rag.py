@@ -43,7 +43,7 @@ def openai(prompt: str) -> str:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', '')}"}
     request = urllib.request.Request(f"{url.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request) as response:
-        return json.load(response)["choices"][0]["message"]["content"]
+        return str(json.load(response)["choices"][0]["message"]["content"])
 
 
 if __name__ == "__main__":

@@ -156,9 +156,11 @@ def test_coroutines_give_the_same(world: World) -> None:
             assert kb.settings.file == world.config
             started = asyncio.Event()
             loop = asyncio.get_running_loop()
-            run = asyncio.ensure_future(
-                kb.index(full=True, on_progress=lambda _: loop.call_soon_threadsafe(started.set))
-            )
+
+            def begun(_: object) -> None:
+                loop.call_soon_threadsafe(started.set)
+
+            run = asyncio.ensure_future(kb.index(full=True, on_progress=begun))
             await started.wait()
             run.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -173,12 +175,12 @@ def test_a_program_asks_the_daemon(world: World) -> None:
     """Without opening anything: what it imports stays small; results are those of its own store."""
     with KnowledgeBase.open(world.config) as kb:
         kb.index()
-        alone = [(one.passage, one.score) for one in kb.search("sourdough", weak=True).hits]
+        alone = [(one.passage.id, one.score) for one in kb.search("sourdough", weak=True).hits]
     with world.watching(), KnowledgeBase.open(world.config) as kb:
         assert kb.sync()
         answer = kb.search("sourdough", weak=True)
         assert answer.index.watching
-        assert [one.passage for one in answer.hits] == [passage for passage, _ in alone]
+        assert [one.passage.id for one in answer.hits] == [passage for passage, _ in alone]
         assert [one.score for one in answer.hits] == pytest.approx([score for _, score in alone], abs=1e-5)
         (world.notes / "new.md").write_text("# A file that was written just now\n")
         assert kb.sync(600)
@@ -237,13 +239,15 @@ def test_a_daemon_that_is_killed_amid_a_call(world: World) -> None:
 @pytest.mark.slow
 def test_a_suspended_daemon_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not waited for without end; once it goes on, it is asked as before."""
-    monkeypatch.setattr(transport, "_ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(transport, "_STATE_SECONDS", 0.5)
     with world.watching() as daemon, KnowledgeBase.open(world.config) as kb:
         assert kb.sync()
         daemon.send_signal(signal.SIGSTOP)
-        with pytest.raises(StoreBusy, match=rf"process {daemon.pid} holds the store at .* but does not answer") as busy:
-            kb.search("sourdough")
+        with monkeypatch.context() as patched:
+            patched.setattr(transport, "_ANSWER_SECONDS", 0.5)
+            patched.setattr(transport, "_STATE_SECONDS", 0.5)
+            silent = rf"process {daemon.pid} holds the store at .* but does not answer"
+            with pytest.raises(StoreBusy, match=silent) as busy:
+                kb.search("sourdough")
         daemon.send_signal(signal.SIGCONT)
         assert first(kb)
 

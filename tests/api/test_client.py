@@ -298,7 +298,12 @@ def test_a_call_is_cancelled_from_another_thread(running: Running) -> None:
     running.daemon = StandIn(never=True)
     with running.serving():
         client, cancellation = DaemonClient(running.settings), Cancellation()
-        threading.Thread(target=lambda: (running.daemon.waiting.wait(30), cancellation.cancel())).start()
+
+        def cancel() -> None:
+            running.daemon.waiting.wait(30)
+            cancellation.cancel()
+
+        threading.Thread(target=cancel).start()
         with pytest.raises(CallCancelled):
             cancellation.run(client.sync)
         assert running.daemon.left.wait(30)
