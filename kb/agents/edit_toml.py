@@ -54,7 +54,8 @@ def with_entry(text: str, path: Sequence[str], entry: Mapping[str, Any]) -> str:
     elif all(there.get(key) == value for key, value in entry.items()):
         return text
     else:
-        changed = _updated(text, path, entry)
+        begin, end = _region(text, tuple(path))
+        changed = text[:begin] + _updated(text[begin:end], path, entry) + text[end:]
     try:
         after = parse(changed)
     except NotValid as error:
@@ -133,6 +134,17 @@ def _literal(value: str | Sequence[str]) -> str:
 
 
 # --- A table that is there ----------------------------------------------------------------------------------------
+
+
+def _region(text: str, path: tuple[str, ...]) -> tuple[int, int]:
+    """Where a table and those in it stand, if they follow one another; else the whole text.
+
+    Tables that others stand between are not written back by tomlkit as they were, so that it gets these lines alone.
+    """
+    tables = list(_table_lines(text, path))
+    if tables and not _without(parse(text[tables[0][0] : tables[-1][1]]), path):
+        return tables[0][0], tables[-1][1]
+    return 0, len(text)
 
 
 def _updated(text: str, path: Sequence[str], entry: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -166,5 +167,6 @@ def test_kb_itself_answers_as_the_client_starts_it(
         run(["--config", str(config), "watch", "--stop"])
 
     assert code == 0, err
-    assert "kb answers VS Code: 1 file, 5 tools, search took " in out
+    # A busy machine may not have looked over the folder yet.
+    assert re.search(r"kb answers VS Code: \d files?( so far, more are being indexed)?, 5 tools, search took ", out)
     assert sys.executable.rpartition("/")[0] in (here.parent / "home/config/Code/User/mcp.json").read_text("utf-8")
