@@ -59,6 +59,9 @@ def request_of(values: Mapping[str, Any], kind: type[T], *, strict: bool = True)
         return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise RequestError(f"the request is not valid: {_lower(str(error))}") from error
+    except UnicodeEncodeError as error:
+        # Where a number or a date is wanted; as a text, an undecodable name is taken.
+        raise RequestError("the request is not valid: a number or a date has characters that are not text") from error
 
 
 def _refuse_unknown(values: Mapping[str, Any], kind: type) -> None:
