@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections import Counter
 from contextlib import suppress
@@ -26,6 +27,8 @@ _SERVER_ERROR: Final = 500
 _BUSY: Final = 503
 _STREAM: Final = "text/event-stream"
 _MOST_TOLD: Final = 20
+# The exception of Python in the details of a problem, or in a sentence of this module.
+_KIND: Final = re.compile(r"\b[A-Z]\w+(?:Error|Exception|Disconnected)\b")
 # Of a refusal of a larger body, the system may keep nothing for the client.
 _LARGE: Final = 1_000_000
 
@@ -36,24 +39,32 @@ class Findings:
 
     Attributes:
         statuses: How many there were by status; 0 where there was none.
-        failures: Responses that must not be, each as a sentence.
+        failed: How many responses must not be.
+        failures: The first one of each kind, as a sentence, by its address and error.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
+    failed: int = 0
+    failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def saw(self, what: str, status: int, body: bytes, canaries: Sequence[str]) -> None:
         """Note a response: a status of 500 or more is a failure, but for 503; so is a canary in the body."""
         self.statuses[status] += 1
         if status >= _SERVER_ERROR and status != _BUSY:
-            self.failures.append(f"{what}: {status} {body[:300]!r}")
+            self._failed(what, f"{status} {body[:300]!r}")
         if any(canary.encode() in body for canary in canaries):
-            self.failures.append(f"{what}: the text of a file that must not be read")
+            self._failed(what, "the text of a file that must not be read")
 
     def missed(self, what: str, error: Exception) -> None:
         """Note that there was no response."""
         self.statuses[0] += 1
-        self.failures.append(f"{what}: no response ({type(error).__name__}: {error})")
+        self._failed(what, f"no response ({type(error).__name__}: {error})")
+
+    def _failed(self, what: str, why: str) -> None:
+        self.failed += 1
+        address = what.partition("?")[0].split(" ")[1]
+        kind = _KIND.search(why)
+        self.failures.setdefault((address, kind[0] if kind else why), f"{what}: {why}")
 
 
 def fuzz(
@@ -94,8 +105,8 @@ def fuzz(
                 findings.saw(what, status, told, canaries)
     return {
         "statuses": {str(status): count for status, count in sorted(findings.statuses.items())},
-        "failures": findings.failures[:_MOST_TOLD],
-        "failed": len(findings.failures),
+        "failures": list(findings.failures.values())[:_MOST_TOLD],
+        "failed": findings.failed,
     }
 
 
@@ -176,7 +187,7 @@ def _described_requests(
     mode = GenerationMode.POSITIVE if valid else GenerationMode.NEGATIVE
 
     def attempt(case: Case[Any]) -> None:
-        what = f"{operation.method.upper()} {operation.path} {case.query!r:.200} {case.body!r:.200}"
+        what = f"{operation.method.upper()} {operation.path} {case.query!r:.200} {_told(case.body)}"
         try:
             response = case.call(base_url=server.url, headers=server.headers, timeout=_PATIENCE)
         except requests.RequestException as error:
@@ -200,6 +211,11 @@ def _described_requests(
     except hypothesis.errors.Unsatisfiable:
         # An operation without parameters has no request that contradicts its document.
         return
+
+
+def _told(body: object) -> str:
+    """A body of schemathesis, which has a value of its own for none."""
+    return "" if type(body).__name__ == "NotSet" else f"{body!r:.200}"
 
 
 def hostile(
