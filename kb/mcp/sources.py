@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.1
 _START_SECONDS: Final = 20.0
 _BUILD_SECONDS: Final = 10.0
+_FRESH_SECONDS: Final = 1.0
 
 
 class NotReady(KbError):
@@ -207,7 +209,7 @@ def building_of(status: dict[str, Any]) -> Building | None:
 
 @dataclass(slots=True)
 class OwnSource:
-    """Opens the store in this process, and indexes the folders before it answers.
+    """Opens the store in this process, and indexes the folders before it answers, unless it has within a second.
 
     Args:
         settings: The configuration.
@@ -223,17 +225,18 @@ class OwnSource:
     _run: threading.Thread | None = None
     _progress: IndexProgress | None = None
     _error: KbError | None = None
+    _ended: float = -math.inf
     _closed: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def opened(self, call: Call) -> Iterator[Files]:
-        """The knowledge base, after its first index run or a while of it.
+        """The knowledge base, after an index run or a while of it.
 
         Raises:
             NotReady: The model is still being loaded.
             KbError: The folders could not be indexed.
         """
-        if self._knowledge is None:
+        if time.monotonic() - self._ended > _FRESH_SECONDS:
             self.refresh()
         wait_until_built(self, call, self.seconds)
         error, self._error = self._error, None
@@ -272,7 +275,7 @@ class OwnSource:
         except KbError as error:
             self._error = error
         finally:
-            self._progress = None
+            self._progress, self._ended = None, time.monotonic()
 
     def _show(self, now: IndexProgress) -> None:
         self._progress = now

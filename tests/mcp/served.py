@@ -66,7 +66,7 @@ def held(kb: LocalKnowledgeBase, status: dict[str, Any] | None = None) -> HeldSo
 
     @contextmanager
     def using() -> Iterator[Knowledge]:
-        yield kb  # type: ignore[misc]  # what the tools use of it, it has
+        yield kb
 
     return HeldSource(lambda: kb.settings, using, lambda: status or {})
 

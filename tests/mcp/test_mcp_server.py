@@ -185,8 +185,8 @@ def test_progress_rises(source: Source, era: str) -> None:
     """A client that asks for progress gets rising numbers, with what is being done."""
     told: list[tuple[float, float | None, str | None]] = []
 
-    async def tell(done: float, total: float | None, what: str | None) -> None:
-        told.append((done, total, what))
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total, message))
 
     async def ask(client: Client) -> CallToolResult:
         return await client.call_tool("status", {}, progress_callback=tell)
