@@ -1,0 +1,292 @@
+"""The page in a real browser, as people use it: by mouse, by keys, without scripts, narrow, dark, and under attack."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from chromium import chromium
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from page_server import Served
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+expect = playwright.expect
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+VIEWS = ["/", "/?q=restic", "/?q=quantum+chromodynamics+lattice", "/ask?q=restic", "/note", "/status", "/keys"]
+READ = ["hub.md&line=5&q=restic", "plan.org", "harbour.pdf&page=2", "cargo.xlsx", "code/rank.py&line=4", "mail.eml"]
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    """A browser."""
+    path = chromium()
+    if not path:
+        pytest.skip("there is no Chromium, and none can be installed here: apt install chromium")
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = driver.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chrome: Browser, running: Served) -> Iterator[Callable[..., Page]]:
+    """Opens windows that were let in; each fails the test for an error of a script or a request to elsewhere."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def open_(address: str = "/", **given: Any) -> Page:
+        context = chrome.new_context(**{"viewport": {"width": 1280, "height": 800}, **given})
+        contexts.append(context)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+        page.on("request", lambda one: None if one.url.startswith(running.url) else wrong.append(f"asked {one.url}"))
+        page.on("dialog", lambda one: (wrong.append(f"dialog: {one.message}"), one.dismiss()))
+        page.goto(running.page.new_link())
+        if address != "/":
+            page.goto(running.url + address)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def read(files: Path, rest: str) -> str:
+    """The address of a document, from its name and the other fields."""
+    name, _, fields = rest.partition("&")
+    return f"/read?file={quote(str(files / name))}&{fields}"
+
+
+def test_find_and_read(visit: Callable[..., Page]) -> None:
+    """Results appear while typing, a click shows the document at its passage, and the back button leads back."""
+    page = visit()
+    page.locator("#q").press_sequentially("copies the database every night", delay=20)
+    expect(page.locator("#results .summary")).to_contain_text("ranked by meaning")
+
+    assert page.locator("#results a.open").first.inner_text() == "Backups"
+    page.wait_for_url(re.compile("q=copies"))
+    assert page.locator("#results mark").count() > 0
+
+    page.locator("#results a.open").first.click()
+    page.locator("#document h1").first.wait_for()
+    assert page.locator("#document .hit mark").count() > 0
+    assert page.locator("#results .chosen").count() == 1
+    assert "line=" in page.url
+
+    page.go_back()
+    expect(page.locator("body")).not_to_have_class(re.compile("reading"))
+    assert page.locator("#q").input_value() == "copies the database every night"
+    page.go_forward()
+    page.locator("#document .hit").first.wait_for()
+
+
+def test_address_can_be_linked(visit: Callable[..., Page]) -> None:
+    """The address of a search with mode and filters shows the same in another window."""
+    page = visit("/?q=restic&mode=hybrid&tag=tools")
+
+    assert page.locator("#mode").input_value() == "hybrid"
+    assert page.locator("#facets a.chosen .label").inner_text() == "tools"
+    page.locator("#facets a.chosen").click()
+    page.wait_for_url(re.compile(r"\?q=restic&mode=hybrid$"))
+    page.select_option("#mode", "keyword")
+    expect(page.locator("#results .summary")).to_contain_text("ranked by words")
+    assert "mode=keyword" in page.url
+
+
+def test_by_keys_alone(visit: Callable[..., Page], running: Served) -> None:
+    """Search, choose, read, open in the editor, copy, close and help, without a mouse."""
+    page = visit()
+    page.locator("body").press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("restic backups")
+    expect(page.locator("#results .summary")).to_contain_text("ranked by meaning")
+    page.keyboard.press("ArrowDown")
+    first = page.evaluate("document.activeElement.href")
+    page.keyboard.press("j")
+    second = page.evaluate("document.activeElement.href")
+    assert first != second
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.locator("#document .hit").first.wait_for()
+    assert page.evaluate("document.activeElement.id") == "document"
+
+    running.daemon.opened.clear()
+    page.keyboard.press("e")
+    expect(page.locator("#toast")).to_contain_text("editor")
+    assert len(running.daemon.opened) == 1
+    page.keyboard.press("Escape")
+    expect(page.locator("body")).not_to_have_class(re.compile("reading"))
+
+    page.keyboard.press("?")
+    page.locator("dialog kbd").first.wait_for()
+    assert page.locator("dialog kbd").count() >= 8
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+
+
+def test_ask(visit: Callable[..., Page]) -> None:
+    """A question is answered by quotes that lead to their places."""
+    page = visit("/ask")
+    page.locator("#q").fill("when do ships arrive at the pier")
+    page.locator("#q").press("Enter")
+    page.locator(".quotes a").first.click()
+    page.locator("#document .page-picture").wait_for()
+
+    assert "harbour.pdf" in page.locator("#document .path").first.inner_text()
+
+
+def test_write(visit: Callable[..., Page], files: Path) -> None:
+    """A note that was written is found a moment later."""
+    page = visit("/note")
+    page.locator("#note-title").fill("Otters")
+    page.locator("#note-text").fill("Otters hold hands while they sleep.")
+    page.locator("form.note button").click()
+    page.locator("a.button").click()
+    written = page.locator("#document .path").first.inner_text()
+    try:
+        assert page.locator(".content").inner_text().count("Otters hold hands") == 1
+        page.goto(page.url.partition("/read")[0] + "/?q=which+animals+hold+hands")
+        assert page.locator("#results a.open").first.inner_text() == "Otters"
+    finally:
+        (files / written).unlink()
+
+
+def test_without_scripts(visit: Callable[..., Page]) -> None:
+    """Find, facets, read and pages work in a browser that runs no scripts."""
+    page = visit(java_script_enabled=False)
+    page.locator("#q").fill("lighthouse keeper gannets")
+    page.locator("#q").press("Enter")
+    assert page.locator("#results a.open").count() > 0
+    page.locator("#facets a", has_text="pdf").first.click()
+    assert "type=pdf" in page.url
+    page.locator("#results a.open").first.click()
+    assert page.locator("#document .page-picture").is_visible()
+    page.locator("#document .pages a[rel=next]").click()
+    assert "page=3" in page.url
+    page.locator("#document .close").click()
+    assert page.locator("#results a.open").count() > 0
+
+
+def test_hostile_note(visit: Callable[..., Page], files: Path) -> None:
+    """A hostile note changes nothing: no script, no style, no request, no window."""
+    page = visit("/?q=rotten+fish+smells")
+    page.locator("#results a.open", has_text="Rotten fish").first.click()
+    page.locator("#document .content").wait_for()
+    page.wait_for_timeout(500)
+
+    assert "owned" not in page.title()
+    assert page.locator("#document .content").is_visible()
+    for selector in (
+        "script",
+        "svg",
+        "iframe",
+        "object",
+        "form",
+        "style",
+        "[onclick]",
+        "[onerror]",
+        "[onload]",
+        "[style]",
+    ):
+        assert page.locator(f"#document .content {selector}").count() == 0, selector
+    for link in page.locator("#document .content a[href]").all():
+        assert urlsplit(link.get_attribute("href") or "").scheme in {"", "http", "https"}
+    assert len(page.context.pages) == 1
+
+
+def test_stolen_link(chrome: Browser, running: Served) -> None:
+    """A link that was followed once lets nobody else in."""
+    link = running.page.new_link()
+    one, other = chrome.new_context(), chrome.new_context()
+    try:
+        first, second = one.new_page(), other.new_page()
+        first.goto(link)
+        answer = second.goto(link)
+        assert first.locator("#q").is_visible()
+        assert answer is not None
+        assert answer.status == 403
+        assert second.goto(running.url + "/?q=restic").status == 401  # type: ignore[union-attr]  # there is an answer
+    finally:
+        one.close()
+        other.close()
+
+
+def test_foreign_host(chrome: Browser, running: Served) -> None:
+    """A name that leads to this machine is refused, cookie or not."""
+    port = urlsplit(running.url).port
+    context = chrome.new_context()
+    try:
+        page = context.new_page()
+        answer = page.goto(f"http://rebound.localhost:{port}/")
+        assert answer is not None
+        assert answer.status == 421
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours(visit: Callable[..., Page], scheme: str) -> None:
+    """The page follows the colours of the system."""
+    page = visit("/?q=restic", color_scheme=scheme)
+    colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    lightness = sum(int(one) for one in re.findall(r"\d+", colour)[:3])
+
+    assert lightness > 600 if scheme == "light" else lightness < 150
+
+
+def test_narrow(visit: Callable[..., Page], files: Path) -> None:
+    """In a narrow window nothing is wider than it, and a document takes the place of the results."""
+    for address in ["/?q=restic", *(read(files, one) for one in READ)]:
+        page = visit(address, viewport={"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
+    page = visit(read(files, READ[0]), viewport={"width": 360, "height": 740})
+    assert not page.locator("#results").is_visible()
+    assert page.locator("#document").is_visible()
+
+
+def test_printed(visit: Callable[..., Page], files: Path) -> None:
+    """On paper there is the document alone."""
+    page = visit(read(files, READ[0]))
+    page.emulate_media(media="print")
+
+    assert page.locator(".content").is_visible()
+    assert not page.locator("header.bar").is_visible()
+    assert not page.locator("#results").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("address", [*VIEWS, *READ])
+def test_accessible(visit: Callable[..., Page], files: Path, address: str, scheme: str) -> None:
+    """axe-core finds nothing to complain about in any view."""
+    page = visit(address if address.startswith("/") else read(files, address), color_scheme=scheme)
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run(document)")
+    violations = [
+        (one["id"], one["help"], [node["html"][:160] for node in one["nodes"][:3]]) for one in found["violations"]
+    ]
+
+    assert violations == [], json.dumps(violations, indent=1)
+
+
+def test_what_happens_is_live(visit: Callable[..., Page], running: Served) -> None:
+    """The progress of an index run appears while it goes on."""
+    from kb.records import IndexProgress
+
+    page = visit("/status")
+    page.wait_for_timeout(300)
+    running.events.publish("progress", IndexProgress(7, 1234, 0, 0, 0, 0, 0.5))
+    expect(page.locator("#live")).to_contain_text("1,234")
