@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from kb.app import LocalKnowledgeBase
 
 pytestmark = pytest.mark.slow
-CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
+CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]
 # A stream that does not end.
 EXCLUDED = "events"
 MEGABYTE = 1_000_000
@@ -79,12 +78,14 @@ def _ask(client: Client, operation: Any, mode: schemathesis.GenerationMode, numb
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
-        case.call_and_validate(
+        answer = case.call(
             base_url=str(client.base_url).rstrip("/"),
             headers={"Authorization": client.headers["authorization"]},
-            checks=CHECKS,
             timeout=60,
         )
+        # 503 is a refusal with a remedy: a model without the reranker that was asked for, too many requests.
+        assert answer.status_code != 500, answer.text
+        case.validate_response(answer, checks=CHECKS)
 
     ask()
 
