@@ -143,6 +143,10 @@ class DaemonSource:
     def refresh(self) -> None:
         """Nothing to do: the daemon follows the folders."""
 
+    def close(self) -> None:
+        """Close the connections to the daemon, which goes on."""
+        self.client.close()
+
     def _status(self) -> dict[str, Any] | None:
         from kb.service.client import RequestRefused, ask
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,27 @@ _SESSION = (
     {"method": "notifications/initialized"},
     {"id": 2, "method": "tools/call", "params": {"name": "search", "arguments": {"question": _QUESTION}}},
 )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("alone", [False, True])
+def test_signals_end_it(environment: dict[str, str], tmp_path: Path, number: signal.Signals, alone: bool) -> None:
+    """Ctrl-C and SIGTERM end it at once though its input is open, and leave the store closed in order."""
+    command = [sys.executable, "-P", "-m", "kb", "mcp", *(["--no-daemon"] if alone else [])]
+    sent = _SESSION if alone else _SESSION[:1]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in sent).encode())
+        process.stdin.flush()
+        for message in sent:
+            if "id" in message:
+                process.stdout.readline()
+        process.send_signal(number)
+
+        assert process.wait(60) == 128 + number
+        process.stdin.close()
+    assert not (tmp_path / "store" / "unclean").exists()
 
 
 def timed(command: list[str]) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +21,7 @@ from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from kb.cli.session import Session
     from kb.config import Settings
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge
     from kb.service.background import BackgroundDaemon
 
+# The exit code by which shells report a signal is this plus its number.
+_BY_SIGNAL: Final = 128
 write_option = click.option("--write", is_flag=True, help="Offer the tool that writes notes, too.")
 no_daemon_option = click.option(
     "--no-daemon", "alone", is_flag=True, help="Open the store in this process, instead of asking kb watch."
@@ -52,6 +57,7 @@ def mcp(ctx: click.Context, *, write: bool, alone: bool) -> int:
     with _source(session, alone=alone) as source, _log():
         from kb.mcp.server import serve_stdio
 
+        _end_on_signals(source)
         serve_stdio(source, write=write)
     return 0
 
@@ -130,11 +136,11 @@ def _source(session: Session, *, alone: bool) -> Iterator[DaemonSource | OwnSour
         return
     from kb.api.client import DaemonClient
 
-    client = DaemonClient(settings)
+    source = DaemonSource(settings, DaemonClient(settings), lambda settings: _started(session, settings))
     try:
-        yield DaemonSource(settings, client, lambda settings: _started(session, settings))
+        yield source
     finally:
-        client.close()
+        source.close()
 
 
 def _opened(session: Session, settings: Settings) -> Knowledge:
@@ -163,6 +169,19 @@ def _started(session: Session, settings: Settings) -> BackgroundDaemon:
         ) from error
     session.notice(f"started kb watch in the background, process {started.process.pid}, log {started.log}")
     return started
+
+
+def _end_on_signals(source: DaemonSource | OwnSource) -> None:
+    """End at Ctrl-C and SIGTERM, with the store closed: the thread that reads standard input cannot be woken up."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        try:
+            source.close()
+        finally:
+            os._exit(_BY_SIGNAL + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
 
 
 @contextmanager
