@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from command_line import CommandLine
 
+    from kb.embedding.spec import Located
+
 pytest_plugins = ["command_line"]
 
 
@@ -145,22 +147,19 @@ def test_without_a_configuration_nothing_is_installed(here: Path, capsys: pytest
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_kb_itself_answers_as_the_client_starts_it(
-    here: Path, forms: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    here: Path, minilm: Located, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The real server, started with the configuration that was just written, over real notes."""
     pytest.importorskip("mcp", reason="the MCP library is not installed: pip install 'localkb[mcp]'")
-    monkeypatch.setenv("KB_MODELS", str(forms))
     notes = here / "notes"
     notes.mkdir()
     (notes / "garden.md").write_text("# Garden\n\nTomatoes need watering twice a day in July.\n", "utf-8")
     config = here / "config.toml"
     config.write_text(
         f'[folders]\npaths = ["{notes}"]\n[store]\npath = "{here / "store"}"\n'
-        '[embed]\nmodel = "all-MiniLM-L6-v2"\noffline = true\n',
+        f'[embed]\nmodel = "{minilm.name}"\noffline = true\n',
         "utf-8",
     )
-    assert run(["--config", str(config), "index"]) == 0
-    capsys.readouterr()
     try:
         code, out, err = kb(capsys, config, "vscode")
     finally:
