@@ -168,7 +168,7 @@ def invented(reply: Reply, texts: Mapping[str, str]) -> int:
 def answers_of(folder: Path) -> dict[str, str]:
     """The answers of a collection, by question."""
     lines = (folder / "answers.tsv").read_text("utf-8").split("\n")
-    return dict(line.split("\t", maxsplit=1) for line in lines if line)  # type: ignore[misc]  # two columns
+    return dict(line.split("\t", maxsplit=1) for line in lines if line)
 
 
 def normal(text: str) -> str:
