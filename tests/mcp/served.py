@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
@@ -23,6 +20,7 @@ from kb.testing import FakeEmbedder, FakeTokens
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from pathlib import Path
 
     from mcp_types import CallToolResult
 
@@ -110,11 +108,3 @@ def called(source: Source, tool: str, *, write: bool = False, **arguments: objec
         return await client.call_tool(tool, arguments)
 
     return answered(asked(source, ask, write=write))
-
-
-@pytest.fixture
-def short_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for sockets with a short name."""
-    with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield Path(folder)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,16 +23,12 @@ from kb.mcp.tools import answer, offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mcp.client import Client
     from mcp_types import CallToolResult, ListToolsResult
 
     from kb.app import LocalKnowledgeBase
     from kb.mcp.sources import Source
-
-
-pytest_plugins = ["served"]
 
 
 @pytest.fixture
@@ -42,6 +40,14 @@ def kb(tmp_path: Path) -> Iterator[LocalKnowledgeBase]:
     (folder / "plain.txt").write_text("the fuse box hangs in the cellar\n")
     with indexed([folder], tmp_path / "store") as found:
         yield found
+
+
+@pytest.fixture
+def short_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for sockets with a short name."""
+    with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
 
 
 @pytest.fixture
