@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-from served import called, held, indexed
+from mcp_served import called, held, indexed
 
 from kb.mcp.sources import Call
 from kb.mcp.tokens import tokens

@@ -18,13 +18,13 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from served import ERAS, answered
+from mcp_served import ERAS, answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from served import Answered
+    from mcp_served import Answered
 
     from kb.embedding.spec import Located
 

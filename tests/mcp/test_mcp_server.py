@@ -13,7 +13,7 @@ import anyio
 import msgspec
 import pytest
 from mcp.shared.exceptions import MCPError
-from served import ERAS, asked, called, held, indexed
+from mcp_served import ERAS, asked, called, held, indexed
 
 from kb.errors import KbError
 from kb.mcp.inspection import listing_tokens
