@@ -106,11 +106,12 @@ class Query:
         """Whether anything is asked."""
         return bool(self.q or self.like)
 
-    def request(self, *, quick: bool = False) -> SearchRequest:
+    def request(self, *, quick: bool = False, best: bool = True) -> SearchRequest:
         """Return the request to search.
 
         Args:
-            quick: Whether to search by words only and leave the best sentences out, for results while typing.
+            quick: Whether to search by words only, for results while typing.
+            best: Whether to look for the best sentences by their own cosines, which takes longer than the search.
 
         Raises:
             RequestError: A filter is not valid.
@@ -123,7 +124,7 @@ class Query:
             filters=self.filters,
             mode=mode_named("keyword" if quick else self.mode) if quick or self.mode else None,
             weak=True if self.weak else None,
-            best_seconds=0.0 if quick else _BEST_SECONDS,
+            best_seconds=_BEST_SECONDS if best and not quick else 0.0,
         )
 
     def address(self, path: str = "/", /, **changes: Any) -> str:  # noqa: ANN401 - values of any field

@@ -42,7 +42,8 @@ Rotten fish smells. <script>document.title = "owned"</script>
 
 <svg onload="document.title='owned'"><script>document.title="owned"</script></svg>
 <img src=x onerror="document.title='owned'">
-<iframe src="/status"></iframe><object data="/status"></object><form action="/note" method="post"><input name="text"></form>
+<iframe src="/status"></iframe><object data="/status"></object>
+<form action="/note" method="post"><input name="text"></form>
 <a href="javascript:document.title='owned'">raw</a> [bad](javascript:alert(1)) [worse](data:text/html,x)
 <style>body { display: none }</style><div style="position: fixed; inset: 0" class="bar toast">over everything</div>
 <img src="http://127.0.0.1:9/tracked.png"> ![](https://example.invalid/tracked.png)
@@ -72,8 +73,8 @@ def write_files(folder: Path) -> None:
     (folder / ".hidden").mkdir()
     texts = {
         "hub.md": HUB,
-        "restic.md": "---\ntags: [tools]\ndate: 2024-05-06\n---\n# restic\n\nrestic encrypts its copies. Prune old snapshots "
-        "weekly. See [[hub]].\n\n## Restore\n\nTo restore a file from a snapshot, mount the repository.\n",
+        "restic.md": "---\ntags: [tools]\ndate: 2024-05-06\n---\n# restic\n\nrestic encrypts its copies. Prune old "
+        "snapshots weekly. See [[hub]].\n\n## Restore\n\nTo restore a file from a snapshot, mount the repository.\n",
         "hostile.md": HOSTILE,
         "plan.org": PLAN,
         "code/rank.py": '"""Ranks."""\n\n\ndef fused(scores: list[float]) -> float:\n    """The fused score."""\n'
@@ -81,7 +82,8 @@ def write_files(folder: Path) -> None:
         "ducks.csv": "name,colour\nmallard,green\nteal,brown\n",
         "letter.txt": "Dear Ada,\n\nthe harvest of apples was early this year.\n",
         "long.md": "# Long\n\n" + "".join(f"## Part {n}\n\nSentence {n} of the long document.\n\n" for n in range(60)),
-        "brot.md": "# Brot\n\nDas Brot wird mit Sauerteig gebacken und ruht über Nacht im Kühlschrank, bevor es in den Ofen kommt.\n",
+        "brot.md": "# Brot\n\nDas Brot wird mit Sauerteig gebacken und ruht über Nacht im Kühlschrank, bevor es in den "
+        "Ofen kommt.\n",
     }
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")

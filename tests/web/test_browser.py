@@ -181,7 +181,7 @@ def test_without_scripts(visit: Callable[..., Page]) -> None:
     assert page.locator("#results a.open").count() > 0
 
 
-def test_hostile_note(visit: Callable[..., Page], files: Path) -> None:
+def test_hostile_note(visit: Callable[..., Page]) -> None:
     """A hostile note changes nothing: no script, no style, no request, no window."""
     page = visit("/?q=rotten+fish+smells")
     page.locator("#results a.open", has_text="Rotten fish").first.click()

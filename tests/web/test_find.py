@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Browser
 
 
@@ -129,7 +131,12 @@ def test_parts(browser: Browser) -> None:
     results = browser.get("/?q=restic&part=results&quick=1").text
     facets = browser.get("/?q=restic&part=facets").text
 
+    meaning = browser.get("/?q=restic&part=results").text
+    best = browser.get("/?q=restic&part=results&best=1").text
+
     assert "<html" not in results + facets
+    assert titles(meaning) == titles(best)
+    assert "By words; meaning follows" not in meaning
     assert "By words; meaning follows" in results
     assert titles(results)
     assert "Narrow down" in facets
@@ -144,7 +151,7 @@ def test_more_results(browser: Browser) -> None:
     assert len(titles(browser.get("/?q=sentence+of+the+long+document&limit=20").text)) == 20
 
 
-def test_similar_files(browser: Browser, running: object, files: object) -> None:
+def test_similar_files(browser: Browser, files: Path) -> None:
     """A search for files like one says so, and shows others."""
     text = browser.get(f"/?like={files}/hub.md").text
 

@@ -77,6 +77,7 @@ def test_links_from_elsewhere_work(browser: Browser) -> None:
 @pytest.mark.parametrize("address", ["/note", "/launch"])
 def test_forms_of_other_pages_are_refused(browser: Browser, running: Served, address: str, origin: str) -> None:
     """What changes something takes only forms of the page's own origin."""
+    running.daemon.opened.clear()
     answer = browser.post(address, {"text": "forged", "file": "hub.md"}, Origin=origin)
 
     assert answer.status == 403

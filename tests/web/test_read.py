@@ -35,7 +35,7 @@ def test_markdown(browser: Browser, files: Path) -> None:
 
 
 def test_links_lead_to_their_places(browser: Browser, files: Path) -> None:
-    """Wikilinks and paths lead to the documents they mean, links that lead nowhere say so, both directions are listed."""
+    """Links lead to the documents they mean, those that lead nowhere say so, both directions are listed."""
     text = document(browser.read(files / "hub.md").text)
 
     assert re.search(rf'<a href="/read\?file={files}/restic.md[^"]*"[^>]*>restic</a>', text)

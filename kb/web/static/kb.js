@@ -3,8 +3,8 @@
 "use strict";
 
 (() => {
-  const WORDS_AFTER = 0; // milliseconds after a key: by words at once,
-  const MEANING_AFTER = 60; // by meaning once the typing pauses
+  const BEST_AFTER = 250; // milliseconds after results by meaning: their best sentences
+  const MEANING_AFTER = 50; // milliseconds without a key: results by words come at once, those by meaning after that
   const $ = (selector, within = document) => within.querySelector(selector);
   const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
   const body = document.body;
@@ -38,6 +38,9 @@
     url.searchParams.set("part", name);
     return url;
   };
+
+  /** Note when the next frame is on the screen, for measurements. */
+  const painted = (name) => requestAnimationFrame(() => setTimeout(() => performance.mark(name)));
 
   function toast(text) {
     const shown = $("#toast");
@@ -73,7 +76,24 @@
     }
     $("#results").innerHTML = html;
     $("#results").dataset.q = url.searchParams.get("q") ?? "";
-    performance.mark(quick ? "kb-words" : "kb-results");
+    painted(quick ? "kb-words" : "kb-results");
+    if (quick) return;
+    clearTimeout(best.timer);
+    best.timer = setTimeout(() => best(url, of), BEST_AFTER);
+  }
+
+  /** Show the best sentences of the hits, once the model has read them. */
+  async function best(url, of) {
+    const address = withPart(url, "results");
+    address.searchParams.set("best", "1");
+    const html = await part("best", address);
+    if (html === null || of < number) return;
+    const page = new DOMParser().parseFromString(html, "text/html");
+    const found = new Map($$(".hit-item", page).map((item) => [$("a.open", item).getAttribute("href"), item]));
+    for (const item of $$("#results .hit-item")) {
+      const same = found.get($("a.open", item).getAttribute("href"));
+      if (same && $(".excerpt", same)) $(".excerpt", item).replaceWith($(".excerpt", same));
+    }
   }
 
   async function facets(url) {
@@ -87,9 +107,10 @@
     const url = searched();
     close();
     const of = ++number;
+    if (!$("#facets").childElementCount) facets(url);
     clearTimeout(timer);
     performance.mark("kb-key");
-    if (url.searchParams.get("q")) setTimeout(() => of === number && results(url, { quick: true, of }), WORDS_AFTER);
+    if (url.searchParams.get("q")) results(url, { quick: true, of });
     timer = setTimeout(() => {
       results(url, { of });
       history[typing ? "replaceState" : "pushState"](null, "", url);
@@ -131,7 +152,7 @@
       await results(url);
       mark(url);
     }
-    performance.mark("kb-document");
+    painted("kb-document");
   }
 
   /** Bring the form to the search of an address. */
@@ -304,7 +325,7 @@
     // In a document, arrows scroll.
     if (event.key.startsWith("Arrow") && document.activeElement?.closest("#document")) return;
     const act = KEYS[event.key];
-    if (!act || (event.key === "?" && false)) return;
+    if (!act) return;
     event.preventDefault();
     act();
   });

@@ -94,7 +94,8 @@ class _Find:
                 request, "facets.html", lambda kb: {"query": query, "facets": self._facets(kb, query)}
             )
         if part:
-            return await self._part(request, "results.html", lambda kb: self._found(kb, query, quick=quick))
+            best = request.query_params.get("best") == "1"
+            return await self._part(request, "results.html", lambda kb: self._found(kb, query, quick=quick, best=best))
         return await self._whole(request, query)
 
     async def read(self, request: Request) -> Response:
@@ -150,7 +151,8 @@ class _Find:
             values: dict[str, Any] = {"document": None, "problem": None, "facets": ()}
             try:
                 values |= self._found(kb, query)
-                values["facets"] = self._facets(kb, query)
+                # Beside a document there is no room for them.
+                values["facets"] = () if query.file else self._facets(kb, query)
             except KbError as error:
                 values |= {
                     "query": query,
@@ -166,16 +168,18 @@ class _Find:
 
         return self._desk.page("find.html", **await self._desk.ask(request, work))
 
-    def _found(self, kb: Knowledge, query: Query, *, quick: bool = False) -> dict[str, Any]:
-        """What the template of the results takes."""
+    def _found(self, kb: Knowledge, query: Query, *, quick: bool = False, best: bool = True) -> dict[str, Any]:
+        """What the template of the results takes; see ``Query.request``."""
         folders = self._folders()
         if not query.asks:
-            newest = sorted(self._desk.documents(kb), key=lambda one: -one.stat.mtime_ns)[:_RECENT]
+            newest = (
+                [] if query.file else sorted(self._desk.documents(kb), key=lambda one: -one.stat.mtime_ns)[:_RECENT]
+            )
             recent = [
                 (place_address(query, one), one, shown_path(one, folders), day_of(one).isoformat()) for one in newest
             ]
             return {"query": query, "results": None, "recent": recent, "freshness": "", "missing": "", "quick": False}
-        answer = kb.search(query.request(quick=quick))
+        answer = kb.search(query.request(quick=quick, best=best))
         return {
             "query": query,
             "results": results_of(answer, query, folders),
