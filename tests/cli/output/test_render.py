@@ -12,9 +12,10 @@ from hypothesis import given
 from made_up import HOSTILE, acting, answer, hit, known_file, passage, without_escapes
 from rich.cells import cell_len
 
-from kb.cli.output.render import ContextLines, Detail, ask_text, grep_lines, hits_text, shown_text
+from kb.cli.output.render import ContextLines, Detail, grep_lines, hits_text, shown_text
+from kb.cli.output.replies import reply_text
 from kb.cli.output.terminal import OutputStyle
-from kb.records import Answer, Hit, Sentence, Shown
+from kb.records import Answer, Hit, Quote, Reply, Sentence, Shown
 from kb.search.words import Words, words_of
 
 PLAIN = OutputStyle(laid_out=True, color=False, width=60, cwd="/notes")
@@ -101,7 +102,6 @@ def test_a_hit_names_those_folded_under_it() -> None:
     lines = hits_text(asked, WORDS, PLAIN, Detail()).splitlines()
     assert lines[1:3] == ["   Words.", "   +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"]
     assert lines[-1] == "   +1 like it: 0.md:5"
-    assert ask_text(asked, WORDS, PLAIN, Detail()).splitlines()[2] == "   +5 like it: 0.md:5, 1.md:5, 2.md:5 and 2 more"
     assert grep_lines(asked, WORDS, PIPE, Detail()) == "db.md:5:Words.\ndb.md:5:More.\n"
 
 
@@ -142,16 +142,6 @@ def test_whole_passages_keep_their_lines() -> None:
         "   def f():",
         "       return 1  # " + "x" * 100,
     ]
-
-
-def test_asking_quotes_the_best_and_shortens_the_rest() -> None:
-    """The best passage whole with its source below, then a line each for the next."""
-    asked = answer(hit("One.\n\nUse a store."), hit("Long. " * 60, path="a.md", rank=2))
-
-    lines = ask_text(asked, WORDS, PLAIN, Detail()).splitlines()
-    assert lines[:5] == ["> One.", "> ", "> Use a store.", "1  db.md:5-7  0.750  Databases > Vectors", ""]
-    assert lines[5] == "2  a.md:5-5  0.750  Databases > Vectors"
-    assert len(lines) == 7
 
 
 def test_a_shown_file_has_places_for_reading_and_bare_text_in_a_pipe() -> None:
@@ -202,26 +192,6 @@ def test_lines_that_the_terminal_wraps_count_as_several() -> None:
 
     assert rows <= 21
     assert written[-1] == "1 more hit; -n 3 shows all"
-
-
-def test_the_answer_is_whole_and_what_follows_fits() -> None:
-    """Kb ask quotes the best passage however long it is."""
-    asked = answer(hit("\n".join(["Line."] * 30)), *(hit("Short.", number, path="a.md") for number in range(2, 6)))
-
-    written = ask_text(asked, WORDS, tall(24), Detail()).splitlines()
-
-    assert written.count("> Line.") == 30
-    assert written[-1] == "4 more hits; -n 5 shows all"
-
-
-def test_asking_in_a_pipe_wraps_and_numbers_nothing() -> None:
-    """A passage is quoted as it stands."""
-    asked = answer(hit("word " * 60, heading=("Long heading " * 20,)), hit("Other.", path="a.md"))
-
-    lines = ask_text(asked, WORDS, OutputStyle(cwd="/notes", width=20, height=5), Detail()).splitlines()
-
-    assert len(lines) == 5
-    assert lines[1].startswith("db.md:5-5  0.750  Long heading ")
 
 
 def test_a_pipe_knows_no_height_or_width() -> None:
@@ -298,8 +268,6 @@ def test_prose_of_a_whole_passage_is_wrapped_and_code_is_not() -> None:
     lines = hits_text(answer(hit(text)), WORDS, PLAIN, Detail(full=True)).splitlines()[1:]
     assert [len(line) <= 60 for line in lines] == [True] * 5 + [False, True]
     assert all(line.split()[0] == "word" for line in lines[:3])
-    quoted = ask_text(answer(hit(text)), WORDS, PLAIN, Detail()).splitlines()
-    assert all(line.startswith("> word") for line in quoted[:3])
 
 
 def test_code_that_is_in_several_passages_is_not_wrapped() -> None:
@@ -333,6 +301,13 @@ def test_a_long_heading_goes_on_below() -> None:
     assert all(line.startswith("   ") and len(line) <= 60 for line in written[1:])
 
 
+def reply_of(asked: Answer) -> Reply:
+    """A reply that quotes each hit whole."""
+    hits = tuple(replace(one, rank=rank) for rank, one in enumerate(asked.hits, 1))
+    quotes = tuple(Quote(one.passage.text, one.rank, one.passage.first_line) for one in hits)
+    return Reply(quotes, replace(asked, hits=hits))
+
+
 def laid_out(asked: Answer, words: Words, style: OutputStyle) -> list[str]:
     """An answer in every layout there is."""
     around = {one.passage.id: ContextLines((one.passage.text,), (HOSTILE,)) for one in asked.hits}
@@ -340,7 +315,7 @@ def laid_out(asked: Answer, words: Words, style: OutputStyle) -> list[str]:
         hits_text(asked, words, style, Detail(l2=True)),
         hits_text(asked, words, style, Detail(full=True)),
         hits_text(asked, words, style, Detail(around=around)),
-        ask_text(asked, words, style, Detail()),
+        reply_text(reply_of(asked), style, quoted=True),
         shown_text(Shown(known_file(), tuple(one.passage for one in asked.hits)), style),
     ]
 
@@ -363,5 +338,4 @@ def test_colour_adds_only_the_escapes_of_kb(asked: Answer, question: str) -> Non
 def test_an_empty_answer_is_nothing(style: OutputStyle) -> None:
     """No hits, no output: the exit code says it."""
     assert hits_text(answer(), WORDS, style, Detail()) == ""
-    assert ask_text(answer(), WORDS, style, Detail()) == ""
     assert grep_lines(answer(), WORDS, style, Detail()) == ""
