@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request
 
     from benchmarks.bench import Bench
 
@@ -86,7 +86,12 @@ def rows(work: Bench) -> list[Row]:
 def _measured(page: Page, link: str, document: Path) -> list[Row]:
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(link))
     elsewhere: list[str] = []
-    page.on("request", lambda one: None if one.url.startswith(origin) else elsewhere.append(one.url))
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(origin):
+            elsewhere.append(request.url)
+
+    page.on("request", asked)
     # Nothing is in the cache yet.
     page.goto(link)
     size = page.evaluate(_LOADED)["bytes"]

@@ -9,7 +9,7 @@ from kb.records import MODES, Mode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from kb.records import Answer, Freshness, KnownFile, Missing, ReadAs, StoredPassage, Unmatched
+    from kb.records import Answer, Freshness, KnownFile, Missing, ReadAs, Reply, StoredPassage, Unmatched
 
 TEXT: Final[Mapping[str, str]] = {
     "name": "kb",
@@ -228,6 +228,17 @@ def freshness_line(index: Freshness) -> str:
     if index.pending:
         return f"{count(index.pending, 'change')} waiting to be indexed"
     return ""
+
+
+def asked_line(reply: Reply) -> str:
+    """Return which language model answered, where, and what of its answer was dropped; empty where none was asked."""
+    if not reply.model:
+        return ""
+    where_asked = f" at {reply.sent_to}" if reply.sent_to else ""
+    dropped = (
+        f"; {count(reply.dropped, 'sentence')} dropped, whose quotes are not in the files" if reply.dropped else ""
+    )
+    return f"Answered by {reply.model}{where_asked}{dropped}"
 
 
 def by_mode(answer: Answer) -> tuple[Mode, str] | None:

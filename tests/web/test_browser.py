@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from page_server import Served
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 expect = playwright.expect
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -46,14 +46,22 @@ def visit(chrome: Browser, running: Served) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
+    def asked(address: str) -> None:
+        if not address.startswith(running.url):
+            wrong.append(f"asked {address}")
+
+    def said(dialog: Dialog) -> None:
+        wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     def open_(address: str = "/", **given: Any) -> Page:
         context = chrome.new_context(**{"viewport": {"width": 1280, "height": 800}, **given})
         contexts.append(context)
         context.set_default_timeout(30_000)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
-        page.on("request", lambda one: None if one.url.startswith(running.url) else wrong.append(f"asked {one.url}"))
-        page.on("dialog", lambda one: (wrong.append(f"dialog: {one.message}"), one.dismiss()))
+        page.on("request", lambda one: asked(one.url))
+        page.on("dialog", said)
         page.goto(running.page.new_link())
         if address != "/":
             page.goto(running.url + address)

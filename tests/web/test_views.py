@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from kb.records import IndexProgress
+from kb.app import LocalKnowledgeBase
+from kb.records import Claim, IndexProgress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
     from conftest import Browser
     from page_server import Served
+
+    from kb.records import Reply
 
 
 def test_ask_quotes_with_sources(browser: Browser, files: Path) -> None:
@@ -124,3 +130,31 @@ def test_keys_are_listed(browser: Browser) -> None:
 def test_unknown_address(browser: Browser) -> None:
     """An address that there is not says so."""
     assert browser.get("/nowhere").status == 404
+
+
+def test_ask_is_streamed(browser: Browser, files: Path) -> None:
+    """The script gets what is being done, and at the end the answer, as lines of JSON."""
+    answer = browser.get("/ask?q=when+do+ships+arrive+at+the+pier&part=1")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert [list(line) for line in lines[-1:]] == [["html"]]
+    assert "Ships arrive at the pier before noon." in lines[-1]["html"]
+    assert f"{files}/harbour.pdf" in lines[-1]["html"]
+
+
+def test_answer_of_a_language_model(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentences of a language model stand above the quotes that they rest on; what was dropped is said."""
+    asked = LocalKnowledgeBase.ask
+
+    def answered(kb: LocalKnowledgeBase, *given: object, **named: object) -> Reply:
+        reply = asked(kb, *given, **named)  # type: ignore[arg-type]  # passed on
+        claim = Claim("Ships come <before> noon.", reply.quotes[:1])
+        return replace(reply, claims=(claim,), dropped=2, model="tiny", sent_to="127.0.0.1:8080")
+
+    monkeypatch.setattr(LocalKnowledgeBase, "ask", answered)
+    text = browser.get("/ask?q=when+do+ships+arrive+at+the+pier").text
+
+    assert "<p>Ships come &lt;before&gt; noon.</p>" in text
+    assert re.search(r"<q>[^<]*Ships arrive at the pier before noon\.</q>", text)
+    assert "Answered by tiny at 127.0.0.1:8080; 2 sentences dropped" in text

@@ -207,6 +207,7 @@
   });
 
   window.addEventListener("popstate", () => {
+    if ($("main[data-streams]")) location.reload();
     if (!finder) return;
     const url = new URL(location.href);
     if (url.pathname !== "/read") fill(url);
@@ -218,6 +219,11 @@
     if (form.id === "launch") {
       event.preventDefault();
       launch(form);
+    } else if ($("main[data-streams]") && form.matches(".search")) {
+      event.preventDefault();
+      const url = new URL("/ask", location.href);
+      url.searchParams.set("q", field.value.trim());
+      if (field.value.trim()) ask(url);
     } else if (finder && (form.id === "search" || form.closest("#facets, #document"))) {
       event.preventDefault();
       const url = new URL(form.action, location.href);
@@ -257,6 +263,35 @@
     },
     true,
   );
+
+  // Ask: what is being done, and each sentence of an answer, as they come.
+
+  async function ask(url) {
+    const main = $("main[data-streams]");
+    history.pushState(null, "", url);
+    running.get("ask")?.abort();
+    const controller = new AbortController();
+    running.set("ask", controller);
+    const heading = Object.assign(document.createElement("h1"), { textContent: url.searchParams.get("q") });
+    const step = Object.assign(document.createElement("p"), { className: "faint", textContent: body.dataset.searching });
+    main.replaceChildren(heading, step);
+    try {
+      const response = await fetch(withPart(url, "1"), { signal: controller.signal });
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        const lines = (text + read.value).split("\n");
+        text = lines.pop();
+        for (const line of lines.map((one) => JSON.parse(one))) {
+          if (line.step) step.textContent = line.step;
+          if (line.claim) step.before(Object.assign(document.createElement("p"), { textContent: line.claim }));
+          if (line.html) main.innerHTML = line.html;
+        }
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") toast(body.dataset.failed);
+    }
+  }
 
   // Keys.
 

@@ -1,23 +1,31 @@
-"""Ask: the sentences that answer a question, each leading to its place."""
+"""Ask: the sentences that answer a question, each leading to its place; shown as they come."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+import json
+import threading
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from kb.errors import KbError
+from kb.records import Claim
 from kb.web import text
 from kb.web.excerpt import plain
 from kb.web.query import Query, at_passage
 from kb.web.results import results_of, shown_path
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.routing import BaseRoute
 
     from kb.ports import Knowledge
+    from kb.records import Hit, Quote, Reply, Step
     from kb.web.desk import Desk
 
 
@@ -26,35 +34,87 @@ def routes(desk: Desk) -> list[BaseRoute]:
 
     async def ask(request: Request) -> Response:
         query = Query.of(request.scope["query_string"])
-        values: dict[str, Any] = {"quotes": (), "results": None, "freshness": "", "missing": ""}
-        if query.q:
-            values = await desk.ask(request, lambda kb: _answered(desk, kb, query))
-        template = "quotes.html" if request.query_params.get("part") else "ask.html"
-        return desk.page(template, query=query, **values)
+        if not query.q:
+            return desk.page("ask.html", query=query, claims=(), quotes=(), reply=None, results=None)
+        if request.query_params.get("part"):
+            return StreamingResponse(_streamed(desk, request, query), media_type="application/x-ndjson")
+        values = await desk.ask(request, lambda kb: _answered(desk, query, kb.ask(query.request())))
+        return desk.page("ask.html", query=query, **values)
 
     return [Route("/ask", desk.view(ask))]
 
 
-def _answered(desk: Desk, kb: Knowledge, query: Query) -> dict[str, Any]:
-    """What the template takes: the quotes with their sources, and the passages in which they stand."""
-    reply = kb.ask(query.request())
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A quote as it is shown: its text, the title and the place of its passage, and the address of that."""
+
+    text: str
+    title: str
+    place: str
+    address: str
+
+
+async def _streamed(desk: Desk, request: Request, query: Query) -> AsyncIterator[bytes]:
+    """Yield lines of JSON: ``step`` and ``claim`` while the answer is made, at the end ``html`` or ``problem``."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    gone = threading.Event()
+
+    def tell(one: Step | Claim) -> None:
+        line = {"claim": one.text} if isinstance(one, Claim) else {"step": one.text}
+        loop.call_soon_threadsafe(lines.put_nowait, line)
+
+    def work(kb: Knowledge) -> dict[str, Any]:
+        return _answered(desk, query, kb.ask(query.request(), on_step=tell, should_stop=gone.is_set))
+
+    job = asyncio.ensure_future(desk.ask(request, work))
+    try:
+        while not job.done() or not lines.empty():
+            line = asyncio.ensure_future(lines.get())
+            await asyncio.wait({job, line}, return_when=asyncio.FIRST_COMPLETED)
+            if line.done():
+                yield _line(line.result())
+            else:
+                line.cancel()
+        yield _line(_ending(desk, query, job.result))
+    finally:
+        gone.set()
+        job.cancel()
+
+
+def _ending(desk: Desk, query: Query, result: Callable[[], Mapping[str, Any]]) -> dict[str, str]:
+    """Return the last line: the whole answer as HTML, or why there is none."""
+    try:
+        return {"html": desk.html("quotes.html", query=query, **result())}
+    except KbError as error:
+        return {"html": desk.html("error_part.html", problem=error)}
+
+
+def _line(value: Mapping[str, str]) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def _answered(desk: Desk, query: Query, reply: Reply) -> dict[str, Any]:
+    """What the template takes: the claims or quotes with their sources, and the passages in which they stand."""
     folders = desk.backend.daemon.status()["folders"]
     hits = {hit.rank: hit for hit in reply.answer.hits}
-    quotes = [
-        {
-            "text": plain(quote.text, passage.file.kind),
-            "title": passage.file.title or passage.file.path,
-            "source": f"{shown_path(passage.file, folders)}, {text.where(passage)}",
-            "address": at_passage(query, passage),
-            "cosine": quote.cosine,
-        }
-        for quote in reply.quotes
-        for passage in [hits[quote.rank].passage]
-    ]
-    results = results_of(reply.answer, query, folders)
+
+    def source(quote: Quote) -> _Source:
+        hit: Hit = hits[quote.rank]
+        file = hit.passage.file
+        return _Source(
+            plain(quote.text, file.kind),
+            file.title or file.path,
+            f"{shown_path(file, folders)}, {text.where(hit.passage)}",
+            at_passage(query, hit.passage),
+        )
+
     return {
-        "quotes": quotes,
-        "results": replace(results, more=""),
+        "reply": reply,
+        "claims": [(claim.text, [source(quote) for quote in claim.quotes]) for claim in reply.claims],
+        "quotes": [source(quote) for quote in reply.quotes],
+        "results": replace(results_of(reply.answer, query, folders), more=""),
+        "asked": text.asked_line(reply),
         "freshness": text.freshness_line(reply.answer.index),
         "missing": text.missing_line(reply.answer.missing),
     }

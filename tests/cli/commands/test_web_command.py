@@ -52,12 +52,17 @@ def test_editor_that_needs_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_editor_with_a_window(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An editor with a window is started at the line."""
-    started: list[tuple[str, ...]] = []
-    monkeypatch.setattr("kb.cli.commands.open.start", lambda command, *, here: started.append(command) or here)
+    started: list[tuple[tuple[str, ...], bool]] = []
+
+    def start(command: tuple[str, ...], *, here: bool) -> int:
+        started.append((command, here))
+        return 0
+
+    monkeypatch.setattr("kb.cli.commands.open.start", start)
     monkeypatch.setenv("VISUAL", "gvim")
 
     assert open_in_editor(f"{tmp_path}/a.md", 3, 0, "markdown") == f"gvim +3 {tmp_path}/a.md"
-    assert started == [("gvim", "+3", f"{tmp_path}/a.md")]
+    assert started == [(("gvim", "+3", f"{tmp_path}/a.md"), False)]
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
