@@ -43,7 +43,7 @@ _KEY: Final = """async (key) => {
     await new Promise((done) => setTimeout(done, 5));
   }
   const [words, meaning] = [marks("kb-words")[0], marks("kb-results")[0]];
-  return [words ?? meaning, meaning];
+  return [words ?? meaning ?? 10000, meaning ?? 10000];
 }"""
 _LOADED: Final = """() => {
   const [page] = performance.getEntriesByType("navigation");

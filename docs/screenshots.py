@@ -79,7 +79,7 @@ def write_notes(folder: Path) -> None:
             shutil.copy(example, folder)
     made = folder.parent / "made" / "notes"
     write_files(made)
-    for name in ("hub.md", "restic.md", "plan.org", "harbour.pdf", "cargo.xlsx"):
+    for name in ("hub.md", "restic.md", "plan.org", "harbour.pdf", "cargo.xlsx", "dial.png"):
         shutil.copy(made / name, folder)
 
 

@@ -87,7 +87,7 @@ def write_files(folder: Path) -> None:
     }
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
-    (folder / "dial.png").write_bytes(png())
+    (folder / "dial.png").write_bytes(png(96, 24))
     (folder / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
     (folder / ".hidden" / "dial.png").write_bytes(png())
     (folder.parent / "secret.png").write_bytes(png())
