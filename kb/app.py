@@ -39,6 +39,7 @@ from kb.records import (
     SearchRequest,
     Shown,
     Status,
+    Step,
 )
 from kb.search.filters import selected, tag_count
 from kb.search.links import LinkResolver
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from kb.answers.passages import SourceText
     from kb.ports import Edit
     from kb.records import (
+        Claim,
         FileEvent,
         FileText,
         IndexProgress,
@@ -241,7 +243,7 @@ class LocalKnowledgeBase(SearchMethods):
         /,
         *,
         model: str | None = None,
-        on_step: Callable[[str], None] = lambda _: None,
+        on_step: Callable[[Step | Claim], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Reply:
         """Answer a question in sentences, each with quotes from the files.
@@ -250,11 +252,12 @@ class LocalKnowledgeBase(SearchMethods):
             request: The question, or a ``SearchRequest``. The mode that it leaves open is ``answer.mode``.
             model: The language model; None for ``answer.model``, empty for none, so that the sentences of the files are
                 the answer.
-            on_step: Called with a few words on what the model is doing.
+            on_step: Called with each step, and with each sentence of a model as soon as its quotes are checked.
             should_stop: Called several times a second while a model answers; it is given up once this returns True.
 
         Raises:
             AnswerError: The library llm or the model is missing, or text would leave this machine without leave.
+            Cancelled: ``should_stop`` returned True.
             RequestError: The request is for passages like a file.
         """
         request = SearchRequest(request) if isinstance(request, str) else request
@@ -264,6 +267,7 @@ class LocalKnowledgeBase(SearchMethods):
         name = config.answer.model if model is None else model
         asked = open_model(name, config.answer.endpoint, offline=config.answer.offline) if name else None
         resolved = request.resolved(config.answer.defaults(config.search))
+        on_step(Step("searching", "searching"))
         answer = self._answer_resolved(resolved)
         if not answer.hits:
             return Reply((), answer)

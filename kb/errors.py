@@ -112,6 +112,10 @@ class AnswerError(KbError):
     """The language model cannot be asked, or what it wrote is no answer."""
 
 
+class Cancelled(KbError):
+    """The caller gave up before the answer was complete."""
+
+
 class RequestError(KbError):
     """A search request has a value out of range, or values that conflict."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Answer,
         Candidates,
         CheckReport,
+        Claim,
         Document,
         Failure,
         FileChange,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         Shown,
         Source,
         Status,
+        Step,
         StoredPassage,
         Unmatched,
         VectorRecord,
@@ -368,7 +370,7 @@ class Knowledge(Protocol):
         /,
         *,
         model: str | None = None,
-        on_step: Callable[[str], None] = ...,
+        on_step: Callable[[Step | Claim], None] = ...,
         should_stop: Callable[[], bool] = ...,
     ) -> Reply:
         """The sentences that answer a question best, or those of a language model, and the hits in which they stand."""

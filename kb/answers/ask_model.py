@@ -10,16 +10,17 @@ from kb.answers.claims import MOST, Checked, check_claims, read_claims
 from kb.answers.language_model import Limits
 from kb.answers.prompt import SCHEMA, prompt_of
 from kb.errors import AnswerError
+from kb.records import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kb.answers.language_model import LanguageModel
     from kb.answers.passages import SourceText
-    from kb.records import Reply
+    from kb.records import Claim, Reply
 
 _ROUNDS: Final = 2
-_NOT_READ: Final = "the answer is not the JSON object asked for"
+_NOT_READ: Final = Checked((), ("the answer is not the JSON object asked for",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,13 @@ class Asking:
         seconds: How long both rounds may take together.
         tokens: The most tokens of a round.
         should_stop: Whether the user gave up.
-        on_step: Called with a few words on what is happening.
+        on_step: Called with each step, and with each claim as soon as its quotes are checked.
     """
 
     seconds: float
     tokens: int
     should_stop: Callable[[], bool]
-    on_step: Callable[[str], None]
+    on_step: Callable[[Step | Claim], None]
 
 
 def asked_of_model(
@@ -58,13 +59,10 @@ def asked_of_model(
         Cancelled: The user gave up.
     """
     reply = replace(reply, model=model.name, sent_to=model.host)
-    files = len({source.passages[0].file.id for source in sources})
-    asking.on_step(f"asking {model.name} at {model.host} about {len(sources)} passages of {files} files")
+    asking.on_step(Step("asking", _about(model, sources)))
     limits = Limits(time.monotonic() + asking.seconds, asking.tokens, asking.should_stop)
-    held: list[Checked] = []
-    problem = ""
-    silent = False
-    failed: tuple[str, ...] = ()
+    claims: dict[str, Claim] = {}
+    dropped, problem, failed = 0, "", tuple[str, ...]()
     for number in range(_ROUNDS):
         try:
             text = model.write(prompt_of(question, sources, failed), SCHEMA, limits)
@@ -72,21 +70,34 @@ def asked_of_model(
             problem = str(error)
             break
         written = read_claims(text)
-        silent = written == [] and not number
-        checked = Checked((), (_NOT_READ,)) if written is None else check_claims(written, sources, question)
+        if written == [] and not number:
+            return replace(reply, quotes=(), problem=f"{model.name} found no answer in these passages")
+        asking.on_step(Step("checking", "checking the quotes"))
+        checked = _NOT_READ if written is None else check_claims(written, sources, question)
         problem = f"{model.name} did not answer in the form asked for" if written is None else ""
-        held.append(checked)
+        dropped += len(checked.dropped) if written else 0
+        for claim in checked.claims:
+            if claim.text not in claims and len(claims) < MOST:
+                claims[claim.text] = claim
+                asking.on_step(claim)
         failed = checked.dropped
         if not failed:
             break
         if number + 1 < _ROUNDS:
-            asking.on_step(f"{len(failed)} of its claims did not hold; asking once more")
-    claims = tuple({claim.text: claim for checked in held for claim in checked.claims}.values())[:MOST]
-    dropped = sum(one != _NOT_READ for checked in held for one in checked.dropped)
+            what = "1 claim" if len(failed) == 1 else f"{len(failed)} claims"
+            asking.on_step(Step("repairing", f"{what} did not hold; asking {model.name} once more"))
     if claims:
-        quotes = tuple(dict.fromkeys(quote for claim in claims for quote in claim.quotes))
-        return replace(reply, quotes=quotes, claims=claims, dropped=dropped)
-    if silent:
-        return replace(reply, quotes=(), problem=f"{model.name} found no answer in these passages")
-    why = problem or f"no quote of {model.name} stands in your files"
-    return replace(reply, dropped=dropped, problem=why)
+        quotes = tuple(dict.fromkeys(quote for claim in claims.values() for quote in claim.quotes))
+        return replace(reply, quotes=quotes, claims=tuple(claims.values()), dropped=dropped)
+    return replace(
+        reply,
+        dropped=dropped,
+        problem=problem or f"none of the claims of {model.name} is borne out by a quote from your files",
+    )
+
+
+def _about(model: LanguageModel, sources: Sequence[SourceText]) -> str:
+    """Return what a model is asked about, and where."""
+    files = len({source.passages[0].file.id for source in sources})
+    passages = "1 passage" if len(sources) == 1 else f"{len(sources)} passages"
+    return f"asking {model.name} at {model.host} about {passages} of {'1 file' if files == 1 else f'{files} files'}"

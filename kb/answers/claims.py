@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from kb.answers.instructions import addresses_a_model
+from kb.answers.support import objection
 from kb.records import Claim, Quote
 from kb.records.characters import SPACELESS
+from kb.search.words import is_stop_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,11 @@ MOST: Final = 4
 # A quote of fewer words, or of fewer letters in a script without spaces, may stand anywhere.
 LEAST_WORDS: Final = 4
 LEAST_LETTERS: Final = 8
+# A word of more than one letter that is no stop word; this many are the least that says something.
+LEAST_CONTENT: Final = 2
 _LONGEST: Final = 600
+# How many characters before a quote are looked at.
+_BEFORE: Final = 200
 
 _QUOTES: Final = (
     "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb`\u00b4"
@@ -35,12 +40,11 @@ _FOLDED: Final[Mapping[str, str]] = {
     **dict.fromkeys(_HYPHENS, "-"),
     **dict.fromkeys(_UNSEEN, ""),
 }
+# Turns the direction of writing, or is not drawn: a sentence has to read as it is written.
+_UNDRAWN: Final = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.DOTALL)
 _WORD: Final = re.compile(r"\w+")
-_NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")
 _SPACELESS: Final = re.compile(f"[{SPACELESS}]")
-_ENDING: Final = re.compile(r"(?:['\u2019]s|s)$")
-_NAME: Final = re.compile(r"[^\W\d_][\w'\u2019-]*")
 
 
 class WrittenClaim(msgspec.Struct, frozen=True):
@@ -90,43 +94,50 @@ def check_claims(written: Sequence[WrittenClaim], sources: Sequence[SourceText],
     found: dict[str, Claim] = {}
     dropped = []
     for one in written:
-        quote = _checked(one, numbered.get(one.source), question)
+        sentence = " ".join(_UNDRAWN.sub("", one.sentence).split())
+        quote = _checked(sentence, one, numbered.get(one.source), question)
         if isinstance(quote, str):
             dropped.append(quote)
         elif len(found) < MOST:
-            sentence = " ".join(one.sentence.split())
             quotes = (*found[sentence].quotes, quote) if sentence in found else (quote,)
             found[sentence] = Claim(sentence, tuple(dict.fromkeys(quotes)))
     return Checked(tuple(found.values()), tuple(dropped))
 
 
-def _checked(one: WrittenClaim, source: SourceText | None, question: str) -> Quote | str:
+def _checked(sentence: str, one: WrittenClaim, source: SourceText | None, question: str) -> Quote | str:
     """Return the quote of a claim as it stands in its passage, or what is wrong with the claim."""
     what = repr(one.quote[:60])
     if source is None:
         return f"there is no source {one.source}"
-    if not one.sentence.strip() or len(one.sentence) > _LONGEST:
+    if not sentence or len(sentence) > _LONGEST:
         return f"the sentence with the quote {what} is empty, or too long"
     if not _means_something(one.quote):
         return f"the quote {what} is too short: copy at least {LEAST_WORDS} words"
+    if len(one.quote) > _LONGEST:
+        return f"the quote {what} is too long: copy one or two sentences"
     place = stands_at(one.quote, source.text)
     if place is None:
         return f"the quote {what} does not stand in source {one.source}"
-    text = source.text[slice(*place)]
-    wrong = _contradiction(one.sentence, text, f"{question} {source.heading}")
-    return wrong or Quote(" ".join(text.split()), source.rank, source.line_at(place[0]))
-
-
-def _contradiction(sentence: str, quote: str, besides: str) -> str:
-    """Return why a quote that stands does not carry a sentence; empty where nothing speaks against it."""
-    if addresses_a_model(quote) or addresses_a_model(sentence):
-        return f"the quote {quote[:60]!r} is an instruction and tells nothing"
-    lacking = _lacking(sentence, quote, besides)
-    return f"{lacking!r} of the sentence does not stand in the quote {quote[:60]!r}" if lacking else ""
+    begin, end = place
+    text = source.text[begin:end]
+    wrong = objection(
+        sentence,
+        text,
+        before=source.text[max(0, begin - _BEFORE) : begin],
+        besides=f"{question} {source.heading}",
+        source=source.text,
+        language=source.passages[0].file.language,
+    )
+    return wrong or Quote(" ".join(text.split()), source.rank, source.line_at(begin))
 
 
 def _means_something(quote: str) -> bool:
-    return len(_WORD.findall(quote)) >= LEAST_WORDS or len(_SPACELESS.findall(quote)) >= LEAST_LETTERS
+    """Whether a quote has enough words, and not only those that every sentence has."""
+    if len(_SPACELESS.findall(quote)) >= LEAST_LETTERS:
+        return True
+    words = _WORD.findall(quote)
+    content = {word.casefold() for word in words if len(word) > 1 and not is_stop_word(word)}
+    return len(words) >= LEAST_WORDS and len(content) >= LEAST_CONTENT
 
 
 def stands_at(quote: str, text: str) -> tuple[int, int] | None:
@@ -163,20 +174,3 @@ def fold(text: str) -> tuple[str, list[int]]:
         out.append(one)
         places.append(at)
     return "".join(out), places
-
-
-def _lacking(sentence: str, quote: str, besides: str) -> str:
-    """Return the first number of a sentence that its quote lacks, or name that quote and question lack."""
-    numbers = {match[0] for match in _NUMBER.finditer(quote)}
-    for match in _NUMBER.finditer(sentence):
-        if match[0] not in numbers:
-            return match[0]
-    known = {word.casefold() for word in _NAME.findall(f"{quote} {besides}")}
-    names = [match[0] for match in _NAME.finditer(sentence)][1:]
-    return next((name for name in names if name[0].isupper() and not _is_known(name, known)), "")
-
-
-def _is_known(name: str, known: set[str]) -> bool:
-    """Whether a name is among some words, with or without an ending such as *'s*."""
-    bare = _ENDING.sub("", name.casefold())
-    return name.casefold() in known or any(_ENDING.sub("", word) == bare for word in known)

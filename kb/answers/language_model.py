@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from kb.errors import AnswerError
+from kb.errors import AnswerError, Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,10 +43,6 @@ class Limits:
     until: float
     tokens: int
     should_stop: Callable[[], bool]
-
-
-class Cancelled(Exception):
-    """The user gave up."""
 
 
 class LanguageModel:
@@ -112,7 +108,7 @@ class LanguageModel:
         text = ""
         while True:
             if limits.should_stop():
-                raise Cancelled
+                raise Cancelled(f"{self.name} was not waited for", "Ask again")
             if time.monotonic() >= limits.until:
                 raise AnswerError(
                     f"{self.name} did not answer in time ({self.host})",

@@ -25,7 +25,7 @@ from kb.api.limits import body_of, fields_of_json, fields_of_query, require_with
 from kb.api.operations import OPERATIONS, Call
 from kb.api.problems import MEDIA_TYPE, Refusal, problem_of
 from kb.errors import KbError, RequestError
-from kb.records import FileEvent
+from kb.records import Claim, FileEvent, IndexProgress, Step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     from kb.api.access import Access
     from kb.api.events import EventBus
     from kb.api.limits import Limits
-    from kb.api.operations import Kind, Operation, Scope
+    from kb.api.operations import Kind, Operation, Reported, Scope
     from kb.ports import Knowledge, RunningDaemon
-    from kb.records import IndexProgress
 
 OPENAPI: Final = "/v1/openapi.json"
 CONFIGURATION: Final = "kb-configuration"
@@ -53,6 +52,9 @@ _WAITS: Final = 32
 _LINES_AHEAD: Final = 1_000
 _SLOW_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 1
+# Seconds of silence after which a client that follows an answer gets a comment.
+_HEARTBEAT_SECONDS: Final = 15.0
+_HEARTBEAT: Final = b": still here\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +260,9 @@ class Api:
             try:
                 request = await self._request(operation, http)
                 if operation.streams:
-                    return StreamingResponse(self._stream(operation, request), media_type=_LINES)
+                    return StreamingResponse(self._stream(operation, request, _AS_LINES), media_type=_LINES)
+                if operation.events and _accepts_events(http):
+                    return StreamingResponse(self._stream(operation, request, _AS_EVENTS), media_type=EVENT_STREAM)
                 return Response(await self._result(operation, request, http), media_type=_JSON)
             except Exception as error:  # noqa: BLE001 - every error becomes a response
                 return self._problem(error)
@@ -329,7 +333,7 @@ class Api:
         operation: Operation[Any, Any],
         request: Any,  # noqa: ANN401 - its own type
         gone: threading.Event,
-        report: Callable[[IndexProgress | FileEvent], None],
+        report: Callable[[Reported], None],
     ) -> bytes:
         """Run an operation in this thread."""
         if gone.is_set():
@@ -341,25 +345,25 @@ class Api:
             call = Call(kb, backend.daemon, gone.is_set, report)  # type: ignore[arg-type]  # see above
             return encode(operation.run(call, request))
 
-    async def _stream(self, operation: Operation[Any, Any], request: Any) -> AsyncIterator[bytes]:  # noqa: ANN401 - its own type
-        """Run an operation, and yield its progress and its result as lines of JSON."""
+    async def _stream(self, operation: Operation[Any, Any], request: Any, form: _Form) -> AsyncIterator[bytes]:  # noqa: ANN401 - its own type
+        """Run an operation, and yield what happens and its result."""
         gone = threading.Event()
-        lines, follow = _Lines(gone), self._backend.follower()
+        lines, follow = _Lines(gone, form.heartbeat), self._backend.follower() if operation.kind == "run" else _nowhere
 
-        def report(one: IndexProgress | FileEvent) -> None:
+        def report(one: Reported) -> None:
             follow(one)
-            lines.put(b'{"%s":%s}\n' % (b"event" if isinstance(one, FileEvent) else b"progress", encode(one)))
+            lines.put(form.written(_NAMES[type(one)], encode(one)))
 
         def run() -> bytes:
             try:
-                return b'{"result":%s}\n' % self._run(operation, request, gone, report)
+                return form.written("result", self._run(operation, request, gone, report))
             except Exception as error:  # noqa: BLE001 - every error becomes a line
-                return b'{"problem":%s}\n' % self._body(error)
+                return form.written("problem", self._body(error))
 
         try:
             work = self._submit(operation, gone, run)
         except Exception as error:  # noqa: BLE001 - the response has begun
-            yield b'{"problem":%s}\n' % self._body(error)
+            yield form.written("problem", self._body(error))
             return
         work.add_done_callback(lambda done: lines.end(b"" if done.cancelled() else done.result()))
         try:
@@ -385,15 +389,47 @@ class Api:
         return error if isinstance(error, (KbError, Refusal)) else self._backend.known(error) or error
 
 
+# The names by which a stream tells what happens.
+_NAMES: Final[Mapping[type, str]] = {
+    IndexProgress: "progress",
+    FileEvent: "event",
+    Step: "step",
+    Claim: "sentence",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a stream is written.
+
+    Attributes:
+        pattern: What is written of a name and a line of JSON.
+        heartbeat: What is written where nothing happens for a while; empty for nothing.
+    """
+
+    pattern: bytes
+    heartbeat: bytes = b""
+
+    def written(self, name: str, data: bytes) -> bytes:
+        """Write one thing that happened."""
+        return self.pattern % (name.encode(), data)
+
+
+_AS_LINES: Final = _Form(b'{"%s":%s}\n')
+_AS_EVENTS: Final = _Form(b"event: %s\ndata: %s\n\n", _HEARTBEAT)
+
+
 class _Lines:
     """Lines that a thread writes and one client reads, a bounded number ahead.
 
     Args:
         gone: Set where the client hangs up; here it is set where the client reads nothing for long.
+        heartbeat: What the client gets where there is no line for a while; empty for nothing.
     """
 
-    def __init__(self, gone: threading.Event) -> None:
+    def __init__(self, gone: threading.Event, heartbeat: bytes) -> None:
         self._gone = gone
+        self._heartbeat = heartbeat
         self._loop = asyncio.get_running_loop()
         self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._room = threading.Semaphore(_LINES_AHEAD)
@@ -416,9 +452,17 @@ class _Lines:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the lines until the last one."""
-        while (line := await self._lines.get()) is not None:
-            self._room.release()
+        while (line := await self._next()) is not None:
             yield line
+
+    async def _next(self) -> bytes | None:
+        """Return the next line, or a heartbeat; None after the last one."""
+        try:
+            line = await asyncio.wait_for(self._lines.get(), _HEARTBEAT_SECONDS if self._heartbeat else None)
+        except TimeoutError:
+            return self._heartbeat
+        self._room.release()
+        return line
 
 
 _RETRY: Final = {"Retry-After": str(_RETRY_SECONDS)}
@@ -426,6 +470,12 @@ _RETRY: Final = {"Retry-After": str(_RETRY_SECONDS)}
 
 def _nowhere(_: object) -> None:
     """Progress that nobody follows."""
+
+
+def _accepts_events(http: Request) -> bool:
+    """Whether a client asks for server-sent events: they are what it names first, or alone."""
+    first = http.headers.get("accept", "").partition(",")[0].partition(";")[0]
+    return first.strip().lower() == EVENT_STREAM
 
 
 async def _disconnected(http: Request) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from kb import __version__
 from kb.api.events import EVENTS, Missed, WatchingState
+from kb.api.events import MEDIA_TYPE as EVENT_STREAM
 from kb.api.problems import MEDIA_TYPE, Problem
 from kb.records import FileEvent, IndexProgress, IndexReport
 
@@ -68,7 +69,8 @@ def document(operations: Iterable[Operation[Any, Any]], limits: Limits, *, token
         token: Whether a request needs the token.
     """
     operations = tuple(operations)
-    types = [*(one.takes for one in operations), *(one.gives for one in operations), Problem, *_DATA.values()]
+    events = [kind for one in operations for kind in one.events.values()]
+    types = [*(one.takes for one in operations), *(one.gives for one in operations), Problem, *_DATA.values(), *events]
     found, components = msgspec.json.schema_components(types, ref_template=_REF)
     requests = dict(zip((one.name for one in operations), found, strict=False))
     results = dict(zip((one.name for one in operations), found[len(operations) :], strict=False))
@@ -141,12 +143,23 @@ def _operation(one: Operation[Any, Any], request: Schema, result: Schema, limits
     made["requestBody"] = {"required": bool(required), "content": {"application/json": body}}
     if limits.seconds and one.kind == "question":
         made["description"] = f"The answer takes at most {limits.seconds:g} seconds; then the status is 503."
+    if one.events:
+        names = ", ".join(one.events)
+        more = (
+            "A client that accepts text/event-stream gets events, each with one line of JSON as its data: "
+            f"{names}, and at the end result or problem. Only the model limits how long they take; a comment is sent "
+            "every 15 seconds without an event."
+        )
+        made["description"] = f"{made.get('description', '')} {more}".strip()
     return made
 
 
 def _content(one: Operation[Any, Any], result: Schema) -> Schema:
     if not one.streams:
-        return {"application/json": {"schema": result}}
+        return {
+            "application/json": {"schema": result},
+            **({EVENT_STREAM: _followed(one, result)} if one.events else {}),
+        }
     line = {
         "oneOf": [
             _object("progress", {"$ref": _REF.format(name="IndexProgress")}),
@@ -156,6 +169,17 @@ def _content(one: Operation[Any, Any], result: Schema) -> Schema:
         ]
     }
     return {"application/x-ndjson": {"schema": {"description": "Each line is one of these.", **line}}}
+
+
+def _followed(one: Operation[Any, Any], result: Schema) -> Schema:
+    """Return the server-sent events of an operation."""
+    kinds = {name: {"$ref": _REF.format(name=kind.__name__)} for name, kind in one.events.items()}
+    return {
+        "schema": {
+            "type": "string",
+            "x-data": {**kinds, "result": result, "problem": {"$ref": _REF.format(name=Problem.__name__)}},
+        }
+    }
 
 
 def _object(name: str, schema: Schema) -> Schema:

@@ -18,6 +18,7 @@ from kb.ports import Knowledge, RunningDaemon
 from kb.records import (
     Answer,
     CheckReport,
+    Claim,
     FileEvent,
     FileText,
     Filters,
@@ -31,6 +32,7 @@ from kb.records import (
     SearchRequest,
     Shown,
     Status,
+    Step,
     StoredPassage,
     Unmatched,
 )
@@ -40,6 +42,8 @@ R = TypeVar("R")
 Method = Literal["GET", "POST"]
 Scope = Literal["read", "write", "local"]
 Kind = Literal["question", "run", "wait"]
+# What a client may follow while an operation runs.
+Reported = IndexProgress | FileEvent | Step | Claim
 
 _MOST_FILES: Final = 1_000
 
@@ -52,13 +56,13 @@ class Call:
         kb: The knowledge base.
         daemon: The daemon that holds it.
         gone: Whether the client has hung up, or the daemon stops.
-        report: Sends the progress of a run to a client that follows it.
+        report: Sends what happens to a client that follows it.
     """
 
     kb: Knowledge
     daemon: RunningDaemon
     gone: Callable[[], bool]
-    report: Callable[[IndexProgress | FileEvent], None]
+    report: Callable[[Reported], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Operation(Generic[Q, R]):
         scope: ``read``, ``write`` for what changes files, and ``local`` for what only the socket of the user offers.
         streams: Whether the response is lines of JSON: ``{"progress": ...}`` and ``{"event": ...}`` while it runs, at
             the end ``{"result": ...}`` or ``{"problem": ...}``.
+        events: The types of the server-sent events, by name, that a client gets that accepts them; the last event is
+            ``result`` or ``problem``. Empty where the response is always JSON.
     """
 
     name: str
@@ -85,6 +91,7 @@ class Operation(Generic[Q, R]):
     run: Callable[[Call, Q], R]
     scope: Scope = "read"
     streams: bool = False
+    events: Mapping[str, type] = field(default_factory=dict)
     kind: Kind = "question"
     without: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
@@ -280,8 +287,20 @@ def similar(call: Call, request: SearchRequest) -> Answer:
 
 
 def ask(call: Call, request: SearchRequest) -> Reply:
-    """Quote the sentences that answer a question best, with their sources."""
-    return call.kb.ask(request)
+    """Answer a question in sentences of the files, or of the configured language model, with their sources."""
+    told: list[Claim] = []
+
+    def tell(step: Step | Claim) -> None:
+        call.report(step)
+        if isinstance(step, Claim):
+            told.append(step)
+
+    reply = call.kb.ask(request, on_step=tell, should_stop=call.gone)
+    if not told:
+        # Without a language model the sentences are those of the files.
+        for quote in reply.quotes:
+            call.report(Claim(quote.text, (quote,)))
+    return reply
 
 
 def passage(call: Call, request: PassageRequest) -> StoredPassage:
@@ -412,6 +431,7 @@ OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
         SearchRequest,
         Reply,
         ask,
+        events={"step": Step, "sentence": Claim},
         without=("like",),
         requires=("question",),
         example={"question": "where do the backups go?"},

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kb.config import Config
     from kb.ports import Knowledge
-    from kb.records import Answer, Prompt, Reply, SearchRequest
+    from kb.records import Answer, Claim, Prompt, Reply, SearchRequest, Step
     from kb.service.server import CommandOutput, CommandRequest
 
 # No terminal is wider; unbounded lines could exhaust the memory.
@@ -123,7 +123,7 @@ class DaemonProxy:
         /,
         *,
         model: str | None = None,
-        on_step: Callable[[str], None] = lambda _: None,
+        on_step: Callable[[Step | Claim], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Reply:
         """Answer with the command's configuration for what the request leaves open."""

@@ -24,6 +24,7 @@ from kb.records.answers import (
     Sentence,
     Shown,
     Signals,
+    Step,
     Unmatched,
     VectorRecord,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "Signals",
     "Source",
     "Status",
+    "Step",
     "StoredPassage",
     "Unmatched",
     "VectorRecord",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kb.records.documents import StoredPassage
 from kb.records.files import KnownFile
@@ -218,13 +218,13 @@ class Freshness:
         as_of: When the last complete run ended; None where there was none.
         pending: How many files are waiting to be indexed.
         watching: Whether a daemon watches the folders.
-        looked: When ``pending`` was counted; None if that was for this answer alone, or a watcher keeps the count.
+        counted: When ``pending`` was counted; None if that was for this answer alone, or a watcher keeps the count.
     """
 
     as_of: datetime | None
     pending: int
     watching: bool = False
-    looked: datetime | None = None
+    counted: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +414,20 @@ class Reply:
     model: str = ""
     sent_to: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is being done about a question.
+
+    Attributes:
+        kind: ``searching`` the index, ``asking`` a language model, ``checking`` the quotes of its claims, or
+            ``repairing``: asking it once more about claims that did not hold.
+        text: The same in a few words, with the model and its host.
+    """
+
+    kind: Literal["searching", "asking", "checking", "repairing"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ def test_a_true_quote_holds_with_its_line() -> None:
     assert (claim.text, claim.quotes[0].line) == ("It leaked badly.", 11)
 
 
+def test_a_sentence_reads_as_it_is_written() -> None:
+    """Characters that turn the direction of writing, or are not drawn, are left out."""
+    (claim,) = checked("It was \u202eInes\u200b Vogel\u2069.", "mended by Ines Vogel in 1974").claims
+    assert claim.text == "It was Ines Vogel."
+
+
 def test_what_is_released_is_the_text_of_the_passage() -> None:
     """Quotation marks, hyphens and white space may differ in what the model wrote."""
     (claim,) = checked("It leaked badly.", "It 'leaked'  for\ntwenty-two years - badly.").claims
@@ -40,9 +46,34 @@ def test_what_is_released_is_the_text_of_the_passage() -> None:
         ("It was in 1975.", "mended by Ines Vogel in 1974"),
         ("It was Hans Kleber.", "mended by Ines Vogel in 1974"),
         ("", "mended by Ines Vogel in 1974"),
+        ("\u200b \u202e", "mended by Ines Vogel in 1974"),
         ("x" * 700, "mended by Ines Vogel in 1974"),
+        ("Vogel mended it.", TEXT * 20),
+        ("Vogel mended it.", "was by in was"),
+        ("Vogel mended it.", "The roof was ... in 1974"),
+        ("Vogel mended it.", "The r\u043e\u043ef was mended by Ines Vogel"),
+        ("Vogel mended it.", "\u202eThe roof was mended by Ines Vogel"),
+        ("Vogel mended it.", "Who mended it? The roof was mended"),
+        ("Vogel mended it.", "Answer with one JSON object and nothing else"),
     ],
-    ids=["other word", "other case", "cut word", "too short", "other number", "other name", "no sentence", "too long"],
+    ids=[
+        "other word",
+        "other case",
+        "cut word",
+        "too short",
+        "other number",
+        "other name",
+        "no sentence",
+        "nothing drawn",
+        "too long",
+        "quote too long",
+        "small words",
+        "parts joined",
+        "look-alikes",
+        "right to left",
+        "of the question",
+        "of the rules",
+    ],
 )
 def test_what_does_not_hold_is_dropped(sentence: str, quote: str) -> None:
     """With a sentence that tells the model why."""
@@ -72,15 +103,28 @@ def test_a_quote_in_a_script_without_spaces_needs_letters() -> None:
 
 def test_claims_of_one_sentence_are_one_with_several_quotes() -> None:
     """And there are no more than four."""
-    quotes = ["The roof was mended by Ines", "mended by Ines Vogel in 1974"]
+    quotes = ["The roof was mended by Ines Vogel", "mended by Ines Vogel in 1974"]
     found = check_claims([WrittenClaim("Vogel mended it.", 1, quote) for quote in quotes], [source(TEXT)], "Who?")
     assert [len(claim.quotes) for claim in found.claims] == [2]
 
-    many = [WrittenClaim(f"Sentence {letter}.", 1, quotes[0]) for letter in "abcdefgh"]
+    many = [WrittenClaim(f"{letter} Vogel mended it.", 1, quotes[0]) for letter in "abcdefgh"]
     assert len(check_claims(many, [source(TEXT)], "Who?").claims) == MOST
 
 
-@pytest.mark.parametrize("text", ["", "It was Vogel.", "{}", '{"claims": [{"sentence": "x"}]}', "[1]", '{"claims": [}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "It was Vogel.",
+        "{}",
+        '{"claims": [{"sentence": "x"}]}',
+        "[1]",
+        '{"claims": [}',
+        '{"answer": {"claims": []}}',
+        '{"claims": [[]]}',
+        "[" * 5000,
+    ],
+)
 def test_what_is_not_the_form_asked_for_is_not_read(text: str) -> None:
     """Nothing is guessed from it."""
     assert read_claims(text) is None

@@ -11,13 +11,15 @@ import pytest
 from sources import FakeModel, source
 
 from kb.answers.ask_model import Asking, asked_of_model
-from kb.answers.language_model import Cancelled, LanguageModel
-from kb.records import Answer, Freshness, Quote, Reply
+from kb.answers.language_model import LanguageModel
+from kb.errors import Cancelled
+from kb.records import Answer, Freshness, Quote, Reply, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kb.answers.passages import SourceText
+    from kb.records import Claim
 
 QUESTION = "Who mended the roof?"
 TRUE = "The roof was mended by Ines Vogel in 1974."
@@ -58,10 +60,10 @@ def asked(
     seconds: float = 5,
     stop: Callable[[], bool] = lambda: False,
     tokens: int = 800,
-) -> tuple[Reply, FakeModel, list[str]]:
+) -> tuple[Reply, FakeModel, list[Step | Claim]]:
     """The reply, the model that was asked, and the steps told."""
     model = FakeModel(write)
-    steps: list[str] = []
+    steps: list[Step | Claim] = []
     asking = Asking(seconds, tokens, stop, steps.append)
     language_model = LanguageModel(model, "fake", "this machine")
     return asked_of_model(REPLY, language_model, sources or [source(TRUE)], QUESTION, asking), model, steps
@@ -85,18 +87,24 @@ def test_a_claim_with_a_true_quote_is_the_answer() -> None:
     assert [claim.text for claim in reply.claims] == ["Ines Vogel mended it."]
     assert [quote.text for quote in reply.quotes] == ["mended by Ines Vogel in 1974"]
     assert (reply.model, reply.sent_to, reply.dropped, reply.problem) == ("fake", "this machine", 0, "")
-    assert steps == ["asking fake at this machine about 1 passages of 1 files"]
+    assert steps == [
+        Step("asking", "asking fake at this machine about 1 passage of 1 file"),
+        Step("checking", "checking the quotes"),
+        *reply.claims,
+    ]
     assert len(model.prompts) == 1
     assert model.prompts[0].schema["required"] == ["claims"]
 
 
 def test_invented_quotes_are_dropped_and_counted() -> None:
     """What holds is kept; the model is asked once more about the rest."""
-    reply, model, _ = asked(writes([GOOD, INVENTED], [INVENTED]))
+    reply, model, steps = asked(writes([GOOD, INVENTED], [GOOD, INVENTED]))
 
     assert [claim.text for claim in reply.claims] == ["Ines Vogel mended it."]
     assert reply.dropped == 2
     assert "does not stand in source 1" in model.prompts[1].prompt
+    kinds = [step.kind if isinstance(step, Step) else "claim" for step in steps]
+    assert kinds == ["asking", "checking", "claim", "repairing", "checking"]
 
 
 def test_a_second_answer_may_repair_the_first() -> None:
@@ -110,7 +118,7 @@ def test_where_nothing_holds_the_sentences_of_the_files_answer() -> None:
     """Two rounds, and no third."""
     reply, model, _ = asked(writes([INVENTED], [INVENTED], [GOOD]))
     assert (reply.quotes, reply.claims, reply.dropped) == ((QUOTED,), (), 2)
-    assert reply.problem == "no quote of fake stands in your files"
+    assert reply.problem == "none of the claims of fake is borne out by a quote from your files"
     assert len(model.prompts) == 2
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from kb.ports import Edit
+    from kb.records import Claim, Step
 
 HOSTILE = "\x1b[31mred\x07 \x9b2J \u202eabc\u2066 \U000e0041 \x7f \r \x1b]52;c;AAAA\x07 [bold]not markup[/bold]"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b\x07]*\x1b\\")
@@ -172,7 +173,7 @@ class FakeKnowledge:
         /,
         *,
         model: str | None = None,
-        on_step: Callable[[str], None] = lambda _: None,
+        on_step: Callable[[Step | Claim], None] = lambda _: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Reply:
         """The first sentence of each hit of the answer given."""

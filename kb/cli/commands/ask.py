@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import command
+from kb.cli.indexing import INTERRUPTED
 from kb.cli.last_results import save_results
 from kb.cli.options import (
     OutputOptions,
@@ -21,12 +22,14 @@ from kb.cli.options import (
 from kb.cli.output.replies import cited, reply_markdown, reply_notices, reply_object, reply_text
 from kb.cli.output.terminal import sanitize
 from kb.cli.querying import FOUND, NONE, STALE, finish, index_first, request_of, write_answer
+from kb.errors import Cancelled
+from kb.records import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kb.cli.session import Session
-    from kb.records import Filters, Reply, Rerank
+    from kb.records import Claim, Filters, Reply, Rerank
 
 
 @command(short_help="Answer in sentences of your files, with their sources.", takes_text=True)
@@ -55,8 +58,8 @@ def ask(
 ) -> int:
     """Answer a QUESTION in the one to three sentences of your files that answer it best, with their sources.
 
-    With answer.model or --model, a language model answers from the passages found. Of what it writes, only sentences with a
-    quote that stands in your files are shown; that the quote is there does not prove that the sentence follows from it.
+    With answer.model or --model, a language model answers from the passages found. Of what it writes, only sentences
+    with a quote that stands in your files are shown; that does not prove that the sentence follows from the quote.
 
     '-' reads the question from standard input. The exit code is 0 with an answer, 1 without, 2 on an error.
     """
@@ -70,22 +73,25 @@ def ask(
             prompt = kb.prompt(request)
             session.write(f"{prompt.system}\n{sanitize(prompt.user)}\n")
             return FOUND
-        with session.stoppable() as should_stop:
-            reply = kb.ask(request, model="" if no_llm else model, on_step=steps(session), should_stop=should_stop)
+        try:
+            with session.stoppable() as should_stop:
+                reply = kb.ask(request, model="" if no_llm else model, on_step=steps(session), should_stop=should_stop)
+        except Cancelled:
+            return INTERRUPTED
     # These formats are about hits, not about sentences.
     if chosen in {"jsonl", "csv", "paths"} or output.full or output.context:
         return write_answer(session, reply.answer, output)
     return write_reply(session, reply, output, sources=sources)
 
 
-def steps(session: Session) -> Callable[[str], None]:
-    """Return a function that says what a language model is doing: first where it is asked, more on a terminal only."""
-    told: list[str] = []
+def steps(session: Session) -> Callable[[Step | Claim], None]:
+    """Return a function that says where a language model is asked, and on a terminal that it is asked once more."""
 
-    def tell(step: str) -> None:
-        if not told or session.client.stderr_tty:
-            session.notice(step)
-        told.append(step)
+    def tell(step: Step | Claim) -> None:
+        if isinstance(step, Step) and (
+            step.kind == "asking" or (step.kind == "repairing" and session.client.stderr_tty)
+        ):
+            session.notice(step.text)
 
     return tell
 
