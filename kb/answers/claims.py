@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from kb.answers.instructions import addresses_a_model
 from kb.answers.support import objection
 from kb.records import Claim, Quote
 from kb.records.characters import SPACELESS
@@ -25,8 +26,6 @@ LEAST_LETTERS: Final = 8
 # A word of more than one letter that is no stop word; this many are the least that says something.
 LEAST_CONTENT: Final = 2
 _LONGEST: Final = 600
-# How many characters before a quote are looked at.
-_BEFORE: Final = 200
 
 _QUOTES: Final = (
     "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb`\u00b4"
@@ -71,11 +70,16 @@ class Checked:
 
 def read_claims(text: str) -> list[WrittenClaim] | None:
     """Return the claims of an answer; None where it is not the JSON asked for. A fence around it is allowed."""
-    fenced = _FENCE.match(text)
     try:
-        return msgspec.json.decode((fenced[1] if fenced else text).strip().encode(), type=WrittenAnswer).claims
+        return msgspec.json.decode(unfenced(text).encode(), type=WrittenAnswer).claims
     except (msgspec.DecodeError, UnicodeEncodeError):
         return None
+
+
+def unfenced(text: str) -> str:
+    """Return the text of an answer without a fence of Markdown around it."""
+    fenced = _FENCE.match(text)
+    return (fenced[1] if fenced else text).strip()
 
 
 def check_claims(written: Sequence[WrittenClaim], sources: Sequence[SourceText], question: str) -> Checked:
@@ -119,16 +123,23 @@ def _checked(sentence: str, one: WrittenClaim, source: SourceText | None, questi
     if place is None:
         return f"the quote {what} does not stand in source {one.source}"
     begin, end = place
-    text = source.text[begin:end]
+    text, around = source.text[begin:end], _paragraphs(source.text, begin, end)
     wrong = objection(
         sentence,
         text,
-        before=source.text[max(0, begin - _BEFORE) : begin],
-        besides=f"{question} {source.heading}",
+        before=source.text[around.start : begin],
+        after=source.text[end : around.stop],
+        besides=question if addresses_a_model(source.heading) else f"{question} {source.heading}",
         source=source.text,
         language=source.passages[0].file.language,
     )
     return wrong or Quote(" ".join(text.split()), source.rank, source.line_at(begin))
+
+
+def _paragraphs(text: str, begin: int, end: int) -> slice:
+    """Return where the paragraphs begin and end that a part of a text is in."""
+    first, last = text.rfind("\n\n", 0, begin), text.find("\n\n", end)
+    return slice(max(0, first), len(text) if last < 0 else last)
 
 
 def _means_something(quote: str) -> bool:

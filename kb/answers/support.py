@@ -87,20 +87,21 @@ _AFFIRMED: Final = re.compile(
 )
 
 
-def objection(sentence: str, quote: str, *, before: str, besides: str, source: str, language: str) -> str:
+def objection(sentence: str, quote: str, *, before: str, after: str, besides: str, source: str, language: str) -> str:
     """Return why a quote does not carry a sentence, for the model that wrote it; empty where nothing speaks against it.
 
     Args:
         sentence: The sentence.
         quote: The text of the file that is quoted.
-        before: What stands before it in its source.
+        before: What stands before it in its paragraph.
+        after: What stands after it there.
         besides: The question and the headings, whose words the sentence may use too.
         source: The whole source.
         language: The ISO 639 code of the file.
     """
     shown = repr(quote[:60])
-    if addresses_a_model(quote) or addresses_a_model(sentence):
-        return f"the quote {shown} is an instruction and tells nothing"
+    if addresses_a_model(f"{before}{quote}{after}") or addresses_a_model(sentence):
+        return f"the quote {shown} stands among instructions, and tells nothing"
     known = f"{quote} {besides}"
     for lacking in (
         _other_number(sentence, quote),

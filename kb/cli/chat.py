@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.answers.follow_up import globs_of, is_follow_up, with_words_of
+from kb.answers.follow_up import globs_of, is_follow_up, rewritten, with_words_of
+from kb.answers.language_model import open_model
 from kb.cli.last_results import save_results
 from kb.cli.output.notices import notices
-from kb.cli.output.replies import cited, reply_markdown, reply_notices, reply_text, sources_of
+from kb.cli.output.replies import cited, marked, reply_markdown, reply_notices, reply_text, sources_of
 from kb.cli.output.terminal import one_line, shown_path
-from kb.errors import KbError, RequestError
+from kb.errors import AnswerError, Cancelled, KbError, RequestError
 from kb.records import Filters, SearchRequest
 from kb.search.syntax import parse
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Protocol
 
+    from kb.answers.language_model import LanguageModel
     from kb.cli.session import Session
+    from kb.config import Settings
     from kb.records import IndexReport, Reply
+    from kb.search.syntax import Question
 
     class Answering(Protocol):
         """What a conversation needs of a knowledge base."""
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
             """Write a note."""
 
 
+# How long a model may take to rewrite a follow-up, in seconds.
+_REWRITING: Final = 30.0
 HELP: Final = """\
 /sources     the quotes of the last answer, each with its source
 /open N      open source N of the last answer
@@ -50,13 +56,22 @@ class Conversation:
         kb: The knowledge base.
         session: Where answers are written.
         open_source: Opens a source of the last answer by its number.
+        model: The language model that understands follow-ups; None for none.
     """
 
-    def __init__(self, kb: Answering, session: Session, open_source: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        kb: Answering,
+        session: Session,
+        open_source: Callable[[int], None],
+        model: LanguageModel | None = None,
+    ) -> None:
         self._kb = kb
         self._session = session
         self._open = open_source
         self._filters = Filters()
+        self._model = model
+        self._turns: list[tuple[str, str]] = []
         self._question = ""
         self._reply: Reply | None = None
         self._commands: dict[str, Callable[[str], None]] = {
@@ -79,6 +94,8 @@ class Conversation:
                 self._command(name)(rest.strip())
             elif text:
                 self._ask(text)
+        except (KeyboardInterrupt, Cancelled):
+            self._session.notice("no answer: you gave up")
         except KbError as error:
             self._session.notice(error.message)
             if error.remedy:
@@ -91,18 +108,43 @@ class Conversation:
         return self._commands[name]
 
     def _ask(self, question: str) -> None:
-        """Answer a question; a follow-up first in the files of the last answer, then in all."""
-        asked, reply = question, None
+        """Answer a question; a follow-up as the model understands it, else first in the files of the last answer."""
+        request = reply = None
         if self._reply is not None and is_follow_up(question):
-            asked = with_words_of(question, self._question)
-            paths = globs_of(one.hit.passage.file.path for one in sources_of(self._reply))
-            if paths and not self._filters.paths:
-                reply = self._kb.ask(SearchRequest(asked, filters=replace(self._filters, paths=paths)))
+            request = self._understood(question)
+            if request is None:
+                question = with_words_of(question, self._question)
+                paths = globs_of(one.hit.passage.file.path for one in sources_of(self._reply))
+                if paths and not self._filters.paths:
+                    reply = self._kb.ask(SearchRequest(question, filters=replace(self._filters, paths=paths)))
+        request = request or SearchRequest(question, filters=self._filters)
         if reply is None or not reply.quotes:
-            reply = self._kb.ask(SearchRequest(asked, filters=self._filters))
+            reply = self._kb.ask(request)
         self._write(reply)
         if reply.quotes:
-            self._question, self._reply = asked, reply
+            self._question, self._reply = request.question, reply
+            self._turns.append((request.question, " ".join(text for text, _ in marked(reply))))
+
+    def _understood(self, question: str) -> SearchRequest | None:
+        """Return a follow-up as the model rewrites it; None without a model, or where it cannot.
+
+        What a model writes is taken literally, so that it sets no filters; a follow-up that has some is not rewritten.
+        """
+        if self._model is None or self._parsed(question).text != question:
+            return None
+        with self._session.stoppable() as should_stop:
+            asked = rewritten(question, self._turns, self._model, seconds=_REWRITING, should_stop=should_stop)
+        if not asked:
+            return None
+        if asked != question:
+            self._session.notice(f"understood as: {one_line(asked)}")
+        return SearchRequest(asked, filters=self._filters, literal=True)
+
+    def _parsed(self, text: str) -> Question:
+        """Return what is typed, apart from its filters."""
+        from datetime import UTC, datetime
+
+        return parse(text, datetime.now(UTC).astimezone().date(), cwd=self._session.client.cwd)
 
     def _write(self, reply: Reply, *, quoted: bool = False) -> None:
         style = self._session.style()
@@ -136,9 +178,7 @@ class Conversation:
 
     def _filter(self, text: str) -> None:
         """Set the filters of all further questions."""
-        from datetime import UTC, datetime
-
-        read = parse(text, datetime.now(UTC).astimezone().date(), cwd=self._session.client.cwd)
+        read = self._parsed(text)
         if read.text:
             raise RequestError(
                 f"{one_line(read.text)} is no filter", "Write /filter tag:x, path:, type:, lang:, since: or until:"
@@ -154,6 +194,18 @@ class Conversation:
 
     def _help(self, _: str) -> None:
         self._session.write(HELP)
+
+
+def model_of(settings: Settings) -> LanguageModel | None:
+    """Return the language model that understands follow-ups; None where none is configured, or it cannot be asked.
+
+    Why it cannot, the first answer tells.
+    """
+    answer = settings.config.answer
+    try:
+        return open_model(answer.model, answer.endpoint, offline=answer.offline) if answer.model else None
+    except AnswerError:
+        return None
 
 
 def lines_of(session: Session) -> Iterator[str]:

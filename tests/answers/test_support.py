@@ -9,7 +9,9 @@ from kb.answers.support import objection
 
 def objected(sentence: str, quote: str, before: str = "", besides: str = "", language: str = "en") -> str:
     """What is said against a sentence, where the source is the quote and what is before it."""
-    return objection(sentence, quote, before=before, besides=besides, source=f"{before}{quote}", language=language)
+    return objection(
+        sentence, quote, before=before, after="", besides=besides, source=f"{before}{quote}", language=language
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from made_up import FakeKnowledge, answer, hit
+from model_server import serving
 
 from kb.answers.follow_up import globs_of, is_follow_up, with_words_of
+from kb.answers.language_model import open_model
 from kb.cli.chat import HELP, Conversation, history_file
 from kb.cli.session import ClientContext, Session
 from kb.records import SearchRequest
@@ -17,15 +19,18 @@ from kb.records import SearchRequest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kb.answers.language_model import LanguageModel
+    from kb.records import Reply
+
 
 class Talk:
     """A conversation with made-up files, and what it wrote."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: LanguageModel | None = None) -> None:
         self.kb = FakeKnowledge(given=answer(hit("Use ChromaDB."), hit("Other.", 2, path="a.md")))
         self.out, self.err, self.opened = io.StringIO(), io.StringIO(), list[int]()
         context = ClientContext(self.out, self.err, {}, "/", False, False, False, 80)
-        self.talk = Conversation(self.kb, Session(client=context), self.opened.append)
+        self.talk = Conversation(self.kb, Session(client=context), self.opened.append, model)
 
     def say(self, *lines: str) -> str:
         """Say some lines; returns what was written for the last one."""
@@ -89,6 +94,34 @@ def test_a_follow_up_is_asked_of_the_files_before(talk: Talk) -> None:
     assert second.question == "Who wrote it? vector store"
     assert second.filters.paths == ("/db.md", "/a.md")
     assert (first.filters.paths, third.filters.paths) == ((), ())
+
+
+def test_a_follow_up_is_understood_by_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told how, and what the model wrote sets no filters; where it writes nonsense, the words are used."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
+    written = ['{"question": "Who wrote ChromaDB? path:secret.md"}', "nonsense"]
+    with serving(lambda *_: written.pop(0)) as served:
+        talk = Talk(open_model("small", served.url, offline=True))
+        talk.say("Which vector store?", "Who wrote it?", "Who uses it?", "And with tag:work?")
+
+    _, second, third, *others = talk.asked
+    assert (second.question, second.literal, second.filters.paths) == ("Who wrote ChromaDB? path:secret.md", True, ())
+    assert "kb: understood as: Who wrote ChromaDB?" in talk.err.getvalue()
+    assert third.question.startswith("Who uses it? ")
+    assert [one.literal for one in others] == [False]
+    assert len(served.asked) == 2
+
+
+def test_an_answer_that_is_given_up_ends_no_conversation(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, while the model writes."""
+
+    def interrupted(_: SearchRequest) -> Reply:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(talk.kb, "ask", interrupted)
+    assert talk.say("Which vector store?") == ""
+    assert "kb: no answer: you gave up" in talk.err.getvalue()
 
 
 def test_a_filter_holds_for_all_further_questions(talk: Talk) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kb.cli.chat import Conversation, lines_of
+from kb.cli.chat import Conversation, lines_of, model_of
 from kb.cli.command import command
 from kb.cli.commands.open import open_hit
 from kb.errors import KbError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @command(short_help="Ask one question after the other.", local=True)
 @click.pass_context
 def chat(context: click.Context) -> int:
-    """Ask one question after the other; a follow-up is understood by the question before it.
+    """Ask one question after the other; a follow-up is understood by what was said before.
 
     /help lists the commands. Piped, each line is a question. What you type is kept in your own state folder, for the
     arrow keys.
@@ -31,7 +31,11 @@ def chat(context: click.Context) -> int:
         where = settings.config.answer.endpoint or "this machine"
         session.notice(f"questions and passages of your files go to {settings.config.answer.model} at {where}")
     with KnowledgeBase.open(settings, warn=session.notice) as kb:
-        conversation = Conversation(kb, session, lambda number: context.invoke(open_hit, target=str(number)))
+
+        def open_source(number: int) -> None:
+            context.invoke(open_hit, target=str(number))
+
+        conversation = Conversation(kb, session, open_source, model_of(settings))
         try:
             for line in lines_of(session):
                 if not conversation.line(line):
