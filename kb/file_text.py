@@ -115,7 +115,8 @@ def _extracted(files: Files, passages: Sequence[StoredPassage], file: KnownFile,
     if pages is None:
         raise RequestError(f"{file.path} has no pages", "Ask for lines")
     if part.page > pages:
-        raise RequestError(f"{file.path} has {pages} pages, no page {part.page}", f"The last one is {pages}")
+        count = f"{pages} page{'' if pages == 1 else 's'}"
+        raise RequestError(f"{file.path} has {count}, no page {part.page}", f"The last one is {pages}")
     before = max((one.last_line for one in passages if one.page is not None and one.page < part.page), default=0)
     own = [one for one in passages if one.page == part.page]
     first = min((one.first_line for one in own), default=before + 1)

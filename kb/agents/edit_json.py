@@ -144,7 +144,7 @@ def _put(text: str, path: Sequence[str], value: object, *, strict: bool) -> str:
         return f"{text}{end}{_rendered(_nested(path, value), _newline(text), _INDENT, '')}{_newline(text)}"
     for depth, key in enumerate(path):
         if node.members is None:
-            raise NotValid(f"{'.'.join(path[:depth]) or 'the whole'} is not an object")
+            raise NotValid(f"{'.'.join(path[:depth]) or 'the file'} is not an object")
         member = node.member(key)
         if member is None:
             return _inserted(text, node, key, _nested(path[depth + 1 :], value))

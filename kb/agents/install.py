@@ -143,7 +143,12 @@ def install(client: Client, machine: Machine, launch: Launch, run: Callable[[Seq
             return Change("added", state.file, shlex.join(command), backup)
         notices = (_fell_back(command, problem, state.file),)
         state = state_of(client, machine)
-    text = _edited(state, lambda: _with_entry(client, state.text or "", state.path, client.entry(launch)))
+    text = state.text or ""
+    if state.entry is not None and state.launch is None:
+        # Clients refuse an entry that has both an address and a command.
+        text = _edited(state, lambda: _without_entry(client, state.text or "", state.path))
+        notices += (f"the entry kb in {state.file} did not start a program, and was replaced",)
+    text = _edited(state, lambda: _with_entry(client, text, state.path, client.entry(launch)))
     backup = _back_up(state)
     _write(state, text)
     return Change("added" if state.entry is None else "updated", state.file, "", backup, notices)

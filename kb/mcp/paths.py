@@ -51,7 +51,12 @@ def named(path: str) -> str:
     Raises:
         RequestError: It is empty, or has a character that no path has.
     """
-    return target_of(path).name if path.startswith(SCHEME) else _checked(path)
+    return target_of(path).name if is_uri(path) else _checked(path)
+
+
+def is_uri(text: str) -> bool:
+    """Whether a text is a URI of kb; as everywhere, capitals in its scheme mean the same."""
+    return text[: len(SCHEME)].lower() == SCHEME
 
 
 def target_of(uri: str) -> Target:
@@ -60,10 +65,12 @@ def target_of(uri: str) -> Target:
     Raises:
         RequestError: It is not a URI of kb.
     """
-    path, _, fragment = uri.removeprefix(SCHEME).partition("#")
+    path, _, fragment = uri[len(SCHEME) :].partition("#")
     lines = _LINES.fullmatch(fragment) if fragment else None
-    if not uri.startswith(SCHEME) or (fragment and lines is None):
-        raise RequestError(f"{uri!r} is not a URI of kb", f"Write {SCHEME} and the path, percent-encoded")
+    if not is_uri(uri) or (fragment and lines is None):
+        raise RequestError(
+            f"{uri!r} is not a URI of kb", f"Write {SCHEME} and the path, percent-encoded, and #L3-L9 for lines"
+        )
     name = _checked(os.fsdecode(unquote_to_bytes(path)))
     if lines is None:
         return Target(name)
@@ -83,7 +90,7 @@ def plain(text: str) -> str:
 
 
 def _is_plain(path: str) -> bool:
-    return path.isprintable() and not path.startswith(SCHEME)
+    return path.isprintable() and not is_uri(path)
 
 
 def _checked(name: str) -> str:

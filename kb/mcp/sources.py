@@ -26,6 +26,8 @@ _POLL_SECONDS: Final = 0.1
 _START_SECONDS: Final = 20.0
 _BUILD_SECONDS: Final = 10.0
 _FRESH_SECONDS: Final = 1.0
+# What every error of a command begins with.
+_PROGRAM: Final = "kb: "
 
 
 class NotReady(KbError):
@@ -153,9 +155,7 @@ class DaemonSource:
         try:
             return ask(self.settings.store_path(), "/status")
         except RequestRefused as error:
-            raise KbError(
-                f"the daemon does not answer: {error}", "Tell the user: kb watch --status shows it"
-            ) from error
+            raise KbError(f"the daemon does not answer: {error}", "kb watch --status shows its state") from error
 
     def _wait_for_daemon(self, call: Call) -> None:
         began = time.monotonic()
@@ -184,8 +184,18 @@ class DaemonSource:
                 failure, self._started = self._started.output(), None
                 # Of two that are started at once, one finds the store taken.
                 if self._status() is None and not _is_starting_elsewhere(self.settings.store_path()):
-                    last = failure.splitlines()[-1] if failure else "it wrote nothing to its log"
-                    raise KbError(f"kb's daemon could not start: {last}", "Run kb watch to see the same")
+                    raise _failed_to_start(failure)
+
+
+def _failed_to_start(output: str) -> KbError:
+    """Return the error of a daemon that ended, from what it wrote last: a sentence, and its remedy on further lines."""
+    lines = output.splitlines() or ["it wrote nothing to its log"]
+    begin = max((number for number, line in enumerate(lines) if line.startswith(_PROGRAM)), default=len(lines) - 1)
+    message, *remedy = (line.strip() for line in lines[begin:])
+    return KbError(
+        f"kb's daemon could not start: {message.removeprefix(_PROGRAM)}",
+        " ".join(remedy) or "Run kb watch to see the same",
+    )
 
 
 def _is_starting_elsewhere(store: str) -> bool:
@@ -283,6 +293,63 @@ class OwnSource:
 
     def _show(self, now: IndexProgress) -> None:
         self._progress = now
+
+
+@dataclass(slots=True)
+class ConfiguredSource:
+    """The source of the configuration in effect, which is looked for again at each call until there is one.
+
+    A client shows of a server that ends at once no more than that it failed. So the tools are served without a
+    configuration too, and say what to do.
+
+    Args:
+        make: Makes the source from the configuration.
+    """
+
+    make: Callable[[], DaemonSource | OwnSource]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _source: DaemonSource | OwnSource | None = None
+
+    def source(self) -> DaemonSource | OwnSource:
+        """The source.
+
+        Raises:
+            KbError: There is no configuration, it names no folder, or it has a mistake.
+        """
+        with self._lock:
+            if self._source is None:
+                self._source = self.make()
+            return self._source
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in effect.
+
+        Raises:
+            KbError: As for ``source``.
+        """
+        return self.source().settings
+
+    def opened(self, call: Call) -> AbstractContextManager[Files]:
+        """A knowledge base to ask.
+
+        Raises:
+            KbError: As for ``source``.
+        """
+        return self.source().opened(call)
+
+    def building(self) -> Building | None:
+        """The index run that is going on."""
+        return self.source().building()
+
+    def refresh(self) -> None:
+        """Begin an index run, where nothing else does."""
+        self.source().refresh()
+
+    def close(self) -> None:
+        """Close the source, if there is one."""
+        if self._source is not None:
+            self._source.close()
 
 
 @dataclass(frozen=True, slots=True)

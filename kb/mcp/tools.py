@@ -37,13 +37,14 @@ from kb.mcp.schemas import (
     arguments_of,
 )
 from kb.mcp.sources import Building, Call, NotReady, Source, wait_until_built
-from kb.records import Filters, Mode, SearchRequest
+from kb.records import DEFAULT_MODE, Filters, Mode, SearchRequest
 from kb.search.filters import day_of
 from kb.search.types import type_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from kb.config import Settings
     from kb.mcp.sources import Files
     from kb.records import Answer, FileText, Hit, KnownFile, ResolvedLink
 
@@ -133,10 +134,15 @@ def explained(error: KbError) -> str:
 
 
 def search(source: Source, call: Call, asked: SearchArguments) -> SearchResult:
-    """Find the passages nearest to a question."""
-    settings, mode = source.settings, None if asked.mode is None else Mode(asked.mode)
-    if mode is None and "search.mode" not in settings.origins:
-        mode = Mode.HYBRID
+    """Find the passages nearest to a question.
+
+    Raises:
+        RequestError: The question is empty.
+    """
+    if not asked.question.strip():
+        raise RequestError("the question is empty", "Ask in plain words; list shows files without a question")
+    settings = source.settings
+    mode = _mode(asked.mode, settings)
     request = SearchRequest(asked.question, limit=asked.limit, mode=mode, filters=_filters(asked, asked.lang))
     with source.opened(call) as kb:
         found = kb.search(request)
@@ -146,6 +152,17 @@ def search(source: Source, call: Call, asked: SearchArguments) -> SearchResult:
             wait_until_built(source, call, _WAIT_SECONDS if found.hits else _FIRST_WAIT_SECONDS)
             found = kb.search(request)
     return _search_result(found, settings.folder_paths(), source.building(), asked.limit)
+
+
+def _mode(asked: str | None, settings: Settings) -> Mode | None:
+    """Return the mode that was asked for, else hybrid; None for that of the configuration, where it was chosen there.
+
+    A file that has every key holds the default too, which nobody chose.
+    """
+    if asked is not None:
+        return Mode(asked)
+    chosen = settings.typed("search.mode") or settings.config.search.mode != DEFAULT_MODE
+    return None if chosen else Mode.HYBRID
 
 
 def _search_result(found: Answer, folders: Sequence[str], building: Building | None, limit: int) -> SearchResult:

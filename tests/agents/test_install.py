@@ -138,6 +138,30 @@ def test_an_entry_with_another_command_is_changed(client: Client, tmp_path: Path
 
 
 @every_client
+def test_an_entry_with_an_address_is_replaced(client: Client, tmp_path: Path) -> None:
+    """No client takes an entry with an address and a command; the file as it was is kept, and the user is told."""
+    here = machine(tmp_path)
+    added = {**client.entry(LAUNCH), "url": "http://127.0.0.1:7420/mcp"}
+    added.pop("command")
+    if client.syntax == "toml":
+        text = 'model = "o3"\n\n[mcp_servers.kb]\nurl = "http://127.0.0.1:7420/mcp"\n'
+    else:
+        values: dict[str, object] = {"kb": added}
+        for key in reversed(client.sections[-1]):
+            values = {key: values}
+        text = json.dumps({"theme": "dark", **values})
+    file = put(client, here, text)
+
+    change = install(client, here, LAUNCH, no_program)
+
+    assert change.outcome == "updated"
+    assert "was replaced" in " ".join(change.notices)
+    assert entry_of(client, file.read_text("utf-8")) == SHAPES[client.name]
+    assert change.backup is not None
+    assert change.backup.read_text("utf-8") == text
+
+
+@every_client
 def test_a_file_changed_after_the_installation_loses_only_kb(client: Client, tmp_path: Path) -> None:
     """The copy is then too old to be put back."""
     where = machine(tmp_path)

@@ -169,21 +169,28 @@ class Remembering:
 
 
 @pytest.mark.parametrize(
-    ("configured", "given", "mode"),
+    ("origin", "configured", "given", "mode"),
     [
-        (None, None, Mode.HYBRID),
-        ("cosine", None, None),
-        (None, "keyword", Mode.KEYWORD),
+        ("", "cosine", None, Mode.HYBRID),
+        ("/config.toml", "cosine", None, Mode.HYBRID),
+        ("/config.toml", "keyword", None, None),
+        ("$KB_SEARCH__MODE", "cosine", None, None),
+        ("command line", "cosine", None, None),
+        ("command line", "cosine", "keyword", Mode.KEYWORD),
     ],
 )
-def test_mode_is_hybrid_unless_configured(
-    folder: Path, tmp_path: Path, configured: str | None, given: str | None, mode: Mode | None
+def test_mode_is_hybrid_unless_another_was_chosen(
+    kb: LocalKnowledgeBase, origin: str, configured: str, given: str | None, mode: Mode | None
 ) -> None:
-    """The mode is what the agent says, else what the configuration says, else hybrid."""
-    overrides = {"search__mode": configured} if configured else {}
-    with indexed([folder], tmp_path / "store", **overrides) as kb:
-        remembering = Remembering(kb)
-        run(held(remembering), "search", question="tomatoes", mode=given)  # type: ignore[arg-type]  # it stands in
+    """The default counts where it was typed; in a file, which may have every key with its default, it does not."""
+    search = msgspec.structs.replace(kb.settings.config.search, mode=Mode(configured))
+    settings = replace(
+        kb.settings,
+        config=msgspec.structs.replace(kb.settings.config, search=search),
+        origins={"search.mode": origin} if origin else {},
+    )
+    remembering = Remembering(kb)
+    run(replace(held(remembering), configuration=lambda: settings), "search", question="tomatoes", mode=given)  # type: ignore[arg-type]  # it stands in
 
     assert remembering.asked[0].mode == mode
 
@@ -355,9 +362,15 @@ def test_note_never_overwrites(source: Source, folder: Path) -> None:
     [
         ("search", {}, "missing required field `question`"),
         ("search", {"question": "x", "limit": 0}, ">= 1"),
-        ("search", {"question": "x", "mode": "fuzzy"}, "Invalid enum value 'fuzzy'"),
+        ("search", {}, "The arguments are: question (required), path, "),
+        ("search", {"question": " "}, "the question is empty. Ask in plain words"),
+        ("search", {"question": "a\0b"}, "an argument has a NUL character. Leave it out"),
+        ("search", {"question": "x", "tag": ["a\0b"]}, "an argument has a NUL character. Leave it out"),
+        ("search", {"question": "x", "mode": "fuzzy"}, "mode: expected one of cosine, hybrid, keyword"),
         ("search", {"question": "x", "colour": "red"}, "unknown field `colour`"),
-        ("search", {"question": "x", "since": "yesterday"}, "date"),
+        ("search", {"question": "x", "since": "yesterday"}, "since: expected a date such as 2026-01-31"),
+        ("list", {"path": [1]}, "path: Expected `str`, got `int`"),
+        ("status", {"verbose": True}, "The arguments are: none"),
         ("read", {"path": "nowhere.md"}, "Find the path with search or list"),
         ("read", {"path": "bakup.md"}, "Did you mean backup.md?"),
         ("read", {"path": "backup.md", "first_line": 900}, "900"),
@@ -371,6 +384,30 @@ def test_errors_say_what_to_do(source: Source, tool: str, arguments: dict[str, A
     assert outcome.result is None
     assert says in outcome.words
     assert "Traceback" not in outcome.words
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"limit": "1", "path": "sub/"},
+        {"limit": 1.0, "path": ["sub/"], "tag": None},
+        {"limit": 1, "path": '["sub/"]'},
+    ],
+)
+def test_arguments_are_taken_as_models_write_them(source: Source, arguments: dict[str, Any]) -> None:
+    """A number as text, a text for a list of one, a list as JSON in a text, and null for nothing."""
+    found = run(source, "list", **arguments)
+
+    assert [one["path"] for one in msgspec.to_builtins(found.result)["files"]] == ["sub/invoice.md"]
+
+
+def test_a_glob_that_looks_like_json_is_a_glob(source: Source, folder: Path, kb: LocalKnowledgeBase) -> None:
+    """Brackets begin a set of characters in a glob, also where a quotation mark follows."""
+    (folder / '"quoted.md').write_text("# Quoted\n")
+    kb.index()
+
+    for glob in ('["x]quoted.md', "[b]ackup.md"):
+        assert len(msgspec.to_builtins(run(source, "list", path=glob).result)["files"]) == 1, glob
 
 
 def test_undecodable_names_can_be_read_again(kb: LocalKnowledgeBase, folder: Path, source: Source) -> None:

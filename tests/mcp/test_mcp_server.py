@@ -15,10 +15,10 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_served import ERAS, asked, called, held, indexed
 
-from kb.errors import KbError
+from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError
 from kb.mcp.inspection import listing_tokens
 from kb.mcp.server import FileServer
-from kb.mcp.sources import Building, Call, DaemonSource, NotReady
+from kb.mcp.sources import Building, Call, ConfiguredSource, DaemonSource, NotReady
 from kb.mcp.tools import answer, offered
 
 if TYPE_CHECKING:
@@ -143,7 +143,9 @@ def test_resources_come_in_pages(tmp_path: Path) -> None:
         assert asked(held(kb), ask) == [f"{number:03}.txt" for number in range(130)]
 
 
-@pytest.mark.parametrize("uri", ["kb:///etc/passwd", "file:///etc/passwd", "kb://../x", "kb://plain.txt#x", "kb://%00"])
+@pytest.mark.parametrize(
+    "uri", ["kb:///etc/passwd", "file:///etc/passwd", "kb://../x", "kb://plain.txt#x", "kb://%00", "KB://../x"]
+)
 def test_other_resources_are_refused(source: Source, uri: str) -> None:
     """What is not in the index has no text, and the error says what to do."""
 
@@ -153,6 +155,17 @@ def test_other_resources_are_refused(source: Source, uri: str) -> None:
     with pytest.raises(MCPError) as refused:
         asked(source, ask)
     assert "search or list" in str(refused.value) or "percent-encoded" in str(refused.value)
+
+
+def test_capitals_in_the_scheme_mean_the_same(source: Source, kb: LocalKnowledgeBase) -> None:
+    """A client that normalizes URIs reads the same file."""
+    (folder,) = kb.settings.folder_paths()
+
+    async def ask(client: Client) -> Any:
+        return await client.read_resource(f"KB://{folder}/plain.txt")
+
+    assert "fuse box" in asked(source, ask).contents[0].text
+    assert "fuse box" in called(source, "read", path="Kb://plain.txt").text
 
 
 class Slow:
@@ -263,7 +276,7 @@ class Starts:
 
     def output(self) -> str:
         """Its log."""
-        return "loading\nkb: the model is not on this machine"
+        return "loading\nkb: the model is not on this machine\n    Run kb model fetch,\n    or name another"
 
 
 def test_daemon_that_starts_is_waited_for_a_while(kb: LocalKnowledgeBase, short_runtime: Path) -> None:
@@ -292,7 +305,7 @@ def test_daemon_that_starts_is_waited_for_a_while(kb: LocalKnowledgeBase, short_
 
 
 def test_daemon_that_dies_is_reported_and_started_again(kb: LocalKnowledgeBase, short_runtime: Path) -> None:
-    """The last line of its log says why; the next call tries again."""
+    """The error that its log ends with says why, with its remedy; the next call tries again."""
     assert short_runtime.is_dir()
     kb.close()
     starts = Starts(alive=False)
@@ -300,12 +313,40 @@ def test_daemon_that_dies_is_reported_and_started_again(kb: LocalKnowledgeBase, 
 
     for _ in range(2):
         with (
-            pytest.raises(KbError, match="could not start: kb: the model is not on this machine"),
+            pytest.raises(KbError, match="could not start: the model is not on this machine") as failed,
             source.opened(Call()),
         ):
             pass
+        assert failed.value.remedy == "Run kb model fetch, or name another"
 
     assert starts.starts == 2
+
+
+def test_without_a_configuration_the_tools_say_what_to_do(source: Source) -> None:
+    """Tools and resources are served; each call looks for a configuration again, and answers once there is one."""
+    there: list[Source] = []
+
+    def make() -> Any:
+        if not there:
+            raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
+        return there[0]
+
+    async def ask(client: Client) -> None:
+        tools = await client.list_tools()
+        for name, arguments in (("search", {"question": "notes"}), ("status", {}), ("list", {})):
+            result = await client.call_tool(name, arguments)
+            assert result.is_error
+            assert "no folder is configured. The user can help: kb init FOLDER" in str(result.content[0])
+        with pytest.raises(MCPError, match="kb init FOLDER"):
+            await client.list_resources()
+        there.append(source)
+        assert not (await client.call_tool("status", {})).is_error
+        assert len((await client.list_resources()).resources) > 0
+        assert len(tools.tools) == 5
+
+    configured = ConfiguredSource(make)
+    asked(configured, ask)
+    assert configured.source() is source
 
 
 def test_cancelled_wait_for_a_daemon_ends(kb: LocalKnowledgeBase, short_runtime: Path) -> None:

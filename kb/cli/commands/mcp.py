@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kb.cli.session import Session
     from kb.config import Settings
     from kb.mcp.inspection import Inspected
-    from kb.mcp.sources import DaemonSource, OwnSource
+    from kb.mcp.sources import ConfiguredSource, DaemonSource, OwnSource
     from kb.ports import Knowledge
     from kb.service.background import BackgroundDaemon
 
@@ -48,7 +48,8 @@ def mcp(ctx: click.Context, *, write: bool, alone: bool) -> int:
     """Answer agents such as Claude Code, Codex and Cursor, over the Model Context Protocol.
 
     Without a command, it serves one client on standard input and output. It asks the running kb watch, and starts one
-    in the background where none runs. Agents can search, read and list the files of the index, and nothing else.
+    in the background where none runs. Agents can search, read and list the files of the index, and change nothing
+    unless --write is given.
     """
     if ctx.invoked_subcommand is not None:
         return 0
@@ -57,6 +58,10 @@ def mcp(ctx: click.Context, *, write: bool, alone: bool) -> int:
     with _source(session, alone=alone) as source, _log():
         from kb.mcp.server import serve_stdio
 
+        try:
+            source.source()
+        except KbError as error:
+            session.notice(f"{error}. Each call of a tool looks again")
         _end_on_signals(source)
         serve_stdio(source, write=write)
     return 0
@@ -71,6 +76,7 @@ def inspect(session: Session, *, write: bool, alone: bool, as_json: bool) -> int
     """Show each tool, its tokens and annotations, and a sample answer from your own files."""
     _require_extra()
     with _source(session, alone=alone) as source:
+        source.source()
         from kb.mcp.inspection import inspect as inspected
         from kb.mcp.inspection import listing_tokens
         from kb.mcp.tokens import HOW
@@ -93,7 +99,8 @@ def _text(one: Inspected) -> str:
     marks = ", ".join(f"{name} {str(value).lower()}" for name, value in one.annotations.items())
     lines = [f"{one.name}  {one.tokens} tokens", f"    {one.description}", f"    {marks}"]
     if one.arguments is None:
-        lines.append("    not called: it writes")
+        reads = one.annotations.get("readOnlyHint")
+        lines.append(f"    not called: {'no file is indexed yet' if reads else 'it writes'}")
     else:
         given = ", ".join(f"{name}={one_line(str(value))}" for name, value in one.arguments.items())
         size = f"{one.text_tokens:,} tokens as text, {one.structured_tokens:,} as JSON"
@@ -116,11 +123,22 @@ def _require_extra() -> None:
 
 
 @contextmanager
-def _source(session: Session, *, alone: bool) -> Iterator[DaemonSource | OwnSource]:
-    """Where the tools get their knowledge from.
+def _source(session: Session, *, alone: bool) -> Iterator[ConfiguredSource]:
+    """Where the tools get their knowledge from."""
+    from kb.mcp.sources import ConfiguredSource
+
+    source = ConfiguredSource(lambda: _made(session, alone=alone))
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def _made(session: Session, *, alone: bool) -> DaemonSource | OwnSource:
+    """Make the source from the configuration.
 
     Raises:
-        ConfigError: There is no configuration, or it names no folder.
+        ConfigError: There is no configuration, it names no folder, or it has a mistake.
     """
     from kb.mcp.sources import DaemonSource, OwnSource
 
@@ -128,19 +146,10 @@ def _source(session: Session, *, alone: bool) -> Iterator[DaemonSource | OwnSour
     if not settings.config.folders.paths:
         raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
     if alone:
-        own = OwnSource(settings, lambda settings: _opened(session, settings))
-        try:
-            yield own
-        finally:
-            own.close()
-        return
+        return OwnSource(settings, lambda settings: _opened(session, settings))
     from kb.api.client import DaemonClient
 
-    source = DaemonSource(settings, DaemonClient(settings), lambda settings: _started(session, settings))
-    try:
-        yield source
-    finally:
-        source.close()
+    return DaemonSource(settings, DaemonClient(settings), lambda settings: _started(session, settings))
 
 
 def _opened(session: Session, settings: Settings) -> Knowledge:
@@ -171,7 +180,7 @@ def _started(session: Session, settings: Settings) -> BackgroundDaemon:
     return started
 
 
-def _end_on_signals(source: DaemonSource | OwnSource) -> None:
+def _end_on_signals(source: ConfiguredSource) -> None:
     """End at Ctrl-C and SIGTERM, with the store closed: the thread that reads standard input cannot be woken up."""
 
     def end(number: int, _frame: FrameType | None) -> None:
