@@ -8,7 +8,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from kb.api.cancellation import CallCancelled, Cancellation
+from kb.api.cancellation import Cancellation
 from kb.knowledge_base import KnowledgeBase
 
 if TYPE_CHECKING:
@@ -136,5 +136,3 @@ class AsyncKnowledgeBase:
         except asyncio.CancelledError:
             cancellation.cancel()
             raise
-        except CallCancelled as error:
-            raise asyncio.CancelledError from error

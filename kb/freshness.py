@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 _FRESH_SECONDS: Final = 1.0
 # A scan that takes no longer than this is made within the question, which hardly notices.
 _QUICK_SECONDS: Final = 0.003
-# Scans between questions take at most this share of the time.
+# Scans between questions take at most this share of the time, unless the result would become too old.
 _SHARE: Final = 0.1
-# After a longer pause, the result says too little of now.
-_KEPT_SECONDS: Final = 60.0
+# The age at which it is replaced however long a scan takes.
+_OLD_SECONDS: Final = 2.5
+# An older result says too little of now: the question scans itself.
+_KEPT_SECONDS: Final = 5.0
 # A scan of a network drive may hang; whoever closes the store does not wait for it any longer.
 _CLOSING_SECONDS: Final = 10.0
 
@@ -47,9 +49,9 @@ class Look:
 class PendingFiles:
     """What is not in the index, by a scan of the folders.
 
-    The first question scans. A later one takes the last result, and where that is older than a second, has a thread
-    scan the folders as soon as the question is answered. Where a scan takes no more than a few milliseconds, or the
-    last one was long ago, the question scans itself.
+    The first question scans. A later one takes the last result, and where that is older than a second or two, has a
+    thread scan the folders as soon as the question is answered. Where a scan takes no more than a few milliseconds, or
+    the last one ended more than five seconds ago, the question scans itself.
 
     Args:
         scan: Scans the folders, and returns what is not in the index.
@@ -77,7 +79,7 @@ class PendingFiles:
         with self._lock:
             last, resets = self._last, self._resets
             age = 0.0 if last is None else self._clock() - last.ended
-            if last is not None and age <= max(_FRESH_SECONDS, last.seconds / _SHARE):
+            if last is not None and age <= min(max(_FRESH_SECONDS, last.seconds / _SHARE), _OLD_SECONDS):
                 return last
             if last is not None and age <= _KEPT_SECONDS and last.seconds > _QUICK_SECONDS:
                 if self._thread is None:

@@ -76,6 +76,8 @@ class KnowledgeBase(SearchMethods):
         self._wait = wait
         self._warn = warn
         self._daemon = DaemonClient(settings)
+        # Whether a daemon was there at the last call.
+        self._served = False
         self._opening = RLock()
         self._local: LocalKnowledgeBase | None = None
 
@@ -367,10 +369,12 @@ class KnowledgeBase(SearchMethods):
         if local is not None and local.holds_store:
             return do(local)
         if self._daemon.reachable():
+            self._served = True
             try:
                 return do(self._daemon)
             except NoDaemon:
                 ending = True
+        ending, self._served = ending or self._served, False
         local = self._opened()
         try:
             if ending:

@@ -315,14 +315,14 @@ class OpenStore:
     def freshness(self) -> Freshness:
         """When the last complete run ended, and how many files are waiting: from the watcher, or a scan.
 
-        Questions after the first one share scans; ``Freshness.looked`` says when the last one was.
+        Questions that follow one another share scans; ``Freshness.counted`` says when the last one ended.
         """
         as_of = self.catalog.get().as_of()
         if self._environment.serving.watch is not None:
             watching, waiting = self._environment.serving.watch()
             return Freshness(as_of, waiting, watching=watching)
         look = self._pending.look()
-        return Freshness(as_of, look.missing.waiting, looked=look.at if look.kept else None)
+        return Freshness(as_of, look.missing.waiting, counted=look.at if look.kept else None)
 
     def missing(self) -> Missing:
         """What an answer may lack: waiting files, missing files that are kept, and files that failed."""

@@ -69,7 +69,7 @@ def test_an_older_result_is_taken_while_a_thread_scans() -> None:
     assert folders.scans == 2
 
 
-@pytest.mark.parametrize(("seconds", "later"), [(0.001, 2.0), (0.05, 100.0)])
+@pytest.mark.parametrize(("seconds", "later"), [(0.001, 2.0), (0.05, 6.0), (3.0, 6.0)])
 def test_a_quick_scan_and_one_long_ago_are_made_within_the_question(seconds: float, later: float) -> None:
     """Neither keeps an answer from being exact where that costs nothing, or would say little."""
     folders = Folders(seconds)
@@ -82,17 +82,21 @@ def test_a_quick_scan_and_one_long_ago_are_made_within_the_question(seconds: flo
     assert (look.kept, look.missing.waiting) == (False, 1)
 
 
-def test_long_scans_are_made_less_often() -> None:
-    """They take at most a tenth of the time."""
-    folders = Folders(seconds=3.0)
+@pytest.mark.parametrize(("seconds", "soon", "later"), [(0.2, 1.9, 2.1), (3.0, 2.4, 2.6)])
+def test_long_scans_are_made_less_often(seconds: float, soon: float, later: float) -> None:
+    """They take at most a tenth of the time, but no result is kept for more than a moment."""
+    folders = Folders(seconds)
     pending = PendingFiles(folders.scan, clock=folders.clock)
     pending.look()
-    folders.now += 29
-
+    ended = folders.now
+    folders.now = ended + soon
     pending.look()
-    pending.close()
-
     assert folders.scans == 1
+
+    folders.now = ended + later
+    assert pending.look().kept
+    settled(folders, 2)
+    pending.close()
 
 
 def test_a_reset_forgets_also_what_a_scan_under_way_will_say() -> None:

@@ -136,9 +136,9 @@ def test_a_question_after_the_first_says_when_the_folders_were_looked_at(world: 
         (world.notes / "new.md").write_text("# New\n")
         status = kb.status().index
 
-    assert (exact.looked, exact.pending) == (None, 0)
-    assert kept.looked is not None
-    assert (status.looked, status.pending) == (None, 1)
+    assert (exact.counted, exact.pending) == (None, 0)
+    assert kept.counted is not None
+    assert (status.counted, status.pending) == (None, 1)
 
 
 def test_coroutines_give_the_same(world: World) -> None:

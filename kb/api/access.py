@@ -46,6 +46,11 @@ class Access:
         Raises:
             Refusal: It is not admitted.
         """
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy in front may go by the other one, and take the rest of this body for a request of its own.
+            raise Refusal(
+                400, "the length of the body is given twice", "Send Content-Length or chunks", {"Connection": "close"}
+            )
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._serves(hosts[0].lower()):
             raise Refusal(421, "this host is not served here", "Use the address that kb watch --status shows")

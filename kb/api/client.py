@@ -13,10 +13,10 @@ import msgspec
 from kb import __version__
 from kb.api.codec import decode, encode
 from kb.api.operations import BY_NAME, NoteWritten, PageClosed, PageLink, ServiceStatus, Synced, Tag
-from kb.api.problems import MEDIA_TYPE, Problem, error_of
-from kb.api.transport import ConnectionLost, Transport
+from kb.api.problems import MEDIA_TYPE, NOT_BEGUN, Problem, error_of
+from kb.api.transport import ConnectionLost, NoDaemon, Transport
 from kb.config.compare import differences, disagreement, shared_values
-from kb.errors import ConfigError, KbError, NotIndexed, StoreBusy, StoreError
+from kb.errors import ConfigError, NotIndexed, StoreBusy, StoreError
 from kb.records import (
     Answer,
     CheckReport,
@@ -78,8 +78,8 @@ class DaemonClient:
     """The knowledge base of a running daemon; for any number of threads.
 
     All methods are those of ``KnowledgeBase``. They raise the exceptions that the daemon raised, and these besides:
-    ``NoDaemon`` where none runs, ``ConnectionLost`` where it ended before it answered, ``StoreBusy`` where it does not
-    answer, and ``ConfigError`` where it has another version or configuration.
+    ``NoDaemon`` where none runs or it is stopping, ``ConnectionLost`` where it ended before it answered, ``StoreBusy``
+    where it does not answer, and ``ConfigError`` where it has another version or configuration.
 
     Args:
         settings: The configuration of this program.
@@ -223,7 +223,10 @@ class DaemonClient:
             with self._transport.lines(operation.path, encode(request), stop) as (head, lines):
                 if not head.ok:
                     raise _error(head)
-                return _followed(lines, on_progress or _ignore, on_event or _ignore)
+                report = _followed(lines, on_progress or _ignore, on_event or _ignore)
+            if report.interrupted and not stop():
+                raise ConnectionLost  # noqa: TRY301 - the daemon stops; also where the connection breaks
+            return report  # noqa: TRY300 - see above
         except ConnectionLost:
             if stop():
                 return IndexReport(interrupted=True)
@@ -324,14 +327,18 @@ def _query(request: object) -> str:
     return urlencode(pairs, doseq=True, errors="surrogateescape")
 
 
-def _error(response: Response) -> KbError:
+def _error(response: Response) -> Exception:
     """Return the exception for a response that is no success."""
     if response.media_type != MEDIA_TYPE:
+        if response.status == _UNAVAILABLE:
+            return StoreBusy("the daemon has too many connections", "Try again in a moment")
         return StoreError(f"the daemon answered with HTTP status {response.status}", "Restart it: kb watch --stop")
     return _error_of(decode(response.content, Problem))
 
 
-def _error_of(problem: Problem) -> KbError:
+def _error_of(problem: Problem) -> Exception:
+    if problem.type == NOT_BEGUN:
+        return NoDaemon()
     if problem.type != "about:blank":
         return error_of(problem)
     kind = StoreBusy if problem.status == _UNAVAILABLE else StoreError

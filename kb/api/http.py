@@ -23,7 +23,7 @@ from kb.api.events import EVENTS, Listener
 from kb.api.events import MEDIA_TYPE as EVENT_STREAM
 from kb.api.limits import body_of, fields_of_json, fields_of_query, require_within
 from kb.api.operations import OPERATIONS, Call
-from kb.api.problems import MEDIA_TYPE, Refusal, problem_of
+from kb.api.problems import MEDIA_TYPE, NOT_BEGUN, Refusal, problem_of
 from kb.errors import KbError, RequestError
 from kb.records import Claim, FileEvent, IndexProgress, Step
 
@@ -240,20 +240,14 @@ class Api:
         return Response(self._document, media_type=_JSON)
 
     async def _events(self, http: Request) -> Response:
-        if self._stopping.is_set() or len(self._listeners) >= self._limits.listeners:
+        if http.method == "HEAD":
+            return Response(media_type=EVENT_STREAM)
+        if self._stopping.is_set():
+            return self._problem(_not_begun())
+        if len(self._listeners) >= self._limits.listeners:
             refusal = Refusal(503, "too many clients follow the events", "End one of them, and try again", _RETRY)
             return self._problem(refusal)
-        listener = Listener(self._backend.events, http.headers.get("last-event-id", ""))
-
-        async def stream() -> AsyncIterator[bytes]:
-            self._listeners.add(listener)
-            try:
-                async for text in listener.stream():
-                    yield text
-            finally:
-                self._listeners.discard(listener)
-
-        return StreamingResponse(stream(), media_type=EVENT_STREAM)
+        return _EventResponse(Listener(self._backend.events, http.headers.get("last-event-id", "")), self._listeners)
 
     def _endpoint(self, operation: Operation[Any, Any]) -> Any:  # noqa: ANN401 - as Starlette takes it
         async def endpoint(http: Request) -> Response:
@@ -290,7 +284,11 @@ class Api:
             both: list[asyncio.Future[Any]] = [work, hung_up]
             await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
-                return work.result()
+                result = work.result()
+                if operation.kind == "wait" and gone.is_set():
+                    # It did not wait to the end, and the client is still there.
+                    raise _not_begun()
+                return result
             if hung_up.done():
                 raise ClientDisconnect
             raise Refusal(503, f"the answer takes longer than {seconds:g} seconds", "Ask for less, or later", _RETRY)
@@ -309,9 +307,10 @@ class Api:
             Refusal: Too many wait already.
         """
         kind = operation.kind
-        if not self._room[kind] or self._stopping.is_set():
-            why = "the daemon stops" if self._stopping.is_set() else "too many requests at once"
-            raise Refusal(503, why, "Try again in a moment", _RETRY)
+        if self._stopping.is_set():
+            raise _not_begun()
+        if not self._room[kind]:
+            raise Refusal(503, "too many requests at once", "Try again in a moment", _RETRY)
         self._room[kind] -= 1
         self._runs.add(gone)
 
@@ -337,7 +336,8 @@ class Api:
     ) -> bytes:
         """Run an operation in this thread."""
         if gone.is_set():
-            raise ClientDisconnect
+            # Where it is the client that is gone, nobody reads this.
+            raise _not_begun()
         backend = self._backend
         # What waits for the index uses no knowledge base, and must not keep the daemon from replacing it.
         held = nullcontext() if operation.kind == "wait" else backend.using()
@@ -348,7 +348,8 @@ class Api:
     async def _stream(self, operation: Operation[Any, Any], request: Any, form: _Form) -> AsyncIterator[bytes]:  # noqa: ANN401 - its own type
         """Run an operation, and yield what happens and its result."""
         gone = threading.Event()
-        lines, follow = _Lines(gone, form.heartbeat), self._backend.follower() if operation.kind == "run" else _nowhere
+        lines = _Lines(gone, form.heartbeat)
+        follow: Callable[[Any], None] = self._backend.follower() if operation.kind == "run" else _nowhere
 
         def report(one: Reported) -> None:
             follow(one)
@@ -466,6 +467,28 @@ class _Lines:
 
 
 _RETRY: Final = {"Retry-After": str(_RETRY_SECONDS)}
+
+
+class _EventResponse(StreamingResponse):
+    """The stream of a listener, who is one of the listeners from the request to the end of the response."""
+
+    def __init__(self, listener: Listener, listeners: set[Listener]) -> None:
+        super().__init__(listener.stream(), media_type=EVENT_STREAM)
+        self._listener = listener
+        self._listeners = listeners
+        listeners.add(listener)
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._listeners.discard(self._listener)
+
+
+def _not_begun() -> Refusal:
+    """The refusal of a request by a daemon that stops, or opens its store anew: nothing was done."""
+    return Refusal(503, "the daemon stops or opens its store anew", "Try again in a moment", _RETRY, kind=NOT_BEGUN)
 
 
 def _nowhere(_: object) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:kb:error:"
+# The type of the problem of a request that was not begun, because the daemon stops.
+NOT_BEGUN: Final = "urn:kb:not-begun"
 _STATUS: Final[dict[str, int]] = {
     "RequestError": 400,
     "NotIndexed": 404,
@@ -29,7 +31,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """A problem as in RFC 9457, with the remedy as one more member.
 
     Attributes:
-        type: Identifies the kind of problem: ``urn:kb:error:`` and the name of kb's exception, or ``about:blank``.
+        type: Identifies the kind of problem: ``urn:kb:error:`` and the name of kb's exception, ``urn:kb:not-begun``
+            where the daemon stops and nothing was done, or ``about:blank``.
         title: The kind of problem in words.
         status: The HTTP status.
         detail: What is wrong, in one sentence.
@@ -51,13 +54,22 @@ class Refusal(Exception):
         detail: What is wrong, in one sentence.
         remedy: What to do about it.
         headers: Headers of the response.
+        kind: The type of the problem.
     """
 
-    def __init__(self, status: int, detail: str, remedy: str = "", headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        remedy: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        kind: str = "about:blank",
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.headers = dict(headers or {})
-        self.problem = Problem("about:blank", HTTPStatus(status).phrase, status, detail, remedy)
+        self.problem = Problem(kind, HTTPStatus(status).phrase, status, detail, remedy)
 
 
 def as_response(status: int, reason: str) -> tuple[str, bytes]:

@@ -32,7 +32,7 @@ _OK: Final = 200
 
 
 class NoDaemon(Exception):
-    """No daemon listens at the store's addresses: nothing was sent."""
+    """No daemon listens at the store's addresses, or the one that does is stopping: nothing was done."""
 
 
 class ConnectionLost(Exception):

@@ -82,7 +82,7 @@ def source(table: CommandTable) -> str:
         _set("FLAGS", table.flags),
         "# An option whose value may be left out: what follows is its value only if it is one of these.",
         "OPTIONAL = {",
-        *(f'    "{name}": frozenset({_tuple(values)}),' for name, values in sorted(table.optional.items())),
+        *(f'    "{name}": frozenset({_braced(values)}),' for name, values in sorted(table.optional.items())),
         "}",
         "# Commands that always run in the process of the caller.",
         _set("LOCAL", table.local),
@@ -97,8 +97,8 @@ def _set(name: str, values: frozenset[str]) -> str:
     return "\n".join([f"{name} = frozenset(", "    {", *(f'        "{one}",' for one in sorted(values)), "    }", ")"])
 
 
-def _tuple(values: frozenset[str]) -> str:
-    return f"({', '.join(_quoted(value) for value in sorted(values))})"
+def _braced(values: frozenset[str]) -> str:
+    return f"{{{', '.join(_quoted(value) for value in sorted(values))}}}"
 
 
 def _quoted(text: str) -> str:

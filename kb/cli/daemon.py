@@ -130,12 +130,15 @@ class Daemon:
         """Stop and close whatever was started before a signal interrupted it; a store that is gone is left alone."""
         begun = vars(self)
         try:
+            # First of all, so that whoever waits for the index is told that this process stops.
+            self._http.stop()
+            if "_api" in begun:
+                self._api.stop()
             if "_thread" in begun:
                 self._stop_watching()
             self._http.close()
             self._web.close()
             if "_server" in begun:
-                self._api.stop()
                 self._server.close()
                 self._api.close()
         finally:

@@ -64,6 +64,11 @@ class HttpPort:
         if self._open:
             self._open[1].stop_runs()
 
+    def stop(self) -> None:
+        """Take no more requests, and have those at work end."""
+        if self._open:
+            self._open[1].stop()
+
     def close(self) -> None:
         """Close the port, and wait for the requests at work."""
         if self._open:

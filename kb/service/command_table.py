@@ -103,8 +103,8 @@ FLAGS = frozenset(
 )
 # An option whose value may be left out: what follows is its value only if it is one of these.
 OPTIONAL = {
-    "--http": frozenset(("127.0.0.1:7420")),
-    "--rerank": frozenset(("colbert", "cross-encoder", "lexical", "off")),
+    "--http": frozenset({"127.0.0.1:7420"}),
+    "--rerank": frozenset({"colbert", "cross-encoder", "lexical", "off"}),
 }
 # Commands that always run in the process of the caller.
 LOCAL = frozenset(

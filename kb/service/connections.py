@@ -25,6 +25,7 @@ _KEEP_ALIVE: Final = 2
 _TOO_MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _LATE: Final = (408, "the request did not come in time")
 _FULL: Final = (503, "too many requests at once; try again in a moment")
+_INVALID: Final = (400, "this is not valid HTTP")
 
 
 class ConnectionLimits:
@@ -88,7 +89,7 @@ class Connection(H11Protocol):
             if oldest is None:
                 self.refuse(*_FULL)
                 return
-            oldest.refuse(*_LATE)
+            oldest.refuse(*_FULL)
         self._expect()
 
     def data_received(self, data: bytes) -> None:
@@ -133,8 +134,23 @@ class Connection(H11Protocol):
             # Tells a command that waits for the rest of its request that there is none.
             self.transport.abort()
             return
+        self._close_with(status, reason)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the answer has a reason of its own
+        """Answer what is no HTTP; uvicorn calls this where it cannot read a request, or the rest of one."""
+        self._settle()
+        self.connections.discard(self)
+        if self._answering() and self.cycle.response_started:
+            self.transport.abort()
+            return
+        self._close_with(*_INVALID)
+
+    def _close_with(self, status: int, reason: str) -> None:
+        """Send an answer, and close the connection."""
         media_type, body = self._limits.refusal(status, reason)
         head = f"HTTP/1.1 {status} \r\nContent-Type: {media_type}\r\nConnection: close\r\n"
+        if status == _FULL[0]:
+            head += "Retry-After: 1\r\n"
         self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         self.transport.close()
 

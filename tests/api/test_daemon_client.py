@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from served import Served, StandIn, opened, write_notes
 
-from kb import Filters, Mode, SearchRequest, __version__
+from kb import Filters, KnowledgeBase, Mode, SearchRequest, __version__, knowledge_base
 from kb.api.access import Access
 from kb.api.cancellation import CallCancelled, Cancellation
 from kb.api.client import DaemonClient
 from kb.api.http import Api, Backend, Configuration
 from kb.api.limits import LOCAL
 from kb.api.operations import OPERATIONS
-from kb.api.transport import NoDaemon
+from kb.api.transport import ConnectionLost, NoDaemon
 from kb.config.compare import shared_values
-from kb.errors import ConfigError, KbError, NotIndexed
+from kb.errors import ConfigError, KbError, NotIndexed, StoreBusy
 from kb.records import IndexReport
 from kb.service.address import PROTOCOL
 from kb.service.listen import listen
@@ -82,7 +83,7 @@ class Running:
         try:
             yield server
         finally:
-            api.stop_runs()
+            api.stop()
             server.close()
             api.close()
 
@@ -223,6 +224,49 @@ def test_an_index_run_is_stopped_by_hanging_up(running: Running, monkeypatch: py
         assert stopped.wait(30)
 
     assert report == IndexReport(interrupted=True)
+
+
+def test_a_daemon_that_stops_is_not_taken_for_a_busy_one(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait for the index may be asked for again; an index run that it cut off is not taken for a whole one."""
+    at_work = threading.Event()
+
+    def index(**options: Any) -> IndexReport:
+        at_work.set()
+        while not options["should_stop"]():
+            time.sleep(0.01)
+        return IndexReport(interrupted=True)
+
+    monkeypatch.setattr(running.kb, "index", index)
+    running.daemon.never = True
+    client = DaemonClient(running.settings)
+    with ThreadPoolExecutor(2) as pool, running.serving():
+        waiting, indexing = pool.submit(client.sync), pool.submit(client.index)
+        assert running.daemon.waiting.wait(30)
+        assert at_work.wait(30)
+    client.close()
+
+    assert isinstance(waiting.exception(), NoDaemon)
+    assert isinstance(indexing.exception(), ConnectionLost)
+
+
+def test_a_daemon_that_has_just_ended_is_given_time_to_close_the_store(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops listening first; whoever holds the store after that is an error at once."""
+    monkeypatch.setattr(knowledge_base, "_ENDING_SECONDS", 0.6)
+    with KnowledgeBase(running.settings, warn=lambda _: None) as kb:
+        with running.serving():
+            assert kb.status().files
+        began = time.monotonic()
+        with pytest.raises(StoreBusy):
+            kb.search("tea")
+        waited = time.monotonic() - began
+        began = time.monotonic()
+        with pytest.raises(StoreBusy):
+            kb.search("tea")
+        again = time.monotonic() - began
+
+    assert waited > 0.5 > again
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -198,6 +200,28 @@ def test_so_many_listeners_and_no_more(served: Served, monkeypatch: pytest.Monke
         while _status(client) != 200:
             assert time.monotonic() < until, "the place is not free again"
             time.sleep(0.05)
+
+
+def test_listeners_who_come_at_once_are_counted(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them takes its place before the next is admitted."""
+    monkeypatch.setattr(limits, "NETWORK", replace(limits.NETWORK, listeners=2))
+    with served.at_port() as client, ExitStack() as stack:
+        address = (client.base_url.host, client.base_url.port or 0)
+        connected = [stack.enter_context(socket.create_connection(address, timeout=30)) for _ in range(8)]
+        head = f"Host: {client.base_url.netloc.decode()}\r\nAuthorization: {client.headers['authorization']}\r\n\r\n"
+        for one in connected:
+            one.sendall(f"GET /v1/events HTTP/1.1\r\n{head}".encode())
+        statuses = [one.recv(12)[-3:] for one in connected]
+
+    assert sorted(statuses) == [b"200"] * 2 + [b"503"] * 6
+
+
+def test_a_request_for_the_head_alone_is_no_listener(client: Client) -> None:
+    """It ends, unlike the events."""
+    answer = client.head("/v1/events", timeout=10)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert client.head("/v1/events", timeout=10).status_code == 200
 
 
 def _status(client: Client) -> int:

@@ -17,6 +17,7 @@ from kb.api import limits
 from kb.api.codec import decode
 from kb.api.operations import OPERATIONS
 from kb.api.token import TokenFile
+from kb.cli.http_port import HttpPort
 from kb.records import Answer, FileText, Freshness
 
 if TYPE_CHECKING:
@@ -337,7 +338,44 @@ def test_closing_ends_what_waits(served: Served) -> None:
     asking.join(10)
 
     assert time.monotonic() - began < 4
-    assert status == [200]
+    assert status == [503]
+
+
+def test_a_daemon_that_stops_says_that_it_has_not_begun(served: Served) -> None:
+    """A client may then ask the next one."""
+    port = HttpPort(served.backend(), served.said.append)
+    port.move("127.0.0.1:0")
+    headers = {"Authorization": f"Bearer {TokenFile.of(os.environ).read()}"}
+    port.stop()
+    try:
+        answers = [httpx.get(f"{port.url}{path}", headers=headers) for path in ("/v1/tags", "/v1/events")]
+    finally:
+        port.close()
+
+    assert [(one.status_code, one.json()["type"]) for one in answers] == [(503, "urn:kb:not-begun")] * 2
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "POST /v1/search HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET /v1/tags HTTP/1.1\r\nHost: {host}\r\nContent-Length: -1\r\n\r\n",
+        "GET /v1/tags HTTP/1.1\r\n\r\n",
+        "GET\r\n\r\n",
+    ],
+    ids=["two lengths", "negative length", "no host", "no request"],
+)
+def test_what_proxies_read_in_two_ways_is_refused(client: Client, head: str) -> None:
+    """As a problem, and the connection is closed: what follows is no request of its own."""
+    host = client.base_url.netloc.decode()
+    smuggled = f"GET /v1/status HTTP/1.1\r\nHost: {host}\r\nAuthorization: {client.headers['authorization']}\r\n\r\n"
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connected:
+        connected.sendall(f"{head.format(host=host)}0\r\n\r\n{smuggled}".encode())
+        answer = b"".join(iter(lambda: connected.recv(65_536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"application/problem+json" in answer
 
 
 def test_an_unexpected_error_is_a_problem_and_logged(served: Served) -> None:

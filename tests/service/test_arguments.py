@@ -81,3 +81,8 @@ def test_the_client_finds_the_configuration_that_the_command_uses(args: list[str
     run(args, Session(open_knowledge=lambda _settings, warn: FakeKnowledge(), load_settings=load))  # noqa: ARG005 - the name is part of it
 
     assert loaded[:1] in ([], [(line.config, line.overrides)])
+
+
+def test_an_option_with_one_possible_value_has_it_whole() -> None:
+    """The table is generated, and a set of one text is not one of its letters."""
+    assert GENERATED.optional["--http"] == {"127.0.0.1:7420"}

@@ -291,8 +291,9 @@ def test_many_idle_connections_keep_no_command_out(narrow: tuple[str, list[str]]
     """The oldest of them make way, long before their time is up."""
     store, said = narrow
     with ExitStack() as stack:
-        for _ in range(50):
-            stack.enter_context(connected(store))
+        idle = [stack.enter_context(connected(store)) for _ in range(50)]
+        first = idle[0].recv(1000)
+        assert (status(first), b"Retry-After: 1" in first) == (503, True)
         assert forward(["search", "x"]) == 0
         assert ask(store, "/status") == {}
     assert said == []
