@@ -127,6 +127,8 @@ class SqliteCatalog:
         self._database = Database(path, schema.SCHEMA, access="copy" if copy else "write")
         self._lock = RLock()
         self._ids: Iterator[int] = iter(())
+        # All files as they were last read, with what tells whether the catalog changed since.
+        self._files: tuple[tuple[int, int], list[KnownFile]] | None = None
 
     def close(self) -> None:
         """Close the file. Closing again is allowed."""
@@ -181,10 +183,17 @@ class SqliteCatalog:
             return number
 
     def files(self) -> list[KnownFile]:
-        """All files, including failed and pending ones, sorted by folder and path."""
-        found = self._database.rows(rows.FILES, (), rows.known_file)
-        found.sort(key=attrgetter("folder", "path"))
-        return found
+        """All files, including failed and pending ones, sorted by folder and path; read again after each change."""
+        with self._database.reading() as connection:
+            # The rows changed by this connection, and a number that changes where another one wrote.
+            version = (connection.total_changes, connection.execute("PRAGMA data_version").fetchone()[0])
+            if self._files is not None and self._files[0] == version:
+                return list(self._files[1])
+            found = self._database.rows(rows.FILES, (), rows.known_file)
+            found.sort(key=attrgetter("folder", "path"))
+            # What a transaction has written may still be rolled back.
+            self._files = None if connection.in_transaction else (version, found)
+            return list(found)
 
     def problems(self) -> list[Failure]:
         """All files that could not be indexed, with reasons, sorted by folder and path."""

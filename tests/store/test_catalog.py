@@ -272,6 +272,22 @@ def test_files_come_in_order_of_folder_and_path(catalog: SqliteCatalog) -> None:
     assert len(keys) == len(paths) + 1
 
 
+def test_files_are_read_again_after_every_change(path: str) -> None:
+    """By this catalog, by another process's, and one that is rolled back; a list that was returned stays as it was."""
+    with closing(SqliteCatalog(path)) as catalog, closing(SqliteCatalog(path)) as other:
+        before = catalog.files()
+        index(catalog, change(1, "a.md", "p"))
+        first = catalog.files()
+        index(other, change(2, "b.md", "q"))
+        second = catalog.files()
+        with pytest.raises(ValueError, match="belongs to another file"):
+            catalog.begin([change(3, "c.md", "r"), change(4, "d.md", "q")])
+        catalog.files().clear()
+
+        paths = [[file.path for file in found] for found in (before, first, second, catalog.files())]
+        assert paths == [[], ["a.md"], ["a.md", "b.md"], ["a.md", "b.md"]]
+
+
 @given(
     name=st.binary(min_size=1, max_size=60).filter(lambda name: b"\0" not in name),
     title=st.text(st.characters(), max_size=30),
