@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,3 +238,45 @@ def test_inspect_shows_tools_and_their_cost(environment: dict[str, str]) -> None
     assert shown["tokens"] <= 1_500
     assert all(not one["failed"] and one["text_tokens"] for one in shown["tools"] if one["name"] != "note")
     assert "5 tools" in text
+
+
+def test_inspect_of_an_empty_folder_says_what_was_not_called(environment: dict[str, str], notes: Path) -> None:
+    """Tools that need a file are not called, which is not put down to writing."""
+    shutil.rmtree(notes)
+    notes.mkdir()
+
+    text = kb(environment, "mcp", "inspect", "--no-daemon", "--write").stdout
+
+    assert text.count("not called: no file is indexed yet") == 2
+    assert text.count("not called: it writes") == 1
+
+
+def test_without_a_configuration_it_serves_and_works_once_there_is_one(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A tool says what the user has to do, and answers after that without a new start; inspect is an error at once."""
+    later = environment["KB_CONFIG"]
+    home = tmp_path / "home"
+    home.mkdir()
+    bare = {**environment, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)}
+    bare["KB_CONFIG"] = str(tmp_path / "later.toml")
+
+    async def run() -> tuple[Answered, Answered]:
+        async with agent(bare, "--no-daemon") as client:
+            before = answered(await client.call_tool("search", {"question": _QUESTION}))
+            shutil.copy(later, bare["KB_CONFIG"])
+            return before, await found(client)
+
+    refused = kb(bare, "mcp", "inspect")
+    closed = subprocess.run(
+        [sys.executable, "-P", "-m", "kb", "mcp"],
+        env=bare, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    before, after = anyio.run(run)
+
+    assert refused.returncode == 2
+    assert (closed.returncode, closed.stdout) == (0, "")
+    assert "Each call of a tool looks again" in closed.stderr
+    assert before.failed
+    assert "The user can help" in before.text
+    assert after.data["found"]

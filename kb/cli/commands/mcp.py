@@ -20,7 +20,7 @@ from kb.cli.output.terminal import one_line, sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import FrameType
 
     from kb.cli.session import Session
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # The exit code by which shells report a signal is this plus its number.
 _BY_SIGNAL: Final = 128
+# How long kb mcp inspect waits for a model that is loaded, and files that are indexed; agents would ask again.
+_INSPECT_SECONDS: Final = 600.0
 write_option = click.option("--write", is_flag=True, help="Offer the tool that writes notes, too.")
 no_daemon_option = click.option(
     "--no-daemon", "alone", is_flag=True, help="Open the store in this process, instead of asking kb watch."
@@ -75,7 +77,7 @@ def mcp(ctx: click.Context, *, write: bool, alone: bool) -> int:
 def inspect(session: Session, *, write: bool, alone: bool, as_json: bool) -> int:
     """Show each tool, its tokens and annotations, and a sample answer from your own files."""
     _require_extra()
-    with _source(session, alone=alone) as source:
+    with _source(session, alone=alone, seconds=_INSPECT_SECONDS) as source:
         source.source()
         from kb.mcp.inspection import inspect as inspected
         from kb.mcp.inspection import listing_tokens
@@ -123,18 +125,19 @@ def _require_extra() -> None:
 
 
 @contextmanager
-def _source(session: Session, *, alone: bool) -> Iterator[ConfiguredSource]:
-    """Where the tools get their knowledge from."""
+def _source(session: Session, *, alone: bool, seconds: float | None = None) -> Iterator[ConfiguredSource]:
+    """Where the tools get their knowledge from; ``seconds`` is how long a call waits, None for as long as agents do."""
     from kb.mcp.sources import ConfiguredSource
 
-    source = ConfiguredSource(lambda: _made(session, alone=alone))
+    waits = {} if seconds is None else {"seconds": seconds}
+    source = ConfiguredSource(lambda: _made(session, waits, alone=alone))
     try:
         yield source
     finally:
         source.close()
 
 
-def _made(session: Session, *, alone: bool) -> DaemonSource | OwnSource:
+def _made(session: Session, waits: Mapping[str, float], *, alone: bool) -> DaemonSource | OwnSource:
     """Make the source from the configuration.
 
     Raises:
@@ -146,10 +149,10 @@ def _made(session: Session, *, alone: bool) -> DaemonSource | OwnSource:
     if not settings.config.folders.paths:
         raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
     if alone:
-        return OwnSource(settings, lambda settings: _opened(session, settings))
+        return OwnSource(settings, lambda settings: _opened(session, settings), **waits)
     from kb.api.client import DaemonClient
 
-    return DaemonSource(settings, DaemonClient(settings), lambda settings: _started(session, settings))
+    return DaemonSource(settings, DaemonClient(settings), lambda settings: _started(session, settings), **waits)
 
 
 def _opened(session: Session, settings: Settings) -> Knowledge:
