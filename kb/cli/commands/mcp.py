@@ -20,7 +20,7 @@ from kb.cli.output.terminal import one_line, sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from types import FrameType
 
     from kb.cli.session import Session
@@ -129,15 +129,19 @@ def _source(session: Session, *, alone: bool, seconds: float | None = None) -> I
     """Where the tools get their knowledge from; ``seconds`` is how long a call waits, None for as long as agents do."""
     from kb.mcp.sources import ConfiguredSource
 
-    waits = {} if seconds is None else {"seconds": seconds}
-    source = ConfiguredSource(lambda: _made(session, waits, alone=alone))
+    def made() -> DaemonSource | OwnSource:
+        found = _made(session, alone=alone)
+        found.seconds = found.seconds if seconds is None else seconds
+        return found
+
+    source = ConfiguredSource(made)
     try:
         yield source
     finally:
         source.close()
 
 
-def _made(session: Session, waits: Mapping[str, float], *, alone: bool) -> DaemonSource | OwnSource:
+def _made(session: Session, *, alone: bool) -> DaemonSource | OwnSource:
     """Make the source from the configuration.
 
     Raises:
@@ -149,10 +153,10 @@ def _made(session: Session, waits: Mapping[str, float], *, alone: bool) -> Daemo
     if not settings.config.folders.paths:
         raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
     if alone:
-        return OwnSource(settings, lambda settings: _opened(session, settings), **waits)
+        return OwnSource(settings, lambda settings: _opened(session, settings))
     from kb.api.client import DaemonClient
 
-    return DaemonSource(settings, DaemonClient(settings), lambda settings: _started(session, settings), **waits)
+    return DaemonSource(settings, DaemonClient(settings), lambda settings: _started(session, settings))
 
 
 def _opened(session: Session, settings: Settings) -> Knowledge:
