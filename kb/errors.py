@@ -14,6 +14,7 @@ KbError
 │   └── DocumentBusy    it cannot be read at the moment; kb tries again
 ├── ClientError         the configuration of an MCP client cannot be changed, or kb does not answer the client
 ├── AnswerError         the language model cannot be asked, or gave no answer that can be read
+├── Cancelled           the caller gave up before the answer was complete
 ├── RequestError        a search request is invalid
 └── NotIndexed          the requested file is not in the index
     └── AmbiguousName   several files of the index have this name

@@ -62,7 +62,7 @@ def asked_of_model(
     asking.on_step(Step("asking", _about(model, sources)))
     limits = Limits(time.monotonic() + asking.seconds, asking.tokens, asking.should_stop)
     claims: dict[str, Claim] = {}
-    dropped, problem, failed = 0, "", tuple[str, ...]()
+    dropped, problem, failed = set[str](), "", tuple[str, ...]()
     for number in range(_ROUNDS):
         try:
             text = model.write(prompt_of(question, sources, failed), SCHEMA, limits)
@@ -75,7 +75,7 @@ def asked_of_model(
         asking.on_step(Step("checking", "checking the quotes"))
         checked = _NOT_READ if written is None else check_claims(written, sources, question)
         problem = f"{model.name} did not answer in the form asked for" if written is None else ""
-        dropped += len(checked.dropped) if written else 0
+        dropped.update(checked.dropped if written else ())
         for claim in checked.claims:
             if claim.text not in claims and len(claims) < MOST:
                 claims[claim.text] = claim
@@ -88,10 +88,10 @@ def asked_of_model(
             asking.on_step(Step("repairing", f"{what} did not hold; asking {model.name} once more"))
     if claims:
         quotes = tuple(dict.fromkeys(quote for claim in claims.values() for quote in claim.quotes))
-        return replace(reply, quotes=quotes, claims=tuple(claims.values()), dropped=dropped)
+        return replace(reply, quotes=quotes, claims=tuple(claims.values()), dropped=len(dropped))
     return replace(
         reply,
-        dropped=dropped,
+        dropped=len(dropped),
         problem=problem or f"none of the claims of {model.name} is borne out by a quote from your files",
     )
 

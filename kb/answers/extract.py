@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,8 @@ _DEVIATION: Final = 0.1
 _EMBEDDED: Final = 12
 # The least weight of a word that most sentences have.
 _LEAST_WEIGHT: Final = 0.05
+# A picture alone says nothing.
+_PICTURE: Final = re.compile(r"!\[[^\[\]]*\]\([^()]*\)")
 # How far behind the best sentence another one may be.
 BEHIND: Final = 5.0
 
@@ -105,6 +108,8 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
     for at, (hit, deviation) in enumerate(zip(hits, deviations, strict=True)):
         file, passage = hit.passage.file, max(deviation - top, -_FARTHEST)
         for one in sentences(hit.passage.text, by_line=file.kind in BY_LINE):
+            if _PICTURE.fullmatch(one.text):
+                continue
             quote = Quote(one.text, hit.rank, hit.passage.first_line + one.line)
             yield _Candidate(quote, at, file.language, passage, hit.score)
 

@@ -137,10 +137,24 @@ class LanguageModel:
         reason = lines[0].rstrip(".")[:200]
         if begun:
             return f"{self.name} stopped amid its answer ({self.host}): {reason}", "Ask again"
-        return (
-            f"{self.name} cannot be asked at {self.host}: {reason}",
-            "Start its server, or set answer.endpoint and answer.model to one that runs",
+        return f"{self.name} cannot be asked at {self.host}: {reason}", self._remedy(
+            getattr(error, "status_code", None)
         )
+
+    def _remedy(self, status: int | None) -> str:
+        """Return what to do about an answer with a status of HTTP, or about none at all."""
+        match status:
+            case 401 | 403:
+                host = urlsplit(f"//{self.host}").hostname or self.host
+                return f"Store a key that it takes: llm keys set {host}"
+            case 404:
+                return "Set answer.model to a model that it has"
+            case 429:
+                return "Ask again later"
+            case int():
+                return "See the log of its server"
+            case None:
+                return "Start its server, or set answer.endpoint and answer.model to one that runs"
 
 
 def open_model(name: str, endpoint: str, *, offline: bool, environ: Mapping[str, str] = os.environ) -> LanguageModel:

@@ -101,7 +101,7 @@ def test_invented_quotes_are_dropped_and_counted() -> None:
     reply, model, steps = asked(writes([GOOD, INVENTED], [GOOD, INVENTED]))
 
     assert [claim.text for claim in reply.claims] == ["Ines Vogel mended it."]
-    assert reply.dropped == 2
+    assert reply.dropped == 1
     assert "does not stand in source 1" in model.prompts[1].prompt
     kinds = [step.kind if isinstance(step, Step) else "claim" for step in steps]
     assert kinds == ["asking", "checking", "claim", "repairing", "checking"]
@@ -117,7 +117,7 @@ def test_a_second_answer_may_repair_the_first() -> None:
 def test_where_nothing_holds_the_sentences_of_the_files_answer() -> None:
     """Two rounds, and no third."""
     reply, model, _ = asked(writes([INVENTED], [INVENTED], [GOOD]))
-    assert (reply.quotes, reply.claims, reply.dropped) == ((QUOTED,), (), 2)
+    assert (reply.quotes, reply.claims, reply.dropped) == ((QUOTED,), (), 1)
     assert reply.problem == "none of the claims of fake is borne out by a quote from your files"
     assert len(model.prompts) == 2
 

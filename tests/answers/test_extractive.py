@@ -102,6 +102,12 @@ def test_a_sentence_beside_the_words_of_the_question_counts() -> None:
     }
 
 
+def test_a_picture_is_no_answer() -> None:
+    """However well its description matches."""
+    text = "![The locksmith Vogel](https://example.com/locksmith.png)\n\nIt rained."
+    assert [one.text for one in best(answered("Which locksmith?", text))] == ["It rained."]
+
+
 def test_the_same_sentence_is_quoted_once() -> None:
     """From the better of two passages."""
     found = best(answered("Which locksmith?", "The locksmith was Vogel.", "The locksmith was Vogel.\n\nIt rained."))

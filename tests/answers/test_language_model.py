@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import llm
 import pytest
+from model_server import Refused, serving
 
 from kb.answers.language_model import Limits, is_this_machine, open_model
 from kb.answers.prompt import SCHEMA
@@ -111,7 +112,7 @@ def test_a_server_on_this_machine_is_asked_past_the_proxy(server: str) -> None:
 
     (sent,) = _Server.sent
     assert text == "one two"
-    assert [one["role"] for one in sent["messages"]] == ["system", "user"]  # type: ignore[index, attr-defined]
+    assert [one["role"] for one in sent["messages"]] == ["system", "user"]  # type: ignore[attr-defined]
     assert sent["max_tokens"] == 77
     assert sent["response_format"]["type"] == "json_schema"  # type: ignore[index]
 
@@ -122,3 +123,36 @@ def test_a_wrong_endpoint_is_told_in_one_sentence() -> None:
     with pytest.raises(AnswerError) as caught:
         open_model("small", "http://127.0.0.1:9/v1", offline=True).write(Prompt("a", "b"), SCHEMA, limits)
     assert caught.value.message == "small cannot be asked at 127.0.0.1:9: [Errno 111] Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message", "remedy"),
+    [
+        (401, '{"error": {"message": "Invalid API key"}}', "Invalid API key", "llm keys set 127.0.0.1"),
+        (404, '{"error": {"message": "no such model"}}', "no such model", "answer.model"),
+        (500, "oops\n<html>", "500", "log of its server"),
+    ],
+)
+def test_a_refusal_of_the_server_is_told_with_its_remedy(status: int, body: str, message: str, remedy: str) -> None:
+    """In one sentence, by its status."""
+
+    def refuses(_system: str, _user: str) -> str:
+        raise Refused(status, body)
+
+    limits = Limits(time.monotonic() + 20, 77, lambda: False)
+    with serving(refuses) as served, pytest.raises(AnswerError) as caught:
+        open_model("small", served.url, offline=True).write(Prompt("a", "b"), SCHEMA, limits)
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+    assert remedy in caught.value.remedy
+
+
+def test_a_server_that_hangs_up_stopped_amid_its_answer() -> None:
+    """What it wrote until then is no answer."""
+
+    def stops(_system: str, _user: str) -> str:
+        raise ConnectionError
+
+    limits = Limits(time.monotonic() + 20, 77, lambda: False)
+    with serving(stops) as served, pytest.raises(AnswerError, match="small stopped amid its answer"):
+        open_model("small", served.url, offline=True).write(Prompt("a", "b"), SCHEMA, limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from kb.records import Answer, Hit, Quote, Reply
 
 _WIDEST: Final = 100
+# Of a link or a picture, its text is read.
+_LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ def marked(reply: Reply) -> list[tuple[str, tuple[int, ...]]]:
 def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str:
     """Return the sentences with the marks of their sources, an empty line, then the sources.
 
+    Links in them are shown as their text; what is quoted under a source is letter by letter that of the file.
+
     Args:
         reply: The reply.
         style: How the output is formatted.
@@ -61,7 +66,7 @@ def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str
     page = HitRenderer(style)
     words = Words() if reply.claims else words_of(reply.answer.query)
     for text, numbers in marked(reply):
-        page.sentence(one_line(text), f" {''.join(f'[{number}]' for number in numbers)}", words)
+        page.sentence(one_line(_LINK.sub(r"\1", text)), f" {''.join(f'[{number}]' for number in numbers)}", words)
     page.line()
     for source in sources_of(reply):
         _write_source(page, source, style, quoted=quoted or bool(reply.claims))
@@ -118,10 +123,11 @@ def reply_notices(reply: Reply, cwd: str) -> list[str]:
     """Return what to say about the language model's part in a reply: what was dropped, or why it has no part."""
     lines = []
     if reply.dropped:
-        what = "1 sentence was" if reply.dropped == 1 else f"{reply.dropped} sentences were"
-        lines.append(f"{what} dropped: {reply.model} gave quotes for them that do not hold")
+        what = "1 sentence" if reply.dropped == 1 else f"{reply.dropped} sentences"
+        were, them = ("was", "it") if reply.dropped == 1 else ("were", "them")
+        lines.append(f"{what} of {reply.model} {were} dropped: no quote from your files bears {them} out")
     if reply.problem and reply.quotes:
-        lines.append(f"{reply.problem.rstrip('.')}; these are the best sentences of your files")
+        lines.append(f"{reply.problem.rstrip('.')}. These are the best sentences of your files")
     elif reply.problem and reply.answer.hits:
         lines.append(f"{reply.problem}; the nearest is {place_of_hit(reply.answer.hits[0], cwd)}")
     return lines

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from made_up import answer, hit
 
+from kb.errors import Cancelled
+from kb.records import Step
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from command_line import CommandLine
+
+    from kb.records import Reply, SearchRequest
 
 pytest_plugins = ["command_line"]
 
@@ -23,6 +31,16 @@ def test_sentences_come_with_marks_and_then_their_sources(command: CommandLine) 
         "Use ChromaDB. [1]\nOther. [2]\n\n"
         "[1] /notes/db.md:5  0.750  Databases > Vectors\n[2] /notes/a.md:5  0.750  Databases > Vectors\n"
     )
+
+
+def test_links_are_shown_as_their_text(command: CommandLine) -> None:
+    """As they are read; the quote under the source, and JSON, have them as they are written."""
+    command.kb.given = answer(hit("Use [ChromaDB](https://example.com/x)."))
+
+    out = command("ask", "Which store?", "--sources")[1]
+    assert out.startswith("Use ChromaDB. [1]\n")
+    assert "“Use [ChromaDB](https://example.com/x).”" in out
+    assert "[ChromaDB](" in json.loads(command("ask", "x", "--json")[1])["sentences"][0]["text"]
 
 
 def test_the_mode_is_left_to_the_configuration(command: CommandLine) -> None:
@@ -85,3 +103,27 @@ def test_the_prompt_is_shown_and_nothing_asked(command: CommandLine) -> None:
     """The rules, then the data."""
     assert command("ask", "Which store?", "--show-prompt")[:2] == (0, "Answer.\nWhich store?\n")
     assert command.kb.asked == []
+
+
+def test_giving_up_is_no_error(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a model writes: nothing is shown, and the exit code is that of an interrupted command."""
+
+    def given_up(*_: object, **__: object) -> None:
+        raise Cancelled("small was not waited for")
+
+    monkeypatch.setattr(command.kb, "ask", given_up)
+    assert command("ask", "x") == (130, "", "")
+
+
+def test_where_a_model_is_asked_is_told(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other steps are not, without a terminal."""
+    ask = command.kb.ask
+
+    def stepping(request: SearchRequest, /, *, on_step: Callable[[Step], None], **_: object) -> Reply:
+        on_step(Step("searching", "searching"))
+        on_step(Step("asking", "asking small at 127.0.0.1:1"))
+        on_step(Step("repairing", "1 claim did not hold"))
+        return ask(request)
+
+    monkeypatch.setattr(command.kb, "ask", stepping)
+    assert command("ask", "x")[2] == "kb: asking small at 127.0.0.1:1\n"
