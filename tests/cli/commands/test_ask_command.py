@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
 from made_up import answer, hit
 
 from kb.errors import Cancelled
@@ -14,6 +13,7 @@ from kb.records import Step
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
     from command_line import CommandLine
 
     from kb.records import Reply, SearchRequest
