@@ -42,6 +42,11 @@ def takes_text(command: click.Command) -> bool:
     return isinstance(command, Command) and command.takes_text
 
 
+def takes_arguments(command: click.Command | None) -> bool:
+    """Whether a command takes arguments, so that a word behind it may be a wrong one."""
+    return command is not None and any(isinstance(one, click.Argument) for one in command.params)
+
+
 def describe(error: click.UsageError, root: click.Group, args: Sequence[str]) -> tuple[str, str]:
     """Return a message about an invalid command line, and a remedy."""
     ctx = error.ctx
@@ -114,7 +119,7 @@ def as_search(root: click.Group, args: Sequence[str]) -> str:
     command = root.get_command(context, words[0]) if words and not read.literal else None
     if command is None or takes_text(command) or len(words) < 2 or any(map(_PLACE.fullmatch, words[1:])):  # noqa: PLR2004 - a command and a word
         return ""
-    if isinstance(command, click.Group) and words[1] in command.commands:
+    if isinstance(command, click.Group) and takes_arguments(command.commands.get(words[1])):
         return ""
     search = root.get_command(context, "search")
     options = read.of(OPTION)

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from kb.records import DEFAULT_MODE, MODES, Mode, Rerank, ResolvedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # The hits that an answer is looked for in.
 ANSWER_HITS: Final = 5
@@ -373,7 +373,8 @@ class Field(Struct, frozen=True):
         return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
 
 
-def sections() -> dict[str, type[Struct]]:
+@cache
+def sections() -> Mapping[str, type[Struct]]:
     """The sections of the file in their order, with the class of each."""
     return typing.get_type_hints(Config)
 

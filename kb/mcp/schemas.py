@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from kb.errors import RequestError
+from kb.records import MODES, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,8 +62,8 @@ class SearchArguments(FileFilters, frozen=True, kw_only=True):
         Meta(max_length=QUESTION_LENGTH, description='in plain words; "exact phrase" and -word work'),
     ]
     mode: Annotated[
-        Literal["hybrid", "cosine", "keyword"] | None,
-        Meta(description="hybrid (default): meaning and words; cosine: meaning; keyword: names, identifiers"),
+        Mode | None,
+        Meta(description="ranks by " + "; ".join(f"{one}: {traits.ranks_by}" for one, traits in MODES.items())),
     ] = None
     lang: Annotated[Texts, Meta(description="ISO 639 codes")] = ()
     limit: Annotated[int, Meta(ge=1, le=MOST_HITS)] = 5
@@ -366,7 +367,8 @@ def _of_object(node: Mapping[str, Any], parts: Mapping[str, Any], *, nested: boo
 def _shortened(node: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of a property without references, nulls, defaults and the lengths of texts."""
     if "$ref" in node:
-        return _of_object(parts[node["$ref"]], parts, nested=True)
+        part = parts[node["$ref"]]
+        return {"enum": part["enum"]} if "enum" in part else _of_object(part, parts, nested=True)
     if "prefixItems" in node:
         return {"type": "array", "items": node["prefixItems"][0]}
     short = {key: value for key, value in node.items() if key not in {"anyOf", "default", "maxLength"}}

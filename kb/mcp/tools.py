@@ -184,9 +184,11 @@ def _search_result(found: Answer, folders: Sequence[str], building: Building | N
 def _passage(hit: Hit, shortened: str, folders: Sequence[str]) -> Passage:
     passage = hit.passage
     return Passage(
-        **_where(hit, folders),
+        path=shown(passage.file, folders),
+        lines=(passage.first_line, passage.last_line),
         place=one_line(plain(passage.place)),
         heading=one_line(plain(" > ".join(passage.heading))),
+        cosine=_rounded(hit),
         changed=hit.changed,
         cut=len(shortened) < len(passage.text),
         copies=tuple(shown(one.passage.file, folders) for one in hit.duplicates),
@@ -195,13 +197,12 @@ def _passage(hit: Hit, shortened: str, folders: Sequence[str]) -> Passage:
 
 
 def _spot(hit: Hit, folders: Sequence[str]) -> Spot:
-    return Spot(**_where(hit, folders))
-
-
-def _where(hit: Hit, folders: Sequence[str]) -> dict[str, Any]:
     passage = hit.passage
-    lines = (passage.first_line, passage.last_line)
-    return {"path": shown(passage.file, folders), "lines": lines, "cosine": round(float(hit.score), 4)}
+    return Spot(shown(passage.file, folders), (passage.first_line, passage.last_line), _rounded(hit))
+
+
+def _rounded(hit: Hit) -> float:
+    return round(float(hit.score), 4)
 
 
 def _filters(asked: FileFilters, lang: tuple[str, ...] = ()) -> Filters:

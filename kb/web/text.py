@@ -243,11 +243,17 @@ def asked_line(reply: Reply) -> str:
 
 def by_mode(answer: Answer) -> tuple[Mode, str] | None:
     """Return the mode that may find more, and the name of the text for its link; None where none would."""
+    both, words = _ranking(by_meaning=True, by_words=True), _ranking(by_meaning=False, by_words=True)
     if answer.elsewhere or answer.unfamiliar:
-        return (Mode.HYBRID, "by_both") if answer.mode != Mode.HYBRID else (Mode.KEYWORD, "by_words")
-    if not answer.hits and not answer.weak and answer.mode == Mode.KEYWORD:
-        return Mode.COSINE, "by_meaning"
+        return (both, "by_both") if answer.mode != both else (words, "by_words")
+    if not answer.hits and not answer.weak and answer.mode == words:
+        return _ranking(by_meaning=True, by_words=False), "by_meaning"
     return None
+
+
+def _ranking(*, by_meaning: bool, by_words: bool) -> Mode:
+    """Return the first mode that ranks so."""
+    return next(mode for mode, one in MODES.items() if (one.by_meaning, one.by_words) == (by_meaning, by_words))
 
 
 def quote_of(file: KnownFile, text: str, place: str) -> str:

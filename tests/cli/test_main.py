@@ -28,7 +28,7 @@ pytest_plugins = ["command_line"]
 
 def asked(command: CommandLine) -> list[object]:
     """The questions that were asked."""
-    return [arguments["request"].question for name, arguments in command.kb.asked if name == "search"]
+    return [arguments["request"].question for name, arguments in command.kb.asked if name in {"search", "ask"}]
 
 
 @pytest.mark.parametrize(
