@@ -572,7 +572,9 @@ class LocalKnowledgeBase(SearchMethods):
     def _known(self, file: str) -> KnownFile:
         """Find an indexed file by path (from the current or a watched folder), name, alias or title."""
         catalog = self._container.catalog
-        return file_named(self._files_in_folders(), file, os.path.realpath(Path(file).expanduser()), catalog.named)
+        # pathlib raises where a name such as ~draft.md names no user.
+        absolute = os.path.realpath(os.path.expanduser(file))  # noqa: PTH111 - see above
+        return file_named(self._files_in_folders(), file, absolute, catalog.named)
 
     def _files_in_folders(self) -> list[KnownFile]:
         """The indexed files inside the configured folders: a store from elsewhere may name any file."""

@@ -90,6 +90,7 @@ def test_files_come_in_pages(client: Client) -> None:
     ("path", "params", "status", "kind"),
     [
         ("/v1/file", {"path": "nowhere.md"}, 404, "NotIndexed"),
+        ("/v1/file", {"path": "~nobody/nowhere.md"}, 404, "NotIndexed"),
         ("/v1/links", {"path": "Twice"}, 409, "AmbiguousName"),
         ("/v1/files", {"limit": "many"}, 400, "RequestError"),
         ("/v1/files", {"since": "yesterday"}, 400, "RequestError"),
@@ -226,7 +227,7 @@ def test_no_other_origin_is_ever_allowed(served: Served, client: Client, path: s
 def test_who_is_admitted(client: Client, headers: dict[str, str], status: int) -> None:
     """The token, the host that is listened at (DNS rebinding), and no page of another server."""
     port = str(client.base_url.port)
-    given = {name: value.replace("{port}", port).encode("latin-1") for name, value in headers.items()}
+    given = [(name.encode(), value.replace("{port}", port).encode("latin-1")) for name, value in headers.items()]
 
     assert client.get("/v1/tags", headers=given).status_code == status
 
