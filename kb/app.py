@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from kb.answers.ask_model import Asking, asked_of_model
 from kb.answers.extract import SentenceExtractor
@@ -103,6 +103,8 @@ def status_of(container: Container) -> Status:
 
 _T = TypeVar("_T")
 _LOG = logging.getLogger("kb")
+# How long to embed the sentences of an answer at least: a few take a tenth of that, where the machine is not busy.
+_SENTENCE_SECONDS: Final = 1.0
 
 
 class LocalKnowledgeBase(SearchMethods):
@@ -271,8 +273,8 @@ class LocalKnowledgeBase(SearchMethods):
         answer = self._answer_resolved(resolved)
         if not answer.hits:
             return Reply((), answer)
-        reply = self._extracted(answer, resolved.best_seconds or config.search.best_seconds)
-        if asked is None:
+        reply = self._extracted(answer, max(_SENTENCE_SECONDS, resolved.best_seconds, config.search.best_seconds))
+        if asked is None or not reply.quotes:
             return reply
         asking = Asking(config.answer.seconds, config.answer.max_tokens, should_stop, on_step)
         return asked_of_model(reply, asked, self.passages_for(reply), answer.query, asking)
@@ -297,6 +299,10 @@ class LocalKnowledgeBase(SearchMethods):
         with self.query_priority:
             vector = container.embedder.embed_query(answer.query)
             quotes = SentenceExtractor(container.searcher.sentence_vectors).best(answer, vector, seconds)
+        if not quotes:
+            # None of them says anything to the question, so the hits are no better than weak ones.
+            nearest = max(answer.hits, key=lambda hit: hit.score)
+            answer = replace(answer, hits=(), weak=True, nearest=nearest, below=0)
         return Reply(quotes, answer)
 
     def read(

@@ -12,7 +12,7 @@ from kb.answers.kinds import holds, kind_of
 from kb.records import Quote
 from kb.records.characters import compared
 from kb.search.sentences import BY_LINE, sentences
-from kb.search.words import words_of
+from kb.search.words import content_words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,6 +42,13 @@ _LEAST_WEIGHT: Final = 0.05
 _PICTURE: Final = re.compile(r"!\[[^\[\]]*\]\([^()]*\)")
 # How far behind the best sentence another one may be.
 BEHIND: Final = 5.0
+# The least share of the best sentence's cosine that another one has, in the same passage and in others.
+_SHARE_IN_PASSAGE: Final = 0.25
+_SHARE_ELSEWHERE: Final = 0.5
+# In an index too small to tell what unrelated passages are like, the best sentence or its passage has to have this
+# cosine, or the sentence with its neighbours this share of the question's words.
+_LEAST_COSINE: Final = 0.2
+_LEAST_WORDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +88,38 @@ class SentenceExtractor:
             question: The vector of the question.
             seconds: How long to embed sentences; those that are not embedded have the cosine of their passage.
         """
+        words = words_of(answer.query)
         candidates = _unique(_candidates(answer.hits))
         if not candidates:
             return ()
-        scores = _scores_without_cosines(candidates, answer.query)
+        shares = _word_shares(candidates, words)
+        scores = _scores_without_cosines(candidates, answer.query, shares)
         cosines = np.array([one.cosine for one in candidates])
-        likely = np.argsort(-(scores + COSINE_WEIGHT * cosines), kind="stable")[:_EMBEDDED].tolist()
+        repeats = [_repeats(one, words) for one in candidates]
+        order = np.argsort(-(scores + COSINE_WEIGHT * cosines), kind="stable").tolist()
+        likely = ([at for at in order if not repeats[at]] or order)[:_EMBEDDED]
         vectors = self._vectors.of([candidates[at].quote.text for at in likely], self._vectors.within(seconds))
         chosen = [
             (float(scores[at]) + COSINE_WEIGHT * (candidates[at].cosine if cosine is None else cosine), at, cosine)
             for at, cosine in zip(likely, (_cosine(vector, question) for vector in vectors), strict=True)
         ]
         chosen.sort(key=lambda one: (-one[0], one[1]))
+        best, first, cosine = chosen[0]
+        near = candidates[first].cosine if cosine is None else cosine
+        if max(near, candidates[first].cosine) < _LEAST_COSINE and shares.of_question[first] < _LEAST_WORDS:
+            return ()
         return tuple(
             replace(candidates[at].quote, cosine=cosine)
             for score, at, cosine in chosen[:MOST]
-            if score >= chosen[0][0] - BEHIND
+            if at == first or (score >= best - BEHIND and self._belongs(candidates, first, at, near, cosine))
         )
+
+    @staticmethod
+    def _belongs(candidates: Sequence[_Candidate], first: int, at: int, near: float, cosine: float | None) -> bool:
+        """Whether another sentence belongs to the answer: it is nearly as near, or in the same passage and not far."""
+        same = candidates[at].hit == candidates[first].hit
+        own = candidates[at].cosine if cosine is None else cosine
+        return own >= near * (_SHARE_IN_PASSAGE if same else _SHARE_ELSEWHERE)
 
 
 def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
@@ -119,20 +141,46 @@ def _unique(candidates: Iterable[_Candidate]) -> list[_Candidate]:
     return list({one.quote.text.casefold(): one for one in reversed(list(candidates))}.values())[::-1]
 
 
-def _scores_without_cosines(candidates: Sequence[_Candidate], question: str) -> NDArray[np.float64]:
+def _repeats(candidate: _Candidate, words: Words) -> bool:
+    """Whether a sentence only repeats words of the question, as a heading does."""
+    return all(any(one.search(word) for one in words.patterns) for word in _words_in(candidate.quote.text))
+
+
+def _words_in(text: str) -> list[str]:
+    """Return the content words of a sentence, as they are compared."""
+    return content_words(text if text.isascii() else compared(text)[0]).split()
+
+
+def _scores_without_cosines(
+    candidates: Sequence[_Candidate], question: str, shares: _WordShares
+) -> NDArray[np.float64]:
     """Return the scores of candidates by their passages, the words of the question, and what kind of thing it wants."""
-    own, around = _word_shares(candidates, words_of(question))
     kind = kind_of(question)
     kinds = np.array(
         [kind is not None and holds(kind, one.quote.text, question, language=one.language) for one in candidates],
         float,
     )
     passages = np.array([one.passage for one in candidates])
-    return WORDS_WEIGHT * own + AROUND_WEIGHT * around + PASSAGE_WEIGHT * passages + KIND_WEIGHT * kinds
+    return WORDS_WEIGHT * shares.own + AROUND_WEIGHT * shares.around + PASSAGE_WEIGHT * passages + KIND_WEIGHT * kinds
 
 
-def _word_shares(candidates: Sequence[_Candidate], words: Words) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the share of the question's words in each sentence, and in it with its neighbours, 0..1.
+@dataclass(frozen=True, slots=True)
+class _WordShares:
+    """How much of the question's words each sentence has, 0..1.
+
+    Attributes:
+        own: In the sentence, by the weight of the words among those that any sentence has.
+        around: The same in the sentence with its neighbours.
+        of_question: The share of all words of the question, each counted alike, in the sentence with its neighbours.
+    """
+
+    own: NDArray[np.float64]
+    around: NDArray[np.float64]
+    of_question: NDArray[np.float64]
+
+
+def _word_shares(candidates: Sequence[_Candidate], words: Words) -> _WordShares:
+    """Return the shares of the question's words in each sentence.
 
     A word counts the more, the fewer of the sentences have it; one that none of them has does not count.
     """
@@ -147,7 +195,9 @@ def _word_shares(candidates: Sequence[_Candidate], words: Words) -> tuple[NDArra
     same = (hits[1:] == hits[:-1])[:, None]
     around[1:] |= has[:-1] & same
     around[:-1] |= has[1:] & same
-    return has @ weights / whole, around @ weights / whole
+    return _WordShares(
+        has @ weights / whole, around @ weights / whole, around.sum(axis=1) / max(1, len(words.patterns))
+    )
 
 
 def _cosine(vector: NDArray[np.float32] | None, question: NDArray[np.float32]) -> float | None:

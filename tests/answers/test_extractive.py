@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -122,6 +122,37 @@ def test_sentences_far_behind_are_left_out() -> None:
 
     assert [one.text for one in best(answer, model)] == ["The locksmith was Vogel."]
     assert len(best(answered("xyzzy", others))) == MOST
+
+
+def test_a_heading_that_repeats_the_question_is_no_answer() -> None:
+    """The sentence below it is, which has none of its words; alone it is still better than nothing."""
+    model = Cosines({"How the locksmith works": 0.9, "He comes at night.": 0.4})
+    assert (
+        best(answered("How does the locksmith work?", "How the locksmith works\n\nHe comes at night."), model)[0].line
+        == 12
+    )
+    assert best(answered("How does the locksmith work?", "How the locksmith works"), model)[0].line == 10
+
+
+def test_a_sentence_of_another_passage_has_to_be_nearly_as_near() -> None:
+    """One of the same passage may be farther."""
+    model = Cosines({"The locksmith was Vogel.": 0.9, "The locksmith left.": 0.3, "A locksmith sells bread.": 0.3})
+    found = best(
+        answered("Which locksmith?", "The locksmith was Vogel. The locksmith left.", "A locksmith sells bread."), model
+    )
+
+    assert [one.text for one in found] == ["The locksmith was Vogel.", "The locksmith left."]
+
+
+def test_nothing_is_quoted_where_nothing_is_near() -> None:
+    """Neither the sentence nor its passage, and at most a third of the question's words are there."""
+    far = Cosines({"Mount the disk.": 0.05})
+    answer = answered("How tall is mount Everest?", "Mount the disk.")
+    hits = tuple(replace(hit, score=0.01) for hit in answer.hits)
+
+    assert best(replace(answer, hits=hits), far) == []
+    assert best(answer, far) != []
+    assert best(replace(answer, question="How to mount the disk?", hits=hits), far) != []
 
 
 def test_without_time_the_words_decide() -> None:
