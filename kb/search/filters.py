@@ -178,10 +178,13 @@ def _matching(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
 
 
 def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
-    """Return the files whose relative or absolute path matches a glob as in .gitignore."""
+    """Return the files whose relative or absolute path matches a glob as in .gitignore; none does if it is invalid."""
     from pathspec import GitIgnoreSpec
 
-    spec = GitIgnoreSpec.from_lines([_one_form(glob)])
+    try:
+        spec = GitIgnoreSpec.from_lines([_one_form(glob)])
+    except (ValueError, re.error):
+        return frozenset()
     absolute = spec if glob.startswith("/") else GitIgnoreSpec([])
     return frozenset(
         file.key

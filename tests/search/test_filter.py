@@ -102,6 +102,15 @@ def test_a_name_that_begins_like_an_exclusion_is_meant_where_it_is_there(
     assert [file.path for file in found] == expected
 
 
+@pytest.mark.parametrize("glob", ["a\\", "\\", "[z-a]", "*["])
+def test_what_is_no_glob_matches_nothing_but_a_file_of_that_name(glob: str) -> None:
+    """As git has it for a line of .gitignore."""
+    named = known(glob, id=2)
+
+    assert selected([known("a.md")], Filters(paths=(glob,))) == []
+    assert named in selected([known("a.md"), named], Filters(paths=(glob,)))
+
+
 def test_a_file_without_a_date_is_dated_by_its_modification() -> None:
     """The document's own date goes before the day of modification."""
     assert day_of(FILES[1]) == date(2026, 1, 1)
