@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from kb.claims import require_claim
@@ -326,9 +326,12 @@ class OpenStore:
 
     def missing(self) -> Missing:
         """What an answer may lack: waiting files, missing files that are kept, and files that failed."""
-        if self._environment.serving.watch is not None:
+        if self._environment.serving.watch is None:
+            return self._pending.look().missing
+        watching, waiting = self._environment.serving.watch()
+        if not watching:
             return missing(self._environment.files.get(), self.catalog.get())
-        return self._pending.look().missing
+        return replace(self._pending.look(watched=True).missing, waiting=waiting)
 
     def look_again(self) -> None:
         """Scan the folders for the next question, because the index or a file was changed here."""
