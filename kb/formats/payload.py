@@ -147,7 +147,7 @@ def _dumped(lines: Sequence[str], at: int) -> tuple[int, bool]:
 
 
 def _wrapped(lines: Sequence[str], at: int) -> tuple[int, bool]:
-    """Return the end of base64-like lines that begin here, and whether they are base64: of equal length, except the last.
+    """Return the end of base64-like lines that begin here, and whether they are: all of one length, except the last.
 
     If they are not, the last one may begin another sequence.
     """
