@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     Call: TypeAlias = Callable[[Any], object]
 
+pytest_plugins = ["served_notes"]
+
 
 def described(settings: Settings, **other: object) -> dict[str, Any]:
     """What a daemon says of its configuration."""

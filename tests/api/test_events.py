@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from served import Client, Served
 
+pytest_plugins = ["served_notes"]
+
 STATE = WatchingState("watching", "", 0, indexing=False)
 
 

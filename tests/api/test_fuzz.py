@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from kb.app import LocalKnowledgeBase
 
+pytest_plugins = ["served_notes"]
+
 CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]
 # A stream that does not end.
 EXCLUDED = "events"

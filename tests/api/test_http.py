@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge
     from kb.records import SearchRequest
 
+pytest_plugins = ["served_notes"]
+
 READING = [one for one in OPERATIONS if one.scope == "read" and one.name not in {"passage", "ask"}]
 
 

@@ -14,6 +14,8 @@ from kb.api.operations import OPERATIONS
 if TYPE_CHECKING:
     from served import Client
 
+pytest_plugins = ["served_notes"]
+
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
 AUTHORIZED = "Bearer $(kb token)"
 LINES = [
@@ -24,10 +26,10 @@ LINES = [
 
 
 def test_each_endpoint_has_one() -> None:
-    """In the order of the table."""
+    """In the order of the table; /v1/ask once more, for its events."""
     addresses = [words[-1].partition("?")[0].removeprefix("http://127.0.0.1:7420") for words in LINES]
 
-    assert addresses == [*(one.path for one in OPERATIONS if one.scope != "local"), "/v1/events"]
+    assert addresses == [*(one.path for one in OPERATIONS if one.scope != "local"), "/v1/ask", "/v1/events"]
 
 
 @pytest.mark.parametrize("words", [words for words in LINES if "-N" not in words], ids=lambda words: words[-1])

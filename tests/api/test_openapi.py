@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from served import Client
 
+pytest_plugins = ["served_notes"]
+
 # As it is sent: with lists in place of tuples, and dates as text.
 AT_PORT = json.loads(encode(document([one for one in OPERATIONS if one.scope != "local"], NETWORK, token=True)))
 ON_SOCKET = json.loads(encode(document(OPERATIONS, LOCAL, token=False)))

@@ -11,6 +11,8 @@ from served import OUTSIDE
 if TYPE_CHECKING:
     from served import Client, Served
 
+pytest_plugins = ["served_notes"]
+
 SPELLINGS = [
     "../outside.md",
     "tea/../../outside.md",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from page_server import Served
     from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
+pytest_plugins = ["page_browser"]
+
 expect = playwright.expect
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 AXE = Path(__file__).parent / "axe" / "axe.min.js"

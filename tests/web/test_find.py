@@ -10,7 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Browser
+    from page_browser import Browser
+
+pytest_plugins = ["page_browser"]
 
 
 def titles(html: str) -> list[str]:

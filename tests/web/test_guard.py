@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Browser
+    from page_browser import Browser
     from page_server import Served
+
+pytest_plugins = ["page_browser"]
 
 ADDRESSES = ["/", "/?q=restic", "/read?file=hub.md", "/ask", "/note", "/status", "/keys", "/events", "/page", "/image"]
 

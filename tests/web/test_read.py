@@ -13,8 +13,10 @@ from kb.web.documents import read
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Browser
+    from page_browser import Browser
     from page_server import Served
+
+pytest_plugins = ["page_browser"]
 
 
 def document(html: str) -> str:

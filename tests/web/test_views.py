@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from conftest import Browser
+    from page_browser import Browser
     from page_server import Served
 
     from kb.records import Reply
+
+pytest_plugins = ["page_browser"]
 
 
 def test_ask_quotes_with_sources(browser: Browser, files: Path) -> None:
