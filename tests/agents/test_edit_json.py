@@ -140,7 +140,7 @@ def test_keys_added_by_the_user_stay_when_an_entry_is_updated() -> None:
         ('{"a": 1', "line 1: a comma is missing"),
         ('{\n"a": 1,\n"a": 2}', "line 3: the key 'a' is there twice"),
         ('{"servers": []}', "servers is not an object"),
-        ("[]", "the whole is not an object"),
+        ("[]", "the file is not an object"),
         ("{} x", "line 1: text after the end"),
         ('{"a": "\\x"}', "line 1: a string has an unknown escape"),
         ("[" * 100_000, "line 1: too many levels"),

@@ -286,7 +286,9 @@ def test_a_closed_index_frees_its_directory(tmp_path: Path) -> None:
     assert list(moved.ids()) == [record.id for record in records]
     moved.close()
     assert not (tmp_path / "old").exists()
-    assert import_chromadb().api.shared_system_client.SharedSystemClient._identifier_to_system == {}
+    # Other tests of this process may have stores of their own open.
+    open_systems = import_chromadb().api.shared_system_client.SharedSystemClient._identifier_to_system
+    assert [one for one in open_systems if one.startswith(str(tmp_path))] == []
     with pytest.raises(StoreError, match="closed"):
         index.count()
 
