@@ -300,7 +300,7 @@ def test_tests_and_benchmarks(make_world: MakeWorld) -> None:
     test.write_text(f"{libraries}\ndef test_made(minilm):\n    assert minilm.bundled\n")
 
     said = world.checked(
-        # As for all tests: its plugin opens an IPv6 socket. pyproject.toml is not read there.
+        # The plugin of schemathesis, which tests random requests, looks for IPv6 by opening a socket.
         world.start(
             *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "conftest", str(test))
         ).done()
