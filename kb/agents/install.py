@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import stat
 import subprocess
-import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -16,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from kb.agents import edit_json, edit_toml
 from kb.agents.clients import SERVER, Client, Entry, Launch, Machine, launch_of
 from kb.agents.edit_json import NotValid
-from kb.errors import ClientError, reason_of
+from kb.agents.files import mode_of, read_text, write_text
+from kb.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +78,7 @@ def state_of(client: Client, machine: Machine) -> State:
         ClientError: It cannot be read, or is not valid in its format.
     """
     file = client.file(machine)
-    text = _read(file)
+    text = read_text(file)
     values = _parsed(client, file, text)
     path = (*client.section(values), SERVER)
     entry: Any = values
@@ -185,7 +183,7 @@ def remove(client: Client, machine: Machine, run: Callable[[Sequence[str]], str]
 def _remove_from_file(state: State, notices: tuple[str, ...]) -> Change:
     client, text, entry = state.client, state.text or "", state.entry or {}
     saved = _backup_file(state.file)
-    original = _read(saved)
+    original = read_text(saved)
     if original is not None and _gives(client, original, state.path, entry, text):
         _write(state, original)
         saved.unlink()
@@ -273,23 +271,8 @@ def _not_valid(client: Client, file: Path, reason: str) -> ClientError:
     )
 
 
-# --- The files ----------------------------------------------------------------------------------------------------
-
-
 def _backup_file(file: Path) -> Path:
     return file.with_name(file.name + _BACKUP)
-
-
-def _read(file: Path) -> str | None:
-    """The text of a file, its line ends as they are; None where it does not exist."""
-    try:
-        return file.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeError) as error:
-        raise ClientError(
-            f"{file} cannot be read: {reason_of(error)}", "Check that it is a text file of yours"
-        ) from error
 
 
 def _back_up(state: State, *, always: bool = False) -> Path | None:
@@ -301,47 +284,16 @@ def _back_up(state: State, *, always: bool = False) -> Path | None:
         return None
     saved = _backup_file(state.file)
     if always or state.entry is None or not saved.exists():
-        _replace(saved, state.text, _mode(state.file))
+        write_text(saved, state.text, mode_of(state.file))
     return saved
 
 
 def _write(state: State, text: str) -> None:
     """Replace a file by a text, unless somebody else changed it meanwhile."""
-    if _read(state.file) != state.text:
+    if read_text(state.file) != state.text:
         raise ClientError(
             f"{state.file} was changed by another program meanwhile",
             f"Quit {state.client.title} and run the command again",
         )
     target = Path(os.path.realpath(state.file))
-    _replace(target, text, _mode(target))
-
-
-def _mode(file: Path) -> int:
-    """The permissions of a file; those of a new one, which may come to hold secrets, are the user's alone."""
-    try:
-        return stat.S_IMODE(file.stat().st_mode)
-    except FileNotFoundError:
-        return 0o600
-
-
-def _replace(file: Path, text: str, mode: int) -> None:
-    """Write a file atomically: after an interruption it has its old content or the new one."""
-    try:
-        data = text.encode("utf-8")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(draft).chmod(mode)
-            Path(draft).replace(file)
-        except BaseException:
-            with suppress(OSError):
-                Path(draft).unlink()
-            raise
-    except (OSError, UnicodeError) as error:
-        raise ClientError(
-            f"{file} cannot be written: {reason_of(error)}", "Check the permissions of its folder, and the space left"
-        ) from error
+    write_text(target, text, mode_of(target))

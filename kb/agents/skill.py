@@ -7,12 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from kb.agents.files import mode_of, read_text, write_text
 from kb.errors import ClientError, reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 AGENTS: Final = ("claude", "agents")
+# It holds nothing of the user's.
+_MODE: Final = 0o644
 SkillOutcome = Literal["written", "updated", "unchanged", "removed", "absent"]
 
 _FRONT: Final = """\
@@ -140,18 +143,13 @@ def write_skill(file: Path, *, force: bool = False) -> SkillChange:
         ClientError: It was changed, or cannot be written.
     """
     text = skill_text()
-    there = _read(file)
+    there = read_text(file)
     if there == text:
         return SkillChange("unchanged", file)
     if there is not None and not force and not is_own(there):
         raise _changed(file, "replace")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        raise ClientError(
-            f"{file} cannot be written: {reason_of(error)}", "Check the permissions of its folder"
-        ) from error
+    # A link, as managers of dotfiles make them, stays one.
+    write_text(file.resolve(), text, _MODE if there is None else mode_of(file))
     return SkillChange("written" if there is None else "updated", file)
 
 
@@ -165,7 +163,7 @@ def remove_skill(file: Path, *, force: bool = False) -> SkillChange:
     Raises:
         ClientError: It was changed, or cannot be deleted.
     """
-    there = _read(file)
+    there = read_text(file)
     if there is None:
         return SkillChange("absent", file)
     if not force and not is_own(there):
@@ -193,14 +191,3 @@ def _digest(text: str) -> str:
 
 def _changed(file: Path, verb: str) -> ClientError:
     return ClientError(f"{file} is not as kb wrote it, and was left as it is", f"Use --force to {verb} it")
-
-
-def _read(file: Path) -> str | None:
-    try:
-        return file.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeError) as error:
-        raise ClientError(
-            f"{file} cannot be read: {reason_of(error)}", "Move it away and run the command again"
-        ) from error
