@@ -273,7 +273,7 @@ class LocalKnowledgeBase(SearchMethods):
         answer = self._answer_resolved(resolved)
         if not answer.hits:
             return Reply((), answer)
-        reply = self._extracted(answer, max(_SENTENCE_SECONDS, resolved.best_seconds, config.search.best_seconds))
+        reply = self._extracted(answer, resolved)
         if asked is None or not reply.quotes:
             return reply
         asking = Asking(config.answer.seconds, config.answer.max_tokens, should_stop, on_step)
@@ -293,12 +293,16 @@ class LocalKnowledgeBase(SearchMethods):
 
         return sources_for(reply.answer.hits, passages_of, room)
 
-    def _extracted(self, answer: Answer, seconds: float) -> Reply:
+    def _extracted(self, answer: Answer, request: ResolvedRequest) -> Reply:
         """Return the sentences of the hits that answer best."""
         container = self._container
+        seconds = max(_SENTENCE_SECONDS, request.best_seconds, container.config.search.best_seconds)
         with self.query_priority:
-            vector = container.embedder.embed_query(answer.query)
-            quotes = SentenceExtractor(container.searcher.sentence_vectors).best(answer, vector, seconds)
+            # The vector of the question may come from the cache; those of the sentences need the model.
+            container.embedder.load()
+            vector = container.questions.embed_query(answer.query)
+            extractor = SentenceExtractor(container.searcher.sentence_vectors)
+            quotes = extractor.best(answer, vector, seconds, weak=request.weak)
         if not quotes:
             # None of them says anything to the question, so the hits are no better than weak ones.
             nearest = max(answer.hits, key=lambda hit: hit.score)

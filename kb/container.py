@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kb.config import Settings
-    from kb.embedding.cache import ClosableCache
+    from kb.embedding.cache import CachedQueryEmbedder, ClosableCache
     from kb.embedding.encoder import Encoder
     from kb.embedding.rerankers import Rerankers
     from kb.indexing.check import Checker
@@ -209,6 +209,11 @@ class Container:
     def searcher(self) -> Searcher:
         """Answers questions."""
         return self.store.searcher.get()
+
+    @property
+    def questions(self) -> CachedQueryEmbedder:
+        """The embedding model for questions, with a cache of their vectors."""
+        return self.store.questions.get()
 
     @property
     def integrity(self) -> Integrity:

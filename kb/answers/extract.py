@@ -80,13 +80,16 @@ class SentenceExtractor:
     def __init__(self, vectors: SentenceVectors) -> None:
         self._vectors = vectors
 
-    def best(self, answer: Answer, question: NDArray[np.float32], seconds: float) -> tuple[Quote, ...]:
-        """Return up to three sentences, best first; none where there are no hits.
+    def best(
+        self, answer: Answer, question: NDArray[np.float32], seconds: float, *, weak: bool = False
+    ) -> tuple[Quote, ...]:
+        """Return up to three sentences, best first; none where there are no hits, or none of them is near enough.
 
         Args:
             answer: The hits.
             question: The vector of the question.
             seconds: How long to embed sentences; those that are not embedded have the cosine of their passage.
+            weak: Whether to return sentences that are not near enough too.
         """
         words = words_of(answer.query)
         candidates = _unique(_candidates(answer.hits))
@@ -106,7 +109,8 @@ class SentenceExtractor:
         chosen.sort(key=lambda one: (-one[0], one[1]))
         best, first, cosine = chosen[0]
         near = candidates[first].cosine if cosine is None else cosine
-        if max(near, candidates[first].cosine) < _LEAST_COSINE and shares.of_question[first] < _LEAST_WORDS:
+        far = max(near, candidates[first].cosine) < _LEAST_COSINE and shares.of_question[first] < _LEAST_WORDS
+        if far and not weak:
             return ()
         return tuple(
             replace(candidates[at].quote, cosine=cosine)

@@ -80,6 +80,8 @@ def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
         RequestError: There is no such type of files.
     """
     files = list(files)
+    if not filters:
+        return files
     at_path = _path_matcher(filters.paths, files)
     has_tags = _tag_matcher(filters.tags)
     of_type = _any_and_none([_type(word) for word in filters.types], is_of_type)

@@ -152,6 +152,8 @@ def test_nothing_is_quoted_where_nothing_is_near() -> None:
 
     assert best(replace(answer, hits=hits), far) == []
     assert best(answer, far) != []
+    extractor = SentenceExtractor(SentenceVectors(far))
+    assert extractor.best(replace(answer, hits=hits), QUESTION, 60.0, weak=True) != ()
     assert best(replace(answer, question="How to mount the disk?", hits=hits), far) != []
 
 

@@ -59,6 +59,9 @@ FILES: dict[str, str | bytes] = {
 class Vectors(FakeEmbedder):
     """Made-up vectors, with the tokens that a container asks for."""
 
+    def load(self) -> None:
+        """There is nothing to load."""
+
     def __init__(self) -> None:
         super().__init__()
         self.tokens = FakeTokens()
