@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=int, default=0, metavar="N", help="CPU threads of the model; 0: torch's choice"
     )
     parser.add_argument(
-        "--minutes", type=float, default=MINUTES, metavar="N", help="how long to fuzz the HTTP door; 0: not at all"
+        "--minutes", type=float, default=MINUTES, metavar="N", help="how long to fuzz the HTTP port; 0: not at all"
     )
     return parser
 

@@ -27,7 +27,7 @@ class Bench:
         scale: Sizes are divided by this.
         threads: CPU threads of the model, for kb and the baseline; 0 for torch's default.
         stores: The stores of collections that were indexed already.
-        minutes: How long the HTTP door is fuzzed; 0 for not at all.
+        minutes: How long the HTTP port is fuzzed; 0 for not at all.
     """
 
     folder: Path

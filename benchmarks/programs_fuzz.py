@@ -1,4 +1,4 @@
-"""The HTTP door under random requests for minutes: no 500, no growth of memory, no file outside reached."""
+"""The HTTP port under random requests for minutes: no 500, no growth of memory, no file outside reached."""
 
 from __future__ import annotations
 

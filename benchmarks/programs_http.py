@@ -104,25 +104,25 @@ def rows(work: Bench) -> list[Row]:
                 count=count,
                 threads=work.threads,
             )
-            found += judged(mode, times["door"], times["model"], Times(tuple(times["latencies"])), count)
+            found += judged(mode, times["port"], times["model"], Times(tuple(times["latencies"])), count)
     return found
 
 
-def judged(mode: str, door: Sequence[float], model: Sequence[float], latencies: Times, count: int) -> list[Row]:
-    """The rows for the seconds of each round through the door and through the bare model.
+def judged(mode: str, port: Sequence[float], model: Sequence[float], latencies: Times, count: int) -> list[Row]:
+    """The rows for the seconds of each round through the port and through the bare model.
 
     The default mode has the targets; the other one is told beside it.
     """
     what = f"POST /v1/search, {mode}, {CLIENTS} clients, new questions"
-    share = median(bare / asked for asked, bare in zip(door, model, strict=True))
+    share = median(bare / asked for asked, bare in zip(port, model, strict=True))
     spread = latencies.p95 / latencies.p50
-    rates = f"{count / median(door):.0f} / {count / median(model):.0f} questions/s; {summary(latencies)}"
+    rates = f"{count / median(port):.0f} / {count / median(model):.0f} questions/s; {summary(latencies)}"
     if mode != Mode.COSINE:
         return [Row(NAME, f"{what}: / the bare model", f"{share:.2f} x, p95 / p50 {spread:.2f} x; {rates}")]
     return [
         at_least(NAME, f"{what}: questions per second / the bare model's", share, 0.9, "x", digits=2),
         at_most(NAME, f"{what}: p95 / p50", spread, 3, "x"),
-        Row(NAME, f"{what}: door / model", rates),
+        Row(NAME, f"{what}: port / model", rates),
     ]
 
 
@@ -140,21 +140,21 @@ def ask_in_turns(store: str, questions: Sequence[str], mode: str, count: int, th
     mine = threading.local()
     asked = never_asked(questions)
 
-    def door(question: str) -> None:
+    def port(question: str) -> None:
         if not hasattr(mine, "connection"):
             mine.connection = DoorConnection(store)
         mine.connection.post("/v1/search", {"question": question, "mode": mode, "literal": True})
 
     latencies: list[float] = []
-    found: dict[str, list[float]] = {"door": [], "model": []}
+    found: dict[str, list[float]] = {"port": [], "model": []}
     with ThreadPoolExecutor(CLIENTS) as pool:
         for number in range(ROUNDS + 1):
             bare, _ = _together(pool, encoder.embed_query, [f"{mode} {one}" for one in islice(asked, count)])
-            wall, each = _together(pool, door, [f"{mode} {one}" for one in islice(asked, count)])
+            wall, each = _together(pool, port, [f"{mode} {one}" for one in islice(asked, count)])
             # In the first round both load what they need, and connect.
             if number:
                 found["model"].append(bare)
-                found["door"].append(wall)
+                found["port"].append(wall)
                 latencies += each
     return {**found, "latencies": latencies}
 

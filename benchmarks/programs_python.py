@@ -79,16 +79,16 @@ def _through_daemon(work: Bench) -> list[Row]:
             count=count,
             threads=work.threads,
         )
-    return judged_door(Times(tuple(found["door"])), Times(tuple(found["inside"])), found["passages"])
+    return judged_door(Times(tuple(found["port"])), Times(tuple(found["inside"])), found["passages"])
 
 
-def judged_door(door: Times, inside: Times, passages: int) -> list[Row]:
+def judged_door(port: Times, inside: Times, passages: int) -> list[Row]:
     """The rows for questions through the daemon."""
     what = f"KnowledgeBase.search, {passages} passages"
-    extra = (door.p50 - inside.p50) * 1000
+    extra = (port.p50 - inside.p50) * 1000
     return [
         at_most(NAME, f"{what}: through the daemon - inside its process, p50", extra, 3, "ms"),
-        Row(NAME, "through the daemon", summary(door)),
+        Row(NAME, "through the daemon", summary(port)),
         Row(NAME, "inside", summary(inside)),
     ]
 
@@ -97,14 +97,14 @@ def ask_both(docs: str, store: str, copy: str, count: int, threads: int) -> dict
     """Time the same questions through the daemon of a store, and inside this process over a copy of that store."""
     files = sorted(Path(docs).rglob("*.md"))
     questions = never_asked([file.read_text("utf-8").strip() for file in files[:: max(1, len(files) // count)]])
-    times: dict[str, list[float]] = {"door": [], "inside": []}
+    times: dict[str, list[float]] = {"port": [], "inside": []}
     with (
-        KnowledgeBase.open(settings(docs, store, threads)) as door,
+        KnowledgeBase.open(settings(docs, store, threads)) as port,
         LocalKnowledgeBase.open(settings(docs, copy, threads)) as inside,
     ):
         # As the daemon does it: with the model loaded, and with folders that are watched and not scanned.
         inside.own(lambda: (True, 0))
-        asked: dict[str, Callable[[str], object]] = {"door": door.search, "inside": inside.search}
+        asked: dict[str, Callable[[str], object]] = {"port": port.search, "inside": inside.search}
         for question in islice(questions, _WARM_UP):
             for search in asked.values():
                 search(question)

@@ -158,7 +158,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.location",
         "kb.web",
     },
-    # It shows what the programs' door offers, to a browser; pages of PDF files are drawn in a sandbox.
+    # It shows what the interface for programs offers, to a browser; pages of PDF files are drawn in a sandbox.
     "kb.web": {
         "kb.web",
         "kb.api.events",

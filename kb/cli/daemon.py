@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kb.records import IndexProgress, IndexReport
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
     from kb.watching.scheduler import Scheduler
-    from kb.web.desk import Backend as PageBackend
+    from kb.web.context import Backend as PageBackend
 
     Run = Callable[[Sequence[str], Session], int]
 
@@ -286,7 +286,7 @@ class Daemon:
         return (Mounted("/mcp", endpoint, endpoint.lifespan),)
 
     def _page_backend(self) -> PageBackend:
-        from kb.web.desk import Backend
+        from kb.web.context import Backend
 
         return Backend(
             using=self._using,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kb.service.http_server import HttpServer
     from kb.service.listen import Port
     from kb.web.app import Page
-    from kb.web.desk import Backend
+    from kb.web.context import Backend
 
 _CONNECTIONS: Final = 64
 _KEEP_ALIVE_SECONDS: Final = 30

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from kb.web.desk import Desk, View
+from kb.web.context import View, ViewContext
 from kb.web.guard import LINK_PATH, Guard, cookie_name, session_of
 from kb.web.text import TEXT
 from kb.web.views import actions, ask, find, note, status
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from kb.web.desk import Backend
+    from kb.web.context import Backend
 
 VIEWS: Final = (View("find", "/"), View("ask", "/ask"), View("write", "/note"), View("status", "/status"))
 _MODULES: Final = (find, ask, note, status, actions)
@@ -36,15 +36,15 @@ class Page:
     """
 
     def __init__(self, backend: Backend, host: str, hosts: Collection[str] = ()) -> None:
-        self._desk = Desk(backend, VIEWS)
+        self._context = ViewContext(backend, VIEWS)
         self._host = host
-        routes = [route for module in _MODULES for route in module.routes(self._desk)]
+        routes = [route for module in _MODULES for route in module.routes(self._context)]
         app = Starlette(
             routes=[*routes, Route(LINK_PATH, self._open), Route("/static/{name}", self._static)],
             exception_handlers={HTTPException: self._http_failed},
         )
         app.router.redirect_slashes = False
-        self._guard = Guard(app, self._desk.sessions, {host, *hosts}, self._refuse)
+        self._guard = Guard(app, self._context.sessions, {host, *hosts}, self._refuse)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -52,21 +52,21 @@ class Page:
 
     def new_link(self) -> str:
         """Return an address that opens the page once, within ten minutes."""
-        return f"http://{self._host}{LINK_PATH}?key={self._desk.sessions.new_link()}"
+        return f"http://{self._host}{LINK_PATH}?key={self._context.sessions.new_link()}"
 
     def stop(self) -> None:
         """End what goes on without end, so that the server can be closed."""
-        self._desk.stop()
+        self._context.stop()
 
     def close(self) -> None:
         """End all sessions, once the server is closed."""
-        self._desk.close()
+        self._context.close()
 
     async def _open(self, request: Request) -> Response:
         """Turn the secret of a link into a session, and lead to an address without it."""
-        if self._desk.sessions.known(session_of(request.headers)):
+        if self._context.sessions.known(session_of(request.headers)):
             return RedirectResponse("/", 303)
-        cookie = self._desk.sessions.open(request.query_params.get("key", ""))
+        cookie = self._context.sessions.open(request.query_params.get("key", ""))
         if cookie is None:
             return self._refused(403, "used_link")
         response = RedirectResponse("/", 303)
@@ -75,7 +75,7 @@ class Page:
         return response
 
     async def _static(self, request: Request) -> Response:
-        return self._desk.static(request.path_params["name"])
+        return self._context.static(request.path_params["name"])
 
     async def _http_failed(self, _: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
@@ -86,4 +86,4 @@ class Page:
         await self._refused(status, reason)(scope, receive, send)
 
     def _refused(self, status: int, reason: str) -> Response:
-        return self._desk.page("refused.html", status, reason=TEXT[reason])
+        return self._context.page("refused.html", status, reason=TEXT[reason])

@@ -198,7 +198,7 @@ def searched(environ: dict[str, str], command: list[str]) -> tuple[float, str, s
 
 @pytest.mark.parametrize("era", ERAS)
 def test_http_asks_for_the_token_and_answers_both_eras(environment: dict[str, str], era: str) -> None:
-    """At /mcp the door's token, Host and Origin are checked; with the token the same tools answer, read-only."""
+    """At /mcp the port's token, Host and Origin are checked; with the token the same tools answer, read-only."""
     assert kb(environment, "watch", "--background", "--http", "127.0.0.1:0").returncode == 0
     assert kb(environment, "sync").returncode == 0
     url = json.loads(kb(environment, "watch", "--status", "--json").stdout)["owner"]["http"] + "/mcp"

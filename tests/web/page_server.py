@@ -11,7 +11,7 @@ from kb.api.events import EventBus
 from kb.service.connections import ConnectionLimits
 from kb.service.http_server import HttpServer
 from kb.web.app import Page
-from kb.web.desk import Backend
+from kb.web.context import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

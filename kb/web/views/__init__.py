@@ -1,1 +1,1 @@
-"""The views, a module each: ``routes`` of each gives its routes, for a desk."""
+"""The views, a module each: ``routes`` of each gives its routes, for a context."""

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kb.errors import KbError
-from kb.web.desk import form_of
+from kb.web.context import form_of
 from kb.web.query import path_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from kb.ports import Knowledge
-    from kb.web.desk import Desk
+    from kb.web.context import ViewContext
 
 # Each with the name of the text that says what it does.
 KEYS: Final = (
@@ -32,7 +32,7 @@ KEYS: Final = (
 )
 
 
-def routes(desk: Desk) -> list[BaseRoute]:
+def routes(context: ViewContext) -> list[BaseRoute]:
     """The routes of this view."""
 
     async def launch(request: Request) -> Response:
@@ -41,17 +41,17 @@ def routes(desk: Desk) -> list[BaseRoute]:
         def work(kb: Knowledge) -> str:
             # Only what is in the index is opened, however the file is named.
             file = kb.read(fields.text("file"), last_line=1).file
-            return desk.backend.launch(
+            return context.backend.launch(
                 path_of(file), max(1, fields.number("line", 1)), fields.number("page"), file.kind
             )
 
         try:
-            command = await desk.ask(request, work)
+            command = await context.ask(request, work)
         except KbError as error:
             return JSONResponse({"problem": error.message, "remedy": error.remedy}, 409)
         return JSONResponse({"command": command})
 
     async def keys(_: Request) -> Response:
-        return desk.page("keys.html", keys=KEYS)
+        return context.page("keys.html", keys=KEYS)
 
-    return [Route("/launch", desk.view(launch), methods=["POST"]), Route("/keys", desk.view(keys))]
+    return [Route("/launch", context.view(launch), methods=["POST"]), Route("/keys", context.view(keys))]

@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
     from kb.ports import Knowledge
     from kb.records import Hit, Quote, Reply, Step
-    from kb.web.desk import Desk
+    from kb.web.context import ViewContext
 
 
-def routes(desk: Desk) -> list[BaseRoute]:
+def routes(context: ViewContext) -> list[BaseRoute]:
     """The routes of this view."""
 
     async def ask(request: Request) -> Response:
         query = Query.of(request.scope["query_string"])
         if not query.q:
-            return desk.page("ask.html", query=query, claims=(), quotes=(), reply=None, results=None)
+            return context.page("ask.html", query=query, claims=(), quotes=(), reply=None, results=None)
         if request.query_params.get("part"):
-            return StreamingResponse(_streamed(desk, request, query), media_type="application/x-ndjson")
-        values = await desk.ask(request, lambda kb: _answered(desk, query, kb.ask(query.request())))
-        return desk.page("ask.html", query=query, **values)
+            return StreamingResponse(_streamed(context, request, query), media_type="application/x-ndjson")
+        values = await context.ask(request, lambda kb: _answered(context, query, kb.ask(query.request())))
+        return context.page("ask.html", query=query, **values)
 
-    return [Route("/ask", desk.view(ask))]
+    return [Route("/ask", context.view(ask))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Source:
     address: str
 
 
-async def _streamed(desk: Desk, request: Request, query: Query) -> AsyncIterator[bytes]:
+async def _streamed(context: ViewContext, request: Request, query: Query) -> AsyncIterator[bytes]:
     """Yield lines of JSON: ``step`` and ``claim`` while the answer is made, at the end ``html`` or ``problem``."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[dict[str, str]] = asyncio.Queue()
@@ -65,9 +65,9 @@ async def _streamed(desk: Desk, request: Request, query: Query) -> AsyncIterator
         loop.call_soon_threadsafe(lines.put_nowait, line)
 
     def work(kb: Knowledge) -> dict[str, Any]:
-        return _answered(desk, query, kb.ask(query.request(), on_step=tell, should_stop=gone.is_set))
+        return _answered(context, query, kb.ask(query.request(), on_step=tell, should_stop=gone.is_set))
 
-    job = asyncio.ensure_future(desk.ask(request, work))
+    job = asyncio.ensure_future(context.ask(request, work))
     try:
         while not job.done() or not lines.empty():
             line = asyncio.ensure_future(lines.get())
@@ -76,27 +76,27 @@ async def _streamed(desk: Desk, request: Request, query: Query) -> AsyncIterator
                 yield _line(line.result())
             else:
                 line.cancel()
-        yield _line(_ending(desk, query, job.result))
+        yield _line(_ending(context, query, job.result))
     finally:
         gone.set()
         job.cancel()
 
 
-def _ending(desk: Desk, query: Query, result: Callable[[], Mapping[str, Any]]) -> dict[str, str]:
+def _ending(context: ViewContext, query: Query, result: Callable[[], Mapping[str, Any]]) -> dict[str, str]:
     """Return the last line: the whole answer as HTML, or why there is none."""
     try:
-        return {"html": desk.html("quotes.html", query=query, **result())}
+        return {"html": context.html("quotes.html", query=query, **result())}
     except KbError as error:
-        return {"html": desk.html("error_part.html", problem=error)}
+        return {"html": context.html("error_part.html", problem=error)}
 
 
 def _line(value: Mapping[str, str]) -> bytes:
     return json.dumps(value).encode() + b"\n"
 
 
-def _answered(desk: Desk, query: Query, reply: Reply) -> dict[str, Any]:
+def _answered(context: ViewContext, query: Query, reply: Reply) -> dict[str, Any]:
     """What the template takes: the claims or quotes with their sources, and the passages in which they stand."""
-    folders = desk.backend.daemon.status()["folders"]
+    folders = context.backend.daemon.status()["folders"]
     hits = {hit.rank: hit for hit in reply.answer.hits}
 
     def source(quote: Quote) -> _Source:

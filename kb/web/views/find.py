@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from kb.ports import Knowledge
     from kb.records import StoredPassage
-    from kb.web.desk import Desk
+    from kb.web.context import ViewContext
 
 _RECENT: Final = 12
 _SIMILAR: Final = 8
@@ -33,15 +33,15 @@ _HITS_HERE: Final = 50
 _A_DAY: Final = "private, max-age=86400"
 
 
-def routes(desk: Desk) -> list[BaseRoute]:
+def routes(context: ViewContext) -> list[BaseRoute]:
     """The routes of these views."""
-    find = _Find(desk)
+    find = _Find(context)
     return [
-        Route("/", desk.view(find.find)),
-        Route("/read", desk.view(find.read)),
-        Route("/similar", desk.view(find.similar)),
-        Route("/page", desk.view(find.page)),
-        Route("/image", desk.view(find.image)),
+        Route("/", context.view(find.find)),
+        Route("/read", context.view(find.read)),
+        Route("/similar", context.view(find.similar)),
+        Route("/page", context.view(find.page)),
+        Route("/image", context.view(find.image)),
     ]
 
 
@@ -81,8 +81,8 @@ class _Reading:
 
 
 class _Find:
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ViewContext) -> None:
+        self._context = context
 
     async def find(self, request: Request) -> Response:
         """The search; with ``part`` only its results or its facets."""
@@ -125,9 +125,9 @@ class _Find:
             shown = kb.show(query.file)
             kb.read(query.file, page=1)
             passage = next((one for one in shown.passages if query.line and one.first_line == query.line), None)
-            return self._desk.pages.draw(shown.file, query.page, passage.text if passage else "").png
+            return self._context.pages.draw(shown.file, query.page, passage.text if passage else "").png
 
-        png = await self._desk.ask(request, work)
+        png = await self._context.ask(request, work)
         return Response(png, headers={"cache-control": _A_DAY}, media_type="image/png")
 
     async def image(self, request: Request) -> Response:
@@ -136,13 +136,13 @@ class _Find:
         file, source = fields.text("file"), fields.text("src")
 
         def work(kb: Knowledge) -> tuple[bytes, str]:
-            return image_of(self._desk.backend.content, kb.read(file, last_line=1).file, source)
+            return image_of(self._context.backend.content, kb.read(file, last_line=1).file, source)
 
-        data, kind = await self._desk.ask(request, work)
+        data, kind = await self._context.ask(request, work)
         return Response(data, media_type=kind)
 
     async def _part(self, request: Request, template: str, work: Any) -> HTMLResponse:  # noqa: ANN401 - gives values of a template
-        return self._desk.page(template, **await self._desk.ask(request, work))
+        return self._context.page(template, **await self._context.ask(request, work))
 
     async def _whole(self, request: Request, query: Query) -> Response:
         """The whole page, in which an error of a part leaves the others as they are."""
@@ -166,15 +166,13 @@ class _Find:
                 values |= self._opened(kb, query)
             return values
 
-        return self._desk.page("find.html", **await self._desk.ask(request, work))
+        return self._context.page("find.html", **await self._context.ask(request, work))
 
     def _found(self, kb: Knowledge, query: Query, *, quick: bool = False, best: bool = True) -> dict[str, Any]:
         """What the template of the results takes; see ``Query.request``."""
         folders = self._folders()
         if not query.asks:
-            newest = (
-                [] if query.file else sorted(self._desk.documents(kb), key=lambda one: -one.stat.mtime_ns)[:_RECENT]
-            )
+            newest = [] if query.file else sorted(kb.documents(), key=lambda one: -one.stat.mtime_ns)[:_RECENT]
             recent = [
                 (place_address(query, one), one, shown_path(one, folders), day_of(one).isoformat()) for one in newest
             ]
@@ -190,10 +188,10 @@ class _Find:
         }
 
     def _facets(self, kb: Knowledge, query: Query) -> tuple[Facet, ...]:
-        return facets(self._desk.documents(kb), query)
+        return facets(kb.documents(), query)
 
     def _folders(self) -> tuple[str, ...]:
-        return tuple(self._desk.backend.daemon.status()["folders"])
+        return tuple(self._context.backend.daemon.status()["folders"])
 
     def _opened(self, kb: Knowledge, query: Query) -> dict[str, Any]:
         """What the template of a document takes."""

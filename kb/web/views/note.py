@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from kb.errors import KbError, RequestError
-from kb.web.desk import form_of
+from kb.web.context import form_of
 from kb.web.query import Query
 from kb.web.text import TEXT
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from kb.ports import Knowledge
-    from kb.web.desk import Desk
+    from kb.web.context import ViewContext
 
 _BETWEEN_TAGS: Final = re.compile(r"[\s,;]+")
 _LONGEST: Final = 1_000_000
 
 
-def routes(desk: Desk) -> list[BaseRoute]:
+def routes(context: ViewContext) -> list[BaseRoute]:
     """The routes of this view."""
 
     async def form(_: Request) -> Response:
-        return desk.page("note.html", title="", tags="", text="", problem=None)
+        return context.page("note.html", title="", tags="", text="", problem=None)
 
     async def save(request: Request) -> Response:
         fields = await form_of(request)
@@ -43,11 +43,11 @@ def routes(desk: Desk) -> list[BaseRoute]:
         try:
             if not text.strip():
                 raise RequestError(TEXT["note_empty"].rstrip("."), "Write something first")
-            await desk.ask(request, work)
+            await context.ask(request, work)
         except KbError as error:
             # Written but not indexed: the next run does that, and the form must not be sent again.
             if not written:
-                return desk.page("note.html", 400, title=title, tags=tags, text=text, problem=error)
+                return context.page("note.html", 400, title=title, tags=tags, text=text, problem=error)
         return RedirectResponse(Query(file=written[0]).address("/note/saved"), 303)
 
     async def saved(request: Request) -> Response:
@@ -59,11 +59,11 @@ def routes(desk: Desk) -> list[BaseRoute]:
             except KbError:
                 return False
 
-        done = await desk.ask(request, indexed)
-        return desk.page("saved.html", file=query.file, indexed=done, address=query.address("/read"))
+        done = await context.ask(request, indexed)
+        return context.page("saved.html", file=query.file, indexed=done, address=query.address("/read"))
 
     return [
-        Route("/note", desk.view(form), methods=["GET"]),
-        Route("/note", desk.view(save), methods=["POST"]),
-        Route("/note/saved", desk.view(saved)),
+        Route("/note", context.view(form), methods=["GET"]),
+        Route("/note", context.view(save), methods=["POST"]),
+        Route("/note/saved", context.view(saved)),
     ]

@@ -19,42 +19,42 @@ if TYPE_CHECKING:
 
     from kb.ports import Knowledge
     from kb.records import Status
-    from kb.web.desk import Desk
+    from kb.web.context import ViewContext
 
 _MOST_LISTENERS: Final = 16
 _LISTED: Final = 500
 
 
-def routes(desk: Desk) -> list[BaseRoute]:
+def routes(context: ViewContext) -> list[BaseRoute]:
     """The routes of this view."""
-    events = _Events(desk)
+    events = _Events(context)
 
     async def status(request: Request) -> Response:
         def work(kb: Knowledge) -> dict[str, Any]:
             found = kb.status()
             return {"status": found, "facts": _facts(found), "fine": _is_fine(found), "listed": _LISTED}
 
-        values = await desk.ask(request, work)
-        daemon = desk.backend.daemon.status()
+        values = await context.ask(request, work)
+        daemon = context.backend.daemon.status()
         template = "status_part.html" if request.query_params.get("part") else "status.html"
-        return desk.page(template, daemon=daemon, run=run_line(daemon), state=_state_line(daemon), **values)
+        return context.page(template, daemon=daemon, run=run_line(daemon), state=_state_line(daemon), **values)
 
-    return [Route("/status", desk.view(status)), Route("/events", desk.view(events.follow))]
+    return [Route("/status", context.view(status)), Route("/events", context.view(events.follow))]
 
 
 class _Events:
     """The events of the daemon, for the browsers that follow them."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ViewContext) -> None:
+        self._context = context
         self._listeners: set[Listener] = set()
-        desk.on_close(self._close)
+        context.on_close(self._close)
 
     async def follow(self, request: Request) -> Response:
         """All events from now on, as server-sent events."""
         if len(self._listeners) >= _MOST_LISTENERS:
             raise KbError("too many windows follow the events", "Close some of them")
-        listener = Listener(self._desk.backend.events, request.headers.get("last-event-id", ""))
+        listener = Listener(self._context.backend.events, request.headers.get("last-event-id", ""))
         return StreamingResponse(self._stream(listener), media_type=MEDIA_TYPE)
 
     async def _stream(self, listener: Listener) -> AsyncIterator[bytes]:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from kb.api.events import EventBus
     from kb.ports import Knowledge, RunningDaemon
-    from kb.records import KnownFile
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -79,7 +78,7 @@ class View:
     path: str
 
 
-class Desk:
+class ViewContext:
     """Answers for the views.
 
     Args:
@@ -95,7 +94,6 @@ class Desk:
         self._views = tuple(views)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="kb-page")
         self._room = _THREADS + _WAITING
-        self._documents: tuple[int, tuple[KnownFile, ...]] = (-1, ())
         self._endings: list[Callable[[], None]] = []
 
     def on_close(self, end: Callable[[], None]) -> None:
@@ -150,15 +148,6 @@ class Desk:
         self._room += 1
         # What it raises after the browser has hung up, nobody waits for.
         _ = job.cancelled() or job.exception()
-
-    def documents(self, kb: Knowledge) -> tuple[KnownFile, ...]:
-        """Return all files of the index; read anew once anything happened in the daemon."""
-        number = self.backend.events.begin("")[1]
-        known, kept = self._documents
-        if known != number:
-            kept = tuple(kb.documents())
-            self._documents = (number, kept)
-        return kept
 
     def view(self, handler: Handler) -> Handler:
         """Wrap a handler so that errors become pages, or fragments where a part of a page was asked for."""
