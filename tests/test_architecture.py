@@ -163,6 +163,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.web",
         "kb.api.events",
         "kb.api.problems",
+        "kb.api.waiting",
         "kb.sandbox.pool",
         "kb.sandbox.protocol",
         "kb.formats.builder",

@@ -24,6 +24,7 @@ from kb.api.events import MEDIA_TYPE as EVENT_STREAM
 from kb.api.limits import body_of, fields_of_json, fields_of_query, require_within
 from kb.api.operations import OPERATIONS, Call
 from kb.api.problems import MEDIA_TYPE, NOT_BEGUN, Refusal, problem_of
+from kb.api.waiting import TooSlow, result_of
 from kb.errors import KbError, RequestError
 from kb.records import Claim, FileEvent, IndexProgress, Step
 
@@ -278,25 +279,19 @@ class Api:
         """Run an operation, and return its result as JSON; it is told when the client hangs up."""
         gone = threading.Event()
         work = self._submit(operation, gone, lambda: self._run(operation, request, gone, _nowhere))
-        hung_up = asyncio.ensure_future(_disconnected(http))
         seconds = self._limits.seconds if operation.kind == "question" else None
         try:
-            both: list[asyncio.Future[Any]] = [work, hung_up]
-            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                result = work.result()
-                if operation.kind == "wait" and gone.is_set():
-                    # It did not wait to the end, and the client is still there.
-                    raise _not_begun()
-                return result
-            if hung_up.done():
-                raise ClientDisconnect
-            raise Refusal(503, f"the answer takes longer than {seconds:g} seconds", "Ask for less, or later", _RETRY)
+            result: bytes = await result_of(work, http, seconds)
+        except TooSlow as error:
+            what = f"the answer takes longer than {seconds:g} seconds"
+            raise Refusal(503, what, "Ask for less, or later", _RETRY) from error
+        else:
+            if operation.kind == "wait" and gone.is_set():
+                # It did not wait to the end, and the client is still there.
+                raise _not_begun()
+            return result
         finally:
             gone.set()
-            hung_up.cancel()
-            # What it raises from here on, nobody waits for.
-            work.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _submit(
         self, operation: Operation[Any, Any], gone: threading.Event, run: Callable[[], bytes]
@@ -499,12 +494,6 @@ def _accepts_events(http: Request) -> bool:
     """Whether a client asks for server-sent events: they are what it names first, or alone."""
     first = http.headers.get("accept", "").partition(",")[0].partition(";")[0]
     return first.strip().lower() == EVENT_STREAM
-
-
-async def _disconnected(http: Request) -> None:
-    """Wait until the client hangs up."""
-    while (await http.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _failed(error: Refusal) -> Response:

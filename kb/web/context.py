@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 
 from kb.api.problems import problem_of
+from kb.api.waiting import result_of
 from kb.errors import KbError, RequestError
 from kb.records import MODE_NAMES
 from kb.web.pictures import Pages
@@ -132,22 +133,13 @@ class ViewContext:
         self._room -= 1
         job = asyncio.get_running_loop().run_in_executor(self._pool, run)
         job.add_done_callback(self._made_room)
-        hung_up = asyncio.ensure_future(_disconnected(request))
         try:
-            # Of any types: what matters is which ends first.
-            both: list[asyncio.Future[Any]] = [job, hung_up]
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not job.done():
-                raise ClientDisconnect
-            return job.result()
+            return await result_of(job, request)
         finally:
             gone.set()
-            hung_up.cancel()
 
-    def _made_room(self, job: asyncio.Future[Any]) -> None:
+    def _made_room(self, _job: object) -> None:
         self._room += 1
-        # What it raises after the browser has hung up, nobody waits for.
-        _ = job.cancelled() or job.exception()
 
     def view(self, handler: Handler) -> Handler:
         """Wrap a handler so that errors become pages, or fragments where a part of a page was asked for."""
@@ -238,8 +230,3 @@ async def form_of(request: Request) -> Fields:
         if len(body) > _BODY:
             raise RequestError(f"the form is larger than {_BODY:,} bytes", "Write a shorter note")
     return Fields(bytes(body))
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

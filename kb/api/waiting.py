@@ -1,0 +1,49 @@
+"""Waiting for what a thread does for a client, as long as the client is there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from starlette.requests import ClientDisconnect
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+T = TypeVar("T")
+
+
+class TooSlow(Exception):
+    """The time for an answer is over."""
+
+
+async def result_of(work: asyncio.Future[T], http: Request, seconds: float | None = None) -> T:
+    """Return the result of a thread; one that is given up goes on, and what it then raises is ignored.
+
+    Args:
+        work: What the thread does.
+        http: The request that it is done for, whose body was read.
+        seconds: How long to wait; None for any time.
+
+    Raises:
+        ClientDisconnect: The client hung up.
+        TooSlow: It takes longer.
+    """
+    hung_up = asyncio.ensure_future(_disconnected(http))
+    # Of any types: what matters is which ends first.
+    both: list[asyncio.Future[Any]] = [work, hung_up]
+    try:
+        await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        if hung_up.done():
+            raise ClientDisconnect
+        raise TooSlow
+    finally:
+        hung_up.cancel()
+        work.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def _disconnected(http: Request) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
