@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import numpy as np
@@ -65,10 +65,15 @@ class LayeredCache:
         self._own.close()
 
 
+# A write to disk takes as long as a small model takes for a question, so that several are written together.
+_QUESTIONS_AT_ONCE: Final = 32
+
+
 class CachedQueryEmbedder:
     """An embedder that caches the vectors of questions. Implements ``kb.ports.Embedder``.
 
     The cache contains the SHA-256 of a question and its vector, not its text. Entries are evicted like all others.
+    New ones stay in memory until there are several, or until ``flush``. Several threads may use it.
 
     Args:
         embedder: The model.
@@ -78,6 +83,9 @@ class CachedQueryEmbedder:
     def __init__(self, embedder: Embedder, cache: VectorCache) -> None:
         self._embedder = embedder
         self._cache = cache
+        self._name = f"question {embedder.fingerprint}"
+        self._unwritten: dict[bytes, NDArray[np.float32]] = {}
+        self._lock = Lock()
 
     @property
     def fingerprint(self) -> str:
@@ -105,14 +113,29 @@ class CachedQueryEmbedder:
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector of a question."""
-        name = f"question {self._embedder.fingerprint}"
         digest = hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).digest()
-        known = self._cache.get(name, [digest]).get(digest)
+        known = self._unwritten.get(digest)
+        if known is None:
+            known = self._cache.get(self._name, [digest]).get(digest)
         if known is not None:
             return known
         vector = self._embedder.embed_query(text)
-        self._cache.put(name, {digest: vector})
+        with self._lock:
+            self._unwritten[digest] = vector
+            full = len(self._unwritten) >= _QUESTIONS_AT_ONCE
+        if full:
+            self.flush()
         return vector
+
+    def flush(self) -> None:
+        """Write the vectors that are only in memory.
+
+        Raises:
+            StoreError: They cannot be written; they are given up.
+        """
+        with self._lock:
+            unwritten, self._unwritten = self._unwritten, {}
+            self._cache.put(self._name, unwritten)
 
 
 _T = TypeVar("_T")

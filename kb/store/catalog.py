@@ -127,8 +127,9 @@ class SqliteCatalog:
         self._database = Database(path, schema.SCHEMA, access="copy" if copy else "write")
         self._lock = RLock()
         self._ids: Iterator[int] = iter(())
-        # All files as they were last read, with what tells whether the catalog changed since.
+        # What was read last, with the version of the database at that time.
         self._files: tuple[tuple[int, int], list[KnownFile]] | None = None
+        self._count: tuple[tuple[int, int], int] | None = None
 
     def close(self) -> None:
         """Close the file. Closing again is allowed."""
@@ -185,8 +186,7 @@ class SqliteCatalog:
     def files(self) -> list[KnownFile]:
         """All files, including failed and pending ones, sorted by folder and path; read again after each change."""
         with self._database.reading() as connection:
-            # The rows changed by this connection, and a number that changes where another one wrote.
-            version = (connection.total_changes, connection.execute("PRAGMA data_version").fetchone()[0])
+            version = _version(connection)
             if self._files is not None and self._files[0] == version:
                 return list(self._files[1])
             found = self._database.rows(rows.FILES, (), rows.known_file)
@@ -359,8 +359,14 @@ class SqliteCatalog:
         return self._database.rows(_SAMPLE, (count,), lambda row: str(row[0].decode()))
 
     def count(self) -> int:
-        """The number of live passages."""
-        return self._database.rows("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
+        """The number of live passages; counted again after each change."""
+        with self._database.reading() as connection:
+            version = _version(connection)
+            if self._count is not None and self._count[0] == version:
+                return self._count[1]
+            found = self._database.rows("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
+            self._count = None if connection.in_transaction else (version, found)
+            return found
 
     def keyword_matches(
         self,
@@ -455,6 +461,11 @@ class SqliteCatalog:
             return rows.stored_passage(of_passage, file, sound=sound)
 
         return self._database.rows(_LIVE_PASSAGES + condition, parameters, passage)
+
+
+def _version(connection: sqlite3.Connection) -> tuple[int, int]:
+    """What changes with each write: the rows changed by this connection, and a number for those of others."""
+    return connection.total_changes, connection.execute("PRAGMA data_version").fetchone()[0]
 
 
 def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> AbstractContextManager[None]:

@@ -35,6 +35,28 @@ def test_questions_and_documents_are_cached_separately() -> None:
     assert CachedQueryEmbedder(model, cache).embed_documents(["water"], [3]).shape == (1, model.dimension)
 
 
+def test_vectors_are_written_together_and_at_the_latest_by_flush() -> None:
+    """A question costs no write of its own; what was asked meanwhile needs no model either."""
+    cache, model = MemoryVectorCache(), FakeEmbedder()
+    asked = CachedQueryEmbedder(model, cache)
+
+    def is_written(question: str) -> bool:
+        later = FakeEmbedder()
+        CachedQueryEmbedder(later, cache).embed_query(question)
+        return not later.questions
+
+    asked.embed_query("water")
+    asked.embed_query("water")
+    assert not is_written("water")
+    asked.flush()
+    assert is_written("water")
+    for number in range(32):
+        asked.embed_query(f"question {number}")
+    assert is_written("question 0")
+    assert is_written("question 31")
+    assert len(model.questions) == 33
+
+
 def test_broken_characters_are_no_error() -> None:
     """A terminal in another encoding may give lone surrogates."""
     CachedQueryEmbedder(FakeEmbedder(), MemoryVectorCache()).embed_query("caf\udce9")
