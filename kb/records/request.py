@@ -65,6 +65,7 @@ class SearchRequest:
         rerank: The reranker for the best hits.
         best_seconds: How many seconds to spend on the best sentences of the hits; 0 for none.
         cwd: The folder that ``path:`` in the question may also be relative to; empty for the watched folders only.
+        files: The ids of the only files to search; empty for all.
 
     Raises:
         RequestError: A value is out of its range, or two contradict each other.
@@ -84,6 +85,7 @@ class SearchRequest:
     rerank: Rerank | None = None
     best_seconds: float | None = 0.0
     cwd: str = ""
+    files: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Validate the values; a mode may be given by its name."""

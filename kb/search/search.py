@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from kb.ports import Catalog, Embedder, Files, Nearest
-    from kb.records import KnownFile, ReadAs, ResolvedRequest, StoredPassage
+    from kb.records import Filters, KnownFile, ReadAs, ResolvedRequest, StoredPassage
     from kb.search.confidence import Judge
     from kb.search.verify import Verifier
 
@@ -206,7 +206,7 @@ class Searcher:
         nothing = Answer(typed, request.mode, freshness, read_as=question.read_as, unmatched=unmatched(files, wanted))
         if not question.text or self._catalog.count() == 0:
             return self._with_missing(nothing)
-        scope = self._scope(question, selected(files, wanted) if wanted else None)
+        scope = self._scope(question, self._chosen(wanted, request.files) if wanted or request.files else None)
         interpretation = Interpretation(question, scope, self._catalog)
         if scope.empty:
             return self._with_missing(replace(nothing, read_as=interpretation.read_as()))
@@ -247,7 +247,7 @@ class Searcher:
             NotIndexed: The file has no passages.
         """
         freshness = self._freshness()
-        others = [one for one in selected(self._catalog.files(), request.filters) if one.id != file.id]
+        others = [one for one in self._chosen(request.filters, request.files) if one.id != file.id]
         with self._index() as index:
             own = index.vectors([passage.id for passage in self._catalog.passages_of(file.id)])
             if not own:
@@ -276,6 +276,11 @@ class Searcher:
         """Return an answer without hits, with what is missing from the index."""
         missing = self._missing()
         return replace(answer, missing=missing) if missing else answer
+
+    def _chosen(self, filters: Filters, ids: Sequence[int]) -> list[KnownFile]:
+        """Return the files that pass the filters; only those with one of the ids where there are any."""
+        files, only = self._catalog.files(), frozenset(ids)
+        return selected([one for one in files if one.id in only] if only else files, filters)
 
     def _scope(self, question: Question, files: Sequence[KnownFile] | None) -> SearchScope:
         """Return the passages to search, only those of some files where these were selected."""

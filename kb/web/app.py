@@ -12,7 +12,7 @@ from starlette.routing import Route
 from kb.web.context import View, ViewContext
 from kb.web.guard import LINK_PATH, Guard, cookie_name, session_of
 from kb.web.text import TEXT
-from kb.web.views import actions, ask, find, note, status
+from kb.web.views import actions, ask, find, note, status, tags, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 
     from kb.web.context import Backend
 
-VIEWS: Final = (View("find", "/"), View("ask", "/ask"), View("write", "/note"), View("status", "/status"))
-_MODULES: Final = (find, ask, note, status, actions)
+VIEWS: Final = (
+    View("find", "/"),
+    View("ask", "/ask"),
+    View("tags", "/tags"),
+    View("timeline", "/timeline"),
+    View("write", "/note"),
+    View("status", "/status"),
+)
+_MODULES: Final = (find, ask, tags, timeline, note, status, actions)
 
 
 class Page:

@@ -19,10 +19,12 @@ from kb.api.problems import problem_of
 from kb.api.waiting import result_of
 from kb.errors import KbError, RequestError
 from kb.records import MODE_NAMES
+from kb.search.filters import selected
 from kb.web.pictures import Pages
 from kb.web.query import Fields, Query
+from kb.web.selection import Selections
 from kb.web.session import Sessions
-from kb.web.text import MODE_LABELS, TEXT
+from kb.web.text import MODE_LABELS, TEXT, count, filter_labels, within_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from kb.api.events import EventBus
     from kb.ports import Knowledge, RunningDaemon
+    from kb.records import KnownFile
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -90,6 +93,7 @@ class ViewContext:
     def __init__(self, backend: Backend, views: Sequence[View]) -> None:
         self.backend = backend
         self.sessions = Sessions()
+        self.selections = Selections()
         self.pages = Pages(backend.content)
         self.stopping = threading.Event()
         self._views = tuple(views)
@@ -140,6 +144,14 @@ class ViewContext:
 
     def _made_room(self, _job: object) -> None:
         self._room += 1
+
+    def files(self, kb: Knowledge, query: Query) -> list[KnownFile]:
+        """Return the indexed files that a search looks through: those of its selection that pass its filters.
+
+        Raises:
+            RequestError: A filter is not valid, or the selection is no longer kept.
+        """
+        return selected(self.selections.among(kb.documents(), query.within), query.filters)
 
     def view(self, handler: Handler) -> Handler:
         """Wrap a handler so that errors become pages, or fragments where a part of a page was asked for."""
@@ -211,6 +223,11 @@ class ViewContext:
             t=TEXT,
             views=self._views,
             modes=[(name, MODE_LABELS[name]) for name in MODE_NAMES],
+            files_line=lambda number: count(number, "file"),
+            filters_of=lambda query: tuple(
+                (label, query.without(name, value)) for label, name, value in filter_labels(query)
+            ),
+            within_line=lambda name: within_line(len(self.selections.ids(name))),
             static=lambda name: f"/static/{name}?{self._version}",
         )
         return made

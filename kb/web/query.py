@@ -37,6 +37,7 @@ class Query:
         lang: Codes of languages.
         since: The first day, as typed.
         until: The last day, as typed.
+        within: The name of a selection of files that is searched alone; empty for all files.
         weak: Whether weak hits are shown.
         limit: The most hits.
         like: A file whose similar files are looked for, instead of a question.
@@ -53,6 +54,7 @@ class Query:
     lang: tuple[str, ...] = ()
     since: str = ""
     until: str = ""
+    within: str = ""
     weak: bool = False
     limit: int = DEFAULT_HITS
     like: str = ""
@@ -77,6 +79,7 @@ class Query:
             lang=fields.texts("lang"),
             since=fields.text("since"),
             until=fields.text("until"),
+            within=fields.text("within"),
             weak=fields.text("weak") == "1",
             limit=min(max(1, fields.number("limit", DEFAULT_HITS)), MOST_HITS),
             like=fields.text("like"),
@@ -106,10 +109,16 @@ class Query:
         """Whether anything is asked."""
         return bool(self.q or self.like)
 
-    def request(self, *, quick: bool = False, best: bool = True) -> SearchRequest:
+    @property
+    def narrows(self) -> bool:
+        """Whether anything but the question narrows the search down."""
+        return any((self.path, self.tag, self.type, self.lang, self.since, self.until, self.within))
+
+    def request(self, files: tuple[int, ...] = (), *, quick: bool = False, best: bool = True) -> SearchRequest:
         """Return the request to search.
 
         Args:
+            files: The ids of the files of the selection; empty for all files.
             quick: Whether to search by words only, for results while typing.
             best: Whether to look for the best sentences by their own cosines, which takes longer than the search.
 
@@ -117,11 +126,12 @@ class Query:
             RequestError: A filter is not valid.
         """
         if self.like and not self.q:
-            return SearchRequest(like=self.like, limit=self.limit, filters=self.filters)
+            return SearchRequest(like=self.like, limit=self.limit, filters=self.filters, files=files)
         return SearchRequest(
             self.q,
             limit=self.limit,
             filters=self.filters,
+            files=files,
             mode=mode_named("keyword" if quick else self.mode) if quick or self.mode else None,
             weak=True if self.weak else None,
             best_seconds=_BEST_SECONDS if best and not quick else 0.0,
@@ -141,6 +151,33 @@ class Query:
     def closed(self) -> Query:
         """The same search without a document."""
         return replace(self, file="", line=0, page=0)
+
+    def without(self, name: str, value: str) -> Query:
+        """The same search without one value of a filter."""
+        kept = getattr(self, name)
+        left: Any = tuple(_without(kept, value)) if isinstance(kept, tuple) else ""
+        return replace(self, **{name: left})
+
+    def for_view(self, name: str) -> Query:
+        """What a link to another view keeps of this search: the question where one is asked, and the selection."""
+        match name:
+            case "find" | "ask":
+                return Query(q=self.q, within=self.within)
+            case "tags" | "timeline":
+                return Query(within=self.within)
+        return Query()
+
+    def only_filters(self) -> Query:
+        """The filters of this search and its selection, without a question."""
+        return Query(
+            path=self.path,
+            tag=self.tag,
+            type=self.type,
+            lang=self.lang,
+            since=self.since,
+            until=self.until,
+            within=self.within,
+        )
 
 
 class Fields:

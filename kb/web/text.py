@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from kb.records import Answer, Freshness, KnownFile, Missing, ReadAs, Reply, StoredPassage, Unmatched
+    from kb.web.query import Query
 
 TEXT: Final[Mapping[str, str]] = {
     "name": "kb",
@@ -17,6 +18,9 @@ TEXT: Final[Mapping[str, str]] = {
     "skip_document": "Skip to the document",
     "find": "Find",
     "ask": "Ask",
+    "tags": "Tags",
+    "timeline": "Timeline",
+    "map": "Map",
     "write": "Write",
     "status": "Status",
     "keys": "Keys",
@@ -40,6 +44,7 @@ TEXT: Final[Mapping[str, str]] = {
     "apply": "Apply",
     "more_values": "more",
     "files_unit": "files",
+    "within_clear": "Search all files",
     "start_title": "What are you looking for?",
     "start": "Type a question or a few words. Results appear as you type.",
     "start_recent": "Changed last",
@@ -95,6 +100,16 @@ TEXT: Final[Mapping[str, str]] = {
     "ask_none": "Nothing in your files is near enough to be an answer.",
     "ask_find": "See all passages",
     "ask_sources": "Where they stand",
+    "tags_title": "Tags",
+    "tags_by_name": "By name",
+    "tags_by_count": "By number of files",
+    "tags_sort": "Order",
+    "tags_none": "No file has a tag.",
+    "timeline_title": "Timeline",
+    "timeline_none": "No file passes these filters.",
+    "timeline_about": "Files by their own date, else by their last change. A year or a month leads to its files.",
+    "timeline_years": "Years",
+    "remove_filter": "Remove this filter",
     "note_title": "Title",
     "note_title_hint": "Its first line, if you leave this empty",
     "note_tags": "Tags",
@@ -137,6 +152,28 @@ TEXT: Final[Mapping[str, str]] = {
     "not_found": "There is no such page.",
     "not_allowed": "This address does not take this method.",
 }
+FILTER_LABELS: Final = {
+    "path": "folder",
+    "tag": "tag",
+    "type": "type",
+    "lang": "language",
+    "since": "since",
+    "until": "until",
+}
+MONTHS: Final = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 MODE_LABELS: Final = {mode.value: traits.ranks_by for mode, traits in MODES.items()}
 _WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in the language"}
 
@@ -144,6 +181,11 @@ _WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural unless it is one."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def within_line(files: int) -> str:
+    """Return that only some selected files are searched."""
+    return f"Only {count(files, 'selected file')}"
 
 
 def where(passage: StoredPassage) -> str:
@@ -162,6 +204,21 @@ def results_line(answer: Answer) -> str:
         return f"{count(len(answer.hits), 'similar passage')}"
     ranks = MODE_LABELS.get(answer.mode, answer.mode)
     return f"{count(len(answer.hits), 'passage')}, ranked by {ranks}"
+
+
+def tags_line(tags: int, files: int) -> str:
+    """Return how many tags there are, and in how many files."""
+    return f"{count(tags, 'tag')} in {count(files, 'file')}"
+
+
+def filter_labels(query: Query) -> Iterator[tuple[str, str, str]]:
+    """Yield each filter of a search in words, with the name of its field and its value there."""
+    for name in ("path", "tag", "type", "lang"):
+        for value in getattr(query, name):
+            yield f"{FILTER_LABELS[name]}: {value.strip('/') if name == 'path' else value}", name, value
+    for name in ("since", "until"):
+        if value := getattr(query, name):
+            yield f"{FILTER_LABELS[name]} {value}", name, value
 
 
 def read_as_lines(read: ReadAs) -> Iterator[str]:

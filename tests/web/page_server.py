@@ -14,9 +14,11 @@ from kb.web.app import Page
 from kb.web.context import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from kb.app import LocalKnowledgeBase
+    from kb.ports import Knowledge
 
 
 @dataclass
@@ -60,8 +62,9 @@ class OpenDaemon:
 
 @dataclass
 class Served:
-    """A running page."""
+    """A running page, and what it uses the knowledge base by."""
 
+    using: Callable[[], AbstractContextManager[Knowledge]]
     page: Page
     url: str
     daemon: OpenDaemon
@@ -91,7 +94,7 @@ def served(kb: LocalKnowledgeBase, port: int = 0) -> Iterator[Served]:
         server = HttpServer(page, listening, ConnectionLimits(keep_alive=5), said.append, name="kb-page")
         server.start()
         try:
-            yield Served(page, f"http://{host}", daemon, events, said)
+            yield Served(backend.using, page, f"http://{host}", daemon, events, said)
         finally:
             page.stop()
             server.close()

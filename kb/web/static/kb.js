@@ -161,7 +161,7 @@
     field.value = url.searchParams.get("q") ?? "";
     $("#mode").value = url.searchParams.get("mode") ?? "";
     $$("input[type=hidden]", form).forEach((input) => input.remove());
-    for (const name of ["path", "tag", "type", "lang", "since", "until"]) {
+    for (const name of ["path", "tag", "type", "lang", "since", "until", "within"]) {
       for (const value of url.searchParams.getAll(name)) {
         const input = Object.assign(document.createElement("input"), { type: "hidden", name, value });
         form.append(input);
@@ -222,8 +222,8 @@
     } else if ($("main[data-streams]") && form.matches(".search")) {
       event.preventDefault();
       const url = new URL("/ask", location.href);
-      url.searchParams.set("q", field.value.trim());
-      if (field.value.trim()) ask(url);
+      for (const [name, value] of new FormData(form)) if (value.trim()) url.searchParams.append(name, value.trim());
+      if (url.searchParams.has("q")) ask(url);
     } else if (finder && (form.id === "search" || form.closest("#facets, #document"))) {
       event.preventDefault();
       const url = new URL(form.action, location.href);

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from kb.errors import KbError
 from kb.web.context import form_of
-from kb.web.query import path_of
+from kb.web.query import Query, path_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge
     from kb.web.context import ViewContext
 
+# Of the ids of all selected files, in characters: about 100,000 files.
+_LONGEST: Final = 900_000
+# No id has more.
+_DIGITS: Final = 16
 # Each with the name of the text that says what it does.
 KEYS: Final = (
     ("/", "key_search"),
@@ -51,7 +55,23 @@ def routes(context: ViewContext) -> list[BaseRoute]:
             return JSONResponse({"problem": error.message, "remedy": error.remedy}, 409)
         return JSONResponse({"command": command})
 
+    async def select(request: Request) -> Response:
+        """Keep a selection of files, and lead to a search within it: ``to`` names the view, ``q`` the question."""
+        fields = await form_of(request)
+        ids = [
+            int(one)
+            for one in fields.text("ids", _LONGEST).split(",")
+            if one.isascii() and one.isdecimal() and len(one) < _DIGITS
+        ]
+        within = context.selections.keep(ids)
+        path = "/ask" if fields.text("to") == "ask" else "/"
+        return RedirectResponse(Query(q=fields.text("q").strip(), within=within).address(path), 303)
+
     async def keys(_: Request) -> Response:
         return context.page("keys.html", keys=KEYS)
 
-    return [Route("/launch", context.view(launch), methods=["POST"]), Route("/keys", context.view(keys))]
+    return [
+        Route("/launch", context.view(launch), methods=["POST"]),
+        Route("/select", context.view(select), methods=["POST"]),
+        Route("/keys", context.view(keys)),
+    ]

@@ -38,7 +38,8 @@ def routes(context: ViewContext) -> list[BaseRoute]:
             return context.page("ask.html", query=query, claims=(), quotes=(), reply=None, results=None)
         if request.query_params.get("part"):
             return StreamingResponse(_streamed(context, request, query), media_type="application/x-ndjson")
-        values = await context.ask(request, lambda kb: _answered(context, query, kb.ask(query.request())))
+        asked = query.request(context.selections.ids(query.within))
+        values = await context.ask(request, lambda kb: _answered(context, query, kb.ask(asked)))
         return context.page("ask.html", query=query, **values)
 
     return [Route("/ask", context.view(ask))]
@@ -65,7 +66,8 @@ async def _streamed(context: ViewContext, request: Request, query: Query) -> Asy
         loop.call_soon_threadsafe(lines.put_nowait, line)
 
     def work(kb: Knowledge) -> dict[str, Any]:
-        return _answered(context, query, kb.ask(query.request(), on_step=tell, should_stop=gone.is_set))
+        asked = query.request(context.selections.ids(query.within))
+        return _answered(context, query, kb.ask(asked, on_step=tell, should_stop=gone.is_set))
 
     job = asyncio.ensure_future(context.ask(request, work))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from kb.web import text
 from kb.web.documents.read import Opened, open_document, place_address
 from kb.web.facets import Facet, facets
 from kb.web.pictures import image_of
-from kb.web.query import Fields, Query, glob_of, path_of
+from kb.web.query import MOST_HITS, Fields, Query, glob_of, path_of
 from kb.web.results import Place, results_of, shown_path
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from kb.ports import Knowledge
-    from kb.records import StoredPassage
+    from kb.records import KnownFile, StoredPassage
     from kb.web.context import ViewContext
 
 _RECENT: Final = 12
@@ -78,6 +79,21 @@ class _Reading:
     picture: str
     links_to: tuple[Place, ...]
     links_from: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Files without a question.
+
+    Attributes:
+        files: The address, the file, the path as it is shown and the date of each.
+        number: How many files pass the filters; 0 where there are none.
+        more: The address of more of them; empty where there are no more, or too many.
+    """
+
+    files: tuple[tuple[str, KnownFile, str, str], ...]
+    number: int
+    more: str
 
 
 class _Find:
@@ -157,7 +173,7 @@ class _Find:
                 values |= {
                     "query": query,
                     "results": None,
-                    "recent": (),
+                    "listed": None,
                     "freshness": "",
                     "quick": False,
                     "problem": error,
@@ -172,23 +188,35 @@ class _Find:
         """What the template of the results takes; see ``Query.request``."""
         folders = self._folders()
         if not query.asks:
-            newest = [] if query.file else sorted(kb.documents(), key=lambda one: -one.stat.mtime_ns)[:_RECENT]
-            recent = [
-                (place_address(query, one), one, shown_path(one, folders), day_of(one).isoformat()) for one in newest
-            ]
-            return {"query": query, "results": None, "recent": recent, "freshness": "", "missing": "", "quick": False}
-        answer = kb.search(query.request(quick=quick, best=best))
+            listed = None if query.file else self._listed(kb, query)
+            return {"query": query, "results": None, "listed": listed, "freshness": "", "missing": "", "quick": False}
+        answer = kb.search(query.request(self._context.selections.ids(query.within), quick=quick, best=best))
         return {
             "query": query,
             "results": results_of(answer, query, folders),
-            "recent": (),
+            "listed": None,
             "freshness": text.freshness_line(answer.index),
             "missing": text.missing_line(answer.missing),
             "quick": quick,
         }
 
+    def _listed(self, kb: Knowledge, query: Query) -> _Listed:
+        """The files that pass the filters, where there is no question: those changed last, or by date."""
+        folders, narrowed = self._folders(), query.narrows
+        files = self._context.files(kb, query)
+        most = max(query.limit, _RECENT)
+        newest = heapq.nlargest(most, files, key=day_of if narrowed else lambda one: one.stat.mtime_ns)
+        more = len(files) > most and narrowed and most < MOST_HITS
+        return _Listed(
+            tuple(
+                (place_address(query, one), one, shown_path(one, folders), day_of(one).isoformat()) for one in newest
+            ),
+            len(files) if narrowed else 0,
+            query.address("/", limit=min(2 * most, MOST_HITS)) if more else "",
+        )
+
     def _facets(self, kb: Knowledge, query: Query) -> tuple[Facet, ...]:
-        return facets(kb.documents(), query)
+        return facets(self._context.selections.among(kb.documents(), query.within), query)
 
     def _folders(self) -> tuple[str, ...]:
         return tuple(self._context.backend.daemon.status()["folders"])
