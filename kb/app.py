@@ -27,6 +27,7 @@ from kb.indexing.plan import withheld
 from kb.maintenance import StoreMonitor, maintain_after_run, rebuild_index
 from kb.notes import keep_note
 from kb.open_store import CACHE_FILE, Serving
+from kb.overview import Overview
 from kb.records import (
     Answer,
     CheckReport,
@@ -124,6 +125,7 @@ class LocalKnowledgeBase(SearchMethods):
     def __init__(self, container: Container) -> None:
         self._container = container
         self.query_priority, self.monitor = container.query_priority, StoreMonitor(container)
+        self.overview = Overview(container)
         # One thread at a time changes the store; searches continue.
         self._changing = RLock()
         self._log: Callable[[FileEvent, float], None] | None = None

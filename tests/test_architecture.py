@@ -115,6 +115,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.watching.mounts",
         *VOCABULARY,
     },
+    "kb.overview": {"kb.container", "kb.search.links", *VOCABULARY},
     "kb.maintenance": {"kb.container", "kb.indexing", "kb.store", *VOCABULARY},
     "kb.app": {
         "kb.answers",
@@ -124,6 +125,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.maintenance",
         "kb.container",
         "kb.open_store",
+        "kb.overview",
         "kb.config",
         "kb.notes",
         "kb.search",
@@ -168,6 +170,9 @@ ALLOWED: dict[str, set[str]] = {
         "kb.sandbox.protocol",
         "kb.formats.builder",
         "kb.search",
+        # Only its types: what it gives comes with the knowledge base.
+        "kb.overview",
+        "kb.own_files",
         *VOCABULARY,
     },
     "kb.__main__": {"kb.cli", "kb.service"},

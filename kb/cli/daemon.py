@@ -318,7 +318,7 @@ class Daemon:
         return follow
 
     @contextmanager
-    def _using(self) -> Iterator[Knowledge]:
+    def _using(self) -> Iterator[LocalKnowledgeBase]:
         """Hold the knowledge base for a request."""
         with self._in_use.reading():
             yield self._kb

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from typing import Final, Literal, TypeAlias
@@ -113,6 +114,38 @@ class Links:
     file: KnownFile
     outgoing: tuple[ResolvedLink, ...] = ()
     incoming: tuple[ResolvedLink, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedFile:
+    """A file in a graph of links.
+
+    Attributes:
+        file: The file.
+        step: How many links away it is; below zero where they lead to the middle of the graph, above where from it.
+        by: The id of the file one step nearer, by which it was found.
+    """
+
+    file: KnownFile
+    step: int
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkGraph:
+    """The files some links away from one.
+
+    Attributes:
+        file: The file in the middle.
+        linked: The others, the nearest first.
+        links: The links among all of these that were followed, by the ids of source and target.
+        left_out: How many more files each step has, by step.
+    """
+
+    file: KnownFile
+    linked: tuple[LinkedFile, ...] = ()
+    links: frozenset[tuple[int, int]] = frozenset()
+    left_out: Mapping[int, int] = field(default_factory=dict)
 
 
 FileKind: TypeAlias = Literal["added", "changed", "moved", "unchanged", "failed"]

@@ -13,7 +13,7 @@ from posixpath import dirname, normpath
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.registry import REGISTRY
-from kb.records import Links, ResolvedLink, folded
+from kb.records import LinkedFile, LinkGraph, Links, ResolvedLink, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,6 +123,46 @@ class LinkResolver:
         """Return all broken links, by folder, path and line."""
         targets = LinkTargets(self._catalog.files())
         return _in_order(one for one in self._resolve(targets, self._catalog.links_from()) if one.problem)
+
+    def around(self, file: KnownFile, steps: int, most: int) -> LinkGraph:
+        """Return the files that are some links away from a file.
+
+        Args:
+            file: The file.
+            steps: How many links away at most. Files are found by links in one direction: those that the file leads to,
+                and those that lead to it; a file found both ways counts among the former.
+            most: The most files of each step; those first by path are kept.
+        """
+        targets = LinkTargets(self._catalog.files())
+        linked: dict[int, LinkedFile] = {}
+        links: set[tuple[int, int]] = set()
+        left_out: dict[int, int] = {}
+        last = {1: [file], -1: [file]}
+        for step in range(1, steps + 1):
+            for sign in (1, -1):
+                found: dict[int, LinkedFile] = {}
+                for near in last[sign]:
+                    for other in self._neighbours(targets, near, sign):
+                        links.add((near.id, other.id) if sign > 0 else (other.id, near.id))
+                        if other.id != file.id and other.id not in linked:
+                            found.setdefault(other.id, LinkedFile(other, sign * step, near.id))
+                ordered = sorted(found.values(), key=lambda one: one.file.key)
+                linked |= {one.file.id: one for one in ordered[:most]}
+                last[sign] = [one.file for one in ordered[:most]]
+                if len(ordered) > most:
+                    left_out[sign * step] = len(ordered) - most
+        shown = {file.id, *linked}
+        kept = frozenset(one for one in links if shown.issuperset(one))
+        return LinkGraph(file, tuple(linked.values()), kept, left_out)
+
+    def _neighbours(self, targets: LinkTargets, file: KnownFile, sign: int) -> list[KnownFile]:
+        """Return the other files that a file leads to, or where the sign is negative, that lead to it."""
+        if sign > 0:
+            found = (one.target for one in self._resolve(targets, self._catalog.links_from(file.id), anchors=False))
+        else:
+            resolved = self._resolve(targets, self._catalog.links_to(self._keys(file)), anchors=False)
+            found = (one.source for one in resolved if one.target is not None and one.target.id == file.id)
+        return list({one.id: one for one in found if one is not None and one.id != file.id}.values())
 
     def with_embedding(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         """Return hits with the notes that embed their files."""

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from kb.web.context import View, ViewContext
 from kb.web.guard import LINK_PATH, Guard, cookie_name, session_of
 from kb.web.text import TEXT
-from kb.web.views import actions, ask, find, note, status, tags, timeline
+from kb.web.views import actions, ask, find, graph, note, status, tags, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,7 +30,7 @@ VIEWS: Final = (
     View("write", "/note"),
     View("status", "/status"),
 )
-_MODULES: Final = (find, ask, tags, timeline, note, status, actions)
+_MODULES: Final = (find, ask, graph, tags, timeline, note, status, actions)
 
 
 class Page:

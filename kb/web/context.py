@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from kb.api.problems import problem_of
 from kb.api.waiting import result_of
 from kb.errors import KbError, RequestError
+from kb.ports import Knowledge
 from kb.records import MODE_NAMES
 from kb.search.filters import selected
 from kb.web.pictures import Pages
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from kb.api.events import EventBus
-    from kb.ports import Knowledge, RunningDaemon
+    from kb.overview import Overview
+    from kb.ports import RunningDaemon
     from kb.records import KnownFile
 
     Handler = Callable[[Request], Awaitable[Response]]
@@ -44,6 +46,14 @@ _WAITING: Final = 64
 _BODY: Final = 1_000_000
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _YEAR: Final = "private, max-age=31536000, immutable"
+
+
+class Viewed(Knowledge, Protocol):
+    """A knowledge base that can also be looked at as a whole."""
+
+    @property
+    def overview(self) -> Overview:
+        """What the views over all files need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class Backend:
         say: Receives a sentence about each unexpected error.
     """
 
-    using: Callable[[], AbstractContextManager[Knowledge]]
+    using: Callable[[], AbstractContextManager[Viewed]]
     content: Callable[[str, str], bytes]
     launch: Callable[[str, int, int, str], str]
     daemon: RunningDaemon
@@ -118,7 +128,7 @@ class ViewContext:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.pages.close()
 
-    async def ask(self, request: Request, work: Callable[[Knowledge], _T]) -> _T:
+    async def ask(self, request: Request, work: Callable[[Viewed], _T]) -> _T:
         """Use the knowledge base in a thread, unless the browser hangs up before the turn comes.
 
         Raises:

@@ -109,6 +109,19 @@ TEXT: Final[Mapping[str, str]] = {
     "timeline_none": "No file passes these filters.",
     "timeline_about": "Files by their own date, else by their last change. A year or a month leads to its files.",
     "timeline_years": "Years",
+    "graph_open": "Graph of links",
+    "graph_title": "Links around",
+    "graph_one": "One link away",
+    "graph_two": "Two links away",
+    "graph_steps": "Show files",
+    "graph_to": "It links to",
+    "graph_to_far": "Two links from it",
+    "graph_from": "They link to it",
+    "graph_from_far": "Two links to it",
+    "graph_none": "No file links to it, and it links to none.",
+    "graph_drawing": "Drawing of the links",
+    "graph_around": "Links around this file",
+    "graph_by": "by",
     "remove_filter": "Remove this filter",
     "note_title": "Title",
     "note_title_hint": "Its first line, if you leave this empty",
@@ -209,6 +222,11 @@ def results_line(answer: Answer) -> str:
 def tags_line(tags: int, files: int) -> str:
     """Return how many tags there are, and in how many files."""
     return f"{count(tags, 'tag')} in {count(files, 'file')}"
+
+
+def left_out_line(number: int) -> str:
+    """Return that some files are not drawn and listed; empty if all are."""
+    return f"{count(number, 'more file')} not shown" if number else ""
 
 
 def filter_labels(query: Query) -> Iterator[tuple[str, str, str]]:

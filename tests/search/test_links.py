@@ -258,3 +258,59 @@ def test_links_of_strange_names_are_kept() -> None:
     vault.catalog.begin([FileChange(vault.file("s.md").id, FoundFile(FOLDER, "s.md", stat), b"", 1, document)])
 
     assert [one.link.target for one in vault.out("s.md")] == ["n\udcff"]
+
+
+CHAIN = {
+    "hub.md": "[[near]] [[both]] [[gone]] [[hub]]\n",
+    "near.md": "[[far]] [[both]]\n",
+    "far.md": "[[farthest]]\n",
+    "farthest.md": "# The end\n",
+    "both.md": "[[hub]]\n",
+    "from.md": "[[hub]]\n",
+    "from far.md": "[[from]]\n",
+    "alone.md": "# Alone\n",
+}
+
+
+def test_files_around_one() -> None:
+    """Files are found one and two links away, each once: what a file leads to counts before what leads to it."""
+    vault = Vault(CHAIN)
+    files = {file.path: file for file in vault.catalog.files()}
+    graph = vault.resolver.around(files["hub.md"], 2, 10)
+    ids = {file.id: path for path, file in files.items()}
+
+    assert {(one.file.path, one.step, ids[one.by]) for one in graph.linked} == {
+        ("near.md", 1, "hub.md"),
+        ("both.md", 1, "hub.md"),
+        ("from.md", -1, "hub.md"),
+        ("far.md", 2, "near.md"),
+        ("from far.md", -2, "from.md"),
+    }
+    assert {(ids[source], ids[target]) for source, target in graph.links} == {
+        ("hub.md", "near.md"),
+        ("hub.md", "both.md"),
+        ("both.md", "hub.md"),
+        ("from.md", "hub.md"),
+        ("near.md", "far.md"),
+        ("near.md", "both.md"),
+        ("from far.md", "from.md"),
+    }
+    assert graph.left_out == {}
+
+
+def test_files_around_one_are_bounded() -> None:
+    """Of very many files, some of each step are kept, and how many are left out is said."""
+    vault = Vault(CHAIN | {f"many/{n:02}.md": "[[hub]]\n" for n in range(20)})
+    hub = next(file for file in vault.catalog.files() if file.path == "hub.md")
+    graph = vault.resolver.around(hub, 1, 5)
+
+    assert [one.file.path for one in graph.linked if one.step < 0] == [
+        "from.md",
+        "many/00.md",
+        "many/01.md",
+        "many/02.md",
+        "many/03.md",
+    ]
+    assert graph.left_out == {-1: 16}
+    kept = {hub.id, *(one.file.id for one in graph.linked)}
+    assert all(kept.issuperset(link) for link in graph.links)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kb.app import LocalKnowledgeBase
-    from kb.ports import Knowledge
+    from kb.web.context import Viewed
 
 
 @dataclass
@@ -64,7 +64,7 @@ class OpenDaemon:
 class Served:
     """A running page, and what it uses the knowledge base by."""
 
-    using: Callable[[], AbstractContextManager[Knowledge]]
+    using: Callable[[], AbstractContextManager[Viewed]]
     page: Page
     url: str
     daemon: OpenDaemon
