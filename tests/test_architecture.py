@@ -5,9 +5,15 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kb"
@@ -219,28 +225,57 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(tree: ast.Module, *, types: bool = False) -> list[tuple[str, ast.AST, bool]]:
-    """Every import, as (module, node, at the top of the file); those for type checking only where ``types`` says so."""
-    found: list[tuple[str, ast.AST, bool]] = []
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One name that a module imports.
 
-    def visit(node: ast.AST, *, top: bool) -> None:
-        for child in ast.iter_child_nodes(node):
-            if not types and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-                continue
-            if isinstance(child, ast.Import):
-                found.extend((alias.name, child, top) for alias in child.names)
-            elif isinstance(child, ast.ImportFrom) and child.module:
-                found.extend((f"{child.module}.{alias.name}", child, top) for alias in child.names)
-            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
-            visit(child, top=top and not inside)
+    Attributes:
+        name: Its dotted name.
+        top: Whether it is imported with the module, rather than inside a function.
+        types: Whether it is imported for type checking alone.
+    """
 
-    visit(tree, top=True)
-    return found
+    name: str
+    top: bool
+    types: bool
 
 
-def parsed(path: Path) -> ast.Module:
-    """The syntax tree of a file."""
-    return ast.parse(path.read_text("utf-8"))
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the tests want to know of a module.
+
+    Attributes:
+        documented: Whether it has a docstring.
+        imports: All that it imports.
+        lines: How many lines each of its functions has.
+    """
+
+    documented: bool
+    imports: tuple[Import, ...]
+    lines: tuple[tuple[str, int], ...]
+
+
+def imports(node: ast.AST, *, top: bool = True, types: bool = False) -> Iterator[Import]:
+    """Every import below a node."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, top, types) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.module:
+            yield from (Import(f"{child.module}.{alias.name}", top, types) for alias in child.names)
+        inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+        checking = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+        yield from imports(child, top=top and not inside, types=types or checking)
+
+
+@cache
+def source(path: Path) -> Source:
+    """A module of the package, read once."""
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    lines = tuple((node.name, (node.end_lineno or 0) - node.lineno + 1) for node in functions)
+    return Source(bool(ast.get_docstring(tree)), tuple(imports(tree)), lines)
 
 
 def room(module: str) -> str:
@@ -248,28 +283,37 @@ def room(module: str) -> str:
     return max((name for name in ALLOWED if module == name or module.startswith(f"{name}.")), key=len)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_imports_point_one_way(path: Path) -> None:
+def test_imports_point_one_way() -> None:
     """A room imports only what the drawing allows, inside functions too."""
-    allowed = ALLOWED[room(name_of(path))]
-    wrong = [
-        name
-        for name, _, _ in imports(parsed(path))
-        if name.split(".")[0] == "kb" and not any(name == one or name.startswith(f"{one}.") for one in allowed)
-    ]
+    wrong = []
+    for path in MODULES:
+        allowed = ALLOWED[room(name_of(path))]
+        wrong += [
+            f"{name_of(path)} imports {one.name}"
+            for one in source(path).imports
+            if not one.types
+            and one.name.split(".")[0] == "kb"
+            and not any(one.name == other or one.name.startswith(f"{other}.") for other in allowed)
+        ]
 
     assert wrong == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_heavy_libraries_have_one_owner(path: Path) -> None:
+def test_heavy_libraries_have_one_owner() -> None:
     """torch, ChromaDB and their like are imported by their owners alone, when they are first used."""
-    relative = path.relative_to(ROOT).as_posix()
-    for name, _, top in imports(parsed(path)):
-        library = name.split(".")[0]
-        if library in OWNERS:
-            assert any(relative.startswith(owner) for owner in OWNERS[library]), f"{relative} imports {name}"
-            assert not top or relative in AT_THE_TOP, f"{relative} imports {name} at its top"
+    wrong = []
+    for path in MODULES:
+        relative = path.relative_to(ROOT).as_posix()
+        for one in source(path).imports:
+            owners = OWNERS.get(one.name.split(".")[0])
+            if owners is None or one.types:
+                continue
+            if not any(relative.startswith(owner) for owner in owners):
+                wrong.append(f"{relative} imports {one.name}")
+            elif one.top and relative not in AT_THE_TOP:
+                wrong.append(f"{relative} imports {one.name} at its top")
+
+    assert wrong == []
 
 
 def test_no_circles() -> None:
@@ -279,8 +323,8 @@ def test_no_circles() -> None:
     for path in MODULES:
         own = name_of(path)
         targets = set()
-        for name, _, _ in imports(parsed(path), types=True):
-            candidates = [name, name.rpartition(".")[0]]
+        for imported in source(path).imports:
+            candidates = [imported.name, imported.name.rpartition(".")[0]]
             targets |= {next((one for one in candidates if one in names and one != "kb"), own)}
         graph[own] = targets - {own}
     done: set[str] = set()
@@ -296,15 +340,17 @@ def test_no_circles() -> None:
         walk(module, ())
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_functions_stay_small(path: Path) -> None:
+def test_functions_stay_small() -> None:
     """No function grows past what one reads at a sitting, and each file says why it exists."""
-    tree = parsed(path)
+    long = [
+        f"{name_of(path)}.{name}: {lines} lines"
+        for path in MODULES
+        for name, lines in source(path).lines
+        if lines > FUNCTION_LINES
+    ]
 
-    assert ast.get_docstring(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert (node.end_lineno or 0) - node.lineno + 1 <= FUNCTION_LINES, node.name
+    assert long == []
+    assert [name_of(path) for path in MODULES if not source(path).documented] == []
 
 
 @pytest.mark.parametrize("statement", ["import kb", "import kb.cli.main", "from kb import KnowledgeBase"])
