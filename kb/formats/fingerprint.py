@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -171,7 +171,6 @@ class _Sources:
         self._packages: set[str] = set()
         self._imports: dict[str, tuple[Import, ...]] = {}
         self._needs: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
-        self._codes: dict[str, str] = {}
 
     def closure(self, roots: Iterable[str]) -> Closure:
         """Return everything that modules import, directly or not."""
@@ -190,7 +189,7 @@ class _Sources:
     def imports(self, name: str) -> tuple[Import, ...]:
         """Return the import statements of a module, including those in functions and for type checking."""
         if name not in self._imports:
-            self._imports[name] = tuple(imports_in((self._text(name) or b"").decode()))
+            self._imports[name] = _imports_of(self._text(name) or b"")
         return self._imports[name]
 
     def _needed(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -213,10 +212,7 @@ class _Sources:
 
     def code(self, name: str) -> str:
         """Return the digest of a module's code, without comments, docstrings, asserts and layout."""
-        if name not in self._codes:
-            compiled = compile(self._source(name), name, "exec", dont_inherit=True, optimize=2)
-            self._codes[name] = _digest(_instructions(compiled))
-        return self._codes[name]
+        return _code_digest(self._source(name))
 
     def _meant(self, one: Import) -> Iterator[str]:
         """Yield the modules that define what is imported; a name from a package is followed to its module."""
@@ -246,6 +242,17 @@ class _Sources:
                 self._texts[name] = text
                 self._packages.add(name)
         return self._texts[name]
+
+
+@cache
+def _code_digest(source: bytes) -> str:
+    """Compile a source; kept for the process, which opens many stores where it is a program of somebody else's."""
+    return _digest(_instructions(compile(source, "", "exec", dont_inherit=True, optimize=2)))
+
+
+@cache
+def _imports_of(source: bytes) -> tuple[Import, ...]:
+    return tuple(imports_in(source.decode()))
 
 
 def _read(path: str) -> bytes | None:
