@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 USUAL  := not faults and not scale and not quality and not private
 TRY    := KB_CONFIG=config.toml KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
+# Compiled modules are kept, whatever the environment says: the tests start hundreds of processes that import kb.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: try test test-all test-slow test-mutants test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-answers bench-model bench-programs bench-web screenshots clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -19,14 +22,14 @@ try: $(VENV)/ready
 	$(TRY) $(BIN)/kb search "What tool should I use to store vector data locally?"
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # The slow ones too: real processes, whole models, and more examples of what holds for any input.
 test-all: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "$(USUAL)" --hypothesis-profile thorough
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "$(USUAL)" --hypothesis-profile thorough
 
 test-slow: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and ($(USUAL))"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and ($(USUAL))"
 
 # Small faults put into the code one at a time: each has to make a test fail. Half an hour; some alone: make test-mutants ONLY=kb/search
 test-mutants: $(VENV)/ready

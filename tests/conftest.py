@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import logging
 import os
 import shutil
+import time
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +26,6 @@ from kb.embedding.onnx_export import export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from kb.embedding.spec import Located
 
@@ -33,6 +36,31 @@ _ALWAYS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, H
 settings.register_profile("quick", _ALWAYS, max_examples=25, stateful_step_count=15, derandomize=True)
 settings.register_profile("thorough", _ALWAYS, max_examples=150, stateful_step_count=30, print_blob=True)
 settings.load_profile("quick")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for each core: threads of one library that wait for one another only take it from the others.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it
+_ROOM = 4 << 30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    """Keep temporary folders in memory where there is room: half the time of stores on a disk is waiting for it."""
+    if os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that may take longest, so that no worker is left alone with one at the end."""
+    items.sort(key=_most_seconds, reverse=True)
+
+
+def _most_seconds(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0] if marker is not None else item.config.getini("timeout"))
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +86,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) ->
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """A folder that all processes of a test run share; the first that asks for it makes it, the others wait."""
     root = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
+    return _made_in(root.parent if "PYTEST_XDIST_WORKER" in os.environ else root, name, make)
+
+
+def _made_in(root: Path, name: str, make: Callable[[Path], object]) -> Path:
     folder = root / name
     with FileLock(root / f"{name}.lock"):
         if not folder.exists():
@@ -98,7 +128,10 @@ def tiny_encoder(tiny: Path) -> Encoder:
 
 @pytest.fixture(scope="session")
 def forms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for models with the ONNX forms of the bundled and the tiny model. Not to be written to."""
+    """A folder for models with the ONNX forms of the bundled and the tiny model. Not to be written to.
+
+    They are kept in pytest's cache until what makes them changes.
+    """
     pytest.importorskip("onnx", reason="what makes ONNX forms is not installed: pip install 'localkb[export]'")
 
     def make(folder: Path) -> None:
@@ -107,7 +140,29 @@ def forms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             encoder: Encoder = request.getfixturevalue(name)
             export(encoder.located, encoder.tokens, int8=name == "minilm_encoder", models=folder)
 
-    return made_once(tmp_path_factory, "models", make)
+    cache: pytest.Cache | None = getattr(request.config, "cache", None)
+    if cache is None:
+        return made_once(tmp_path_factory, "models", make)
+    kept = cache.mkdir("models")
+    name = _forms_version()
+    for folder in kept.iterdir():
+        if name not in folder.name and folder.stat().st_mtime < time.time() - _DAY:
+            shutil.rmtree(folder, ignore_errors=True)
+    return _made_in(kept, name, make)
+
+
+_DAY = 86_400
+
+
+def _forms_version() -> str:
+    """A digest of the code and of the versions of the libraries that make ONNX forms."""
+    tests = Path(__file__).parent
+    made = hashlib.sha256()
+    for file in (tests / "tiny_bge_m3.py", *sorted((tests.parent / "kb" / "embedding").glob("*.py"))):
+        made.update(file.read_bytes())
+    for library in ("onnx", "onnxscript", "onnxruntime", "torch", "transformers", BUNDLED_PACKAGE):
+        made.update(f"{library} {version(library)}".encode())
+    return made.hexdigest()[:16]
 
 
 @pytest.fixture

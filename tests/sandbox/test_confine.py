@@ -62,7 +62,7 @@ def inside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     (folder / "program").write_bytes(b"\x7fELF")
     (folder / "empty").mkdir()
     for one in (folder, *folder.iterdir(), *folder.parents):
-        if one.owner() == folder.owner() and str(one).startswith("/tmp/"):  # noqa: S108 - where pytest makes it
+        if one.owner() == folder.owner() and str(one).startswith(("/tmp/", "/dev/shm/")):  # noqa: S108 - where pytest makes it
             one.chmod(0o777)
     bystander = subprocess.Popen(["sleep", "600"])  # noqa: S607 - wherever it is
     made = Sandbox(LIMITS, [ESCAPING])
