@@ -25,7 +25,7 @@ def followed(err: str, monkeypatch: pytest.MonkeyPatch) -> None:
             assert run(words[1:]) == 0, command
 
 
-@pytest.mark.usefixtures("minilm")
+@pytest.mark.usefixtures("onnx_minilm")
 @pytest.mark.parametrize(
     "filled", [pytest.param(False, marks=pytest.mark.slow), True], ids=["new store", "filled store"]
 )
@@ -60,7 +60,7 @@ def test_the_remedy_works(
     assert "chroma" in capfd.readouterr().out.lower()
 
 
-@pytest.mark.usefixtures("minilm")
+@pytest.mark.usefixtures("onnx_minilm")
 @pytest.mark.parametrize(
     "how",
     ["flag", pytest.param("environment", marks=pytest.mark.slow), pytest.param("no file", marks=pytest.mark.slow)],

@@ -137,7 +137,7 @@ def test_a_store_of_before_is_only_refused_where_all_of_it_would_go(catalog: Sql
     require_own_claim(Known(f"{tmp_path}/mine"), typed)  # type: ignore[arg-type]  # the same
 
 
-@pytest.mark.usefixtures("minilm")
+@pytest.mark.usefixtures("onnx_minilm")
 def test_a_second_configuration_empties_nothing(
     tmp_path: Path, notes: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,11 +46,15 @@ class Here:
 
 @pytest.fixture
 def kb(
-    tmp_path: Path, notes: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    notes: Path,
+    onnx_minilm: Located,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> Here:
     """A folder with a config.toml made by kb init, and the four notes, not yet indexed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KB_EMBED__MODEL", minilm.name)
+    monkeypatch.setenv("KB_EMBED__MODEL", onnx_minilm.name)
     monkeypatch.setenv("KB_STORE__WAIT_SECONDS", "0")
     here = Here(capfd)
     code, _, err = here("init", "--here", str(notes))
@@ -58,8 +62,9 @@ def kb(
     return here
 
 
-def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path) -> None:
-    """init, index and search give the promised names, and the ChromaDB note first."""
+def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """init, index and search give the promised names, and the ChromaDB note first, in torch as it comes."""
+    monkeypatch.delenv("KB_MODELS", raising=False)
     index = kb.json("index")
     answer = kb.json("search", SEED_QUESTION)
 

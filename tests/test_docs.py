@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import runpy
@@ -146,16 +145,12 @@ PYTHON = (ROOT / "docs" / "python.md").read_text("utf-8")
 
 
 @pytest.fixture
-def asked(
-    notes: Path, tmp_path: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[World]:
+def asked(notes: Path, tmp_path: Path, onnx_minilm: Located, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The notes of the example, with their configuration in the current folder."""
-    if importlib.util.find_spec("onnx") is not None:
-        monkeypatch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
     monkeypatch.chdir(tmp_path)
     with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        world = World(tmp_path, notes, minilm.name)
+        world = World(tmp_path, notes, onnx_minilm.name)
         world.configure()
         yield world
 

@@ -12,7 +12,7 @@ import pytest
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 
 
-@pytest.mark.usefixtures("minilm")
+@pytest.mark.usefixtures("onnx_minilm")
 @pytest.mark.slow
 def test_full_disk_is_told_and_made_good_when_there_is_room(tmp_path: Path) -> None:
     """On a full disk indexing says so in a sentence; with room again the next run completes, and nothing is lost."""

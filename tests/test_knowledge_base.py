@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import signal
 import subprocess
@@ -29,15 +28,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world(
-    notes: Path, tmp_path: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[World]:
+def world(notes: Path, tmp_path: Path, onnx_minilm: Located, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The notes of the example, and a folder for sockets with a short name."""
-    if importlib.util.find_spec("onnx") is not None:
-        monkeypatch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
     with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        world = World(tmp_path, notes, minilm.name)
+        world = World(tmp_path, notes, onnx_minilm.name)
         world.configure()
         yield world
 

@@ -68,10 +68,10 @@ class Watching:
 
 
 @pytest.fixture
-def watching(minilm: Located) -> Iterator[Watching]:
+def watching(onnx_minilm: Located) -> Iterator[Watching]:
     """A daemon can be started, and is stopped at the end."""
     root = Path(tempfile.mkdtemp(prefix="kb-", dir="/tmp"))
-    made = Watching(root, minilm.name)
+    made = Watching(root, onnx_minilm.name)
     yield made
     made.kb("watch", "--stop")
     shutil.rmtree(root)

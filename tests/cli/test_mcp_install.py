@@ -147,7 +147,7 @@ def test_without_a_configuration_nothing_is_installed(here: Path, capsys: pytest
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_kb_itself_answers_as_the_client_starts_it(
-    here: Path, minilm: Located, capsys: pytest.CaptureFixture[str]
+    here: Path, onnx_minilm: Located, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The real server, started with the configuration that was just written, over real notes."""
     pytest.importorskip("mcp", reason="the MCP library is not installed: pip install 'localkb[mcp]'")
@@ -157,7 +157,7 @@ def test_kb_itself_answers_as_the_client_starts_it(
     config = here / "config.toml"
     config.write_text(
         f'[folders]\npaths = ["{notes}"]\n[store]\npath = "{here / "store"}"\n'
-        f'[embed]\nmodel = "{minilm.name}"\noffline = true\n',
+        f'[embed]\nmodel = "{onnx_minilm.name}"\noffline = true\n',
         "utf-8",
     )
     try:

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def here(tmp_path: Path, notes: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(tmp_path: Path, notes: Path, onnx_minilm: Located, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a configuration for four notes, and temporary files of its own."""
     runtime = Path(tempfile.mkdtemp(prefix="kb-", dir="/tmp"))
     (runtime / "tmp").mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setattr(tempfile, "tempdir", str(runtime / "tmp"))
     monkeypatch.chdir(tmp_path)
-    values = f'[folders]\npaths = ["{notes.name}"]\n[embed]\nmodel = "{minilm.name}"\noffline = true\n'
+    values = f'[folders]\npaths = ["{notes.name}"]\n[embed]\nmodel = "{onnx_minilm.name}"\noffline = true\n'
     (tmp_path / "config.toml").write_text(values)
     yield runtime
     shutil.rmtree(runtime)

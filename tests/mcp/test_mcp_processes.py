@@ -35,12 +35,12 @@ _HEAVY = ("torch", "chromadb", "onnxruntime", "numpy")
 
 
 @pytest.fixture
-def environment(notes: Path, tmp_path: Path, minilm: Located) -> Iterator[dict[str, str]]:
+def environment(notes: Path, tmp_path: Path, onnx_minilm: Located) -> Iterator[dict[str, str]]:
     """An environment with a configuration of its own, and no daemon; one that is started is stopped."""
     with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as runtime:
         config = tmp_path / "config.toml"
         config.write_text(
-            f'[folders]\npaths = [{json.dumps(str(notes))}]\n[embed]\nmodel = "{minilm.name}"\noffline = true\n'
+            f'[folders]\npaths = [{json.dumps(str(notes))}]\n[embed]\nmodel = "{onnx_minilm.name}"\noffline = true\n'
             f"[store]\npath = {json.dumps(str(tmp_path / 'store'))}\n"
         )
         environ = {**os.environ, "XDG_RUNTIME_DIR": runtime, "KB_CONFIG": str(config)}

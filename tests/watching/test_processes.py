@@ -130,11 +130,11 @@ def _wait_for_changes(child: subprocess.Popen[str], store: Path, name: str, time
 
 
 @pytest.mark.slow
-def test_second_owner_is_refused_with_the_process_of_the_first(tmp_path: Path, minilm: Located) -> None:
+def test_second_owner_is_refused_with_the_process_of_the_first(tmp_path: Path, onnx_minilm: Located) -> None:
     """The second one names the process that has the store, and changes nothing."""
     place = Place(tmp_path)
     with Watched([place.folder], tmp_path / "store", polling=False) as one:
-        done = _kb(tmp_path, minilm, "-s", "store.wait_seconds=0", "watch")
+        done = _kb(tmp_path, onnx_minilm, "-s", "store.wait_seconds=0", "watch")
 
         assert done.wait(60) == 2
         assert f"in use by process {os.getpid()} (" in _said(done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
@@ -12,7 +13,6 @@ from page_files import write_files
 from page_server import Served, served
 
 from kb.app import LocalKnowledgeBase
-from kb.embedding.onnx_files import models_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,11 +90,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running(files: Path, minilm: Located, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def running(
+    files: Path, minilm: Located, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     """The page over these files."""
     with pytest.MonkeyPatch.context() as patch:
-        # An ONNX form of the model that is on this machine is quicker than making one.
-        patch.setenv("KB_MODELS", str(models_folder()))
+        if importlib.util.find_spec("onnx") is not None:
+            patch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
         home = tmp_path_factory.mktemp("home")
         patch.setenv("HOME", str(home))
         for name in ("CONFIG", "DATA", "CACHE", "STATE"):

@@ -206,12 +206,14 @@ def test_a_folder_of_any_name_is_watched(tmp_path: Path, name: str, capfd: pytes
 
 
 @pytest.fixture
-def kb(notes: Path, tmp_path: Path, minilm: Located, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+def kb(
+    notes: Path, tmp_path: Path, onnx_minilm: Located, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., str]]:
     """Runs kb in processes of its own over a folder of notes; whatever daemon is left is ended."""
     runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     monkeypatch.chdir(tmp_path)
-    values = f'[folders]\npaths = ["{notes.name}"]\n[embed]\nmodel = "{minilm.name}"\noffline = true\n'
+    values = f'[folders]\npaths = ["{notes.name}"]\n[embed]\nmodel = "{onnx_minilm.name}"\noffline = true\n'
     (tmp_path / "config.toml").write_text(values)
 
     def run(*args: str, code: int = 0) -> str:

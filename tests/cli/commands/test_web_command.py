@@ -75,13 +75,13 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(minilm: Located, notes: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def run(onnx_minilm: Located, notes: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Runs kb over a few notes, with sockets in a short folder; a daemon that is left is stopped."""
     runtime = Path(tempfile.mkdtemp(prefix="kb", dir="/tmp"))
     file = tmp_path / "config.toml"
     file.write_text(
         f'[folders]\npaths = ["{notes}"]\n[store]\npath = "{tmp_path}/store"\n'
-        f'[embed]\nmodel = "{minilm.name}"\noffline = true\n'
+        f'[embed]\nmodel = "{onnx_minilm.name}"\noffline = true\n'
     )
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "KB_CONFIG": str(file), "BROWSER": "/nonexistent"}
 
