@@ -8,6 +8,7 @@ import itertools
 import logging
 import os
 import shutil
+import signal
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -47,7 +48,12 @@ _ROOM = 4 << 30
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    """Keep temporary folders in memory where there is room: half the time of stores on a disk is waiting for it."""
+    """Keep temporary folders in memory where there is room: half the time of stores on a disk is waiting for it.
+
+    A shell starts what runs in the background with Ctrl-C ignored, which the processes of the tests would inherit.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
