@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -184,6 +183,8 @@ def test_the_bare_model_runs_as_kb_runs_it(
     minilm: Located, forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the runtime that kb takes where it stands, on the threads of that one."""
+    import torch
+
     (tmp_path / "texts.json").write_text(json.dumps(["one text", "and another"]), "utf-8")
     found = []
     for models in (forms, tmp_path):

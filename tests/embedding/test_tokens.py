@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny_bge_m3 import copy_model
-from transformers import AutoTokenizer
 
 from kb.embedding.tokens import ModelTokens, encodable
 from kb.errors import ModelError
@@ -22,6 +21,13 @@ WORDS = st.sampled_from(
     ["water", "caf\u00e9", "Z\u00fcrich", "def f(x):", "```", "</s>", "[SEP]", "<mask>", "\n\n", "\t", "  ", "\u6c34"]
 )
 TEXTS = st.one_of(st.text(), st.lists(WORDS).map(" ".join), st.lists(WORDS).map("".join))
+
+
+def loaded_tokenizer(directory: Path) -> Any:
+    """A model's tokenizer, as transformers loads it."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(directory))
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +45,13 @@ def minilm_tokens(minilm: Located) -> ModelTokens:
 @pytest.fixture(scope="session")
 def tiny_loaded(tiny: Path) -> Any:
     """The tiny model's tokenizer as sentence-transformers loads it."""
-    return AutoTokenizer.from_pretrained(str(tiny))
+    return loaded_tokenizer(tiny)
 
 
 @pytest.fixture(scope="session")
 def minilm_loaded(minilm: Located) -> Any:
     """The bundled model's tokenizer as sentence-transformers loads it."""
-    return AutoTokenizer.from_pretrained(str(minilm.directory))
+    return loaded_tokenizer(minilm.directory)
 
 
 @given(text=TEXTS)

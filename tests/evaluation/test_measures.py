@@ -8,7 +8,6 @@ from statistics import fmean
 
 import numpy as np
 import pytest
-from sklearn.metrics import ndcg_score
 
 from benchmarks.ndcg import ndcg
 from kb.evaluation.measures import BY_FILE, differences, means, measured
@@ -49,6 +48,8 @@ def test_measures_are_their_definitions(seed: int) -> None:
 
 def test_ndcg_is_that_of_another_library() -> None:
     """scikit-learn gives the same nDCG@10 from scores of all documents."""
+    from sklearn.metrics import ndcg_score
+
     rankings, relevant = chance(7)
     found = measured(rankings, relevant)
 
