@@ -1,9 +1,10 @@
-"""The page in a browser at 10,000 files: from a key to results on the screen, the first page, pages of PDF files."""
+"""The page in a browser at 10,000 files: from a key to results on the screen, the first page, PDF pages, the map."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
@@ -28,6 +29,7 @@ _FILES: Final = 10_000
 _TYPED: Final = 60
 _PAGES: Final = 40
 _LOADS: Final = 10
+_MAP_MS: Final = 300_000
 # Keys after which the field is emptied.
 _LINE: Final = 20
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
@@ -106,6 +108,7 @@ def _measured(page: Page, link: str, document: Path) -> list[Row]:
         words.append(by_words)
         meaning.append(by_meaning)
     address = f"{origin}/read?file={quote(str(document))}&page="
+    made, shown = _map(page, origin)
     pages = [_load(page, f"{address}{number}")["load"] for number in range(1, _PAGES + 1)]
     return [
         at_most(NAME, "key to results by words on the screen, p95", _p95(words), 60, "ms", digits=0),
@@ -113,8 +116,24 @@ def _measured(page: Page, link: str, document: Path) -> list[Row]:
         at_most(NAME, "first paint of the first page, p95", _p95(paints), 300, "ms", digits=0),
         at_most(NAME, "the first page with all that it loads", size / 1000, 150, "kB", digits=0),
         at_most(NAME, "a page of a PDF file with its picture, p95", _p95(pages), 250, "ms", digits=0),
+        at_most(NAME, "the map: made, once", made, 20, "s", digits=1),
+        at_most(NAME, "the map: from a click to points on the screen, p95", shown, 1, "s"),
         at_most(NAME, "requests to another origin", len(elsewhere), 0, digits=0),
     ]
+
+
+def _map(page: Page, origin: str) -> tuple[float, float]:
+    """Return how long the map takes to be made, on the first visit, and to be shown after that, in seconds."""
+    began = time.monotonic()
+    page.goto(f"{origin}/map")
+    page.wait_for_function("Number(document.querySelector('#map-canvas').dataset.files) > 0", timeout=_MAP_MS)
+    made = time.monotonic() - began
+    shown = []
+    for _ in range(_LOADS):
+        page.goto(f"{origin}/map")
+        page.wait_for_function("performance.getEntriesByName('kb-map').length > 0", timeout=_MAP_MS)
+        shown.append(page.evaluate("performance.getEntriesByName('kb-map')[0].startTime") / 1000)
+    return made, _p95(shown)
 
 
 def _load(page: Page, address: str) -> dict[str, float]:

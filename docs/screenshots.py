@@ -94,6 +94,10 @@ def views(notes: Path) -> dict[str, str]:
         "read": at("hub.md") + "&line=5",
         "pdf": f"/read?q=lighthouse+keeper&file={quote(str(notes / 'harbour.pdf'))}&line=",
         "ask": "/ask?q=what+copies+the+database+every+night",
+        "tags": "/tags",
+        "timeline": "/timeline",
+        "graph": f"/graph?steps=2&file={quote(str(notes / 'hub.md'))}",
+        "map": "/map",
         "write": "/note",
         "status": "/status",
         "dark": at("hub.md") + "&line=5",
@@ -109,6 +113,9 @@ def shoot(page: Page, kb: LocalKnowledgeBase, url: str, name: str, address: str)
     page.emulate_media(color_scheme="dark" if name == "dark" else "light")
     page.set_viewport_size(NARROW if name == "narrow" else WIDE)  # type: ignore[arg-type]  # a plain dict
     page.goto(url + address)
+    if name == "map":
+        # It is made on the first visit.
+        page.wait_for_function("Number(document.querySelector('#map-canvas').dataset.files) > 0", timeout=120_000)
     page.wait_for_timeout(300)
     file = PICTURES / f"{name}.png"
     page.screenshot(path=file)

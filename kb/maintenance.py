@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kb.errors import CatalogDamaged, StoreError
 from kb.indexing.rebuild import excess_deletions, postpone_rebuild
 from kb.indexing.write import Stopped, fill_centroids
+from kb.overview import MAP_FILE
 from kb.records import RebuildReport
 from kb.store.damage import remove_set_aside
 
@@ -90,10 +91,12 @@ class StoreMonitor:
 def rebuild_index(container: Container, on_event: Callable[[FileEvent], None] | None) -> RebuildReport:
     """Rebuild the vector index on request, and delete the damaged files that were set aside.
 
-    Those may hold the text of deleted notes, but are kept for inspection until the user asks for a rebuild.
+    Those may hold the text of deleted notes, but are kept for inspection until the user asks for a rebuild. The map of
+    the page, which holds words of notes, is removed too; the page makes it again.
     """
     report = _rebuild_and_index(container, on_event, _never)
     remove_set_aside(container.store_path)
+    Path(container.store_path, MAP_FILE).unlink(missing_ok=True)
     return report
 
 

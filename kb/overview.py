@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kb.container import Container
     from kb.records import KnownFile, LinkGraph, StoredPassage
 
+MAP_FILE: Final = "map.json"
+"""The file of the store in which the page keeps its map."""
 # What is read at once, before questions may go first.
 _PAGE: Final = 500
 

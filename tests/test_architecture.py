@@ -122,7 +122,7 @@ ALLOWED: dict[str, set[str]] = {
         *VOCABULARY,
     },
     "kb.overview": {"kb.container", "kb.search.links", *VOCABULARY},
-    "kb.maintenance": {"kb.container", "kb.indexing", "kb.store", *VOCABULARY},
+    "kb.maintenance": {"kb.container", "kb.indexing", "kb.overview", "kb.store", *VOCABULARY},
     "kb.app": {
         "kb.answers",
         "kb.claims",
@@ -169,6 +169,7 @@ ALLOWED: dict[str, set[str]] = {
     # It shows what the interface for programs offers, to a browser; pages of PDF files are drawn in a sandbox.
     "kb.web": {
         "kb.web",
+        "kb.api.codec",
         "kb.api.events",
         "kb.api.problems",
         "kb.api.waiting",
@@ -176,7 +177,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.sandbox.protocol",
         "kb.formats.builder",
         "kb.search",
-        # Only its types: what it gives comes with the knowledge base.
+        # What it gives comes with the knowledge base.
         "kb.overview",
         "kb.own_files",
         *VOCABULARY,
@@ -205,6 +206,7 @@ OWNERS: dict[str, set[str]] = {
     "semantic_text_splitter": {"kb/chunking/split.py"},
     "ir_measures": {"kb/evaluation/measures.py"},
     "scipy": {"kb/evaluation/measures.py"},
+    "sklearn": {"kb/web/map/layout.py"},
     "tokenizers": {"kb/embedding/tokens.py"},
     "huggingface_hub": {"kb/embedding/fetch.py", "kb/embedding/locate.py"},
     "fasttext": {"kb/formats/language.py"},

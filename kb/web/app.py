@@ -12,7 +12,7 @@ from starlette.routing import Route
 from kb.web.context import View, ViewContext
 from kb.web.guard import LINK_PATH, Guard, cookie_name, session_of
 from kb.web.text import TEXT
-from kb.web.views import actions, ask, find, graph, note, status, tags, timeline
+from kb.web.views import actions, ask, find, graph, map_view, note, status, tags, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from kb.web.context import Backend
+    from kb.web.map.maker import MapMaker
 
 VIEWS: Final = (
     View("find", "/"),
     View("ask", "/ask"),
     View("tags", "/tags"),
     View("timeline", "/timeline"),
+    View("map", "/map"),
     View("write", "/note"),
     View("status", "/status"),
 )
-_MODULES: Final = (find, ask, graph, tags, timeline, note, status, actions)
+_MODULES: Final = (find, ask, map_view, graph, tags, timeline, note, status, actions)
 
 
 class Page:
@@ -60,6 +62,11 @@ class Page:
     def new_link(self) -> str:
         """Return an address that opens the page once, within ten minutes."""
         return f"http://{self._host}{LINK_PATH}?key={self._context.sessions.new_link()}"
+
+    @property
+    def map(self) -> MapMaker:
+        """What makes the map."""
+        return self._context.map
 
     def stop(self) -> None:
         """End what goes on without end, so that the server can be closed."""

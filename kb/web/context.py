@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -18,9 +18,9 @@ from starlette.responses import HTMLResponse, Response
 from kb.api.problems import problem_of
 from kb.api.waiting import result_of
 from kb.errors import KbError, RequestError
-from kb.ports import Knowledge
 from kb.records import MODE_NAMES
 from kb.search.filters import selected
+from kb.web.map.maker import MapMaker
 from kb.web.pictures import Pages
 from kb.web.query import Fields, Query
 from kb.web.selection import Selections
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from kb.api.events import EventBus
-    from kb.overview import Overview
-    from kb.ports import RunningDaemon
+    from kb.ports import Knowledge, RunningDaemon
     from kb.records import KnownFile
+    from kb.web.viewed import Viewed
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -46,14 +46,6 @@ _WAITING: Final = 64
 _BODY: Final = 1_000_000
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _YEAR: Final = "private, max-age=31536000, immutable"
-
-
-class Viewed(Knowledge, Protocol):
-    """A knowledge base that can also be looked at as a whole."""
-
-    @property
-    def overview(self) -> Overview:
-        """What the views over all files need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +96,7 @@ class ViewContext:
         self.backend = backend
         self.sessions = Sessions()
         self.selections = Selections()
+        self.map = MapMaker(backend.using, backend.say)
         self.pages = Pages(backend.content)
         self.stopping = threading.Event()
         self._views = tuple(views)
@@ -119,6 +112,7 @@ class ViewContext:
         """End all sessions, and what goes on without end; views at work still answer."""
         self.stopping.set()
         self.sessions.close()
+        self.map.stop()
         for end in self._endings:
             end()
 
@@ -126,6 +120,7 @@ class ViewContext:
         """Wait for the views at work, and stop drawing pages."""
         self.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self.map.close()
         self.pages.close()
 
     async def ask(self, request: Request, work: Callable[[Viewed], _T]) -> _T:

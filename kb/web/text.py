@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kb.records import MODES, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kb.records import Answer, Freshness, KnownFile, Missing, ReadAs, Reply, StoredPassage, Unmatched
     from kb.web.query import Query
@@ -122,6 +122,39 @@ TEXT: Final[Mapping[str, str]] = {
     "graph_drawing": "Drawing of the links",
     "graph_around": "Links around this file",
     "graph_by": "by",
+    "map_title": "Map",
+    "map_about": "Files that are near in meaning lie near one another. The words name what is telling of each group.",
+    "map_canvas": "Map of your files. Arrows go from file to file, plus and minus zoom, s selects what is in view.",
+    "map_colour": "Colour by",
+    "map_colour_folder": "folder",
+    "map_colour_tag": "tag",
+    "map_colour_age": "age",
+    "map_zoom_in": "Zoom in",
+    "map_zoom_out": "Zoom out",
+    "map_whole": "Whole map",
+    "map_select": "Select an area",
+    "map_select_view": "Select what is in view",
+    "map_selected": "selected",
+    "map_clear": "Clear the selection",
+    "map_within": "Search the selected files",
+    "map_within_hint": "Search them; leave empty to list them",
+    "map_groups": "Groups",
+    "map_group": "Group",
+    "map_all_groups": "All groups",
+    "map_list": "List them",
+    "map_on_map": "Select on the map",
+    "map_key": "Colours",
+    "map_no_script": "The drawing needs scripts. The groups are listed here.",
+    "map_other": "other",
+    "map_untagged": "no tag",
+    "map_top": "no folder",
+    "map_ages": "this week|this month|this year|three years|older",
+    "map_none": "There is nothing to draw yet.",
+    "key_map": "Map: next file in that direction",
+    "key_map_pan": "Map: move the map",
+    "key_map_zoom": "Map: zoom in, zoom out, whole map",
+    "key_map_select": "Map: select what is in view, clear the selection",
+    "key_map_read": "Map: read the chosen file",
     "remove_filter": "Remove this filter",
     "note_title": "Title",
     "note_title_hint": "Its first line, if you leave this empty",
@@ -227,6 +260,24 @@ def tags_line(tags: int, files: int) -> str:
 def left_out_line(number: int) -> str:
     """Return that some files are not drawn and listed; empty if all are."""
     return f"{count(number, 'more file')} not shown" if number else ""
+
+
+def group_name(words: Sequence[str], number: int) -> str:
+    """Return the name of a group of files: its telling words, else its number from 0 on."""
+    return ", ".join(words) or f"group {number + 1}"
+
+
+def map_lines(work: str, problem: str, missing: int) -> Iterator[str]:
+    """Yield what there is to say about the map: what is being done, what went wrong, and what is not on it."""
+    if work == "making":
+        yield "The map is being made. It appears here in a moment."
+    elif work == "placing":
+        yield "New files are being put on the map."
+    if problem:
+        yield f"The map could not be made: {problem}"
+    if missing and not work:
+        verb = "is" if missing == 1 else "are"
+        yield f"{count(missing, 'file')} {verb} not on the map: without text, or not embedded yet."
 
 
 def filter_labels(query: Query) -> Iterator[tuple[str, str, str]]:

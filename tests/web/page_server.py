@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kb.app import LocalKnowledgeBase
-    from kb.web.context import Viewed
+    from kb.web.viewed import Viewed
 
 
 @dataclass

@@ -25,7 +25,21 @@ pytest_plugins = ["page_browser"]
 expect = playwright.expect
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
-VIEWS = ["/", "/?q=restic", "/?q=quantum+chromodynamics+lattice", "/ask?q=restic", "/note", "/status", "/keys"]
+VIEWS = [
+    "/",
+    "/?q=restic",
+    "/?q=quantum+chromodynamics+lattice",
+    "/?tag=tools",
+    "/ask?q=restic",
+    "/tags",
+    "/timeline?tag=tools",
+    "/map",
+    "/map?group=0",
+    "/note",
+    "/status",
+    "/keys",
+]
+GRAPH = "/graph?steps=2&file="
 READ = ["hub.md&line=5&q=restic", "plan.org", "harbour.pdf&page=2", "cargo.xlsx", "code/rank.py&line=4", "mail.eml"]
 
 
@@ -79,6 +93,19 @@ def read(files: Path, rest: str) -> str:
     """The address of a document, from its name and the other fields."""
     name, _, fields = rest.partition("&")
     return f"/read?file={quote(str(files / name))}&{fields}"
+
+
+def map_made(visit: Callable[..., Page], running: Served) -> None:
+    """Have the map made, which is once for all tests."""
+    if not running.page.map.wait(0) or not running.page.map.made:
+        visit("/map").close()
+        assert running.page.map.wait(120)
+
+
+def drawn(page: Page) -> int:
+    """Wait until the map is drawn; returns how many files are on it."""
+    page.wait_for_function("Number(document.querySelector('#map-canvas').dataset.files) > 0")
+    return int(page.locator("#map-canvas").get_attribute("data-files") or 0)
 
 
 def test_find_and_read(visit: Callable[..., Page]) -> None:
@@ -191,6 +218,86 @@ def test_without_scripts(visit: Callable[..., Page]) -> None:
     assert page.locator("#results a.open").count() > 0
 
 
+def test_map(visit: Callable[..., Page], running: Served) -> None:
+    """The map is drawn, coloured, zoomed and selected in by keys and mouse, and a search stays within the selection."""
+    map_made(visit, running)
+    page = visit("/map")
+    number = drawn(page)
+    assert page.locator("#map-key li").count() > 0
+    page.select_option("#map-colour", "age")
+    expect(page.locator("#map-key")).to_contain_text("this week")
+
+    page.locator("#map-canvas").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#map-note")).to_be_visible()
+    first = page.locator("#map-note").inner_text()
+    for key in ("ArrowLeft", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    assert page.locator("#map-note").inner_text() != first
+    page.keyboard.press("s")
+    expect(page.locator("#map-count")).to_have_text(f"{number} selected")
+    for _ in range(8):
+        page.keyboard.press("+")
+    page.keyboard.press("s")
+    expect(page.locator("#map-count")).not_to_have_text(f"{number} selected")
+    page.keyboard.press("0")
+    page.keyboard.press("x")
+    expect(page.locator("#map-selected")).to_be_hidden()
+
+    box = page.locator("#map-canvas").bounding_box()
+    assert box
+    page.locator("[data-map=area]").click()
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2, steps=3)
+    page.mouse.up()
+    expect(page.locator("#map-count")).to_have_text(f"{number} selected")
+    page.locator("[data-group]").first.click()
+    chosen = int((page.locator("#map-count").inner_text()).split()[0])
+    assert 0 < chosen <= number
+    page.locator("#map-selected input[type=search]").fill("where do the backups go")
+    page.locator("#map-selected button", has_text="Find").click()
+    page.wait_for_url(re.compile("within="))
+    expect(page.locator("#results")).to_contain_text(f"Only {chosen} selected file")
+    page.locator("#q").fill("ships")
+    expect(page.locator("#results")).to_contain_text(f"Only {chosen} selected file")
+    page.locator("#results .notice a", has_text="Search all files").click()
+    expect(page.locator("#results")).not_to_contain_text("selected file")
+
+
+def test_file_of_the_map(visit: Callable[..., Page], running: Served) -> None:
+    """Enter reads the file that the cursor is on."""
+    map_made(visit, running)
+    page = visit("/map")
+    drawn(page)
+    page.locator("#map-canvas").press("ArrowDown")
+    title = page.locator("#map-note").inner_text().partition(" · ")[0]
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/read"))
+    assert title in page.locator("#document h1").first.inner_text() + page.locator("#document .path").first.inner_text()
+
+
+def test_see_without_scripts(visit: Callable[..., Page], running: Served) -> None:
+    """Tags, timeline, the graph of links and the groups of the map lead to files in a browser that runs no scripts."""
+    map_made(visit, running)
+    page = visit("/tags", java_script_enabled=False)
+    page.locator(".tag-list a", has_text="tools").first.click()
+    page.locator(".recent a.open", has_text="restic").click()
+    page.locator(".around a", has_text="Graph of links").click()
+    assert page.locator(".drawing svg rect").count() >= 2
+    page.locator(".linked a", has_text="Backups").first.click()
+    assert page.locator("#document h1").first.inner_text() == "Backups"
+    page.locator("nav a", has_text="Timeline").click()
+    page.locator("a[aria-label='May 2024: 1 file']").click()
+    assert page.locator(".recent a.open").all_inner_texts() == ["restic"]
+    page.locator("nav a", has_text="Map").click()
+    assert not page.locator("#map-canvas").is_visible()
+    page.locator(".groups h3 a").first.click()
+    page.locator(".within input").fill("ships")
+    page.locator(".within button", has_text="Find").click()
+    assert "within=" in page.url
+
+
 def test_hostile_note(visit: Callable[..., Page]) -> None:
     """A hostile note changes nothing: no script, no style, no request, no window."""
     page = visit("/?q=rotten+fish+smells")
@@ -260,7 +367,8 @@ def test_colours(visit: Callable[..., Page], scheme: str) -> None:
 
 def test_narrow(visit: Callable[..., Page], files: Path) -> None:
     """In a narrow window nothing is wider than it, and a document takes the place of the results."""
-    for address in ["/?q=restic", *(read(files, one) for one in READ)]:
+    others = ["/?q=restic", "/tags", "/timeline", "/map", GRAPH + quote(str(files / "hub.md"))]
+    for address in [*others, *(read(files, one) for one in READ)]:
         page = visit(address, viewport={"width": 360, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
     page = visit(read(files, READ[0]), viewport={"width": 360, "height": 740})
@@ -279,10 +387,16 @@ def test_printed(visit: Callable[..., Page], files: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("address", [*VIEWS, *READ])
-def test_accessible(visit: Callable[..., Page], files: Path, address: str, scheme: str) -> None:
+@pytest.mark.parametrize("address", [*VIEWS, GRAPH, *READ])
+def test_accessible(visit: Callable[..., Page], running: Served, files: Path, address: str, scheme: str) -> None:
     """axe-core finds nothing to complain about in any view."""
-    page = visit(address if address.startswith("/") else read(files, address), color_scheme=scheme)
+    if address.startswith("/map"):
+        map_made(visit, running)
+    whole = address + quote(str(files / "hub.md")) if address == GRAPH else address
+    page = visit(whole if address.startswith("/") else read(files, address), color_scheme=scheme)
+    if address == "/map":
+        drawn(page)
+        page.locator("#map-canvas").press("s")
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("axe.run(document)")
     violations = [

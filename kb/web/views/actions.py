@@ -32,6 +32,11 @@ KEYS: Final = (
     ("n p", "key_hits"),
     ("c", "key_copy"),
     ("Esc", "key_escape"),
+    ("← → ↑ ↓", "key_map"),
+    ("Shift + arrow", "key_map_pan"),
+    ("+ - 0", "key_map_zoom"),
+    ("s x", "key_map_select"),
+    ("Enter", "key_map_read"),
     ("?", "key_help"),
 )
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from kb.records import KnownFile
-    from kb.web.context import ViewContext, Viewed
+    from kb.web.context import ViewContext
+    from kb.web.viewed import Viewed
 
 _MOST: Final = 60
 # The columns in the order in which they are listed, each with the name of its heading.
