@@ -56,6 +56,14 @@ _LOADED: Final = """() => {
 }"""
 
 
+# When the map is on the screen, in milliseconds since the address was followed.
+_DRAWN: Final = """async () => {
+  const marks = () => performance.getEntriesByName("kb-map");
+  while (!marks().length && performance.now() < 60000) await new Promise((done) => setTimeout(done, 5));
+  return marks()[0]?.startTime ?? 60000;
+}"""
+
+
 def rows(work: Bench) -> list[Row]:
     """The rows, or why they were skipped."""
     try:
@@ -126,13 +134,12 @@ def _map(page: Page, origin: str) -> tuple[float, float]:
     """Return how long the map takes to be made, on the first visit, and to be shown after that, in seconds."""
     began = time.monotonic()
     page.goto(f"{origin}/map")
-    page.wait_for_function("Number(document.querySelector('#map-canvas').dataset.files) > 0", timeout=_MAP_MS)
+    page.locator("#map-canvas[data-files]:not([data-files='0'])").wait_for(timeout=_MAP_MS)
     made = time.monotonic() - began
     shown = []
     for _ in range(_LOADS):
         page.goto(f"{origin}/map")
-        page.wait_for_function("performance.getEntriesByName('kb-map').length > 0", timeout=_MAP_MS)
-        shown.append(page.evaluate("performance.getEntriesByName('kb-map')[0].startTime") / 1000)
+        shown.append(page.evaluate(_DRAWN) / 1000)
     return made, _p95(shown)
 
 

@@ -115,7 +115,7 @@ def shoot(page: Page, kb: LocalKnowledgeBase, url: str, name: str, address: str)
     page.goto(url + address)
     if name == "map":
         # It is made on the first visit.
-        page.wait_for_function("Number(document.querySelector('#map-canvas').dataset.files) > 0", timeout=120_000)
+        page.locator("#map-canvas[data-files]:not([data-files='0'])").wait_for(timeout=120_000)
     page.wait_for_timeout(300)
     file = PICTURES / f"{name}.png"
     page.screenshot(path=file)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[str, str]
 # Characters with a special meaning in a pattern, or at its beginning.
 _SIGNS: Final = re.compile(r"[*?\[\\]|^[!#]|\s$")
+# A glob for one file or folder, from the top of a watched folder or absolute; a backslash makes any sign a character.
+_ONE_PLACE: Final = re.compile(r"/(?:[^\\*?\[\s]| (?!$)|\\\S)+")
 # What is no plain character in a pattern.
 _ACTS: Final = re.compile(r"[\\*?\[]")
 _LITERAL: Final = r"\\\g<0>"
@@ -97,9 +99,13 @@ def selected(files: Iterable[KnownFile], filters: Filters) -> list[KnownFile]:
 
 def day_of(file: KnownFile) -> date:
     """Return the date of a file: its own date, else the local day of its last modification."""
-    if file.date is not None:
-        return file.date
-    return datetime.fromtimestamp(file.stat.mtime_ns / 1e9, UTC).astimezone().date()
+    return file.date if file.date is not None else _local_day(file.stat.mtime_ns // 1_000_000_000)
+
+
+# Of the files of an index, which are counted by day again and again.
+@lru_cache(maxsize=131_072)
+def _local_day(seconds: int) -> date:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().date()
 
 
 def _in_time(file: KnownFile, filters: Filters) -> bool:
@@ -183,6 +189,8 @@ def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
     """Return the files whose relative or absolute path matches a glob as in .gitignore; none does if it is invalid."""
     from pathspec import GitIgnoreSpec
 
+    if _ONE_PLACE.fullmatch(glob) and "//" not in glob:
+        return _at_place(re.sub(r"\\(.)", r"\1", glob), files)
     try:
         spec = GitIgnoreSpec.from_lines([_one_form(glob)])
     except (ValueError, re.error):
@@ -193,6 +201,23 @@ def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
         for file in files
         if spec.match_file(_one_form(file.path))
         or absolute.match_file(_one_form(f"{file.folder}/{file.path}").lstrip("/"))
+    )
+
+
+def _at_place(path: str, files: Sequence[KnownFile]) -> frozenset[Key]:
+    """Return the files at a path from the top of a watched folder, or an absolute one, or below it."""
+    whole = _one_form(path)
+    relative, top = whole[1:], whole.rstrip("/")
+    below = f"{top}/"
+    # A glob that ends in a slash matches folders alone.
+    exact = "" if whole.endswith("/") else relative
+    return frozenset(
+        file.key
+        for file in files
+        if (own := _one_form(file.path)) == exact
+        or own.startswith(below[1:])
+        or (absolute := _one_form(f"{file.folder}/{file.path}")).startswith(below)
+        or (exact and absolute == whole)
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kb.formats.registry import REGISTRY
 from kb.search.filters import day_of, selected, tag_count
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from kb.web.query import Query
 
 _MOST: Final = 8
+# Of so many combinations of filters, the counts are kept.
+_KEPT: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +58,81 @@ class Facet:
     more: tuple[Value, ...] = ()
 
 
-def facets(files: Sequence[KnownFile], query: Query) -> tuple[Facet, ...]:
-    """Return the facets of a search; those with no choice are left out.
+Counts: TypeAlias = Mapping[str, list[tuple[str, int]]]
+"""For each filter, its values with the number of files that a search with it looks through, the most frequent first."""
 
-    Args:
-        files: All files of the index.
-        query: The search.
 
-    Raises:
-        RequestError: A filter of the search is not valid.
-    """
+class FacetCounts:
+    """Counts the files of facets; the last counts are kept while the files stay as they are."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: list[KnownFile] = []
+        self._counts: dict[Query, Counts] = {}
+
+    def of(self, files: list[KnownFile], query: Query) -> Counts:
+        """Return the counts of a search.
+
+        Args:
+            files: All files that are searched, filters aside.
+            query: The search.
+
+        Raises:
+            RequestError: A filter of the search is not valid.
+        """
+        key = query.only_filters()
+        with self._lock:
+            # The catalog returns the same records until one changes, so this compares no more than their identity.
+            if files != self._files:
+                self._files, self._counts = files, {}
+            found = self._counts.get(key)
+        if found is None:
+            found = _counted(files, query)
+            with self._lock:
+                if files == self._files:
+                    while len(self._counts) >= _KEPT:
+                        del self._counts[next(iter(self._counts))]
+                    self._counts[key] = found
+        return found
+
+
+def _counted(files: Sequence[KnownFile], query: Query) -> Counts:
     wanted = query.filters
     others = {
         "path": replace(wanted, paths=()),
         "type": replace(wanted, types=()),
         "tag": replace(wanted, tags=()),
         "lang": replace(wanted, languages=()),
+        "date": replace(wanted, since=None, until=None),
     }
-    searched = {name: selected(files, filters) for name, filters in others.items()}
-    dated = selected(files, replace(wanted, since=None, until=None))
+    # Without filters these are all the same.
+    distinct = {filters: selected(files, filters) for filters in others.values()}
+    searched = {name: distinct[filters] for name, filters in others.items()}
+    return {
+        "path": _folders(searched["path"], query),
+        "type": _types(searched["type"]),
+        "tag": tag_count(searched["tag"]),
+        "lang": _languages(searched["lang"]),
+        "date": _years(searched["date"]),
+    }
+
+
+def facets(counts: Counts, query: Query, files: int) -> tuple[Facet, ...]:
+    """Return the facets of a search; those with no choice are left out.
+
+    Args:
+        counts: The counts of the search.
+        query: The search.
+        files: How many files are searched, filters aside.
+    """
     found = (
-        _facet(query, "path", "facet_folder", _folders(searched["path"], query)),
-        _facet(query, "type", "facet_type", _types(searched["type"])),
-        _facet(query, "tag", "facet_tag", tag_count(searched["tag"])),
-        _facet(query, "lang", "facet_lang", _languages(searched["lang"])),
-        _years(query, dated),
+        _facet(query, "path", "facet_folder", counts["path"]),
+        _facet(query, "type", "facet_type", counts["type"]),
+        _facet(query, "tag", "facet_tag", counts["tag"]),
+        _facet(query, "lang", "facet_lang", counts["lang"]),
+        _by_year(query, counts["date"]),
     )
-    return tuple(one for one in found if _chooses(one, len(files)))
+    return tuple(one for one in found if _chooses(one, files))
 
 
 def _chooses(facet: Facet, files: int) -> bool:
@@ -122,24 +175,30 @@ def _folders(files: Iterable[KnownFile], query: Query) -> list[tuple[str, int]]:
 
 
 def _types(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
-    found: Counter[str] = Counter()
-    for file in files:
-        row = REGISTRY.of(file.path)
-        found[row.types[0] if row and row.types and row.types[0] else file.kind] += 1
+    found = Counter(_type_of(file.path, file.kind) for file in files)
     return [one for one in found.most_common() if one[0]]
+
+
+@lru_cache(maxsize=131_072)
+def _type_of(path: str, kind: str) -> str:
+    row = REGISTRY.of(path)
+    return row.types[0] if row and row.types and row.types[0] else kind
 
 
 def _languages(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
     return [one for one in Counter(file.language for file in files).most_common() if one[0]]
 
 
-def _years(query: Query, files: Iterable[KnownFile]) -> Facet:
+def _years(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
     """Return the years of files, newest first."""
-    found = Counter(day_of(file).year for file in files)
+    return sorted(Counter(f"{day_of(file).year:04d}" for file in files).items(), reverse=True)
+
+
+def _by_year(query: Query, counts: Sequence[tuple[str, int]]) -> Facet:
     values = []
-    for year, number in sorted(found.items(), reverse=True):
-        first, last = f"{year:04d}-01-01", f"{year:04d}-12-31"
+    for year, number in counts:
+        first, last = f"{year}-01-01", f"{year}-12-31"
         chosen = (query.since, query.until) == (first, last)
         since, until = ("", "") if chosen else (first, last)
-        values.append(Value(str(year), number, query.closed().address(since=since, until=until), chosen=chosen))
+        values.append(Value(year, number, query.closed().address(since=since, until=until), chosen=chosen))
     return Facet("date", "facet_date", tuple(values[:_MOST]), tuple(values[_MOST:]))

@@ -8,6 +8,9 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 
 from kb.errors import RequestError
 from kb.records import FileStat, Filters, KnownFile
@@ -129,3 +132,21 @@ def test_tags_are_counted_by_file_with_those_above_them() -> None:
 
     assert tag_count(files) == [("work", 3), ("kb", 2), ("kb/x", 1), ("KB/y", 1)]
     assert tag_count([]) == []
+
+
+NAMES = st.sampled_from(["a", "b", "ab", "a b", "a[1]", "x!", "é", "a.md"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+
+
+@given(paths=st.lists(PATHS, min_size=1, max_size=8, unique=True), place=PATHS, ending=st.sampled_from(["", "/"]))
+def test_globs_of_one_place_match_as_git_would(paths: list[str], place: str, ending: str) -> None:
+    """A glob without wildcards, which is compared without pathspec, matches what pathspec matches."""
+    files = [known(path) for path in paths]
+    escaped = "".join(f"\\{one}" if one in "*?[]\\!#" else one for one in place)
+    for glob in (f"/{escaped}{ending}", f"/notes/{escaped}{ending}"):
+        spec = GitIgnoreSpec.from_lines([glob])
+        wanted = [
+            path for path in paths if spec.match_file(path) or spec.match_file(f"/notes/{path}".removeprefix("/"))
+        ]
+        found = [one.path for one in selected(files, Filters(paths=(glob,)))]
+        assert found == wanted or not wanted, glob

@@ -104,7 +104,7 @@ def map_made(visit: Callable[..., Page], running: Served) -> None:
 
 def drawn(page: Page) -> int:
     """Wait until the map is drawn; returns how many files are on it."""
-    page.wait_for_function("Number(document.querySelector('#map-canvas').dataset.files) > 0")
+    page.locator("#map-canvas[data-files]:not([data-files='0'])").wait_for()
     return int(page.locator("#map-canvas").get_attribute("data-files") or 0)
 
 
@@ -288,12 +288,12 @@ def test_see_without_scripts(visit: Callable[..., Page], running: Served) -> Non
     page.locator(".linked a", has_text="Backups").first.click()
     assert page.locator("#document h1").first.inner_text() == "Backups"
     page.locator("nav a", has_text="Timeline").click()
-    page.locator("a[aria-label='May 2024: 1 file']").click()
+    page.locator("a[title='May 2024: 1 file']").click()
     assert page.locator(".recent a.open").all_inner_texts() == ["restic"]
     page.locator("nav a", has_text="Map").click()
     assert not page.locator("#map-canvas").is_visible()
     page.locator(".groups h3 a").first.click()
-    page.locator(".within input").fill("ships")
+    page.locator(".within input[type=search]").fill("ships")
     page.locator(".within button", has_text="Find").click()
     assert "within=" in page.url
 

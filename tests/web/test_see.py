@@ -93,7 +93,7 @@ def test_tags_lead_to_their_files(browser: Browser) -> None:
 def test_timeline_leads_to_its_files(browser: Browser) -> None:
     """A month leads to its files; filters stay, and can be taken away."""
     text = browser.get("/timeline?tag=tools").text
-    found = re.search(r'<a href="([^"]+)" aria-label="May 2024: 1 file"', text)
+    found = re.search(r'<a href="([^"]+)" title="May 2024: 1 file"', text)
     assert found
     assert "March 2025: 1 file" in text
     assert 'href="/timeline" aria-label="Remove this filter: tag: tools"' in text

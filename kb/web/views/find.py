@@ -15,7 +15,7 @@ from kb.search.filters import day_of
 from kb.search.words import Words, words_of
 from kb.web import text
 from kb.web.documents.read import Opened, open_document, place_address
-from kb.web.facets import Facet, facets
+from kb.web.facets import Facet, FacetCounts, facets
 from kb.web.pictures import image_of
 from kb.web.query import MOST_HITS, Fields, Query, glob_of, path_of
 from kb.web.results import Place, results_of, shown_path
@@ -99,6 +99,7 @@ class _Listed:
 class _Find:
     def __init__(self, context: ViewContext) -> None:
         self._context = context
+        self._counts = FacetCounts()
 
     async def find(self, request: Request) -> Response:
         """The search; with ``part`` only its results or its facets."""
@@ -216,7 +217,8 @@ class _Find:
         )
 
     def _facets(self, kb: Knowledge, query: Query) -> tuple[Facet, ...]:
-        return facets(self._context.selections.among(kb.documents(), query.within), query)
+        files = self._context.selections.among(kb.documents(), query.within)
+        return facets(self._counts.of(files, query), query, len(files))
 
     def _folders(self) -> tuple[str, ...]:
         return tuple(self._context.backend.daemon.status()["folders"])
