@@ -21,6 +21,7 @@ from kb.api.operations import OPERATIONS
 from kb.cli.command_table import source, table_of
 from kb.cli.main import cli
 from kb.config.schema import fields
+from kb.doctor.table import CHECKS
 from kb.formats.fingerprint import distributions
 from kb.formats.registry import REGISTRY
 
@@ -218,6 +219,12 @@ def _endpoint(one: Operation[Any, Any], operation: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def doctor_block() -> str:
+    """Every check of ``kb doctor``, with its usual remedy."""
+    rows = ["| check | is well if | usual remedy |", "|---|---|---|"]
+    return "\n".join([*rows, *(f"| `{one.name}` | {one.about} | {one.remedy} |" for one in CHECKS)])
+
+
 _SERVER: Final = "http://127.0.0.1:7420"
 # What the page of the Python API tells: each class with its members, in this order.
 _API: Final = (
@@ -316,6 +323,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "imports": imports_block,
     "python": python_block,
     "endpoints": endpoints_block,
+    "doctor": doctor_block,
 }
 
 

@@ -93,7 +93,7 @@ def choose(located: Located, tokens: ModelTokens, wanted: Wanted, *, question: b
                 f"there is no ONNX form of {located.name} in {form}{unverified if _unverified(located) else ''}",
                 f"{EXPORT}{' --int8' if form == 'int8' else ''}",
             )
-        if export is not None and (needed or question or not _gpu(wanted)):
+        if export is not None and (needed or question or not finds_gpu(wanted)):
             return Choice(export, form, f"its ONNX form in {form}, {'as configured' if needed else 'the fastest here'}")
         against = "there is a GPU" if export else _UNVERIFIED if _unverified(located) else _NO_FORM
     return Choice(None, wanted.precision, "as configured" if wanted.runtime == "torch" else against)
@@ -151,7 +151,7 @@ def _unverified(located: Located) -> bool:
     return golden_of(located) is None and bool(makers_onnx(located.directory))
 
 
-def _gpu(wanted: Wanted) -> bool:
+def finds_gpu(wanted: Wanted) -> bool:
     """Whether torch would find a GPU; does not import torch."""
     if wanted.device == "cpu":
         return False

@@ -54,7 +54,7 @@ def verify(encoder: Encoder, located: Located, forms: Path) -> list[Check]:
     except ModelError as error:
         return [*checks, Check("loading", error.message, good=False)]
     checks += [Check("loading, modules as configured", where, good=True), _vectors(encoder), _batching(encoder)]
-    return [*checks, _golden(encoder, located), *_forms(forms)]
+    return [*checks, published_cosines(encoder, located), *_forms(forms)]
 
 
 def _tokenizer(encoder: Encoder) -> Check:
@@ -89,7 +89,7 @@ def _batching(encoder: Encoder) -> Check:
     return Check("alone and in a batch", f"differ by {off:.0e}", good=off < (1e-2 if half else _SAME))
 
 
-def _golden(encoder: Encoder, located: Located) -> Check:
+def published_cosines(encoder: Encoder, located: Located) -> Check:
     """Whether cosines match those published by the authors of sentence-transformers."""
     vectors = encoder.embed_documents(ANSWERS, encoder.tokens.count(ANSWERS))
     cosines = (vectors @ encoder.embed_query(QUESTION)).tolist()

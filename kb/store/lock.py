@@ -269,12 +269,43 @@ def _description(owner: Owner | None) -> str:
 
 def read_owner(directory: str) -> Owner | None:
     """The holder of the store's lock; None if there is no record of one, or its process has ended."""
-    try:
-        record = json.loads(Path(directory, OWNER_FILE).read_bytes())
-        owner = Owner(pid=int(record["pid"]), command=str(record["command"]), since=str(record["since"]))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    owner = recorded_owner(directory)
+    if owner is None:
         return None
     return owner if _alive(owner.pid) else None
+
+
+def recorded_owner(directory: str) -> Owner | None:
+    """The process in the record of the store's lock, which may have ended; None if there is no valid record."""
+    try:
+        record = json.loads(Path(directory, OWNER_FILE).read_bytes())
+        return Owner(pid=int(record["pid"]), command=str(record["command"]), since=str(record["since"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def is_locked(directory: str) -> bool:
+    """Whether another process holds the store's lock. Neither the lock file nor the record is changed.
+
+    Raises:
+        OSError: The lock file cannot be read.
+    """
+    if sys.platform == "win32":
+        return read_owner(directory) is not None
+    import fcntl
+
+    try:
+        descriptor = os.open(Path(directory, LOCK_FILE), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        # A shared lock, for an instant: a process that tries to take the lock meanwhile tries again.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def command_line(arguments: list[str]) -> str:

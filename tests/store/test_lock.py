@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kb.errors import StoreBusy, StoreError
-from kb.store.lock import COMMAND_LENGTH, LOCK_FILE, OWNER_FILE, StoreLock, command_line, read_owner
+from kb.store.lock import (
+    COMMAND_LENGTH,
+    LOCK_FILE,
+    OWNER_FILE,
+    Owner,
+    StoreLock,
+    command_line,
+    is_locked,
+    read_owner,
+    recorded_owner,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -279,3 +289,29 @@ def test_a_long_wait_is_reported_once(tmp_path: Path, clock: Clock) -> None:
             StoreLock(str(tmp_path)).acquire(2.0, told.append, go_on)
 
     assert told == [f"waiting for process {os.getpid()} (kb index), at most 2 s"]
+
+
+def test_is_locked_tells_without_taking_the_lock(tmp_path: Path) -> None:
+    """Whether a store is held is found out without changing its files, and without keeping others from it."""
+    store = tmp_path / "store"
+    store.mkdir()
+    assert not is_locked(str(store))
+    assert list(store.iterdir()) == []
+
+    with StoreLock(str(store), "kb watch"):
+        assert is_locked(str(store))
+        assert recorded_owner(str(store)) == read_owner(str(store))
+    assert not is_locked(str(store))
+    with StoreLock(str(store)):
+        pass
+
+
+def test_recorded_owner_may_have_ended(tmp_path: Path) -> None:
+    """The record of a process that has ended is read, but names no holder."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    record = {"pid": ended.pid, "command": "kb index", "since": "2026-11-01T10:00:00+00:00"}
+    (tmp_path / OWNER_FILE).write_text(json.dumps(record), "utf-8")
+
+    assert read_owner(str(tmp_path)) is None
+    assert recorded_owner(str(tmp_path)) == Owner(ended.pid, "kb index", "2026-11-01T10:00:00+00:00")

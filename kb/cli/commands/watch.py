@@ -355,7 +355,7 @@ def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, 
     """Write the service file of this platform, or show it."""
     if settings.file is None and not folders:
         raise ConfigError("no configuration file to start from", "Name the folders, or run kb init FOLDER")
-    service = _service(session, settings)
+    service = service_of(session, settings)
     if prints:
         session.write(sanitize(service.text))
         return 0
@@ -365,7 +365,12 @@ def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, 
     return 0
 
 
-def _service(session: Session, settings: Settings) -> Service:
+def service_of(session: Session, settings: Settings) -> Service:
+    """Return the file that has the system start the daemon of these settings at login.
+
+    Raises:
+        KbError: This system has none.
+    """
     from kb.service.background import daemon_name
     from kb.service.login import launchd_agent, systemd_unit
 

@@ -25,7 +25,7 @@ _COMMAND: Final = re.compile(
     r"""(?<![\w/.-])(?:kb|kill|rm|\S*/python[\d.]*)
         (?:\ (?:-{1,2}\w\S*|[^\s'"]*(?:'[^']*'|"[^"]*")\S*|[A-Z]{2,}\b\S*|\d+\b|\S*[/=]\S*|&&|kb
               |(?<=use\ )\S+|(?<=--here\ )\S+|(?<=--add\ )\S+|(?<=--force\ )\S+
-              |(?:ask|bench|check|completion|config|eval|index|init|links|list|model|note|open|rebuild|search|show
+              |(?:ask|bench|check|completion|config|doctor|eval|index|init|links|list|model|note|open|rebuild|search|show
                  |similar|status|sync|tags|watch|export|fetch|use|verify|pip|install)\b))+
     """,
     re.VERBOSE,

@@ -1,0 +1,195 @@
+"""Checks of what the store holds: the catalog, its rows, whose it is, the vectors, and the embedding cache."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from kb.claims import require_own_claim
+from kb.doctor.catalog_view import CatalogView, OutOfTime, opened_catalog
+from kb.doctor.finding import Remedy, failed, ok, warning
+from kb.embedding import cache
+from kb.errors import CatalogDamaged
+from kb.open_store import CACHE_FILE, CATALOG_FILE
+from kb.sqlite import Database
+from kb.store.audit import CatalogStamp
+from kb.store.generations import Generations
+from kb.store.pairing import Pairing
+from kb.store.vectors import VectorStore
+
+if TYPE_CHECKING:
+    from kb.doctor.case import Case
+    from kb.doctor.finding import Finding
+
+SECONDS: Final = 60.0
+# The rest of the time is for opening the file and for what Python adds.
+_SHARE: Final = 0.8
+
+
+def _seconds(case: Case) -> float:
+    return min(SECONDS, case.patience) * _SHARE
+
+
+def catalog(case: Case) -> Finding:
+    """Whether the catalog opens, has kb's tables, and SQLite finds no fault in it."""
+    case.require_catalog()
+    index = Remedy(case.command("index"), after=": it reads every file again; vectors come from the embedding cache")
+    for attempt in (1, 2):
+        try:
+            CatalogStamp(case.file(CATALOG_FILE)).is_unchanged()
+            with opened_catalog(case) as view:
+                wrong = view.quick_check(_seconds(case))
+                count = len(view.files())
+        except CatalogDamaged as error:
+            wrong = error.message
+        except OutOfTime:
+            return warning(
+                "too large to be checked within {seconds:g} s", case.command("check"), seconds=_seconds(case)
+            )
+        if not wrong:
+            return ok("{count:,} files, and SQLite finds no fault", count=count)
+        # Read while another process wrote it: it is damaged if it looks so twice.
+        if attempt == 2 or not case.holder.locked:  # noqa: PLR2004 - the second of two
+            break
+    return failed("damaged: {reason}", index, reason=wrong)
+
+
+def checksums(case: Case) -> Finding:
+    """Whether each row of the catalog still has the checksum that kb wrote with it."""
+    with opened_catalog(case) as view:
+        try:
+            found = view.audit(_seconds(case))
+        except OutOfTime:
+            return warning("too many to be checked within {seconds:g} s", case.command("check"), seconds=_seconds(case))
+        except ValueError as error:
+            return failed("the catalog is damaged: {reason}", case.command("index"), reason=str(error))
+    if found.files:
+        return failed(
+            "the rows of {count:,} files were changed by something other than kb",
+            Remedy(case.command("index"), after=", which reads those files again"),
+            count=len(found.files),
+        )
+    if found.keywords:
+        return failed(
+            "the index of words does not match its checksum",
+            Remedy(case.command("index"), after=", which builds it again"),
+        )
+    return ok("all rows have their checksums")
+
+
+def claim(case: Case) -> Finding:
+    """Whether the store was filled by this configuration, and not by another one that names the same store."""
+    with opened_catalog(case) as view:
+        require_own_claim(view, case.settings)
+    return ok("filled by this configuration")
+
+
+def indexed(case: Case) -> Finding:
+    """How many files are indexed, when the last run ended, and whether some could not be read."""
+    with opened_catalog(case) as view:
+        files = view.files()
+        completed = view.meta("completed")
+    states = [file.state for file in files]
+    values = {"done": states.count("done"), "failing": states.count("failed"), "waiting": states.count("pending")}
+    if completed is None:
+        return warning("no index run has been completed; {done:,} files are indexed", case.command("index"), **values)
+    if values["waiting"]:
+        return warning(
+            "a run was interrupted: {waiting:,} files wait, {done:,} are indexed", case.command("index"), **values
+        )
+    if values["failing"]:
+        return warning(
+            "{done:,} files are indexed, and {failing:,} could not be",
+            Remedy(case.command("status", "--problems"), after=", which says why"),
+            **values,
+        )
+    partly = sum(bool(file.unread) for file in files)
+    return ok("{done:,} files", **values).with_details(("read in part", partly))
+
+
+class _Record:
+    """Says which generation the catalog names, and opens none."""
+
+    def __init__(self, view: CatalogView) -> None:
+        self._view = view
+
+    def generation(self) -> str | None:
+        """The generation recorded in the catalog; None if there is none."""
+        return self._view.meta("generation")
+
+    def activate_generation(self, generation: str) -> None:
+        """Never called."""
+        self._refuse(generation)
+
+    def open(self, directory: str, *, create: bool) -> Any:  # noqa: ANN401 - it returns nothing
+        """Never called."""
+        self._refuse(directory, create)
+
+    def probe(self, directory: str) -> str | None:
+        """Never called."""
+        self._refuse(directory)
+
+    def refill(self, index: object, should_stop: object) -> None:
+        """Never called."""
+        self._refuse(index, should_stop)
+
+    def _refuse(self, *_arguments: object) -> NoReturn:
+        raise NotImplementedError("this vector index is only looked at")
+
+
+def vectors(case: Case) -> Finding:
+    """Whether the vector index is there, belongs to the catalog, and is as it was closed. It is not opened."""
+    with opened_catalog(case) as view:
+        live = len(view.live())
+        generations, pairing = Generations(case.store), Pairing(lambda: view, lambda _: {})
+        if not live and not view.meta("generation"):
+            return ok("none yet")
+        if wrong := _misplaced(view, generations, pairing):
+            return failed(wrong, case.command("rebuild"))
+        if case.holder.locked:
+            return ok("{live:,} passages; the process that has the store open checks it", live=live)
+        if generations.is_unclean():
+            return warning(
+                "not closed in order, as after a crash: the next run checks it and repairs what is wrong",
+                case.command("index"),
+            )
+        if not VectorStore(generations, _Record(view), pairing, _silent).is_usable():
+            return warning("changed by something other than kb since it was closed", case.command("rebuild"))
+    return ok("{live:,} passages, closed in order and unchanged since", live=live)
+
+
+def _misplaced(view: CatalogView, generations: Generations, pairing: Pairing) -> str:
+    """Why the vector index is not the one of this catalog; empty if it is."""
+    name = generations.current()
+    if name is None:
+        return "the vector index is missing from the store"
+    if name != view.meta("generation"):
+        return "the catalog names another vector index than the store"
+    return "the vector index belongs to another catalog" if pairing.is_paired(generations.path(name)) is False else ""
+
+
+def _silent(_warning: str) -> None:
+    """Take no notice: nothing is opened here, so that there is nothing to warn of."""
+
+
+def embedding_cache(case: Case) -> Finding:
+    """Whether the embedding cache opens and SQLite finds no fault in it."""
+    case.require_catalog()
+    path = case.file(CACHE_FILE)
+    index = Remedy(case.command("index"), after=": the cache is set aside, and texts are embedded again when needed")
+    if not os.path.lexists(path):
+        return warning("there is none: whatever is needed is embedded again", case.command("index"))
+    try:
+        database = Database(path, cache.SCHEMA, access="read")
+        try:
+            wrong = CatalogView(database).quick_check(_seconds(case))
+            count = database.rows("SELECT count(*) FROM entries", (), lambda row: int(row[0]))[0]
+        finally:
+            database.close()
+    except cache.CacheDamaged as error:
+        wrong = error.message
+    except OutOfTime:
+        return warning("too large to be checked within {seconds:g} s", case.command("check"), seconds=_seconds(case))
+    if wrong:
+        return failed("damaged: {reason}", index, reason=wrong)
+    return ok("{count:,} vectors", count=count)

@@ -1,0 +1,53 @@
+"""The check of the clocks: whether files, the last run and the system agree about what is past."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.doctor.catalog_view import opened_catalog
+from kb.doctor.finding import ok, warning
+
+if TYPE_CHECKING:
+    from kb.doctor.case import Case
+    from kb.doctor.finding import Finding
+
+# Clocks of servers and drives differ by seconds.
+_TOLERANCE: Final = 120.0
+_NANOSECONDS: Final = 1e9
+_DAY: Final = 86_400
+_SYNC: Final = "sudo timedatectl set-ntp true"
+
+
+def clocks(case: Case) -> Finding:
+    """Whether the last run and all files lie in the past."""
+    with opened_catalog(case) as view:
+        completed, files = view.meta("completed"), view.files()
+    now = case.now()
+    last = _seconds(completed)
+    if last is not None and last - now > _TOLERANCE:
+        return warning(
+            "the system's clock is {days:,.1f} days behind the last index run: it was wrong then, or is now",
+            _SYNC,
+            days=(last - now) / _DAY,
+        )
+    ahead = [file for file in files if file.stat.mtime_ns / _NANOSECONDS - now > _TOLERANCE]
+    if ahead:
+        first = str(Path(ahead[0].folder, ahead[0].path))
+        return warning(
+            "{count:,} files were modified in the future, as {file}; their dates mislead --since and --until",
+            shlex.join(["touch", first]),
+            count=len(ahead), file=first,
+        )  # fmt: skip
+    return ok("nothing lies in the future")
+
+
+def _seconds(moment: str | None) -> float | None:
+    """A recorded time in seconds since the epoch; None if there is none, or it makes no sense."""
+    try:
+        found = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

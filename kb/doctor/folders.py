@@ -1,0 +1,120 @@
+"""Checks of the watched folders: whether they are there, readable and mounted, and none lies in another."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.doctor.catalog_view import opened_catalog
+from kb.doctor.finding import Remedy, advice, failed, ok, warning, worst
+from kb.doctor.within import TookTooLong, within
+from kb.errors import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kb.doctor.case import Case
+    from kb.doctor.finding import Finding
+
+_SECONDS: Final = 3.0
+
+
+def folders(case: Case) -> Finding:
+    """Whether each folder is there and can be listed, within seconds even on a dead mount."""
+    paths = case.settings.folder_paths()
+    limit = min(_SECONDS, case.patience / (len(paths) + 1))
+    found = [finding for path in paths if (finding := _unreachable(case, path, limit))]
+    return worst(found, ok("{count:,} there and readable", count=len(paths)).with_details(*_listed(paths)))
+
+
+def _listed(paths: tuple[str, ...]) -> list[tuple[str, object]]:
+    return [("folder", path) for path in paths]
+
+
+def _unreachable(case: Case, path: str, limit: float) -> Finding | None:
+    """Why a folder cannot be listed; None if it can."""
+    try:
+        within(limit, lambda: _list(path))
+    except TookTooLong:
+        return failed(
+            "{folder} does not answer within {limit:g} seconds: its drive or server is away",
+            Remedy(shlex.join(["umount", "-l", path]), "Bring it back, or unmount it: "),
+            folder=path, limit=limit,
+        )  # fmt: skip
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = "is not a folder" if isinstance(error, NotADirectoryError) else "does not exist"
+        where = f" in {case.settings.file}" if case.settings.file else ""
+        remedy = Remedy(
+            shlex.join(["mkdir", "-p", path]), "Mount it, create it (", f"), or correct folders.paths{where}"
+        )
+        return failed(f"{{folder}} {missing}", remedy, folder=path)
+    except OSError as error:
+        return failed(
+            "{folder} cannot be read: {reason}",
+            f"chmod u+rx {shlex.quote(path)}",
+            folder=path, reason=reason_of(error),
+        )  # fmt: skip
+    return None
+
+
+def _list(path: str) -> None:
+    with os.scandir(path) as entries:
+        next(entries, None)
+
+
+def apart(case: Case) -> Finding:
+    """Whether no folder lies in another, in which case its files would be taken twice."""
+    paths = [Path(path) for path in case.settings.folder_paths()]
+    inner = [(one, other) for one in paths for other in paths if one != other and one.is_relative_to(other)]
+    found = [
+        warning(
+            "{inner} lies in {outer}, which is read with all that is below it",
+            advice(f"Take one of them out of folders.paths in {case.settings.file or 'the configuration'}"),
+            inner=str(one), outer=str(other),
+        )
+        for one, other in inner
+    ]  # fmt: skip
+    return worst(found, ok("none lies in another"))
+
+
+def mounted(case: Case) -> Finding:
+    """Whether folders and drives that held indexed files are still mounted."""
+    with opened_catalog(case) as catalog:
+        known = catalog.files_by_folder()
+        before = catalog.mounts()
+    found = [*_emptied(case, known), *_unmounted(case, before)]
+    return worst(found, ok("no folder or drive is missing"))
+
+
+def _emptied(case: Case, known: dict[str, int]) -> Iterator[Finding]:
+    """Folders that are empty although many of their files are indexed."""
+    for path in case.settings.folder_paths():
+        if known.get(path, 0) > 1 and _is_empty(path):
+            yield warning(
+                "{folder} is empty, and {files:,} of its files are indexed: perhaps its drive is not mounted",
+                Remedy(case.command("index", "--accept-deletions"), "Mount it; if the files are meant to be gone: "),
+                folder=path, files=known[path],
+            )  # fmt: skip
+
+
+def _is_empty(path: str) -> bool:
+    with os.scandir(path) as entries:
+        return next(entries, None) is None
+
+
+def _unmounted(case: Case, before: list[tuple[str, str]]) -> Iterator[Finding]:
+    """Places in the folders where a file system was mounted at the last run and none is now."""
+    from kb.watching.mounts import points
+
+    now = points()
+    folders_now = set(case.settings.folder_paths())
+    for folder, path in before:
+        place = os.path.join(folder, path)  # noqa: PTH118 - undecodable bytes included
+        if now and folder in folders_now and place not in now and not os.path.ismount(place):
+            yield warning(
+                "{place} was a mounted file system at the last run and is none now; its files are kept",
+                Remedy(case.command("index", "--accept-deletions"), "Mount it; if the files are meant to be gone: "),
+                place=place,
+            )

@@ -1,0 +1,87 @@
+"""The check of the service file that starts the daemon at login: whether what it starts is still there."""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import shlex
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.doctor.finding import Fix, Plain, Skipped, failed, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kb.doctor.case import Case
+    from kb.doctor.finding import Finding
+    from kb.service.login import Service
+
+_EXEC: Final = "ExecStart="
+_WANTS: Final = "default.target.wants"
+
+
+def service(case: Case) -> Finding:
+    """Whether the service of this store names a kb and a configuration that exist, and is enabled."""
+    if case.service is None:
+        raise Skipped("this platform has no service file")
+    if case.settings.file is None:
+        raise Skipped("a service needs a configuration file")
+    unit = case.service(case.settings)
+    install = case.command("watch", "--install-service")
+    if not unit.path.is_file():
+        return ok("none: kb watch is not started at login").with_details(
+            ("to have one", Plain("kb watch --install-service"))
+        )
+    words = _command(unit.path)
+    rewrite = Fix("write the service file again, for this kb and its configuration", lambda: _write(unit))
+    if not words:
+        return failed("{file} says not what to start", install, rewrite, file=str(unit.path))
+    if broken := broken_start(words):
+        what, path = broken
+        return failed(
+            "{file} starts a {what} that does not exist: {path}",
+            f"{install} && systemctl --user daemon-reload" if _is_systemd(unit) else install,
+            rewrite,
+            file=str(unit.path), what=Plain(what), path=path,
+        )  # fmt: skip
+    if _is_systemd(unit) and not os.path.lexists(unit.path.parent / _WANTS / unit.path.name):
+        return warning("{file} is there, but not enabled: it does not start at login", unit.next, file=str(unit.path))
+    return ok("{file}", file=str(unit.path))
+
+
+def _is_systemd(unit: Service) -> bool:
+    return unit.path.suffix == ".service"
+
+
+def _write(unit: Service) -> None:
+    unit.path.parent.mkdir(parents=True, exist_ok=True)
+    unit.path.write_text(unit.text, "utf-8")
+
+
+def _command(file: Path) -> list[str]:
+    """What a service file starts, as words; empty if that cannot be read."""
+    if file.suffix == ".plist":
+        try:
+            return [str(word) for word in plistlib.loads(file.read_bytes())["ProgramArguments"]]
+        except (plistlib.InvalidFileException, KeyError, TypeError, ValueError):
+            return []
+    lines = file.read_text("utf-8", "replace").splitlines()
+    found = next((line.removeprefix(_EXEC) for line in lines if line.startswith(_EXEC)), "")
+    try:
+        return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(found)]
+    except ValueError:
+        return []
+
+
+def broken_start(words: Sequence[str]) -> tuple[str, str] | None:
+    """What is missing of a command that starts kb, as (program or configuration, path); None if nothing is."""
+    program = words[0]
+    if not (os.access(program, os.X_OK) if os.path.isabs(program) else shutil.which(program)):  # noqa: PTH117 - a string
+        return "program", program
+    for option, value in pairwise(words):
+        if option in ("--config", "--found") and not Path(value).expanduser().is_file():
+            return "configuration", value
+    return None

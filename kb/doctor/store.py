@@ -1,0 +1,225 @@
+"""Checks of the store's folder: whether it can be used, the space there, what was left in it, and who may read it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.doctor.finding import Fix, Plain, Remedy, Skipped, advice, failed, ok, warning, worst
+from kb.own_files import forbidden
+from kb.store.damage import set_aside_in
+from kb.store.generations import CURRENT_FILE, GENERATION
+from kb.store.lock import is_locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kb.doctor.case import Case
+    from kb.doctor.finding import Finding
+
+_MEGABYTE: Final = 1_000_000
+# Below this an index run fails soon; below the other it may.
+_LEAST_FREE: Final = 50 * _MEGABYTE
+_LITTLE_FREE: Final = 500 * _MEGABYTE
+_ANYONE_ELSE: Final = 0o077
+_DRAFT: Final = re.compile(r"(owner\.json|current|unclean|left|catalog\.left|kb\.id)\.new")
+# A draft is renamed within an instant; one that is older was left by a process that died.
+_DRAFT_SECONDS: Final = 60.0
+_ROOT: Final = 0
+
+
+def store(case: Case) -> Finding:
+    """Whether the store is a folder of its own that can be read and written."""
+    path = Path(case.store)
+    if not os.path.lexists(path):
+        return _absent(case, path)
+    if not path.is_dir():
+        return failed(
+            "{store} is not a folder", f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}", store=str(path)
+        )
+    if (path / "chroma.sqlite3").exists():
+        return failed(
+            "{store} holds a ChromaDB store that kb did not make",
+            advice("Set store.path to a folder of its own in the configuration"),
+            store=str(path),
+        )
+    if not os.access(path, os.R_OK | os.X_OK):
+        refused = forbidden("the store", str(path))
+        return failed("{reason}", advice(refused.remedy), reason=refused.message)
+    if not os.access(path, os.W_OK) or _is_mounted_read_only(path):
+        return warning(
+            "{store} can be read and not written: questions are answered as it stands, and nothing is indexed",
+            Remedy(shlex.join(["chmod", "-R", "u+rwX", str(path)]), after=", or mount its file system for writing"),
+            store=str(path),
+        )
+    return ok("{store}", store=str(path)).with_details(*_filling(path))
+
+
+def _absent(case: Case, path: Path) -> Finding:
+    parent = next((one for one in path.parents if one.is_dir()), Path("/"))
+    if not os.access(parent, os.W_OK | os.X_OK) or _is_mounted_read_only(parent):
+        return failed(
+            "{store} does not exist, and {parent} cannot be written",
+            Remedy(shlex.join(["chmod", "u+rwx", str(parent)]), after=", or set store.path to another folder"),
+            store=str(path), parent=str(parent),
+        )  # fmt: skip
+    return warning("nothing is indexed yet: {store} does not exist", case.command("index"), store=str(path))
+
+
+def _is_mounted_read_only(path: Path) -> bool:
+    """Whether a folder is on a file system that is mounted read-only."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & getattr(os, "ST_RDONLY", 1))
+
+
+def _filling(path: Path) -> Iterator[tuple[str, object]]:
+    yield "bytes", sum(size for _, size in _sizes(path))
+    yield "files", sum(1 for _ in _sizes(path))
+
+
+def _sizes(path: Path) -> Iterator[tuple[Path, int]]:
+    """The regular files below a folder with their sizes; files may vanish meanwhile."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            file = Path(folder, name)
+            try:
+                about = file.lstat()
+            except OSError:
+                continue
+            if stat.S_ISREG(about.st_mode):
+                yield file, about.st_size
+
+
+def disk(case: Case) -> Finding:
+    """Whether there is space where the store is, also for a rebuild, which needs the vector index twice."""
+    place = next(one for one in (Path(case.store), *Path(case.store).parents) if one.is_dir())
+    free = shutil.disk_usage(place).free
+    index = sum(size for folder in place.glob("generation-*") for _, size in _sizes(folder))
+    values = {"free": free / _MEGABYTE, "folder": str(place), "needed": index / _MEGABYTE}
+    remedy = Remedy(f"du -xhd1 {shlex.quote(str(place.parent))} | sort -h", "Free some space; to see what takes it: ")
+    if free < _LEAST_FREE:
+        return failed("{free:,.0f} MB are free in {folder}: kb cannot write", remedy, **values)
+    if free < max(_LITTLE_FREE, index):
+        return warning(
+            "{free:,.0f} MB are free in {folder}, and rebuilding the index takes {needed:,.0f} MB", remedy, **values
+        )
+    return ok("{free:,.0f} MB are free", free=free / _MEGABYTE).with_details(
+        ("index in MB", round(index / _MEGABYTE, 1))
+    )
+
+
+def leftovers(case: Case) -> Finding:
+    """Whether damaged parts were set aside, or a process that died left files behind."""
+    case.require_catalog()
+    found = []
+    if aside := set_aside_in(case.store):
+        size = sum(each for _, each in aside)
+        found.append(
+            warning(
+                "{count} damaged parts were set aside by a repair and take {size:,.1f} MB",
+                Remedy(case.command("rebuild"), after=", which removes them"),
+                count=len(aside),
+                size=size / _MEGABYTE,
+            )
+        )
+    left = [] if case.holder.locked else list(_left(case))
+    if left:
+        names = ", ".join(file.name for file in left)
+        found.append(
+            warning(
+                "a process that died left {count} unfinished files behind",
+                shlex.join(["rm", "-r", *map(str, left)]),
+                Fix(
+                    f"remove what a process that died left unfinished in the store: {names}",
+                    lambda: _remove(case, left),
+                ),
+                count=len(left),
+            )
+        )
+    return worst(found, ok("nothing was left behind"))
+
+
+def _left(case: Case) -> Iterator[Path]:
+    """The drafts of kb's own small files, and generations of the index that were never put to use."""
+    try:
+        current = Path(case.file(CURRENT_FILE)).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        current = ""
+    for path in sorted(Path(case.store).iterdir()):
+        about = path.lstat()
+        if _DRAFT.fullmatch(path.name) and stat.S_ISREG(about.st_mode):
+            if case.now() - about.st_mtime > _DRAFT_SECONDS:
+                yield path
+        elif current and path.name != current and GENERATION.fullmatch(path.name) and stat.S_ISDIR(about.st_mode):
+            yield path
+
+
+def _remove(case: Case, left: list[Path]) -> None:
+    """Remove files, unless a process has taken the store meanwhile."""
+    if is_locked(case.store):
+        return
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def modes(case: Case) -> Finding:
+    """Whether the text of the notes in the store, and kb's other private files, are readable by this user alone."""
+    if not hasattr(os, "getuid"):
+        raise Skipped("this system has no modes of files")
+    found = [finding for path in _private(case) if (finding := _open_to_others(path))]
+    return worst(found, ok("store, token and logs are readable by you alone"))
+
+
+def _private(case: Case) -> Iterator[Path]:
+    """The folders that hold text of the notes, or let others ask."""
+    import platformdirs
+
+    from kb.location import trust_folder
+
+    yield Path(case.store)
+    state = Path(trust_folder(case.environ)).parent
+    yield state / "http" / "token"
+    yield Path(trust_folder(case.environ))
+    logs = Path(platformdirs.user_log_dir("kb", appauthor=False))
+    yield from sorted(logs.glob("watch-*.log*"))
+
+
+def _open_to_others(path: Path) -> Finding | None:
+    """A finding for a folder or file that others can use; None if they cannot."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    if not about.st_mode & _ANYONE_ELSE:
+        return None
+    if path.is_dir():
+        inner = next((file for file, _ in _sizes(path) if file.stat().st_mode & _ANYONE_ELSE), None)
+        # A folder that others cannot list or enter protects what is in it.
+        if not about.st_mode & 0o055 and inner is None:
+            return None
+    remedy = shlex.join(["chmod", "-R", "go-rwx", str(path)])
+    if about.st_uid != os.getuid() and os.getuid() != _ROOT:
+        return warning("{path} belongs to another user and can be used by others", f"sudo {remedy}", path=str(path))
+    what = "the store" if path.is_dir() else path.name
+    return warning(
+        "other users may use {path} (mode {mode})",
+        remedy,
+        Fix(f"take the rights of other users from {what}", lambda: _close(path)),
+        path=str(path),
+        mode=Plain(f"{stat.S_IMODE(about.st_mode):04o}"),
+    )
+
+
+def _close(path: Path) -> None:
+    """Take all rights of others from a file, or from a folder and all in it."""
+    for one in (path, *(path.rglob("*") if path.is_dir() else ())):
+        about = one.lstat()
+        if not stat.S_ISLNK(about.st_mode) and about.st_mode & _ANYONE_ELSE:
+            one.chmod(stat.S_IMODE(about.st_mode) & ~_ANYONE_ELSE)

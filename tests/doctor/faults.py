@@ -1,0 +1,867 @@
+"""Faults of a small knowledge base: each is put in for real, with the check that has to find it and what mends it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kb.cli.main import run as run_command
+from kb.cli.session import Session
+from kb.doctor import folders, models, question
+from kb.doctor.catalog_view import opened_catalog
+from kb.doctor.mending import fix
+from kb.doctor.run import run
+from kb.doctor.table import CHECKS
+from kb.records import Hit
+from kb.service.address import addresses_of
+from kb.service.listen import listen
+from kb.service.server import DaemonServer, Handlers
+from kb.store.lock import StoreLock
+from kb.watching import mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from examined import World
+
+    from kb.doctor.case import Case
+    from kb.records import SearchRequest
+
+# A word that stands in a file, a file's name, a folder's name and a tag, and in nothing that kb says.
+MARKER: Final = "Quetzalcoatlus"
+DAY: Final = 86_400.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault.
+
+    Attributes:
+        check: The check that has to find it.
+        state: How it has to find it.
+        says: A part of what it has to say.
+        remedy: A part of the remedy that it has to name.
+        put: Puts it in.
+        mend: Follows the remedy; None where that would mend nothing here, such as to install a package.
+    """
+
+    check: str
+    state: str
+    says: str
+    remedy: str
+    put: Callable[[World], object]
+    mend: Callable[[World], object] | None = None
+
+
+def kb(*arguments: str) -> None:
+    """Run a command of kb in this process."""
+    assert run_command(arguments, Session()) == 0
+
+
+def with_fix(world: World) -> None:
+    """What ``kb doctor --fix`` does."""
+    made = list(fix(list(run(CHECKS, world.case()))))
+    assert made
+    assert not [one.problem for one in made if one.problem]
+
+
+def index(world: World) -> None:
+    """``kb index``."""
+    world.index()
+
+
+def rebuild(world: World) -> None:
+    """``kb rebuild``."""
+    world.rebuild()
+
+
+# --- The configuration and the folders -----------------------------------------------------------------------------
+
+
+def append(text: str) -> Callable[[World], None]:
+    """Lines at the end of the configuration."""
+
+    def put(world: World) -> None:
+        with world.config.open("a", encoding="utf-8") as stream:
+            stream.write(f"\n{text}\n")
+
+    return put
+
+
+def mistyped(world: World) -> None:
+    """A key with a typing error."""
+    text = world.config.read_text("utf-8")
+    assert "[search]\n" in text
+    world.config.write_text(text.replace("[search]\n", "[search]\nlimti = 3\n"), "utf-8")
+
+
+def configured(**values: object) -> Callable[[World], None]:
+    """Values in the configuration."""
+    return lambda world: world.configure(**values)
+
+
+def configuration_removed(world: World) -> None:
+    """Configuration removed."""
+    world.config.unlink()
+
+
+def configuration_made(world: World) -> None:
+    """Configuration made."""
+    kb("init", "--model", world.encoder.located.name, str(world.notes))
+
+
+def configuration_of_a_stranger(world: World) -> None:
+    """A cloned folder has a configuration that wants to read something else."""
+    (world.here / "config.toml").write_text(f'[folders]\npaths = ["{world.notes}"]\n', "utf-8")
+
+
+def configuration_trusted(world: World) -> None:
+    """Configuration trusted."""
+    kb("config", "--trust", str(world.here / "config.toml"))
+
+
+def folder_moved(world: World) -> None:
+    """Folder moved."""
+    world.notes.rename(world.root / "elsewhere")
+
+
+def folder_made(world: World) -> None:
+    """Folder made."""
+    world.notes.mkdir()
+
+
+def folder_is_a_file(world: World) -> None:
+    """Folder is a file."""
+    folder_moved(world)
+    world.notes.write_text("x", "utf-8")
+
+
+def folder_silent(world: World) -> None:
+    """A drive that went away blocks whoever lists it."""
+    world.patience = 1.0
+    world.monkeypatch.setattr(folders, "_list", lambda _path: time.sleep(5))
+
+
+def folder_in_another(world: World) -> None:
+    """Folder in another."""
+    inner = next(path for path in world.notes.iterdir() if path.is_dir())
+    world.configure(folders__paths=[str(world.notes), str(inner)])
+
+
+def folder_emptied(world: World) -> None:
+    """A mount point whose drive is not there."""
+    folder_moved(world)
+    world.notes.mkdir()
+
+
+def deletions_accepted(world: World) -> None:
+    """Deletions accepted."""
+    with world.opened() as opened:
+        opened.index(accept_deletions=True)
+
+
+# --- The store -----------------------------------------------------------------------------------------------------
+
+
+def store_is_a_file(world: World) -> None:
+    """Store is a file."""
+    shutil.rmtree(world.store)
+    world.store.write_text("x", "utf-8")
+
+
+def store_set_aside(world: World) -> None:
+    """Store set aside."""
+    world.store.rename(f"{world.store}.old")
+    world.index()
+
+
+def store_absent(world: World) -> None:
+    """Store absent."""
+    shutil.rmtree(world.store)
+
+
+def store_of_another_program(world: World) -> None:
+    """Store of another program."""
+    (world.store / "chroma.sqlite3").write_bytes(b"")
+
+
+def disk_full(world: World) -> None:
+    """Disk full."""
+    usage = shutil.disk_usage(world.root)._replace(free=1_000_000)
+    world.monkeypatch.setattr("kb.doctor.store.shutil.disk_usage", lambda _path: usage)
+
+
+def store_open_to_others(world: World) -> None:
+    """Store open to others."""
+    world.store.chmod(0o755)
+    (world.store / "catalog.sqlite3").chmod(0o644)
+
+
+def record_of_a_dead_process(world: World) -> None:
+    """Record of a dead process."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    record = {"pid": ended.pid, "command": "kb index", "since": "2026-11-01T10:00:00+00:00"}
+    (world.store / "owner.json").write_text(json.dumps(record), "utf-8")
+
+
+def record_removed(world: World) -> None:
+    """Remove the record; a question that was asked meanwhile did so too."""
+    (world.store / "owner.json").unlink(missing_ok=True)
+
+
+def unfinished_files(world: World) -> None:
+    """Unfinished files."""
+    (world.store / "generation-0099").mkdir()
+    draft = world.store / "catalog.left.new"
+    draft.write_text("[]", "utf-8")
+    os.utime(draft, (0, 0))
+
+
+def damaged_set_aside(world: World) -> None:
+    """Damaged set aside."""
+    aside = world.store / "damaged-20261101T100000.000000Z"
+    aside.mkdir()
+    (aside / "data").write_bytes(bytes(1000))
+
+
+# --- The daemon ----------------------------------------------------------------------------------------------------
+
+
+def hold(world: World, command: str = "kb watch") -> None:
+    """Hold the store, as a daemon does."""
+    held = StoreLock(str(world.store), command).acquire()
+    world.closing.append(held.release)
+
+
+def served(version: str = "", **status: object) -> Callable[[World], None]:
+    """A daemon that answers what it is asked for its state, and nothing else."""
+
+    def put(world: World) -> None:
+        from kb import __version__
+
+        hold(world)
+        told = {
+            "pid": os.getpid(), "version": version or __version__, "state": "watching", "reason": "", "waiting": 0,
+            "watched": 2, "errors": [], **status,
+        }  # fmt: skip
+        handlers = Handlers(
+            run=lambda _request, _output: 0, status=lambda: told, sync=lambda _timeout, _gone: True, stop=lambda: None
+        )
+        listening = listen(str(world.store), os.environ)
+        server = DaemonServer(listening, str(world.store), str(told["version"]), handlers)
+        server.start()
+        world.closing.append(server.close)
+        # It has no index to ask; the test of a real daemon asks one.
+        world.monkeypatch.setattr(question, "_hits", _found)
+
+    return put
+
+
+def _found(case: Case, request: SearchRequest, _told: list[str], *, through_daemon: bool) -> tuple[Hit, ...]:
+    """The hit that a question has to have."""
+    assert through_daemon
+    with opened_catalog(case) as view:
+        passage = next(one for one in view.passages(100) if " ".join(one.text.split()).startswith(request.question))
+    return (Hit(1, passage, 0.9, 0.4),)
+
+
+def daemon_silent(world: World) -> None:
+    """A daemon that is suspended: the system accepts connections for it."""
+    world.patience = 2.0
+    hold(world)
+    listening = listen(str(world.store), os.environ)
+    world.closing += [listening.remove, listening.socket.close]
+
+
+def daemon_out_of_reach(world: World) -> None:
+    """A daemon whose socket is in the runtime folder of another session."""
+    world.patience = 1.0
+    hold(world)
+
+
+def socket_of_a_dead_daemon(world: World) -> None:
+    """Socket of a dead daemon."""
+    listening = listen(str(world.store), os.environ)
+    listening.socket.close()
+
+
+def socket_folder_open(world: World) -> None:
+    """Socket folder open."""
+    folder = Path(addresses_of(str(world.store), os.environ)[0]).parent
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+
+
+def few_watches(world: World) -> None:
+    """Few watches."""
+    (world.root / "inotify" / "max_user_watches").write_text("1\n", "ascii")
+
+
+def more_watches(world: World) -> None:
+    """More watches."""
+    finding = world.finding("watcher")
+    name, number = finding.remedy.command.removeprefix("sudo sysctl fs.inotify.").split("=")
+    (world.root / "inotify" / name).write_text(f"{number}\n", "ascii")
+
+
+def few_instances(world: World) -> None:
+    """Few instances."""
+    (world.root / "inotify" / "max_user_instances").write_text("0\n", "ascii")
+
+
+def network_drive(world: World) -> None:
+    """Network drive."""
+    table = world.root / "mountinfo"
+    escaped = str(world.notes).replace(" ", "\\040")
+    table.write_text(f"30 20 0:26 / {escaped} rw - nfs4 server:/export rw\n", "utf-8")
+    world.monkeypatch.setattr(mounts, "_MOUNTINFO", table)
+
+
+# --- What the store holds ------------------------------------------------------------------------------------------
+
+
+def catalog_overwritten(world: World) -> None:
+    """Catalog overwritten."""
+    file = world.store / "catalog.sqlite3"
+    data = bytearray(file.read_bytes())
+    data[4096:] = bytes(len(data) - 4096)
+    file.write_bytes(bytes(data))
+    for beside in ("-wal", "-shm"):
+        Path(f"{file}{beside}").unlink(missing_ok=True)
+
+
+def change_catalog(statement: str, *values: object) -> Callable[[World], None]:
+    """Have another program change the catalog."""
+
+    def put(world: World) -> None:
+        connection = sqlite3.connect(world.store / "catalog.sqlite3")
+        connection.execute(statement, values)
+        connection.commit()
+        connection.close()
+
+    return put
+
+
+def other_configuration(world: World) -> None:
+    """A second configuration, with another folder, names the same store."""
+    other = world.root / "other notes"
+    other.mkdir()
+    second = world.config.with_name("second.toml")
+    text = world.config.read_text("utf-8").replace(str(world.notes), str(other))
+    second.write_text(text, "utf-8")
+    world.monkeypatch.setenv("KB_CONFIG", str(second))
+
+
+def other_store(world: World) -> None:
+    """Other store."""
+    world.monkeypatch.setenv("KB_STORE__PATH", str(world.root / "another store"))
+    world.index()
+
+
+def file_unreadable(world: World) -> None:
+    """File unreadable."""
+    (world.notes / "data.md").write_bytes(bytes(range(256)) * 20)
+    world.index()
+
+
+def file_removed(world: World) -> None:
+    """File removed."""
+    (world.notes / "data.md").unlink()
+    world.index()
+
+
+def generation(world: World) -> Path:
+    """The folder of the vector index."""
+    return world.store / (world.store / "current").read_text("utf-8").strip()
+
+
+def vectors_removed(world: World) -> None:
+    """Vectors removed."""
+    shutil.rmtree(generation(world))
+
+
+def vectors_of_another_store(world: World) -> None:
+    """Vectors of another store."""
+    (generation(world) / "kb.id").write_text("0" * 32, "utf-8")
+
+
+def vectors_not_closed(world: World) -> None:
+    """Vectors not closed."""
+    (world.store / "unclean").write_text("", "utf-8")
+
+
+def vectors_changed(world: World) -> None:
+    """Vectors changed."""
+    with next(generation(world).glob("*/data_level0.bin")).open("ab") as stream:
+        stream.write(b"x")
+
+
+def cache_overwritten(world: World) -> None:
+    """Cache overwritten."""
+    (world.store / "embeddings.sqlite3").write_bytes(b"This is no database, but a text. " * 200)
+
+
+def cache_removed(world: World) -> None:
+    """Cache removed."""
+    for file in world.store.glob("embeddings.sqlite3*"):
+        file.unlink()
+
+
+def cache_swapped(world: World) -> None:
+    """All vectors are those of other texts, with checksums that say they are right."""
+    with world.opened() as opened:
+        container = opened._container
+        digests = [digest for _, _, digest in container.catalog.live()]
+        vectors = container.cache.get(world.encoder.fingerprint, digests)
+    connection = sqlite3.connect(world.store / "embeddings.sqlite3")
+    connection.executescript("DELETE FROM vectors; DELETE FROM entries")
+    connection.close()
+    with world.opened() as opened:
+        opened._container.cache.put(world.encoder.fingerprint, {digest: -one for digest, one in vectors.items()})
+
+
+def clock_set_back(world: World) -> None:
+    """Clock set back."""
+    world.now = time.time() - 3 * DAY
+
+
+def clock_set(world: World) -> None:
+    """Clock set."""
+    world.now = None
+
+
+def file_of_the_future(world: World) -> None:
+    """A file from a camera or another machine."""
+    file = next(world.notes.glob("*.*"))
+    os.utime(file, (time.time() + 40 * DAY,) * 2)
+    world.index()
+
+
+def file_touched(world: World) -> None:
+    """File touched."""
+    for file in world.notes.glob("*.*"):
+        os.utime(file)
+    world.index()
+
+
+# --- The model -----------------------------------------------------------------------------------------------------
+
+
+def model_absent(offline: bool) -> Callable[[World], None]:
+    """A model that is not on this machine."""
+
+    def put(world: World) -> None:
+        world.monkeypatch.setenv("HF_HUB_CACHE", str(world.root / "hub"))
+        world.monkeypatch.setenv("KB_MODELS", str(world.root / "models"))
+        from huggingface_hub import constants
+
+        world.monkeypatch.setattr(constants, "HF_HUB_CACHE", str(world.root / "hub"))
+        world.real_encoder = True
+        world.configure(embed__model="BAAI/bge-m3", embed__offline=offline)
+
+    return put
+
+
+def model_back(world: World) -> None:
+    """The bundled model, as ``kb model use`` sets it."""
+    world.real_encoder = False
+    world.configure()
+
+
+def model_directory_absent(world: World) -> None:
+    """Model directory absent."""
+    world.real_encoder = True
+    world.configure(embed__model=str(world.root / "no model"))
+
+
+def model_switched(world: World) -> None:
+    """The store was made with another model than the configured one."""
+    change_catalog("UPDATE meta SET value = 'another/model@1 cls unit float 8' WHERE key = 'fingerprint'")(world)
+
+
+def indexed_in_full(world: World) -> None:
+    """Indexed in full."""
+    with world.opened() as opened:
+        opened.index(full=True)
+
+
+def no_form(world: World) -> None:
+    """ONNX Runtime is configured, and there is no form for it."""
+    world.real_encoder = True
+    world.monkeypatch.setenv("KB_MODELS", str(world.root / "models"))
+    world.configure(embed__runtime="onnx")
+
+
+def form_made(world: World) -> None:
+    """What ``kb model export`` makes."""
+    world.monkeypatch.setenv("KB_MODELS", world.forms)
+
+
+def form_damaged(world: World) -> None:
+    """A bit of the ONNX form flipped; all other files are links to the sound ones."""
+    from kb.embedding.onnx_files import export_folder, read_exports
+
+    sound = Path(os.environ["KB_MODELS"])
+    form = next(one for one in read_exports(export_folder(world.encoder.located)) if one.form == "float32")
+    graph = form.path.relative_to(sound)
+    world.in_full()
+    shutil.copytree(sound, world.root / "models", copy_function=_linked)
+    damaged = world.root / "models" / graph
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.unlink()
+    damaged.write_bytes(bytes(data))
+    world.monkeypatch.setenv("KB_MODELS", str(world.root / "models"))
+
+
+def _linked(source: str, target: str) -> None:
+    Path(target).symlink_to(source)
+
+
+def little_memory(world: World) -> None:
+    """Little memory."""
+    file = world.root / "meminfo"
+    file.write_text("MemTotal: 4000000 kB\nMemAvailable: 100000 kB\n", "ascii")
+    world.monkeypatch.setattr(models, "_MEMORY", file)
+
+
+# --- Privacy and programs ------------------------------------------------------------------------------------------
+
+
+def sandbox_does_not_start(world: World) -> None:
+    """The Python of the process that parses documents is gone."""
+    world.in_full()
+    world.monkeypatch.setattr(sys, "executable", "/bin/false")
+    # That kb cannot be found either is another fault.
+    world.monkeypatch.setattr(sys, "argv", [str(world.bin / "kb")])
+
+
+def switch_undone(world: World) -> None:
+    """Switch undone."""
+    world.monkeypatch.setenv("HF_XET_TELEMETRY_ENABLED", "1")
+
+
+def switch_set(world: World) -> None:
+    """Switch set."""
+    words = world.finding("telemetry").remedy.command.removeprefix("export ").split("=")
+    world.monkeypatch.setenv(words[0], words[1])
+
+
+def not_installed(name: str) -> Callable[[World], None]:
+    """A library of an extra that is not installed."""
+
+    def put(world: World) -> None:
+        real = importlib.util.find_spec
+        world.monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == name else real(wanted))
+
+    return put
+
+
+def model_without_llm(world: World) -> None:
+    """Model without llm."""
+    world.configure(answer__model="some-model")
+    not_installed("llm")(world)
+
+
+def library_missing(world: World) -> None:
+    """Library missing."""
+    listed = [*(metadata.requires("localkb") or ()), "no-such-library>=1"]
+    world.monkeypatch.setattr(metadata, "requires", lambda _name: listed)
+
+
+def tesseract_without_languages(world: World) -> None:
+    """A Tesseract that knows English alone."""
+    script = world.bin / "tesseract"
+    script.write_text("#!/bin/sh\necho 'List of available languages (2):'\necho eng\necho osd\n", "ascii")
+    script.chmod(0o755)
+    world.configure(documents__ocr=True, documents__ocr_languages="eng+deu")
+
+
+def another_kb_first(world: World) -> None:
+    """Another kb first."""
+    script = world.bin / "kb"
+    script.write_text("#!/bin/sh\necho another program\n", "ascii")
+
+
+def no_kb(world: World) -> None:
+    """No kb."""
+    (world.bin / "kb").unlink()
+
+
+def kb_on_path(world: World) -> None:
+    """What the remedy says, in a folder of the test: the folder of this Python need not have kb."""
+    script = world.bin / "kb"
+    script.write_text(f"#!{sys.executable}\n", "utf-8")
+    script.chmod(0o755)
+
+
+# --- What starts kb ------------------------------------------------------------------------------------------------
+
+
+def service_installed(world: World, *, enabled: bool = True) -> Path:
+    """The service file, as ``kb watch --install-service`` writes it."""
+    kb("watch", "--install-service")
+    (file,) = (world.root / "home" / "config" / "systemd" / "user").glob("kb-*.service")
+    if enabled:
+        wants = file.parent / "default.target.wants"
+        wants.mkdir()
+        (wants / file.name).symlink_to(file)
+    return file
+
+
+def service_of_a_removed_program(world: World) -> None:
+    """Service of a removed program."""
+    file = service_installed(world)
+    file.write_text(file.read_text("utf-8").replace(sys.executable, "/opt/removed/bin/python"), "utf-8")
+
+
+def service_of_a_removed_configuration(world: World) -> None:
+    """Service of a removed configuration."""
+    file = service_installed(world)
+    file.write_text(file.read_text("utf-8").replace("config.toml", "former.toml"), "utf-8")
+
+
+def service_not_enabled(world: World) -> None:
+    """Service not enabled."""
+    service_installed(world, enabled=False)
+
+
+def client_entry(world: World, *command: str) -> None:
+    """The entry of kb in the configuration of Cursor."""
+    file = world.root / "home" / ".cursor" / "mcp.json"
+    file.parent.mkdir()
+    servers = {"kb": {"command": command[0], "args": list(command[1:])}}
+    file.write_text(json.dumps({"mcpServers": servers}), "utf-8")
+
+
+def client_of_a_removed_program(world: World) -> None:
+    """Client of a removed program."""
+    client_entry(world, "/opt/removed/bin/kb", "--config", str(world.config), "mcp")
+
+
+def client_of_a_removed_configuration(world: World) -> None:
+    """Client of a removed configuration."""
+    client_entry(world, sys.executable, "-P", "-m", "kb", "--config", f"{world.config}.old", "mcp")
+
+
+def client_mended(world: World) -> None:
+    """What ``kb mcp install cursor`` writes; that command also starts kb, which takes seconds."""
+    shutil.rmtree(world.root / "home" / ".cursor")
+    client_entry(world, sys.executable, "-P", "-m", "kb", "--config", str(world.config), "mcp")
+
+
+def client_file_invalid(world: World) -> None:
+    """Client file invalid."""
+    client_entry(world, "kb")
+    (world.root / "home" / ".cursor" / "mcp.json").write_text("{ this is no JSON", "utf-8")
+
+
+def client_without_extra(world: World) -> None:
+    """Client without extra."""
+    client_entry(world, sys.executable, "-P", "-m", "kb", "--config", str(world.config), "mcp")
+    real = importlib.util.find_spec
+    world.monkeypatch.setattr(importlib.util, "find_spec", lambda one: None if one == "mcp" else real(one))
+
+
+def pending(world: World) -> None:
+    """A run was killed before it was done with a file."""
+    change_catalog("UPDATE files SET state = 'pending' WHERE id = (SELECT min(id) FROM files)")(world)
+
+
+FAULTS: Final[dict[str, Fault]] = {
+    "library missing": Fault(
+        "installation", "failed", "no-such-library", "-m pip install no-such-library", library_missing
+    ),
+    "another kb first": Fault(
+        "program", "warning", "finds another kb first", "export PATH=", another_kb_first, kb_on_path
+    ),
+    "no kb on the path": Fault("program", "warning", "the shell finds no kb", "export PATH=", no_kb, kb_on_path),
+    "configuration not TOML": Fault(
+        "configuration", "failed", "not valid TOML", "config.toml", append("[broken"), configured()
+    ),
+    "unknown key": Fault(
+        "configuration",
+        "failed",
+        "did you mean search.limit?",
+        "Correct it",
+        mistyped,
+        configured(),
+    ),
+    "wrong value": Fault(
+        "configuration", "failed", "expected one of", "Correct it", configured(search__mode="best"), configured()
+    ),
+    "no folder named": Fault(
+        "configuration",
+        "failed",
+        "names no folder",
+        "kb init --add FOLDER",
+        configured(folders__paths=[]),
+        configured(),
+    ),
+    "no configuration": Fault(
+        "configuration",
+        "failed",
+        "there is no configuration",
+        "kb init FOLDER",
+        configuration_removed,
+        configuration_made,
+    ),
+    "configuration not trusted": Fault(
+        "trust", "failed", "folders.paths", "kb config --trust", configuration_of_a_stranger, configuration_trusted
+    ),
+    "folder missing": Fault("folders", "failed", "does not exist", "mkdir -p", folder_moved, folder_made),
+    "folder is a file": Fault("folders", "failed", "is not a folder", "folders.paths in", folder_is_a_file),
+    "folder on a dead drive": Fault("folders", "failed", "does not answer within", "umount -l", folder_silent),
+    "folder in another": Fault("overlap", "warning", "lies in", "folders.paths", folder_in_another, configured()),
+    "store is a file": Fault("store", "failed", "is not a folder", "mv ", store_is_a_file, store_set_aside),
+    "store absent": Fault("store", "warning", "nothing is indexed yet", "kb index", store_absent, index),
+    "store of another program": Fault(
+        "store", "failed", "that kb did not make", "Set store.path", store_of_another_program, other_store
+    ),
+    "disk full": Fault("disk", "failed", "1 MB are free", "du -xhd1", disk_full),
+    "store open to others": Fault("access", "warning", "mode 0755", "chmod -R go-rwx", store_open_to_others, with_fix),
+    "record of a dead process": Fault(
+        "lock", "warning", "which has ended", "owner.json", record_of_a_dead_process, record_removed
+    ),
+    "socket folder open": Fault("socket", "failed", "mode 0755", "chmod 700", socket_folder_open, with_fix),
+    "socket of a dead daemon": Fault("daemon", "warning", "left its socket", "rm ", socket_of_a_dead_daemon, with_fix),
+    "daemon silent": Fault("daemon", "failed", "does not answer", "kill -9", daemon_silent),
+    "daemon out of reach": Fault("daemon", "failed", "cannot be reached", "kb watch --background", daemon_out_of_reach),
+    "daemon of another version": Fault(
+        "version", "failed", "runs kb 0.0.9", "kb watch --stop && kb watch --background", served("0.0.9")
+    ),
+    "daemon with errors": Fault(
+        "daemon", "warning", "last index run failed: the disk is full", "kb index", served(errors=["the disk is full"])
+    ),
+    "daemon blind": Fault(
+        "watcher",
+        "failed",
+        "notices no changes",
+        "kb watch --stop",
+        served(state="blind", reason="The watcher has ended"),
+    ),
+    "few watches": Fault("watcher", "warning", "max_user_watches is 1", "sudo sysctl", few_watches, more_watches),
+    "few instances": Fault("watcher", "warning", "max_user_instances is 0", "sudo sysctl", few_instances),
+    "network drive": Fault("watcher", "warning", "nfs4", "watch.poll_seconds=5", network_drive),
+    "catalog overwritten": Fault("catalog", "failed", "damaged", "kb index", catalog_overwritten, index),
+    "row changed": Fault(
+        "checksums",
+        "failed",
+        "rows of 1 files",
+        "kb index",
+        change_catalog("UPDATE files SET title = CAST('other' AS BLOB) WHERE id = (SELECT min(id) FROM files)"),
+        index,
+    ),
+    "store of another configuration": Fault(
+        "owner", "failed", "has other folders", "index --take-over", other_configuration, other_store
+    ),
+    "run interrupted": Fault("files", "warning", "1 files wait", "kb index", pending, index),
+    "file unreadable": Fault(
+        "files", "warning", "1 could not be", "kb status --problems", file_unreadable, file_removed
+    ),
+    "folder emptied": Fault(
+        "mounts",
+        "warning",
+        "its drive is not mounted",
+        "kb index --accept-deletions",
+        folder_emptied,
+        deletions_accepted,
+    ),
+    "vectors removed": Fault("vectors", "failed", "is missing", "kb rebuild", vectors_removed, rebuild),
+    "vectors of another store": Fault(
+        "vectors", "failed", "belongs to another catalog", "kb rebuild", vectors_of_another_store, rebuild
+    ),
+    "vectors not closed": Fault("vectors", "warning", "as after a crash", "kb index", vectors_not_closed, index),
+    "vectors changed": Fault("vectors", "warning", "other than kb", "kb rebuild", vectors_changed, rebuild),
+    "cache overwritten": Fault("cache", "failed", "damaged", "kb index", cache_overwritten, index),
+    "cache removed": Fault("cache", "warning", "there is none", "kb index", cache_removed, index),
+    "unfinished files": Fault("leftovers", "warning", "2 unfinished files", "rm -r", unfinished_files, with_fix),
+    "damaged set aside": Fault("leftovers", "warning", "1 damaged parts", "kb rebuild", damaged_set_aside, rebuild),
+    "clock set back": Fault("clocks", "warning", "3.0 days behind", "timedatectl", clock_set_back, clock_set),
+    "file of the future": Fault("clocks", "warning", "in the future", "touch ", file_of_the_future, file_touched),
+    "model absent": Fault("model", "warning", "the next index run downloads it", "kb model fetch", model_absent(False)),
+    "model absent, offline": Fault(
+        "model", "failed", "fetching is off", "model use all-MiniLM-L6-v2", model_absent(True), model_back
+    ),
+    "model directory absent": Fault(
+        "model", "failed", "there is no model directory", "embed.model", model_directory_absent
+    ),
+    "store of another model": Fault(
+        "fingerprint", "failed", "other files or another precision", "kb index --full", model_switched, indexed_in_full
+    ),
+    "ONNX form absent": Fault("runtime", "failed", "there is no ONNX form", "kb model export", no_form, form_made),
+    "half precision on a CPU": Fault(
+        "precision",
+        "warning",
+        "no GPU",
+        "embed.precision to auto",
+        configured(embed__precision="float16"),
+        configured(),
+    ),
+    "little memory": Fault("memory", "warning", "are available, and the model takes", "kb model use", little_memory),
+    "ONNX form damaged": Fault("proof", "failed", "float32 are damaged", "kb model export", form_damaged),
+    "sandbox does not start": Fault(
+        "sandbox", "failed", "does not start", "pip install --force-reinstall", sandbox_does_not_start
+    ),
+    "telemetry on": Fault("telemetry", "failed", "hf_xet may send", "export HF_XET", switch_undone, switch_set),
+    "language model without llm": Fault("extras", "failed", "the extra answer", "localkb[answer]", model_without_llm),
+    "Tesseract absent": Fault(
+        "tesseract",
+        "failed",
+        "Tesseract is not installed",
+        "apt install tesseract-ocr",
+        configured(documents__ocr=True),
+    ),
+    "Tesseract without a language": Fault(
+        "tesseract", "failed", "no data for deu", "tesseract-ocr-deu", tesseract_without_languages
+    ),
+    "service of a removed program": Fault(
+        "service",
+        "failed",
+        "starts a program that does not exist",
+        "--install-service",
+        service_of_a_removed_program,
+        with_fix,
+    ),
+    "service of a removed configuration": Fault(
+        "service",
+        "failed",
+        "starts a configuration that does not exist",
+        "--install-service",
+        service_of_a_removed_configuration,
+        with_fix,
+    ),
+    "service not enabled": Fault("service", "warning", "not enabled", "systemctl --user enable", service_not_enabled),
+    "client of a removed program": Fault(
+        "clients",
+        "failed",
+        "Cursor starts a program",
+        "kb mcp install cursor",
+        client_of_a_removed_program,
+        client_mended,
+    ),
+    "client of a removed configuration": Fault(
+        "clients",
+        "failed",
+        "Cursor starts a configuration",
+        "kb mcp install cursor",
+        client_of_a_removed_configuration,
+        client_mended,
+    ),
+    "client file invalid": Fault("clients", "warning", "Cursor needs JSON", "Correct the file", client_file_invalid),
+    "client without the extra": Fault(
+        "clients", "failed", "the extra mcp is missing", "localkb[mcp]", client_without_extra
+    ),
+    "vectors of other texts": Fault("question", "failed", "does not find itself", "kb check --repair", cache_swapped),
+}
