@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import signal
+import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -177,6 +178,14 @@ def onnx_minilm(minilm: Located, request: pytest.FixtureRequest, monkeypatch: py
     if importlib.util.find_spec("onnx") is not None:
         monkeypatch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
     return minilm
+
+
+@pytest.fixture
+def outside_dev() -> Iterator[Path]:
+    """A folder for tests of which files are touched: ``tmp_path`` may be below ``/dev``, which is the system's."""
+    with tempfile.TemporaryDirectory(prefix="kb-") as folder:
+        assert not folder.startswith("/dev/"), "TMPDIR is below /dev"
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -282,9 +282,9 @@ def test_files_outside_are_those_that_nothing_allows(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_strace_sees_what_a_program_opens(tmp_path: Path) -> None:
+def test_strace_sees_what_a_program_opens(tmp_path: Path, outside_dev: Path) -> None:
     """Through a link, by the real path, with the time."""
-    secret, link, began = tmp_path / "secret", tmp_path / "link", time.time()
+    secret, link, began = outside_dev / "secret", outside_dev / "link", time.time()
     secret.write_text("s", "utf-8")
     link.symlink_to(secret)
     command = [*(opened_files.tracer(tmp_path / "trace") or ()), sys.executable, "-c", f"open({str(link)!r})"]

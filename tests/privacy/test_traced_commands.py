@@ -183,12 +183,12 @@ class World:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
+def make_world(outside_dev: Path) -> Iterator[MakeWorld]:
     """Makes a home, and removes its folder for sockets afterwards."""
     worlds: list[World] = []
 
     def make(models: Path | None = None, *, formats: bool = False) -> World:
-        worlds.append(World(tmp_path / "home", models, formats=formats))
+        worlds.append(World(outside_dev / "home", models, formats=formats))
         return worlds[-1]
 
     yield make
@@ -225,12 +225,14 @@ def test_what_would_be_sent_is_seen(make_world: MakeWorld, forms: Path) -> None:
 
 
 @pytest.mark.private
+@pytest.mark.timeout(900)
 def test_traced_as_it_has_to_be() -> None:
     """Where system calls cannot be traced, nothing is proved, and that is a failure."""
     assert strace.why_not() == ""
 
 
 @pytest.mark.private
+@pytest.mark.timeout(900)
 def test_every_command_and_every_format(make_world: MakeWorld) -> None:
     """From an empty home: documents of all formats, torch, the export, ONNX Runtime, verification and measures."""
     world = make_world(formats=True)
@@ -261,6 +263,7 @@ def test_every_command_and_every_format(make_world: MakeWorld) -> None:
 
 
 @pytest.mark.private
+@pytest.mark.timeout(900)
 def test_watching_for_two_minutes(make_world: MakeWorld, forms: Path) -> None:
     """What is sent in the background is sent late: two minutes of ``kb watch``, with changes and questions."""
     world = make_world(forms, formats=True)
@@ -271,6 +274,7 @@ def test_watching_for_two_minutes(make_world: MakeWorld, forms: Path) -> None:
 
 
 @pytest.mark.private
+@pytest.mark.timeout(900)
 def test_programs_that_import_kb(make_world: MakeWorld, forms: Path) -> None:
     """The Python API, ChromaDB's own client asked in words, and ONNX Runtime imported by the program itself."""
     world = make_world(forms)
@@ -292,6 +296,7 @@ def test_programs_that_import_kb(make_world: MakeWorld, forms: Path) -> None:
 
 
 @pytest.mark.private
+@pytest.mark.timeout(900)
 def test_tests_and_benchmarks(make_world: MakeWorld) -> None:
     """A process of the tests and one of the benchmarks, with the libraries that send loaded."""
     world = make_world()
