@@ -43,7 +43,6 @@ from kb.records import (
     Step,
 )
 from kb.search.filters import selected, tag_count
-from kb.search.links import LinkResolver
 from kb.search.names import below, file_named, unmatched
 from kb.search.rerank import reranked
 from kb.search.verify import FileStaleness
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
         StoredPassage,
         Unmatched,
     )
+    from kb.search.links import LinkResolver
 
 
 def status_of(container: Container) -> Status:
@@ -556,7 +556,7 @@ class LocalKnowledgeBase(SearchMethods):
             )
 
     def _link_resolver(self) -> LinkResolver:
-        return LinkResolver(self._container.catalog, self._container.files)
+        return self._container.store.link_resolver.get()
 
     def _require_model(self, *, full: bool) -> None:
         """Check that the store has this model and configuration; ``full`` switches the model."""

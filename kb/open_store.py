@@ -22,6 +22,7 @@ from kb.integrity import Integrity
 from kb.lazy import Lazy
 from kb.reading import reading_of
 from kb.records import Freshness
+from kb.search.links import LinkResolver
 from kb.search.search import Searcher
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class OpenStore:
         questions: The embedding model with a cache of question vectors.
         indexer: Brings the store up to date with the disk.
         checker: Compares disk, catalog and vectors.
+        link_resolver: Resolves links.
         searcher: Answers questions.
         integrity: The integrity checks of the store.
     """
@@ -140,6 +142,7 @@ class OpenStore:
         self.questions: Lazy[CachedQueryEmbedder] = Lazy(self._make_questions)
         self.indexer = Lazy(self._make_indexer)
         self.checker = Lazy(self._make_checker)
+        self.link_resolver = Lazy(lambda: LinkResolver(self.catalog.get(), environment.files.get()))
         self.searcher = Lazy(self._make_searcher)
         self._pending = PendingFiles(
             lambda: missing(environment.files.get(), self.catalog.get()), environment.query_priority.wait

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kb.records.centroid import centroid_of
-from kb.search.links import LinkResolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +63,7 @@ class Overview:
             steps: How many links away at most.
             most: The most files of each step.
         """
-        return LinkResolver(self._container.catalog, self._container.files).around(file, steps, most)
+        return self._container.store.link_resolver.get().around(file, steps, most)
 
     def of_files(self, files: Sequence[KnownFile]) -> dict[int, FileOverview]:
         """Return vector and first words by file id, for files all of whose passages have vectors."""

@@ -146,7 +146,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.watching.mounts",
         *VOCABULARY,
     },
-    "kb.overview": {"kb.container", "kb.search.links", *VOCABULARY},
+    "kb.overview": {"kb.container", *VOCABULARY},
     "kb.maintenance": {"kb.container", "kb.indexing", "kb.overview", "kb.store", *VOCABULARY},
     "kb.app": {
         "kb.answers",

@@ -107,10 +107,11 @@ class LinkResolver:
     def __init__(self, catalog: Catalog, files: Files) -> None:
         self._catalog = catalog
         self._files = files
+        self._last: tuple[list[KnownFile], LinkTargets] | None = None
 
     def links(self, file: KnownFile) -> Links:
         """Return the links from a file and the links to it."""
-        targets = LinkTargets(self._catalog.files())
+        targets = self._targets()
         outgoing = self._resolve(targets, self._catalog.links_from(file.id))
         incoming = [
             one
@@ -121,7 +122,7 @@ class LinkResolver:
 
     def broken(self) -> list[ResolvedLink]:
         """Return all broken links, by folder, path and line."""
-        targets = LinkTargets(self._catalog.files())
+        targets = self._targets()
         return _in_order(one for one in self._resolve(targets, self._catalog.links_from()) if one.problem)
 
     def around(self, file: KnownFile, steps: int, most: int) -> LinkGraph:
@@ -133,7 +134,7 @@ class LinkResolver:
                 and those that lead to it; a file found both ways counts among the former.
             most: The most files of each step; those first by path are kept.
         """
-        targets = LinkTargets(self._catalog.files())
+        targets = self._targets()
         linked: dict[int, LinkedFile] = {}
         links: set[tuple[int, int]] = set()
         left_out: dict[int, int] = {}
@@ -155,6 +156,14 @@ class LinkResolver:
         kept = frozenset(one for one in links if shown.issuperset(one))
         return LinkGraph(file, tuple(linked.values()), kept, left_out)
 
+    def _targets(self) -> LinkTargets:
+        """Return the files that links may lead to; those of the last call while no file changed."""
+        files, last = self._catalog.files(), self._last
+        # The catalog returns the same records until one changes, so this compares no more than their identity.
+        if last is None or last[0] != files:
+            last = self._last = (files, LinkTargets(files))
+        return last[1]
+
     def _neighbours(self, targets: LinkTargets, file: KnownFile, sign: int) -> list[KnownFile]:
         """Return the other files that a file leads to, or where the sign is negative, that lead to it."""
         if sign > 0:
@@ -171,7 +180,7 @@ class LinkResolver:
         embeds = {id_: [one for one in found if one[1].embeds] for id_, found in linked.items()}
         if not any(embeds.values()):
             return tuple(hits)
-        targets = LinkTargets(self._catalog.files())
+        targets = self._targets()
         notes = {
             id_: tuple(
                 {

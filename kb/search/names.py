@@ -174,7 +174,9 @@ def below(files: Iterable[KnownFile], folders: Collection[str]) -> list[KnownFil
     return [
         file
         for file in files
-        if file.folder in folders and not file.path.startswith("/") and ".." not in file.path.split("/")
+        if file.folder in folders
+        and not file.path.startswith("/")
+        and (".." not in file.path or ".." not in file.path.split("/"))
     ]
 
 
@@ -223,7 +225,8 @@ def _matches(
     names: Callable[[Sequence[str]], Sequence[tuple[int, Name]]],
 ) -> Iterator[list[KnownFile]]:
     """Yield the files that match a name, by each rule in order of precedence."""
-    yield [file for file in files if _path(file) == absolute]
+    # Most names are absolute paths, and most files have another ending.
+    yield [file for file in files if absolute.endswith(file.path) and _path(file) == absolute]
     yield [file for file in files if file.path == name]
     whole, short = folded(absolute), folded(name).removeprefix("./")
     yield [file for file in files if folded(_path(file)) == whole]

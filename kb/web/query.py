@@ -242,11 +242,6 @@ def at_passage(query: Query, passage: StoredPassage) -> str:
     return query.address("/read", file=path_of(passage.file), line=passage.first_line, page=0) + "#passage"
 
 
-def glob_of(path: str) -> str:
-    """Return the glob that matches just one file or folder, by its path below a watched folder."""
-    return "/" + "".join(f"\\{one}" if one in "*?[]\\!#" else one for one in path)
-
-
 def toggled(values: Sequence[str], value: str) -> tuple[str, ...]:
     """Return values with one added, or without it if it is there."""
     return tuple(_without(values, value)) if value in values else (*values, value)

@@ -10,14 +10,14 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from kb.errors import KbError
-from kb.records import Answer, Filters, SearchRequest, mode_named
+from kb.records import Answer, SearchRequest, mode_named
 from kb.search.filters import day_of
 from kb.search.words import Words, words_of
 from kb.web import text
 from kb.web.documents.read import Opened, open_document, place_address
 from kb.web.facets import Facet, FacetCounts, facets
 from kb.web.pictures import image_of
-from kb.web.query import MOST_HITS, Fields, Query, glob_of, path_of
+from kb.web.query import MOST_HITS, Fields, Query, path_of
 from kb.web.results import Place, results_of, shown_path
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ class _Find:
             query.q,
             limit=_HITS_HERE,
             per_file=0,
-            filters=Filters(paths=(glob_of(file.path),)),
+            files=(file.id,),
             mode=mode_named(query.mode) if query.mode else None,
             fold=False,
         )
