@@ -30,19 +30,18 @@ _VERSION: Final = re.compile(r"\d+(\.\d+)*([a-z]+\d+)?")
 
 def socket_folder(case: Case) -> Finding:
     """Whether the folder of the daemon's socket, and the socket, are the user's alone: commands trust no other."""
-    for address in addresses_of(case.store, case.environ):
-        folder = os.path.dirname(address)  # noqa: PTH120 - plain strings, as in kb.service.address
-        if not os.path.lexists(folder):
-            continue
-        if not is_safe(address):
-            return _open_folder(folder)
-        if has_unix_sockets() and os.path.lexists(address) and os.lstat(address).st_mode & _ANYONE_ELSE:
-            return failed(
-                "others may connect to the daemon's socket {socket}",
-                shlex.join(["chmod", "600", address]),
-                Fix("chmod 600 the socket of the daemon", partial(Path(address).chmod, 0o600)),
-                socket=address,
-            )
+    # A new daemon listens in the first of its folders that it can use.
+    address = addresses_of(case.store, case.environ)[0]
+    folder = os.path.dirname(address)  # noqa: PTH120 - plain strings, as in kb.service.address
+    if os.path.lexists(folder) and not is_safe(address):
+        return _open_folder(folder)
+    if has_unix_sockets() and os.path.lexists(address) and os.lstat(address).st_mode & _ANYONE_ELSE:
+        return failed(
+            "others may connect to the daemon's socket {socket}",
+            shlex.join(["chmod", "600", address]),
+            Fix("chmod 600 the socket of the daemon", partial(Path(address).chmod, 0o600)),
+            socket=address,
+        )
     return ok("its folder is yours alone")
 
 

@@ -38,7 +38,7 @@ def service(case: Case) -> Finding:
     words = _command(unit.path)
     rewrite = Fix("write the service file again, for this kb and its configuration", lambda: _write(unit))
     if not words:
-        return failed("{file} says not what to start", install, rewrite, file=str(unit.path))
+        return failed("{file} does not say what to start", install, rewrite, file=str(unit.path))
     if broken := broken_start(words):
         what, path = broken
         return failed(
