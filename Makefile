@@ -12,7 +12,7 @@ TRY    := KB_CONFIG=config.toml KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLI
 # Compiled modules are kept, whatever the environment says: the tests start hundreds of processes that import kb.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: try test test-all test-slow test-mutants test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-answers bench-model bench-programs bench-web screenshots clean
+.PHONY: try test test-all test-slow test-mutants test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-answers bench-model bench-programs bench-web bench-scale screenshots clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
@@ -99,6 +99,10 @@ bench-programs: $(VENV)/ready
 # The page in Chromium at 10,000 files.
 bench-web: $(VENV)/ready
 	$(BIN)/python -m benchmarks --only web
+
+# Large stores, with vectors that no model computed.
+bench-scale: $(VENV)/ready
+	$(BIN)/python -m benchmarks --only $(or $(ONLY),scale-backup)
 
 # The pictures of docs/web.md.
 screenshots: $(VENV)/ready

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import (
     answers,
     asking,
+    backups,
     burst,
     documents,
     index_speed,
@@ -51,7 +52,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
 NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     **{
         module.NAME: module.rows
-        for module in (retrieval, refusals, answers, peers, model_speed, model_gpu, programs, web)
+        for module in (retrieval, refusals, answers, peers, model_speed, model_gpu, programs, web, backups)
     },
     **programs.PARTS,
 }

@@ -48,17 +48,22 @@ from kb.search.rerank import reranked
 from kb.search.verify import FileStaleness
 from kb.search_methods import SearchMethods
 from kb.store.damage import set_aside_in
+from kb.transfer import KEPT, back_up, export_table, export_vectors, import_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from kb.answers.passages import SourceText
-    from kb.ports import Edit
+    from kb.backup.tables import TableFormat
+    from kb.ports import Edit, Stream
     from kb.records import (
+        BackupReport,
         Claim,
+        ExportReport,
         FileEvent,
         FileText,
+        ImportReport,
         IndexProgress,
         KnownFile,
         Links,
@@ -100,6 +105,10 @@ def status_of(container: Container) -> Status:
         confinement=confinement(),
         partly=tuple(Failure(file.folder, file.path, file.unread) for file in files if file.unread),
     )
+
+
+def _never() -> bool:
+    return False
 
 
 _T = TypeVar("_T")
@@ -451,6 +460,64 @@ class LocalKnowledgeBase(SearchMethods):
             self._container.own()
             self._container.require_model()
             return rebuild_index(self._container, self._event_logger())
+
+    def backup(
+        self, path: Path, *, incremental: bool = False, keep: int = KEPT, should_stop: Callable[[], bool] = _never
+    ) -> BackupReport:
+        """Write a backup into a file, or with ``incremental`` what changed since the last one into a folder.
+
+        The store may be searched and indexed meanwhile.
+
+        Args:
+            path: The file or folder.
+            incremental: Add to a folder of backups.
+            keep: How many backups the folder keeps.
+            should_stop: Called between pieces; ``Cancelled`` is raised once it returns True.
+
+        Raises:
+            BackupError: Something else is at the path.
+        """
+        return back_up(self._container, path, incremental=incremental, keep=keep, should_stop=should_stop)
+
+    def export(
+        self,
+        path: Path | Stream,
+        kind: TableFormat,
+        *,
+        vectors: bool = True,
+        replace: bool = False,
+        should_stop: Callable[[], bool] = _never,
+    ) -> ExportReport:
+        """Write all passages for other programs, with their places, metadata and vectors.
+
+        Args:
+            path: The file, or a stream.
+            kind: The format.
+            vectors: Whether to write the vectors.
+            replace: Whether an existing file may be replaced.
+            should_stop: Called between pieces; ``Cancelled`` is raised once it returns True.
+
+        Raises:
+            BackupError: The file exists, or a library is missing.
+        """
+        return export_table(self._container, path, kind, vectors=vectors, replace=replace, should_stop=should_stop)
+
+    def export_vectors(self, path: Path, *, should_stop: Callable[[], bool] = _never) -> BackupReport:
+        """Write the vectors into a file, for ``import_vectors`` on another machine.
+
+        Raises:
+            BackupError: Something else is at the path.
+        """
+        return export_vectors(self._container, path, should_stop=should_stop)
+
+    def import_vectors(self, path: Path, *, should_stop: Callable[[], bool] = _never) -> ImportReport:
+        """Bring the vectors of a file or a backup into the embedding cache, so that only other texts are embedded.
+
+        Raises:
+            ModelMismatch: They are of another model.
+            BackupError: It is no such file.
+        """
+        return import_vectors(self._container, path, should_stop=should_stop)
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> LocalKnowledgeBase:
         """Another knowledge base in another store that shares this one's model and cached vectors.

@@ -8,6 +8,7 @@ from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from kb.backup.staging import remove_unfinished
 from kb.claims import refuse_while_served
 from kb.errors import WAYS_TO_CONFIGURE, FolderError, KbError
 from kb.integrity import is_there, only_readable
@@ -276,6 +277,7 @@ class Container:
         """
         if not self.lock.held:
             self.lock.acquire(wait_seconds, self.warn, lambda: refuse_while_served(self.settings))
+            remove_unfinished(self.store_path)
             if self._store is not None and self._store.state != "there":
                 self._reopen()
 

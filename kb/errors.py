@@ -10,6 +10,8 @@ KbError
 │   ├── StoreDamaged    the vector index is broken and has to be rebuilt
 │   ├── CatalogDamaged  the catalog is damaged and has to be refilled from the folders
 │   └── ForeignStore    the folder contains a store of another program
+├── BackupError         a backup cannot be written, or is not one that this kb can use
+│   └── BackupDamaged   its content is not what was written
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
 │   └── DocumentBusy    it cannot be read at the moment; kb tries again
 ├── ClientError         the configuration of an MCP client cannot be changed, or kb does not answer the client
@@ -92,6 +94,14 @@ class CatalogDamaged(StoreError):
 
 class ForeignStore(StoreError):
     """The store was not made by kb; kb does not write to it."""
+
+
+class BackupError(KbError):
+    """A backup or an export cannot be written, or is not one that this kb can use."""
+
+
+class BackupDamaged(BackupError):
+    """The content of a backup is not what was written."""
 
 
 class DocumentError(KbError):

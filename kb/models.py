@@ -237,6 +237,16 @@ def encoder_of(settings: Settings, located: Located | None = None) -> Encoder:
     )
 
 
+def encoder_if_here(settings: Settings) -> Encoder | None:
+    """Return the encoder for the configured model, not loaded or fetched; None if the model is not on this machine."""
+    wanted = settings.config.embed
+    try:
+        located = locate(settings.model(), wanted.revision, fetch=False)
+    except ModelError:
+        return None
+    return encoder_of(settings, located)
+
+
 def embedding_function_of(settings: Settings) -> BgeM3EmbeddingFunction:
     """Return ChromaDB's embedding function for the configured model, for other programs that open the collection."""
     from kb.embedding.bge_m3 import BgeM3EmbeddingFunction

@@ -6,11 +6,12 @@ and ``kb.testing`` has fakes that pass the same contract tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
     from types import TracebackType
 
     import numpy as np
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
     from kb.records import (
         Answer,
+        BackupReport,
         Candidates,
         CheckReport,
         Claim,
         Document,
+        ExportReport,
         Failure,
         FileChange,
         FileEvent,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
         Filters,
         FoundFile,
         Holding,
+        ImportReport,
         IndexProgress,
         IndexReport,
         KeywordMatches,
@@ -337,6 +341,13 @@ class Catalog(Protocol):
         """All files that could not be indexed, with reasons."""
 
 
+class Stream(Protocol):
+    """What bytes are written to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Write all of some bytes, and return their number."""
+
+
 class Knowledge(Protocol):
     """The methods of a knowledge base that commands use; ``LocalKnowledgeBase`` implements them."""
 
@@ -415,6 +426,28 @@ class Knowledge(Protocol):
 
     def rebuild(self) -> RebuildReport:
         """Rebuild the vector index."""
+
+    def backup(
+        self, path: Path, *, incremental: bool = ..., keep: int = ..., should_stop: Callable[[], bool] = ...
+    ) -> BackupReport:
+        """Write a backup."""
+
+    def export(
+        self,
+        path: Path | Stream,
+        kind: Literal["jsonl", "parquet"],
+        *,
+        vectors: bool = ...,
+        replace: bool = ...,
+        should_stop: Callable[[], bool] = ...,
+    ) -> ExportReport:
+        """Write all passages for other programs."""
+
+    def export_vectors(self, path: Path, *, should_stop: Callable[[], bool] = ...) -> BackupReport:
+        """Write the vectors for another machine."""
+
+    def import_vectors(self, path: Path, *, should_stop: Callable[[], bool] = ...) -> ImportReport:
+        """Bring in the vectors of another machine."""
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge:
         """Open another knowledge base with this one's model and cached vectors."""

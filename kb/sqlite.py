@@ -47,6 +47,10 @@ _SHAPE: Final = """
     SELECT type, name, tbl_name, '', 0, 0 FROM sqlite_master WHERE type IN ('trigger', 'view')
 """
 
+_HIDDEN: Final = """
+    SELECT 1 FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c WHERE m.type = 'table' AND c.hidden != 0
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
@@ -158,6 +162,85 @@ class Database:
         with self.reading() as connection:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def copy_database(path: str, target: str, schema: Schema) -> None:
+    """Copy a database as it is at one moment, while others read and write it.
+
+    The copy is one file without a write-ahead log. Pages that did not change are the same in two copies.
+
+    Raises:
+        StoreError: It cannot be read or written; the schema's exception if it is damaged.
+    """
+    with _errors(path, schema), closing(_for_copying(path)) as source:
+        _make_private(target)
+        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            # A copy that is not complete is of no use after a crash.
+            copy.execute("PRAGMA synchronous = OFF")
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            _require_intact(copy, path, schema)
+
+
+def _for_copying(path: str) -> sqlite3.Connection:
+    """A connection that changes nothing; it takes part in locking where that is possible, unlike a read-only one."""
+    if os.access(Path(path).parent, os.W_OK):
+        connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", _BUSY_SECONDS, uri=True)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    return _read_only(path) or sqlite3.connect(MEMORY)
+
+
+def require_sound(path: str, schema: Schema) -> None:
+    """Check a database that came from elsewhere, before it is opened for writing.
+
+    Raises:
+        ForeignStore: It is another program's database.
+        StoreError: A newer version of kb wrote it; the schema's exception if it is damaged, or was made by others.
+    """
+    place = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
+    with _errors(path, schema), closing(sqlite3.connect(place, isolation_level=None, uri=True)) as connection:
+        # Definitions in it can call nothing that has effects, and its cells are checked before they are used.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        _serve(connection, schema)
+        version = _version(connection, path, schema)
+        expected = _expected_shape(schema.migrations[:version], schema.checksum)
+        if not version or _shape(connection) != expected or connection.execute(_HIDDEN).fetchone():
+            raise schema.damage(path, "its tables are not those of kb")
+        _require_intact(connection, path, schema)
+
+
+def replace_database(path: str, target: str, schema: Schema) -> None:
+    """Replace the content of a database by that of another one, in one durable transaction.
+
+    Args:
+        path: The new content, which nobody else uses.
+        target: The database; created if it does not exist. Others may have it open.
+        schema: The definition of both.
+
+    Raises:
+        StoreError: It cannot be written; the schema's exception if the old one is damaged.
+    """
+    with _errors(target, schema):
+        _require_own_files(target, schema)
+        _make_private(target)
+        with closing(sqlite3.connect(target, _BUSY_SECONDS, isolation_level=None)) as old:
+            old.execute("PRAGMA synchronous = FULL")
+            size = _number(old, "page_size")
+            with closing(sqlite3.connect(path, isolation_level=None)) as new:
+                if _number(new, "page_size") != size:
+                    new.execute("PRAGMA journal_mode = DELETE")
+                    new.execute(f"PRAGMA page_size = {size}")
+                    new.execute("VACUUM")
+                new.backup(old)
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _require_intact(connection: sqlite3.Connection, path: str, schema: Schema) -> None:
+    found = _text(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if found != "ok":
+        raise schema.damage(path, str(found))
 
 
 def set_aside(path: str, schema: Schema) -> str:

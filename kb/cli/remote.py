@@ -105,6 +105,10 @@ class DaemonProxy:
         self.check = kb.check
         self.rebuild = kb.rebuild
         self.note = kb.note
+        self.backup = kb.backup
+        self.export = kb.export
+        self.export_vectors = kb.export_vectors
+        self.import_vectors = kb.import_vectors
         self.beside = kb.beside
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ import shutil
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
@@ -231,6 +232,10 @@ class Session:
         typed = os.path.expanduser(file)  # noqa: PTH111 - names as str, undecodable bytes included
         places = [os.path.join(folder, typed) for folder in (self.client.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
         return os.path.realpath(next((place for place in places if os.path.lexists(place)), places[0]))
+
+    def place(self, file: str) -> Path:
+        """The absolute path of a file as typed, from the current folder."""
+        return Path(os.path.join(self.client.cwd, os.path.expanduser(file)))  # noqa: PTH111, PTH118 - see resolve_path
 
     def style(self, *, fits: bool = False) -> OutputStyle:
         """How standard output is formatted; with ``fits``, a list must fit the height of the terminal."""

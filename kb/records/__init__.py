@@ -61,13 +61,17 @@ from kb.records.files import (
 )
 from kb.records.modes import DEFAULT_MODE, MODE_NAMES, MODES, Mode, ModeTraits
 from kb.records.reports import (
+    BackupReport,
     CheckReport,
     Confinement,
     Difference,
+    ExportReport,
     FileEvent,
+    ImportReport,
     IndexProgress,
     IndexReport,
     RebuildReport,
+    RestoreReport,
     Status,
 )
 from kb.records.request import RERANKERS, Filters, Rerank, ResolvedRequest, SearchRequest, mode_named
@@ -79,6 +83,7 @@ __all__ = [
     "RERANKERS",
     "SCANNED",
     "Answer",
+    "BackupReport",
     "Block",
     "Candidates",
     "CheckReport",
@@ -86,6 +91,7 @@ __all__ = [
     "Confinement",
     "Difference",
     "Document",
+    "ExportReport",
     "Failure",
     "FileChange",
     "FileEvent",
@@ -99,6 +105,7 @@ __all__ = [
     "Heading",
     "Hit",
     "Holding",
+    "ImportReport",
     "IndexProgress",
     "IndexReport",
     "KeywordMatches",
@@ -125,6 +132,7 @@ __all__ = [
     "Reranking",
     "ResolvedLink",
     "ResolvedRequest",
+    "RestoreReport",
     "Scan",
     "SearchRequest",
     "Searched",

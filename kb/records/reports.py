@@ -208,3 +208,93 @@ class RebuildReport:
     reused: int
     embedded: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """A backup that was written or checked.
+
+    Attributes:
+        path: The file, or the snapshot in a folder.
+        files: How many files are in it.
+        passages: How many passages.
+        vectors: How many vectors.
+        without_vector: How many texts have none, so that the next index run after a restore embeds them.
+        model: The name of the model.
+        fingerprint: The fingerprint of the model.
+        folders: The watched folders.
+        created: When it was written, in ISO 8601.
+        size: The number of bytes of the whole backup.
+        written: The number of bytes that were written for it; 0 if it was only checked.
+        seconds: How long it took.
+    """
+
+    path: str
+    files: int
+    passages: int
+    vectors: int
+    without_vector: int
+    model: str
+    fingerprint: str
+    folders: tuple[str, ...]
+    created: str
+    size: int
+    written: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """A store that was restored.
+
+    Attributes:
+        store: The folder of the store.
+        files: How many files are in it.
+        passages: How many passages.
+        vectors: How many vectors.
+        without_vector: How many passages have none; the next index run embeds them.
+        index: Whether the vector index was made; else its first use makes it.
+        seconds: How long it took.
+    """
+
+    store: str
+    files: int
+    passages: int
+    vectors: int
+    without_vector: int
+    index: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """An export for other programs.
+
+    Attributes:
+        path: The file.
+        passages: How many passages are in it.
+        without_vector: How many of them have no vector.
+        size: The number of bytes.
+        seconds: How long it took.
+    """
+
+    path: str
+    passages: int
+    without_vector: int
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """Vectors that were brought into the embedding cache.
+
+    Attributes:
+        vectors: How many the file has.
+        new: How many of them the cache did not have.
+        seconds: How long it took.
+    """
+
+    vectors: int
+    new: int
+    seconds: float

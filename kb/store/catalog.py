@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _COMPLETED = "completed"
 _PAGE = 500
+# The mount points that index runs record (kb/indexing/sync.py), with their folders.
+_MOUNTS = "mounts"
+_FOLDERS = "SELECT DISTINCT folder FROM files"
 # Ids are reserved in blocks of this size, so that 10,000 new files do not need 10,000 commits.
 _ID_BLOCK = 1000
 
@@ -295,6 +299,35 @@ class SqliteCatalog:
         values = [(*rows.stat_values(file.stat), read_ns, file_id) for file_id, file, read_ns in files]
         with self._database.writing() as connection:
             connection.executemany(_REFRESH, values)
+
+    def folders(self) -> list[str]:
+        """The folders of all files, sorted."""
+        return sorted(self._database.rows(_FOLDERS, (), lambda row: os.fsdecode(row[0])))
+
+    def move_folders(self, moved: Mapping[str, str]) -> None:
+        """Record that folders are elsewhere now, each as old and new path. Two may take each other's place.
+
+        Raises:
+            ValueError: Two folders would become one that has a file twice.
+        """
+        with self._database.writing() as connection:
+            for mounts in connection.execute("SELECT value FROM meta WHERE key = ?", (_MOUNTS,)).fetchall():
+                known = json.loads(rows.text_of(mounts[0]))
+                here = json.dumps(sorted([moved.get(folder, folder), path] for folder, path in known))
+                connection.execute("UPDATE meta SET value = ? WHERE key = ?", (here, _MOUNTS))
+            found = {os.fsencode(old): os.fsencode(new) for old, new in moved.items() if old != new}
+            changed = [row for row in connection.execute(rows.FILES).fetchall() if row[1] in found]
+            # Paths contain no NUL byte, so this conflicts with none.
+            connection.executemany(
+                "UPDATE files SET folder = CAST(x'00' || folder AS BLOB) WHERE id = ?", ((row[0],) for row in changed)
+            )
+            try:
+                connection.executemany(
+                    "UPDATE files SET folder = ?, crc = ? WHERE id = ?",
+                    (rows.moved_values(row, found[row[1]]) for row in changed),
+                )
+            except sqlite3.IntegrityError as error:
+                raise ValueError("two folders become one, and a file of each has the same path") from error
 
     def remove(self, file_ids: Sequence[int]) -> None:
         """Delete files and their passages; call it after their vectors are deleted."""

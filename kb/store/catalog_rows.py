@@ -175,6 +175,14 @@ def known_file(row: tuple[Any, ...]) -> KnownFile:
     )
 
 
+def moved_values(row: tuple[Any, ...], folder: bytes) -> tuple[bytes, int, int]:
+    """The folder, checksum and id of a row of ``FILE_COLUMNS`` after its folder has moved."""
+    (id_, _, name, _, _, _, _, _, content_hash, _, _,
+     title, kind, tags, day, reason, replaced, _, language, author, unread, _) = row  # fmt: skip
+    said = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
+    return folder, checksum(id_, folder, name, content_hash, *said), id_
+
+
 def file_is_sound(row: tuple[Any, ...]) -> bool:
     """Whether a row of ``FILE_COLUMNS`` has the right checksum."""
     (id_, folder, name, _, _, _, _, _, content_hash, _, state,

@@ -84,6 +84,16 @@ class Generations:
             self._sync_directory(self._store)
         return name
 
+    def adopt(self, directory: str) -> str:
+        """Move a complete generation from elsewhere in the store to its place, not in use yet; returns its name."""
+        with self._translated_errors():
+            self._begun = _BEGUN[self._store] = self._last_number() + 1
+            name = f"generation-{self._begun:04d}"
+            self._step("move the generation")
+            Path(directory).rename(self._store / name)
+            self._sync_directory(self._store)
+        return name
+
     def switch(self, name: str) -> None:
         """Use this generation from now on. The previous one stays on the disk until it is discarded."""
         with self._translated_errors():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -13,7 +14,9 @@ from kb.config.schema import Folders
 from kb.errors import NotIndexed
 from kb.records import (
     Answer,
+    BackupReport,
     CheckReport,
+    ExportReport,
     Failure,
     FileEvent,
     FileStat,
@@ -21,6 +24,7 @@ from kb.records import (
     Filters,
     Freshness,
     Hit,
+    ImportReport,
     IndexProgress,
     IndexReport,
     KnownFile,
@@ -41,9 +45,9 @@ from kb.records import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Self
+    from typing import Literal, Self
 
-    from kb.ports import Edit
+    from kb.ports import Edit, Stream
     from kb.records import Claim, Step
 
 HOSTILE = "\x1b[31mred\x07 \x9b2J \u202eabc\u2066 \U000e0041 \x7f \r \x1b]52;c;AAAA\x07 [bold]not markup[/bold]"
@@ -108,6 +112,22 @@ def hit(text: str = "Use ChromaDB.", rank: int = 1, *, changed: bool = False, **
 def answer(*hits: Hit, question: str = "Which vector store?", pending: int = 0) -> Answer:
     """An answer of an index that is complete but for some pending files."""
     return Answer(question, "dense", Freshness(datetime(2026, 1, 15, 12, tzinfo=UTC), pending), hits)
+
+
+BACKUP = BackupReport(
+    path="/backups/b.kb",
+    files=3,
+    passages=9,
+    vectors=8,
+    without_vector=1,
+    model="tiny",
+    fingerprint="tiny/1",
+    folders=("/notes",),
+    created="2026-01-15T12:00:00+00:00",
+    size=4096,
+    written=4096,
+    seconds=0.5,
+)
 
 
 @dataclass
@@ -255,6 +275,47 @@ class FakeKnowledge:
         """A new generation from the cache."""
         self._called("rebuild")
         return RebuildReport("g2", 9, 0, 0.5)
+
+    def backup(
+        self,
+        path: Path,
+        *,
+        incremental: bool = False,
+        keep: int = 7,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> BackupReport:
+        """A backup of nine vectors, of which one is missing."""
+        self._called("backup", path=path, incremental=incremental, keep=keep)
+        assert not should_stop()
+        return replace(BACKUP, path=str(path))
+
+    def export(
+        self,
+        path: Path | Stream,
+        kind: Literal["jsonl", "parquet"],
+        *,
+        vectors: bool = True,
+        replace: bool = False,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> ExportReport:
+        """One line with what is hostile to terminals."""
+        self._called("export", path=path, kind=kind, vectors=vectors, replace=replace)
+        assert not should_stop()
+        if not isinstance(path, Path):
+            path.write(json.dumps({"text": HOSTILE}, ensure_ascii=False).encode() + b"\n")
+        return ExportReport(str(path), 9, 1, 4096, 0.5)
+
+    def export_vectors(self, path: Path, *, should_stop: Callable[[], bool] = lambda: False) -> BackupReport:
+        """A file of eight vectors."""
+        self._called("export_vectors", path=path)
+        assert not should_stop()
+        return replace(BACKUP, path=str(path))
+
+    def import_vectors(self, path: Path, *, should_stop: Callable[[], bool] = lambda: False) -> ImportReport:
+        """Eight vectors, three of them new."""
+        self._called("import_vectors", path=path)
+        assert not should_stop()
+        return ImportReport(8, 3, 0.5)
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> FakeKnowledge:
         """This one again."""

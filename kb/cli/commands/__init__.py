@@ -18,8 +18,8 @@ from kb.service.command_table import SHORT_HELP
 # The order in which kb --help lists them: as they are first needed. Others follow by name.
 _ORDER: Final = (
     "init", "config", "index", "search", "ask", "chat", "similar", "open", "show", "list", "tags", "links", "status",
-    "doctor", "note", "check", "rebuild", "eval", "watch", "sync", "web", "mcp", "skill", "token", "bench", "model",
-    "completion",
+    "doctor", "note", "check", "rebuild", "backup", "restore", "export", "import", "eval", "watch", "sync", "web",
+    "mcp", "skill", "token", "bench", "model", "completion",
 )  # fmt: skip
 
 

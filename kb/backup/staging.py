@@ -1,0 +1,60 @@
+"""The folder in a store in which a restore prepares the new store, and private copies of a catalog that is in use."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STAGING: Final = "restoring"
+_COPY: Final = re.compile(r"copying-(\d+)-\w+")
+
+
+def remove_unfinished(store: str) -> None:
+    """Remove what a restore left that was killed. The caller holds the store's lock, so none is at work."""
+    folder = Path(store, STAGING)
+    if os.path.lexists(folder):
+        with suppress(OSError):
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def private_folder(store: str) -> Iterator[Path]:
+    """A folder for a copy of the catalog, on the disk of the store, which is known to have room for text.
+
+    For a store that cannot be written, it is in the temporary folder.
+    """
+    writable = os.access(store, os.W_OK)
+    if writable:
+        _remove_copies(Path(store))
+    with TemporaryDirectory(prefix=f"copying-{os.getpid()}-", dir=store if writable else None) as folder:
+        yield Path(folder)
+
+
+def _remove_copies(store: Path) -> None:
+    """Remove the copies of processes that were killed."""
+    for path in store.iterdir():
+        found = _COPY.fullmatch(path.name)
+        if found and not _runs(int(found[1])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    if sys.platform == "win32":
+        # There, the call below would end the process.
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
