@@ -226,6 +226,7 @@ def test_map(visit: Callable[..., Page], running: Served) -> None:
     assert page.locator("#map-key li").count() > 0
     page.select_option("#map-colour", "age")
     expect(page.locator("#map-key")).to_contain_text("this week")
+    expect(page.locator("#map-list")).not_to_contain_text("being made")
 
     page.locator("#map-canvas").focus()
     page.keyboard.press("ArrowRight")
@@ -374,6 +375,15 @@ def test_narrow(visit: Callable[..., Page], files: Path) -> None:
     page = visit(read(files, READ[0]), viewport={"width": 360, "height": 740})
     assert not page.locator("#results").is_visible()
     assert page.locator("#document").is_visible()
+
+
+def test_bar(visit: Callable[..., Page]) -> None:
+    """Where a document stands beside the results, the bar above them has one line."""
+    page = visit("/?q=restic", viewport={"width": 1000, "height": 600})
+    bar = page.locator("header.bar").bounding_box()
+
+    assert bar
+    assert bar["height"] < 65
 
 
 def test_printed(visit: Callable[..., Page], files: Path) -> None:

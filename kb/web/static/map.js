@@ -377,15 +377,18 @@
     select(marked.map((id) => at.get(id)).filter((one) => one !== undefined));
     canvas.dataset.files = String(files.ids.length);
     requestAnimationFrame(() => setTimeout(() => performance.mark("kb-map")));
-    if (files.work) setTimeout(again, AGAIN);
+    await relist();
+    if (files.work) setTimeout(load, AGAIN);
   }
 
-  /** Look again at a map that is being made; the list beside it changes with it. */
-  async function again() {
+  /** Fetch the list beside the map anew while the map is being made, and once when it is done. */
+  async function relist() {
+    const list = $("#map-list");
+    if (!files.work && !list.dataset.work) return;
     const response = await fetch("/map?part=list");
     if (!response.ok) return;
-    $("#map-list").innerHTML = await response.text();
-    await load();
+    list.innerHTML = await response.text();
+    list.dataset.work = files.work;
   }
 
   resize();
