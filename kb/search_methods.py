@@ -10,6 +10,8 @@ from kb.errors import RequestError
 from kb.records import Answer, Filters, SearchRequest, mode_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kb.records import Mode, Rerank
 
 
@@ -32,6 +34,7 @@ class SearchMethods(ABC):
         rerank: Rerank | None = None,
         best_seconds: float | None = 0.0,
         cwd: str = "",
+        files: Iterable[int] = (),
     ) -> Answer:
         """Search for passages that answer a question, best first; empty if nothing is relevant.
 
@@ -50,6 +53,7 @@ class SearchMethods(ABC):
             rerank: The model that reranks the best hits.
             best_seconds: Seconds to spend on finding the best sentences of the hits; 0 for none.
             cwd: The folder that ``path:`` in the question may also be relative to; empty for the watched folders only.
+            files: The ids of the only files to search, as ``hit.passage.file.id`` has them; empty for all.
 
         Raises:
             RequestError: An argument is out of range, or two conflict.
@@ -68,6 +72,7 @@ class SearchMethods(ABC):
             rerank=rerank,
             best_seconds=best_seconds,
             cwd=cwd,
+            files=tuple(files),
         )
         if not isinstance(question, SearchRequest):
             return self._answer(request)

@@ -158,3 +158,9 @@ def test_former_names_of_results_are_taken_with_a_notice() -> None:
         assert answer.asked == answer.query == "tea"
     with pytest.deprecated_call(match="duplicates"):
         assert hit("a").alike == ()
+
+
+def test_ids_of_files_are_numbers() -> None:
+    """A path in place of an id is refused."""
+    with pytest.raises(RequestError, match="ids of files"):
+        SearchRequest("x", files=("a.md",))  # type: ignore[arg-type]  # the point of the test

@@ -100,6 +100,8 @@ class SearchRequest:
         _require_one_of("rerank", self.rerank, RERANKERS)
         if not isinstance(self.filters, Filters):
             raise RequestError(f"filters must be kb.Filters, not {self.filters!r}", "Write filters=kb.Filters(...)")
+        if not all(isinstance(id_, int) for id_ in self.files):
+            raise RequestError("files must be ids of files, whole numbers", "Take them from hit.passage.file.id")
         if self.mode is not None:
             object.__setattr__(self, "mode", Mode(self.mode))
         if self.like is not None:
