@@ -149,6 +149,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(
 ) -> None:
     """Before anything is read by what it says."""
     path = tmp_path / "b.kb"
+
     def changed(written: Manifest) -> bytes:
         return msgspec.json.encode({**msgspec.json.decode(encode(written)), **change})
 
