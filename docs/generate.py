@@ -230,6 +230,7 @@ _SERVER: Final = "http://127.0.0.1:7420"
 _API: Final = (
     "KnowledgeBase",
     "AsyncKnowledgeBase",
+    "RemoteKnowledgeBase",
     "SearchRequest",
     "Filters",
     "Mode",

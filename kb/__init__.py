@@ -1,6 +1,7 @@
 """kb: a folder of files, searchable by meaning, on your own machine.
 
-``KnowledgeBase`` is the API, and ``AsyncKnowledgeBase`` the same as coroutines; the rest are the values that they take
+``KnowledgeBase`` is the API, ``AsyncKnowledgeBase`` the same as coroutines, and ``RemoteKnowledgeBase`` asks another
+machine; the rest are the values that they take
 and give and the errors that they raise (``kb.errors``). Importing ``kb`` is cheap: each name is loaded when it is first
 used. ``BgeM3EmbeddingFunction`` is registered with ChromaDB as soon as both are imported, so that any ChromaDB client
 can query kb's collections by text. With ``import kb``, the telemetry of the libraries that kb uses is off in this
@@ -15,6 +16,7 @@ from kb.silence import silence_libraries
 # Not from typing, whose import would cost a command that only asks a running owner a tenth of its time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kb.api.remote import RemoteKnowledgeBase
     from kb.async_knowledge_base import AsyncKnowledgeBase
     from kb.config import Settings
     from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
@@ -47,6 +49,7 @@ __all__ = [
     "KnowledgeBase",
     "Links",
     "Mode",
+    "RemoteKnowledgeBase",
     "Reply",
     "SearchRequest",
     "Settings",
@@ -66,6 +69,7 @@ _HOMES = {
     "KnowledgeBase": "kb.knowledge_base",
     "Links": "kb.records",
     "Mode": "kb.records",
+    "RemoteKnowledgeBase": "kb.api.remote",
     "Reply": "kb.records",
     "SearchRequest": "kb.records",
     "Settings": "kb.config",

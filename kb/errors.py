@@ -115,6 +115,10 @@ class DocumentBusy(DocumentError):
     """
 
 
+class ServerError(KbError):
+    """Another machine cannot be asked: it is away, refuses the token, or is no server of kb."""
+
+
 class ClientError(KbError):
     """The configuration of an MCP client cannot be changed, or kb does not answer the client."""
 

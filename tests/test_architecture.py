@@ -64,6 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.api": {"kb.api", "kb.location", "kb.__version__", *VOCABULARY},
     # They ask the daemon over its socket.
     "kb.api.client": {"kb.api", "kb.config", "kb.service.address", "kb.__version__", *VOCABULARY},
+    "kb.api.remote": {"kb.api", "kb.search_methods", *VOCABULARY},
     "kb.api.transport": {"kb.api", "kb.service.client", *VOCABULARY},
     "kb.agents": {"kb.agents", *VOCABULARY},
     # It looks at each part, also where the others are broken.

@@ -458,6 +458,7 @@ OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
         example={"path": "backup.md", "first_line": 1, "last_line": 20},
     ),
     Operation("files", "GET", "/v1/files", FilesRequest, FileList, files, example={"tag": "disk", "limit": 10}),
+    Operation("show", "GET", "/v1/show", NameRequest, Shown, show, example={"path": "backup.md", "line": 3}),
     Operation("links", "GET", "/v1/links", NameRequest, Links, links, without=("line",), example={"path": "backup.md"}),
     Operation(
         "tags",
@@ -489,7 +490,6 @@ OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
     Operation("close_page", "POST", "/local/close-page", Nothing, PageClosed, close_page, scope="local", kind="run"),
     Operation("check", "POST", "/local/check", CheckRequest, CheckReport, check, scope="local", kind="run"),
     Operation("rebuild", "POST", "/local/rebuild", Nothing, RebuildReport, rebuild, scope="local", kind="run"),
-    Operation("show", "POST", "/local/show", NameRequest, Shown, show, scope="local"),
     Operation("resolve", "POST", "/local/resolve", NameRequest, str, resolve, scope="local"),
     Operation("unmatched", "POST", "/local/unmatched", Filters, tuple[Unmatched, ...], unmatched, scope="local"),
     Operation("documents", "POST", "/local/documents", Filters, tuple[KnownFile, ...], documents, scope="local"),

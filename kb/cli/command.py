@@ -20,6 +20,7 @@ class Command(click.Command):
         args: As for ``click.Command``.
         takes_text: Whether the arguments are free text, such as a question: an unknown short option is a word of it.
         local: Whether it always runs in the process of the caller, never in the daemon.
+        remote: Whether it can ask another machine, named by ``--server``.
         kwargs: As for ``click.Command``.
     """
 
@@ -28,11 +29,13 @@ class Command(click.Command):
         *args: Any,  # noqa: ANN401 - click's own
         takes_text: bool = False,
         local: bool = False,
+        remote: bool = False,
         **kwargs: Any,  # noqa: ANN401 - click's own
     ) -> None:
         super().__init__(*args, **kwargs)
         self.takes_text = takes_text
         self.local = local
+        self.remote = remote
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Allow an option whose value may be omitted before the words of a question, which are not its value."""
@@ -78,7 +81,7 @@ class Group(Command, click.Group):
 
 
 def command(
-    *, short_help: str, takes_text: bool = False, local: bool = False
+    *, short_help: str, takes_text: bool = False, local: bool = False, remote: bool = False
 ) -> Callable[[Callable[..., Any]], Command]:
     """Turn a function into the command that its module is named after.
 
@@ -86,11 +89,14 @@ def command(
         short_help: The line in ``kb --help``.
         takes_text: See ``Command``.
         local: See ``Command``.
+        remote: See ``Command``.
     """
 
     def decorate(function: Callable[..., Any]) -> Command:
         name = function.__module__.rpartition(".")[2]
-        return click.command(name, cls=Command, short_help=short_help, takes_text=takes_text, local=local)(function)
+        return click.command(
+            name, cls=Command, short_help=short_help, takes_text=takes_text, local=local, remote=remote
+        )(function)
 
     return decorate
 

@@ -42,6 +42,7 @@ def table_of(root: click.Group) -> CommandTable:
         flags=_names(below, valued=False),
         optional=optional,
         local=frozenset(name for name, one in commands.items() if isinstance(one, Command) and one.local),
+        remote=frozenset(name for name, one in commands.items() if isinstance(one, Command) and one.remote),
         short_help={name: one.get_short_help_str(limit=200) for name, one in commands.items()},
     )
     _check(table, below)
@@ -86,6 +87,8 @@ def source(table: CommandTable) -> str:
         "}",
         "# Commands that always run in the process of the caller.",
         _set("LOCAL", table.local),
+        "# Commands that can ask another machine.",
+        _set("REMOTE", table.remote),
         "SHORT_HELP = {",
         *(f'    "{name}": {_quoted(text)},' for name, text in table.short_help.items()),
         "}",

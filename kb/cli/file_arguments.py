@@ -14,6 +14,7 @@ from kb.errors import AmbiguousName, NotIndexed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kb.api.remote import RemoteKnowledgeBase
     from kb.cli.session import Session
     from kb.ports import Knowledge
 
@@ -28,7 +29,9 @@ def split_place(text: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (text, None)
 
 
-def resolve_file(session: Session, kb: Knowledge, typed: str, ask: Callable[[str, int | None], _T]) -> _T:
+def resolve_file(
+    session: Session, kb: Knowledge | RemoteKnowledgeBase, typed: str, ask: Callable[[str, int | None], _T]
+) -> _T:
     """Call a function with the file and line that an argument refers to.
 
     A path takes precedence, then the name of a note, then the number of a hit of the last search.
@@ -56,7 +59,9 @@ def resolve_file(session: Session, kb: Knowledge, typed: str, ask: Callable[[str
         return ask(found, line or place)
 
 
-def _meant(session: Session, kb: Knowledge, typed: str, error: NotIndexed) -> tuple[str, int | None]:
+def _meant(
+    session: Session, kb: Knowledge | RemoteKnowledgeBase, typed: str, error: NotIndexed
+) -> tuple[str, int | None]:
     """Return the file and line that an argument refers to if it is not a path."""
     try:
         return kb.resolve(typed), None

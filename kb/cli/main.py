@@ -21,7 +21,8 @@ from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session
 from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
 from kb.errors import KbError, StoreBusy
-from kb.service.arguments import GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
+from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
+from kb.service.client import SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,6 +176,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     help="Override a configuration value, as in embed.device=cpu.",
 )
 @click.option("--store", metavar="DIR", shell_complete=folder_names, help="Use this store directory.")
+@click.option("--server", metavar="URL", help="Ask the kb of another machine, as in https://HOST:7420.  [KB_SERVER]")
 @click.option("--offline", is_flag=True, help="Never download a model.")
 @click.option(
     "--color",
@@ -184,14 +186,15 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 )
 @click.option("--debug", is_flag=True, help="Show a traceback on errors.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-@click.pass_obj
+@click.pass_context
 def cli(
-    session: Session,
+    ctx: click.Context,
     *,
     config_file: str | None,
     found: str | None,
     pairs: tuple[str, ...],
     store: str | None,
+    server: str | None,
     offline: bool,
     color: terminal.ColorChoice,
     debug: bool,
@@ -200,6 +203,8 @@ def cli(
 
     kb QUESTION searches. Use kb search QUESTION if the question begins with the name of a command.
     """
+    session: Session = ctx.obj
+    session.server = _server(ctx, server)
     session.config_file = found or config_file
     session.found = found is not None
     session.overrides = overrides_of(pairs)
@@ -207,6 +212,25 @@ def cli(
     session.overrides |= {"embed.offline": "true"} if offline else {}
     session.color = color
     session.debug = debug
+
+
+def _server(ctx: click.Context, given: str | None) -> str:
+    """Return the address of the machine to ask: the one given, or for commands that can ask, that of the environment.
+
+    Raises:
+        CommandLineError: The command needs the folders or the store themselves.
+    """
+    session: Session = ctx.obj
+    name = ctx.invoked_subcommand or ""
+    command = commands.load(name) if name in commands.names() else None
+    if isinstance(command, Command) and command.remote:
+        return given or session.client.environ.get(SERVER, "")
+    if given and command is not None:
+        can = ", ".join(f"kb {one}" for one in commands.names() if one in GENERATED.remote)
+        raise CommandLineError(
+            f"kb {name} cannot ask another machine", f"Run it there; with --server there are {can}", ctx
+        )
+    return ""
 
 
 def run(args: Sequence[str], session: Session | None = None) -> int:

@@ -15,6 +15,7 @@ from kb.records import SearchRequest
 from kb.search.words import words_of
 
 if TYPE_CHECKING:
+    from kb.api.remote import RemoteKnowledgeBase
     from kb.cli.options import (
         OutputOptions,
         RankingOptions,
@@ -94,14 +95,22 @@ def _quotes(output: OutputOptions) -> bool:
     return chosen in {"json", "jsonl"} or (chosen in {"text", "md"} and not (output.full or output.context))
 
 
-def index_first(session: Session, kb: Knowledge, output: OutputOptions) -> None:
-    """With --wait, index what changed on disk first; in the daemon, wait until it has done so."""
-    if output.wait and session.daemon is not None:
+def index_first(session: Session, kb: Knowledge | RemoteKnowledgeBase, output: OutputOptions) -> None:
+    """With --wait, index what changed on disk first; where a daemon does that, wait until it has done so."""
+    if not output.wait:
+        return
+    if session.daemon is not None:
         session.wait_for_index(session.daemon)
-    elif output.wait:
-        with session.stoppable() as should_stop:
-            if kb.index(should_stop=should_stop).interrupted:
-                session.notice("indexing was interrupted; the answer may be incomplete")
+        return
+    from kb.api import remote
+
+    if isinstance(kb, remote.RemoteKnowledgeBase):
+        if not kb.sync():
+            session.notice("some changes are not indexed yet")
+        return
+    with session.stoppable() as should_stop:
+        if kb.index(should_stop=should_stop).interrupted:
+            session.notice("indexing was interrupted; the answer may be incomplete")
 
 
 def finish(session: Session, answer: Answer, output: OutputOptions) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from kb.api.remote import RemoteKnowledgeBase
     from kb.cli.output.progress import OnProgress
     from kb.config import Settings
     from kb.ports import Knowledge, RunningDaemon
@@ -171,6 +172,7 @@ class Session:
         daemon: The daemon, if the command runs in it.
         ask_daemon: Has the daemon run the command instead; returns None if there is still none.
         run: Runs another command line, which the daemon needs.
+        server: The address of another machine to ask instead; empty for none.
     """
 
     open_knowledge: OpenKnowledge = open_knowledge
@@ -179,6 +181,7 @@ class Session:
     daemon: RunningDaemon | None = None
     ask_daemon: Callable[[], int | None] | None = None
     run: Callable[[Sequence[str], Session], int] | None = None
+    server: str = ""
     config_file: str | None = None
     found: bool = False
     overrides: dict[str, str] = field(default_factory=dict)
@@ -211,6 +214,25 @@ class Session:
             raise ConfigError(message, WAYS_TO_CONFIGURE)
         return self.open_knowledge(settings, warn=self.notice)
 
+    def open_to_ask(self) -> Knowledge | RemoteKnowledgeBase:
+        """The knowledge base of another machine where one is to be asked, else that of this configuration.
+
+        Raises:
+            ConfigError: See ``open``.
+            ServerError: The address is none, or there is no token.
+        """
+        return self.open_server() if self.server else self.open()
+
+    def open_server(self) -> RemoteKnowledgeBase:
+        """The knowledge base of the other machine.
+
+        Raises:
+            ServerError: The address is none, or there is no token.
+        """
+        from kb.api.remote import RemoteKnowledgeBase, token_from
+
+        return RemoteKnowledgeBase(self.server, token_from(self.client.environ))
+
     def open_over(self, folder: str, store: str) -> Knowledge:
         """A knowledge base over another folder in another store, with the model and rules of this configuration."""
         if self.daemon is not None:
@@ -228,7 +250,12 @@ class Session:
         return False
 
     def resolve_path(self, file: str) -> str:
-        """The absolute path of a file as typed: from the current folder, else below a watched folder if it is there."""
+        """The absolute path of a file as typed: from the current folder, else below a watched folder if it is there.
+
+        Files of another machine keep their names, which it resolves.
+        """
+        if self.server:
+            return file
         typed = os.path.expanduser(file)  # noqa: PTH111 - names as str, undecodable bytes included
         places = [os.path.join(folder, typed) for folder in (self.client.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
         return os.path.realpath(next((place for place in places if os.path.lexists(place)), places[0]))

@@ -66,7 +66,8 @@ def split(args: Sequence[str]) -> CommandLine:
     """Read the global options of a command line as the command group does.
 
     Raises:
-        Undetermined: An option is unknown, lacks its value, or asks for the help of kb itself or the version.
+        Undetermined: An option is unknown, lacks its value, or asks for another machine, the help
+            of kb itself or the version.
     """
     read = Arguments(args)
     words = read.words
@@ -87,7 +88,7 @@ def split(args: Sequence[str]) -> CommandLine:
                 if not equals:
                     raise Undetermined
                 overrides[key.strip()] = text
-            case "--version":
+            case "--version" | "--server":
                 raise Undetermined
             case _:
                 pass

@@ -7,7 +7,7 @@ names of the options come from ``kb.service.command_table``, which is generated 
 
 from __future__ import annotations
 
-from kb.service.command_table import FLAGS, GLOBAL_FLAGS, GLOBAL_VALUED, LOCAL, OPTIONAL, SHORT_HELP, VALUED
+from kb.service.command_table import FLAGS, GLOBAL_FLAGS, GLOBAL_VALUED, LOCAL, OPTIONAL, REMOTE, SHORT_HELP, VALUED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ class CommandTable:
         flags: Options of commands that take none.
         optional: Options whose value may be left out, each with the values it takes.
         local: Commands that always run in the process of the caller.
+        remote: Commands that can ask another machine.
         short_help: Each command with its line in ``kb --help``, in that order.
     """
 
-    __slots__ = ("flags", "global_flags", "global_valued", "local", "optional", "short_help", "valued")
+    __slots__ = ("flags", "global_flags", "global_valued", "local", "optional", "remote", "short_help", "valued")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class CommandTable:
         flags: frozenset[str],
         optional: Mapping[str, frozenset[str]],
         local: frozenset[str],
+        remote: frozenset[str],
         short_help: Mapping[str, str],
     ) -> None:
         self.global_valued = global_valued
@@ -52,6 +54,7 @@ class CommandTable:
         self.flags = flags
         self.optional = optional
         self.local = local
+        self.remote = remote
         self.short_help = short_help
 
     def __eq__(self, other: object) -> bool:
@@ -69,6 +72,7 @@ GENERATED: Final = CommandTable(
     flags=FLAGS,
     optional=OPTIONAL,
     local=LOCAL,
+    remote=REMOTE,
     short_help=SHORT_HELP,
 )
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _ERROR: Final = 2
+# The environment variable that names another machine to ask.
+SERVER: Final = "KB_SERVER"
 # Environment variables that affect the output, and the location of the trust records.
 _KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME"})
 _CHUNK: Final = 65536
@@ -73,13 +75,19 @@ def forward(args: Sequence[str]) -> int | None:
     try:
         cwd = os.getcwd()  # noqa: PTH109 - pathlib costs the whole command a tenth of its time
         line = split(args)
-        if not line.command or line.command in arguments.GENERATED.local:
+        if not line.command or line.command in arguments.GENERATED.local or asks_server(line.command, os.environ):
             return None
         store = store_of(line, os.environ, cwd)
     except (Undetermined, OSError):
         return None
     connection = connect(store, os.environ)
     return None if connection is None else _ended(connection, store, request_of(args, store, cwd))
+
+
+def asks_server(command: str, environ: Mapping[str, str]) -> bool:
+    """Whether a command asks the machine that the environment names; a word that is no command is a search."""
+    known = arguments.GENERATED
+    return bool(environ.get(SERVER)) and (command in known.remote or command not in known.short_help)
 
 
 def _ended(connection: DaemonConnection, store: str, request: dict[str, Any]) -> int | None:

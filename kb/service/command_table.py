@@ -5,6 +5,7 @@ GLOBAL_VALUED = frozenset(
         "--color",
         "--config",
         "--found",
+        "--server",
         "--set",
         "--store",
         "-s",
@@ -131,6 +132,19 @@ LOCAL = frozenset(
         "token",
         "watch",
         "web",
+    }
+)
+# Commands that can ask another machine.
+REMOTE = frozenset(
+    {
+        "ask",
+        "links",
+        "list",
+        "search",
+        "show",
+        "similar",
+        "status",
+        "tags",
     }
 )
 SHORT_HELP = {

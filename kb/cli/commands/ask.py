@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kb.records import Claim, Filters, Reply, Rerank
 
 
-@command(short_help="Answer in sentences of your files, with their sources.", takes_text=True)
+@command(short_help="Answer in sentences of your files, with their sources.", takes_text=True, remote=True)
 @click.argument("question", nargs=-1, required=True)
 @click.option("--model", metavar="MODEL", help="Have this language model answer.  [default: answer.model]")
 @click.option("--no-llm", is_flag=True, help="Answer without a language model.")
@@ -66,18 +66,26 @@ def ask(
     chosen = output.chosen()
     refuse_conflicts({"--model": model is not None, "--no-llm": no_llm, "--show-prompt": show_prompt})
     text = question_of(session, question)
-    with session.open() as kb:
-        index_first(session, kb, output)
-        request = request_of(session, text, output, ranking, filters=filters, rerank=rerank)
-        if show_prompt:
-            prompt = kb.prompt(request)
-            session.write(f"{prompt.system}\n{sanitize(prompt.user)}\n")
-            return FOUND
-        try:
-            with session.stoppable() as should_stop:
-                reply = kb.ask(request, model="" if no_llm else model, on_step=steps(session), should_stop=should_stop)
-        except Cancelled:
-            return INTERRUPTED
+    request = request_of(session, text, output, ranking, filters=filters, rerank=rerank)
+    if session.server:
+        if model is not None or no_llm or show_prompt:
+            raise click.UsageError("--model, --no-llm and --show-prompt are up to the server")
+        with session.open_server() as server:
+            index_first(session, server, output)
+            reply = server.ask(request)
+    else:
+        with session.open() as kb:
+            index_first(session, kb, output)
+            if show_prompt:
+                prompt = kb.prompt(request)
+                session.write(f"{prompt.system}\n{sanitize(prompt.user)}\n")
+                return FOUND
+            try:
+                with session.stoppable() as should_stop:
+                    chosen_model = "" if no_llm else model
+                    reply = kb.ask(request, model=chosen_model, on_step=steps(session), should_stop=should_stop)
+            except Cancelled:
+                return INTERRUPTED
     # These formats are about hits, not about sentences.
     if chosen in {"jsonl", "csv", "paths"} or output.full or output.context:
         return write_answer(session, reply.answer, output)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kb.records import Links, ResolvedLink
 
 
-@command(short_help="Show the links from and to a file.")
+@command(short_help="Show the links from and to a file.", remote=True)
 @click.argument("file", required=False)
 @click.option("--broken", is_flag=True, help="Show only broken links, in FILE or in all files.")
 @json_option
@@ -32,9 +32,16 @@ def links(session: Session, file: str | None, broken: bool, as_json: bool) -> in
     """
     if file is None and not broken:
         raise click.UsageError("give a FILE or --broken")
-    with session.open() as kb:
-        found = resolve_file(session, kb, file, lambda path, _: kb.links(path)) if file is not None else None
-        wrong = kb.broken_links() if found is None else [one for one in found.outgoing if one.problem]
+    if file is None and session.server:
+        raise click.UsageError("give a FILE: the server lists no broken links of all files")
+    found: Links | None = None
+    if file is None:
+        with session.open() as kb:
+            wrong = kb.broken_links()
+    else:
+        with session.open_to_ask() as asked:
+            found = resolve_file(session, asked, file, lambda path, _: asked.links(path))
+        wrong = [one for one in found.outgoing if one.problem]
     if found is None or broken:
         if as_json:
             session.write_json({"broken": [formats.link_object(one) for one in wrong]})

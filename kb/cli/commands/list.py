@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kb.cli.session import Session
 
 
-@command(short_help="List the indexed files.")
+@command(short_help="List the indexed files.", remote=True)
 @click.option("-l", "--long", is_flag=True, help="Also show passages, size, date, language, title and tags.")
 @click.option("-0", "--null", is_flag=True, help="End each path with NUL, for xargs -0.")
 @json_option
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def list_files(session: Session, long: bool, null: bool, as_json: bool, filters: Filters) -> int:
     """List the indexed files. The exit code is 0 with files, 1 without."""
     refuse_conflicts({"--long": long, "--null": null, "--json": as_json})
-    with session.open() as kb:
+    with session.open_to_ask() as kb:
         files = kb.documents(filters)
         lost = list(unmatched_notices(kb.unmatched(filters)))
     style = session.style()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kb.records import Filters, Rerank
 
 
-@command(short_help="Find the passages nearest to a question.", takes_text=True)
+@command(short_help="Find the passages nearest to a question.", takes_text=True, remote=True)
 @click.argument("question", nargs=-1, required=True)
 @output_options
 @ranking_options
@@ -49,7 +49,7 @@ def search(
     if ranking.explain or output.l2:
         warn_if_piped(session, output)
     text = question_of(session, question)
-    with session.open() as kb:
+    with session.open_to_ask() as kb:
         index_first(session, kb, output)
         answer = kb.search(request_of(session, text, output, ranking, filters=filters, rerank=rerank))
     return write_answer(session, answer, output)

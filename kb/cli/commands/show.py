@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kb.cli.session import Session
 
 
-@command(short_help="Show the passages of a file.")
+@command(short_help="Show the passages of a file.", remote=True)
 @click.argument("place", metavar="FILE[:LINE]", shell_complete=file_names)
 @json_option
 @click.pass_obj
@@ -26,7 +26,7 @@ def show(session: Session, place: str, as_json: bool) -> int:
     FILE is a path, a file name with or without its suffix, an alias or a title; a number is a hit of the last search.
     Piped output is the text alone, each line at the line number that hits give.
     """
-    with session.open() as kb:
+    with session.open_to_ask() as kb:
         shown = resolve_file(session, kb, place, kb.show)
     if as_json:
         session.write_json(formats.shown_object(shown))

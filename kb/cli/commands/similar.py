@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kb.records import Filters
 
 
-@command(short_help="Find passages similar to a file.")
+@command(short_help="Find passages similar to a file.", remote=True)
 @click.argument("file", shell_complete=file_names)
 @output_options
 @filter_options
@@ -35,7 +35,7 @@ def similar(session: Session, file: str, output: OutputOptions, filters: Filters
     output.chosen()
     if output.l2:
         warn_if_piped(session, output)
-    with session.open() as kb:
+    with session.open_to_ask() as kb:
         index_first(session, kb, output)
         answer = resolve_file(
             session,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FACTS: Final = 13
 
 
-@command(short_help="Show what is indexed and what is not.")
+@command(short_help="Show what is indexed and what is not.", remote=True)
 @click.option("--problems", is_flag=True, help="Show only files that could not be indexed, or were read in part.")
 @click.option("--privacy", is_flag=True, help="Show only what could send data, and whether it is off.")
 @json_option
@@ -32,11 +32,19 @@ _FACTS: Final = 13
 def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> int:
     """Show what is indexed, with which model and where, and what could not be indexed."""
     refuse_conflicts({"--problems": problems, "--privacy": privacy})
+    if privacy and session.server:
+        raise click.UsageError("--privacy is about this machine")
     if privacy:
         return show_privacy(session, as_json=as_json)
-    with session.open() as kb:
-        state = kb.status()
-    daemon = session.daemon.status() if session.daemon else None
+    daemon: dict[str, Any] | None
+    if session.server:
+        with session.open_server() as server:
+            found = server.service_status()
+        state, daemon = found.index, found.daemon
+    else:
+        with session.open() as kb:
+            state = kb.status()
+        daemon = session.daemon.status() if session.daemon else None
     if as_json:
         session.write_json(formats.status_object(state, daemon))
     elif problems:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kb.records import Filters
 
 
-@command(short_help="List the tags in use.")
+@command(short_help="List the tags in use.", remote=True)
 @json_option
 @filter_options
 @click.pass_obj
@@ -27,7 +27,7 @@ def tags(session: Session, as_json: bool, filters: Filters) -> int:
 
     A tag counts for the tags above it: a file tagged a/b also counts for a.
     """
-    with session.open() as kb:
+    with session.open_to_ask() as kb:
         found = kb.tags(filters)
         lost = list(unmatched_notices(kb.unmatched(filters)))
     if as_json:
