@@ -64,7 +64,11 @@ def detail_lines(result: Result) -> str:
 def summary_line(results: Sequence[Result]) -> str:
     """How many checks there were, by their states, and what can be done next."""
     states = Counter(one.finding.state for one in results)
-    told = ", ".join(f"{states[state]} {state}" for state in _STATES if states[state])
+    told = ", ".join(
+        count(states[state], state) if state == "warning" else f"{states[state]} {state}"
+        for state in _STATES
+        if states[state]
+    )
     return f"{count(len(results), 'check')}: {told}; {sum(one.seconds for one in results):.1f} s\n"
 
 
