@@ -39,7 +39,7 @@ def groups(sizes: Sequence[int], dimension: int = 24) -> NDArray[np.float32]:
     chance = np.random.default_rng(3)
     middles = np.repeat(np.eye(len(sizes), dimension), sizes, axis=0)
     found = middles + chance.normal(scale=0.05, size=middles.shape)
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
 
 
 def file(number: int, content: bytes = b"a") -> KnownFile:
@@ -132,7 +132,7 @@ def test_landmarks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_groups_of_places() -> None:
     """Groups are numbered from the largest on."""
-    places = np.concatenate([np.full((5, 2), 9000.0), np.full((20, 2), 100.0)]) + np.arange(25)[:, None]
+    places = np.concatenate([np.full((5, 2), 9000.0), np.full((20, 2), 100.0)]) + np.arange(25.0)[:, None]
     found = layout.clustered(places)
 
     assert set(found[5:]) == {0}
