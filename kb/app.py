@@ -84,7 +84,7 @@ def status_of(container: Container) -> Status:
     comparison, problems = container.comparison()
     files = container.catalog.files()
     store = Path(container.store_path)
-    sizes = {path: path.stat().st_size for path in store.rglob("*") if path.is_file()} if store.is_dir() else {}
+    sizes = _sizes(store)
     return Status(
         folders=container.settings.folder_paths(),
         store=container.store_path,
@@ -109,6 +109,18 @@ def status_of(container: Container) -> Status:
 
 def _never() -> bool:
     return False
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """The size of each file below a folder, without those that go meanwhile."""
+    sizes: dict[Path, int] = {}
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            with suppress(OSError):
+                if path.is_file():
+                    sizes[path] = path.stat().st_size
+    return sizes
 
 
 _T = TypeVar("_T")

@@ -56,8 +56,7 @@ def restore(
         BackupError: It is no backup, or one that does not fit the configuration.
         BackupDamaged: It is damaged.
         ModelMismatch: It was made with another model.
-        StoreBusy: Another process holds the store.
-        StoreError: The store is not empty, and ``force`` is False, or the disk is full.
+        StoreError: The store is not empty, and ``force`` is False; it is in use, or the disk is full.
         Cancelled: ``should_stop`` returned True.
     """
     from kb.backup.reading import open_backup
@@ -67,8 +66,7 @@ def restore(
     container = Container(settings, warn)
     try:
         with open_backup(path) as backup:
-            encoder = encoder_if_here(settings)
-            _require_fitting(backup, container, encoder)
+            _require_fitting(backup, container, encoder := encoder_if_here(settings))
             container.hold(container.config.store.wait_seconds)
             _require_replaceable(container, force=force)
             staged = _verified(backup, container, between)

@@ -220,6 +220,19 @@ def _require_outside(container: Container, path: Path) -> None:
         raise BackupError(f"{path} is in the store itself", "Name a place outside it, on another disk if there is one")
 
 
+def _require_unwatched(container: Container, path: Path) -> None:
+    """Check that an export does not become part of what is indexed.
+
+    Raises:
+        BackupError: It would.
+    """
+    place = Path(os.path.realpath(path))
+    for folder in container.settings.folder_paths():
+        inside = place.is_relative_to(folder)
+        if inside and container.files.belongs(folder, place.relative_to(folder).as_posix()):
+            raise BackupError(f"{path} is in {folder}, so kb would index it", "Name a file outside the watched folders")
+
+
 def _pacing(container: Container, should_stop: Callable[[], bool]) -> Callable[[], None]:
     """A function to call between pieces of work: questions go first, and a user can stop it."""
     stop = stopping(should_stop)
@@ -273,6 +286,7 @@ def export_table(
     if not isinstance(path, Path):
         return _write_table(container, path, kind, vectors, should_stop)
     _require_outside(container, path)
+    _require_unwatched(container, path)
     if path.exists() and not replace:
         raise BackupError(f"{path} is there already", "Name another file, or replace it with --force")
     with replacing(path, lambda _: replace) as file:

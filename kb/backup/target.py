@@ -46,6 +46,9 @@ def replacing(
                 file.flush()
                 os.fsync(file.fileno())
                 step("rename the file")
+                if sys.platform == "win32":
+                    # There, no open file can be renamed.
+                    file.close()
                 draft.replace(place)
             except BaseException:
                 draft.unlink(missing_ok=True)

@@ -78,6 +78,17 @@ def test_an_export_replaces_nothing_unasked(saved: Saved, tmp_path: Path) -> Non
     assert {json.loads(line)["vector"] for line in path.read_text("utf-8").splitlines()} == {None}
 
 
+def test_an_export_is_not_indexed(saved: Saved) -> None:
+    """A file in a watched folder would double every note; one that the rules leave out would not."""
+    with saved.here.open() as kb, pytest.raises(BackupError, match="would index it"):
+        kb.export(saved.here.notes / "notes.jsonl", "jsonl")
+    hidden = saved.here.notes / ".notes.jsonl"
+    with saved.here.open() as kb:
+        kb.export(hidden, "jsonl")
+    hidden.unlink()
+    assert not (saved.here.notes / "notes.jsonl").exists()
+
+
 @pytest.mark.parametrize("of", ["vectors", "backup"])
 def test_only_what_is_missing_is_embedded(saved: Saved, elsewhere: Place, of: str) -> None:
     """Vectors of a machine with a GPU; a note that only this one has is embedded here."""
