@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from clean_environ import clean_environ
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
-from seed_example import SEED
+from seed_example import write_seed
 from tiny_bge_m3 import build_tiny_bge_m3
 
 from kb.app import LocalKnowledgeBase
@@ -80,14 +81,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> None:
     """No test sees the configuration, store or caches of whoever runs it."""
-    for name in list(os.environ):
-        if name.startswith(("KB_", "CHROMA_")):
-            monkeypatch.delenv(name)
-    home = next(homes)
-    home.mkdir(mode=0o700)
-    monkeypatch.setenv("HOME", str(home))
-    for name in ("CONFIG", "DATA", "CACHE", "STATE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
+    clean_environ(monkeypatch, next(homes))
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -191,11 +185,7 @@ def outside_dev() -> Iterator[Path]:
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:
     """A folder with the four documents of the seed example."""
-    folder = tmp_path / "notes"
-    folder.mkdir()
-    for name, text in SEED.items():
-        (folder / name).write_text(f"{text}\n", "utf-8")
-    return folder
+    return write_seed(tmp_path / "notes")
 
 
 _WARN = logging.getLogger("kb").warning

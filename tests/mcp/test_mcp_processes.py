@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -11,15 +12,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx2
 import pytest
+from clean_environ import clean_environ
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_served import ERAS, answered
+from seed_example import write_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,18 +38,43 @@ _QUESTION = "what do I use to store vectors?"
 _HEAVY = ("torch", "chromadb", "onnxruntime", "numpy")
 
 
-@pytest.fixture
-def environment(notes: Path, tmp_path: Path, onnx_minilm: Located) -> Iterator[dict[str, str]]:
+@contextmanager
+def configured(notes: Path, root: Path, model: Located) -> Iterator[dict[str, str]]:
     """An environment with a configuration of its own, and no daemon; one that is started is stopped."""
     with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as runtime:
-        config = tmp_path / "config.toml"
+        config = root / "config.toml"
         config.write_text(
-            f'[folders]\npaths = [{json.dumps(str(notes))}]\n[embed]\nmodel = "{onnx_minilm.name}"\noffline = true\n'
-            f"[store]\npath = {json.dumps(str(tmp_path / 'store'))}\n"
+            f'[folders]\npaths = [{json.dumps(str(notes))}]\n[embed]\nmodel = "{model.name}"\noffline = true\n'
+            f"[store]\npath = {json.dumps(str(root / 'store'))}\n"
         )
         environ = {**os.environ, "XDG_RUNTIME_DIR": runtime, "KB_CONFIG": str(config)}
         yield environ
         kb(environ, "watch", "--stop")
+
+
+@pytest.fixture
+def environment(notes: Path, tmp_path: Path, onnx_minilm: Located) -> Iterator[dict[str, str]]:
+    """An environment without a daemon."""
+    with configured(notes, tmp_path, onnx_minilm) as environ:
+        yield environ
+
+
+@pytest.fixture(scope="module")
+def watched(
+    tmp_path_factory: pytest.TempPathFactory, minilm: Located, request: pytest.FixtureRequest
+) -> Iterator[dict[str, str]]:
+    """The environment of a daemon with an HTTP port, for tests that change nothing."""
+    root = tmp_path_factory.mktemp("watched")
+    notes = write_seed(root / "notes")
+    with pytest.MonkeyPatch.context() as patch:
+        clean_environ(patch, root / "home")
+        if importlib.util.find_spec("onnx") is not None:
+            patch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
+        with configured(notes, root, minilm) as environ:
+            started = kb(environ, "watch", "--background", "--http", "127.0.0.1:0")
+            assert started.returncode == 0, started.stderr
+            assert kb(environ, "sync").returncode == 0
+            yield environ
 
 
 def kb(environ: dict[str, str], *args: str) -> subprocess.CompletedProcess[str]:
@@ -62,20 +91,19 @@ def agent(environ: dict[str, str], *args: str, **options: Any) -> Client:
 
 async def found(client: Client, question: str = _QUESTION) -> Answered:
     """The answer of ``search``, once the index is there."""
-    for _ in range(60):
+    for _ in range(300):
         result = answered(await client.call_tool("search", {"question": question}))
         if not result.failed and "as_of" in result.data:
             return result
         assert "Ask again" in result.text, result.text
-        await anyio.sleep(1)
+        await anyio.sleep(0.2)
     pytest.fail(f"no answer in time: {result.text}")
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_agents_share_one_daemon_that_is_started(environment: dict[str, str], era: str) -> None:
-    """Two agents begin at once without a daemon, and get the answers of one; when that stops, another is started."""
+def test_agents_share_one_daemon_that_is_started(environment: dict[str, str]) -> None:
+    """Agents of both eras begin at once without a daemon, and share one; when that stops, another is started."""
 
-    async def one(places: list[str]) -> None:
+    async def one(places: list[str], era: str) -> None:
         async with agent(environment, mode=era) as client:
             result = await found(client)
             places.append(result.data["hits"][0]["path"])
@@ -83,12 +111,12 @@ def test_agents_share_one_daemon_that_is_started(environment: dict[str, str], er
     async def both() -> list[str]:
         places: list[str] = []
         async with anyio.create_task_group() as group:
-            group.start_soon(one, places)
-            group.start_soon(one, places)
+            for era in ERAS:
+                group.start_soon(one, places, era)
         return places
 
     async def stopped_amid() -> Answered:
-        async with agent(environment, mode=era) as client:
+        async with agent(environment) as client:
             await found(client)
             await anyio.to_thread.run_sync(lambda: kb(environment, "watch", "--stop"))
             return await found(client)
@@ -115,16 +143,13 @@ def test_works_by_itself(environment: dict[str, str], notes: Path) -> None:
     assert kb(environment, "watch", "--status").returncode == 1
 
 
-def test_beside_a_daemon_it_loads_little_and_answers_soon(environment: dict[str, str]) -> None:
+def test_beside_a_daemon_it_loads_little_and_answers_soon(watched: dict[str, str]) -> None:
     """It imports neither the model's libraries nor the store's, and takes at most three imports of the SDK."""
-    assert kb(environment, "watch", "--background").returncode == 0
-    assert kb(environment, "sync").returncode == 0
-
     command = [sys.executable, "-P", "-m", "kb", "mcp"]
-    _, output, errors = searched(environment, [sys.executable, "-X", "importtime", *command[1:]])
+    _, output, errors = searched(watched, [sys.executable, "-X", "importtime", *command[1:]])
     imported = set(re.findall(r"\|\s+(\w+)", errors))
     # The best of three each: the machine may be busy with something else.
-    whole = min(searched(environment, command)[0] for _ in range(3))
+    whole = min(searched(watched, command)[0] for _ in range(3))
     base = min(timed([sys.executable, "-c", "import mcp"]) for _ in range(3))
 
     assert "chromadb.md" in output
@@ -197,12 +222,10 @@ def searched(environ: dict[str, str], command: list[str]) -> tuple[float, str, s
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_http_asks_for_the_token_and_answers_both_eras(environment: dict[str, str], era: str) -> None:
+def test_http_asks_for_the_token_and_answers_both_eras(watched: dict[str, str], era: str) -> None:
     """At /mcp the port's token, Host and Origin are checked; with the token the same tools answer, read-only."""
-    assert kb(environment, "watch", "--background", "--http", "127.0.0.1:0").returncode == 0
-    assert kb(environment, "sync").returncode == 0
-    url = json.loads(kb(environment, "watch", "--status", "--json").stdout)["owner"]["http"] + "/mcp"
-    token = kb(environment, "token").stdout.strip()
+    url = json.loads(kb(watched, "watch", "--status", "--json").stdout)["owner"]["http"] + "/mcp"
+    token = kb(watched, "token").stdout.strip()
     allowed = {"Authorization": f"Bearer {token}"}
 
     async def run() -> tuple[list[str], Answered]:
@@ -226,13 +249,10 @@ def test_http_asks_for_the_token_and_answers_both_eras(environment: dict[str, st
         assert httpx2.post(url, json={}, headers=headers).status_code == status
 
 
-def test_inspect_shows_tools_and_their_cost(environment: dict[str, str]) -> None:
+def test_inspect_shows_tools_and_their_cost(watched: dict[str, str]) -> None:
     """Each tool with its tokens, and a sample answer from the user's own files."""
-    assert kb(environment, "watch", "--background").returncode == 0
-    assert kb(environment, "sync").returncode == 0
-
-    shown = json.loads(kb(environment, "mcp", "inspect", "--json", "--write").stdout)
-    text = kb(environment, "mcp", "inspect").stdout
+    shown = json.loads(kb(watched, "mcp", "inspect", "--json", "--write").stdout)
+    text = kb(watched, "mcp", "inspect").stdout
 
     assert [one["name"] for one in shown["tools"]] == ["search", "read", "list", "links", "status", "note"]
     assert shown["tokens"] <= 1_500
