@@ -230,7 +230,7 @@ def test_http_asks_for_the_token_and_answers_both_eras(watched: dict[str, str], 
 
     async def run() -> tuple[list[str], Answered]:
         async with (
-            httpx2.AsyncClient(headers=allowed) as http,
+            httpx2.AsyncClient(headers=allowed, timeout=60) as http,
             Client(streamable_http_client(url, http_client=http), mode=era) as client,
         ):
             tools = await client.list_tools()
@@ -246,7 +246,7 @@ def test_http_asks_for_the_token_and_answers_both_eras(watched: dict[str, str], 
         ({**allowed, "Origin": "https://evil.example"}, 403),
         ({**allowed, "Host": "evil.example"}, 421),
     ):
-        assert httpx2.post(url, json={}, headers=headers).status_code == status
+        assert httpx2.post(url, json={}, headers=headers, timeout=60).status_code == status
 
 
 def test_inspect_shows_tools_and_their_cost(watched: dict[str, str]) -> None:
