@@ -74,11 +74,7 @@ class SearchMethods(ABC):
             cwd=cwd,
             files=tuple(files),
         )
-        if not isinstance(question, SearchRequest):
-            return self._answer(request)
-        if request != SearchRequest():
-            raise RequestError("a SearchRequest conflicts with keywords", "Put what the keywords say into the request")
-        return self._answer(question)
+        return self._answer(_alone(question, request) if isinstance(question, SearchRequest) else request)
 
     def similar(
         self,
@@ -114,3 +110,10 @@ class SearchMethods(ABC):
     @abstractmethod
     def _answer(self, request: SearchRequest) -> Answer:
         """Answer a request; what it leaves open has the configured value."""
+
+
+def _alone(request: SearchRequest, keywords: SearchRequest) -> SearchRequest:
+    """Return a request, beside which no keyword may say anything."""
+    if keywords != SearchRequest():
+        raise RequestError("a SearchRequest conflicts with keywords", "Put what the keywords say into the request")
+    return request
