@@ -45,6 +45,9 @@ _CONNECT_SECONDS: Final = 10.0
 # A language model behind kb ask may take this long; the server bounds it.
 _ANSWER_SECONDS: Final = 300.0
 _LARGEST_TOKEN: Final = 4_096
+# In bytes. The text of the largest documents, escaped in JSON, is smaller.
+_LARGEST_ANSWER: Final = 512 * 2**20
+_CHUNK: Final = 2**20
 _FROM: Final = "Print it there with kb token, and put it into KB_TOKEN, or into a file that KB_TOKEN_FILE names"
 
 
@@ -213,10 +216,16 @@ class RemoteKnowledgeBase(SearchMethods):
             self._http.close()
             raise self._unreachable(error) from error
         try:
-            content = response.read()
+            content = _content(response)
         except (OSError, HTTPException) as error:
             self._http.close()
             raise ServerError(f"{self.url} closed the connection amid its answer", "Ask again") from error
+        if content is None:
+            self._http.close()
+            raise ServerError(
+                f"{self.url} answered with more than {_LARGEST_ANSWER // 2**20} MB",
+                "Check the address, and that kb watch --http runs there",
+            )
         return response.status, response.headers.get_content_type(), content
 
     def _sent(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HTTPResponse:
@@ -259,19 +268,33 @@ class RemoteKnowledgeBase(SearchMethods):
         )
 
 
+def _content(response: HTTPResponse) -> bytes | None:
+    """The content of a response; None if it is larger than any that kb gives, or has no end."""
+    if response.length is not None and response.length <= _LARGEST_ANSWER:
+        return response.read()
+    found = bytearray()
+    while part := response.read(_CHUNK):
+        found += part
+        if len(found) > _LARGEST_ANSWER:
+            return None
+    return bytes(found)
+
+
 def _address(url: str) -> SplitResult:
     """The parts of a server's address.
 
     Raises:
         ServerError: See ``RemoteKnowledgeBase``.
     """
-    example = "Write it as https://HOST:PORT, without a user or a question mark"
+    example = "Write it as https://HOST:PORT, without a user, a space or a question mark"
     try:
         parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
+        # As they go over the network: neither a space nor a control character, and no label of a host too long.
+        sent = (parts.hostname or "").encode("idna").decode() + parts.path
+        usable = bool(parts.hostname) and parts.port != 0 and sent.isascii() and sent.isprintable() and " " not in sent
     except ValueError as error:
         raise ServerError(f"{url!r} is not the address of a server", example) from error
-    if parts.scheme not in _PORTS or not usable or parts.username or parts.query or parts.fragment:
+    if parts.scheme not in _PORTS or not usable or "@" in parts.netloc or parts.query or parts.fragment:
         raise ServerError(f"{url!r} is not the address of a server", example)
     if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
         port = parts.port or _PORTS["http"]

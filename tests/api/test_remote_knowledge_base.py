@@ -114,7 +114,22 @@ def test_a_token_is_one_word(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["notes", "ftp://notes", "https://", "https://me:secret@notes", "https://notes?x=1", "https://notes:99999"]
+    "url",
+    [
+        "notes",
+        "ftp://notes",
+        "https://",
+        "https://me:secret@notes",
+        "https://:secret@notes",
+        "https://notes?x=1",
+        "https://notes:99999",
+        "https://my notes",
+        "https://notes/a b",
+        "https://notes/a\x01b",
+        "https://notes/ü",
+        "https://..",
+        f"https://{'x' * 64}.example",
+    ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     """Passwords belong neither into addresses nor into the history of a shell."""
@@ -185,6 +200,23 @@ def test_what_is_no_server_of_kb_is_an_error_in_one_sentence(response: bytes, me
         documents_at(url)
     assert url in caught.value.message
     assert caught.value.remedy
+
+
+def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server sends is held in memory; whether it says how much it sends, or not."""
+    monkeypatch.setattr("kb.api.remote._LARGEST_ANSWER", 2**20)
+    head, much = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n", b" " * 2**22
+    for response in (b"%b\r\n%b" % (head, much), b"%bContent-Length: %d\r\n\r\n%b" % (head, len(much), much)):
+        with canned(response) as (url, _), pytest.raises(ServerError, match="more than 1 MB"):
+            documents_at(url)
+    whole = b'{"files": [], "total": 0}'
+    with canned(b"%b\r\n%b" % (head, whole)) as (url, _):
+        assert documents_at(url) == []
+
+
+def test_a_host_may_have_a_name_of_any_language() -> None:
+    """As browsers take it."""
+    RemoteKnowledgeBase("https://bücher.example:7420", "token").close()
 
 
 def test_no_redirect_takes_the_token_along() -> None:
