@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ _THREADS: Final = 8
 _WAITING: Final = 64
 _BODY: Final = 1_000_000
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 _YEAR: Final = "private, max-age=31536000, immutable"
 
 
@@ -189,7 +191,8 @@ class ViewContext:
     def html(self, template: str, **values: Any) -> str:  # noqa: ANN401 - values of a template
         """Return a page or a part of one as HTML."""
         values.setdefault("query", Query())
-        return str(self._templates.get_template(template).render(values))
+        # Names of files may hold bytes that are no text, and addresses too.
+        return _NO_TEXT.sub("\ufffd", str(self._templates.get_template(template).render(values)))
 
     def static(self, name: str) -> Response:
         """Return a file of the page itself.

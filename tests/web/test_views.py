@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+import pytest
 
 from kb.app import LocalKnowledgeBase
 from kb.records import Claim, IndexProgress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
     from page_browser import Browser
     from page_server import Served
 
@@ -78,6 +80,27 @@ def test_hostile_title(browser: Browser) -> None:
     text = browser.post("/note", {"text": "", "title": '"><script>alert(1)</script>'}).text
 
     assert "<script>alert" not in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_name_that_is_no_text(browser: Browser, running: Served, files: Path) -> None:
+    """A file whose name is not UTF-8 is listed, read and drawn as any other; an address that is not, is refused."""
+    odd = Path(os.fsdecode(os.fsencode(files) + b"/odd\xff.md"))
+    odd.write_text("Zebras graze. See [[hub]] and [[restic]].", "utf-8")
+    address = quote(os.fsencode(odd))
+    try:
+        with running.using() as kb:
+            kb.index()
+        for path in ("/?path=*odd*", "/?q=zebras", f"/read?file={address}", f"/graph?file={address}", "/?q=%FF"):
+            answer = browser.get(path)
+            assert answer.status == 200, path
+            assert "\ufffd" in answer.text, path
+        assert browser.get("/graph?file=%FF").status == 404
+        assert browser.get("/tags?within=%FF").status == 400
+    finally:
+        odd.unlink()
+        with running.using() as kb:
+            kb.index()
 
 
 def test_forms_have_a_size(browser: Browser) -> None:
