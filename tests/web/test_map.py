@@ -18,11 +18,11 @@ from kb.records import FileStat, KnownFile
 from kb.web.map import layout, maker
 from kb.web.map.kept import Map, PlacedFile, keep_map, read_map
 from kb.web.map.maker import MapMaker, MapState
-from kb.web.map.process import LayoutFailed, LayoutProcess, Portion
+from kb.web.map.process import Layout, LayoutFailed, LayoutProcess, Portion
 from kb.web.map.words import telling_words, words_of_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from page_browser import Browser
@@ -154,6 +154,7 @@ def test_words_tell_a_group() -> None:
     assert words_of_text("the and 12 x") == frozenset()
 
 
+@pytest.mark.slow
 def test_map_is_made_kept_and_kept_up(store: Store) -> None:
     """The map is made once; a new file is put beside its neighbours, a changed one moves, and nothing is made again."""
     made, unembedded = MapMaker(store.using), file(50)
@@ -184,6 +185,27 @@ def test_map_is_made_kept_and_kept_up(store: Store) -> None:
         assert abs(moved.x - near.x) + abs(moved.y - near.y) < layout.SIZE / 5
         assert moved.beside
     assert all(kept.map.files[number] == state.map.files[number] for number in range(2, 41))
+
+
+def test_few_files_that_all_changed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left to put them beside: the map is made anew, and then nothing is left to do."""
+
+    class Middle:
+        def lay_out(self, portions: Iterable[Portion]) -> Layout:
+            ids = [id_ for portion in portions for id_ in portion.ids]
+            return Layout(ids, [(5000, 5000)] * len(ids), [0] * len(ids), [("ducks",)])
+
+    monkeypatch.setattr(maker, "LayoutProcess", Middle)
+    placed = {number: PlacedFile(1, 1, 0, "another") for number in (1, 2)}
+    keep_map(store.store, Map("tiny/1", time.time(), (("ducks",),), placed))
+    made, files = MapMaker(store.using), store.files[:2]
+    made.state(store.viewed, files)
+    assert made.wait(SECONDS)
+    state = made.state(store.viewed, files)
+
+    assert state.map is not None
+    assert state.map.files.keys() == {1, 2}
+    assert state.work == state.problem == ""
 
 
 def test_map_of_another_time(store: Store) -> None:
@@ -256,6 +278,7 @@ def test_child_that_dies() -> None:
         process.lay_out([Portion.of([1], [np.ones(3, np.float32)], ["a"])])
 
 
+@pytest.mark.slow
 def test_view(browser: Browser, running: Served) -> None:
     """The map is made on the first visit; then groups lead to their files, and a search stays within one."""
     browser.get("/map")

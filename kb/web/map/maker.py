@@ -190,7 +190,12 @@ class MapMaker:
         staying = [file for file in files if not _is_new(old, file)]
         seen = self._read([file for file in files if _is_new(old, file)])
         kept = {file.id: old.files[file.id] for file in staying}
-        if seen and (around := self._read(staying)):
+        if seen:
+            around = self._read(staying)
+            if not around:
+                # Of a few files all may have changed: nothing is left to put them beside.
+                self._make(files)
+                return
             kept |= _beside(old, around, seen, {file.id: _content(file) for file in files})
         with self._using() as kb:
             self._keep(kb, Map(old.model, old.made, old.clusters, kept))
