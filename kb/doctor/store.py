@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.doctor.finding import Fix, Plain, Remedy, Skipped, advice, failed, ok, warning, worst
+from kb.integrity import is_there
+from kb.open_store import CATALOG_FILE
 from kb.own_files import forbidden
 from kb.store.damage import set_aside_in
 from kb.store.generations import CURRENT_FILE, GENERATION
@@ -183,7 +185,9 @@ def _private(case: Case) -> Iterator[Path]:
 
     from kb.location import trust_folder
 
-    yield Path(case.store)
+    # Before the first run the folder may hold what other programs made.
+    if is_there(case.store, CATALOG_FILE):
+        yield Path(case.store)
     state = Path(trust_folder(case.environ)).parent
     yield state / "http" / "token"
     yield Path(trust_folder(case.environ))

@@ -86,7 +86,8 @@ CHECKS: Final[tuple[Check, ...]] = (
         "other users cannot read the store, the token and the logs",
         "`chmod -R go-rwx` (`--fix`)",
         store.modes,
-        needs=("store",),
+        # A store.path that is not valid may be a folder of notes, whose modes are the user's own.
+        needs=("configuration", "store"),
     ),
     Check(
         "lock",

@@ -127,6 +127,23 @@ def test_fix_makes_what_is_safe_says_so_and_checks_again(doctor: Any, world: Wor
     assert contents(world) == before
 
 
+def test_fix_leaves_a_folder_alone_that_kb_did_not_fill(doctor: Any, world: World) -> None:
+    """A store.path that names the notes, or a folder of other programs, takes nobody's rights from their files."""
+    other = world.root / "other"
+    other.mkdir()
+    for folder in (world.notes, other):
+        kept = folder / "kept.md"
+        kept.write_text("text", "utf-8")
+        folder.chmod(0o755)
+        kept.chmod(0o644)
+        world.configure(store__path=str(folder))
+
+        assert doctor("--fix")[0] in (0, 1)
+
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755, folder
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o644, folder
+
+
 def contents(world: World) -> dict[Path, bytes]:
     """The notes and the configuration."""
     files = [world.config, *(path for path in world.notes.rglob("*") if path.is_file())]
