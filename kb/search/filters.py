@@ -133,9 +133,9 @@ def tag_count(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
 
 
 def _with_those_above(tag: str) -> Iterator[str]:
-    """Yield a tag and those above it: ``a``, ``a/b`` and ``a/b/c``."""
+    """Yield a tag and those above it: ``a``, ``a/b`` and ``a/b/c``. An empty part is no tag of its own."""
     parts = tag.strip("/").split("/")
-    return ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return ("/".join(parts[:depth]) for depth, part in enumerate(parts, 1) if part)
 
 
 # Many files share few sets of tags.

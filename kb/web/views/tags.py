@@ -30,7 +30,7 @@ class TagLine:
     """A tag as it is listed.
 
     Attributes:
-        label: The tag; below its parent only its last part, unless that is empty.
+        label: The tag; below its parent only its last part.
         tag: The whole tag.
         depth: How many tags stand above it, from 0; 0 where tags are not listed below one another.
         files: How many files have it or a tag below it.
@@ -83,7 +83,7 @@ def tag_lines(files: Iterable[KnownFile], query: Query, *, by_count: bool = Fals
     for tag, number in counts:
         above, _, last = tag.rpartition("/")
         depth = 0 if by_count else tag.count("/")
-        label = tag if by_count or not above or not last else last
+        label = tag if by_count or not above else last
         tags = query.tag if tag in query.tag else (*query.tag, tag)
         lines.append(TagLine(label, tag, depth, number, query.address("/", tag=tags)))
     return lines
