@@ -24,13 +24,14 @@ _NAME: Final = re.compile(r"[0-9A-Za-z]{1,40}")
 
 
 class Location(msgspec.Struct, frozen=True):
-    """The location of a hit: its file, its place as shown, and what a viewer can open."""
+    """The location of a hit: its file, its place as shown, what a viewer can open, and the server that has it."""
 
     path: str
     where: str
     kind: str
     line: int = 1
     page: int = 0
+    server: str = ""
 
 
 def folder() -> Path:
@@ -40,8 +41,8 @@ def folder() -> Path:
     return Path(platformdirs.user_state_dir("kb", appauthor=False)) / "answers"
 
 
-def save_results(terminal: str, answer: Answer) -> None:
-    """Save the locations of the hits of an answer.
+def save_results(terminal: str, answer: Answer, server: str = "") -> None:
+    """Save the locations of the hits of an answer, which another machine may have given.
 
     An answer is given even if this fails, so errors are ignored.
     """
@@ -52,6 +53,7 @@ def save_results(terminal: str, answer: Answer) -> None:
             hit.passage.file.kind,
             hit.passage.first_line,
             hit.passage.page or 0,
+            server,
         )
         for hit in answer.hits
     ]

@@ -35,7 +35,7 @@ _BYTE_ORDER_MARKS: Final = (
 def write_answer(session: Session, answer: Answer, output: OutputOptions) -> int:
     """Write an answer in the chosen format with its notices, and return the exit code."""
     style = session.style(fits=output.limit is None)
-    save_results(session.client.terminal, answer)
+    save_results(session.client.terminal, answer, session.server)
     match output.chosen():
         case "json":
             session.write_json(formats.answer_object(answer))

@@ -16,6 +16,7 @@ import pytest
 
 from kb import Filters, Mode, RemoteKnowledgeBase, SearchRequest
 from kb.api.remote import token_from
+from kb.cli.last_results import load_results
 from kb.cli.main import run
 from kb.cli.session import ClientContext, Session
 from kb.errors import AmbiguousName, NotIndexed, ServerError
@@ -316,6 +317,12 @@ def test_commands_ask_the_server(environ: dict[str, str], args: list[str], shown
     code, out, err = kb(environ, *args)
     assert (code, err) == (0, "") or args[0] == "similar", err
     assert shown in out
+
+
+def test_hits_are_remembered_with_their_server(environ: dict[str, str]) -> None:
+    """So that kb open knows that they may not be on this machine."""
+    assert kb(environ, "sencha", "--mode", "keyword")[0] == 0
+    assert {one.server for one in load_results("none") or ()} == {environ["KB_SERVER"]}
 
 
 def test_the_option_goes_before_the_environment(environ: dict[str, str]) -> None:

@@ -115,7 +115,7 @@ def write_reply(session: Session, reply: Reply, output: OutputOptions, *, source
         case _ if reply.quotes:
             session.write(reply_text(reply, style, quoted=sources))
     if reply.quotes:
-        save_results(session.client.terminal, cited(reply))
+        save_results(session.client.terminal, cited(reply), session.server)
     for line in reply_notices(reply, style.cwd):
         session.notice(line)
     code = finish(session, reply.answer, output)

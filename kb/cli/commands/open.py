@@ -67,6 +67,9 @@ def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
     hit = target.isdecimal() and not os.path.isfile(here)  # noqa: PTH113
     location = _spot(session, int(target)) if hit else _file(session, target)
     if not os.path.isfile(location.path):  # noqa: PTH113 - names as str, undecodable bytes included
+        if location.server:
+            shown = shlex.join(["kb", "--server", location.server, "show", f"{location.path}:{location.line}"])
+            raise KbError(f"{one_line(location.path)} is on {location.server}, not on this machine", one_line(shown))
         raise KbError(f"{one_line(location.path)} no longer exists", "Search again")
     launch = launch_of(location, session.client.environ, shutil.which, default_pdf() if location.page else "")
     if print_only:

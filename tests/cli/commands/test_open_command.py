@@ -64,6 +64,19 @@ def test_there_has_to_be_an_answer_and_its_file(command: CommandLine, tmp_path: 
     assert command("open", "1")[2] == f"kb: {tmp_path}/a.md no longer exists\n    Search again\n"
 
 
+def test_hit_of_another_machine(command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is opened where this machine has the file as well; else the remedy shows it from there."""
+    monkeypatch.setenv("VISUAL", "vim")
+    save_results("none", answer(hit(file=file_at(tmp_path, "a.md"))), "https://nas:7420")
+    assert command("open", "1", "--print")[1] == f"vim +5 {tmp_path}/a.md\n"
+    (tmp_path / "a.md").unlink()
+
+    assert command("open", "1")[2].split("\n")[:2] == [
+        f"kb: {tmp_path}/a.md is on https://nas:7420, not on this machine",
+        f"    kb --server https://nas:7420 show {tmp_path}/a.md:5",
+    ]
+
+
 def test_each_terminal_has_its_own_answer() -> None:
     """Another terminal's answer is taken only where this one has none; names need not be text; all is private."""
     save_results("1", answer(hit(file=known_file("one\udcff.md", kind="markdown"))))
