@@ -205,6 +205,9 @@ def cli(
     """
     session: Session = ctx.obj
     session.server = _server(ctx, server)
+    if session.server:
+        here = {"--config": config_file, "-s": pairs, "--store": store, "--offline": offline}
+        _refuse_of_this_machine(ctx, next((name for name, given in here.items() if given), ""), server)
     session.config_file = found or config_file
     session.found = found is not None
     session.overrides = overrides_of(pairs)
@@ -231,6 +234,20 @@ def _server(ctx: click.Context, given: str | None) -> str:
             f"kb {name} cannot ask another machine", f"Run it there; with --server there are {can}", ctx
         )
     return ""
+
+
+def _refuse_of_this_machine(ctx: click.Context, option: str, server: str | None) -> None:
+    """Refuse an option about the folders and the store of this machine where another one is asked.
+
+    Raises:
+        CommandLineError: There is one.
+    """
+    if option:
+        raise CommandLineError(
+            f"{option} is about this machine, and {'--server' if server else SERVER} names another",
+            f"Leave {option} out" if server else f"Leave {option} out, or ask this machine: {SERVER}= kb ...",
+            ctx,
+        )
 
 
 def run(args: Sequence[str], session: Session | None = None) -> int:

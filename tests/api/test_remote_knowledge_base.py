@@ -332,6 +332,20 @@ def test_the_option_goes_before_the_environment(environ: dict[str, str]) -> None
     assert "http://127.0.0.1:1 cannot be asked: Connection refused" in err
 
 
+@pytest.mark.parametrize(
+    "given", [["--store", "/x"], ["--config", "/x"], ["-s", "search.limit=1"], ["--offline"]], ids=" ".join
+)
+def test_options_about_this_machine_are_refused(environ: dict[str, str], given: list[str]) -> None:
+    """They would be ignored, and the answer be that of another store than the one that was named."""
+    code, _, err = kb(environ, *given, "tags")
+    assert code == 2
+    assert f"{given[0]} is about this machine, and KB_SERVER names another" in err
+    server = environ.pop("KB_SERVER")
+    code, _, err = kb(environ, "--server", server, *given, "tags")
+    assert code == 2
+    assert f"{given[0]} is about this machine, and --server names another" in err
+
+
 def test_commands_that_need_the_store_stay_here(environ: dict[str, str]) -> None:
     """The option is refused; what only the environment says does not concern them."""
     code, _, err = kb(environ, "--server", environ["KB_SERVER"], "index")
