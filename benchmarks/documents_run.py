@@ -139,7 +139,10 @@ def _share(passage: StoredPassage, known: Known) -> float:
 def _first(kb: LocalKnowledgeBase, path: str, known: Known) -> bool:
     """Whether the file, or an equally similar one, is ranked first."""
     hits = kb.search(known.sentence, literal=True, limit=20).hits
-    return any(hit.passage.file.path == path and hit.score >= hits[0].score - _SAME for hit in hits)
+    scores = [hit.score or 0.0 for hit in hits]
+    return any(
+        hit.passage.file.path == path and own >= scores[0] - _SAME for hit, own in zip(hits, scores, strict=True)
+    )
 
 
 def _at(place: str, wanted: str) -> bool:

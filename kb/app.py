@@ -10,7 +10,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import RLock
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from kb.answers.ask_model import Asking, asked_of_model
@@ -22,19 +21,23 @@ from kb.claims import claim
 from kb.config import Settings, load
 from kb.container import Container
 from kb.errors import CatalogDamaged, DocumentError, FolderError, NotIndexed, RequestError, StoreDamaged
+from kb.fair_lock import FairLock
 from kb.file_text import Part, read_part, require_readable
+from kb.indexing.embed import SLICE_SECONDS, TURN_SECONDS
 from kb.indexing.plan import withheld
 from kb.maintenance import StoreMonitor, maintain_after_run, rebuild_index
 from kb.notes import keep_note
 from kb.open_store import CACHE_FILE, Serving
 from kb.overview import Overview
 from kb.records import (
+    MODES,
     Answer,
     CheckReport,
     Failure,
     Filters,
     FoundFile,
     IndexReport,
+    Mode,
     RebuildReport,
     Reply,
     SearchRequest,
@@ -45,6 +48,7 @@ from kb.records import (
 from kb.search.filters import selected, tag_count
 from kb.search.names import below, file_named, unmatched
 from kb.search.rerank import reranked
+from kb.search.search import nearest_of
 from kb.search.verify import FileStaleness
 from kb.search_methods import SearchMethods
 from kb.store.damage import set_aside_in
@@ -56,7 +60,7 @@ if TYPE_CHECKING:
 
     from kb.answers.passages import SourceText
     from kb.backup.tables import TableFormat
-    from kb.ports import Edit, Stream
+    from kb.ports import Edit, EmbeddingRun, Stream
     from kb.records import (
         BackupReport,
         Claim,
@@ -104,6 +108,7 @@ def status_of(container: Container) -> Status:
         set_aside=tuple(set_aside_in(container.store_path)),
         confinement=confinement(),
         partly=tuple(Failure(file.folder, file.path, file.unread) for file in files if file.unread),
+        unembedded=container.catalog.count() - container.catalog.count_embedded(),
     )
 
 
@@ -127,6 +132,8 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger("kb")
 # How long to embed the sentences of an answer at least: a few take a tenth of that, where the machine is not busy.
 _SENTENCE_SECONDS: Final = 1.0
+# Up to one file in so many is not worth another order of hits: it is embedded in a moment.
+_FEW_WAITING: Final = 20
 
 
 class LocalKnowledgeBase(SearchMethods):
@@ -148,7 +155,8 @@ class LocalKnowledgeBase(SearchMethods):
         self.query_priority, self.monitor = container.query_priority, StoreMonitor(container)
         self.overview = Overview(container)
         # One thread at a time changes the store; searches continue.
-        self._changing = RLock()
+        self._changing = FairLock()
+        self._serving = False
         self._log: Callable[[FileEvent, float], None] | None = None
 
     @classmethod
@@ -215,9 +223,40 @@ class LocalKnowledgeBase(SearchMethods):
             return self._container.indexer.dry_run(full=full)
 
         def run() -> IndexReport:
+            report, embedding = self.update(
+                full=full,
+                accept_deletions=accept_deletions,
+                on_progress=on_progress,
+                on_event=on_event,
+                should_stop=should_stop,
+            )
+            return self._embed_all(report, embedding, should_stop=should_stop)
+
+        try:
+            return run()
+        except CatalogDamaged:
+            # Damaged while it embedded: the next update sets the catalog aside and begins a new one.
+            return run()
+
+    def update(
+        self,
+        *,
+        full: bool = False,
+        accept_deletions: bool = False,
+        on_progress: Callable[[IndexProgress], None] | None = None,
+        on_event: Callable[[FileEvent], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> tuple[IndexReport, EmbeddingRun]:
+        """Do what ``index`` does but embed nothing: new texts are found by their words.
+
+        Returns:
+            The report, and what ``embed`` takes to embed everything that is queued.
+        """
+
+        def run() -> tuple[IndexReport, EmbeddingRun]:
             self._require_model(full=full)
             self._repair_index()
-            report = self._container.indexer.run(
+            report, embedding = self._container.indexer.words(
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
@@ -225,7 +264,7 @@ class LocalKnowledgeBase(SearchMethods):
                 should_stop=should_stop,
             )
             maintain_after_run(self._container, report, self._event_logger(), should_stop)
-            return report
+            return report, embedding
 
         with self._changing:
             self._require_a_folder()
@@ -238,6 +277,54 @@ class LocalKnowledgeBase(SearchMethods):
                 return self._with_recovery(run)
             finally:
                 self._container.look_again()
+
+    def embed(
+        self,
+        embedding: EmbeddingRun,
+        *,
+        should_stop: Callable[[], bool] | None = None,
+        should_pause: Callable[[], bool] | None = None,
+        own: bool = False,
+    ) -> bool:
+        """Embed for a turn, which ends where another thread wants to change the store.
+
+        Args:
+            embedding: What ``update`` returned.
+            should_stop: Called between batches; the work ends once it returns True, and nothing counts as left.
+            should_pause: The same for the turn alone.
+            own: Leave what was queued before that update.
+
+        Returns:
+            Whether something is left.
+        """
+
+        def paused() -> bool:
+            return self._changing.wanted or (should_pause is not None and should_pause())
+
+        seconds = TURN_SECONDS if self._serving else SLICE_SECONDS
+        with self._changing:
+            left = self._with_recovery(
+                lambda: embedding.turn(should_stop or _never, paused, own=own, turn_seconds=seconds)
+            )
+            # A user who stops a run does not want to wait for this; the next run does it.
+            if embedding.embedded and not left and not embedding.interrupted:
+                self._container.searcher.measure()
+            return left
+
+    def _embed_all(
+        self,
+        report: IndexReport,
+        embedding: EmbeddingRun,
+        *,
+        should_stop: Callable[[], bool] | None = None,
+        own: bool = False,
+    ) -> IndexReport:
+        """Embed in turns until nothing is left; returns the report with that."""
+        if report.interrupted or not report.unembedded:
+            return report
+        while self.embed(embedding, should_stop=should_stop, own=own):
+            pass
+        return embedding.report(report)
 
     def own(
         self,
@@ -258,7 +345,7 @@ class LocalKnowledgeBase(SearchMethods):
             StoreBusy: Another process holds the store.
         """
         with self._changing:
-            self._log = log
+            self._log, self._serving = log, True
             self._container.serve(Serving(watch, write_batch))
             self.monitor.lost()
 
@@ -328,8 +415,7 @@ class LocalKnowledgeBase(SearchMethods):
             quotes = extractor.best(answer, vector, seconds, weak=request.weak)
         if not quotes:
             # None of them says anything to the question, so the hits are no better than weak ones.
-            nearest = max(answer.hits, key=lambda hit: hit.score)
-            answer = replace(answer, hits=(), weak=True, nearest=nearest, below=0)
+            answer = replace(answer, hits=(), weak=True, nearest=nearest_of(answer.hits), below=0)
         return Reply(quotes, answer)
 
     def read(
@@ -464,14 +550,23 @@ class LocalKnowledgeBase(SearchMethods):
             self._container.own()
             self._container.require_model()
             self._container.look_again()
-            return self._with_recovery(lambda: self._container.checker.check(repair=repair))
+            report = self._with_recovery(lambda: self._container.checker.check(repair=repair))
+        if not report.repaired or not report.unembedded:
+            return report
+        embedded = self.index()
+        return replace(report, vectors=self._container.index().count(), unembedded=embedded.unembedded)
 
     def rebuild(self) -> RebuildReport:
         """Rebuild the vector index from catalog and cache, and delete the damaged files that were set aside."""
+        started = time.monotonic()
         with self._changing:
             self._container.own()
             self._container.require_model()
-            return rebuild_index(self._container, self._event_logger())
+            generation, embedding = rebuild_index(self._container, self._event_logger())
+        while self.embed(embedding, own=True):
+            pass
+        total = self._container.index().count()
+        return RebuildReport(generation, total - embedding.embedded, embedding.embedded, time.monotonic() - started)
 
     def backup(
         self, path: Path, *, incremental: bool = False, keep: int = KEPT, should_stop: Callable[[], bool] = _never
@@ -572,7 +667,9 @@ class LocalKnowledgeBase(SearchMethods):
             self._container.catalog.meta("configuration")
         self._container.look_again()
         on_written(path := keep_note(root, below, text, title=title or "", tags=tags))
-        return path, self.index()
+        # What waited before is left to whoever began with it.
+        report, embedding = self.update()
+        return path, self._embed_all(report, embedding, own=self._serving)
 
     def close(self) -> None:
         """Close the store and release its lock. Closing twice is allowed."""
@@ -593,6 +690,7 @@ class LocalKnowledgeBase(SearchMethods):
     def _answer_resolved(self, request: ResolvedRequest) -> Answer:
         """Answer a request whose defaults are filled in."""
         container = self._container
+        request = self._by_both_meanwhile(request)
         known = self._known(request.like) if request.like is not None else None
         if known is None and not container.exists:
             return Answer(request.question, request.mode, container.freshness())
@@ -611,6 +709,14 @@ class LocalKnowledgeBase(SearchMethods):
             # Rarely writes: index runs take these measurements.
             container.searcher.save_measurements()
             return container.searcher.quoted(found, request.best_seconds)
+
+    def _by_both_meanwhile(self, request: ResolvedRequest) -> ResolvedRequest:
+        """The request by meaning and words, where it names no mode and many files are not found by meaning yet."""
+        if not request.mode_open or MODES[request.mode].by_words or not self._container.exists:
+            return request
+        catalog = self._container.catalog
+        few = len(catalog.unembedded()) * _FEW_WAITING <= catalog.count_files()
+        return request if few else replace(request, mode=Mode.HYBRID)
 
     def _event_logger(self) -> Callable[[FileEvent], None] | None:
         """A callback that logs each file of one run with the seconds since the previous file."""
@@ -647,7 +753,7 @@ class LocalKnowledgeBase(SearchMethods):
 
     def _repair_index(self) -> None:
         """Open, and so repair, the vector index if it is missing or may be damaged; otherwise leave it closed."""
-        if self._container.catalog.count() and not self._container.vectors.is_usable():
+        if self._container.catalog.count_embedded() and not self._container.vectors.is_usable():
             self._container.index()
 
     def _with_recovery(self, ask: Callable[[], _T]) -> _T:

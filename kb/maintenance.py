@@ -13,13 +13,13 @@ from kb.errors import CatalogDamaged, StoreError
 from kb.indexing.rebuild import excess_deletions, postpone_rebuild
 from kb.indexing.write import Stopped, fill_centroids
 from kb.overview import MAP_FILE
-from kb.records import RebuildReport
 from kb.store.damage import remove_set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kb.container import Container
+    from kb.ports import EmbeddingRun
     from kb.records import FileEvent, IndexReport
 
 _RECHECK_SECONDS: Final = 0.2
@@ -88,16 +88,19 @@ class StoreMonitor:
         return known[1:] == (found.st_dev, found.st_ino)
 
 
-def rebuild_index(container: Container, on_event: Callable[[FileEvent], None] | None) -> RebuildReport:
+def rebuild_index(container: Container, on_event: Callable[[FileEvent], None] | None) -> tuple[str, EmbeddingRun]:
     """Rebuild the vector index on request, and delete the damaged files that were set aside.
 
     Those may hold the text of deleted notes, but are kept for inspection until the user asks for a rebuild. The map of
     the page, which holds words of notes, is removed too; the page makes it again.
+
+    Returns:
+        The new generation, and what embeds the texts whose vectors are missing.
     """
-    report = _rebuild_and_index(container, on_event, _never)
+    generation, embedding = _rebuild_and_index(container, on_event, _never)
     remove_set_aside(container.store_path)
     Path(container.store_path, MAP_FILE).unlink(missing_ok=True)
-    return report
+    return generation, embedding
 
 
 def maintain_after_run(
@@ -106,15 +109,12 @@ def maintain_after_run(
     on_event: Callable[[FileEvent], None] | None,
     should_stop: Callable[[], bool] | None,
 ) -> None:
-    """Update centroids and relevance measurements after a run, and rebuild an index with many deleted passages.
+    """Fill in missing centroids after a run, and rebuild an index with many deleted passages.
 
     The run itself has succeeded: if the rebuild fails, the index stays in use and the user is warned.
     """
     if not report.interrupted:
         fill_centroids(container.catalog, container.cache, container.embedder.fingerprint)
-    # A user who stops a run does not want to wait for this; the next run does it.
-    if report.embedded and not report.interrupted:
-        container.searcher.measure()
     deleted = excess_deletions(container.catalog, report.dropped)
     if not deleted or report.interrupted:
         return
@@ -136,23 +136,16 @@ def maintain_after_run(
 
 def _rebuild_and_index(
     container: Container, on_event: Callable[[FileEvent], None] | None, should_stop: Callable[[], bool]
-) -> RebuildReport:
-    """Rebuild the vector index from catalog and cache, and index the files whose vectors are missing.
+) -> tuple[str, EmbeddingRun]:
+    """Rebuild the vector index from catalog and cache, and read the files whose vectors are missing again.
 
     Raises:
         Stopped: The user stopped it before the new index was complete; the old one stays in use.
     """
-    started = time.monotonic()
     generation = container.vectors.rebuild(should_stop=should_stop)
     container.catalog.compact()
-    report = container.indexer.run(on_event=on_event, should_stop=should_stop)
-    total = container.index().count()
-    return RebuildReport(
-        generation=generation,
-        reused=total - report.embedded,
-        embedded=report.embedded,
-        seconds=time.monotonic() - started,
-    )
+    _, embedding = container.indexer.words(on_event=on_event, should_stop=should_stop)
+    return generation, embedding
 
 
 def _never() -> bool:

@@ -320,16 +320,17 @@ class OpenStore:
     # Components built on catalog, cache and index.
 
     def freshness(self) -> Freshness:
-        """When the last complete run ended, and how many files are waiting: from the watcher, or a scan.
+        """How many files are found by words and by meaning, and how many are waiting: from the watcher, or a scan.
 
         Questions that follow one another share scans; ``Freshness.counted`` says when the last one ended.
         """
-        as_of = self.catalog.get().as_of()
+        catalog = self.catalog.get()
+        found = Freshness(catalog.as_of(), 0, files=catalog.count_files(), words_only=len(catalog.unembedded()))
         if self._environment.serving.watch is not None:
             watching, waiting = self._environment.serving.watch()
-            return Freshness(as_of, waiting, watching=watching)
+            return replace(found, pending=waiting, watching=watching)
         look = self._pending.look()
-        return Freshness(as_of, look.missing.waiting, counted=look.at if look.kept else None)
+        return replace(found, pending=look.missing.waiting, counted=look.at if look.kept else None)
 
     def missing(self) -> Missing:
         """What an answer may lack: waiting files, missing files that are kept, and files that failed."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Name,
         Passage,
         Prompt,
+        QueuedPassage,
         RebuildReport,
         Reply,
         ResolvedLink,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         Status,
         Step,
         StoredPassage,
+        Unembedded,
         Unmatched,
         VectorRecord,
     )
@@ -236,11 +238,38 @@ class Catalog(Protocol):
         May be repeated with other passages.
         """
 
-    def finish(self, file_ids: Sequence[int], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
+    def finish(
+        self,
+        file_ids: Sequence[int],
+        centroids: Mapping[int, NDArray[np.float32]] | None = None,
+        unembedded: Sequence[Passage] = (),
+        run: int = 1,
+    ) -> None:
         """Complete changes after the vectors are written: delete leaving passages and make coming ones live.
 
         A file becomes ``done``, or ``failed`` if its change has a reason.
+
+        Args:
+            file_ids: The changed files.
+            centroids: The centroids of those of them whose vectors are all written.
+            unembedded: Their passages that have no vector yet; they are found by their words until ``embedded``.
+            run: The number of the index run, from ``next_run``.
         """
+
+    def next_run(self) -> int:
+        """A number above those of all runs that left passages without a vector."""
+
+    def queued(self, count: int, since_run: int = 0) -> list[QueuedPassage]:
+        """The next passages to embed, all of one run: the latest from ``since_run`` on, of that the newest files."""
+
+    def embedded(self, ids: Sequence[str], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
+        """Record that the vectors of queued passages are in the vector index, and the centroids of completed files."""
+
+    def unembedded(self) -> dict[int, Unembedded]:
+        """What waits to be embedded, by file."""
+
+    def digests(self, file_ids: Sequence[int]) -> dict[int, list[bytes]]:
+        """The digests of the live passages of each file, in order."""
 
     def centroids(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The known centroids of these files."""
@@ -249,7 +278,7 @@ class Catalog(Protocol):
         """Store centroids of files; a later change of a file deletes its centroid."""
 
     def files_without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
-        """Those of some files, or of all, with several live passages and no centroid."""
+        """Those of some files, or of all, with several live passages, a vector of each, and no centroid."""
 
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
         """Update stats of otherwise unchanged files, as (file id, file with its stat, read_ns)."""
@@ -267,7 +296,7 @@ class Catalog(Protocol):
         """A file id that was never used."""
 
     def passage_ids(self, file_ids: Sequence[int]) -> dict[int, dict[str, bool]]:
-        """The passage ids of each file, with whether the passage is live, so that its vector exists."""
+        """The passage ids of each file, with whether the passage is live and its vector exists."""
 
     def passages(self, ids: Sequence[str]) -> dict[str, StoredPassage]:
         """Return the live passages among the ids, with their files."""
@@ -278,8 +307,8 @@ class Catalog(Protocol):
     def all_passages(self) -> Iterator[StoredPassage]:
         """All live passages by file and order, read in pages."""
 
-    def live(self) -> list[tuple[str, int, bytes]]:
-        """All live passages as (id, file id, digest), by file id and order."""
+    def with_vectors(self) -> list[tuple[str, int, bytes]]:
+        """All live passages with a vector as (id, file id, digest), by file id and order."""
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
         """Return the links of one file, or of all, in order, each with the id of its file."""
@@ -326,10 +355,13 @@ class Catalog(Protocol):
         """The ids of passages with a phrase in text or headings, as whole words, ignoring case."""
 
     def sample(self, count: int) -> list[str]:
-        """About a number of passage ids spread over the index, the same each time; for statistics only."""
+        """About a number of ids of passages with a vector, spread over the index; for statistics only."""
 
     def count(self) -> int:
         """The number of live passages."""
+
+    def count_embedded(self) -> int:
+        """The number of live passages with a vector."""
 
     def completed(self, when: datetime) -> None:
         """Record the end of a complete run."""
@@ -339,6 +371,38 @@ class Catalog(Protocol):
 
     def problems(self) -> list[Failure]:
         """All files that could not be indexed, with reasons."""
+
+
+class EmbeddingRun(Protocol):
+    """Embeds the passages that index runs have queued, in turns, between which others may change the store."""
+
+    @property
+    def embedded(self) -> int:
+        """How many passages were embedded."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user asked to stop."""
+
+    def turn(
+        self,
+        should_stop: Callable[[], bool],
+        should_pause: Callable[[], bool] | None = None,
+        *,
+        own: bool = False,
+        turn_seconds: float = ...,
+    ) -> bool:
+        """Embed until nothing is left or something else comes first; returns whether something is left.
+
+        Args:
+            should_stop: Called between batches; the work ends once it returns True.
+            should_pause: Called after each batch: whether something else comes first.
+            own: Leave what earlier runs have queued.
+            turn_seconds: About how long a batch takes.
+        """
+
+    def report(self, words: IndexReport) -> IndexReport:
+        """The report of the run that queued, with what was embedded after it."""
 
 
 class Stream(Protocol):

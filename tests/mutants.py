@@ -64,6 +64,7 @@ GENERATIONS: Final = "kb/store/generations.py"
 LOCK: Final = "kb/store/lock.py"
 PLAN: Final = "kb/indexing/plan.py"
 WRITE: Final = "kb/indexing/write.py"
+EMBED: Final = "kb/indexing/embed.py"
 SYNC: Final = "kb/indexing/sync.py"
 SECTIONS: Final = "kb/chunking/sections.py"
 CHUNK: Final = "kb/chunking/split.py"
@@ -79,6 +80,7 @@ T_POSTINGS: Final = "tests/store/test_keywords.py"
 T_GENERATIONS: Final = "tests/store/test_generations.py"
 T_LOCK: Final = "tests/store/test_lock.py"
 T_PLAN: Final = "tests/indexing/test_plan.py"
+T_EMBED: Final = "tests/indexing/test_embed.py tests/indexing/test_sync.py"
 T_SYNC: Final = f"{T_PLAN} tests/indexing/test_sync.py tests/indexing/test_centroids.py tests/indexing/test_check.py"
 T_MOUNTS: Final = "tests/watching/test_nested_mounts.py"
 T_CHUNK: Final = "tests/chunking/test_chunk.py"
@@ -134,7 +136,12 @@ MUTANTS: Final = (
     # Logseq.
     Mutant("kb/formats/markdown.py", 'name in {"tags", "tag"}', 'name in {"tags"}', "tests/formats/test_inline.py"),
     # The least cosine.
-    Mutant(CANDIDATES, "if self.cosines[id_] >= cosine]", "if self.cosines[id_] > cosine]", T_QUERY),
+    Mutant(
+        CANDIDATES,
+        "if self.cosines.get(id_, -np.inf) >= cosine]",
+        "if self.cosines.get(id_, -np.inf) > cosine]",
+        T_QUERY,
+    ),
     Mutant(RETRIEVE, "found.beyond < min_cosine", "found.beyond <= min_cosine", T_QUERY),
     Mutant(CANDIDATES, "if cosine >= min_cosine)", "if cosine > min_cosine)", T_QUERY),
     # Commands stay outside while what they use is replaced.
@@ -186,22 +193,24 @@ MUTANTS: Final = (
     ),
     # Catalog and vectors in their order.
     Mutant(WRITE, "        self._catalog.mark_pending(file_ids)\n", "", T_SYNC),
-    Mutant(WRITE, "            self._cache.put(self._embedder.fingerprint, made)\n", "", T_SYNC),
-    Mutant(WRITE, "key=lambda passage: -passage.tokens", "key=lambda passage: passage.tokens", T_SYNC),
+    Mutant(
+        EMBED, "        self._cache.put(self._embedder.fingerprint, self._made)\n        made", "        made", T_EMBED
+    ),
+    Mutant(EMBED, "key=lambda one: -one.tokens", "key=lambda one: one.tokens", T_EMBED),
     Mutant(WRITE, "            if change.relabel:\n", "            if False:\n", T_SYNC),
     Mutant(WRITE, "        if leaving:\n            self._index().delete(leaving)\n", "", T_SYNC),
     Mutant(
-        WRITE,
+        EMBED,
         "            if self._should_stop():\n                raise Stopped\n            part",
         "            part",
-        T_SYNC,
+        T_EMBED,
     ),
-    Mutant(WRITE, "digest not in self._vectors and digest not in self._missing", "digest not in self._vectors", T_SYNC),
-    Mutant(WRITE, "if group and passages + len(change.passages) > _WRITTEN_AT_ONCE", "if False", T_SYNC),
-    Mutant(WRITE, "        if len(change.passages) > 1\n", "", T_SYNC),
+    Mutant(EMBED, "self.reused += len(found) - new", "self.reused += len(found)", T_EMBED),
+    Mutant(WRITE, "full = self._passages + len(change.passages) > WRITTEN_AT_ONCE or", "full =", T_SYNC),
+    Mutant(WRITE, "        if len(change.passages) > 1 and all(", "        if all(", T_SYNC),
     Mutant(WRITE, "        self.dropped += len(gone)\n", "", T_SYNC),
     Mutant(WRITE, "        self.dropped += len(leaving)\n", "", T_SYNC),
-    Mutant(WRITE, "or len(self._changes) >= _FILES_IN_WINDOW", "", T_SYNC),
+    Mutant(WRITE, "or len(self._changes) >= _FILES_AT_ONCE", "", T_SYNC),
     Mutant(
         SYNC,
         "            self._catalog.mark_pending(unread)\n",

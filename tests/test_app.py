@@ -45,6 +45,7 @@ def test_seed_example(open_kb: Open, notes: Path) -> None:
     assert answer.hits[0].passage.file.path == "chromadb.md"
     assert {hit.passage.text for hit in answer.hits} == set(SEED.values())
     for hit in answer.hits:
+        assert hit.score is not None
         assert hit.l2 == pytest.approx(np.sqrt(2 - 2 * hit.score), abs=1e-6)
     assert answer.hits[0].score == pytest.approx(0.4, abs=0.2)
     assert answer.index.pending == 0
@@ -121,7 +122,7 @@ def test_per_file_and_min_score(open_kb: Open, notes: Path) -> None:
     kb.index()
 
     paths = [hit.passage.file.path for hit in kb.search(SEED_QUESTION, per_file=1, limit=3).hits]
-    scores = [hit.score for hit in kb.search(SEED_QUESTION, min_score=0.3).hits]
+    scores = [hit.score or 0.0 for hit in kb.search(SEED_QUESTION, min_score=0.3).hits]
 
     assert len(paths) == len(set(paths)) == 3
     assert scores

@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.ports": {"kb.records"},
     "kb.location": set(),
     "kb.lazy": set(),
+    "kb.fair_lock": set(),
     "kb.interrupts": set(),
     "kb.silence": set(),
     "kb.chroma_import": {"kb.errors", "kb.silence"},
@@ -180,6 +181,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.overview": {"kb.container", *VOCABULARY},
     "kb.maintenance": {"kb.container", "kb.indexing", "kb.overview", "kb.store", *VOCABULARY},
     "kb.app": {
+        "kb.fair_lock",
         "kb.answers",
         "kb.backup.tables",
         "kb.claims",

@@ -7,30 +7,25 @@ from typing import Any
 
 import pytest
 
-from kb.maintenance import maintain_after_run
-from kb.records import IndexReport
+from kb.app import LocalKnowledgeBase
 
 
 @pytest.mark.parametrize(
-    ("report", "measured"),
+    ("embedding", "left", "measured"),
     [
-        (IndexReport(embedded=3), True),
-        (IndexReport(embedded=3, interrupted=True), False),
-        (IndexReport(reused=3), False),
+        ({"embedded": 3, "interrupted": False}, False, True),
+        ({"embedded": 3, "interrupted": True}, False, False),
+        ({"embedded": 3, "interrupted": False}, True, False),
+        ({"embedded": 0, "interrupted": False}, False, False),
     ],
 )
-def test_stopped_run_takes_no_measurements(
-    monkeypatch: pytest.MonkeyPatch, report: IndexReport, measured: bool
-) -> None:
-    """What unrelated passages look like takes a large model minutes: the run that goes on finds it out."""
+def test_stopped_run_takes_no_measurements(embedding: dict[str, Any], *, left: bool, measured: bool) -> None:
+    """What unrelated passages look like takes a large model minutes: the turn that embeds the last text finds out."""
     done: list[bool] = []
-    monkeypatch.setattr("kb.maintenance.fill_centroids", lambda *_: None)
-    monkeypatch.setattr("kb.maintenance.excess_deletions", lambda *_: 0)
     searcher = SimpleNamespace(measure=lambda: done.append(True))
-    container: Any = SimpleNamespace(
-        catalog=None, cache=None, embedder=SimpleNamespace(fingerprint=""), searcher=searcher
-    )
+    container: Any = SimpleNamespace(query_priority=None, searcher=searcher)
+    work: Any = SimpleNamespace(turn=lambda *_, **__: left, **embedding)
 
-    maintain_after_run(container, report, None, None)
+    assert LocalKnowledgeBase(container).embed(work) is left
 
     assert done == [True] * measured

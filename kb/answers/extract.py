@@ -60,7 +60,7 @@ class _Candidate:
         hit: The position of its hit.
         language: The language of its document.
         passage: How far its passage is behind the best one, in standard deviations, 0 or less.
-        cosine: The cosine of its passage.
+        cosine: The cosine of its passage; 0 where that waits to be embedded, so that the words decide.
     """
 
     quote: Quote
@@ -129,7 +129,8 @@ class SentenceExtractor:
 def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
     """Yield the sentences of hits, those of one hit in the order of its text."""
     fused = [hit.signals.fused for hit in hits]
-    deviations = [hit.score / _DEVIATION if score is None else score for hit, score in zip(hits, fused, strict=True)]
+    cosines = [hit.score or 0.0 for hit in hits]
+    deviations = [own / _DEVIATION if score is None else score for own, score in zip(cosines, fused, strict=True)]
     top = max(deviations, default=0.0)
     for at, (hit, deviation) in enumerate(zip(hits, deviations, strict=True)):
         file, passage = hit.passage.file, max(deviation - top, -_FARTHEST)
@@ -137,7 +138,7 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
             if _PICTURE.fullmatch(one.text):
                 continue
             quote = Quote(one.text, hit.rank, hit.passage.first_line + one.line)
-            yield _Candidate(quote, at, file.language, passage, hit.score)
+            yield _Candidate(quote, at, file.language, passage, cosines[at])
 
 
 def _unique(candidates: Iterable[_Candidate]) -> list[_Candidate]:

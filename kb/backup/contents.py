@@ -30,9 +30,13 @@ _PAGE: Final = 500
 
 # A passage that is about to be live may have its vector already; one that leaves needs none.
 _NEEDED: Final = """
-    SELECT digest, max(state = 'live') FROM passages WHERE state != 'leaving' GROUP BY digest ORDER BY min(key)
+    SELECT digest, max(state = 'live' AND key NOT IN (SELECT passage FROM unembedded)) FROM passages
+    WHERE state != 'leaving' GROUP BY digest ORDER BY min(key)
 """
-_IDS: Final = "SELECT digest, min(id) FROM passages WHERE state = 'live' GROUP BY digest"
+_IDS: Final = """
+    SELECT digest, min(id) FROM passages
+    WHERE state = 'live' AND key NOT IN (SELECT passage FROM unembedded) GROUP BY digest
+"""
 
 
 @dataclass(frozen=True, slots=True)

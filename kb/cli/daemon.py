@@ -29,7 +29,7 @@ from kb.cli.web_port import WebPort, open_in_editor
 from kb.config.compare import differences, disagreement, shared_values
 from kb.errors import ConfigError, FolderError, KbError, StoreError
 from kb.interrupts import undisturbed
-from kb.records import FileEvent
+from kb.records import FileEvent, IndexReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from kb.app import LocalKnowledgeBase
     from kb.config import Settings
     from kb.config.schema import Config
-    from kb.ports import Knowledge
-    from kb.records import IndexProgress, IndexReport
+    from kb.ports import EmbeddingRun, Knowledge
+    from kb.records import IndexProgress
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
     from kb.watching.scheduler import Scheduler
     from kb.web.context import Backend as PageBackend
@@ -50,6 +50,8 @@ _HEARTBEAT_SECONDS: Final = 1.0
 _LOCK_SECONDS: Final = 0.5
 _RESTART_SECONDS: Final = 10.0
 _WRITE_BATCH: Final = 32
+# A run that takes as long is worth a line of the log at its end.
+_LONG_SECONDS: Final = 10.0
 
 
 class Daemon:
@@ -81,6 +83,8 @@ class Daemon:
         self._since = datetime.now(UTC)
         self._totals_logged = False
         self._progress: IndexProgress | None = None
+        # What embeds the texts that the last index runs left, in turns; None where none are left.
+        self._embedding: EmbeddingRun | None = None
         self._indexing = False
         self._configuration: tuple[Settings, Configuration] | None = None
         self._events = EventBus()
@@ -228,7 +232,7 @@ class Daemon:
         except BaseException:
             kb.close()
             raise
-        self._settings = settings
+        self._settings, self._embedding = settings, None
         freeze_memory()
 
     def _log(self, event: FileEvent, seconds: float) -> None:
@@ -354,6 +358,7 @@ class Daemon:
         return Scheduler(
             folders=self._settings.folder_paths(),
             update=lambda: self._index_changes(started),
+            go_on=self._embed_waiting,
             tell=self._say,
             never=(self._settings.store_path(),),
             polling=wanted.polling,
@@ -377,8 +382,12 @@ class Daemon:
         self._scheduler.stop()
         self._thread.join()
 
-    def _index_changes(self, started: float) -> IndexReport:
-        """Index what changed and log the progress of a long run; after the first run, log the totals."""
+    def _index_changes(self, started: float) -> bool:
+        """Make changed files found by their words, and log the progress of a long run; after the first, log the totals.
+
+        Returns:
+            Whether texts are left to embed, or the run was interrupted.
+        """
         first = not self._totals_logged
         lines = ProgressLines(self._say)
 
@@ -387,25 +396,52 @@ class Daemon:
             self._events.publish("progress", now)
             lines(now)
 
+        with self._run_shown():
+            report, embedding = self._kb.update(on_progress=on_progress, should_stop=self._should_stop)
+            self._events.publish("run", report)
+        if not report.unembedded:
+            self._embedding = None
+        elif self._embedding is None:
+            self._embedding = embedding
+        if first and not report.interrupted:
+            self._totals_logged = True
+            state = self._kb.status()
+            folders = ", ".join(self._settings.folder_paths())
+            totals = f"{count(state.files, 'file')}, {count(state.passages, 'passage')}"
+            left = f", {state.unembedded:,} to embed" if state.unembedded else ""
+            self._say(f"{totals}{left}, {time.monotonic() - started:.1f} s, watching {folders}")
+        if report.held:
+            self._say(f"{count(report.held, 'missing file')} kept (run kb index --accept-deletions to drop them)")
+        return report.interrupted or bool(report.unembedded)
+
+    def _embed_waiting(self) -> bool:
+        """Embed what is queued, until something else is due; returns whether something is left."""
+        embedding = self._embedding
+        if embedding is None:
+            return False
+        with self._run_shown():
+            left = self._kb.embed(embedding, should_stop=self._should_stop, should_pause=self._scheduler.due)
+        if left or embedding.interrupted:
+            return True
+        self._embedding = None
+        report = embedding.report(IndexReport())
+        self._events.publish("run", report)
+        if report.seconds >= _LONG_SECONDS:
+            self._say(f"{count(report.embedded, 'passage')} embedded: all files are found by meaning")
+        return False
+
+    @contextmanager
+    def _run_shown(self) -> Iterator[None]:
+        """Show that an index run is under way, and translate errors of the system, which may pass."""
         try:
             self._publish_state(indexing=True)
-            report = self._kb.index(on_progress=on_progress, should_stop=self._should_stop)
-            self._events.publish("run", report)
+            yield
         except (MemoryError, OSError, RuntimeError) as error:
             # The system may have the resource again later: log the error and retry.
             raise resource_error(error) or error from error
         finally:
             self._progress = None
             self._indexing = False
-        if first and not report.interrupted:
-            self._totals_logged = True
-            state = self._kb.status()
-            folders = ", ".join(self._settings.folder_paths())
-            totals = f"{count(state.files, 'file')}, {count(state.passages, 'passage')}"
-            self._say(f"{totals}, {time.monotonic() - started:.1f} s, watching {folders}")
-        if report.held:
-            self._say(f"{count(report.held, 'missing file')} kept (run kb index --accept-deletions to drop them)")
-        return report
 
     def _publish_state(self, *, indexing: bool) -> None:
         """Tell listeners what the daemon does, if that is another thing than before."""

@@ -140,7 +140,7 @@ class _Record:
 def vectors(case: Case) -> Finding:
     """Whether the vector index is there, belongs to the catalog, and is as it was closed. It is not opened."""
     with opened_catalog(case) as view:
-        live = len(view.live())
+        live = len(view.with_vectors())
         generations, pairing = Generations(case.store), Pairing(lambda: view, lambda _: {})
         if not live and not view.meta("generation"):
             return ok("none yet")

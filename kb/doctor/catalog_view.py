@@ -26,9 +26,8 @@ _STEPS: Final = 20_000
 _PASSAGES: Final = f"""
     SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}
     FROM passages p JOIN files f ON f.id = p.file_id
-    WHERE p.state = 'live' AND f.state = 'done' LIMIT ?
+    WHERE p.state = 'live' AND f.state = 'done' AND p.key NOT IN (SELECT passage FROM unembedded) LIMIT ?
 """  # noqa: S608 - only constants are put in
-_LIVE: Final = "SELECT id, file_id, digest FROM passages WHERE state = 'live' ORDER BY file_id, ordinal"
 
 
 class OutOfTime(Exception):
@@ -77,18 +76,16 @@ class CatalogView:
         """The mount points inside the folders at the last run, as (folder, path)."""
         return [(folder, path) for folder, path in json.loads(self.meta("mounts") or "[]")]
 
-    def live(self) -> list[tuple[str, int, bytes]]:
-        """Every live passage as (id, file id, digest), by file id and order."""
-        return self._database.rows(_LIVE, (), lambda row: (row[0].decode(), row[1], row[2]))
+    def with_vectors(self) -> list[tuple[str, int, bytes]]:
+        """Every live passage with a vector as (id, file id, digest), by file id and order."""
+        return self._database.rows(rows.EMBEDDED, (), lambda row: (row[0].decode(), row[1], row[2]))
 
     def pending_ids(self) -> list[str]:
         """The ids of passages whose vectors may be missing."""
-        return self._database.rows(
-            "SELECT id FROM passages WHERE state != 'live'", (), lambda row: str(row[0].decode())
-        )
+        return self._database.rows(rows.UNSETTLED, (), lambda row: str(row[0].decode()))
 
     def passages(self, most: int) -> list[StoredPassage]:
-        """Some live passages of files that are indexed."""
+        """Some live passages with a vector, of files that are indexed."""
         return self._database.rows(_PASSAGES, (most,), _passage)
 
     def quick_check(self, seconds: float) -> str:

@@ -41,17 +41,18 @@ def question(case: Case) -> Finding:
     hits = _hits(case, _request(asked), told, through_daemon=daemon.status is not None)
     milliseconds = (time.monotonic() - begun) * 1000
     own = next((hit for hit in hits if hit.passage.text == asked.text), None)
-    if own is None or own.score < _LEAST_COSINE:
+    cosine = own.score if own and own.score is not None else 0.0
+    if own is None or cosine < _LEAST_COSINE:
         return failed(
             "a text that is indexed does not find itself (cosine {cosine:.2f}, {hits} hits)",
             case.command("check", "--repair"),
-            cosine=own.score if own else 0.0,
+            cosine=cosine,
             hits=len(hits),
         )
     how = "the daemon" if daemon.status is not None else "this process"
     return ok(
         f"a known text finds itself, in {{milliseconds:,.0f}} ms, by {how}", milliseconds=milliseconds
-    ).with_details(("rank", own.rank), ("cosine", round(own.score, 3)), *(("told", one) for one in told))
+    ).with_details(("rank", own.rank), ("cosine", round(cosine, 3)), *(("told", one) for one in told))
 
 
 def _known(case: Case) -> StoredPassage:

@@ -26,6 +26,8 @@ _TOLERANCE: Final = 1e-4
 class Checker:
     """Finds all differences between the disk, the catalog and the vector index.
 
+    A repair leaves texts without a known vector to be embedded, as any index run does.
+
     Args:
         files: The watched folders.
         reader: Splits files, to compare stored passages with new ones.
@@ -72,23 +74,27 @@ class Checker:
             after.vectors,
             after.differences,
             repaired=len(before.differences) - len(after.differences),
+            unembedded=after.unembedded,
         )
 
     def _compare(self) -> CheckReport:
         comparison, _ = self._indexer.compare()
         differences = [*self._disk(comparison), *self._vectors()]
         known = self._catalog.files()
-        return CheckReport(len(known), self._catalog.count(), self._index().count(), tuple(differences))
+        waiting = sum(one.passages for one in self._catalog.unembedded().values())
+        return CheckReport(
+            len(known), self._catalog.count(), self._index().count(), tuple(differences), unembedded=waiting
+        )
 
     def _repair(self) -> None:
-        """Delete vectors of unknown passages, mark files with differences pending, and index."""
+        """Delete vectors of unknown passages, mark files with differences pending, and read these again."""
         known = self._known_ids()
         unknown = [id_ for id_ in self._index().ids() if id_ not in known]
         if unknown:
             self._index().delete(unknown)
         suspects = {file.id for file, _ in self._differing_files()} | set(self._files_without_vectors())
         self._catalog.mark_pending(sorted(suspects))
-        self._indexer.run()
+        self._indexer.run(embed=False)
 
     def _disk(self, comparison: Comparison) -> Iterator[Difference]:
         """Yield the differences between the catalog and the disk."""
@@ -144,14 +150,19 @@ class Checker:
                 yield Difference("vector unknown", id_)
 
     def _wrong_vectors(self) -> Iterator[tuple[StoredPassage, str]]:
-        """Yield passages whose vector is missing, is not a unit vector, or differs from the computed one."""
+        """Yield passages whose vector is missing, is not a unit vector, or differs from the computed one.
+
+        A passage that waits to be embedded lacks nothing.
+        """
         for page in pages(self._catalog.all_passages(), _PAGE):
             stored = self._index().vectors([passage.id for passage in page])
             computed = self._cache.get(self._embedder.fingerprint, [passage.digest for passage in page])
+            embedded = self._catalog.passage_ids(list({passage.file.id for passage in page}))
             for passage in page:
                 vector = stored.get(passage.id)
                 if vector is None:
-                    yield passage, "missing"
+                    if embedded[passage.file.id][passage.id]:
+                        yield passage, "missing"
                 elif not abs(float(np.linalg.norm(vector)) - 1.0) < _TOLERANCE:
                     yield passage, "it is not a unit vector"
                 elif passage.digest in computed and not np.allclose(

@@ -30,7 +30,8 @@ def refill(
     """Write every passage whose vector is in the cache into a new, empty vector index.
 
     Returns:
-        The number of passages written, and the ids of files with vectors that have to be computed again.
+        The number of passages written, and the ids of files with vectors that have to be computed again. Passages that
+        wait to be embedded are not among these: they keep waiting.
 
     Raises:
         Stopped: The user asked to stop; the new index is incomplete.
@@ -51,7 +52,9 @@ def refill(
             for passage in page
             if passage.digest in vectors
         ]
-        lacking.update(passage.file.id for passage in page if passage.digest not in vectors)
+        lost = [passage for passage in page if passage.digest not in vectors]
+        had = catalog.passage_ids(list({passage.file.id for passage in lost})) if lost else {}
+        lacking.update(passage.file.id for passage in lost if had[passage.file.id][passage.id])
         index.upsert(records)
         written += len(records)
     return written, sorted(lacking)
@@ -73,7 +76,7 @@ def excess_deletions(catalog: Catalog, dropped: int) -> int:
     deleted = _number(catalog, _DELETED) + dropped
     if dropped:
         catalog.set_meta(_DELETED, str(deleted))
-    return deleted if deleted > max(MAX_DELETED, catalog.count(), _number(catalog, _POSTPONED)) else 0
+    return deleted if deleted > max(MAX_DELETED, catalog.count_embedded(), _number(catalog, _POSTPONED)) else 0
 
 
 def _number(catalog: Catalog, key: str) -> int:

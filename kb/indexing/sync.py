@@ -1,22 +1,24 @@
-"""Index runs: scan, compare, read, embed and write, in steps that can be repeated.
+"""Index runs: scan, compare, read, write and embed, in steps that can be repeated.
 
-New texts are embedded first and their vectors stored in the cache. Then the catalog records the planned change, the
-vector index is changed, and the catalog marks the change done. A run that is killed at any point loses at most one
-batch of embeddings, and the next run continues.
+A run first makes every changed file found by its words: the catalog records the planned change, known vectors are
+written into the vector index and old ones deleted, and the catalog marks the change done and queues the passages that
+have no vector. Then these are embedded (``kb.indexing.embed``). A run that is killed at any point loses at most a few
+seconds of embedding, and the next run continues.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
+from kb.indexing.embed import Embedding
 from kb.indexing.pipeline import ChangeReader, prefetch
 from kb.indexing.plan import Comparison, compare, lies_below, pages, withheld
+from kb.indexing.stopwatch import Stopwatch
 from kb.indexing.write import Advance, Stopped, Writer
 from kb.records import Failure, FileEvent, IndexProgress, IndexReport, Missing
 
@@ -87,57 +89,6 @@ def missing(files: Files, catalog: Catalog) -> Missing:
     )
 
 
-# Time measurement without suspension (Ctrl-Z) and sleep.
-
-_LOOK_SECONDS: Final = 0.25
-# A process that was only busy or waiting is back sooner, or has used CPU time in the meantime.
-_SUSPENDED_SECONDS: Final = 5.0
-_BUSY: Final = 0.1
-
-
-class Stopwatch:
-    """Measures seconds, without those in which the process was suspended. A thread watches the clock for gaps.
-
-    Args:
-        clock: A monotonic clock, in seconds.
-        used: The CPU time of this process, in seconds.
-    """
-
-    def __init__(
-        self, clock: Callable[[], float] = time.monotonic, used: Callable[[], float] = time.process_time
-    ) -> None:
-        self._clock = clock
-        self._used = used
-        self._started = self._looked = clock()
-        self._used_then = used()
-        self._suspended = 0.0
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kb-stopwatch", daemon=True)
-
-    def seconds(self) -> float:
-        """Seconds since the start, without suspended time."""
-        with self._lock:
-            now, used = self._clock(), self._used()
-            gap = now - self._looked
-            if gap > _SUSPENDED_SECONDS and used - self._used_then < _BUSY * gap:
-                self._suspended += gap
-            self._looked, self._used_then = now, used
-            return now - self._started - self._suspended
-
-    def _run(self) -> None:
-        while not self._ended.wait(_LOOK_SECONDS):
-            self.seconds()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-
 # The version of the code that read the files: of all formats together, and of each.
 _READING: Final = "reading"
 _FORMATS: Final = "reading_formats"
@@ -191,16 +142,40 @@ class Indexer:
         on_progress: Callable[[IndexProgress], None] | None = None,
         on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        embed: bool = True,
     ) -> IndexReport:
-        """Index new, changed, moved and removed files.
+        """Index new, changed, moved and removed files, and embed everything that is queued.
 
         Args:
             full: Read every file, even if its stat is unchanged.
             accept_deletions: Drop missing files even if most of a folder is missing.
             on_progress: Called after each batch.
-            on_event: Called after each file.
+            on_event: Called after each file, once it is found by its words.
             should_stop: Called between files and batches; the run ends once it returns True, with no file half done.
+            embed: Whether to embed; else new texts are found by their words until somebody does.
         """
+        report, embedding = self.words(
+            full=full,
+            accept_deletions=accept_deletions,
+            on_progress=on_progress,
+            on_event=on_event,
+            should_stop=should_stop,
+        )
+        if not embed or report.interrupted or not report.unembedded:
+            return report
+        embedding.turn(should_stop or _never)
+        return embedding.report(report)
+
+    def words(
+        self,
+        *,
+        full: bool = False,
+        accept_deletions: bool = False,
+        on_progress: Callable[[IndexProgress], None] | None = None,
+        on_event: Callable[[FileEvent], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> tuple[IndexReport, Embedding]:
+        """Do what ``run`` does but embed nothing; returns the report, and what embeds everything that is queued."""
         with Stopwatch() as watch:
             return self._run(
                 watch,
@@ -220,7 +195,7 @@ class Indexer:
         on_progress: Callable[[IndexProgress], None] | None,
         on_event: Callable[[FileEvent], None],
         should_stop: Callable[[], bool],
-    ) -> IndexReport:
+    ) -> tuple[IndexReport, Embedding]:
         comparison, problems = self.compare(full=full)
         # Recorded before any file is indexed: a run that is killed must not leave files of an unrecorded mount.
         note_mounts(self._catalog, comparison.mounts | comparison.lost)
@@ -232,7 +207,7 @@ class Indexer:
         change_reader.tally.failures += problems
         progress = _Progress(change_reader, on_progress, watch)
         writer = Writer(
-            embedder=self._embedder,
+            fingerprint=self._embedder.fingerprint,
             cache=self._cache,
             catalog=self._catalog,
             index=self._index,
@@ -244,7 +219,7 @@ class Indexer:
             self._update(change_reader, writer)
             held = self._remove_missing(change_reader, writer, comparison, accept_deletions=accept_deletions)
         except Stopped:
-            return self._report(
+            report = self._report(
                 change_reader,
                 writer,
                 watch.seconds(),
@@ -252,6 +227,7 @@ class Indexer:
                 held=0,
                 waiting=_waiting(change_reader, writer, comparison),
             )
+            return report, self._embedding(writer, progress.now(), on_progress)
         # Files that could not be read are read again once they are back, even with the same stat.
         if unread := [file.id for file in (*comparison.held, *held) if outdated(file.path)]:
             self._catalog.mark_pending(unread)
@@ -264,10 +240,23 @@ class Indexer:
             self._catalog.set_meta(_FORMATS, self._reading.formats())
             self._catalog.set_meta(_READING, self._reading.version)
         self._catalog.completed(datetime.now(UTC))
-        if writer.embedded:
-            # What follows takes a while with a large model.
-            progress.advance(Advance(doing="finishing", embedded=writer.embedded, reused=writer.reused))
-        return self._report(change_reader, writer, watch.seconds(), held=len(held))
+        report = self._report(change_reader, writer, watch.seconds(), held=len(held))
+        done = replace(progress.now(), words_seconds=report.seconds)
+        return report, self._embedding(writer, done, on_progress)
+
+    def _embedding(
+        self, writer: Writer, progress: IndexProgress, on_progress: Callable[[IndexProgress], None] | None
+    ) -> Embedding:
+        """What embeds the queued passages, and continues the progress of a run."""
+        return Embedding(
+            embedder=self._embedder,
+            cache=self._cache,
+            catalog=self._catalog,
+            index=self._index,
+            progress=progress,
+            run=writer.run,
+            on_progress=on_progress,
+        )
 
     def dry_run(self, *, full: bool = False) -> IndexReport:
         """Report what ``run`` would do, by content, without splitting or embedding."""
@@ -340,13 +329,13 @@ class Indexer:
         # Files that were read but not written are not in the index and not counted.
         files = change_reader.tally.files + (writer.done if writer else Counter())
         failures = sorted(set(change_reader.tally.failures), key=lambda one: (one.folder, one.path, one.reason))
+        unembedded = self._catalog.unembedded()
         return IndexReport(
             added=files["added"],
             changed=files["changed"],
             moved=files["moved"],
             removed=files["removed"],
             unchanged=files["unchanged"],
-            embedded=writer.embedded if writer else 0,
             reused=writer.reused if writer else 0,
             dropped=writer.dropped if writer else 0,
             total=self._catalog.count(),
@@ -357,6 +346,8 @@ class Indexer:
             interrupted=interrupted,
             waiting=waiting,
             dry_run=writer is None,
+            unembedded=sum(one.passages for one in unembedded.values()),
+            words_only=len(unembedded),
         )
 
 
@@ -372,26 +363,29 @@ class _Progress:
         self._read = 0
         self._files = 0
         self._size = 0.0
+        self._reused = 0
 
     def advance(self, step: Advance) -> None:
         """Add a step and report the total."""
         self._files += step.files
         self._size += step.size
         self._read += step.read
-        if self._on_progress is None:
-            return
-        self._on_progress(
-            IndexProgress(
-                files=self._files,
-                files_total=self._change_reader.files_total,
-                size=min(int(self._size), self._change_reader.size_total),
-                size_total=self._change_reader.size_total,
-                embedded=step.embedded,
-                reused=step.reused,
-                seconds=self._watch.seconds(),
-                doing=step.doing,
-                read=self._read,
-            )
+        self._reused = step.reused
+        if self._on_progress is not None:
+            self._on_progress(self.now())
+
+    def now(self) -> IndexProgress:
+        """The total."""
+        return IndexProgress(
+            files=self._files,
+            files_total=self._change_reader.files_total,
+            size=min(int(self._size), self._change_reader.size_total),
+            size_total=self._change_reader.size_total,
+            embedded=0,
+            reused=self._reused,
+            seconds=self._watch.seconds(),
+            doing="reading",
+            read=self._read,
         )
 
 

@@ -215,8 +215,11 @@ def _is_starting_elsewhere(store: str) -> bool:
 
 
 def building_of(status: dict[str, Any]) -> Building | None:
-    """Return the index run that a daemon's status tells of: until its first one has ended, there always is one."""
-    if run := status.get("run"):
+    """Return the index run that a daemon's status tells of: until its first one has ended, there always is one.
+
+    While passages are embedded, everything is found by its words.
+    """
+    if (run := status.get("run")) and not run.get("to_embed"):
         return Building(run["indexed"], run["files"], run["passages"])
     return Building() if status.get("state") == "starting" else None
 
@@ -261,10 +264,10 @@ class OwnSource:
         yield self._knowledge
 
     def building(self) -> Building | None:
-        """The index run of this process."""
-        if self._run is None or not self._run.is_alive():
-            return None
+        """The index run of this process; none once everything is found by its words."""
         now = self._progress
+        if self._run is None or not self._run.is_alive() or (now and now.to_embed):
+            return None
         return Building(now.files, now.files_total, now.embedded + now.reused) if now else Building()
 
     def refresh(self) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StatusResult,
     )
     from kb.mcp.sources import Building
-    from kb.records import Answer, FileText, Missing, Status, Unmatched
+    from kb.records import Answer, FileText, Freshness, Missing, Status, Unmatched
 
 _KINDS: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in language"}
 _SUGGESTIONS: Final = 8
@@ -49,6 +49,7 @@ def search_notices(found: Answer, folders: Sequence[str], building: Building | N
         )
     elif found.index.pending:
         notices.append(f"{_count(found.index.pending, 'change')} not indexed yet; ask again in a moment")
+    notices.append(_words_only(found.index))
     if found.elsewhere:
         notices.append("Passages with the words of the question are not among these hits; mode keyword finds them")
     if found.unfamiliar:
@@ -63,11 +64,26 @@ def search_notices(found: Answer, folders: Sequence[str], building: Building | N
 def _no_hits(found: Answer, folders: Sequence[str]) -> str:
     near = found.nearest
     if found.weak:
-        nearest = f" (nearest: {shown(near.passage.file, folders)}, cosine {near.score:.2f})" if near else ""
-        return f"Nothing is near enough to the question to be an answer{nearest}: the files probably do not say"
+        cosine = f", cosine {near.score:.2f}" if near and near.score is not None else ""
+        nearest = f" (nearest: {shown(near.passage.file, folders)}{cosine})" if near else ""
+        return f"Nothing is near enough to the question to be an answer{nearest}{_not_said(found.index)}"
     if found.hits or found.index.as_of is None or found.unmatched:
         return ""
-    return "Nothing was found: the files probably do not say"
+    return f"Nothing was found{_not_said(found.index)}"
+
+
+def _not_said(index: Freshness) -> str:
+    """Return what it means that nothing was found; nothing while files are found by their words only."""
+    return "" if index.words_only else ": the files probably do not say"
+
+
+def _words_only(index: Freshness) -> str:
+    if not index.words_only:
+        return ""
+    return (
+        f"{index.by_meaning:,} of {_count(index.files, 'file')} by meaning so far, all by words: "
+        "mode hybrid or keyword finds the others"
+    )
 
 
 def _missing(missing: Missing) -> Iterable[str]:
@@ -110,6 +126,7 @@ def status_notices(now: Status, building: Building | None) -> str:
     return _sentences(
         [
             f"The index is being built: {building}" if building else "",
+            _words_only(now.index),
             *reasons,
             f"{more} more, which kb status --problems shows" if more > 0 else "",
         ]
@@ -154,7 +171,7 @@ def search_text(result: SearchResult) -> str:
 
 def _place(one: Passage) -> str:
     first, last = one.lines
-    parts = [f"{one.path}:{first}-{last}", f"cosine {one.cosine:.2f}"]
+    parts = [f"{one.path}:{first}-{last}", "by words" if one.cosine is None else f"cosine {one.cosine:.2f}"]
     parts += [part for part in (one.place, one.heading) if part]
     if one.changed:
         parts.append("changed since it was indexed")

@@ -201,8 +201,8 @@ def _spot(hit: Hit, folders: Sequence[str]) -> Spot:
     return Spot(shown(passage.file, folders), (passage.first_line, passage.last_line), _rounded(hit))
 
 
-def _rounded(hit: Hit) -> float:
-    return round(float(hit.score), 4)
+def _rounded(hit: Hit) -> float | None:
+    return None if hit.score is None else round(float(hit.score), 4)
 
 
 def _filters(asked: FileFilters, lang: tuple[str, ...] = ()) -> Filters:

@@ -109,8 +109,8 @@ class Hit:
     Attributes:
         rank: Its place in the answer, from 1.
         passage: The passage.
-        score: Its cosine with the question, -1..1.
-        l2: The Euclidean distance of both vectors, 0..2.
+        score: Its cosine with the question, -1..1; None while it waits to be embedded and is found by its words alone.
+        l2: The Euclidean distance of both vectors, 0..2; None where there is no cosine.
         changed: Whether its file changed since it was indexed.
         embedded_in: The notes that embed the passage's file, as they do with attachments.
         rerank: The score of the reranker, where one was used; its scale is the model's own.
@@ -123,8 +123,8 @@ class Hit:
 
     rank: int
     passage: StoredPassage
-    score: float
-    l2: float
+    score: float | None
+    l2: float | None
     changed: bool = False
     embedded_in: tuple[KnownFile, ...] = ()
     rerank: float | None = None
@@ -219,12 +219,22 @@ class Freshness:
         pending: How many files are waiting to be indexed.
         watching: Whether a daemon watches the folders.
         counted: When ``pending`` was counted; None if that was for this answer alone, or a watcher keeps the count.
+        files: How many files are in the index, all of them found by their words.
+        words_only: How many of these are not found by meaning yet, or only in part: some of their passages wait to be
+            embedded.
     """
 
     as_of: datetime | None
     pending: int
     watching: bool = False
     counted: datetime | None = None
+    files: int = 0
+    words_only: int = 0
+
+    @property
+    def by_meaning(self) -> int:
+        """How many files are found by meaning."""
+        return self.files - self.words_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +291,8 @@ class Answer:
         unfamiliar: The code of the best hit's language where the model does not support it and the hits are ordered by
             cosine: cosines mean nothing then, and no hit is left out as weak.
         read_as: How the question was parsed; None for ``similar``.
-        nearest: The hit with the highest cosine, where ``weak`` left out all of them.
+        nearest: The hit with the highest cosine, where ``weak`` left out all of them; the best by words where none has
+            a cosine.
         below: How many hits were left out at the end of a short list, being no nearer than unrelated passages.
         missing: Files that are not in the index; only where there are no hits, or only weak ones.
         unmatched: Values of filters that match no file in the index.

@@ -373,3 +373,31 @@ class StoredPassage:
     def exact(self) -> bool:
         """Whether its lines are those of the file itself, not of extracted text."""
         return self.file.kind not in REGISTRY.extracted
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedPassage:
+    """A passage that waits to be embedded.
+
+    Attributes:
+        passage: The passage.
+        embedded: The text to embed.
+        tokens: The length of that in tokens of the model, special tokens included.
+    """
+
+    passage: StoredPassage
+    embedded: str
+    tokens: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether the text is the one that was queued: its digest is that of the passage."""
+        return digest_of(self.embedded) == self.passage.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Unembedded:
+    """How many passages of a file wait to be embedded, and the tokens of their texts together."""
+
+    passages: int
+    tokens: int

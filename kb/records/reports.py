@@ -37,18 +37,24 @@ Doing = Literal["reading", "loading the model", "embedding", "finishing"]
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """The progress of an index run.
+    """The progress of an index run, which first makes all files found by their words, then embeds their passages.
 
     Attributes:
-        files: How many files are done.
+        files: How many files are found by their words.
         files_total: How many files have to be read.
-        size: The bytes of files that are done.
+        size: The bytes of files that are.
         size_total: The bytes of files that have to be read.
         embedded: How many passages were embedded.
         reused: How many passages had a cached vector.
         seconds: How long the run has taken.
-        doing: The current step; "finishing" once all files are done.
+        doing: The current step: "reading" until all files are found by their words, "finishing" once all passages
+            have vectors.
         read: How many files were read.
+        to_embed: How many passages had no vector when the run began to embed, from earlier runs too.
+        embedded_of: How many of those have one now.
+        tokens: How many tokens these have together.
+        tokens_total: How many tokens those to embed have together.
+        words_seconds: After how long all files were found by their words; None until then.
     """
 
     files: int
@@ -60,6 +66,11 @@ class IndexProgress:
     seconds: float
     doing: Doing = "embedding"
     read: int = 0
+    to_embed: int = 0
+    embedded_of: int = 0
+    tokens: int = 0
+    tokens_total: int = 0
+    words_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,8 @@ class IndexReport:
         interrupted: Whether the run was interrupted.
         waiting: How many files an interrupted run left to the next one.
         dry_run: Whether nothing was written.
+        unembedded: How many passages are left to embed; they are found by their words.
+        words_only: How many files these are in.
     """
 
     added: int = 0
@@ -101,6 +114,8 @@ class IndexReport:
     interrupted: bool = False
     waiting: int = 0
     dry_run: bool = False
+    unembedded: int = 0
+    words_only: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +156,7 @@ class Status:
         set_aside: Damaged parts of the store that were kept, by name, with their size in bytes.
         confinement: How processes that parse documents are confined.
         partly: Files that were read only in part, with what was not read.
+        unembedded: How many passages wait to be embedded, and are found by their words until then.
     """
 
     folders: tuple[str, ...]
@@ -161,6 +177,7 @@ class Status:
     set_aside: tuple[tuple[str, int], ...] = ()
     confinement: Confinement | None = None
     partly: tuple[Failure, ...] = ()
+    unembedded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +201,23 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The result of ``kb check``: what was compared, the differences, and how many were repaired."""
+    """The result of ``kb check``.
+
+    Attributes:
+        files: How many files were compared.
+        passages: How many passages.
+        vectors: How many vectors.
+        differences: The differences.
+        repaired: How many were repaired.
+        unembedded: How many passages wait to be embedded, which is no difference.
+    """
 
     files: int
     passages: int
     vectors: int
     differences: tuple[Difference, ...] = ()
     repaired: int = 0
+    unembedded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ class SearchRequest:
         if self.like is not None:
             defaults = replace(defaults, per_file=1, mode=_LIKE_MODE, rerank="off", best_seconds=0.0)
         given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(defaults, **{name: value for name, value in given.items() if value is not None})
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return replace(defaults, **chosen, mode_open="mode" not in chosen and self.like is None)
 
     def _require_nothing_of_questions(self) -> None:
         """Reject options that only apply to a question, where ``like`` is given."""
@@ -143,6 +144,7 @@ class ResolvedRequest(SearchRequest):
 
     Attributes:
         candidates: How many candidates to retrieve at first; only set by the configuration.
+        mode_open: Whether the request named no mode, so that ``mode`` is the configured one.
     """
 
     limit: int = 10
@@ -154,6 +156,7 @@ class ResolvedRequest(SearchRequest):
     rerank: Rerank = "off"
     best_seconds: float = 0.0
     candidates: int = 320
+    mode_open: bool = False
 
 
 def mode_named(name: str) -> Mode:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # The vectors of what only the words find have to be fetched one by one.
 BY_WORDS: Final = 100
+# A lower bound of cosines that leaves out nothing.
+LEAST_COSINE: Final = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,14 @@ class SearchScope:
         only: Only these ids; None for all.
         without: None of these ids.
         passages: How many passages there are in ``files``.
+        embedded: How many of these have a vector.
     """
 
     files: tuple[int, ...] | None = None
     only: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
     passages: int = 0
+    embedded: int = 0
 
     @property
     def empty(self) -> bool:
@@ -54,7 +58,7 @@ class CandidatePool:
     Attributes:
         ids: Their passage ids.
         scores: The scores that order them, one each.
-        cosines: Their cosines with the question, by id.
+        cosines: Their cosines with the question, by id; those that wait to be embedded have none.
         exhausted: Whether there are no more candidates.
         beyond: The upper bound of the cosine of any passage that is not here.
         cosine_ranks: Ranks among all candidates by cosine, from 1.
@@ -73,13 +77,14 @@ class CandidatePool:
     bm25_ranks: Mapping[str, int] = field(default_factory=dict)
     fused: Mapping[str, float] = field(default_factory=dict)
 
-    def cosine_of(self, id_: str) -> float:
-        """Return the cosine of one candidate with the question."""
-        return self.cosines[id_]
+    def cosine_of(self, id_: str) -> float | None:
+        """Return the cosine of one candidate with the question; None while it waits to be embedded."""
+        return self.cosines.get(id_)
 
     def joined(self, more: CandidatePool) -> CandidatePool:
         """Return these with more candidates, of some of the files; those have no ranks among all."""
-        new = [at for at, id_ in enumerate(more.ids) if id_ not in self.cosines]
+        known = frozenset(self.ids)
+        new = [at for at, id_ in enumerate(more.ids) if id_ not in known]
         return replace(
             self,
             ids=(*self.ids, *(more.ids[at] for at in new)),
@@ -99,8 +104,8 @@ class CandidatePool:
         return Signals(self.cosine_ranks.get(id_), self.bm25.get(id_), self.bm25_ranks.get(id_), self.fused.get(id_))
 
     def at_least(self, cosine: float) -> CandidatePool:
-        """Return only the candidates with at least this cosine."""
-        kept = [at for at, id_ in enumerate(self.ids) if self.cosines[id_] >= cosine]
+        """Return only the candidates that have at least this cosine."""
+        kept = [at for at, id_ in enumerate(self.ids) if self.cosines.get(id_, -np.inf) >= cosine]
         return replace(self, ids=tuple(self.ids[at] for at in kept), scores=self.scores[kept])
 
 
@@ -155,11 +160,16 @@ class CandidateRetriever:
         return self.matches(1, ids, words=words).shares
 
     def holding(self, words: str, share: float, min_cosine: float) -> frozenset[str]:
-        """Return passages with at least this share of the words, one of which is rare, and at least this cosine."""
+        """Return passages with at least this share of the words, one of which is rare, and at least this cosine.
+
+        Where any cosine will do, passages that wait to be embedded are among them.
+        """
         scope = self.scope
         found = self._catalog.holding(words, share, scope.files, only=scope.only, without=scope.without)
         if found.rarest > COMMON:
             return frozenset()
+        if min_cosine <= LEAST_COSINE:
+            return frozenset(found.ids)
         near = self.cosines_of(found.ids)
         return frozenset(id_ for id_, cosine in near.items() if cosine >= min_cosine)
 

@@ -368,7 +368,7 @@ class Background:
 
     def unrelated(self, index: Nearest) -> UnrelatedCosines:
         """Return the distribution for unrelated passages; measured once, and again when the index has grown."""
-        passages = self._catalog.count()
+        passages = self._catalog.count_embedded()
         known = self._unrelated or self._stored()
         if known is None or known.fingerprint != self._embedder.fingerprint or _has_resized(known.passages, passages):
             known = self._measured(index, passages)
@@ -441,7 +441,7 @@ class Background:
         return sample
 
     def _sampled(self, index: Nearest) -> _Sample:
-        passages = self._catalog.count()
+        passages = self._catalog.count_embedded()
         if self._sample is None or _has_resized(self._sample.passages, passages):
             vectors = index.vectors(self._catalog.sample(SAMPLE))
             rows = np.array(list(vectors.values()), np.float64).reshape(len(vectors), self._embedder.dimension)
@@ -471,7 +471,7 @@ def usual_cosine(embedder: Embedder, catalog: Catalog, index: Nearest, backgroun
 
     A small index is measured each time, with some of the probes: their vectors are cached, and there are few passages.
     """
-    if catalog.count() >= FEW:
+    if catalog.count_embedded() >= FEW:
         unrelated = background.unrelated(index)
         return unrelated.mean + unrelated.deviation
     vectors = index.vectors(catalog.sample(FEW))

@@ -1,4 +1,4 @@
-"""Exact search over the vectors of all live passages in memory, for commands without a daemon.
+"""Exact search over the vectors of all passages in memory, for commands without a daemon.
 
 Opening ChromaDB costs a command a second, most of it for the import. The catalog knows which passages are live, and the
 embedding cache has their vectors; where they are few enough to be read in less time than that, ChromaDB is not opened.
@@ -57,18 +57,18 @@ class ExactIndex:
 def exact_index(
     catalog: Catalog, cache: VectorCache, fingerprint: str, dimension: int, most_bytes: int = MOST_BYTES
 ) -> ExactIndex | None:
-    """Return an index of all live passages; None where they are too many, or the cache lacks a vector.
+    """Return an index of all passages with a vector; None where they are too many, or the cache lacks one.
 
     Args:
-        catalog: The catalog, which knows the live passages.
+        catalog: The catalog, which knows the passages.
         cache: The embedding cache.
         fingerprint: The fingerprint of the model.
         dimension: The length of a vector.
         most_bytes: The most bytes of vectors to load.
     """
-    if catalog.count() * dimension * _NUMBER > most_bytes:
+    if catalog.count_embedded() * dimension * _NUMBER > most_bytes:
         return None
-    live = catalog.live()
+    live = catalog.with_vectors()
     known = cache.peek(fingerprint, list(dict.fromkeys(digest for _, _, digest in live)))
     vectors = np.empty((len(live), dimension), dtype=np.float32)
     for place, (_, _, digest) in enumerate(live):

@@ -50,6 +50,16 @@ def fused(
     return total
 
 
+def words_alone(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the evidence of the words of passages that have no vector: what ``fused`` gives for an average cosine.
+
+    Args:
+        deviations: BM25 scores of the candidates, in standard deviations above the mean of all passages.
+    """
+    total: NDArray[np.float64] = KEYWORD_WEIGHT * deviations
+    return total
+
+
 def with_centroids(own: NDArray[np.float64], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the weighted means of the cosines of passages and of their files' centroids."""
     mixed: NDArray[np.float64] = (1 - CENTROID_WEIGHT) * own + CENTROID_WEIGHT * centroids

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import numpy as np
 
 from kb.records import MODES, Mode
-from kb.search.candidates import BY_WORDS, CandidatePool, ranks
-from kb.search.rank import FILE_WEIGHT, cosines, fused, with_centroids
+from kb.search.candidates import BY_WORDS, LEAST_COSINE, CandidatePool, ranks
+from kb.search.rank import FILE_WEIGHT, cosines, fused, with_centroids, words_alone
 
 if TYPE_CHECKING:
     from kb.records import Signals
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 # Parts of the sentence that explains the rank of a hit, which each mode puts together.
 
 
-def cosine_text(cosine: float, signals: Signals) -> str:
+_UNEMBEDDED: Final = "no cosine yet"
+
+
+def cosine_text(cosine: float | None, signals: Signals) -> str:
     """Return the cosine of a hit and its rank by that, where candidates were taken by cosine."""
+    if cosine is None:
+        return _UNEMBEDDED
     place = f"rank {signals.cosine_rank}" if signals.cosine_rank else "not among the nearest"
     return f"cosine {cosine:.3f}, {place}"
 
@@ -54,7 +59,7 @@ class Strategy(Protocol):
     def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
         """Return about ``wanted`` candidates each by vectors and by words, as the mode uses them, with their scores."""
 
-    def why(self, cosine: float, signals: Signals) -> str:
+    def why(self, cosine: float | None, signals: Signals) -> str:
         """Return the sentence that explains the rank of a hit."""
 
 
@@ -70,7 +75,7 @@ class ByMeaning:
             found.ids, scores, known, exhausted, min(known.values(), default=1.0), cosine_ranks=ranks(known)
         )
 
-    def why(self, cosine: float, signals: Signals) -> str:
+    def why(self, cosine: float | None, signals: Signals) -> str:
         """Return the sentence; the cosine decides."""
         return f"{cosine_text(cosine, signals)} (which decides); {bm25_text(signals)}"
 
@@ -79,33 +84,40 @@ class ByWords:
     """By BM25 over the words of the question."""
 
     def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
-        """Return the best passages by BM25."""
+        """Return the best passages by BM25, whether they have a vector or not."""
         matches = retriever.matches(wanted)
         known = retriever.cosines_of(matches.scores)
-        ids = tuple(id_ for id_, score in matches.scores.items() if score > 0 and id_ in known)
+        ids = tuple(id_ for id_, score in matches.scores.items() if score > 0)
         scores = np.array([matches.scores[id_] for id_ in ids])
         exhausted = len(matches.scores) < wanted
         return CandidatePool(ids, scores, known, exhausted, bm25=matches.scores, bm25_ranks=ranks(matches.scores))
 
-    def why(self, cosine: float, signals: Signals) -> str:
+    def why(self, cosine: float | None, signals: Signals) -> str:
         """Return the sentence; BM25 decides. There is no rank by cosine, since no candidates were taken by it."""
-        return f"{bm25_text(signals)} (which decides); cosine {cosine:.3f}"
+        about = _UNEMBEDDED if cosine is None else f"cosine {cosine:.3f}"
+        return f"{bm25_text(signals)} (which decides); {about}"
 
 
 class ByBoth:
     """By cosine and BM25 together, each combined with that of the whole file."""
 
     def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
-        """Return the nearest passages and the best by BM25, in one order."""
+        """Return the nearest passages and the best by BM25, in one order.
+
+        Of a passage that waits to be embedded, only the words are evidence.
+        """
         nearest = ByMeaning().candidates(retriever, wanted)
         matches = retriever.matches(max(BY_WORDS, wanted // _FEWER_BY_WORDS), nearest.ids, FILE_WEIGHT)
         more = retriever.cosines_of([id_ for id_ in matches.scores if id_ not in nearest.cosines])
         known = {**nearest.cosines, **more}
-        ids = tuple(known)
+        words_only = [id_ for id_, score in matches.scores.items() if score > 0 and id_ not in known]
+        ids = (*known, *words_only)
         bm25 = [matches.scores.get(id_, 0.0) for id_ in ids]
         own = np.array(list(known.values()))
         by_words = np.array([matches.deviations.get(id_, 0.0) for id_ in ids])
-        scores = fused(with_centroids(own, retriever.centroid_cosines(known)), retriever.background_cosines(), by_words)
+        near = with_centroids(own, retriever.centroid_cosines(known))
+        by_both = fused(near, retriever.background_cosines(), by_words[: len(known)])
+        scores = np.concatenate([by_both, words_alone(by_words[len(known) :])])
         return CandidatePool(
             ids,
             scores,
@@ -118,7 +130,7 @@ class ByBoth:
             fused=dict(zip(ids, scores.tolist(), strict=True)),
         )
 
-    def why(self, cosine: float, signals: Signals) -> str:
+    def why(self, cosine: float | None, signals: Signals) -> str:
         """Return the sentence; both decide, though one of them may have found the hit alone."""
         score = signals.fused or 0.0
         return f"fused {score:.1f} of {cosine_text(cosine, signals)} and {bm25_text(signals)}: {sources_text(signals)}"
@@ -141,7 +153,7 @@ def retrieved(retriever: CandidateRetriever, mode: Mode, wanted: int, min_cosine
         min_cosine: The least cosine of a candidate, -1..1.
     """
     found = strategy_of(mode).candidates(retriever, wanted)
-    if min_cosine <= -1:
+    if min_cosine <= LEAST_COSINE:
         return found
     # Beyond the last of the nearest ones no other can be near enough.
     return replace(found.at_least(min_cosine), exhausted=found.exhausted or found.beyond < min_cosine)

@@ -244,23 +244,23 @@ class Searcher:
             request: The request.
 
         Raises:
-            NotIndexed: The file has no passages.
+            NotIndexed: The file has no passages, or they all wait to be embedded.
         """
         freshness = self._freshness()
         others = [one for one in self._chosen(request.filters, request.files) if one.id != file.id]
         with self._index() as index:
             own = index.vectors([passage.id for passage in self._catalog.passages_of(file.id)])
             if not own:
-                raise NotIndexed(f"{file.path} has no passages in the index", "Run kb index, or name another file")
+                raise self._without_vectors(file)
             vector = centroid_of(list(own.values()))
-            scope = SearchScope(tuple(one.id for one in others), passages=sum(one.passages for one in others))
+            scope = self._counted(SearchScope(tuple(one.id for one in others)), others)
             retriever = CandidateRetriever(self._catalog, index, self._background, text="", vector=vector, scope=scope)
             hits = self._found(retriever, request).hits if others else ()
         return Answer(file.path, "similar", freshness, hits)
 
     def measure(self) -> None:
         """Measure the cosines of unrelated passages where the index has grown, so that no query has to."""
-        if self._catalog.count() >= FEW:
+        if self._catalog.count_embedded() >= FEW:
             with self._index() as index:
                 self._background.unrelated(index)
             self.save_measurements()
@@ -285,12 +285,30 @@ class Searcher:
     def _scope(self, question: Question, files: Sequence[KnownFile] | None) -> SearchScope:
         """Return the passages to search, only those of some files where these were selected."""
         found = [self._catalog.containing(phrase) for phrase in question.phrases]
-        return SearchScope(
+        scope = SearchScope(
             files=None if files is None else tuple(file.id for file in files),
             only=frozenset(set.intersection(*found)) if found else None,
             without=frozenset().union(*(self._catalog.containing(phrase) for phrase in question.without)),
-            passages=self._catalog.count() if files is None else sum(file.passages for file in files),
         )
+        return self._counted(scope, files)
+
+    def _counted(self, scope: SearchScope, files: Sequence[KnownFile] | None) -> SearchScope:
+        """Return a scope with the numbers of its passages, and of those with a vector."""
+        if files is None:
+            return replace(scope, passages=self._catalog.count(), embedded=self._catalog.count_embedded())
+        passages = sum(file.passages for file in files)
+        waiting = self._catalog.unembedded()
+        left = sum(waiting[file.id].passages for file in files if file.id in waiting)
+        return replace(scope, passages=passages, embedded=passages - left)
+
+    def _without_vectors(self, file: KnownFile) -> NotIndexed:
+        """Return the error for a file that nothing can be compared with."""
+        if file.id in self._catalog.unembedded():
+            return NotIndexed(
+                f"{file.path} is found by its words only so far: its passages wait to be embedded",
+                "Ask again once they are: kb status says how many files wait",
+            )
+        return NotIndexed(f"{file.path} has no passages in the index", "Run kb index, or name another file")
 
     def _count_related(
         self, retriever: CandidateRetriever, found: _Found, index: Nearest, request: ResolvedRequest
@@ -305,7 +323,10 @@ class Searcher:
             return len(hits)
         usual = usual_cosine(self._embedder, self._catalog, index, self._background)
         shares = retriever.shares([hit.passage.id for hit in hits])
-        related = [hit.score > usual or shares.get(hit.passage.id, 0.0) >= MOST_WORDS for hit in hits]
+        related = [
+            (hit.score is not None and hit.score > usual) or shares.get(hit.passage.id, 0.0) >= MOST_WORDS
+            for hit in hits
+        ]
         return max((place for place, one in enumerate(related, 1) if one), default=1)
 
     def _found(self, retriever: CandidateRetriever, request: ResolvedRequest) -> _Found:
@@ -371,7 +392,7 @@ class Searcher:
             rank,
             passage,
             cosine,
-            distance(cosine),
+            None if cosine is None else distance(cosine),
             changed=staleness.changed(passage.file),
             signals=signals,
             why=strategy_of(request.mode).why(cosine, signals) if request.explain else "",
@@ -384,16 +405,17 @@ class Searcher:
         """Return None where the cosines show that there is an answer; else the passages that answer by their words.
 
         A question with phrases is answered wherever they occur, and a handful of passages is too few to decide. Words
-        are only compared where the cosines leave it open. The decision does not depend on how many hits are shown.
+        are only compared where the cosines leave it open. A passage that waits to be embedded answers by most of them,
+        as in a search by words. The decision does not depend on how many hits are shown.
         """
-        if scope.only is not None or scope.passages < FEW or not found.hits:
+        if scope.only is not None or scope.embedded < FEW or not found.hits:
             return None
-        judge = self._background.judge(index, retriever.vector, scope.passages)
+        judge = self._background.judge(index, retriever.vector, scope.embedded)
         # With calibrated languages, the language of each passage has to be looked up first.
         near = {
             id_
             for id_ in (() if judge.near else found.pool.best(_JUDGED))
-            if judge.evidence("", found.pool.cosine_of(id_), 0.0) >= 0
+            if (cosine := found.pool.cosine_of(id_)) is not None and judge.evidence("", cosine, 0.0) >= 0
         }
         if any(hit.passage.id in near for hit in found.hits):
             # Hits are known already; most queries end here.
@@ -401,12 +423,12 @@ class Searcher:
         there = (one for one, _ in self._known(found.pool) if found.staleness.there(one.file))
         best = list(islice(there, _JUDGED))
 
+        def answers(one: StoredPassage, share: float) -> bool:
+            cosine = found.pool.cosine_of(one.id)
+            return share >= MOST_WORDS if cosine is None else judge.evidence(one.file.language, cosine, share) >= 0
+
         def answering(shares: Mapping[str, float]) -> frozenset[str]:
-            return frozenset(
-                one.id
-                for one in best
-                if judge.evidence(one.file.language, found.pool.cosine_of(one.id), shares.get(one.id, 0.0)) >= 0
-            )
+            return frozenset(one.id for one in best if answers(one, shares.get(one.id, 0.0)))
 
         if answering({}):
             return None
@@ -423,7 +445,7 @@ class Searcher:
 
     def _unfamiliar(self, found: _Found, index: Nearest, scope: SearchScope, request: ResolvedRequest) -> str:
         """Return the language of the best hit if the model does not support it and hits are ranked by cosine."""
-        if MODES[request.mode].by_words or scope.passages < FEW or not found.hits:
+        if MODES[request.mode].by_words or scope.embedded < FEW or not found.hits:
             return ""
         language = found.hits[0].passage.file.language
         measured = self._background.unrelated(index).languages.get(language)
@@ -452,7 +474,12 @@ def _weak(nothing: Answer, hits: Sequence[Hit], *, show: bool) -> Answer:
     """Return an answer whose hits are all weak, with these hits, or with the nearest of them only."""
     if show:
         return replace(nothing, hits=tuple(hits), weak=True)
-    return replace(nothing, weak=True, nearest=max(hits, key=lambda hit: hit.score))
+    return replace(nothing, weak=True, nearest=nearest_of(hits))
+
+
+def nearest_of(hits: Sequence[Hit]) -> Hit:
+    """Return the hit with the highest cosine; the first of them where none has one."""
+    return max(hits, key=lambda hit: -np.inf if hit.score is None else hit.score)
 
 
 def _shares(retriever: CandidateRetriever, best: Sequence[StoredPassage], judge: Judge) -> dict[str, float]:

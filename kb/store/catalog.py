@@ -12,7 +12,7 @@ from operator import attrgetter
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from kb.records import Failure
+from kb.records import Failure, QueuedPassage, Unembedded
 from kb.sqlite import Database
 from kb.store import catalog_links as links
 from kb.store import catalog_rows as rows
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kb.records import FileChange, FoundFile, Holding, KeywordMatches, KnownFile, Link, Name, StoredPassage
+    from kb.records import FileChange, FoundFile, Holding, KeywordMatches, KnownFile, Link, Name, Passage, StoredPassage
     from kb.store.catalog_rows import PassageState
 
 _COMPLETED = "completed"
@@ -51,13 +51,16 @@ _PENDING_AGAIN = (
     "WHERE state != 'failed' AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))"
 )
 _STATES = (
-    "SELECT file_id, id, state FROM passages WHERE file_id IN (SELECT value FROM json_each(?)) "
-    "ORDER BY file_id, ordinal"
+    "SELECT file_id, id, state, key IN (SELECT passage FROM unembedded) FROM passages "
+    "WHERE file_id IN (SELECT value FROM json_each(?)) ORDER BY file_id, ordinal"
 )
 # Knuth's multiplicative hash spreads consecutive keys.
-_SAMPLE = (
-    "SELECT id FROM passages WHERE key IN (SELECT key FROM passages ORDER BY (key * 2654435761) & 4294967295 LIMIT ?)"
-)
+_SAMPLE = """
+    SELECT id FROM passages WHERE key IN (
+        SELECT key FROM passages WHERE key NOT IN (SELECT passage FROM unembedded)
+        ORDER BY (key * 2654435761) & 4294967295 LIMIT ?
+    )
+"""
 _REFRESH = "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, read_ns = ? WHERE id = ?"
 _WRITE_FILE = """
     INSERT INTO files (id, folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns,
@@ -92,8 +95,10 @@ _FINISH_FILES = """
         indexed_at = ?
     WHERE id IN (SELECT value FROM json_each(?))
 """
-_LIVE = "SELECT id, file_id, digest FROM passages WHERE state = 'live' ORDER BY file_id, ordinal"
-_UNSETTLED = "SELECT id FROM passages WHERE state != 'live'"
+_DIGESTS = (
+    "SELECT file_id, digest FROM passages WHERE state = 'live' AND file_id IN (SELECT value FROM json_each(?)) "
+    "ORDER BY file_id, ordinal"
+)
 _LIVE_PASSAGES = f"""
     SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}
     FROM passages p JOIN files f ON f.id = p.file_id
@@ -104,6 +109,7 @@ _CENTROIDS = "SELECT file_id, vector FROM middles WHERE file_id IN (SELECT value
 _WITHOUT_MIDDLE = """
     SELECT id FROM files f
     WHERE live > 1 AND NOT EXISTS (SELECT 1 FROM middles m WHERE m.file_id = f.id)
+    AND NOT EXISTS (SELECT 1 FROM unembedded u WHERE u.file_id = f.id)
     AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))
 """
 _DELETE_CENTROIDS = "DELETE FROM middles WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
@@ -112,6 +118,31 @@ _KEEP_MIDDLE = """
     INSERT INTO middles (file_id, vector) SELECT id, ? FROM files WHERE id = ?
     ON CONFLICT (file_id) DO UPDATE SET vector = excluded.vector
 """
+
+
+# The queue of passages without a vector. Times that need more than 64 bits are cut to them.
+_UNEMBEDDED_FILES = "SELECT file_id, count(*), sum(tokens) FROM unembedded GROUP BY file_id"
+_DONE_FILES = "SELECT count(*) FROM files WHERE state = 'done'"
+_NEXT_RUN = "SELECT coalesce(max(run), 0) + 1 FROM unembedded"
+_QUEUE = """
+    INSERT INTO unembedded (passage, file_id, run, mtime_ns, tokens, text)
+    SELECT p.key, p.file_id, ?, CAST(f.mtime_ns AS INTEGER), ?, CAST(? AS TEXT)
+    FROM passages p JOIN files f ON f.id = p.file_id WHERE p.id = ?
+"""
+_QUEUED = f"""
+    SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}, u.tokens, u.text
+    FROM unembedded u CROSS JOIN passages p ON p.key = u.passage CROSS JOIN files f ON f.id = p.file_id
+    WHERE u.run = (SELECT max(run) FROM unembedded) AND u.run >= ?
+    ORDER BY u.mtime_ns DESC, u.passage DESC LIMIT ?
+"""  # noqa: S608  (only constants are put in)
+_UNQUEUE = (
+    "DELETE FROM unembedded WHERE passage IN (SELECT key FROM passages WHERE id IN (SELECT value FROM json_each(?)))"
+)
+_UNQUEUE_FILES = "DELETE FROM unembedded WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
+_UNQUEUE_LEAVING = (
+    "DELETE FROM unembedded WHERE passage IN (SELECT key FROM passages "
+    "WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?)))"
+)
 
 
 class SqliteCatalog:
@@ -134,6 +165,8 @@ class SqliteCatalog:
         # What was read last, with the version of the database at that time.
         self._files: tuple[tuple[int, int], list[KnownFile]] | None = None
         self._count: tuple[tuple[int, int], int] | None = None
+        self._unembedded: tuple[tuple[int, int], dict[int, Unembedded]] | None = None
+        self._done: tuple[tuple[int, int], int] | None = None
 
     def close(self) -> None:
         """Close the file. Closing again is allowed."""
@@ -219,18 +252,75 @@ class SqliteCatalog:
             _delete_centroids(connection, file_ids)
             for change in changes:
                 _write_change(connection, change, known[change.file_id])
+            connection.execute(_UNQUEUE_LEAVING, (json.dumps(file_ids),))
 
-    def finish(self, file_ids: Sequence[int], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
+    def finish(
+        self,
+        file_ids: Sequence[int],
+        centroids: Mapping[int, NDArray[np.float32]] | None = None,
+        unembedded: Sequence[Passage] = (),
+        run: int = 1,
+    ) -> None:
         """Complete changes after the vectors are written: delete leaving passages and make coming ones live.
 
-        ``centroids`` are the centroids of these files.
+        Args:
+            file_ids: The changed files.
+            centroids: The centroids of those of them whose vectors are all written.
+            unembedded: Their passages that have no vector yet; they are found by their words until ``embedded``.
+            run: The number of the index run, from ``next_run``.
         """
         listed = json.dumps(list(file_ids))
+        queued = ((run, one.tokens, rows.text_bytes(one.embedded), one.id) for one in unembedded)
         with self._database.writing() as connection:
             connection.execute(_FORGET_LEAVING, (listed,))
             connection.execute(_BRING_COMING, (listed,))
             connection.execute(_FINISH_FILES, (time.time_ns(), listed))
+            connection.execute(_UNQUEUE_FILES, (listed, listed))
+            connection.executemany(_QUEUE, queued)
             _store_centroids(connection, centroids or {})
+
+    def next_run(self) -> int:
+        """A number above those of all runs that left passages without a vector."""
+        return self._database.rows(_NEXT_RUN, (), lambda row: int(row[0]))[0]
+
+    def queued(self, count: int, since_run: int = 0) -> list[QueuedPassage]:
+        """The next passages to embed, all of one run: the latest, from ``since_run`` on, and of that the newest files.
+
+        Args:
+            count: How many at most.
+            since_run: The earliest run.
+        """
+        found = self._read_passages(_QUEUED, (since_run, count), extra=2)
+        return [QueuedPassage(passage, rows.text_of(text), tokens) for passage, (tokens, text) in found]
+
+    def embedded(self, ids: Sequence[str], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
+        """Record that the vectors of queued passages are in the vector index, and the centroids of completed files."""
+        with self._database.writing() as connection:
+            connection.execute(_UNQUEUE, (json.dumps(list(ids)),))
+            _store_centroids(connection, centroids or {})
+
+    def unembedded(self) -> dict[int, Unembedded]:
+        """What waits to be embedded, by file; read again after each change."""
+        with self._database.reading() as connection:
+            version = _version(connection)
+            if self._unembedded is None or self._unembedded[0] != version:
+                found = self._database.rows(
+                    _UNEMBEDDED_FILES, (), lambda row: (int(row[0]), Unembedded(int(row[1]), int(row[2])))
+                )
+                # What a transaction has written may still be rolled back.
+                if connection.in_transaction:
+                    return dict(found)
+                self._unembedded = version, dict(found)
+            return dict(self._unembedded[1])
+
+    def digests(self, file_ids: Sequence[int]) -> dict[int, list[bytes]]:
+        """The digests of the live passages of each file, in order."""
+        found: dict[int, list[bytes]] = {}
+        for file_id, digest in self._database.rows(
+            _DIGESTS, (json.dumps(list(file_ids)),), lambda row: (int(row[0]), bytes(row[1]))
+        ):
+            found.setdefault(file_id, []).append(digest)
+        return found
 
     def centroids(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The known centroids of these files."""
@@ -242,7 +332,7 @@ class SqliteCatalog:
             _store_centroids(connection, centroids)
 
     def files_without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
-        """Those of some files, or of all, with several live passages and no centroid."""
+        """Those of some files, or of all, with several live passages, a vector of each, and no centroid."""
         listed = None if file_ids is None else json.dumps(list(file_ids))
         return self._database.rows(_WITHOUT_MIDDLE, (listed, listed), lambda row: int(row[0]))
 
@@ -255,6 +345,7 @@ class SqliteCatalog:
         with self._database.writing() as connection:
             connection.execute(_COMING_AGAIN, (listed, listed))
             connection.execute(_PENDING_AGAIN, (listed, listed))
+            connection.execute(_UNQUEUE_FILES, (listed, listed))
             _delete_centroids(connection, file_ids)
 
     def read_again(self, file_ids: Sequence[int]) -> None:
@@ -337,37 +428,37 @@ class SqliteCatalog:
             )
 
     def passage_ids(self, file_ids: Sequence[int]) -> dict[int, dict[str, bool]]:
-        """The passage ids of each file, with whether the passage is live, so that its vector exists."""
-        return {
-            file_id: {id_: state == "live" for id_, state in states.items()}
-            for file_id, states in self._states(file_ids).items()
-        }
+        """The passage ids of each file, with whether the passage is live and its vector exists."""
+        found: dict[int, dict[str, bool]] = {file_id: {} for file_id in file_ids}
+        for file_id, id_, state, queued in self._read_states(file_ids):
+            found[file_id][id_] = state == "live" and not queued
+        return found
 
     def passages(self, ids: Sequence[str]) -> dict[str, StoredPassage]:
         """The live passages among the ids, with their files."""
-        found = self._read_passages("p.id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+        found = self._live_passages("p.id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
         return {passage.id: passage for passage in found}
 
     def passages_of(self, file_id: int) -> list[StoredPassage]:
         """The live passages of one file, in order."""
-        return self._read_passages("p.file_id = ? ORDER BY p.ordinal", (file_id,))
+        return self._live_passages("p.file_id = ? ORDER BY p.ordinal", (file_id,))
 
     def all_passages(self) -> Iterator[StoredPassage]:
         """All live passages by file id and order, read in pages; other calls are allowed in between."""
         last = (0, -1)
-        while page := self._read_passages(
+        while page := self._live_passages(
             "(p.file_id, p.ordinal) > (?, ?) ORDER BY p.file_id, p.ordinal LIMIT ?", (*last, _PAGE)
         ):
             yield from page
             last = (page[-1].file.id, page[-1].ordinal)
 
-    def live(self) -> list[tuple[str, int, bytes]]:
-        """All live passages as (id, file id, digest), by file id and order."""
-        return self._database.rows(_LIVE, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
+    def with_vectors(self) -> list[tuple[str, int, bytes]]:
+        """All live passages with a vector as (id, file id, digest), by file id and order."""
+        return self._database.rows(rows.EMBEDDED, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
 
     def pending_ids(self) -> list[str]:
         """The ids of passages whose vectors may be missing from the vector index."""
-        return self._database.rows(_UNSETTLED, (), lambda row: rows.text_of(row[0]))
+        return self._database.rows(rows.UNSETTLED, (), lambda row: rows.text_of(row[0]))
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
         """The links of one file, or of all, each with the id of its file."""
@@ -388,7 +479,7 @@ class SqliteCatalog:
         return self._database.rows(links.NAMED, (json.dumps(list(keys)),), links.name_of)
 
     def sample(self, count: int) -> list[str]:
-        """About a number of passage ids spread over the index, the same each time; for statistics only."""
+        """About a number of ids of passages with a vector, spread over the index; for statistics only."""
         return self._database.rows(_SAMPLE, (count,), lambda row: str(row[0].decode()))
 
     def count(self) -> int:
@@ -400,6 +491,21 @@ class SqliteCatalog:
             found = self._database.rows("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
             self._count = None if connection.in_transaction else (version, found)
             return found
+
+    def count_files(self) -> int:
+        """The number of indexed files; counted again after each change."""
+        with self._database.reading() as connection:
+            version = _version(connection)
+            if self._done is not None and self._done[0] == version:
+                return self._done[1]
+            found = self._database.rows(_DONE_FILES, (), lambda row: int(row[0]))[0]
+            # What a transaction has written may still be rolled back.
+            self._done = None if connection.in_transaction else (version, found)
+            return found
+
+    def count_embedded(self) -> int:
+        """The number of live passages with a vector."""
+        return self.count() - sum(one.passages for one in self.unembedded().values())
 
     def keyword_matches(
         self,
@@ -463,14 +569,17 @@ class SqliteCatalog:
 
     def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
         states: dict[int, dict[str, PassageState]] = {file_id: {} for file_id in file_ids}
-        found = self._database.rows(
-            _STATES,
-            (json.dumps(list(file_ids)),),
-            lambda row: (row[0], row[1].decode(), rows.passage_state(row[2])),
-        )
-        for file_id, id_, state in found:
+        for file_id, id_, state, _ in self._read_states(file_ids):
             states[file_id][id_] = state
         return states
+
+    def _read_states(self, file_ids: Sequence[int]) -> list[tuple[int, str, PassageState, bool]]:
+        """The passages of some files as (file id, id, state, whether it waits to be embedded)."""
+        return self._database.rows(
+            _STATES,
+            (json.dumps(list(file_ids)),),
+            lambda row: (row[0], row[1].decode(), rows.passage_state(row[2]), bool(row[3])),
+        )
 
     def _reserve_ids(self) -> range:
         with self._database.writing() as connection:
@@ -480,24 +589,31 @@ class SqliteCatalog:
             raise self._database.damaged("the counter of file ids is missing")
         return range(last[0] - _ID_BLOCK + 1, last[0] + 1)
 
-    def _read_passages(self, condition: str, parameters: tuple[Any, ...]) -> list[StoredPassage]:
+    def _live_passages(self, condition: str, parameters: tuple[Any, ...]) -> list[StoredPassage]:
+        return [passage for passage, _ in self._read_passages(_LIVE_PASSAGES + condition, parameters)]
+
+    def _read_passages(
+        self, statement: str, parameters: tuple[Any, ...], extra: int = 0
+    ) -> list[tuple[StoredPassage, tuple[Any, ...]]]:
+        """The passages of a query for columns of file and passage, each with the ``extra`` columns after those."""
         files: dict[int, KnownFile] = {}
         sound_files: dict[int, bool] = {}
 
-        def passage(row: tuple[Any, ...]) -> StoredPassage:
+        def passage(row: tuple[Any, ...]) -> tuple[StoredPassage, tuple[Any, ...]]:
+            row, more = (row[:-extra], row[-extra:]) if extra else (row, ())
             file = files.get(row[0])
             if file is None:
                 file = files[row[0]] = rows.known_file(row[: rows.FILE_WIDTH])
                 sound_files[row[0]] = rows.file_is_sound(row[: rows.FILE_WIDTH])
             of_passage = row[rows.FILE_WIDTH :]
             sound = sound_files[row[0]] and rows.passage_is_sound(of_passage, row[0])
-            return rows.stored_passage(of_passage, file, sound=sound)
+            return rows.stored_passage(of_passage, file, sound=sound), more
 
-        return self._database.rows(_LIVE_PASSAGES + condition, parameters, passage)
+        return self._database.rows(statement, parameters, passage)
 
 
 def _version(connection: sqlite3.Connection) -> tuple[int, int]:
-    """What changes with each write: the rows changed by this connection, and a number for those of others."""
+    """The rows changed by this connection, and a number that changes where another one wrote."""
     return connection.total_changes, connection.execute("PRAGMA data_version").fetchone()[0]
 
 

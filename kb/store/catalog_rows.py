@@ -31,6 +31,10 @@ FILE_WIDTH = FILE_COLUMNS.count(",") + 1
 
 FILES = f"SELECT {FILE_COLUMNS} FROM files f"  # noqa: S608  (only a constant is put in)
 
+_WITH_VECTOR = "state = 'live' AND key NOT IN (SELECT passage FROM unembedded)"
+EMBEDDED = f"SELECT id, file_id, digest FROM passages WHERE {_WITH_VECTOR} ORDER BY file_id, ordinal"  # noqa: S608  (only a constant is put in)
+UNSETTLED = f"SELECT id FROM passages WHERE NOT ({_WITH_VECTOR})"  # noqa: S608  (only a constant is put in)
+
 _INT64 = 2**63
 _FILE_STATES: Mapping[bytes, FileState] = {b"pending": "pending", b"done": "done", b"failed": "failed"}
 _PASSAGE_STATES: Mapping[bytes, PassageState] = {b"live": "live", b"coming": "coming", b"leaving": "leaving"}

@@ -134,7 +134,8 @@ _ERRORS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], StoreError]], .
         _not_written,
     ),
     (re.compile(r"^VersionMismatchError|migration", re.IGNORECASE), _other_version),
-    (re.compile(r"^(InternalError|NotFoundError|InvalidUUIDError):"), _broken),
+    # ChromaDB reports a damaged log of writes as an invalid argument.
+    (re.compile(r"^(InternalError|NotFoundError|InvalidUUIDError):|from the log store"), _broken),
 )
 
 

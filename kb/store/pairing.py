@@ -41,11 +41,11 @@ class Record(Protocol):
     def set_meta(self, key: str, value: str) -> None:
         """Store a value durably."""
 
-    def live(self) -> list[tuple[str, int, bytes]]:
-        """Every live passage as (id, file id, digest), by file id and order."""
+    def with_vectors(self) -> list[tuple[str, int, bytes]]:
+        """Every live passage with a vector as (id, file id, digest), by file id and order."""
 
     def pending_ids(self) -> list[str]:
-        """The ids of passages whose vectors may be missing, because a change was interrupted."""
+        """The ids of passages whose vectors may be missing: they wait to be embedded, or a change was interrupted."""
 
 
 class Pairing:
@@ -87,8 +87,8 @@ class Pairing:
         return own == known if own and known else None
 
     def passages(self) -> str:
-        """A digest of the live passages of the catalog."""
-        return _digest(id_ for id_, _, _ in self._record().live())
+        """A digest of the passages of the catalog that have a vector."""
+        return _digest(id_ for id_, _, _ in self._record().with_vectors())
 
     def difference(self, index: VectorIndex, *, thoroughly: bool) -> str | None:
         """How an index differs from the catalog, for messages; None if it does not.
@@ -98,7 +98,7 @@ class Pairing:
             thoroughly: Compare every id and vector instead of the count and a sample.
         """
         record = self._record()
-        live = {id_: digest for id_, _, digest in record.live()}
+        live = {id_: digest for id_, _, digest in record.with_vectors()}
         unsettled = record.pending_ids()
         count = index.count()
         if not len(live) <= count <= len(live) + len(unsettled):

@@ -13,6 +13,7 @@ Information Retrieval 3(4), 2009.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -114,15 +115,20 @@ def _weight(term: str, part: int) -> int:
 
 def add(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> int:
     """Add new passages; returns their checksum."""
-    new: defaultdict[tuple[str, int], bytearray] = defaultdict(bytearray)
-    sums: Counter[tuple[str, int]] = Counter()
+    new: defaultdict[int, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for passage in passages:
         part, at = divmod(passage.key, _RANGE)
+        rows = new[part]
         for term, count in term_counts(passage).items():
-            new[term, part] += at.to_bytes(2, "little") + count.to_bytes(2, "little")
-            sums[term, part] += (count << 16 | at) + 1
-    connection.executemany(_APPEND, ((term, part, bytes(new[term, part])) for term, part in sorted(new)))
-    return sum(_weight(*row) * numbers for row, numbers in sums.items()) % MODULUS
+            rows[term].append(count << _HALF | at)
+    found = sorted((term, part, numbers) for part, rows in new.items() for term, numbers in rows.items())
+    connection.executemany(_APPEND, ((term, part, _packed(numbers)) for term, part, numbers in found))
+    return sum(_weight(term, part) * (sum(numbers) + len(numbers)) for term, part, numbers in found) % MODULUS
+
+
+def _packed(numbers: Sequence[int]) -> bytes:
+    """Postings as the row of a term has them: the place of each in the lower half, its count in the upper one."""
+    return struct.pack(f"<{len(numbers)}I", *numbers)
 
 
 def remove(connection: sqlite3.Connection, passages: Iterable[Indexed]) -> int:

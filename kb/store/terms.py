@@ -83,19 +83,28 @@ class Wanted:
 def terms_of(text: str, language: str) -> Iterator[str]:
     """All terms of a text, stemmed in its language, each as often as it occurs."""
     for kind, token in _tokens(text):
-        if kind == "word":
-            for word in words_in(token):
-                own = stem(word, language)
-                yield own
-                if (other := _unaccented_stem(word, language)) != own:
-                    yield BESIDE + other
-                if language in COMPOUNDING:
-                    yield from inside(word)
-            for part in (*sequences_in(token), *joined_in(token)):
-                yield BESIDE + stem(part, language)
-            yield from _singular(token).values()
-        else:
-            yield from runs(kind, token)
+        yield from _terms_of_word(token, language) if kind == "word" else runs(kind, token)
+
+
+# Most words of a text occurred before, in it or in others.
+@lru_cache(maxsize=65536)
+def _terms_of_word(token: str, language: str) -> tuple[str, ...]:
+    """All terms of a token of a script with spaces."""
+    if token.isascii() and token.isalpha() and token.islower():
+        # One word, as most are: it has no parts and no accents.
+        word = token[:_LONGEST]
+        return (stem(word, language), *(inside(word) if language in COMPOUNDING else ()))
+    found: list[str] = []
+    for word in words_in(token):
+        own = stem(word, language)
+        found.append(own)
+        if (other := _unaccented_stem(word, language)) != own:
+            found.append(BESIDE + other)
+        if language in COMPOUNDING:
+            found += inside(word)
+    found += [BESIDE + stem(part, language) for part in (*sequences_in(token), *joined_in(token))]
+    found += _singular(token).values()
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)

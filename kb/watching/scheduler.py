@@ -40,6 +40,20 @@ FULL_SCAN: Final = FullScan.FULL_SCAN
 Place: TypeAlias = tuple[str, str]
 """A watched folder and a directory in it ("" for the folder itself); includes all subdirectories."""
 
+
+class Rest(Enum):
+    """The type of the sentinel ``REST``."""
+
+    REST = "rest"
+
+    def __repr__(self) -> str:
+        """The name used in the code."""
+        return "REST"
+
+
+REST: Final = Rest.REST
+"""What the last update left to be done when nothing else is due."""
+
 MAX_PLACES: Final = 200
 """How many places are tracked separately before they are replaced by ``FULL_SCAN``."""
 
@@ -195,12 +209,15 @@ class WatchState:
 
 
 class Scheduler:
-    """Runs ``update`` after changes have settled, and at regular intervals.
+    """Runs ``update`` after changes have settled and at regular intervals, and ``go_on`` in between.
 
     Args:
         folders: Absolute real paths. A missing folder is watched once it exists.
-        update: Brings the index up to date with all folders; called on the thread of ``run``. A ``KbError`` or
-            ``OSError`` is reported and retried; any other exception ends ``run``.
+        update: Brings the index up to date with all folders; called on the thread of ``run``. Returns whether it left
+            something to ``go_on``. A ``KbError`` or ``OSError`` is reported and retried; any other exception ends
+            ``run``.
+        go_on: Does what ``update`` left, whenever nothing else is due; returns whether something is still left. It has
+            to return soon once ``due`` is True. None where ``update`` leaves nothing.
         tell: Called with a sentence for the user's log.
         never: Absolute paths in which changes are ignored.
         polling: Use no watches; scan every ``poll_seconds``.
@@ -219,6 +236,7 @@ class Scheduler:
         *,
         folders: Sequence[str],
         update: Callable[[], object],
+        go_on: Callable[[], bool] | None = None,
         tell: Callable[[str], None],
         never: Collection[str] = (),
         polling: bool = False,
@@ -233,6 +251,7 @@ class Scheduler:
     ) -> None:
         self._folders = tuple(folders)
         self._update = update
+        self._go_on = go_on
         self._tell = tell
         self._polling = polling
         self._poll_seconds = poll_seconds
@@ -249,9 +268,10 @@ class Scheduler:
         self._notices: list[str] = []
         self._reported_since_sweep: set[str] = set()
         self._stopping = self._ended = False
-        # Tickets of sync(): the last one issued, included in a full scan, completed by one, refused after a failed one.
-        # run() holds the first ticket, so it starts with a full scan.
+        # Tickets of sync(): the last one issued, included in a full scan, completed, refused after a failure. A ticket
+        # is completed once nothing is left. run() holds the first ticket, so it starts with a full scan.
         self._asked, self._begun, self._served, self._refused_ticket = 1, 0, 0, 0
+        self._left = False
         self._updating = 0
         self._failures = 0
         self._errors: tuple[str, ...] = ()
@@ -318,6 +338,14 @@ class Scheduler:
                 errors=self._errors,
             )
 
+    def due(self) -> bool:
+        """Whether something is to be done before ``go_on``; it costs little to ask often."""
+        with self._condition:
+            now = self._clock()
+            changed = now >= self._retry_at and self._debouncer.due_in(now) == 0
+            asked = self._asked > self._begun
+            return self._stopping or asked or changed or now >= min(self._check_at, self._sweep_at)
+
     # Called on watchdog's threads, which must not be blocked.
 
     def _on_change(self, folder: str, directory: str) -> None:
@@ -338,8 +366,8 @@ class Scheduler:
 
     # The loop.
 
-    def _next_work(self) -> frozenset[Place] | FullScan | None:
-        """Wait for changed places or a full scan that is due; None to stop."""
+    def _next_work(self) -> frozenset[Place] | FullScan | Rest | None:
+        """Wait for changed places or a full scan that is due, or for what is left; None to stop."""
         while True:
             self._report_notices()
             if self._clock() >= self._check_at:
@@ -353,7 +381,7 @@ class Scheduler:
                 if not self._notices:
                     self._condition.wait(self._pause(self._clock()))
 
-    def _due(self, now: float) -> frozenset[Place] | FullScan | None:
+    def _due(self, now: float) -> frozenset[Place] | FullScan | Rest | None:
         """The work that is due now. A caller of ``sync`` gets an attempt at once, even after a failure."""
         if self._asked > self._begun:
             work: frozenset[Place] | FullScan | None = FULL_SCAN
@@ -366,7 +394,7 @@ class Scheduler:
             self._updating = self._debouncer.clear()
         elif work is not None:
             self._updating = len(work)
-        return work
+        return REST if work is None and self._left else work
 
     def _pause(self, now: float) -> float:
         """Seconds to wait. Bounded, because a signal that arrives just before the wait would not end it."""
@@ -374,21 +402,22 @@ class Scheduler:
         work = self._sweep_at - now if due is None else min(due, self._sweep_at - now)
         return max(0.0, min(_LONGEST_WAIT, self._check_at - now, max(work, self._retry_at - now)))
 
-    def _do(self, work: frozenset[Place] | FullScan) -> None:
+    def _do(self, work: frozenset[Place] | FullScan | Rest) -> None:
         try:
-            self._update()
+            left = self._go_on() if work is REST and self._go_on is not None else self._update()
         except (KbError, OSError) as error:
             self._failed(work, str(error))
         else:
-            self._succeeded(work)
+            self._succeeded(work, left=left is True and self._go_on is not None)
 
-    def _failed(self, work: frozenset[Place] | FullScan, sentence: str) -> None:
+    def _failed(self, work: frozenset[Place] | FullScan | Rest, sentence: str) -> None:
         """Put the work back and retry after a growing delay."""
         with self._condition:
             now = self._clock()
-            for place in [FULL_SCAN] if work is FULL_SCAN else work:
-                self._debouncer.mark(place, now)
-            if work is FULL_SCAN:
+            if not isinstance(work, Rest):
+                for place in [FULL_SCAN] if work is FULL_SCAN else work:
+                    self._debouncer.mark(place, now)
+            if work is FULL_SCAN or work is REST:
                 self._refused_ticket = self._begun
                 self._condition.notify_all()
             self._updating = 0
@@ -398,17 +427,19 @@ class Scheduler:
                 self._notices.append(sentence)
                 self._errors = (*self._errors, sentence)[-5:]
 
-    def _succeeded(self, work: frozenset[Place] | FullScan) -> None:
+    def _succeeded(self, work: frozenset[Place] | FullScan | Rest, *, left: bool) -> None:
         with self._condition:
             now = self._clock()
             self._updating = 0
+            self._left = left
             self._failures, self._errors, self._retry_at = 0, (), now
-            if work is FULL_SCAN:
+            if not left:
                 self._served = self._begun
+                self._condition.notify_all()
+            if work is FULL_SCAN:
                 self._reported_since_sweep.clear()
                 self._last_sweep = datetime.now(UTC)
                 self._sweep_at = now + self._interval()
-                self._condition.notify_all()
 
     def _report_notices(self) -> None:
         with self._condition:

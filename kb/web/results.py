@@ -41,7 +41,7 @@ class Result:
         path: The path of its file, below its watched folder.
         where: Its lines or its page.
         address: The address at which it is read.
-        score: Its cosine.
+        score: Its cosine; None while it waits to be embedded.
         excerpt: Its best sentences, as HTML.
         tags: The tags of its file.
         day: The date of its file.
@@ -58,7 +58,7 @@ class Result:
     path: str
     where: str
     address: str
-    score: float
+    score: float | None
     excerpt: Markup
     tags: tuple[str, ...]
     day: str

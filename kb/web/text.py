@@ -49,6 +49,7 @@ TEXT: Final[Mapping[str, str]] = {
     "start": "Type a question or a few words. Results appear as you type.",
     "start_recent": "Changed last",
     "score": "cosine",
+    "score_none": "by words",
     "score_long": "Cosine of question and passage, from -1 to 1",
     "changed": "changed since it was indexed",
     "duplicates": "Also in",
@@ -348,12 +349,13 @@ def missing_line(missing: Missing | None) -> str:
 
 
 def freshness_line(index: Freshness) -> str:
-    """Return what waits to be indexed; empty if nothing does."""
+    """Return what waits to be indexed or embedded; empty if nothing does."""
     if index.as_of is None:
         return "The index is being made: answers are incomplete"
-    if index.pending:
-        return f"{count(index.pending, 'change')} waiting to be indexed"
-    return ""
+    facts = [f"{count(index.pending, 'change')} waiting to be indexed"] if index.pending else []
+    if index.words_only:
+        facts.append(f"{index.by_meaning:,} of {count(index.files, 'file')} by meaning, all by words")
+    return "; ".join(facts)
 
 
 def asked_line(reply: Reply) -> str:

@@ -38,6 +38,7 @@ def test_search_answers_with_records(client: Client) -> None:
 
     hit = answer.hits[0]
     assert hit.passage.file.path == "backup.md"
+    assert hit.score is not None
     assert hit.score > 0.4
     assert answer.index.watching
 

@@ -64,12 +64,13 @@ class Place:
         settings = self.settings(**overrides)
         return restore(settings, backup, folders=folders, force=force, warn=_fail, step=step)
 
-    def hits(self) -> list[tuple[str, int, float]]:
+    def hits(self) -> list[tuple[str, int, float | None]]:
         """The answer to a question, which opens the vector index."""
         with self.open() as kb:
             kb._container.index()
             return [
-                (one.passage.file.path, one.passage.first_line, round(one.score, 6)) for one in kb.search(QUESTION).hits
+                (one.passage.file.path, one.passage.first_line, None if one.score is None else round(one.score, 6))
+                for one in kb.search(QUESTION).hits
             ]
 
     def embedded(self) -> int:

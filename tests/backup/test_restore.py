@@ -236,6 +236,7 @@ def test_older_catalogs_are_migrated(saved: Saved, elsewhere: Place, tmp_path: P
 
     def older(connection: sqlite3.Connection) -> None:
         connection.execute("ALTER TABLE files DROP COLUMN unread")
+        connection.execute("DROP TABLE unembedded")
         connection.execute("PRAGMA user_version = 8")
 
     elsewhere.restore(altered(saved, tmp_path / "old.kb", older), folders=moved(saved, elsewhere))
@@ -338,7 +339,7 @@ def test_a_vector_that_is_nowhere_is_counted_and_embedded_later(
     """The backup has its passage all the same."""
     elsewhere.restore(saved.backup, folders=moved(saved, elsewhere))
     with elsewhere.open() as kb:
-        lost = kb._container.catalog.live()[0]
+        lost = kb._container.catalog.with_vectors()[0]
         monkeypatch.setattr(transfer, "_indexed", lambda _kb, _ids: {})
         known = kb._container.cache.peek
         monkeypatch.setattr(

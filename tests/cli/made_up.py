@@ -177,7 +177,7 @@ class FakeKnowledge:
         given = {"take_over": True} if take_over else {}
         self._called("index", full=full, dry_run=dry_run, accept_deletions=accept_deletions, **given)
         if on_progress:
-            on_progress(IndexProgress(1, 2, 10, 20, 3, 0, 6.0))
+            on_progress(IndexProgress(2, 2, 20, 20, 3, 0, 6.0, to_embed=6, embedded_of=3))
         if self.during_index and should_stop:
             self.during_index(should_stop)
         return replace(self.report, dry_run=dry_run, interrupted=bool(should_stop and should_stop()))

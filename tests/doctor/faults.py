@@ -422,7 +422,7 @@ def cache_swapped(world: World) -> None:
     """All vectors are those of other texts, with checksums that say they are right."""
     with world.opened() as opened:
         container = opened._container
-        digests = [digest for _, _, digest in container.catalog.live()]
+        digests = [digest for _, _, digest in container.catalog.with_vectors()]
         vectors = container.cache.get(world.encoder.fingerprint, digests)
     connection = sqlite3.connect(world.store / "embeddings.sqlite3")
     connection.executescript("DELETE FROM vectors; DELETE FROM entries")

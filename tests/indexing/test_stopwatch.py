@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from kb.indexing.sync import Stopwatch
+from kb.indexing.stopwatch import Stopwatch
 
 
 class Clocks:
@@ -57,7 +57,7 @@ def test_a_process_that_was_stopped_counts_its_own_time_only() -> None:
     """With SIGSTOP and SIGCONT."""
     program = (
         "import time\n"
-        "from kb.indexing.sync import Stopwatch\n"
+        "from kb.indexing.stopwatch import Stopwatch\n"
         "with Stopwatch() as watch:\n"
         "    print('began', flush=True)\n"
         "    time.sleep(9)\n"

@@ -444,53 +444,48 @@ def test_progress_ends_at_the_total() -> None:
 
 
 def test_stopping_leaves_complete_files_and_the_next_run_continues() -> None:
-    """No file is half done, and nothing is embedded twice."""
+    """No file is half done, all are found by their words, and nothing is embedded twice."""
     world = World()
     for number in range(100):
         world.write(f"{number}.md", f"# {number}\n\ntext {number}\n")
     asked = itertools.count()
 
-    # Asked once for each file and once for each slice of texts: the second slice is not begun.
-    report = world.indexer.run(should_stop=lambda: next(asked) >= 101)
+    # Asked once for each file, for the window and for each slice of texts: the second slice is not begun.
+    report = world.indexer.run(should_stop=lambda: next(asked) >= 102)
     embedded = len(world.embedder.texts)
     again = world.run()
 
-    assert report.interrupted
+    assert (report.interrupted, report.added, report.waiting) == (True, 100, 0)
     assert 0 < embedded < 100
+    assert (report.embedded, report.unembedded, report.words_only) == (embedded, 100, 100)
     assert world.catalog.as_of() is not None
-    assert (again.added, again.interrupted) == (100, False)
+    assert (again.added, again.unchanged, again.interrupted) == (0, 100, False)
+    assert (again.embedded, again.reused) == (100 - embedded, embedded)
     assert len(world.embedder.texts) == len(set(world.embedder.texts)) == 100
     assert world.held() == fresh(world.files).held()
 
 
-def test_known_vectors_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full run with a warm cache has no larger windows or writes than others."""
-    monkeypatch.setattr("kb.indexing.write._LARGEST_WINDOW", 40)
-    monkeypatch.setattr("kb.indexing.write._WRITTEN_AT_ONCE", 10)
+@pytest.mark.parametrize("embed", [True, False])
+def test_passages_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch, *, embed: bool) -> None:
+    """Whether their vectors are known or not: searches wait while they are written."""
+    monkeypatch.setattr("kb.indexing.write.WRITTEN_AT_ONCE", 10)
     world = World()
     for number in range(60):
         world.write(f"{number:02}.md", "".join(f"# Part {part}\n\ntext {number} {part}\n\n" for part in range(3)))
-    world.run()
-    windows: list[int] = []
+    world.run(embed=embed)
     writes: list[int] = []
-    flush, write = Writer.flush, Writer._write
-
-    def flushed(self: Writer) -> None:
-        windows.append(self._passages)
-        flush(self)
+    write = Writer._write
 
     def written(self: Writer, changes: Sequence[FileChange]) -> None:
         writes.append(sum(len(change.passages) for change in changes))
         write(self, changes)
 
-    monkeypatch.setattr(Writer, "flush", flushed)
     monkeypatch.setattr(Writer, "_write", written)
 
     world.read_anew()
     report = world.run()
 
-    assert (report.embedded, report.reused) == (0, 180)
-    assert (max(windows), sum(windows)) == (42, 180)
+    assert (report.embedded, report.reused) == ((0, 180) if embed else (180, 0))
     assert (max(writes), sum(writes)) == (9, 180)
     assert world.held() == fresh(world.files).held()
 
@@ -584,7 +579,7 @@ def test_a_run_can_be_stopped_between_slices() -> None:
 
 def test_many_small_files_are_searchable_before_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if all vectors are known, so that embedding does not determine when to write."""
-    monkeypatch.setattr("kb.indexing.write._FILES_IN_WINDOW", 10)
+    monkeypatch.setattr("kb.indexing.write._FILES_AT_ONCE", 10)
     world = many(25)
     world.read_anew()
     written: list[str] = []

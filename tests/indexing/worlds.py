@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kb.records import IndexReport
 
 FOLDER = "/notes"
-_STEPS = ("begin", "finish", "refresh", "remove", "mark_pending", "completed", "set_meta")
+_STEPS = ("begin", "finish", "embedded", "refresh", "remove", "mark_pending", "completed", "set_meta")
 
 
 class World:
@@ -57,7 +57,7 @@ class World:
         self.files.write(FOLDER, path, text.encode())
 
     def run(self, **options: bool) -> IndexReport:
-        """Index."""
+        """Index; with ``embed=False`` only the words."""
         return self.indexer.run(**options)  # type: ignore[arg-type]  # flags only
 
     def read_anew(self) -> None:

@@ -95,6 +95,7 @@ def test_search_says_where_and_how_near(source: Source, kb: LocalKnowledgeBase) 
     raw = kb.search("restic copies the photos every night", mode="hybrid").hits[0]
     assert best["path"] == "backup.md"
     assert best["lines"] == [raw.passage.first_line, raw.passage.last_line]
+    assert raw.score is not None
     assert best["cosine"] == round(raw.score, 4)
     assert "Offsite" in best["heading"]
     assert "Helsinki" in best["text"]

@@ -26,16 +26,16 @@ UNITS = np.eye(4, dtype=np.float32)
 
 
 class Catalog:
-    """Knows which passages are live, and nothing else."""
+    """Knows which passages have a vector, and nothing else."""
 
     def __init__(self, *live: tuple[str, int, bytes]) -> None:
         self._live = list(live)
 
-    def live(self) -> list[tuple[str, int, bytes]]:
+    def with_vectors(self) -> list[tuple[str, int, bytes]]:
         """All of them."""
         return self._live
 
-    def count(self) -> int:
+    def count_embedded(self) -> int:
         """How many they are."""
         return len(self._live)
 
@@ -100,7 +100,7 @@ def test_a_cold_question_opens_neither_torch_nor_chromadb(
     with open_kb(notes) as kb:
         kb.index()
         assert kb._container.vectors.opened
-        warm = [(hit.passage.file.path, round(hit.score, 5)) for hit in kb.search(question).hits]
+        warm = [(hit.passage.file.path, round(hit.score or 0.0, 5)) for hit in kb.search(question).hits]
     overrides = {
         "embed.model": minilm.name,
         "embed.offline": "true",
@@ -112,7 +112,7 @@ def test_a_cold_question_opens_neither_torch_nor_chromadb(
         "from kb.app import LocalKnowledgeBase\n"
         f"with LocalKnowledgeBase.open(overrides={overrides!r}) as kb:\n"
         f"    hits = kb.search({question!r}).hits\n"
-        "print([(hit.passage.file.path, round(hit.score, 5)) for hit in hits])\n"
+        "print([(hit.passage.file.path, round(hit.score or 0.0, 5)) for hit in hits])\n"
         "print([name for name in ('torch', 'transformers', 'chromadb', 'huggingface_hub') if name in sys.modules])\n"
     )
 
@@ -164,4 +164,5 @@ def test_a_lost_cache_costs_time_only(
         hits = kb.search("vector database").hits
         assert kb._container.vectors.opened is missing
 
-    assert hits[0].score > hits[1].score > 0
+    first, second = (hit.score or 0.0 for hit in hits[:2])
+    assert first > second > 0

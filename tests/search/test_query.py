@@ -19,6 +19,7 @@ from kb.records import (
     Candidates,
     Filters,
     Freshness,
+    Hit,
     LeftOut,
     Missing,
     Mode,
@@ -54,9 +55,15 @@ def filled(texts: list[str]) -> World:
     return world
 
 
+def score_of(hit: Hit) -> float:
+    """The cosine of a hit that has one."""
+    assert hit.score is not None
+    return hit.score
+
+
 def order(answer: Answer) -> list[tuple[str, float]]:
     """Paths and scores of an answer."""
-    return [(hit.passage.file.path, hit.score) for hit in answer.hits]
+    return [(hit.passage.file.path, score_of(hit)) for hit in answer.hits]
 
 
 @given(
@@ -78,7 +85,7 @@ def test_hits_are_those_of_a_look_at_everything(texts: list[str], limit: int, ca
 
     hits = searcher(world).search(ResolvedRequest("apple berry", limit=limit, candidates=candidates, weak=True)).hits
 
-    assert [round(hit.score, 5) for hit in hits] == [round(score, 5) for score, _ in everything[:limit]]
+    assert [round(score_of(hit), 5) for hit in hits] == [round(score, 5) for score, _ in everything[:limit]]
     assert len({hit.passage.id for hit in hits}) == len(hits)
     if candidates >= len(texts):
         assert [hit.passage.file.path for hit in hits] == [one.file.path for _, one in everything[:limit]]
@@ -125,7 +132,7 @@ def test_so_many_hits_of_each_file_as_a_look_at_everything_gives(
     wanted = ResolvedRequest("apple berry", limit=limit, per_file=per_file, candidates=candidates, weak=True)
     hits = searcher(world).search(wanted).hits
 
-    assert [round(hit.score, 5) for hit in hits] == [round(cosine, 5) for cosine in every[:limit]]
+    assert [round(score_of(hit), 5) for hit in hits] == [round(cosine, 5) for cosine in every[:limit]]
     assert len({hit.passage.id for hit in hits}) == len(hits)
 
 
@@ -197,7 +204,7 @@ def test_all_that_are_exactly_near_enough_are_looked_for() -> None:
     for number in range(9):
         world.files.remove(FOLDER, f"{number:03}.md")
 
-    wanted = ResolvedRequest("apple berry", limit=1, candidates=1, min_score=first.score, weak=True)
+    wanted = ResolvedRequest("apple berry", limit=1, candidates=1, min_score=score_of(first), weak=True)
 
     assert [path for path, _ in order(asked.search(wanted))] == ["009.md"]
 
@@ -368,13 +375,13 @@ def test_in_hybrid_a_passage_stands_beside_its_file() -> None:
 
     def steps(mode: Mode) -> list[tuple[str, float]]:
         hits = asked.search(ResolvedRequest("apple open lid", mode=mode, limit=120, weak=True)).hits
-        return [(hit.passage.file.path, hit.score) for hit in hits if "open the lid" in hit.passage.text]
+        return [(hit.passage.file.path, score_of(hit)) for hit in hits if "open the lid" in hit.passage.text]
 
     (first, score), (second, other) = steps(Mode.HYBRID)
     assert (first, second) == ("apples.md", "lids.md")
     assert score == pytest.approx(other)
     cosine = asked.search(ResolvedRequest("apple open lid", limit=120, weak=True)).hits
-    assert [hit.score for hit in cosine] == sorted((hit.score for hit in cosine), reverse=True)
+    assert [hit.score for hit in cosine] == sorted((score_of(hit) for hit in cosine), reverse=True)
 
 
 @pytest.mark.parametrize(("times", "first"), [(2, "apples.md"), (3, "lids.md")])
@@ -600,7 +607,7 @@ def test_a_word_in_a_passage_that_is_exactly_near_enough_is_answered() -> None:
     asked = searcher(diary())
     hits = asked.search(ResolvedRequest("warranty", mode=Mode.KEYWORD, limit=1)).hits
 
-    answer = asked.search(ResolvedRequest("warranty", mode=Mode.KEYWORD, limit=1, min_score=hits[0].score))
+    answer = asked.search(ResolvedRequest("warranty", mode=Mode.KEYWORD, limit=1, min_score=score_of(hits[0])))
 
     assert not answer.weak
     assert [hit.passage.id for hit in answer.hits] == [hits[0].passage.id]

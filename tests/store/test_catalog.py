@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,7 @@ from kb.records import (
     Name,
     Passage,
     StoredPassage,
+    Unembedded,
 )
 from kb.store import catalog_schema
 from kb.store.catalog import SqliteCatalog
@@ -344,7 +346,7 @@ def test_all_passages_come_by_file_and_order_across_pages(catalog: SqliteCatalog
 
     expected = [(file_id, n, f"{file_id}-{n}") for file_id in (1, 2) for n in range(400)]
     assert found == [*expected, (3, 0, "3-5"), (3, 6, "3-4")]
-    live = [(id_, file_id) for id_, file_id, digest in catalog.live() if len(digest) == 32]
+    live = [(id_, file_id) for id_, file_id, digest in catalog.with_vectors() if len(digest) == 32]
     assert live == [(id_, file_id) for file_id, _, id_ in found]
 
 
@@ -494,6 +496,102 @@ def test_a_catalog_without_unread_parts_is_migrated(path: str, monkeypatch: pyte
     with closing(SqliteCatalog(path)) as catalog:
         assert [(file.state, file.unread) for file in catalog.files()] == [("done", "")]
         assert catalog.audit() == 0
+
+
+def test_a_catalog_without_a_queue_is_migrated(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All passages of the previous kb have a vector, and nothing is queued."""
+    with monkeypatch.context() as before:
+        before.setattr(
+            catalog_schema, "SCHEMA", replace(catalog_schema.SCHEMA, migrations=catalog_schema.MIGRATIONS[:9])
+        )
+        with closing(SqliteCatalog(path)) as catalog:
+            catalog._database.connection.executescript(
+                """
+                INSERT INTO files (folder, name, size, mtime_ns, ctime_ns, inode, device, content_hash, read_ns, state,
+                                   title, kind, tags, reason, replaced, live)
+                VALUES (x'2f', x'61', 1, 1, 1, 1, 1, x'00', 1, 'done', 'T', 'text', '[]', '', 0, 1);
+                INSERT INTO passages (id, file_id, ordinal, state, digest, heading, first_line, last_line, text)
+                VALUES ('p', 1, 0, 'live', x'01', '[]', 1, 2, 'text');
+                """
+            )
+
+    with closing(SqliteCatalog(path)) as catalog:
+        assert (catalog.with_vectors(), catalog.unembedded()) == ([("p", 1, b"\x01")], {})
+        assert catalog.passage_ids([1]) == {1: {"p": True}}
+        assert (catalog.count(), catalog.count_embedded(), catalog.audit()) == (1, 1, 0)
+
+
+def queue(catalog: SqliteCatalog, *changes: FileChange, run: int | None = None) -> None:
+    """Begin and finish changes none of whose passages has a vector."""
+    catalog.begin(changes)
+    waiting = [one for change in changes for one in change.passages]
+    number = catalog.next_run() if run is None else run
+    catalog.finish([one.file_id for one in changes], unembedded=waiting, run=number)
+
+
+def test_queued_passages_are_live_without_a_vector(catalog: SqliteCatalog) -> None:
+    """Words find them; everything that is compared with the vector index knows that they have none."""
+    index(catalog, change(1, "a.md", "p"))
+    queue(catalog, change(2, "b.md", "q", "r"))
+
+    assert catalog.count() == 3
+    assert set(catalog.keyword_matches("text of q", 9).scores) == {"p", "q", "r"}
+    assert (catalog.count_embedded(), [id_ for id_, *_ in catalog.with_vectors()]) == (1, ["p"])
+    assert (catalog.sample(9), sorted(catalog.pending_ids())) == (["p"], ["q", "r"])
+    assert catalog.passage_ids([1, 2]) == {1: {"p": True}, 2: {"q": False, "r": False}}
+    assert catalog.unembedded() == {2: Unembedded(2, 10)}
+    assert catalog.files_without_centroid() == []
+
+    catalog.embedded(["q", "r"], {2: np.ones(2, np.float32)})
+
+    assert (catalog.unembedded(), catalog.count_embedded(), catalog.pending_ids()) == ({}, 3, [])
+    assert list(catalog.centroids([2])) == [2]
+
+
+def test_the_queue_is_in_the_order_of_the_runs_and_of_the_files(catalog: SqliteCatalog) -> None:
+    """The latest run alone, and of that the files that were modified last."""
+    old, new, late = (change(number, f"{number}.md", f"p{number}") for number in (1, 2, 3))
+    new = replace(new, file=replace(new.file, stat=replace(new.file.stat, mtime_ns=2**70)))
+    queue(catalog, old, new)
+    queue(catalog, late)
+
+    assert [one.passage.id for one in catalog.queued(9)] == ["p3"]
+    catalog.embedded(["p3"])
+    assert [(one.passage.id, one.embedded, one.tokens, one.sound) for one in catalog.queued(9)] == [
+        ("p2", "Title\n\ntext of p2", 5, True),
+        ("p1", "Title\n\ntext of p1", 5, True),
+    ]
+    assert [one.passage.id for one in catalog.queued(1)] == ["p2"]
+    assert catalog.queued(9, since_run=2) == []
+
+
+def test_what_leaves_the_catalog_leaves_the_queue(catalog: SqliteCatalog) -> None:
+    """Changed, marked and deleted passages; those that stay in a file stay queued."""
+    queue(catalog, change(1, "a.md", "p", "q"), change(2, "b.md", "r"), change(3, "c.md", "s"))
+    catalog.begin([change(1, "a.md", "q")])
+    assert catalog.unembedded()[1].passages == 1
+    catalog.finish([1], unembedded=[passage("q")])
+    catalog.mark_pending([2])
+    catalog.remove([3])
+
+    assert [one.passage.id for one in catalog.queued(9)] == ["q"]
+    index(catalog, change(1, "a.md", "q"))
+    assert catalog.unembedded() == {}
+
+
+def test_a_queued_text_that_is_not_its_passage_is_found(catalog: SqliteCatalog) -> None:
+    """Its file is read again; the text of a sound one is not."""
+    own = Passage("text", "embedded", 5, 1, 2, id="p")
+    queue(
+        catalog,
+        replace(change(1, "a.md"), passages=(own,)),
+        replace(change(2, "b.md"), passages=(replace(own, id="q"),)),
+    )
+    assert catalog.audit() == 0
+
+    catalog._database.connection.execute("UPDATE unembedded SET text = 'other' WHERE file_id = 2")
+
+    assert (catalog.audit(), [file.state for file in catalog.files()]) == (1, ["done", "pending"])
 
 
 def test_links_and_names_belong_to_their_file(catalog: SqliteCatalog) -> None:

@@ -526,6 +526,16 @@ def test_internal_errors_are_distinguished(tmp_path: Path, text: str, kind: type
     assert words in error.message
 
 
+def test_a_damaged_log_of_writes_is_damage(tmp_path: Path) -> None:
+    """ChromaDB takes it for an invalid argument."""
+    (tmp_path / "chroma.sqlite3").touch()
+    text = "Error executing plan: Error sending backfill request to compactor: Failed to pull logs from the log store"
+
+    error = translate(import_chromadb().errors.InvalidArgumentError(text), str(tmp_path))
+
+    assert isinstance(error, StoreDamaged)
+
+
 @pytest.mark.parametrize(
     "text", ["Error getting collection: Failed to get segments", "(code: 1032) attempt to write a readonly database"]
 )

@@ -25,6 +25,7 @@ from kb.store.lock import LOCK_FILE, OWNER_FILE, StoreLock, read_owner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from kb.ports import EmbeddingRun
     from kb.records import IndexReport
 
 
@@ -275,14 +276,14 @@ def test_a_shortage_is_reported_once_and_overcome(
     """The daemon continues, and indexes the folder once there are resources again."""
     folder, store = place
     short = True
-    index = LocalKnowledgeBase.index
+    update = LocalKnowledgeBase.update
 
-    def run(self: LocalKnowledgeBase, **options: Any) -> IndexReport:
+    def run(self: LocalKnowledgeBase, **options: Any) -> tuple[IndexReport, EmbeddingRun]:
         if short:
             raise error
-        return index(self, **options)
+        return update(self, **options)
 
-    monkeypatch.setattr(LocalKnowledgeBase, "index", run)
+    monkeypatch.setattr(LocalKnowledgeBase, "update", run)
     with Daemon(folder, store) as one:
         wait_until(lambda: one.says("ulimit") or one.says("smaller one"))
         time.sleep(1.5)

@@ -48,8 +48,14 @@ class Running:
     def __init__(self, updates: Updates, folders: list[str], **settings: Any) -> None:
         self.told: list[str] = []
         self.ended_with: BaseException | None = None
-        values: dict[str, Any] = {"quiet": 0.05, "patience": 0.3, "heartbeat_seconds": 0.05, **settings}
-        self.scheduler = Scheduler(folders=folders, update=updates, tell=self.told.append, **values)
+        values: dict[str, Any] = {
+            "quiet": 0.05,
+            "patience": 0.3,
+            "heartbeat_seconds": 0.05,
+            "update": updates,
+            **settings,
+        }
+        self.scheduler = Scheduler(folders=folders, tell=self.told.append, **values)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
@@ -426,3 +432,66 @@ def test_small_clock_corrections_are_no_jumps(shift: float, jumped: bool) -> Non
 def test_real_clocks_do_not_jump() -> None:
     """Without sleep the offsets are constant."""
     assert ClockJumps().happened() is False
+
+
+class Rest:
+    """Work that an update leaves, in pieces; it records what it does among the calls of the update."""
+
+    def __init__(self, updates: Updates, pieces: int) -> None:
+        self.left = pieces
+        self.done: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.fails: list[Exception] = []
+        self._updates = updates
+
+    def update(self) -> bool:
+        """Record the call of the update; returns whether something is left."""
+        self._updates()
+        return self.left > 0
+
+    def go_on(self) -> bool:
+        """Do a piece, and record how many updates there were before."""
+        assert self.gate.wait(120)
+        if self.fails:
+            raise self.fails.pop(0)
+        self.left -= 1
+        self.done.append(self._updates.count)
+        return self.left > 0
+
+
+def test_what_an_update_leaves_is_done_while_nothing_is_due(
+    start: Callable[..., Running], updates: Updates, notes: Path
+) -> None:
+    """A change goes before the rest of it, and the folders are watched all the while."""
+    rest = Rest(updates, 3)
+    rest.gate.clear()
+    run = start(update=rest.update, go_on=rest.go_on)
+    wait_until(lambda: run.scheduler.state.kind == "watching")
+    assert (updates.count, rest.left) == (1, 3)
+
+    (notes / "new.md").write_text("new")
+    wait_until(lambda: run.scheduler.state.waiting == 1)
+    # The quiet time of the change.
+    time.sleep(0.1)
+    rest.gate.set()
+    wait_until(lambda: not rest.left)
+
+    # The piece that was under way was finished first.
+    assert rest.done == [1, 2, 2]
+    time.sleep(0.2)
+    assert len(rest.done) == 3
+
+
+def test_sync_waits_for_what_is_left(start: Callable[..., Running], updates: Updates) -> None:
+    """Everything is indexed only then; after a failure the rest is tried again."""
+    rest = Rest(updates, 2)
+    run = start(update=rest.update, go_on=rest.go_on)
+
+    assert run.scheduler.sync(120)
+    assert rest.left == 0
+    rest.left, rest.fails = 2, [StoreError("the disk is full")]
+    assert not run.scheduler.sync(120)
+    assert rest.left == 2
+    wait_until(lambda: not rest.left)
+    assert run.scheduler.sync(120)

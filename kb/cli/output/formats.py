@@ -86,6 +86,16 @@ def to_json(value: dict[str, Any], *, indent: bool = False) -> str:
     return escape_json(json.dumps(value, ensure_ascii=False, indent=2 if indent else None)) + "\n"
 
 
+def cosine_text(score: float | None) -> str:
+    """Return a cosine as it is shown; of a passage that waits to be embedded, that it was found by words."""
+    return "by words" if score is None else f"{score:.3f}"
+
+
+def rounded(score: float | None) -> float | None:
+    """Return a cosine or a distance as JSON has it."""
+    return None if score is None else round(float(score), 6)
+
+
 def best_by(hit: Hit) -> Literal["cosine", "words"]:
     """Return by what the best sentences of a hit were found."""
     return "cosine" if hit.best else "words"
@@ -93,6 +103,8 @@ def best_by(hit: Hit) -> Literal["cosine", "words"]:
 
 def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
     """Return a hit as a JSON object; ``rerank`` only where it was reranked, ``why`` only with ``explain``.
+
+    ``score`` and ``l2`` are null while the passage waits to be embedded.
 
     The best sentences come best first; their ``score`` is their own cosine, or null where they were found by words.
     """
@@ -105,8 +117,8 @@ def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
         "page": passage.page,
         "heading": trail(passage.heading),
         "title": passage.file.title,
-        "score": round(float(hit.score), 6),
-        "l2": round(float(hit.l2), 6),
+        "score": rounded(hit.score),
+        "l2": rounded(hit.l2),
         "text": passage.text,
         "id": passage.id,
         "changed": hit.changed,
@@ -115,7 +127,7 @@ def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
             {
                 "path": absolute(one.passage.file.folder, one.passage.file.path),
                 "lines": [one.passage.first_line, one.passage.last_line],
-                "score": round(float(one.score), 6),
+                "score": rounded(one.score),
             }
             for one in hit.duplicates
         ],
@@ -140,7 +152,13 @@ def _sentence_object(one: Sentence, passage: StoredPassage) -> dict[str, Any]:
 
 def _freshness(index: Freshness) -> dict[str, Any]:
     as_of = index.as_of.isoformat() if index.as_of else None
-    return {"as_of": as_of, "pending": index.pending, "watching": index.watching}
+    return {
+        "as_of": as_of,
+        "pending": index.pending,
+        "watching": index.watching,
+        "files": index.files,
+        "words_only": index.words_only,
+    }
 
 
 def answer_object(answer: Answer) -> dict[str, Any]:
@@ -173,7 +191,7 @@ def _lacks(answer: Answer) -> dict[str, Any]:
             "path": absolute(passage.file.folder, passage.file.path),
             "lines": [passage.first_line, passage.last_line],
             "place": passage.place,
-            "score": round(float(nearest.score), 6),
+            "score": rounded(nearest.score),
         }
     if answer.below:
         found["below"] = answer.below
@@ -212,6 +230,8 @@ def index_object(report: IndexReport) -> dict[str, Any]:
         "seconds": round(report.seconds, 3),
         "failures": _failures(report.failures),
         "interrupted": report.interrupted,
+        "unembedded": report.unembedded,
+        "words_only": report.words_only,
         "dry_run": report.dry_run,
     }
 
@@ -227,6 +247,7 @@ def status_object(status: Status, daemon: Mapping[str, Any] | None = None) -> di
         "generation": status.generation,
         "files": status.files,
         "passages": status.passages,
+        "unembedded": status.unembedded,
         "failed": status.failed,
         "replaced": status.replaced,
         "size": status.size,
@@ -249,6 +270,7 @@ def check_object(report: CheckReport) -> dict[str, Any]:
         "vectors": report.vectors,
         "differences": [{"kind": one.kind, "where": one.where, "detail": one.detail} for one in report.differences],
         "repaired": report.repaired,
+        "unembedded": report.unembedded,
     }
 
 
@@ -340,7 +362,8 @@ def to_csv(answer: Answer) -> str:
         first, last = one.pop("lines")
         one |= {"first_line": first, "last_line": last, "changed": "true" if hit.changed else "false"}
         one |= {"alike": "; ".join(duplicate_places(hit, ""))}
-        one |= {"path": one_line(one["path"]), "score": f"{hit.score:.6f}", "l2": f"{hit.l2:.6f}"}
+        one |= {"path": one_line(one["path"])}
+        one |= {name: one[name] if one[name] is None else f"{one[name]:.6f}" for name in ("score", "l2")}
         writer.writerow(sanitize(str(one[name])) if one[name] is not None else "" for name in CSV_COLUMNS)
     return table.getvalue()
 
@@ -353,7 +376,7 @@ def markdown(answer: Answer, *, cwd: str = "", full: bool = False) -> str:
         passage = hit.passage
         path = absolute(passage.file.folder, passage.file.path)
         place = f"{shown_path(path, cwd)}:{where(passage)}"
-        facts = [f"{hit.score:.3f}", escape_markdown(one_line(trail(passage.heading) or passage.file.title))]
+        facts = [cosine_text(hit.score), escape_markdown(one_line(trail(passage.heading) or passage.file.title))]
         facts += ["changed since indexed"] if hit.changed else []
         text = (
             sanitize(passage.text)

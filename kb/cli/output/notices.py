@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kb.cli.output.formats import absolute, where
-from kb.cli.output.reports import count
+from kb.cli.output.reports import count, words_only_text
 from kb.cli.output.terminal import one_line, sanitize, shown_path
 from kb.records import MODES
 
@@ -47,6 +47,7 @@ def notices(answer: Answer, cwd: str) -> list[str]:
         lines += [operators_notice(answer.read_as), *as_words_notices(answer.read_as)]
     if answer.parts > 1:
         lines.append(f"the question is longer than the model reads: embedded in {answer.parts} parts and averaged")
+    lines.append(_words_only(answer))
     if answer.missing:
         lines.append(missing_notice(_not_yet_reported(answer.missing, answer.index)))
     return [line for line in lines if line]
@@ -117,7 +118,8 @@ def _no_hits(answer: Answer, cwd: str) -> str:
         if answer.hits:
             return "no passage is near enough to be an answer: these are weak hits"
         near = answer.nearest
-        nearest = f"; the nearest is {place_of(near, cwd)} (cosine {near.score:.3f})" if near else ""
+        cosine = f" (cosine {near.score:.3f})" if near and near.score is not None else ""
+        nearest = f"; the nearest is {place_of(near, cwd)}{cosine}" if near else ""
         return f"no passage is near enough to be an answer{nearest}; --weak shows weak hits"
     if answer.hits or answer.unmatched or answer.index.as_of is None:
         return ""
@@ -125,6 +127,16 @@ def _no_hits(answer: Answer, cwd: str) -> str:
         return "the question has no words beside what it leaves out: kb list lists files"
     by_words_alone = answer.mode in _BY_WORDS and answer.mode not in _BY_MEANING
     return _NO_WORD if by_words_alone else "nothing found"
+
+
+def _words_only(answer: Answer) -> str:
+    """Return how many files are found by meaning and by words, where those are not the same."""
+    said = words_only_text(answer.index)
+    if not said:
+        return ""
+    if answer.mode not in _BY_WORDS:
+        return f"{said}: --mode {' or '.join(_BY_BOTH)} goes by both"
+    return said if answer.hits and not answer.weak else f"{said}; the answer may be in the others"
 
 
 def _below(answer: Answer) -> str:

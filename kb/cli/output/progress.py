@@ -43,11 +43,13 @@ _EVERY: Final = 5.0
 # A log line omits a remaining time that differs from the expected one by more than this factor.
 _DOUBT: Final = 2.0
 _MINUTE: Final = 60
+# Shorter times are shown with tenths of a second.
+_TENTHS: Final = 10
 _STOPPING: Final = b"\nkb: stopping; press Ctrl-C again to stop at once\n"
 
 
 class Pace:
-    """The rate and the remaining time of a run, from its recent progress.
+    """The rate and the remaining time of a run that embeds, from its recent progress.
 
     The time before the first passage, such as for loading the model, is not counted. The estimate follows the clock and
     moves gradually towards each new measurement, so that a spike or a short pause hardly shows. There is none until
@@ -89,7 +91,7 @@ class Pace:
         return max(0, passages) / max(_APART, last.seconds - first.seconds)
 
     def remaining(self) -> float | None:
-        """The estimated remaining time in seconds, by the bytes left to read; None while it is unknown."""
+        """The estimated remaining time in seconds, by the tokens left to embed; None while it is unknown."""
         if self._left is None:
             return None
         if self._shown is None:
@@ -121,12 +123,12 @@ class Pace:
         """Return the remaining seconds at the recent speed; None where there is too little progress."""
         span = self._span()
         first = self._seen[0] if self._seen else None
-        steps = itertools.islice(itertools.groupby(one.size for one in self._seen), _STEPS + 1)
+        steps = itertools.islice(itertools.groupby(one.tokens for one in self._seen), _STEPS + 1)
         if first is None or span is None or span < _MEASURED or sum(1 for _ in steps) <= _STEPS:
             return None
         last = self._seen[-1]
-        speed = (last.size - first.size) / span
-        return max(0, last.size_total - last.size) / speed if speed > 0 else None
+        speed = (last.tokens - first.tokens) / span
+        return max(0, last.tokens_total - last.tokens) / speed if speed > 0 else None
 
     def _span(self) -> float | None:
         span = self._seen[-1].seconds - self._seen[0].seconds if self._seen else 0.0
@@ -165,19 +167,21 @@ def duration(seconds: float) -> str:
 
 
 def counts_text(now: IndexProgress) -> str:
-    """Return the progress of a run: ``62 % of 400 files, 310 passages``; before there are any, what it does.
-
-    The percentage is by bytes, not by files: passages are embedded by length, so many files are done at once.
-    """
-    if now.doing == "loading the model" and not now.embedded:
-        return f"loading the model; {now.read:,} of {count(now.files_total, 'file')} read"
-    if now.doing == "reading" and not now.embedded:
+    """Return the progress of a run: ``words of 400 files in 2 s, embedding 310 of 2,400 passages``."""
+    if now.doing == "reading":
         return f"reading documents: {now.read:,} of {count(now.files_total, 'file')}"
     if now.doing == "finishing":
         return f"{count(now.embedded + now.reused, 'passage')} indexed; measuring the cutoff for weak hits"
-    done, total = (now.size, now.size_total) if now.size_total else (now.files, now.files_total)
-    share = 100 * done // total if total else 100
-    return f"{share} % of {count(now.files_total, 'file')}, {count(now.embedded + now.reused, 'passage')}"
+    words = ""
+    if now.files_total and now.words_seconds is not None:
+        words = f"words of {count(now.files_total, 'file')} in {_seconds_text(now.words_seconds)}, "
+    if now.doing == "loading the model":
+        return f"{words}loading the model to embed {count(now.to_embed, 'passage')}"
+    return f"{words}embedding {now.embedded_of:,} of {count(now.to_embed, 'passage')}"
+
+
+def _seconds_text(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < _TENTHS else f"{seconds:.0f} s"
 
 
 class ProgressLines:
@@ -199,7 +203,7 @@ class ProgressLines:
         """Add the progress of the run; write a line where it is time for one."""
         self._pace.add(now)
         left = self._pace.remaining()
-        loading = self._announce and now.doing == "loading the model" and not now.embedded
+        loading = self._announce and now.doing == "loading the model"
         if now.seconds < self._next and not loading:
             return
         self._next = now.seconds + (_EVERY if now.seconds < _MINUTE else _MINUTE)
@@ -269,7 +273,8 @@ def _bar(
         def on_progress(now: IndexProgress) -> None:
             pace.add(now)
             about = ", ".join(filter(None, (counts_text(now), "" if now.doing == "finishing" else pace_text(pace))))
-            progress.update(task, total=max(1, now.size_total), completed=now.size, description=about)
+            done, total = (now.tokens, now.tokens_total) if now.to_embed else (now.size, now.size_total)
+            progress.update(task, total=max(1, total), completed=done, description=about)
 
         above(lambda lines: console.out(lines.rstrip("\n"), highlight=False))
         try:

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kb.cli.output.formats import absolute, best_by, duplicates_text, trail, where
+from kb.cli.output.formats import absolute, best_by, cosine_text, duplicates_text, trail, where
 from kb.cli.output.snippet import snippet, snippet_rows
 from kb.cli.output.terminal import OutputStyle, file_url, one_line, sanitize, shown_path
 from kb.cli.output.wrap import breaks
@@ -239,7 +239,7 @@ class HitRenderer:
 
     def header(self, hit: Hit, *, l2: bool) -> None:
         """Write place and scores of a hit, the notes that embed its file, and the explanation of its rank, if any."""
-        scores = [f"{hit.score:.3f}"] + ([f"l2 {hit.l2:.3f}"] if l2 else [])
+        scores = [cosine_text(hit.score)] + ([f"l2 {hit.l2:.3f}"] if l2 and hit.l2 is not None else [])
         scores += [] if hit.rerank is None else [f"rerank {hit.rerank:.3f}"]
         self.place(hit.passage, *scores, changed=hit.changed, number=hit.rank)
         if hit.embedded_in:
@@ -337,13 +337,13 @@ class HitRenderer:
         for line in self._broken(whole, width, shift=False):
             self.line(indent, line)
 
-    def source(self, number: int, path: str, place: str, *, url: str, score: float, heading: str) -> None:
+    def source(self, number: int, path: str, place: str, *, url: str, score: float | None, heading: str) -> None:
         """Write the number of a source, its path and place as a link, its score, and what it is of where that fits."""
         from rich.style import Style
         from rich.text import Text
 
         link = Text(path, Style(color="magenta", link=url)).append(f":{place}", Style(color="green", link=url))
-        line = Text.assemble((f"[{number}]", "cyan"), " ", link, _INDENT, (f"{score:.3f}", "cyan"))
+        line = Text.assemble((f"[{number}]", "cyan"), " ", link, _INDENT, (cosine_text(score), "cyan"))
         if heading and self._measure(line.plain) + len(_INDENT) + self._measure(heading) <= self._width:
             line.append(_INDENT).append(heading, "bold")
         self.line(line)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.cli.output.formats import absolute, answer_object, escape_markdown, trail, where
+from kb.cli.output.formats import absolute, answer_object, cosine_text, escape_markdown, rounded, trail, where
 from kb.cli.output.notices import place_of as place_of_hit
 from kb.cli.output.render import HitRenderer
 from kb.cli.output.terminal import file_url, one_line, shown_path
@@ -98,8 +98,8 @@ def place_of(source: Source) -> str:
     return str(source.quote.line) if passage.exact else where(passage)
 
 
-def _score(source: Source) -> float:
-    """Return the cosine of a quote, else that of its passage."""
+def _score(source: Source) -> float | None:
+    """Return the cosine of a quote, else that of its passage; None where both have none yet."""
     return source.hit.score if source.quote.cosine is None else source.quote.cosine
 
 
@@ -113,7 +113,7 @@ def reply_markdown(reply: Reply, cwd: str) -> str:
         passage = source.hit.passage
         path = absolute(passage.file.folder, passage.file.path)
         place = escape_markdown(f"{shown_path(path, cwd)}:{place_of(source)}")
-        facts = [f"{_score(source):.3f}", *(["changed since indexed"] if source.hit.changed else [])]
+        facts = [cosine_text(_score(source)), *(["changed since indexed"] if source.hit.changed else [])]
         quote = f": “{escape_markdown(one_line(source.quote.text))}”" if reply.claims else ""
         lines.append(f"[^{source.number}]: [{place}]({file_url(path)}) {' · '.join(facts)}{quote}")
     return "\n".join(lines) + "\n"
@@ -166,7 +166,7 @@ def _source_object(source: Source) -> dict[str, Any]:
         "line": source.quote.line,
         "place": passage.place,
         "quote": source.quote.text,
-        "score": round(float(_score(source)), 6),
+        "score": rounded(_score(source)),
         "rank": source.hit.rank,
         "changed": source.hit.changed,
         "id": passage.id,

@@ -68,9 +68,19 @@ def index_text(report: IndexReport) -> str:
     if report.dry_run:
         return f"would index: {what}; {count(report.unchanged, 'file')} unchanged. Nothing was written.\n"
     if report.interrupted:
-        what += f"; {count(report.waiting, 'file')} left for the next run"
+        what += f"; {count(report.waiting, 'file')} left for the next run" if report.waiting else ""
+    if report.unembedded:
+        left, files = count(report.unembedded, "passage"), count(report.words_only, "file")
+        what += f"; {left} of {files} left to embed, found by their words until then"
     passages = f"{count(report.embedded, 'passage')} embedded, {report.reused:,} reused, {report.total:,} in all"
     return f"{what}; {count(report.unchanged, 'file')} unchanged; {passages}; {report.seconds:.1f} s\n"
+
+
+def words_only_text(index: Freshness) -> str:
+    """Return how many files are found by meaning; empty where all are."""
+    if not index.words_only:
+        return ""
+    return f"{index.by_meaning:,} of {count(index.files, 'file')} by meaning, all by words"
 
 
 def failures_text(failures: Sequence[Failure], style: OutputStyle, *, standing: int = 0, most: int = _TOLD) -> str:
@@ -157,6 +167,8 @@ def _run_object(progress: IndexProgress) -> dict[str, Any]:
         "read": progress.read,
         "indexed": progress.files,
         "passages": progress.embedded + progress.reused,
+        "to_embed": progress.to_embed,
+        "embedded": progress.embedded_of,
     }
 
 
@@ -167,10 +179,17 @@ def daemon_text(daemon: Mapping[str, Any]) -> str:
     reason = f" ({one_line(daemon['reason'])})" if daemon["reason"] and not first else ""
     scan = f", first {_scan(daemon)}" if first else ""
     waiting = f", {count(daemon['waiting'], 'place')} waiting" if daemon["waiting"] and not first else ""
+    waiting += "" if first else _embedding(daemon)
     since = moment(datetime.fromisoformat(daemon["since"]))
     errors = "".join(f"; {one_line(error)}" for error in daemon["errors"])
     http = f", {daemon['http']}" if daemon.get("http") else ""
     return f"{daemon['state']}{reason}, process {daemon['pid']} since {since}{http}{scan}{waiting}{errors}"
+
+
+def _embedding(daemon: Mapping[str, Any]) -> str:
+    """Return how many passages the daemon has embedded of those that waited; empty where none wait."""
+    run = daemon.get("run") or {}
+    return f", embedding {run['embedded']:,} of {count(run['to_embed'], 'passage')}" if run.get("to_embed") else ""
 
 
 def _scan(daemon: Mapping[str, Any]) -> str:
@@ -179,11 +198,7 @@ def _scan(daemon: Mapping[str, Any]) -> str:
     if not run:
         return "scan running: looking through the folders"
     files = count(run["files"], "file")
-    loading = ", loading the model" if run["doing"] == "loading the model" and not run["passages"] else ""
-    return (
-        f"scan running: {files} to index, {run['read']:,} read{loading}, "
-        f"{run['indexed']:,} indexed ({count(run['passages'], 'passage')})"
-    )
+    return f"scan running: {files} to index, {run['read']:,} read, {run['indexed']:,} indexed"
 
 
 def status_text(
@@ -201,6 +216,7 @@ def status_text(
         ("files", f"{status.files:,}{failed}"),
         ("passages", f"{status.passages:,}"),
         ("indexed", _as_of(status.index, daemon)),
+        *([("found", _words_only(status))] if status.index.words_only else []),
         ("watcher", daemon_text(daemon) if daemon else "none: kb watch starts one"),
         ("model", one_line(status.model)),
         ("runtime", one_line(status.runtime)),
@@ -226,6 +242,12 @@ def status_text(
     if status.replaced:
         facts.append(("undecodable", f"{count(status.replaced, 'character')} replaced"))
     return "".join(f"{name + ':':<13}{fact}\n" for name, fact in facts)
+
+
+def _words_only(status: Status) -> str:
+    """Return how many files are found by meaning, and what is left for the others."""
+    remedy = "" if status.index.watching else ": kb index"
+    return f"{words_only_text(status.index)}; {count(status.unembedded, 'passage')} to embed{remedy}"
 
 
 def _unconfined(confinement: Confinement | None) -> list[tuple[str, str]]:
@@ -286,6 +308,8 @@ def check_text(report: CheckReport) -> str:
         detail = f" ({one_line(one.detail)})" if one.detail else ""
         lines.append(f"{one.kind}: {one_line(one.where)}{detail}\n")
     compared = f"{count(report.files, 'file')}, {count(report.passages, 'passage')}, {count(report.vectors, 'vector')}"
+    if report.unembedded:
+        compared += f"; {count(report.unembedded, 'passage')} to embed, found by words until then"
     if not report.differences:
         return f"all in order: {compared}\n"
     mended = f"{report.repaired:,} repaired" if report.repaired else "repair with kb check --repair"

@@ -382,8 +382,9 @@
     const source = new EventSource("/events");
     source.addEventListener("progress", (event) => {
       const run = JSON.parse(event.data);
-      line.hidden = run.files_total < 2;
-      line.textContent = `${run.doing} ${run.files.toLocaleString("en")} / ${run.files_total.toLocaleString("en")}`;
+      const [done, total] = run.to_embed ? [run.embedded_of, run.to_embed] : [run.files, run.files_total];
+      line.hidden = total < 2;
+      line.textContent = `${run.doing} ${done.toLocaleString("en")} / ${total.toLocaleString("en")}`;
       refresh();
     });
     source.addEventListener("run", () => {

@@ -75,6 +75,8 @@ def run_line(daemon: Mapping[str, Any]) -> str:
     run = daemon.get("run")
     if not run:
         return ""
+    if run.get("to_embed"):
+        return f"{run['doing']}: {run['embedded']:,} of {count(run['to_embed'], 'passage')}"
     return f"{run['doing']}: {run['indexed']:,} of {count(run['files'], 'file')}"
 
 
@@ -106,4 +108,4 @@ def _as_of(status: Status) -> str:
 
 
 def _is_fine(status: Status) -> bool:
-    return not (status.problems or status.held or status.partly or status.set_aside or status.index.pending)
+    return not (status.problems or status.held or status.partly or status.set_aside or freshness_line(status.index))

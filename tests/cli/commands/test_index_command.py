@@ -25,7 +25,7 @@ def test_index_tells_what_it_did(command: CommandLine) -> None:
 
     code, out, err = command("index")
     assert (code, out) == (0, "2 added; 0 files unchanged; 3 passages embedded, 0 reused, 3 in all; 1.0 s\n")
-    assert err == "kb: 50 % of 2 files, 3 passages\n"
+    assert err == "kb: embedding 3 of 6 passages\n"
 
 
 def test_index_json_is_one_object(command: CommandLine) -> None:

@@ -28,7 +28,13 @@ def test_an_answer_has_the_promised_names() -> None:
         "mode": "dense",
         "weak": False,
         "elsewhere": False,
-        "index": {"as_of": "2026-01-15T12:00:00+00:00", "pending": 2, "watching": False},
+        "index": {
+            "as_of": "2026-01-15T12:00:00+00:00",
+            "pending": 2,
+            "watching": False,
+            "files": 0,
+            "words_only": 0,
+        },
         "hits": [
             {
                 "rank": 1,
@@ -92,6 +98,8 @@ def test_an_index_run_has_the_promised_names() -> None:
         "seconds": 1.235,
         "failures": [{"path": "/notes/bad\x1b.md", "reason": "not text:\x07 it is binary"}],
         "interrupted": False,
+        "unembedded": 0,
+        "words_only": 0,
         "dry_run": False,
     }
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kb.cli.output.progress import Pace, ProgressLines, counts_text, duration, pace_text, shown_progress, stoppable
 from kb.cli.session import ClientContext, Session
-from kb.indexing.sync import Stopwatch
+from kb.indexing.stopwatch import Stopwatch
 from kb.records import IndexProgress
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ class Terminal(io.StringIO):
 
 
 def sight(seconds: float, *, size: int = 0, passages: int = 0, files: int = 0) -> IndexProgress:
-    """A sight of a run over 10 files of 1,000 bytes in all."""
-    return IndexProgress(files, 10, size, 1000, passages, 0, seconds)
+    """A sight of a run over 10 files whose texts have 1,000 tokens in all, ``size`` of them embedded."""
+    return IndexProgress(
+        files, 10, 0, 0, passages, 0, seconds, tokens=size, tokens_total=1000, to_embed=100, embedded_of=passages
+    )
 
 
 def pace_of(*sights: IndexProgress) -> Pace:
@@ -48,12 +50,12 @@ def pace_of(*sights: IndexProgress) -> Pace:
 
 
 def made(speed: Callable[[float], float], total: int = 100_000, gap: Callable[[float], float] | None = None) -> Run:
-    """A run of a speed in bytes a second at each time, with a sight each half second or as ``gap`` says."""
+    """A run of a speed in tokens a second at each time, with a sight each half second or as ``gap`` says."""
     run, seconds, done = [], 0.0, 0.0
     while done < total:
         passed = gap(seconds) if gap else 0.5
         seconds, done = seconds + passed, min(total, done + speed(seconds) * passed)
-        run.append(IndexProgress(0, 10, int(done), total, int(done) // 10, 0, seconds))
+        run.append(IndexProgress(0, 10, 0, 0, int(done) // 10, 0, seconds, tokens=int(done), tokens_total=total))
     return run
 
 
@@ -180,7 +182,7 @@ def test_what_comes_before_the_first_passage_does_not_count() -> None:
     """Reading and loading the model took a minute, and say nothing of how long the rest takes."""
     early = [
         IndexProgress(0, 10, 0, 1000, 0, 0, 1.0, "reading", 3),
-        IndexProgress(0, 10, 0, 1000, 0, 0, 60.0, "loading the model", 10),
+        IndexProgress(10, 10, 0, 1000, 0, 0, 60.0, "loading the model", 10, to_embed=200, words_seconds=2.34),
     ]
 
     pace = pace_of(*early, *(sight(60 + second, size=10 * second, passages=second) for second in range(1, 21)))
@@ -188,19 +190,19 @@ def test_what_comes_before_the_first_passage_does_not_count() -> None:
     assert (pace.rate(), pace.remaining()) == (1, 80)
     assert [counts_text(one) for one in early] == [
         "reading documents: 3 of 10 files",
-        "loading the model; 10 of 10 files read",
+        "words of 10 files in 2.3 s, loading the model to embed 200 passages",
     ]
 
 
 def test_a_pipe_is_told_that_the_model_is_loaded() -> None:
     """At once, since nothing more comes while it is; a daemon has it already."""
-    loading = IndexProgress(0, 10, 0, 1000, 0, 0, 1.0, "loading the model", 10)
+    loading = IndexProgress(10, 10, 0, 1000, 0, 0, 1.0, "loading the model", 10, to_embed=20)
     said: list[str] = []
     ProgressLines(said.append)(loading)
     assert said == []
 
     ProgressLines(said.append, announce=True)(loading)
-    assert said == ["loading the model; 10 of 10 files read"]
+    assert said == ["loading the model to embed 20 passages"]
 
 
 def test_a_slow_start_is_forgotten() -> None:
@@ -242,8 +244,8 @@ def test_lines_come_now_and_then() -> None:
         lines(sight(tenth / 10, size=tenth, passages=tenth, files=tenth // 12))
 
     assert said == [
-        "5 % of 10 files, 50 passages, 10 passages/s",
-        "10 % of 10 files, 100 passages, 10 passages/s",
+        "embedding 50 of 100 passages, 10 passages/s",
+        "embedding 100 of 100 passages, 10 passages/s",
     ]
 
 
@@ -268,7 +270,7 @@ def test_a_pipe_gets_plain_lines_and_quiet_nothing() -> None:
     with shown_progress(quiet=True, stream=stream, bar=True, color=True) as on_progress:
         assert on_progress is None
 
-    assert stream.getvalue() == "kb: 30 % of 10 files, 0 passages\n"
+    assert stream.getvalue() == "kb: embedding 0 of 100 passages\n"
 
 
 def test_a_terminal_gets_a_bar() -> None:
@@ -281,7 +283,7 @@ def test_a_terminal_gets_a_bar() -> None:
         on_progress(sight(10, size=250, passages=50, files=3))
 
     assert "looking through the folders" in stream.getvalue()
-    assert "25 % of 10 files, 50 passages" in stream.getvalue()
+    assert "embedding 50 of 100 passages" in stream.getvalue()
     assert stream.getvalue().endswith("\x1b[2K")
 
 
@@ -312,7 +314,10 @@ def test_the_end_of_a_run_says_what_it_does() -> None:
 
 def test_counts_are_grouped() -> None:
     """Large numbers can be read."""
-    assert counts_text(IndexProgress(1200, 34000, 0, 0, 1000, 500, 0)) == "3 % of 34,000 files, 1,500 passages"
+    run = IndexProgress(34_000, 34_000, 0, 0, 0, 0, 0, to_embed=48_000, embedded_of=1_200, words_seconds=12.3)
+
+    assert counts_text(run) == "words of 34,000 files in 12 s, embedding 1,200 of 48,000 passages"
+    assert counts_text(replace(run, files=0, files_total=0)) == "embedding 1,200 of 48,000 passages"
 
 
 def test_the_first_interrupt_asks_and_the_second_stops(capfd: pytest.CaptureFixture[str]) -> None:

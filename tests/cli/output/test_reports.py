@@ -238,12 +238,12 @@ def test_the_daemon_is_told_in_one_line() -> None:
     [
         (None, "first scan running: looking through the folders"),
         (
-            IndexProgress(0, 1200, 0, 9, 0, 0, 3.0, "loading the model", 65),
-            "first scan running: 1,200 files to index, 65 read, loading the model, 0 indexed (0 passages)",
+            IndexProgress(0, 1200, 0, 9, 0, 0, 3.0, "reading", 65),
+            "first scan running: 1,200 files to index, 65 read, 0 indexed",
         ),
         (
-            IndexProgress(12, 1200, 3, 9, 80, 8, 60.0, "embedding", 100),
-            "first scan running: 1,200 files to index, 100 read, 12 indexed (88 passages)",
+            IndexProgress(12, 1200, 3, 9, 0, 8, 60.0, "reading", 100),
+            "first scan running: 1,200 files to index, 100 read, 12 indexed",
         ),
     ],
 )
@@ -266,3 +266,28 @@ def test_what_waits_while_a_watcher_works_is_told_otherwise() -> None:
     told = reports.freshness_notice(Freshness(datetime(2026, 1, 15, tzinfo=UTC), 2, watching=True), hits=1)
 
     assert told.startswith("2 changes being indexed")
+
+
+def test_files_that_are_found_by_their_words_only_are_told() -> None:
+    """In the status, with what is left to do, and of the daemon with how far it is."""
+    lacking = Freshness(datetime(2026, 1, 15, tzinfo=UTC), 0, files=5_000, words_only=790)
+    status = replace(FakeKnowledge().state, index=lacking, unembedded=4_812)
+    state = WatchState("watching", "", 1, 0, datetime.now(UTC), datetime.now(UTC))
+    run = IndexProgress(5_000, 5_000, 9, 9, 1_190, 10, 60.0, "embedding", 5_000, to_embed=48_000, embedded_of=1_200)
+
+    assert (
+        "found:       4,210 of 5,000 files by meaning, all by words; 4,812 passages to embed: kb index\n"
+        in reports.status_text(status, OutputStyle())
+    )
+    assert "found:" not in reports.status_text(replace(status, index=replace(lacking, words_only=0)), OutputStyle())
+    daemon = reports.daemon_status(state, ["/notes"], datetime.now(UTC), "", run)
+    assert reports.daemon_text(daemon).endswith(", embedding 1,200 of 48,000 passages")
+
+
+def test_an_interrupted_run_says_what_is_left_to_embed() -> None:
+    """And that it is found by its words; files that were not read are told only where there are some."""
+    report = IndexReport(added=3, total=30, embedded=9, interrupted=True, unembedded=21, words_only=2)
+
+    assert reports.index_text(report).startswith(
+        "3 added; 21 passages of 2 files left to embed, found by their words until then; 0 files unchanged; "
+    )
