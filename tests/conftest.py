@@ -116,9 +116,14 @@ def minilm_encoder(minilm: Located) -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model of bge-m3's shape, laid out as on the hub, with random weights. Not to be written to."""
-    return made_once(tmp_path_factory, "tiny", build_tiny_bge_m3)
+def tiny(kept: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of bge-m3's shape, laid out as on the hub, with random weights. Not to be written to.
+
+    It is kept with its ONNX form, which is that of a model whose files are unchanged.
+    """
+    if kept is None:
+        return made_once(tmp_path_factory, "tiny", build_tiny_bge_m3)
+    return _made_in(kept, "tiny", build_tiny_bge_m3)
 
 
 @pytest.fixture(scope="session")
@@ -128,11 +133,8 @@ def tiny_encoder(tiny: Path) -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def forms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for models with the ONNX forms of the bundled and the tiny model. Not to be written to.
-
-    They are kept in pytest's cache until what makes them changes.
-    """
+def forms(request: pytest.FixtureRequest, kept: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for models with the ONNX forms of the bundled and the tiny model. Not to be written to."""
     pytest.importorskip("onnx", reason="what makes ONNX forms is not installed: pip install 'localkb[export]'")
 
     def make(folder: Path) -> None:
@@ -141,18 +143,25 @@ def forms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             encoder: Encoder = request.getfixturevalue(name)
             export(encoder.located, encoder.tokens, int8=name == "minilm_encoder", models=folder)
 
-    cache: pytest.Cache | None = getattr(request.config, "cache", None)
-    if cache is None:
-        return made_once(tmp_path_factory, "models", make)
-    kept = cache.mkdir("models")
-    name = _forms_version()
-    for folder in kept.iterdir():
-        if name not in folder.name and folder.stat().st_mtime < time.time() - _DAY:
-            shutil.rmtree(folder, ignore_errors=True)
-    return _made_in(kept, name, make)
+    return made_once(tmp_path_factory, "models", make) if kept is None else _made_in(kept, "models", make)
 
 
 _DAY = 86_400
+
+
+@pytest.fixture(scope="session")
+def kept(request: pytest.FixtureRequest) -> Path | None:
+    """A folder in pytest's cache for models and their forms, until what makes them changes; None without a cache."""
+    cache: pytest.Cache | None = getattr(request.config, "cache", None)
+    if cache is None:
+        return None
+    versions = cache.mkdir("models")
+    folder = versions / _forms_version()
+    for other in versions.iterdir():
+        if other != folder and other.stat().st_mtime < time.time() - _DAY:
+            shutil.rmtree(other, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _forms_version() -> str:

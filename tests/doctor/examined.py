@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -27,12 +29,13 @@ from kb.embedding.verify import Check, published_cosines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from kb.config import Settings
     from kb.doctor.finding import Finding
     from kb.embedding.spec import Located
 
+# A socket needs a short path.
+_RUNTIME: Final = tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp")
 # What is replaced in most tests.
 PARSED: Final = privacy.parsed
 
@@ -167,7 +170,9 @@ def _environ(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(home))
     for name in ("CONFIG", "DATA", "CACHE", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(root / "run"))
+    # Below a longer path, kb would fall back to the folder that all tests of a user share.
+    shutil.rmtree(Path(_RUNTIME.name, "kb"), ignore_errors=True)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", _RUNTIME.name)
     monkeypatch.setenv("PATH", str(root / "bin"))
     monkeypatch.setenv("USER", MARKER)
     monkeypatch.setenv("LOGNAME", MARKER)
@@ -188,7 +193,7 @@ def template(doctor_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) 
     base = tmp_path_factory.mktemp("doctor")
     root = base / "world"
     with pytest.MonkeyPatch.context() as patched:
-        for folder in ("home", "bin", "here", "run"):
+        for folder in ("home", "bin", "here"):
             (root / folder).mkdir(mode=0o700, parents=True)
         world = World(root, doctor_encoder, patched)
         _environ(root, patched)

@@ -120,7 +120,7 @@ def test_a_gpu_is_for_documents_and_questions_need_none(
     minilm: Located, forms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a GPU, torch embeds documents, and ONNX Runtime still embeds the first question."""
-    monkeypatch.setattr("kb.embedding.encoder._gpu", lambda wanted: wanted.device != "cpu")
+    monkeypatch.setattr("kb.embedding.encoder.finds_gpu", lambda wanted: wanted.device != "cpu")
     tokens = ModelTokens(minilm.directory)
 
     assert choose(minilm, tokens, Wanted(models=forms)).runtime == "torch"
