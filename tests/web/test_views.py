@@ -46,7 +46,7 @@ def test_ask_what_nobody_wrote_of(browser: Browser) -> None:
 def test_write_a_note(browser: Browser, files: Path) -> None:
     """A note is written, dated, tagged and found at once."""
     answer = browser.post(
-        "/note", {"text": "Marmots whistle\r\nat noon.", "title": "Marmots", "tags": "#animals, hills"}
+        "/note", {"text": "Marmots whistle\r\nat noon.", "title": "Marmots", "tags": "#animals, summits"}
     )
     assert answer.status == 303
     saved = browser.get(answer.headers["location"]).text
@@ -56,7 +56,7 @@ def test_write_a_note(browser: Browser, files: Path) -> None:
     try:
         note = written[0].read_text("utf-8")
         assert "animals" in note
-        assert "hills" in note
+        assert "summits" in note
         assert "\r" not in note
         assert "saved and indexed" in saved
         assert "Marmots" in browser.get("/?q=which+animals+whistle").text
