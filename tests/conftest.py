@@ -68,7 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _most_seconds(item: pytest.Item) -> float:
     marker = item.get_closest_marker("timeout")
-    return float(marker.args[0] if marker is not None else item.config.getini("timeout"))
+    # Outside this project there is no usual timeout.
+    return float(marker.args[0] if marker is not None else item.config.getini("timeout") or 0)
 
 
 @pytest.fixture(scope="session")

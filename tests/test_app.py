@@ -341,7 +341,10 @@ def test_an_index_full_of_the_dead_is_made_anew_by_itself(
 
     assert told == ["the vector index still held 6 deleted passages: it is made anew"]
     assert [path.name for path in (tmp_path / "store").glob("generation-*")] == ["generation-0002"]
-    assert [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits] == before
+    after = [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits]
+    assert [id_ for id_, _ in after] == [id_ for id_, _ in before]
+    # ChromaDB normalises vectors once more, in single precision, when it builds its graph.
+    assert [score for _, score in after] == pytest.approx([score for _, score in before], abs=1e-7)
     assert kb.check().differences == ()
 
 
@@ -506,7 +509,7 @@ def test_killed_run_is_mended_by_the_next(open_kb: Open, notes: Path, tmp_path: 
         f"kb = LocalKnowledgeBase.open(overrides={{'embed.model': 'all-MiniLM-L6-v2', 'embed.offline': 'true',"
         f" 'folders.paths': {str(notes)!r}, 'store.path': {str(tmp_path / 'store')!r}}})\n"
         "kb._container.own()\n"
-        "kb._container.catalog.finish = lambda *_: os.kill(os.getpid(), 9)\n"
+        "kb._container.catalog.embedded = lambda *_: os.kill(os.getpid(), 9)\n"
         "kb.index()\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=100)

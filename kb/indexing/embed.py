@@ -156,6 +156,8 @@ class QueueEmbedder:
         """Cache the vectors that were computed, and write them into the index."""
         if not self._made:
             return
+        # A new index is filled from the cache: opened later, it would get these vectors twice.
+        self._index()
         self._cache.put(self._embedder.fingerprint, self._made)
         made, self._made, self._made_seconds = self._made, {}, 0.0
         self._write([one for digest in made for one in of_text[digest]], made, new=len(made))

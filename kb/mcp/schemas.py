@@ -133,7 +133,7 @@ class Spot(Struct, frozen=True, omit_defaults=True):
 
     path: str
     lines: Lines
-    cosine: float | None
+    cosine: float | None = None
 
 
 class Passage(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -144,7 +144,7 @@ class Passage(Struct, frozen=True, omit_defaults=True, kw_only=True):
         lines: Its first and last line; of a document such as a PDF, those of its extracted text.
         place: Its page, slide, sheet or cell.
         heading: The headings above it.
-        cosine: Its cosine with the question, -1..1; null while it waits to be embedded and is found by its words.
+        cosine: Its cosine with the question, -1..1; left out while it waits to be embedded and is found by its words.
         changed: Whether its file changed since it was indexed.
         cut: Whether ``text`` is only its beginning.
         copies: Where near duplicates of it are.
@@ -155,7 +155,7 @@ class Passage(Struct, frozen=True, omit_defaults=True, kw_only=True):
     lines: Lines
     place: str = ""
     heading: str = ""
-    cosine: float | None
+    cosine: float | None = None
     changed: bool = False
     cut: bool = False
     copies: tuple[str, ...] = ()
