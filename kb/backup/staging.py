@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,20 +40,10 @@ def private_folder(store: str) -> Iterator[Path]:
 
 def _remove_copies(store: Path) -> None:
     """Remove the copies of processes that were killed."""
+    # Every command imports this module, and few write a backup.
+    from kb.store.lock import is_alive
+
     for path in store.iterdir():
         found = _COPY.fullmatch(path.name)
-        if found and not _runs(int(found[1])):
+        if found and not is_alive(int(found[1])):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    if sys.platform == "win32":
-        # There, the call below would end the process.
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -272,7 +272,7 @@ def read_owner(directory: str) -> Owner | None:
     owner = recorded_owner(directory)
     if owner is None:
         return None
-    return owner if _alive(owner.pid) else None
+    return owner if is_alive(owner.pid) else None
 
 
 def recorded_owner(directory: str) -> Owner | None:
@@ -316,11 +316,12 @@ def command_line(arguments: list[str]) -> str:
     return text if len(text) <= COMMAND_LENGTH else f"{text[: COMMAND_LENGTH - 1]}…"
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Whether a process with this id runs. Ids below 1 would address groups of processes."""
     if pid < 1:
         return False
     if sys.platform == "win32":
+        # There, the call below would end the process.
         return True
     try:
         os.kill(pid, 0)
