@@ -28,12 +28,6 @@ class FairLock:
         """Whether a thread waits for the lock."""
         return bool(self._waiting)
 
-    @property
-    def taken(self) -> bool:
-        """Whether another thread has the lock."""
-        holder = self._holder
-        return holder is not None and holder != threading.get_ident()
-
     def __enter__(self) -> Self:
         me, place = threading.get_ident(), object()
         with self._condition:
