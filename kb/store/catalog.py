@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import attrgetter
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kb.records import Failure, QueuedPassage, Unembedded
 from kb.sqlite import Database
@@ -19,7 +19,7 @@ from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kb.records import FileChange, FoundFile, Holding, KeywordMatches, KnownFile, Link, Name, Passage, StoredPassage
     from kb.store.catalog_rows import PassageState
 
+_T = TypeVar("_T")
 _COMPLETED = "completed"
 _PAGE = 500
 # The mount points that index runs record (kb/indexing/sync.py), with their folders.
@@ -122,6 +123,7 @@ _KEEP_MIDDLE = """
 
 # The queue of passages without a vector. Times that need more than 64 bits are cut to them.
 _UNEMBEDDED_FILES = "SELECT file_id, count(*), sum(tokens) FROM unembedded GROUP BY file_id"
+_LIVE = "SELECT coalesce(sum(live), 0) FROM files"
 _DONE_FILES = "SELECT count(*) FROM files WHERE state = 'done'"
 _NEXT_RUN = "SELECT coalesce(max(run), 0) + 1 FROM unembedded"
 _QUEUE = """
@@ -145,6 +147,32 @@ _UNQUEUE_LEAVING = (
 )
 
 
+class _UntilChanged(Generic[_T]):
+    """What was read from a database last; it is read again after each change.
+
+    Args:
+        database: The database.
+        read: Reads it.
+    """
+
+    def __init__(self, database: Database, read: Callable[[Database], _T]) -> None:
+        self._database = database
+        self._read = read
+        self._last: tuple[tuple[int, int], _T] | None = None
+
+    def get(self) -> _T:
+        """What is there now. The caller must not change it."""
+        with self._database.reading() as connection:
+            # The rows changed by this connection, and a number that changes where another one wrote.
+            version = connection.total_changes, connection.execute("PRAGMA data_version").fetchone()[0]
+            if self._last is not None and self._last[0] == version:
+                return self._last[1]
+            found = self._read(self._database)
+            # What a transaction has written may still be rolled back.
+            self._last = None if connection.in_transaction else (version, found)
+            return found
+
+
 class SqliteCatalog:
     """The record of indexed files, in one SQLite file that several threads may use.
 
@@ -162,11 +190,10 @@ class SqliteCatalog:
         self._database = Database(path, schema.SCHEMA, access="copy" if copy else "write")
         self._lock = RLock()
         self._ids: Iterator[int] = iter(())
-        # What was read last, with the version of the database at that time.
-        self._files: tuple[tuple[int, int], list[KnownFile]] | None = None
-        self._count: tuple[tuple[int, int], int] | None = None
-        self._unembedded: tuple[tuple[int, int], dict[int, Unembedded]] | None = None
-        self._done: tuple[tuple[int, int], int] | None = None
+        self._files = _UntilChanged(self._database, _read_files)
+        self._unembedded = _UntilChanged(self._database, _read_unembedded)
+        self._passages = _UntilChanged(self._database, lambda database: _read_number(database, _LIVE))
+        self._done = _UntilChanged(self._database, lambda database: _read_number(database, _DONE_FILES))
 
     def close(self) -> None:
         """Close the file. Closing again is allowed."""
@@ -222,15 +249,7 @@ class SqliteCatalog:
 
     def files(self) -> list[KnownFile]:
         """All files, including failed and pending ones, sorted by folder and path; read again after each change."""
-        with self._database.reading() as connection:
-            version = _version(connection)
-            if self._files is not None and self._files[0] == version:
-                return list(self._files[1])
-            found = self._database.rows(rows.FILES, (), rows.known_file)
-            found.sort(key=attrgetter("folder", "path"))
-            # What a transaction has written may still be rolled back.
-            self._files = None if connection.in_transaction else (version, found)
-            return list(found)
+        return list(self._files.get())
 
     def problems(self) -> list[Failure]:
         """All files that could not be indexed, with reasons, sorted by folder and path."""
@@ -281,7 +300,7 @@ class SqliteCatalog:
 
     def next_run(self) -> int:
         """A number above those of all runs that left passages without a vector."""
-        return self._database.rows(_NEXT_RUN, (), lambda row: int(row[0]))[0]
+        return _read_number(self._database, _NEXT_RUN)
 
     def queued(self, count: int, since_run: int = 0) -> list[QueuedPassage]:
         """The next passages to embed, all of one run: the latest, from ``since_run`` on, and of that the newest files.
@@ -301,17 +320,7 @@ class SqliteCatalog:
 
     def unembedded(self) -> dict[int, Unembedded]:
         """What waits to be embedded, by file; read again after each change."""
-        with self._database.reading() as connection:
-            version = _version(connection)
-            if self._unembedded is None or self._unembedded[0] != version:
-                found = self._database.rows(
-                    _UNEMBEDDED_FILES, (), lambda row: (int(row[0]), Unembedded(int(row[1]), int(row[2])))
-                )
-                # What a transaction has written may still be rolled back.
-                if connection.in_transaction:
-                    return dict(found)
-                self._unembedded = version, dict(found)
-            return dict(self._unembedded[1])
+        return dict(self._unembedded.get())
 
     def digests(self, file_ids: Sequence[int]) -> dict[int, list[bytes]]:
         """The digests of the live passages of each file, in order."""
@@ -484,24 +493,11 @@ class SqliteCatalog:
 
     def count(self) -> int:
         """The number of live passages; counted again after each change."""
-        with self._database.reading() as connection:
-            version = _version(connection)
-            if self._count is not None and self._count[0] == version:
-                return self._count[1]
-            found = self._database.rows("SELECT coalesce(sum(live), 0) FROM files", (), lambda row: int(row[0]))[0]
-            self._count = None if connection.in_transaction else (version, found)
-            return found
+        return self._passages.get()
 
     def count_files(self) -> int:
         """The number of indexed files; counted again after each change."""
-        with self._database.reading() as connection:
-            version = _version(connection)
-            if self._done is not None and self._done[0] == version:
-                return self._done[1]
-            found = self._database.rows(_DONE_FILES, (), lambda row: int(row[0]))[0]
-            # What a transaction has written may still be rolled back.
-            self._done = None if connection.in_transaction else (version, found)
-            return found
+        return self._done.get()
 
     def count_embedded(self) -> int:
         """The number of live passages with a vector."""
@@ -612,9 +608,17 @@ class SqliteCatalog:
         return self._database.rows(statement, parameters, passage)
 
 
-def _version(connection: sqlite3.Connection) -> tuple[int, int]:
-    """The rows changed by this connection, and a number that changes where another one wrote."""
-    return connection.total_changes, connection.execute("PRAGMA data_version").fetchone()[0]
+def _read_files(database: Database) -> list[KnownFile]:
+    return sorted(database.rows(rows.FILES, (), rows.known_file), key=attrgetter("folder", "path"))
+
+
+def _read_unembedded(database: Database) -> dict[int, Unembedded]:
+    found = database.rows(_UNEMBEDDED_FILES, (), lambda row: (int(row[0]), Unembedded(int(row[1]), int(row[2]))))
+    return dict(found)
+
+
+def _read_number(database: Database, statement: str) -> int:
+    return database.rows(statement, (), lambda row: int(row[0]))[0]
 
 
 def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> AbstractContextManager[None]:
