@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlencode
 
 import msgspec
 
 from kb import __version__
+from kb.api.client_requests import ANY_SECONDS, filter_fields, path_and_body
 from kb.api.codec import decode, encode
 from kb.api.operations import BY_NAME, NoteWritten, PageClosed, PageLink, ServiceStatus, Synced, Tag
 from kb.api.problems import MEDIA_TYPE, NOT_BEGUN, Problem, error_of
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _SETTINGS: Final = "/local/settings"
 _UNAVAILABLE: Final = 503
-# JSON has no infinity.
-_ANY_SECONDS: Final = sys.float_info.max
 
 
 class _DaemonSettings(msgspec.Struct, frozen=True):
@@ -151,16 +148,8 @@ class DaemonClient:
 
     def tags(self, filters: Filters | None = None) -> list[tuple[str, int]]:
         """Every tag with the number of its documents."""
-        wanted = filters or Filters()
-        given = {
-            "path": wanted.paths,
-            "tag": wanted.tags,
-            "type": wanted.types,
-            "lang": wanted.languages,
-            "since": wanted.since,
-            "until": wanted.until,
-        }
-        return [(one.tag, one.files) for one in self._call("tags", tuple[Tag, ...], given)]
+        found = self._call("tags", tuple[Tag, ...], filter_fields(filters))
+        return [(one.tag, one.files) for one in found]
 
     def status(self) -> Status:
         """The state of the index."""
@@ -238,11 +227,7 @@ class DaemonClient:
         """Ask for an operation and return its result, of the type that the operation gives."""
         self._require_agreement()
         operation = BY_NAME[name]
-        path, body = operation.path, None
-        if operation.method == "POST":
-            body = encode({} if request is None else request)
-        elif query := _query(request):
-            path = f"{path}?{query}"
+        path, body = path_and_body(operation, request)
         response = self._transport.request(operation.method, path, body, repeatable=operation.kind != "run")
         if response.configuration != self._agreed:
             # It reloaded its configuration, or another daemon took its place.
@@ -262,7 +247,7 @@ class DaemonClient:
             "limit": int(whole.limit),
             "per_file": int(whole.per_file),
             "min_score": float(whole.min_score),
-            "best_seconds": min(float(whole.best_seconds), _ANY_SECONDS),
+            "best_seconds": min(float(whole.best_seconds), ANY_SECONDS),
         }
 
     def _of_file(self, name: str, call: Callable[[str], _T]) -> _T:
@@ -318,13 +303,6 @@ class DaemonClient:
 
 def _other_version(version: str) -> ConfigError:
     return ConfigError(f"the daemon runs {version}", "Restart it: kb watch --stop, then kb watch")
-
-
-def _query(request: object) -> str:
-    """Return the fields of a request as the query of an address; those that are None are left out."""
-    given = request if isinstance(request, dict) else {}
-    pairs = {key: value for key, value in given.items() if value is not None}
-    return urlencode(pairs, doseq=True, errors="surrogateescape")
 
 
 def _error(response: Response) -> Exception:

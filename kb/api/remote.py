@@ -11,24 +11,24 @@ import ipaddress
 import math
 import os
 import ssl
-import sys
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from kb.api.codec import decode, encode
+from kb.api.client_requests import ANY_SECONDS, filter_fields, path_and_body
+from kb.api.codec import decode
 from kb.api.operations import BY_NAME, FileList, ServiceStatus, Synced, Tag
 from kb.api.problems import MEDIA_TYPE, Problem, error_of
 from kb.errors import ServerError
-from kb.records import Answer, FileText, Filters, KnownFile, Links, Reply, SearchRequest, Shown, StoredPassage
+from kb.records import Answer, FileText, KnownFile, Links, Reply, SearchRequest, Shown, StoredPassage
 from kb.search_methods import SearchMethods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from kb.records import Status, Unmatched
+    from kb.records import Filters, Status, Unmatched
 
 _T = TypeVar("_T")
 
@@ -48,7 +48,8 @@ _LARGEST_TOKEN: Final = 4_096
 # In bytes. The text of the largest documents, escaped in JSON, is smaller.
 _LARGEST_ANSWER: Final = 512 * 2**20
 _CHUNK: Final = 2**20
-_FROM: Final = "Print it there with kb token, and put it into KB_TOKEN, or into a file that KB_TOKEN_FILE names"
+# Where the token is missing or wrong.
+_REMEDY: Final = "Print it there with kb token, and put it into KB_TOKEN, or into a file that KB_TOKEN_FILE names"
 
 
 def token_from(environ: Mapping[str, str]) -> str:
@@ -60,15 +61,15 @@ def token_from(environ: Mapping[str, str]) -> str:
     if token := environ.get(TOKEN, "").strip():
         return token
     if not (name := environ.get(TOKEN_FILE, "")):
-        raise ServerError("the server needs a token", _FROM)
+        raise ServerError("the server needs a token", _REMEDY)
     try:
         with Path(name).expanduser().open(encoding="ascii") as file:
             token = file.read(_LARGEST_TOKEN).strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it holds no token"
-        raise ServerError(f"the token in {name} cannot be read: {reason}", _FROM) from error
+        raise ServerError(f"the token in {name} cannot be read: {reason}", _REMEDY) from error
     if not token:
-        raise ServerError(f"{name} is empty", _FROM)
+        raise ServerError(f"{name} is empty", _REMEDY)
     return token
 
 
@@ -151,20 +152,18 @@ class RemoteKnowledgeBase(SearchMethods):
         """The files of the index."""
         found: list[KnownFile] = []
         while True:
-            page = self._call(
-                "files", FileList, {**_of_filters(filters or Filters()), "limit": _PAGE, "offset": len(found)}
-            )
+            page = self._call("files", FileList, filter_fields(filters) | {"limit": _PAGE, "offset": len(found)})
             found += page.files
             if not page.files or len(found) >= page.total:
                 return found
 
     def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
         """The values of filters that no file has."""
-        return self._call("files", FileList, {**_of_filters(filters), "limit": 1}).unmatched
+        return self._call("files", FileList, filter_fields(filters) | {"limit": 1}).unmatched
 
     def tags(self, filters: Filters | None = None) -> list[tuple[str, int]]:
         """The tags of the files, each with how many have it."""
-        found = self._call("tags", tuple[Tag, ...], _of_filters(filters or Filters()))
+        found = self._call("tags", tuple[Tag, ...], filter_fields(filters))
         return [(one.tag, one.files) for one in found]
 
     def status(self) -> Status:
@@ -182,14 +181,10 @@ class RemoteKnowledgeBase(SearchMethods):
     def _answer(self, request: SearchRequest) -> Answer:
         return self._call("search" if request.like is None else "similar", Answer, _given(request))
 
-    def _call(self, name: str, gives: type[_T], request: Mapping[str, Any] | None = None) -> _T:
+    def _call(self, name: str, gives: type[_T], request: dict[str, Any] | None = None) -> _T:
         operation = BY_NAME[name]
-        path, body = f"{self._prefix}{operation.path}", None
-        if operation.method == "POST":
-            body = encode(request or {})
-        elif given := {key: value for key, value in (request or {}).items() if value is not None}:
-            path = f"{path}?{urlencode(given, doseq=True, errors='surrogateescape')}"
-        status, kind, content = self._exchange(operation.method, path, body)
+        path, body = path_and_body(operation, request)
+        status, kind, content = self._exchange(operation.method, f"{self._prefix}{path}", body)
         if status != _OK:
             raise self._refused(status, kind, content)
         try:
@@ -238,7 +233,7 @@ class RemoteKnowledgeBase(SearchMethods):
     def _refused(self, status: int, kind: str, content: bytes) -> Exception:
         """The exception for a response that is no success."""
         if status == _UNAUTHORIZED:
-            return ServerError(f"{self.url} refused the token", _FROM)
+            return ServerError(f"{self.url} refused the token", _REMEDY)
         if kind != MEDIA_TYPE:
             return ServerError(
                 f"{self.url} answered with HTTP status {status}", "Check that kb watch --http runs at this address"
@@ -317,7 +312,7 @@ def _is_this_machine(host: str) -> bool:
 def _checked(token: str) -> str:
     """The token, which must not be able to end a line of the request."""
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ServerError("the token is not one that kb token prints", _FROM)
+        raise ServerError("the token is not one that kb token prints", _REMEDY)
     return token
 
 
@@ -326,19 +321,5 @@ def _given(request: SearchRequest) -> dict[str, Any]:
     given = {one.name: (getattr(request, one.name), one.default) for one in dataclasses.fields(SearchRequest)}
     changed = {name: value for name, (value, default) in given.items() if value != default and name != "cwd"}
     if changed.get("best_seconds") == math.inf:
-        # JSON has no infinity.
-        changed["best_seconds"] = sys.float_info.max
+        changed["best_seconds"] = ANY_SECONDS
     return changed
-
-
-def _of_filters(filters: Filters) -> dict[str, Any]:
-    """The filters as the query of an address."""
-    named = {
-        "path": filters.paths,
-        "tag": filters.tags,
-        "type": filters.types,
-        "lang": filters.languages,
-        "since": filters.since,
-        "until": filters.until,
-    }
-    return {name: value for name, value in named.items() if value}
