@@ -40,20 +40,6 @@ FULL_SCAN: Final = FullScan.FULL_SCAN
 Place: TypeAlias = tuple[str, str]
 """A watched folder and a directory in it ("" for the folder itself); includes all subdirectories."""
 
-
-class Rest(Enum):
-    """The type of the sentinel ``REST``."""
-
-    REST = "rest"
-
-    def __repr__(self) -> str:
-        """The name used in the code."""
-        return "REST"
-
-
-REST: Final = Rest.REST
-"""What the last update left to be done when nothing else is due."""
-
 MAX_PLACES: Final = 200
 """How many places are tracked separately before they are replaced by ``FULL_SCAN``."""
 
@@ -366,8 +352,8 @@ class Scheduler:
 
     # The loop.
 
-    def _next_work(self) -> frozenset[Place] | FullScan | Rest | None:
-        """Wait for changed places or a full scan that is due, or for what is left; None to stop."""
+    def _next_work(self) -> frozenset[Place] | FullScan | None:
+        """Wait for work; None to stop."""
         while True:
             self._report_notices()
             if self._clock() >= self._check_at:
@@ -381,8 +367,11 @@ class Scheduler:
                 if not self._notices:
                     self._condition.wait(self._pause(self._clock()))
 
-    def _due(self, now: float) -> frozenset[Place] | FullScan | Rest | None:
-        """The work that is due now. A caller of ``sync`` gets an attempt at once, even after a failure."""
+    def _due(self, now: float) -> frozenset[Place] | FullScan | None:
+        """The work that is due now; no places where only what the last update left is to be done.
+
+        A caller of ``sync`` gets an attempt at once, even after a failure.
+        """
         if self._asked > self._begun:
             work: frozenset[Place] | FullScan | None = FULL_SCAN
         elif now < self._retry_at:
@@ -394,7 +383,7 @@ class Scheduler:
             self._updating = self._debouncer.clear()
         elif work is not None:
             self._updating = len(work)
-        return REST if work is None and self._left else work
+        return frozenset() if work is None and self._left else work
 
     def _pause(self, now: float) -> float:
         """Seconds to wait. Bounded, because a signal that arrives just before the wait would not end it."""
@@ -402,22 +391,21 @@ class Scheduler:
         work = self._sweep_at - now if due is None else min(due, self._sweep_at - now)
         return max(0.0, min(_LONGEST_WAIT, self._check_at - now, max(work, self._retry_at - now)))
 
-    def _do(self, work: frozenset[Place] | FullScan | Rest) -> None:
+    def _do(self, work: frozenset[Place] | FullScan) -> None:
         try:
-            left = self._go_on() if work is REST and self._go_on is not None else self._update()
+            left = self._go_on() if not work and self._go_on is not None else self._update()
         except (KbError, OSError) as error:
             self._failed(work, str(error))
         else:
             self._succeeded(work, left=left is True and self._go_on is not None)
 
-    def _failed(self, work: frozenset[Place] | FullScan | Rest, sentence: str) -> None:
+    def _failed(self, work: frozenset[Place] | FullScan, sentence: str) -> None:
         """Put the work back and retry after a growing delay."""
         with self._condition:
             now = self._clock()
-            if not isinstance(work, Rest):
-                for place in [FULL_SCAN] if work is FULL_SCAN else work:
-                    self._debouncer.mark(place, now)
-            if work is FULL_SCAN or work is REST:
+            for place in [FULL_SCAN] if work is FULL_SCAN else work:
+                self._debouncer.mark(place, now)
+            if work is FULL_SCAN or not work:
                 self._refused_ticket = self._begun
                 self._condition.notify_all()
             self._updating = 0
@@ -427,7 +415,7 @@ class Scheduler:
                 self._notices.append(sentence)
                 self._errors = (*self._errors, sentence)[-5:]
 
-    def _succeeded(self, work: frozenset[Place] | FullScan | Rest, *, left: bool) -> None:
+    def _succeeded(self, work: frozenset[Place] | FullScan, *, left: bool) -> None:
         with self._condition:
             now = self._clock()
             self._updating = 0
