@@ -9,7 +9,7 @@ import click
 from kb.cli.command import command
 from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option, refuse_conflicts
-from kb.cli.output.transfers import backup_object, backup_text, verified_text
+from kb.cli.output.transfers import backup_text, transfer_object, verified_text
 from kb.errors import Cancelled
 from kb.transfer import KEPT, verify_backup
 
@@ -49,7 +49,7 @@ def backup(session: Session, *, file: str, incremental: bool, keep: int | None, 
         session.notice(stopped.message)
         return INTERRUPTED
     if as_json:
-        session.write_json(backup_object(report))
+        session.write_json(transfer_object(report))
     else:
         session.say(verified_text(report) if verifies else backup_text(report))
     return 0

@@ -11,15 +11,13 @@ from kb.cli.command import command
 from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option, refuse_conflicts
 from kb.cli.output.terminal import escape_json
-from kb.cli.output.transfers import backup_object, export_object, export_text, vectors_text
+from kb.cli.output.transfers import export_text, transfer_object, vectors_text
 from kb.errors import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from kb.backup.tables import TableFormat
     from kb.cli.session import Session
+    from kb.records import BackupReport, ExportReport
 
 _OUTPUT = "-"
 
@@ -48,7 +46,7 @@ def export(
         with session.open() as kb, session.stoppable() as should_stop:
             if moves:
                 moved = kb.export_vectors(session.place(file), should_stop=should_stop)
-                _tell(session, as_json, lambda: backup_object(moved), lambda: vectors_text(moved))
+                _tell(session, as_json, moved, vectors_text(moved))
                 return 0
             target = _Output(session) if file == _OUTPUT else session.place(file)
             report = kb.export(target, kind or "jsonl", vectors=not plain, replace=force, should_stop=should_stop)
@@ -56,15 +54,15 @@ def export(
         session.notice(stopped.message)
         return INTERRUPTED
     if file != _OUTPUT:
-        _tell(session, as_json, lambda: export_object(report), lambda: export_text(report))
+        _tell(session, as_json, report, export_text(report))
     return 0
 
 
-def _tell(session: Session, as_json: bool, value: Callable[[], dict[str, Any]], text: Callable[[], str]) -> None:
+def _tell(session: Session, as_json: bool, report: BackupReport | ExportReport, text: str) -> None:
     if as_json:
-        session.write_json(value())
+        session.write_json(transfer_object(report))
     else:
-        session.say(text())
+        session.say(text)
 
 
 class _Output:

@@ -9,7 +9,7 @@ import click
 from kb.cli.command import command
 from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option
-from kb.cli.output.transfers import import_object, import_text
+from kb.cli.output.transfers import import_text, transfer_object
 from kb.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def import_(session: Session, *, file: str, as_json: bool) -> int:
         session.notice(stopped.message)
         return INTERRUPTED
     if as_json:
-        session.write_json(import_object(report))
+        session.write_json(transfer_object(report))
     else:
         session.say(import_text(report))
     return 0

@@ -10,7 +10,7 @@ import click
 from kb.cli.command import command
 from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option
-from kb.cli.output.transfers import restore_object, restore_text
+from kb.cli.output.transfers import restore_text, transfer_object
 from kb.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def restore(session: Session, *, file: str, force: bool, moved: tuple[str, ...],
         session.notice(stopped.message)
         return INTERRUPTED
     if as_json:
-        session.write_json(restore_object(report))
+        session.write_json(transfer_object(report))
     else:
         session.say(restore_text(report))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kb.cli.output.reports import count, size
@@ -36,8 +37,7 @@ def vectors_text(report: BackupReport) -> str:
 
 def restore_text(report: RestoreReport) -> str:
     """What was restored, and what comes next."""
-    what = f"{count(report.files, 'file')}, {count(report.passages, 'passage')}, {count(report.vectors, 'vector')}"
-    lines = [f"{one_line(report.store)}: {what}; {report.seconds:.1f} s\n"]
+    lines = [f"{one_line(report.store)}: {_contents(report)}; {report.seconds:.1f} s\n"]
     if not report.index:
         lines.append("The model is not on this machine, so the first search makes the vector index.\n")
     if report.without_vector:
@@ -60,54 +60,12 @@ def import_text(report: ImportReport) -> str:
     return f"{what}; {report.seconds:.1f} s\nNext: kb index, which embeds what is not among them\n"
 
 
-def backup_object(report: BackupReport) -> dict[str, Any]:
-    """A backup as a JSON object."""
-    return {
-        "path": report.path,
-        "files": report.files,
-        "passages": report.passages,
-        "vectors": report.vectors,
-        "without_vector": report.without_vector,
-        "model": report.model,
-        "fingerprint": report.fingerprint,
-        "folders": list(report.folders),
-        "created": report.created,
-        "size": report.size,
-        "written": report.written,
-        "seconds": round(report.seconds, 3),
-    }
+def transfer_object(report: BackupReport | RestoreReport | ExportReport | ImportReport) -> dict[str, Any]:
+    """What was done as a JSON object, whose keys are the names of the report's fields."""
+    return asdict(report) | {"seconds": round(report.seconds, 3)}
 
 
-def restore_object(report: RestoreReport) -> dict[str, Any]:
-    """A restored store as a JSON object."""
-    return {
-        "store": report.store,
-        "files": report.files,
-        "passages": report.passages,
-        "vectors": report.vectors,
-        "without_vector": report.without_vector,
-        "index": report.index,
-        "seconds": round(report.seconds, 3),
-    }
-
-
-def export_object(report: ExportReport) -> dict[str, Any]:
-    """An export as a JSON object."""
-    return {
-        "path": report.path,
-        "passages": report.passages,
-        "without_vector": report.without_vector,
-        "size": report.size,
-        "seconds": round(report.seconds, 3),
-    }
-
-
-def import_object(report: ImportReport) -> dict[str, Any]:
-    """An import as a JSON object."""
-    return {"vectors": report.vectors, "new": report.new, "seconds": round(report.seconds, 3)}
-
-
-def _contents(report: BackupReport) -> str:
+def _contents(report: BackupReport | RestoreReport) -> str:
     return f"{count(report.files, 'file')}, {count(report.passages, 'passage')}, {count(report.vectors, 'vector')}"
 
 
