@@ -79,8 +79,9 @@ def _is_mounted_read_only(path: Path) -> bool:
 
 
 def _filling(path: Path) -> Iterator[tuple[str, object]]:
-    yield "bytes", sum(size for _, size in _sizes(path))
-    yield "files", sum(1 for _ in _sizes(path))
+    sizes = [size for _, size in _sizes(path)]
+    yield "bytes", sum(sizes)
+    yield "files", len(sizes)
 
 
 def _sizes(path: Path) -> Iterator[tuple[Path, int]]:
