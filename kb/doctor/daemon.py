@@ -10,7 +10,7 @@ import time
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kb import __version__
 from kb.doctor.finding import Fix, Plain, Remedy, advice, failed, ok, warning
@@ -18,6 +18,8 @@ from kb.service.address import addresses_of, has_unix_sockets, is_safe
 from kb.store.lock import LOCK_FILE, OWNER_FILE, is_locked, read_owner
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kb.doctor.case import Case
     from kb.doctor.finding import Finding
 
@@ -111,7 +113,7 @@ def daemon(case: Case) -> Finding:
             pid=pid,
         )
     if answer.refused:
-        return failed("kb watch refuses to answer: {reason}", _restart(case), reason=answer.refused)
+        return failed("kb watch refuses to answer: {reason}", restart(case), reason=answer.refused)
     if answer.status is not None:
         return _running(case, answer.status)
     if holder.is_daemon and holder.owner:
@@ -126,21 +128,20 @@ def daemon(case: Case) -> Finding:
     return ok("not running: each command opens the store itself")
 
 
-def _running(case: Case, status: object) -> Finding:
-    values = status if isinstance(status, dict) else {}
-    errors = [str(one) for one in values.get("errors", ())]
+def _running(case: Case, status: Mapping[str, Any]) -> Finding:
+    errors = [str(one) for one in status.get("errors", ())]
     if errors:
         return warning(
             "its last index run failed: {error}",
             Remedy(case.command("index"), after=", which shows what fails"),
             error=errors[-1],
         )
-    state, waiting = str(values.get("state", "")), int(values.get("waiting", 0))
+    state, waiting = str(status.get("state", "")), int(status.get("waiting", 0))
     return ok(
         "kb watch answers: {state}, process {pid}",
         state=Plain(state if state in {"starting", "watching", "polling", "blind"} else "unknown"),
-        pid=int(values.get("pid", 0)),
-    ).with_details(("waiting", waiting), ("watches", int(values.get("watched", 0))))
+        pid=int(status.get("pid", 0)),
+    ).with_details(("waiting", waiting), ("watches", int(status.get("watched", 0))))
 
 
 def _unreachable(case: Case, pid: int) -> Finding:
@@ -186,12 +187,13 @@ def version(case: Case) -> Finding:
     if theirs != __version__:
         return failed(
             "kb watch runs kb {theirs}, and this is kb {ours}",
-            _restart(case),
+            restart(case),
             theirs=Plain(theirs) if _VERSION.fullmatch(theirs) else theirs,
             ours=Plain(__version__),
         )
     return ok("{version}, as that of the daemon", version=Plain(__version__))
 
 
-def _restart(case: Case) -> str:
+def restart(case: Case) -> str:
+    """The command that ends the daemon and starts it again."""
     return f"{case.command('watch', '--stop')} && {case.command('watch', '--background')}"

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from kb.doctor.daemon import restart
 from kb.doctor.finding import Plain, Remedy, failed, ok, warning
 from kb.watching.mounts import below_without_events, without_events
 
@@ -29,7 +30,7 @@ def watcher(case: Case) -> Finding:
     if status is not None and status.get("state") == "blind":
         return failed(
             "kb watch notices no changes: {reason}",
-            f"{case.command('watch', '--stop')} && {case.command('watch', '--background')}",
+            restart(case),
             reason=str(status.get("reason", "")),
         )
     limited = _beyond_limits(case)
@@ -59,12 +60,11 @@ def _beyond_limits(case: Case) -> Finding | None:
     watches, instances = _limit("max_user_watches"), _limit("max_user_instances")
     if watches is None or instances is None or case.settings.config.watch.polling:
         return None
-    serving = case.daemon.status is not None
-    if serving and case.daemon.status and "max_user_watches" in str(case.daemon.status.get("reason", "")):
-        return _too_few("max_user_watches", watches, _directories(case), 0)
-    if serving:
-        # It has its watches already.
-        return None
+    status = case.daemon.status
+    if status is not None:
+        # It has its watches already, or says that it got too few.
+        lacking = "max_user_watches" in str(status.get("reason", ""))
+        return _too_few("max_user_watches", watches, _directories(case), 0) if lacking else None
     used_watches, used_instances = _in_use()
     directories = _directories(case)
     if directories + used_watches > watches:
