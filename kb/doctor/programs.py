@@ -99,14 +99,12 @@ def extras(case: Case) -> Finding:
     """Whether the extras that the files and the configuration need are installed."""
     needed = dict(_needed_by_configuration(case))
     needed |= _needed_by_files(case)
-    found = [
-        failed("{what}, for which the extra {extra} is missing", _install(extra), what=Plain(what), extra=Plain(extra))
-        if extra == "answer"
-        else warning(
-            "{what}, for which the extra {extra} is missing", _install(extra), what=Plain(what), extra=Plain(extra)
-        )
-        for extra, what in needed.items()
-    ]
+    found = []
+    for extra, what in needed.items():
+        # Without a model that is configured no question is answered; without a format its files alone are lacking.
+        judged = failed if extra == "answer" else warning
+        sentence = "{what}, for which the extra {extra} is missing"
+        found.append(judged(sentence, _install(extra), what=Plain(what), extra=Plain(extra)))
     absent = sorted({row.extra for row in REGISTRY.rows if row.extra and not row.available})
     return worst(
         found,
