@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from kb.claims import require_own_claim
-from kb.doctor.catalog_view import CatalogView, OutOfTime, opened_catalog
+from kb.doctor.catalog_view import OutOfTime, opened_catalog, quick_check
 from kb.doctor.finding import Remedy, failed, ok, warning
 from kb.embedding import cache
 from kb.errors import CatalogDamaged
@@ -19,6 +19,7 @@ from kb.store.vectors import VectorStore
 
 if TYPE_CHECKING:
     from kb.doctor.case import Case
+    from kb.doctor.catalog_view import CatalogView
     from kb.doctor.finding import Finding
 
 SECONDS: Final = 60.0
@@ -36,6 +37,7 @@ def catalog(case: Case) -> Finding:
     index = Remedy(case.command("index"), after=": it reads every file again; vectors come from the embedding cache")
     for attempt in (1, 2):
         try:
+            # Raises if whoever used it last found it damaged.
             CatalogStamp(case.file(CATALOG_FILE)).is_unchanged()
             with opened_catalog(case) as view:
                 wrong = view.quick_check(_seconds(case))
@@ -182,7 +184,7 @@ def embedding_cache(case: Case) -> Finding:
     try:
         database = Database(path, cache.SCHEMA, access="read")
         try:
-            wrong = CatalogView(database).quick_check(_seconds(case))
+            wrong = quick_check(database, _seconds(case))
             count = database.rows("SELECT count(*) FROM entries", (), lambda row: int(row[0]))[0]
         finally:
             database.close()

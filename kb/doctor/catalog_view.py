@@ -89,15 +89,8 @@ class CatalogView:
         return self._database.rows(_PASSAGES, (most,), _passage)
 
     def quick_check(self, seconds: float) -> str:
-        """What SQLite finds wrong with the file; empty if nothing.
-
-        Raises:
-            OutOfTime: It did not end in time.
-            CatalogDamaged: It cannot be read at all.
-        """
-        with self._database.reading() as connection, _at_most(connection, seconds):
-            found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
-        return "" if found == [b"ok"] else "; ".join(one.decode("utf-8", "replace") for one in found)
+        """What SQLite finds wrong with the file; empty if nothing. Raises as ``quick_check`` does."""
+        return quick_check(self._database, seconds)
 
     def audit(self, seconds: float) -> Findings:
         """Compare every row with its checksum.
@@ -112,6 +105,18 @@ class CatalogView:
                 return audit(connection)
             finally:
                 connection.execute("ROLLBACK")
+
+
+def quick_check(database: Database, seconds: float) -> str:
+    """What SQLite finds wrong with a database; empty if nothing.
+
+    Raises:
+        OutOfTime: It did not end in time.
+        StoreError: It cannot be read at all.
+    """
+    with database.reading() as connection, _at_most(connection, seconds):
+        found = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+    return "" if found == [b"ok"] else "; ".join(one.decode("utf-8", "replace") for one in found)
 
 
 def _passage(row: tuple[object, ...]) -> StoredPassage:
