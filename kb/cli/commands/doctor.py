@@ -162,7 +162,7 @@ def _write_report(session: Session, file: str, case: Case, results: list[Result]
     if file == "-":
         session.write(text)
         return
-    target = Path(session.client.cwd) / Path(file).expanduser()
+    target = session.place(file)
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
