@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.errors import CatalogDamaged
 from kb.own_files import store_error_for, write_atomically
-from kb.records import digest_of
+from kb.store import catalog_queue as queue
 from kb.store import catalog_rows as rows
 from kb.store import keywords
 from kb.store.catalog_schema import SCHEMA
@@ -82,11 +82,6 @@ class CatalogStamp:
 # All passages by file, passages without a file, and the highest file ids.
 _ALL_PASSAGES = f"SELECT p.file_id, p.state, {rows.PASSAGE_COLUMNS} FROM passages p ORDER BY p.file_id"  # noqa: S608
 _ORPHANS = "SELECT count(*) FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
-# What waits to be embedded, beside the passage that it belongs to.
-_QUEUE = """
-    SELECT u.passage, u.file_id, u.text, p.file_id, p.digest, p.state
-    FROM unembedded u LEFT JOIN passages p ON p.key = u.passage
-"""
 _IDS_USED = """
     SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'files'), -1),
            coalesce((SELECT max(id) FROM files), 0)
@@ -132,17 +127,6 @@ def audit(connection: sqlite3.Connection) -> Findings:
         if not rows.passage_is_sound(tuple(passage), file_id):
             wrong.add(file_id)
     wrong |= {file_id for file_id, count in live.items() if counted[file_id] != count}
-    wrong |= _wrongly_queued(connection)
+    wrong |= queue.wrongly_queued(connection)
     orphans = connection.execute(_ORPHANS).fetchone()[0]
     return Findings(tuple(sorted(wrong)), keywords=bool(orphans or wrong or not keywords.is_intact(connection)))
-
-
-def _wrongly_queued(connection: sqlite3.Connection) -> set[int]:
-    """The files with a queued text that is not that of its passage; entries without a passage are deleted."""
-    wrong: set[int] = set()
-    for key, file_id, text, owner, digest, state in connection.execute(_QUEUE).fetchall():
-        if owner is None:
-            connection.execute("DELETE FROM unembedded WHERE passage = ?", (key,))
-        elif (file_id, state, digest) != (owner, b"live", digest_of(rows.text_of(text))):
-            wrong.add(owner)
-    return wrong

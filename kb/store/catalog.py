@@ -12,9 +12,10 @@ from operator import attrgetter
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from kb.records import Failure, QueuedPassage, Unembedded
+from kb.records import Failure, QueuedPassage
 from kb.sqlite import Database
 from kb.store import catalog_links as links
+from kb.store import catalog_queue as queue
 from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
 
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kb.records import FileChange, FoundFile, Holding, KeywordMatches, KnownFile, Link, Name, Passage, StoredPassage
+    from kb.records import (
+        FileChange,
+        FoundFile,
+        Holding,
+        KeywordMatches,
+        KnownFile,
+        Link,
+        Name,
+        Passage,
+        StoredPassage,
+        Unembedded,
+    )
     from kb.store.catalog_rows import PassageState
 
 _T = TypeVar("_T")
@@ -119,32 +131,8 @@ _KEEP_MIDDLE = """
     INSERT INTO middles (file_id, vector) SELECT id, ? FROM files WHERE id = ?
     ON CONFLICT (file_id) DO UPDATE SET vector = excluded.vector
 """
-
-
-# The queue of passages without a vector. Times that need more than 64 bits are cut to them.
-_UNEMBEDDED_FILES = "SELECT file_id, count(*), sum(tokens) FROM unembedded GROUP BY file_id"
 _LIVE = "SELECT coalesce(sum(live), 0) FROM files"
 _DONE_FILES = "SELECT count(*) FROM files WHERE state = 'done'"
-_NEXT_RUN = "SELECT coalesce(max(run), 0) + 1 FROM unembedded"
-_QUEUE = """
-    INSERT INTO unembedded (passage, file_id, run, mtime_ns, tokens, text)
-    SELECT p.key, p.file_id, ?, CAST(f.mtime_ns AS INTEGER), ?, CAST(? AS TEXT)
-    FROM passages p JOIN files f ON f.id = p.file_id WHERE p.id = ?
-"""
-_QUEUED = f"""
-    SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}, u.tokens, u.text
-    FROM unembedded u CROSS JOIN passages p ON p.key = u.passage CROSS JOIN files f ON f.id = p.file_id
-    WHERE u.run = (SELECT max(run) FROM unembedded) AND u.run >= ?
-    ORDER BY u.mtime_ns DESC, u.passage DESC LIMIT ?
-"""  # noqa: S608  (only constants are put in)
-_UNQUEUE = (
-    "DELETE FROM unembedded WHERE passage IN (SELECT key FROM passages WHERE id IN (SELECT value FROM json_each(?)))"
-)
-_UNQUEUE_FILES = "DELETE FROM unembedded WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
-_UNQUEUE_LEAVING = (
-    "DELETE FROM unembedded WHERE passage IN (SELECT key FROM passages "
-    "WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?)))"
-)
 
 
 class _UntilChanged(Generic[_T]):
@@ -271,7 +259,7 @@ class SqliteCatalog:
             _delete_centroids(connection, file_ids)
             for change in changes:
                 _write_change(connection, change, known[change.file_id])
-            connection.execute(_UNQUEUE_LEAVING, (json.dumps(file_ids),))
+            queue.remove_leaving(connection, file_ids)
 
     def finish(
         self,
@@ -289,18 +277,17 @@ class SqliteCatalog:
             run: The number of the index run, from ``next_run``.
         """
         listed = json.dumps(list(file_ids))
-        queued = ((run, one.tokens, rows.text_bytes(one.embedded), one.id) for one in unembedded)
         with self._database.writing() as connection:
             connection.execute(_FORGET_LEAVING, (listed,))
             connection.execute(_BRING_COMING, (listed,))
             connection.execute(_FINISH_FILES, (time.time_ns(), listed))
-            connection.execute(_UNQUEUE_FILES, (listed, listed))
-            connection.executemany(_QUEUE, queued)
+            queue.remove_files(connection, file_ids)
+            queue.add(connection, unembedded, run)
             _store_centroids(connection, centroids or {})
 
     def next_run(self) -> int:
         """A number above those of all runs that left passages without a vector."""
-        return _read_number(self._database, _NEXT_RUN)
+        return _read_number(self._database, queue.NEXT_RUN)
 
     def queued(self, count: int, since_run: int = 0) -> list[QueuedPassage]:
         """The next passages to embed, all of one run: the latest, from ``since_run`` on, and of that the newest files.
@@ -309,13 +296,13 @@ class SqliteCatalog:
             count: How many at most.
             since_run: The earliest run.
         """
-        found = self._read_passages(_QUEUED, (since_run, count), extra=2)
+        found = self._read_passages(queue.NEXT, (since_run, count), extra=2)
         return [QueuedPassage(passage, rows.text_of(text), tokens) for passage, (tokens, text) in found]
 
     def embedded(self, ids: Sequence[str], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
         """Record that the vectors of queued passages are in the vector index, and the centroids of completed files."""
         with self._database.writing() as connection:
-            connection.execute(_UNQUEUE, (json.dumps(list(ids)),))
+            queue.remove(connection, ids)
             _store_centroids(connection, centroids or {})
 
     def unembedded(self) -> dict[int, Unembedded]:
@@ -354,7 +341,7 @@ class SqliteCatalog:
         with self._database.writing() as connection:
             connection.execute(_COMING_AGAIN, (listed, listed))
             connection.execute(_PENDING_AGAIN, (listed, listed))
-            connection.execute(_UNQUEUE_FILES, (listed, listed))
+            queue.remove_files(connection, file_ids)
             _delete_centroids(connection, file_ids)
 
     def read_again(self, file_ids: Sequence[int]) -> None:
@@ -613,8 +600,7 @@ def _read_files(database: Database) -> list[KnownFile]:
 
 
 def _read_unembedded(database: Database) -> dict[int, Unembedded]:
-    found = database.rows(_UNEMBEDDED_FILES, (), lambda row: (int(row[0]), Unembedded(int(row[1]), int(row[2]))))
-    return dict(found)
+    return dict(database.rows(queue.BY_FILE, (), queue.unembedded_of))
 
 
 def _read_number(database: Database, statement: str) -> int:

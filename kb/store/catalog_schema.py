@@ -7,6 +7,7 @@ from typing import Final
 from kb.errors import CatalogDamaged
 from kb.sqlite import Schema
 from kb.store.catalog_links import TABLES as LINK_TABLES
+from kb.store.catalog_queue import TABLES as QUEUE_TABLES
 from kb.store.catalog_rows import checksum
 
 # The application id in SQLite's header ("kbct"), which distinguishes a catalog from databases of other programs.
@@ -119,23 +120,6 @@ _SEARCHED = ("ALTER TABLE passages ADD COLUMN searched TEXT NOT NULL DEFAULT ''"
 # The parts of a file that were not read; empty if there are none.
 _UNREAD = ("ALTER TABLE files ADD COLUMN unread TEXT NOT NULL DEFAULT ''",)
 
-# The live passages that have no vector yet, with what the model reads of them, and in which order: passages of a later
-# run before those of earlier ones, and within a run those of files that were modified last.
-_UNEMBEDDED = (
-    """
-    CREATE TABLE unembedded (
-        passage INTEGER PRIMARY KEY REFERENCES passages (key) ON DELETE CASCADE,
-        file_id INTEGER NOT NULL,
-        run INTEGER NOT NULL,
-        mtime_ns INTEGER NOT NULL,
-        tokens INTEGER NOT NULL,
-        text TEXT NOT NULL
-    )
-    """,
-    "CREATE INDEX unembedded_of_file ON unembedded (file_id, tokens)",
-    "CREATE INDEX unembedded_in_order ON unembedded (run, mtime_ns)",
-)
-
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _LANGUAGE,
@@ -146,7 +130,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _MIDDLES,
     _SEARCHED,
     _UNREAD,
-    _UNEMBEDDED,
+    QUEUE_TABLES,
 )
 """The migrations from each version to the next; the version of a catalog is the number of those applied."""
 
