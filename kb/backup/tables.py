@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypedDict
 
 import msgspec
 
@@ -21,7 +22,32 @@ if TYPE_CHECKING:
 TableFormat: TypeAlias = Literal["jsonl", "parquet"]
 TABLE_FORMATS: Final[tuple[TableFormat, ...]] = ("jsonl", "parquet")
 
-Record: TypeAlias = dict[str, Any]
+
+class Record(TypedDict):
+    """A passage as a row: what ``kb search --json`` says of a hit, and the metadata of its file.
+
+    The columns of a table have its names, in this order.
+    """
+
+    id: str
+    path: str
+    folder: str
+    file: str
+    title: str
+    author: str
+    kind: str
+    tags: list[str]
+    date: str | None
+    language: str
+    file_sha256: str
+    heading: list[str]
+    place: str
+    page: int | None
+    first_line: int
+    last_line: int
+    text: str
+    text_sha256: str
+    vector: NDArray[np.float32] | None
 
 
 class Table(Protocol):
@@ -35,7 +61,7 @@ class Table(Protocol):
 
 
 def record_of(passage: StoredPassage, vector: NDArray[np.float32] | None) -> Record:
-    """A passage as a row: what ``kb search --json`` says of a hit, and the metadata of its file."""
+    """A passage as a row."""
     file = passage.file
     return {
         "id": passage.id,
@@ -103,7 +129,7 @@ class _Parquet:
         except ImportError as error:
             raise BackupError(
                 "Parquet needs PyArrow, which is not installed",
-                f"Run {sys.executable} -m pip install 'localkb[parquet]', or use --format jsonl",
+                f"Run {shlex.quote(sys.executable)} -m pip install 'localkb[parquet]', or use --format jsonl",
             ) from error
         text, number = pa.string(), pa.int32()
         kinds = {
@@ -114,11 +140,8 @@ class _Parquet:
             "last_line": number,
             "vector": pa.list_(pa.float32()),
         }
-        names = (
-            *("id", "path", "folder", "file", "title", "author", "kind", "tags", "date", "language", "file_sha256"),
-            *("heading", "place", "page", "first_line", "last_line", "text", "text_sha256", "vector"),
-        )
-        self._schema = pa.schema([(name, kinds.get(name, text)) for name in names], metadata=dict(about))
+        columns = [(name, kinds.get(name, text)) for name in Record.__annotations__]
+        self._schema = pa.schema(columns, metadata=dict(about))
         self._table = pa.Table
         self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
 
