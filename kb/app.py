@@ -256,7 +256,7 @@ class LocalKnowledgeBase(SearchMethods):
         def run() -> tuple[IndexReport, EmbeddingRun]:
             self._require_model(full=full)
             self._repair_index()
-            report, embedding = self._container.indexer.words(
+            report, embedding = self._container.indexer.run(
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,

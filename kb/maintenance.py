@@ -144,7 +144,7 @@ def _rebuild_and_index(
     """
     generation = container.vectors.rebuild(should_stop=should_stop)
     container.catalog.compact()
-    _, embedding = container.indexer.words(on_event=on_event, should_stop=should_stop)
+    _, embedding = container.indexer.run(on_event=on_event, should_stop=should_stop)
     return generation, embedding
 
 

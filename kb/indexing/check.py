@@ -94,7 +94,7 @@ class Checker:
             self._index().delete(unknown)
         suspects = {file.id for file, _ in self._differing_files()} | set(self._files_without_vectors())
         self._catalog.mark_pending(sorted(suspects))
-        self._indexer.run(embed=False)
+        self._indexer.run()
 
     def _disk(self, comparison: Comparison) -> Iterator[Difference]:
         """Yield the differences between the catalog and the disk."""

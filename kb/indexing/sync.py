@@ -142,40 +142,19 @@ class Indexer:
         on_progress: Callable[[IndexProgress], None] | None = None,
         on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
-        embed: bool = True,
-    ) -> IndexReport:
-        """Index new, changed, moved and removed files, and embed everything that is queued.
+    ) -> tuple[IndexReport, Embedding]:
+        """Make new and changed files found by their words, and follow moved and removed ones; nothing is embedded.
 
         Args:
             full: Read every file, even if its stat is unchanged.
             accept_deletions: Drop missing files even if most of a folder is missing.
-            on_progress: Called after each batch.
-            on_event: Called after each file, once it is found by its words.
+            on_progress: Called after each batch, also of the embedding.
+            on_event: Called after each file.
             should_stop: Called between files and batches; the run ends once it returns True, with no file half done.
-            embed: Whether to embed; else new texts are found by their words until somebody does.
-        """
-        report, embedding = self.words(
-            full=full,
-            accept_deletions=accept_deletions,
-            on_progress=on_progress,
-            on_event=on_event,
-            should_stop=should_stop,
-        )
-        if not embed or report.interrupted or not report.unembedded:
-            return report
-        embedding.turn(should_stop or _never)
-        return embedding.report(report)
 
-    def words(
-        self,
-        *,
-        full: bool = False,
-        accept_deletions: bool = False,
-        on_progress: Callable[[IndexProgress], None] | None = None,
-        on_event: Callable[[FileEvent], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
-    ) -> tuple[IndexReport, Embedding]:
-        """Do what ``run`` does but embed nothing; returns the report, and what embeds everything that is queued."""
+        Returns:
+            The report, and what embeds everything that is queued.
+        """
         with Stopwatch() as watch:
             return self._run(
                 watch,

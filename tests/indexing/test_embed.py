@@ -142,11 +142,11 @@ def test_embedding_in_turns_lets_changes_go_first(world: World, monkeypatch: pyt
     monkeypatch.setattr("kb.indexing.embed._SMALLEST_TURN", 1)
     monkeypatch.setattr("kb.indexing.embed._LARGEST_WINDOW", 1)
     seen: list[IndexProgress] = []
-    words, embedding = world.indexer.words(on_progress=seen.append)
+    words, embedding = world.indexer.run(on_progress=seen.append)
 
     assert embedding.turn(lambda: False, lambda: True, turn_seconds=0.1)
     world.write("late.md", "late")
-    late, _ = world.indexer.words()
+    late, _ = world.indexer.run()
     while embedding.turn(lambda: False, lambda: True, turn_seconds=0.1):
         pass
 
@@ -164,7 +164,7 @@ def test_embedding_in_turns_lets_changes_go_first(world: World, monkeypatch: pyt
 def test_a_run_can_embed_its_own_texts_alone(world: World) -> None:
     """As a note does, which is not to wait for thousands of others."""
     world.write("note.md", "note")
-    _, embedding = world.indexer.words()
+    _, embedding = world.indexer.run()
 
     assert not embedding.turn(lambda: False, own=True)
     assert in_order(world) == ["note"]

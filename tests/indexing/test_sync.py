@@ -317,7 +317,7 @@ def test_an_interrupted_reread_is_repeated(mixed: tuple[World, Counted]) -> None
     """A run stops during the files of a format, and the next kb reads them all by its own rules."""
     world, reader = mixed
     by_rules(world, md="2")
-    assert world.indexer.run(should_stop=lambda: True).interrupted
+    assert world.run(should_stop=lambda: True).interrupted
     reader.paths.clear()
 
     by_rules(world)
@@ -432,7 +432,7 @@ def test_progress_ends_at_the_total() -> None:
         world.write(f"{number}.md", f"# {number}\n\n" + "\n\n".join(f"word{number} {line}" for line in range(50)))
     seen: list[IndexProgress] = []
 
-    world.indexer.run(on_progress=seen.append)
+    world.run(on_progress=seen.append)
 
     assert [one.size for one in seen] == sorted(one.size for one in seen)
     assert (seen[-1].files, seen[-1].files_total) == (40, 40)
@@ -451,7 +451,7 @@ def test_stopping_leaves_complete_files_and_the_next_run_continues() -> None:
     asked = itertools.count()
 
     # Asked once for each file, for the window and for each slice of texts: the second slice is not begun.
-    report = world.indexer.run(should_stop=lambda: next(asked) >= 102)
+    report = world.run(should_stop=lambda: next(asked) >= 102)
     embedded = len(world.embedder.texts)
     again = world.run()
 
@@ -506,9 +506,9 @@ def test_many_files_are_dropped_in_pages_and_that_can_be_stopped() -> None:
             stopped = next(pages) == 1
 
     world.after = after
-    first = world.indexer.run(accept_deletions=True, should_stop=lambda: stopped)
+    first = world.run(accept_deletions=True, should_stop=lambda: stopped)
     world.after = lambda _: None
-    second = world.indexer.run(accept_deletions=True)
+    second = world.run(accept_deletions=True)
 
     assert (first.interrupted, first.removed, first.total) == (True, 100, 200)
     assert (second.interrupted, second.removed, second.total) == (False, 40, 160)
@@ -548,7 +548,7 @@ def test_confirmed_mass_deletion_is_done() -> None:
     for number in range(50):
         world.files.remove(FOLDER, f"{number:03}.md")
 
-    report = world.indexer.run(accept_deletions=True)
+    report = world.run(accept_deletions=True)
 
     assert (report.held, report.removed, report.total) == (0, 50, 10)
 
@@ -569,7 +569,7 @@ def test_a_run_can_be_stopped_between_slices() -> None:
     world = World()
     world.write("book.md", "\n\n".join(f"# {number}\n\ntext {number}" for number in range(100)))
 
-    report = world.indexer.run(should_stop=lambda: bool(world.embedder.texts))
+    report = world.run(should_stop=lambda: bool(world.embedder.texts))
 
     assert report.interrupted
     done = len(world.embedder.texts)
@@ -693,9 +693,9 @@ def test_each_file_has_one_event(world: World) -> None:
     world.write("c.md", "new")
     world.files.write(FOLDER, "bad.md", BINARY)
     events: list[FileEvent] = []
-    world.indexer.run(on_event=events.append)
+    world.run(on_event=events.append)
     world.files.remove(FOLDER, "c.md")
-    world.indexer.run(on_event=events.append)
+    world.run(on_event=events.append)
 
     told = {(event.kind, event.path, event.before, event.passages, event.reused) for event in events}
     assert told == {
@@ -993,7 +993,7 @@ def test_the_report_of_an_interrupted_run_is_true(stop_after: int) -> None:
         asked += 1
         return asked > stop_after
 
-    first = world.indexer.run(should_stop=should_stop)
+    first = world.run(should_stop=should_stop)
     done = {one.file.path: one.text for one in world.catalog.all_passages()}
     assert first.interrupted
     assert first.added == sum(path >= "40.md" for path in done)

@@ -56,9 +56,13 @@ class World:
         """Write a file into the folder."""
         self.files.write(FOLDER, path, text.encode())
 
-    def run(self, **options: bool) -> IndexReport:
-        """Index; with ``embed=False`` only the words."""
-        return self.indexer.run(**options)  # type: ignore[arg-type]  # flags only
+    def run(self, *, embed: bool = True, **options: Any) -> IndexReport:
+        """Index, with the options of the indexer; with ``embed=False`` only the words."""
+        report, embedding = self.indexer.run(**options)
+        if not embed or report.interrupted or not report.unembedded:
+            return report
+        embedding.turn(options.get("should_stop", lambda: False))
+        return embedding.report(report)
 
     def read_anew(self) -> None:
         """Behave as a kb whose splitter is another one."""

@@ -456,7 +456,7 @@ def observe(board: Board, texts: Path) -> None:
         (EmbeddingCache, "put", "writing the cache"),
         *(
             (SqliteCatalog, step, "writing the catalog")
-            for step in ("begin", "finish", "remove", "mark_pending", "refresh")
+            for step in ("begin", "finish", "embedded", "remove", "mark_pending", "refresh")
         ),
         *((ChromaIndex, step, "writing vectors") for step in ("upsert", "delete", "relabel")),
         *((onnx_export, step, "exporting the model") for step in ("_write", "_checked", "write_manifest")),
