@@ -191,6 +191,12 @@ def _for_copying(path: str) -> sqlite3.Connection:
     return _read_only(path) or sqlite3.connect(MEMORY)
 
 
+def connect_unshared(path: str) -> sqlite3.Connection:
+    """A read-only connection to a database that no one writes; it is not locked, and has no write-ahead log."""
+    place = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(place, isolation_level=None, uri=True)
+
+
 def require_sound(path: str, schema: Schema) -> None:
     """Check a database that came from elsewhere, before it is opened for writing.
 
@@ -198,8 +204,7 @@ def require_sound(path: str, schema: Schema) -> None:
         ForeignStore: It is another program's database.
         StoreError: A newer version of kb wrote it; the schema's exception if it is damaged, or was made by others.
     """
-    place = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
-    with _errors(path, schema), closing(sqlite3.connect(place, isolation_level=None, uri=True)) as connection:
+    with _errors(path, schema), closing(connect_unshared(path)) as connection:
         # Definitions in it can call nothing that has effects, and its cells are checked before they are used.
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")

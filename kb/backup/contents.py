@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from kb.backup.manifest import CatalogPart, VectorPart
 from kb.backup.vectors import BlockWriter, write_vectors
 from kb.errors import StoreError
+from kb.sqlite import connect_unshared
 from kb.store.catalog_rows import text_of
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
@@ -157,7 +158,7 @@ def _ids_of(path: Path, digests: Collection[bytes]) -> dict[bytes, str]:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    connection = connect_unshared(str(path))
     connection.text_factory = bytes
     return connection
 

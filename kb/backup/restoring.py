@@ -7,7 +7,6 @@ catalog is opened for writing only once it is found to be one of kb's.
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,7 @@ from kb.backup.chunks import damaged
 from kb.backup.vectors import read_vectors
 from kb.embedding.cache import EmbeddingCache
 from kb.errors import BackupDamaged, BackupError, CatalogDamaged, ForeignStore
-from kb.sqlite import require_sound
+from kb.sqlite import connect_unshared, require_sound
 from kb.store.catalog_schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def write_catalog(backup: ArchiveReader | FolderReader, target: Path, between: C
         require_sound(str(target), SCHEMA)
     except (CatalogDamaged, ForeignStore) as error:
         raise damaged(backup.place, f"its catalog is not one of kb ({error.message.rpartition(': ')[2]})") from error
-    with closing(_opened(target)) as connection:
+    with closing(connect_unshared(str(target))) as connection:
         if connection.execute(_OUTSIDE).fetchone()[0]:
             raise damaged(backup.place, "it names files outside its folders")
 
@@ -99,7 +98,7 @@ def write_cache(
         BackupDamaged: A vector is damaged.
         StoreError: They cannot be written.
     """
-    with closing(_opened(catalog)) as connection:
+    with closing(connect_unshared(str(catalog))) as connection:
         wanted = {row[0] for row in connection.execute(_DIGESTS) if isinstance(row[0], bytes)}
     part = backup.manifest.vectors
     cache = EmbeddingCache(str(target), limit, warn=warn or _no_warning)
@@ -113,7 +112,3 @@ def write_cache(
 
 def _no_warning(text: str) -> None:
     raise BackupDamaged(text)
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
