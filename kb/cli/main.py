@@ -225,14 +225,11 @@ def _server(ctx: click.Context, given: str | None) -> str:
     """
     session: Session = ctx.obj
     name = ctx.invoked_subcommand or ""
-    command = commands.load(name) if name in commands.names() else None
-    if isinstance(command, Command) and command.remote:
+    if name in GENERATED.remote:
         return given or session.client.environ.get(SERVER, "")
-    if given and command is not None:
-        can = ", ".join(f"kb {one}" for one in commands.names() if one in GENERATED.remote)
-        raise CommandLineError(
-            f"kb {name} cannot ask another machine", f"Run it there; with --server there are {can}", ctx
-        )
+    if given and name in GENERATED.short_help:
+        can = ", ".join(f"kb {one}" for one in GENERATED.short_help if one in GENERATED.remote)
+        raise CommandLineError(f"kb {name} cannot ask another machine", f"Run it there; --server is for {can}", ctx)
     return ""
 
 
