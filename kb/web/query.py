@@ -22,6 +22,8 @@ _MOST_VALUES: Final = 200
 _LONGEST: Final = 20_000
 # How long a search may look for the best sentences of its hits, in seconds.
 _BEST_SECONDS: Final = 0.3
+# The fields that narrow a search down.
+_NARROWING: Final = ("path", "tag", "type", "lang", "since", "until", "within")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Query:
     @property
     def narrows(self) -> bool:
         """Whether anything but the question narrows the search down."""
-        return any((self.path, self.tag, self.type, self.lang, self.since, self.until, self.within))
+        return any(getattr(self, name) for name in _NARROWING)
 
     def request(self, files: tuple[int, ...] = (), *, quick: bool = False, best: bool = True) -> SearchRequest:
         """Return the request to search.
@@ -139,14 +141,18 @@ class Query:
 
     def address(self, path: str = "/", /, **changes: Any) -> str:  # noqa: ANN401 - values of any field
         """Return the address of this search with some fields changed, without those that have their default."""
-        changed, plain = replace(self, **changes), Query()
-        pairs = [
+        pairs = replace(self, **changes).pairs()
+        return f"{path}?{urlencode(pairs, quote_via=quote, safe='/:', errors='surrogateescape')}" if pairs else path
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The fields of this search with their values, without those that have their default."""
+        plain = Query()
+        return [
             (name, str(int(one) if isinstance(one, bool) else one))
             for name in self.__slots__
-            if (value := getattr(changed, name)) != getattr(plain, name)
+            if (value := getattr(self, name)) != getattr(plain, name)
             for one in (value if isinstance(value, tuple) else (value,))
         ]
-        return f"{path}?{urlencode(pairs, quote_via=quote, safe='/:', errors='surrogateescape')}" if pairs else path
 
     def closed(self) -> Query:
         """The same search without a document."""
@@ -169,15 +175,12 @@ class Query:
 
     def only_filters(self) -> Query:
         """The filters of this search and its selection, without a question."""
-        return Query(
-            path=self.path,
-            tag=self.tag,
-            type=self.type,
-            lang=self.lang,
-            since=self.since,
-            until=self.until,
-            within=self.within,
-        )
+        return Query(**{name: getattr(self, name) for name in _NARROWING})
+
+    def without_filters(self) -> Query:
+        """The same search in all files."""
+        plain = Query()
+        return replace(self, **{name: getattr(plain, name) for name in _NARROWING})
 
 
 class Fields:

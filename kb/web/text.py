@@ -120,8 +120,6 @@ TEXT: Final[Mapping[str, str]] = {
     "graph_from": "They link to it",
     "graph_from_far": "Two links to it",
     "graph_none": "No file links to it, and it links to none.",
-    "graph_drawing": "Drawing of the links",
-    "graph_around": "Links around this file",
     "graph_by": "by",
     "map_title": "Map",
     "map_about": "Files that are near in meaning lie near one another. The words name what is telling of each group.",
@@ -140,7 +138,6 @@ TEXT: Final[Mapping[str, str]] = {
     "map_within": "Search the selected files",
     "map_within_hint": "Search them; leave empty to list them",
     "map_groups": "Groups",
-    "map_group": "Group",
     "map_all_groups": "All groups",
     "map_list": "List them",
     "map_on_map": "Select on the map",
@@ -199,11 +196,11 @@ TEXT: Final[Mapping[str, str]] = {
     "not_found": "There is no such page.",
     "not_allowed": "This address does not take this method.",
 }
-FILTER_LABELS: Final = {
-    "path": "folder",
-    "tag": "tag",
-    "type": "type",
-    "lang": "language",
+_FILTER_LABELS: Final = {
+    "path": "folder:",
+    "tag": "tag:",
+    "type": "type:",
+    "lang": "language:",
     "since": "since",
     "until": "until",
 }
@@ -283,12 +280,9 @@ def map_lines(work: str, problem: str, missing: int) -> Iterator[str]:
 
 def filter_labels(query: Query) -> Iterator[tuple[str, str, str]]:
     """Yield each filter of a search in words, with the name of its field and its value there."""
-    for name in ("path", "tag", "type", "lang"):
-        for value in getattr(query, name):
-            yield f"{FILTER_LABELS[name]}: {value.strip('/') if name == 'path' else value}", name, value
-    for name in ("since", "until"):
-        if value := getattr(query, name):
-            yield f"{FILTER_LABELS[name]} {value}", name, value
+    for name, value in query.pairs():
+        if label := _FILTER_LABELS.get(name):
+            yield f"{label} {value.strip('/') if name == 'path' else value}", name, value
 
 
 def read_as_lines(read: ReadAs) -> Iterator[str]:

@@ -109,8 +109,8 @@ class _MapView:
         Raises:
             RequestError: There is no such group.
         """
-        at = int(number) if number.isascii() and number.isdecimal() and len(number) < _COLOURS else len(listed)
-        if state.map is None or at >= len(listed) or not listed[at]:
+        at = next((at for at, files in enumerate(listed) if files and str(at) == number), None)
+        if state.map is None or at is None:
             raise RequestError("there is no such group on the map", "Choose one of the list")
         files = sorted(listed[at], key=lambda one: (one.title or one.path).casefold())
         group = Group(at, group_name(state.map.clusters[at], at), len(files), f"/map?group={at}", ())
@@ -142,7 +142,6 @@ class _MapView:
             "group": [at.cluster for _, at in on_map],
             "folder": [by_folder.get(name, _OTHER) for name in top],
             "tag": [next((by_tag[tag] for tag in one.tags if tag in by_tag), _OTHER) for one, _ in on_map],
-            "tagged": [bool(one.tags) for one, _ in on_map],
             "day": [day_of(one).isoformat() for one, _ in on_map],
             "title": [one.title for one, _ in on_map],
             "path": [one.path for one, _ in on_map],
