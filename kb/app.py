@@ -264,7 +264,8 @@ class LocalKnowledgeBase(SearchMethods):
                 should_stop=should_stop,
             )
             maintain_after_run(self._container, report, self._event_logger(), should_stop)
-            return report, embedding
+            # A new vector index may lack vectors that the cache no longer has; their texts are queued again.
+            return embedding.report(report), embedding
 
         with self._changing:
             self._require_a_folder()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kb.app import LocalKnowledgeBase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -29,3 +33,23 @@ def test_stopped_run_takes_no_measurements(embedding: dict[str, Any], *, left: b
     assert LocalKnowledgeBase(container).embed(work) is left
 
     assert done == [True] * measured
+
+
+def test_a_run_embeds_what_a_new_index_lacks(
+    open_kb: Callable[..., LocalKnowledgeBase], notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vector that the cache has dropped is computed by the run that makes the index anew, not by the next one."""
+    monkeypatch.setattr("kb.indexing.rebuild.MAX_DELETED", 0)
+    kb = open_kb(notes, warn=lambda _: None)
+    kb.index()
+    total = kb.status().passages
+    (notes / "passing.md").write_text("".join(f"# {number}\n\nA thought.\n\n" for number in range(total + 1)))
+    kb.index()
+    (notes / "passing.md").unlink()
+    cache: Any = kb._container.cache
+    cache._database.connection.execute("DELETE FROM entries")
+
+    report = kb.index()
+
+    assert (report.removed, report.embedded, report.unembedded) == (1, total, 0)
+    assert kb.check().differences == ()
