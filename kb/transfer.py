@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -386,7 +387,7 @@ def require_model(backup: ArchiveReader | FolderReader, settings: Settings, enco
     if theirs != ours:
         raise ModelMismatch(
             f"{backup.place} was made with {theirs}, and embed.model is {ours}",
-            f"Use its model: {settings.command()} model use {theirs}",
+            f"Use its model: {settings.command()} model use {shlex.quote(theirs)}",
         )
     precision = settings.config.embed.precision
     if " int8/" in made:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import stat
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -228,7 +229,9 @@ class FolderReader:
             raise BackupError(f"{path} is not a backup of kb", "Name a file or a folder that kb backup wrote")
         snapshots = [path] if root != path else _snapshots(root)
         if not snapshots:
-            raise BackupError(f"there is no backup in {path}", f"kb backup --incremental {path} makes one")
+            raise BackupError(
+                f"there is no backup in {path}", f"kb backup --incremental {shlex.quote(str(path))} makes one"
+            )
         self.place = str(snapshots[-1])
         self.manifest = _read_snapshot(snapshots[-1])
         self.size = sum(chunk.stored for chunk in self.manifest.chunks())

@@ -6,6 +6,7 @@ It is written beside its place under another name, and renamed when it is comple
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 from contextlib import contextmanager, suppress
@@ -83,7 +84,9 @@ def _place(path: Path, begins_well: Callable[[bytes], bool]) -> Path:
     """
     place = Path(os.path.realpath(path))
     if not place.parent.is_dir():
-        raise BackupError(f"there is no folder {place.parent}", f"Make it first: mkdir -p {place.parent}")
+        raise BackupError(
+            f"there is no folder {place.parent}", f"Make it first: mkdir -p {shlex.quote(str(place.parent))}"
+        )
     with suppress(FileNotFoundError):
         mode = place.lstat().st_mode
         if stat.S_ISDIR(mode):

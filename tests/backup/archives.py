@@ -59,11 +59,13 @@ def manifest(catalog: CatalogPart | None, vectors: VectorPart, **given: object) 
     return Manifest(**{**values, **given})  # type: ignore[arg-type]  # whatever the test says
 
 
-def write_archive(path: Path, *, catalog: bytes | None = CATALOG, rows: NDArray[np.float32] | None = None) -> Manifest:
-    """Write an archive with a catalog of one chunk, and vectors."""
+def write_archive(
+    path: Path, *, catalog: bytes | None = CATALOG, rows: NDArray[np.float32] | None = None, **given: object
+) -> Manifest:
+    """Write an archive with a catalog of one chunk, and vectors; its manifest says what is given."""
     with path.open("wb") as file:
         archive = ArchiveWriter(file)
         part = None if catalog is None else CatalogPart(len(catalog), (archive.put(catalog, 3),))
-        written = manifest(part, put_vectors(archive, units(3) if rows is None else rows))
+        written = manifest(part, put_vectors(archive, units(3) if rows is None else rows), **given)
         archive.finish(written)
     return written

@@ -225,6 +225,14 @@ def test_no_other_file_is_replaced(tmp_path: Path) -> None:
     assert draft.read_text() == "not of kb"
 
 
+def test_the_remedy_for_a_missing_folder_can_be_copied(tmp_path: Path) -> None:
+    """With a space in its name, too."""
+    with pytest.raises(BackupError) as raised:
+        write(tmp_path / "my backups" / "b.kb")
+
+    assert raised.value.remedy.endswith(f"mkdir -p '{tmp_path}/my backups'")
+
+
 @pytest.mark.parametrize("step", ["flush the file", "rename the file"])
 def test_the_old_backup_stays_until_the_new_one_is_there(tmp_path: Path, step: str) -> None:
     """Interrupted, nothing of the new one is left; the next one is not in its way."""

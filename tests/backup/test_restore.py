@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from archives import write_archive
 from filelock import FileLock
 
 from kb import transfer
@@ -272,6 +273,15 @@ def test_another_model_is_refused(saved: Saved, elsewhere: Place, tiny: Path) ->
     assert not elsewhere.store.exists()
 
 
+def test_the_name_of_a_model_is_one_word_in_the_remedy(saved: Saved, tmp_path: Path) -> None:
+    """A backup from elsewhere has no other command run than the one that is meant."""
+    write_archive(tmp_path / "b.kb", model="a model; rm notes")
+
+    with ArchiveReader(tmp_path / "b.kb") as backup, pytest.raises(ModelMismatch) as raised:
+        transfer.require_model(backup, saved.here.settings(), None)
+    assert raised.value.remedy.endswith("model use 'a model; rm notes'")
+
+
 def test_a_model_that_is_not_here_is_not_fetched(
     saved: Saved, elsewhere: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +362,22 @@ def test_a_vector_that_is_nowhere_is_counted_and_embedded_later(
     shutil.rmtree(elsewhere.store)
     assert elsewhere.restore(tmp_path / "b.kb").without_vector == 1
     assert elsewhere.embedded() == 1
+    assert elsewhere.hits() == saved.here.hits()
+
+
+def test_texts_that_wait_to_be_embedded_are_counted_and_embedded_after_a_restore(
+    saved: Saved, elsewhere: Place, tmp_path: Path
+) -> None:
+    """The backup has their words, and their place in the queue; the vector index is not asked for them."""
+    with elsewhere.open() as kb:
+        words, _ = kb.update()
+        report = kb.backup(tmp_path / "b.kb")
+    assert (report.passages, report.vectors) == (words.unembedded, 0)
+    assert report.without_vector == words.unembedded > 0
+
+    shutil.rmtree(elsewhere.store)
+    assert elsewhere.restore(tmp_path / "b.kb").without_vector == words.unembedded
+    assert elsewhere.embedded() == words.unembedded
     assert elsewhere.hits() == saved.here.hits()
 
 
