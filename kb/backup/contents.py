@@ -31,9 +31,9 @@ _PAGE: Final = 500
 
 # A passage that is about to be live may have its vector already; one that leaves needs none.
 _NEEDED: Final = """
-    SELECT digest, max(state = 'live' AND key NOT IN (SELECT passage FROM unembedded)) FROM passages
-    WHERE state != 'leaving' GROUP BY digest ORDER BY min(key)
+    SELECT digest, max(state = 'live') FROM passages WHERE state != 'leaving' GROUP BY digest ORDER BY min(key)
 """
+# Those that wait to be embedded are not in the vector index.
 _IDS: Final = """
     SELECT digest, min(id) FROM passages
     WHERE state = 'live' AND key NOT IN (SELECT passage FROM unembedded) GROUP BY digest
@@ -134,12 +134,12 @@ class VectorSource:
         blocks, covered, dimension = kept
         writer = BlockWriter(sink)
         wanted = [digest for digest in copy.needed if digest not in covered]
-        lacking = write_vectors(wanted, self._cache, writer, _PAGE, between)
-        if live := [digest for digest in wanted if digest in lacking and copy.needed[digest]]:
-            ids = _ids_of(copy.path, live)
-            lacking = write_vectors(live, lambda page: self._by_id(page, ids), writer, _PAGE, between)
-        else:
-            lacking = set()
+        uncached = write_vectors(wanted, self._cache, writer, _PAGE, between)
+        lacking = {digest for digest in uncached if copy.needed[digest]}
+        ids = _ids_of(copy.path, lacking) if lacking else {}
+        if indexed := [digest for digest in wanted if digest in ids]:
+            lost = write_vectors(indexed, lambda page: self._by_id(page, ids), writer, _PAGE, between)
+            lacking -= ids.keys() - lost
         writer.flush()
         # A block is added whole, with vectors of other texts in it.
         part = VectorPart(copy.fingerprint, writer.dimension or dimension, (*blocks, *writer.blocks))
@@ -151,7 +151,7 @@ class VectorSource:
 
 
 def _ids_of(path: Path, digests: Collection[bytes]) -> dict[bytes, str]:
-    """A live passage for each of some digests."""
+    """A live passage with a vector for each of some digests that has one."""
     wanted = set(digests)
     with closing(_opened(path)) as connection:
         return {digest: text_of(id_) for digest, id_ in connection.execute(_IDS) if digest in wanted}
