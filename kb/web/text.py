@@ -122,7 +122,7 @@ TEXT: Final[Mapping[str, str]] = {
     "graph_none": "No file links to it, and it links to none.",
     "graph_by": "by",
     "map_title": "Map",
-    "map_about": "Files that are near in meaning lie near one another. The words name what is telling of each group.",
+    "map_about": "Files that are near in meaning lie near one another. The words name what sets each group apart.",
     "map_canvas": "Map of your files. Arrows go from file to file, plus and minus zoom, s selects what is in view.",
     "map_colour": "Colour by",
     "map_colour_folder": "folder",
@@ -261,7 +261,7 @@ def left_out_line(number: int) -> str:
 
 
 def group_name(words: Sequence[str], number: int) -> str:
-    """Return the name of a group of files: its telling words, else its number from 0 on."""
+    """Return the name of a group of files: its distinctive words, else its number from 0 on."""
     return ", ".join(words) or f"group {number + 1}"
 
 

@@ -19,7 +19,7 @@ from kb.web.map import layout, maker
 from kb.web.map.kept import Map, PlacedFile, keep_map, read_map
 from kb.web.map.maker import MapMaker, MapState
 from kb.web.map.process import Layout, LayoutFailed, LayoutProcess, Portion
-from kb.web.map.words import telling_words, words_of_text
+from kb.web.map.words import distinctive_words, words_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -141,16 +141,16 @@ def test_groups_of_places() -> None:
     assert layout.nearest_clusters(np.array([[1.0, 1.0]]), np.array([[9.0, 9.0], [2.0, 2.0]])).tolist() == [1]
 
 
-def test_words_tell_a_group() -> None:
+def test_distinctive_words_of_a_group() -> None:
     """The words of a group are frequent in it and rare elsewhere; no two of them are forms of one another."""
     ducks = ["The duck swims in the pond", "Ducks and a pond", "A pond, some ducks and the garden"]
     trains = ["The train leaves the station", "A station for trains", "One train in the garden station"]
     words = [words_of_text(text) for text in ducks + trains]
-    told = telling_words(words, [0, 0, 0, 1, 1, 1], 2)
+    told = distinctive_words(words, [0, 0, 0, 1, 1, 1], 2)
 
     assert told[0][:2] == ("pond", "ducks")
     assert told[1][:2] == ("station", "train")
-    assert telling_words([frozenset({"one"}), frozenset({"two"})], [0, 0], 1) == [()]
+    assert distinctive_words([frozenset({"one"}), frozenset({"two"})], [0, 0], 1) == [()]
     assert words_of_text("the and 12 x") == frozenset()
 
 

@@ -1,1 +1,1 @@
-"""The map: the vectors of all files in two dimensions, in clusters named by their telling words."""
+"""The map: the vectors of all files in two dimensions, in clusters named by their distinctive words."""

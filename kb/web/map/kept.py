@@ -37,7 +37,7 @@ class Map(msgspec.Struct, frozen=True):
     Attributes:
         model: The fingerprint of the model whose vectors it shows.
         made: When it was made, in seconds since the epoch.
-        clusters: The telling words of each cluster.
+        clusters: The distinctive words of each cluster.
         files: The files by their ids.
         version: The version of this format.
     """

@@ -62,7 +62,7 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
         ids: Their ids.
         places: The positions of each, whole numbers from 0 to ``SIZE``.
         clusters: The cluster of each.
-        words: The telling words of each cluster.
+        words: The distinctive words of each cluster.
     """
 
     ids: list[int]
@@ -141,7 +141,7 @@ def _received(stream: IO[bytes]) -> bytes | None:
 def main() -> None:
     """Answer one parent."""
     from kb.web.map.layout import beside, clustered, laid_out
-    from kb.web.map.words import telling_words, words_of_text
+    from kb.web.map.words import distinctive_words, words_of_text
 
     if hasattr(os, "nice"):
         with suppress(OSError):
@@ -161,7 +161,7 @@ def main() -> None:
         words += map(words_of_text, portion.texts)
     everywhere = np.concatenate(places)
     clusters = clustered(everywhere)
-    told = telling_words(words, clusters.tolist(), int(clusters.max()) + 1)
+    told = distinctive_words(words, clusters.tolist(), int(clusters.max()) + 1)
     rounded = [(round(x), round(y)) for x, y in everywhere.tolist()]
     _send(sys.stdout.buffer, msgspec.msgpack.encode(Layout(ids, rounded, clusters.tolist(), told)))
 

@@ -1,4 +1,4 @@
-"""Telling words: those that are frequent in the files of one cluster and rare in all others."""
+"""Distinctive words: those that are frequent in the files of one cluster and rare in all others."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def words_of_text(text: str) -> frozenset[str]:
     return frozenset(content_words(" ".join(found)).split())
 
 
-def telling_words(words: Sequence[frozenset[str]], clusters: Sequence[int], count: int) -> list[tuple[str, ...]]:
-    """Return the most telling words of each cluster, at most three; none where its files share no word.
+def distinctive_words(words: Sequence[frozenset[str]], clusters: Sequence[int], count: int) -> list[tuple[str, ...]]:
+    """Return the most distinctive words of each cluster, at most three; none where its files share no word.
 
     Args:
         words: The words of each file.

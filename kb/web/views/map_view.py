@@ -47,7 +47,7 @@ class Group:
 
     Attributes:
         number: Its number, from 0 on.
-        name: Its telling words.
+        name: Its distinctive words.
         count: How many files it has.
         address: The address of the list of all of them.
         examples: Some of them.
