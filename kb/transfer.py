@@ -82,7 +82,7 @@ def back_up(
     if incremental:
         with _catalog_copy(container) as copy, FolderWriter(path, step) as folder:
             catalog = put_catalog(copy.path, folder, between)
-            kept = (*folder.kept_blocks(copy.fingerprint, copy.needed), folder.dimension)
+            kept = folder.kept_blocks(copy.fingerprint, copy.needed)
             manifest = _manifest(copy, catalog, *source.put(copy, folder, between, kept))
             place = folder.finish(manifest, keep)
             size = sum(chunk.stored for chunk in manifest.chunks())

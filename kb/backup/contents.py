@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kb.backup.manifest import CatalogPart, VectorPart
-from kb.backup.vectors import BlockWriter, write_vectors
+from kb.backup.vectors import BlockWriter, KeptBlocks, write_vectors
 from kb.errors import StoreError
 from kb.sqlite import connect_unshared
 from kb.store.catalog_rows import text_of
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kb.backup.chunks import Chunk, Sink
-    from kb.backup.manifest import VectorBlock
     from kb.backup.vectors import Lookup
 
 # Whole pages of a database, so that those that did not change are the same chunks in the next backup.
 _CATALOG_CHUNK: Final = 1 << 20
 _CATALOG_LEVEL: Final = 3
 _PAGE: Final = 500
+_NONE_KEPT: Final = KeptBlocks()
 
 # A passage that is about to be live may have its vector already; one that leaves needs none.
 _NEEDED: Final = """
@@ -118,7 +118,7 @@ class VectorSource:
         copy: CatalogCopy,
         sink: Sink,
         between: Callable[[], None],
-        kept: tuple[Sequence[VectorBlock], Collection[bytes], int] = ((), (), 0),
+        kept: KeptBlocks = _NONE_KEPT,
     ) -> tuple[VectorPart, int]:
         """Put the vectors that a catalog needs into a backup.
 
@@ -126,14 +126,13 @@ class VectorSource:
             copy: The catalog.
             sink: The backup.
             between: Called before each page.
-            kept: Blocks that the backup has already, their digests, and the length of their vectors.
+            kept: Blocks that the backup has already.
 
         Returns:
             The vectors, and the number of texts of live passages whose vector is nowhere.
         """
-        blocks, covered, dimension = kept
         writer = BlockWriter(sink)
-        wanted = [digest for digest in copy.needed if digest not in covered]
+        wanted = [digest for digest in copy.needed if digest not in kept.digests]
         uncached = write_vectors(wanted, self._cache, writer, _PAGE, between)
         lacking = {digest for digest in uncached if copy.needed[digest]}
         ids = _ids_of(copy.path, lacking) if lacking else {}
@@ -142,7 +141,7 @@ class VectorSource:
             lacking -= ids.keys() - lost
         writer.flush()
         # A block is added whole, with vectors of other texts in it.
-        part = VectorPart(copy.fingerprint, writer.dimension or dimension, (*blocks, *writer.blocks))
+        part = VectorPart(copy.fingerprint, writer.dimension or kept.dimension, (*kept.blocks, *writer.blocks))
         return part, len(lacking)
 
     def _by_id(self, digests: Sequence[bytes], ids: Mapping[bytes, str]) -> dict[bytes, NDArray[np.float32]]:

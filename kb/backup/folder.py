@@ -25,7 +25,7 @@ from kb.backup.archive import ABOUT, unreadable
 from kb.backup.chunks import LARGEST_CHUNK, Chunk, compress, damaged, decompress, name_of
 from kb.backup.manifest import LARGEST_MANIFEST, Manifest, decoded, encoded
 from kb.backup.target import sync_folder, write_error
-from kb.backup.vectors import read_digests
+from kb.backup.vectors import KeptBlocks, read_digests
 from kb.errors import BackupDamaged, BackupError
 
 if TYPE_CHECKING:
@@ -92,14 +92,14 @@ class FolderWriter:
             self._write(self._path(chunk), stored)
         return chunk
 
-    def kept_blocks(self, fingerprint: str, needed: Collection[bytes]) -> tuple[list[VectorBlock], set[bytes]]:
-        """The blocks of the last backup that are used again, and the digests that they have.
+    def kept_blocks(self, fingerprint: str, needed: Collection[bytes]) -> KeptBlocks:
+        """The blocks of the last backup that are used again.
 
         A block of which less than half is needed is left out, so that its other half is written anew.
         """
         last = self._last
         if last is None or last.manifest.vectors.fingerprint != fingerprint:
-            return [], set()
+            return KeptBlocks()
         blocks: list[VectorBlock] = []
         covered: set[bytes] = set()
         for block in last.manifest.vectors.blocks:
@@ -111,12 +111,8 @@ class FolderWriter:
                 if 2 * len(useful) >= block.count:
                     blocks.append(block)
                     covered |= useful
-        return blocks, covered
-
-    @property
-    def dimension(self) -> int:
-        """The length of a vector of the last backup; 0 without one."""
-        return self._last.manifest.vectors.dimension if self._last else 0
+        dimension = last.manifest.vectors.dimension if blocks else 0
+        return KeptBlocks(tuple(blocks), frozenset(covered), dimension)
 
     def finish(self, manifest: Manifest, keep: int) -> Path:
         """Complete the backup, remove older ones and the chunks that only they had, and return its snapshot.

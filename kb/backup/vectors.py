@@ -6,6 +6,7 @@ vectors have in common is in their highest byte, so this compresses to five sixt
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -32,6 +33,21 @@ class Lookup(Protocol):
 
     def __call__(self, digests: Sequence[bytes], /) -> Mapping[bytes, NDArray[np.float32]]:
         """The known vectors by digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBlocks:
+    """Blocks of an earlier backup that a new one has too.
+
+    Attributes:
+        blocks: The blocks.
+        digests: The digests in them that the new backup needs.
+        dimension: The length of their vectors; 0 where there is none.
+    """
+
+    blocks: tuple[VectorBlock, ...] = ()
+    digests: frozenset[bytes] = frozenset()
+    dimension: int = 0
 
 
 class BlockWriter:

@@ -31,13 +31,13 @@ def add(
     needed = {digests(200)[number]: number for number in wanted}
     with FolderWriter(folder, step) as writer:
         chunks = tuple(writer.put(page, 3) for page in pages)
-        blocks, covered = writer.kept_blocks("model", needed)
+        kept = writer.kept_blocks("model", needed)
         new = BlockWriter(writer)
         for digest, number in needed.items():
-            if digest not in covered:
+            if digest not in kept.digests:
                 new.add(digest, ROWS[number])
         new.flush()
-        part = VectorPart("model", 8, (*blocks, *new.blocks))
+        part = VectorPart("model", 8, (*kept.blocks, *new.blocks))
         writer.finish(manifest(CatalogPart(sum(map(len, pages)), chunks), part), keep)
         return writer.written
 
