@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.mcp.paths import one_line, plain, shown
 from kb.mcp.schemas import UNTRUSTED
+from kb.records import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +33,8 @@ _KINDS: Final = {"tag": "has the tag", "path": "matches the path", "type": "is o
 _SUGGESTIONS: Final = 8
 _PROBLEMS: Final = 5
 _MARK_BYTES: Final = 4
+_BY_MEANING_ALONE: Final = [mode for mode, traits in MODES.items() if not traits.by_words]
+_BY_WORDS_TOO: Final = ": mode hybrid or keyword finds the others"
 
 
 def moment(when: datetime | None) -> str:
@@ -49,7 +52,7 @@ def search_notices(found: Answer, folders: Sequence[str], building: Building | N
         )
     elif found.index.pending:
         notices.append(f"{_count(found.index.pending, 'change')} not indexed yet; ask again in a moment")
-    notices.append(_words_only(found.index))
+    notices.append(_words_only(found.index, _BY_WORDS_TOO if found.mode in _BY_MEANING_ALONE else ""))
     if found.elsewhere:
         notices.append("Passages with the words of the question are not among these hits; mode keyword finds them")
     if found.unfamiliar:
@@ -77,13 +80,10 @@ def _not_said(index: Freshness) -> str:
     return "" if index.words_only else ": the files probably do not say"
 
 
-def _words_only(index: Freshness) -> str:
+def _words_only(index: Freshness, remedy: str) -> str:
     if not index.words_only:
         return ""
-    return (
-        f"{index.by_meaning:,} of {_count(index.files, 'file')} by meaning so far, all by words: "
-        "mode hybrid or keyword finds the others"
-    )
+    return f"{index.by_meaning:,} of {_count(index.files, 'file')} by meaning so far, all by words{remedy}"
 
 
 def _missing(missing: Missing) -> Iterable[str]:
@@ -126,7 +126,7 @@ def status_notices(now: Status, building: Building | None) -> str:
     return _sentences(
         [
             f"The index is being built: {building}" if building else "",
-            _words_only(now.index),
+            _words_only(now.index, _BY_WORDS_TOO),
             *reasons,
             f"{more} more, which kb status --problems shows" if more > 0 else "",
         ]

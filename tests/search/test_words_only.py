@@ -75,6 +75,7 @@ def test_by_meaning_what_waits_is_counted(world: World) -> None:
     assert "new.md" not in paths(answer)
     assert answer.index.words_only == 2
     assert "40 of 42 files by meaning, all by words: --mode hybrid goes by both" in notices(answer, "")
+    assert "mode hybrid or keyword finds the others" in search_notices(answer, [], None)
 
 
 def test_with_a_least_cosine_only_what_has_one_is_found(world: World) -> None:
@@ -94,6 +95,7 @@ def test_most_words_are_an_answer_where_there_is_no_cosine(world: World) -> None
     assert "40 of 42 files by meaning, all by words; the answer may be in the others" in told
     assert "the files probably do not say" not in search_notices(refused, [], None)
     assert "40 of 42 files by meaning so far, all by words" in search_notices(refused, [], None)
+    assert "mode hybrid" not in search_notices(refused, [], None)
 
 
 def test_while_hardly_anything_is_embedded_nothing_is_refused() -> None:
@@ -112,11 +114,15 @@ def test_while_hardly_anything_is_embedded_nothing_is_refused() -> None:
 
 
 def test_a_file_that_waits_is_compared_with_none(world: World) -> None:
-    """The error says why, and what to do."""
+    """The error says why, and what to do; a comparison of others names no mode, for it has none."""
     file = next(file for file in world.catalog.files() if file.path == "new.md")
 
     with pytest.raises(NotIndexed, match="by its words only so far"):
         searcher(world).similar(file, ResolvedRequest(like="new.md"))
+    other = next(file for file in world.catalog.files() if file.path == "000.md")
+    told = notices(searcher(world).similar(other, ResolvedRequest(like="000.md")), "")
+    assert "40 of 42 files by meaning, all by words" in " ".join(told)
+    assert "--mode" not in " ".join(told)
 
 
 def test_no_cosine_is_made_up_in_any_format(world: World) -> None:

@@ -134,7 +134,7 @@ def _words_only(answer: Answer) -> str:
     said = words_only_text(answer.index)
     if not said:
         return ""
-    if answer.mode not in _BY_WORDS:
+    if answer.mode in _BY_MEANING and answer.mode not in _BY_WORDS:
         return f"{said}: --mode {' or '.join(_BY_BOTH)} goes by both"
     return said if answer.hits and not answer.weak else f"{said}; the answer may be in the others"
 
