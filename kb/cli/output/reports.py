@@ -67,8 +67,8 @@ def index_text(report: IndexReport) -> str:
         what += f"; {count(report.held, 'missing file')} kept (run kb index --accept-deletions to drop them)"
     if report.dry_run:
         return f"would index: {what}; {count(report.unchanged, 'file')} unchanged. Nothing was written.\n"
-    if report.interrupted:
-        what += f"; {count(report.waiting, 'file')} left for the next run" if report.waiting else ""
+    if report.waiting:
+        what += f"; {count(report.waiting, 'file')} left for the next run"
     if report.unembedded:
         left, files = count(report.unembedded, "passage"), count(report.words_only, "file")
         what += f"; {left} of {files} left to embed, found by their words until then"
