@@ -97,9 +97,9 @@ def _require_fitting(backup: ArchiveReader | FolderReader, container: Container,
         FolderError: No folder is configured.
         ModelMismatch: It was made with another model.
     """
-    if backup.manifest.catalog is None:
-        remedy = f"Bring them in: kb import {shlex.quote(backup.place)}"
-        raise BackupError(f"{backup.place} holds vectors and no catalog", remedy)
+    from kb.backup.restoring import catalog_of
+
+    catalog_of(backup)
     container.folders  # noqa: B018 - raises where none is configured
     require_model(backup, container.settings, encoder)
 

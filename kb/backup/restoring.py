@@ -6,6 +6,7 @@ catalog is opened for writing only once it is found to be one of kb's.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from contextlib import closing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from kb.backup.archive import ArchiveReader
     from kb.backup.folder import FolderReader
-    from kb.backup.manifest import Manifest
+    from kb.backup.manifest import CatalogPart, Manifest
 
 # Catalog, vectors in the cache, and the vector index with its texts, each also while it is being written.
 _ROOM: Final = 3
@@ -35,6 +36,19 @@ _OUTSIDE: Final = """
        OR instr(CAST(x'2f' || name || x'2f' AS BLOB), x'2f2e2e2f')
 """
 _DIGESTS: Final = "SELECT DISTINCT digest FROM passages"
+
+
+def catalog_of(backup: ArchiveReader | FolderReader) -> CatalogPart:
+    """The catalog in a backup.
+
+    Raises:
+        BackupError: It holds vectors alone.
+    """
+    part = backup.manifest.catalog
+    if part is None:
+        remedy = f"Bring them in: kb import {shlex.quote(backup.place)}"
+        raise BackupError(f"{backup.place} holds vectors and no catalog", remedy)
+    return part
 
 
 def require_room(manifest: Manifest, folder: Path) -> None:
@@ -58,9 +72,7 @@ def write_catalog(backup: ArchiveReader | FolderReader, target: Path, between: C
         BackupError: The backup has none, or one of a newer version of kb.
         BackupDamaged: It is damaged, or no catalog of kb.
     """
-    part = backup.manifest.catalog
-    if part is None:
-        raise BackupError(f"{backup.place} holds vectors and no catalog", "Bring them into this store: kb import FILE")
+    part = catalog_of(backup)
     with target.open("xb") as file:
         for chunk in part.chunks:
             between()

@@ -273,6 +273,14 @@ def test_another_model_is_refused(saved: Saved, elsewhere: Place, tiny: Path) ->
     assert not elsewhere.store.exists()
 
 
+def test_vectors_alone_are_no_backup(saved: Saved, elsewhere: Place) -> None:
+    """The remedy is the command that takes them."""
+    with pytest.raises(BackupError, match="no catalog") as raised:
+        elsewhere.restore(saved.vectors)
+    assert raised.value.remedy.endswith(f"kb import {saved.vectors}")
+    assert not elsewhere.store.exists()
+
+
 def test_the_name_of_a_model_is_one_word_in_the_remedy(saved: Saved, tmp_path: Path) -> None:
     """A backup from elsewhere has no other command run than the one that is meant."""
     write_archive(tmp_path / "b.kb", model="a model; rm notes")
