@@ -91,13 +91,24 @@ def indexed(case: Case) -> Finding:
     with opened_catalog(case) as view:
         files = view.files()
         completed = view.meta("completed")
+        unembedded = view.count_unembedded()
     states = [file.state for file in files]
     values = {"done": states.count("done"), "failing": states.count("failed"), "waiting": states.count("pending")}
+    if case.daemon.status is not None and (completed is None or values["waiting"] or unembedded):
+        return ok(
+            "{done:,} files, {unembedded:,} passages to embed: the daemon is at work", unembedded=unembedded, **values
+        )
     if completed is None:
         return warning("no index run has been completed; {done:,} files are indexed", case.command("index"), **values)
     if values["waiting"]:
         return warning(
             "a run was interrupted: {waiting:,} files wait, {done:,} are indexed", case.command("index"), **values
+        )
+    if unembedded:
+        return warning(
+            "a run was interrupted: {unembedded:,} passages are found by their words only",
+            case.command("index"),
+            unembedded=unembedded,
         )
     if values["failing"]:
         return warning(

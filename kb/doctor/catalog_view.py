@@ -84,6 +84,10 @@ class CatalogView:
         """The ids of passages whose vectors may be missing."""
         return self._database.rows(rows.UNSETTLED, (), lambda row: str(row[0].decode()))
 
+    def count_unembedded(self) -> int:
+        """How many passages wait to be embedded."""
+        return self._database.rows("SELECT count(*) FROM unembedded", (), lambda row: int(row[0]))[0]
+
     def passages(self, most: int) -> list[StoredPassage]:
         """Some live passages with a vector, of files that are indexed."""
         return self._database.rows(_PASSAGES, (most,), _passage)

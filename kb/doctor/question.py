@@ -70,7 +70,7 @@ def _known(case: Case) -> StoredPassage:
         if one.sound and len(one.text.strip()) >= _LEAST_CHARACTERS and one.file.folder in folders and _is_there(one)
     ]
     if not there:
-        raise Skipped("no passage is indexed that could be asked for")
+        raise Skipped("no passage with a vector could be asked for")
     return max(there, key=lambda one: len(one.text))
 
 

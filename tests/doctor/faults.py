@@ -679,6 +679,13 @@ def pending(world: World) -> None:
     change_catalog("UPDATE files SET state = 'pending' WHERE id = (SELECT min(id) FROM files)")(world)
 
 
+def stopped_amid_embedding(world: World) -> None:
+    """A run was stopped once a new note was found by its words."""
+    (world.notes / "new.md").write_text("# New\n\nThe ferry leaves at seven.\n", "utf-8")
+    with world.opened() as opened:
+        opened.update()
+
+
 FAULTS: Final[dict[str, Fault]] = {
     "library missing": Fault(
         "installation", "failed", "no-such-library", "-m pip install no-such-library", library_missing
@@ -767,6 +774,9 @@ FAULTS: Final[dict[str, Fault]] = {
         "owner", "failed", "has other folders", "index --take-over", other_configuration, other_store
     ),
     "run interrupted": Fault("files", "warning", "1 files wait", "kb index", pending, index),
+    "run stopped amid embedding": Fault(
+        "files", "warning", "1 passages are found by their words only", "kb index", stopped_amid_embedding, index
+    ),
     "file unreadable": Fault(
         "files", "warning", "1 could not be", "kb status --problems", file_unreadable, file_removed
     ),
