@@ -285,7 +285,7 @@ class LocalKnowledgeBase(SearchMethods):
         *,
         should_stop: Callable[[], bool] | None = None,
         should_pause: Callable[[], bool] | None = None,
-        own: bool = False,
+        leave_earlier: bool = False,
     ) -> bool:
         """Embed for a turn, which ends where another thread wants to change the store.
 
@@ -293,7 +293,7 @@ class LocalKnowledgeBase(SearchMethods):
             embedding: What ``update`` returned.
             should_stop: Called between batches; the work ends once it returns True, and nothing counts as left.
             should_pause: The same for the turn alone.
-            own: Leave what was queued before that update.
+            leave_earlier: Leave what was queued before that update.
 
         Returns:
             Whether something is left.
@@ -305,7 +305,7 @@ class LocalKnowledgeBase(SearchMethods):
         seconds = TURN_SECONDS if self._serving else SLICE_SECONDS
         with self._changing:
             left = self._with_recovery(
-                lambda: embedding.turn(should_stop or _never, paused, own=own, turn_seconds=seconds)
+                lambda: embedding.turn(should_stop or _never, paused, leave_earlier=leave_earlier, turn_seconds=seconds)
             )
             # A user who stops a run does not want to wait for this; the next run does it.
             if embedding.embedded and not left and not embedding.interrupted:
@@ -318,12 +318,12 @@ class LocalKnowledgeBase(SearchMethods):
         embedding: EmbeddingRun,
         *,
         should_stop: Callable[[], bool] | None = None,
-        own: bool = False,
+        leave_earlier: bool = False,
     ) -> IndexReport:
         """Embed in turns until nothing is left; returns the report with that."""
         if report.interrupted or not report.unembedded:
             return report
-        while self.embed(embedding, should_stop=should_stop, own=own):
+        while self.embed(embedding, should_stop=should_stop, leave_earlier=leave_earlier):
             pass
         return embedding.report(report)
 
@@ -564,7 +564,7 @@ class LocalKnowledgeBase(SearchMethods):
             self._container.own()
             self._container.require_model()
             generation, embedding = rebuild_index(self._container, self._event_logger())
-        while self.embed(embedding, own=True):
+        while self.embed(embedding, leave_earlier=True):
             pass
         total = self._container.index().count()
         return RebuildReport(generation, total - embedding.embedded, embedding.embedded, time.monotonic() - started)
@@ -670,7 +670,7 @@ class LocalKnowledgeBase(SearchMethods):
         on_written(path := keep_note(root, below, text, title=title or "", tags=tags))
         # What waited before is left to whoever began with it.
         report, embedding = self.update()
-        return path, self._embed_all(report, embedding, own=self._serving)
+        return path, self._embed_all(report, embedding, leave_earlier=self._serving)
 
     def close(self) -> None:
         """Close the store and release its lock. Closing twice is allowed."""

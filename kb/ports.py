@@ -389,7 +389,7 @@ class EmbeddingRun(Protocol):
         should_stop: Callable[[], bool],
         should_pause: Callable[[], bool] | None = None,
         *,
-        own: bool = False,
+        leave_earlier: bool = False,
         turn_seconds: float = ...,
     ) -> bool:
         """Embed until nothing is left or something else comes first; returns whether something is left.
@@ -397,7 +397,7 @@ class EmbeddingRun(Protocol):
         Args:
             should_stop: Called between batches; the work ends once it returns True.
             should_pause: Called after each batch: whether something else comes first.
-            own: Leave what earlier runs have queued.
+            leave_earlier: Leave what earlier runs have queued.
             turn_seconds: About how long a batch takes.
         """
 

@@ -256,7 +256,7 @@ class Embedding:
         should_stop: Callable[[], bool],
         should_pause: Callable[[], bool] | None = None,
         *,
-        own: bool = False,
+        leave_earlier: bool = False,
         turn_seconds: float = SLICE_SECONDS,
     ) -> bool:
         """Embed until nothing is left or something else comes first; returns whether something is left.
@@ -264,10 +264,10 @@ class Embedding:
         Args:
             should_stop: As for ``QueueEmbedder.run``.
             should_pause: The same.
-            own: Leave what earlier runs have queued.
+            leave_earlier: Leave what earlier runs have queued.
             turn_seconds: About how long a batch takes.
         """
-        since_run = self._run if own else 0
+        since_run = self._run if leave_earlier else 0
         passages, tokens = self._left()
         done = self._progress
         self._progress = replace(

@@ -166,7 +166,7 @@ def test_a_run_can_embed_its_own_texts_alone(world: World) -> None:
     world.write("note.md", "note")
     _, embedding = world.indexer.run()
 
-    assert not embedding.turn(lambda: False, own=True)
+    assert not embedding.turn(lambda: False, leave_earlier=True)
     assert in_order(world) == ["note"]
     assert len(world.catalog.unembedded()) == 3
 
