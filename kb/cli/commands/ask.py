@@ -65,11 +65,11 @@ def ask(
     """
     chosen = output.chosen()
     refuse_conflicts({"--model": model is not None, "--no-llm": no_llm, "--show-prompt": show_prompt})
+    if session.server and (model is not None or no_llm or show_prompt):
+        raise click.UsageError("--model, --no-llm and --show-prompt are for this machine: the server chooses its model")
     text = question_of(session, question)
     request = request_of(session, text, output, ranking, filters=filters, rerank=rerank)
     if session.server:
-        if model is not None or no_llm or show_prompt:
-            raise click.UsageError("--model, --no-llm and --show-prompt are up to the server")
         with session.open_server() as server:
             index_first(session, server, output)
             reply = server.ask(request)
