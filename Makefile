@@ -12,7 +12,7 @@ TRY    := KB_CONFIG=config.toml KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLI
 # Compiled modules are kept, whatever the environment says: the tests start hundreds of processes that import kb.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: try test test-all test-slow test-mutants test-private test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-answers bench-model bench-programs bench-web bench-scale screenshots clean
+.PHONY: try test test-all test-slow test-mutants test-private test-processes test-faults test-scale test-quality check fix docs bench bench-documents bench-quality bench-answers bench-model bench-programs bench-web bench-scale screenshots clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes, once)"
@@ -46,7 +46,6 @@ test-private: $(VENV)/ready
 	$(BIN)/python tests/strace.py
 	$(PYTEST) -m private $(PRIVATE)
 
-.PHONY: test-processes
 # Both at once, as .ci/run does: the private ones wait for two minutes in which the slow ones work.
 test-processes: $(VENV)/ready
 	$(BIN)/python tests/strace.py
