@@ -256,6 +256,18 @@ def test_report_that_cannot_be_written_is_an_error(doctor: Any) -> None:
     assert "/no/such/folder/report.txt cannot be written: no such file or directory" in err
 
 
+def test_report_replaces_no_file(doctor: Any, world: World) -> None:
+    """It may be a note."""
+    note = next(world.notes.glob("*.md"))
+    before = note.read_bytes()
+
+    code, _, err = doctor("--report", str(note))
+
+    assert code == 2
+    assert "is there already" in err
+    assert note.read_bytes() == before
+
+
 def test_report_conflicts_with_json(doctor: Any) -> None:
     """Both would be for programs."""
     code, _, err = doctor("--report", "x", "--json")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "report_file",
     metavar="FILE",
     shell_complete=file_names,
-    help="Also write what can be attached to a bug report: no paths, names or texts of yours. - is standard output.",
+    help="Also write a new file to attach to a bug report: no paths, names or texts of yours. - is standard output.",
 )
 @json_option
 @click.pass_obj
@@ -47,6 +47,8 @@ def doctor(session: Session, *, verbose: bool, fixes: bool, report_file: str | N
     configuration. The exit code is 1 if a check fails; warnings do not count.
     """
     refuse_conflicts({"--json": as_json, "--report": report_file is not None})
+    if report_file not in {None, "-"} and os.path.lexists(session.place(str(report_file))):
+        raise KbError(f"{session.place(str(report_file))} is there already", "Name a new file: kb doctor --report FILE")
     quiet = as_json or report_file == "-"
     case = _case(session)
     results = _examined(session, case, verbose=verbose, quiet=quiet)
@@ -164,7 +166,7 @@ def _write_report(session: Session, file: str, case: Case, results: list[Result]
         return
     target = session.place(file)
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
