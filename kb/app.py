@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,16 +23,14 @@ from kb.errors import CatalogDamaged, DocumentError, FolderError, NotIndexed, Re
 from kb.fair_lock import FairLock
 from kb.file_text import Part, read_part, require_readable
 from kb.indexing.embed import SLICE_SECONDS, TURN_SECONDS
-from kb.indexing.plan import withheld
 from kb.maintenance import StoreMonitor, maintain_after_run, rebuild_index
 from kb.notes import keep_note
-from kb.open_store import CACHE_FILE, Serving
+from kb.open_store import Serving
 from kb.overview import Overview
 from kb.records import (
     MODES,
     Answer,
     CheckReport,
-    Failure,
     Filters,
     FoundFile,
     IndexReport,
@@ -42,7 +39,6 @@ from kb.records import (
     Reply,
     SearchRequest,
     Shown,
-    Status,
     Step,
 )
 from kb.search.filters import selected, tag_count
@@ -51,7 +47,7 @@ from kb.search.rerank import reranked
 from kb.search.search import nearest_of
 from kb.search.verify import FileStaleness
 from kb.search_methods import SearchMethods
-from kb.store.damage import set_aside_in
+from kb.status import status_of
 from kb.transfer import KEPT, back_up, export_table, export_vectors, import_vectors
 
 if TYPE_CHECKING:
@@ -74,58 +70,15 @@ if TYPE_CHECKING:
         Prompt,
         ResolvedLink,
         ResolvedRequest,
+        Status,
         StoredPassage,
         Unmatched,
     )
     from kb.search.links import LinkResolver
 
 
-def status_of(container: Container) -> Status:
-    """Counts, sizes, model, freshness and files that could not be indexed; loads neither model nor ChromaDB."""
-    from kb.sandbox.confine import confinement
-
-    container.look_again()
-    comparison, problems = container.comparison()
-    files = container.catalog.files()
-    store = Path(container.store_path)
-    sizes = _sizes(store)
-    return Status(
-        folders=container.settings.folder_paths(),
-        store=container.store_path,
-        model=container.catalog.meta("model") or container.config.embed.model,
-        fingerprint=container.catalog.meta("fingerprint") or "",
-        generation=container.catalog.meta("generation") or "",
-        files=sum(file.state == "done" for file in files),
-        passages=container.catalog.count(),
-        failed=sum(file.state == "failed" for file in files) + len(problems),
-        replaced=sum(file.replaced > 0 for file in files),
-        size=sum(sizes.values()),
-        cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
-        index=container.freshness(),
-        runtime=container.runtime(),
-        problems=(*container.catalog.problems(), *problems),
-        held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
-        set_aside=tuple(set_aside_in(container.store_path)),
-        confinement=confinement(),
-        partly=tuple(Failure(file.folder, file.path, file.unread) for file in files if file.unread),
-        unembedded=container.catalog.count() - container.catalog.count_embedded(),
-    )
-
-
 def _never() -> bool:
     return False
-
-
-def _sizes(folder: Path) -> dict[Path, int]:
-    """The size of each file below a folder, without those that go meanwhile."""
-    sizes: dict[Path, int] = {}
-    for place, _, names in os.walk(folder):
-        for name in names:
-            path = Path(place, name)
-            with suppress(OSError):
-                if path.is_file():
-                    sizes[path] = path.stat().st_size
-    return sizes
 
 
 _T = TypeVar("_T")

@@ -180,6 +180,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "kb.overview": {"kb.container", *VOCABULARY},
     "kb.maintenance": {"kb.container", "kb.indexing", "kb.overview", "kb.store", *VOCABULARY},
+    "kb.status": {"kb.container", "kb.indexing", "kb.open_store", "kb.sandbox.confine", "kb.store", *VOCABULARY},
     "kb.app": {
         "kb.fair_lock",
         "kb.answers",
@@ -194,8 +195,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.config",
         "kb.notes",
         "kb.search",
-        "kb.store",
-        "kb.sandbox.confine",
+        "kb.status",
         "kb.indexing",
         "kb.transfer",
         *VOCABULARY,
