@@ -47,7 +47,7 @@ class BinaryFormats:
         """
         name = PurePosixPath(path)
         suffix = name.suffix.lower()
-        one = REGISTRY.of(path) or REGISTRY.recognised(data)
+        one = REGISTRY.of_content(path, data)
         if one is None or not one.in_child or (one.how == "ocr" and not self._ocr):
             return None
         if not one.available:

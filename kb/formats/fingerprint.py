@@ -139,7 +139,8 @@ class Fingerprints:
             found = closures[roots]
             return repr([self._facts(row) for row in rows]), Closure(found.modules, found.packages | own)
 
-        found = {key: rule((row,)) for row in self._registry.rows for key in (*row.suffixes, *row.names)}
+        rows = self._registry.rows
+        found = {key: rule((row, *self._registry.among(key))) for row in rows for key in (*row.suffixes, *row.names)}
         return found | {_ANY: rule((self._registry.text, *self._registry.recognisable))}
 
     def _facts(self, row: Format) -> tuple[object, ...]:

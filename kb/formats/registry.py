@@ -57,6 +57,7 @@ class Format:
         about: For the documentation: how such a file is read, or what the place of a hit is. May be empty.
         names: Names of files in the format that have no suffix, in lower case.
         recognise: A function of bytes that recognizes files with an unknown suffix; or empty.
+        among: Suffixes of another format some of whose files are in this one, as ``recognise`` tells.
         packages: The import names of the packages that the reader needs and that an extra installs.
         extra: The extra of kb that installs these packages.
         media: The media type of the format, for libraries that need it.
@@ -79,6 +80,7 @@ class Format:
     about: str = ""
     names: tuple[str, ...] = ()
     recognise: str = ""
+    among: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     extra: str = ""
     media: str = ""
@@ -154,9 +156,20 @@ class Registry:
         found = self.by_suffix.get(name[at:]) if 0 < at < len(name) - 1 else None
         return found or self.by_name.get(name)
 
-    def recognised(self, data: bytes) -> Format | None:
-        """Return the format of a file by its content; None if no format recognizes it."""
-        return next((row for row in self.recognisable if load(row.recognise)(data)), None)
+    def of_content(self, path: str, data: bytes) -> Format | None:
+        """Return the format of a file by its name, and by its content where the name does not decide; None if unknown.
+
+        Args:
+            path: Its path, with ``/``, or its name.
+            data: Its bytes.
+        """
+        named = self.of(path)
+        rows = self.recognisable if named is None else self.among(path[path.rfind(".") :].lower())
+        return next((row for row in rows if load(row.recognise)(data)), named)
+
+    def among(self, suffix: str) -> tuple[Format, ...]:
+        """The formats that files with a suffix of another one may be in."""
+        return tuple(row for row in self.recognisable if suffix in row.among)
 
     @cached_property
     def recognisable(self) -> tuple[Format, ...]:
@@ -421,6 +434,20 @@ _BINARY: Final = (
         "notebook", ".ipynb", "notebooks", "kb.formats.notebook", "`cell 4`, counted from 1 with the empty ones"
     ),
     _child(
+        "feed", ".rss .atom", "feeds", "kb.formats.feed",
+        "`entry: Pears ripen, 2024-02-01`; RSS and Atom, in `.xml` files too; author and categories, the HTML as text",
+        recognise="kb.formats.feed:is_feed", among=(".xml",),
+    ),
+    _child(
+        "article", ".nxml .dbk .docbook .tei", "articles in XML", "kb.formats.xml_article",
+        "its headings; JATS, DocBook and TEI, in `.xml` files too",
+        recognise="kb.formats.xml_article:is_article", among=(".xml",),
+    ),
+    _child(
+        "outline", ".opml", "outlines", "kb.formats.opml", "its entries, each below those that it belongs to",
+        recognise="kb.formats.opml:is_opml", among=(".xml",),
+    ),
+    _child(
         "web", ".html .htm .xhtml", "web pages", "kb.formats.html",
         "its headings; menus, scripts, footers and rows of bare links are left out, and what stands beside a main "
         "element that holds most of the text",
@@ -460,7 +487,7 @@ _DATA: Final = (
         reader="kb.formats.data:parse_toml", titled=False, prose=False, sample="[a]\n",
     ),
     _text(
-        "data", ".xml .rss .atom .opml .nxml", "XML", _ENTRIES,
+        "data", ".xml", "other XML", _ENTRIES,
         reader="kb.formats.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
     ),
     _text(

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 # One file of each kind of format, and one whose name says nothing.
-FILES = ("a.md", "a.txt", "a.csv", "a.py", "a.kt", "a.pdf", "a.docx", "a.xlsx", "a.eml", "a.ics", "a.png", "README")
-TEXTS = {"a.md", "a.txt", "a.csv", "a.py", "a.kt", "README"}
+FILES = (
+    *("a.md", "a.txt", "a.csv", "a.py", "a.kt", "a.pdf", "a.docx", "a.xlsx", "a.eml", "a.ics", "a.png", "a.xml"),
+    "README",
+)
+TEXTS = {"a.md", "a.txt", "a.csv", "a.py", "a.kt", "a.xml", "README"}
 # Modules beside the readers, none of which decides what a file says.
 DECIDE_NO_TEXT = {
     *("kb.formats", "kb.chunking", "kb.sandbox", "kb.formats.registry", "kb.formats.fingerprint"),
@@ -69,12 +72,18 @@ def edited(tmp_path: Path) -> Callable[..., Fingerprints]:
             "kb/formats/dates.py",
             "import re\n",
             "import re\n\nX = 1\n",
-            {"a.pdf", "a.docx", "a.xlsx", "a.eml", "README"},
+            {"a.pdf", "a.docx", "a.xlsx", "a.eml", "a.xml", "README"},
         ),
-        ("kb/formats/builder.py", "import re\n", "import re\n\nX = 1\n", {*FILES} - TEXTS | {"a.py", "README"}),
+        (
+            "kb/formats/builder.py",
+            "import re\n",
+            "import re\n\nX = 1\n",
+            {*FILES} - TEXTS | {"a.py", "a.xml", "README"},
+        ),
         ("kb/formats/source_tree.py", "_SHORT: Final = 12", "_SHORT: Final = 13", {"a.py"}),
         ("kb/formats/text.py", "import re\n", "import re\n\nX = 1\n", TEXTS),
         ("kb/formats/mailbox.py", "_HEAD: Final = 1 << 16", "_HEAD: Final = 1 << 15", {"a.eml", "README"}),
+        ("kb/formats/feed.py", "_ROOTS: Final", "X = 1\n_ROOTS: Final", {"a.xml", "README"}),
         ("kb/chunking/split.py", "import math\n", "import math\n\nX = 1\n", {*FILES}),
         ("kb/records/characters.py", "from typing", "X = 1\nfrom typing", {*FILES}),
         ("kb/records/reports.py", "from dataclasses", "X = 1\nfrom dataclasses", set()),

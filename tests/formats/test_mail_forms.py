@@ -20,7 +20,7 @@ def extracted(name: str, data: bytes) -> Extracted:
     import importlib
 
     path = PurePosixPath(name)
-    one = REGISTRY.of(name) or REGISTRY.recognised(data)
+    one = REGISTRY.of_content(name, data)
     assert one is not None
     builder = TextBuilder(1_000_000)
     importlib.import_module(one.reader).extract(path.name, data, builder, Limits())
@@ -70,7 +70,7 @@ def test_containers(name: str, data: bytes) -> None:
 )
 def test_file_without_mail_headers_is_refused(name: str, text: str) -> None:
     """A text with a colon in its first line is no mail, nor is one whose suffix says that it is text."""
-    one = REGISTRY.of(name) or REGISTRY.recognised(text.encode())
+    one = REGISTRY.of_content(name, text.encode())
 
     assert one is None or not one.in_child
 

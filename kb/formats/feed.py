@@ -1,0 +1,128 @@
+"""Reads RSS and Atom feeds: the title, day, author, categories and text of each entry.
+
+RSS 2.0 (https://www.rssboard.org/rss-specification), RSS 1.0 with its content module, and Atom (RFC 4287).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+from kb.formats.builder import Unreadable, line
+from kb.formats.charset import prepare
+from kb.formats.dates import day_of, mail_date
+from kb.formats.html import parsed, put
+from kb.formats.xml_tree import language, local, root_name, said, tree_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kb.formats.builder import TextBuilder
+    from kb.sandbox.protocol import Limits
+
+__all__ = ["extract", "is_feed", "prepare"]
+
+_ROOTS: Final = frozenset({"rss", "feed", "RDF"})
+_ENTRIES: Final = frozenset({"item", "entry"})
+# Elements with the same local names in other namespaces, such as media:title and itunes:summary, repeat the entry.
+_NAMESPACES: Final = (
+    "",
+    "{http://www.w3.org/2005/Atom}",
+    "{http://purl.org/rss/1.0/}",
+    "{http://purl.org/dc/elements/1.1/}",
+    "{http://purl.org/rss/1.0/modules/content/}",
+)
+# The longest text first: a summary is not read where the content is there.
+_BODIES: Final = ("encoded", "content", "description", "summary")
+
+
+def is_feed(data: bytes) -> bool:
+    """Whether an XML file is a feed, by its first element."""
+    name = root_name(data)
+    return name in _ROOTS and (name != "RDF" or b"purl.org/rss/1.0/" in data[:4096])
+
+
+def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
+    """Add each entry to the builder.
+
+    Raises:
+        Unreadable: It is not a feed.
+    """
+    root = tree_of(data, builder)
+    if local(root) not in _ROOTS:
+        raise Unreadable("is neither an RSS nor an Atom feed", "Save the feed again, or name the file .xml")
+    channel = next((one for one in root if local(one) == "channel"), root)
+    about = _parts(channel)
+    builder.set_properties(_text_of(about.get("title")), _author(about), _day(about))
+    builder.add_tags((), language(root) or said(about.get("language")).partition("-")[0].lower())
+    builder.add_text(_text_of(about.get("description")) or said(about.get("subtitle")))
+    for entry in root.iter():
+        if local(entry) in _ENTRIES:
+            _add(builder, entry)
+
+
+def _add(builder: TextBuilder, entry: ET.Element) -> None:
+    parts = _parts(entry)
+    title, day = _text_of(parts.get("title")), _day(parts)
+    builder.add_place("entry: " + ", ".join(filter(None, (title or "no title", day))), reset_headings=True)
+    builder.add_heading(title, 1)
+    facts = (("Author", _author(parts)), ("Categories", ", ".join(_categories(entry))), ("Link", _link(entry)))
+    builder.add_text("\n".join(f"{name}: {value}" for name, value in facts if value))
+    body = next((parts[name] for name in _BODIES if name in parts and _html_of(parts[name]).strip()), None)
+    if body is not None:
+        put(parsed(_html_of(body)), builder)
+
+
+def _parts(element: ET.Element) -> dict[str, ET.Element]:
+    """Return the first child of each name in the namespaces of feeds."""
+    found: dict[str, ET.Element] = {}
+    for child in element:
+        if (name := local(child)) and child.tag.removesuffix(name) in _NAMESPACES:
+            found.setdefault(name, child)
+    return found
+
+
+def _html_of(element: ET.Element) -> str:
+    """Return the HTML in an element: as escaped text, or as elements in Atom's XHTML."""
+    if element.get("type") == "text":
+        return "".join(element.itertext()).replace("&", "&amp;").replace("<", "&lt;")
+    if not len(element):
+        return element.text or ""
+    for child in element.iter():
+        child.tag = local(child)
+    return (element.text or "") + "".join(ET.tostring(child, "unicode", method="html") for child in element)
+
+
+def _text_of(element: ET.Element | None) -> str:
+    """Return the text of an element that may hold HTML, on one line."""
+    return "" if element is None else line(" ".join(piece.text for piece in parsed(_html_of(element)).pieces))
+
+
+def _day(parts: dict[str, ET.Element]) -> str:
+    """Return the day on which an entry was published, else changed."""
+    for name in ("pubDate", "published", "date", "updated", "lastBuildDate"):
+        text = said(parts.get(name))
+        if day := mail_date(text) or day_of(text):
+            return day
+    return ""
+
+
+def _author(parts: dict[str, ET.Element]) -> str:
+    author = parts.get("author")
+    author = parts.get("creator") if author is None else author
+    if author is None:
+        return ""
+    return said(next((one for one in author if local(one) == "name"), author))
+
+
+def _categories(entry: ET.Element) -> Iterable[str]:
+    found = (line(one.get("term") or "") or said(one) for one in entry if local(one) in {"category", "subject"})
+    return dict.fromkeys(filter(None, found))
+
+
+def _link(entry: ET.Element) -> str:
+    """Return the address of the page of an entry."""
+    for one in entry:
+        if local(one) == "link" and one.get("rel", "alternate") == "alternate" and (to := one.get("href") or one.text):
+            return line(to)
+    return ""

@@ -1,0 +1,217 @@
+"""XML that people read: feeds, articles, books and outlines; other XML stays data."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb.formats import feed, opml, xml_article
+from kb.formats.builder import TextBuilder, Unreadable
+from kb.formats.registry import REGISTRY
+from kb.sandbox.protocol import Extracted, Limits
+
+
+def extracted(module: object, data: str | bytes) -> Extracted:
+    """What an extractor makes of a file."""
+    builder = TextBuilder(100_000)
+    module.extract("x.xml", data.encode() if isinstance(data, str) else data, builder, Limits())  # type: ignore[attr-defined]
+    return builder.build()
+
+
+def places(found: Extracted) -> list[str]:
+    """The names of the places."""
+    return [name for _, name, _, _, _ in found.places]
+
+
+RSS = """<?xml version="1.0" encoding="UTF-8"?><!-- made by hand -->
+<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:media="http://search.yahoo.com/mrss/"
+ xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>Orchard &amp; barn</title><language>en-GB</language>
+<description>News of the &lt;b&gt;orchard&lt;/b&gt;.</description>
+<item><media:title>A picture</media:title><title>Pears</title><link>http://example.org/pears</link>
+<pubDate>Thu, 01 Feb 2024 10:00:00 GMT</pubDate><dc:creator>Jo</dc:creator><category>fruit</category>
+<category>fruit</category><description>Short.</description>
+<content:encoded><![CDATA[<h3>Why</h3><p>Pears <em>ripen</em> off the tree.<script>x()</script></p>]]>
+</content:encoded></item>
+<item><description>No title here.</description></item></channel></rss>
+"""
+ATOM = """<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="de">
+<title type="html">Mein &lt;i&gt;Garten&lt;/i&gt;</title>
+<author><name>Ada</name></author><updated>2024-02-03T10:00:00Z</updated>
+<entry><title>Birnen</title><published>2024-02-01T10:00:00Z</published><link rel="self" href="http://example.org/self"/>
+<link href="http://example.org/birnen"/><category term="Obst"/><summary>kurz</summary><content type="xhtml">
+<div xmlns="http://www.w3.org/1999/xhtml"><p>Birnen <em>reifen</em> im Keller.</p></div></content></entry>
+<entry><title>Plain</title><content type="text">a &lt; b &amp; c</content></entry></feed>
+"""
+
+
+def test_rss() -> None:
+    """Each entry is a place with its day; the whole text is read rather than its summary, and as text."""
+    found = extracted(feed, RSS)
+
+    assert (found.title, found.language) == ("Orchard & barn", "en")
+    assert places(found) == ["entry: Pears, 2024-02-01", "entry: no title"]
+    assert found.text.split("\n\n") == [
+        "News of the orchard.",
+        "Pears",
+        "Author: Jo\nCategories: fruit\nLink: http://example.org/pears",
+        "Why",
+        "Pears ripen off the tree.",
+        "No title here.\n",
+    ]
+
+
+def test_atom() -> None:
+    """Titles in HTML, content as elements and as plain text; the address is that of the page."""
+    found = extracted(feed, ATOM)
+
+    assert (found.title, found.author, found.date, found.language) == ("Mein Garten", "Ada", "2024-02-03", "de")
+    assert places(found) == ["entry: Birnen, 2024-02-01", "entry: Plain"]
+    assert "Link: http://example.org/birnen\n\nBirnen reifen im Keller.\n\nPlain\n\na < b & c\n" in found.text
+
+
+def test_rdf_feed() -> None:
+    """In RSS 1.0 the entries stand beside the channel."""
+    found = extracted(
+        feed,
+        '<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/">'
+        "<channel><title>Mills</title></channel><item><title>Rye</title><description>Dark.</description></item></r:RDF>",
+    )
+
+    assert (found.title, places(found), found.text) == ("Mills", ["entry: Rye"], "Rye\n\nDark.\n")
+
+
+JATS = """<!DOCTYPE article PUBLIC "-//NLM//DTD JATS v1.2//EN" "JATS-archivearticle1.dtd">
+<article article-type="research-article" xml:lang="en"><front><journal-meta><journal-title>J. Mills</journal-title>
+</journal-meta><article-meta><article-categories><subj-group><subject>Milling</subject></subj-group></article-categories>
+<title-group><article-title>Rye in <italic>mills</italic></article-title></title-group><contrib-group>
+<contrib contrib-type="author"><name><surname>Poe</surname><given-names>Ada</given-names></name></contrib>
+<contrib contrib-type="editor"><name><surname>Roe</surname><given-names>Ed</given-names></name></contrib>
+</contrib-group>
+<pub-date><day>4</day><month>3</month><year>2021</year></pub-date><pub-date><year>2022</year></pub-date>
+<abstract><p>We grind.</p></abstract><kwd-group><title>Words</title><kwd>rye</kwd></kwd-group></article-meta></front>
+<body><sec><label>1</label><title>Results</title><p>H<sub>2</sub>O was used.<xref>[1]</xref></p>
+<sec><title>Stones</title><p>Granite <inline-formula><tex-math>\\documentclass{x}</tex-math></inline-formula>lasts.</p>
+<table-wrap><caption><title>Speeds</title></caption><table><tr><th>stone</th><th>rpm</th></tr><tr><td>upper</td><td>90</td></tr>
+</table></table-wrap></sec></sec></body><back><ref-list><title>References</title><ref><element-citation><name><surname>Ole</surname>
+<given-names>B</given-names></name><year>1999</year><article-title>Oats</article-title></element-citation></ref></ref-list></back>
+</article>
+"""
+DOCBOOK = """<?xml version="1.0"?>
+<!DOCTYPE book PUBLIC "-//OASIS//DTD DocBook XML V4.5//EN" "docbookx.dtd"
+[<!ENTITY prod "Turbine"> <!ENTITY big "&prod;&prod;">]>
+<book lang="en"><bookinfo><title>&prod; manual</title><author><firstname>Ada</firstname><surname>Poe</surname></author>
+<pubdate>2021-03-04</pubdate></bookinfo><chapter><title>Install</title>
+<para>Unpack&nbsp;it &mdash; then run <command>make</command>; see &big; and &unknown;.</para>
+<itemizedlist><listitem><para>first</para></listitem><listitem><para>second</para>
+<itemizedlist><listitem><para>inner</para></listitem></itemizedlist></listitem></itemizedlist><programlisting>make all
+  make install</programlisting><section>
+<info><title>Ports</title></info><note><title>Beware</title><para>Hot.</para></note>
+</section></chapter></book>
+"""
+TEI = """<TEI xmlns="http://www.tei-c.org/ns/1.0" xml:lang="de"><teiHeader><fileDesc><titleStmt><title>Briefe</title>
+<author><persName>Rahel V.</persName></author></titleStmt><publicationStmt><date when="1920-05-01"/></publicationStmt>
+</fileDesc></teiHeader><text><body><div type="letter"><head>An Anna</head><p>Liebe Anna, <hi>heute</hi> regnet es.</p>
+<lg><l>Die Rose</l><l>im Mai</l></lg></div></body></text></TEI>
+"""
+
+
+def test_jats() -> None:
+    """Title, authors, day and keywords; the abstract, sections, tables and references; a formula is not read as TeX."""
+    found = extracted(xml_article, JATS)
+
+    assert (found.title, found.author, found.date, found.tags) == ("Rye in mills", "Ada Poe", "2021-03-04", ["rye"])
+    assert [(text, level) for text, level, _, _ in found.headings] == [
+        ("Abstract", 1),
+        ("1 Results", 1),
+        ("Stones", 2),
+        ("References", 1),
+    ]
+    assert found.text.split("\n\n")[1::2][:2] == ["We grind.", "H2O was used.[1]"]
+    assert "Granite lasts.\n\nSpeeds\n\nstone | rpm\nupper | 90\n" in found.text
+    assert found.text.endswith("\n\nOle B 1999 Oats\n")
+
+
+def test_docbook() -> None:
+    """Chapters, lists and listings. Entities are replaced once, by what the file says or HTML knows."""
+    found = extracted(xml_article, DOCBOOK)
+
+    assert (found.title, found.author, found.date) == ("Turbine manual", "Ada Poe", "2021-03-04")
+    assert [text for text, _, _, _ in found.headings] == ["Install", "Ports", "Beware"]
+    assert "Unpack it — then run make; see big and unknown." in found.text
+    assert "- first\n\n- second\n\n- inner\n\nmake all\n  make install\n" in found.text
+    assert [text for _, _, text in found.context] == ["second"]
+
+
+def test_tei() -> None:
+    """Letters and verses."""
+    found = extracted(xml_article, TEI)
+
+    assert (found.title, found.author, found.date, found.language) == ("Briefe", "Rahel V.", "1920-05-01", "de")
+    assert found.text == "An Anna\n\nLiebe Anna, heute regnet es.\n\nDie Rose\n\nim Mai\n"
+
+
+OPML = """<opml version="2.0"><head><title>Plans</title><ownerName>Ada</ownerName>
+<dateCreated>Sat, 18 Jun 2024 12:11:52 GMT</dateCreated></head><body><outline text="Boat">
+<outline text="Paint the &lt;b&gt;keel&lt;/b&gt;"
+_note="Blue, two coats"/></outline><outline text="Feeds"><outline text="Mills" xmlUrl="http://example.org/feed"/></outline></body></opml>
+"""
+
+
+def test_opml() -> None:
+    """An entry stands below those that it belongs to, with its note or address."""
+    found = extracted(opml, OPML)
+
+    assert (found.title, found.author, found.date) == ("Plans", "Ada", "2024-06-18")
+    assert found.text == (
+        "- Boat\n\n- Paint the keel\nBlue, two coats\n\n- Feeds\n\n- Mills\nhttp://example.org/feed\n"
+    )
+    assert [text for _, _, text in found.context] == ["Boat", "Feeds"]
+
+
+@pytest.mark.parametrize(("module", "data"), [(feed, RSS), (xml_article, JATS), (xml_article, DOCBOOK), (opml, OPML)])
+def test_text_before_a_mistake_is_kept(module: object, data: str) -> None:
+    """A file that is cut off gives what is there, and says what is missing."""
+    found = extracted(module, data[: data.rindex("</")])
+
+    assert len(found.text) > 20
+    assert len(found.unread) == 1
+    assert found.unread[0].startswith("what follows a mistake in its XML (")
+
+
+@pytest.mark.parametrize("module", [feed, xml_article, opml])
+@pytest.mark.parametrize("data", ["", "no XML", "<?xml version='1.0'?>", "<project><id>1</id></project>"])
+def test_other_files_are_refused(module: object, data: str) -> None:
+    """A file that is something else has a reason, and no text."""
+    with pytest.raises(Unreadable, match=r"is not XML|is neither|is XML, but|is not an outline"):
+        extracted(module, data)
+
+
+def test_entities_cannot_grow() -> None:
+    """Entities of entities are not replaced, so a small file gives a small text."""
+    levels = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 10))
+    bomb = f'<!DOCTYPE rss [<!ENTITY e0 "lol"> {levels}]><rss><channel><title>&e9;</title></channel></rss>'
+
+    assert len(extracted(feed, bomb).text) < 100
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "kind"),
+    [
+        ("news.xml", RSS, "feed"),
+        ("news.rss", "anything", "feed"),
+        ("paper.xml", JATS, "article"),
+        ("manual.xml", DOCBOOK, "article"),
+        ("letters.XML", TEI, "article"),
+        ("plans.xml", OPML, "outline"),
+        ("pom.xml", "<project><article>1</article></project>", "data"),
+        ("a.xml", "<article><headline>no JATS, no DocBook</headline></article>", "data"),
+        ("graph.xml", '<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>', "data"),
+        ("index", ATOM, "feed"),
+        ("page.html", RSS, "web"),
+    ],
+)
+def test_format_of_xml(path: str, data: str, kind: str) -> None:
+    """The content decides for .xml and unknown suffixes, the suffix for all others."""
+    found = REGISTRY.of_content(path, data.encode())
+
+    assert found is not None
+    assert found.kind == kind
