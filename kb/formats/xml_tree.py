@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from kb.formats.builder import TextBuilder
 
 _HEAD: Final = 1 << 16
-_SPACE: Final = rb"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)"
-_ROOT: Final = re.compile(rb"(?:\xef\xbb\xbf)?" + _SPACE + rb"*<(?:[\w.-]+:)?([\w.-]+)[\s/>]", re.DOTALL)
+# Possessive, since any file with an unknown suffix is tried.
+_SPACE: Final = rb"(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*+(?:\[.*?\]\s*+)?>)*+"
+_ROOT: Final = re.compile(rb"(?:\xef\xbb\xbf)?" + _SPACE + rb"<(?:[\w.-]{1,60}:)?([\w.-]{1,60})[\s/>]", re.DOTALL)
 _DECLARATION: Final = re.compile(r"\s*<\?xml\s.*?\?>", re.DOTALL)
 _DOCTYPE: Final = re.compile(r"<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
 _ENTITY: Final = re.compile(r"<!ENTITY\s+([\w.-]{1,60})\s+(?:\"([^\"&<]{0,60})\"|'([^'&<]{0,60})')\s*>")
@@ -43,7 +44,7 @@ def tree_of(data: bytes, builder: TextBuilder) -> ET.Element:
     """
     text = _DECLARATION.sub("", decoded(data, named(data)), count=1)
     declared: dict[str, str] = {}
-    if (doctype := _DOCTYPE.search(text)) is not None:
+    if (doctype := _DOCTYPE.search(text, 0, _HEAD)) is not None:
         declared = {name: one or other for name, one, other in _ENTITY.findall(doctype[0])}
         text = text[: doctype.start()] + "\n" * doctype[0].count("\n") + text[doctype.end() :]
     text = _REFERENCE.sub(lambda found: _replacement(found[1], declared), text)
