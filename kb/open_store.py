@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from kb.claims import require_claim
 from kb.errors import KbError, ModelMismatch, StoreError
+from kb.formats.registry import REGISTRY
 from kb.freshness import PendingFiles
 from kb.indexing.check import Checker
 from kb.indexing.rebuild import activate_generation, refill
@@ -48,6 +49,11 @@ PROBE_SECONDS: Final = 120.0
 
 State: TypeAlias = Literal["absent", "read-only", "there"]
 """Whether the store exists: catalog and cache of an absent one are kept in memory; a read-only one is copied."""
+
+
+def _is_failure(one: Failure) -> bool:
+    """Whether a file failed, rather than being of a kind that kb does not read."""
+    return not REGISTRY.unread(one.path, one.reason)
 
 
 class _Closable(Protocol):
@@ -145,7 +151,7 @@ class OpenStore:
         self.link_resolver = Lazy(lambda: LinkResolver(self.catalog.get(), environment.files.get()))
         self.searcher = Lazy(self._make_searcher)
         self._pending = PendingFiles(
-            lambda: missing(environment.files.get(), self.catalog.get()), environment.query_priority.wait
+            lambda: missing(environment.files.get(), self.catalog.get(), _is_failure), environment.query_priority.wait
         )
         self.integrity = Integrity(
             environment.file(CATALOG_FILE),
@@ -338,7 +344,7 @@ class OpenStore:
             return self._pending.look().missing
         watching, waiting = self._environment.serving.watch()
         if not watching:
-            return missing(self._environment.files.get(), self.catalog.get())
+            return missing(self._environment.files.get(), self.catalog.get(), _is_failure)
         return replace(self._pending.look(watched=True).missing, waiting=waiting)
 
     def look_again(self) -> None:

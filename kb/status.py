@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kb.formats.registry import REGISTRY
 from kb.indexing.plan import withheld
 from kb.open_store import CACHE_FILE
 from kb.records import Failure, Status
@@ -24,6 +25,8 @@ def status_of(container: Container) -> Status:
     container.look_again()
     comparison, problems = container.comparison()
     files = container.catalog.files()
+    failures = (*container.catalog.problems(), *problems)
+    unread = sum(bool(REGISTRY.unread(one.path, one.reason)) for one in failures)
     store = Path(container.store_path)
     sizes = _sizes(store)
     return Status(
@@ -34,13 +37,14 @@ def status_of(container: Container) -> Status:
         generation=container.catalog.meta("generation") or "",
         files=sum(file.state == "done" for file in files),
         passages=container.catalog.count(),
-        failed=sum(file.state == "failed" for file in files) + len(problems),
+        failed=len(failures) - unread,
+        unread=unread,
         replaced=sum(file.replaced > 0 for file in files),
         size=sum(sizes.values()),
         cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
         index=container.freshness(),
         runtime=container.runtime(),
-        problems=(*container.catalog.problems(), *problems),
+        problems=failures,
         held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),
         set_aside=tuple(set_aside_in(container.store_path)),
         confinement=confinement(),

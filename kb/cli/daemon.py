@@ -28,6 +28,7 @@ from kb.cli.session import InputNeeded, Session, current_folder
 from kb.cli.web_port import WebPort, open_in_editor
 from kb.config.compare import differences, disagreement, shared_values
 from kb.errors import ConfigError, FolderError, KbError, StoreError
+from kb.formats.registry import REGISTRY
 from kb.interrupts import undisturbed
 from kb.records import FileEvent, IndexReport
 
@@ -236,9 +237,12 @@ class Daemon:
         freeze_memory()
 
     def _log(self, event: FileEvent, seconds: float) -> None:
-        """Log an indexed file, also one indexed by a command; during the first scan only failures."""
+        """Log an indexed file, also one indexed by a command; during the first scan only failures.
+
+        Files of kinds that kb does not read are counted by ``kb status``.
+        """
         self._events.publish("file", event)
-        if self._totals_logged or event.kind == "failed":
+        if self._totals_logged or (event.kind == "failed" and not REGISTRY.unread(event.path, event.reason)):
             self._say(event_text(event, seconds, self._cwd))
 
     def _watch_state(self) -> tuple[bool, int]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kb.cli.output import formats
 from kb.cli.output.reports import failures_text, index_text
+from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -42,8 +43,9 @@ def run_index(
     elif not quiet:
         session.say(index_text(report))
     news = [one for one in report.failures if one not in report.standing]
-    if news or report.standing:
-        session.write_error(failures_text(news, session.error_style(), standing=len(report.standing)))
+    standing = sum(not REGISTRY.unread(one.path, one.reason) for one in report.standing)
+    if news or standing:
+        session.write_error(failures_text(news, session.error_style(), standing=standing))
     if report.interrupted:
         session.notice("interrupted; run kb index to resume")
         return INTERRUPTED

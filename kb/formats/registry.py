@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NOT_TEXT: Final = "is not text (binary content)"
+"""The error of a file that should be plain text, and is none."""
+_BINARY_FILES: Final = "binary files"
+
 How = Literal["text", "document", "child", "ocr", "unread"]
 
 
@@ -200,6 +204,19 @@ class Registry:
     def notes(self) -> tuple[str, ...]:
         """The suffixes of such documents, which links may omit, in the order to try them."""
         return tuple(suffix for row in self.rows if row.anchors for suffix in row.suffixes)
+
+    def unread(self, path: str, reason: str) -> str:
+        """Return the noun of the kind of a file that failed because kb reads no files of its kind; else empty.
+
+        Args:
+            path: Its path, with ``/``.
+            reason: Why it failed.
+        """
+        row = self.of(path)
+        if row is None:
+            return _BINARY_FILES if reason.startswith(NOT_TEXT) else ""
+        left_out = row.how in {"ocr", "unread"} and reason.startswith(f"{row.noun} (")
+        return row.noun.removesuffix(" of this kind") if left_out else ""
 
     @cached_property
     def scanned(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from kb.formats.decode import decode, is_binary
 from kb.formats.frontmatter import FrontMatter, date_in_name, date_of, names_by_path, read_front_matter
 from kb.formats.markup import Outline, one_line
 from kb.formats.payload import without_payload
-from kb.formats.registry import REGISTRY, load
+from kb.formats.registry import NOT_TEXT, REGISTRY, load
 from kb.records import Block, Document
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class PlainFormat:
             DocumentError: The bytes are not text.
         """
         if is_binary(data):
-            raise DocumentError(
-                "is not text (binary content)", "Leave such files out with a pattern in folders.exclude or .kbignore"
-            )
+            raise DocumentError(NOT_TEXT, "Leave such files out with a pattern in folders.exclude or .kbignore")
         decoded = decode(data)
         front = read_front_matter(decoded.text) if self.front_matter else FrontMatter()
         text = without_payload(without_drawing(decoded.text) if front.drawing else decoded.text)

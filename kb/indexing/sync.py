@@ -79,13 +79,19 @@ def compare_with_disk(
     return replace(comparison, excluded=excluded), scan.problems + missing
 
 
-def missing(files: Files, catalog: Catalog) -> Missing:
-    """What an answer may lack: waiting files, missing files that are kept, and files that failed."""
+def missing(files: Files, catalog: Catalog, counts: Callable[[Failure], bool]) -> Missing:
+    """What an answer may lack: waiting files, missing files that are kept, and files that failed.
+
+    Args:
+        files: The watched folders.
+        catalog: The catalog.
+        counts: Whether a file that failed counts: one of a kind that kb never reads does not.
+    """
     comparison, problems = compare_with_disk(files, catalog)
     return Missing(
         waiting=comparison.pending,
         held=len(comparison.held) + len(withheld(comparison.gone, comparison)),
-        failed=sum(file.state == "failed" for file in catalog.files()) + len(problems),
+        failed=sum(map(counts, catalog.problems())) + len(problems),
     )
 
 

@@ -245,7 +245,7 @@ class Missing:
         waiting: How many files are new or changed and were not indexed yet.
         held: How many files are missing from the disk and kept in the index until that is confirmed; they give no
             hits.
-        failed: How many files could not be indexed.
+        failed: How many files could not be indexed, without files of kinds that kb does not read, such as images.
     """
 
     waiting: int = 0

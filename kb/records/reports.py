@@ -145,12 +145,13 @@ class Status:
         generation: The generation of the vector index.
         files: How many files are indexed.
         passages: How many passages there are.
-        failed: How many files could not be indexed.
+        failed: How many files could not be indexed, without ``unread``.
+        unread: How many files are of kinds that kb does not read, such as images and archives.
         replaced: How many files have characters that could not be decoded.
         size: The size of the store in bytes.
         cache_size: The size of the embedding cache in bytes.
         index: How up to date the index is.
-        problems: The files that could not be indexed.
+        problems: The files that could not be indexed, with ``unread`` ones.
         held: Folders from which many files went missing at once and are kept, with their number.
         runtime: How the model runs, or would run.
         set_aside: Damaged parts of the store that were kept, by name, with their size in bytes.
@@ -167,6 +168,7 @@ class Status:
     files: int
     passages: int
     failed: int
+    unread: int
     replaced: int
     size: int
     cache_size: int

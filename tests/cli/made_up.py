@@ -138,7 +138,7 @@ class FakeKnowledge:
     report: IndexReport = field(default_factory=IndexReport)
     state: Status = field(
         default_factory=lambda: Status(
-            ("/notes",), "/notes/.kb", "tiny", "tiny/1", "g1", 3, 9, 0, 0, 4096, 2048, Freshness(None, 0)
+            ("/notes",), "/notes/.kb", "tiny", "tiny/1", "g1", 3, 9, 0, 0, 0, 4096, 2048, Freshness(None, 0)
         )
     )
     checked: CheckReport = field(default_factory=lambda: CheckReport(3, 9, 9))

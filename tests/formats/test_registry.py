@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from kb.errors import DocumentError
 from kb.formats.registry import REGISTRY, Format, Registry, load
+from kb.formats.text import extract
 
 ROOT = Path(__file__).parents[2]
 RECIPE = Format(("recipe",), (".rcp",), "recipe", "recipes", reader="kb.formats.data:parse_toml", names=("menu",))
@@ -148,7 +150,7 @@ file = KnownFile(1, "/n", "soup.rcp", FileStat(1, 1, 1, 1, 1), b"", 0, "done", k
 said["is"] = [is_of_type(file, "recipe"), is_of_type(file, "plant")]
 said["limits"] = [rules_of(Config()).limit(name)[1] for name in ("a.rcp", "a.hrb")]
 problem = Failure("/n", "a.lck", said["reason"])
-status = Status((), "", "", "", "", 0, 0, 1, 0, 0, 0, Freshness(None, 0), problems=(problem,))
+status = Status((), "", "", "", "", 0, 0, 1, 0, 0, 0, 0, Freshness(None, 0), problems=(problem,))
 shown = status_text(status, OutputStyle(cwd="/"), None, tesseract=False)
 said["status"] = [line for line in shown.splitlines() if "lock" in line]
 page = runpy.run_path("docs/generate.py")
@@ -199,3 +201,24 @@ def test_new_format_takes_a_module_and_a_row(tmp_path: Path) -> None:
         ["| `recipe` | `.rcp` |", "| `plant` | `.hrb` |"],
     ]
     assert said["again"] == ["a.rcp", "a.hrb", "a.lck"]
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "kind"),
+    [
+        ("a/b.PNG", b"\x89PNG\0", "images"),
+        ("a.heic", b"\0", "images"),
+        ("a.mp4", b"\0", "videos"),
+        ("a.zip", b"PK", "archives"),
+        ("a.blob", b"a\0b", "binary files"),
+        ("a.md", b"a\0b", ""),
+        ("a.py", b"a\0b", ""),
+    ],
+)
+def test_kinds_that_are_never_read(path: str, data: bytes, kind: str) -> None:
+    """They are told from files of kinds that kb reads, and could not read."""
+    with pytest.raises(DocumentError) as raised:
+        extract(path, data)
+
+    assert REGISTRY.unread(path, raised.value.message) == kind
+    assert REGISTRY.unread(path, "changed while being read") == ""

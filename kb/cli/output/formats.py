@@ -249,6 +249,7 @@ def status_object(status: Status, daemon: Mapping[str, Any] | None = None) -> di
         "passages": status.passages,
         "unembedded": status.unembedded,
         "failed": status.failed,
+        "unread": status.unread,
         "replaced": status.replaced,
         "size": status.size,
         "cache_size": status.cache_size,

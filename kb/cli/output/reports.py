@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -86,14 +87,23 @@ def words_only_text(index: Freshness) -> str:
 def failures_text(failures: Sequence[Failure], style: OutputStyle, *, standing: int = 0, most: int = _TOLD) -> str:
     """Return the files that could not be indexed, with reasons; of many only the first, and how to see the rest.
 
-    ``standing`` failures, which were reported before, are only counted.
+    ``standing`` failures, which were reported before, are only counted, as are files of kinds that kb does not read.
     """
-    lines = [failure_line(one, style) for one in failures[:most]]
-    if len(failures) > most:
-        lines.append(f"and {count(len(failures) - most, 'more file')}: see kb status --problems\n")
+    failed = [one for one in failures if not REGISTRY.unread(one.path, one.reason)]
+    lines = [failure_line(one, style) for one in failed[:most]]
+    if len(failed) > most:
+        lines.append(f"and {count(len(failed) - most, 'more file')}: see kb status --problems\n")
+    if unread := unread_text(failures):
+        lines.append(f"not read: {unread}\n")
     if standing:
         lines.append(f"{count(standing, 'file')} still could not be indexed: see kb status --problems\n")
     return "".join(lines)
+
+
+def unread_text(failures: Sequence[Failure]) -> str:
+    """Return how many files are of kinds that kb does not read: ``images (13), videos (1)``; empty where none is."""
+    kinds = Counter(kind for one in failures if (kind := REGISTRY.unread(one.path, one.reason)))
+    return ", ".join(f"{kind} ({number:,})" for kind, number in kinds.most_common())
 
 
 def failure_line(failure: Failure, style: OutputStyle) -> str:
@@ -102,9 +112,11 @@ def failure_line(failure: Failure, style: OutputStyle) -> str:
 
 
 def problems_text(status: Status, style: OutputStyle) -> str:
-    """Return the files that could not be indexed or were read only in part, with reasons."""
+    """Return the files that could not be indexed or were read only in part, with reasons; last those never read."""
     partly = (replace(one, reason=f"read in part: {one.reason}") for one in status.partly)
-    return "".join(failure_line(one, style) for one in (*status.problems, *partly))
+    failures = sorted(status.problems, key=lambda one: bool(REGISTRY.unread(one.path, one.reason)))
+    split = status.failed
+    return "".join(failure_line(one, style) for one in (*failures[:split], *partly, *failures[split:]))
 
 
 def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
@@ -214,6 +226,7 @@ def status_text(
     facts = [
         *(("folder", shown_path(folder, "")) for folder in status.folders),
         ("files", f"{status.files:,}{failed}"),
+        *([("not read", unread_text(status.problems))] if status.unread else []),
         ("passages", f"{status.passages:,}"),
         ("indexed", _as_of(status.index, daemon)),
         *([("found", _words_only(status))] if status.index.words_only else []),

@@ -181,7 +181,7 @@ def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
     failures = [Failure("/notes", name, words)] * count
     file = known_file(name or "x", title=words, tags=(words,))
     state = Status(
-        (f"/{name}",), f"/{name}", words, words, "g", 1, 1, 0, 0, 1, 1, Freshness(None, 0), (), ((f"/{name}", 30),)
+        (f"/{name}",), f"/{name}", words, words, "g", 1, 1, 0, 0, 0, 1, 1, Freshness(None, 0), (), ((f"/{name}", 30),)
     )
     daemon = {"state": "polling", "reason": words, "waiting": 2, "pid": 7, "since": "2026-01-15T12:00:00+00:00"}
     daemon |= {"errors": [words]}
@@ -291,3 +291,32 @@ def test_an_interrupted_run_says_what_is_left_to_embed() -> None:
     assert reports.index_text(report).startswith(
         "3 added; 21 passages of 2 files left to embed, found by their words until then; 0 files unchanged; "
     )
+
+
+UNREAD = (
+    Failure("/notes", "a.png", "images (.png) cannot be read"),
+    Failure("/notes", "b.gif", "images of this kind (.gif) cannot be read"),
+    Failure("/notes", "c.mp3", "sound files (.mp3) cannot be read"),
+    Failure("/notes", "d.bin", "is not text (binary content)"),
+)
+FAILED = (
+    Failure("/notes", "e.pdf", "is encrypted"),
+    Failure("/notes", "f.md", "is not text (binary content)"),
+    Failure("/notes", "g.png", "cannot be read: it is not an image"),
+)
+
+
+def test_files_that_are_never_read_are_counted() -> None:
+    """A picture is no failure: new ones are counted in one line, and listed last among the problems."""
+    state = replace(FakeKnowledge().state, failed=3, unread=4, problems=(*UNREAD, *FAILED))
+    counted = "images (2), sound files (1), binary files (1)"
+    *_, last = reports.failures_text((*UNREAD, *FAILED), STYLE).splitlines()
+
+    assert last == f"not read: {counted}"
+    assert f"\nnot read:    {counted}\npassages:" in reports.status_text(state, STYLE)
+    assert "files:       3, 3 could not be indexed (kb status --problems)\n" in reports.status_text(state, STYLE)
+    assert [line.partition(":")[0] for line in reports.problems_text(state, STYLE).splitlines()] == [
+        *("e.pdf", "f.md", "g.png"),
+        *("a.png", "b.gif", "c.mp3", "d.bin"),
+    ]
+    assert reports.failures_text((), STYLE) == ""
