@@ -142,7 +142,7 @@ def imports_block() -> str:
 
 # The vocabulary, and what only passes names on.
 _EVERYWHERE: Final = frozenset(
-    {"errors", "records", "ports", "kb", "testing", "silence", "chroma_import", "interrupts"}
+    {"errors", "records", "ports", "system", "kb", "testing", "silence", "chroma_import", "interrupts"}
 )
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from kb.errors import StoreBusy, StoreError
 from kb.service.client import connect
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -200,4 +200,4 @@ def _command(settings: Settings) -> str:
     if not settings.typed("folders.paths"):
         return settings.command()
     paths = json.dumps(list(settings.folder_paths()), ensure_ascii=False)
-    return f"{settings.command()} -s {shlex.quote(f'folders.paths={paths}')}"
+    return f"{settings.command()} -s {shell.quote(f'folders.paths={paths}')}"

@@ -10,6 +10,9 @@ import os
 import stat
 import sys
 
+from kb.system.paths import real_path
+from kb.system.users import is_own
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +115,7 @@ def beginning(path: str) -> bytes:
 
 def is_mine(path: str) -> bool:
     """Whether a file, and the link to it, belong to this user; True on systems without owners."""
-    return not hasattr(os, "getuid") or {os.stat(path).st_uid, os.lstat(path).st_uid} == {os.getuid()}  # noqa: PTH116 - see locate
+    return is_own(os.stat(path)) and is_own(os.lstat(path))  # noqa: PTH116 - see locate
 
 
 def user_config_file(environ: Mapping[str, str]) -> str:
@@ -163,7 +166,7 @@ def resolved(base: str, path: str) -> str:
     Raises:
         RuntimeError: It begins with the home folder of an unknown user.
     """
-    return os.path.realpath(joined(base, path))
+    return real_path(joined(base, path))
 
 
 def joined(base: str, path: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import stat
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,6 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.errors import StoreError
+from kb.system import WINDOWS, shell
+from kb.system.files import replace_file
+from kb.system.users import is_own, is_root, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +74,7 @@ def write_atomically(path: Path, text: str, step: Callable[[str], None] = lambda
         step("flush a file")
         os.fsync(file.fileno())
     step("rename a file")
-    draft.replace(path)
+    replace_file(str(draft), str(path))
 
 
 def store_error_for(what: str, error: OSError, place: str) -> StoreError:
@@ -96,7 +98,10 @@ def store_error_for(what: str, error: OSError, place: str) -> StoreError:
         case errno.EACCES | errno.EPERM:
             return forbidden(what, place)
         case errno.EMFILE | errno.ENFILE:
-            return StoreError(f"{what} cannot be opened: too many files are open", "Run ulimit -n 4096 and try again")
+            return StoreError(
+                f"{what} cannot be opened: too many files are open",
+                "End other programs and try again" if WINDOWS else "Run ulimit -n 4096 and try again",
+            )
     return StoreError(
         f"{what} cannot be used: {error.strerror or error}",
         "Check that its disk is there and works, and run the command again",
@@ -119,15 +124,15 @@ def no_memory(what: str) -> StoreError:
 def forbidden(what: str, place: str) -> StoreError:
     """The error for missing permissions; the remedy depends on the owner of the file."""
     nearest = _nearest_there(place)
-    owner = nearest.stat().st_uid if nearest is not None else os.geteuid()
-    if owner != os.geteuid() != 0:
+    about = nearest.stat() if nearest is not None else None
+    if about is not None and not is_own(about) and not is_root():
         return StoreError(
-            f"{what} belongs to another user ({_name(owner)}), and you may not use it",
+            f"{what} belongs to another user ({user_name(about.st_uid)}), and you may not use it",
             "Set store.path to a folder of your own, or run kb as that user",
         )
     return StoreError(
         f"{what} may not be read and written by you",
-        f"Run chmod -R u+rwX {shlex.quote(str(nearest or place))} and run the command again",
+        f"Run {shell.let_in(str(nearest or place))} and run the command again",
     )
 
 
@@ -138,12 +143,3 @@ def _nearest_there(place: str) -> Path | None:
             path.lstat()
             return path
     return None
-
-
-def _name(uid: int) -> str:
-    import pwd  # not available on Windows
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from kb.errors import BackupError, CatalogDamaged, ForeignStore, StoreError
 from kb.models import encoder_if_here
 from kb.open_store import CACHE_FILE, CATALOG_FILE
 from kb.records import RestoreReport
+from kb.system import shell
 from kb.transfer import require_model, stopping
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _fit(
         raise BackupError(
             f"{backup.place} has files of {', '.join(moved.get(one, one) for one in lost)}, which is not a configured "
             f"folder ({', '.join(configured)})",
-            f"Say where it is now: --folder {shlex.quote(f'{lost[0]}={free}')}",
+            f"Say where it is now: --folder {shell.quote(f'{lost[0]}={free}')}",
         )
     try:
         catalog.move_folders(moved)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from kb.backup.staging import private_folder
 from kb.errors import BackupError, Cancelled, ModelMismatch, StoreError
 from kb.open_store import CATALOG_FILE
 from kb.records import BackupReport, ExportReport, ImportReport
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -387,7 +387,7 @@ def require_model(backup: ArchiveReader | FolderReader, settings: Settings, enco
     if theirs != ours:
         raise ModelMismatch(
             f"{backup.place} was made with {theirs}, and embed.model is {ours}",
-            f"Use its model: {settings.command()} model use {shlex.quote(theirs)}",
+            f"Use its model: {settings.command()} model use {shell.quote(theirs)}",
         )
     precision = settings.config.embed.precision
     if " int8/" in made:

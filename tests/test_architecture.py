@@ -19,29 +19,31 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kb"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-VOCABULARY = {"kb.records", "kb.errors", "kb.ports", "kb.formats.registry"}
+VOCABULARY = {"kb.records", "kb.errors", "kb.ports", "kb.formats.registry", "kb.system"}
 # What each room may import of kb, lazily or not. Longest prefix decides.
 ALLOWED: dict[str, set[str]] = {
     "kb": {"kb"},
     "kb.errors": set(),
+    "kb.system": {"kb.system"},
     "kb.records": {"kb.records", "kb.errors", "kb.formats.registry"},
     "kb.ports": {"kb.records"},
-    "kb.location": set(),
+    "kb.location": {"kb.system"},
     "kb.lazy": set(),
     "kb.fair_lock": set(),
     "kb.interrupts": set(),
     "kb.silence": set(),
     "kb.chroma_import": {"kb.errors", "kb.silence"},
-    "kb.own_files": {"kb.errors"},
+    "kb.own_files": {"kb.errors", "kb.system"},
     # The catalog and the embedding cache open their files by it.
     "kb.sqlite": {"kb.errors", "kb.own_files"},
-    "kb.config": {"kb.config", "kb.errors", "kb.location", "kb.records"},
+    "kb.config": {"kb.config", "kb.errors", "kb.location", "kb.records", "kb.system"},
     # Whether a model that a configuration names is on this machine.
     "kb.config.trust": {
         "kb.config",
         "kb.errors",
         "kb.location",
         "kb.records",
+        "kb.system",
         "kb.embedding.locate",
         "kb.embedding.cross_encoder",
     },
@@ -216,6 +218,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.formats.registry",
         "kb.ports",
         "kb.records",
+        "kb.system",
         "kb.mcp",
         "kb.models",
         "kb.notes",

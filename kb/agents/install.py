@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from kb.agents.clients import SERVER, Client, Entry, Launch, Machine, launch_of
 from kb.agents.edit_json import NotValid
 from kb.agents.files import mode_of, read_text, write_text
 from kb.errors import ClientError
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,7 +138,7 @@ def install(client: Client, machine: Machine, launch: Launch, run: Callable[[Seq
         backup = _back_up(state)
         problem = run(command)
         if not problem and _comes(lambda: state_of(client, machine).launch == launch):
-            return Change("added", state.file, shlex.join(command), backup)
+            return Change("added", state.file, shell.join(command), backup)
         notices = (_fell_back(command, problem, state.file),)
         state = state_of(client, machine)
     text = state.text or ""
@@ -174,7 +174,7 @@ def remove(client: Client, machine: Machine, run: Callable[[Sequence[str]], str]
         command = [program, *client.remove]
         problem = run(command)
         if not problem and _comes(lambda: state_of(client, machine).entry is None):
-            return Change("removed", state.file, shlex.join(command))
+            return Change("removed", state.file, shell.join(command))
         notices = (_fell_back(command, problem, state.file),)
         state = state_of(client, machine)
     return _remove_from_file(state, notices)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from kb.errors import KbError
 from kb.location import trust_folder
+from kb.system import shell
+from kb.system.files import reading, replace_file
+from kb.system.users import is_own, is_private_folder, rights_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 _BYTES: Final = 32
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _LARGEST: Final = 200
-_OTHERS: Final = 0o077
 
 
 class TokenFile:
@@ -85,7 +86,7 @@ class TokenFile:
         self._require_private_folder()
         try:
             # Neither a link nor a named pipe is followed or waited for.
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(self.path, reading())
         except OSError as error:
             link = self.path.is_symlink()
             raise KbError(
@@ -93,9 +94,9 @@ class TokenFile:
             ) from error
         with open(descriptor, encoding="ascii", errors="replace") as file:  # noqa: PTH123 - a descriptor, no path
             about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode) or not _is_mine(about):
+            if not stat.S_ISREG(about.st_mode) or not is_own(about):
                 raise KbError(f"{self.path} is not a file of yours", _NEW)
-            if about.st_mode & _OTHERS:
+            if rights_of_others(about):
                 mode = stat.S_IMODE(about.st_mode)
                 raise KbError(f"others can read the token in {self.path} (mode {mode:o})", _NEW)
             token = file.read(_LARGEST).strip()
@@ -120,7 +121,7 @@ class TokenFile:
                 file.flush()
                 os.fsync(file.fileno())
             if replaces:
-                draft.replace(self.path)
+                replace_file(str(draft), str(self.path))
             else:
                 os.link(draft, self.path)
         except FileExistsError:
@@ -138,19 +139,14 @@ class TokenFile:
             about = folder.lstat()
         except OSError as error:
             raise KbError("there is no token yet", "Make one: kb token") from error
-        if not stat.S_ISDIR(about.st_mode) or not _is_mine(about) or about.st_mode & _OTHERS:
-            quoted = shlex.quote(str(folder))
-            remedy = f"Make it private: chmod 700 {quoted}; then make a new token: kb token --new"
-            if not stat.S_ISDIR(about.st_mode) or not _is_mine(about):
-                remedy = f"Move it away, and run kb token: mv {quoted} {shlex.quote(f'{folder}.old')}"
+        if not is_private_folder(str(folder)):
+            remedy = f"Make it private: {shell.keep_others_out(str(folder))}; then make a new token: kb token --new"
+            if not stat.S_ISDIR(about.st_mode) or not is_own(about):
+                remedy = f"Move it away, and run kb token: {shell.move(str(folder), f'{folder}.old')}"
             raise KbError(f"{folder} is not a folder of yours alone", remedy)
 
 
 _NEW: Final = "Make a new one: kb token --new"
-
-
-def _is_mine(about: os.stat_result) -> bool:
-    return not hasattr(os, "getuid") or about.st_uid == os.getuid()
 
 
 def _stamp(about: os.stat_result) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 from kb.api.cancellation import current, hang_up
 from kb.errors import StoreBusy
 from kb.service.client import connect
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,7 +177,7 @@ class Transport:
         who = f"process {silent.pid}" if silent.pid else "the daemon"
         raise StoreBusy(
             f"{who} holds the store at {self._store} but does not answer",
-            f"Resume it with fg if it is suspended, or end it with kill -9 {silent.pid or 'and its process id'}",
+            f"It is suspended or stuck: {shell.resume_or_end(silent.pid or 'its process id')}",
         )
 
     def _take(self, *, fresh: bool = False) -> _Connection:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 import stat
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -24,9 +23,11 @@ from filelock import FileLock, Timeout
 from kb.backup.archive import ABOUT, unreadable
 from kb.backup.chunks import LARGEST_CHUNK, Chunk, compress, damaged, decompress, name_of
 from kb.backup.manifest import LARGEST_MANIFEST, Manifest, decoded, encoded
-from kb.backup.target import sync_folder, write_error
+from kb.backup.target import write_error
 from kb.backup.vectors import KeptBlocks, read_digests
 from kb.errors import BackupDamaged, BackupError
+from kb.system import shell
+from kb.system.files import replace_file, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -123,13 +124,13 @@ class FolderWriter:
         """
         with self._errors():
             for folder in {self._path(chunk).parent for chunk in manifest.chunks()}:
-                sync_folder(folder)
+                sync_directory(str(folder))
             data = encoded(manifest)
             name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json"
             self._step("write the snapshot")
             place = self._folder / _SNAPSHOTS / name
             self._write(place, _with_sum(data))
-            sync_folder(place.parent)
+            sync_directory(str(place.parent))
             for old in _snapshots(self._folder)[:-keep]:
                 self._step("remove an older backup")
                 old.unlink()
@@ -175,7 +176,7 @@ class FolderWriter:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        replace_file(str(draft), str(path))
         self.written += len(data)
 
     def _remove_unused(self) -> None:
@@ -226,7 +227,7 @@ class FolderReader:
         snapshots = [path] if root != path else _snapshots(root)
         if not snapshots:
             raise BackupError(
-                f"there is no backup in {path}", f"kb backup --incremental {shlex.quote(str(path))} makes one"
+                f"there is no backup in {path}", f"kb backup --incremental {shell.quote(str(path))} makes one"
             )
         self.place = str(snapshots[-1])
         self.manifest = _read_snapshot(snapshots[-1])

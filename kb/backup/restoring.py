@@ -6,7 +6,6 @@ catalog is opened for writing only once it is found to be one of kb's.
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from contextlib import closing
@@ -18,6 +17,7 @@ from kb.embedding.cache import EmbeddingCache
 from kb.errors import BackupDamaged, BackupError, CatalogDamaged, ForeignStore
 from kb.sqlite import connect_unshared, require_sound
 from kb.store.catalog_schema import SCHEMA
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def catalog_of(backup: ArchiveReader | FolderReader) -> CatalogPart:
     """
     part = backup.manifest.catalog
     if part is None:
-        remedy = f"Bring them in: kb import {shlex.quote(backup.place)}"
+        remedy = f"Bring them in: kb import {shell.quote(backup.place)}"
         raise BackupError(f"{backup.place} holds vectors and no catalog", remedy)
     return part
 

@@ -41,7 +41,7 @@ def private_folder(store: str) -> Iterator[Path]:
 def _remove_copies(store: Path) -> None:
     """Remove the copies of processes that were killed."""
     # Every command imports this module, and few write a backup.
-    from kb.store.lock import is_alive
+    from kb.system.processes import is_alive
 
     for path in store.iterdir():
         found = _COPY.fullmatch(path.name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypedDict
 
 import msgspec
 
 from kb.errors import BackupError
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ class _Parquet:
         except ImportError as error:
             raise BackupError(
                 "Parquet needs PyArrow, which is not installed",
-                f"Run {shlex.quote(sys.executable)} -m pip install 'localkb[parquet]', or use --format jsonl",
+                f"Run {shell.quote(sys.executable)} -m pip install 'localkb[parquet]', or use --format jsonl",
             ) from error
         text, number = pa.string(), pa.int32()
         kinds = {

@@ -6,15 +6,16 @@ It is written beside its place under another name, and renamed when it is comple
 from __future__ import annotations
 
 import os
-import shlex
 import stat
-import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from kb.errors import BackupError, StoreError
 from kb.own_files import store_error_for
+from kb.system import WINDOWS, shell
+from kb.system.files import make_private, replace_file, sync_directory
+from kb.system.locks import PAST_END, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,15 +48,15 @@ def replacing(
                 file.flush()
                 os.fsync(file.fileno())
                 step("rename the file")
-                if sys.platform == "win32":
+                if WINDOWS:
                     # There, no open file can be renamed.
                     file.close()
-                draft.replace(place)
+                replace_file(str(draft), str(place))
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise
         step("flush the folder")
-        sync_folder(place.parent)
+        sync_directory(str(place.parent))
     except OSError as error:
         raise write_error(path, error) from error
 
@@ -63,17 +64,6 @@ def replacing(
 def write_error(path: Path, error: OSError) -> StoreError:
     """The error for a backup or an export that cannot be written."""
     return store_error_for(str(path), error, str(path))
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _place(path: Path, begins_well: Callable[[bytes], bool]) -> Path:
@@ -85,7 +75,7 @@ def _place(path: Path, begins_well: Callable[[bytes], bool]) -> Path:
     place = Path(os.path.realpath(path))
     if not place.parent.is_dir():
         raise BackupError(
-            f"there is no folder {place.parent}", f"Make it first: mkdir -p {shlex.quote(str(place.parent))}"
+            f"there is no folder {place.parent}", f"Make it first: {shell.make_folder(str(place.parent))}"
         )
     with suppress(FileNotFoundError):
         mode = place.lstat().st_mode
@@ -113,21 +103,15 @@ def _draft(draft: Path, path: Path, begins_well: Callable[[bytes], bool]) -> Ite
             raise BackupError(f"{draft} is in the way, and kb did not write it", "Name another file, or move it away")
         file.seek(0)
         file.truncate()
-        with suppress(AttributeError):
-            os.fchmod(file.fileno(), 0o600)
+        make_private(file.fileno())
         yield file
 
 
 def _locked(file: BinaryIO) -> bool:
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
     try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return try_lock(file.fileno(), PAST_END)
     except OSError:
         # The file system has no locks.
         return True
-    return True
+    finally:
+        file.seek(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +22,7 @@ from kb.cli.usage_errors import CommandLineError, also_as_search, describe, take
 from kb.errors import KbError, StoreBusy
 from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 from kb.service.client import SERVER
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ class RootGroup(Command, click.Group):
         words = read.words
         if not words:
             if any(argument.kind == OPTION and argument.tokens[0] not in HELP for argument in read.parsed):
-                remedy = f"To search: {shlex.join(['kb', *args])} 'your question'. kb --help lists the commands"
+                remedy = f"To search: {shell.join(['kb', *args])} 'your question'. kb --help lists the commands"
                 raise CommandLineError("no question and no command", remedy, ctx)
             return [*own, *(token for argument in read.parsed if argument.kind != GLOBAL for token in argument.tokens)]
         self._reject_unknown(ctx, read)
@@ -113,7 +113,7 @@ class RootGroup(Command, click.Group):
             typed = [token for argument in read.parsed if argument.kind != GLOBAL for token in argument.tokens]
             raise CommandLineError(
                 f"no option {unknown.tokens[0]}",
-                f"Put -- before a question that begins with a minus: {shlex.join(['kb', '--', *typed])}",
+                f"Put -- before a question that begins with a minus: {shell.join(['kb', '--', *typed])}",
                 ctx,
             )
 

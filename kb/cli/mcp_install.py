@@ -81,12 +81,11 @@ def _list(session: Session, machine: Machine) -> int:
 
 def _print(session: Session, client: Client, machine: Machine, launch: Launch) -> int:
     """Show what would be done."""
-    import shlex
-
     from kb.agents.install import entry_text, own_command
+    from kb.system import shell
 
     if command := own_command(client, machine, launch):
-        session.notice(f"would run {shlex.join(command)}, which changes {client.file(machine)}")
+        session.notice(f"would run {shell.join(command)}, which changes {client.file(machine)}")
     else:
         session.notice(f"would go into {client.file(machine)}")
     session.write(sanitize(entry_text(client, machine, launch)))
@@ -131,9 +130,8 @@ def _tried(client: Client, launch: Launch, machine: Machine) -> str:
     Raises:
         ClientError: It does not answer; the configuration stays.
     """
-    import shlex
-
     from kb.agents.check import ask, bare_environment
+    from kb.system import shell
 
     environ = bare_environment(str(machine.home), machine.environ)
     try:
@@ -142,7 +140,7 @@ def _tried(client: Client, launch: Launch, machine: Machine) -> str:
         raise ClientError(
             f"{client.title} has kb in its configuration now, but {error.message}",
             error.remedy
-            or f"See what it says: {shlex.join(launch.command)}; kb mcp install {client.name} --remove takes it out",
+            or f"See what it says: {shell.join(launch.command)}; kb mcp install {client.name} --remove takes it out",
         ) from error
 
 

@@ -18,6 +18,7 @@ from kb.cli.output.progress import shown_progress, stoppable
 from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
+from kb.system.terminals import environment_of_terminal, terminal_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,7 +118,7 @@ class ClientContext:
         return cls(
             out=sys.stdout,
             err=sys.stderr,
-            environ=os.environ,
+            environ=os.environ | environment_of_terminal(os.environ),
             cwd=current_folder(),
             stdin_tty=bool(sys.stdin and sys.stdin.isatty()),
             stdout_tty=bool(sys.stdout and sys.stdout.isatty()),
@@ -125,7 +126,7 @@ class ClientContext:
             columns=size.columns,
             lines=size.lines,
             error_columns=_width_of(sys.stderr),
-            terminal=str(os.getsid(0)),
+            terminal=terminal_id(os.environ),
         )
 
     def text(self) -> str:

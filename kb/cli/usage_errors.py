@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -14,6 +13,7 @@ from kb.cli.command_table import read_arguments
 from kb.cli.output.terminal import one_line
 from kb.errors import KbError, StoreBusy
 from kb.service.arguments import GLOBAL, OPTION, UNKNOWN, WORD
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,13 +79,13 @@ def _no_option(
         skipped = int(bool(words.words) and not words.literal and words.words[0] == ctx.command.name)
         typed = [argument.tokens[0] for argument in words.parsed if argument.kind in (WORD, UNKNOWN)]
         verb = "" if ctx.command.name == "search" else f"{ctx.command.name} "
-        return message, f"Put the words in quotes: kb {verb}{shlex.quote(' '.join(typed[skipped:]))}"
+        return message, f"Put the words in quotes: kb {verb}{shell.quote(' '.join(typed[skipped:]))}"
     # Click names the first letter of what was typed, which may be the name of a file.
     dashed = next((arg for arg in args if arg.startswith(name) and len(arg) > len(name)), "")
     takes_names = ctx is not None and any(isinstance(one, click.Argument) for one in ctx.command.params)
     if dashed and takes_names and not name.startswith("--"):
         others = [arg for arg in args if arg not in (dashed, "--")]
-        whole = shlex.join(["kb", *others, "--", dashed])
+        whole = shell.join(["kb", *others, "--", dashed])
         return message, f"Put -- before a name that begins with a minus: {one_line(whole)}"
     return message, f"{path} --help lists the options"
 
@@ -127,7 +127,7 @@ def as_search(root: click.Group, args: Sequence[str]) -> str:
         return ""
     own = [token for argument in read.of(GLOBAL) for token in argument.tokens]
     behind = [token for argument in options for token in argument.tokens]
-    return one_line(shlex.join(["kb", *own, "search", " ".join(words), *behind]))
+    return one_line(shell.join(["kb", *own, "search", " ".join(words), *behind]))
 
 
 def also_as_search(error: KbError, root: click.Group, args: Sequence[str]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import threading
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import KbError
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ def open_in_editor(path: str, line: int, page: int, kind: str) -> str:
 
     location = Location(path, str(line), kind, line, page)
     launch = launch_of(location, os.environ, shutil.which, default_pdf() if page else "")
-    command = shlex.join(launch.command)
+    command = shell.join(launch.command)
     if launch.here and PurePath(launch.command[0]).name not in _WINDOWS:
         raise KbError(f"{launch.command[0]} needs a terminal", f"Run it in one: {command}")
     start(launch.command, here=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ import msgspec
 
 from kb.config.schema import BY_NAME_ALONE, Config, fields
 from kb.location import resolved
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ class Settings:
         """Return a command line of ``kb`` with options that select this configuration and store from any folder."""
         file = ["--config", str(self.file)] if self.file else []
         store = ["--store", self.store_path()] if self.typed("store.path") or not file else []
-        return shlex.join(["kb", *file, *store])
+        return shell.join(["kb", *file, *store])
 
     def resolve(self, path: str) -> str:
         """Resolve a path of the configuration: ``~``, the folder of the configuration file, and links."""

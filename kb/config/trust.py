@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import stat
 import time
 from dataclasses import asdict, dataclass
@@ -22,6 +21,9 @@ from kb import location
 from kb.config.find import is_mine, read_config
 from kb.config.schema import BY_NAME_ALONE, Config
 from kb.errors import ConfigError
+from kb.system import WINDOWS, shell
+from kb.system.files import replace_file
+from kb.system.users import ROOT, is_group_of_one, user_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -295,7 +297,7 @@ def require_owned(place: Place) -> None:
     if not is_mine(place.at):
         raise ConfigError(
             f"{place.at} was found here but belongs to another user, so it is not used",
-            f"Read it, and if you agree with it, name it: kb --config {shlex.quote(str(place.at))} ...",
+            f"Read it, and if you agree with it, name it: kb --config {shell.quote(str(place.at))} ...",
         )
 
 
@@ -321,32 +323,23 @@ def require_trust(settings: Settings, place: Place, data: bytes, environ: Mappin
     reasons = ["asks for more than its own folder"] if outside else []
     reasons += [writable] if writable else []
     message = "\n  ".join([f"{place.at} was found here and {' and '.join(reasons)}", *map(str, outside)])
-    raise ConfigError(message, f"If you agree with that, trust it: kb config --trust {shlex.quote(str(place.file))}")
+    raise ConfigError(message, f"If you agree with that, trust it: kb config --trust {shell.quote(str(place.file))}")
 
 
 def writable_by_others(place: Place) -> str:
-    """Say how other users can change a configuration or its folder; empty if they cannot."""
-    if not hasattr(os, "getuid"):
+    """Say how other users can change a configuration or its folder; empty if they cannot.
+
+    On Windows those in the user's profile are the user's alone, and what others may do elsewhere is not looked up.
+    """
+    if WINDOWS:
         return ""
     for path in (place.file, place.file.parent, place.at.parent):
         about = path.stat()
-        if about.st_uid not in {0, os.getuid()}:
+        if about.st_uid not in {ROOT, user_id()}:
             return f"is in {path}, which belongs to another user"
-        if about.st_mode & _ANYBODY or (about.st_mode & _GROUP and not _group_of_one(about.st_gid)):
+        if about.st_mode & _ANYBODY or (about.st_mode & _GROUP and not is_group_of_one(about.st_gid)):
             return f"can be changed by others ({path} has mode {stat.S_IMODE(about.st_mode):o})"
     return ""
-
-
-def _group_of_one(number: int) -> bool:
-    """Whether a group has the user as its only member, as many systems create one for each user."""
-    import grp
-    import pwd
-
-    try:
-        user, group = pwd.getpwuid(os.getuid()), grp.getgrgid(number)
-    except KeyError:
-        return False
-    return number == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
 # --- Records: one file for each configuration, named by the digest of its path and content ------------------------
@@ -377,7 +370,7 @@ def trust(settings: Settings, place: Place, environ: Mapping[str, str]) -> Trust
         distrust(place.file, environ)
         new = folder / f"{_name(place.file, data)}.new"
         new.write_text(json.dumps(asdict(made), indent=2), "utf-8")
-        new.replace(folder / _name(place.file, data))
+        replace_file(str(new), str(folder / _name(place.file, data)))
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written: {error.strerror}", "Make that folder writable") from error
     return made

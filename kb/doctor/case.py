@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from kb.service.address import CommandLine, Undetermined, store_of
 from kb.service.client import RequestRefused, connect
 from kb.service.client import ask as ask_daemon
 from kb.store.lock import is_locked, read_owner, recorded_owner
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,7 +119,7 @@ class Case:
         """A command line of kb with the options that were typed, so that it means the same configuration."""
         file = ["--config", self.config_file] if self.config_file and not self.found else []
         values = [word for key, value in self.overrides.items() for word in ("-s", f"{key}={value}")]
-        return shlex.join(["kb", *file, *values, *words])
+        return shell.join(["kb", *file, *values, *words])
 
     # The configuration.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.doctor.catalog_view import opened_catalog
 from kb.doctor.finding import ok, warning
+from kb.system import shell
 
 if TYPE_CHECKING:
     from kb.doctor.case import Case
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 _TOLERANCE: Final = 120.0
 _NANOSECONDS: Final = 1e9
 _DAY: Final = 86_400
-_SYNC: Final = "sudo timedatectl set-ntp true"
+# The command that sets the clock from the network, by platform.
+_SYNC: Final = {"win32": "w32tm /resync", "darwin": "sudo sntp -sS time.apple.com"}.get(
+    sys.platform, "sudo timedatectl set-ntp true"
+)
 
 
 def clocks(case: Case) -> Finding:
@@ -38,7 +42,7 @@ def clocks(case: Case) -> Finding:
         first = str(Path(ahead[0].folder, ahead[0].path))
         return warning(
             "{count:,} files were modified in the future, as {file}; their dates mislead --since and --until",
-            shlex.join(["touch", first]),
+            shell.touch(first),
             count=len(ahead), file=first,
         )  # fmt: skip
     return ok("nothing lies in the future")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Final
 
 from kb.doctor.finding import Remedy, advice, failed, ok
 from kb.errors import ConfigError
+from kb.system import shell
 
 if TYPE_CHECKING:
     from kb.doctor.case import Case
@@ -38,7 +38,7 @@ def _correction(case: Case) -> Remedy | None:
         place = case.place
     except ConfigError:
         return None
-    return None if place is None else Remedy(f"${{EDITOR:-vi}} {shlex.quote(str(place.file))}", "Correct it: ")
+    return None if place is None else Remedy(shell.edit(str(place.file)), "Correct it: ")
 
 
 def trust(case: Case) -> Finding:

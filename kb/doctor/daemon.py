@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import stat
 import time
 from datetime import datetime
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb import __version__
 from kb.doctor.finding import Fix, Plain, Remedy, advice, failed, ok, warning
-from kb.service.address import addresses_of, has_unix_sockets, is_safe
+from kb.service.address import addresses_of, is_safe
 from kb.store.lock import LOCK_FILE, OWNER_FILE, is_locked, read_owner
+from kb.system import WINDOWS, shell
+from kb.system.users import is_own, rights_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 # A daemon whose socket was deleted makes another one within this time; it looks once a second.
 _RETURNS_SECONDS: Final = 2.5
 _POLL_SECONDS: Final = 0.1
-_ANYONE_ELSE: Final = 0o077
 _VERSION: Final = re.compile(r"\d+(\.\d+)*([a-z]+\d+)?")
 
 
@@ -37,10 +37,10 @@ def socket_folder(case: Case) -> Finding:
     folder = os.path.dirname(address)  # noqa: PTH120 - plain strings, as in kb.service.address
     if os.path.lexists(folder) and not is_safe(address):
         return _open_folder(folder)
-    if has_unix_sockets() and os.path.lexists(address) and os.lstat(address).st_mode & _ANYONE_ELSE:
+    if os.path.lexists(address) and rights_of_others(os.lstat(address)):
         return failed(
             "others may connect to the daemon's socket {socket}",
-            shlex.join(["chmod", "600", address]),
+            shell.keep_others_out(address, folder=False),
             Fix("chmod 600 the socket of the daemon", partial(Path(address).chmod, 0o600)),
             socket=address,
         )
@@ -49,7 +49,7 @@ def socket_folder(case: Case) -> Finding:
 
 def _open_folder(folder: str) -> Finding:
     about = Path(folder).lstat()
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+    if not stat.S_ISDIR(about.st_mode) or not is_own(about):
         return failed(
             "{folder} is not a folder of yours, so that no command trusts a daemon's socket in it",
             advice("Set XDG_RUNTIME_DIR to a folder that only you can use"),
@@ -57,7 +57,7 @@ def _open_folder(folder: str) -> Finding:
         )
     return failed(
         "{folder} can be used by others (mode {mode}), so that no command trusts a daemon's socket in it",
-        shlex.join(["chmod", "700", folder]),
+        shell.keep_others_out(folder),
         Fix("chmod 700 the folder of the daemon's socket", partial(Path(folder).chmod, 0o700)),
         folder=folder,
         mode=Plain(f"{stat.S_IMODE(about.st_mode):04o}"),
@@ -72,7 +72,7 @@ def lock(case: Case) -> Finding:
             return ok("no process has the store open")
         return warning(
             "free, but {file} still names a holder: process {pid}, which {state}",
-            shlex.join(["rm", "-f", case.file(OWNER_FILE)]),
+            shell.remove([case.file(OWNER_FILE)]),
             Fix(f"remove {OWNER_FILE} of a process that no longer holds the store", lambda: _remove_record(case.store)),
             file=Plain(OWNER_FILE),
             pid=holder.owner.pid if holder.owner else 0,
@@ -81,11 +81,18 @@ def lock(case: Case) -> Finding:
     if holder.owner is None or not holder.alive:
         return warning(
             "held by a process that {file} does not name",
-            Remedy(shlex.join(["fuser", "-v", case.file(LOCK_FILE)]), "Find it: "),
+            _find_holder(case.file(LOCK_FILE)),
             file=Plain(OWNER_FILE),
         )
     who = {"pid": holder.owner.pid, "command": holder.owner.command}
     return ok("held by process {pid} ({command})", **who).with_details(("since", Plain(_moment(holder.owner.since))))
+
+
+def _find_holder(file: str) -> Remedy:
+    """How to find the process that has a file open."""
+    if WINDOWS:
+        return advice(f"Find it: resmon.exe, CPU, Associated Handles, {file}")
+    return Remedy(shell.join(["fuser", "-v", file]), "Find it: ")
 
 
 def _moment(text: str) -> str:
@@ -109,7 +116,10 @@ def daemon(case: Case) -> Finding:
         pid = answer.pid or (holder.owner.pid if holder.owner and holder.alive else 0)
         return failed(
             "kb watch (process {pid}) does not answer",
-            Remedy(f"kill -9 {pid or 'PID'}", "Resume it with fg if it is suspended, or end it: "),
+            Remedy(
+                shell.end_process(pid or "PID", at_once=True),
+                "End it: " if WINDOWS else "Resume it with fg if it is suspended, or end it: ",
+            ),
             pid=pid,
         )
     if answer.refused:
@@ -122,7 +132,7 @@ def daemon(case: Case) -> Finding:
     if left:
         return warning(
             "not running; one that died left its socket behind",
-            shlex.join(["rm", *left]),
+            shell.remove(left),
             *(Fix("remove the socket of a daemon that died", partial(_remove, one)) for one in left),
         )
     return ok("not running: each command opens the store itself")
@@ -161,7 +171,7 @@ def _unreachable(case: Case, pid: int) -> Finding:
     return failed(
         "process {pid} (kb watch) holds the store and cannot be reached: its socket is not where commands look",
         Remedy(
-            f"kill {pid} && {case.command('watch', '--background')}",
+            shell.then(shell.end_process(pid), case.command("watch", "--background")),
             "If it has only just begun, wait until it has loaded its model; else ",
         ),
         pid=pid,
@@ -196,4 +206,4 @@ def version(case: Case) -> Finding:
 
 def restart(case: Case) -> str:
     """The command that ends the daemon and starts it again."""
-    return f"{case.command('watch', '--stop')} && {case.command('watch', '--background')}"
+    return shell.then(case.command("watch", "--stop"), case.command("watch", "--background"))

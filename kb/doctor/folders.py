@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ from kb.doctor.catalog_view import opened_catalog
 from kb.doctor.finding import Remedy, advice, failed, ok, warning, worst
 from kb.doctor.within import TookTooLong, within
 from kb.errors import reason_of
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,20 +40,18 @@ def _unreachable(case: Case, path: str, limit: float) -> Finding | None:
     except TookTooLong:
         return failed(
             "{folder} does not answer within {limit:g} seconds: its drive or server is away",
-            Remedy(shlex.join(["umount", "-l", path]), "Bring it back, or unmount it: "),
+            Remedy(shell.unmount(path), "Bring it back, or unmount it: "),
             folder=path, limit=limit,
         )  # fmt: skip
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = "is not a folder" if isinstance(error, NotADirectoryError) else "does not exist"
         where = f" in {case.settings.file}" if case.settings.file else ""
-        remedy = Remedy(
-            shlex.join(["mkdir", "-p", path]), "Mount it, create it (", f"), or correct folders.paths{where}"
-        )
+        remedy = Remedy(shell.make_folder(path), "Mount it, create it (", f"), or correct folders.paths{where}")
         return failed(f"{{folder}} {missing}", remedy, folder=path)
     except OSError as error:
         return failed(
             "{folder} cannot be read: {reason}",
-            f"chmod u+rx {shlex.quote(path)}",
+            shell.let_into_folder(path, "u+rx"),
             folder=path, reason=reason_of(error),
         )  # fmt: skip
     return None

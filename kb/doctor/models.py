@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.config.schema import BY_NAME_ALONE
@@ -16,6 +14,7 @@ from kb.embedding.runtime import Wanted
 from kb.embedding.spec import weight_files
 from kb.embedding.verify import published_cosines
 from kb.models import explained
+from kb.system.memory import available_memory
 
 if TYPE_CHECKING:
     from kb.doctor.case import Case
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 PROOF_SECONDS: Final = 180.0
 _HALF: Final = frozenset({"float16", "bfloat16"})
-_MEMORY: Final = Path("/proc/meminfo")
 _MEGABYTE: Final = 1_000_000
 # Weights, what computing with them takes, and Python with its libraries.
 _FACTOR: Final = 1.3
@@ -126,7 +124,7 @@ def proof(case: Case) -> Finding:
 
 def memory(case: Case) -> Finding:
     """Whether there is memory for the model; of a daemon that runs, it has it already."""
-    available = _available()
+    available = available_memory()
     if available is None:
         raise Skipped("this system does not say how much memory is available")
     values = {"available": available // _MEGABYTE}
@@ -141,16 +139,3 @@ def memory(case: Case) -> Finding:
             **values,
         )
     return ok("{available:,} MB are available, {needed:,} MB needed", needed=needed // _MEGABYTE, **values)
-
-
-def _available() -> int | None:
-    """The bytes of memory that a program can get without swapping; None if the system does not say."""
-    try:
-        lines = _MEMORY.read_text("ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None

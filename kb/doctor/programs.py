@@ -6,7 +6,6 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.doctor.catalog_view import opened_catalog
-from kb.doctor.finding import Plain, Skipped, advice, failed, ok, warning, worst
+from kb.doctor.finding import Plain, Remedy, Skipped, advice, failed, ok, warning, worst
 from kb.errors import StoreError
 from kb.formats.registry import REGISTRY, install_command
+from kb.system import shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from kb.doctor.case import Case
     from kb.doctor.finding import Finding
@@ -30,6 +30,11 @@ _TESSERACT_SECONDS: Final = 10.0
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXTRA: Final = re.compile(r"""extra\s*==\s*['"]""")
 _LEAST: Final = (3, 11)
+
+# The command that installs Tesseract, by platform.
+_INSTALL: Final = {"win32": "winget install UB-Mannheim.TesseractOCR", "darwin": "brew install tesseract"}.get(
+    sys.platform, "sudo apt install tesseract-ocr"
+)
 
 
 def installation(_: Case) -> Finding:
@@ -43,7 +48,7 @@ def installation(_: Case) -> Finding:
     if missing:
         return failed(
             "{missing} is not installed, which kb needs" if len(missing) == 1 else "{missing} are not installed",
-            f"{shlex.quote(sys.executable)} -m pip install {' '.join(missing)}",
+            f"{shell.quote(sys.executable)} -m pip install {' '.join(missing)}",
             missing=Plain(", ".join(missing)),
         )
     return ok("Python {python}, all libraries are here", python=python)
@@ -70,7 +75,7 @@ def program(case: Case) -> Finding:
     """Whether the ``kb`` that a shell finds first is the one that is running."""
     found = shutil.which("kb", path=case.environ.get("PATH", os.defpath))
     here = Path(sys.executable).parent
-    add = f'export PATH={shlex.quote(str(here))}:"$PATH"'
+    add = shell.add_to_path(str(here))
     if found is None:
         return warning("the shell finds no kb, and this one is in {folder}", add, folder=str(here))
     if not _is_this(Path(found)):
@@ -114,7 +119,7 @@ def extras(case: Case) -> Finding:
 
 def _install(extra: str) -> str:
     """The command that installs an extra beside this kb."""
-    return install_command(extra).replace("pip ", f"{shlex.quote(sys.executable)} -m pip ", 1)
+    return install_command(extra).replace("pip ", f"{shell.quote(sys.executable)} -m pip ", 1)
 
 
 def _needed_by_configuration(case: Case) -> Iterator[tuple[str, str]]:
@@ -142,17 +147,27 @@ def tesseract(case: Case) -> Finding:
     if not documents.ocr:
         return ok("not needed: documents.ocr is off").with_details(("installed", found is not None))
     if found is None:
-        return failed("documents.ocr is on, and Tesseract is not installed", "sudo apt install tesseract-ocr")
+        return failed("documents.ocr is on, and Tesseract is not installed", _INSTALL)
     listed = subprocess.run(
         [found, "--list-langs"], capture_output=True, text=True, errors="replace", timeout=_TESSERACT_SECONDS,
         stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     missing = [one for one in documents.ocr_languages.split("+") if one not in listed.stdout.split()]
     if missing:
-        packages = " ".join(f"tesseract-ocr-{one.replace('_', '-')}" for one in missing)
         return failed(
             "Tesseract has no data for {languages} (documents.ocr_languages)",
-            f"sudo apt install {packages}",
+            _languages(missing),
             languages="+".join(missing),
         )
     return ok("Tesseract reads {languages}", languages=documents.ocr_languages)
+
+
+def _languages(names: Sequence[str]) -> str | Remedy:
+    """What installs the data for some languages of Tesseract."""
+    match sys.platform:
+        case "win32":
+            return advice("Run the installer of Tesseract again, and choose them as additional language data")
+        case "darwin":
+            return "brew install tesseract-lang"
+    packages = " ".join(f"tesseract-ocr-{one.replace('_', '-')}" for one in names)
+    return f"sudo apt install {packages}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import stat
 from pathlib import Path
@@ -17,6 +16,8 @@ from kb.own_files import forbidden
 from kb.store.damage import set_aside_in
 from kb.store.generations import CURRENT_FILE, GENERATION
 from kb.store.lock import is_locked
+from kb.system import WINDOWS, shell
+from kb.system.users import is_own, is_root, rights_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,6 @@ _ANYONE_ELSE: Final = 0o077
 _DRAFT: Final = re.compile(r"(owner\.json|current|unclean|left|catalog\.left|kb\.id)\.new")
 # A draft is renamed within an instant; one that is older was left by a process that died.
 _DRAFT_SECONDS: Final = 60.0
-_ROOT: Final = 0
 
 
 def store(case: Case) -> Finding:
@@ -41,9 +41,7 @@ def store(case: Case) -> Finding:
     if not os.path.lexists(path):
         return _absent(case, path)
     if not path.is_dir():
-        return failed(
-            "{store} is not a folder", f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}", store=str(path)
-        )
+        return failed("{store} is not a folder", shell.move(str(path), f"{path}.old"), store=str(path))
     if (path / "chroma.sqlite3").exists():
         return failed(
             "{store} holds a ChromaDB store that kb did not make",
@@ -56,7 +54,7 @@ def store(case: Case) -> Finding:
     if not os.access(path, os.W_OK) or _is_mounted_read_only(path):
         return warning(
             "{store} can be read and not written: questions are answered as it stands, and nothing is indexed",
-            Remedy(shlex.join(["chmod", "-R", "u+rwX", str(path)]), after=", or mount its file system for writing"),
+            Remedy(shell.let_in(str(path)), after=", or mount its file system for writing"),
             store=str(path),
         )
     return ok("{store}", store=str(path)).with_details(*_filling(path))
@@ -67,7 +65,7 @@ def _absent(case: Case, path: Path) -> Finding:
     if not os.access(parent, os.W_OK | os.X_OK) or _is_mounted_read_only(parent):
         return failed(
             "{store} does not exist, and {parent} cannot be written",
-            Remedy(shlex.join(["chmod", "u+rwx", str(parent)]), after=", or set store.path to another folder"),
+            Remedy(shell.let_into_folder(str(parent), "u+rwx"), after=", or set store.path to another folder"),
             store=str(path), parent=str(parent),
         )  # fmt: skip
     return warning("nothing is indexed yet: {store} does not exist", case.command("index"), store=str(path))
@@ -103,7 +101,10 @@ def disk(case: Case) -> Finding:
     free = shutil.disk_usage(place).free
     index = sum(size for folder in place.glob("generation-*") for _, size in _sizes(folder))
     values = {"free": free / _MEGABYTE, "folder": str(place), "needed": index / _MEGABYTE}
-    remedy = Remedy(f"du -xhd1 {shlex.quote(str(place.parent))} | sort -h", "Free some space; to see what takes it: ")
+    remedy = Remedy(
+        "cleanmgr" if WINDOWS else f"du -xhd1 {shell.quote(str(place.parent))} | sort -h",
+        "Free some space; to see what takes it: ",
+    )
     if free < _LEAST_FREE:
         return failed("{free:,.0f} MB are free in {folder}: kb cannot write", remedy, **values)
     if free < max(_LITTLE_FREE, index):
@@ -135,7 +136,7 @@ def leftovers(case: Case) -> Finding:
         found.append(
             warning(
                 "a process that died left {count} unfinished files behind",
-                shlex.join(["rm", "-r", *map(str, left)]),
+                shell.remove(map(str, left), folders=True),
                 Fix(
                     f"remove what a process that died left unfinished in the store: {names}",
                     lambda: _remove(case, left),
@@ -202,15 +203,15 @@ def _open_to_others(path: Path) -> Finding | None:
         about = path.stat()
     except OSError:
         return None
-    if not about.st_mode & _ANYONE_ELSE:
+    if not rights_of_others(about):
         return None
     if path.is_dir():
-        inner = next((file for file, _ in _sizes(path) if file.stat().st_mode & _ANYONE_ELSE), None)
+        inner = next((file for file, _ in _sizes(path) if rights_of_others(file.stat())), None)
         # A folder that others cannot list or enter protects what is in it.
         if not about.st_mode & 0o055 and inner is None:
             return None
-    remedy = shlex.join(["chmod", "-R", "go-rwx", str(path)])
-    if about.st_uid != os.getuid() and os.getuid() != _ROOT:
+    remedy = shell.join(["chmod", "-R", "go-rwx", str(path)])
+    if not is_own(about) and not is_root():
         return warning("{path} belongs to another user and can be used by others", f"sudo {remedy}", path=str(path))
     what = "the store" if path.is_dir() else path.name
     return warning(

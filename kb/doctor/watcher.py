@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.doctor.daemon import restart
 from kb.doctor.finding import Plain, Remedy, failed, ok, warning
+from kb.system.users import is_own
 from kb.watching.mounts import below_without_events, without_events
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _in_use() -> tuple[int, int]:
         if not process.name.isdigit():
             continue
         try:
-            if process.stat().st_uid != os.getuid():
+            if not is_own(process.stat()):
                 continue
             for descriptor in (process / "fd").iterdir():
                 if os.readlink(descriptor) == "anon_inode:inotify":  # noqa: PTH115 - not a path

@@ -23,6 +23,7 @@ from kb.container import Container
 from kb.errors import DocumentError, KbError
 from kb.search.rank import cosines
 from kb.service.client import ask
+from kb.system.memory import cpu_seconds, resident_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 _STARTING: Final = 600.0
 _ENDING: Final = 90.0
 _POLL: Final = 0.02
-_KIB: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,25 +137,15 @@ class DaemonProcess:
 
     def memory(self) -> int:
         """Return its resident memory in bytes."""
-        status = Path(f"/proc/{self.pid}/status")
-        if status.is_file():
-            line = next(line for line in status.read_text("ascii", "replace").splitlines() if line.startswith("VmRSS:"))
-            return int(line.split()[1]) * _KIB
-        done = subprocess.run(
-            ["ps", "-o", "rss=", "-p", str(self.pid)],  # noqa: S607 - ps as the system has it
-            capture_output=True,
-            check=True,
-        )
-        return int(done.stdout) * _KIB
+        return resident_memory(self.pid)
 
     def cpu_seconds(self) -> float:
-        """Return the seconds of processor time it has used so far, on Linux.
+        """Return the seconds of processor time it has used so far, on Linux and Windows.
 
         Raises:
             OSError: The system does not provide it.
         """
-        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
 
 def _executable() -> tuple[str, ...]:

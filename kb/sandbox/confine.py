@@ -1,7 +1,8 @@
 """Confines a process: Landlock, capabilities, a filter of system calls, resource limits.
 
 On Linux this takes a dozen system calls without a Python binding, made through the C library; see landlock(7),
-seccomp(2), capget(2) and prctl(2). On other systems there are only resource limits.
+seccomp(2), capget(2) and prctl(2). On other systems there are only limits on what it may take
+(``kb.sandbox.limits``).
 
 Measures that a system does not offer are skipped and reported (``offered``, ``confinement``). One that it offers and
 that fails raises ``ConfinementError``, since a parser must not run with more rights than are reported.
@@ -17,22 +18,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kb.sandbox import limits
 from kb.sandbox.seccomp import filter_calls, filters_calls
 from kb.sandbox.syscalls import (
     CAPABILITIES,
-    CORE_DUMPS,
-    CPU,
-    DESCRIPTORS,
     FILES,
     MEASURES,
-    MEMORY,
     MEMORY_PRIVATE,
     NETWORK,
-    OUTPUT,
     PRIVILEGES,
     SIGNALS,
     SYSTEM_CALLS,
-    THREADS,
     ConfinementError,
     call,
     machine,
@@ -125,7 +121,7 @@ def restrict(rules: Iterable[tuple[str, int]]) -> list[str]:
     try:
         for path, rights in rules:
             try:
-                place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+                place = _place(path)
             except FileNotFoundError:
                 continue
             try:
@@ -139,23 +135,20 @@ def restrict(rules: Iterable[tuple[str, int]]) -> list[str]:
     return measures_of(known)
 
 
+def _place(path: str) -> int:
+    """Open a path to name it in a rule."""
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
 def measures_of(known: Landlock) -> list[str]:
     """Return the measures that a Landlock can enforce."""
     scoped = known.scopes & _SCOPED == _SCOPED
     return [FILES, *([NETWORK] if known.network & _TCP == _TCP else ()), *([SIGNALS] if scoped else ())]
 
 
-# --- Privileges and resource limits -------------------------------------------------------------------------------
-
-# Imported here, since a confined process cannot import anything.
-try:
-    import resource
-except ImportError:  # Windows has no such limits
-    resource = None  # type: ignore[assignment]
-
-
-# More than any parser starts. The limit counts all threads of the user, so existing ones are added to it.
-_MOST_THREADS: Final = 1024
+# --- Privileges ---------------------------------------------------------------------------------------------------
 
 _PR_GET_DUMPABLE: Final = 3
 _PR_SET_DUMPABLE: Final = 4
@@ -193,72 +186,10 @@ def _effective_capabilities() -> int:
     return 0
 
 
-def _limit(name: str, value: int, hard: int | None = None) -> None:
-    """Lower a resource limit; one that is lower already stays.
-
-    Args:
-        name: Its name in ``resource``.
-        value: The soft limit, at which a call fails or a signal is sent.
-        hard: The hard limit, at which the process is killed; None for ``value``.
-    """
-    which = getattr(resource, name)
-    most = resource.getrlimit(which)[1]
-    limits = (value, value if hard is None else hard)
-    if most != resource.RLIM_INFINITY:
-        limits = (min(limits[0], most), min(limits[1], most))
-    resource.setrlimit(which, limits)
-
-
-def _limits(memory: int, cpu: int, output: int, descriptors: int, threads: int) -> list[str]:
-    """Lower the resource limits that this system has, and return the measures in force."""
-    offered_here = _limits_offered()
-    if MEMORY in offered_here:
-        _limit("RLIMIT_AS", memory)
-    if CPU in offered_here:
-        # The signal of the soft limit comes first, so that the exit code shows the reason.
-        _limit("RLIMIT_CPU", cpu, cpu + 5)
-    if OUTPUT in offered_here:
-        _limit("RLIMIT_FSIZE", output)
-    if DESCRIPTORS in offered_here:
-        _limit("RLIMIT_NOFILE", descriptors)
-    if CORE_DUMPS in offered_here:
-        _limit("RLIMIT_CORE", 0)
-    if THREADS in offered_here:
-        _limit("RLIMIT_NPROC", threads)
-    return offered_here
-
-
-def _limits_offered() -> list[str]:
-    if resource is None:
-        return []
-    named = {
-        MEMORY: "RLIMIT_AS",
-        CPU: "RLIMIT_CPU",
-        OUTPUT: "RLIMIT_FSIZE",
-        DESCRIPTORS: "RLIMIT_NOFILE",
-        CORE_DUMPS: "RLIMIT_CORE",
-        THREADS: "RLIMIT_NPROC",
-    }
-    there = [name for name, limit in named.items() if hasattr(resource, limit)]
-    if sys.platform == "darwin":
-        there.remove(MEMORY)  # macOS has the name but does not enforce it
-    # Root is exempt, and other systems do not count threads.
-    if THREADS in there and (sys.platform != "linux" or os.geteuid() == 0):
-        there.remove(THREADS)
-    return there
-
-
-def _most_threads() -> int:
-    """Return a limit for the threads of the user: all of the system, plus those that a parser may start."""
-    if THREADS not in _limits_offered():
-        return 0
-    return _MOST_THREADS + int(Path("/proc/loadavg").read_text("ascii").split()[3].partition("/")[2])
-
-
 @cache
 def offered() -> tuple[str, ...]:
     """Return the measures that this system offers for a parsing process."""
-    found = set(_limits_offered())
+    found = set(limits.offered())
     if machine() is not None:
         found |= {PRIVILEGES, MEMORY_PRIVATE, CAPABILITIES, *measures_of(landlock())}
         found -= set() if landlock().version else {FILES, NETWORK, SIGNALS}
@@ -322,14 +253,14 @@ def after_loading(*, memory: int, cpu: int) -> list[str]:
     """
     try:
         taken: list[str] = []
-        threads = _most_threads()
+        threads = limits.most_threads()
         if machine() is not None:
             _drop_capabilities()
             taken.append(CAPABILITIES)
             # Threads that libraries have started keep the earlier rules, under which they may read files. The filter of
             # system calls applies to them as well, and does not let them open any.
             restrict(())
-        taken += _limits(memory, cpu, output=0, descriptors=0, threads=threads)
+        taken += limits.lower(memory=memory, cpu=cpu, output=0, descriptors=0, threads=threads)
         taken += filter_calls(reads_files=False)
     except (OSError, ValueError) as error:
         raise ConfinementError(str(error)) from error
@@ -353,7 +284,7 @@ def before_program(
         ConfinementError: A measure that this system offers cannot be taken.
     """
     try:
-        threads = _most_threads()
+        threads = limits.most_threads()
         if machine() is not None:
             _give_up_privileges(dumpable=True)
             _drop_capabilities()
@@ -366,7 +297,8 @@ def before_program(
                     (writable, everything & ~EXECUTE),
                 ]
             )
-        _limits(memory, cpu, output=output, descriptors=64, threads=threads)
+        # On Windows nothing is executed in the place of this process.
+        limits.lower(memory=memory, cpu=cpu, output=output, descriptors=64, threads=threads, processes=2)
         filter_calls(reads_files=True)
     except (OSError, ValueError) as error:
         raise ConfinementError(str(error)) from error

@@ -20,6 +20,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from kb.sandbox.confine import before_program
 from kb.sandbox.syscalls import ConfinementError
+from kb.system import WINDOWS
+from kb.system.processes import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +34,7 @@ _AT_REST: Final = 600_000_000
 _MAX_OUTPUT: Final = 50_000_000
 _SYSTEM: Final = ("/usr", "/lib", "/lib64", "/lib32", "/opt/homebrew", "/nix/store", "/gnu/store", "/etc/ld.so.cache",
                   "/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo")  # fmt: skip
-_KEPT: Final = ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX", "LD_LIBRARY_PATH")
+_KEPT: Final = ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 class OcrError(Exception):
@@ -118,7 +120,7 @@ class Tesseract:
                 stdin=image,
                 stdout=output,
                 stderr=errors,
-                start_new_session=True,
+                **apart(),
             )
             try:
                 code = child.wait(max(0.0, deadline - time.monotonic()))
@@ -178,8 +180,14 @@ def _become(described: dict[str, Any]) -> int:
         os.write(2, str(error).encode())
         return _UNCONFINED
     environment.pop("PYTHONPATH", None)
+    command = [program, *described["arguments"]]
     try:
-        os.execv(program, [program, *described["arguments"]])  # noqa: S606 - there is no shell in between
+        if WINDOWS:
+            # No program can take the place of another one there.
+            return subprocess.run(
+                command, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr, check=False
+            ).returncode
+        os.execv(program, command)  # noqa: S606 - there is no shell in between
     except OSError as error:
         os.write(2, str(error).encode())
     return _NOT_STARTED

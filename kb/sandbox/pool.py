@@ -7,8 +7,6 @@ is gone, and is killed when a document exceeds a limit. ``kb.sandbox.confine`` r
 from __future__ import annotations
 
 import os
-import select
-import signal
 import subprocess
 import sys
 import threading
@@ -22,8 +20,11 @@ from kb.errors import DocumentBusy, DocumentError
 from kb.formats.registry import REGISTRY
 from kb.records import SCANNED
 from kb.sandbox.confine import offered
+from kb.sandbox.endings import description, from_outside, out_of_memory, out_of_time
 from kb.sandbox.ocr import OcrError, Tesseract, tesseract
+from kb.sandbox.pipes import DeadlinePassed, PipeClosed, pipes
 from kb.sandbox.protocol import FRAME, RETIRED, Extracted, Failed, Limits, OcrResult, Refused, Started, Task
+from kb.system.processes import apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,26 +40,11 @@ _FIRST: Final[msgspec.json.Decoder[Started | Failed]] = msgspec.json.Decoder(Sta
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
 # In bytes; larger than any image file or rendered page.
 _LARGEST_IMAGE: Final = 500_000_000
-# Signals that a process causes itself. All others come from outside: the out-of-memory killer, a user, a shutdown.
-_OWN_SIGNALS: Final = frozenset(
-    {
-        *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT),
-        *(getattr(signal, name) for name in ("SIGTRAP", "SIGSYS", "SIGXCPU", "SIGXFSZ") if hasattr(signal, name)),
-    }
-)
 _AGAIN: Final = "Run the command again; nothing is wrong with the file"
-
-
-class _Gone(Exception):
-    """The child exited before it answered."""
 
 
 class _Unconfined(Exception):
     """The child is not confined by every measure that this system offers, or did not start."""
-
-
-class _TooSlow(Exception):
-    """The child did not answer in time."""
 
 
 class _TooLong(Exception):
@@ -117,16 +103,16 @@ class Sandbox:
             self._worker = worker
             try:
                 return worker.ask(task, data)
-            except _Gone:
+            except PipeClosed:
                 self._worker = None
                 code = worker.end()
-                if code != RETIRED and not _ended_from_outside(code):
+                if code != RETIRED and not from_outside(code):
                     return _crashed(code, limits)
-                ended = "retires at once" if code == RETIRED else f"was ended from outside ({_ending(code)})"
+                ended = "retires at once" if code == RETIRED else f"was ended from outside ({description(code)})"
             except _Unconfined as error:
                 self._drop()
                 raise DocumentBusy(f"is not read: {error}", _AGAIN) from error
-            except _TooSlow:
+            except DeadlinePassed:
                 self._drop()
                 return Refused(
                     f"takes longer than {limits.seconds:g} seconds to read (documents.seconds)",
@@ -166,13 +152,11 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            start_new_session=True,
+            **apart(),
         )
         assert self._child.stdin is not None  # noqa: S101 - both are pipes
         assert self._child.stdout is not None  # noqa: S101 - the same
-        self._in, self._out = self._child.stdin.fileno(), self._child.stdout.fileno()
-        os.set_blocking(self._in, False)
-        os.set_blocking(self._out, False)
+        self._pipes = pipes(self._child.stdin.fileno(), self._child.stdout.fileno())
 
     @property
     def process(self) -> int:
@@ -183,9 +167,9 @@ class _Worker:
         """Send a task and wait for its answer.
 
         Raises:
-            _Gone: The child exited.
+            PipeClosed: The child exited.
             _Unconfined: It, or Tesseract, cannot be confined.
-            _TooSlow: The time limit is exceeded.
+            DeadlinePassed: The time limit is exceeded.
             _TooLong: The answer is over the limit.
         """
         if self._fresh:
@@ -193,22 +177,22 @@ class _Worker:
             self._started()
         deadline = time.monotonic() + self._limits.seconds
         described = msgspec.json.encode(task)
-        self._send((FRAME.pack(len(described), len(data)), described, data), deadline)
-        size, follows = FRAME.unpack(self._receive(FRAME.size, deadline))
+        self._pipes.send((FRAME.pack(len(described), len(data)), described, data), deadline)
+        size, follows = FRAME.unpack(self._pipes.receive(FRAME.size, deadline))
         if follows and self._limits.ocr:
             deadline = time.monotonic() + self._limits.ocr_seconds
         while follows and self._limits.ocr:
             if follows > _LARGEST_IMAGE:
                 raise _TooLong
-            answer = msgspec.json.encode(self._read_image(self._receive(follows, deadline), deadline))
-            self._send((FRAME.pack(len(answer), 0), answer), deadline)
-            size, follows = FRAME.unpack(self._receive(FRAME.size, deadline))
+            answer = msgspec.json.encode(self._read_image(self._pipes.receive(follows, deadline), deadline))
+            self._pipes.send((FRAME.pack(len(answer), 0), answer), deadline)
+            size, follows = FRAME.unpack(self._pipes.receive(FRAME.size, deadline))
         if size > _OVERHEAD * self._limits.text + _PIECE:
             raise _TooLong
         try:
-            return _ANSWER.decode(self._receive(size, deadline))
+            return _ANSWER.decode(self._pipes.receive(size, deadline))
         except msgspec.DecodeError as error:
-            raise _Gone from error
+            raise PipeClosed from error
 
     def _started(self) -> None:
         """Wait until the child has loaded its libraries and is confined.
@@ -218,13 +202,13 @@ class _Worker:
         """
         deadline = time.monotonic() + _STARTS
         try:
-            size, _ = FRAME.unpack(self._receive(FRAME.size, deadline))
-            first = _FIRST.decode(self._receive(min(size, _PIECE), deadline))
-        except _Gone as error:
-            if _ended_from_outside(self.end()):
+            size, _ = FRAME.unpack(self._pipes.receive(FRAME.size, deadline))
+            first = _FIRST.decode(self._pipes.receive(min(size, _PIECE), deadline))
+        except PipeClosed as error:
+            if from_outside(self.end()):
                 raise
-            raise _Unconfined(f"the process that reads it does not start ({_ending(self.end())})") from error
-        except _TooSlow as error:
+            raise _Unconfined(f"the process that reads it does not start ({description(self.end())})") from error
+        except DeadlinePassed as error:
             raise _Unconfined(f"the process that reads it does not start within {_STARTS:g} seconds") from error
         except msgspec.DecodeError as error:
             raise _Unconfined("the process that reads it does not say how it is confined") from error
@@ -238,7 +222,7 @@ class _Worker:
         """Return the text that Tesseract reads in an image from the child.
 
         Raises:
-            _TooSlow: The time limit is exceeded.
+            DeadlinePassed: The time limit is exceeded.
             _Unconfined: Tesseract cannot be confined or started.
         """
         limits = self._limits
@@ -249,7 +233,7 @@ class _Worker:
         try:
             return OcrResult(self._tesseract.read(image, deadline))
         except TimeoutError as error:
-            raise _TooSlow from error
+            raise DeadlinePassed from error
         except OcrError as error:
             if error.transient:
                 raise _Unconfined(error.reason) from error
@@ -266,58 +250,20 @@ class _Worker:
                     child.kill()
             return child.wait()
 
-    def _send(self, parts: Sequence[bytes], deadline: float) -> None:
-        for part in parts:
-            view = memoryview(part)
-            while view:
-                self._wait(self._in, select.POLLOUT, deadline)
-                try:
-                    view = view[os.write(self._in, view[:_PIECE]) :]
-                except BlockingIOError:
-                    continue
-                except BrokenPipeError as error:
-                    raise _Gone from error
-
-    def _receive(self, size: int, deadline: float) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
-            self._wait(self._out, select.POLLIN, deadline)
-            part = os.read(self._out, min(size - len(parts), _PIECE))
-            if not part:
-                raise _Gone
-            parts += part
-        return bytes(parts)
-
-    def _wait(self, pipe: int, event: int, deadline: float) -> None:
-        poll = select.poll()
-        poll.register(pipe, event)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise _TooSlow
-
-
-def _ended_from_outside(code: int) -> bool:
-    """Whether a child was killed from outside, so that the file it was reading is not to blame."""
-    return code < 0 and -code not in _OWN_SIGNALS
-
-
-def _ending(code: int) -> str:
-    return signal.strsignal(-code) or f"signal {-code}" if code < 0 else f"exit code {code}"
-
 
 def _crashed(code: int, limits: Limits) -> Refused:
     """Explain what the exit code of a child means for the file it was reading."""
-    if code == -signal.SIGABRT:
-        # Rust and C++ abort where an allocation fails.
+    if out_of_memory(code):
         return Refused(
             f"makes its parser give up, most likely for more than {limits.memory / _MEGABYTE:,.0f} MB of memory "
             "(documents.memory_mb)",
             "Raise the limit, or exclude the file",
         )
-    if code == -getattr(signal, "SIGXCPU", 0):
+    if out_of_time(code):
         return Refused(
             "takes too much processor time to read (documents.seconds)", "Raise the limit, or exclude the file"
         )
-    return Refused(f"made its reader crash ({_ending(code)})", "Open it with its own program, or exclude it")
+    return Refused(f"made its reader crash ({description(code)})", "Open it with its own program, or exclude it")
 
 
 def _import_path() -> str:

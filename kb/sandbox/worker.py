@@ -14,6 +14,7 @@ import importlib
 import os
 import select
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -34,6 +35,8 @@ from kb.sandbox.protocol import (
     Task,
 )
 from kb.sandbox.syscalls import ConfinementError
+from kb.system import WINDOWS
+from kb.system.memory import OwnMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,17 +46,11 @@ GRACE_SECONDS: Final = 2.0
 # In bytes of memory. A larger process exits, since a parser that failed may have leaked.
 _GROWN: Final = 300_000_000
 _MEGABYTE: Final = 1_000_000
+# What was read of a task while waiting for one.
+_FIRST: Final = bytearray()
 
 
-def _statm() -> int | None:
-    """Open the memory statistics of this process, while files can still be opened."""
-    try:
-        return os.open("/proc/self/statm", os.O_RDONLY)
-    except OSError:
-        return None
-
-
-_STATM: Final = _statm()
+_MEMORY: Final = OwnMemory()
 
 
 class Extractor(Protocol):
@@ -81,13 +78,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         in_force = before_loading()
         extractors = _load(arguments[1:])
-        in_force += after_loading(memory=_memory()[0] + limits.memory, cpu=2 * cpu + int(time.process_time()))
+        in_force += after_loading(memory=_MEMORY.read()[0] + limits.memory, cpu=2 * cpu + int(time.process_time()))
     except ConfinementError as error:
         _say(answers, Failed(str(error)))
         return UNCONFINED
     _say(answers, Started(in_force))
     while True:
-        if not select.select([0], [], [], IDLE_SECONDS)[0]:
+        if not _task_comes():
             return RETIRED
         head = _read(FRAME.size)
         if not head:
@@ -102,8 +99,21 @@ def main(arguments: Sequence[str]) -> int:
         _say(answers, answer)
         del answer, builder
         gc.collect()
-        if _memory()[1] > _GROWN or time.process_time() > cpu:
+        if _MEMORY.read()[1] > _GROWN or time.process_time() > cpu:
             return RETIRED
+
+
+def _task_comes() -> bool:
+    """Wait for a task, or for the end of standard input; False if neither comes while this process may be idle."""
+    if not WINDOWS:
+        return bool(select.select([0], [], [], IDLE_SECONDS)[0])
+    # There is no waiting for a pipe there. The parent takes the end of this process for what it is, and starts another.
+    timer = threading.Timer(IDLE_SECONDS, os._exit, [RETIRED])
+    timer.daemon = True
+    timer.start()
+    _FIRST.extend(_read(1))
+    timer.cancel()
+    return True
 
 
 def _load(names: Sequence[str]) -> dict[str, Extractor]:
@@ -160,18 +170,10 @@ def _shortened(error: Exception) -> str:
     return words if len(words) <= 160 else f"{words[:160]}…"  # noqa: PLR2004 - about two lines of a terminal
 
 
-def _memory() -> tuple[int, int]:
-    """Return the address space and the memory of this process, in bytes; zeros if the system does not tell."""
-    if _STATM is None:
-        return 0, 0
-    pages = os.sysconf("SC_PAGE_SIZE")
-    total, resident = os.pread(_STATM, 200, 0).split()[:2]
-    return int(total) * pages, int(resident) * pages
-
-
 def _read(size: int) -> bytes:
     """Read ``size`` bytes of standard input; none if it ends before."""
-    parts = bytearray()
+    parts = bytearray(_FIRST[:size])
+    del _FIRST[:size]
     while len(parts) < size and (part := os.read(0, min(size - len(parts), 1 << 20))):
         parts += part
     return bytes(parts) if len(parts) == size else b""

@@ -7,8 +7,6 @@ paths, as it does for ``kb.config.load``; only the store is read from that file,
 from __future__ import annotations
 
 import os
-import stat
-import sys
 
 from kb.location import (
     DEFAULT_STORE,
@@ -25,6 +23,9 @@ from kb.location import (
     trust_record,
 )
 from kb.service.arguments import GLOBAL, HELP, Arguments
+from kb.system import WINDOWS
+from kb.system.paths import with_slashes
+from kb.system.users import is_private_folder, user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ PROTOCOL: Final = 1
 FILES_REMEDY: Final = "raise the limit with ulimit -n, or fs.file-max where the whole system is short of them"
 _MOST_DOTS: Final = 1_000
 _SOCKET_PATH: Final = 100
-_ANYONE_ELSE: Final = 0o077
 
 
 class CommandLine:
@@ -117,7 +117,7 @@ def store_of(line: CommandLine, environ: Mapping[str, str], cwd: str, *, toleran
             return resolved(cwd, typed)
         base = os.path.dirname(found.file) if found else cwd  # noqa: PTH120 - pathlib costs the whole command a tenth of its time
         store = resolved(base, _in_file(data, tolerant=tolerant))
-        outside = not f"{store}/".startswith(f"{base.rstrip('/')}/")
+        outside = not f"{store}/".startswith(f"{with_slashes(base).rstrip('/')}/")
         if found and found.around and outside:
             record = os.path.join(trust_folder(environ), trust_record(found.file, data))  # noqa: PTH118 - the same
             if not os.path.isfile(record):  # noqa: PTH113 - the same
@@ -216,37 +216,27 @@ def addresses_of(store: str, environ: Mapping[str, str]) -> list[str]:
 
 def has_unix_sockets() -> bool:
     """Whether this platform has sockets in the file system."""
-    return sys.platform != "win32"
+    return not WINDOWS
 
 
 def _runtime_folders(environ: Mapping[str, str]) -> list[str]:
     """Folders of the user alone, with names short enough for a socket."""
     if not has_unix_sockets():
-        return [os.path.join(expanded("~"), ".cache", "kb")]  # noqa: PTH118 - see store_of
-    user = os.getuid()
+        local = environ.get("LOCALAPPDATA") or os.path.join(expanded("~"), "AppData", "Local")  # noqa: PTH118 - see store_of
+        return [os.path.join(local, "kb", "run")]  # noqa: PTH118 - see store_of
+    user = user_id()
     folders = [
         os.path.join(given, "kb")  # noqa: PTH118 - see store_of
         for given in (environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{user}")
-        if given.startswith("/") and len(os.fsencode(given)) <= _SOCKET_PATH - 40 and _is_ours(given)
+        if given.startswith("/") and len(os.fsencode(given)) <= _SOCKET_PATH - 40 and is_private_folder(given)
     ]
     # The last is one that anybody could have made: is_safe is asked before anything in it is trusted.
     return list(dict.fromkeys([*folders, f"/tmp/kb-{user}"]))  # noqa: S108 - see the line above
 
 
-def _is_ours(folder: str) -> bool:
-    """Whether a folder is there, is no link, belongs to this user and is closed to everyone else."""
-    try:
-        about = os.lstat(folder)
-    except (OSError, ValueError):
-        return False
-    if not has_unix_sockets():
-        return stat.S_ISDIR(about.st_mode)
-    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & _ANYONE_ELSE
-
-
 def is_safe(address: str) -> bool:
     """Whether the folder of an address belongs to this user alone, so that what lies there may be trusted."""
-    return _is_ours(os.path.dirname(address))  # noqa: PTH120 - see store_of
+    return is_private_folder(os.path.dirname(address))  # noqa: PTH120 - see store_of
 
 
 def make_folder(address: str) -> bool:
@@ -256,4 +246,4 @@ def make_folder(address: str) -> bool:
         os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 - see store_of
     except OSError:
         return False
-    return _is_ours(folder)
+    return is_private_folder(folder)

@@ -7,6 +7,8 @@ import sys
 
 from kb.service import arguments
 from kb.service.address import PROTOCOL, Undetermined, addresses_of, is_safe, split, store_of
+from kb.system.terminals import environment_of_terminal, prepare_streams, terminal_id
+from kb.system.users import user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +31,6 @@ _COLUMNS: Final = 80
 _STOPPED: Final = "the daemon stopped before it finished; run the command again"
 _NOTE_WRITTEN: Final = (
     "the note is written, but the daemon stopped before it was indexed; kb index, or the next kb watch, adds it"
-)
-_SILENT: Final = (
-    "{} holds the store but does not answer; resume it with fg if it is suspended, or end it with kill -9 {}"
 )
 
 
@@ -81,6 +80,7 @@ def forward(args: Sequence[str]) -> int | None:
     except (Undetermined, OSError):
         return None
     connection = connect(store, os.environ)
+    prepare_streams()
     return None if connection is None else _ended(connection, store, request_of(args, store, cwd))
 
 
@@ -156,13 +156,14 @@ def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
     """Return the request for a command line, with all that affects its result and output."""
     from kb import __version__
 
+    environ = os.environ | environment_of_terminal(os.environ)
     return {
         "protocol": PROTOCOL,
         "version": __version__,
         "store": store,
         "args": list(args),
         "cwd": cwd,
-        "env": {name: value for name, value in os.environ.items() if name in _KNOWN or name.startswith("KB_")},
+        "env": {name: value for name, value in environ.items() if name in _KNOWN or name.startswith("KB_")},
         "stdin_tty": _is_terminal(sys.stdin),
         "stdout_tty": _is_terminal(sys.stdout),
         "stderr_tty": _is_terminal(sys.stderr),
@@ -171,7 +172,7 @@ def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
         "lines": _size("LINES", 1),
         "error_columns": _size("COLUMNS", 0, 2) if _is_terminal(sys.stderr) else 0,
         "stdin": None,
-        "terminal": str(os.getsid(0)),
+        "terminal": terminal_id(environ),
     }
 
 
@@ -215,6 +216,8 @@ def connect_to(address: str) -> DaemonConnection:
 def _unix(address: str) -> DaemonConnection:
     import socket
 
+    if sys.platform == "win32":
+        raise OSError(f"{address} is no address on Windows")
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     pid = 0
     try:
@@ -223,7 +226,7 @@ def _unix(address: str) -> DaemonConnection:
         if hasattr(socket, "SO_PEERCRED"):
             who = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
             pid = int.from_bytes(who[:4], sys.byteorder)
-            if int.from_bytes(who[4:8], sys.byteorder) != os.getuid():
+            if int.from_bytes(who[4:8], sys.byteorder) != user_id():
                 raise PermissionError(f"{address} belongs to somebody else")  # noqa: TRY301 - closed just below
     except BaseException:
         connected.close()
@@ -235,12 +238,17 @@ def _loopback(address: str) -> DaemonConnection:
     import json
     import socket
 
+    from kb.system.locks import PAST_END, is_locked
+
+    if not is_locked(address, PAST_END):
+        # The port is anybody's by now.
+        raise ConnectionRefusedError(f"the daemon that made {address} has ended")
     with open(address, "rb") as file:  # noqa: PTH123 - pathlib costs the whole command a tenth of its time
         found = json.load(file)
     port = int(found["port"])
     secret = str(found["secret"])
     connected = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS)
-    return DaemonConnection(connected, f"127.0.0.1:{port}", secret)
+    return DaemonConnection(connected, f"127.0.0.1:{port}", secret, int(found["pid"]))
 
 
 def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | str:
@@ -301,10 +309,11 @@ def post(connection: DaemonConnection, path: str, body: bytes = b"", method: str
         try:
             ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
         except TimeoutError as error:
-            who, number = (
-                (f"process {connection.pid}", connection.pid) if connection.pid else ("the daemon", "its process id")
-            )
-            raise RequestRefused(_SILENT.format(who, number)) from error
+            from kb.system.shell import resume_or_end
+
+            who = f"process {connection.pid}" if connection.pid else "the daemon"
+            what = resume_or_end(connection.pid or "its process id")
+            raise RequestRefused(f"{who} holds the store but does not answer; {what}") from error
         connected.settimeout(None)
         part = b""
         while True:

@@ -1,7 +1,8 @@
 """The listening sockets of the daemon.
 
-Commands use a Unix socket in a private folder, else a local port with a secret; other programs a port, where one is
-configured.
+Commands use a Unix socket in a private folder. Where there are none they use a port of this machine, which a file in a
+private folder names, with a secret. The daemon keeps that file locked: the port of one that died may be another
+program's by now, and no command is to be sent there. Other programs use a port, where one is configured.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import json
 import os
 import secrets
 import socket
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import ConfigError, FolderError, KbError
 from kb.service.address import addresses_of, make_folder
+from kb.system.files import replace_file
+from kb.system.locks import PAST_END, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +50,7 @@ class Listening:
     secret: str
     hosts: frozenset[str]
     _file: tuple[int, int]
+    _locked: int | None = None
 
     def intact(self) -> bool:
         """Whether the file still exists and is the one created here."""
@@ -55,7 +61,12 @@ class Listening:
 
     def remove(self) -> None:
         """Remove the file, if it is still the one created here."""
-        if self.intact():
+        intact = self.intact()
+        if self._locked is not None:
+            # Windows removes no open file.
+            with suppress(OSError):
+                os.close(self._locked)
+        if intact:
             Path(self.address).unlink(missing_ok=True)
 
 
@@ -185,6 +196,8 @@ def listen_at(address: str) -> Listening:
 
 
 def _unix(address: str) -> Listening:
+    if sys.platform == "win32":
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.bind(address)
@@ -197,15 +210,32 @@ def _unix(address: str) -> Listening:
     return Listening(listening, address, "", frozenset({"localhost"}), _identity(address))
 
 
+def _own_port() -> socket.socket:
+    """Listen at a free port, which on Windows another program could share if this one did not forbid it."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if exclusive := getattr(socket, "SO_EXCLUSIVEADDRUSE", None):
+            listening.setsockopt(socket.SOL_SOCKET, exclusive, 1)
+        listening.bind((LOOPBACK, 0))
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
 def _port(address: str) -> Listening:
-    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+    listening = _own_port()
     port = listening.getsockname()[1]
     secret = secrets.token_urlsafe(32)
     draft = Path(f"{address}.new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, no path
-        json.dump({"host": "127.0.0.1", "port": port, "secret": secret}, file)
-    draft.replace(address)
+        json.dump({"port": port, "secret": secret, "pid": os.getpid()}, file)
+    replace_file(str(draft), address)
+    # Locked under its own name, since Windows renames no open file.
+    locked = os.open(address, os.O_RDWR)
+    try_lock(locked, PAST_END)
     hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
-    return Listening(listening, address, secret, hosts, _identity(address))
+    return Listening(listening, address, secret, hosts, _identity(address), locked)

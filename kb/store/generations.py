@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.errors import ForeignStore, StoreError
 from kb.own_files import clear_path, damaged_name, store_error_for, write_atomically
+from kb.system.files import sync_directory, sync_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -195,11 +196,7 @@ class Generations:
 
     @staticmethod
     def _sync(path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        (sync_directory if path.is_dir() else sync_file)(str(path))
 
     @contextlib.contextmanager
     def _translated_errors(self) -> Iterator[None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import time
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from filelock import FileLock, Timeout
 
 from kb.errors import StoreBusy, StoreError
 from kb.own_files import clear_path, store_error_for, write_atomically
+from kb.system import locks, shell
+from kb.system.processes import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,22 +159,13 @@ class StoreLock:
         Raises:
             Timeout: Another process, whose lock file was deleted, has locked it.
         """
-        if sys.platform == "win32" or self._locked is not None:
-            # Windows does not delete open files.
+        if self._locked is not None:
             return
-        import fcntl
-
-        descriptor = os.open(self.directory, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Where the system cannot, the lock file has to be enough.
+            self._locked = locks.lock_directory(self.directory)
         except BlockingIOError as error:
-            os.close(descriptor)
             raise Timeout(self._lock.lock_file) from error
-        except OSError:
-            # Some file systems, such as NFS, cannot lock directories, so the lock file has to be enough.
-            os.close(descriptor)
-        else:
-            self._locked = descriptor
 
     def in_place(self) -> bool:
         """Whether the locked directory is still the one at the store's path."""
@@ -290,46 +282,12 @@ def is_locked(directory: str) -> bool:
     Raises:
         OSError: The lock file cannot be read.
     """
-    if sys.platform == "win32":
-        return read_owner(directory) is not None
-    import fcntl
-
-    try:
-        descriptor = os.open(Path(directory, LOCK_FILE), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        # A shared lock, for an instant: a process that tries to take the lock meanwhile tries again.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return locks.is_locked(str(Path(directory, LOCK_FILE)))
 
 
 def command_line(arguments: list[str]) -> str:
     """A command line for messages: without the program's directory, shortened if necessary."""
     program, *rest = arguments or ["kb"]
     name = Path(program).name
-    text = shlex.join([name if name not in {"", "__main__.py"} else "kb", *rest])
+    text = shell.join([name if name not in {"", "__main__.py"} else "kb", *rest])
     return text if len(text) <= COMMAND_LENGTH else f"{text[: COMMAND_LENGTH - 1]}…"
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process with this id runs. Ids below 1 would address groups of processes."""
-    if pid < 1:
-        return False
-    if sys.platform == "win32":
-        # There, the call below would end the process.
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        # It exists but belongs to another user.
-        return True
-    except OverflowError:
-        return False
-    return True

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kb.errors import KbError
+from kb.system.clocks import seconds_asleep
 from kb.watching.mounts import below_without_events, mounts, points_below, without_events
 from kb.watching.watcher import RAISE_WATCHES, TABLE_FULL, CannotWatch, Change, Watcher
 
@@ -134,9 +135,8 @@ _JUMP_SECONDS: Final = 5.0
 
 def offsets() -> tuple[float, ...]:
     """Seconds by which the other clocks are ahead of the monotonic one; sleep and setting a clock change them."""
-    now = time.monotonic()
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return (time.time() - now,) if boot is None else (time.time() - now, time.clock_gettime(boot) - now)
+    asleep = seconds_asleep()
+    return (time.time() - time.monotonic(), *([] if asleep is None else [asleep]))
 
 
 class ClockJumps:

@@ -182,9 +182,9 @@ def test_private_group_may_write(world: Path, monkeypatch: pytest.MonkeyPatch) -
     (world / "came").chmod(0o775)
     configured(world / "came", '[folders]\npaths = ["notes"]\n').chmod(0o664)
 
-    monkeypatch.setattr("kb.config.trust._group_of_one", lambda _: True)
+    monkeypatch.setattr("kb.config.trust.is_group_of_one", lambda _: True)
     assert load(environ=os.environ, cwd=str(world / "came")).file is not None
-    monkeypatch.setattr("kb.config.trust._group_of_one", lambda _: False)
+    monkeypatch.setattr("kb.config.trust.is_group_of_one", lambda _: False)
     assert "can be changed by others" in refused(world / "came")
 
 

@@ -533,7 +533,7 @@ def little_memory(world: World) -> None:
     """Little memory."""
     file = world.root / "meminfo"
     file.write_text("MemTotal: 4000000 kB\nMemAvailable: 100000 kB\n", "ascii")
-    world.monkeypatch.setattr(models, "_MEMORY", file)
+    world.monkeypatch.setattr("kb.system.memory._MEMORY", file)
 
 
 # --- Privacy and programs ------------------------------------------------------------------------------------------

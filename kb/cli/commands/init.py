@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from kb.cli.config_files import checked_folder, trust_written, write_config
 from kb.cli.options import folder_names, refuse_conflicts
 from kb.cli.output.terminal import one_line
 from kb.errors import ConfigError, FolderError
+from kb.system import shell
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -51,7 +51,7 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
         words = ["kb", *(["--config", session.config_file] if session.config_file else []), "init", *more]
         words += [*(["--here"] if here else []), *(["--user"] if user and session.config_file else [])]
         words += [*(["--model", chosen] if chosen else []), folder]
-        return shlex.join(words)
+        return shell.join(words)
 
     real = checked_folder(folder, force=force)
     values: dict[str, object] = {"folders.paths": [real if own else _from(target.parent, real)]}
@@ -95,7 +95,7 @@ def _add(session: Session, target: Path, folder: str, real: str) -> int:
     from kb.config.write import with_folder
 
     if not target.is_file() or not belongs_to_kb(target):
-        raise ConfigError(f"no configuration at {target}", f"Create one: kb init {shlex.quote(folder)}")
+        raise ConfigError(f"no configuration at {target}", f"Create one: kb init {shell.quote(folder)}")
     own = target.resolve() == user_config_path().resolve()
     # One that may not hold is not made to hold by adding to it.
     found = not own and not session.config_file

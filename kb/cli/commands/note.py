@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import traceback
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from kb.cli.output.reports import failures_text
 from kb.cli.output.terminal import sanitize, shown_path
 from kb.cli.resource_errors import resource_error
 from kb.errors import KbError
+from kb.system import shell
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -45,7 +45,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
         session.write(f"{shown}\n")
         session.client.out.flush()
         if session.is_terminal():
-            session.notice(f"this file is the new note; to undo: rm {shlex.quote(shown)}")
+            session.notice(f"this file is the new note; to undo: {shell.remove([shown])}")
 
     try:
         with session.open() as kb:

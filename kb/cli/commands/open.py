@@ -20,6 +20,7 @@ from kb.cli.output.reports import count
 from kb.cli.output.terminal import one_line, shown_path
 from kb.errors import KbError, NotIndexed
 from kb.formats.registry import REGISTRY
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,12 +69,12 @@ def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
     location = _spot(session, int(target)) if hit else _file(session, target)
     if not os.path.isfile(location.path):  # noqa: PTH113 - names as str, undecodable bytes included
         if location.server:
-            shown = shlex.join(["kb", "--server", location.server, "show", f"{location.path}:{location.line}"])
+            shown = shell.join(["kb", "--server", location.server, "show", f"{location.path}:{location.line}"])
             raise KbError(f"{one_line(location.path)} is on {location.server}, not on this machine", one_line(shown))
         raise KbError(f"{one_line(location.path)} no longer exists", "Search again")
     launch = launch_of(location, session.client.environ, shutil.which, default_pdf() if location.page else "")
     if print_only:
-        session.write(one_line(shlex.join(launch.command)) + "\n")
+        session.write(one_line(shell.join(launch.command)) + "\n")
         return 0
     return start(launch.command, here=launch.here)
 

@@ -22,6 +22,8 @@ from kb.cli.output.reports import daemon_text
 from kb.cli.output.terminal import sanitize
 from kb.cli.resource_errors import resource_error
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError, StoreBusy
+from kb.system import shell
+from kb.system.processes import may_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -214,7 +216,7 @@ def _report_unreachable(session: Session, store: str) -> str:
         who = f"process {holder.pid} ({holder.command})"
         watch = holder.command.startswith("kb watch")
         why = "does not answer yet; it may be loading the model" if watch else "answers no commands"
-        session.notice(f"{who} holds the store and {why}; stop it with kill {holder.pid}")
+        session.notice(f"{who} holds the store and {why}; stop it with {shell.end_process(holder.pid)}")
         return holder.command
 
 
@@ -341,8 +343,8 @@ def _start_in_background(session: Session, settings: Settings) -> int:
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until and started.running():
         daemon = _status_of_daemon(settings.store_path())
-        if daemon is not None and daemon["pid"] == pid:
-            session.say(sanitize(f"running in the background: process {pid}, log {log}\n"))
+        if daemon is not None and may_be(daemon["pid"], pid):
+            session.say(sanitize(f"running in the background: process {daemon['pid']}, log {log}\n"))
             return 0
         time.sleep(_POLL_SECONDS)
     if started.running():

@@ -1,0 +1,103 @@
+"""What is done to files, beside reading and writing: flushing directories, replacing and closing to others."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from kb.system import WINDOWS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_TRIES: Final = 50
+_PAUSE_SECONDS: Final = 0.02
+
+
+def sync_directory(path: str) -> None:
+    """Have the names in a directory on the disk. Windows opens no directories; NTFS keeps names in its journal.
+
+    Raises:
+        OSError: The disk fails.
+    """
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: str) -> None:
+    """Have the content of a file on the disk that was written by somebody else.
+
+    Raises:
+        OSError: It cannot be opened, or the disk fails.
+    """
+    # Windows flushes only what may be written to.
+    descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(source: str, target: str) -> None:
+    """Put a file in the place of another one, atomically.
+
+    Windows refuses while somebody has the other one open: a reader, or a scanner that looks for viruses. Both take
+    moments, so for up to a second it is tried again.
+
+    Raises:
+        OSError: It cannot be replaced.
+    """
+    for _ in range(_TRIES if WINDOWS else 0):
+        try:
+            os.replace(source, target)  # noqa: PTH105 - pathlib costs the client a tenth of its time
+        except PermissionError:
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+    os.replace(source, target)  # noqa: PTH105 - the same
+
+
+def make_private(descriptor: int) -> None:
+    """Take the rights of other users from an open file; on Windows it has those of its folder."""
+    if sys.platform != "win32":
+        os.fchmod(descriptor, 0o600)
+
+
+def reading() -> int:
+    """Flags of ``os.open`` that follow no link, wait for no FIFO, hand nothing to children, and translate no text."""
+    flags = os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_NOCTTY", "O_BINARY", "O_NOINHERIT"):
+        flags |= getattr(os, name, 0)
+    return flags
+
+
+def is_junction(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a junction, which is a link to a folder although Windows does not call it one."""
+    if sys.platform == "win32":
+        import stat
+
+        found = entry.stat(follow_symlinks=False)
+        return found.st_reparse_tag == stat.IO_REPARSE_TAG_MOUNT_POINT
+    return False
+
+
+def stat_of_entry(entry: os.DirEntry[str], path: str) -> os.stat_result:
+    """The stat of an entry of a directory, not of what it links to.
+
+    On Windows a listing has neither inodes nor exact times, so that the file itself is asked.
+
+    Args:
+        entry: The entry.
+        path: Its path.
+
+    Raises:
+        OSError: It is gone, or may not be asked.
+    """
+    return os.lstat(path) if WINDOWS else entry.stat(follow_symlinks=False)
