@@ -116,8 +116,8 @@ class ClientContext:
         """The terminal, folder and environment of this process."""
         size = shutil.get_terminal_size((80, 0))
         return cls(
-            out=sys.stdout,
-            err=sys.stderr,
+            out=_there(sys.stdout),
+            err=_there(sys.stderr),
             environ=os.environ | environment_of_terminal(os.environ),
             cwd=current_folder(),
             stdin_tty=bool(sys.stdin and sys.stdin.isatty()),
@@ -347,6 +347,11 @@ class Session:
         gone = self.client.gone
         with stoppable() if gone is None else nullcontext(gone) as should_stop:
             yield should_stop
+
+
+def _there(stream: TextIO | None) -> TextIO:
+    """A stream, or one that goes nowhere: a program without a console has none on Windows."""
+    return stream if stream is not None else open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - for the process
 
 
 def _width_of(stream: TextIO | None) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import plistlib
+import re
 import shlex
 import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from xml.sax.saxutils import unescape
 
 from kb.doctor.finding import Fix, Plain, Skipped, failed, ok, warning
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from kb.service.login import Service
 
 _EXEC: Final = "ExecStart="
+_TASK_PART: Final = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Command", "Arguments")}
 _WANTS: Final = "default.target.wants"
 
 
@@ -36,14 +40,14 @@ def service(case: Case) -> Finding:
             ("to have one", Plain("kb watch --install-service"))
         )
     words = _command(unit.path)
-    rewrite = Fix("write the service file again, for this kb and its configuration", lambda: _write(unit))
+    rewrite = Fix("write the service file again, for this kb and its configuration", unit.write)
     if not words:
         return failed("{file} does not say what to start", install, rewrite, file=str(unit.path))
     if broken := broken_start(words):
         what, path = broken
         return failed(
             "{file} starts a {what} that does not exist: {path}",
-            f"{install} && systemctl --user daemon-reload" if _is_systemd(unit) else install,
+            f"{install} && systemctl --user daemon-reload" if _is_systemd(unit) else shell.then(install, unit.next),
             rewrite,
             file=str(unit.path), what=Plain(what), path=path,
         )  # fmt: skip
@@ -56,11 +60,6 @@ def _is_systemd(unit: Service) -> bool:
     return unit.path.suffix == ".service"
 
 
-def _write(unit: Service) -> None:
-    unit.path.parent.mkdir(parents=True, exist_ok=True)
-    unit.path.write_text(unit.text, "utf-8")
-
-
 def _command(file: Path) -> list[str]:
     """What a service file starts, as words; empty if that cannot be read."""
     if file.suffix == ".plist":
@@ -68,12 +67,25 @@ def _command(file: Path) -> list[str]:
             return [str(word) for word in plistlib.loads(file.read_bytes())["ProgramArguments"]]
         except (plistlib.InvalidFileException, KeyError, TypeError, ValueError):
             return []
+    if file.suffix == ".xml":
+        return _command_of_task(file)
     lines = file.read_text("utf-8", "replace").splitlines()
     found = next((line.removeprefix(_EXEC) for line in lines if line.startswith(_EXEC)), "")
     try:
         return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(found)]
     except ValueError:
         return []
+
+
+def _command_of_task(file: Path) -> list[str]:
+    """What a scheduled task starts, as words; empty if that cannot be read."""
+    try:
+        text = file.read_text("utf-16")
+    except ValueError:
+        return []
+    parts = [_TASK_PART[name].search(text) for name in ("Command", "Arguments")]
+    words = [unescape(part[1]) for part in parts if part]
+    return [words[0], *shell.split_windows(words[1])] if len(words) == len(parts) else []
 
 
 def broken_start(words: Sequence[str]) -> tuple[str, str] | None:

@@ -32,10 +32,16 @@ _OUT_OF_TIME: Final = frozenset({1816, 0xC0000044})
 _BY_TASK_MANAGER: Final = 1
 
 
-def from_outside(code: int, *, windows: bool = WINDOWS) -> bool:
-    """Whether a child was ended from outside, so that the file it was reading is not to blame."""
+def from_outside(code: int, *, starting: bool = False, windows: bool = WINDOWS) -> bool:
+    """Whether a child was ended from outside, so that the file it was reading is not to blame.
+
+    Args:
+        code: Its exit code.
+        starting: Whether it was not yet ready for a file. On Windows, it then ended by itself more likely.
+        windows: Whether this is Windows.
+    """
     if windows:
-        return code == _BY_TASK_MANAGER
+        return code == _BY_TASK_MANAGER and not starting
     return code < 0 and -code not in _OWN_SIGNALS
 
 

@@ -11,7 +11,7 @@ import select
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from kb.system import WINDOWS
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PIECE: Final = 1 << 20
+_LOOK_SECONDS: Final = 0.5
 
 
 class PipeClosed(Exception):
@@ -52,9 +53,12 @@ class Pipes(Protocol):
             DeadlinePassed: It did not write all of it in time.
         """
 
+    def hang_up(self) -> None:
+        """Tell the process that nothing more is sent; it is ended if it does not end then. Nothing follows."""
 
-def pipes(to_child: int, from_child: int) -> Pipes:
-    """Return the pipes with these descriptors, which remain the caller's to close."""
+
+def pipes(to_child: IO[bytes], from_child: IO[bytes]) -> Pipes:
+    """Return the pipes over these streams, which have no buffers and are closed by whoever opened them."""
     return ThreadedPipes(to_child, from_child) if WINDOWS else PolledPipes(to_child, from_child)
 
 
@@ -62,12 +66,13 @@ class PolledPipes:
     """Pipes of POSIX, which do not block.
 
     Args:
-        to_child: The descriptor to write to.
-        from_child: The descriptor to read from.
+        to_child: The pipe to write to.
+        from_child: The pipe to read from.
     """
 
-    def __init__(self, to_child: int, from_child: int) -> None:
-        self._in, self._out = to_child, from_child
+    def __init__(self, to_child: IO[bytes], from_child: IO[bytes]) -> None:
+        self._to_child = to_child
+        self._in, self._out = to_child.fileno(), from_child.fileno()
         if sys.platform != "win32":
             os.set_blocking(self._in, False)
             os.set_blocking(self._out, False)
@@ -96,6 +101,10 @@ class PolledPipes:
             parts += part
         return bytes(parts)
 
+    def hang_up(self) -> None:
+        """Close the pipe to the process; see ``Pipes``."""
+        self._to_child.close()
+
 
 def _wait(descriptor: int, deadline: float, *, writes: bool) -> None:
     """Wait until a pipe is ready.
@@ -115,19 +124,20 @@ class ThreadedPipes:
     """Pipes whose reads and writes block, each in a thread of its own that ends with the process at the other end.
 
     Args:
-        to_child: The descriptor to write to.
-        from_child: The descriptor to read from.
+        to_child: The pipe to write to.
+        from_child: The pipe to read from.
     """
 
-    def __init__(self, to_child: int, from_child: int) -> None:
+    def __init__(self, to_child: IO[bytes], from_child: IO[bytes]) -> None:
         # One piece ahead: the process is not to fill the memory of this one.
         self._received: queue.Queue[bytes] = queue.Queue(maxsize=1)
         self._left = b""
         self._closed = False
-        self._to_send: queue.SimpleQueue[Sequence[bytes]] = queue.SimpleQueue()
+        self._to_send: queue.SimpleQueue[Sequence[bytes] | None] = queue.SimpleQueue()
         self._sent: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        for work, descriptor in ((self._write, to_child), (self._read, from_child)):
-            threading.Thread(target=work, args=[descriptor], name="kb-pipe", daemon=True).start()
+        self._hung_up = threading.Event()
+        for work, pipe in ((self._write, to_child), (self._read, from_child)):
+            threading.Thread(target=work, args=[pipe.fileno()], name="kb-pipe", daemon=True).start()
 
     def send(self, parts: Sequence[bytes], deadline: float) -> None:
         """Send bytes; see ``Pipes``."""
@@ -154,10 +164,17 @@ class ThreadedPipes:
         self._left = bytes(parts[size:])
         return bytes(parts[:size])
 
+    def hang_up(self) -> None:
+        """Have the threads end with the process; see ``Pipes``.
+
+        The pipe is left open: a thread may wait for it, and closing it would wait with that thread.
+        """
+        self._hung_up.set()
+        self._to_send.put(None)
+
     def _write(self, descriptor: int) -> None:
         going = True
-        while going:
-            parts = self._to_send.get()
+        while going and (parts := self._to_send.get()) is not None:
             try:
                 for part in parts:
                     view = memoryview(part)
@@ -174,5 +191,10 @@ class ThreadedPipes:
                 part = os.read(descriptor, _PIECE)
             except OSError:
                 part = b""
-            self._received.put(part)
             going = bool(part)
+            while not self._hung_up.is_set():
+                try:
+                    self._received.put(part, timeout=_LOOK_SECONDS)
+                except queue.Full:
+                    continue
+                break

@@ -156,7 +156,7 @@ class _Worker:
         )
         assert self._child.stdin is not None  # noqa: S101 - both are pipes
         assert self._child.stdout is not None  # noqa: S101 - the same
-        self._pipes = pipes(self._child.stdin.fileno(), self._child.stdout.fileno())
+        self._pipes = pipes(self._child.stdin, self._child.stdout)
 
     @property
     def process(self) -> int:
@@ -205,7 +205,7 @@ class _Worker:
             size, _ = FRAME.unpack(self._pipes.receive(FRAME.size, deadline))
             first = _FIRST.decode(self._pipes.receive(min(size, _PIECE), deadline))
         except PipeClosed as error:
-            if from_outside(self.end()):
+            if from_outside(self.end(), starting=True):
                 raise
             raise _Unconfined(f"the process that reads it does not start ({description(self.end())})") from error
         except DeadlinePassed as error:
@@ -242,8 +242,8 @@ class _Worker:
     def end(self) -> int:
         """Stop the child, killing it if need be, and return its exit code."""
         with self._child as child:
-            if child.poll() is None and child.stdin is not None:
-                child.stdin.close()
+            if child.poll() is None:
+                self._pipes.hang_up()
                 try:
                     return child.wait(0.05)
                 except subprocess.TimeoutExpired:

@@ -9,6 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kb.system.processes import apart
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,6 +45,13 @@ def daemon_name(store: str) -> str:
     return sha256(os.fsencode(store)).hexdigest()[:12]
 
 
+def log_file(store: str) -> Path:
+    """The log of a daemon that has no terminal to write to."""
+    import platformdirs
+
+    return Path(platformdirs.user_log_dir("kb", appauthor=False)) / f"watch-{daemon_name(store)}.log"
+
+
 def start_daemon(command: Sequence[str], store: str) -> BackgroundDaemon:
     """Start a daemon that outlives this process.
 
@@ -53,11 +62,8 @@ def start_daemon(command: Sequence[str], store: str) -> BackgroundDaemon:
     Raises:
         OSError: The log cannot be written, or no process be started.
     """
-    import platformdirs
-
-    folder = Path(platformdirs.user_log_dir("kb", appauthor=False))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = folder / f"watch-{daemon_name(store)}.log"
+    log = log_file(store)
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log.touch(mode=0o600)
     begin = log.stat().st_size
     # What it writes before its log is open, or when it dies, goes to the same file.
@@ -67,6 +73,6 @@ def start_daemon(command: Sequence[str], store: str) -> BackgroundDaemon:
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
-            start_new_session=True,
+            **apart(),
         )
     return BackgroundDaemon(process, log, begin)

@@ -43,6 +43,28 @@ def split(line: str, *, windows: bool = WINDOWS) -> list[str]:
     return [word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word for word in words]
 
 
+def split_windows(line: str) -> list[str]:
+    """The words of a command line as Windows programs read it: what ``subprocess.list2cmdline`` joins."""
+    words: list[str] = []
+    word: str | None = None
+    slashes, quoted = 0, False
+    for sign in f"{line} ":
+        if sign == "\\":
+            # What it means depends on what follows.
+            slashes, word = slashes + 1, word or ""
+            continue
+        word = (word or "") + "\\" * (slashes // 2 if sign == '"' else slashes) if slashes else word
+        if sign == '"' and slashes % 2 == 0:
+            quoted, word = not quoted, word or ""
+        elif sign.isspace() and not quoted:
+            words += [] if word is None else [word]
+            word = None
+        else:
+            word = (word or "") + sign
+        slashes = 0
+    return words
+
+
 def then(first: str, second: str, *, windows: bool = WINDOWS) -> str:
     """One command after another, if that succeeds; the PowerShell of Windows itself only knows one after another."""
     return f"{first}; {second}" if windows else f"{first} && {second}"
@@ -108,7 +130,8 @@ def edit(path: str, *, windows: bool = WINDOWS) -> str:
 def add_to_path(folder: str, *, windows: bool = WINDOWS) -> str:
     """The command that has programs found in a folder, until the terminal is closed."""
     if windows:
-        return f"$env:Path = {quote(folder, windows=True)} + ';' + $env:Path"
+        quoted = folder.replace("'", "''")
+        return f"$env:Path = '{quoted};' + $env:Path"
     return f'export PATH={shlex.quote(folder)}:"$PATH"'
 
 

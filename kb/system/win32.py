@@ -175,15 +175,14 @@ def cpu_seconds(pid: int) -> float:
     Raises:
         OSError: There is no such process, or it may not be asked.
     """
-    times = (ctypes.c_uint64 * 4)()
-    begun, ended, system, user = (ctypes.byref(times, at * 8) for at in range(4))
+    begun, ended, system, user = (ctypes.c_uint64() for _ in range(4))
     kernel, handle = _opened(pid)
     try:
-        if not kernel.GetProcessTimes(handle, begun, ended, system, user):
+        if not kernel.GetProcessTimes(handle, *map(ctypes.byref, (begun, ended, system, user))):
             raise _last_error()
     finally:
         kernel.CloseHandle(handle)
-    return (times[2] + times[3]) / _STEPS
+    return (system.value + user.value) / _STEPS
 
 
 def _opened(pid: int | None) -> tuple[Any, ctypes.c_void_p]:

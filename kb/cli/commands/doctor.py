@@ -105,7 +105,7 @@ def _encoder(settings: Settings) -> Encoder:
 
 def _service(session: Session) -> Callable[[Settings], Service] | None:
     """What makes the service file; None where this platform has none."""
-    if sys.platform != "darwin" and not sys.platform.startswith("linux"):
+    if sys.platform not in {"darwin", "win32"} and not sys.platform.startswith("linux"):
         return None
     from kb.cli.commands.watch import service_of
 

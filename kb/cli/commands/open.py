@@ -21,6 +21,7 @@ from kb.cli.output.terminal import one_line, shown_path
 from kb.errors import KbError, NotIndexed
 from kb.formats.registry import REGISTRY
 from kb.system import shell
+from kb.system.processes import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +123,7 @@ def start(command: tuple[str, ...], *, here: bool) -> int:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            **apart(),
         )
     except OSError as error:
         raise KbError(

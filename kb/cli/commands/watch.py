@@ -22,11 +22,11 @@ from kb.cli.output.reports import daemon_text
 from kb.cli.output.terminal import sanitize
 from kb.cli.resource_errors import resource_error
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError, StoreBusy
-from kb.system import shell
+from kb.system import WINDOWS, shell
 from kb.system.processes import may_be
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
     from kb.cli.daemon import Daemon
@@ -361,8 +361,7 @@ def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, 
     if prints:
         session.write(sanitize(service.text))
         return 0
-    service.path.parent.mkdir(parents=True, exist_ok=True)
-    service.path.write_text(service.text, "utf-8")
+    service.write()
     session.say(sanitize(f"Wrote {service.path}\nNext: {service.next}\n"))
     return 0
 
@@ -374,7 +373,7 @@ def service_of(session: Session, settings: Settings) -> Service:
         KbError: This system has none.
     """
     from kb.service.background import daemon_name
-    from kb.service.login import launchd_agent, systemd_unit
+    from kb.service.login import launchd_agent, scheduled_task, systemd_unit
 
     command, cwd = daemon_command(session, settings), session.client.cwd
     name = daemon_name(settings.store_path())
@@ -388,7 +387,32 @@ def service_of(session: Session, settings: Settings) -> Service:
     }
     if sys.platform == "darwin":
         return launchd_agent(name, command, folder=cwd, environ=environ, home=Path.home())
+    if WINDOWS:
+        user = "\\".join(filter(None, (session.client.environ.get(key, "") for key in ("USERDOMAIN", "USERNAME"))))
+        task = _without_window(command, environ, settings.store_path())
+        models = {key: value for key, value in environ.items() if key in _MODEL_VARIABLES}
+        return scheduled_task(name, task, folder=cwd, environ=models, user=user, place=_task_folder())
     if sys.platform.startswith("linux"):
         config_home = Path(session.client.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         return systemd_unit(name, command, folder=cwd, environ=environ, config_home=config_home)
     raise KbError("service files are not supported on this system", "Start kb watch --background at login")
+
+
+def _without_window(command: Sequence[str], environ: Mapping[str, str], store: str) -> list[str]:
+    """The command of a task, which has a log since it has no console, and values of the environment as options."""
+    from kb.location import environment_values
+    from kb.service.background import log_file
+
+    program, *options, watch = command
+    values = [
+        word for _, section, key, text in environment_values(environ) for word in ("-s", f"{section}.{key}={text}")
+    ]
+    without_window = str(Path(program).with_name("pythonw.exe"))
+    return [without_window, *options, *values, watch, "--log", str(log_file(store))]
+
+
+def _task_folder() -> Path:
+    """The folder in which files of scheduled tasks are kept."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("kb", appauthor=False)) / "tasks"

@@ -17,6 +17,8 @@ from typing import IO, TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
+from kb.system.processes import apart
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -89,7 +91,7 @@ class LayoutProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            **apart(),
         )
         self._ending = threading.Lock()
 

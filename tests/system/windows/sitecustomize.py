@@ -1,0 +1,5 @@
+"""Python imports this when it starts, where the folder is in ``PYTHONPATH``."""
+
+from pretend_windows import install
+
+install()
