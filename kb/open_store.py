@@ -236,22 +236,32 @@ class OpenStore:
         """
         self._own()
         self.require_model()
-        # It would miss what is written from here on.
-        self.exact.reset()
-        return self.vectors.get().index()
+        index = self.vectors.get().index()
+        if self._environment.serving.watch is None:
+            # It would miss what is written from here on; another copy of the vectors is worth its memory to a daemon.
+            self.exact = Lazy.of(None)
+            return index
+        # Built before anything is written, so that it misses nothing.
+        exact = self.exact.get()
+        if exact is None or exact.full:
+            self.exact = Lazy.of(None)
+            return index
+        from kb.search.exact import FollowedIndex
+
+        return FollowedIndex(index, exact, self.exact.reset)
 
     @contextmanager
     def query_index(self) -> Iterator[Nearest]:
         """An index for one search, which no rebuild replaces in the meantime.
 
-        As long as ChromaDB is not open, a small store is searched with vectors from the cache.
+        A store of moderate size is searched with all vectors in memory: by a daemon always, and by other processes as
+        long as they have not opened ChromaDB.
         """
         if self.state != "read-only":
             self._own()
         self.require_model()
-        vectors = self.vectors.built
-        exact = None if vectors is not None and vectors.opened else self.exact.get()
-        if exact is not None:
+        exact = self.exact.get()
+        if exact is not None and not exact.full:
             yield exact
             return
         if self.state == "read-only":
@@ -290,6 +300,8 @@ class OpenStore:
         # Detach the old index first, so that a run after an interruption here does not use it.
         catalog.set_meta("generation", "")
         catalog.mark_pending()
+        # From here on no passage has a vector.
+        self.exact = Lazy(self._read_exact)
         catalog.set_meta("model", self._environment.settings.config.embed.model)
         catalog.set_meta("fingerprint", self._environment.embedder.get().fingerprint)
         self.vectors.get().restart()

@@ -180,7 +180,7 @@ def test_owner_writes_little_at_once_and_lets_questions_go_first(notes: Path, tm
         assert embedder.given is None
 
         kb.own(lambda: (True, 3), write_batch=7)
-        serving: Any = parts.index()
+        serving: Any = parts.vectors.index()
 
         assert serving._pace == Pace(7, parts.query_priority.wait)
         assert embedder.given == parts.query_priority.wait

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.search.exact import ExactIndex, exact_index
+from kb.errors import StoreError
+from kb.records import VectorRecord
+from kb.search.exact import ExactIndex, FollowedIndex, exact_index
 from kb.testing import MemoryVectorCache
 
 if TYPE_CHECKING:
@@ -166,3 +169,167 @@ def test_a_lost_cache_costs_time_only(
 
     first, second = (hit.score or 0.0 for hit in hits[:2])
     assert first > second > 0
+
+
+def records_of(*rows: tuple[str, int, int]) -> list[VectorRecord]:
+    """Records with an id, a file id and the axis of the vector each."""
+    return [VectorRecord(id_, UNITS[axis], "text", {"file": file}) for id_, file, axis in rows]
+
+
+CHANGES = st.lists(
+    st.tuples(st.booleans(), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), min_size=1, max_size=200)),
+    max_size=12,
+)
+
+
+@given(CHANGES)
+def test_the_records_are_those_written_and_not_deleted(changes: list[tuple[bool, list[tuple[int, int]]]]) -> None:
+    """Written again, deleted, deleted twice, over many times the room: as a dictionary would have it."""
+    index = ExactIndex([], [], np.empty((0, 4), np.float32))
+    expected: dict[str, int] = {}
+    for write, rows in changes:
+        if write:
+            index.upsert(records_of(*((str(number), number, axis) for number, axis in rows)))
+            expected |= {str(number): axis for number, axis in rows}
+        else:
+            index.delete([str(number) for number, _ in rows])
+            expected = {id_: axis for id_, axis in expected.items() if id_ not in {str(number) for number, _ in rows}}
+
+        found = index.query(UNITS[0], 100)
+        assert sorted(found.ids) == sorted(expected)
+        assert [int(np.argmax(vector)) for vector in found.vectors] == [expected[id_] for id_ in found.ids]
+        assert {id_: int(np.argmax(one)) for id_, one in index.vectors([*expected, "nothing"]).items()} == expected
+        assert set(index.query(UNITS[0], 100, [7]).ids) == ({"7"} & expected.keys())
+
+
+def test_a_search_sees_the_records_of_one_moment() -> None:
+    """Threads that search while another one writes and deletes get whole answers, each vector with its own id."""
+    index = ExactIndex([], [], np.empty((0, 4), np.float32))
+    stop = threading.Event()
+    wrong: list[str] = []
+
+    def search() -> None:
+        while not stop.is_set():
+            found = index.query(UNITS[0], 1000)
+            wrong.extend(
+                id_
+                for id_, vector in zip(found.ids, found.vectors, strict=True)
+                if int(np.argmax(vector)) != int(id_) % 4 or vector.sum() != 1
+            )
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(0, 4000, 40):
+        index.upsert(records_of(*((str(one), one, one % 4) for one in range(number, number + 40))))
+        index.delete([str(one) for one in range(number - 400, number, 3)])
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert not wrong
+
+
+def test_more_than_may_be_kept_are_not_kept() -> None:
+    """An index that misses a record says so; one that is written again counts once."""
+    index = ExactIndex(["a"], [1], UNITS[:1].copy(), most_bytes=32)
+    index.upsert(records_of(("a", 1, 1), ("b", 1, 2)))
+    assert not index.full
+    assert index.size <= 5000
+
+    index.upsert(records_of(("c", 1, 3)))
+    assert index.full
+
+
+class Refusing(ExactIndex):
+    """Stands for ChromaDB, and fails to write."""
+
+    def upsert(self, records: object) -> None:  # noqa: ARG002 - as ChromaDB takes them
+        """Fail."""
+        raise StoreError("the disk is full", "Free some space")
+
+
+def test_after_a_write_that_failed_the_vectors_are_read_again() -> None:
+    """It is not known how much of it ChromaDB has."""
+    lost: list[bool] = []
+    exact = ExactIndex([], [], np.empty((0, 4), np.float32))
+    index = FollowedIndex(Refusing([], [], UNITS[:0]), exact, lambda: lost.append(True))  # type: ignore[arg-type]  # all that is used
+
+    with pytest.raises(StoreError, match="disk is full"):
+        index.upsert(records_of(("a", 1, 1)))
+
+    assert lost == [True]
+    assert not exact.vectors(["a"])
+
+
+def same_as_chromadb(kb: LocalKnowledgeBase) -> int:
+    """Check that the vectors in memory are those of ChromaDB; returns how many there are."""
+    store = kb._container.store
+    exact = store.exact.get()
+    assert exact is not None
+    chromadb = store.vectors.get().index()
+    ids = sorted(chromadb.ids())
+    question = kb._container.questions.embed_query("what is kept in a database?")
+    found = exact.query(question, len(ids) + 1)
+    assert sorted(found.ids) == ids
+    stored = chromadb.vectors(ids)
+    for id_, vector in zip(found.ids, found.vectors, strict=True):
+        np.testing.assert_allclose(vector, stored[id_], atol=1e-7)
+    assert exact.query(question, 3).ids == chromadb.query(question, 3).ids
+    return len(ids)
+
+
+def test_a_daemon_keeps_in_memory_what_chromadb_holds(notes: Path, open_kb: Callable[..., LocalKnowledgeBase]) -> None:
+    """After files are added, changed, moved and deleted, and after a rebuild; no answer is from a note that is gone."""
+    with open_kb(notes) as kb:
+        kb.own(lambda: (True, 0), write_batch=2)
+        assert kb.search("sourdough bread").hits == ()
+        kb.index()
+        first = same_as_chromadb(kb)
+
+        (notes / "bread.md").write_text("# Bread\n\nSourdough rises slowly.\n\n# Oven\n\nBake it hot.\n", "utf-8")
+        kb.index()
+        assert same_as_chromadb(kb) == first + 2
+        assert kb.search("sourdough bread").hits[0].passage.file.path == "bread.md"
+
+        (notes / "bread.md").write_text("# Oven\n\nBake it hot.\n\n# Rye\n\nRye bread keeps for weeks.\n", "utf-8")
+        kb.index()
+        assert same_as_chromadb(kb) == first + 2
+        assert "slowly" not in " ".join(hit.passage.text for hit in kb.search("sourdough bread").hits)
+
+        (notes / "bread.md").rename(notes / "loaf.md")
+        kb.index()
+        assert same_as_chromadb(kb) == first + 2
+        assert kb.search("how long does rye bread keep?").hits[0].passage.file.path == "loaf.md"
+
+        kb.rebuild()
+        assert same_as_chromadb(kb) == first + 2
+
+        (notes / "loaf.md").unlink()
+        kb.index(accept_deletions=True)
+        assert same_as_chromadb(kb) == first
+        assert all(hit.passage.file.path != "loaf.md" for hit in kb.search("how long does rye bread keep?").hits)
+
+        kb.index(full=True)
+        assert same_as_chromadb(kb) == first
+
+
+def test_a_daemon_with_too_many_vectors_asks_chromadb(
+    notes: Path, open_kb: Callable[..., LocalKnowledgeBase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once there is no room for those of another note, ChromaDB has all of them and answers."""
+    with open_kb(notes) as kb:
+        kb.index()
+        room = kb.status().passages * 384 * 4
+    monkeypatch.setattr("kb.search.exact.MOST_BYTES", room)
+    with open_kb(notes) as kb:
+        kb.own(lambda: (True, 0), write_batch=32)
+        with kb._container.store.query_index() as index:
+            assert isinstance(index, ExactIndex)
+
+        (notes / "bread.md").write_text("Sourdough bread rises slowly with flour and salt.\n", "utf-8")
+        kb.index()
+
+        with kb._container.store.query_index() as index:
+            assert not isinstance(index, ExactIndex)
+        assert kb.search("sourdough bread").hits[0].passage.file.path == "bread.md"
