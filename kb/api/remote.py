@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import math
-import os
 import ssl
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
@@ -142,7 +141,7 @@ class RemoteKnowledgeBase(SearchMethods):
             NotIndexed: None has it, or several have.
         """
         file = self._call("links", Links, {"path": name}).file
-        return os.path.join(file.folder, file.path)  # noqa: PTH118 - names as str, undecodable bytes included
+        return f"{file.folder}/{file.path}"
 
     def links(self, file: str) -> Links:
         """What a file links to and what links to it."""

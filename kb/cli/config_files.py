@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.errors import ConfigError, FolderError
+from kb.system.paths import real_path
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -49,11 +50,11 @@ def checked_folder(folder: str, *, force: bool | None = None) -> str:
     Raises:
         FolderError: It does not exist, or is too large to be intended.
     """
-    real = os.path.realpath(os.path.expanduser(folder))  # noqa: PTH111 - realpath takes names as they are
+    real = real_path(os.path.expanduser(folder))  # noqa: PTH111 - realpath takes names as they are
     if not os.path.isdir(real):  # noqa: PTH112 - the same
         missing = "is not a folder" if os.path.lexists(real) else "does not exist"
         raise FolderError(f"{folder} {missing}", "Name a folder of notes: kb init FOLDER")
-    if not force and too_much(real, os.path.realpath(Path.home())):
+    if not force and too_much(real, real_path(str(Path.home()))):
         raise FolderError(
             f"{real} is too broad for a folder of notes",
             f"Name a folder inside it{'' if force is None else ', or use --force'}",

@@ -18,6 +18,7 @@ from kb.cli.output.progress import shown_progress, stoppable
 from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
+from kb.system.paths import real_path
 from kb.system.terminals import environment_of_terminal, terminal_id
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class Session:
             return file
         typed = os.path.expanduser(file)  # noqa: PTH111 - names as str, undecodable bytes included
         places = [os.path.join(folder, typed) for folder in (self.client.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
-        return os.path.realpath(next((place for place in places if os.path.lexists(place)), places[0]))
+        return real_path(next((place for place in places if os.path.lexists(place)), places[0]))
 
     def place(self, file: str) -> Path:
         """The absolute path of a file as typed, from the current folder."""

@@ -23,6 +23,7 @@ from kb.config.schema import BY_NAME_ALONE, Config
 from kb.errors import ConfigError
 from kb.system import WINDOWS, shell
 from kb.system.files import replace_file
+from kb.system.paths import real_path
 from kb.system.users import ROOT, is_group_of_one, user_id
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def reaches(settings: Settings, place: Place) -> tuple[Reach, ...]:
 
 def _of_file(settings: Settings, place: Place) -> Iterator[Reach]:
     """Yield the file itself if it is a symbolic link to a configuration in another folder."""
-    if not _inside(str(settings.base), os.path.realpath(place.at.parent)):
+    if not _inside(str(settings.base), real_path(str(place.at.parent))):
         yield Reach("file", str(place.at), f"a link to {place.file}")
 
 
@@ -137,7 +138,7 @@ def _of_store(settings: Settings, base: str) -> Iterator[Reach]:
         yield Reach("store.path", path, real)
     elif os.path.isdir(real):  # noqa: PTH112 - plain strings, undecodable bytes included
         for link in _links(real):
-            target = os.path.realpath(link)
+            target = real_path(link)
             if not _inside(target, base):
                 yield Reach("store.path", path, f"{link} is a link to {target}")
 
@@ -164,7 +165,7 @@ def _of_notes(settings: Settings) -> Iterator[Reach]:
         return
     first = _resolved(settings, paths[0])
     try:
-        real = os.path.realpath(os.path.join(first, time.strftime(below)))  # noqa: PTH118 - plain strings
+        real = real_path(os.path.join(first, time.strftime(below)))  # noqa: PTH118 - plain strings
     except ValueError as error:
         yield Reach("note.folder", below, f"no path at all ({error})")
         return
@@ -253,8 +254,9 @@ def _inside(path: str, folder: str) -> bool:
 
 def is_too_broad(folder: str, home: str | None = None) -> bool:
     """Whether a folder is the root, a home folder, or a parent of home folders."""
-    home = os.path.realpath(Path.home()) if home is None else home
-    return folder == "/" or f"{home}/".startswith(f"{folder}/")
+    home = real_path(str(Path.home())) if home is None else home
+    top = folder.rstrip("/")
+    return top.endswith(":") or f"{home}/".startswith(f"{top}/")
 
 
 # --- Trust --------------------------------------------------------------------------------------------------------

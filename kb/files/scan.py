@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from kb.errors import DocumentBusy, DocumentError
 from kb.files.rules import GIT_IGNORE, KB_IGNORE, Scope
 from kb.records import Failure, FileStat, FoundFile, Scan, Source
+from kb.system.files import is_junction, reading, stat_of_entry
+from kb.system.paths import real_path, to_the_system, with_slashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -35,15 +37,7 @@ MEGABYTE: Final = 1_000_000
 MAX_FILE: Final = "folders.max_file_mb"
 
 _CHUNK: Final = 1 << 20
-# Do not wait for the writer of a FIFO, do not follow links, do not pass the file to child processes.
-_FLAGS: Final = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+_FLAGS: Final = reading()
 _KINDS: Final = (
     (modes.S_ISDIR, "a folder"),
     (modes.S_ISLNK, "a symbolic link"),
@@ -60,7 +54,7 @@ def open_file(place: str) -> BinaryIO:
     Raises:
         OSError: It cannot be opened.
     """
-    return os.fdopen(os.open(place, _FLAGS), "rb", buffering=0)
+    return os.fdopen(os.open(to_the_system(place), _FLAGS), "rb", buffering=0)
 
 
 def read_stable(stream: BinaryIO, max_bytes: int, key: str = MAX_FILE) -> tuple[bytes, FileStat] | None:
@@ -178,6 +172,7 @@ class Walk:
         self._root = root
         self._rules = rules
         self._never = never
+        self._never_named = {path.rpartition("/")[2] for path in never}
         self._roots = roots
         self._links: list[str] = []
         self._directories: list[tuple[str, Scope]] = []
@@ -231,7 +226,7 @@ class Walk:
         if directory in self._roots:
             self.reached.add(directory)
         try:
-            with os.scandir(directory) as listing:
+            with os.scandir(to_the_system(directory)) as listing:
                 entries = list(listing)
         except OSError as error:
             self._leave_unread(prefix.rstrip("/"), error)
@@ -252,17 +247,23 @@ class Walk:
     def _sort(self, entry: os.DirEntry[str], prefix: str, scope: Scope) -> None:
         """Handle one entry of a directory."""
         name = entry.name
-        if entry.is_dir(follow_symlinks=False):
-            if scope.excludes(name, directory=True) or entry.path in self._never:
+        if is_junction(entry):
+            self.excluded += 1
+        elif entry.is_dir(follow_symlinks=False):
+            if scope.excludes(name, directory=True) or self._is_left_out(prefix, name):
                 self.excluded += 1
             else:
                 self._directories.append((f"{prefix}{name}/", scope.below(name)))
-        elif scope.excludes(name, directory=False) or entry.path in self._never:
+        elif scope.excludes(name, directory=False) or self._is_left_out(prefix, name):
             self.excluded += 1
         elif entry.is_symlink():
             self._links.append(prefix + name)
         else:
-            self._take(prefix + name, entry.stat(follow_symlinks=False))
+            self._take(prefix + name, stat_of_entry(entry))
+
+    def _is_left_out(self, prefix: str, name: str) -> bool:
+        """Whether an entry is never read; its name is asked first, since there are many entries."""
+        return name in self._never_named and join(self._root, prefix + name) in self._never
 
     def _take(self, path: str, found: os.stat_result) -> None:
         """Add a file, or report why it cannot be read."""
@@ -279,7 +280,7 @@ class Walk:
             {file.path for file in self.files} | {problem.path for problem in self.problems} if self._links else set()
         )
         for link in sorted(self._links):
-            target = os.path.realpath(join(self._root, link))
+            target = real_path(join(self._root, link))
             path = target[len(join(self._root, "")) :]
             if not self._rules.follow_symlinks or path in known or not self._owns(target):
                 self.excluded += 1
@@ -352,7 +353,7 @@ def read_ignore(place: str) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    if not modes.S_ISREG(os.lstat(place).st_mode):
+    if not modes.S_ISREG(os.lstat(to_the_system(place)).st_mode):
         return ""
     with open_file(place) as stream:
         return os.fsdecode(stream.read(_IGNORE_FILE_LIMIT))
@@ -392,13 +393,13 @@ class Disk:
         self._mounted = mounted
         self._folders = tuple(dict.fromkeys(folders))
         self._rules = rules
-        self._never = frozenset(never) | {os.path.realpath(path) for path in never}
+        self._never = frozenset(never) | {real_path(path) for path in never}
         self._scope = Scope.of(rules)
 
     def scan(self) -> Scan:
         """List every file that belongs, in order of (folder, path)."""
         # Outer folders come first, so that inner ones are known to be part of them.
-        order = sorted(((os.path.realpath(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
+        order = sorted(((real_path(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
         roots = frozenset(root for root, _ in order)
         walks: list[Walk] = []
         missing = []
@@ -434,14 +435,14 @@ class Disk:
         """
         found = {(walk.folder, path) for walk in walks for path in walk.mounts}
         for walk in walks:
-            root = join(os.path.realpath(walk.folder), "")
+            root = join(real_path(walk.folder), "")
             found.update((walk.folder, point[len(root) :]) for point in self._mounted() if point.startswith(root))
         return tuple(sorted(one for one in found if one[1]))
 
     def stat(self, folder: str, path: str) -> FileStat | None:
         """Return the current stat of a file, or None if there is no regular file."""
         try:
-            return stat_of(os.lstat(self._locate(folder, path)))
+            return stat_of(os.lstat(to_the_system(self._locate(folder, path))))
         except (OSError, ValueError, DocumentError):
             return None
 
@@ -449,7 +450,7 @@ class Disk:
         """Whether the rules include a file of a folder now, as far as its names tell."""
         if folder not in self._folders or ".." in path.split("/"):
             return False
-        root = os.path.realpath(folder)
+        root = real_path(folder)
         return Walk(folder, root, self._rules, self._never, ()).includes(path, self._scope_of(root))
 
     def load(self, file: FoundFile) -> Source:
@@ -484,15 +485,15 @@ class Disk:
         # A catalog may come with a copied folder and name any other folder.
         if folder not in self._folders:
             raise DocumentError("is not in a watched folder", "Add its folder to folders.paths")
-        root = os.path.realpath(folder)
+        root = real_path(folder)
         place = join(root, path)
-        parent = str(Path(place).parent)
-        if os.path.realpath(parent) != parent or not inside(parent, {root}):
+        parent = join(root, path.rpartition("/")[0]).rstrip("/") or "/"
+        if real_path(parent) != parent or not inside(parent, {root}):
             raise DocumentError("is behind a symbolic link", "Put the file itself into the folder")
-        found = os.lstat(place)
+        found = os.lstat(to_the_system(place))
         if modes.S_ISLNK(found.st_mode) and self._rules.follow_symlinks:
-            place = os.path.realpath(place)
-            found = os.lstat(place)
+            place = real_path(place)
+            found = os.lstat(to_the_system(place))
             if not inside(place, {root}):
                 raise DocumentError("is a symbolic link that leads out of the folder", "Put the file itself there")
         if not modes.S_ISREG(found.st_mode):
@@ -505,7 +506,7 @@ class Disk:
         """Return the scope of a folder, including the ignore files above it up to the top of its git repository."""
         above = [root]
         while not os.path.lexists(join(above[-1], ".git")):
-            parent = str(Path(above[-1]).parent)
+            parent = with_slashes(os.path.dirname(above[-1]))  # noqa: PTH120 - plain strings, undecodable bytes included
             if parent == above[-1]:
                 return self._scope
             above.append(parent)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kb.errors import RequestError
 from kb.search.types import is_of_type, type_named
+from kb.system.paths import is_absolute, real_path, with_slashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,14 +42,15 @@ def globs_from(cwd: str, typed: str) -> tuple[str, ...]:
         cwd: The absolute path of the folder; empty: there is none.
         typed: The pattern, perhaps with a leading ``!``.
     """
+    typed = with_slashes(typed)
     sign, text = ("!", typed[1:]) if typed.startswith("!") else ("", typed)
-    if not text or not cwd or text.startswith("/"):
+    if not text or not cwd or is_absolute(text):
         return (typed,)
     # A file may be called a[1].md; what exists goes before a pattern.
     plain, pattern = (text, "") if os.path.lexists(_joined(cwd, text)) else _without_wildcards(text)
     there: tuple[str, ...] = ()
     if plain and os.path.lexists(place := _joined(cwd, plain)):
-        folder = os.path.realpath(place).rstrip("/")
+        folder = real_path(place).rstrip("/")
         below = "/" if pattern or not folder or text.endswith("/") else ""
         everything = "" if folder or pattern else "*"
         there = (f"{sign}{_ACTS.sub(_LITERAL, folder)}{below}{pattern}{everything}",)

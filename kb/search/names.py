@@ -11,6 +11,7 @@ from kb.formats.registry import REGISTRY
 from kb.records import Filters, Unmatched, folded
 from kb.search.filters import selected, tag_count
 from kb.search.types import is_of_type
+from kb.system.paths import is_absolute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -231,7 +232,7 @@ def _matches(
     whole, short = folded(absolute), folded(name).removeprefix("./")
     yield [file for file in files if folded(_path(file)) == whole]
     yield [file for file in files if folded(file.path) == short]
-    if name.startswith("/") or not short:
+    if is_absolute(name) or not short:
         return
     yield [file for file in files if f"/{folded(file.path)}".endswith(f"/{short}")]
     yield [file for file in files if f"/{_without_suffix(folded(file.path))}".endswith(f"/{short}")]
@@ -248,7 +249,7 @@ def _like(files: Sequence[KnownFile], name: str) -> list[str]:
         last = file.path.rpartition("/")[2]
         for one in (file.path, last, _without_suffix(last), file.title):
             called.setdefault(one, file.path)
-    wanted = name.rpartition("/")[2] if name.startswith("/") else name
+    wanted = name.rpartition("/")[2] if is_absolute(name) else name
     return list(dict.fromkeys(called[one] for one in near(wanted, called)))
 
 

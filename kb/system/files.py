@@ -7,6 +7,7 @@ import sys
 import time
 
 from kb.system import WINDOWS
+from kb.system.paths import to_the_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,16 +89,12 @@ def is_junction(entry: os.DirEntry[str]) -> bool:
     return False
 
 
-def stat_of_entry(entry: os.DirEntry[str], path: str) -> os.stat_result:
+def stat_of_entry(entry: os.DirEntry[str]) -> os.stat_result:
     """The stat of an entry of a directory, not of what it links to.
 
     On Windows a listing has neither inodes nor exact times, so that the file itself is asked.
 
-    Args:
-        entry: The entry.
-        path: Its path.
-
     Raises:
         OSError: It is gone, or may not be asked.
     """
-    return os.lstat(path) if WINDOWS else entry.stat(follow_symlinks=False)
+    return os.lstat(to_the_system(entry.path)) if WINDOWS else entry.stat(follow_symlinks=False)

@@ -25,8 +25,8 @@ def with_slashes(path: str, *, windows: bool = WINDOWS) -> str:
 
 
 def in_own_form(path: str, *, windows: bool = WINDOWS) -> str:
-    """An absolute path as the system shows it."""
-    return path.replace("/", "\\") if windows and is_absolute(path, windows=windows) else path
+    """A path as the system shows it."""
+    return path.replace("/", "\\") if windows else path
 
 
 def real_path(path: str) -> str:
@@ -46,6 +46,9 @@ def to_the_system(path: str, *, windows: bool = WINDOWS) -> str:
         path: An absolute path.
         windows: Whether this is Windows.
     """
+    if windows and path.endswith(":"):
+        # Without a slash it would be the current folder of that drive.
+        return f"{path}/"
     if not windows or len(path) <= _LONGEST or path.startswith(_EXTENDED):
         return path
     plain = path.replace("/", "\\")

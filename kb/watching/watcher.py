@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kb.errors import KbError
+from kb.system.paths import with_slashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -300,10 +301,11 @@ class _Alarm(logging.Handler):
 
 def _below(path: str, folder: str) -> str | None:
     """The path relative to a folder, separated by ``/``; "" for the folder itself, None outside it."""
+    path = with_slashes(path)
     if path == folder:
         return ""
-    prefix = folder if folder.endswith(os.sep) else folder + os.sep
-    return path[len(prefix) :].replace(os.sep, "/") if path.startswith(prefix) else None
+    prefix = folder if folder.endswith("/") else f"{folder}/"
+    return path[len(prefix) :] if path.startswith(prefix) else None
 
 
 def _identity(folder: str) -> tuple[int, int] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option
 from kb.cli.output.transfers import restore_text, transfer_object
 from kb.errors import Cancelled
+from kb.system.paths import real_path, with_slashes
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -57,4 +57,4 @@ def _folders(session: Session, text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
     if not (old and equals and new):
         raise click.BadParameter(f"{text!r}: write OLD=NEW, as in /home/ann/notes=~/notes", param_hint="--folder")
-    return old.rstrip("/") or "/", os.path.realpath(session.place(new))
+    return with_slashes(old).rstrip("/") or "/", real_path(str(session.place(new)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -47,7 +46,7 @@ _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>!|#~])")
 
 def absolute(folder: str, path: str) -> str:
     """Return the absolute path of a file, or of its folder where the path is empty."""
-    return os.path.join(folder, path) if path else folder  # noqa: PTH118 - names as str, undecodable bytes included
+    return f"{folder.rstrip('/')}/{path}" if path else folder
 
 
 def where(passage: StoredPassage) -> str:

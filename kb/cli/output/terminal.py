@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 from urllib.parse import quote
 
+from kb.system.paths import in_own_form, with_slashes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -88,12 +90,12 @@ def shown_path(path: str, cwd: str) -> str:
 
     The result is one line; a name that begins with a dash gets ``./`` so that no other command takes it for an option.
     """
-    return one_line(relative_path(path, cwd))
+    return one_line(in_own_form(relative_path(path, cwd)))
 
 
 def relative_path(path: str, cwd: str) -> str:
     """Return an absolute path relative to the current folder where it is below it, with its characters as they are."""
-    below = cwd.rstrip("/") + "/"
+    below = with_slashes(cwd).rstrip("/") + "/"
     if not cwd or not path.startswith(below) or path == below:
         return path
     relative = path.removeprefix(below)
@@ -102,7 +104,9 @@ def relative_path(path: str, cwd: str) -> str:
 
 def file_url(path: str) -> str:
     """Return the ``file://`` URL of an absolute path, in ASCII whatever bytes the path holds."""
-    return "file://" + quote(os.fsencode(path) if _is_file_name(path) else path.encode("utf-8", "replace"))
+    place = os.fsencode(path) if _is_file_name(path) else path.encode("utf-8", "replace")
+    # That of C:/notes is file:///C:/notes.
+    return "file://" + ("/" if place[1:2] == b":" else "") + quote(place, safe="/:" if place[1:2] == b":" else "/")
 
 
 def _is_file_name(path: str) -> bool:
