@@ -144,6 +144,16 @@ def test_address_can_be_linked(visit: Callable[..., Page]) -> None:
     assert "mode=keyword" in page.url
 
 
+def test_slash_in_the_focused_field(visit: Callable[..., Page]) -> None:
+    """The field has the focus at first: the key that leads to it writes nothing, until something is written."""
+    page = visit()
+    assert page.evaluate("document.activeElement.name") == "q"
+    page.keyboard.press("/")
+    page.keyboard.type("and/or")
+
+    assert page.evaluate("document.activeElement.value") == "and/or"
+
+
 def test_by_keys_alone(visit: Callable[..., Page], running: Served) -> None:
     """Search, choose, read, open in the editor, copy, close and help, without a mouse."""
     page = visit()

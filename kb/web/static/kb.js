@@ -349,7 +349,9 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || $("dialog[open]")) return;
-    if (inField()) {
+    // The field has the focus when the page opens, and no question begins with one of these.
+    const first = document.activeElement === field && !field.value && (event.key === "/" || event.key === "?");
+    if (inField() && !first) {
       if (event.key === "Escape") document.activeElement.blur();
       else if (event.key === "ArrowDown" && document.activeElement === field && finder) {
         event.preventDefault();
