@@ -7,6 +7,7 @@ format is a module with its reader, and a row. This module imports nothing from 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
@@ -14,7 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 NOT_TEXT: Final = "is not text (binary content)"
 """The error of a file that should be plain text, and is none."""
@@ -217,6 +218,15 @@ class Registry:
             return _BINARY_FILES if reason.startswith(NOT_TEXT) else ""
         left_out = row.how in {"ocr", "unread"} and reason.startswith(f"{row.noun} (")
         return row.noun.removesuffix(" of this kind") if left_out else ""
+
+    def unread_kinds(self, failures: Iterable[tuple[str, str]]) -> str:
+        """Return how many files are of kinds that kb does not read: ``images (13), videos (1)``; empty where none is.
+
+        Args:
+            failures: The path and the reason of each file that failed.
+        """
+        kinds = Counter(kind for path, reason in failures if (kind := self.unread(path, reason)))
+        return ", ".join(f"{kind} ({number:,})" for kind, number in kinds.most_common())
 
     @cached_property
     def scanned(self) -> tuple[str, ...]:

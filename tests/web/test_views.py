@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from kb.app import LocalKnowledgeBase
-from kb.records import Claim, IndexProgress
+from kb.records import Claim, Failure, IndexProgress
 
 if TYPE_CHECKING:
     from page_browser import Browser
@@ -128,6 +128,21 @@ def test_status(browser: Browser, running: Served) -> None:
     assert "watching" in text
     assert "the disk is full" in text
     assert "embedding: 3 of 1,200 files" in text
+
+
+def test_status_of_files_that_are_not_read(browser: Browser, running: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture is counted by its kind; what failed has its reason."""
+    picture, broken = Failure("/n", "a.png", "images (.png) cannot be read"), Failure("/n", "b.pdf", "is encrypted")
+    with running.using() as kb:
+        now = kb.status()
+    told = replace(now, failed=1, unread=1, problems=(picture, broken))
+    monkeypatch.setattr(LocalKnowledgeBase, "status", lambda _: told)
+
+    text = browser.get("/status").text
+
+    assert "<dt>Not read</dt><dd>images (1)</dd>" in text
+    assert "is encrypted" in text
+    assert "a.png" not in text
 
 
 def test_events(browser: Browser, running: Served) -> None:

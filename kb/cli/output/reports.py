@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -101,9 +100,8 @@ def failures_text(failures: Sequence[Failure], style: OutputStyle, *, standing: 
 
 
 def unread_text(failures: Sequence[Failure]) -> str:
-    """Return how many files are of kinds that kb does not read: ``images (13), videos (1)``; empty where none is."""
-    kinds = Counter(kind for one in failures if (kind := REGISTRY.unread(one.path, one.reason)))
-    return ", ".join(f"{kind} ({number:,})" for kind, number in kinds.most_common())
+    """Return how many files are of kinds that kb does not read, by kind."""
+    return REGISTRY.unread_kinds((one.path, one.reason) for one in failures)
 
 
 def failure_line(failure: Failure, style: OutputStyle) -> str:

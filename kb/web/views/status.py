@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from kb.api.events import MEDIA_TYPE, Listener
 from kb.errors import KbError
+from kb.formats.registry import REGISTRY
 from kb.web.text import count, freshness_line, size
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def routes(context: ViewContext) -> list[BaseRoute]:
     async def status(request: Request) -> Response:
         def work(kb: Knowledge) -> dict[str, Any]:
             found = kb.status()
-            return {"status": found, "facts": _facts(found), "fine": _is_fine(found), "listed": _LISTED}
+            failed = [one for one in found.problems if not REGISTRY.unread(one.path, one.reason)]
+            facts = _facts(found)
+            return {"status": found, "facts": facts, "failed": failed, "fine": _is_fine(found), "listed": _LISTED}
 
         values = await context.ask(request, work)
         daemon = context.backend.daemon.status()
@@ -91,6 +94,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     """Return the facts about the index, each with its name."""
     facts = [
         ("Files", f"{status.files:,}"),
+        *([("Not read", _not_read(status))] if status.unread else []),
         ("Passages", f"{status.passages:,}"),
         ("Model", f"{status.model}{f', {status.runtime}' if status.runtime else ''}"),
         ("Up to date", freshness_line(status.index) or _as_of(status)),
@@ -102,10 +106,14 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     return facts
 
 
+def _not_read(status: Status) -> str:
+    return REGISTRY.unread_kinds((one.path, one.reason) for one in status.problems)
+
+
 def _as_of(status: Status) -> str:
     as_of = status.index.as_of
     return f"as of {as_of.astimezone().strftime('%Y-%m-%d %H:%M:%S')}" if as_of else "not yet"
 
 
 def _is_fine(status: Status) -> bool:
-    return not (status.problems or status.held or status.partly or status.set_aside or freshness_line(status.index))
+    return not (status.failed or status.held or status.partly or status.set_aside or freshness_line(status.index))
