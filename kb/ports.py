@@ -316,6 +316,9 @@ class Catalog(Protocol):
     def links_to(self, keys: Sequence[str]) -> list[tuple[int, Link]]:
         """Return the links with one of these keys (``Link.key``), each with the id of its file."""
 
+    def embedded_keys(self) -> frozenset[str]:
+        """The keys of all links that embed a file, such as ``![[chart.png]]``."""
+
     def names_of(self, file_id: int) -> list[Name]:
         """The names by which links refer to a file and its parts: other names, blocks, headings."""
 

@@ -335,10 +335,10 @@ class Encoder:
         """
         import numpy as np
 
+        if self.question_parts(text) == 1:
+            return self._embed_question(text.strip())
         parts = self.tokens.parts_of_question(text.strip())
         vectors = [self._embed_question(part) for part, _ in parts]
-        if len(vectors) == 1:
-            return vectors[0]
         mean = np.average(np.array(vectors, np.float64), axis=0, weights=[tokens for _, tokens in parts])
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 

@@ -488,7 +488,7 @@ class Disk:
         root = real_path(folder)
         place = join(root, path)
         parent = join(root, path.rpartition("/")[0]).rstrip("/") or "/"
-        if real_path(parent) != parent or not inside(parent, {root}):
+        if parent != root and (real_path(parent) != parent or not inside(parent, {root})):
             raise DocumentError("is behind a symbolic link", "Put the file itself into the folder")
         found = os.lstat(to_the_system(place))
         if modes.S_ISLNK(found.st_mode) and self._rules.follow_symlinks:

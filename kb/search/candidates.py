@@ -239,5 +239,5 @@ class CandidateRetriever:
 
 def ranks(scores: Mapping[str, float]) -> dict[str, int]:
     """Return the rank of each candidate by its score, from 1; those that score 0 have none."""
-    order = sorted((id_ for id_, score in scores.items() if score > 0), key=lambda id_: -scores[id_])
+    order = sorted((id_ for id_, score in scores.items() if score > 0), key=scores.__getitem__, reverse=True)
     return {id_: rank for rank, id_ in enumerate(order, 1)}

@@ -98,7 +98,7 @@ class ExactIndex:
         if 0 < count < len(among):
             best = np.sort(np.argpartition(-scores, count - 1)[:count])
         chosen = among[best[np.argsort(-scores[best], kind="stable")][: max(0, count)]]
-        return Candidates(ids=tuple(rows.ids[place] for place in chosen.tolist()), vectors=rows.vectors[chosen])
+        return Candidates(ids=tuple(map(rows.ids.__getitem__, chosen.tolist())), vectors=rows.vectors[chosen])
 
     def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the vectors of the ids that exist."""

@@ -175,8 +175,12 @@ class LinkResolver:
 
     def with_embedding(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         """Return hits with the notes that embed their files."""
+        embedded = self._catalog.embedded_keys()
+        if not embedded:
+            return tuple(hits)
         files = {hit.passage.file.id: hit.passage.file for hit in hits}
-        linked = {id_: self._catalog.links_to(self._keys(file)) for id_, file in files.items()}
+        keys = {id_: embedded.intersection(self._keys(file)) for id_, file in files.items()}
+        linked = {id_: self._catalog.links_to(sorted(own)) for id_, own in keys.items() if own}
         embeds = {id_: [one for one in found if one[1].embeds] for id_, found in linked.items()}
         if not any(embeds.values()):
             return tuple(hits)
@@ -191,7 +195,7 @@ class LinkResolver:
             )
             for id_, found in embeds.items()
         }
-        return tuple(replace(hit, embedded_in=notes[hit.passage.file.id]) for hit in hits)
+        return tuple(replace(hit, embedded_in=notes.get(hit.passage.file.id, ())) for hit in hits)
 
     def _keys(self, file: KnownFile) -> list[str]:
         """Everything a link to a file can be looked up by."""

@@ -137,7 +137,7 @@ def cosines(question: NDArray[np.float32], candidates: Candidates) -> NDArray[np
     """
     vectors = candidates.vectors.astype(np.float64)
     target = question.astype(np.float64)
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(target)
+    lengths = np.sqrt(np.vecdot(vectors, vectors)) * np.linalg.norm(target)
     found: NDArray[np.float64] = np.clip((vectors @ target) / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)
     return found
 

@@ -412,12 +412,9 @@ class Searcher:
             return None
         judge = self._background.judge(index, retriever.vector, scope.embedded)
         # With calibrated languages, the language of each passage has to be looked up first.
-        near = {
-            id_
-            for id_ in (() if judge.near else found.pool.best(_JUDGED))
-            if (cosine := found.pool.cosine_of(id_)) is not None and judge.evidence("", cosine, 0.0) >= 0
-        }
-        if any(hit.passage.id in near for hit in found.hits):
+        judged = frozenset(() if judge.near else found.pool.best(_JUDGED))
+        near = (hit.score for hit in found.hits if hit.passage.id in judged)
+        if any(cosine is not None and judge.evidence("", cosine, 0.0) >= 0 for cosine in near):
             # Hits are known already; most queries end here.
             return None
         there = (one for one, _ in self._known(found.pool) if found.staleness.there(one.file))

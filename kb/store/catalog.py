@@ -181,6 +181,7 @@ class SqliteCatalog:
         self._files = _UntilChanged(self._database, _read_files)
         self._unembedded = _UntilChanged(self._database, _read_unembedded)
         self._passages = _UntilChanged(self._database, lambda database: _read_number(database, _LIVE))
+        self._embedded_keys = _UntilChanged(self._database, _read_embedded_keys)
         self._done = _UntilChanged(self._database, lambda database: _read_number(database, _DONE_FILES))
 
     def close(self) -> None:
@@ -466,6 +467,10 @@ class SqliteCatalog:
         """The links with one of these keys, each with the id of its file."""
         return self._database.rows(links.LINKS_TO, (json.dumps(list(keys)),), links.link_of)
 
+    def embedded_keys(self) -> frozenset[str]:
+        """The keys of all links that embed a file; read again after each change."""
+        return self._embedded_keys.get()
+
     def names_of(self, file_id: int) -> list[Name]:
         """The names by which links refer to a file and its parts."""
         return [name for _, name in self._database.rows(links.NAMES_OF, (file_id,), links.name_of)]
@@ -601,6 +606,10 @@ def _read_files(database: Database) -> list[KnownFile]:
 
 def _read_unembedded(database: Database) -> dict[int, Unembedded]:
     return dict(database.rows(queue.BY_FILE, (), queue.unembedded_of))
+
+
+def _read_embedded_keys(database: Database) -> frozenset[str]:
+    return frozenset(database.rows(links.EMBEDDED_KEYS, (), lambda row: rows.text_of(row[0])))
 
 
 def _read_number(database: Database, statement: str) -> int:

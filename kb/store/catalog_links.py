@@ -44,6 +44,7 @@ TABLES = (
 LINKS = "SELECT file_id, target, line, style, embeds FROM links"
 LINKS_FROM = f"{LINKS} WHERE file_id = ? ORDER BY rowid"
 LINKS_TO = f"{LINKS} WHERE key IN (SELECT value FROM json_each(?)) ORDER BY file_id, rowid"  # noqa: S608  (a constant)
+EMBEDDED_KEYS = "SELECT DISTINCT key FROM links WHERE embeds"
 NAMES_OF = "SELECT file_id, kind, name, line FROM names WHERE file_id = ? ORDER BY rowid"
 NAMED = (
     "SELECT file_id, kind, name, line FROM names "

@@ -609,11 +609,13 @@ def test_links_and_names_belong_to_their_file(catalog: SqliteCatalog) -> None:
 
     assert catalog.links_from(1) == catalog.links_from() == [(1, link) for link in document.links]
     assert catalog.links_to(["b", "c"]) == [(1, document.links[0])]
+    assert catalog.embedded_keys() == {"b"}
     assert catalog.names_of(1) == [Name("alias", "x/Other"), Name("block", "Id", 5), Name("heading", "H", 2)]
     assert catalog.named(["other", "h", "id"]) == [(1, Name("alias", "x/Other")), (1, Name("block", "Id", 5))]
 
     index(catalog, replace(change(1, "a.md", "p"), document=replace(document, links=(), names=())))
     assert (catalog.links_from(), len(catalog.names_of(1))) == ([], 2)
+    assert catalog.embedded_keys() == set()
     catalog.remove([1])
     assert catalog.named(["other"]) == []
 
