@@ -107,6 +107,7 @@ def agreement(model: str, models: str, file: str, count: int) -> dict[str, Any]:
     return {
         "difference": float(np.max(np.abs(vectors[0] - vectors[1]))),
         "mean": float(np.mean(cosines)),
+        "first": float(np.percentile(cosines, 1)),
         "least": float(np.min(cosines)),
         "sample": len(sample),
     }

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from kb.store.pairing import Pairing
     from kb.store.vectors import CopiedIndex, VectorStore
 
+# In the fingerprint of a model in int8, followed by the version of the rounding.
+_INT8: Final = " int8/"
 CATALOG_FILE: Final = "catalog.sqlite3"
 CACHE_FILE: Final = "embeddings.sqlite3"
 PROBE_SECONDS: Final = 120.0
@@ -284,6 +286,11 @@ class OpenStore:
             catalog.set_meta("model", model)
         elif stored != embedder.fingerprint:
             before = catalog.meta("model")
+            if before == model and _INT8 in stored and _INT8 in embedder.fingerprint:
+                raise ModelMismatch(
+                    f"the store was made with {model} in an earlier int8 form, whose vectors do not mix with these",
+                    "Run kb index --full to embed everything with the present form",
+                )
             if before == model:
                 raise ModelMismatch(
                     f"the store was made with other files or another precision of {model}",

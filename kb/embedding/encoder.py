@@ -15,8 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.embedding.onnx_files import INT8, Export, Form, find_export
-from kb.embedding.onnx_runtime import load_onnx, unsuitable
+from kb.embedding.onnx_files import INT8, Export, Form, find_export, read_failure
+from kb.embedding.onnx_runtime import cores, load_onnx, unsuitable
 from kb.embedding.references import golden_of
 from kb.embedding.runtime import OutOfMemory, Wanted
 from kb.embedding.spec import fingerprint, makers_onnx, only_onnx, present
@@ -95,7 +95,7 @@ def choose(located: Located, tokens: ModelTokens, wanted: Wanted, *, question: b
             )
         if export is not None and (needed or question or not finds_gpu(wanted)):
             return Choice(export, form, f"its ONNX form in {form}, {'as configured' if needed else 'the fastest here'}")
-        against = "there is a GPU" if export else _UNVERIFIED if _unverified(located) else _NO_FORM
+        against = "there is a GPU" if export else _without_form(located, wanted.models)
     return Choice(None, wanted.precision, "as configured" if wanted.runtime == "torch" else against)
 
 
@@ -144,6 +144,14 @@ def _form(located: Located, form: Form, models: Path | None) -> Export | None:
         return None
     graph = files[0]
     return Export(graph.parent, graph.name, form, {file.name: file.stat().st_size for file in files}, {}, ())
+
+
+def _without_form(located: Located, models: Path | None) -> str:
+    """Why a model has no ONNX form to run."""
+    if _unverified(located):
+        return _UNVERIFIED
+    failure = read_failure(located, models)
+    return f"its export to ONNX failed: {failure}; kb model export tries again" if failure else _NO_FORM
 
 
 def _unverified(located: Located) -> bool:
@@ -221,7 +229,7 @@ class Encoder:
         self.located = located
         self.tokens = tokens or ModelTokens(located.directory)
         self._wanted = Wanted(runtime, device, precision, threads, models)
-        self._batch_tokens = batch_tokens
+        self._batch_tokens = self._configured_batch = batch_tokens
         self._loaded: LoadedModel | None = None
         self._for_questions: LoadedModel | None = None
         self._torch: TorchModel | None = None
@@ -253,6 +261,23 @@ class Encoder:
         """
         return self._loaded.where if self._loaded else str(self.choice())
 
+    @property
+    def models(self) -> Path | None:
+        """The directory of ONNX forms; None for the user's data directory."""
+        return self._wanted.models
+
+    @property
+    def at_once(self) -> int:
+        """How many texts ONNX Runtime embeds at once, each on one core."""
+        return self._wanted.threads or cores()
+
+    def lacks_form(self) -> bool:
+        """Whether an ONNX form would run faster and could be made: on a CPU, with nothing configured against it."""
+        wanted = self._wanted
+        if wanted.runtime != "auto" or wanted.precision not in {"auto", "float32"} or finds_gpu(wanted):
+            return False
+        return not _onnx_obstacle(self.tokens, wanted) and self.choice().export is None
+
     def choice(self) -> Choice:
         """How the model is run on this machine; does not load the weights.
 
@@ -265,6 +290,30 @@ class Encoder:
         """Load the weights now; returns runtime, device and precision."""
         with self._model_for_batch() as model:
             return model.where
+
+    def switch(self) -> bool:
+        """Run the loaded model by its ONNX form from the next batch on, if there is one by now; vectors stay the same.
+
+        The form is loaded and verified beside the model in torch, which answers meanwhile.
+
+        Returns:
+            Whether the model was switched. One that is not loaded is loaded in the fastest way anyhow.
+
+        Raises:
+            ModelError: The form cannot be loaded, or fails verification. The model stays as it was.
+        """
+        choice, before = self.choice(), self._loaded
+        if before is None or before.shared or choice.export is None:
+            return False
+        model = load(self.located, self.tokens, self._wanted, choice)
+        with self._next:
+            self._busy.acquire()
+        try:
+            self._loaded, self._for_questions = model, None
+            self._batch_tokens, self._turn_tokens = self._configured_batch or model.budget, 0
+        finally:
+            self._busy.release()
+        return True
 
     def share(self, give_way: Callable[[], None]) -> None:
         """Share the model with concurrent searches: keep batches short and wait before each.

@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -27,7 +29,11 @@ MANIFEST: Final = "export.json"
 # Increase this whenever the exported graph changes, so that older forms are exported again.
 FORMAT: Final = 1
 # Increase this whenever int8 vectors change, since they cannot be mixed with older ones.
-INT8: Final = 1
+INT8: Final = 2
+_SOFTWARE: Final = {
+    "kb": "localkb",
+    **{name: name for name in ("torch", "transformers", "onnx", "onnxscript", "onnxruntime")},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,41 @@ def write_manifest(directory: Path, model: str, revision: str, exports: list[Exp
     draft = directory / f"{MANIFEST}.new"
     draft.write_text(json.dumps(manifest, indent=2), "utf-8")
     draft.replace(directory / MANIFEST)
+
+
+def read_failure(located: Located, models: Path | None = None) -> str:
+    """Why the last export of a model failed; empty if none did, or if kb or a library has changed since."""
+    try:
+        record = json.loads(_failure_file(located, models).read_text("utf-8"))
+        return str(record["message"]) if record["made_by"] == software() else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def write_failure(located: Located, message: str, models: Path | None = None) -> None:
+    """Record that the export of a model failed, so that it is not tried again with the same software."""
+    file = _failure_file(located, models)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"message": message, "made_by": software()}, indent=2), "utf-8")
+
+
+def forget_failure(located: Located, models: Path | None = None) -> None:
+    """Remove the record of a failure."""
+    _failure_file(located, models).unlink(missing_ok=True)
+
+
+def software() -> dict[str, str]:
+    """The versions of what exports models; packages that are not installed are left out."""
+    found = {}
+    for name, package in _SOFTWARE.items():
+        with suppress(PackageNotFoundError):
+            found[name] = version(package)
+    return found
+
+
+def _failure_file(located: Located, models: Path | None) -> Path:
+    folder = export_folder(located, models)
+    return folder.with_name(f"{folder.name}.failed.json")
 
 
 def file_digest(path: Path) -> str:

@@ -116,6 +116,6 @@ def _forms(folder: Path) -> list[Check]:
 def measured_text(measured: Mapping[str, float]) -> str:
     """The result of comparing a form with the original, as text."""
     return (
-        f"differs by {measured['largest_difference']:.0e} at most, mean cosine {measured['mean_cosine']:.4f} "
-        f"with the original ({measured['texts']:.0f} texts)"
+        f"differs by {measured['largest_difference']:.0e} at most, mean cosine {measured['mean_cosine']:.4f} with the "
+        f"original, least {measured['least_cosine']:.4f} ({measured['texts']:.0f} texts)"
     )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +29,6 @@ from kb.embedding.verify import verify
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from kb.embedding.runtime import Precision
@@ -71,17 +70,23 @@ def test_mean_pooling_and_prompts_are_applied(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_int8_is_near_and_has_its_own_fingerprint(minilm_encoder: Encoder, forms: Path) -> None:
-    """int8 vectors are near those in float32, and the stores refuse each other's."""
+    """int8 vectors of English pages are near those in float32, and the stores refuse each other's.
+
+    Without calibration their mean cosine is 0.994, and the least below 0.99.
+    """
     eight = Encoder(minilm_encoder.located, precision="int8", models=forms)
-    texts = sample_texts(minilm_encoder.tokens)
+    pages = [(Path(__file__).parents[2] / "docs" / name).read_text("utf-8") for name in ("notes.md", "watching.md")]
+    texts = [part for page in pages for part in page.split("\n\n") if len(part) > 100]
+    texts = [text for text in texts if minilm_encoder.tokens.count([text])[0] <= minilm_encoder.tokens.limit]
 
     cosines = np.sum(vectors(eight, texts) * vectors(minilm_encoder, texts), axis=1)
 
     assert eight.load() == "onnx cpu (int8)"
-    assert cosines.mean() > 0.98
+    assert len(texts) > 20
+    assert cosines.mean() > 0.997
+    assert cosines.min() > 0.99
     assert cosines.max() < 0.99999
     assert eight.fingerprint != minilm_encoder.fingerprint
-    assert find_export(eight.located, "int8", forms).measured["mean_cosine"] == pytest.approx(cosines.mean(), abs=0.01)  # type: ignore[union-attr]
 
 
 def test_auto_uses_an_existing_form(minilm: Located, forms: Path, tmp_path: Path) -> None:
@@ -186,9 +191,9 @@ def test_a_wrong_graph_does_not_replace_a_form(
     tiny_encoder: Encoder, own_forms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A graph with other vectors is an error, and the existing form stays, without leftovers."""
-    from kb.embedding import onnx_export
+    from kb.embedding import onnx_graph
 
-    monkeypatch.setattr(onnx_export, "FROM_PADDING", frozenset())
+    monkeypatch.setattr(onnx_graph, "FROM_PADDING", frozenset())
     before = sorted(own_forms.rglob("*"))
 
     with pytest.raises(ModelError, match="gives other vectors than the model"):
@@ -211,9 +216,9 @@ def test_forms_of_an_older_format_are_exported_again(
 @pytest.mark.slow
 def test_traced_graphs_are_right_too(tiny_encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Architectures that kb does not write itself are traced by torch's exporter, and quantised by ONNX Runtime."""
-    from kb.embedding import onnx_export
+    from kb.embedding import onnx_graph
 
-    monkeypatch.setattr(onnx_export, "KINDS", frozenset())
+    monkeypatch.setattr(onnx_graph, "KINDS", frozenset())
     made = export(tiny_encoder.located, tiny_encoder.tokens, int8=True, models=tmp_path)
 
     assert made[0].measured["largest_difference"] < 1e-5
