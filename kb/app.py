@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
     from kb.answers.passages import SourceText
     from kb.backup.tables import TableFormat
+    from kb.embedding.takeover import OnnxTakeover
+    from kb.forecast import Forecast
     from kb.ports import Edit, EmbeddingRun, Stream
     from kb.records import (
         BackupReport,
@@ -303,6 +305,30 @@ class LocalKnowledgeBase(SearchMethods):
             self._log, self._serving = log, True
             self._container.serve(Serving(watch, write_batch))
             self.monitor.lost()
+
+    def forecast(self) -> Forecast | None:
+        """What the first run of a new store does here, after a few seconds; None if there is a store, or no model.
+
+        Raises:
+            ConfigError: A pattern of the configuration is invalid.
+        """
+        from kb.forecast import first_run
+
+        container = self._container
+        return None if container.exists else first_run(container.settings, container.embedder_if_here())
+
+    def takeover(self, say: Callable[[str], None]) -> OnnxTakeover:
+        """What exports the model to ONNX in the background of a daemon, and switches to the result.
+
+        Args:
+            say: Receives a line of the log.
+
+        Raises:
+            ModelError: The model is not on this machine and cannot be fetched.
+        """
+        from kb.embedding.takeover import OnnxTakeover
+
+        return OnnxTakeover(self._container.embedder, say)
 
     def ask(
         self,

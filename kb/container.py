@@ -115,6 +115,14 @@ class Container:
         """The embedding model; its weights are loaded on first use."""
         return self._environment.embedder.get()
 
+    def embedder_if_here(self) -> Encoder | None:
+        """The embedding model; None if it would have to be downloaded first."""
+        from kb.embedding.locate import is_here
+
+        embed = self.config.embed
+        here = self._environment.embedder.built is not None or is_here(self.settings.model(), embed.revision)
+        return self.embedder if here else None
+
     @property
     def reader(self) -> Reader:
         """Reads files and splits them into passages, counting the model's tokens."""

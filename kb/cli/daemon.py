@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kb.app import LocalKnowledgeBase
     from kb.config import Settings
     from kb.config.schema import Config
+    from kb.embedding.takeover import OnnxTakeover
     from kb.ports import EmbeddingRun, Knowledge
     from kb.records import IndexProgress
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
@@ -92,6 +93,7 @@ class Daemon:
         self._http = HttpPort(self._backend(), say, self._mounts)
         self._web = WebPort(self._page_backend, say)
         self._last_warning = ""
+        self._takeover: OnnxTakeover | None = None
         self._kb: LocalKnowledgeBase
         self._server: DaemonServer
         self._api: Api
@@ -115,6 +117,7 @@ class Daemon:
         """
         started = time.monotonic()
         prepare_process()
+        threading.Thread(target=self._foretell, args=[self._settings], name="kb-foretell", daemon=True).start()
         self._say(f"loading {self._settings.config.embed.model}")
         try:
             self._open(self._settings)
@@ -131,6 +134,13 @@ class Daemon:
             self._end()
         self._say("stopped")
 
+    def _foretell(self, settings: Settings) -> None:
+        """Log what the first run of a new store will do, while the model is loaded or downloaded."""
+        from kb.cli.foretelling import foretell
+        from kb.forecast import of_new_store
+
+        foretell(settings, lambda: of_new_store(settings, tries=False), self._say, watching=True)
+
     def _end(self) -> None:
         """Stop and close whatever was started before a signal interrupted it; a store that is gone is left alone."""
         begun = vars(self)
@@ -139,6 +149,8 @@ class Daemon:
             self._http.stop()
             if "_api" in begun:
                 self._api.stop()
+            if self._takeover is not None:
+                self._takeover.stop()
             if "_thread" in begun:
                 self._stop_watching()
             self._http.close()
@@ -234,6 +246,9 @@ class Daemon:
             kb.close()
             raise
         self._settings, self._embedding = settings, None
+        if self._takeover is not None:
+            self._takeover.stop()
+        self._takeover = kb.takeover(self._say)
         freeze_memory()
 
     def _log(self, event: FileEvent, seconds: float) -> None:
@@ -478,6 +493,9 @@ class Daemon:
         if not self._server.reachable():
             self._listen_again()
         self._publish_state(indexing=self._indexing)
+        # Every file is found by its words first.
+        if self._totals_logged and self._takeover is not None:
+            self._takeover.step()
         stamp = _file_stamp(self._settings)
         # A missing file may be being replaced at the moment.
         if stamp and stamp != self._file_stamp and self._reload():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from kb.cli.output import formats
@@ -10,6 +11,7 @@ from kb.formats.registry import REGISTRY
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
+    from kb.ports import Knowledge
 
 INTERRUPTED = 130
 
@@ -25,11 +27,12 @@ def run_index(
     quiet: bool = False,
 ) -> int:
     """Update the index, show progress and a report, and return the exit code."""
-    with (
-        session.open() as kb,
-        session.stoppable() as should_stop,
-        session.progress(quiet=quiet) as on_progress,
-    ):
+    with ExitStack() as stack:
+        kb = stack.enter_context(session.open())
+        should_stop = stack.enter_context(session.stoppable())
+        if not (quiet or as_json) and session.client.stderr_tty:
+            _foretell(session, kb)
+        on_progress = stack.enter_context(session.progress(quiet=quiet))
         report = kb.index(
             full=full,
             dry_run=dry_run,
@@ -50,3 +53,12 @@ def run_index(
         session.notice("interrupted; run kb index to resume")
         return INTERRUPTED
     return 0
+
+
+def _foretell(session: Session, kb: Knowledge) -> None:
+    """Say what a first run will do, if it is in this process; the daemon has its log for that."""
+    from kb.app import LocalKnowledgeBase
+    from kb.cli.foretelling import foretell
+
+    if session.daemon is None and isinstance(kb, LocalKnowledgeBase):
+        foretell(kb.settings, kb.forecast, session.notice)

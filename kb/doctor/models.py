@@ -9,7 +9,7 @@ from kb.doctor.catalog_view import opened_catalog
 from kb.doctor.finding import Plain, Remedy, Skipped, advice, failed, ok, warning
 from kb.embedding.encoder import finds_gpu
 from kb.embedding.fetch import ModelAbsent
-from kb.embedding.onnx_files import export_folder, read_exports
+from kb.embedding.onnx_files import export_folder, read_exports, read_failure
 from kb.embedding.runtime import Wanted
 from kb.embedding.spec import weight_files
 from kb.embedding.verify import published_cosines
@@ -63,6 +63,13 @@ def runtime(case: Case) -> Finding:
     """Which library runs the model, and why."""
     choice = case.encoder.choice()
     ways = case.settings.config.embed
+    if choice.export is None and (failure := read_failure(case.encoder.located, case.encoder.models)):
+        return warning(
+            "{library}, since the export to ONNX failed ({why})",
+            Remedy(case.command("model", "export"), after=", which tries again; or set embed.runtime to torch"),
+            library=Plain(choice.runtime),
+            why=failure,
+        )
     return ok("{library} ({why})", library=Plain(choice.runtime), why=Plain(choice.why)).with_details(
         ("embed.runtime", Plain(ways.runtime)), ("embed.device", Plain(ways.device))
     )

@@ -208,7 +208,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     ),
     Check(
         "runtime",
-        "the configured way to run the model (torch or ONNX Runtime) is there",
+        "the configured way to run the model (torch or ONNX Runtime) is there, and no export to ONNX has failed",
         "`kb model export`, or `embed.runtime`",
         models.runtime,
         needs=("model",),

@@ -97,6 +97,7 @@ FLAGS = frozenset(
         "--take-over",
         "--trust",
         "--trusted",
+        "--use",
         "--user",
         "--vectors",
         "--verbose",

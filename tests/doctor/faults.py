@@ -496,6 +496,15 @@ def indexed_in_full(world: World) -> None:
         opened.index(full=True)
 
 
+def export_failed(world: World) -> None:
+    """The daemon tried to export the model, and failed."""
+    from kb.embedding.onnx_files import write_failure
+
+    world.real_encoder = True
+    world.monkeypatch.setenv("KB_MODELS", str(world.root / "models"))
+    write_failure(world.encoder.located, "out of memory")
+
+
 def no_form(world: World) -> None:
     """ONNX Runtime is configured, and there is no form for it."""
     world.real_encoder = True
@@ -811,6 +820,9 @@ FAULTS: Final[dict[str, Fault]] = {
         "fingerprint", "failed", "other files or another precision", "kb index --full", model_switched, indexed_in_full
     ),
     "ONNX form absent": Fault("runtime", "failed", "there is no ONNX form", "kb model export", no_form, form_made),
+    "export to ONNX failed": Fault(
+        "runtime", "warning", "the export to ONNX failed (out of memory)", "kb model export", export_failed, form_made
+    ),
     "half precision on a CPU": Fault(
         "precision",
         "warning",

@@ -67,12 +67,25 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
         if here:
             trust_written(session, target)
         _warn_about_precedence(session, target, real)
+    if session.is_terminal() and _foretell(session, target):
+        session.say('Next: kb index, then kb "your question"\n')
+        return 0
     default = Config().embed.model
     if (model or session.client.environ.get("KB_EMBED__MODEL") or default) == default:
         session.say(f"The first run downloads {default} (about 2.3 GB) unless it is already on this machine;\n")
         session.say(f"{one_line(again('--force', chosen=_BUNDLED))} avoids that.\n")
     session.say('Next: kb index, then kb "your question"\n')
     return 0
+
+
+def _foretell(session: Session, target: Path) -> bool:
+    """Say what the first run will do with the configuration just written; returns whether there was anything to say."""
+    from kb.cli.foretelling import foretell
+    from kb.config import load
+    from kb.forecast import of_new_store
+
+    settings = load(str(target), session.client.environ, session.client.cwd or None)
+    return foretell(settings, lambda: of_new_store(settings), lambda line: session.say(f"{one_line(line)}\n"))
 
 
 def _reject_conflicts(option: str, is_given: bool, others: dict[str, bool]) -> None:

@@ -101,19 +101,41 @@ def verify(session: Session, name: str | None, as_json: bool) -> int:
 @model.command(cls=Command, short_help="Export a model to ONNX, which starts and runs faster.")
 @click.argument("name", required=False)
 @click.option("--int8", is_flag=True, help="Also export an int8 model: twice as fast, slightly less accurate.")
+@click.option("--use", "uses", is_flag=True, help="With --int8: also set embed.precision in the configuration to int8.")
 @click.pass_obj
-def export(session: Session, name: str | None, int8: bool) -> int:
+def export(session: Session, name: str | None, int8: bool, uses: bool) -> int:
     """Export a model to ONNX, and compare the result with the original before it is used.
 
     On a CPU it runs about twice as fast as with torch, and a search without kb watch need not load torch.
     """
     from kb.models import measured_text
 
+    if uses and not int8:
+        raise click.UsageError("--use requires --int8")
     for made in _models(session).export(name, int8=int8, say=session.notice):
         session.write(
             f"{made.form}: {size(made.size())}, {measured_text(made.measured)}\n  {one_line(str(made.path))}\n"
         )
+    if uses:
+        _use_int8(session)
     return 0
+
+
+def _use_int8(session: Session) -> None:
+    """Set the precision in the configuration file in use, and nothing else.
+
+    Raises:
+        ConfigError: There is none, or it cannot be written.
+    """
+    from kb.config.write import with_value
+
+    settings = session.settings()
+    if settings.file is None:
+        raise ConfigError("no configuration file to set embed.precision in", WAYS_TO_CONFIGURE)
+    write_config(settings.file, with_value(settings.file.read_bytes().decode("utf-8"), "embed.precision", "int8"))
+    if settings.found:
+        trust_written(session, settings.file)
+    session.say(f"{one_line(str(settings.file))} has embed.precision = int8 now\nNext: kb index --full\n")
 
 
 @model.command(cls=Command, short_help="Remove kb's own files of a model.")

@@ -1,0 +1,212 @@
+"""What a first run is said to do: how much it embeds and how long that takes, beside what it then does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kb.app import LocalKnowledgeBase
+from kb.cli.foretelling import foretell
+from kb.cli.output.forecasts import about, forecast_lines
+from kb.config import load
+from kb.embedding.encoder import Encoder
+from kb.embedding.locate import locate
+from kb.forecast import Forecast, first_run, of_new_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from kb.config import Settings
+
+NEAR = 1.5
+SECONDS_A_TEXT = 0.02
+
+
+def note(number: int) -> str:
+    """A note of a few sections, some longer than a passage."""
+    sections = [
+        f"## part {part}\n\n{f'water {number} and stone {part} in the river, a note of the library. ' * (3 + 9 * part)}\n"
+        for part in range(number % 4 + 1)
+    ]
+    return f"# note {number}\n\n" + "\n".join(sections)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, tiny: Path) -> Settings:
+    """Sixty notes of different lengths, and a tiny model."""
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number in range(150):
+        (notes / f"{number:03}.md").write_text(note(number), "utf-8")
+    values = {
+        "folders.paths": f'["{notes}"]',
+        "store.path": str(tmp_path / "store"),
+        "embed.model": str(tiny),
+        "embed.offline": "true",
+    }
+    return load(None, {}, str(tmp_path), values)
+
+
+class SlowEncoder(Encoder):
+    """A model that takes a while for each text, as a large one does.
+
+    Attributes:
+        spent: The seconds that embedding took until now.
+    """
+
+    spent = 0.0
+
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int], on_batch: Any = None) -> Any:
+        """The vectors, after that time."""
+        began = time.monotonic()
+        time.sleep(SECONDS_A_TEXT * len(texts))
+        made = super().embed_documents(texts, tokens, on_batch)
+        self.spent += time.monotonic() - began
+        return made
+
+
+def test_the_forecast_is_near_the_truth(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files exactly; passages and the time of embedding within a factor of 1.5, with a model made slow."""
+    encoder = SlowEncoder(locate(settings.model()), runtime="torch")
+    encoder.load()
+    found = first_run(settings, encoder)
+    monkeypatch.setattr("kb.models.encoder_of", lambda *_: encoder)
+    with LocalKnowledgeBase.open(settings) as kb:
+        before = encoder.spent
+        report = kb.index()
+        took = encoder.spent - before
+
+    assert found.files == 150
+    assert found.measured
+    assert report.embedded / NEAR < found.passages < report.embedded * NEAR
+    seconds = found.seconds("float32")
+    assert seconds is not None
+    assert took / NEAR < seconds < took * NEAR
+
+
+def test_a_forecast_loads_no_torch_and_writes_nothing(settings: Settings, tmp_path: Path) -> None:
+    """A model without an ONNX form is not tried; its speed is estimated, and no store is made."""
+    encoder = Encoder(locate(settings.model()), models=tmp_path / "models")
+
+    found = first_run(settings, encoder)
+
+    assert not found.measured
+    assert set(found.rates) == {"float32", "int8"}
+    assert not encoder.loaded
+    assert not (tmp_path / "store").exists()
+
+
+def test_before_the_download_of_bge_m3(settings: Settings, tmp_path: Path) -> None:
+    """Its size and its shape are known; another model's are not."""
+
+    def with_model(name: str) -> Forecast:
+        values = {
+            "folders.paths": f'["{tmp_path / "notes"}"]', "store.path": str(tmp_path / "store"), "embed.model": name
+        }  # fmt: skip
+        return first_run(load(None, {}, str(tmp_path), values), None)
+
+    large, unknown = with_model("BAAI/bge-m3"), with_model("intfloat/e5-base")
+
+    assert large.download == 2_290_000_000
+    assert large.rates["int8"] > large.rates["float32"] > 0
+    assert (unknown.download, unknown.rates) == (None, {})
+    assert large.passages > 150
+    assert settings.config.embed.model != "BAAI/bge-m3"
+
+
+def test_there_is_none_for_a_store_that_exists(settings: Settings) -> None:
+    """Only a first run is foretold."""
+    with LocalKnowledgeBase.open(settings) as kb:
+        assert kb.forecast() is not None
+        kb.index()
+        assert kb.forecast() is None
+    assert of_new_store(settings) is None
+
+
+def test_other_formats_count_by_their_size(settings: Settings, tmp_path: Path) -> None:
+    """Most of the bytes of a document are not text: a megabyte is no hundred thousand tokens."""
+    before = first_run(settings, None)
+    (tmp_path / "notes" / "report.pdf").write_bytes(b"%PDF-1.7 " + bytes(1_200_000))
+
+    after = first_run(settings, None)
+
+    assert after.files == before.files + 1
+    assert 10_000 < after.tokens - before.tokens < 40_000
+
+
+IDLE = "estimated, if nothing else runs"
+SLOW = Forecast(
+    "BAAI/bge-m3", 2_290_000_000, 1204, 9800, 980_000, {"float32": 1.9, "int8": 4.1}, "float32", measured=False
+)
+
+
+def test_a_long_run_is_told_with_what_makes_it_quick() -> None:
+    """What is downloaded, how long it takes in either precision, and the commands that make it shorter."""
+    assert list(forecast_lines(SLOW, "kb")) == [
+        "1,204 files, about 9,800 passages to embed with BAAI/bge-m3",
+        "first it downloads about 2,290 MB from huggingface.co, once",
+        f"about 1.9 passages a second on this machine ({IDLE}): 86 min in float32, 40 min in int8",
+        "you can search meanwhile: all files are found by their words at once, by meaning as they are embedded",
+        "quicker: kb model export --int8 --use",
+        "or on a machine with a GPU: kb index && kb export --vectors FILE there, then kb import FILE here",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("forecast", "told", "lines"),
+    [
+        (Forecast("m", 0, 3, 40, 900, {"float32": 54.0, "int8": 90.0}, "float32", measured=True), "54 passages a s", 3),
+        (Forecast("m", 0, 3, 40, 900, {"float32": 0.2, "int8": 0.5}, "int8", measured=True), "30 passages a minute", 3),
+        (Forecast("m", None, 3, 40, 900, {}, "float32", measured=False), "is not known before", 4),
+        (Forecast("m", 0, 3, 40, 900, {}, "float32", measured=False, gpu=True), "on the GPU", 3),
+    ],
+)  # fmt: skip
+def test_a_short_or_unknown_run_needs_no_advice(forecast: Forecast, told: str, lines: int) -> None:
+    """No command is named where none makes it shorter."""
+    said = list(forecast_lines(forecast, "kb"))
+
+    assert len(said) == lines
+    assert any(told in line for line in said)
+    assert not any("quicker" in line for line in said)
+
+
+def test_a_daemon_is_stopped_before_the_precision_changes() -> None:
+    """It would not accept the other vectors of an edited configuration."""
+    assert "quicker: kb watch --stop && kb model export --int8 --use && kb index --full" in forecast_lines(
+        SLOW, "kb", watching=True
+    )
+
+
+def test_int8_is_no_advice_where_it_is_no_faster() -> None:
+    """As on processors that multiply bytes slowly."""
+    slow = Forecast("m", 0, 3, 9800, 980_000, {"float32": 1.9, "int8": 2.0}, "float32", measured=True)
+
+    assert not any("int8 --use" in line for line in forecast_lines(slow, "kb"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (59, "59 s"), (60, "1 min"), (7100, "118 min"), (9000, "2.5 h")]
+)
+def test_durations_have_few_digits(seconds: float, words: str) -> None:
+    """An estimate is not told to the second."""
+    assert about(seconds) == words
+
+
+def test_a_slow_folder_keeps_nobody_waiting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not known in time is not told, and neither is an error, which the run itself tells."""
+    monkeypatch.setattr("kb.cli.foretelling.SECONDS", 0.1)
+    said: list[str] = []
+
+    assert not foretell(settings, lambda: time.sleep(5) or SLOW, said.append)  # type: ignore[func-returns-value]
+
+    def fail() -> Forecast:
+        raise OSError
+
+    assert not foretell(settings, fail, said.append)
+    assert not foretell(settings, lambda: None, said.append)
+    assert said == []
+    assert foretell(settings, lambda: SLOW, said.append)
+    assert len(said) == 6
