@@ -137,6 +137,8 @@ class CandidateRetriever:
         self.text = text
         self.vector = vector
         self.scope = scope
+        # Those of passages that were scored already.
+        self._shares: dict[str, float] = {}
 
     def among(self, files: Sequence[int]) -> CandidateRetriever:
         """Return a retriever for the same question in these files alone."""
@@ -157,6 +159,8 @@ class CandidateRetriever:
 
     def shares(self, ids: Sequence[str], words: str = "") -> Mapping[str, float]:
         """Return which share of the question's words, or of others, each passage contains, 0..1."""
+        if not words and self._shares.keys() >= set(ids):
+            return self._shares
         return self.matches(1, ids, words=words).shares
 
     def holding(self, words: str, share: float, min_cosine: float) -> frozenset[str]:
@@ -226,7 +230,7 @@ class CandidateRetriever:
             words: Other words than the question's.
         """
         scope = self.scope
-        return self._catalog.keyword_matches(
+        found = self._catalog.keyword_matches(
             words or self.text,
             wanted,
             scope.files,
@@ -235,6 +239,9 @@ class CandidateRetriever:
             also=also,
             file_weight=file_weight,
         )
+        if not words:
+            self._shares.update(found.shares)
+        return found
 
 
 def ranks(scores: Mapping[str, float]) -> dict[str, int]:

@@ -142,12 +142,52 @@ _PAGE: Final = 16
 _JUDGED: Final = 30
 
 
+class _KnownCandidates:
+    """The candidates that the catalog knows, best first, looked up in pages and once.
+
+    Reading all of them would cost as much as finding them, and only a few are shown. Equal scores are in one page, so
+    that ties are ordered by place.
+
+    Args:
+        catalog: The catalog.
+        pool: The candidates.
+    """
+
+    def __init__(self, catalog: Catalog, pool: CandidatePool) -> None:
+        self._catalog = catalog
+        self._pool = pool
+        self._order = np.argsort(-pool.scores, kind="stable")
+        self._known: list[tuple[StoredPassage, float]] = []
+        self._next = 0
+
+    def __iter__(self) -> Iterator[tuple[StoredPassage, float]]:
+        """Yield each passage with its score."""
+        at = 0
+        while at < len(self._known) or self._next < len(self._order):
+            if at == len(self._known):
+                self._read_page()
+            else:
+                yield self._known[at]
+                at += 1
+
+    def _read_page(self) -> None:
+        scores, order, start = self._pool.scores, self._order, self._next
+        end = min(start + _PAGE, len(order))
+        while end < len(order) and scores[order[end]] == scores[order[end - 1]]:
+            end += 1
+        page = {self._pool.ids[at]: float(scores[at]) for at in order[start:end]}
+        passages = self._catalog.passages(list(page))
+        self._known += ranked((passage, page[id_]) for id_, passage in passages.items())
+        self._next = end
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The hits, the candidates they were taken from, and the state of their files on disk."""
+    """The hits, the candidates they were taken from, those that the catalog knows, and the state of their files."""
 
     hits: tuple[Hit, ...]
     pool: CandidatePool
+    known: _KnownCandidates
     staleness: FileStaleness
 
 
@@ -336,8 +376,9 @@ class Searcher:
         wanted = max(request.candidates, 4 * request.limit)
         pool = retrieved(retriever, request.mode, wanted, request.min_score)
         while True:
+            known = _KnownCandidates(self._catalog, pool)
             found = taken(
-                self._known(pool),
+                known,
                 limit=request.limit,
                 per_file=request.per_file,
                 there=lambda passage: staleness.there(passage.file) and verified(passage) is not None,
@@ -360,7 +401,7 @@ class Searcher:
             self._hit(rank, [verified(passage) or passage for passage in same], pool, staleness, request)
             for rank, same in enumerate(found, 1)
         ]
-        return _Found(self._link_resolver.with_embedding(hits), pool, staleness)
+        return _Found(self._link_resolver.with_embedding(hits), pool, known, staleness)
 
     def _verified(self, staleness: FileStaleness) -> Callable[[StoredPassage], StoredPassage | None]:
         """Return a function that verifies a passage against its file, once per passage."""
@@ -417,7 +458,7 @@ class Searcher:
         if any(cosine is not None and judge.evidence("", cosine, 0.0) >= 0 for cosine in near):
             # Hits are known already; most queries end here.
             return None
-        there = (one for one, _ in self._known(found.pool) if found.staleness.there(one.file))
+        there = (one for one, _ in found.known if found.staleness.there(one.file))
         best = list(islice(there, _JUDGED))
 
         def answers(one: StoredPassage, share: float) -> bool:
@@ -447,24 +488,6 @@ class Searcher:
         language = found.hits[0].passage.file.language
         measured = self._background.unrelated(index).languages.get(language)
         return language if measured is not None and not measured.known else ""
-
-    def _known(self, pool: CandidatePool) -> Iterator[tuple[StoredPassage, float]]:
-        """Yield the candidates that the catalog knows, best first, looked up in pages.
-
-        Reading all of them would cost as much as finding them, and only a few are shown. Equal scores are in one page,
-        so that ties are ordered by place.
-        """
-        scores = pool.scores
-        order = np.argsort(-scores, kind="stable")
-        start = 0
-        while start < len(order):
-            end = min(start + _PAGE, len(order))
-            while end < len(order) and scores[order[end]] == scores[order[end - 1]]:
-                end += 1
-            page = {pool.ids[at]: float(scores[at]) for at in order[start:end]}
-            passages = self._catalog.passages(list(page))
-            yield from ranked((passage, page[id_]) for id_, passage in passages.items())
-            start = end
 
 
 def _weak(nothing: Answer, hits: Sequence[Hit], *, show: bool) -> Answer:
