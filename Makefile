@@ -7,6 +7,9 @@ USUAL  := not faults and not scale and not quality and not private
 SLOW    = $(shell grep -rl 'pytest.mark.slow' tests --include='test_*.py')
 PRIVATE = $(shell grep -rl 'pytest.mark.private' tests --include='test_*.py')
 PYTEST  = $(BIN)/python -m pytest -n auto --dist worksteal
+# Types for another platform: what the standard library has there. Those of other packages are the same, and checked once.
+ELSEWHERE := --no-site-packages --ignore-missing-imports --disable-error-code call-arg --allow-subclassing-any \
+             --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 TRY    := KB_CONFIG=config.toml KB_EMBED__MODEL=all-MiniLM-L6-v2 KB_EMBED__OFFLINE=true KB_STORE__PATH=.kb-try
 
 # Compiled modules are kept, whatever the environment says: the tests start hundreds of processes that import kb.
@@ -65,6 +68,8 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 $(ELSEWHERE) kb
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin $(ELSEWHERE) kb
 
 fix: $(VENV)/ready
 	$(BIN)/ruff check --fix .

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.errors import FolderError, RequestError
+from kb.system import WINDOWS
+from kb.system.names import why_not_portable
+from kb.system.paths import with_slashes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +39,7 @@ def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[st
         raise RequestError("the note is empty", "Give its text as an argument, on standard input or in the editor")
     when = datetime.now(UTC).astimezone()
     _require_below(root, when.strftime(below))
+    _require_possible(when.strftime(below))
     name = note_name(title or note_title(text), when)
     return write_note(str(Path(root, when.strftime(below))), name, note_text(text, title, tags, when))
 
@@ -52,6 +56,17 @@ def _require_below(root: str, below: str) -> None:
             f"note.folder leads out of {root}, to {place.resolve()}; nothing was written",
             "Set note.folder to a folder below it, or name the other one in folders.paths",
         )
+
+
+def _require_possible(below: str) -> None:
+    """Check that there can be folders of these names.
+
+    Raises:
+        FolderError: Windows has no such folder.
+    """
+    for name in with_slashes(below).split("/") if WINDOWS else ():
+        if reason := why_not_portable(name):
+            raise FolderError(f"there can be no folder {name}: {reason}", "Set note.folder to another one")
 
 
 def note_title(text: str) -> str:

@@ -247,10 +247,8 @@ class Walk:
     def _sort(self, entry: os.DirEntry[str], prefix: str, scope: Scope) -> None:
         """Handle one entry of a directory."""
         name = entry.name
-        if is_junction(entry):
-            self.excluded += 1
-        elif entry.is_dir(follow_symlinks=False):
-            if scope.excludes(name, directory=True) or self._is_left_out(prefix, name):
+        if entry.is_dir(follow_symlinks=False):
+            if scope.excludes(name, directory=True) or self._is_left_out(prefix, name) or is_junction(entry):
                 self.excluded += 1
             else:
                 self._directories.append((f"{prefix}{name}/", scope.below(name)))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 50
 _PAUSE_SECONDS: Final = 0.02
+# IO_REPARSE_TAG_MOUNT_POINT; the tags of files that are kept in a cloud are others.
+_JUNCTION: Final = 0xA0000003
 
 
 def sync_directory(path: str) -> None:
@@ -81,12 +83,7 @@ def reading() -> int:
 
 def is_junction(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a junction, which is a link to a folder although Windows does not call it one."""
-    if sys.platform == "win32":
-        import stat
-
-        found = entry.stat(follow_symlinks=False)
-        return found.st_reparse_tag == stat.IO_REPARSE_TAG_MOUNT_POINT
-    return False
+    return WINDOWS and getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) == _JUNCTION
 
 
 def stat_of_entry(entry: os.DirEntry[str]) -> os.stat_result:

@@ -65,10 +65,13 @@ class MadeUp:
 
 
 @pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A runtime folder of this test alone, with a short name."""
+def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of this test alone, with a short name: for sockets, or for files that name a port."""
     folder = Path(tempfile.mkdtemp(prefix="kb-", dir="/tmp"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    if getattr(request, "param", "socket") == "port":
+        monkeypatch.setenv("LOCALAPPDATA", str(folder))
+        monkeypatch.setattr("kb.service.address.has_unix_sockets", lambda: False)
     yield folder
     shutil.rmtree(folder)
 

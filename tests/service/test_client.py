@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["owners"]
 
+# Over a socket, and over a port, as where there are no sockets in the file system.
+ON_BOTH = pytest.mark.parametrize("runtime", ["socket", "port"], indirect=True)
+
 
 def until(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
     """Wait until something holds; says whether it does."""
@@ -48,6 +51,7 @@ def until(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
     return condition()
 
 
+@ON_BOTH
 def test_streams_and_exit_code_come_back(made_up: MadeUp, capfd: pytest.CaptureFixture[str]) -> None:
     """What the command writes there is written here, each stream to its own."""
 
@@ -63,6 +67,7 @@ def test_streams_and_exit_code_come_back(made_up: MadeUp, capfd: pytest.CaptureF
     assert capfd.readouterr() == ("one\ntwo ü\n", "careful\n")
 
 
+@ON_BOTH
 def test_the_surroundings_go_over(
     made_up: MadeUp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +122,7 @@ def test_without_a_daemon_the_command_runs_here(store: str) -> None:
     assert forward(["search", "x"]) is None
 
 
+@ON_BOTH
 def test_what_a_dead_daemon_left_is_replaced(store: str) -> None:
     """The next daemon listens in its place, and takes away only what is its own."""
     dead = listen(store, os.environ)
@@ -133,6 +139,7 @@ def test_what_a_dead_daemon_left_is_replaced(store: str) -> None:
     assert not Path(alive.address).exists()
 
 
+@ON_BOTH
 def test_a_socket_in_a_folder_open_to_others_is_ignored(made_up: MadeUp, store: str) -> None:
     """Somebody else may have put it there."""
     folder = Path(addresses_of(store, os.environ)[0]).parent
@@ -144,6 +151,7 @@ def test_a_socket_in_a_folder_open_to_others_is_ignored(made_up: MadeUp, store: 
     assert len(made_up.requests) == 1
 
 
+@ON_BOTH
 def test_the_daemon_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp_path: Path) -> None:
     """A command whose client is gone is told to stop."""
     began, stopped = threading.Event(), threading.Event()
@@ -259,6 +267,7 @@ def test_standard_input_is_sent_when_it_is_needed(
     assert forward(["search", "-"]) == 5
 
 
+@ON_BOTH
 def test_another_version_is_told(store: str, capfd: pytest.CaptureFixture[str]) -> None:
     """After an upgrade the old daemon still runs; the message says what to do."""
     from owners import MadeUp
@@ -272,6 +281,7 @@ def test_another_version_is_told(store: str, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr().err == "kb: the daemon runs kb 0.0.9; restart it: kb watch --stop, then kb watch\n"
 
 
+@ON_BOTH
 def test_a_daemon_that_ends_lets_commands_finish(store: str, capfd: pytest.CaptureFixture[str]) -> None:
     """They are told to stop, and what they still say arrives."""
     from owners import MadeUp
@@ -373,6 +383,7 @@ def test_output_that_cannot_be_written_is_told(made_up: MadeUp, kept: str) -> No
     assert (done.returncode, done.stderr) == (2, "kb: [Errno 28] No space left on device\n" if kept == "1" else "")
 
 
+@ON_BOTH
 def test_status_sync_and_stop(made_up: MadeUp, store: str) -> None:
     """What kb watch asks of a running daemon."""
     assert ask(store, "/status") == {"pid": os.getpid()}

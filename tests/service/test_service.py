@@ -6,14 +6,17 @@ import plistlib
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from kb.service.login import launchd_agent, systemd_unit
+from kb.service.login import launchd_agent, scheduled_task, systemd_unit
+from kb.system.shell import split_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SCHEMA = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 COMMAND = ["/opt/my py/bin/python", "-m", "kb", "--config", '/notes 100%/"a"$HOME\\.toml', "watch"]
 
 
@@ -65,3 +68,28 @@ def test_a_launchd_agent_is_a_property_list(tmp_path: Path) -> None:
     assert told["EnvironmentVariables"] == {"KB_A__B": "c"}
     assert told["StandardErrorPath"] == str(tmp_path / "Library" / "Logs" / "org.kb.ab12.log")
     assert agent.path.name == "org.kb.ab12.plist"
+
+
+def test_a_scheduled_task_is_xml_that_keeps_the_command(tmp_path: Path) -> None:
+    """The scheduler starts it when this user logs on, without rights of an administrator, and never ends it."""
+    task = scheduled_task(
+        "ab12", COMMAND, folder=r"C:\notes & more", environ={"HF_HOME": r"D:\models"}, user=r"PC\ann", place=tmp_path
+    )
+    task.write()
+    root = ET.parse(task.path).getroot()  # noqa: S314 - written by the line before
+
+    def text(path: str) -> str | None:
+        return root.findtext("/".join(f"{{{SCHEMA}}}{step}" for step in path.split("/")))
+
+    assert task.path.read_bytes().startswith((b"\xff\xfe", b"\xfe\xff"))
+    assert text("Actions/Exec/Command") == COMMAND[0]
+    assert split_windows(text("Actions/Exec/Arguments") or "") == COMMAND[1:]
+    assert text("Actions/Exec/WorkingDirectory") == r"C:\notes & more"
+    assert text("Triggers/LogonTrigger/UserId") == text("Principals/Principal/UserId") == r"PC\ann"
+    assert text("Principals/Principal/RunLevel") == "LeastPrivilege"
+    assert text("Settings/ExecutionTimeLimit") == "PT0S"
+    assert task.next.split("; ") == [
+        r"setx HF_HOME D:\models",
+        f"schtasks /Create /F /TN kb-ab12 /XML {task.path}",
+        "schtasks /Run /TN kb-ab12",
+    ]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -20,7 +19,8 @@ from kb.cli.output.reports import count
 from kb.cli.output.terminal import one_line, shown_path
 from kb.errors import KbError, NotIndexed
 from kb.formats.registry import REGISTRY
-from kb.system import shell
+from kb.system import WINDOWS, shell
+from kb.system.paths import in_own_form
 from kb.system.processes import apart
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ _PLUS: Final = frozenset(
 )
 _GOTO: Final = frozenset({"code", "code-insiders", "codium", "vscodium", "cursor", "windsurf"})
 _COLON: Final = frozenset({"hx", "helix", "subl", "zed", "zeditor", "lapce"})
-_OPENERS: Final = ("xdg-open", "open", "wslview")
+_OPENERS: Final = ("explorer",) if WINDOWS else ("xdg-open", "open", "wslview")
+_EDITORS: Final = ("notepad",) if WINDOWS else ("code", "codium", "nano", "vim", "vi")
 
 
 @command(short_help="Open a hit of the last search.", local=True)
@@ -179,24 +180,29 @@ def launch_of(
     opener = next((name for name in _OPENERS if installed(name)), "")
     if not opener:
         raise KbError(f"no program found to open {PurePosixPath(location.path).name}", "Install xdg-utils")
-    return Launch((opener, location.path), here=False)
+    return Launch((opener, in_own_form(location.path)), here=False)
 
 
 def _editor(location: Location, environ: Mapping[str, str], installed: Callable[[str], str | None]) -> Launch:
     wished = environ.get("VISUAL") or environ.get("EDITOR") or ""
     try:
-        command = shlex.split(wished)
+        command = shell.split(wished)
     except ValueError as error:
         raise KbError(
             f"cannot parse the editor command: {wished}", "Set $VISUAL or $EDITOR to a command such as nano"
         ) from error
     if not command:
-        command = next(([name] for name in ("code", "codium", "nano", "vim", "vi") if installed(name)), [])
+        command = next(([name] for name in _EDITORS if installed(name)), [])
     if not command:
         raise KbError("no editor found", "Set $EDITOR to a command such as nano")
-    name = PurePosixPath(command[0]).name
+    name = _program(command[0])
     if name in _GOTO:
         return Launch((*command, "-g", f"{location.path}:{location.line}"), here="--wait" in command)
     if name in _PLUS:
         return Launch((*command, f"+{location.line}", location.path), here=True)
     return Launch((*command, f"{location.path}:{location.line}" if name in _COLON else location.path), here=True)
+
+
+def _program(command: str, *, windows: bool = WINDOWS) -> str:
+    """The name of a program, as in the tables above."""
+    return PureWindowsPath(command).stem.lower() if windows else PurePosixPath(command).name

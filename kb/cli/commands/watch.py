@@ -296,9 +296,10 @@ def _nothing(_args: Sequence[str], _session: Session) -> int:
 
 
 def _stop_on_signals(daemon: Daemon) -> None:
-    """From here on, SIGTERM and Ctrl-C stop the daemon in an orderly way."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: daemon.stop())
+    """From here on, SIGTERM, Ctrl-C, and on Windows the end of the console stop the daemon in an orderly way."""
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, lambda _number, _frame: daemon.stop())
 
 
 @contextmanager

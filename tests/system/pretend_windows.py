@@ -1,8 +1,7 @@
 """Has every module of kb see Windows, on any system: what Windows lacks is gone, and what it has is imitated.
 
 Only kb is deceived, by what its ``import`` statements give it. Other libraries, the disk and its paths remain what they
-are. ``sitecustomize`` beside this file does it for a process, and for those that it starts, where this folder is in
-``PYTHONPATH``.
+are. ``import_path`` does it for a process, and for those that it starts.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -226,6 +226,13 @@ class _Finder(importlib.abc.MetaPathFinder):
         if found is not None and isinstance(found.loader, importlib.machinery.SourceFileLoader):
             found.loader = _Loader(fullname, found.loader.path)
         return found
+
+
+def import_path(folder: Path) -> str:
+    """Make a folder, and return the ``PYTHONPATH`` with which Python deceives kb from its start."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text("from pretend_windows import install\n\ninstall()\n")
+    return os.pathsep.join([str(folder), str(Path(__file__).parent)])
 
 
 def install() -> None:
