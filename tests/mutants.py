@@ -86,6 +86,26 @@ T_MOUNTS: Final = "tests/watching/test_nested_mounts.py"
 T_CHUNK: Final = "tests/chunking/test_chunk.py"
 
 MUTANTS: Final = (
+    # int8: sums that no processor saturates, and large channels made alike.
+    Mutant(
+        "kb/embedding/eight_bits.py",
+        "_MOST_OF_PAIR: Final = 128",
+        "_MOST_OF_PAIR: Final = 254",
+        "tests/embedding/test_eight_bits.py",
+    ),
+    Mutant(
+        "kb/embedding/calibration.py",
+        "_SHARE: Final = 0.65",
+        "_SHARE: Final = 0.0",
+        "tests/embedding/test_calibration.py",
+    ),
+    # A failed export is not tried again.
+    Mutant(
+        "kb/embedding/takeover.py",
+        "if not encoder.lacks_form() or read_failure(encoder.located, encoder.models):",
+        "if not encoder.lacks_form():",
+        "tests/embedding/test_takeover.py",
+    ),
     # The model is used by one thread at a time, and a question is next.
     Mutant(
         ENCODER,

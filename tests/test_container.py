@@ -227,6 +227,18 @@ def test_take_over_works_for_whoever_was_refused_before(notes: Path, tmp_path: P
         assert [file.path for file in kb.documents()] == ["alien.md"]
 
 
+def test_an_earlier_int8_form_is_told_as_that(notes: Path, tmp_path: Path) -> None:
+    """The files of the model are the same; only its rounding has changed with kb."""
+    with opened(notes, tmp_path / "store", "one int8/1 32") as kb:
+        kb.index()
+
+    with opened(notes, tmp_path / "store", "one int8/2 32") as kb, pytest.raises(ModelMismatch) as caught:
+        kb.search("anything")
+
+    assert "in an earlier int8 form" in caught.value.message
+    assert "kb index --full" in caught.value.remedy
+
+
 def test_same_name_with_other_files_is_told_as_that(notes: Path, tmp_path: Path) -> None:
     """A directory keeps its name while its weights are replaced; no other model has to be named."""
     with opened(notes, tmp_path / "store") as kb:

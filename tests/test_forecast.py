@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kb.app import LocalKnowledgeBase
 from kb.cli.foretelling import foretell
+from kb.cli.main import run
 from kb.cli.output.forecasts import about, forecast_lines
+from kb.cli.session import ClientContext, Session
 from kb.config import load
 from kb.embedding.encoder import Encoder
 from kb.embedding.locate import locate
@@ -27,10 +32,12 @@ SECONDS_A_TEXT = 0.02
 
 def note(number: int) -> str:
     """A note of a few sections, some longer than a passage."""
-    sections = [
-        f"## part {part}\n\n{f'water {number} and stone {part} in the river, a note of the library. ' * (3 + 9 * part)}\n"
-        for part in range(number % 4 + 1)
-    ]
+    sections = []
+    for part in range(number % 4 + 1):
+        # No two are the same, so that no passage is embedded only once for several.
+        places = range(3 + 9 * part)
+        sentences = (f"water {number} and stone {part} in river {place}, a note of the library." for place in places)
+        sections.append(f"## part {part}\n\n{' '.join(sentences)}\n")
     return f"# note {number}\n\n" + "\n".join(sections)
 
 
@@ -200,13 +207,62 @@ def test_a_slow_folder_keeps_nobody_waiting(settings: Settings, monkeypatch: pyt
     monkeypatch.setattr("kb.cli.foretelling.SECONDS", 0.1)
     said: list[str] = []
 
-    assert not foretell(settings, lambda: time.sleep(5) or SLOW, said.append)  # type: ignore[func-returns-value]
+    def sleep() -> Forecast:
+        time.sleep(3)
+        return SLOW
 
     def fail() -> Forecast:
         raise OSError
 
+    assert not foretell(settings, sleep, said.append)
     assert not foretell(settings, fail, said.append)
     assert not foretell(settings, lambda: None, said.append)
     assert said == []
     assert foretell(settings, lambda: SLOW, said.append)
     assert len(said) == 6
+
+
+@pytest.mark.parametrize(("terminal", "options"), [(True, []), (True, ["--quiet"]), (True, ["--json"]), (False, [])])
+def test_an_index_run_on_a_terminal_begins_with_it(settings: Settings, terminal: bool, options: list[str]) -> None:
+    """Not where nobody reads it, and not before the second run."""
+    err = io.StringIO()
+    client = replace(
+        ClientContext.of_this_process(), out=io.StringIO(), err=err, stderr_tty=terminal, error_columns=200, columns=200
+    )
+    values = {f"{row.key}": toml_of(row.value) for row in settings.listing() if row.key in GIVEN}
+    words = [word for key, value in values.items() for word in ("-s", f"{key}={value}")]
+
+    assert run([*words, "index", *options], Session(client=replace(client, environ={}))) == 0
+    assert ("150 files, about" in err.getvalue()) == (terminal and not options)
+    err.truncate(0)
+    assert run([*words, "index"], Session(client=replace(client, environ={}))) == 0
+    assert "150 files, about" not in err.getvalue()
+
+
+def test_init_says_it_on_a_terminal(
+    settings: Settings, tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the configuration that it has just written, instead of a sentence about the download."""
+    out = io.StringIO()
+    client = replace(
+        ClientContext.of_this_process(), out=out, stdout_tty=True, columns=200, cwd=str(tmp_path), environ={}
+    )
+    file = tmp_path / "config.toml"
+    monkeypatch.chdir(tmp_path)
+
+    assert run(["--config", str(file), "init", "notes", "--model", str(tiny)], Session(client=client)) == 0
+
+    said = out.getvalue()
+    assert "150 files, about" in said
+    assert f"with {tiny}" in said
+    assert said.endswith('Next: kb index, then kb "your question"\n')
+    assert not (tmp_path / ".kb").exists()
+    assert settings.config.embed.model == str(tiny)
+
+
+GIVEN = frozenset({"folders.paths", "store.path", "embed.model", "embed.offline"})
+
+
+def toml_of(value: Any) -> str:
+    """A value as it is typed after ``-s key=``."""
+    return value if isinstance(value, str) else json.dumps(list(value) if isinstance(value, tuple) else value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,3 +101,19 @@ def test_a_damaged_form_fails_the_verification(tiny: Path, place: Path, capsys: 
 
     assert code == 1
     assert "NO  " in out
+
+
+def test_int8_is_exported_and_configured_at_once(tiny: Path, place: Path, tmp_path: Path) -> None:
+    """One command from torch to int8; the rest of the configuration stays as it is."""
+    file = tmp_path / "config.toml"
+    file.write_text(f'# mine\n[folders]\npaths = ["."]\n\n[embed]\nmodel = "{tiny}"\n')
+
+    assert run(["--config", str(file), "model", "export", "--use"]) == 2
+    assert not place.exists()
+    assert run(["--config", str(file), "model", "export", "--int8", "--use"]) == 0
+
+    written = tomllib.loads(file.read_text("utf-8"))
+    assert written["embed"] == {"model": str(tiny), "precision": "int8"}
+    assert written["folders"] == {"paths": ["."]}
+    assert file.read_text("utf-8").startswith("# mine\n")
+    assert run(["--config", str(file), "model", "verify"]) == 0
