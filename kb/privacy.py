@@ -16,6 +16,8 @@ from kb.sandbox.confine import confinement
 from kb.sandbox.syscalls import SYSTEM_CALLS
 from kb.service.address import addresses_of, is_safe
 from kb.silence import CHROMADB_SETTINGS, SWITCHES
+from kb.system import WINDOWS, shell
+from kb.system.users import rights_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from kb.config import Settings
 
 _HUB: Final = "https://huggingface.co"
-_ANYONE_ELSE: Final = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +117,21 @@ def _socket(settings: Settings) -> Iterator[PrivacyRow]:
         yield PrivacyRow(name, "none", True, "no daemon listens for this store")
     for address in found:
         mode = stat.S_IMODE(os.lstat(address).st_mode)
-        private = is_safe(address) and not mode & _ANYONE_ELSE
+        private = is_safe(address) and not rights_of_others(os.lstat(address))
         folder = Path(address).parent
         around = stat.S_IMODE(folder.lstat().st_mode)
-        where = f"{address} (mode {mode:04o}, folder {around:04o})"
+        where = address if WINDOWS else f"{address} (mode {mode:04o}, folder {around:04o})"
         if address.endswith(".json"):
             where += ", a port of 127.0.0.1 and the secret it wants to hear"
         if private:
             yield PrivacyRow(name, "private", True, where)
         else:
-            yield PrivacyRow(name, "open to others", False, f"{where}: run chmod 700 {folder} and chmod 600 {address}")
+            yield PrivacyRow(
+                name,
+                "open to others",
+                False,
+                f"{where}: run {shell.keep_others_out(str(folder))} and {shell.keep_others_out(address, folder=False)}",
+            )
 
 
 def _sandbox(_: Settings) -> Iterator[PrivacyRow]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from kb.errors import ForeignStore, KbError, StoreBusy, StoreError
 from kb.own_files import clear_path, disk_full, forbidden, no_memory, store_error_for
+from kb.system.users import rights_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -358,7 +359,7 @@ def _make_private(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         file = Path(path)
-        if file.is_file() and file.stat().st_mode & 0o077:
+        if file.is_file() and rights_of_others(file.stat()):
             file.chmod(0o600)
 
 

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.chroma_import": {"kb.errors", "kb.silence"},
     "kb.own_files": {"kb.errors", "kb.system"},
     # The catalog and the embedding cache open their files by it.
-    "kb.sqlite": {"kb.errors", "kb.own_files"},
+    "kb.sqlite": {"kb.errors", "kb.own_files", "kb.system"},
     "kb.config": {"kb.config", "kb.errors", "kb.location", "kb.records", "kb.system"},
     # Whether a model that a configuration names is on this machine.
     "kb.config.trust": {

@@ -23,6 +23,7 @@ from kb.errors import KbError, StoreBusy
 from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 from kb.service.client import SERVER
 from kb.system import shell
+from kb.system.terminals import prepare_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -257,6 +258,7 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
     session.run = run
     here = session.client.here
     if here:
+        prepare_streams()
         terminal.prepare(sys.stdout)
     try:
         code: Any = cli.main(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kb.embedding.tokens import ModelTokens
     from kb.embedding.torch_runtime import TorchModel
 
-    Array = NDArray[np.float32]
+    Array: TypeAlias = NDArray[np.float32]
 
 # How much of the difference between channels moves from the activations (1) into the weights (0).
 _SHARE: Final = 0.65

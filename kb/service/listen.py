@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.errors import ConfigError, FolderError, KbError
 from kb.service.address import addresses_of, make_folder
+from kb.system import WINDOWS
 from kb.system.files import replace_file
 from kb.system.locks import PAST_END, try_lock
 
@@ -185,7 +186,8 @@ def listen(store: str, environ: Mapping[str, str]) -> Listening:
         if make_folder(address):
             return listen_at(address)
     raise FolderError(
-        f"{Path(places[-1]).parent} is not a folder of yours alone", "Remove it, or set XDG_RUNTIME_DIR to one that is"
+        f"{Path(places[-1]).parent} is not a folder of yours alone",
+        f"Remove it, or set {'LOCALAPPDATA' if WINDOWS else 'XDG_RUNTIME_DIR'} to one that is",
     )
 
 

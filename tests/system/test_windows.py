@@ -88,7 +88,8 @@ def kb(home: Path, *args: str, code: int | None = None) -> str:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "kb", *args],
         cwd=home, env=os.environ | {"PYTHONPATH": import_path(home.parent / "site")},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", check=False, timeout=240,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        encoding="utf-8", check=False, timeout=240,
     )  # fmt: skip
     assert code is None or done.returncode == code, done.stdout
     return done.stdout
