@@ -285,7 +285,7 @@ MUTANTS: Final = (
     Mutant(LOCK, "holder, until = now, time.monotonic() + seconds", "holder = now", T_LOCK),
     Mutant(LOCK, "                    tell = None\n", "", T_LOCK),
     Mutant(LOCK, "return owner if is_alive(owner.pid) else None", "return owner", T_LOCK),
-    Mutant(LOCK, "    if pid < 1:\n        return False\n", "", T_LOCK),
+    Mutant("kb/system/processes.py", "    if pid < 1:\n        return False\n", "", T_LOCK),
     Mutant(LOCK, "        if self.held and not self.in_place():", "        if False:", T_LOCK),
     Mutant(LOCK, "                self._unlock_directory()\n", "                pass\n", T_LOCK),
     # Passages.
