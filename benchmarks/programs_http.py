@@ -1,4 +1,7 @@
-"""``POST /v1/search`` by several clients at once, beside the rate at which the model alone embeds such questions."""
+"""``POST /v1/search`` by several clients at once, beside the rate at which the model alone embeds such questions.
+
+Rates fall where other programs use the cores; the processor time of both is told beside them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from benchmarks.programs_python import document_questions, documents_store, summ
 from benchmarks.table import Row, at_least, at_most
 from kb.embedding.encoder import Encoder
 from kb.embedding.locate import locate
-from kb.evaluation.bench import Times
+from kb.evaluation.bench import DaemonProcess, Times
 from kb.records import Mode
 from kb.service.client import connect
 
@@ -93,18 +96,20 @@ def rows(work: Bench) -> list[Row]:
     kb = program(work.documents, store, work.threads)
     count = max(_LEAST, work.scaled(ASKED))
     found: list[Row] = []
-    with kb.daemon(work.folder / "programs-http.log"):
+    with kb.daemon(work.folder / "programs-http.log") as daemon:
         for mode in (Mode.COSINE, Mode.HYBRID):
             progress(f"{NAME}: {CLIENTS} clients, {mode}, {ROUNDS} rounds of {count} questions")
             times = call(
                 "programs_http:ask_in_turns",
                 store=kb.store,
+                pid=daemon.pid,
                 questions=document_questions(work),
                 mode=mode,
                 count=count,
                 threads=work.threads,
             )
             found += judged(mode, times["port"], times["model"], Times(tuple(times["latencies"])), count)
+            found.append(processor(mode, times["port_cpu"], times["model_cpu"], count))
     return found
 
 
@@ -126,11 +131,21 @@ def judged(mode: str, port: Sequence[float], model: Sequence[float], latencies: 
     ]
 
 
-def ask_in_turns(store: str, questions: Sequence[str], mode: str, count: int, threads: int) -> dict[str, Any]:
+def processor(mode: str, port: Sequence[float], model: Sequence[float], count: int) -> Row:
+    """The row for the seconds of processor time of the daemon and of the bare model in each round."""
+    asked, bare = (median(seconds) * 1000 / count for seconds in (port, model))
+    what = f"POST /v1/search, {mode}: processor time of the daemon / of the bare model"
+    return Row(NAME, what, f"{asked / bare:.2f} x; {asked:.1f} / {bare:.1f} ms a question")
+
+
+def ask_in_turns(
+    store: str, *, pid: int, questions: Sequence[str], mode: str, count: int, threads: int
+) -> dict[str, Any]:
     """Ask the daemon and the bare model by turns, each with as many threads as there are clients.
 
     Args:
         store: The real path of the daemon's store.
+        pid: The process of the daemon.
         questions: What to ask, made different each time.
         mode: The search mode.
         count: The number of questions in a round.
@@ -146,15 +161,21 @@ def ask_in_turns(store: str, questions: Sequence[str], mode: str, count: int, th
         mine.connection.post("/v1/search", {"question": question, "mode": mode, "literal": True})
 
     latencies: list[float] = []
-    found: dict[str, list[float]] = {"port": [], "model": []}
+    found: dict[str, list[float]] = {"port": [], "model": [], "port_cpu": [], "model_cpu": []}
+    daemon = DaemonProcess(pid)
     with ThreadPoolExecutor(CLIENTS) as pool:
         for number in range(ROUNDS + 1):
+            began = time.process_time()
             bare, _ = _together(pool, encoder.embed_query, [f"{mode} {one}" for one in islice(asked, count)])
+            bare_cpu, began = time.process_time() - began, daemon.cpu_seconds()
             wall, each = _together(pool, port, [f"{mode} {one}" for one in islice(asked, count)])
+            port_cpu = daemon.cpu_seconds() - began
             # In the first round both load what they need, and connect.
             if number:
                 found["model"].append(bare)
                 found["port"].append(wall)
+                found["model_cpu"].append(bare_cpu)
+                found["port_cpu"].append(port_cpu)
                 latencies += each
     return {**found, "latencies": latencies}
 

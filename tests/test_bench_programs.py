@@ -208,6 +208,8 @@ def test_clients_are_compared_with_the_model_round_by_round() -> None:
     assert [(row.measured, row.met) for row in rows[:2]] == [("0.90 x", True), ("1.00 x", True)]
     assert [row.met for row in spread[:2]] == [False, False]
     assert all(row.met is None for row in programs_http.judged("hybrid", (10.0,), (1.0,), calm, 100))
+    told = programs_http.processor("cosine", (1.2, 1.0, 1.1), (0.6, 0.5, 0.7), 100)
+    assert (told.measured, told.met) == ("1.83 x; 11.0 / 6.0 ms a question", None)
 
 
 def test_the_largest_answer_is_judged() -> None:
