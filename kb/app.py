@@ -307,15 +307,14 @@ class LocalKnowledgeBase(SearchMethods):
             self.monitor.lost()
 
     def forecast(self) -> Forecast | None:
-        """What the first run of a new store does here, after a few seconds; None if there is a store, or no model.
+        """What the first run of a new store does here, after a few seconds; None if it is not new, or does little.
 
         Raises:
             ConfigError: A pattern of the configuration is invalid.
         """
-        from kb.forecast import first_run
+        from kb.forecast import of_new_store
 
-        container = self._container
-        return None if container.exists else first_run(container.settings, container.embedder_if_here())
+        return of_new_store(self._container.settings, self._container.embedder_if_here)
 
     def takeover(self, say: Callable[[str], None]) -> OnnxTakeover:
         """What exports the model to ONNX in the background of a daemon, and switches to the result.

@@ -11,11 +11,11 @@ from kb.files.scan import Disk
 from kb.formats.registry import REGISTRY
 from kb.integrity import is_there
 from kb.models import encoder_if_here
-from kb.open_store import CATALOG_FILE
+from kb.open_store import CACHE_FILE, CATALOG_FILE
 from kb.reading import reader_of, rules_of, sandboxes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from kb.config import Config, Settings
@@ -31,6 +31,8 @@ HUB: Final = "huggingface.co"
 _SAMPLE_SECONDS: Final = 1.5
 _MEASURE_SECONDS: Final = 2.0
 _ESTIMATE_SECONDS: Final = 0.5
+# Less is embedded within a minute by the slowest model.
+_FEW_BYTES: Final = 20_000
 # So many files are read, spread over all.
 _SAMPLE_FILES: Final = 60
 # In bytes; a longer file says no more about the others.
@@ -89,7 +91,7 @@ def first_run(settings: Settings, encoder: Encoder | None, *, tries: bool = True
         ConfigError: A pattern of the configuration is invalid.
     """
     config = settings.config
-    disk = Disk(settings.folder_paths(), rules_of(config), never=(settings.store_path(),))
+    disk = _disk(settings)
     files = disk.scan().files
     sample = _sample(config, disk, files, encoder)
     tokens = sum(file.stat.size / sample.bytes_per_token(file.path) for file in files)
@@ -108,19 +110,37 @@ def first_run(settings: Settings, encoder: Encoder | None, *, tries: bool = True
     )
 
 
-def of_new_store(settings: Settings, *, tries: bool = True) -> Forecast | None:
-    """The forecast for a configuration whose store does not exist yet; None if it does.
+def is_new(settings: Settings) -> bool:
+    """Whether nothing was indexed yet, and no vectors were imported, of which a forecast would not know."""
+    store = settings.store_path()
+    return not is_there(store, CATALOG_FILE) and not is_there(store, CACHE_FILE)
+
+
+def of_new_store(
+    settings: Settings, encoder: Callable[[], Encoder | None] | None = None, *, tries: bool = True
+) -> Forecast | None:
+    """The forecast for a store that is new and that more than a few notes will fill; None for any other.
+
+    There is none either where the model is not here and may not be downloaded: the run says what to do then.
 
     Args:
         settings: The configuration.
+        encoder: Returns the model, None if it is not on this machine; by default it is looked for.
         tries: Whether to try the model, which loads it.
 
     Raises:
         ConfigError: A pattern of the configuration is invalid.
     """
-    if is_there(settings.store_path(), CATALOG_FILE):
+    if not is_new(settings) or sum(file.stat.size for file in _disk(settings).scan().files) < _FEW_BYTES:
         return None
-    return first_run(settings, encoder_if_here(settings), tries=tries)
+    found = encoder_if_here(settings) if encoder is None else encoder()
+    if found is None and settings.config.embed.offline:
+        return None
+    return first_run(settings, found, tries=tries)
+
+
+def _disk(settings: Settings) -> Disk:
+    return Disk(settings.folder_paths(), rules_of(settings.config), never=(settings.store_path(),))
 
 
 @dataclass(frozen=True, slots=True)

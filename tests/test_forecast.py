@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from kb.app import LocalKnowledgeBase
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kb.config import Settings
 
 NEAR = 1.5
+NOTES = 80
 SECONDS_A_TEXT = 0.02
 
 
@@ -43,10 +45,10 @@ def note(number: int) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path, tiny: Path) -> Settings:
-    """Sixty notes of different lengths, and a tiny model."""
+    """Notes of different lengths, and a tiny model."""
     notes = tmp_path / "notes"
     notes.mkdir()
-    for number in range(150):
+    for number in range(NOTES):
         (notes / f"{number:03}.md").write_text(note(number), "utf-8")
     values = {
         "folders.paths": f'["{notes}"]',
@@ -66,13 +68,16 @@ class SlowEncoder(Encoder):
 
     spent = 0.0
 
-    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int], on_batch: Any = None) -> Any:
-        """The vectors, after that time."""
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int], on_batch: Any = None) -> Any:  # noqa: ARG002 - the method's
+        """Vectors of length 1, after that time."""
         began = time.monotonic()
         time.sleep(SECONDS_A_TEXT * len(texts))
-        made = super().embed_documents(texts, tokens, on_batch)
+        # No torch: how long that takes depends on what else runs.
+        vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), self.dimension), np.float32)
+        if on_batch is not None:
+            on_batch(range(len(texts)))
         self.spent += time.monotonic() - began
-        return made
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def test_the_forecast_is_near_the_truth(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +91,7 @@ def test_the_forecast_is_near_the_truth(settings: Settings, monkeypatch: pytest.
         report = kb.index()
         took = encoder.spent - before
 
-    assert found.files == 150
+    assert found.files == NOTES
     assert found.measured
     assert report.embedded / NEAR < found.passages < report.embedded * NEAR
     seconds = found.seconds("float32")
@@ -120,7 +125,7 @@ def test_before_the_download_of_bge_m3(settings: Settings, tmp_path: Path) -> No
     assert large.download == 2_290_000_000
     assert large.rates["int8"] > large.rates["float32"] > 0
     assert (unknown.download, unknown.rates) == (None, {})
-    assert large.passages > 150
+    assert large.passages > NOTES
     assert settings.config.embed.model != "BAAI/bge-m3"
 
 
@@ -131,6 +136,27 @@ def test_there_is_none_for_a_store_that_exists(settings: Settings) -> None:
         kb.index()
         assert kb.forecast() is None
     assert of_new_store(settings) is None
+
+
+def test_there_is_none_for_a_few_notes_or_without_a_model(settings: Settings, tmp_path: Path) -> None:
+    """A few notes take no time, and a model that is missing and may not be downloaded stops the run."""
+    assert of_new_store(settings, lambda: None) is None
+    for file in sorted((tmp_path / "notes").iterdir())[8:]:
+        file.unlink()
+    assert of_new_store(settings) is None
+
+
+def test_there_is_none_after_an_import(settings: Settings, tmp_path: Path) -> None:
+    """How many of the passages are among the vectors that were brought is not known before they are read."""
+    with LocalKnowledgeBase.open(settings) as kb:
+        kb.index()
+        kb.export_vectors(tmp_path / "vectors")
+    (tmp_path / "store").rename(tmp_path / "old")
+    with LocalKnowledgeBase.open(settings) as kb:
+        assert kb.forecast() is not None
+        kb.import_vectors(tmp_path / "vectors")
+        assert kb.forecast() is None
+        assert kb.index().embedded == 0
 
 
 def test_other_formats_count_by_their_size(settings: Settings, tmp_path: Path) -> None:
@@ -233,10 +259,10 @@ def test_an_index_run_on_a_terminal_begins_with_it(settings: Settings, terminal:
     words = [word for key, value in values.items() for word in ("-s", f"{key}={value}")]
 
     assert run([*words, "index", *options], Session(client=replace(client, environ={}))) == 0
-    assert ("150 files, about" in err.getvalue()) == (terminal and not options)
+    assert (f"{NOTES} files, about" in err.getvalue()) == (terminal and not options)
     err.truncate(0)
     assert run([*words, "index"], Session(client=replace(client, environ={}))) == 0
-    assert "150 files, about" not in err.getvalue()
+    assert f"{NOTES} files, about" not in err.getvalue()
 
 
 def test_init_says_it_on_a_terminal(
@@ -253,7 +279,7 @@ def test_init_says_it_on_a_terminal(
     assert run(["--config", str(file), "init", "notes", "--model", str(tiny)], Session(client=client)) == 0
 
     said = out.getvalue()
-    assert "150 files, about" in said
+    assert f"{NOTES} files, about" in said
     assert f"with {tiny}" in said
     assert said.endswith('Next: kb index, then kb "your question"\n')
     assert not (tmp_path / ".kb").exists()

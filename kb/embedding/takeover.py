@@ -25,7 +25,7 @@ class OnnxTakeover:
     Args:
         encoder: The model of the daemon.
         say: Receives a line of the log.
-        after: Seconds until the export may begin.
+        after: Seconds until the export may begin; None for a minute.
         clock: A monotonic clock, in seconds.
     """
 
@@ -34,13 +34,13 @@ class OnnxTakeover:
         encoder: Encoder,
         say: Callable[[str], None],
         *,
-        after: float = AFTER_SECONDS,
+        after: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._encoder = encoder
         self._say = say
         self._clock = clock
-        self._begin_at = clock() + after
+        self._begin_at = clock() + (AFTER_SECONDS if after is None else after)
         self._export: BackgroundExport | None = None
         self._switching: threading.Thread | None = None
         self._done = False
