@@ -106,7 +106,7 @@ bench-web: $(VENV)/ready
 
 # Large stores, with vectors that no model computed.
 bench-scale: $(VENV)/ready
-	$(BIN)/python -m benchmarks --only $(or $(ONLY),scale-backup)
+	$(BIN)/python -m benchmarks --only $(or $(ONLY),scale-backup scale-server)
 
 # The pictures of docs/web.md.
 screenshots: $(VENV)/ready

@@ -31,6 +31,7 @@ from benchmarks import (
     reuse,
     rounds,
     saving,
+    server,
     web,
 )
 from benchmarks.bench import MINUTES, Bench
@@ -52,7 +53,7 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
 NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     **{
         module.NAME: module.rows
-        for module in (retrieval, refusals, answers, peers, model_speed, model_gpu, programs, web, backups)
+        for module in (retrieval, refusals, answers, peers, model_speed, model_gpu, programs, web, backups, server)
     },
     **programs.PARTS,
 }

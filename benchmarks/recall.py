@@ -24,7 +24,7 @@ from kb.indexing.plan import compare, identify, labels
 from kb.records import Document, FileChange, Freshness, Passage, ResolvedRequest, VectorRecord
 from kb.search.search import Searcher
 from kb.store.catalog import SqliteCatalog
-from kb.store.chroma import ChromaIndex
+from kb.store.local_chroma import open_index
 from kb.testing import MemoryFiles
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from benchmarks.bench import Bench
     from kb.records import FoundFile
+    from kb.store.chroma import ChromaIndex
 
 NAME: Final = "recall"
 PASSAGES: Final = 100_000
@@ -153,7 +154,7 @@ class _Filled:
     def begun(cls, place: str, files: int) -> _Filled:
         """An empty store for a number of files."""
         function = BgeM3EmbeddingFunction(model=MODEL)
-        index = ChromaIndex.open(f"{place}/index", "passages", Given.fingerprint, DIMENSION, function, create=True)
+        index = open_index(f"{place}/index", "passages", Given.fingerprint, DIMENSION, function, create=True)
         contents = {(_FOLDER, f"{number:06}.md"): b"" for number in range(files)}
         return cls(index, SqliteCatalog(f"{place}/catalog.sqlite3"), MemoryFiles(contents))
 

@@ -186,7 +186,8 @@ class LocalKnowledgeBase(SearchMethods):
                 on_event=on_event,
                 should_stop=should_stop,
             )
-            return self._embed_all(report, embedding, should_stop=should_stop)
+            report = self._embed_all(report, embedding, should_stop=should_stop)
+            return replace(report, unsent=self._container.catalog.count_deferred())
 
         try:
             return run()
@@ -267,6 +268,22 @@ class LocalKnowledgeBase(SearchMethods):
             if embedding.embedded and not left and not embedding.interrupted:
                 self._container.searcher.measure()
             return left
+
+    def complete_index(self) -> float | None:
+        """Send a Chroma server what it lacks, where it keeps the vectors and can be used.
+
+        Returns:
+            After how many seconds to call this again; None if the store keeps the vectors itself.
+
+        Raises:
+            StoreError: Another process or another store has the collections.
+        """
+        server = self._container.store.server
+        if server is None:
+            return None
+        with self._changing:
+            self._container.store.complete(_never)
+        return server.due_in()
 
     def _embed_all(
         self,
@@ -670,6 +687,15 @@ class LocalKnowledgeBase(SearchMethods):
     def _answer_resolved(self, request: ResolvedRequest) -> Answer:
         """Answer a request whose defaults are filled in."""
         container = self._container
+        began = time.monotonic()
+        answer = self._found(request)
+        server = container.store.server if container.exists else None
+        why = server.fell_back(began) if server is not None else ""
+        return replace(answer, index=replace(answer.index, without_server=why)) if why else answer
+
+    def _found(self, request: ResolvedRequest) -> Answer:
+        """The passages that answer a request."""
+        container = self._container
         request = self._by_both_meanwhile(request)
         known = self._known(request.like) if request.like is not None else None
         if known is None and not container.exists:
@@ -733,7 +759,9 @@ class LocalKnowledgeBase(SearchMethods):
 
     def _repair_index(self) -> None:
         """Open, and so repair, the vector index if it is missing or may be damaged; otherwise leave it closed."""
-        if self._container.catalog.count_embedded() and not self._container.vectors.is_usable():
+        if self._container.store.on_server:
+            self._container.store.complete(_never)
+        elif self._container.catalog.count_embedded() and not self._container.vectors.is_usable():
             self._container.index()
 
     def _with_recovery(self, ask: Callable[[], _T]) -> _T:

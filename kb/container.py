@@ -304,7 +304,7 @@ class Container:
     def take_over(self) -> None:
         """Use the store even if another configuration filled it."""
         self._environment = replace(self._environment, takes_over=True)
-        if self._store is not None and self._store.catalog.built is None:
+        if self._store is not None and (self._store.catalog.built is None or self._store.on_server):
             self._reopen()
 
     def serve(self, serving: Serving) -> None:

@@ -8,6 +8,7 @@ KbError
 ├── StoreError          the store cannot be used
 │   ├── StoreBusy       another process has the store open
 │   ├── StoreDamaged    the vector index is broken and has to be rebuilt
+│   ├── ChromaServerError  the Chroma server with the vector index cannot be used at the moment
 │   ├── CatalogDamaged  the catalog is damaged and has to be refilled from the folders
 │   └── ForeignStore    the folder contains a store of another program
 ├── BackupError         a backup cannot be written, or is not one that this kb can use
@@ -86,6 +87,13 @@ class StoreBusy(StoreError):
 
 class StoreDamaged(StoreError):
     """The vector index cannot be read, or its content is wrong."""
+
+
+class ChromaServerError(StoreError):
+    """The Chroma server that keeps the vector index cannot be used at the moment.
+
+    It is away, slow or full, or refuses what it is sent. kb goes on without it, and completes the index later.
+    """
 
 
 class CatalogDamaged(StoreError):

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from kb.search.priority import QueryPriority
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
+    from kb.store.local_vectors import CopiedIndex
     from kb.store.lock import StoreLock
     from kb.store.pairing import Pairing
-    from kb.store.vectors import CopiedIndex, VectorStore
+    from kb.store.server_vectors import ServerVectors
+    from kb.store.vectors import VectorStore
 
 # In the fingerprint of a model in int8, followed by the version of the rounding.
 _INT8: Final = " int8/"
@@ -145,6 +147,7 @@ class OpenStore:
         self._pairing: Lazy[Pairing] = Lazy(self._make_pairing)
         self._source: Lazy[_Source] = Lazy(lambda: _Source(environment, self.catalog, self.cache))
         self.vectors: Lazy[VectorStore] = Lazy(self._make_vectors)
+        self._server_vectors: Lazy[ServerVectors] = Lazy(self._make_server_vectors)
         self.copied: Lazy[CopiedIndex] = Lazy(self._copy_index)
         self.exact: Lazy[ExactIndex | None] = Lazy(self._read_exact)
         self.questions: Lazy[CachedQueryEmbedder] = Lazy(self._make_questions)
@@ -266,7 +269,7 @@ class OpenStore:
         if exact is not None and not exact.full:
             yield exact
             return
-        if self.state == "read-only":
+        if self.state == "read-only" and not self.on_server:
             yield self.copied.get().index
             return
         with self.vectors.get().using() as index:
@@ -314,12 +317,56 @@ class OpenStore:
         self.vectors.get().restart()
 
     def _make_vectors(self) -> VectorStore:
+        if self.on_server:
+            return self._server_vectors.get()
         from kb.store.generations import Generations
-        from kb.store.vectors import VectorStore
+        from kb.store.local_vectors import LocalVectors
 
         lock = self._environment.lock
         generations = Generations(self._environment.store, on_step=lambda _: lock.require_place())
-        return VectorStore(generations, self._source.get(), self._pairing.get(), self._environment.warn)
+        return LocalVectors(generations, self._source.get(), self._pairing.get(), self._environment.warn)
+
+    def _make_server_vectors(self) -> ServerVectors:
+        from kb.server_index import server_vectors
+
+        environment = self._environment
+        batch = environment.serving.write_batch
+        return server_vectors(
+            environment.settings,
+            embedder=environment.embedder.get,
+            catalog=self.catalog.get,
+            cache=self.cache.get,
+            pairing=self._pairing.get(),
+            warn=environment.warn,
+            batch=batch,
+            give_way=_at_once if batch is None else environment.query_priority.wait,
+            takes_over=environment.takes_over,
+        )
+
+    # On a Chroma server.
+
+    @property
+    def on_server(self) -> bool:
+        """Whether a Chroma server keeps the vectors."""
+        return bool(self._environment.settings.config.store.chroma)
+
+    @property
+    def server(self) -> ServerVectors | None:
+        """The vector index on the Chroma server; None if the store keeps it."""
+        return self._server_vectors.get() if self.on_server else None
+
+    def complete(self, should_stop: Callable[[], bool]) -> None:
+        """Make the index on the Chroma server complete if it is not; where that cannot be done now, warn.
+
+        Raises:
+            ForeignStore: Another store's vectors are in its collections.
+            StoreBusy: Another process writes to them.
+        """
+        catalog = self.catalog.get()
+        if catalog.count_embedded() or catalog.count_deferred():
+            self._own()
+            self.require_model()
+            self._server_vectors.get().complete(should_stop)
 
     def _make_pairing(self) -> Pairing:
         """Checks that vector index and catalog belong together."""
@@ -329,7 +376,7 @@ class OpenStore:
         return Pairing(self.catalog.get, lambda digests: self.cache.get().peek(embedder.get().fingerprint, digests))
 
     def _copy_index(self) -> CopiedIndex:
-        from kb.store.vectors import CopiedIndex
+        from kb.store.local_vectors import CopiedIndex
 
         generation = self._environment.file(self.catalog.get().meta("generation") or "none")
         return CopiedIndex(generation, self._source.get().open, self._pairing.get())
@@ -415,6 +462,10 @@ class OpenStore:
         )
 
 
+def _at_once() -> None:
+    """Do not wait."""
+
+
 class _Source:
     """Opens, probes and fills generations of the vector index.
 
@@ -432,11 +483,12 @@ class _Source:
     def open(self, directory: str, *, create: bool) -> ChromaIndex:
         """Open one generation. kb's embedding function is registered for other programs; kb passes vectors."""
         from kb.models import embedding_function_of
-        from kb.store.chroma import ChromaIndex, Pace
+        from kb.store.chroma import Pace
+        from kb.store.local_chroma import open_index
 
         embedder = self._environment.embedder.get()
         batch = self._environment.serving.write_batch
-        return ChromaIndex.open(
+        return open_index(
             directory,
             self._environment.settings.config.store.collection,
             embedder.fingerprint,

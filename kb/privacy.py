@@ -18,6 +18,7 @@ from kb.service.address import addresses_of, is_safe
 from kb.silence import CHROMADB_SETTINGS, SWITCHES
 from kb.system import WINDOWS, shell
 from kb.system.users import rights_of_others
+from kb.urls import is_this_machine, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +55,7 @@ def privacy_rows(settings: Settings) -> list[PrivacyRow]:
 
 
 def _fetching(settings: Settings) -> Iterator[PrivacyRow]:
-    """Return the row for fetching models, which is all that kb itself uses the network for."""
+    """Return the row for fetching models, which is all that kb uses the network for unless it is configured to."""
     if settings.config.embed.offline:
         yield PrivacyRow("fetching models", "off", True, "embed.offline = true")
         return
@@ -64,6 +65,24 @@ def _fetching(settings: Settings) -> Iterator[PrivacyRow]:
     )
     if token := _token():
         yield PrivacyRow("hub token", "sent", True, f"{token} goes with each request of a fetch")
+
+
+def _vectors(settings: Settings) -> Iterator[PrivacyRow]:
+    """Return the row for the Chroma server, which is sent what is indexed."""
+    name, store = "vectors", settings.config.store
+    if not store.chroma:
+        yield PrivacyRow(name, "here", True, "vectors are kept in the store (store.chroma is empty)")
+        return
+    parts = parse_url(store.chroma)
+    what = "vectors, and the paths and headings of your files, go to"
+    if is_this_machine(parts.hostname or ""):
+        detail = f"{what} {store.chroma}, on this machine; who else can reach it is up to that server"
+        yield PrivacyRow(name, "local server", True, detail)
+    elif parts.scheme == "https":
+        yield PrivacyRow(name, "sent", True, f"{what} {store.chroma}, encrypted; no text does (store.chroma)")
+    else:
+        detail = f"{what} {store.chroma} in clear (store.unencrypted = true): use https, or a tunnel"
+        yield PrivacyRow(name, "sent in clear", False, detail)
 
 
 def _answering(settings: Settings) -> Iterator[PrivacyRow]:
@@ -149,6 +168,7 @@ def _sandbox(_: Settings) -> Iterator[PrivacyRow]:
 # Each returns its rows for a configuration.
 _SOURCES: Final[tuple[Callable[[Settings], Iterable[PrivacyRow]], ...]] = (
     _fetching,
+    _vectors,
     _answering,
     _libraries,
     _socket,

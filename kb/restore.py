@@ -180,7 +180,8 @@ def _stage(
         # Looks at every row.
         here.own()
         _fit(here.catalog, backup, settings, moved)
-        if encoder is None:
+        if encoder is None or settings.config.store.chroma:
+            # The first use makes the index, on the server where there is one.
             return ""
         here.require_model()
         here.vectors.rebuild()
@@ -236,7 +237,7 @@ def _put_in_place(
     from kb.store.catalog import SqliteCatalog
     from kb.store.catalog_schema import SCHEMA
     from kb.store.generations import Generations
-    from kb.store.vectors import STAMP_FILE
+    from kb.store.local_vectors import STAMP_FILE
 
     def before(what: str) -> None:
         container.lock.require_place()

@@ -50,6 +50,7 @@ def status_of(container: Container) -> Status:
         confinement=confinement(),
         partly=tuple(Failure(file.folder, file.path, file.unread) for file in files if file.unread),
         unembedded=container.catalog.count() - container.catalog.count_embedded(),
+        server=None if container.store.server is None else container.store.server.state(),
     )
 
 

@@ -203,8 +203,8 @@ def _vectors_of(container: Container) -> VectorSource:
 
 
 def _indexed(container: Container, ids: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
-    """The vectors of passages in the vector index, which only the holder of the store's lock may open."""
-    if container.store.state == "read-only":
+    """The vectors of passages in the vector index, which in a store only the holder of its lock may open."""
+    if container.store.state == "read-only" and not container.store.on_server:
         return container.store.copied.get().index.vectors(ids)
     container.own()
     with container.vectors.using() as index:

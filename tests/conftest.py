@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from chroma_server import RunningChroma
 from clean_environ import clean_environ
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
@@ -226,3 +227,40 @@ def open_kb(tmp_path: Path, onnx_minilm: Located) -> Iterator[Callable[..., Loca
     yield open_
     for one in opened:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChroma]:
+    """A Chroma server of this test process; a test uses collections of its own name."""
+    server = RunningChroma(tmp_path_factory.mktemp("chroma")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def own_chroma(tmp_path: Path) -> Iterator[RunningChroma]:
+    """A Chroma server of this test alone, which may kill, stop or empty it."""
+    server = RunningChroma(tmp_path / "chroma").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def on_server(
+    open_kb: Callable[..., LocalKnowledgeBase], tmp_path: Path
+) -> Callable[..., tuple[LocalKnowledgeBase, list[str]]]:
+    """Opens knowledge bases whose vectors are on a Chroma server, each with the list of its warnings."""
+
+    def open_(
+        server: RunningChroma, folder: Path, store: Path | None = None, **overrides: str
+    ) -> tuple[LocalKnowledgeBase, list[str]]:
+        told: list[str] = []
+        values = {
+            "store__chroma": server.url,
+            "store__collection": f"kb-{tmp_path.name}",
+            "store__server_seconds": "2",
+            **overrides,
+        }
+        return open_kb(folder, store, told.append, **values), told
+
+    return open_

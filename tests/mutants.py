@@ -51,7 +51,7 @@ class Mutant:
 
 ENCODER: Final = "kb/embedding/encoder.py"
 GATE: Final = "kb/cli/read_write_lock.py"
-VECTORS: Final = "kb/store/vectors.py"
+VECTORS: Final = "kb/store/local_vectors.py"
 CONTAINER: Final = "kb/container.py"
 OPEN_STORE: Final = "kb/open_store.py"
 RETRIEVE: Final = "kb/search/retrieve.py"
@@ -173,13 +173,13 @@ MUTANTS: Final = (
         VECTORS,
         "        self._generations.mark_unclean()\n        old = self",
         "        old = self",
-        "tests/store/test_vectors.py",
+        "tests/store/test_local_vectors.py",
     ),
     Mutant(
         VECTORS,
         "            self._close_index()\n            self._generations.mark_unclean()\n",
         "            self._close_index()\n",
-        "tests/store/test_vectors.py",
+        "tests/store/test_local_vectors.py",
     ),
     # Questions go first while a daemon indexes.
     Mutant(CONTAINER, "            self.embedder.share(self.query_priority.wait)\n", "            pass\n", T_PARTS),

@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.records": {"kb.records", "kb.errors", "kb.formats.registry"},
     "kb.ports": {"kb.records"},
     "kb.location": {"kb.system"},
+    "kb.urls": set(),
     "kb.lazy": set(),
     "kb.fair_lock": set(),
     "kb.interrupts": set(),
@@ -36,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.own_files": {"kb.errors", "kb.system"},
     # The catalog and the embedding cache open their files by it.
     "kb.sqlite": {"kb.errors", "kb.own_files", "kb.system"},
-    "kb.config": {"kb.config", "kb.errors", "kb.location", "kb.records", "kb.system"},
+    "kb.config": {"kb.config", "kb.errors", "kb.location", "kb.records", "kb.system", "kb.urls"},
     # Whether a model that a configuration names is on this machine.
     "kb.config.trust": {
         "kb.config",
@@ -46,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         "kb.system",
         "kb.embedding.locate",
         "kb.embedding.cross_encoder",
+        "kb.urls",
     },
     "kb.files": {"kb.files", *VOCABULARY},
     "kb.chunking": {"kb.chunking", "kb.formats.bare_markup", *VOCABULARY},
@@ -53,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.formats.registry": {"kb.errors"},
     "kb.sandbox": {"kb.sandbox", "kb.formats.builder", *VOCABULARY},
     "kb.embedding": {"kb.embedding", "kb.sqlite", "kb.chroma_import", "kb.silence", "kb.__version__", *VOCABULARY},
-    "kb.store": {"kb.store", "kb.own_files", "kb.sqlite", "kb.chroma_import", "kb.interrupts", *VOCABULARY},
+    "kb.store": {"kb.store", "kb.own_files", "kb.sqlite", "kb.chroma_import", "kb.interrupts", "kb.urls", *VOCABULARY},
     # What a backup holds is what catalog and embedding cache keep.
     "kb.backup": {"kb.backup", "kb.store", "kb.embedding.cache", "kb.sqlite", "kb.own_files", *VOCABULARY},
     "kb.indexing": {"kb.indexing", *VOCABULARY},
@@ -67,7 +69,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.api": {"kb.api", "kb.location", "kb.__version__", *VOCABULARY},
     # They ask the daemon over its socket.
     "kb.api.client": {"kb.api", "kb.config", "kb.service.address", "kb.__version__", *VOCABULARY},
-    "kb.api.remote": {"kb.api", "kb.search_methods", *VOCABULARY},
+    "kb.api.remote": {"kb.api", "kb.search_methods", "kb.urls", *VOCABULARY},
     "kb.api.transport": {"kb.api", "kb.service.client", *VOCABULARY},
     "kb.agents": {"kb.agents", *VOCABULARY},
     # It looks at each part, also where the others are broken.
@@ -89,8 +91,10 @@ ALLOWED: dict[str, set[str]] = {
         "kb.sandbox",
         "kb.service",
         "kb.silence",
+        "kb.server_index",
         "kb.sqlite",
         "kb.store",
+        "kb.urls",
         "kb.watching",
         "kb.__version__",
         *VOCABULARY,
@@ -116,7 +120,7 @@ ALLOWED: dict[str, set[str]] = {
     "kb.file_text": {"kb.formats.decode", "kb.search.verify", *VOCABULARY},
     "kb.testing": VOCABULARY,
     "kb.notes": VOCABULARY,
-    "kb.privacy": {"kb.silence", "kb.config", "kb.service", "kb.sandbox", *VOCABULARY},
+    "kb.privacy": {"kb.silence", "kb.config", "kb.service", "kb.sandbox", "kb.urls", *VOCABULARY},
     "kb.models": {"kb.embedding", "kb.config", *VOCABULARY},
     "kb.forecast": {
         "kb.config",
@@ -132,7 +136,9 @@ ALLOWED: dict[str, set[str]] = {
     "kb.reading": {"kb.config", "kb.files", "kb.chunking", "kb.formats", "kb.sandbox", *VOCABULARY},
     "kb.integrity": {"kb.own_files", "kb.indexing", "kb.formats.decode", "kb.search", "kb.store", *VOCABULARY},
     "kb.claims": {"kb.config", "kb.service.client", *VOCABULARY},
+    "kb.server_index": {"kb.config", "kb.embedding", "kb.indexing", "kb.models", "kb.search", "kb.store", *VOCABULARY},
     "kb.open_store": {
+        "kb.server_index",
         "kb.freshness",
         "kb.integrity",
         "kb.models",
@@ -279,7 +285,7 @@ OWNERS: dict[str, set[str]] = {
     "onnx": {"kb/embedding/onnx_export.py", "kb/embedding/onnx_graph.py"},
     "sentence_transformers": {"kb/embedding/torch_runtime.py", "kb/embedding/cross_encoder.py"},
     "transformers": {"kb/embedding/torch_runtime.py", "kb/embedding/cross_encoder.py"},
-    "chromadb": {"kb/chroma_import.py", "kb/embedding/bge_m3.py", "kb/store/chroma.py"},
+    "chromadb": {"kb/chroma_import.py", "kb/embedding/bge_m3.py", "kb/store/server.py"},
     "watchdog": {"kb/watching/watcher.py"},
     "rich": {"kb/cli/"},
     "llm": {"kb/answers/language_model.py"},

@@ -15,7 +15,7 @@ from kb.errors import ModelMismatch, StoreError
 from kb.store.catalog import SqliteCatalog
 from kb.store.chroma import Pace
 from kb.store.generations import Generations
-from kb.store.vectors import VectorStore
+from kb.store.local_vectors import LocalVectors
 from kb.testing import FakeEmbedder, FakeTokens
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def dying(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for owner, name in (
         (SqliteCatalog, "set_meta"),
         (SqliteCatalog, "mark_pending"),
-        (VectorStore, "restart"),
+        (LocalVectors, "restart"),
         (Generations, "switch"),
     ):
         monkeypatch.setattr(owner, name, before(getattr(owner, name)))
@@ -195,7 +195,7 @@ def test_everything_is_let_go_of_though_one_part_cannot_be_closed(
     kb = LocalKnowledgeBase(parts)
     kb.index()
     catalog = parts.catalog
-    monkeypatch.setattr(VectorStore, "close", lambda _: (_ for _ in ()).throw(StoreError("the disk is gone")))
+    monkeypatch.setattr(LocalVectors, "close", lambda _: (_ for _ in ()).throw(StoreError("the disk is gone")))
 
     with pytest.raises(StoreError, match="the disk is gone"):
         kb.close()

@@ -1,7 +1,8 @@
-"""What every ``kb.ports.VectorIndex`` keeps to: the index in ChromaDB and the fake."""
+"""What every ``kb.ports.VectorIndex`` keeps to: the index in ChromaDB, local and on a server, and the fake."""
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,16 @@ import pytest
 from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.embedding.locate import BUNDLED
 from kb.records import VectorRecord
-from kb.store.chroma import ChromaIndex
+from kb.store.chroma import Limits, Pace
+from kb.store.local_chroma import open_index
+from kb.store.server import SERVER_LIMITS, ChromaServer, ServerAddress
 from kb.testing import MemoryVectorIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from chroma_server import RunningChroma
     from numpy.typing import NDArray
 
     from kb.ports import VectorIndex
@@ -41,16 +45,50 @@ def record(id_: str, degrees: float, file: int = 1) -> VectorRecord:
     return VectorRecord(id_, angled(degrees), f"text of {id_}", labels(file))
 
 
-@pytest.fixture(params=["memory", "chroma"])
+@pytest.fixture(params=["memory", "chroma", "server", "cloud"])
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorIndex]:
-    """An empty index of each kind."""
+    """An empty index of each kind; that of the cloud is a server with small quotas."""
     if request.param == "memory":
         yield MemoryVectorIndex()
         return
     function = BgeM3EmbeddingFunction(model=BUNDLED, offline=True)
-    real = ChromaIndex.open(str(tmp_path / "chroma"), "contract", "model", DIMENSION, function, create=True)
+    if request.param in {"server", "cloud"}:
+        limits = Limits(results=20, label_bytes=4096, texts=False) if request.param == "cloud" else SERVER_LIMITS
+        yield from on_server(request.getfixturevalue("chroma"), function, limits)
+        return
+    real = open_index(str(tmp_path / "chroma"), "contract", "model", DIMENSION, function, create=True)
     yield real
     real.close()
+
+
+def on_server(chroma: RunningChroma, function: BgeM3EmbeddingFunction, limits: Limits) -> Iterator[VectorIndex]:
+    """An index in a collection of its own."""
+    server = ChromaServer(ServerAddress(chroma.url, "default_tenant", "default_database", "", 30.0))
+    name = f"contract-{uuid.uuid4().hex}"
+    written: dict[str, NDArray[np.float32]] = {}
+    made = server.make(
+        name,
+        {},
+        fingerprint="model",
+        dimension=DIMENSION,
+        function=function,
+        pace=Pace(100),
+        # Some are at hand and some are not.
+        known=lambda ids: {id_: written[id_] for id_ in ids if id_ in written},
+    )
+    upsert = made.upsert
+
+    def write(records: Sequence[VectorRecord]) -> None:
+        written.update({one.id: one.vector for one in records[::2]})
+        for one in records[1::2]:
+            written.pop(one.id, None)
+        upsert(records)
+
+    made.upsert = write  # type: ignore[method-assign]  # as an embedding cache is filled beside it
+    made._limits = limits
+    yield made
+    server.delete(name)
+    server.close()
 
 
 class TestVectorIndex:
@@ -167,6 +205,21 @@ class TestVectorIndex:
         np.testing.assert_allclose(np.array([known[id_] for id_ in ids]), vectors, atol=1e-6)
         index.delete(ids[:650])
         assert sorted(index.ids()) == ids[650:]
+
+    def test_as_many_are_found_as_there_are(self, index: VectorIndex) -> None:
+        """However few of them one call may return."""
+        vectors = np.random.default_rng(1).standard_normal((300, DIMENSION)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        ids = [f"id{n:04}" for n in range(300)]
+        index.upsert([VectorRecord(id_, vectors[n], id_, labels(n // 7)) for n, id_ in enumerate(ids)])
+        question = angled(30)
+
+        found = index.query(question, 70)
+        some = index.query(question, 50, files=range(20))
+
+        order = np.argsort(-(vectors @ question), kind="stable")
+        assert found.ids == tuple(ids[at] for at in order[:70])
+        assert some.ids == tuple(ids[at] for at in order if at < 140)[:50]
 
     def test_any_text_can_stand_beside_a_vector(self, index: VectorIndex) -> None:
         """Half characters, line ends, control characters and nothing at all, in text and labels."""

@@ -156,3 +156,22 @@ def test_the_language_model_is_told(tmp_path: Path) -> None:
 
     assert (none.state, here.state, elsewhere.state) == ("none", "local", "allowed")
     assert "big at llm.example.com" in elsewhere.detail
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "well"),
+    [
+        ({}, "here", True),
+        ({"store__chroma": "http://127.0.0.1:8000"}, "local server", True),
+        ({"store__chroma": "https://host:8000"}, "sent", True),
+        ({"store__chroma": "http://192.0.2.1:8000", "store__unencrypted": "true"}, "sent in clear", False),
+    ],
+)
+def test_where_the_vectors_go_is_told(tmp_path: Path, given: dict[str, str], state: str, well: bool) -> None:
+    """With the address, and what goes there."""
+    (row,) = (one for one in privacy_rows(settings(tmp_path, **given)) if one.name == "vectors")
+
+    assert (row.state, row.ok) == (state, well)
+    if given:
+        assert given["store__chroma"] in row.detail
+        assert "paths and headings" in row.detail

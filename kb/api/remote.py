@@ -7,13 +7,11 @@ redirect is followed and no proxy of the environment is used, so that the token 
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import math
 import ssl
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 from kb.api.client_requests import ANY_SECONDS, filter_fields, path_and_body
 from kb.api.codec import decode
@@ -22,10 +20,12 @@ from kb.api.problems import MEDIA_TYPE, Problem, error_of
 from kb.errors import ServerError
 from kb.records import Answer, FileText, KnownFile, Links, Reply, SearchRequest, Shown, StoredPassage
 from kb.search_methods import SearchMethods
+from kb.urls import is_this_machine, parse_url, port_of, tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
+    from urllib.parse import SplitResult
 
     from kb.records import Filters, Status, Unmatched
 
@@ -36,7 +36,6 @@ TOKEN: Final = "KB_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE: Final = "KB_TOKEN_FILE"  # noqa: S105 - the name of a variable
 """The environment variable that names a file with the token."""
 
-_PORTS: Final = {"http": 80, "https": 443}
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _PAGE: Final = 1_000
@@ -95,7 +94,7 @@ class RemoteKnowledgeBase(SearchMethods):
         self.url = url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {_checked(token)}", "Accept": "application/json"}
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        host, port = parts.hostname or "", port_of(parts)
         if parts.scheme == "https":
             self._http: HTTPConnection = HTTPSConnection(
                 host, port, timeout=_CONNECT_SECONDS, context=ssl.create_default_context()
@@ -280,32 +279,19 @@ def _address(url: str) -> SplitResult:
     Raises:
         ServerError: See ``RemoteKnowledgeBase``.
     """
-    example = "Write it as https://HOST:PORT, without a user, a space or a question mark"
     try:
-        parts = urlsplit(url)
-        # As they go over the network: neither a space nor a control character, and no label of a host too long.
-        sent = (parts.hostname or "").encode("idna").decode() + parts.path
-        usable = bool(parts.hostname) and parts.port != 0 and sent.isascii() and sent.isprintable() and " " not in sent
+        parts = parse_url(url)
     except ValueError as error:
-        raise ServerError(f"{url!r} is not the address of a server", example) from error
-    if parts.scheme not in _PORTS or not usable or "@" in parts.netloc or parts.query or parts.fragment:
-        raise ServerError(f"{url!r} is not the address of a server", example)
-    if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
-        port = parts.port or _PORTS["http"]
+        raise ServerError(
+            f"{url!r} is not the address of a server",
+            "Write it as https://HOST:PORT, without a user, a space or a question mark",
+        ) from error
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
         raise ServerError(
             f"{url} would send the token and the questions unencrypted",
-            f"Use https, or a tunnel: ssh -N -L {port}:127.0.0.1:{port} {parts.hostname}, then http://127.0.0.1:{port}",
+            f"Use https, or a tunnel: {tunnel(parts)}",
         )
     return parts
-
-
-def _is_this_machine(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _checked(token: str) -> str:

@@ -378,6 +378,7 @@ class Daemon:
             folders=self._settings.folder_paths(),
             update=lambda: self._index_changes(started),
             go_on=self._embed_waiting,
+            complete=self._complete_index,
             tell=self._say,
             never=(self._settings.store_path(),),
             polling=wanted.polling,
@@ -448,6 +449,10 @@ class Daemon:
         if report.seconds >= _LONG_SECONDS:
             self._say(f"{count(report.embedded, 'passage')} embedded: all files are found by meaning")
         return False
+
+    def _complete_index(self) -> float | None:
+        """Send a Chroma server what it lacks; returns after how many seconds to try again, or None for never."""
+        return self._kb.complete_index()
 
     @contextmanager
     def _run_shown(self) -> Iterator[None]:

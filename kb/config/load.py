@@ -18,12 +18,13 @@ from kb.config.settings import TYPED, Settings
 from kb.config.trust import require_owned, require_trust
 from kb.errors import ConfigError
 from kb.location import environment_values, joined
+from kb.urls import is_this_machine, parse_url, tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Keys of paths. Relative ones start at the folder of the file, or at the current folder if typed.
-_PATH_KEYS: Final = frozenset({"store.path", "folders.paths"})
+_PATH_KEYS: Final = frozenset({"store.path", "store.headers_file", "folders.paths"})
 # What the patterns of kb.config.schema mean.
 _SHAPES: Final = {
     "documents.ocr_languages": "languages by Tesseract's names, joined by a plus: eng, deu+eng",
@@ -105,6 +106,7 @@ def load(
     around = place is not None and place.around
     settings = Settings(config, file, file.parent if file else here, origins, around)
     _check_store(settings)
+    _check_server(settings)
     if place is not None and around:
         require_trust(settings, place, data, environ)
     return settings
@@ -129,6 +131,30 @@ def _check_store(settings: Settings) -> None:
                 f"store.path ({where}) {is_or_holds} {folder}, a folder that is read",
                 "Give the store a folder of its own",
             )
+
+
+def _check_server(settings: Settings) -> None:
+    """Check that the address of the Chroma server is one, and that nothing is sent to it in clear by mistake.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    store = settings.config.store
+    if not store.chroma:
+        return
+    where = settings.origins.get("store.chroma", "its default")
+    try:
+        parts = parse_url(store.chroma)
+    except ValueError as error:
+        raise ConfigError(
+            f"store.chroma ({where}): {error}",
+            "Write it as https://HOST:PORT, without a user, a space or a question mark",
+        ) from error
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or "") and not store.unencrypted:
+        raise ConfigError(
+            f"store.chroma ({where}) would send vectors, paths and headers unencrypted to {parts.hostname}",
+            f"Use https, or a tunnel: {tunnel(parts)}; or allow it: store.unencrypted = true",
+        )
 
 
 def _summary(problems: list[str]) -> str:

@@ -187,6 +187,32 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True):
     wait_seconds: Annotated[
         float, Meta(ge=0, description="How long a command waits while one other process has the store.")
     ] = 30.0
+    chroma: Annotated[
+        str,
+        Meta(
+            description="The Chroma server that keeps the vectors, https://HOST:PORT. It is sent vectors, and the "
+            "paths and headings of your files. Empty: they are kept in the store."
+        ),
+    ] = ""
+    tenant: Annotated[str, Meta(min_length=1, description="The tenant on the server.")] = "default_tenant"
+    database: Annotated[str, Meta(min_length=1, description="The database of that tenant.")] = "default_database"
+    headers_file: Annotated[
+        str,
+        Meta(
+            description="A file of yours alone (chmod 600) with headers for the server, one a line, as in "
+            "x-chroma-token: TOKEN. The variable KB_CHROMA_HEADERS comes before it."
+        ),
+    ] = ""
+    server_seconds: Annotated[
+        float, Meta(gt=0, description="How long one call to the server may take before kb goes on without it.")
+    ] = 10.0
+    unencrypted: Annotated[
+        bool,
+        Meta(
+            description="Allow http:// to a server on another machine: vectors, paths, headings and headers then pass "
+            "through the network in clear."
+        ),
+    ] = False
 
 
 class Search(Struct, frozen=True, forbid_unknown_fields=True):

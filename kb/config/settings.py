@@ -54,6 +54,10 @@ class Settings:
         """Return the store's directory, absolute and with links resolved, so that each store has one path."""
         return self.resolve(self.config.store.path)
 
+    def headers_file(self) -> str:
+        """Return the file with headers for the Chroma server, absolute; empty if none is configured."""
+        return self.resolve(self.config.store.headers_file) if self.config.store.headers_file else ""
+
     def model(self) -> str:
         """Return the model: an absolute path if there is a directory of this name, else the name.
 
@@ -78,12 +82,12 @@ class Settings:
         return resolved(str(self.base), path)
 
     def beside(self, store: str, folders: Sequence[str] = ()) -> Settings:
-        """Return the same settings with another store and, if given, other folders."""
+        """Return the same settings with another store, in its own folder alone, and, if given, other folders."""
         put = msgspec.structs.replace
         config = put(
             self.config,
             folders=put(self.config.folders, paths=tuple(folders) or self.folder_paths()),
-            store=put(self.config.store, path=store),
+            store=put(self.config.store, path=store, chroma=""),
         )
         return replace(self, config=config)
 

@@ -39,6 +39,8 @@ REACHING: Final = frozenset(
     {
         "folders.paths",
         "store.path",
+        "store.chroma",
+        "store.headers_file",
         "note.folder",
         "embed.model",
         "embed.revision",
@@ -61,7 +63,9 @@ STAYING: Final = frozenset(
         *(f"embed.{name}" for name in ("runtime", "device", "precision", "batch_tokens", "threads")),
         # The default allows what running without a configuration allows: to fetch the models that kb names itself.
         *(f"embed.{name}" for name in ("offline", "cache_vectors")),
+        # The last four are of no effect without a server.
         *(f"store.{name}" for name in ("collection", "wait_seconds")),
+        *(f"store.{name}" for name in ("tenant", "database", "server_seconds", "unencrypted")),
         *(f"search.{name}" for name in ("limit", "mode", "weak", "fold", "min_score", "per_file", "candidates")),
         *(f"search.{name}" for name in ("best_seconds", "rerank", "rerank_hits", "rerank_seconds")),
         # Of no effect without a model.
@@ -106,6 +110,7 @@ def reaches(settings: Settings, place: Place) -> tuple[Reach, ...]:
                 *_of_model(settings, base),
                 *_of_reranker(settings, base),
                 *_of_server(settings),
+                *_of_chroma(settings, base),
                 *_of_answers(settings),
             ]
         )
@@ -218,6 +223,17 @@ def _of_reranker(settings: Settings, base: str) -> Iterator[Reach]:
 def _of_server(settings: Settings) -> Iterator[Reach]:
     if settings.config.serve.http and not settings.typed("serve.http"):
         yield Reach("serve.http", settings.config.serve.http, "a port of this machine")
+
+
+def _of_chroma(settings: Settings, base: str) -> Iterator[Reach]:
+    """Yield the Chroma server, and a file outside whose content would be sent to it."""
+    url, file = settings.config.store.chroma, settings.config.store.headers_file
+    if url and not settings.typed("store.chroma"):
+        yield Reach("store.chroma", url, "vectors, paths and headings of your files are sent to it")
+    if url and file and not settings.typed("store.headers_file"):
+        real = _resolved(settings, file)
+        if not _inside(real, base):
+            yield Reach("store.headers_file", file, f"{real} is sent to {url}")
 
 
 def _of_answers(settings: Settings) -> Iterator[Reach]:

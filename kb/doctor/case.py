@@ -154,6 +154,14 @@ class Case:
     # The store.
 
     @cached_property
+    def chroma(self) -> str:
+        """The Chroma server that keeps the vectors; empty if the store does, or the configuration cannot be used."""
+        try:
+            return self.settings.config.store.chroma
+        except ConfigError:
+            return ""
+
+    @cached_property
     def store(self) -> str:
         """The real path of the store, also where the rest of the configuration is invalid.
 

@@ -14,8 +14,8 @@ from kb.open_store import CACHE_FILE, CATALOG_FILE
 from kb.sqlite import Database
 from kb.store.audit import CatalogStamp
 from kb.store.generations import Generations
+from kb.store.local_vectors import LocalVectors, read_id
 from kb.store.pairing import Pairing
-from kb.store.vectors import VectorStore
 
 if TYPE_CHECKING:
     from kb.doctor.case import Case
@@ -152,6 +152,12 @@ class _Record:
 
 def vectors(case: Case) -> Finding:
     """Whether the vector index is there, belongs to the catalog, and is as it was closed. It is not opened."""
+    if case.chroma:
+        return ok("a Chroma server keeps them")
+    return _in_folder(case)
+
+
+def _in_folder(case: Case) -> Finding:
     with opened_catalog(case) as view:
         live = len(view.with_vectors())
         generations, pairing = Generations(case.store), Pairing(lambda: view, lambda _: {})
@@ -166,7 +172,7 @@ def vectors(case: Case) -> Finding:
                 "not closed in order, as after a crash: the next run checks it and repairs what is wrong",
                 case.command("index"),
             )
-        if not VectorStore(generations, _Record(view), pairing, _silent).is_usable():
+        if not LocalVectors(generations, _Record(view), pairing, _silent).is_usable():
             return warning("changed by something other than kb since it was closed", case.command("rebuild"))
     return ok("{live:,} passages, closed in order and unchanged since", live=live)
 
@@ -178,7 +184,8 @@ def _misplaced(view: CatalogView, generations: Generations, pairing: Pairing) ->
         return "the vector index is missing from the store"
     if name != view.meta("generation"):
         return "the catalog names another vector index than the store"
-    return "the vector index belongs to another catalog" if pairing.is_paired(generations.path(name)) is False else ""
+    paired = pairing.is_paired(read_id(generations.path(name)))
+    return "the vector index belongs to another catalog" if paired is False else ""
 
 
 def _silent(_warning: str) -> None:

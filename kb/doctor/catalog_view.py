@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.open_store import CATALOG_FILE
 from kb.sqlite import Database
+from kb.store import catalog_outbox as outbox
 from kb.store import catalog_rows as rows
 from kb.store.audit import audit
 from kb.store.catalog_schema import SCHEMA
@@ -87,6 +88,10 @@ class CatalogView:
     def count_unembedded(self) -> int:
         """How many passages wait to be embedded."""
         return self._database.rows("SELECT count(*) FROM unembedded", (), lambda row: int(row[0]))[0]
+
+    def count_deferred(self) -> int:
+        """How many passages wait to be sent to a Chroma server."""
+        return self._database.rows(outbox.COUNT, (), lambda row: int(row[0]))[0]
 
     def passages(self, most: int) -> list[StoredPassage]:
         """Some live passages with a vector, of files that are indexed."""

@@ -9,9 +9,13 @@ from kb.indexing.write import Stopped
 from kb.records import VectorRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kb.ports import Catalog, VectorCache, VectorIndex
+    from kb.records import StoredPassage
 
 _PAGE: Final = 1000
 _DELETED: Final = "dead"
@@ -42,22 +46,36 @@ def refill(
         if should_stop():
             raise Stopped
         vectors = cache.get(fingerprint, [passage.digest for passage in page])
-        records = [
-            VectorRecord(
-                passage.id,
-                vectors[passage.digest],
-                passage.text,
-                labels(passage.file.id, passage.file.path, passage.heading),
-            )
-            for passage in page
-            if passage.digest in vectors
-        ]
+        records = [_record(passage, vectors[passage.digest]) for passage in page if passage.digest in vectors]
         lost = [passage for passage in page if passage.digest not in vectors]
         had = catalog.passage_ids(list({passage.file.id for passage in lost})) if lost else {}
         lacking.update(passage.file.id for passage in lost if had[passage.file.id][passage.id])
         index.upsert(records)
         written += len(records)
     return written, sorted(lacking)
+
+
+def records_of(
+    catalog: Catalog, cache: VectorCache, fingerprint: str, ids: Sequence[str]
+) -> tuple[list[VectorRecord], list[str], list[int]]:
+    """What a vector index has to have of some passages.
+
+    Returns:
+        The records of those with a vector, the ids that it must not have, and the files of those whose vector is not in
+        the cache and has to be computed again.
+    """
+    passages = catalog.passages(ids)
+    had = catalog.passage_ids(list({passage.file.id for passage in passages.values()}))
+    embedded = [passage for passage in passages.values() if had[passage.file.id][passage.id]]
+    vectors = cache.get(fingerprint, [passage.digest for passage in embedded])
+    records = [_record(passage, vectors[passage.digest]) for passage in embedded if passage.digest in vectors]
+    lacking = {passage.file.id for passage in embedded if passage.digest not in vectors}
+    kept = {passage.id for passage in embedded}
+    return records, [id_ for id_ in ids if id_ not in kept], sorted(lacking)
+
+
+def _record(passage: StoredPassage, vector: NDArray[np.float32]) -> VectorRecord:
+    return VectorRecord(passage.id, vector, passage.text, labels(passage.file.id, passage.file.path, passage.heading))
 
 
 def activate_generation(catalog: Catalog, generation: str) -> None:

@@ -52,6 +52,7 @@ def search_notices(found: Answer, folders: Sequence[str], building: Building | N
         )
     elif found.index.pending:
         notices.append(f"{_count(found.index.pending, 'change')} not indexed yet; ask again in a moment")
+    notices.append(one_line(plain(found.index.without_server)))
     notices.append(_words_only(found.index, _BY_WORDS_TOO if found.mode in _BY_MEANING_ALONE else ""))
     if found.elsewhere:
         notices.append("Passages with the words of the question are not among these hits; mode keyword finds them")

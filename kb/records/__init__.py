@@ -75,6 +75,7 @@ from kb.records.reports import (
     RebuildReport,
     RestoreReport,
     Status,
+    VectorServer,
 )
 from kb.records.request import RERANKERS, Filters, Rerank, ResolvedRequest, SearchRequest, mode_named
 
@@ -149,6 +150,7 @@ __all__ = [
     "Unembedded",
     "Unmatched",
     "VectorRecord",
+    "VectorServer",
     "digest_of",
     "folded",
     "is_racy",

@@ -222,6 +222,8 @@ class Freshness:
         files: How many files are in the index, all of them found by their words.
         words_only: How many of these are not found by meaning yet, or only in part: some of their passages wait to be
             embedded.
+        without_server: Why the vectors were those of this machine and not of the configured Chroma server, in one
+            sentence; empty where they were not, or where there is none.
     """
 
     as_of: datetime | None
@@ -230,6 +232,7 @@ class Freshness:
     counted: datetime | None = None
     files: int = 0
     words_only: int = 0
+    without_server: str = ""
 
     @property
     def by_meaning(self) -> int:

@@ -96,6 +96,7 @@ class IndexReport:
         dry_run: Whether nothing was written.
         unembedded: How many passages are left to embed; they are found by their words.
         words_only: How many files these are in.
+        unsent: How many passages could not be sent to the Chroma server; the next run sends them.
     """
 
     added: int = 0
@@ -116,6 +117,7 @@ class IndexReport:
     dry_run: bool = False
     unembedded: int = 0
     words_only: int = 0
+    unsent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,23 @@ class Confinement:
     landlock: int
     in_force: tuple[str, ...]
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorServer:
+    """The Chroma server that keeps the vectors, as far as it is known without asking it.
+
+    Attributes:
+        url: Its address.
+        collection: The name of the collection in service; empty if there is none yet.
+        problem: Why it cannot be used at the moment, in one sentence; empty if nothing is known.
+        unsent: How many passages have changed and were not sent yet.
+    """
+
+    url: str
+    collection: str
+    problem: str = ""
+    unsent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +177,7 @@ class Status:
         confinement: How processes that parse documents are confined.
         partly: Files that were read only in part, with what was not read.
         unembedded: How many passages wait to be embedded, and are found by their words until then.
+        server: The Chroma server that keeps the vectors; None if the store does.
     """
 
     folders: tuple[str, ...]
@@ -180,6 +200,7 @@ class Status:
     confinement: Confinement | None = None
     partly: tuple[Failure, ...] = ()
     unembedded: int = 0
+    server: VectorServer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 A command without a daemon searches this way because opening ChromaDB costs it a second, most of it for the import: the
 catalog knows which passages are live, and the embedding cache has their vectors. A daemon keeps them beside ChromaDB,
 which takes several milliseconds longer for each question; ``FollowedIndex`` makes every change in both. Where there are
-too many, or the cache lacks one, ChromaDB answers.
+too many, or the cache lacks one, ChromaDB answers. Where a Chroma server keeps the vectors and cannot be asked, those
+of the cache answer in its place.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Read in less time than it takes to open ChromaDB: 31,000 passages of bge-m3, 83,000 of the bundled model.
 MOST_BYTES: Final = 128_000_000
+# While a server is away: a million passages of the bundled model. More of them are found by their words.
+MOST_BYTES_MEANWHILE: Final = 1_536_000_000
 _NUMBER: Final = 4
 # Rows to spare where the arrays are made anew, as a share of the records and at least so many.
 _SPARE: Final = 0.25
@@ -216,12 +219,28 @@ def exact_index(
     """
     if catalog.count_embedded() * dimension * _NUMBER > most_bytes:
         return None
+    index, lacking = cached_index(catalog, cache, fingerprint, dimension, most_bytes)
+    return None if lacking else index
+
+
+def cached_index(
+    catalog: Catalog, cache: VectorCache, fingerprint: str, dimension: int, most_bytes: int
+) -> tuple[ExactIndex, int]:
+    """Return an index of the passages whose vectors are in the cache, and how many have theirs elsewhere alone.
+
+    Args:
+        catalog: The catalog, which knows the passages.
+        cache: The embedding cache.
+        fingerprint: The fingerprint of the model.
+        dimension: The length of a vector.
+        most_bytes: The most bytes of vectors to load and to keep.
+    """
     live = catalog.with_vectors()
-    known = cache.peek(fingerprint, list(dict.fromkeys(digest for _, _, digest in live)))
-    vectors = np.empty((len(live), dimension), dtype=np.float32)
-    for place, (_, _, digest) in enumerate(live):
-        vector = known.get(digest)
-        if vector is None or vector.shape != (dimension,):
-            return None
-        vectors[place] = vector
-    return ExactIndex([id_ for id_, _, _ in live], [file_id for _, file_id, _ in live], vectors, most_bytes)
+    some = live[: most_bytes // (dimension * _NUMBER)]
+    known = cache.peek(fingerprint, list(dict.fromkeys(digest for _, _, digest in some)))
+    there = [one for one in some if (vector := known.get(one[2])) is not None and vector.shape == (dimension,)]
+    vectors = np.empty((len(there), dimension), dtype=np.float32)
+    for place, (_, _, digest) in enumerate(there):
+        vectors[place] = known[digest]
+    index = ExactIndex([id_ for id_, _, _ in there], [file_id for _, file_id, _ in there], vectors, most_bytes)
+    return index, len(live) - len(there)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from kb.records import Failure, QueuedPassage
 from kb.sqlite import Database
 from kb.store import catalog_links as links
+from kb.store import catalog_outbox as outbox
 from kb.store import catalog_queue as queue
 from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
@@ -112,6 +113,7 @@ _DIGESTS = (
     "SELECT file_id, digest FROM passages WHERE state = 'live' AND file_id IN (SELECT value FROM json_each(?)) "
     "ORDER BY file_id, ordinal"
 )
+_DIGESTS_OF = "SELECT id, digest FROM passages WHERE state = 'live' AND id IN (SELECT value FROM json_each(?))"
 _LIVE_PASSAGES = f"""
     SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}
     FROM passages p JOIN files f ON f.id = p.file_id
@@ -151,8 +153,7 @@ class _UntilChanged(Generic[_T]):
     def get(self) -> _T:
         """What is there now. The caller must not change it."""
         with self._database.reading() as connection:
-            # The rows changed by this connection, and a number that changes where another one wrote.
-            version = connection.total_changes, connection.execute("PRAGMA data_version").fetchone()[0]
+            version = _version(connection)
             if self._last is not None and self._last[0] == version:
                 return self._last[1]
             found = self._read(self._database)
@@ -305,6 +306,37 @@ class SqliteCatalog:
         with self._database.writing() as connection:
             queue.remove(connection, ids)
             _store_centroids(connection, centroids or {})
+
+    def digests_of(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The digests of those passages that are live, by id."""
+        return dict(
+            self._database.rows(
+                _DIGESTS_OF, (json.dumps(list(ids)),), lambda row: (rows.text_of(row[0]), bytes(row[1]))
+            )
+        )
+
+    def defer(self, ids: Sequence[str]) -> None:
+        """Record that the vector index does not have some passages as they are here, until ``sent``."""
+        with self._database.writing() as connection:
+            outbox.add(connection, ids)
+
+    def deferred(self, count: int) -> list[str]:
+        """The ids of passages that were deferred and not sent since; ``count`` of them at most."""
+        return self._database.rows(outbox.NEXT, (count,), lambda row: rows.text_of(row[0]))
+
+    def count_deferred(self) -> int:
+        """How many passages were deferred and not sent since."""
+        return _read_number(self._database, outbox.COUNT)
+
+    def sent(self, ids: Sequence[str] | None = None) -> None:
+        """Record that the vector index has passages, or all, as they are here."""
+        with self._database.writing() as connection:
+            outbox.remove(connection, ids)
+
+    def version(self) -> tuple[int, int]:
+        """A value that is another one after each change, by this process or another."""
+        with self._database.reading() as connection:
+            return _version(connection)
 
     def unembedded(self) -> dict[int, Unembedded]:
         """What waits to be embedded, by file; read again after each change."""
@@ -621,6 +653,11 @@ def _keywords(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Abstra
     from kb.store import keywords
 
     return keywords.updating(connection, file_ids)
+
+
+def _version(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The rows changed by this connection, and a number that changes where another one wrote."""
+    return connection.total_changes, connection.execute("PRAGMA data_version").fetchone()[0]
 
 
 def _free_places(connection: sqlite3.Connection, changes: Sequence[FileChange]) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from kb.errors import CatalogDamaged
 from kb.sqlite import Schema
 from kb.store.catalog_links import TABLES as LINK_TABLES
+from kb.store.catalog_outbox import TABLES as OUTBOX_TABLES
 from kb.store.catalog_queue import TABLES as QUEUE_TABLES
 from kb.store.catalog_rows import checksum
 
@@ -131,6 +132,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _SEARCHED,
     _UNREAD,
     QUEUE_TABLES,
+    OUTBOX_TABLES,
 )
 """The migrations from each version to the next; the version of a catalog is the number of those applied."""
 

@@ -140,6 +140,15 @@ class Generations:
             if name != self._current_name():
                 self.discard(name)
 
+    def discard_all(self) -> None:
+        """Delete every generation, with what says which one is in use and how it was left."""
+        with self._translated_errors():
+            self._step("remove the name")
+            (self._store / CURRENT_FILE).unlink(missing_ok=True)
+            for name in self._names():
+                self.discard(name)
+            (self._store / UNCLEAN_FILE).unlink(missing_ok=True)
+
     def mark_unclean(self) -> None:
         """Record durably that ChromaDB's files are about to be opened."""
         with self._translated_errors():

@@ -10,12 +10,9 @@ from __future__ import annotations
 import hashlib
 import uuid
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
-
-from kb.own_files import store_error_for, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,12 +21,16 @@ if TYPE_CHECKING:
 
     from kb.ports import VectorIndex
 
-ID_FILE: Final = "kb.id"
 _META_KEY: Final = "generation id"
 _SAMPLE: Final = 64
 _PAGE: Final = 500
 # Vectors are stored as they were computed: float32 keeps 7 digits.
 _TOLERANCE: Final = 1e-4
+
+
+def new_id() -> str:
+    """An id for a generation that no other has."""
+    return uuid.uuid4().hex
 
 
 class Record(Protocol):
@@ -64,27 +65,14 @@ class Pairing:
         self._record = record
         self._computed = computed
 
-    def pair(self, directory: str) -> None:
-        """Give a generation a new id and record it in the catalog.
-
-        Raises:
-            StoreError: The id cannot be written.
-        """
-        id_ = uuid.uuid4().hex
-        try:
-            write_atomically(Path(directory, ID_FILE), f"{id_}\n")
-        except OSError as error:
-            raise store_error_for(f"the vector index in {directory}", error, directory) from error
+    def pair(self, id_: str) -> None:
+        """Record in the catalog the id that a generation was given, which is from ``new_id``."""
         self._record().set_meta(_META_KEY, id_)
 
-    def is_paired(self, directory: str) -> bool | None:
-        """Whether a generation has the recorded id; None if generation or catalog has none."""
+    def is_paired(self, id_: str) -> bool | None:
+        """Whether the id of a generation is the recorded one; None if generation or catalog has none."""
         known = self._record().meta(_META_KEY)
-        try:
-            own = Path(directory, ID_FILE).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            own = ""
-        return own == known if own and known else None
+        return id_ == known if id_ and known else None
 
     def passages(self) -> str:
         """A digest of the passages of the catalog that have a vector."""

@@ -128,9 +128,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _examine_store(directory: str, collection: str) -> str | None:
     # Imported here, because only the child loads ChromaDB.
-    from kb.store.chroma import ChromaIndex
+    from kb.store.local_chroma import inspect_index
 
-    index = ChromaIndex.inspect(directory, collection)
+    index = inspect_index(directory, collection)
     try:
         return examine(index)
     finally:
@@ -144,10 +144,21 @@ def _confused(index: VectorIndex, ids: Sequence[str], vectors: dict[str, NDArray
         # The file that maps nodes of the graph to records may be torn while the graph is intact.
         return f"{len(odd)} of {len(ids)} records are listed and not found, or found and not listed"
     questions = _spread(list(vectors), QUESTIONS)
-    lost = [id_ for id_ in questions if not _finds_itself(index, vectors[id_])]
-    if len(lost) > (0 if small else MISSES_ALLOWED):
-        return f"{len(lost)} of {len(questions)} vectors do not find themselves"
+    lost = lost_among(index, [vectors[id_] for id_ in questions])
+    if lost > (0 if small else MISSES_ALLOWED):
+        return f"{lost} of {len(questions)} vectors do not find themselves"
     return None
+
+
+def lost_among(index: VectorIndex, vectors: Sequence[NDArray[np.float32]], neighbours: int = NEIGHBOURS) -> int:
+    """How many of some stored vectors are not found by a search with themselves.
+
+    Args:
+        index: The index.
+        vectors: The vectors.
+        neighbours: How many neighbours are asked for; with more of them more of the graph is visited.
+    """
+    return sum(not _finds_itself(index, vector, neighbours) for vector in vectors)
 
 
 def _verdict(status: int, output: bytes) -> str | None:
@@ -199,9 +210,9 @@ def _is_unit(vector: NDArray[np.float32]) -> bool:
     return abs(length - 1.0) <= UNIT_TOLERANCE
 
 
-def _finds_itself(index: VectorIndex, vector: NDArray[np.float32]) -> bool:
+def _finds_itself(index: VectorIndex, vector: NDArray[np.float32], neighbours: int) -> bool:
     """Whether a search with a stored vector finds a nearly equal one."""
-    nearest = index.query(vector, NEIGHBOURS).vectors
+    nearest = index.query(vector, neighbours).vectors
     return len(nearest) > 0 and float(nearest[0] @ vector) >= 1.0 - SELF_TOLERANCE
 
 

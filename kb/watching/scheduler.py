@@ -204,6 +204,9 @@ class Scheduler:
             ``run``.
         go_on: Does what ``update`` left, whenever nothing else is due; returns whether something is still left. It has
             to return soon once ``due`` is True. None where ``update`` leaves nothing.
+        complete: Tries again what another machine did not take, once nothing else is left; returns after how many
+            seconds it has to be called again, or None for never before the next update. An error is reported, and it is
+            called again later.
         tell: Called with a sentence for the user's log.
         never: Absolute paths in which changes are ignored.
         polling: Use no watches; scan every ``poll_seconds``.
@@ -223,6 +226,7 @@ class Scheduler:
         folders: Sequence[str],
         update: Callable[[], object],
         go_on: Callable[[], bool] | None = None,
+        complete: Callable[[], float | None] | None = None,
         tell: Callable[[str], None],
         never: Collection[str] = (),
         polling: bool = False,
@@ -238,6 +242,7 @@ class Scheduler:
         self._folders = tuple(folders)
         self._update = update
         self._go_on = go_on
+        self._complete = complete
         self._tell = tell
         self._polling = polling
         self._poll_seconds = poll_seconds
@@ -269,6 +274,7 @@ class Scheduler:
 
         now = clock()
         self._check_at = self._coverage_at = self._watch_at = self._retry_at = now
+        self._complete_at = float("inf")
         self._sweep_at = now + sweep_seconds
 
     def run(self) -> None:
@@ -364,8 +370,11 @@ class Scheduler:
                 work = self._due(self._clock())
                 if work is not None:
                     return work
-                if not self._notices:
+                completes = self._clock() >= self._complete_at
+                if not self._notices and not completes:
                     self._condition.wait(self._pause(self._clock()))
+            if completes:
+                self._try_to_complete()
 
     def _due(self, now: float) -> frozenset[Place] | FullScan | None:
         """The work that is due now; no places where only what the last update left is to be done.
@@ -389,7 +398,8 @@ class Scheduler:
         """Seconds to wait. Bounded, because a signal that arrives just before the wait would not end it."""
         due = self._debouncer.due_in(now)
         work = self._sweep_at - now if due is None else min(due, self._sweep_at - now)
-        return max(0.0, min(_LONGEST_WAIT, self._check_at - now, max(work, self._retry_at - now)))
+        first = min(self._check_at, self._complete_at) - now
+        return max(0.0, min(_LONGEST_WAIT, first, max(work, self._retry_at - now)))
 
     def _do(self, work: frozenset[Place] | FullScan) -> None:
         try:
@@ -398,6 +408,18 @@ class Scheduler:
             self._failed(work, str(error))
         else:
             self._succeeded(work, left=left is True and self._go_on is not None)
+
+    def _try_to_complete(self) -> None:
+        """Try again what another machine did not take. That it does not yet is no failure of anything here."""
+        again: float | None = _LAST_RETRY
+        try:
+            again = None if self._complete is None else self._complete()
+        except (KbError, OSError) as error:
+            with self._condition:
+                if str(error) not in self._reported_since_sweep:
+                    self._reported_since_sweep.add(str(error))
+                    self._notices.append(str(error))
+        self._complete_at = float("inf") if again is None else self._clock() + again
 
     def _failed(self, work: frozenset[Place] | FullScan, sentence: str) -> None:
         """Put the work back and retry after a growing delay."""
@@ -421,6 +443,8 @@ class Scheduler:
             self._updating = 0
             self._left = left
             self._failures, self._errors, self._retry_at = 0, (), now
+            if self._complete is not None and not left:
+                self._complete_at = now
             if not left:
                 self._served = self._begun
                 self._condition.notify_all()

@@ -349,6 +349,8 @@ def freshness_line(index: Freshness) -> str:
     facts = [f"{count(index.pending, 'change')} waiting to be indexed"] if index.pending else []
     if index.words_only:
         facts.append(f"{index.by_meaning:,} of {count(index.files, 'file')} by meaning, all by words")
+    if index.without_server:
+        facts.append(index.without_server)
     return "; ".join(facts)
 
 

@@ -220,3 +220,30 @@ def test_model_directory_is_relative_to_file(tmp_path: Path) -> None:
     assert load(file, environ={}).model() == str(tmp_path.resolve() / "models" / "mine")
     assert load(file, environ={"KB_EMBED__MODEL": "org/name"}).model() == "org/name"
     assert load(file, environ={"KB_EMBED__MODEL": "all-MiniLM-L6-v2"}).model() == "all-MiniLM-L6-v2"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"store.chroma": "https://user@host"}, "is not the address of a server"),
+        ({"store.chroma": "ftp://host"}, "is not the address of a server"),
+        ({"store.chroma": "https://host/?a=1"}, "is not the address of a server"),
+        ({"store.chroma": "http://192.0.2.1:8000"}, "unencrypted to 192.0.2.1"),
+    ],
+)
+def test_a_chroma_server_has_an_address_that_hides_what_is_sent(given: dict[str, str], says: str) -> None:
+    """Headers are secrets: plain http is for this machine, unless it is allowed."""
+    with pytest.raises(ConfigError, match=says):
+        load(environ={}, overrides=given)
+
+    for url in ("https://host:8000", "http://127.0.0.1:8000", "http://[::1]:8000", "http://localhost:8000", ""):
+        assert load(environ={}, overrides={"store.chroma": url}).config.store.chroma == url
+    allowed = {"store.chroma": "http://192.0.2.1:8000", "store.unencrypted": "true"}
+    assert load(environ={}, overrides=allowed).config.store.unencrypted
+
+
+def test_another_store_beside_is_in_its_own_folder() -> None:
+    """Such as that of an evaluation, which must not write into the collections of this one."""
+    settings = load(environ={}, overrides={"store.chroma": "https://host:8000"})
+
+    assert settings.beside("/elsewhere").config.store.chroma == ""

@@ -93,6 +93,12 @@ def test_configuration_inside_its_folder_is_used(world: Path, text: str) -> None
         ('[search]\nrerank_model = "evil/reader"\n', "search.rerank_model = "),
         ('[search]\nrerank_model = "/srv/reader"\n', "search.rerank_model = "),
         ('[search]\nrerank_revision = "refs/pr/7"\n', "search.rerank_revision = "),
+        ('[store]\nchroma = "https://elsewhere"\n', "vectors, paths and headings of your files are sent to it"),
+        ('[store]\nchroma = "http://127.0.0.1:8000"\n', 'store.chroma = "http://127.0.0.1:8000"'),
+        (
+            '[store]\nchroma = "https://elsewhere"\nheaders_file = "../private/headers"\n',
+            "{world}/private/headers is sent to https://elsewhere",
+        ),
     ],
 )
 def test_configuration_reaching_out_is_refused(world: Path, text: str, told: str) -> None:

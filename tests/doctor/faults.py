@@ -15,9 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from chroma_server import RunningChroma
+
 from kb.cli.main import run as run_command
 from kb.cli.session import Session
-from kb.doctor import folders, models, question
+from kb.doctor import folders, question
 from kb.doctor.catalog_view import opened_catalog
 from kb.doctor.mending import fix
 from kb.doctor.run import run
@@ -405,6 +407,50 @@ def vectors_changed(world: World) -> None:
     """Vectors changed."""
     with next(generation(world).glob("*/data_level0.bin")).open("ab") as stream:
         stream.write(b"x")
+
+
+def on_server(world: World) -> RunningChroma:
+    """Have a Chroma server keep the vectors."""
+    server = RunningChroma(world.root / "chroma").start()
+    world.closing.append(server.kill)
+    world.configure(store__chroma=server.url, store__headers_file=str(_headers(world)))
+    world.index()
+    return server
+
+
+def _headers(world: World) -> Path:
+    file = world.root / "headers"
+    file.write_text("x-chroma-token: secret\n", "ascii")
+    file.chmod(0o600)
+    return file
+
+
+def headers_readable(world: World) -> None:
+    """Headers that others can read."""
+    on_server(world)
+    (world.root / "headers").chmod(0o644)
+
+
+def headers_private(world: World) -> None:
+    """What the remedy says."""
+    (world.root / "headers").chmod(0o600)
+
+
+def server_away(world: World) -> None:
+    """A Chroma server that was killed."""
+    on_server(world).kill()
+
+
+def server_back(world: World) -> None:
+    """The server in its folder, at another port."""
+    server = RunningChroma(world.root / "chroma").start()
+    world.closing.append(server.kill)
+    world.configure(store__chroma=server.url)
+
+
+def server_emptied(world: World) -> None:
+    """A Chroma server whose collections were deleted."""
+    on_server(world).empty()
 
 
 def cache_overwritten(world: World) -> None:
@@ -798,6 +844,11 @@ FAULTS: Final[dict[str, Fault]] = {
         deletions_accepted,
     ),
     "vectors removed": Fault("vectors", "failed", "is missing", "kb rebuild", vectors_removed, rebuild),
+    "headers readable": Fault(
+        "headers", "failed", "others can read the headers", "chmod 600", headers_readable, headers_private
+    ),
+    "server away": Fault("server", "failed", "cannot be reached", "kb index", server_away, server_back),
+    "server emptied": Fault("collection", "warning", "is not on the server", "kb index", server_emptied, index),
     "vectors of another store": Fault(
         "vectors", "failed", "belongs to another catalog", "kb rebuild", vectors_of_another_store, rebuild
     ),

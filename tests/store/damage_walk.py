@@ -22,8 +22,8 @@ from unittest import mock
 from damaged_stores import NOTES, Store, write_notes
 
 from kb.errors import KbError
+from kb.store import local_chroma
 from kb.store.catalog import SqliteCatalog
-from kb.store.chroma import ChromaIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,7 +209,7 @@ class Walk:
         write_notes(root / "notes")
         write_notes(root / "other notes", OTHER)
         # So few passages stay in ChromaDB's log otherwise, and there would be no graph to damage.
-        with mock.patch.dict(ChromaIndex.open.__kwdefaults__ or {}, {"sync_threshold": 3}):
+        with mock.patch.dict(local_chroma.open_index.__kwdefaults__ or {}, {"sync_threshold": 3}):
             for name, notes in (("store", "notes"), ("other", "other notes")):
                 Store(root / notes, root / name).do("kb index")
         # What a process leaves behind that was killed: logs, marks, the note of who it was.

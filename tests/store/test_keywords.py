@@ -447,6 +447,7 @@ def test_words_are_taken_from_the_searched_text(tmp_path: Path) -> None:
         connection.execute("ALTER TABLE passages DROP COLUMN searched")
         connection.execute("ALTER TABLE files DROP COLUMN unread")
         connection.execute("DROP TABLE unembedded")
+        connection.execute("DROP TABLE unsent")
         connection.execute("PRAGMA user_version = 7")
     with closing(SqliteCatalog(str(path))) as catalog:
         assert found(catalog, "plain") == ["plain words"]

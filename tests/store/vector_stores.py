@@ -8,6 +8,7 @@ import numpy as np
 
 from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.records import VectorRecord
+from kb.store import local_chroma
 from kb.store.chroma import ChromaIndex, Pace
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def open_index(
     pace: Pace | None = None,
 ) -> ChromaIndex:
     """The index in a directory, created if missing."""
-    return ChromaIndex.open(
+    return local_chroma.open_index(
         str(directory),
         COLLECTION,
         FINGERPRINT,

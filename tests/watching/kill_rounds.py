@@ -411,7 +411,7 @@ def observe(board: Board, texts: Path) -> None:
     from kb.embedding.encoder import Encoder
     from kb.indexing.sync import Indexer
     from kb.records.documents import digest_of
-    from kb.store import probe, vectors
+    from kb.store import local_vectors, probe
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
     from kb.watching.scheduler import Scheduler
@@ -446,9 +446,9 @@ def observe(board: Board, texts: Path) -> None:
     Encoder.embed_documents = noted  # type: ignore[method-assign,assignment]  # only in this process
     for owner, name, phase in (
         (Container, "own", "opening the store"),
-        (vectors.VectorStore, "_opened", "opening the store"),
-        (vectors.VectorStore, "_probe_failure", "examining the vector index"),
-        (vectors.VectorStore, "rebuild", "building a new vector index"),
+        (local_vectors.LocalVectors, "_opened", "opening the store"),
+        (local_vectors.LocalVectors, "_probe_failure", "examining the vector index"),
+        (local_vectors.LocalVectors, "rebuild", "building a new vector index"),
         (Encoder, "_load", "loading the model"),
         (Indexer, "run", "reading and comparing"),
         (Scheduler, "_next_work", "waiting for changes"),

@@ -16,10 +16,10 @@ from watched import LoadedFake
 import kb.container
 import kb.models
 import kb.service.listen
+import kb.store.local_chroma
 import kb.store.probe
 from kb.cli.daemon import Daemon
 from kb.cli.main import run
-from kb.store.chroma import ChromaIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Where each step begins, and whether it can be cut short.
 STEPS = {
     "load": (LoadedFake, "load"),
-    "open": (ChromaIndex, "open"),
+    "open": (kb.store.local_chroma, "open_index"),
     "probe": (kb.store.probe, "probe"),
     "lock": (kb.container.Container, "own"),
     "listen": (kb.service.listen, "listen"),

@@ -495,3 +495,27 @@ def test_sync_waits_for_what_is_left(start: Callable[..., Running], updates: Upd
     assert rest.left == 2
     wait_until(lambda: not rest.left)
     assert run.scheduler.sync(120)
+
+
+def test_what_another_machine_did_not_take_is_tried_again(start: Callable[..., Running], updates: Updates) -> None:
+    """After each update, and again when it says; no change waits for that, and an error of it is told once."""
+    calls: list[float] = []
+    answers: list[float | StoreError | None] = [0.2, StoreError("another writes"), None]
+
+    def complete() -> float | None:
+        calls.append(time.monotonic())
+        answer = answers.pop(0) if answers else None
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    run = settled(start(update=updates, complete=complete))
+
+    wait_until(lambda: len(calls) == 2)
+    assert calls[1] - calls[0] >= 0.2
+    assert run.scheduler.sync(timeout=60)
+    wait_until(lambda: len(calls) == 3)
+    assert run.scheduler.sync(timeout=60)
+    wait_until(lambda: len(calls) == 4)
+    assert run.told.count("another writes") == 1
+    assert run.scheduler.state.errors == ()

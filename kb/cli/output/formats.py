@@ -157,6 +157,7 @@ def _freshness(index: Freshness) -> dict[str, Any]:
         "watching": index.watching,
         "files": index.files,
         "words_only": index.words_only,
+        "without_server": index.without_server,
     }
 
 
@@ -231,6 +232,7 @@ def index_object(report: IndexReport) -> dict[str, Any]:
         "interrupted": report.interrupted,
         "unembedded": report.unembedded,
         "words_only": report.words_only,
+        "unsent": report.unsent,
         "dry_run": report.dry_run,
     }
 
@@ -258,6 +260,7 @@ def status_object(status: Status, daemon: Mapping[str, Any] | None = None) -> di
         "set_aside": [{"name": name, "size": taken} for name, taken in status.set_aside],
         "problems": _failures(status.problems),
         "read_in_part": _failures(status.partly),
+        **({"server": asdict(status.server)} if status.server else {}),
         **({"confinement": asdict(status.confinement)} if status.confinement else {}),
     }
 

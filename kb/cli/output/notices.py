@@ -39,7 +39,12 @@ def notices(answer: Answer, cwd: str) -> list[str]:
         answer: The answer.
         cwd: The folder that paths are shown relative to.
     """
-    lines = [_no_hits(answer, cwd), _ELSEWHERE if answer.elsewhere else "", _below(answer)]
+    lines = [
+        one_line(answer.index.without_server),
+        _no_hits(answer, cwd),
+        _ELSEWHERE if answer.elsewhere else "",
+        _below(answer),
+    ]
     if answer.unfamiliar:
         lines.append(f"the model does not know this language ({answer.unfamiliar}): {_WORDS_KNOW}")
     lines += unmatched_notices(answer.unmatched)

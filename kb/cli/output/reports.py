@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         KnownFile,
         RebuildReport,
         Status,
+        VectorServer,
     )
     from kb.watching.scheduler import WatchState
 
@@ -72,6 +73,8 @@ def index_text(report: IndexReport) -> str:
     if report.unembedded:
         left, files = count(report.unembedded, "passage"), count(report.words_only, "file")
         what += f"; {left} of {files} left to embed, found by their words until then"
+    if report.unsent:
+        what += f"; {count(report.unsent, 'passage')} to be sent to the Chroma server by a later run"
     passages = f"{count(report.embedded, 'passage')} embedded, {report.reused:,} reused, {report.total:,} in all"
     return f"{what}; {count(report.unchanged, 'file')} unchanged; {passages}; {report.seconds:.1f} s\n"
 
@@ -233,6 +236,7 @@ def status_text(
         ("runtime", one_line(status.runtime)),
         ("fingerprint", one_line(status.fingerprint) or "none yet"),
         ("store", f"{shown_path(status.store, style.cwd)} ({', '.join(details)})"),
+        *_server(status.server),
         ("cache", size(status.cache_size)),
     ]
     if status.set_aside:
@@ -253,6 +257,19 @@ def status_text(
     if status.replaced:
         facts.append(("undecodable", f"{count(status.replaced, 'character')} replaced"))
     return "".join(f"{name + ':':<13}{fact}\n" for name, fact in facts)
+
+
+def _server(server: VectorServer | None) -> list[tuple[str, str]]:
+    """Return where the vectors are, what goes there, and what does not at the moment."""
+    if server is None:
+        return []
+    collection = one_line(server.collection) or "no collection yet"
+    facts = [("server", f"{one_line(server.url)} ({collection}): vectors, paths and headings are sent there")]
+    if server.problem:
+        facts.append(("server away", one_line(server.problem)))
+    if server.unsent:
+        facts.append(("unsent", f"{count(server.unsent, 'passage')}: sent once the server can be used"))
+    return facts
 
 
 def _words_only(status: Status) -> str:

@@ -101,6 +101,10 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("Folders", ", ".join(status.folders)),
         ("Store", f"{status.store}, {size(status.size)}"),
     ]
+    if status.server:
+        facts.append(("Chroma server", f"{status.server.url}: vectors, paths and headings are sent there"))
+        if status.server.problem:
+            facts.append(("Server away", status.server.problem))
     if status.replaced:
         facts.append(("Undecodable characters", f"in {count(status.replaced, 'file')}"))
     return facts

@@ -34,6 +34,7 @@ def test_an_answer_has_the_promised_names() -> None:
             "watching": False,
             "files": 0,
             "words_only": 0,
+            "without_server": "",
         },
         "hits": [
             {
@@ -100,6 +101,7 @@ def test_an_index_run_has_the_promised_names() -> None:
         "interrupted": False,
         "unembedded": 0,
         "words_only": 0,
+        "unsent": 0,
         "dry_run": False,
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kb.store.generations import Generations
-from kb.store.vectors import VectorStore
+from kb.store.local_vectors import LocalVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +33,10 @@ class Index:
 class Pair:
     """A catalog that matches every generation."""
 
-    def pair(self, directory: str) -> None:
+    def pair(self, id_: str) -> None:
         """It does already."""
 
-    def is_paired(self, directory: str) -> bool:  # noqa: ARG002 - whatever it is
+    def is_paired(self, id_: str) -> bool:  # noqa: ARG002 - whatever it is
         """It does."""
         return True
 
@@ -71,9 +71,9 @@ class Store:
         self.fill: Callable[[], None] = lambda: None
         self.vectors = self.started()
 
-    def started(self) -> VectorStore:
+    def started(self) -> LocalVectors:
         """The same store in a new process."""
-        return VectorStore(self.generations, self, Pair(), self.told.append)  # type: ignore[arg-type]  # stands for it
+        return LocalVectors(self.generations, self, Pair(), self.told.append)  # type: ignore[arg-type]  # stands for it
 
     def unclean(self) -> bool:
         """Whether another process finds the mark."""

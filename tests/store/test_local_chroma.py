@@ -1,4 +1,4 @@
-"""The vector index over real ChromaDB stores."""
+"""The vector index over real local ChromaDB stores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from kb.chroma_import import import_chromadb, safe_settings
 from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreDamaged, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store.chroma import ChromaIndex, best, translate, translated_errors, visible
+from kb.store import local_chroma
+from kb.store.chroma import ChromaIndex, best, visible
+from kb.store.local_chroma import translate, translated_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -319,9 +321,9 @@ def test_another_model_is_refused(tmp_path: Path, fingerprint: str, dimension: i
     make_store(tmp_path, 10)
 
     with pytest.raises(ModelMismatch, match="kb index --full"):
-        ChromaIndex.open(str(tmp_path), COLLECTION, fingerprint, dimension, None, create=False)
+        local_chroma.open_index(str(tmp_path), COLLECTION, fingerprint, dimension, None, create=False)
     with pytest.raises(ModelMismatch):
-        ChromaIndex.open(str(tmp_path), COLLECTION, fingerprint, dimension, function(), create=True)
+        local_chroma.open_index(str(tmp_path), COLLECTION, fingerprint, dimension, function(), create=True)
 
     index = open_index(tmp_path, create=False)
     assert index.count() == 10
@@ -333,7 +335,7 @@ def test_a_collection_of_another_name_is_reported(tmp_path: Path) -> None:
     make_store(tmp_path, 3)
 
     with pytest.raises(StoreError, match=r"store\.collection") as refused:
-        ChromaIndex.open(str(tmp_path), "other-name", FINGERPRINT, DIMENSION, function(), create=True)
+        local_chroma.open_index(str(tmp_path), "other-name", FINGERPRINT, DIMENSION, function(), create=True)
 
     assert not isinstance(refused.value, ForeignStore)
 
@@ -400,7 +402,7 @@ def test_a_poisoned_store_instantiates_nothing(tmp_path: Path, registry: dict[st
     with pytest.raises(ForeignStore):
         open_index(tmp_path, create=False)
     with pytest.raises(ForeignStore):
-        ChromaIndex.inspect(str(tmp_path), COLLECTION)
+        local_chroma.inspect_index(str(tmp_path), COLLECTION)
 
     assert built == []
 
@@ -445,7 +447,7 @@ def test_other_clients_find_the_embedding_function(tmp_path: Path) -> None:
 def test_a_collection_is_made_with_its_embedding_function(tmp_path: Path) -> None:
     """Without one, a collection could never be opened again."""
     with pytest.raises(ValueError, match="embedding function"):
-        ChromaIndex.open(str(tmp_path), COLLECTION, FINGERPRINT, DIMENSION, None, create=True)
+        local_chroma.open_index(str(tmp_path), COLLECTION, FINGERPRINT, DIMENSION, None, create=True)
 
 
 def test_one_directory_is_open_once_however_it_is_called(tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""Checks of the Chroma server that keeps the vectors, where one is configured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kb.doctor.catalog_view import opened_catalog
+from kb.doctor.finding import Plain, Remedy, advice, failed, ok, warning
+from kb.errors import ChromaServerError, StoreError
+from kb.server_index import address_of
+from kb.store.headers import VARIABLE, headers_from, wrong_with
+from kb.store.lease import Lease, place_of
+from kb.store.pairing import Pairing
+from kb.store.server import ChromaServer
+from kb.store.server_vectors import LEASE, PAIR_KEY
+from kb.system import shell
+from kb.urls import is_this_machine, parse_url
+
+if TYPE_CHECKING:
+    from kb.doctor.case import Case
+    from kb.doctor.catalog_view import CatalogView
+    from kb.doctor.finding import Finding
+    from kb.store.server import Found
+
+SECONDS: Final = 60.0
+_NO_SERVER: Final = "the store keeps the vectors itself"
+
+
+def headers(case: Case) -> Finding:
+    """Whether the headers for the server can be read, and by nobody else."""
+    if not case.chroma:
+        return ok(_NO_SERVER)
+    settings = case.settings
+    file = settings.headers_file()
+    if case.environ.get(VARIABLE):
+        origin = f"${VARIABLE}"
+    elif file:
+        if wrong := wrong_with(file):
+            return failed("{reason}", shell.join(["chmod", "600", file]), reason=wrong)
+        origin = file
+    else:
+        return ok("none are sent")
+    try:
+        found = headers_from(case.environ, file)
+    except ChromaServerError as error:
+        return failed("{reason}", advice(error.remedy), reason=error.message)
+    return ok("{count} from {origin}", count=len(found), origin=origin)
+
+
+def reachable(case: Case) -> Finding:
+    """Whether the server answers, is one of Chroma, and has the tenant and the database."""
+    if not case.chroma:
+        return ok(_NO_SERVER)
+    server = ChromaServer(address_of(case.settings, case.environ))
+    try:
+        version = server.version()
+    except StoreError as error:
+        return failed("{reason}", advice(error.remedy), reason=error.message)
+    finally:
+        server.close()
+    parts = parse_url(server.address.url)
+    details = [("interface", Plain(version)), ("scheme", Plain(parts.scheme))]
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        return warning(
+            "{url} answers, and everything goes there unencrypted",
+            advice("Use https, or a tunnel, and take store.unencrypted out of the configuration"),
+            url=server.address.url,
+        ).with_details(*details)
+    return ok("{url} answers", url=server.address.url).with_details(*details)
+
+
+def collection(case: Case) -> Finding:
+    """Whether the collection on the server is that of the catalog and complete, and who may write to it."""
+    if not case.chroma:
+        return ok(_NO_SERVER)
+    server = ChromaServer(address_of(case.settings, case.environ))
+    try:
+        with opened_catalog(case) as view:
+            return _compared(case, view, server, f"{server.address.collection}-")
+    except StoreError as error:
+        return failed("{reason}", advice(error.remedy), reason=error.message)
+    finally:
+        server.close()
+
+
+def _compared(case: Case, view: CatalogView, server: ChromaServer, prefix: str) -> Finding:
+    """How the collection on the server differs from the catalog."""
+    live, name = len(view.with_vectors()), view.meta("generation")
+    if not live and not name:
+        return ok("none yet")
+    found = next((one for one in server.found(prefix) if one.name == name), None)
+    if found is None or not _is_paired(view, found):
+        what = "is not on the server" if found is None else "belongs to another catalog"
+        return warning(
+            f"the collection that the catalog names {what}",
+            Remedy(case.command("index"), after=", which fills one from the cache"),
+        )
+    count, unsent = server.count(found.name), view.count_deferred()
+    if unsent or not live <= count <= live + len(view.pending_ids()):
+        return warning(
+            "{count:,} vectors are on the server, of {live:,} passages; {unsent:,} changes wait to be sent",
+            case.command("index"),
+            count=count, live=live, unsent=unsent,
+        )  # fmt: skip
+    writer = Lease(server, f"{prefix}{LEASE}", place_of(case.store)).holder()
+    return ok("{count:,} vectors", count=count).with_details(
+        ("collection", name), ("kb that may write", writer or Plain("none"))
+    )
+
+
+def _is_paired(view: CatalogView, found: Found) -> bool:
+    """Whether a collection is the one of the catalog."""
+    return Pairing(lambda: view, lambda _: {}).is_paired(str(found.marks.get(PAIR_KEY, ""))) is True

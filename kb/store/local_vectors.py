@@ -1,0 +1,412 @@
+"""The vector index in a store's own folder: opened on first use, checked if it may be damaged, and rebuilt if it is.
+
+It may be damaged if it was not closed properly, or if its files changed since. ChromaDB has no checksums, and a torn
+file can crash the process that opens it or silently give wrong answers. ``CopiedIndex`` is for read-only stores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import RLock
+from typing import TYPE_CHECKING, Final, Protocol
+from zlib import crc32
+
+from kb.errors import StoreDamaged
+from kb.interrupts import undisturbed
+from kb.own_files import store_error_for, write_atomically
+from kb.store.local_chroma import DATABASE
+from kb.store.pairing import Pairing, new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kb.ports import VectorIndex
+    from kb.store.generations import Generations
+    from kb.store.vectors import ClosableIndex
+
+_REMEDY = "Make the store writable and run kb rebuild"
+
+
+class CopiedIndex:
+    """A copy of a generation in a temporary directory, since ChromaDB writes to every store that it opens.
+
+    Args:
+        generation: The directory of the generation.
+        open_index: Opens the index in a directory.
+        pairing: Checks that the index belongs to the catalog.
+
+    Raises:
+        StoreDamaged: It cannot be read, or does not belong to the catalog.
+    """
+
+    def __init__(self, generation: str, open_index: OpenIndex, pairing: Pairing) -> None:
+        self._folder = TemporaryDirectory(prefix="kb-")
+        copy = os.path.join(self._folder.name, "index")  # noqa: PTH118  # plain strings throughout the stores
+        try:
+            shutil.copytree(generation, copy)
+        except (OSError, shutil.Error) as error:
+            raise StoreDamaged(f"the vector index {generation} cannot be read: {error}", _REMEDY) from error
+        self.index: ClosableIndex = open_index(copy, create=False)
+        difference = "another catalog's" if pairing.is_paired(read_id(copy)) is False else None
+        difference = difference or pairing.difference(self.index, thoroughly=True)
+        if difference is not None:
+            self.close()
+            raise StoreDamaged(f"the vector index {generation} does not belong to the catalog ({difference})", _REMEDY)
+
+    def close(self) -> None:
+        """Close the index and remove the copy."""
+        self.index.close()
+        self._folder.cleanup()
+
+
+STAMP_FILE: Final = "left"
+ID_FILE: Final = "kb.id"
+# Stat may not tell two writes apart that follow each other within this time.
+RACY_NS: Final = 2_000_000_000
+
+
+class OpenIndex(Protocol):
+    """Opens the vector index of one generation."""
+
+    def __call__(self, directory: str, *, create: bool) -> ClosableIndex:
+        """The index in a directory; with ``create``, in a new and empty one."""
+
+
+class Source(Protocol):
+    """Opens, probes and fills generations of the vector index."""
+
+    def open(self, directory: str, *, create: bool) -> ClosableIndex:
+        """The index in a directory; with ``create``, in a new and empty one."""
+
+    def probe(self, directory: str) -> str | None:
+        """Test a generation in a child process; returns what is wrong with it, or None."""
+
+    def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
+        """Fill a new, empty index from catalog and cache; raises if ``should_stop`` returns True."""
+
+    def generation(self) -> str | None:
+        """The generation recorded in the catalog; None if there is none."""
+
+    def activate_generation(self, generation: str) -> None:
+        """Record a generation in the catalog."""
+
+
+def read_id(directory: str) -> str:
+    """The id of a generation; empty if it has none."""
+    try:
+        return Path(directory, ID_FILE).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def write_id(directory: str, id_: str) -> None:
+    """Give a generation an id.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    try:
+        write_atomically(Path(directory, ID_FILE), f"{id_}\n")
+    except OSError as error:
+        raise store_error_for(f"the vector index in {directory}", error, directory) from error
+
+
+def _sum_of(path: Path) -> int | None:
+    """The CRC-32 of a file; None if it cannot be read."""
+    sum_ = 0
+    try:
+        with path.open("rb") as stream:
+            while part := stream.read(1 << 20):
+                sum_ = crc32(part, sum_)
+    except OSError:
+        return None
+    return sum_
+
+
+class LocalVectors:
+    """The vector index in a store's folder and its generations. Implements ``kb.store.vectors.VectorStore``.
+
+    Args:
+        generations: The directories of the generations.
+        source: Opens, probes and fills generations.
+        pairing: Checks that a generation belongs to the catalog.
+        warn: Called with a sentence for the user.
+    """
+
+    def __init__(self, generations: Generations, source: Source, pairing: Pairing, warn: Callable[[str], None]) -> None:
+        self._generations = generations
+        self._source = source
+        self._pairing = pairing
+        self._warn = warn
+        self._open: ClosableIndex | None = None
+        self._suspect = False
+        # Held while the index is opened, queried or replaced, but not while it is written.
+        self._replacing = RLock()
+
+    def index(self) -> VectorIndex:
+        """The index, opened if necessary, and rebuilt if it is missing or damaged."""
+        with self._replacing:
+            if self._open is None:
+                return self._open_current()
+            return self._open
+
+    @contextmanager
+    def using(self) -> Iterator[VectorIndex]:
+        """The index, which is not replaced until the context is left."""
+        with self._replacing:
+            yield self.index()
+
+    @property
+    def opened(self) -> bool:
+        """Whether the index is open."""
+        return self._open is not None
+
+    def rebuild(self, reason: str = "", should_stop: Callable[[], bool] = lambda: False) -> str:
+        """Build a new generation, switch to it, and delete the old one.
+
+        If that fails or is stopped, the new generation is deleted and the old one stays in use.
+
+        Args:
+            reason: What is wrong with the old generation, which is then set aside instead of deleted.
+            should_stop: Called at intervals while the new generation is filled.
+
+        Returns:
+            The name of the new generation.
+        """
+        clean = self._open is None and not self._generations.is_unclean()
+        self._generations.mark_unclean()
+        old = self._generations.current()
+        name = self._generations.begin()
+        try:
+            with undisturbed():
+                fresh = self._source.open(self._generations.path(name), create=True)
+            try:
+                self._source.refill(fresh, should_stop)
+            finally:
+                fresh.close()
+        except BaseException:
+            self._generations.discard(name)
+            if clean:
+                # The old generation was not opened.
+                self._generations.mark_clean()
+            raise
+        with self._replacing, undisturbed():
+            self._close_index()
+            if old is not None and reason:
+                self._generations.set_aside(old)
+            self._activate(name)
+        return name
+
+    def restart(self) -> None:
+        """Replace the index by an empty generation, for another model."""
+        with self._replacing:
+            self._close_index()
+            self._generations.mark_unclean()
+            name = self._generations.begin()
+            self._source.open(self._generations.path(name), create=True).close()
+            self._activate(name)
+
+    def mark_suspect(self) -> None:
+        """Close the index after an error, so that it is probed before it is used again."""
+        with self._replacing:
+            self._close_index()
+            self._suspect = True
+
+    def close(self) -> None:
+        """Close the index and record the state of its files."""
+        with self._replacing:
+            if self._open is None:
+                return
+            self._close_index()
+            if not self._suspect:
+                self._save_stamp()
+
+    def abandon(self) -> None:
+        """Close the index of a lost store without recording anything."""
+        with self._replacing:
+            self._close_index()
+
+    def lost(self) -> bool:
+        """Whether the files of the open index were deleted."""
+        if self._open is None:
+            return False
+        name = self._generations.current()
+        return name is None or not Path(self._generations.path(name), DATABASE).is_file()
+
+    def is_usable(self) -> bool:
+        """Whether the current generation needs no check or rebuild, judged without opening it."""
+        if self._open is not None:
+            return True
+        name = self._generations.current()
+        if name is None or name != self._source.generation() or not self._is_clean():
+            return False
+        return self._pairing.is_paired(read_id(self._generations.path(name))) is True
+
+    def _open_current(self) -> ClosableIndex:
+        """Open the current generation, after a rebuild if it is damaged or unpaired."""
+        name = self._generations.current()
+        if name is None or name != self._source.generation():
+            self.rebuild()
+        else:
+            clean = self._is_clean()
+            if reason := self._probe_failure(name):
+                self._replace(f"the vector index is damaged ({reason})", reason)
+            else:
+                self._open_if_paired(name, clean=clean)
+        if self._open is not None:
+            return self._open
+        try:
+            return self._opened()
+        except StoreDamaged as error:
+            self._replace(f"the vector index is damaged ({error.message})", error.message)
+            return self._opened()
+
+    def _open_if_paired(self, name: str, *, clean: bool) -> None:
+        """Open a generation that passed the probe if it belongs to the catalog; otherwise rebuild."""
+        directory = self._generations.path(name)
+        paired = self._pairing.is_paired(read_id(directory))
+        if paired is False:
+            self._replace("the vector index belongs to another catalog", "another catalog's")
+            return
+        if not clean and (changed := self._changed()):
+            self._replace(f"the vector index is damaged ({changed} was changed by another program)", changed)
+            return
+        thoroughly = paired is None or not clean or self._saved_stamp().get("passages") != self._pairing.passages()
+        try:
+            difference = self._pairing.difference(self._opened(), thoroughly=thoroughly)
+        except StoreDamaged as error:
+            difference = error.message
+        if difference is not None:
+            self._close_index()
+            self._replace(f"the vector index does not match its catalog ({difference})", difference)
+        elif paired is None:
+            self._pair(directory)
+
+    def _replace(self, message: str, reason: str) -> None:
+        """Set the current generation aside and build another."""
+        self._warn(f"{message}; it is set aside and rebuilt from the catalog")
+        self.rebuild(reason)
+
+    def _opened(self) -> ClosableIndex:
+        # Otherwise an interruption would leave it open, and it would have to be probed the next time.
+        with undisturbed():
+            self._generations.mark_unclean()
+            opened = self._open = self._source.open(self._directory(), create=False)
+        return opened
+
+    def _probe_failure(self, name: str) -> str | None:
+        """What a probe finds wrong with a generation; None if it is sound or was left clean."""
+        clean = self._is_clean()
+        self._suspect = False
+        return None if clean else self._source.probe(self._generations.path(name))
+
+    def _is_clean(self) -> bool:
+        """Whether the generation was closed properly and its files are unchanged since."""
+        return (
+            not self._generations.is_unclean()
+            and not self._suspect
+            and self._stamp() == self._saved_stamp().get("files")
+        )
+
+    def _activate(self, name: str) -> None:
+        """Switch to a generation and delete all others."""
+        self._pair(self._generations.path(name))
+        self._generations.switch(name)
+        self._source.activate_generation(name)
+        self._generations.sweep()
+        self._save_stamp()
+
+    def _pair(self, directory: str) -> None:
+        """Give a generation a new id, which the catalog then knows it by."""
+        id_ = new_id()
+        write_id(directory, id_)
+        self._pairing.pair(id_)
+
+    def _close_index(self) -> None:
+        if self._open is not None:
+            open_, self._open = self._open, None
+            open_.close()
+
+    def _save_stamp(self) -> None:
+        """Record files, checksums and passages, and then that the index was closed properly."""
+        files = self._stamp()
+        left = {"files": files, "passages": self._pairing.passages(), "sums": self._sums(files)}
+        place = self._stamp_path()
+        try:
+            write_atomically(place, json.dumps(left))
+        except OSError as error:
+            raise store_error_for(f"the store at {place.parent}", error, str(place)) from error
+        self._generations.mark_clean()
+
+    def _saved_stamp(self) -> dict[str, object]:
+        """What was recorded when the index was last closed; earlier versions recorded only files."""
+        try:
+            left = json.loads(self._stamp_path().read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(left, dict):
+            return {}
+        return left if {"files", "passages"} <= left.keys() <= {"files", "passages", "sums"} else {"files": left}
+
+    def _sums(self, files: dict[str, list[int]]) -> dict[str, int | None]:
+        """The CRC-32 of each file of the graph. Files that have not changed since the last one are not read again."""
+        left = self._saved_stamp()
+        before = stamps if isinstance(stamps := left.get("files"), dict) else {}
+        known = sums if isinstance(sums := left.get("sums"), dict) else {}
+        try:
+            saved = self._stamp_path().stat().st_mtime_ns
+        except OSError:
+            saved = 0
+        root = Path(self._directory())
+        return {
+            path: known[path]
+            # A file that was written just before may have been written again without a change of its stat.
+            if path in known and before.get(path) == stamp and stamp[1] < saved - RACY_NS
+            else _sum_of(root / path)
+            for path, stamp in files.items()
+            # The graph is in a directory of its own, unlike the files of SQLite and kb.
+            if os.sep in path
+        }
+
+    def _changed(self) -> str | None:
+        """A file of the graph with another checksum than recorded; None if the index was not closed properly.
+
+        One bit decides which passage a node of the graph stands for. In a large index neither a probe nor a comparison
+        of ids and vectors notices that.
+        """
+        sums = self._saved_stamp().get("sums")
+        if self._generations.is_unclean() or not isinstance(sums, dict):
+            return None
+        root = Path(self._directory())
+        return next((path for path, known in sums.items() if _sum_of(root / path) != known), None)
+
+    def _stamp(self) -> dict[str, list[int]]:
+        """Size and modification time of each file of the current generation."""
+        root = Path(self._directory())
+        try:
+            return {
+                str(path.relative_to(root)): [path.stat().st_size, path.stat().st_mtime_ns]
+                for path in sorted(root.rglob("*"))
+                if path.is_file() and not path.is_symlink()
+            }
+        except OSError as error:
+            raise store_error_for(f"the vector index in {root}", error, str(root)) from error
+
+    def _stamp_path(self) -> Path:
+        return Path(self._directory()).parent / STAMP_FILE
+
+    def _directory(self) -> str:
+        """The directory of the current generation.
+
+        Raises:
+            StoreDamaged: There is none.
+        """
+        name = self._generations.current()
+        if name is None:
+            raise StoreDamaged("the vector index is missing from the store", "Run kb rebuild")
+        return self._generations.path(name)

@@ -1,0 +1,629 @@
+"""The vector index on a Chroma server: its generations are collections, and it may be away at any time.
+
+What cannot be written is put into the catalog's outbox, which holds ids alone, and is sent from catalog and embedding
+cache once the server is back. Questions are answered from the embedding cache meanwhile. Nothing here embeds.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from threading import RLock
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from kb.errors import ChromaServerError, ForeignStore, ModelMismatch, StoreDamaged, StoreError
+from kb.records import VectorServer
+from kb.store.lease import PLACE_KEY
+from kb.store.pairing import new_id
+from kb.store.probe import MISSES_ALLOWED, NEIGHBOURS, lost_among
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kb.ports import Nearest, VectorIndex
+    from kb.records import Candidates, VectorRecord
+    from kb.store.chroma import ChromaIndex
+    from kb.store.lease import Lease
+    from kb.store.pairing import Pairing
+    from kb.store.server import Found, ServerAddress
+
+STORE_KEY: Final = "kb_store"
+PAIR_KEY: Final = "kb_generation"
+STATE_KEY: Final = "kb_state"
+FILLING: Final = "filling"
+IN_SERVICE: Final = "in service"
+LEASE: Final = "lease-"
+CHECK_SECONDS: Final = 60.0
+"""How often a server that can be used is looked at between index runs."""
+
+_NUMBER: Final = re.compile(r"\d{4,9}")
+_PAGE: Final = 100
+_SAMPLE: Final = 50
+_FIRST_RETRY: Final = 2.0
+_LAST_RETRY: Final = 60.0
+_T = TypeVar("_T")
+
+
+class _Behind(StoreError):
+    """Changes wait to be sent, so that the server would answer from an older index."""
+
+
+class Server(Protocol):
+    """The server, as ``kb.store.server.ChromaServer`` is one."""
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where it is."""
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made so far."""
+
+    def found(self, prefix: str) -> list[Found]:
+        """The collections whose names begin with a prefix, by name."""
+
+    def mark(self, one: Found, marks: Mapping[str, str | int]) -> bool:
+        """Replace the marks of a collection; returns whether it is still there."""
+
+    def delete(self, name: str) -> None:
+        """Delete a collection; it need not exist."""
+
+    def close(self) -> None:
+        """Close the connection; the next call makes another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """What the catalog and the embedding cache say of some passages.
+
+    Attributes:
+        records: The records of those that have a vector.
+        absent: Those that the index must not have.
+        lacking: The files of those whose vector the cache no longer has; they have to be embedded again.
+    """
+
+    records: Sequence[VectorRecord]
+    absent: Sequence[str]
+    lacking: Sequence[int]
+
+
+class Source(Protocol):
+    """Makes and fills collections, from catalog and embedding cache."""
+
+    def make(self, name: str, marks: Mapping[str, str | int], before_write: Callable[[], None]) -> ChromaIndex:
+        """Create a collection; raises ``NameTaken`` if it exists."""
+
+    def open(self, found: Found, before_write: Callable[[], None]) -> ChromaIndex:
+        """Open a collection."""
+
+    def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
+        """Fill a new, empty index; raises if ``should_stop`` returns True."""
+
+    def sendable(self, ids: Sequence[str]) -> Sendable:
+        """What is to be sent of some passages."""
+
+    def embed_again(self, file_ids: Sequence[int]) -> None:
+        """Have files read and embedded again."""
+
+    def generation(self) -> str | None:
+        """The generation recorded in the catalog; None if there is none."""
+
+    def activate_generation(self, generation: str) -> None:
+        """Record a generation in the catalog."""
+
+    def store_id(self) -> str:
+        """An id of the catalog, which copies and backups of it share."""
+
+    def meanwhile(self) -> tuple[Nearest, str]:
+        """An exact index of the vectors in the embedding cache, and what it lacks, for messages."""
+
+    def leave_folder(self) -> None:
+        """Delete the vector index in the store's own folder, which another configuration may have left."""
+
+
+class Outbox(Protocol):
+    """The passages whose records on the server are not as the catalog has them."""
+
+    def defer(self, ids: Sequence[str]) -> None:
+        """Add passages."""
+
+    def deferred(self, count: int) -> list[str]:
+        """The first passages; ``count`` of them at most."""
+
+    def count_deferred(self) -> int:
+        """How many there are."""
+
+    def sent(self, ids: Sequence[str] | None = None) -> None:
+        """Remove passages, or all."""
+
+    def with_vectors(self) -> list[tuple[str, int, bytes]]:
+        """Every live passage with a vector as (id, file id, digest)."""
+
+    def pending_ids(self) -> list[str]:
+        """The ids of passages whose vectors may be missing."""
+
+
+class ServerVectors:
+    """The vector index on a Chroma server. Implements ``kb.store.vectors.VectorStore``.
+
+    Args:
+        server: The server.
+        source: Makes and fills collections.
+        pairing: Compares a collection with the catalog.
+        outbox: Returns the catalog, which holds the outbox.
+        lease: The right to write.
+        place: The id of the store's folder.
+        warn: Called with a sentence for the user.
+        wait_seconds: How long to wait for another process that writes.
+        takes_over: Whether collections of another store may be replaced.
+        clock: A monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        source: Source,
+        *,
+        pairing: Pairing,
+        outbox: Callable[[], Outbox],
+        lease: Lease,
+        place: str,
+        warn: Callable[[str], None],
+        wait_seconds: float = 0.0,
+        takes_over: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server = server
+        self._source = source
+        self._pairing = pairing
+        self._outbox = outbox
+        self._lease = lease
+        self._place = place
+        self._warn = warn
+        self._wait_seconds = wait_seconds
+        self._takes_over = takes_over
+        self._clock = clock
+        self._prefix = f"{server.address.collection}-"
+        # Held while the index is opened or replaced; writing has a lock of its own, so that questions go on.
+        self._opening, self._writing = RLock(), RLock()
+        self._open: ChromaIndex | None = None
+        self._used = self._suspect = False
+        self._problem: StoreError | None = None
+        self._told = ""
+        self._failures = 0
+        self._retry_at = self._checked_at = 0.0
+        self._seen_connections = 0
+        self._fell_back_at, self._fell_back = float("-inf"), ""
+
+    # kb.store.vectors.VectorStore
+
+    @property
+    def opened(self) -> bool:
+        """Whether this process has begun to use the index."""
+        return self._used
+
+    def index(self) -> VectorIndex:
+        """The index to write to. It takes whatever is written, and keeps for later what the server does not take."""
+        self._used = True
+        return _Writer(self)
+
+    @contextmanager
+    def using(self) -> Iterator[Nearest]:
+        """The index for one question: on the server, or where that cannot be used, in memory from the cache."""
+        yield _Reader(self)
+
+    def rebuild(self, reason: str = "", should_stop: Callable[[], bool] = lambda: False) -> str:  # noqa: ARG002 - nothing is set aside on a server
+        """Fill a new collection, switch to it, and delete the old one.
+
+        Raises:
+            ChromaServerError: The server cannot be used; the old collection stays in use.
+        """
+        with self._writing, self._failing():
+            self._acquire()
+            return self._built(self._server.found(self._prefix), should_stop)
+
+    def restart(self) -> None:
+        """Let go of the collection, for another model; the next write makes another."""
+        with self._writing, self._opening:
+            self._open = None
+            self._outbox().sent()
+
+    def is_usable(self) -> bool:
+        """Whether the index is open and complete. Only the server knows whether one that is not open is."""
+        return self._open is not None and not self._suspect and not self._outbox().count_deferred()
+
+    def mark_suspect(self) -> None:
+        """Let go of the collection, so that it is compared thoroughly before it is used again."""
+        with self._opening:
+            self._open, self._suspect = None, True
+
+    def lost(self) -> bool:
+        """Never: a server that is emptied is filled again."""
+        return False
+
+    def close(self) -> None:
+        """Give the lease back, and close the connection."""
+        with self._opening:
+            self._open = None
+            self._lease.release(reachable=not isinstance(self._problem, ChromaServerError))
+            self._server.close()
+
+    def abandon(self) -> None:
+        """The same."""
+        self.close()
+
+    # The rest is of a server alone.
+
+    def complete(self, should_stop: Callable[[], bool] = lambda: False) -> StoreError | None:
+        """Make the index complete, if it is not; returns why it cannot be at the moment, or None.
+
+        Args:
+            should_stop: Called at intervals while a new collection is filled.
+
+        Raises:
+            ForeignStore: Another store's vectors are in the collections.
+            StoreBusy: Another process writes to them.
+        """
+        self._used = True
+        with self._writing:
+            try:
+                if self.is_usable():
+                    self._look()
+                if not self.is_usable():
+                    self._for_writing(should_stop)
+            except (ChromaServerError, StoreDamaged) as error:
+                self._note(error)
+                self._tell(error)
+                return error
+        return None
+
+    def due_in(self) -> float:
+        """After how many seconds ``complete`` should be called again."""
+        return CHECK_SECONDS if self._problem is None else max(0.0, self._retry_at - self._clock())
+
+    def state(self) -> VectorServer:
+        """The state of the index, as far as it is known without asking the server."""
+        address = self._server.address
+        problem = "" if self._problem is None else self._problem.message
+        return VectorServer(address.url, self._source.generation() or "", problem, self._outbox().count_deferred())
+
+    def fell_back(self, since: float) -> str:
+        """Why a question was answered from the cache, in one sentence; empty if none was since a time of the clock."""
+        return self._fell_back if self._fell_back_at >= since else ""
+
+    # Reading.
+
+    def read(self, ask: Callable[[Nearest], _T]) -> _T:
+        """Ask the index on the server; where it cannot be used, or is not complete, the one in memory."""
+        try:
+            return ask(self._for_reading())
+        except StoreError as error:
+            if not isinstance(error, _Behind):
+                self._note(error)
+            exact, lack = self._source.meanwhile()
+            self._fell_back = f"{error.message}; vectors are taken from this machine{lack}"
+            self._fell_back_at = self._clock()
+            return ask(exact)
+
+    def _for_reading(self) -> ChromaIndex:
+        with self._opening:
+            # Where somebody completes the index in the background, no question waits for the server again.
+            self._require_retry(_LAST_RETRY)
+            if deferred := self._outbox().count_deferred():
+                raise _Behind(f"{deferred} changes are not at {self._server.address.url} yet")
+            index = self._open
+            if index is None:
+                found = self._in_service(self._server.found(self._prefix))
+                index = self._source.open(found, self._lease.require)
+                if difference := self._pairing.difference(index, thoroughly=False):
+                    raise self._differs(difference)
+                self._opened_as(index)
+            return index
+
+    # Writing.
+
+    def write(self, ids: Sequence[str], write: Callable[[VectorIndex], None]) -> None:
+        """Write records, or put them into the outbox where the server does not take them.
+
+        Args:
+            ids: The ids of the records.
+            write: Writes them.
+
+        Raises:
+            ForeignStore: Another store's vectors are in the collections.
+            StoreBusy: Another process writes to them.
+        """
+        if not ids:
+            return
+        with self._writing:
+            try:
+                write(self._for_writing())
+            except (ChromaServerError, StoreDamaged) as error:
+                self._note(error)
+                self._tell(error)
+                self._outbox().defer(ids)
+
+    def whole(self) -> ChromaIndex:
+        """The index on the server, made complete if it was not.
+
+        Raises:
+            ChromaServerError: The server cannot be used.
+        """
+        with self._writing, self._failing():
+            return self._for_writing()
+
+    def _for_writing(self, should_stop: Callable[[], bool] = lambda: False) -> ChromaIndex:
+        """The index, which is complete, and the right to write to it."""
+        if self._open is None or self._suspect or self._outbox().count_deferred():
+            self._require_retry()
+            self._acquire()
+            self._mend(should_stop)
+        index = self._open
+        if index is None:
+            raise StoreDamaged("the vector index is not on the server", "Run kb rebuild")
+        self._lease.require()
+        return index
+
+    def _acquire(self) -> None:
+        """Take the right to write to the collections, if they are this store's.
+
+        Raises:
+            ForeignStore: They are another store's.
+            StoreBusy: Another process writes to them.
+        """
+        if not self._lease.held:
+            self._refuse_foreign(self._server.found(self._prefix))
+        self._lease.acquire(self._wait_seconds)
+
+    def _mend(self, should_stop: Callable[[], bool]) -> None:
+        """Open the collection in service and make it complete, or make another one."""
+        found = self._server.found(self._prefix)
+        try:
+            serving = self._in_service(found)
+            index = self._source.open(serving, self._lease.require)
+            difference = self._completed(index)
+        except (StoreDamaged, ModelMismatch) as error:
+            difference = error.message
+        if difference is not None:
+            if self._source.generation():
+                self._warn(f"{difference}; it is filled from the catalog and the embedding cache")
+            self._built(found, should_stop)
+            return
+        self._delete_others(found, serving.name)
+        self._opened_as(index)
+
+    def _completed(self, index: ChromaIndex) -> str | None:
+        """Send what an index lacks; returns how it differs from the catalog then, or None."""
+        sent = self._send(index)
+        difference = self._pairing.difference(index, thoroughly=self._suspect)
+        if difference is not None:
+            live = {id_ for id_, _, _ in self._outbox().with_vectors()}
+            there = set(index.ids())
+            self._outbox().defer(sorted((live - there) | (there - live - set(self._outbox().pending_ids()))))
+            sent += self._send(index)
+            difference = self._pairing.difference(index, thoroughly=True)
+        if difference is not None:
+            return self._differs(difference).message
+        if self._suspect and self._loses_vectors(index):
+            return f"the vector index at {self._server.address.url} does not find its own vectors"
+        if sent and self._told:
+            self._warn(f"{self._server.address.url} is back: {sent} changes were sent to it")
+        return None
+
+    def _send(self, index: ChromaIndex) -> int:
+        """Bring the outbox to an index; returns how many passages there were."""
+        sent = 0
+        while ids := self._outbox().deferred(_PAGE):
+            sendable = self._source.sendable(ids)
+            index.upsert(sendable.records)
+            index.delete(sendable.absent)
+            if sendable.lacking:
+                self._source.embed_again(sendable.lacking)
+            self._outbox().sent(ids)
+            sent += len(ids)
+        return sent
+
+    def _built(self, found: Sequence[Found], should_stop: Callable[[], bool]) -> str:
+        """Fill a new collection, switch to it, and delete all others; returns its name."""
+        numbers = [number for one in found if (number := self._number_of(one.name))]
+        numbers.append(self._number_of(self._source.generation() or ""))
+        name = f"{self._prefix}{max(numbers, default=0) + 1:04d}"
+        id_ = new_id()
+        marks = {STORE_KEY: self._source.store_id(), PLACE_KEY: self._place, PAIR_KEY: id_, STATE_KEY: FILLING}
+        index = self._source.make(name, marks, self._lease.require)
+        try:
+            self._source.refill(index, should_stop)
+        except BaseException:
+            with suppress(StoreError):
+                self._server.delete(name)
+            raise
+        # In this order: what is killed in between finds an index that is not paired, and makes another.
+        self._pairing.pair(id_)
+        self._source.activate_generation(name)
+        self._outbox().sent()
+        with self._opening:
+            self._opened_as(index)
+        after = self._server.found(self._prefix)
+        made = next((one for one in after if one.name == name), None)
+        if made is not None:
+            self._server.mark(made, {**made.marks, STATE_KEY: IN_SERVICE})
+        self._delete_others(after, name)
+        self._source.leave_folder()
+        return name
+
+    def _delete_others(self, found: Sequence[Found], name: str) -> None:
+        """Delete the generations that are not in service, such as one that was not filled to the end."""
+        for one in found:
+            if one.name != name and self._number_of(one.name):
+                self._server.delete(one.name)
+
+    def _look(self) -> None:
+        """Look from time to time whether a server was emptied, set back, or killed and restarted between two calls."""
+        index = self._open
+        try:
+            if index is None or (self._is_same_connection(index) and self._clock() - self._checked_at < CHECK_SECONDS):
+                return
+            difference = self._pairing.difference(index, thoroughly=False)
+            if difference is not None or self._loses_vectors(index):
+                self.mark_suspect()
+        except StoreDamaged:
+            self.mark_suspect()
+        self._seen_connections = self._server.connections
+        self._checked_at = self._clock()
+
+    def _is_same_connection(self, index: ChromaIndex) -> bool:
+        """Whether the server answers through a connection that it was asked through before."""
+        index.count()
+        return self._server.connections == self._seen_connections
+
+    # Which collection it is.
+
+    def _in_service(self, found: Sequence[Found]) -> Found:
+        """The collection that the catalog names.
+
+        Raises:
+            ForeignStore: It is another store's.
+            StoreDamaged: There is none, or it is of another catalog.
+        """
+        self._refuse_foreign(found)
+        name = self._source.generation()
+        one = next((one for one in found if one.name == name and self._number_of(one.name)), None)
+        if one is None:
+            raise StoreDamaged(f"the vector index is not at {self._server.address.url} yet", "Run kb index")
+        if self._pairing.is_paired(str(one.marks.get(PAIR_KEY, ""))) is not True:
+            raise StoreDamaged(
+                f"the vector index at {self._server.address.url} belongs to another catalog", "Run kb index"
+            )
+        return one
+
+    def _refuse_foreign(self, found: Sequence[Found]) -> None:
+        """Check that no other store has its vectors in collections of these names.
+
+        Raises:
+            ForeignStore: One has.
+        """
+        own = self._source.store_id()
+        for one in found:
+            if not self._number_of(one.name) or self._takes_over:
+                continue
+            if one.marks.get(STORE_KEY) != own and one.marks.get(PLACE_KEY) != self._place:
+                whose = "another store of kb's" if STORE_KEY in one.marks else "another program's"
+                raise ForeignStore(
+                    f"the collection {one.name} at {self._server.address.url} is {whose}",
+                    "Set store.collection to another name; if that store is given up, kb index --take-over replaces it",
+                )
+
+    def _number_of(self, name: str) -> int:
+        """The number of a generation; 0 for any other name."""
+        digits = name.removeprefix(self._prefix)
+        return int(digits) if digits != name and _NUMBER.fullmatch(digits) else 0
+
+    # Failing, and going on.
+
+    def _opened_as(self, index: ChromaIndex) -> None:
+        self._open, self._suspect = index, False
+        self._problem, self._failures, self._told = None, 0, ""
+        self._checked_at, self._seen_connections = self._clock(), self._server.connections
+
+    def _require_retry(self, later_seconds: float = 0.0) -> None:
+        """Raise the last problem again until it is time to try again, so that nobody waits for the same thing twice."""
+        problem = self._problem
+        if isinstance(problem, ChromaServerError) and self._clock() < self._retry_at + later_seconds:
+            raise ChromaServerError(problem.message, problem.remedy)
+
+    def _note(self, error: StoreError) -> None:
+        """Remember a problem, and when to try again."""
+        with self._opening:
+            if self._problem is not None and self._clock() < self._retry_at:
+                return
+            if isinstance(error, ChromaServerError):
+                # Another connection reads the headers again.
+                self._server.close()
+            # After an outage the server may have an older index, none, or a damaged one.
+            self._open, self._suspect = None, True
+            self._problem = error
+            self._retry_at = self._clock() + min(_LAST_RETRY, _FIRST_RETRY * 2**self._failures)
+            self._failures = min(self._failures + 1, 10)
+
+    def _tell(self, error: StoreError) -> None:
+        """Warn of a problem, once."""
+        if self._told != error.message:
+            self._told = error.message
+            self._warn(str(error))
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except (ChromaServerError, StoreDamaged) as error:
+            self._note(error)
+            raise
+
+    def _differs(self, difference: str) -> StoreDamaged:
+        return StoreDamaged(
+            f"the vector index at {self._server.address.url} does not match its catalog ({difference})", "Run kb index"
+        )
+
+    def _loses_vectors(self, index: ChromaIndex) -> bool:
+        """Whether a server that was killed has torn the graph, so that vectors no longer find themselves."""
+        live = self._outbox().with_vectors()
+        step = max(1, len(live) // _SAMPLE)
+        vectors = index.vectors([id_ for id_, _, _ in islice(live, 0, None, step)])
+        most = min(NEIGHBOURS, self._server.address.limits.results)
+        return lost_among(index, list(vectors.values()), most) > (MISSES_ALLOWED if len(live) > most else 0)
+
+
+class _Reader:
+    """The index for one question."""
+
+    def __init__(self, vectors: ServerVectors) -> None:
+        self._vectors = vectors
+
+    def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
+        """The ``count`` records nearest to a vector by cosine, best first; optionally only of some files."""
+        return self._vectors.read(lambda index: index.query(vector, count, files))
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The stored vectors of the known ids."""
+        return self._vectors.read(lambda index: index.vectors(ids))
+
+
+class _Writer:
+    """The index for whoever writes; it is there even while the server is not."""
+
+    def __init__(self, vectors: ServerVectors) -> None:
+        self._vectors = vectors
+
+    def upsert(self, records: Sequence[VectorRecord]) -> None:
+        """Write records; idempotent."""
+        self._vectors.write([one.id for one in records], lambda index: index.upsert(records))
+
+    def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
+        """Replace only the labels of records."""
+        self._vectors.write(ids, lambda index: index.relabel(ids, labels))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete records; unknown ids are ignored."""
+        self._vectors.write(ids, lambda index: index.delete(ids))
+
+    def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
+        """The ``count`` records nearest to a vector by cosine, best first; optionally only of some files."""
+        return self._vectors.whole().query(vector, count, files)
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The stored vectors of the known ids."""
+        return self._vectors.whole().vectors(ids)
+
+    def ids(self) -> Iterator[str]:
+        """All ids, read in pages."""
+        return self._vectors.whole().ids()
+
+    def count(self) -> int:
+        """The number of records."""
+        return self._vectors.whole().count()

@@ -1,0 +1,135 @@
+"""One process at a time holds a lease on the collections of a real Chroma server."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kb.errors import StoreBusy, StoreError
+from kb.store.lease import Lease
+from kb.store.server import ChromaServer, ServerAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chroma_server import RunningChroma
+
+SECONDS = 1.2
+
+
+@pytest.fixture
+def lease(chroma: RunningChroma) -> Iterator[Callable[..., Lease]]:
+    """Makes leases on the same collections, each of another machine."""
+    prefix, made, servers = f"lease-{uuid.uuid4().hex}-", [], []
+
+    def make(place: str = "") -> Lease:
+        servers.append(ChromaServer(ServerAddress(chroma.url, "default_tenant", "default_database", "", 10.0)))
+        made.append(Lease(servers[-1], prefix, place or uuid.uuid4().hex, seconds=SECONDS))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.release()
+    for server in servers:
+        server.close()
+
+
+def dies(lease: Lease) -> None:
+    """Let the process of a lease end without giving it back."""
+    lease._ended.set()
+    lease._own, lease._until = None, 0.0
+
+
+def test_second_holder_is_refused_while_the_first_renews(lease: Callable[..., Lease]) -> None:
+    """It sees the lease change, and names the host."""
+    first, second = lease(), lease()
+    first.acquire()
+
+    with pytest.raises(StoreBusy, match="writes to the collections"):
+        second.acquire()
+
+    first.require()
+    assert second.holder()
+    assert first.holder() == ""
+
+
+def test_a_lease_that_was_given_back_is_free_at_once(lease: Callable[..., Lease]) -> None:
+    """As after a command."""
+    first, second = lease(), lease()
+    first.acquire()
+    first.release()
+    began = time.monotonic()
+
+    second.acquire()
+
+    assert time.monotonic() - began < SECONDS / 2
+    with pytest.raises(StoreBusy, match="lost"):
+        first.require()
+
+
+def test_a_lease_that_is_not_renewed_runs_out(lease: Callable[..., Lease]) -> None:
+    """After it was seen unchanged for its length; whoever had it may not write any more."""
+    first, second = lease(), lease()
+    first.acquire()
+    first._ended.set()
+    began = time.monotonic()
+
+    second.acquire()
+
+    assert time.monotonic() - began >= SECONDS
+    with pytest.raises(StoreBusy, match="lost to kb on"):
+        first.require()
+    second.require()
+
+
+def test_a_dead_process_of_the_same_store_is_followed_at_once(lease: Callable[..., Lease]) -> None:
+    """The lock on the store's folder says that it is dead."""
+    first, second = lease("here"), lease("here")
+    first.acquire()
+    dies(first)
+    began = time.monotonic()
+
+    second.acquire()
+
+    assert time.monotonic() - began < SECONDS / 2
+
+
+def test_one_of_many_takes_a_lease(lease: Callable[..., Lease]) -> None:
+    """When it is free, and when one has run out."""
+    for _ in range(2):
+        leases = [lease() for _ in range(5)]
+        got: list[Lease] = []
+        barrier = threading.Barrier(len(leases))
+
+        def take(one: Lease, got: list[Lease], barrier: threading.Barrier) -> None:
+            barrier.wait()
+            try:
+                one.acquire()
+                one.require()
+            except StoreError:
+                return
+            got.append(one)
+
+        threads = [threading.Thread(target=take, args=(one, got, barrier)) for one in leases]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len(got) == 1
+        dies(got[0])
+
+
+def test_waiting_outlasts_a_holder_that_gives_it_back(lease: Callable[..., Lease]) -> None:
+    """As a command waits for another one."""
+    first, second = lease(), lease()
+    first.acquire()
+    threading.Timer(SECONDS, first.release).start()
+
+    second.acquire(wait_seconds=10 * SECONDS)
+
+    second.require()
