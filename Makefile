@@ -104,9 +104,10 @@ bench-programs: $(VENV)/ready
 bench-web: $(VENV)/ready
 	$(BIN)/python -m benchmarks --only web
 
-# Large stores, with vectors that no model computed.
+# Large stores, with vectors that no model computed: hours, and 10 GB. One part: ONLY=scale-change; all at a tenth: SCALE=10.
+# STORES=DIR keeps the largest, to be asked again.
 bench-scale: $(VENV)/ready
-	$(BIN)/python -m benchmarks --only $(or $(ONLY),scale-backup scale-server)
+	$(BIN)/python -m benchmarks --only $(or $(ONLY),scale-saving scale-change scale-first scale-backup scale-server scale-questions) --scale $(or $(SCALE),1) $(if $(STORES),--stores $(STORES))
 
 # The pictures of docs/web.md.
 screenshots: $(VENV)/ready

@@ -15,8 +15,12 @@ from benchmarks import (
     asking,
     backups,
     burst,
+    changing,
     documents,
+    first_words,
     index_speed,
+    large,
+    meaning,
     memory,
     model_gpu,
     model_speed,
@@ -53,7 +57,10 @@ BENCHMARKS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
 NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     **{
         module.NAME: module.rows
-        for module in (retrieval, refusals, answers, peers, model_speed, model_gpu, programs, web, backups, server)
+        for module in (
+            *(retrieval, refusals, answers, peers, model_speed, model_gpu, programs, web),
+            *(backups, server, meaning, changing, first_words, large),
+        )
     },
     **programs.PARTS,
 }
@@ -69,7 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     broken = False
     with tempfile.TemporaryDirectory(prefix="kb-bench-") as folder:
         data = data_folder(asked.data, os.environ.get(DATA_VARIABLE))
-        work = Bench(Path(folder).resolve(), data, asked.scale, asked.threads, minutes=asked.minutes)
+        stores = Path(asked.stores).expanduser().resolve() if asked.stores else None
+        work = Bench(
+            Path(folder).resolve(), data, asked.scale, asked.threads, minutes=asked.minutes, stores_folder=stores
+        )
         for name in asked.only or BENCHMARKS:
             progress(f"{name} ...")
             try:
@@ -119,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--minutes", type=float, default=MINUTES, metavar="N", help="how long to fuzz the HTTP port; 0: not at all"
     )
+    parser.add_argument("--stores", metavar="DIR", help="keep the large stores there, and ask those that are there")
     return parser
 
 

@@ -28,6 +28,7 @@ class Bench:
         threads: CPU threads of the model, for kb and the baseline; 0 for torch's default.
         stores: The stores of collections that were indexed already.
         minutes: How long the HTTP port is fuzzed; 0 for not at all.
+        stores_folder: Where large stores are kept, to be asked again by later runs; None: in ``folder``.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Bench:
     threads: int = 0
     stores: dict[str, Path] = field(default_factory=dict)
     minutes: float = MINUTES
+    stores_folder: Path | None = None
 
     def scaled(self, size: int) -> int:
         """A size, divided by the scale."""

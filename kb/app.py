@@ -52,7 +52,7 @@ from kb.system.paths import real_path, with_slashes
 from kb.transfer import KEPT, back_up, export_table, export_vectors, import_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from types import TracebackType
 
     from kb.answers.passages import SourceText
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         ResolvedRequest,
         Status,
         StoredPassage,
+        Subtree,
         Unmatched,
     )
     from kb.search.links import LinkResolver
@@ -198,6 +199,7 @@ class LocalKnowledgeBase(SearchMethods):
     def update(
         self,
         *,
+        places: Collection[Subtree] | None = None,
         full: bool = False,
         accept_deletions: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
@@ -205,6 +207,15 @@ class LocalKnowledgeBase(SearchMethods):
         should_stop: Callable[[], bool] | None = None,
     ) -> tuple[IndexReport, EmbeddingRun]:
         """Do what ``index`` does but embed nothing: new texts are found by their words.
+
+        Args:
+            places: Where something changed since this was last called; None where that is not known. The other places
+                are looked at only where they may matter.
+            full: As for ``index``.
+            accept_deletions: The same.
+            on_progress: The same.
+            on_event: The same.
+            should_stop: The same.
 
         Returns:
             The report, and what ``embed`` takes to embed everything that is queued.
@@ -214,6 +225,7 @@ class LocalKnowledgeBase(SearchMethods):
             self._require_model(full=full)
             self._repair_index()
             report, embedding = self._container.indexer.run(
+                places=places,
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
@@ -721,7 +733,7 @@ class LocalKnowledgeBase(SearchMethods):
         if not request.mode_open or MODES[request.mode].by_words or not self._container.exists:
             return request
         catalog = self._container.catalog
-        few = len(catalog.unembedded()) * _FEW_WAITING <= catalog.count_files()
+        few = catalog.queue_size().files * _FEW_WAITING <= catalog.count_files()
         return request if few else replace(request, mode=Mode.HYBRID)
 
     def _event_logger(self) -> Callable[[FileEvent], None] | None:

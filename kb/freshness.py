@@ -74,16 +74,10 @@ class PendingFiles:
         # Counts the resets: a scan that began before one of them says nothing any more.
         self._resets = 0
 
-    def look(self, *, watched: bool = False) -> Look:
-        """The last result where it will do, else a new one.
-
-        Args:
-            watched: Whether a watcher notices changes, and index runs follow it: then the last result stands until one.
-        """
+    def look(self) -> Look:
+        """The last result where it will do, else a new one."""
         with self._lock:
             last, resets = self._last, self._resets
-            if last is not None and watched:
-                return last
             age = 0.0 if last is None else self._clock() - last.ended
             if last is not None and age <= min(max(_FRESH_SECONDS, last.seconds / _SHARE), _OLD_SECONDS):
                 return last

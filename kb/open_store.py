@@ -397,7 +397,7 @@ class OpenStore:
         Questions that follow one another share scans; ``Freshness.counted`` says when the last one ended.
         """
         catalog = self.catalog.get()
-        found = Freshness(catalog.as_of(), 0, files=catalog.count_files(), words_only=len(catalog.unembedded()))
+        found = Freshness(catalog.as_of(), 0, files=catalog.count_files(), words_only=catalog.queue_size().files)
         if self._environment.serving.watch is not None:
             watching, waiting = self._environment.serving.watch()
             return replace(found, pending=waiting, watching=watching)
@@ -409,9 +409,11 @@ class OpenStore:
         if self._environment.serving.watch is None:
             return self._pending.look().missing
         watching, waiting = self._environment.serving.watch()
-        if not watching:
+        left_out = self.indexer.get().left_out
+        if not watching or left_out is None:
             return missing(self._environment.files.get(), self.catalog.get(), _is_failure)
-        return replace(self._pending.look(watched=True).missing, waiting=waiting)
+        failed = left_out.failed + sum(map(_is_failure, self.catalog.get().problems()))
+        return replace(left_out, waiting=waiting, failed=failed)
 
     def look_again(self) -> None:
         """Scan the folders for the next question, because the index or a file was changed here."""

@@ -43,17 +43,20 @@ if TYPE_CHECKING:
         Name,
         Passage,
         Prompt,
+        Queued,
         QueuedPassage,
         RebuildReport,
         Reply,
         ResolvedLink,
         Scan,
+        ScanBasis,
         SearchRequest,
         Shown,
         Source,
         Status,
         Step,
         StoredPassage,
+        Subtree,
         Unembedded,
         Unmatched,
         VectorRecord,
@@ -65,6 +68,17 @@ class Files(Protocol):
 
     def scan(self) -> Scan:
         """List all files to index, in order of (folder, path)."""
+
+    def scan_places(self, places: Collection[Subtree], basis: ScanBasis) -> Scan | None:
+        """List the files to index in some places only, which may be widened, as ``scan`` would.
+
+        Args:
+            places: The places in which something changed since the scan of the basis.
+            basis: The basis of the last whole scan.
+
+        Returns:
+            The scan, or None where it may depend on other places, so that only a whole one is sure.
+        """
 
     def stat(self, folder: str, path: str) -> FileStat | None:
         """The current stat of a file; None if there is no regular file."""
@@ -230,6 +244,21 @@ class Catalog(Protocol):
     def files(self) -> list[KnownFile]:
         """All files, including failed and pending ones, sorted by folder and path."""
 
+    def files_at(self, places: Collection[Subtree]) -> list[KnownFile]:
+        """The files at some places and below them, in any state, each once."""
+
+    def files_of_size(self, sizes: Collection[int]) -> list[KnownFile]:
+        """The indexed files of one of these sizes."""
+
+    def unsettled(self) -> list[KnownFile]:
+        """The files that could not be indexed, or that wait to be."""
+
+    def has_others(self, folder: str, file_ids: Collection[int]) -> bool:
+        """Whether a folder has files in the catalog beside these."""
+
+    def count_files(self) -> int:
+        """The number of indexed files."""
+
     def begin(self, changes: Sequence[FileChange]) -> None:
         """Record planned changes of files in one transaction, before the vectors change.
 
@@ -265,8 +294,11 @@ class Catalog(Protocol):
     def embedded(self, ids: Sequence[str], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
         """Record that the vectors of queued passages are in the vector index, and the centroids of completed files."""
 
-    def unembedded(self) -> dict[int, Unembedded]:
-        """What waits to be embedded, by file."""
+    def unembedded(self, file_ids: Sequence[int]) -> dict[int, Unembedded]:
+        """What waits to be embedded of these files, by file; files of which nothing waits are left out."""
+
+    def queue_size(self) -> Queued:
+        """What waits to be embedded in all."""
 
     def digests(self, file_ids: Sequence[int]) -> dict[int, list[bytes]]:
         """The digests of the live passages of each file, in order."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kb.errors import DocumentError
-from kb.records import Candidates, FileStat, FoundFile, Scan, Source, VectorRecord
+from kb.records import Candidates, FileStat, FoundFile, Scan, ScanBasis, Source, VectorRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from kb.records import Subtree
 
 _WORD = re.compile(r"\w+")
 
@@ -212,7 +214,15 @@ class MemoryFiles:
         """List every file, in order of (folder, path)."""
         files = tuple(FoundFile(*key, stat) for key, (stat, _) in sorted(self._files.items()))
         there = {file.folder for file in files}
-        return Scan(files, folders=tuple(sorted(self._folders)), empty=tuple(sorted(self._folders - there)))
+        folders = tuple(sorted(self._folders))
+        basis = ScanBasis(tuple((folder, (1, 1)) for folder in folders), (), frozenset())
+        return Scan(files, folders=folders, empty=tuple(sorted(self._folders - there)), basis=basis)
+
+    def scan_places(self, places: Collection[Subtree], basis: ScanBasis) -> Scan:
+        """All files at and below some places."""
+        whole = self.scan()
+        below = tuple(file for file in whole.files if any(_lies_at(file, place) for place in places))
+        return Scan(below, folders=whole.folders, basis=basis, places=frozenset(places))
 
     def stat(self, folder: str, path: str) -> FileStat | None:
         """The current stat of a file; None if it does not exist."""
@@ -239,6 +249,11 @@ class MemoryFiles:
         # Ten seconds, so that no writing counts as too near to a reading to be told apart by its time.
         self._clock += 10_000_000_000
         return self._clock
+
+
+def _lies_at(file: FoundFile, place: Subtree) -> bool:
+    folder, path = place
+    return file.folder == folder and (path in {"", file.path} or file.path.startswith(f"{path}/"))
 
 
 def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import asking, burst, resting, rounds, saving
+from benchmarks import asking, burst, changing, first_words, large, resting, rounds, saving
 from benchmarks.__main__ import BENCHMARKS, data_folder, main
 from benchmarks.bench import Bench
 from benchmarks.corpora import read_collection, write_documents, write_paragraphs, write_small_notes
 from benchmarks.index_speed import compare
 from benchmarks.indexing import bare_encode
+from benchmarks.made import PER_FILE, MadeModel, Texts
 from benchmarks.ndcg import ndcg
 from benchmarks.no_change import heavy_imports
 from benchmarks.recall import Clusters, exact
@@ -301,3 +302,42 @@ def test_a_benchmark_runs_whole_and_prints_json(capsys: pytest.CaptureFixture[st
     assert told["machine"]["python"]
     assert told["rows"][0]["measured"] == "1.0000"
     assert [row["name"] for row in told["rows"]] == ["recall"] * len(told["rows"])
+
+
+def test_a_made_store_is_asked_like_any_other(tmp_path: Path) -> None:
+    """Whole, at a fiftieth of a thousandth of its size: with so few passages exact search finds the same ones."""
+    built = large.build(str(tmp_path / "big-5"), 5)
+    found = large.measure(str(tmp_path / "big-5"), 5)
+
+    assert min(built.values()) > 0
+    assert (found["passages"], found["recall"]) == (5 * PER_FILE, 1.0)
+    assert found["memory"] > found["sizes"]["catalog"] > 0
+    assert min(found["cosine"]["p50"], found["hybrid"]["p50"], found["opening"]) > 0
+
+
+def test_what_follows_a_change_is_timed_apart(tmp_path: Path) -> None:
+    """Each thing has its time, the index run with its scan more than the scan alone."""
+    found = changing.measure(str(tmp_path), 20)
+
+    assert found[changing._RUN] > found[changing._SCAN] > 0
+    assert len(found) > 5
+
+
+def test_made_notes_are_found_by_words_before_their_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that are asked for, while most of the passages wait."""
+    monkeypatch.setattr(first_words, "_TOKENS_PER_SECOND", 1e6)
+    found = first_words.measure(str(tmp_path), 100)
+
+    assert found["found"] == found["asked"] > 0
+    assert 0 < found["embedded"] <= found["passages"]
+
+
+def test_made_texts_and_vectors_are_the_same_every_time() -> None:
+    """By their number and their text; passages of one subject lie near each other."""
+    text, model = Texts().note(3), MadeModel(1)
+    assert text == Texts().note(3) != Texts().note(4)
+    assert text.count("## ") == PER_FILE
+    one, other = model.embed_documents(["one", "other"], [1, 1])
+    assert np.array_equal(one, MadeModel(1).embed_query("one"))
+    assert float(one @ one) == pytest.approx(1, abs=1e-5)
+    assert 0.4 < float(one @ other) < 0.8

@@ -203,3 +203,17 @@ class TestFiles:
         assert [file.path for file in files] == sorted(names)
         for file in files:
             assert notes.files.load(file).data == file.path.encode("utf-8", "surrogateescape")
+
+
+def test_places_are_scanned_as_in_a_scan_of_everything(notes: Folder) -> None:
+    """What is at a place and below it, and nothing whose name only begins alike."""
+    for path in ("a/one.md", "a/b/two.md", "ab.md", "four.md"):
+        notes.write(path, b"text\n")
+    whole = notes.files.scan()
+    assert whole.basis is not None
+    places = frozenset({(notes.folder, "a"), (notes.folder, "gone.md")})
+    found = notes.files.scan_places(places, whole.basis)
+
+    assert found is not None
+    assert found.places == places
+    assert list(found.files) == [file for file in whole.files if file.path.startswith("a/")]

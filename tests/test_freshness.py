@@ -135,15 +135,3 @@ def test_an_error_in_the_thread_is_met_by_the_next_question() -> None:
 
     with pytest.raises(OSError, match="gone"):
         pending.look()
-
-
-def test_under_a_watcher_a_result_stands_until_the_next_index_run() -> None:
-    """However old it is: what changes leads to a run, which forgets it."""
-    folders = Folders(seconds=0.05)
-    pending = PendingFiles(folders.scan, clock=folders.clock)
-    pending.look(watched=True)
-    folders.now += 3_600
-
-    assert (pending.look(watched=True).kept, folders.scans) == (True, 1)
-    pending.reset()
-    assert (pending.look(watched=True).kept, folders.scans) == (False, 2)

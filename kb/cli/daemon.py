@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kb.config.schema import Config
     from kb.embedding.takeover import OnnxTakeover
     from kb.ports import EmbeddingRun, Knowledge
-    from kb.records import IndexProgress
+    from kb.records import IndexProgress, Subtree
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
     from kb.watching.scheduler import Scheduler
     from kb.web.context import Backend as PageBackend
@@ -376,7 +376,7 @@ class Daemon:
         wanted = self._settings.config.watch
         return Scheduler(
             folders=self._settings.folder_paths(),
-            update=lambda: self._index_changes(started),
+            update=lambda places: self._index_changes(places, started),
             go_on=self._embed_waiting,
             complete=self._complete_index,
             tell=self._say,
@@ -402,8 +402,12 @@ class Daemon:
         self._scheduler.stop()
         self._thread.join()
 
-    def _index_changes(self, started: float) -> bool:
+    def _index_changes(self, places: frozenset[Subtree] | None, started: float) -> bool:
         """Make changed files found by their words, and log the progress of a long run; after the first, log the totals.
+
+        Args:
+            places: Where something changed since the last time; None where that is not known.
+            started: When the daemon was started.
 
         Returns:
             Whether texts are left to embed, or the run was interrupted.
@@ -417,7 +421,7 @@ class Daemon:
             lines(now)
 
         with self._run_shown():
-            report, embedding = self._kb.update(on_progress=on_progress, should_stop=self._should_stop)
+            report, embedding = self._kb.update(places=places, on_progress=on_progress, should_stop=self._should_stop)
             self._events.publish("run", report)
         if not report.unembedded:
             self._embedding = None

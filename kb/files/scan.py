@@ -15,6 +15,7 @@ import errno
 import os
 import stat as modes
 import time
+from bisect import bisect_left
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,14 +23,15 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from kb.errors import DocumentBusy, DocumentError
 from kb.files.rules import GIT_IGNORE, KB_IGNORE, Scope
-from kb.records import Failure, FileStat, FoundFile, Scan, Source
+from kb.records import Failure, FileStat, FoundFile, Scan, ScanBasis, Source
 from kb.system.files import is_junction, reading, stat_of_entry
 from kb.system.paths import real_path, to_the_system, with_slashes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from kb.files.rules import Rules
+    from kb.records import Subtree
 
 # --- Reading files ------------------------------------------------------------------------------------------------
 
@@ -136,6 +138,8 @@ def inside(path: str, directories: Iterable[str]) -> bool:
 
 # --- Walking a folder ---------------------------------------------------------------------------------------------
 
+# With more files of several names, all of which are looked at each time, everything is scanned.
+_MOST_SEVERAL: Final = 100
 _IGNORE_FILE_LIMIT: Final = MEGABYTE
 
 
@@ -157,6 +161,8 @@ class Walk:
         empty: Whether the folder has no entries.
         reached: The watched folders that were read.
         mounts: Directories on another device than their parent, by their path in the folder.
+        links: The symbolic links that the rules do not exclude.
+        several_names: The files with several names (hard links).
     """
 
     def __init__(self, folder: str, root: str, rules: Rules, never: Collection[str], roots: Collection[str]) -> None:
@@ -174,8 +180,10 @@ class Walk:
         self._never = never
         self._never_named = {path.rpartition("/")[2] for path in never}
         self._roots = roots
-        self._links: list[str] = []
+        self.links: list[str] = []
+        self.several_names: list[str] = []
         self._directories: list[tuple[str, Scope]] = []
+        self._entered: dict[str, tuple[dict[str, os.DirEntry[str]], Scope] | None] = {}
 
     def present(self) -> bool:
         """Whether the folder exists, or may exist if that cannot be told."""
@@ -197,9 +205,77 @@ class Walk:
             return
         self._device = device_of(self._root)
         self._directories.append(("", scope))
+        self._read_directories()
+        self._take_links()
+
+    def run_at(self, path: str, scope: Scope) -> None:
+        """Read what is at one path, file or directory, without following links.
+
+        Names are taken from listings, never from the path itself, so that a file is called as a whole scan calls it.
+
+        Args:
+            path: The path in the folder.
+            scope: The rules that apply to the folder.
+
+        Raises:
+            OSError: A directory that leads to it cannot be listed.
+        """
+        if inside(self._root, self._never):
+            return
+        self._device = device_of(self._root)
+        parent, _, name = path.rpartition("/")
+        prefix = f"{parent}/" if parent else ""
+        entered = self._enter(prefix, scope)
+        entry = entered[0].get(name) if entered else None
+        if entered is None or entry is None:
+            return
+        try:
+            if not entry.is_dir(follow_symlinks=False):
+                # Of a name that the rules exclude, too: what is written through it changes the file of the other name.
+                self.several_names += [path] if stat_of_entry(entry).st_nlink > 1 else []
+            self._sort(entry, prefix, entered[1])
+        except FileNotFoundError:
+            return
+        self._read_directories()
+
+    def _enter(self, prefix: str, scope: Scope) -> tuple[dict[str, os.DirEntry[str]], Scope] | None:
+        """The entries of a directory by name, and its rules; None if it does not belong or is not there.
+
+        Args:
+            prefix: Its path with a final slash, or empty.
+            scope: The rules that apply to the folder.
+        """
+        if prefix not in self._entered:
+            self._entered[prefix] = self._entered_anew(prefix, scope)
+        return self._entered[prefix]
+
+    def _entered_anew(self, prefix: str, scope: Scope) -> tuple[dict[str, os.DirEntry[str]], Scope] | None:
+        if prefix:
+            parent, _, name = prefix[:-1].rpartition("/")
+            above = self._enter(f"{parent}/" if parent else "", scope)
+            entry = above[0].get(name) if above else None
+            if above is None or entry is None:
+                return None
+            if entry.is_symlink():
+                self.links.append(prefix[:-1])
+            scope, place = above[1], f"{parent}/" if parent else ""
+            left_out = is_junction(entry) or scope.excludes(name, directory=True) or self._is_left_out(place, name)
+            if left_out or not entry.is_dir(follow_symlinks=False):
+                return None
+            scope = scope.below(name)
+        directory = join(self._root, prefix).rstrip("/") or "/"
+        try:
+            with os.scandir(to_the_system(directory)) as listing:
+                entries = {entry.name: entry for entry in listing}
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if device_of(directory) != self._device:
+            self.mounts.append(prefix[:-1])
+        return entries, self._with_ignores(scope, prefix, directory, entries.keys())
+
+    def _read_directories(self) -> None:
         while self._directories:
             self._read(*self._directories.pop())
-        self._take_links()
 
     def includes(self, path: str, scope: Scope) -> bool:
         """Whether the rules include a file, by the ignore files of the directories that lead to it.
@@ -255,7 +331,7 @@ class Walk:
         elif scope.excludes(name, directory=False) or self._is_left_out(prefix, name):
             self.excluded += 1
         elif entry.is_symlink():
-            self._links.append(prefix + name)
+            self.links.append(prefix + name)
         else:
             self._take(prefix + name, stat_of_entry(entry))
 
@@ -271,13 +347,14 @@ class Walk:
             self._report(path, too_large(found.st_size, *self._rules.limit(path)).message)
         else:
             self.files.append(FoundFile(self.folder, path, stat_of(found)))
+            self.several_names += [path] if found.st_nlink > 1 else []
 
     def _take_links(self) -> None:
         """Add the links whose target is a file of this folder that was not found, each target once."""
         known = (
-            {file.path for file in self.files} | {problem.path for problem in self.problems} if self._links else set()
+            {file.path for file in self.files} | {problem.path for problem in self.problems} if self.links else set()
         )
-        for link in sorted(self._links):
+        for link in sorted(self.links):
             target = real_path(join(self._root, link))
             path = target[len(join(self._root, "")) :]
             if not self._rules.follow_symlinks or path in known or not self._owns(target):
@@ -399,6 +476,8 @@ class Disk:
         # Outer folders come first, so that inner ones are known to be part of them.
         order = sorted(((real_path(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
         roots = frozenset(root for root, _ in order)
+        # Before anything is read: what changes meanwhile is noticed by the next scan of some places.
+        before = self._basis(order)
         walks: list[Walk] = []
         missing = []
         reached: set[str] = set()
@@ -410,7 +489,13 @@ class Disk:
                 walk.run(self._scope_of(root))
                 walks.append(walk)
             reached |= walk.reached
+        links = tuple(link for walk in walks for link in self._links(walk)) if self._rules.follow_symlinks else ()
+        mounts = self._mounts(walks)
+        several = frozenset((walk.folder, path) for walk in walks for path in walk.several_names)
+        unsure = missing or mounts or before is None or any(walk.unread for walk in walks)
+        unsure = unsure or len(several) > _MOST_SEVERAL
         return Scan(
+            basis=None if unsure or before is None else replace(before, links=links, several_names=several),
             files=tuple(sorted((file for walk in walks for file in walk.files), key=lambda file: file.key)),
             problems=tuple(
                 sorted(
@@ -423,8 +508,87 @@ class Disk:
             excluded=sum(walk.excluded for walk in walks),
             folders=self._folders,
             empty=tuple(walk.folder for walk in walks if walk.empty),
-            mounts=self._mounts(walks),
+            mounts=mounts,
         )
+
+    def scan_places(self, places: Collection[Subtree], basis: ScanBasis) -> Scan | None:
+        """List the files that belong in some places only; see ``kb.ports.Files``.
+
+        Whether a file belongs depends on what is above it, and on the links that lead to it. So an ignore file widens
+        its place to its directory; and a link at, to or above a place, another file system, a file that has several
+        names now, or a directory that cannot be read leave it to a whole scan. Files that had several names before are
+        always among the places.
+        """
+        order = sorted(((real_path(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
+        now = self._basis(order)
+        if now is None or now.mounts or replace(now, links=basis.links, several_names=basis.several_names) != basis:
+            return None
+        wanted = outermost(widened(place) for place in (*places, *basis.several_names))
+        if any(folder not in self._folders for folder, _ in wanted) or self._linked(wanted, basis):
+            return None
+        roots = frozenset(root for root, _ in order)
+        walks = []
+        for root, folder in order:
+            walk = Walk(folder, root, self._rules, self._never, roots)
+            paths = sorted(path for of, path in wanted if of == folder)
+            try:
+                scope = self._scope_of(root)
+                for path in paths:
+                    walk.run_at(path, scope) if path else walk.run(scope)
+            except OSError:
+                return None
+            several = {(folder, path) for path in walk.several_names} - basis.several_names
+            if walk.unread or walk.mounts or several or (walk.links and self._rules.follow_symlinks):
+                return None
+            walks.append(walk)
+        return Scan(
+            files=tuple(sorted((file for walk in walks for file in walk.files), key=lambda file: file.key)),
+            problems=tuple(dict.fromkeys(problem for walk in walks for problem in walk.problems)),
+            folders=self._folders,
+            basis=basis,
+            places=wanted,
+        )
+
+    def _basis(self, order: Sequence[tuple[str, str]]) -> ScanBasis | None:
+        """What scans of some places rely on, without the links; None where one folder is inside another, or missing.
+
+        Args:
+            order: The real path of each folder, and the folder, the shortest first.
+        """
+        identities = []
+        for place, (root, folder) in enumerate(order):
+            try:
+                found = Path(root).stat()
+            except OSError:
+                return None
+            if any(inside(root, {outer}) for outer, _ in order[:place]):
+                return None
+            identities.append((folder, (found.st_dev, found.st_ino)))
+        return ScanBasis(
+            folders=tuple(identities),
+            rules=tuple(self._texts_above(root) for root, _ in order),
+            mounts=frozenset(
+                point for point in self._mounted() for root, _ in order if point != root and inside(point, {root})
+            ),
+        )
+
+    @staticmethod
+    def _links(walk: Walk) -> Iterator[tuple[str, str]]:
+        """The absolute path and the target of each link that a walk met."""
+        root = real_path(walk.folder)
+        return ((place, real_path(place)) for place in (join(root, link) for link in walk.links))
+
+    @staticmethod
+    def _linked(places: Collection[Subtree], basis: ScanBasis) -> bool:
+        """Whether a link, or the target of one, is at one of some places or below it."""
+        ends = sorted({end for link in basis.links for end in link})
+        for folder, path in places if ends else ():
+            place = join(real_path(folder), path).rstrip("/")
+            # Between them are those with the place as a beginning, such as "notes-old" for "notes".
+            among = ends[bisect_left(ends, place) : bisect_left(ends, f"{place}0")]
+            if any(inside(end, {place}) for end in among):
+                return True
+        return False
 
     def _mounts(self, walks: Sequence[Walk]) -> tuple[tuple[str, str], ...]:
         """Return the mount points inside the folders, as (folder, path), by the system's table and by device numbers.
@@ -500,14 +664,16 @@ class Disk:
             raise DocumentError("belongs to the store", "Move it out of the store's folder")
         return place
 
+    @staticmethod
+    def _texts_above(root: str) -> tuple[str, ...]:
+        """The texts of the ignore files above a folder, up to the top of its git repository."""
+        above = _up_to_repository(root)[1:]
+        names = (KB_IGNORE, GIT_IGNORE, ".git/info/exclude")
+        return tuple(f"{directory}\0{ignore_text(directory, name)}" for directory in above for name in names)
+
     def _scope_of(self, root: str) -> Scope:
         """Return the scope of a folder, including the ignore files above it up to the top of its git repository."""
-        above = [root]
-        while not os.path.lexists(join(above[-1], ".git")):
-            parent = with_slashes(os.path.dirname(above[-1]))  # noqa: PTH120 - plain strings, undecodable bytes included
-            if parent == above[-1]:
-                return self._scope
-            above.append(parent)
+        above = _up_to_repository(root)
         scope = self._scope
         for directory, inner in zip(above[:0:-1], above[-2::-1], strict=True):
             scope = scope.with_ignores(
@@ -517,6 +683,41 @@ class Disk:
                 repository_exclude=ignore_text(directory, ".git/info/exclude") if directory == above[-1] else "",
             ).below(Path(inner).name)
         return scope.rooted()
+
+
+def _up_to_repository(root: str) -> list[str]:
+    """The directories from a folder up to the top of its git repository; the folder alone if it is in none."""
+    above = [root]
+    while not os.path.lexists(join(above[-1], ".git")):
+        parent = with_slashes(os.path.dirname(above[-1]))  # noqa: PTH120 - plain strings, undecodable bytes included
+        if parent == above[-1]:
+            return [root]
+        above.append(parent)
+    return above
+
+
+def widened(place: Subtree) -> Subtree:
+    """The place in which a change at a path may matter: of an ignore file, its directory."""
+    folder, path = place
+    *above, name = path.split("/")
+    for depth, directory in enumerate(above):
+        if directory == ".git" and path.split("/")[depth + 1 :] in (["info"], ["info", "exclude"]):
+            return folder, "/".join(above[:depth])
+    return (folder, "/".join(above)) if name in {KB_IGNORE, GIT_IGNORE, ".git"} else place
+
+
+def outermost(places: Iterable[Subtree]) -> frozenset[Subtree]:
+    """Some places without those that are below another one."""
+    found = frozenset(places)
+    return frozenset(place for place in found if not any(above in found for above in _above(place)))
+
+
+def _above(place: Subtree) -> Iterator[Subtree]:
+    """The places that a place is below of, the nearest first."""
+    folder, path = place
+    while path:
+        path = path.rpartition("/")[0]
+        yield folder, path
 
 
 def _refuse_changing() -> Source:

@@ -81,7 +81,7 @@ class Checker:
         comparison, _ = self._indexer.compare()
         differences = [*self._disk(comparison), *self._vectors()]
         known = self._catalog.files()
-        waiting = sum(one.passages for one in self._catalog.unembedded().values())
+        waiting = self._catalog.queue_size().passages
         return CheckReport(
             len(known), self._catalog.count(), self._index().count(), tuple(differences), unembedded=waiting
         )

@@ -7,6 +7,7 @@ that is killed goes on where it was.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -174,10 +175,8 @@ class QueueEmbedder:
         self, page: Sequence[QueuedPassage], vectors: dict[bytes, NDArray[np.float32]]
     ) -> dict[int, NDArray[np.float32]]:
         """The centroids of the files that are complete with these passages."""
-        waiting = self._catalog.unembedded()
-        written: dict[int, int] = {}
-        for one in page:
-            written[one.passage.file.id] = written.get(one.passage.file.id, 0) + 1
+        written = Counter(one.passage.file.id for one in page)
+        waiting = self._catalog.unembedded(list(written))
         complete = [id_ for id_, count in written.items() if id_ in waiting and waiting[id_].passages == count]
         return known_centroids(self._catalog, self._cache, self._embedder.fingerprint, complete, vectors)
 
@@ -294,7 +293,7 @@ class Embedding:
         Args:
             words: The report of the run that queued.
         """
-        waiting = self._catalog.unembedded()
+        queued = self._catalog.queue_size()
         return replace(
             words,
             embedded=words.embedded + self.embedded,
@@ -302,14 +301,14 @@ class Embedding:
             total=self._catalog.count(),
             seconds=self._seconds,
             interrupted=words.interrupted or self._interrupted,
-            unembedded=sum(one.passages for one in waiting.values()),
-            words_only=len(waiting),
+            unembedded=queued.passages,
+            words_only=queued.files,
         )
 
     def _left(self) -> tuple[int, int]:
         """How many passages are queued, and their tokens."""
-        waiting = self._catalog.unembedded().values()
-        return sum(one.passages for one in waiting), sum(one.tokens for one in waiting)
+        queued = self._catalog.queue_size()
+        return queued.passages, queued.tokens
 
     def _advance(self, step: Advance) -> None:
         self._progress = replace(

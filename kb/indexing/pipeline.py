@@ -158,9 +158,11 @@ class ChangeReader:
         self.removed = RemovedFiles(comparison.gone)
         self.refreshed: list[tuple[int, FoundFile, int]] = []
         self.tally = Tally()
-        self.tally.files["unchanged"] = len(comparison.unchanged)
+        self.tally.files["unchanged"] = len(comparison.unchanged) + comparison.elsewhere
         self.tally.standing += [Failure(file.folder, file.path, file.reason) for file in comparison.failed]
         self.tally.failures += self.tally.standing
+        # Files that are to be tried again, and that the catalog does not say so of.
+        self.postponed: set[tuple[str, str]] = set()
         # Files that need no write: unchanged, removed in the meantime, or postponed.
         self.settled = 0
         self.files_total = len(self._suspects)
@@ -174,6 +176,7 @@ class ChangeReader:
             except DocumentBusy as error:
                 # The old text stays: half of a change would be worse.
                 self._note_failure(found, error.message)
+                self.postponed.add(found.key)
                 self.settled += 1
                 continue
             except DocumentError as error:
@@ -202,6 +205,7 @@ class ChangeReader:
         """A file that cannot be opened. It is tried in every run, since its stat need not change once it can be."""
         if self._files.stat(found.folder, found.path) is None:
             # It was removed or renamed since the scan; the next scan finds it.
+            self.postponed.add(found.key)
             self.settled += 1
             return
         self._note_failure(found, reason)
@@ -231,6 +235,7 @@ class ChangeReader:
             document, passages = self._reader.read(source)
         except DocumentBusy as error:
             self._note_failure(source.file, error.message)
+            self.postponed.add(source.file.key)
             return None
         except DocumentError as error:
             self._note_failure(source.file, error.message)

@@ -12,7 +12,7 @@ from kb.records import FoundFile, KnownFile, is_racy
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from kb.records import Passage, Scan
+    from kb.records import Passage, Scan, ScanBasis
 
 # Reasons from earlier versions of kb, which did not distinguish a parser that crashed from one killed from outside.
 _MAYBE_KILLED: Final = (
@@ -45,6 +45,8 @@ class Comparison:
         excluded: Ids of files in ``gone`` that exist, but that the rules exclude now.
         mounts: Directories, as (folder, path), where another file system is mounted.
         lost: Directories where one was mounted when their files were indexed, and is not mounted now.
+        elsewhere: The number of indexed files that were not looked at, because nothing changed where they are.
+        basis: What a comparison of some places may rely on after this one; None if only a whole one is sure.
     """
 
     new: tuple[FoundFile, ...] = ()
@@ -59,6 +61,8 @@ class Comparison:
     excluded: frozenset[int] = frozenset()
     mounts: frozenset[Key] = frozenset()
     lost: frozenset[Key] = frozenset()
+    elsewhere: int = 0
+    basis: ScanBasis | None = None
 
     @property
     def pending(self) -> int:
@@ -120,6 +124,7 @@ def compare(
         frozenset(scan.empty),
         mounts=frozenset(scan.mounts),
         lost=frozenset(mounted_before) - frozenset(scan.mounts),
+        basis=scan.basis,
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.indexing.embed import Embedding
 from kb.indexing.pipeline import ChangeReader, prefetch
+from kb.indexing.places import LastRun, compare_places
 from kb.indexing.plan import Comparison, compare, lies_below, pages, withheld
 from kb.indexing.stopwatch import Stopwatch
 from kb.indexing.write import Advance, Stopped, Writer
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from kb.indexing.plan import Key
     from kb.ports import Catalog, Embedder, Files, Reader, ReadingRules, VectorCache, VectorIndex
-    from kb.records import FileChange, KnownFile
+    from kb.records import FileChange, KnownFile, Subtree
 
 # Comparison of disk and catalog.
 
@@ -135,6 +136,13 @@ class Indexer:
         self._catalog = catalog
         self._index = index
         self._reading = reading
+        self._last: LastRun | None = None
+        self._left_out: Missing | None = None
+
+    @property
+    def left_out(self) -> Missing | None:
+        """What the last run left out of the index, without the failures that the catalog knows; None before one."""
+        return self._left_out
 
     def compare(self, *, full: bool = False) -> tuple[Comparison, tuple[Failure, ...]]:
         """The comparison of disk and catalog, and the files that cannot be read."""
@@ -143,6 +151,7 @@ class Indexer:
     def run(
         self,
         *,
+        places: Collection[Subtree] | None = None,
         full: bool = False,
         accept_deletions: bool = False,
         on_progress: Callable[[IndexProgress], None] | None = None,
@@ -152,6 +161,8 @@ class Indexer:
         """Make new and changed files found by their words, and follow moved and removed ones; nothing is embedded.
 
         Args:
+            places: Where something changed since the last run began; None if that is not known. The others are not
+                looked at, unless a run that looks at everything might do something else.
             full: Read every file, even if its stat is unchanged.
             accept_deletions: Drop missing files even if most of a folder is missing.
             on_progress: Called after each batch, also of the embedding.
@@ -164,6 +175,7 @@ class Indexer:
         with Stopwatch() as watch:
             return self._run(
                 watch,
+                None if full or accept_deletions else places,
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
@@ -174,6 +186,7 @@ class Indexer:
     def _run(
         self,
         watch: Stopwatch,
+        places: Collection[Subtree] | None,
         *,
         full: bool,
         accept_deletions: bool,
@@ -181,7 +194,8 @@ class Indexer:
         on_event: Callable[[FileEvent], None],
         should_stop: Callable[[], bool],
     ) -> tuple[IndexReport, Embedding]:
-        comparison, problems = self.compare(full=full)
+        comparison, problems = self._compared(places) or self.compare(full=full)
+        self._last = None
         # Recorded before any file is indexed: a run that is killed must not leave files of an unrecorded mount.
         note_mounts(self._catalog, comparison.mounts | comparison.lost)
         outdated = self._outdated()
@@ -216,7 +230,26 @@ class Indexer:
         # Files that could not be read are read again once they are back, even with the same stat.
         if unread := [file.id for file in (*comparison.held, *held) if outdated(file.path)]:
             self._catalog.mark_pending(unread)
-        kept = [*comparison.held, *held]
+        self._note_completed(comparison, problems, [*comparison.held, *held], change_reader.postponed)
+        report = self._report(change_reader, writer, watch.seconds(), held=len(held))
+        done = replace(progress.now(), words_seconds=report.seconds)
+        return report, self._embedding(writer, done, on_progress)
+
+    def _note_completed(
+        self,
+        comparison: Comparison,
+        problems: tuple[Failure, ...],
+        kept: Collection[KnownFile],
+        postponed: Collection[Subtree],
+    ) -> None:
+        """Record the end of a complete run, in the catalog and for the next run.
+
+        Args:
+            comparison: What it compared.
+            problems: The files and folders that cannot be read.
+            kept: The missing files that it kept.
+            postponed: The places of files that it could not finish.
+        """
         note_mounts(
             self._catalog,
             comparison.mounts | {place for place in comparison.lost if any(lies_below(one, {place}) for one in kept)},
@@ -225,9 +258,15 @@ class Indexer:
             self._catalog.set_meta(_FORMATS, self._reading.formats())
             self._catalog.set_meta(_READING, self._reading.version)
         self._catalog.completed(datetime.now(UTC))
-        report = self._report(change_reader, writer, watch.seconds(), held=len(held))
-        done = replace(progress.now(), words_seconds=report.seconds)
-        return report, self._embedding(writer, done, on_progress)
+        if comparison.basis is not None and not kept and not comparison.lost:
+            self._last = LastRun(comparison.basis, problems, frozenset(postponed))
+        self._left_out = Missing(held=len(kept), failed=len(problems))
+
+    def _compared(self, places: Collection[Subtree] | None) -> tuple[Comparison, tuple[Failure, ...]] | None:
+        """The comparison of some places; None if everything has to be compared."""
+        if places is None or self._last is None or self._catalog.meta(_READING) != self._reading.version:
+            return None
+        return compare_places(self._files, self._catalog, places, self._last)
 
     def _embedding(
         self, writer: Writer, progress: IndexProgress, on_progress: Callable[[IndexProgress], None] | None
@@ -314,7 +353,7 @@ class Indexer:
         # Files that were read but not written are not in the index and not counted.
         files = change_reader.tally.files + (writer.done if writer else Counter())
         failures = sorted(set(change_reader.tally.failures), key=lambda one: (one.folder, one.path, one.reason))
-        unembedded = self._catalog.unembedded()
+        queued = self._catalog.queue_size()
         return IndexReport(
             added=files["added"],
             changed=files["changed"],
@@ -331,8 +370,8 @@ class Indexer:
             interrupted=interrupted,
             waiting=waiting,
             dry_run=writer is None,
-            unembedded=sum(one.passages for one in unembedded.values()),
-            words_only=len(unembedded),
+            unembedded=queued.passages,
+            words_only=queued.files,
         )
 
 

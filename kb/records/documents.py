@@ -401,3 +401,18 @@ class Unembedded:
 
     passages: int
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What waits to be embedded in all.
+
+    Attributes:
+        files: The number of files with such passages.
+        passages: The number of passages.
+        tokens: The tokens of their texts together.
+    """
+
+    files: int = 0
+    passages: int = 0
+    tokens: int = 0

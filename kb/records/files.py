@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 FileState = Literal["pending", "done", "failed"]
+
+Subtree: TypeAlias = tuple[str, str]
+"""A watched folder, and the path in it of a file or directory with all that is below it ("" for the folder itself)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,27 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanBasis:
+    """What a scan of some places relies on: as long as it is still so, the other places are what events say of them.
+
+    Attributes:
+        folders: Each folder with the device and inode of its real path.
+        rules: For each folder, the texts of the ignore files above it.
+        mounts: The mount points inside the folders.
+        links: The symbolic links that may be followed, each as its own absolute path and its target's.
+        several_names: The files with several names (hard links): they may be written through another one at any time.
+    """
+
+    folders: tuple[tuple[str, tuple[int, int]], ...]
+    rules: tuple[tuple[str, ...], ...]
+    mounts: frozenset[str]
+    links: tuple[tuple[str, str], ...] = ()
+    several_names: frozenset[Subtree] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """The result of a scan of all folders.
+    """The result of a scan of all folders, or of some places in them.
 
     Attributes:
         files: The files to index.
@@ -72,6 +94,8 @@ class Scan:
         folders: The scanned folders.
         empty: Folders without any entry, as where a disk is not mounted.
         mounts: Directories where another file system is mounted, as (folder, path).
+        basis: What later scans of some places may rely on; None where only whole ones are sure.
+        places: The places that were scanned; None if all folders were.
     """
 
     files: tuple[FoundFile, ...]
@@ -82,6 +106,8 @@ class Scan:
     folders: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     mounts: tuple[tuple[str, str], ...] = ()
+    basis: ScanBasis | None = None
+    places: frozenset[Subtree] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -337,13 +337,13 @@ class Searcher:
         if files is None:
             return replace(scope, passages=self._catalog.count(), embedded=self._catalog.count_embedded())
         passages = sum(file.passages for file in files)
-        waiting = self._catalog.unembedded()
-        left = sum(waiting[file.id].passages for file in files if file.id in waiting)
+        waiting = self._catalog.unembedded([file.id for file in files]) if self._catalog.queue_size().files else {}
+        left = sum(one.passages for one in waiting.values())
         return replace(scope, passages=passages, embedded=passages - left)
 
     def _without_vectors(self, file: KnownFile) -> NotIndexed:
         """Return the error for a file that nothing can be compared with."""
-        if file.id in self._catalog.unembedded():
+        if self._catalog.unembedded([file.id]):
             return NotIndexed(
                 f"{file.path} is found by its words only so far: its passages wait to be embedded",
                 "Ask again once they are: kb status says how many files wait",

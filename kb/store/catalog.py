@@ -8,17 +8,17 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from operator import attrgetter
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from kb.records import Failure, QueuedPassage
+from kb.records import Failure, Queued, QueuedPassage
 from kb.sqlite import Database
 from kb.store import catalog_links as links
 from kb.store import catalog_outbox as outbox
 from kb.store import catalog_queue as queue
 from kb.store import catalog_rows as rows
 from kb.store import catalog_schema as schema
+from kb.store.catalog_files import FileList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Name,
         Passage,
         StoredPassage,
+        Subtree,
         Unembedded,
     )
     from kb.store.catalog_rows import PassageState
@@ -133,6 +134,7 @@ _KEEP_MIDDLE = """
     INSERT INTO middles (file_id, vector) SELECT id, ? FROM files WHERE id = ?
     ON CONFLICT (file_id) DO UPDATE SET vector = excluded.vector
 """
+_ANOTHER = "SELECT 1 FROM files WHERE folder = ? AND id NOT IN (SELECT value FROM json_each(?)) LIMIT 1"
 _LIVE = "SELECT coalesce(sum(live), 0) FROM files"
 _DONE_FILES = "SELECT count(*) FROM files WHERE state = 'done'"
 
@@ -179,8 +181,8 @@ class SqliteCatalog:
         self._database = Database(path, schema.SCHEMA, access="copy" if copy else "write")
         self._lock = RLock()
         self._ids: Iterator[int] = iter(())
-        self._files = _UntilChanged(self._database, _read_files)
-        self._unembedded = _UntilChanged(self._database, _read_unembedded)
+        self._files = FileList(self._database)
+        self._queued = _UntilChanged(self._database, _read_queue_size)
         self._passages = _UntilChanged(self._database, lambda database: _read_number(database, _LIVE))
         self._embedded_keys = _UntilChanged(self._database, _read_embedded_keys)
         self._done = _UntilChanged(self._database, lambda database: _read_number(database, _DONE_FILES))
@@ -238,12 +240,37 @@ class SqliteCatalog:
             return number
 
     def files(self) -> list[KnownFile]:
-        """All files, including failed and pending ones, sorted by folder and path; read again after each change."""
-        return list(self._files.get())
+        """All files, including failed and pending ones, sorted by folder and path; only changed ones are read again."""
+        return self._files.get()
+
+    def files_at(self, places: Collection[Subtree]) -> list[KnownFile]:
+        """The files at some places and below them, in any state, each once."""
+        found: dict[int, KnownFile] = {}
+        for folder, path in places:
+            whole, name = os.fsencode(folder), os.fsencode(path)
+            statement = rows.FILES_AT if path else rows.FILES_OF_FOLDER
+            # Of all bytes, "0" is the one after "/".
+            parameters = (whole, name, whole, name + b"/", name + b"0") if path else (whole,)
+            found.update((file.id, file) for file in self._database.rows(statement, parameters, rows.known_file))
+        return list(found.values())
+
+    def files_of_size(self, sizes: Collection[int]) -> list[KnownFile]:
+        """The indexed files of one of these sizes."""
+        return self._database.rows(rows.FILES_OF_SIZE, (json.dumps(list(sizes)),), rows.known_file)
+
+    def unsettled(self) -> list[KnownFile]:
+        """The files that could not be indexed, or that wait to be."""
+        return self._database.rows(rows.UNSETTLED_FILES, (), rows.known_file)
+
+    def has_others(self, folder: str, file_ids: Collection[int]) -> bool:
+        """Whether a folder has files in the catalog beside these."""
+        parameters = (os.fsencode(folder), json.dumps(list(file_ids)))
+        return bool(self._database.rows(_ANOTHER, parameters, lambda row: row[0]))
 
     def problems(self) -> list[Failure]:
         """All files that could not be indexed, with reasons, sorted by folder and path."""
-        return [Failure(file.folder, file.path, file.reason) for file in self.files() if file.state == "failed"]
+        failed = (file for file in self.unsettled() if file.state == "failed")
+        return [Failure(file.folder, file.path, file.reason) for file in sorted(failed, key=lambda file: file.key)]
 
     def begin(self, changes: Sequence[FileChange]) -> None:
         """Record planned changes of files in one transaction, before the vectors change.
@@ -338,9 +365,13 @@ class SqliteCatalog:
         with self._database.reading() as connection:
             return _version(connection)
 
-    def unembedded(self) -> dict[int, Unembedded]:
-        """What waits to be embedded, by file; read again after each change."""
-        return dict(self._unembedded.get())
+    def unembedded(self, file_ids: Sequence[int]) -> dict[int, Unembedded]:
+        """What waits to be embedded of these files, by file; files of which nothing waits are left out."""
+        return dict(self._database.rows(queue.BY_FILE, (json.dumps(list(file_ids)),), queue.unembedded_of))
+
+    def queue_size(self) -> Queued:
+        """What waits to be embedded in all; counted again after each change."""
+        return self._queued.get()
 
     def digests(self, file_ids: Sequence[int]) -> dict[int, list[bytes]]:
         """The digests of the live passages of each file, in order."""
@@ -516,16 +547,18 @@ class SqliteCatalog:
         return self._database.rows(_SAMPLE, (count,), lambda row: str(row[0].decode()))
 
     def count(self) -> int:
-        """The number of live passages; counted again after each change."""
-        return self._passages.get()
+        """The number of live passages."""
+        totals = self._files.totals()
+        return self._passages.get() if totals is None else totals.passages
 
     def count_files(self) -> int:
-        """The number of indexed files; counted again after each change."""
-        return self._done.get()
+        """The number of indexed files."""
+        totals = self._files.totals()
+        return self._done.get() if totals is None else totals.done
 
     def count_embedded(self) -> int:
         """The number of live passages with a vector."""
-        return self.count() - sum(one.passages for one in self.unembedded().values())
+        return self.count() - self.queue_size().passages
 
     def keyword_matches(
         self,
@@ -632,12 +665,8 @@ class SqliteCatalog:
         return self._database.rows(statement, parameters, passage)
 
 
-def _read_files(database: Database) -> list[KnownFile]:
-    return sorted(database.rows(rows.FILES, (), rows.known_file), key=attrgetter("folder", "path"))
-
-
-def _read_unembedded(database: Database) -> dict[int, Unembedded]:
-    return dict(database.rows(queue.BY_FILE, (), queue.unembedded_of))
+def _read_queue_size(database: Database) -> Queued:
+    return database.rows(queue.SIZE, (), lambda row: Queued(*map(int, row)))[0]
 
 
 def _read_embedded_keys(database: Database) -> frozenset[str]:

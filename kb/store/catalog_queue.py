@@ -30,7 +30,12 @@ TABLES = (
     "CREATE INDEX unembedded_in_order ON unembedded (run, mtime_ns)",
 )
 
-BY_FILE = "SELECT file_id, count(*), sum(tokens) FROM unembedded GROUP BY file_id"
+# json_each passes a list of any length as one parameter, regardless of SQLite's limit.
+BY_FILE = (
+    "SELECT file_id, count(*), sum(tokens) FROM unembedded "
+    "WHERE file_id IN (SELECT value FROM json_each(?)) GROUP BY file_id"
+)
+SIZE = "SELECT count(DISTINCT file_id), count(*), coalesce(sum(tokens), 0) FROM unembedded"
 NEXT_RUN = "SELECT coalesce(max(run), 0) + 1 FROM unembedded"
 NEXT = f"""
     SELECT {rows.FILE_COLUMNS}, {rows.PASSAGE_COLUMNS}, u.tokens, u.text
@@ -44,7 +49,6 @@ _ADD = """
     SELECT p.key, p.file_id, ?, CAST(f.mtime_ns AS INTEGER), ?, CAST(? AS TEXT)
     FROM passages p JOIN files f ON f.id = p.file_id WHERE p.id = ?
 """
-# json_each passes a list of any length as one parameter, regardless of SQLite's limit.
 _REMOVE = (
     "DELETE FROM unembedded WHERE passage IN (SELECT key FROM passages WHERE id IN (SELECT value FROM json_each(?)))"
 )

@@ -31,6 +31,12 @@ FILE_WIDTH = FILE_COLUMNS.count(",") + 1
 
 FILES = f"SELECT {FILE_COLUMNS} FROM files f"  # noqa: S608  (only a constant is put in)
 
+FILES_OF_FOLDER = f"{FILES} WHERE f.folder = ?"
+FILES_AT = f"{FILES} WHERE (f.folder = ? AND f.name = ?) OR (f.folder = ? AND f.name > ? AND f.name < ?)"
+# The plus keeps SQLite from reading all files of that state.
+FILES_OF_SIZE = f"{FILES} WHERE +f.state = 'done' AND f.size IN (SELECT value FROM json_each(?))"  # noqa: S608  (only a constant is put in)
+UNSETTLED_FILES = f"{FILES} WHERE f.state IN ('pending', 'failed')"
+
 _WITH_VECTOR = "state = 'live' AND key NOT IN (SELECT passage FROM unembedded)"
 EMBEDDED = f"SELECT id, file_id, digest FROM passages WHERE {_WITH_VECTOR} ORDER BY file_id, ordinal"  # noqa: S608  (only a constant is put in)
 UNSETTLED = f"SELECT id FROM passages WHERE NOT ({_WITH_VECTOR})"  # noqa: S608  (only a constant is put in)

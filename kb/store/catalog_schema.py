@@ -121,6 +121,12 @@ _SEARCHED = ("ALTER TABLE passages ADD COLUMN searched TEXT NOT NULL DEFAULT ''"
 # The parts of a file that were not read; empty if there are none.
 _UNREAD = ("ALTER TABLE files ADD COLUMN unread TEXT NOT NULL DEFAULT ''",)
 
+# What is asked after each change, however many files there are.
+_BY_STATE_AND_SIZE = (
+    "CREATE INDEX files_by_state ON files (state, live)",
+    "CREATE INDEX files_by_size ON files (size)",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _LANGUAGE,
@@ -133,6 +139,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _UNREAD,
     QUEUE_TABLES,
     OUTBOX_TABLES,
+    _BY_STATE_AND_SIZE,
 )
 """The migrations from each version to the next; the version of a catalog is the number of those applied."""
 

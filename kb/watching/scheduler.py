@@ -1,6 +1,6 @@
 """Schedules index runs from file events, with polling where a file system reports no changes.
 
-``Debouncer`` collects changed directories until they are quiet, ``ClockJumps`` detects sleep and clock changes, and
+``Debouncer`` collects changed paths until they are quiet, ``ClockJumps`` detects sleep and clock changes, and
 ``Scheduler`` is the loop that combines them with the watches of ``kb.watching.watcher``.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kb.errors import KbError
+from kb.records import Subtree
 from kb.system.clocks import seconds_asleep
 from kb.watching.mounts import below_without_events, mounts, points_below, without_events
 from kb.watching.watcher import RAISE_WATCHES, TABLE_FULL, CannotWatch, Change, Watcher
@@ -36,13 +37,13 @@ class FullScan(Enum):
 
 
 FULL_SCAN: Final = FullScan.FULL_SCAN
-"""All watched folders: used where the changed directories are unknown."""
+"""All watched folders: used where what changed is unknown."""
 
-Place: TypeAlias = tuple[str, str]
-"""A watched folder and a directory in it ("" for the folder itself); includes all subdirectories."""
+Place: TypeAlias = Subtree
+"""A watched folder and a changed path in it ("" for the folder itself); includes all that is below."""
 
 MAX_PLACES: Final = 200
-"""How many places are tracked separately before they are replaced by ``FULL_SCAN``."""
+"""How many places are tracked separately before the deepest are replaced by the directories that they are in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,14 @@ class Debouncer:
     """Changed places that are waiting for an index run.
 
     A place is due ``quiet`` seconds after its last change, or ``patience`` seconds after its first. Places are timed
-    separately, so a log file that is written continuously delays only its own directory. The caller passes the time,
+    separately, so a log file that is written continuously delays only itself. The caller passes the time,
     in seconds of a monotonic clock.
 
     Args:
         quiet: Seconds without a change after which a place is due.
         patience: The longest a place waits, in seconds.
-        most: How many places are tracked separately before they are replaced by ``FULL_SCAN``.
+        most: How many places are tracked separately before the deepest are replaced by their directories, and all of
+            them by ``FULL_SCAN`` where that leads up to a watched folder.
     """
 
     def __init__(self, quiet: float = 0.3, patience: float = 5.0, most: int = MAX_PLACES) -> None:
@@ -83,8 +85,8 @@ class Debouncer:
                 self._spans[cover] = _Span(self._spans[cover].first, now)
                 return
         self._fold([known for known in self._spans if place in _covers(known)], place, now)
-        if len(self._spans) > self._most:
-            self._fold(list(self._spans), FULL_SCAN, now)
+        while len(self._spans) > self._most:
+            self._fold_deepest(now)
 
     def due_in(self, now: float) -> float | None:
         """Seconds until the next place is due, 0 if one is; None if nothing is waiting."""
@@ -101,6 +103,12 @@ class Debouncer:
             return FULL_SCAN
         return frozenset(place for place in due if place is not FULL_SCAN) or None
 
+    def waiting(self) -> frozenset[Place] | FullScan:
+        """The places that are left, due or not."""
+        if FULL_SCAN in self._spans:
+            return FULL_SCAN
+        return frozenset(place for place in self._spans if place is not FULL_SCAN)
+
     def clear(self) -> int:
         """Remove all places, due or not, and return how many there were."""
         count = len(self._spans)
@@ -109,6 +117,19 @@ class Debouncer:
 
     def _due_at(self, span: _Span) -> float:
         return min(span.last + self._quiet, span.first + self._patience)
+
+    def _fold_deepest(self, now: float) -> None:
+        """Replace the deepest places by the directories that they are in, and by everything where that is a folder."""
+        places = [place for place in self._spans if place is not FULL_SCAN]
+        depth = max(path.count("/") for _, path in places)
+        if depth == 0:
+            self._fold(list(self._spans), FULL_SCAN, now)
+            return
+        for folder, path in places:
+            # Another one may have replaced it already.
+            if path.count("/") == depth and (folder, path) in self._spans:
+                above = (folder, path.rpartition("/")[0])
+                self._fold([known for known in self._spans if above in _covers(known)], above, now)
 
     def _fold(self, nested: list[Place | FullScan], into: Place | FullScan, now: float) -> None:
         """Replace several places by one that is as old as the oldest of them."""
@@ -199,9 +220,9 @@ class Scheduler:
 
     Args:
         folders: Absolute real paths. A missing folder is watched once it exists.
-        update: Brings the index up to date with all folders; called on the thread of ``run``. Returns whether it left
-            something to ``go_on``. A ``KbError`` or ``OSError`` is reported and retried; any other exception ends
-            ``run``.
+        update: Brings the index up to date with all folders; called on the thread of ``run`` with the places that
+            changed since it was last called, or with None where these are not known. Returns whether it left something
+            to ``go_on``. A ``KbError`` or ``OSError`` is reported and retried; any other exception ends ``run``.
         go_on: Does what ``update`` left, whenever nothing else is due; returns whether something is still left. It has
             to return soon once ``due`` is True. None where ``update`` leaves nothing.
         complete: Tries again what another machine did not take, once nothing else is left; returns after how many
@@ -224,7 +245,7 @@ class Scheduler:
         self,
         *,
         folders: Sequence[str],
-        update: Callable[[], object],
+        update: Callable[[frozenset[Place] | None], object],
         go_on: Callable[[], bool] | None = None,
         complete: Callable[[], float | None] | None = None,
         tell: Callable[[str], None],
@@ -379,7 +400,8 @@ class Scheduler:
     def _due(self, now: float) -> frozenset[Place] | FullScan | None:
         """The work that is due now; no places where only what the last update left is to be done.
 
-        A caller of ``sync`` gets an attempt at once, even after a failure.
+        Places that changed and are not due yet are looked at too, since a file may have been moved between them; they
+        are looked at again once they are. A caller of ``sync`` gets an attempt at once, even after a failure.
         """
         if self._asked > self._begun:
             work: frozenset[Place] | FullScan | None = FULL_SCAN
@@ -392,6 +414,8 @@ class Scheduler:
             self._updating = self._debouncer.clear()
         elif work is not None:
             self._updating = len(work)
+            waiting = self._debouncer.waiting()
+            work = FULL_SCAN if waiting is FULL_SCAN else work | waiting
         return frozenset() if work is None and self._left else work
 
     def _pause(self, now: float) -> float:
@@ -403,11 +427,16 @@ class Scheduler:
 
     def _do(self, work: frozenset[Place] | FullScan) -> None:
         try:
-            left = self._go_on() if not work and self._go_on is not None else self._update()
+            left = self._go_on() if not work and self._go_on is not None else self._update(self._changed(work))
         except (KbError, OSError) as error:
             self._failed(work, str(error))
         else:
             self._succeeded(work, left=left is True and self._go_on is not None)
+
+    def _changed(self, work: frozenset[Place] | FullScan) -> frozenset[Place] | None:
+        """The changed places; None where they are not all known, because not every folder reports its changes."""
+        whole = work is FULL_SCAN or self._polling_reason() or len(self._watcher.folders) < len(self._folders)
+        return None if whole or work is FULL_SCAN else work
 
     def _try_to_complete(self) -> None:
         """Try again what another machine did not take. That it does not yet is no failure of anything here."""

@@ -1,4 +1,4 @@
-"""Watches folders with watchdog and reduces every event to a changed directory. No other module imports watchdog."""
+"""Watches folders with watchdog and reduces every event to changed paths. No other module imports watchdog."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Watcher:
     and must return at once.
 
     Args:
-        on_dirty: Called with (folder, directory) when something changed in a directory or its subdirectories.
+        on_dirty: Called with (folder, path) when the file or directory at a path, or something below it, changed.
         on_lost: Called with a reason when changes may have been missed.
         never: Absolute paths in which changes are ignored, such as the store.
     """
@@ -253,7 +253,7 @@ class _Watch:
         return is_directory and os.access(path, os.R_OK) and not self._is_never(path)
 
     def _on_event(self, event: FileSystemEvent) -> None:
-        """Mark the directories of an event. A change of a directory marks its parent, which includes it."""
+        """Mark the paths of an event: both ends of a move."""
         for path in (event.src_path, event.dest_path):
             if not isinstance(path, str) or not path or self._is_never(path):
                 continue
@@ -261,7 +261,7 @@ class _Watch:
                 self._suspects.append(path)
             inner = _below(path, self._folder)
             if inner is not None:
-                self._on_dirty(self._folder, inner.rpartition("/")[0])
+                self._on_dirty(self._folder, inner)
 
     def _is_never(self, path: str) -> bool:
         return any(_below(path, never) is not None for never in self._never)

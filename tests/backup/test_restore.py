@@ -238,6 +238,8 @@ def test_older_catalogs_are_migrated(saved: Saved, elsewhere: Place, tmp_path: P
     def older(connection: sqlite3.Connection) -> None:
         connection.execute("ALTER TABLE files DROP COLUMN unread")
         connection.execute("DROP TABLE unembedded")
+        connection.execute("DROP INDEX files_by_state")
+        connection.execute("DROP INDEX files_by_size")
         connection.execute("DROP TABLE unsent")
         connection.execute("PRAGMA user_version = 8")
 

@@ -168,7 +168,7 @@ def test_a_run_can_embed_its_own_texts_alone(world: World) -> None:
 
     assert not embedding.turn(lambda: False, leave_earlier=True)
     assert in_order(world) == ["note"]
-    assert len(world.catalog.unembedded()) == 3
+    assert world.catalog.queue_size().files == 3
 
 
 def test_a_death_loses_no_vector_that_was_cached(world: World) -> None:
@@ -223,7 +223,8 @@ def test_a_rebuild_keeps_what_waits(world: World) -> None:
     written, lacking = refill(world.catalog, world.cache, new, world.embedder.fingerprint)
 
     assert (written, lacking, new.count()) == (4, [], 4)
-    assert list(world.catalog.unembedded()) == [4]
+    assert list(world.catalog.unembedded([1, 2, 3, 4])) == [4]
+    assert world.catalog.queue_size().files == 1
 
 
 def test_another_model_queues_everything_again(world: World) -> None:

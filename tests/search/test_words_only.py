@@ -25,7 +25,7 @@ def searcher(world: World) -> Searcher:
     """A searcher over a world."""
 
     def freshness() -> Freshness:
-        waiting = len(world.catalog.unembedded())
+        waiting = world.catalog.queue_size().files
         return Freshness(datetime.now(UTC), 0, files=len(world.catalog.files()), words_only=waiting)
 
     return Searcher(world.embedder, lambda: nullcontext(world.vectors), world.catalog, world.files, freshness)

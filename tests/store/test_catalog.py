@@ -35,6 +35,7 @@ from kb.records import (
     Link,
     Name,
     Passage,
+    Queued,
     StoredPassage,
     Unembedded,
 )
@@ -516,7 +517,7 @@ def test_a_catalog_without_a_queue_is_migrated(path: str, monkeypatch: pytest.Mo
             )
 
     with closing(SqliteCatalog(path)) as catalog:
-        assert (catalog.with_vectors(), catalog.unembedded()) == ([("p", 1, b"\x01")], {})
+        assert (catalog.with_vectors(), catalog.queue_size()) == ([("p", 1, b"\x01")], Queued())
         assert catalog.passage_ids([1]) == {1: {"p": True}}
         assert (catalog.count(), catalog.count_embedded(), catalog.audit()) == (1, 1, 0)
 
@@ -539,12 +540,14 @@ def test_queued_passages_are_live_without_a_vector(catalog: SqliteCatalog) -> No
     assert (catalog.count_embedded(), [id_ for id_, *_ in catalog.with_vectors()]) == (1, ["p"])
     assert (catalog.sample(9), sorted(catalog.pending_ids())) == (["p"], ["q", "r"])
     assert catalog.passage_ids([1, 2]) == {1: {"p": True}, 2: {"q": False, "r": False}}
-    assert catalog.unembedded() == {2: Unembedded(2, 10)}
+    assert catalog.unembedded([1, 2, 3]) == {2: Unembedded(2, 10)}
+    assert catalog.queue_size() == Queued(files=1, passages=2, tokens=10)
     assert catalog.files_without_centroid() == []
 
     catalog.embedded(["q", "r"], {2: np.ones(2, np.float32)})
 
-    assert (catalog.unembedded(), catalog.count_embedded(), catalog.pending_ids()) == ({}, 3, [])
+    assert (catalog.unembedded([2]), catalog.count_embedded(), catalog.pending_ids()) == ({}, 3, [])
+    assert catalog.queue_size() == Queued()
     assert list(catalog.centroids([2])) == [2]
 
 
@@ -569,14 +572,14 @@ def test_what_leaves_the_catalog_leaves_the_queue(catalog: SqliteCatalog) -> Non
     """Changed, marked and deleted passages; those that stay in a file stay queued."""
     queue(catalog, change(1, "a.md", "p", "q"), change(2, "b.md", "r"), change(3, "c.md", "s"))
     catalog.begin([change(1, "a.md", "q")])
-    assert catalog.unembedded()[1].passages == 1
+    assert catalog.unembedded([1])[1].passages == 1
     catalog.finish([1], unembedded=[passage("q")])
     catalog.mark_pending([2])
     catalog.remove([3])
 
     assert [one.passage.id for one in catalog.queued(9)] == ["q"]
     index(catalog, change(1, "a.md", "q"))
-    assert catalog.unembedded() == {}
+    assert catalog.queue_size() == Queued()
 
 
 def test_a_queued_text_that_is_not_its_passage_is_found(catalog: SqliteCatalog) -> None:

@@ -447,6 +447,8 @@ def test_words_are_taken_from_the_searched_text(tmp_path: Path) -> None:
         connection.execute("ALTER TABLE passages DROP COLUMN searched")
         connection.execute("ALTER TABLE files DROP COLUMN unread")
         connection.execute("DROP TABLE unembedded")
+        connection.execute("DROP INDEX files_by_state")
+        connection.execute("DROP INDEX files_by_size")
         connection.execute("DROP TABLE unsent")
         connection.execute("PRAGMA user_version = 7")
     with closing(SqliteCatalog(str(path))) as catalog:

@@ -74,7 +74,7 @@ def test_marks_are_merged_into_parent_directories(marked: list[Place | FullScan]
 
 
 def test_too_many_places_become_full_scan() -> None:
-    """Up to two hundred places are tracked separately."""
+    """Up to two hundred places are tracked separately; above those in the folder itself there is only everything."""
     debouncer = Debouncer(QUIET, PATIENCE)
     for number in range(200):
         debouncer.mark(("/one", str(number)), 0.0)
@@ -82,6 +82,22 @@ def test_too_many_places_become_full_scan() -> None:
     debouncer.mark(("/one", "200"), 0.0)
     assert len(debouncer) == 1
     assert debouncer.take(QUIET) is FULL_SCAN
+
+
+def test_the_deepest_of_too_many_places_are_merged_first() -> None:
+    """A build that writes many files, for instance, costs the others nothing."""
+    debouncer = Debouncer(QUIET, PATIENCE)
+    debouncer.mark(("/one", "note.md"), 0.0)
+    debouncer.mark(("/one", "build"), 0.0)
+    for number in range(300):
+        debouncer.mark(("/one", f"work/out/{number}"), 0.0)
+        debouncer.mark(("/one", f"work/other/{number % 3}/{number}"), 0.0)
+    assert len(debouncer) <= 200
+    taken = debouncer.take(QUIET)
+    assert taken is not FULL_SCAN
+    assert taken is not None
+    assert {("/one", "note.md"), ("/one", "build")} <= taken
+    assert all(path.startswith(("note", "build", "work/")) for _, path in taken)
 
 
 def test_busy_place_does_not_delay_others() -> None:
@@ -92,6 +108,7 @@ def test_busy_place_does_not_delay_others() -> None:
         debouncer.mark(("/one", "log"), tenth / 10)
     assert debouncer.take(QUIET) == frozenset({("/one", "note")})
     assert debouncer.take(QUIET) is None
+    assert debouncer.waiting() == frozenset({("/one", "log")})
 
 
 def test_name_with_common_prefix_is_not_a_subdirectory() -> None:

@@ -353,12 +353,15 @@ def files_that_cannot_be_text(place: Place) -> None:
     (place.folder / "pipe.md").unlink()
 
 
-@row
-def write_through_a_hard_link_from_outside(place: Place) -> None:
-    """A hard link outside is written to; the file inside is touched to be noticed."""
+def test_writes_through_a_hard_link_from_outside_are_noticed(watched: tuple[Watched, Place]) -> None:
+    """No event tells of them: once a scan of everything met the second name, they are found with any other change."""
+    one, place = watched
+    one.settle()
     os.link(place.folder / "a.md", place.away / "twin.md")
+    assert one.scheduler.sync(30)
     (place.away / "twin.md").write_text("# Through\n\nthe other name\n")
     (place.folder / "nudge.md").write_text("nudge\n")
+    one.settle()
 
 
 def test_touch_chmod_and_moves_embed_nothing(watched: tuple[Watched, Place]) -> None:

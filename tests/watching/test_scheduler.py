@@ -13,7 +13,7 @@ import pytest
 from waiting import wait_until
 
 from kb.errors import StoreError
-from kb.watching.scheduler import ClockJumps, Scheduler
+from kb.watching.scheduler import ClockJumps, Place, Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,12 +25,14 @@ class Updates:
 
     def __init__(self) -> None:
         self.times: list[float] = []
+        self.places: list[frozenset[Place] | None] = []
         self.fails: list[Exception] = []
         self.gate = threading.Event()
         self.gate.set()
 
-    def __call__(self) -> None:
+    def __call__(self, places: frozenset[Place] | None) -> None:
         """Record the call."""
+        self.places.append(places)
         self.times.append(time.monotonic())
         assert self.gate.wait(120)
         if self.fails:
@@ -124,6 +126,33 @@ def test_watches_are_set_before_the_first_scan(start: Callable[..., Running], up
     state = run.scheduler.state
     assert (state.kind, state.reason, state.errors) == ("watching", "", ())
     assert state.last_sweep is not None
+
+
+def test_an_update_is_told_what_changed(start: Callable[..., Running], updates: Updates, notes: Path) -> None:
+    """Everything at the start; then the paths that changed, those that are not due yet included."""
+    (notes / "log").touch()
+    run = settled(start(quiet=0.3, patience=60.0))
+    assert updates.places == [None]
+    (notes / "work" / "new.md").write_text("new")
+    busy = time.monotonic()
+    while updates.count < 2:
+        (notes / "log").write_text(f"{time.monotonic()}")
+        time.sleep(0.02)
+        assert time.monotonic() - busy < 60
+    assert updates.places[1] == frozenset({(str(notes), "work/new.md"), (str(notes), "log")})
+    wait_until(lambda: run.scheduler.state.waiting == 0)
+    assert updates.places[-1] == frozenset({(str(notes), "log")})
+
+
+def test_without_all_events_everything_is_looked_at(
+    start: Callable[..., Running], updates: Updates, tmp_path: Path
+) -> None:
+    """As long as a folder is missing, or is polled, nobody knows all that changed."""
+    notes = tmp_path / "notes"
+    settled(start(str(notes), str(tmp_path / "missing")))
+    (notes / "new.md").write_text("new")
+    wait_until(lambda: updates.count >= 2)
+    assert set(updates.places) == {None}
 
 
 def test_changes_wait_until_update_ends(start: Callable[..., Running], updates: Updates, notes: Path) -> None:
@@ -406,7 +435,7 @@ def test_full_watch_table_leads_to_polling(start: Callable[..., Running], update
 
     debouncer.mark = record
     (notes / "work" / "new.md").write_text("new")
-    wait_until(lambda: (str(notes), "work") in marked)
+    wait_until(lambda: (str(notes), "work/new.md") in marked)
 
 
 def test_clock_jump_leads_to_full_scan(start: Callable[..., Running]) -> None:
@@ -445,9 +474,9 @@ class Rest:
         self.fails: list[Exception] = []
         self._updates = updates
 
-    def update(self) -> bool:
+    def update(self, places: frozenset[Place] | None) -> bool:
         """Record the call of the update; returns whether something is left."""
-        self._updates()
+        self._updates(places)
         return self.left > 0
 
     def go_on(self) -> bool:

@@ -1,4 +1,4 @@
-"""The directories that the real watchdog marks as changed, and its failures."""
+"""The paths that the real watchdog marks as changed, and its failures."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Heard:
         self.dirty: list[tuple[str, str]] = []
         self.lost: list[str] = []
 
-    def on_dirty(self, folder: str, directory: str) -> None:
-        """Record a changed directory."""
-        self.dirty.append((folder, directory))
+    def on_dirty(self, folder: str, path: str) -> None:
+        """Record a changed path."""
+        self.dirty.append((folder, path))
 
-    def directories(self) -> set[str]:
-        """The changed directories of all folders."""
-        return {directory for _, directory in self.dirty}
+    def paths(self) -> set[str]:
+        """The changed paths of all folders."""
+        return {path for _, path in self.dirty}
 
 
 @pytest.fixture
@@ -72,26 +72,30 @@ def atomic_save(folder: Path) -> None:
 
 
 OPERATIONS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
-    "create": (lambda f: (f / "work" / "new.md").write_text("new"), {"work"}),
-    "modify": (lambda f: (f / "work" / "plan.md").write_text("other"), {"work"}),
-    "delete": (lambda f: (f / "work" / "old" / "done.md").unlink(), {"work/old"}),
-    "in the folder itself": (lambda f: (f / "top.md").write_text("other"), {""}),
-    "atomic save": (atomic_save, {"work"}),
-    "chmod": (lambda f: (f / "work" / "plan.md").chmod(0o600), {"work"}),
-    "move a file": (lambda f: (f / "work" / "plan.md").rename(f / "home" / "plan.md"), {"work", "home"}),
-    "move a directory": (lambda f: (f / "work" / "old").rename(f / "home" / "old"), {"work", "home"}),
-    "make a directory": (lambda f: (f / "work" / "fresh").mkdir(), {"work"}),
-    "remove a directory": (lambda f: (f / "home").rmdir(), {""}),
-    "move out": (lambda f: (f / "work" / "old").rename(f.parent / f"{f.name}-out"), {"work"}),
+    "create": (lambda f: (f / "work" / "new.md").write_text("new"), {"work/new.md"}),
+    "modify": (lambda f: (f / "work" / "plan.md").write_text("other"), {"work/plan.md"}),
+    "delete": (lambda f: (f / "work" / "old" / "done.md").unlink(), {"work/old/done.md"}),
+    "in the folder itself": (lambda f: (f / "top.md").write_text("other"), {"top.md"}),
+    "atomic save": (atomic_save, {"work/plan.md.tmp", "work/plan.md"}),
+    "chmod": (lambda f: (f / "work" / "plan.md").chmod(0o600), {"work/plan.md"}),
+    "move a file": (
+        lambda f: (f / "work" / "plan.md").rename(f / "home" / "plan.md"),
+        {"work/plan.md", "home/plan.md"},
+    ),
+    "move a directory": (lambda f: (f / "work" / "old").rename(f / "home" / "old"), {"work/old", "home/old"}),
+    "make a directory": (lambda f: (f / "work" / "fresh").mkdir(), {"work/fresh"}),
+    "remove a directory": (lambda f: (f / "home").rmdir(), {"home"}),
+    "move out": (lambda f: (f / "work" / "old").rename(f.parent / f"{f.name}-out"), {"work/old"}),
 }
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_operation_marks_changed_directories(operation: str, folder: Path, heard: Heard) -> None:
-    """Both ends of a move, and the directory of each change."""
+def test_operation_marks_changed_paths(operation: str, folder: Path, heard: Heard) -> None:
+    """Both ends of a move, and nothing wider than the change."""
     act, expected = OPERATIONS[operation]
     act(folder)
-    wait_until(lambda: expected <= heard.directories())
+    wait_until(lambda: expected <= heard.paths())
+    assert "" not in heard.paths()
     assert {one for one, _ in heard.dirty} == {str(folder)}
 
 
@@ -99,19 +103,19 @@ def test_files_in_new_directory_are_noticed(folder: Path, heard: Heard) -> None:
     """A tree that is filled before it can be watched is reported, and later changes in it too."""
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a" / "b" / "deep.md").write_text("deep")
-    wait_until(lambda: "" in heard.directories())
-    wait_until(lambda: "a/b" in heard.directories())
+    wait_until(lambda: "a" in heard.paths())
+    wait_until(lambda: "a/b/deep.md" in heard.paths())
     heard.dirty.clear()
     (folder / "a" / "b" / "deep.md").write_text("deeper")
-    wait_until(lambda: "a/b" in heard.directories())
+    wait_until(lambda: "a/b/deep.md" in heard.paths())
 
 
 def test_moved_directory_is_watched_at_new_path(folder: Path, heard: Heard) -> None:
     """Its watches move with it."""
     (folder / "work").rename(folder / "done")
-    wait_until(lambda: "" in heard.directories())
+    wait_until(lambda: {"work", "done"} <= heard.paths())
     (folder / "done" / "old" / "done.md").write_text("again")
-    wait_until(lambda: "done/old" in heard.directories())
+    wait_until(lambda: "done/old/done.md" in heard.paths())
 
 
 def test_reads_and_changes_of_store_are_ignored(folder: Path, heard: Heard) -> None:
@@ -123,7 +127,7 @@ def test_reads_and_changes_of_store_are_ignored(folder: Path, heard: Heard) -> N
     (folder / ".kbignore").write_text("*.log")
     wait_until(lambda: heard.dirty)
     time.sleep(0.1)
-    assert heard.directories() == {""}
+    assert heard.paths() == {".kbignore"}
 
 
 def test_undecodable_names_are_noticed(folder: Path, heard: Heard) -> None:
@@ -132,9 +136,9 @@ def test_undecodable_names_are_noticed(folder: Path, heard: Heard) -> None:
         (folder / os.fsdecode(b"\xff")).mkdir()
     except OSError:
         pytest.skip("the file system takes no such names")
-    wait_until(lambda: "" in heard.directories())
+    wait_until(lambda: "\udcff" in heard.paths())
     (folder / os.fsdecode(b"\xff") / "note.md").write_text("note")
-    wait_until(lambda: "\udcff" in heard.directories())
+    wait_until(lambda: "\udcff/note.md" in heard.paths())
 
 
 @linux
@@ -248,7 +252,7 @@ def test_folder_that_comes_and_goes_is_watched(tmp_path: Path, watcher: Watcher,
     assert watcher.update([str(notes)]) == (Change(str(notes), "replaced"),)
     heard.dirty.clear()
     (notes / "new.md").write_text("new")
-    wait_until(lambda: (str(notes), "") in heard.dirty)
+    wait_until(lambda: heard.dirty)
     notes.rename(tmp_path / "away")
     assert watcher.update([str(notes)]) == (Change(str(notes), "gone"),)
     assert watcher.folders == ()
@@ -262,7 +266,7 @@ def test_dead_thread_is_replaced(part: str, folder: Path, watcher: Watcher, hear
     thread.join(5)
     assert watcher.update([str(folder)]) == (Change(str(folder), "stopped"),)
     (folder / "top.md").write_text("other")
-    wait_until(lambda: "" in heard.directories())
+    wait_until(lambda: "top.md" in heard.paths())
 
 
 @linux
@@ -288,7 +292,7 @@ def test_watchdog_failure_is_handled(
     assert threading.active_count() <= threads
     heard.dirty.clear()
     (folder / "top.md").write_text("other")
-    wait_until(lambda: "" in heard.directories())
+    wait_until(lambda: "top.md" in heard.paths())
 
 
 def test_removed_folder_is_unwatched(tmp_path: Path, watcher: Watcher) -> None:

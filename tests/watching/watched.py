@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from kb.records import Subtree
+
 Held = list[tuple[str, str, int, int, str, tuple[str, ...]]]
 QUIET, POLL = 0.1, 0.25
 
@@ -59,7 +61,7 @@ class Watched:
         self.kb.own(lambda: (True, self.scheduler.state.waiting), write_batch=32)
         self.scheduler = Scheduler(
             folders=settings.folder_paths(),
-            update=self.kb.index,
+            update=self._update,
             never=(str(store),),
             polling=polling,
             poll_seconds=POLL,
@@ -69,6 +71,12 @@ class Watched:
             tell=self.told.append,
         )
         self.thread = threading.Thread(target=self.scheduler.run)
+
+    def _update(self, places: frozenset[Subtree] | None) -> None:
+        """Index what changed, as the daemon does, and embed it at once."""
+        _, embedding = self.kb.update(places=places)
+        while self.kb.embed(embedding):
+            pass
 
     def __enter__(self) -> Self:
         self.thread.start()
