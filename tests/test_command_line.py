@@ -84,7 +84,7 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path, monkeypatch: pytest
     assert index["failures"] == []
     assert isinstance(index["seconds"], float)
     assert set(answer) == {"question", "read_as", "mode", "weak", "elsewhere", "index", "hits"}
-    assert set(answer["index"]) == {"as_of", "pending", "watching", "files", "words_only"}  # type: ignore[call-overload]  # an object, as the test says
+    assert set(answer["index"]) == {"as_of", "pending", "watching", "files", "words_only", "without_server"}  # type: ignore[call-overload]  # an object, as the test says
     hits = answer["hits"]
     assert isinstance(hits, list)
     assert set(hits[0]) == {

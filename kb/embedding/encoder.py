@@ -116,6 +116,8 @@ def load(located: Located, tokens: ModelTokens, wanted: Wanted, choice: Choice) 
         return load_onnx(located, tokens, choice.export, wanted.threads)
     from kb.embedding.torch_runtime import load_model
 
+    # Of a damaged tokenizer, this names the file; transformers says only that it knows no such model.
+    tokens.count([""])
     return load_model(located, tokens, device=wanted.device, precision=wanted.precision, threads=wanted.threads)
 
 

@@ -31,7 +31,7 @@ TEXTS = {"a.md", "a.txt", "a.csv", "a.py", "a.kt", "a.xml", "README"}
 DECIDE_NO_TEXT = {
     *("kb.formats", "kb.chunking", "kb.sandbox", "kb.formats.registry", "kb.formats.fingerprint"),
     *("kb.sandbox.worker", "kb.sandbox.pool", "kb.sandbox.confine", "kb.sandbox.confine"),
-    *("kb.sandbox.seccomp", "kb.sandbox.syscalls"),
+    *("kb.sandbox.seccomp", "kb.sandbox.syscalls", "kb.sandbox.limits", "kb.sandbox.pipes", "kb.sandbox.endings"),
 }
 
 
