@@ -133,12 +133,14 @@ def cosines(question: NDArray[np.float32], candidates: Candidates) -> NDArray[np
     """Return the cosine of each candidate with the question, shape (number of candidates,), in -1..1.
 
     Computed in double precision over the lengths as they are, so that vectors a little off unit length, as a
-    half-precision model makes them, still give a cosine.
+    half-precision model makes them, still give a cosine. Equal vectors have equal cosines, wherever they stand.
     """
     vectors = candidates.vectors.astype(np.float64)
     target = question.astype(np.float64)
     lengths = np.sqrt(np.vecdot(vectors, vectors)) * np.linalg.norm(target)
-    found: NDArray[np.float64] = np.clip((vectors @ target) / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)
+    # Not a product of matrix and vector, which adds up some rows in another order than the others.
+    products = np.vecdot(vectors, target)
+    found: NDArray[np.float64] = np.clip(products / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)
     return found
 
 

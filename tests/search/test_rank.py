@@ -47,6 +47,19 @@ def test_cosine_stays_in_its_range() -> None:
     assert found[2] == 0.0
 
 
+@pytest.mark.parametrize("count", [2, 3, 7, 320, 333])
+def test_equal_vectors_have_equal_cosines(count: int) -> None:
+    """Copies of a text are ordered by their places, which they are only if no rounding comes between them."""
+    rng = np.random.default_rng(1)
+    vector = rng.normal(size=384).astype(np.float32)
+    for question in rng.normal(size=(10, 384)).astype(np.float32):
+        alone = cosines(question, Candidates(("0",), vector[None]))
+
+        found = cosines(question, Candidates(tuple(map(str, range(count))), np.tile(vector, (count, 1))))
+
+        assert set(found.tolist()) == set(alone.tolist())
+
+
 @given(st.floats(-1, 1))
 def test_distance_is_that_of_unit_vectors(cosine: float) -> None:
     """L2 is the Euclidean distance of two unit vectors with this cosine."""
