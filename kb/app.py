@@ -276,6 +276,8 @@ class LocalKnowledgeBase(SearchMethods):
             left = self._with_recovery(
                 lambda: embedding.turn(should_stop or _never, paused, leave_earlier=leave_earlier, turn_seconds=seconds)
             )
+            if not left:
+                self._container.store.settle_exact()
             # A user who stops a run does not want to wait for this; the next run does it.
             if embedding.embedded and not left and not embedding.interrupted:
                 self._container.searcher.measure()

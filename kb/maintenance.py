@@ -115,6 +115,7 @@ def maintain_after_run(
     """
     if not report.interrupted:
         fill_centroids(container.catalog, container.cache, container.embedder.fingerprint)
+        container.store.settle_exact()
     deleted = excess_deletions(container.catalog, report.dropped)
     if not deleted or report.interrupted:
         return
@@ -144,6 +145,7 @@ def _rebuild_and_index(
     """
     generation = container.vectors.rebuild(should_stop=should_stop)
     container.catalog.compact()
+    container.store.settle_exact(cache_filled=True)
     _, embedding = container.indexer.run(on_event=on_event, should_stop=should_stop)
     return generation, embedding
 

@@ -150,6 +150,8 @@ class OpenStore:
         self._server_vectors: Lazy[ServerVectors] = Lazy(self._make_server_vectors)
         self.copied: Lazy[CopiedIndex] = Lazy(self._copy_index)
         self.exact: Lazy[ExactIndex | None] = Lazy(self._read_exact)
+        # Whether there are no vectors in memory because they were too many.
+        self._too_many = False
         self.questions: Lazy[CachedQueryEmbedder] = Lazy(self._make_questions)
         self.indexer = Lazy(self._make_indexer)
         self.checker = Lazy(self._make_checker)
@@ -247,13 +249,41 @@ class OpenStore:
             self.exact = Lazy.of(None)
             return index
         # Built before anything is written, so that it misses nothing.
-        exact = self.exact.get()
-        if exact is None or exact.full:
-            self.exact = Lazy.of(None)
+        exact = self._exact_if_whole()
+        if exact is None:
+            self._give_up_exact()
             return index
         from kb.search.exact import FollowedIndex
 
         return FollowedIndex(index, exact, self.exact.reset)
+
+    def settle_exact(self, *, cache_filled: bool = False) -> None:
+        """Let a daemon hold the vectors in memory again if there is room for them now, and none that it does not ask.
+
+        Nothing else changes the store meanwhile.
+
+        Args:
+            cache_filled: Whether the cache may have got vectors that it lacked.
+        """
+        from kb.search.exact import has_room
+
+        if self._environment.serving.watch is None or self._exact_if_whole() is not None:
+            return
+        self._give_up_exact()
+        dimension = self._environment.embedder.get().dimension
+        if (self._too_many or cache_filled) and has_room(self.catalog.get(), dimension):
+            self.exact = Lazy(self._read_exact)
+
+    def _exact_if_whole(self) -> ExactIndex | None:
+        """The vectors in memory, of which none is missing; None if there are none."""
+        exact = self.exact.get()
+        return exact if exact is not None and not exact.full else None
+
+    def _give_up_exact(self) -> None:
+        """Let go of vectors in memory that are not all of them."""
+        exact = self.exact.get()
+        self._too_many = self._too_many or exact is not None
+        self.exact = Lazy.of(None)
 
     @contextmanager
     def query_index(self) -> Iterator[Nearest]:
@@ -265,8 +295,8 @@ class OpenStore:
         if self.state != "read-only":
             self._own()
         self.require_model()
-        exact = self.exact.get()
-        if exact is not None and not exact.full:
+        exact = self._exact_if_whole()
+        if exact is not None:
             yield exact
             return
         if self.state == "read-only" and not self.on_server:
@@ -382,12 +412,14 @@ class OpenStore:
         return CopiedIndex(generation, self._source.get().open, self._pairing.get())
 
     def _read_exact(self) -> ExactIndex | None:
-        from kb.search.exact import MOST_BYTES, exact_index
+        from kb.search.exact import MOST_BYTES, exact_index, fits
 
         embedder = self._environment.embedder.get()
         # ChromaDB writes to any store that it opens, so a read-only store is always searched this way.
         most = sys.maxsize if self.state == "read-only" else MOST_BYTES
-        return exact_index(self.catalog.get(), self.cache.get(), embedder.fingerprint, embedder.dimension, most)
+        catalog = self.catalog.get()
+        self._too_many = not fits(catalog, embedder.dimension, most)
+        return exact_index(catalog, self.cache.get(), embedder.fingerprint, embedder.dimension, most)
 
     # Components built on catalog, cache and index.
 
@@ -448,6 +480,7 @@ class OpenStore:
             cache=self.cache.get(),
             catalog=self.catalog.get(),
             index=self.index,
+            in_memory=self._exact_if_whole,
             indexer=self.indexer.get(),
         )
 

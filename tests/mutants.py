@@ -58,6 +58,7 @@ RETRIEVE: Final = "kb/search/retrieve.py"
 FUSE: Final = "kb/search/rank.py"
 CANDIDATES: Final = "kb/search/candidates.py"
 RANK: Final = "kb/search/rank.py"
+EXACT: Final = "kb/search/exact.py"
 FILTER: Final = "kb/search/filters.py"
 POSTINGS: Final = "kb/store/postings.py"
 GENERATIONS: Final = "kb/store/generations.py"
@@ -75,6 +76,7 @@ T_PARTS: Final = "tests/test_container.py"
 T_FUSE: Final = "tests/search/test_fuse.py"
 T_QUERY: Final = "tests/search/test_query.py"
 T_RANK: Final = "tests/search/test_rank.py"
+T_EXACT: Final = "tests/search/test_exact.py tests/search/test_exact_in_step.py"
 T_FILTER: Final = "tests/search/test_filter.py"
 T_POSTINGS: Final = "tests/store/test_keywords.py"
 T_GENERATIONS: Final = "tests/store/test_generations.py"
@@ -252,6 +254,17 @@ MUTANTS: Final = (
     Mutant(RANK, "        if not there(passage):\n            continue\n", "", T_RANK),
     Mutant(RANK, "        if same is None and len(hits) == limit:\n            break\n", "", f"{T_RANK} {T_QUERY}"),
     Mutant(RANK, "            hits[same].append(passage)\n", "            pass\n", f"{T_RANK} {T_QUERY}"),
+    Mutant(RANK, "    products = np.vecdot(vectors, target)\n", "    products = vectors @ target\n", T_RANK),
+    # The vectors in memory.
+    Mutant(EXACT, "            self._out_of_step()\n", "            pass\n", T_EXACT),
+    Mutant(EXACT, "            self._exact.delete(ids)\n", "            pass\n", T_EXACT),
+    Mutant(EXACT, "            live = rows.live.copy()\n", "            live = rows.live\n", T_EXACT),
+    Mutant(EXACT, "(-exact[at], ids[at])", "-exact[at]", T_EXACT),
+    Mutant(EXACT, "scores >= last - _ROUNDING", "scores >= last", T_EXACT),
+    Mutant(OPEN_STORE, "exact is not None and not exact.full else None", "exact is not None else None", T_EXACT),
+    Mutant(OPEN_STORE, "(self._too_many or cache_filled)", "cache_filled", T_EXACT),
+    Mutant(OPEN_STORE, "(self._too_many or cache_filled)", "self._too_many", T_EXACT),
+    Mutant("kb/indexing/check.py", "in_memory.ids() if in_memory is not None else ()", "()", T_EXACT),
     # Filters.
     Mutant(FILTER, "day <= filters.until", "day < filters.until", T_FILTER),
     Mutant(FILTER, "day >= filters.since", "day > filters.since", T_FILTER),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from kb.indexing.plan import identify, pages
 from kb.records import CheckReport, Difference, FoundFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from kb.indexing.plan import Comparison
     from kb.indexing.sync import Indexer
@@ -21,6 +24,16 @@ if TYPE_CHECKING:
 _PAGE: Final = 1000
 # Vectors are stored as they were computed: float32 keeps 7 digits, so a larger difference is not rounding.
 _TOLERANCE: Final = 1e-4
+
+
+class VectorsInMemory(Protocol):
+    """All vectors, where questions are answered from memory."""
+
+    def ids(self) -> Iterable[str]:
+        """All ids."""
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors of the known ids."""
 
 
 class Checker:
@@ -34,7 +47,8 @@ class Checker:
         embedder: The model of the vectors.
         cache: The vectors as they were computed.
         catalog: The catalog.
-        index: Opens the vector index.
+        index: Opens the vector index, whose changes are made in memory too.
+        in_memory: Returns the vectors that questions are answered from; None if the vector index answers them.
         indexer: Repairs differences by indexing.
     """
 
@@ -47,6 +61,7 @@ class Checker:
         cache: VectorCache,
         catalog: Catalog,
         index: Callable[[], VectorIndex],
+        in_memory: Callable[[], VectorsInMemory | None] = lambda: None,
         indexer: Indexer,
     ) -> None:
         self._files = files
@@ -55,6 +70,7 @@ class Checker:
         self._cache = cache
         self._catalog = catalog
         self._index = index
+        self._in_memory = in_memory
         self._indexer = indexer
 
     def check(self, *, repair: bool = False) -> CheckReport:
@@ -89,9 +105,9 @@ class Checker:
     def _repair(self) -> None:
         """Delete vectors of unknown passages, mark files with differences pending, and read these again."""
         known = self._known_ids()
-        unknown = [id_ for id_ in self._index().ids() if id_ not in known]
+        unknown = {id_ for id_ in self._stored_ids() if id_ not in known}
         if unknown:
-            self._index().delete(unknown)
+            self._index().delete(sorted(unknown))
         suspects = {file.id for file, _ in self._differing_files()} | set(self._files_without_vectors())
         self._catalog.mark_pending(sorted(suspects))
         self._indexer.run()
@@ -145,9 +161,14 @@ class Checker:
             place = f"{passage.file.path}:{passage.first_line}"
             yield Difference("vector wrong", place, kind) if kind != "missing" else Difference("vector missing", place)
         known = self._known_ids()
-        for id_ in self._index().ids():
+        for id_ in dict.fromkeys(self._stored_ids()):
             if id_ not in known:
                 yield Difference("vector unknown", id_)
+
+    def _stored_ids(self) -> Iterator[str]:
+        """Yield the ids in the vector index and in memory."""
+        in_memory = self._in_memory()
+        return chain(self._index().ids(), in_memory.ids() if in_memory is not None else ())
 
     def _wrong_vectors(self) -> Iterator[tuple[StoredPassage, str]]:
         """Yield passages whose vector is missing, is not a unit vector, or differs from the computed one.
@@ -156,6 +177,8 @@ class Checker:
         """
         for page in pages(self._catalog.all_passages(), _PAGE):
             stored = self._index().vectors([passage.id for passage in page])
+            in_memory = self._in_memory()
+            held = in_memory.vectors([passage.id for passage in page]) if in_memory is not None else stored
             computed = self._cache.get(self._embedder.fingerprint, [passage.digest for passage in page])
             embedded = self._catalog.passage_ids(list({passage.file.id for passage in page}))
             for passage in page:
@@ -165,10 +188,15 @@ class Checker:
                         yield passage, "missing"
                 elif not abs(float(np.linalg.norm(vector)) - 1.0) < _TOLERANCE:
                     yield passage, "it is not a unit vector"
-                elif passage.digest in computed and not np.allclose(
-                    vector, computed[passage.digest], rtol=0, atol=_TOLERANCE
-                ):
+                elif passage.digest in computed and not _equal(vector, computed[passage.digest]):
                     yield passage, "it is not the vector of this text"
+                elif embedded[passage.file.id][passage.id] and not _equal(vector, held.get(passage.id)):
+                    yield passage, "the one in memory is not the stored one"
+
+
+def _equal(vector: NDArray[np.float32], other: NDArray[np.float32] | None) -> bool:
+    """Whether two vectors differ by rounding at most."""
+    return other is not None and np.allclose(vector, other, rtol=0, atol=_TOLERANCE)
 
 
 def _passage_difference(fresh: Sequence[Passage], stored: Sequence[StoredPassage]) -> str:

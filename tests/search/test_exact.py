@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import StoreError
-from kb.records import VectorRecord
+from kb.records import Candidates, VectorRecord
 from kb.search.exact import ExactIndex, FollowedIndex, exact_index
-from kb.testing import MemoryVectorCache
+from kb.search.rank import cosines
+from kb.testing import MemoryVectorCache, MemoryVectorIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,6 +204,180 @@ def test_the_records_are_those_written_and_not_deleted(changes: list[tuple[bool,
         assert set(index.query(UNITS[0], 100, [7]).ids) == ({"7"} & expected.keys())
 
 
+ALIKE = np.random.default_rng(2).standard_normal((5, 8)).astype(np.float32)
+ALIKE /= np.linalg.norm(ALIKE, axis=1, keepdims=True)
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 4)), max_size=30), max_size=8),
+    st.integers(0, 40),
+    st.none() | st.sets(st.integers(0, 3)),
+)
+def test_equally_near_records_are_chosen_by_their_ids(
+    writes: list[list[tuple[int, int]]], count: int, files: set[int] | None
+) -> None:
+    """Copies of a text have one vector: which of them are candidates does not depend on how they were written."""
+    written, expected = ExactIndex([], [], np.empty((0, 8), np.float32)), MemoryVectorIndex()
+    for rows in writes:
+        records = [VectorRecord(f"{id_}", ALIKE[kind], "text", {"file": id_ % 4}) for id_, kind in rows]
+        for one in (written, expected):
+            one.upsert(records)
+            one.delete([record.id for record in records[::3]])
+    records = list(expected.records.values())
+    read = ExactIndex(
+        [record.id for record in records],
+        [int(record.labels["file"]) for record in records],
+        np.array([record.vector for record in records], np.float32).reshape(-1, 8),
+    )
+
+    for question in (ALIKE[0], ALIKE.sum(axis=0)):
+        wanted = set(expected.query(question, count, None if files is None else sorted(files)).ids)
+        for index in (written, read):
+            assert set(index.query(question, count, None if files is None else sorted(files)).ids) == wanted
+
+
+def test_candidates_are_chosen_as_exactly_as_they_are_ranked() -> None:
+    """Single precision does not tell these cosines apart; the nearer half is chosen all the same."""
+    rng = np.random.default_rng(3)
+    question = rng.standard_normal(384).astype(np.float32)
+    question /= np.linalg.norm(question)
+    vectors = (question + 1e-4 * rng.standard_normal((200, 384))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [f"{at:03}" for at in range(200)]
+    exact = dict(zip(ids, cosines(question, Candidates(tuple(ids), vectors)).tolist(), strict=True))
+    assert len(set(np.vecdot(vectors, question).tolist())) < 200
+
+    found = ExactIndex(ids, [1] * 200, vectors).query(question, 100)
+
+    assert found.ids == tuple(sorted(ids, key=lambda id_: (-exact[id_], id_))[:100])
+
+
+def test_a_write_that_fails_changes_nothing() -> None:
+    """A record that does not fit leaves no ids or vectors behind that the next write would be mixed up with."""
+    index = ExactIndex(["a"], [1], UNITS[:1].copy())
+    index.upsert(records_of(("b", 2, 1)))
+    with pytest.raises(ValueError, match="shape"):
+        index.upsert([*records_of(("c", 3, 2)), VectorRecord("d", np.ones(3, np.float32), "text", {"file": 4})])
+    with pytest.raises(KeyError):
+        index.upsert([*records_of(("c", 3, 2)), VectorRecord("d", UNITS[3], "text", {})])
+
+    assert sorted(index.ids()) == ["a", "b"]
+    assert not index.vectors(["c", "d"])
+    index.upsert(records_of(("e", 5, 3)))
+    assert {id_: int(np.argmax(one)) for id_, one in index.vectors(["a", "b", "e"]).items()} == {"a": 0, "b": 1, "e": 3}
+    assert index.query(UNITS[3], 1).ids == ("e",)
+
+
+def test_a_vector_that_is_kept_keeps_no_others() -> None:
+    """Samples of vectors are kept for as long as the store is open, and the rows are made anew meanwhile."""
+    index = ExactIndex([str(at) for at in range(4)], [1] * 4, np.tile(UNITS, 1000).copy())
+
+    (vector,) = index.vectors(["2"]).values()
+
+    assert vector.base is not None
+    assert vector.base.nbytes == vector.nbytes
+    vector[:] = 0
+    assert index.query(np.tile(UNITS[2], 1000), 1).vectors.any()
+
+
+def test_the_cache_is_read_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each passage gets its own vector, whichever page it is on."""
+    monkeypatch.setattr("kb.search.exact._PAGE", 3)
+    live = [(f"{at}-x", at, bytes([at % 4])) for at in range(11)]
+
+    index = index_of(*live, known={bytes([axis]): axis for axis in range(4)})
+
+    assert index is not None
+    found = index.vectors([id_ for id_, _, _ in live])
+    assert [int(np.argmax(found[id_])) for id_, _, _ in live] == [at % 4 for at in range(11)]
+    index.upsert(records_of(("11-x", 11, 3)))
+    assert len(index.ids()) == 12
+
+
+class During(Sequence[int]):
+    """File ids, which are looked at in the middle of a query: the records change there."""
+
+    def __init__(self, files: Sequence[int], change: Callable[[], None]) -> None:
+        self._files = files
+        self._change = change
+
+    def __getitem__(self, at: int) -> int:  # type: ignore[override]  # no slices are asked for
+        if at == 0:
+            self._change()
+        return self._files[at]
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+@pytest.mark.parametrize("rows", [4, 400])
+def test_changes_in_the_middle_of_a_query_are_for_the_next(rows: int) -> None:
+    """Deleted, written again, and all rows copied to a larger place."""
+    index = ExactIndex([], [], np.empty((0, 4), np.float32))
+    index.upsert(records_of(*((str(at), at, at % 4) for at in range(4))))
+
+    def change() -> None:
+        index.delete(["0"])
+        index.upsert(records_of(*((str(at), at, 0) for at in range(1, rows))))
+
+    found = index.query(UNITS[0], 10, During([0, 1, 2, 3], change))
+
+    assert sorted(found.ids) == ["0", "1", "2", "3"]
+    assert [int(np.argmax(vector)) for vector in found.vectors] == [int(id_) for id_ in found.ids]
+    assert sorted(index.query(UNITS[0], 10, [0, 1, 2, 3]).ids) == ["1", "2", "3"]
+
+
+def versions_of(ids: range, version: int) -> list[VectorRecord]:
+    """Records of one version, which is the length of their vectors."""
+    return [VectorRecord(str(id_), UNITS[id_ % 4] * version, "text", {"file": id_}) for id_ in ids]
+
+
+def test_a_search_finds_what_was_written_before_it_and_nothing_that_was_gone() -> None:
+    """Each record is written again and again, deleted, and moved to new rows while three threads search."""
+    index = ExactIndex([], [], np.empty((0, 4), np.float32))
+    # By id: the version whose write has ended and the one that has begun; 0 where it is deleted.
+    ended, begun = [0] * 400, [0] * 400
+    stop = threading.Event()
+    wrong: list[str] = []
+
+    def search() -> None:
+        while not stop.is_set():
+            before, all_before = list(ended), list(begun)
+            found = index.query(UNITS[0], 1000)
+            after = list(begun)
+            versions = {int(id_): round(vector.sum()) for id_, vector in zip(found.ids, found.vectors, strict=True)}
+            if len(versions) < len(found.ids):
+                wrong.append("an id twice")
+            for id_ in range(400):
+                undisturbed = before[id_] == all_before[id_] == after[id_]
+                if undisturbed and versions.get(id_, 0) != before[id_]:
+                    wrong.append(f"{id_} is {versions.get(id_, 0)}, not {before[id_]}")
+            wrong.extend(
+                id_
+                for id_, vector in zip(found.ids, found.vectors, strict=True)
+                if int(np.argmax(vector)) != int(id_) % 4
+            )
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for version in range(1, 120):
+        ids = range(version * 37 % 400, min(400, version * 37 % 400 + 50))
+        delete = version % 3 == 0
+        begun[ids.start : ids.stop] = [-version if delete else version] * len(ids)
+        if delete:
+            index.delete([str(id_) for id_ in ids])
+            begun[ids.start : ids.stop] = [0] * len(ids)
+        else:
+            index.upsert(versions_of(ids, version))
+        ended[ids.start : ids.stop] = begun[ids.start : ids.stop]
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert not wrong
+
+
 def test_a_search_sees_the_records_of_one_moment() -> None:
     """Threads that search while another one writes and deletes get whole answers, each vector with its own id."""
     index = ExactIndex([], [], np.empty((0, 4), np.float32))
@@ -333,3 +509,82 @@ def test_a_daemon_with_too_many_vectors_asks_chromadb(
         with kb._container.store.query_index() as index:
             assert not isinstance(index, ExactIndex)
         assert kb.search("sourdough bread").hits[0].passage.file.path == "bread.md"
+
+
+def test_a_daemon_answers_from_memory_again_once_there_is_room(
+    notes: Path, open_kb: Callable[..., LocalKnowledgeBase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors that were too many are read again after so many were deleted that a few more will fit."""
+    with open_kb(notes) as kb:
+        kb.index()
+        kept = kb.status().passages
+    monkeypatch.setattr("kb.search.exact.MOST_BYTES", (kept + 2) * 384 * 4 * 4 // 3)
+    with open_kb(notes) as kb:
+        kb.own(lambda: (True, 0), write_batch=32)
+        same_as_chromadb(kb)
+        long = "".join(f"# Part {part}\n\nSourdough bread rises for {part} hours.\n\n" for part in range(kept + 20))
+        (notes / "bread.md").write_text(long, "utf-8")
+        kb.index()
+        assert kb._container.store.exact.get() is None
+        assert kb.search("sourdough bread").hits[0].passage.file.path == "bread.md"
+
+        (notes / "bread.md").write_text("# Rye\n\nRye bread keeps for weeks.\n", "utf-8")
+        kb.index()
+        assert same_as_chromadb(kb) == kept + 1
+
+        (notes / "oven.md").write_text("# Oven\n\nBake it hot.\n", "utf-8")
+        kb.index()
+        assert same_as_chromadb(kb) == kept + 2
+
+
+def test_a_daemon_answers_from_memory_again_once_the_cache_has_all_vectors(
+    notes: Path, tmp_path: Path, open_kb: Callable[..., LocalKnowledgeBase]
+) -> None:
+    """What a cache lacks is embedded again by a rebuild."""
+    with open_kb(notes) as kb:
+        kb.index()
+    for file in (tmp_path / "store").glob("embeddings.sqlite3*"):
+        file.unlink()
+    with open_kb(notes) as kb:
+        kb.own(lambda: (True, 0), write_batch=32)
+        (notes / "bread.md").write_text("Sourdough bread rises slowly with flour and salt.\n", "utf-8")
+        kb.index()
+        assert kb._container.store.exact.get() is None
+
+        kb.rebuild()
+
+        assert same_as_chromadb(kb) == kb.status().passages
+
+
+def drop_one(index: ExactIndex, kb: LocalKnowledgeBase) -> None:  # noqa: ARG001 - one of three
+    """Lose a vector."""
+    index.delete(index.ids()[:1])
+
+
+def add_one(index: ExactIndex, kb: LocalKnowledgeBase) -> None:
+    """Have a vector of no passage."""
+    index.upsert([VectorRecord("stray", kb._container.questions.embed_query("bread"), "bread", {"file": 1})])
+
+
+def turn_one(index: ExactIndex, kb: LocalKnowledgeBase) -> None:
+    """Have a vector of another text."""
+    index.upsert([VectorRecord(index.ids()[0], kb._container.questions.embed_query("bread"), "bread", {"file": 1})])
+
+
+@pytest.mark.parametrize("spoil", [drop_one, add_one, turn_one])
+def test_check_finds_and_repairs_vectors_in_memory_that_are_not_those_stored(
+    notes: Path, open_kb: Callable[..., LocalKnowledgeBase], spoil: Callable[[ExactIndex, LocalKnowledgeBase], None]
+) -> None:
+    """What answers questions is compared with the record too."""
+    with open_kb(notes) as kb:
+        kb.own(lambda: (True, 0), write_batch=32)
+        kb.index()
+        assert not kb.check().differences
+        exact = kb._container.store.exact.get()
+        assert exact is not None
+        spoil(exact, kb)
+
+        assert len(kb.check().differences) == 1
+        assert not kb.check(repair=True).differences
+
+        same_as_chromadb(kb)
