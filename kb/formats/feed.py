@@ -32,6 +32,8 @@ _NAMESPACES: Final = (
     "{http://purl.org/dc/elements/1.1/}",
     "{http://purl.org/rss/1.0/modules/content/}",
 )
+# Podcasts say in it what feeds say in elements of their own, often both.
+_PODCAST: Final = "{http://www.itunes.com/dtds/podcast-1.0.dtd}"
 # The longest text first: a summary is not read where the content is there.
 _BODIES: Final = ("encoded", "content", "description", "summary")
 
@@ -74,12 +76,17 @@ def _add(builder: TextBuilder, entry: ET.Element) -> None:
 
 
 def _parts(element: ET.Element) -> dict[str, ET.Element]:
-    """Return the first child of each name in the namespaces of feeds."""
+    """Return the first child of each name in the namespaces of feeds, else in that of podcasts."""
     found: dict[str, ET.Element] = {}
+    podcast: dict[str, ET.Element] = {}
     for child in element:
-        if (name := local(child)) and child.tag.removesuffix(name) in _NAMESPACES:
+        name = local(child)
+        space = child.tag.removesuffix(name)
+        if space in _NAMESPACES:
             found.setdefault(name, child)
-    return found
+        elif space == _PODCAST:
+            podcast.setdefault(name, child)
+    return podcast | found
 
 
 def _html_of(element: ET.Element) -> str:
@@ -121,8 +128,8 @@ def _categories(entry: ET.Element) -> Iterable[str]:
 
 
 def _link(entry: ET.Element) -> str:
-    """Return the address of the page of an entry."""
+    """Return the address of the page of an entry; without one, that of its recording."""
     for one in entry:
         if local(one) == "link" and one.get("rel", "alternate") == "alternate" and (to := one.get("href") or one.text):
             return line(to)
-    return ""
+    return next((line(one.get("url") or "") for one in entry if local(one) == "enclosure"), "")

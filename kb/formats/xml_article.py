@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from kb.formats.builder import Unreadable, line
 from kb.formats.charset import prepare
 from kb.formats.dates import iso_date
-from kb.formats.xml_tree import is_mixed, language, local, root_name, said, tree_of
+from kb.formats.xml_tree import inline, is_mixed, language, local, root_name, said, tree_of
 
 if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
@@ -41,6 +41,7 @@ _TITLES: Final = frozenset({"title", "head", "label", "subtitle"})
 _CODE: Final = frozenset({"programlisting", "screen", "literallayout", "synopsis", "preformat", "eg"})
 _ROWS: Final = frozenset({"tr", "row"})
 _ITEMS: Final = frozenset({"listitem", "list-item", "item", "varlistentry", "def-item"})
+_BLOCKS: Final = _ITEMS | _CODE | _ROWS
 # One entry of a bibliography, one line of a poem and so on: a paragraph, whatever is in it.
 _PARAGRAPHS: Final = frozenset(
     {"p", "para", "simpara", "formalpara", "l", "ab", "ref", "bibl", "biblStruct", "biblioentry", "bibliomixed"}
@@ -139,7 +140,7 @@ def _piece(builder: TextBuilder, element: ET.Element, level: int, depth: int = 0
     elif name in _ITEMS:
         _item(builder, element, level, depth + 1)
     elif name in _PARAGRAPHS or is_mixed(element):
-        builder.add_text(said(element))
+        _paragraph(builder, element, level, depth)
     elif name in _SECTIONS:
         _section(builder, element, level)
     else:
@@ -151,9 +152,31 @@ def _piece(builder: TextBuilder, element: ET.Element, level: int, depth: int = 0
                 _piece(builder, child, level, depth)
 
 
+def _paragraph(builder: TextBuilder, element: ET.Element, level: int, depth: int) -> None:
+    """Add a paragraph. Lists, code and tables in it stand between its lines, as they are drawn."""
+    blocks = {child for child in element if _holds_blocks(child)}
+    if not blocks:
+        builder.add_text(said(element))
+        return
+    text = element.text or ""
+    for child in element:
+        if child in blocks:
+            builder.add_text(line(text))
+            _piece(builder, child, level, depth)
+            text = child.tail or ""
+        else:
+            text += inline(child) + (child.tail or "")
+    builder.add_text(line(text))
+
+
+def _holds_blocks(element: ET.Element) -> bool:
+    """Whether an element is or holds a list, code or a table."""
+    return any(local(one) in _BLOCKS for one in element.iter())
+
+
 def _item(builder: TextBuilder, item: ET.Element, level: int, depth: int) -> None:
     """Add a list item, and below it what it holds beside text: another list, code or a table."""
-    below = [child for child in item if any(local(one) in _ITEMS | _CODE | _ROWS for one in child.iter())]
+    below = dict.fromkeys(child for child in item if _holds_blocks(child))
     own = " ".join([item.text or "", *(said(child) for child in item if child not in below)]) if below else said(item)
     builder.add_item(f"- {line(own)}", depth)
     for child in below:

@@ -179,6 +179,114 @@ def test_text_before_a_mistake_is_kept(module: object, data: str) -> None:
     assert found.unread[0].startswith("what follows a mistake in its XML (")
 
 
+def rss(items: str) -> str:
+    """A feed with these entries."""
+    return f"<rss version='2.0'><channel><title>F</title>{items}</channel></rss>"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "read"),
+    [
+        ("AT&T, ?a=1&b=2 &amp; &#65;", "AT&T, ?a=1&b=2 & A"),
+        ("a\x0bb\x00c", "abc"),
+        ("a<odd:mark odd:of='1'>b</odd:mark>c", "abc"),
+        ("<![CDATA[a &amp;&amp; b & c]]> & d", "a && b & c & d"),
+    ],
+)
+def test_frequent_mistakes_are_mended(wrong: str, read: str) -> None:
+    """What follows them is read, and nothing is told to be missing."""
+    found = extracted(feed, rss(f"<item><title>{wrong}</title></item><item><title>Next</title></item>"))
+
+    assert (found.text, found.unread) == (f"{read}\n\nNext\n", [])
+
+
+def test_what_cannot_be_mended_gives_the_text_before_it() -> None:
+    """Mended as far as it goes."""
+    found = extracted(feed, rss("<item><title>A & B</title></item><item><title>C</item>"))
+
+    assert found.text.startswith("A & B\n")
+    assert found.unread[0].startswith("what follows a mistake in its XML (mismatched tag")
+
+
+def test_cdata_is_taken_as_it_stands() -> None:
+    """A listing of another markup language shows its references."""
+    found = extracted(
+        xml_article,
+        '<article xmlns="http://docbook.org/ns/docbook"><title>T</title>'
+        "<screen><![CDATA[a && &nbsp; <b>]]></screen></article>",
+    )
+
+    assert found.text == "a && &nbsp; <b>\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_wide_characters(encoding: str) -> None:
+    """With a mark and without one, also in a file that only its content tells to be a feed."""
+    data = ("<?xml version='1.0' encoding='utf-16'?>" + rss("<item><title>Zürich</title></item>")).encode(encoding)
+
+    assert extracted(feed, data).text == "Zürich\n"
+    row = REGISTRY.of_content("news.xml", data)
+    assert row is not None
+    assert row.kind == "feed"
+
+
+def test_podcasts() -> None:
+    """What is only there for podcasts is read, and what feeds say themselves goes before it."""
+    space = 'xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"'
+    found = extracted(
+        feed,
+        f"<rss {space}><channel><itunes:author>Ada</itunes:author><title>Talks</title><item>"
+        "<itunes:title>1</itunes:title><title>One</title><itunes:summary>On rye.</itunes:summary><enclosure url='http://e.org/1.mp3'/></item>"
+        "</channel></rss>",
+    )
+
+    assert (found.title, found.author) == ("Talks", "Ada")
+    assert found.text == "One\n\nLink: http://e.org/1.mp3\n\nOn rye.\n"
+
+
+def test_words_of_neighbours_are_not_glued() -> None:
+    """Breaks, notes, formulas, lists and listings amid a paragraph; what only changes the type joins its word."""
+    found = extracted(
+        xml_article,
+        '<article dtd-version="1.2"><front><article-meta><title-group><article-title>First<break/>second'
+        "</article-title></title-group></article-meta></front><body><p>H<sub>2</sub>O:<list><list-item><p>a</p></list-item><list-item>"
+        "<p>b</p></list-item></list>and<fn><p>Note</p></fn> then<disp-formula>x</disp-formula>where"
+        "<preformat>make\n  all</preformat>ends</p></body></article>",
+    )
+
+    assert found.title == "First second"
+    assert found.text == "H2O:\n\n- a\n\n- b\n\nand Note then x where\n\nmake\n  all\n\nends\n"
+
+
+def test_a_broken_word_is_one_word() -> None:
+    """A line of a manuscript ends amid it."""
+    found = extracted(xml_article, "<TEI><text><body><p>one<lb/>two hy<lb break='no'/>phen</p></body></text></TEI>")
+
+    assert found.text == "one two hyphen\n"
+
+
+def test_a_document_type_that_cannot_be_left_out_is_refused() -> None:
+    """The parser is never given entities; a mark of an end within quotes is not one."""
+    quoted = '<!DOCTYPE article [<!ENTITY % p "]>"><!ENTITY a "x">]>'
+    long = f"<!DOCTYPE article [{'<!-- -->' * 200_000}<!ENTITY a 'x'>]>"
+    article = "<article dtd-version='1'><body><p>&a;</p></body></article>"
+
+    assert extracted(xml_article, quoted + article).text == "x\n"
+    with pytest.raises(Unreadable, match="document type that is too long"):
+        extracted(xml_article, long + article)
+
+
+def test_many_blocks_take_linear_time() -> None:
+    """A paragraph of many lists."""
+    began = time.process_time()
+    found = extracted(
+        xml_article, f"<TEI><text><body><p>a{'<list><item>b</item></list>' * 10_000}</p></body></text></TEI>"
+    )
+
+    assert found.text.count("- b") == 10_000
+    assert time.process_time() - began < 5
+
+
 @pytest.mark.parametrize("module", [feed, xml_article, opml])
 @pytest.mark.parametrize("data", ["", "no XML", "<?xml version='1.0'?>", "<project><id>1</id></project>"])
 def test_other_files_are_refused(module: object, data: str) -> None:
