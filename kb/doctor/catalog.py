@@ -10,6 +10,7 @@ from kb.doctor.catalog_view import OutOfTime, opened_catalog, quick_check
 from kb.doctor.finding import Remedy, failed, ok, warning
 from kb.embedding import cache
 from kb.errors import CatalogDamaged
+from kb.formats.registry import REGISTRY
 from kb.open_store import CACHE_FILE, CATALOG_FILE
 from kb.sqlite import Database
 from kb.store.audit import CatalogStamp
@@ -93,7 +94,12 @@ def indexed(case: Case) -> Finding:
         completed = view.meta("completed")
         unembedded = view.count_unembedded()
     states = [file.state for file in files]
-    values = {"done": states.count("done"), "failing": states.count("failed"), "waiting": states.count("pending")}
+    unread = sum(bool(REGISTRY.unread(file.path, file.reason)) for file in files)
+    values = {
+        "done": states.count("done"),
+        "failing": states.count("failed") - unread,
+        "waiting": states.count("pending"),
+    }
     if case.daemon.status is not None and (completed is None or values["waiting"] or unembedded):
         return ok(
             "{done:,} files, {unembedded:,} passages to embed: the daemon is at work", unembedded=unembedded, **values
@@ -117,7 +123,7 @@ def indexed(case: Case) -> Finding:
             **values,
         )
     partly = sum(bool(file.unread) for file in files)
-    return ok("{done:,} files", **values).with_details(("read in part", partly))
+    return ok("{done:,} files", **values).with_details(("read in part", partly), ("not read", unread))
 
 
 class _Record:

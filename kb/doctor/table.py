@@ -152,7 +152,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     ),
     Check(
         "files",
-        "a run has ended, no file waits, and all could be read",
+        "a run has ended, no file waits, and all could be read, but for kinds that kb does not read, such as images",
         "`kb index`, `kb status --problems`",
         catalog.indexed,
         needs=("catalog",),

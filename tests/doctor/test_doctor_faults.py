@@ -25,6 +25,16 @@ def test_nothing_is_found_where_all_is_well(world: World) -> None:
     assert states == {}
 
 
+def test_files_of_kinds_that_are_never_read_are_no_fault(world: World) -> None:
+    """Images lie in most folders of notes, and nothing could be done about a warning."""
+    (world.notes / "picture.png").write_bytes(b"\x89PNG\r\n")
+    world.index()
+
+    found = world.finding("files")
+
+    assert (found.state, dict(found.details)["not read"]) == ("ok", 1), found.message
+
+
 # Its remedy has the index probed in a process of its own.
 _SLOW = {"vectors not closed"}
 
