@@ -28,25 +28,18 @@ if TYPE_CHECKING:
 
 
 def explained(error: ModelAbsent, settings: Settings) -> ModelError:
-    """Return an error with the configuration in effect and two remedies: another model, or a copy from elsewhere."""
-    offline = settings.config.embed.offline
-    model, fetching = _origin("embed.model", settings), _origin("embed.offline", settings)
-    message = (
-        f"{error.message} (embed.model: {model}; fetching is {'off' if offline else 'on'}, embed.offline: {fetching})"
+    """Return an error that says why the configured model is not here, with the model that can be used at once."""
+    origins, embed = settings.origins, settings.config.embed
+    model = f"{error.name} (revision {error.revision})" if embed.revision else error.name
+    model += f" (embed.model: {origins['embed.model']})" if "embed.model" in origins else ", the default model,"
+    why = (
+        f"fetching is off (embed.offline: {origins.get('embed.offline', 'its default')})"
+        if embed.offline
+        else error.why
     )
-    there = f"copy the folder that it names into {models_folder() / 'hub'}"
-    remedy = (
-        f"Run {_switch(settings)} for a model that needs no network. "
-        f"To bring this one: run kb model fetch {error.name} where there is a network, and {there}"
+    return ModelError(
+        f"{model} is not on this machine, and {why}", f"Run {_switch(settings)} for a model that needs no network"
     )
-    return ModelError(message, remedy)
-
-
-def _origin(key: str, settings: Settings) -> str:
-    """Return where a value came from, in words."""
-    if key in settings.origins:
-        return settings.origins[key]
-    return f"the default, not set in {settings.file}" if settings.file else "the default"
 
 
 def _switch(settings: Settings) -> str:
@@ -56,7 +49,7 @@ def _switch(settings: Settings) -> str:
         first = ""
     except ModelError:
         first = f"{sys.executable} -m {BUNDLED_INSTALL} && "
-    kb, origin = settings.command(), settings.origins.get("embed.model", "")
+    kb, origin = settings.shown_command(), settings.origins.get("embed.model", "")
     if settings.file is not None and not settings.typed("embed.model"):
         return f"{first}{kb} model use {BUNDLED} && {kb} index --full"
     if origin.startswith("$") or not origin:
@@ -132,7 +125,14 @@ class Models:
                         f"{asked} is to be fetched, and embed.offline is true ({origin})",
                         f"{self._settings.command()} -s embed.offline=false model fetch {asked}",
                     )
-                fetch(asked, revision)
+                try:
+                    fetch(asked, revision)
+                except ModelAbsent as error:
+                    raise ModelError(
+                        f"{asked} {error.why}",
+                        f"Run kb model fetch {asked} where there is a network, and copy the folder that it names into "
+                        f"{models_folder() / 'hub'}",
+                    ) from error
         return self._state(asked, used=asked == used)
 
     def export(self, name: str | None, *, int8: bool, say: Callable[[str], None]) -> list[Export]:
@@ -287,6 +287,8 @@ def runtime_of(settings: Settings, encoder: Encoder | None = None) -> str:
         if encoder is None:
             encoder = encoder_of(settings, locate(settings.model(), settings.config.embed.revision, fetch=False))
         return encoder.runs()
+    except ModelAbsent:
+        return "none: the model is not on this machine (kb model fetch)"
     except ModelError as error:
         return f"none: {error}"
 

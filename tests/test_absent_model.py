@@ -50,8 +50,9 @@ def test_the_remedy_works(
     for command in (["index"], ["search", "vector store", "--weak"]) if filled else (["index"],):
         assert run(command) == 2
         err = capfd.readouterr().err
-        assert f"fetching is off (embed.model: the default, not set in {file}; fetching is off" in err
-        assert f"embed.offline: {file}:5)" in err
+        told = f"BAAI/bge-m3, the default model, is not on this machine, and fetching is off (embed.offline: {file}:5)"
+        assert err.startswith(f"kb: {told}\n    Run kb --config {file} model use all-MiniLM-L6-v2 && "), err
+        assert err.count("\n") == 2
     followed(err, monkeypatch)
 
     assert file.read_text().endswith('[embed] # mine\noffline = true\nmodel = "all-MiniLM-L6-v2"\n')
@@ -82,9 +83,54 @@ def test_the_remedy_fits_where_the_model_is_named(
     assert run(["--offline", *flag, "index"]) == 2
     err = capfd.readouterr().err
 
-    origin = {"flag": "command line", "environment": "$KB_EMBED__MODEL", "no file": "the default"}[how]
-    assert f"embed.model: {origin}; fetching is off, embed.offline: command line)" in err
+    named = {
+        "flag": "org/model (embed.model: command line)",
+        "environment": "org/model (embed.model: $KB_EMBED__MODEL)",
+        "no file": "BAAI/bge-m3, the default model,",
+    }[how]
+    assert f"kb: {named} is not on this machine, and fetching is off (embed.offline: command line)\n" in err
     followed(err, monkeypatch)
+
+
+@pytest.mark.usefixtures("onnx_minilm")
+@pytest.mark.parametrize("store", [False, True])
+def test_the_user_configuration_needs_no_option(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *, store: bool
+) -> None:
+    """It applies wherever there is no other; a store that was named has to be named again."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configuration"))
+    monkeypatch.chdir(notes.parent)
+    assert run(["init", str(notes)]) == 0
+    capfd.readouterr()
+    option = ["--store", str(tmp_path / "other")] if store else []
+
+    assert run([*option, "--offline", "index"]) == 2
+    err = capfd.readouterr().err
+
+    assert ("--store" in err) is ("--config" in err) is store
+    if not store:
+        assert "    Run kb model use all-MiniLM-L6-v2 && kb index --full for a model that needs no network\n" in err
+    followed(err, monkeypatch)
+
+
+def test_a_daemon_that_cannot_start_says_why_once(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its log has the same sentence with the time."""
+    for name in ("HOME", "HF_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "KB_MODELS"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.chdir(notes)
+    assert run(["init", str(notes)]) == 0
+    capfd.readouterr()
+
+    assert run(["--offline", "watch", "--background"]) == 2
+
+    err = capfd.readouterr().err
+    assert err.count("is not on this machine") == 1, err
+    assert "kb: kb watch exited during startup: BAAI/bge-m3, the default model," in err
+    assert " && kb index --full for a model that needs no network\n    See the log: " in err
 
 
 def test_only_a_model_that_is_here_can_be_used(

@@ -45,13 +45,6 @@ def foretell(
     found = made[0] if made else None
     if found is None or not found.files:
         return False
-    for line in forecast_lines(found, _command(settings), watching=watching):
+    for line in forecast_lines(found, settings.shown_command(), watching=watching):
         say(line)
     return True
-
-
-def _command(settings: Settings) -> str:
-    """The command line of kb for this configuration; that of the user applies everywhere without being named."""
-    from kb.config import user_config_path
-
-    return "kb" if settings.file == user_config_path() else settings.command()

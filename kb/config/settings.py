@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from kb.config.find import user_config_path
 from kb.config.schema import BY_NAME_ALONE, Config, fields
 from kb.location import resolved
 from kb.system import shell
@@ -76,6 +77,16 @@ class Settings:
         file = ["--config", str(self.file)] if self.file else []
         store = ["--store", self.store_path()] if self.typed("store.path") or not file else []
         return shell.join(["kb", *file, *store])
+
+    def shown_command(self) -> str:
+        """Return the command line of ``kb`` to tell the user: without ``--config`` for the user configuration.
+
+        That applies wherever there is no other. A daemon or a program may run in a folder that has one, so what is
+        kept or started takes :meth:`command`.
+        """
+        if self.file is None or self.file != user_config_path().resolve() or self.typed("store.path"):
+            return self.command()
+        return "kb"
 
     def resolve(self, path: str) -> str:
         """Resolve a path of the configuration: ``~``, the folder of the configuration file, and links."""

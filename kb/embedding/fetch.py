@@ -182,7 +182,9 @@ def _reason(error: Exception) -> str:
         return f"the hub answered with status {status}"
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK and not isinstance(error, EntryNotFoundError):
         return f"it cannot be written ({reason})"
-    return f"the hub cannot be reached ({reason})"
+    # The number of an error says nothing to a reader.
+    plain = re.sub(r"^\[Errno -?\d+\] ", "", reason)
+    return f"the hub cannot be reached ({plain})"
 
 
 def _finish(draft: Path, target: Path, record: dict[str, Any], missing: Callable[[Path], list[str]]) -> None:

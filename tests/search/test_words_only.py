@@ -74,7 +74,7 @@ def test_by_meaning_what_waits_is_counted(world: World) -> None:
 
     assert "new.md" not in paths(answer)
     assert answer.index.words_only == 2
-    assert "40 of 42 files by meaning, all by words: --mode hybrid goes by both" in notices(answer, "")
+    assert "found so far: 40 of 42 files by meaning, all by words: --mode hybrid goes by both" in notices(answer, "")
     assert "mode hybrid or keyword finds the others" in search_notices(answer, [], None)
 
 
@@ -92,7 +92,7 @@ def test_most_words_are_an_answer_where_there_is_no_cosine(world: World) -> None
     assert (refused.weak, refused.hits) == (True, ())
     assert refused.nearest is not None
     told = notices(refused, "")
-    assert "40 of 42 files by meaning, all by words; the answer may be in the others" in told
+    assert "found so far: 40 of 42 files by meaning, all by words; the answer may be in the others" in told
     assert "the files probably do not say" not in search_notices(refused, [], None)
     assert "40 of 42 files by meaning so far, all by words" in search_notices(refused, [], None)
     assert "mode hybrid" not in search_notices(refused, [], None)

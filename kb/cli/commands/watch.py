@@ -351,7 +351,12 @@ def _start_in_background(session: Session, settings: Settings) -> int:
     if started.running():
         session.say(sanitize(f"still starting: process {pid}, log {log}\n"))
         return 0
-    raise KbError(f"kb watch exited during startup:\n{started.output()}", f"See the log: {log}")
+    raise KbError(f"kb watch exited during startup: {_last_words(started.output())}", f"See the log: {log}")
+
+
+def _last_words(output: str) -> str:
+    """Return why a daemon ended: the error it wrote last, which its log repeats; where there is none, all it wrote."""
+    return output.rpartition("\nkb: ")[2]
 
 
 def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, prints: bool) -> int:

@@ -136,9 +136,10 @@ def _no_hits(answer: Answer, cwd: str) -> str:
 
 def _words_only(answer: Answer) -> str:
     """Return how many files are found by meaning and by words, where those are not the same."""
-    said = words_only_text(answer.index)
-    if not said:
+    counts = words_only_text(answer.index)
+    if not counts:
         return ""
+    said = f"found so far: {counts}"
     if answer.mode in _BY_MEANING and answer.mode not in _BY_WORDS:
         return f"{said}: --mode {' or '.join(_BY_BOTH)} goes by both"
     return said if answer.hits and not answer.weak else f"{said}; the answer may be in the others"
