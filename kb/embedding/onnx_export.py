@@ -6,6 +6,7 @@ BERT-like encoders are written directly (``onnx_graph``); other models are trace
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import io
 import logging
@@ -149,7 +150,7 @@ def export(
         say: Called with each step.
 
     Raises:
-        ModelError: The export fails, or differs too much from the original.
+        ModelError: The export fails, cannot be written, or differs too much from the original.
     """
     _require()
     if why := unsuitable(tokens):
@@ -166,21 +167,33 @@ def export(
     texts = sample_texts(tokens)
     # One by one, because a batch would be padded to its longest text.
     expected = np.concatenate([original.encode([text], tokens.spec.document_prompt) for text in texts])
-    with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as work:
-        draft = Path(work) / target.name
-        draft.mkdir()
-        exports = []
-        for form in forms:
-            say(f"{'calibrating and ' if form == 'int8' else ''}writing the graph in {form}")
-            _write(original, tokens, draft, form)
-            say(f"comparing {len(texts)} texts in {form} with the original")
-            exports.append(_checked(draft, form, tokens, texts, expected))
-        write_manifest(draft, located.name, located.revision, exports)
-        if target.exists():
-            target.rename(Path(work) / "before")
-        draft.rename(target)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as work:
+            draft = Path(work) / target.name
+            draft.mkdir()
+            exports = []
+            for form in forms:
+                say(f"{'calibrating and ' if form == 'int8' else ''}writing the graph in {form}")
+                _write(original, tokens, draft, form)
+                say(f"comparing {len(texts)} texts in {form} with the original")
+                exports.append(_checked(draft, form, tokens, texts, expected))
+            write_manifest(draft, located.name, located.revision, exports)
+            if target.exists():
+                target.rename(Path(work) / "before")
+            draft.rename(target)
+    except OSError as error:
+        raise _unwritten(target.parent, error) from error
     forget_failure(located, models)
     return [one for form in forms if (one := find_export(located, form, models))]
+
+
+def _unwritten(folder: Path, error: OSError) -> ModelError:
+    """The error for an export that cannot be written into a folder."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        why, remedy = "its disk is full", "Free some space there: an export is as large as the model"
+    else:
+        why, remedy = error.strerror or str(error), "Check the disk and its permissions"
+    return ModelError(f"the ONNX form cannot be written to {folder}: {why}", remedy)
 
 
 def _require() -> None:

@@ -177,7 +177,8 @@ class _Graph:
             )
             start = -(-self._data.tell() // _PAGE) * _PAGE
             self._data.seek(start)
-            values.tofile(self._data)
+            # NumPy's own tofile does not tell why it failed.
+            self._data.write(values.data)
             for key, value in (("location", self._location), ("offset", start), ("length", values.nbytes)):
                 small.external_data.add(key=key, value=str(value))
         self.initializers.append(small)

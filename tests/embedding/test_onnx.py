@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from tiny_bge_m3 import build_tiny_bge_m3, copy_model
 
-from kb.embedding import onnx_files
+from kb.embedding import onnx_export, onnx_files
 from kb.embedding.encoder import Encoder, choose
 from kb.embedding.locate import BUNDLED, locate
 from kb.embedding.onnx_export import export
 from kb.embedding.onnx_files import export_folder, find_export
+from kb.embedding.onnx_graph import write_graph
 from kb.embedding.onnx_runtime import OnnxModel
 from kb.embedding.references import SENTENCES, sample_texts
 from kb.embedding.runtime import PROBES, Wanted
@@ -200,6 +201,24 @@ def test_a_wrong_graph_does_not_replace_a_form(
         export(tiny_encoder.located, tiny_encoder.tokens, models=own_forms)
 
     assert sorted(own_forms.rglob("*")) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_told(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to do about it; nothing is left behind, so the next export starts afresh."""
+    located = locate(str(tiny))
+
+    def on_a_full_disk(weight: Any, config: Any, path: Path, calibration: Any) -> None:
+        path.with_name(f"{path.name}.data").symlink_to("/dev/full")
+        write_graph(weight, config, path, calibration)
+
+    monkeypatch.setattr(onnx_export, "write_graph", on_a_full_disk)
+
+    with pytest.raises(ModelError, match=r"cannot be written to .*: its disk is full") as caught:
+        export(located, ModelTokens(located.directory), models=tmp_path)
+
+    assert "Free some space" in caught.value.remedy
+    assert list((tmp_path / "onnx").iterdir()) == []
 
 
 @pytest.mark.slow
