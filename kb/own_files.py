@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kb.errors import StoreError
 from kb.system import WINDOWS, shell
 from kb.system.files import replace_file
-from kb.system.users import is_own, is_root, user_name
+from kb.system.users import effective_user_id, is_root, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,7 @@ def forbidden(what: str, place: str) -> StoreError:
     """The error for missing permissions; the remedy depends on the owner of the file."""
     nearest = _nearest_there(place)
     about = nearest.stat() if nearest is not None else None
-    if about is not None and not is_own(about) and not is_root():
+    if about is not None and about.st_uid != effective_user_id() and not is_root():
         return StoreError(
             f"{what} belongs to another user ({user_name(about.st_uid)}), and you may not use it",
             "Set store.path to a folder of your own, or run kb as that user",

@@ -29,6 +29,13 @@ def user_id() -> int:
     return os.getuid()
 
 
+def effective_user_id() -> int:
+    """The number of the user with whose rights this process opens files; 0 where users have none."""
+    if sys.platform == "win32":
+        return 0
+    return os.geteuid()
+
+
 def is_root() -> bool:
     """Whether the rights of files do not bind this process."""
     if sys.platform == "win32":

@@ -75,10 +75,18 @@ def documents() -> dict[str, bytes]:
         ".enex": b"<?xml version='1.0'?><en-export><note><title>Keys</title><content><![CDATA[<en-note>The key is with "
         b"Ana.</en-note>]]></content></note></en-export>",
         ".fb2": b"<?xml version='1.0'?><FictionBook><body><section><p>A whale.</p></section></body></FictionBook>",
+        **dict.fromkeys((".rss", ".atom"), FEED),
+        **dict.fromkeys((".nxml", ".dbk", ".docbook", ".tei"), ARTICLE),
+        ".opml": b"<opml><body><outline text='Boat'><outline text='Paint the keel'/></outline></body></opml>",
         ".ipynb": made.notebook(("markdown", "# Model"), ("code", "print(1)", "1\n")),
     }
 
 
+FEED = (
+    b"<rss><channel><title>Harbour</title><item><title>Ferry</title><description>&lt;p&gt;It leaves at nine.&lt;/p&gt;"
+    b"</description></item></channel></rss>"
+)
+ARTICLE = b"<article><title>Mills</title><section><title>Stones</title><para>Granite lasts.</para></section></article>"
 SAVED_PAGE = (
     b"From: <Saved by a browser>\r\nSubject: Rent\r\nMIME-Version: 1.0\r\n"
     b'Content-Type: multipart/related; boundary="b"\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n'
@@ -137,7 +145,7 @@ class World:
         elsewhere = [
             path for path in paths if not any(is_below(path, [one]) or is_below(one, [path]) for one in allowed)
         ]
-        assert elsewhere == [], done.err
+        assert elsewhere == [], f"{elsewhere} {done.err}"
         assert done.calls, "nothing was traced"
         assert done.code == code, done.err
         left = [path for path in self.home.rglob("*") if any(name in path.parts for name in FOREIGN)]

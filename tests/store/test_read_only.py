@@ -137,8 +137,7 @@ def test_system_errors_have_a_remedy(tmp_path: Path, number: int, message: str) 
 
 def test_store_of_another_user_is_reported_as_such(tmp_path: Path) -> None:
     """The user's own permissions would not help."""
-    someone = mock.Mock(return_value=tmp_path.stat().st_uid + 12345)
-    with mock.patch.multiple("os", getuid=someone, geteuid=someone):
+    with mock.patch("os.geteuid", return_value=tmp_path.stat().st_uid + 12345):
         told = str(forbidden("the store", str(tmp_path)))
 
     assert "belongs to another user" in told
