@@ -58,7 +58,7 @@ class Forecast:
         configured: The precision that is configured, of these two.
         measured: Whether the rate of the configured precision was measured with the model, and not estimated by
             multiplications.
-        gpu: Whether the model will run on a GPU, whose speed is not foretold.
+        gpu: Whether the model will run on a GPU, whose speed is not estimated.
     """
 
     model: str

@@ -90,10 +90,10 @@ T_CHUNK: Final = "tests/chunking/test_chunk.py"
 MUTANTS: Final = (
     # int8: sums that no processor saturates, and large channels made alike.
     Mutant(
-        "kb/embedding/eight_bits.py",
+        "kb/embedding/quantization.py",
         "_MOST_OF_PAIR: Final = 128",
         "_MOST_OF_PAIR: Final = 254",
-        "tests/embedding/test_eight_bits.py",
+        "tests/embedding/test_quantization.py",
     ),
     Mutant(
         "kb/embedding/calibration.py",

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from kb.app import LocalKnowledgeBase
-from kb.cli.foretelling import foretell
+from kb.cli.forecast import show_forecast
 from kb.cli.main import run
-from kb.cli.output.forecasts import about, forecast_lines
+from kb.cli.output.forecast import about, forecast_lines
 from kb.cli.session import ClientContext, Session
 from kb.config import load
 from kb.embedding.encoder import Encoder
@@ -130,7 +130,7 @@ def test_before_the_download_of_bge_m3(settings: Settings, tmp_path: Path) -> No
 
 
 def test_there_is_none_for_a_store_that_exists(settings: Settings) -> None:
-    """Only a first run is foretold."""
+    """Only a first run has a forecast."""
     with LocalKnowledgeBase.open(settings) as kb:
         assert kb.forecast() is not None
         kb.index()
@@ -230,7 +230,7 @@ def test_durations_have_few_digits(seconds: float, words: str) -> None:
 
 def test_a_slow_folder_keeps_nobody_waiting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not known in time is not told, and neither is an error, which the run itself tells."""
-    monkeypatch.setattr("kb.cli.foretelling.SECONDS", 0.1)
+    monkeypatch.setattr("kb.cli.forecast.SECONDS", 0.1)
     said: list[str] = []
 
     def sleep() -> Forecast:
@@ -240,11 +240,11 @@ def test_a_slow_folder_keeps_nobody_waiting(settings: Settings, monkeypatch: pyt
     def fail() -> Forecast:
         raise OSError
 
-    assert not foretell(settings, sleep, said.append)
-    assert not foretell(settings, fail, said.append)
-    assert not foretell(settings, lambda: None, said.append)
+    assert not show_forecast(settings, sleep, said.append)
+    assert not show_forecast(settings, fail, said.append)
+    assert not show_forecast(settings, lambda: None, said.append)
     assert said == []
-    assert foretell(settings, lambda: SLOW, said.append)
+    assert show_forecast(settings, lambda: SLOW, said.append)
     assert len(said) == 6
 
 

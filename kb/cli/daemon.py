@@ -117,7 +117,7 @@ class Daemon:
         """
         started = time.monotonic()
         prepare_process()
-        threading.Thread(target=self._foretell, args=[self._settings], name="kb-foretell", daemon=True).start()
+        threading.Thread(target=self._show_forecast, args=[self._settings], name="kb-forecast", daemon=True).start()
         self._say(f"loading {self._settings.config.embed.model}")
         try:
             self._open(self._settings)
@@ -134,12 +134,12 @@ class Daemon:
             self._end()
         self._say("stopped")
 
-    def _foretell(self, settings: Settings) -> None:
+    def _show_forecast(self, settings: Settings) -> None:
         """Log what the first run of a new store will do, while the model is loaded or downloaded."""
-        from kb.cli.foretelling import foretell
+        from kb.cli.forecast import show_forecast
         from kb.forecast import of_new_store
 
-        foretell(settings, lambda: of_new_store(settings, tries=False), self._say, watching=True)
+        show_forecast(settings, lambda: of_new_store(settings, tries=False), self._say, watching=True)
 
     def _end(self) -> None:
         """Stop and close whatever was started before a signal interrupted it; a store that is gone is left alone."""

@@ -31,7 +31,7 @@ def run_index(
         kb = stack.enter_context(session.open())
         should_stop = stack.enter_context(session.stoppable())
         if not (quiet or as_json) and session.client.stderr_tty:
-            _foretell(session, kb)
+            _show_forecast(session, kb)
         on_progress = stack.enter_context(session.progress(quiet=quiet))
         report = kb.index(
             full=full,
@@ -55,10 +55,10 @@ def run_index(
     return 0
 
 
-def _foretell(session: Session, kb: Knowledge) -> None:
+def _show_forecast(session: Session, kb: Knowledge) -> None:
     """Say what a first run will do, if it is in this process; the daemon has its log for that."""
     from kb.app import LocalKnowledgeBase
-    from kb.cli.foretelling import foretell
+    from kb.cli.forecast import show_forecast
 
     if session.daemon is None and isinstance(kb, LocalKnowledgeBase):
-        foretell(kb.settings, kb.forecast, session.notice)
+        show_forecast(kb.settings, kb.forecast, session.notice)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from kb.embedding.calibration_texts import TEXTS
-from kb.embedding.eight_bits import eight_bit_columns
+from kb.embedding.quantization import quantized_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,7 +110,7 @@ def _loss(  # noqa: PLR0917 - private, and called once
     original: TorchModel, step: str, divisor: Array, texts: Sequence[str], prompt: str, exact: Sequence[Array]
 ) -> float:
     """How far vectors move when this step alone is computed in int8: one minus the mean cosine with exact ones."""
-    weights, scales = eight_bit_columns((original.weight(f"{step}.weight") * divisor).T)
+    weights, scales = quantized_columns((original.weight(f"{step}.weight") * divisor).T)
     matrix, bias = weights * scales, original.weight(f"{step}.bias")
     with _hooked(original, [step], lambda _, given: _eight_bits(given / divisor) @ matrix + bias):
         moved = [original.encode([text], prompt)[0] for text in texts]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
-from kb.embedding.eight_bits import eight_bit_columns, eight_bit_rows
+from kb.embedding.quantization import quantized_columns, quantized_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -188,7 +188,7 @@ class _Graph:
         """Add an embedding lookup; in int8 with a scale for each row."""
         if self._calibration is None:
             return self.node("Gather", [self.tensor(f"{name}.table", table), "input_ids"], name)
-        eight, scale = eight_bit_rows(table)
+        eight, scale = quantized_rows(table)
         taken = self.node("Gather", [self.tensor(f"{name}.table", eight), "input_ids"], f"{name}.taken")
         scales = self.node("Gather", [self.tensor(f"{name}.scale", scale), "input_ids"], f"{name}.scales")
         return self.node("Mul", [self.node("Cast", [taken], f"{name}.cast", to=1), scales], name)
@@ -221,7 +221,7 @@ class _Graph:
         self._add("DynamicQuantizeLinear", [x], parts, "", {})
         made = []
         for name, w in steps:
-            values, scale = eight_bit_columns((w * self.divisor(at)).T)
+            values, scale = quantized_columns((w * self.divisor(at)).T)
             right = [self.tensor(f"{name}.weight", values), self.tensor(f"{name}.scale", scale)]
             zero = self.tensor(f"{name}.zero", np.zeros(w.shape[0], np.int8))
             inputs = [parts[0], right[0], parts[1], right[1], parts[2], zero]

@@ -67,7 +67,7 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
         if here:
             trust_written(session, target)
         _warn_about_precedence(session, target, real)
-    if session.is_terminal() and _foretell(session, target):
+    if session.is_terminal() and _show_forecast(session, target):
         session.say('Next: kb index, then kb "your question"\n')
         return 0
     default = Config().embed.model
@@ -78,14 +78,14 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
     return 0
 
 
-def _foretell(session: Session, target: Path) -> bool:
+def _show_forecast(session: Session, target: Path) -> bool:
     """Say what the first run will do with the configuration just written; returns whether there was anything to say."""
-    from kb.cli.foretelling import foretell
+    from kb.cli.forecast import show_forecast
     from kb.config import load
     from kb.forecast import of_new_store
 
     settings = load(str(target), session.client.environ, session.client.cwd or None)
-    return foretell(settings, lambda: of_new_store(settings), lambda line: session.say(f"{one_line(line)}\n"))
+    return show_forecast(settings, lambda: of_new_store(settings), lambda line: session.say(f"{one_line(line)}\n"))
 
 
 def _reject_conflicts(option: str, is_given: bool, others: dict[str, bool]) -> None:

@@ -22,14 +22,14 @@ _MOST_OF_PAIR: Final = 128
 _LARGEST: Final = (127, 106, 89, 75, 64)
 
 
-def eight_bit_rows(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantized_rows(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Rounded values and the scale of each row, shape (rows, 1). For tables that are looked up, not multiplied."""
     largest = np.max(np.abs(values), axis=1, keepdims=True)
     scale = np.where(largest > 0, largest / _MOST, 1.0).astype(np.float32)
     return np.rint(values / scale).astype(np.int8), scale
 
 
-def eight_bit_columns(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantized_columns(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Rounded values and the scale of each column, shape (columns,), for the right side of a multiplication.
 
     The sums of two neighbours in a column, the first and second, third and fourth and so on, stay within sixteen bits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from kb.cli.output.forecasts import forecast_lines
+from kb.cli.output.forecast import forecast_lines
 from kb.errors import KbError
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 SECONDS: Final = 8.0
 
 
-def foretell(
+def show_forecast(
     settings: Settings, make: Callable[[], Forecast | None], say: Callable[[str], None], *, watching: bool = False
 ) -> bool:
     """Say what a first run will do; returns whether there was anything to say in time.
 
     Args:
         settings: The configuration.
-        make: Makes the forecast; None if there is nothing to foretell.
+        make: Makes the forecast; None if there is nothing to forecast.
         say: Receives each sentence.
         watching: Whether a daemon begins the run.
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.embedding.eight_bits import eight_bit_columns, eight_bit_rows
+from kb.embedding.quantization import quantized_columns, quantized_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def weights(rows: int, seed: int = 1) -> NDArray[np.float32]:
 @pytest.mark.parametrize("rows", [2, 33, 384])
 def test_no_pair_overflows(rows: int) -> None:
     """The largest unsigned byte times two neighbours stays within sixteen bits, whatever their signs."""
-    rounded, _ = eight_bit_columns(weights(rows))
+    rounded, _ = quantized_columns(weights(rows))
 
     pairs = rounded[: rows // 2 * 2].astype(np.int64).reshape(rows // 2, 2, -1)
     positive, negative = np.maximum(pairs, 0).sum(axis=1), np.minimum(pairs, 0).sum(axis=1)
@@ -34,7 +34,7 @@ def test_no_pair_overflows(rows: int) -> None:
 def test_columns_lose_less_than_in_seven_bits() -> None:
     """Each column comes back with less error than if all of it had seven bits, and keeps its shape."""
     given = weights(384)
-    rounded, scale = eight_bit_columns(given)
+    rounded, scale = quantized_columns(given)
     step = np.abs(given).max(axis=0) / 63
 
     error = np.square(rounded * scale - given).sum(axis=0)
@@ -52,7 +52,7 @@ def test_all_eight_bits_are_used_where_they_fit() -> None:
     given[0] = 5.0
     given[3] = -5.0 * 64 / 127
 
-    rounded, scale = eight_bit_columns(given)
+    rounded, scale = quantized_columns(given)
 
     assert rounded[:, 0].tolist() == [127, 0, 0, -64]
     assert scale[0] == pytest.approx(5.0 / 127)
@@ -62,15 +62,15 @@ def test_what_is_all_zero_stays_so() -> None:
     """A column or row of zeros divides by nothing."""
     zeros = np.zeros((6, 3), np.float32)
 
-    assert not eight_bit_columns(zeros)[0].any()
-    assert not eight_bit_rows(zeros)[0].any()
-    assert np.isfinite(eight_bit_columns(zeros)[1]).all()
+    assert not quantized_columns(zeros)[0].any()
+    assert not quantized_rows(zeros)[0].any()
+    assert np.isfinite(quantized_columns(zeros)[1]).all()
 
 
 def test_rows_have_scales_of_their_own() -> None:
     """A small row keeps its precision beside a large one."""
     given = np.array([[100.0, -50.0], [0.001, 0.0005]], np.float32)
 
-    rounded, scale = eight_bit_rows(given)
+    rounded, scale = quantized_rows(given)
 
     np.testing.assert_allclose(rounded * scale, given, rtol=0.01)
