@@ -27,7 +27,8 @@ def test_stopped_run_takes_no_measurements(embedding: dict[str, Any], *, left: b
     """What unrelated passages look like takes a large model minutes: the turn that embeds the last text finds out."""
     done: list[bool] = []
     searcher = SimpleNamespace(measure=lambda: done.append(True))
-    container: Any = SimpleNamespace(query_priority=None, searcher=searcher)
+    store = SimpleNamespace(settle_exact=lambda: None)
+    container: Any = SimpleNamespace(query_priority=None, searcher=searcher, store=store)
     work: Any = SimpleNamespace(turn=lambda *_, **__: left, **embedding)
 
     assert LocalKnowledgeBase(container).embed(work) is left
