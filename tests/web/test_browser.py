@@ -196,7 +196,7 @@ def test_ask(visit: Callable[..., Page]) -> None:
     assert "harbour.pdf" in page.locator("#document .path").first.inner_text()
 
 
-def test_write(visit: Callable[..., Page], files: Path) -> None:
+def test_write(visit: Callable[..., Page], files: Path, running: Served) -> None:
     """A note that was written is found a moment later."""
     page = visit("/note")
     page.locator("#note-title").fill("Otters")
@@ -210,6 +210,8 @@ def test_write(visit: Callable[..., Page], files: Path) -> None:
         assert page.locator("#results a.open").first.inner_text() == "Otters"
     finally:
         (files / written).unlink()
+        with running.using() as kb:
+            kb.index()
 
 
 def test_without_scripts(visit: Callable[..., Page]) -> None:

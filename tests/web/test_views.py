@@ -43,7 +43,7 @@ def test_ask_what_nobody_wrote_of(browser: Browser) -> None:
     assert "<blockquote>" not in text
 
 
-def test_write_a_note(browser: Browser, files: Path) -> None:
+def test_write_a_note(browser: Browser, files: Path, running: Served) -> None:
     """A note is written, dated, tagged and found at once."""
     answer = browser.post(
         "/note", {"text": "Marmots whistle\r\nat noon.", "title": "Marmots", "tags": "#animals, summits"}
@@ -62,6 +62,8 @@ def test_write_a_note(browser: Browser, files: Path) -> None:
         assert "Marmots" in browser.get("/?q=which+animals+whistle").text
     finally:
         written[0].unlink()
+        with running.using() as kb:
+            kb.index()
 
 
 def test_empty_note(browser: Browser, files: Path) -> None:
