@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.child import progress
 from benchmarks.corpora import write_paragraphs
-from benchmarks.daemon import notes_program, succeeded, until_indexed, waiting
+from benchmarks.daemon import json_output, notes_program, succeeded, until_indexed, waiting
 from benchmarks.table import Row, at_most
 from kb.evaluation.bench import Times
 
@@ -78,13 +78,13 @@ def never_asked(texts: Sequence[str]) -> Iterator[str]:
 
 
 def _while_busy(kb: Program, questions: Iterator[str]) -> list[float]:
-    """Ask questions until all files are indexed; only questions during indexing count."""
+    """Ask questions until all new files are embedded; only questions before that count."""
     while not waiting(kb):
         pass
     times: list[float] = []
     for question in islice(questions, 100_000):
         seconds = _asked(kb, question)
-        if not waiting(kb):
+        if not waiting(kb) and not json_output(kb, "status")["index"]["words_only"]:
             return times
         times.append(seconds)
     raise RuntimeError("the daemon never finished indexing")
