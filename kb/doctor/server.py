@@ -8,12 +8,11 @@ from kb.doctor.catalog_view import opened_catalog
 from kb.doctor.finding import Plain, Remedy, advice, failed, ok, warning
 from kb.errors import ChromaServerError, StoreError
 from kb.server_index import address_of
-from kb.store.headers import VARIABLE, headers_from, wrong_with
+from kb.store.headers import VARIABLE, headers_from
 from kb.store.lease import Lease, place_of
 from kb.store.pairing import Pairing
 from kb.store.server import ChromaServer
 from kb.store.server_vectors import LEASE, PAIR_KEY
-from kb.system import shell
 from kb.urls import is_this_machine, parse_url
 
 if TYPE_CHECKING:
@@ -30,20 +29,14 @@ def headers(case: Case) -> Finding:
     """Whether the headers for the server can be read, and by nobody else."""
     if not case.chroma:
         return ok(_NO_SERVER)
-    settings = case.settings
-    file = settings.headers_file()
-    if case.environ.get(VARIABLE):
-        origin = f"${VARIABLE}"
-    elif file:
-        if wrong := wrong_with(file):
-            return failed("{reason}", shell.join(["chmod", "600", file]), reason=wrong)
-        origin = file
-    else:
-        return ok("none are sent")
+    file = case.settings.headers_file()
     try:
         found = headers_from(case.environ, file)
     except ChromaServerError as error:
         return failed("{reason}", advice(error.remedy), reason=error.message)
+    if not found:
+        return ok("none are sent")
+    origin = f"${VARIABLE}" if case.environ.get(VARIABLE) else file
     return ok("{count} from {origin}", count=len(found), origin=origin)
 
 

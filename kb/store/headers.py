@@ -43,15 +43,6 @@ def headers_from(environ: Mapping[str, str], file: str) -> dict[str, str]:
     return _parsed(_content(file), file) if file else {}
 
 
-def wrong_with(file: str) -> str:
-    """What is wrong with a file of headers as a file, for ``kb doctor``; empty if nothing is."""
-    try:
-        _content(file)
-    except ChromaServerError as error:
-        return error.message
-    return ""
-
-
 def _parsed(text: str, origin: str) -> dict[str, str]:
     """The headers in a text; blank lines and lines that begin with ``#`` are left out."""
     found: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kb.errors import ChromaServerError
-from kb.store.headers import VARIABLE, headers_from, wrong_with
+from kb.store.headers import VARIABLE, headers_from
 from kb.store.server import ServerAddress
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def file(tmp_path: Path) -> Path:
 def test_headers_of_a_file(file: Path) -> None:
     """One a line; blank lines and comments are left out."""
     assert headers_from({}, str(file)) == {"x-chroma-token": "ck-secret", "Authorization": "Bearer abc def"}
-    assert wrong_with(str(file)) == ""
 
 
 def test_the_environment_comes_before_the_file(file: Path) -> None:
