@@ -34,7 +34,7 @@ OWNER_KEY: Final = "kb_owner"
 PLACE_KEY: Final = "kb_place"
 HOST_KEY: Final = "kb_host"
 BEAT_KEY: Final = "kb_beat"
-# What is seen of a lease that another process may renew at any time.
+# How often another process's lease is looked at in the time that it holds.
 _LOOKS: Final = 20
 
 
@@ -230,15 +230,14 @@ class Lease:
         """
         own = self._own
         if own is None:
-            raise StoreBusy(
-                f"the right to write to {self._what()} was lost{self._taken_by}", "Stop the other kb, and run it again"
-            )
+            raise self._lost()
         began = self._clock()
         self._beat += 1
         higher = [one for one in self._server.found(self._prefix) if one.name > own.name]
         if higher or not self._server.mark(own, self._marks()):
-            self._own, self._taken_by = None, f" to kb on {_host(higher[-1])}" if higher else ""
-            self._renew()
+            self._own, self._until = None, 0.0
+            self._taken_by = f" to kb on {_host(higher[-1])}" if higher else ""
+            raise self._lost()
         self._until = began + self._seconds / 2
 
     def _renew_in_background(self) -> None:
@@ -267,6 +266,11 @@ class Lease:
         return StoreBusy(
             f"kb on {_host(lease)} writes to {self._what()}",
             "Stop it there, or set store.collection to another name here",
+        )
+
+    def _lost(self) -> StoreBusy:
+        return StoreBusy(
+            f"the right to write to {self._what()} was lost{self._taken_by}", "Stop the other kb, and run it again"
         )
 
     def _what(self) -> str:

@@ -86,6 +86,21 @@ def test_a_lease_that_is_not_renewed_runs_out(lease: Callable[..., Lease]) -> No
     second.require()
 
 
+def test_a_lost_lease_ends_at_once(lease: Callable[..., Lease], chroma: RunningChroma) -> None:
+    """Also where it was renewed a moment before."""
+    first = lease()
+    first.acquire()
+    own = first._own
+    assert own is not None
+    with chroma.client() as client:
+        client.delete_collection(own.name)
+
+    with pytest.raises(StoreBusy, match="lost"):
+        first._renew()
+    with pytest.raises(StoreBusy, match="lost"):
+        first.require()
+
+
 def test_a_dead_process_of_the_same_store_is_followed_at_once(lease: Callable[..., Lease]) -> None:
     """The lock on the store's folder says that it is dead."""
     first, second = lease("here"), lease("here")
