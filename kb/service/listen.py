@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 LOOPBACK: Final = "127.0.0.1"
 _PORT_DIGITS: Final = 5
 _LAST_PORT: Final = 65_535
+_LOCK_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 0.01
 _HTTP: Final = 80
 
 
@@ -179,7 +182,7 @@ def listen(store: str, environ: Mapping[str, str]) -> Listening:
     """Listen for the clients of a store. The caller holds its lock, so an existing socket is of a daemon that died.
 
     Raises:
-        FolderError: There is no folder that is private to this user.
+        FolderError: There is no folder that is private to this user, or another program keeps the file there locked.
     """
     places = addresses_of(store, environ)
     for address in places:
@@ -192,14 +195,18 @@ def listen(store: str, environ: Mapping[str, str]) -> Listening:
 
 
 def listen_at(address: str) -> Listening:
-    """Listen on a socket, or on a free port where the address is a JSON file."""
-    Path(address).unlink(missing_ok=True)
+    """Listen on a socket, or on a free port where the address is a JSON file.
+
+    Raises:
+        FolderError: Another program keeps that file locked.
+    """
     return _port(address) if address.endswith(".json") else _unix(address)
 
 
 def _unix(address: str) -> Listening:
     if sys.platform == "win32":
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+    Path(address).unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.bind(address)
@@ -230,14 +237,34 @@ def _port(address: str) -> Listening:
     listening = _own_port()
     port = listening.getsockname()[1]
     secret = secrets.token_urlsafe(32)
-    draft = Path(f"{address}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, no path
-        json.dump({"port": port, "secret": secret, "pid": os.getpid()}, file)
-    replace_file(str(draft), address)
-    # Locked under its own name, since Windows renames no open file.
-    locked = os.open(address, os.O_RDWR)
-    try_lock(locked, PAST_END)
+    try:
+        locked = _written_and_locked(address, {"port": port, "secret": secret, "pid": os.getpid()})
+    except BaseException:
+        listening.close()
+        raise
     hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
     return Listening(listening, address, secret, hosts, _identity(address), locked)
+
+
+def _written_and_locked(address: str, values: Mapping[str, object]) -> int:
+    """Write a JSON file for this user alone, and return the descriptor that keeps it locked.
+
+    Clients that look whether it is locked lock it themselves for an instant.
+
+    Raises:
+        FolderError: Another program keeps it locked.
+    """
+    draft = Path(f"{address}.new")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, no path
+        json.dump(values, file)
+    replace_file(str(draft), address)
+    # Locked under its own name, since Windows renames no open file.
+    descriptor = os.open(address, os.O_RDWR)
+    until = time.monotonic() + _LOCK_SECONDS
+    while not try_lock(descriptor, PAST_END):
+        if time.monotonic() > until:
+            os.close(descriptor)
+            raise FolderError(f"another program keeps {address} locked", "End it and run the command again")
+        time.sleep(_PAUSE_SECONDS)
+    return descriptor
