@@ -242,12 +242,12 @@ class _Worker:
     def end(self) -> int:
         """Stop the child, killing it if need be, and return its exit code."""
         with self._child as child:
-            if child.poll() is None:
-                self._pipes.hang_up()
-                try:
-                    return child.wait(0.05)
-                except subprocess.TimeoutExpired:
-                    child.kill()
+            # Also where it has ended: the threads of the pipes do not all notice that.
+            self._pipes.hang_up()
+            try:
+                return child.wait(0.05)
+            except subprocess.TimeoutExpired:
+                child.kill()
             return child.wait()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kb.errors import DocumentError
+from kb.sandbox.pipes import ThreadedPipes
 from kb.sandbox.pool import Sandbox
 from kb.sandbox.protocol import RETIRED, Limits
 
@@ -80,6 +82,23 @@ def test_dead_process_is_replaced(sandbox: Sandbox) -> None:
     child.returncode = RETIRED
 
     assert sandbox.extract(HOSTILE, "x.any", b"two").text == "two\n"
+
+
+def test_no_thread_waits_for_a_process_that_has_ended(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pipes have threads, as on Windows, these end with each process, however it ended."""
+    monkeypatch.setattr("kb.sandbox.pool.pipes", ThreadedPipes)
+    sandbox.close()
+    sandbox.extract(HOSTILE, "x.any", b"one")
+    assert sandbox._worker is not None
+    child = sandbox._worker._child
+    child.kill()
+    child.wait()
+    sandbox.close()
+
+    threads = [one for one in threading.enumerate() if one.name == "kb-pipe"]
+    for thread in threads:
+        thread.join(5)
+    assert [one for one in threads if one.is_alive()] == []
 
 
 def test_large_files_and_answers(sandbox: Sandbox) -> None:
