@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from kb.search.exact import ExactIndex
     from kb.search.priority import QueryPriority
     from kb.store.catalog import SqliteCatalog
-    from kb.store.chroma import ChromaIndex
+    from kb.store.chroma import ChromaIndex, Pace
     from kb.store.local_vectors import CopiedIndex
     from kb.store.lock import StoreLock
     from kb.store.pairing import Pairing
@@ -113,6 +113,13 @@ class Environment:
     def file(self, name: str) -> str:
         """The path of a file of the store."""
         return os.path.join(self.store, name)  # noqa: PTH118  # plain strings throughout the stores
+
+    def pace(self) -> Pace:
+        """How fast the vector index is written."""
+        from kb.store.chroma import Pace
+
+        batch = self.serving.write_batch
+        return Pace() if batch is None else Pace(batch, self.query_priority.wait)
 
 
 class OpenStore:
@@ -360,7 +367,6 @@ class OpenStore:
         from kb.server_index import server_vectors
 
         environment = self._environment
-        batch = environment.serving.write_batch
         return server_vectors(
             environment.settings,
             embedder=environment.embedder.get,
@@ -368,8 +374,7 @@ class OpenStore:
             cache=self.cache.get,
             pairing=self._pairing.get(),
             warn=environment.warn,
-            batch=batch,
-            give_way=_at_once if batch is None else environment.query_priority.wait,
+            pace=environment.pace(),
             takes_over=environment.takes_over,
         )
 
@@ -497,10 +502,6 @@ class OpenStore:
         )
 
 
-def _at_once() -> None:
-    """Do not wait."""
-
-
 class _Source:
     """Opens, probes and fills generations of the vector index.
 
@@ -518,11 +519,9 @@ class _Source:
     def open(self, directory: str, *, create: bool) -> ChromaIndex:
         """Open one generation. kb's embedding function is registered for other programs; kb passes vectors."""
         from kb.models import embedding_function_of
-        from kb.store.chroma import Pace
         from kb.store.local_chroma import open_index
 
         embedder = self._environment.embedder.get()
-        batch = self._environment.serving.write_batch
         return open_index(
             directory,
             self._environment.settings.config.store.collection,
@@ -530,7 +529,7 @@ class _Source:
             embedder.dimension,
             embedding_function_of(self._environment.settings),
             create=create,
-            pace=Pace() if batch is None else Pace(batch, self._environment.query_priority.wait),
+            pace=self._environment.pace(),
         )
 
     def probe(self, directory: str) -> str | None:

@@ -61,8 +61,7 @@ def server_vectors(
     cache: Callable[[], ClosableCache],
     pairing: Pairing,
     warn: Callable[[str], None],
-    batch: int | None,
-    give_way: Callable[[], None],
+    pace: Pace,
     takes_over: bool,
 ) -> ServerVectors:
     """The vector index on the server of a configuration.
@@ -74,8 +73,7 @@ def server_vectors(
         cache: Returns the embedding cache.
         pairing: Compares a collection with the catalog.
         warn: Called with a sentence for the user.
-        batch: The number of records in one write; None for the fastest.
-        give_way: Called before each write; returns when it may start.
+        pace: How fast to write.
         takes_over: Whether collections of another store may be replaced.
     """
     server = ChromaServer(address_of(settings, os.environ))
@@ -86,7 +84,7 @@ def server_vectors(
         embedder=embedder,
         catalog=catalog,
         cache=cache,
-        pace=Pace(min(batch or _BATCH, _BATCH), give_way),
+        pace=Pace(min(pace.batch, _BATCH), pace.give_way),
     )
     return ServerVectors(
         server,

@@ -185,7 +185,7 @@ MUTANTS: Final = (
     ),
     # Questions go first while a daemon indexes.
     Mutant(CONTAINER, "            self.embedder.share(self.query_priority.wait)\n", "            pass\n", T_PARTS),
-    Mutant(OPEN_STORE, "Pace(batch, self._environment.query_priority.wait)", "Pace(batch, lambda: None)", T_PARTS),
+    Mutant(OPEN_STORE, "Pace(batch, self.query_priority.wait)", "Pace(batch, lambda: None)", T_PARTS),
     Mutant(OPEN_STORE, "Pace() if batch is None else Pace(", "Pace() if batch else Pace(", T_PARTS),
     # What has to be done.
     Mutant(PLAN, 'old.state == "pending" or ', "", T_PLAN),
