@@ -19,6 +19,7 @@ from zlib import crc32
 from kb.errors import StoreDamaged
 from kb.interrupts import undisturbed
 from kb.own_files import store_error_for, write_atomically
+from kb.records.files import RACY_NS
 from kb.store.local_chroma import DATABASE
 from kb.store.pairing import Pairing, new_id
 
@@ -66,8 +67,6 @@ class CopiedIndex:
 
 STAMP_FILE: Final = "left"
 ID_FILE: Final = "kb.id"
-# Stat may not tell two writes apart that follow each other within this time.
-RACY_NS: Final = 2_000_000_000
 
 
 class OpenIndex(Protocol):
