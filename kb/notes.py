@@ -38,10 +38,11 @@ def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[st
     if not text.strip():
         raise RequestError("the note is empty", "Give its text as an argument, on standard input or in the editor")
     when = datetime.now(UTC).astimezone()
-    _require_below(root, when.strftime(below))
-    _require_possible(when.strftime(below))
+    folder = when.strftime(below)
+    _require_below(root, folder)
+    _require_possible(folder)
     name = note_name(title or note_title(text), when)
-    return write_note(str(Path(root, when.strftime(below))), name, note_text(text, title, tags, when))
+    return write_note(str(Path(root, folder)), name, note_text(text, title, tags, when))
 
 
 def _require_below(root: str, below: str) -> None:

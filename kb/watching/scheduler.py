@@ -435,8 +435,9 @@ class Scheduler:
 
     def _changed(self, work: frozenset[Place] | FullScan) -> frozenset[Place] | None:
         """The changed places; None where they are not all known, because not every folder reports its changes."""
-        whole = work is FULL_SCAN or self._polling_reason() or len(self._watcher.folders) < len(self._folders)
-        return None if whole or work is FULL_SCAN else work
+        if work is FULL_SCAN or self._polling_reason() or len(self._watcher.folders) < len(self._folders):
+            return None
+        return work
 
     def _try_to_complete(self) -> None:
         """Try again what another machine did not take. That it does not yet is no failure of anything here."""
