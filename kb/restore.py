@@ -237,7 +237,7 @@ def _put_in_place(
     from kb.store.catalog import SqliteCatalog
     from kb.store.catalog_schema import SCHEMA
     from kb.store.generations import Generations
-    from kb.store.local_vectors import STAMP_FILE
+    from kb.store.index_stamp import STAMP_FILE
 
     def before(what: str) -> None:
         container.lock.require_place()

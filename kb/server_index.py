@@ -15,8 +15,8 @@ from kb.search.exact import MOST_BYTES_MEANWHILE, cached_index
 from kb.store.chroma import Pace
 from kb.store.generations import CURRENT_FILE, Generations
 from kb.store.headers import headers_from
+from kb.store.index_stamp import STAMP_FILE
 from kb.store.lease import Lease, place_of
-from kb.store.local_vectors import STAMP_FILE
 from kb.store.server import ChromaServer, ServerAddress
 from kb.store.server_vectors import LEASE, Sendable, ServerVectors
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from kb.claims import require_own_claim
 from kb.doctor.catalog_view import OutOfTime, opened_catalog, quick_check
@@ -15,7 +15,8 @@ from kb.open_store import CACHE_FILE, CATALOG_FILE
 from kb.sqlite import Database
 from kb.store.audit import CatalogStamp
 from kb.store.generations import Generations
-from kb.store.local_vectors import LocalVectors, read_id
+from kb.store.index_stamp import IndexStamp
+from kb.store.local_vectors import read_id
 from kb.store.pairing import Pairing
 
 if TYPE_CHECKING:
@@ -126,36 +127,6 @@ def indexed(case: Case) -> Finding:
     return ok("{done:,} files", **values).with_details(("read in part", partly), ("not read", unread))
 
 
-class _Record:
-    """Says which generation the catalog names, and opens none."""
-
-    def __init__(self, view: CatalogView) -> None:
-        self._view = view
-
-    def generation(self) -> str | None:
-        """The generation recorded in the catalog; None if there is none."""
-        return self._view.meta("generation")
-
-    def activate_generation(self, generation: str) -> None:
-        """Never called."""
-        self._refuse(generation)
-
-    def open(self, directory: str, *, create: bool) -> Any:  # noqa: ANN401 - it returns nothing
-        """Never called."""
-        self._refuse(directory, create)
-
-    def probe(self, directory: str) -> str | None:
-        """Never called."""
-        self._refuse(directory)
-
-    def refill(self, index: object, should_stop: object) -> None:
-        """Never called."""
-        self._refuse(index, should_stop)
-
-    def _refuse(self, *_arguments: object) -> NoReturn:
-        raise NotImplementedError("this vector index is only looked at")
-
-
 def vectors(case: Case) -> Finding:
     """Whether the vector index is there, belongs to the catalog, and is as it was closed. It is not opened."""
     if case.chroma:
@@ -178,7 +149,8 @@ def _in_folder(case: Case) -> Finding:
                 "not closed in order, as after a crash: the next run checks it and repairs what is wrong",
                 case.command("index"),
             )
-        if not LocalVectors(generations, _Record(view), pairing, _silent).is_usable():
+        paired = pairing.is_paired(read_id(generations.directory()))
+        if not paired or not IndexStamp(generations).is_clean():
             return warning("changed by something other than kb since it was closed", case.command("rebuild"))
     return ok("{live:,} passages, closed in order and unchanged since", live=live)
 
@@ -192,10 +164,6 @@ def _misplaced(view: CatalogView, generations: Generations, pairing: Pairing) ->
         return "the catalog names another vector index than the store"
     paired = pairing.is_paired(read_id(generations.path(name)))
     return "the vector index belongs to another catalog" if paired is False else ""
-
-
-def _silent(_warning: str) -> None:
-    """Take no notice: nothing is opened here, so that there is nothing to warn of."""
 
 
 def embedding_cache(case: Case) -> Finding:

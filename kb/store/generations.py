@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.errors import ForeignStore, StoreError
+from kb.errors import ForeignStore, StoreDamaged, StoreError
 from kb.own_files import clear_path, damaged_name, store_error_for, write_atomically
 from kb.system.files import sync_directory, sync_file
 
@@ -70,6 +70,17 @@ class Generations:
         if GENERATION.fullmatch(name) is None:
             raise ValueError(f"not the name of a generation: {name!r}")
         return str(self._store / name)
+
+    def directory(self) -> str:
+        """The directory of the generation in use.
+
+        Raises:
+            StoreDamaged: There is none.
+        """
+        name = self.current()
+        if name is None:
+            raise StoreDamaged("the vector index is missing from the store", "Run kb rebuild")
+        return self.path(name)
 
     def begin(self) -> str:
         """Create an empty directory for the next generation, which is not in use yet.

@@ -6,7 +6,6 @@ file can crash the process that opens it or silently give wrong answers. ``Copie
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from contextlib import contextmanager
@@ -14,12 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
-from zlib import crc32
 
 from kb.errors import StoreDamaged
 from kb.interrupts import undisturbed
 from kb.own_files import store_error_for, write_atomically
-from kb.records.files import RACY_NS
+from kb.store.index_stamp import IndexStamp
 from kb.store.local_chroma import DATABASE
 from kb.store.pairing import Pairing, new_id
 
@@ -65,7 +63,6 @@ class CopiedIndex:
         self._folder.cleanup()
 
 
-STAMP_FILE: Final = "left"
 ID_FILE: Final = "kb.id"
 
 
@@ -115,18 +112,6 @@ def write_id(directory: str, id_: str) -> None:
         raise store_error_for(f"the vector index in {directory}", error, directory) from error
 
 
-def _sum_of(path: Path) -> int | None:
-    """The CRC-32 of a file; None if it cannot be read."""
-    sum_ = 0
-    try:
-        with path.open("rb") as stream:
-            while part := stream.read(1 << 20):
-                sum_ = crc32(part, sum_)
-    except OSError:
-        return None
-    return sum_
-
-
 class LocalVectors:
     """The vector index in a store's folder and its generations. Implements ``kb.store.vectors.VectorStore``.
 
@@ -142,6 +127,7 @@ class LocalVectors:
         self._source = source
         self._pairing = pairing
         self._warn = warn
+        self._stamp = IndexStamp(generations)
         self._open: ClosableIndex | None = None
         self._suspect = False
         # Held while the index is opened, queried or replaced, but not while it is written.
@@ -223,7 +209,7 @@ class LocalVectors:
                 return
             self._close_index()
             if not self._suspect:
-                self._save_stamp()
+                self._stamp.save(self._pairing.passages())
 
     def abandon(self) -> None:
         """Close the index of a lost store without recording anything."""
@@ -272,10 +258,10 @@ class LocalVectors:
         if paired is False:
             self._replace("the vector index belongs to another catalog", "another catalog's")
             return
-        if not clean and (changed := self._changed()):
+        if not clean and (changed := self._stamp.changed()):
             self._replace(f"the vector index is damaged ({changed} was changed by another program)", changed)
             return
-        thoroughly = paired is None or not clean or self._saved_stamp().get("passages") != self._pairing.passages()
+        thoroughly = paired is None or not clean or self._stamp.passages() != self._pairing.passages()
         try:
             difference = self._pairing.difference(self._opened(), thoroughly=thoroughly)
         except StoreDamaged as error:
@@ -295,7 +281,7 @@ class LocalVectors:
         # Otherwise an interruption would leave it open, and it would have to be probed the next time.
         with undisturbed():
             self._generations.mark_unclean()
-            opened = self._open = self._source.open(self._directory(), create=False)
+            opened = self._open = self._source.open(self._generations.directory(), create=False)
         return opened
 
     def _probe_failure(self, name: str) -> str | None:
@@ -306,11 +292,7 @@ class LocalVectors:
 
     def _is_clean(self) -> bool:
         """Whether the generation was closed properly and its files are unchanged since."""
-        return (
-            not self._generations.is_unclean()
-            and not self._suspect
-            and self._stamp() == self._saved_stamp().get("files")
-        )
+        return not self._suspect and self._stamp.is_clean()
 
     def _activate(self, name: str) -> None:
         """Switch to a generation and delete all others."""
@@ -318,7 +300,7 @@ class LocalVectors:
         self._generations.switch(name)
         self._source.activate_generation(name)
         self._generations.sweep()
-        self._save_stamp()
+        self._stamp.save(self._pairing.passages())
 
     def _pair(self, directory: str) -> None:
         """Give a generation a new id, which the catalog then knows it by."""
@@ -330,82 +312,3 @@ class LocalVectors:
         if self._open is not None:
             open_, self._open = self._open, None
             open_.close()
-
-    def _save_stamp(self) -> None:
-        """Record files, checksums and passages, and then that the index was closed properly."""
-        files = self._stamp()
-        left = {"files": files, "passages": self._pairing.passages(), "sums": self._sums(files)}
-        place = self._stamp_path()
-        try:
-            write_atomically(place, json.dumps(left))
-        except OSError as error:
-            raise store_error_for(f"the store at {place.parent}", error, str(place)) from error
-        self._generations.mark_clean()
-
-    def _saved_stamp(self) -> dict[str, object]:
-        """What was recorded when the index was last closed; earlier versions recorded only files."""
-        try:
-            left = json.loads(self._stamp_path().read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        if not isinstance(left, dict):
-            return {}
-        return left if {"files", "passages"} <= left.keys() <= {"files", "passages", "sums"} else {"files": left}
-
-    def _sums(self, files: dict[str, list[int]]) -> dict[str, int | None]:
-        """The CRC-32 of each file of the graph. Files that have not changed since the last one are not read again."""
-        left = self._saved_stamp()
-        before = stamps if isinstance(stamps := left.get("files"), dict) else {}
-        known = sums if isinstance(sums := left.get("sums"), dict) else {}
-        try:
-            saved = self._stamp_path().stat().st_mtime_ns
-        except OSError:
-            saved = 0
-        root = Path(self._directory())
-        return {
-            path: known[path]
-            # A file that was written just before may have been written again without a change of its stat.
-            if path in known and before.get(path) == stamp and stamp[1] < saved - RACY_NS
-            else _sum_of(root / path)
-            for path, stamp in files.items()
-            # The graph is in a directory of its own, unlike the files of SQLite and kb.
-            if os.sep in path
-        }
-
-    def _changed(self) -> str | None:
-        """A file of the graph with another checksum than recorded; None if the index was not closed properly.
-
-        One bit decides which passage a node of the graph stands for. In a large index neither a probe nor a comparison
-        of ids and vectors notices that.
-        """
-        sums = self._saved_stamp().get("sums")
-        if self._generations.is_unclean() or not isinstance(sums, dict):
-            return None
-        root = Path(self._directory())
-        return next((path for path, known in sums.items() if _sum_of(root / path) != known), None)
-
-    def _stamp(self) -> dict[str, list[int]]:
-        """Size and modification time of each file of the current generation."""
-        root = Path(self._directory())
-        try:
-            return {
-                str(path.relative_to(root)): [path.stat().st_size, path.stat().st_mtime_ns]
-                for path in sorted(root.rglob("*"))
-                if path.is_file() and not path.is_symlink()
-            }
-        except OSError as error:
-            raise store_error_for(f"the vector index in {root}", error, str(root)) from error
-
-    def _stamp_path(self) -> Path:
-        return Path(self._directory()).parent / STAMP_FILE
-
-    def _directory(self) -> str:
-        """The directory of the current generation.
-
-        Raises:
-            StoreDamaged: There is none.
-        """
-        name = self._generations.current()
-        if name is None:
-            raise StoreDamaged("the vector index is missing from the store", "Run kb rebuild")
-        return self._generations.path(name)
