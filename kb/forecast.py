@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kb.embedding.locate import BGE_M3, BUNDLED, locate
 from kb.errors import DocumentError, KbError, ModelError
 from kb.files.scan import Disk
 from kb.formats.registry import REGISTRY
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from kb.ports import Files, TokenCounter
     from kb.records import FoundFile
 
-# The download of bge-m3: what kb fetches of it, in bytes.
-_DOWNLOADS: Final = {"BAAI/bge-m3": 2_290_000_000}
+# What kb fetches of a model, in bytes.
+_DOWNLOADS: Final = {BGE_M3: 2_290_000_000}
 HUB: Final = "huggingface.co"
 # How long each step takes at most, in seconds.
 _SAMPLE_SECONDS: Final = 1.5
@@ -90,9 +91,15 @@ def first_run(settings: Settings, encoder: Encoder | None, *, tries: bool = True
     Raises:
         ConfigError: A pattern of the configuration is invalid.
     """
-    config = settings.config
     disk = _disk(settings)
-    files = disk.scan().files
+    return _of_files(settings, disk, disk.scan().files, encoder, tries=tries)
+
+
+def _of_files(
+    settings: Settings, disk: Disk, files: Sequence[FoundFile], encoder: Encoder | None, *, tries: bool
+) -> Forecast:
+    """The forecast for the files that a scan found."""
+    config = settings.config
     sample = _sample(config, disk, files, encoder)
     tokens = sum(file.stat.size / sample.bytes_per_token(file.path) for file in files)
     passages = max(1, len(files) and round(tokens / sample.length))
@@ -131,12 +138,16 @@ def of_new_store(
     Raises:
         ConfigError: A pattern of the configuration is invalid.
     """
-    if not is_new(settings) or sum(file.stat.size for file in _disk(settings).scan().files) < _FEW_BYTES:
+    if not is_new(settings):
+        return None
+    disk = _disk(settings)
+    files = disk.scan().files
+    if sum(file.stat.size for file in files) < _FEW_BYTES:
         return None
     found = encoder_if_here(settings) if encoder is None else encoder()
     if found is None and settings.config.embed.offline:
         return None
-    return first_run(settings, found, tries=tries)
+    return _of_files(settings, disk, files, found, tries=tries)
 
 
 def _disk(settings: Settings) -> Disk:
@@ -203,7 +214,6 @@ def _counter(encoder: Encoder | None) -> TokenCounter | None:
     """The tokenizer of the model, or that of the bundled one, which cuts texts into about as many tokens."""
     if encoder is not None:
         return encoder.tokens
-    from kb.embedding.locate import BUNDLED, locate
     from kb.embedding.tokens import ModelTokens
 
     try:
