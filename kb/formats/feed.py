@@ -70,9 +70,9 @@ def _add(builder: TextBuilder, entry: ET.Element) -> None:
     builder.add_heading(title, 1)
     facts = (("Author", _author(parts)), ("Categories", ", ".join(_categories(entry))), ("Link", _link(entry)))
     builder.add_text("\n".join(f"{name}: {value}" for name, value in facts if value))
-    body = next((parts[name] for name in _BODIES if name in parts and _html_of(parts[name]).strip()), None)
-    if body is not None:
-        put(parsed(_html_of(body)), builder)
+    bodies = (_html_of(parts[name]) for name in _BODIES if name in parts)
+    if body := next((one for one in bodies if one.strip()), ""):
+        put(parsed(body), builder)
 
 
 def _parts(element: ET.Element) -> dict[str, ET.Element]:
