@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from kb.errors import DocumentBusy, DocumentError
 from kb.files.rules import GIT_IGNORE, KB_IGNORE, Scope
-from kb.records import Failure, FileStat, FoundFile, Scan, ScanBasis, Source
+from kb.records import Failure, FileStat, FoundFile, Scan, ScanBasis, Source, subtrees_above
 from kb.system.files import is_junction, reading, stat_of_entry
 from kb.system.paths import real_path, to_the_system, with_slashes
 
@@ -709,15 +709,7 @@ def widened(place: Subtree) -> Subtree:
 def outermost(places: Iterable[Subtree]) -> frozenset[Subtree]:
     """Some places without those that are below another one."""
     found = frozenset(places)
-    return frozenset(place for place in found if not any(above in found for above in _above(place)))
-
-
-def _above(place: Subtree) -> Iterator[Subtree]:
-    """The places that a place is below of, the nearest first."""
-    folder, path = place
-    while path:
-        path = path.rpartition("/")[0]
-        yield folder, path
+    return frozenset(place for place in found if not any(above in found for above in subtrees_above(place)))
 
 
 def _refuse_changing() -> Source:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kb.indexing.plan import FEW, Comparison, compare, wrongly_failed
-from kb.records import is_racy
+from kb.records import is_racy, subtrees_above
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -119,9 +119,4 @@ def _problems(scan: Scan, last: LastRun) -> tuple[Failure, ...]:
 
 def _lies_in(place: Subtree, places: frozenset[Subtree]) -> bool:
     """Whether a place is one of some places, or below one."""
-    folder, path = place
-    while path:
-        if (folder, path) in places:
-            return True
-        path = path.rpartition("/")[0]
-    return (folder, "") in places
+    return place in places or any(above in places for above in subtrees_above(place))

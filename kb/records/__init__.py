@@ -63,6 +63,7 @@ from kb.records.files import (
     Source,
     Subtree,
     is_racy,
+    subtrees_above,
 )
 from kb.records.modes import DEFAULT_MODE, MODE_NAMES, MODES, Mode, ModeTraits
 from kb.records.reports import (
@@ -161,4 +162,5 @@ __all__ = [
     "folded",
     "is_racy",
     "mode_named",
+    "subtrees_above",
 ]

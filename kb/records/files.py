@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FileState = Literal["pending", "done", "failed"]
 
 Subtree: TypeAlias = tuple[str, str]
 """A watched folder, and the path in it of a file or directory with all that is below it ("" for the folder itself)."""
+
+
+def subtrees_above(place: Subtree) -> Iterator[Subtree]:
+    """The subtrees that a subtree is a part of, the nearest first; the last is the folder."""
+    folder, path = place
+    while path:
+        path = path.rpartition("/")[0]
+        yield folder, path
 
 
 @dataclass(frozen=True, slots=True)

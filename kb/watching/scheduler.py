@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kb.errors import KbError
-from kb.records import Subtree
+from kb.records import Subtree, subtrees_above
 from kb.system.clocks import seconds_asleep
 from kb.watching.mounts import below_without_events, mounts, points_below, without_events
 from kb.watching.watcher import RAISE_WATCHES, TABLE_FULL, CannotWatch, Change, Watcher
@@ -141,12 +141,7 @@ def _covers(place: Place | FullScan) -> list[Place | FullScan]:
     """The place, its parent directories and ``FULL_SCAN``."""
     if place is FULL_SCAN:
         return [FULL_SCAN]
-    folder, directory = place
-    covers: list[Place | FullScan] = [place]
-    while directory:
-        directory = directory.rpartition("/")[0]
-        covers.append((folder, directory))
-    return [*covers, FULL_SCAN]
+    return [place, *subtrees_above(place), FULL_SCAN]
 
 
 # Sleep and clock changes: what happened in the meantime is unknown.
