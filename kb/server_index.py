@@ -18,7 +18,8 @@ from kb.store.headers import headers_from
 from kb.store.index_stamp import STAMP_FILE
 from kb.store.lease import Lease, place_of
 from kb.store.server import ChromaServer, ServerAddress
-from kb.store.server_vectors import LEASE, Sendable, ServerVectors
+from kb.store.server_generations import LEASE, ServerGenerations
+from kb.store.server_vectors import Sendable, ServerVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -89,18 +90,17 @@ def server_vectors(
     return ServerVectors(
         server,
         source,
+        generations=ServerGenerations(server, server.address, source, pairing, place=place, takes_over=takes_over),
         pairing=pairing,
         outbox=catalog,
         lease=Lease(server, f"{server.address.collection}-{LEASE}", place),
-        place=place,
         warn=warn,
         wait_seconds=settings.config.store.wait_seconds,
-        takes_over=takes_over,
     )
 
 
 class _Source:
-    """Makes and fills collections. Implements ``kb.store.server_vectors.Source``."""
+    """Makes and fills collections. Implements ``Source`` of ``kb.store.server_vectors`` and ``Record`` of its generations."""
 
     def __init__(
         self,

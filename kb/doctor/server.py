@@ -12,7 +12,7 @@ from kb.store.headers import VARIABLE, headers_from
 from kb.store.lease import Lease, place_of
 from kb.store.pairing import Pairing
 from kb.store.server import ChromaServer
-from kb.store.server_vectors import LEASE, PAIR_KEY
+from kb.store.server_generations import LEASE, PAIR_KEY
 from kb.urls import is_this_machine, parse_url
 
 if TYPE_CHECKING:

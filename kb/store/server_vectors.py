@@ -6,7 +6,6 @@ cache once the server is back. Questions are answered from the embedding cache m
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from itertools import islice
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from kb.errors import ChromaServerError, ForeignStore, ModelMismatch, StoreDamaged, StoreError
+from kb.errors import ChromaServerError, ModelMismatch, StoreDamaged, StoreError
 from kb.records import VectorServer
-from kb.store.lease import PLACE_KEY
 from kb.store.pairing import new_id
 from kb.store.probe import MISSES_ALLOWED, NEIGHBOURS, lost_among
 
@@ -32,17 +30,11 @@ if TYPE_CHECKING:
     from kb.store.lease import Lease
     from kb.store.pairing import Pairing
     from kb.store.server import Found, ServerAddress
+    from kb.store.server_generations import ServerGenerations
 
-STORE_KEY: Final = "kb_store"
-PAIR_KEY: Final = "kb_generation"
-STATE_KEY: Final = "kb_state"
-FILLING: Final = "filling"
-IN_SERVICE: Final = "in service"
-LEASE: Final = "lease-"
 CHECK_SECONDS: Final = 60.0
 """How often a server that can be used is looked at between index runs."""
 
-_NUMBER: Final = re.compile(r"\d{4,9}")
 _PAGE: Final = 100
 _SAMPLE: Final = 50
 _FIRST_RETRY: Final = 2.0
@@ -55,7 +47,7 @@ class _Behind(StoreError):
 
 
 class Server(Protocol):
-    """The server, as ``kb.store.server.ChromaServer`` is one."""
+    """The connection to the server, as ``kb.store.server.ChromaServer`` is one."""
 
     @property
     def address(self) -> ServerAddress:
@@ -64,15 +56,6 @@ class Server(Protocol):
     @property
     def connections(self) -> int:
         """How many connections were made so far."""
-
-    def found(self, prefix: str) -> list[Found]:
-        """The collections whose names begin with a prefix, by name."""
-
-    def mark(self, one: Found, marks: Mapping[str, str | int]) -> bool:
-        """Replace the marks of a collection; returns whether it is still there."""
-
-    def delete(self, name: str) -> None:
-        """Delete a collection; it need not exist."""
 
     def close(self) -> None:
         """Close the connection; the next call makes another."""
@@ -117,9 +100,6 @@ class Source(Protocol):
     def activate_generation(self, generation: str) -> None:
         """Record a generation in the catalog."""
 
-    def store_id(self) -> str:
-        """An id of the catalog, which copies and backups of it share."""
-
     def meanwhile(self) -> tuple[Nearest, str]:
         """An exact index of the vectors in the embedding cache, and what it lacks, for messages."""
 
@@ -155,13 +135,12 @@ class ServerVectors:
     Args:
         server: The server.
         source: Makes and fills collections.
+        generations: Its collections that are this store's.
         pairing: Compares a collection with the catalog.
         outbox: Returns the catalog, which holds the outbox.
         lease: The right to write.
-        place: The id of the store's folder.
         warn: Called with a sentence for the user.
         wait_seconds: How long to wait for another process that writes.
-        takes_over: Whether collections of another store may be replaced.
         clock: A monotonic clock, in seconds.
     """
 
@@ -170,26 +149,23 @@ class ServerVectors:
         server: Server,
         source: Source,
         *,
+        generations: ServerGenerations,
         pairing: Pairing,
         outbox: Callable[[], Outbox],
         lease: Lease,
-        place: str,
         warn: Callable[[str], None],
         wait_seconds: float = 0.0,
-        takes_over: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._source = source
+        self._generations = generations
         self._pairing = pairing
         self._outbox = outbox
         self._lease = lease
-        self._place = place
         self._warn = warn
         self._wait_seconds = wait_seconds
-        self._takes_over = takes_over
         self._clock = clock
-        self._prefix = f"{server.address.collection}-"
         # Held while the index is opened or replaced; writing has a lock of its own, so that questions go on.
         self._opening, self._writing = RLock(), RLock()
         self._open: ChromaIndex | None = None
@@ -226,7 +202,7 @@ class ServerVectors:
         """
         with self._writing, self._failing():
             self._acquire()
-            return self._built(self._server.found(self._prefix), should_stop)
+            return self._built(self._generations.found(), should_stop)
 
     def restart(self) -> None:
         """Let go of the collection, for another model; the next write makes another."""
@@ -319,7 +295,7 @@ class ServerVectors:
                 raise _Behind(f"{deferred} changes are not at {self._server.address.url} yet")
             index = self._open
             if index is None:
-                found = self._in_service(self._server.found(self._prefix))
+                found = self._generations.in_service(self._generations.found())
                 index = self._source.open(found, self._lease.require)
                 if difference := self._pairing.difference(index, thoroughly=False):
                     raise self._differs(difference)
@@ -378,14 +354,14 @@ class ServerVectors:
             StoreBusy: Another process writes to them.
         """
         if not self._lease.held:
-            self._refuse_foreign(self._server.found(self._prefix))
+            self._generations.refuse_foreign(self._generations.found())
         self._lease.acquire(self._wait_seconds)
 
     def _mend(self, should_stop: Callable[[], bool]) -> None:
         """Open the collection in service and make it complete, or make another one."""
-        found = self._server.found(self._prefix)
+        found = self._generations.found()
         try:
-            serving = self._in_service(found)
+            serving = self._generations.in_service(found)
             index = self._source.open(serving, self._lease.require)
             difference = self._completed(index)
         except (StoreDamaged, ModelMismatch) as error:
@@ -395,7 +371,7 @@ class ServerVectors:
                 self._warn(f"{difference}; it is filled from the catalog and the embedding cache")
             self._built(found, should_stop)
             return
-        self._delete_others(found, serving.name)
+        self._generations.delete_others(found, serving.name)
         self._opened_as(index)
 
     def _completed(self, index: ChromaIndex) -> str | None:
@@ -431,17 +407,13 @@ class ServerVectors:
 
     def _built(self, found: Sequence[Found], should_stop: Callable[[], bool]) -> str:
         """Fill a new collection, switch to it, and delete all others; returns its name."""
-        numbers = [number for one in found if (number := self._number_of(one.name))]
-        numbers.append(self._number_of(self._source.generation() or ""))
-        name = f"{self._prefix}{max(numbers, default=0) + 1:04d}"
-        id_ = new_id()
-        marks = {STORE_KEY: self._source.store_id(), PLACE_KEY: self._place, PAIR_KEY: id_, STATE_KEY: FILLING}
-        index = self._source.make(name, marks, self._lease.require)
+        name, id_ = self._generations.next_name(found), new_id()
+        index = self._source.make(name, self._generations.marks(id_), self._lease.require)
         try:
             self._source.refill(index, should_stop)
         except BaseException:
             with suppress(StoreError):
-                self._server.delete(name)
+                self._generations.delete(name)
             raise
         # In this order: what is killed in between finds an index that is not paired, and makes another.
         self._pairing.pair(id_)
@@ -449,19 +421,9 @@ class ServerVectors:
         self._outbox().sent()
         with self._opening:
             self._opened_as(index)
-        after = self._server.found(self._prefix)
-        made = next((one for one in after if one.name == name), None)
-        if made is not None:
-            self._server.mark(made, {**made.marks, STATE_KEY: IN_SERVICE})
-        self._delete_others(after, name)
+        self._generations.put_in_service(name)
         self._source.leave_folder()
         return name
-
-    def _delete_others(self, found: Sequence[Found], name: str) -> None:
-        """Delete the generations that are not in service, such as one that was not filled to the end."""
-        for one in found:
-            if one.name != name and self._number_of(one.name):
-                self._server.delete(one.name)
 
     def _look(self) -> None:
         """Look from time to time whether a server was emptied, set back, or killed and restarted between two calls."""
@@ -481,48 +443,6 @@ class ServerVectors:
         """Whether the server answers through a connection that it was asked through before."""
         index.count()
         return self._server.connections == self._seen_connections
-
-    # Which collection it is.
-
-    def _in_service(self, found: Sequence[Found]) -> Found:
-        """The collection that the catalog names.
-
-        Raises:
-            ForeignStore: It is another store's.
-            StoreDamaged: There is none, or it is of another catalog.
-        """
-        self._refuse_foreign(found)
-        name = self._source.generation()
-        one = next((one for one in found if one.name == name and self._number_of(one.name)), None)
-        if one is None:
-            raise StoreDamaged(f"the vector index is not at {self._server.address.url} yet", "Run kb index")
-        if self._pairing.is_paired(str(one.marks.get(PAIR_KEY, ""))) is not True:
-            raise StoreDamaged(
-                f"the vector index at {self._server.address.url} belongs to another catalog", "Run kb index"
-            )
-        return one
-
-    def _refuse_foreign(self, found: Sequence[Found]) -> None:
-        """Check that no other store has its vectors in collections of these names.
-
-        Raises:
-            ForeignStore: One has.
-        """
-        own = self._source.store_id()
-        for one in found:
-            if not self._number_of(one.name) or self._takes_over:
-                continue
-            if one.marks.get(STORE_KEY) != own and one.marks.get(PLACE_KEY) != self._place:
-                whose = "another store of kb's" if STORE_KEY in one.marks else "another program's"
-                raise ForeignStore(
-                    f"the collection {one.name} at {self._server.address.url} is {whose}",
-                    "Set store.collection to another name; if that store is given up, kb index --take-over replaces it",
-                )
-
-    def _number_of(self, name: str) -> int:
-        """The number of a generation; 0 for any other name."""
-        digits = name.removeprefix(self._prefix)
-        return int(digits) if digits != name and _NUMBER.fullmatch(digits) else 0
 
     # Failing, and going on.
 
