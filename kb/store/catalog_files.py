@@ -35,8 +35,10 @@ _NOTE_CHANGES: Final = (
     BEGIN INSERT INTO changed_files VALUES (OLD.id); END
     """,
 )
-_CHANGED: Final = "SELECT DISTINCT id FROM temp.changed_files"
+_CHANGED: Final = "SELECT id, max(rowid) FROM temp.changed_files WHERE rowid > ? GROUP BY id"
+# Done seldom: deletions count as a change of the catalog (``SqliteCatalog.version``), after which much is read again.
 _FORGET: Final = "DELETE FROM temp.changed_files"
+_MOST_NOTES: Final = 100_000
 _SOME_FILES: Final = f"{rows.FILES} WHERE f.id IN (SELECT value FROM json_each(?))"  # noqa: S608  (only a constant is put in)
 _ORDER: Final = attrgetter("folder", "path")
 
@@ -73,6 +75,8 @@ class FileList:
         self._totals = Totals()
         # Changes where another connection wrote; None before the first reading.
         self._version: int | None = None
+        # The last note of a change that was followed.
+        self._followed = 0
 
     def get(self) -> list[KnownFile]:
         """The files as they are now, in a list of the caller's own."""
@@ -97,7 +101,8 @@ class FileList:
         if self._version is None:
             for statement in _NOTE_CHANGES:
                 connection.execute(statement)
-        changed = [row[0] for row in connection.execute(_CHANGED)]
+        notes = dict(connection.execute(_CHANGED, (self._followed,)).fetchall())
+        changed = list(notes)
         if version != self._version or len(changed) > _SOME + _MOST_CHANGED * len(self._files):
             self._files = self._read_all()
             self._by_id = {file.id: file for file in self._files}
@@ -106,8 +111,10 @@ class FileList:
                 self._totals.add(file)
         elif changed:
             self._read_again(changed)
-        if changed:
+        self._followed = max(notes.values(), default=self._followed)
+        if self._followed > _MOST_NOTES:
             connection.execute(_FORGET)
+            self._followed = 0
         self._version = version
 
     def _read_all(self) -> list[KnownFile]:

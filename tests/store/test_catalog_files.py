@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.records import Document, FileChange, FileStat, FoundFile
+from kb.store import catalog_files
 from kb.store import catalog_rows as rows
 from kb.store.catalog import SqliteCatalog
 
@@ -52,6 +53,23 @@ steps = st.lists(
     ),
     max_size=30,
 )
+
+
+def test_following_a_change_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept until the next change is not read again for it, but where the notes of changes are too many."""
+    with closing(SqliteCatalog(":memory:")) as catalog:
+        same(catalog)
+        catalog.begin([change(1, "a")])
+        version = catalog.version()
+        same(catalog)
+        assert catalog.version() == version
+
+        monkeypatch.setattr(catalog_files, "_MOST_NOTES", 1)
+        for number in range(2, 6):
+            catalog.begin([change(number, f"a{number}")])
+            same(catalog)
+        notes = catalog._database.rows("SELECT count(*) FROM temp.changed_files", (), lambda row: int(row[0]))
+        assert notes[0] <= 1
 
 
 @given(steps)
