@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.child import call, progress
 from benchmarks.indexing import settings
@@ -27,6 +27,8 @@ NAME: Final = "scale-change"
 FEW: Final = 1_000
 MANY: Final = 100_000
 _TIMES: Final = 15
+_SCAN: Final = "scan and plan"
+_RUN: Final = "index run, words and vectors"
 
 
 def rows(work: Bench) -> list[Row]:
@@ -47,10 +49,6 @@ def rows(work: Bench) -> list[Row]:
         at_most(NAME, f"its whole index run, {beside}", ratio[_RUN], 2, "x"),
         *told,
     ]
-
-
-_SCAN: Final = "scan and plan"
-_RUN: Final = "index run, words and vectors"
 
 
 def measure(folder: str, files: int) -> dict[str, float]:
@@ -96,7 +94,7 @@ def _steps(
     )
 
 
-def _index(kb: LocalKnowledgeBase, places: Any) -> None:  # noqa: ANN401 - places, or None for everything
+def _index(kb: LocalKnowledgeBase, places: set[Subtree] | None) -> None:
     _, embedding = kb.update(places=places)
     while kb.embed(embedding):
         pass

@@ -473,8 +473,7 @@ class Disk:
 
     def scan(self) -> Scan:
         """List every file that belongs, in order of (folder, path)."""
-        # Outer folders come first, so that inner ones are known to be part of them.
-        order = sorted(((real_path(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
+        order = self._outer_first()
         roots = frozenset(root for root, _ in order)
         # Before anything is read: what changes meanwhile is noticed by the next scan of some places.
         before = self._basis(order)
@@ -519,7 +518,7 @@ class Disk:
         names now, or a directory that cannot be read leave it to a whole scan. Files that had several names before are
         always among the places.
         """
-        order = sorted(((real_path(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
+        order = self._outer_first()
         now = self._basis(order)
         if now is None or now.mounts or replace(now, links=basis.links, several_names=basis.several_names) != basis:
             return None
@@ -549,11 +548,15 @@ class Disk:
             places=wanted,
         )
 
+    def _outer_first(self) -> list[tuple[str, str]]:
+        """The real path of each folder, and the folder; outer ones first, so that inner ones are told from them."""
+        return sorted(((real_path(folder), folder) for folder in self._folders), key=lambda pair: len(pair[0]))
+
     def _basis(self, order: Sequence[tuple[str, str]]) -> ScanBasis | None:
         """What scans of some places rely on, without the links; None where one folder is inside another, or missing.
 
         Args:
-            order: The real path of each folder, and the folder, the shortest first.
+            order: The real path of each folder, and the folder, outer ones first.
         """
         identities = []
         for place, (root, folder) in enumerate(order):

@@ -10,10 +10,7 @@ from kb.system import WINDOWS
 # Signals that a process causes itself. All others come from outside: the out-of-memory killer, a user, a shutdown.
 _OWN_SIGNALS: Final = frozenset(
     getattr(signal, name)
-    for name in (
-        *("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"),
-        *("SIGTRAP", "SIGSYS", "SIGXCPU", "SIGXFSZ"),
-    )
+    for name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS", "SIGXCPU", "SIGXFSZ")
     if hasattr(signal, name)
 )
 # Status codes of Windows by which it ends a process that crashed.
