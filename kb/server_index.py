@@ -100,7 +100,10 @@ def server_vectors(
 
 
 class _Source:
-    """Makes and fills collections. Implements ``Source`` of ``kb.store.server_vectors`` and ``Record`` of its generations."""
+    """Makes and fills collections.
+
+    Implements ``kb.store.server_vectors.Source`` and ``kb.store.server_generations.Record``.
+    """
 
     def __init__(
         self,

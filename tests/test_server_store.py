@@ -151,7 +151,7 @@ def test_an_emptied_server_is_filled_again_without_embedding(
 
 
 @pytest.mark.parametrize("what", ["some deleted", "one added", "one changed", "all deleted"])
-def test_what_another_programchanged_on_the_server_is_mended(
+def test_what_another_program_changed_on_the_server_is_mended(
     own_chroma: RunningChroma, on_server: Open, notes: Path, what: str
 ) -> None:
     """The next process notices it by count and sample, and embeds nothing."""

@@ -58,7 +58,7 @@ def make_collection(
     sync_threshold: int = int(HNSW["sync_threshold"]),
     marks: Mapping[str, str | int] | None = None,
     spann: bool = False,
-) -> Any:  # noqa: ANN401 - see make_collection
+) -> Any:  # noqa: ANN401 - the same
     """Create a collection with the embedding function for other clients.
 
     Args:

@@ -18,9 +18,9 @@ from kb.store.collection import FORMAT_KEY, HNSW, Place, check_model, check_orig
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Translation of errors from ChromaDB's Python and Rust code into StoreError.
-
 DATABASE: Final = "chroma.sqlite3"
+
+# Translation of errors from ChromaDB's Python and Rust code into StoreError.
 
 
 @contextlib.contextmanager

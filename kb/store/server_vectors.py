@@ -231,7 +231,7 @@ class ServerVectors:
             self._server.close()
 
     def abandon(self) -> None:
-        """The same."""
+        """Do the same as ``close``: nothing here is recorded on closing."""
         self.close()
 
     # The rest is of a server alone.
@@ -429,7 +429,7 @@ class ServerVectors:
         """Look from time to time whether a server was emptied, set back, or killed and restarted between two calls."""
         index = self._open
         try:
-            if index is None or (self._is_same_connection(index) and self._clock() - self._checked_at < CHECK_SECONDS):
+            if index is None or (self._keeps_connection(index) and self._clock() - self._checked_at < CHECK_SECONDS):
                 return
             difference = self._pairing.difference(index, thoroughly=False)
             if difference is not None or self._loses_vectors(index):
@@ -439,8 +439,8 @@ class ServerVectors:
         self._seen_connections = self._server.connections
         self._checked_at = self._clock()
 
-    def _is_same_connection(self, index: ChromaIndex) -> bool:
-        """Whether the server answers through a connection that it was asked through before."""
+    def _keeps_connection(self, index: ChromaIndex) -> bool:
+        """Call the server, and return whether it answers through a connection that it was asked through before."""
         index.count()
         return self._server.connections == self._seen_connections
 
