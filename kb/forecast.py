@@ -102,13 +102,12 @@ def _of_files(
     config = settings.config
     sample = _sample(config, disk, files, encoder)
     tokens = sum(file.stat.size / sample.bytes_per_token(file.path) for file in files)
-    passages = max(1, len(files) and round(tokens / sample.length))
     rates, measured, gpu = _rates(settings, encoder, sample, tries=tries)
     return Forecast(
         model=config.embed.model,
         download=0 if encoder is not None else _DOWNLOADS.get(settings.model()),
         files=len(files),
-        passages=passages if files else 0,
+        passages=max(1, round(tokens / sample.length)) if files else 0,
         tokens=round(tokens),
         rates={form: rate / sample.length for form, rate in rates.items()},
         configured="int8" if config.embed.precision == "int8" else "float32",
