@@ -56,20 +56,22 @@ def test_backup_while_notes_are_written(
                 return
 
     with here.watching() as daemon:
+        kb(here, "sync")
         writer = threading.Thread(target=write)
         writer.start()
         reports = [kb_json(here, "backup", "first.kb"), kb_json(here, "backup", "--incremental", "backups")]
         written.set()
         writer.join()
         kb(here, "sync")
-        kb(here, "backup", "last.kb")
+        assert kb_json(here, "backup", "last.kb")["without_vector"] == 0
         refused = kb(here, "restore", "last.kb", "--force", code=2)
         assert f"process {daemon.pid}" in refused
         assert "kb watch" in refused
 
     for report in reports:
-        assert report["without_vector"] == 0
-        assert verify_backup(Path(report["path"])).passages == report["passages"]
+        # No two texts are alike. One that the daemon had not embedded yet is counted as such.
+        assert report["vectors"] + report["without_vector"] == report["passages"]
+        assert verify_backup(Path(report["path"])).passages == report["passages"] >= 20
     clone.root.mkdir()
     shutil.copytree(here.notes, clone.notes, copy_function=shutil.copy)
     clone.configure()
