@@ -7,6 +7,7 @@ import posixpath
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from kb.errors import DocumentError, NotIndexed
 from kb.web.pdf_page import Drawn, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kb.records import KnownFile
     from kb.sandbox.pool import Sandbox
@@ -135,11 +136,7 @@ def image_of(load: Load, document: KnownFile, source: str) -> tuple[bytes, str]:
         NotIndexed: There is no such image.
     """
     missing = NotIndexed("there is no such image", "Look at the path in the document")
-    beside = posixpath.dirname(document.path)
-    for place in dict.fromkeys((posixpath.join(beside, source.lstrip("/")), source.lstrip("/"))):
-        path = posixpath.normpath(place)
-        if path.startswith((".", "/")) or "/." in path or "\0" in path or "\\" in path:
-            continue
+    for path in _places(document, source):
         try:
             data = load(document.folder, path)
         except DocumentError:
@@ -148,3 +145,20 @@ def image_of(load: Load, document: KnownFile, source: str) -> tuple[bytes, str]:
         if kind and len(data) <= _MOST_BYTES:
             return data, kind
     raise missing
+
+
+def has_image(document: KnownFile, source: str) -> bool:
+    """Whether there is a file where ``image_of`` would look for an image."""
+    try:
+        return any(Path(document.folder, path).is_file() for path in _places(document, source))
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _places(document: KnownFile, source: str) -> Iterator[str]:
+    """Yield the paths of an image in the folder of its document: beside that, and from the top of the folder."""
+    beside = posixpath.dirname(document.path)
+    for place in dict.fromkeys((posixpath.join(beside, source.lstrip("/")), source.lstrip("/"))):
+        path = posixpath.normpath(place)
+        if not (path.startswith((".", "/")) or "/." in path or "\0" in path or "\\" in path):
+            yield path

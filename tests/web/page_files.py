@@ -57,6 +57,19 @@ Rotten fish smells. <script>document.title = "owned"</script>
 </code></pre><script>document.title = "owned"</script>
 ```
 """
+BREAD: Final = """# Bread
+
+Go to <a href="#sour-dough-1">the second</a>. Flour[^1] is described (https://example.org/flour_(wheat)).
+<a href="https://example.org/own">https://example.org/own</a> and `https://example.org/code`
+
+[^1]: Of wheat.
+
+## Sour dough
+
+![Build](https://example.org/badge.png) ![The oven](oven.png) <img src="gone.png">
+
+## Sour dough
+"""
 PLAN: Final = """#+title: Moving plan
 * TODO Book a van :home:
 Call the /van rental/ before Friday. See [[file:hub.md][the hub]].
@@ -77,6 +90,7 @@ def write_files(folder: Path) -> None:
         "snapshots weekly. See [[hub]].\n\n## Restore\n\nTo restore a file from a snapshot, mount the repository.\n",
         "hostile.md": HOSTILE,
         "plan.org": PLAN,
+        "bread.md": BREAD,
         "code/rank.py": '"""Ranks."""\n\n\ndef fused(scores: list[float]) -> float:\n    """The fused score."""\n'
         "    return sum(scores)\n",
         "ducks.csv": "name,colour\nmallard,green\nteal,brown\n",
@@ -110,7 +124,8 @@ def documents() -> dict[str, bytes]:
         "cargo.xlsx": xlsx({"Cargo": {1: ["ship", "tons"], 2: ["Adler", 120], 3: ["Falke", 80]}}),
         "report.docx": docx([("Heading1", "Weather"), ("", "Storms are rare in June.")], title="Weather report"),
         "mail.eml": b"From: Ada <ada@example.org>\r\nTo: Bo <bo@example.org>\r\nSubject: Keys of the shed\r\n"
-        b"Date: Mon, 3 Mar 2025 10:00:00 +0000\r\n\r\nThe keys hang behind the door.\r\n",
+        b"Date: Mon, 3 Mar 2025 10:00:00 +0000\r\n\r\nThe keys hang behind the door. See\r\n"
+        b"https://example.org/shed?a=1&b=2.\r\n",
     }
 
 

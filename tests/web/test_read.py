@@ -41,9 +41,38 @@ def test_links_lead_to_their_places(browser: Browser, files: Path) -> None:
     text = document(browser.read(files / "hub.md").text)
 
     assert re.search(rf'<a href="/read\?file={files}/restic.md[^"]*"[^>]*>restic</a>', text)
-    assert re.search(rf'<a href="/read\?file={files}/plan.org&amp;line=4"[^>]*>the plan</a>', text)
+    assert re.search(rf'<a href="/read\?file={files}/plan.org&amp;line=4#passage"[^>]*>the plan</a>', text)
     assert re.search(r'<span class="broken" title="[^"]+">nowhere</span>', text)
     assert "Linked from" in text
+
+
+def test_links_within_a_document(browser: Browser, files: Path) -> None:
+    """Links to headings and footnotes name elements that are there, whoever wrote them."""
+    text = document(browser.read(files / "bread.md").text)
+    ids = set(re.findall(r' id="([^"]+)"', text))
+    within = [one for one in re.findall(r' href="#([^"]+)"', text) if one.startswith("d-")]
+
+    assert {"d-sour-dough", "d-sour-dough-1", "d-fn1", "d-fnref1"} <= ids
+    assert sorted(within) == ["d-fn1", "d-fnref1", "d-sour-dough-1"]
+
+
+def test_addresses_in_texts_are_links(browser: Browser, files: Path) -> None:
+    """Web addresses lead away in prose and mails, without what follows them in a sentence; in code they are text."""
+    bread, mail = (document(browser.read(files / name).text) for name in ("bread.md", "mail.eml"))
+
+    assert '<a href="https://example.org/flour_(wheat)" rel="noopener noreferrer">' in bread
+    assert '<a href="https://example.org/own" rel="noopener noreferrer">https://example.org/own</a>' in bread
+    assert "example.org/code</span>" not in bread
+    assert bread.count('<a href="https://example.org') == 2
+    assert '<a href="https://example.org/shed?a=1&amp;b=2"' in mail
+
+
+def test_images_that_are_not_shown(browser: Browser, files: Path) -> None:
+    """Of an image that is elsewhere or missing there is its text, and nothing that a browser would ask for."""
+    text = document(browser.read(files / "bread.md").text)
+
+    assert "<img" not in text
+    assert re.findall(r'<span class="no-image" title="[^"]+">([^<]+)</span>', text) == ["Build", "The oven", "image"]
 
 
 def test_images_come_through_the_daemon(browser: Browser, files: Path) -> None:

@@ -8,7 +8,7 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from kb.web.documents.markup import HIT, Source, visible
+from kb.web.documents.markup import HIT, Source, linked_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _CELL: Final = " | "
 _NAMED: Final = re.compile(r"(.+?): (.*)", re.DOTALL)
 _HEADER: Final = re.compile(r"(From|To|Cc|Date): (.*)")
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d)?")
 _PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n")
 
 
@@ -36,7 +37,7 @@ def _place(name: str) -> str:
 def text(source: Source) -> str:
     """Return plain text as HTML: its lines as they are."""
     lines = "".join(
-        f'<span class="{source.classes("line", number, number)}" data-line="{number}">{escape(line)}\n</span>'
+        f'<span class="{source.classes("line", number, number)}" data-line="{number}">{linked_text(line)}\n</span>'
         for number, line in enumerate(visible(source.text).split("\n"), source.first_line)
     )
     return f'<div class="text">{lines}</div>'
@@ -63,7 +64,7 @@ def table(source: Source) -> str:
 
 def _row(cells: Iterable[str], number: int, *, hit: bool, head: bool = False, shows_number: bool = False) -> str:
     tag = "th" if head else "td"
-    inner = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+    inner = "".join(f"<{tag}>{linked_text(cell)}</{tag}>" for cell in cells)
     numbered = f'<td class="num">{number}</td>' if shows_number else ""
     return f'<tr data-line="{number}" class="{HIT if hit else ""}">{numbered}{inner}</tr>'
 
@@ -124,11 +125,15 @@ def _blocks(source: Source, passage: StoredPassage) -> Iterator[str]:
             lines = lines[1:]
         headers = [found for line in lines if (found := _HEADER.fullmatch(line))]
         if headers and source.file.kind == "mail" and len(headers) == len(lines):
-            rows = "".join(f"<dt>{found[1]}</dt><dd>{escape(found[2])}</dd>" for found in headers)
+            said = [(found[1], _TIME.sub(r"\1 \2", found[2])) for found in headers]
+            rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in said)
             yield f'<dl class="headers {HIT if hit else ""}" data-line="{number}">{rows}</dl>\n'
+        elif len(lines) > 1 and all(_CELL in line for line in lines):
+            rows = "".join(_row(line.split(_CELL), at, hit=hit) for at, line in enumerate(lines, number))
+            yield f"<table>{rows}</table>\n"
         elif lines:
-            inner = "<br>".join(escape(line) for line in lines)
-            yield f'<p data-line="{number}"{classes}>{inner}</p>\n'
+            inner = "\n".join(map(linked_text, lines))
+            yield f'<p data-line="{number}" class="text {HIT if hit else ""}">{inner}</p>\n'
         number += block.count("\n") + 2
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from kb.web.documents.markup import HIT, IN, Source, link, visible
+from kb.web.documents.markup import HIT, IN, Source, link, linked_text, visible
 from kb.web.documents.source import fenced
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _WIKILINK: Final = re.compile(r"(!?)\[\[([^\[\]\n|]+)(?:\|([^\[\]\n]*))?\]\]")
 _TASK: Final = re.compile(r"\[([ xX])\]\s+")
 _AWAY: Final = ("http:", "https:", "mailto:", "//")
 _RASTER: Final = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|avif)$", re.IGNORECASE)
+_LINK_TAG: Final = re.compile(r"<(/?)a\b", re.IGNORECASE)
+_NOT_SLUG: Final = re.compile(r"[^\w\- ]")
 _ANCHOR: Final = re.compile(r"\^[\w-]+\s*$")
 
 
@@ -31,6 +34,7 @@ def markdown(source: Source) -> str:
     environment: dict[str, Any] = {"source": source}
     tokens = parser.parse(visible(source.text), environment)
     _lead(tokens, source)
+    _name(tokens)
     _place(tokens, source)
     return str(parser.renderer.render(tokens, parser.options, environment))
 
@@ -77,9 +81,34 @@ def _place(tokens: Sequence[Token], source: Source) -> None:
             drawn.attrJoin("class", HIT)
 
 
+def _name(tokens: Sequence[Token]) -> None:
+    """Give headings the names by which links within a document lead to them, as GitHub does."""
+    seen: dict[str, int] = {}
+    for token, inline in pairwise(tokens):
+        if token.type == "heading_open":
+            said = "".join(one.content for one in inline.children or () if one.type in {"text", "code_inline"})
+            slug = _NOT_SLUG.sub("", said.strip().lower()).replace(" ", "-")
+            number = seen.get(slug, 0)
+            seen[slug] = number + 1
+            token.attrSet("id", f"{slug}-{number}" if number else slug)
+
+
+def _link_addresses(block: Token) -> None:
+    """Make web addresses that stand in a text links."""
+    inside = False
+    for token in block.children or ():
+        if token.type in {"link_open", "link_close"}:
+            inside = token.type == "link_open"
+        elif token.type == "html_inline" and (tag := _LINK_TAG.match(token.content)):
+            inside = not tag[1]
+        elif token.type == "text" and "://" in token.content and not inside:
+            token.content, token.type = linked_text(token.content), "html_inline"
+
+
 def _lead(tokens: Sequence[Token], source: Source) -> None:
     """Give links and images their addresses; those that lead nowhere say why."""
     for block in tokens:
+        _link_addresses(block)
         for at, token in enumerate(block.children or ()):
             if token.type == "link_open":
                 _lead_link(token, source)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from kb.search.words import Words
+from kb.web.text import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +51,13 @@ IMAGE: Final = "/image?"
 # The name of the place where the passage begins, in the address after "#".
 PASSAGE: Final = "passage"
 _ID: Final = re.compile(r' id="[^"]*"')
+# Before each id of a document, so that none is one of the page.
+_OWN: Final = "d-"
+_IMAGE: Final = re.compile(r'<img((?: [\w-]+="[^"]*")*)>')
+_ALT: Final = re.compile(r' alt="([^"]*)"')
+_URL: Final = re.compile(r"\bhttps?://\w[^\s<>\"'`\\]*", re.IGNORECASE)
+# What ends a sentence rather than an address.
+_AFTER_URL: Final = ".,:;!?*_~)]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,19 @@ def link(target: Target, label: str) -> str:
     return f'<span class="broken" title="{escape(visible(target.problem))}">{shown}</span>'
 
 
+def linked_text(text: str) -> str:
+    """Return a text as HTML in which web addresses are links, as far as sentences and brackets around them."""
+    parts, at = [], 0
+    for found in _URL.finditer(text):
+        url = found[0]
+        while url[-1] in _AFTER_URL and not (url[-1] == ")" and url.count("(") >= url.count(")")):
+            url = url[:-1]
+        end = found.start() + len(url)
+        parts += [escape(text[at : found.start()]), f'<a href="{escape(url)}">{escape(url)}</a>']
+        at = end
+    return "".join([*parts, escape(text[at:])])
+
+
 def sanitized(html: str, image: Callable[[str], str] = lambda _: "") -> str:
     """Return HTML in which nothing acts: no scripts, styles, forms, SVG, frames, or addresses of other pages of kb.
 
@@ -129,13 +150,15 @@ def sanitized(html: str, image: Callable[[str], str] = lambda _: "") -> str:
     import nh3
 
     def attribute(tag: str, name: str, value: str) -> str | None:
+        if name == "href" and value.startswith("#"):
+            return f"#{_OWN}{value[1:]}"
         if name == "href":
-            return value if _leads_away(value) or value.startswith((_PLACE, "#")) else None
+            return value if _leads_away(value) or value.startswith(_PLACE) else None
         if name == "src" and tag == "img":
             return value if value.startswith(IMAGE) else image(value) or None
         return value
 
-    return nh3.clean(
+    clean = nh3.clean(
         html,
         tags=set(_TAGS),
         clean_content_tags=set(_WHOLE_TAGS.split()),
@@ -144,8 +167,18 @@ def sanitized(html: str, image: Callable[[str], str] = lambda _: "") -> str:
         attribute_filter=attribute,
         url_schemes=set(_SCHEMES),
         link_rel="noopener noreferrer",
-        id_prefix="d-",
+        id_prefix=_OWN,
     )
+    return _IMAGE.sub(_shown_image, clean)
+
+
+def _shown_image(found: re.Match[str]) -> str:
+    """Return an image; where it is not shown, its text in place of what browsers draw for a broken one."""
+    if ' src="' in found[1]:
+        return found[0]
+    alt = _ALT.search(found[1])
+    label = (alt[1] if alt else "") or TEXT["image"]
+    return f'<span class="no-image" title="{TEXT["image_not_shown"]}">{label}</span>'
 
 
 def with_words(html: str, words: Words) -> Markup:

@@ -12,9 +12,10 @@ from markupsafe import Markup
 from kb.formats.registry import REGISTRY
 from kb.web.documents.extracted import extracted, table, text
 from kb.web.documents.markdown import markdown
-from kb.web.documents.markup import IMAGE, Source, Target, sanitized, with_words
+from kb.web.documents.markup import IMAGE, PASSAGE, Source, Target, sanitized, with_words
 from kb.web.documents.org import org
 from kb.web.documents.source import code
+from kb.web.pictures import has_image
 from kb.web.query import Query, path_of
 
 if TYPE_CHECKING:
@@ -219,14 +220,17 @@ def _leads(query: Query, links: Links) -> Callable[[str], Target]:
         found = known.get(written) or known.get(unquote(written)) or known.get(written.removeprefix("file:"))
         if found is None or found.target is None:
             return Target("", found.problem if found else "it is not in the index")
-        return Target(place_address(query, found.target, found.line), found.problem)
+        begin = f"#{PASSAGE}" if found.line else ""
+        return Target(place_address(query, found.target, found.line) + begin, found.problem)
 
     return target
 
 
 def _image(document: KnownFile, name: str) -> str:
-    """Return the address of an image that a document embeds; empty where it is elsewhere, or of another kind."""
-    if not name or _SCHEME.match(name) or not _RASTER.search(name.partition("?")[0]):
+    """Return the address of an image that a document embeds; empty where none is shown."""
+    source = unquote(name)
+    shown = name and not _SCHEME.match(name) and _RASTER.search(name.partition("?")[0])
+    if not shown or not has_image(document, source):
         return ""
-    fields = {"file": path_of(document), "src": unquote(name)}
+    fields = {"file": path_of(document), "src": source}
     return IMAGE + urlencode(fields, quote_via=quote, safe="/", errors="surrogateescape")
