@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from chromium import chromium
+from page_server import served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
@@ -436,3 +437,69 @@ def test_what_happens_is_live(visit: Callable[..., Page], running: Served) -> No
     page.wait_for_timeout(300)
     running.events.publish("progress", IndexProgress(7, 1234, 0, 0, 0, 0, 0.5))
     expect(page.locator("#live")).to_contain_text("1,234")
+
+
+def test_hit_that_is_open_is_in_view(visit: Callable[..., Page]) -> None:
+    """A hit far down in the list is there beside its document, after a click and in an address that is opened."""
+    page = visit("/?q=sentence+of+the+long+document&limit=40")
+    expect(page.locator("#results .summary")).to_contain_text("ranked by")
+    last = page.locator("#results a.open").last
+    last.click()
+    page.locator("#document .hit").first.wait_for()
+
+    expect(page.locator(".hit-item.chosen a.open")).to_be_in_viewport()
+    page.reload()
+    expect(page.locator(".hit-item.chosen a.open")).to_be_in_viewport()
+
+
+def test_link_within_a_document(visit: Callable[..., Page], files: Path) -> None:
+    """It leads to its place in the document, which is not loaded anew; the back button leads back."""
+    page = visit(read(files, "bread.md"))
+    page.evaluate("document.querySelector('#document h1').dataset.kept = 'yes'")
+    page.get_by_role("link", name="the second").click()
+    page.wait_for_url(re.compile("#d-sour-dough-1$"))
+    page.go_back()
+    page.wait_for_url(re.compile(r"bread\.md"))
+    page.wait_for_timeout(300)
+
+    assert page.evaluate("document.querySelector('#document h1').dataset.kept") == "yes"
+
+
+def test_many_windows(visit: Callable[..., Page], running: Served) -> None:
+    """More windows than a browser has connections to one server; each hears what happens."""
+    from kb.records import IndexProgress
+
+    first = visit("/status")
+    windows = [first, *(first.context.new_page() for _ in range(8))]
+    for window in windows[1:]:
+        window.goto(f"{running.url}/status")
+    first.wait_for_timeout(300)
+    running.events.publish("progress", IndexProgress(7, 4321, 0, 0, 0, 0, 0.5))
+    for window in windows:
+        expect(window.locator("#live")).to_contain_text("4,321")
+    first.close()
+    windows[1].wait_for_timeout(300)
+    running.events.publish("progress", IndexProgress(8, 5432, 0, 0, 0, 0, 0.5))
+
+    expect(windows[8].locator("#live")).to_contain_text("5,432")
+
+
+def test_daemon_that_ends(chrome: Browser, running: Served) -> None:
+    """Its end is said while it is away, that of its session when it is back, and neither once there is another one."""
+    context = chrome.new_context()
+    page = context.new_page()
+    with running.using() as kb:
+        with served(kb) as own:  # type: ignore[arg-type]  # it is the whole knowledge base
+            port = urlsplit(own.url).port or 0
+            page.goto(own.page.new_link())
+            page.goto(f"{own.url}/?q=restic")
+        expect(page.locator("#lost")).to_contain_text("does not answer")
+        with served(kb, port) as own:  # type: ignore[arg-type]  # the same
+            page.locator("#q").fill("backup")
+            expect(page.locator("#lost")).to_contain_text("session has ended", timeout=20_000)
+            assert page.locator("#results form").count() == 0
+            context.new_page().goto(own.page.new_link())
+            page.locator("#q").fill("backups")
+            expect(page.locator("#lost")).to_be_hidden(timeout=20_000)
+            expect(page.locator("#results .summary")).to_contain_text("ranked by meaning")
+    context.close()

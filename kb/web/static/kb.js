@@ -4,7 +4,10 @@
 
 (() => {
   const BEST_AFTER = 250; // milliseconds after results by meaning: their best sentences
+  const ENDED = 401; // the status of an answer to a browser without a session
+  const AGAIN = 5000; // milliseconds until the events are asked for again, where the session has ended
   const MEANING_AFTER = 50; // milliseconds without a key: results by words come at once, those by meaning after that
+  const MARGIN = 16; // pixels above a hit that the list is scrolled to
   const $ = (selector, within = document) => within.querySelector(selector);
   const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
   const body = document.body;
@@ -24,12 +27,21 @@
     try {
       const response = await fetch(address, { signal: controller.signal, headers: { accept: "text/html" } });
       const html = await response.text();
-      return controller.signal.aborted ? null : html;
+      if (controller.signal.aborted) return null;
+      lost(response.status === ENDED ? "ended" : "");
+      return response.status === ENDED ? null : html;
     } catch (error) {
-      if (error.name === "AbortError") return null;
-      toast(body.dataset.failed);
+      if (error.name !== "AbortError") lost("gone");
       return null;
     }
+  }
+
+  /** Say above everything why nothing new is shown: ``gone`` or ``ended``; empty once the daemon answers again. */
+  function lost(why) {
+    const line = $("#lost");
+    line.hidden = !why;
+    line.textContent = body.dataset[why] ?? "";
+    if (why) $("#live").hidden = true;
   }
 
   const withPart = (address, name) => {
@@ -61,6 +73,7 @@
     return url;
   }
 
+  let shownAddress = location.pathname + location.search; // of what is shown, without the place in it
   let number = 0; // of the newest search
   let shown = 0; // of the search whose results are shown by meaning
   let typing = false; // whether the last entry of the history is the search that is being typed
@@ -114,6 +127,7 @@
     timer = setTimeout(() => {
       results(url, { of });
       history[typing ? "replaceState" : "pushState"](null, "", url);
+      shownAddress = url.pathname + url.search;
       document.title = `${url.searchParams.get("q") ?? ""} · kb`;
       typing = true;
     }, MEANING_AFTER);
@@ -131,6 +145,7 @@
     const url = new URL(address, location.href);
     typing = false;
     if (push) history.pushState(null, "", url);
+    shownAddress = url.pathname + url.search;
     const reading = url.pathname === "/read";
     if (!reading) {
       close();
@@ -179,6 +194,15 @@
       if (chosen) $("a.open", item).setAttribute("aria-current", "true");
       else $("a.open", item).removeAttribute("aria-current");
     }
+    showChosen();
+  }
+
+  /** Scroll the list beside a document, and nothing else, to the hit that is open. */
+  function showChosen() {
+    const [list, item] = [$(".results"), $("#results .hit-item.chosen")];
+    if (!item || !body.classList.contains("reading")) return;
+    const [top, bottom] = [item.offsetTop, item.offsetTop + item.offsetHeight];
+    if (top < list.scrollTop || bottom > list.scrollTop + list.clientHeight) list.scrollTop = top - MARGIN;
   }
 
   function atPassage() {
@@ -197,6 +221,8 @@
       link.target = "_blank";
       return;
     }
+    // A place in the document that is open: the browser goes there by itself.
+    if (url.hash && url.pathname + url.search === shownAddress) return;
     if (link.id === "show-keys") {
       event.preventDefault();
       help();
@@ -208,8 +234,8 @@
 
   window.addEventListener("popstate", () => {
     if ($("main[data-streams]")) location.reload();
-    if (!finder) return;
     const url = new URL(location.href);
+    if (!finder || url.pathname + url.search === shownAddress) return;
     if (url.pathname !== "/read") fill(url);
     show(url, { push: false });
   });
@@ -234,7 +260,9 @@
   });
 
   async function launch(form) {
-    const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    const sent = { method: "POST", body: new URLSearchParams(new FormData(form)) };
+    const response = await fetch(form.action, sent).catch(() => null);
+    if (!response || response.status === ENDED) return lost(response ? "ended" : "gone");
     const answer = await response.json();
     toast(response.ok ? `${body.dataset.opened}: ${answer.command}` : `${answer.problem}. ${answer.remedy}`);
   }
@@ -277,6 +305,7 @@
     main.replaceChildren(heading, step);
     try {
       const response = await fetch(withPart(url, "1"), { signal: controller.signal });
+      if (response.status === ENDED) return lost("ended");
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";
       for (let read = await reader.read(); !read.done; read = await reader.read()) {
@@ -289,7 +318,7 @@
         }
       }
     } catch (error) {
-      if (error.name !== "AbortError") toast(body.dataset.failed);
+      if (error.name !== "AbortError") lost("gone");
     }
   }
 
@@ -381,19 +410,49 @@
         if (html !== null) status.innerHTML = html;
       }, 300);
     };
+    const on = {
+      progress: (run) => {
+        const [done, total] = run.to_embed ? [run.embedded_of, run.to_embed] : [run.files, run.files_total];
+        line.hidden = total < 2;
+        line.textContent = `${run.doing} ${done.toLocaleString("en")} / ${total.toLocaleString("en")}`;
+        refresh();
+      },
+      run: () => {
+        line.hidden = true;
+        refresh();
+      },
+      state: refresh,
+      open: () => lost(""),
+      gone: () => lost("gone"),
+      ended: () => lost("ended"),
+    };
+    // A browser keeps few connections to one server, so one of its windows follows the events and tells the others.
+    const windows = new BroadcastChannel("kb-events");
+    windows.addEventListener("message", (event) => on[event.data.name](event.data.value));
+    const tell = (name, value) => {
+      windows.postMessage({ name, value });
+      on[name](value);
+    };
+    navigator.locks.request("kb-events", () => {
+      follow(tell);
+      return new Promise((closed) => window.addEventListener("pagehide", closed));
+    });
+  }
+
+  /** Tell the events of the daemon, and whether it answers, until the window is closed. */
+  function follow(tell) {
     const source = new EventSource("/events");
-    source.addEventListener("progress", (event) => {
-      const run = JSON.parse(event.data);
-      const [done, total] = run.to_embed ? [run.embedded_of, run.to_embed] : [run.files, run.files_total];
-      line.hidden = total < 2;
-      line.textContent = `${run.doing} ${done.toLocaleString("en")} / ${total.toLocaleString("en")}`;
-      refresh();
+    for (const name of ["progress", "run", "state"]) {
+      source.addEventListener(name, (event) => tell(name, JSON.parse(event.data || "null")));
+    }
+    source.addEventListener("open", () => tell("open"));
+    source.addEventListener("error", async () => {
+      if (source.readyState === EventSource.CONNECTING) return tell("gone");
+      // It was refused, and does not ask again by itself.
+      const answer = await fetch("/keys").catch(() => null);
+      tell(!answer ? "gone" : answer.status === ENDED ? "ended" : "open");
+      setTimeout(() => follow(tell), AGAIN);
     });
-    source.addEventListener("run", () => {
-      line.hidden = true;
-      refresh();
-    });
-    source.addEventListener("state", refresh);
     window.addEventListener("pagehide", () => source.close());
   }
 
@@ -401,7 +460,10 @@
     field.addEventListener("input", typed);
     $("#mode").addEventListener("change", () => show(searched()));
     $("#results").dataset.q = new URL(location.href).searchParams.get("q") ?? "";
-    if (location.pathname === "/read") atPassage();
+    if (location.pathname === "/read") {
+      showChosen();
+      atPassage();
+    }
   }
-  if (!body.classList.contains("refused")) live();
+  live();
 })();
