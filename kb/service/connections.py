@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import h11
@@ -84,6 +86,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as asyncio and uvicorn name it differently
         """Wait for a request, and close another connection if there are too many."""
         super().connection_made(transport)
+        _send_at_once(transport.get_extra_info("socket"))
         if len(self.connections) > self._limits.most:
             oldest = next(iter(self._limits.incomplete), None)
             if oldest is None:
@@ -168,6 +171,18 @@ class Connection(H11Protocol):
     def _settle(self) -> None:
         if timer := self._limits.incomplete.pop(self, None):
             timer.cancel()
+
+
+def _send_at_once(connected: Any) -> None:  # noqa: ANN401 - asyncio wraps the socket
+    """Send each part of an answer when it is written, rather than 40 ms later, once the client acknowledged the last.
+
+    asyncio does so itself only for sockets that were made with the number of the protocol, which listening ones of
+    ``socket.create_server`` are not.
+    """
+    if connected is not None and connected.family in {socket.AF_INET, socket.AF_INET6}:
+        # macOS refuses options of a connection that the client has closed.
+        with suppress(OSError):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def exception_handler(say: Callable[[str], None]) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:

@@ -85,3 +85,31 @@ def test_a_pager_may_take_its_time(endless: tuple[Endless, int]) -> None:
     with ask(port, "/patient"):
         assert not app.ended.wait(1)
     assert app.ended.wait(10)
+
+
+class InParts:
+    """An application that answers in parts, the second a moment after the first."""
+
+    async def __call__(self, _scope: dict[str, Any], _receive: Any, send: Any) -> None:
+        """Send."""
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await send({"type": "http.response.body", "body": b"b"})
+
+
+def test_the_parts_of_an_answer_wait_for_no_acknowledgement(said: list[str]) -> None:
+    """With Nagle's algorithm each part after the first would wait for the client, which acknowledges 40 ms later."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    made: list[Any] = []
+
+    class Limits(ConnectionLimits):
+        def connection(self, **given: Any) -> Any:
+            made.append(super().connection(**given))
+            return made[-1]
+
+    server = HttpServer(InParts(), listening, Limits(), said.append, name="kb-parts")  # type: ignore[arg-type]  # as ASGI
+    server.start()
+    with ask(listening.getsockname()[1], "/"):
+        connected = made[0].transport.get_extra_info("socket")
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    server.close()
