@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -34,12 +35,7 @@ class Texts:
     """Passages of words as frequent as those of a language; the same for a number every time."""
 
     def __init__(self) -> None:
-        chance = np.random.default_rng(_SEED)
-        syllables = np.array([one + other for one in _CONSONANTS for other in _VOWELS])
-        words: dict[str, None] = {}
-        while len(words) < _VOCABULARY:
-            words["".join(chance.choice(syllables, size=chance.integers(1, 6)))] = None
-        self._words = np.array(list(words))
+        self._words = _vocabulary()
         shares = 1.0 / np.arange(1, _VOCABULARY + 1) ** _EXPONENT
         self._until = np.cumsum(shares / shares.sum())
 
@@ -61,6 +57,17 @@ class Texts:
     def _drawn(self, chance: np.random.Generator, count: int) -> NDArray[np.str_]:
         found: NDArray[np.str_] = self._words[np.searchsorted(self._until, chance.random(count))]
         return found
+
+
+@cache
+def _vocabulary() -> NDArray[np.str_]:
+    chance = np.random.default_rng(_SEED)
+    syllables = [one + other for one in _CONSONANTS for other in _VOWELS]
+    words: dict[str, None] = {}
+    while len(words) < _VOCABULARY:
+        drawn = chance.integers(len(syllables), size=chance.integers(1, 6)).tolist()
+        words["".join(map(syllables.__getitem__, drawn))] = None
+    return np.array(list(words))
 
 
 def write_notes(folder: Path, count: int, passages: int = PER_FILE) -> None:
