@@ -323,10 +323,12 @@ def _read(path: Path, most: int) -> bytes | None:
         BackupError: It cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    if not 0 <= _size(path) <= most:
+    size = _size(path)
+    if not 0 <= size <= most:
         return None
     try:
         with os.fdopen(os.open(path, flags), "rb") as file:
-            return file.read(most + 1)
+            # No more than is there: that much memory is taken, and cleared, before anything is read.
+            return file.read(size + 1)
     except OSError as error:
         raise unreadable(str(path), error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,6 +125,20 @@ def test_a_damaged_snapshot_is_found(tmp_path: Path) -> None:
 
     add(folder, range(70))
     assert found(folder) == set(range(70))
+
+
+def test_reading_takes_memory_for_what_is_there(tmp_path: Path) -> None:
+    """Not for the largest backup there may be."""
+    add(tmp_path / "backups", range(50))
+
+    tracemalloc.start()
+    try:
+        FolderReader(tmp_path / "backups").verify()
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert most < 4 << 20
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
