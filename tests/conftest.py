@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib.util
 import itertools
@@ -71,6 +72,11 @@ def _most_seconds(item: pytest.Item) -> float:
     marker = item.get_closest_marker("timeout")
     # Outside this project there is no usual timeout.
     return float(marker.args[0] if marker is not None else item.config.getini("timeout") or 0)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector thousands of tests and what they import, which stay: a tenth of the time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
