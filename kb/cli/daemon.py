@@ -91,7 +91,7 @@ class Daemon:
         self._configuration: tuple[Settings, Configuration] | None = None
         self._events = EventBus()
         self._http = HttpPort(self._backend(), say, self._mounts)
-        self._web = WebPort(self._page_backend, say)
+        self._web = WebPort(self._page_backend, say, str(self._settings.store_path()))
         self._last_warning = ""
         self._takeover: OnnxTakeover | None = None
         self._kb: LocalKnowledgeBase

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import zlib
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _CONNECTIONS: Final = 64
 _KEEP_ALIVE_SECONDS: Final = 30
+# Below the ports that systems give to connections.
+_FIRST_PORT: Final = 20_000
+_PORTS: Final = 10_000
 # Editors that open a window of their own; others of kb open's are run in a terminal.
 _WINDOWS: Final = frozenset({"gvim", "emacs", "emacsclient", "subl", "zed", "zeditor", "lapce", "kate", "gedit"})
 
@@ -31,10 +35,12 @@ class WebPort:
     Args:
         backend: Returns what the page shows.
         say: Receives each line of the log.
+        store: The path of the store. Its page has the same port each time, so that addresses stay as they are.
     """
 
-    def __init__(self, backend: Callable[[], Backend], say: Callable[[str], None]) -> None:
+    def __init__(self, backend: Callable[[], Backend], say: Callable[[str], None], store: str) -> None:
         self._backend = backend
+        self._usual = _FIRST_PORT + zlib.crc32(store.encode("utf-8", "surrogateescape")) % _PORTS
         self._say = say
         self._lock = threading.Lock()
         self._open: tuple[HttpServer, Page, Port] | None = None
@@ -43,7 +49,7 @@ class WebPort:
         """Return a link that opens the page once; the port is opened if it is not yet.
 
         Args:
-            port: The port, if it has to be opened; 0 for any that is free.
+            port: The port, if it has to be opened; 0 for that of this store, else any that is free.
 
         Raises:
             KbError: The extra is not installed, or the port is in use.
@@ -75,11 +81,13 @@ class WebPort:
 
         page_class = _page_class()
         try:
-            port = listen_at_port(Endpoint("127.0.0.1", number))
+            port = listen_at_port(Endpoint("127.0.0.1", number or self._usual))
         except KbError as error:
-            raise KbError(
-                error.message, "Use another one: kb web --port PORT, or leave it out for any free one"
-            ) from error
+            if number:
+                raise KbError(
+                    error.message, "Use another one: kb web --port PORT, or leave it out for any free one"
+                ) from error
+            port = listen_at_port(Endpoint("127.0.0.1", 0))
         page = page_class(self._backend(), str(port.endpoint), port.hosts())
         limits = ConnectionLimits(_CONNECTIONS, keep_alive=_KEEP_ALIVE_SECONDS)
         return HttpServer(page, port.socket, limits, self._say, name="kb-web"), page, port

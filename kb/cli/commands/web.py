@@ -23,7 +23,9 @@ _POLL_SECONDS: Final = 0.1
 @command(short_help="Open a page to find, read and write in the browser.", local=True)
 @click.option("--print", "print_only", is_flag=True, help="Print the link instead of opening it.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="The port, if the page is not open yet.  [default: a free one]"
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="The port, if the page is not open yet.  [default: the same each time]",
 )
 @click.option("--stop", "stops", is_flag=True, help="Close the page and end its sessions; kb watch keeps running.")
 @click.pass_obj

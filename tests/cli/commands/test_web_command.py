@@ -8,15 +8,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
+from kb.api.events import EventBus
 from kb.cli import web_port
-from kb.cli.web_port import open_in_editor
+from kb.cli.web_port import WebPort, open_in_editor
 from kb.errors import KbError
+from kb.web.context import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +75,25 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KbError, match="the page needs the extra web") as error:
         web_port._page_class()
     assert "localkb[web]" in error.value.remedy
+
+
+def test_port_stays_the_same(tmp_path: Path) -> None:
+    """A store has its page at one port, whichever daemon shows it; where that is in use, at another one."""
+    backend = Backend(nullcontext, bytes, str, None, EventBus())  # type: ignore[arg-type]  # it shows nothing
+
+    def port_of(store: str) -> WebPort:
+        return WebPort(lambda: backend, lambda _: None, f"{tmp_path}/{store}")
+
+    def place(port: WebPort) -> str:
+        return urlsplit(port.link()).netloc
+
+    first, second, other, later = port_of("a"), port_of("a"), port_of("b"), port_of("a")
+    usual = place(first)
+    assert len({usual, place(second), place(other)}) == 3
+    assert first.close()
+
+    assert place(later) == usual
+    assert sum(port.close() for port in (second, other, later)) == 3
 
 
 @pytest.fixture
