@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kb.formats.registry import REGISTRY
 from kb.search.filters import day_of, selected, tag_count
+from kb.web.documents.markup import IN
 from kb.web.query import toggled
 
 if TYPE_CHECKING:
@@ -143,11 +144,15 @@ def _chooses(facet: Facet, files: int) -> bool:
 
 def _facet(query: Query, name: str, title: str, counts: Sequence[tuple[str, int]]) -> Facet:
     chosen: tuple[str, ...] = getattr(query, name)
+    change = _other_folder if name == "path" else toggled
     known = dict(counts)
     order = [*((one, known.get(one, 0)) for one in chosen), *(one for one in counts if one[0] not in chosen)]
     values = tuple(
         Value(
-            _label(name, value), files, query.closed().address(**{name: toggled(chosen, value)}), chosen=value in chosen
+            _label(name, value, chosen),
+            files,
+            query.closed().address(**{name: change(chosen, value)}),
+            chosen=value in chosen,
         )
         for value, files in order
     )
@@ -155,23 +160,39 @@ def _facet(query: Query, name: str, title: str, counts: Sequence[tuple[str, int]
     return Facet(name, title, values[:room], values[room : room + 60])
 
 
-def _label(name: str, value: str) -> str:
-    return value.strip("/") if name == "path" else value
+def _label(name: str, value: str, chosen: Sequence[str]) -> str:
+    """Return how a value is named: a folder within the chosen one without the path of that."""
+    if name != "path":
+        return value
+    inside = next((value.removeprefix(one) for one in chosen if value != one and value.startswith(one)), "")
+    return f"{IN} {inside.strip('/')}" if inside else value.strip("/")
 
 
 def _folders(files: Iterable[KnownFile], query: Query) -> list[tuple[str, int]]:
-    """Count the files of the folders one level below the chosen one, else of the topmost ones, as globs."""
-    chosen = query.path[0].strip("/") if len(query.path) == 1 else ""
-    depth = chosen.count("/") + 1 if chosen else 0
-    found: Counter[str] = Counter()
+    """Count the files of folders, as globs: those above the chosen one, those in it, and the topmost ones."""
+    chosen = query.path[0].strip("/").split("/") if len(query.path) == 1 else []
+    above, inside, topmost = Counter[str](), Counter[str](), Counter[str]()
     for file in files:
         parts = file.path.split("/")[:-1]
-        if parts and (not chosen or "/".join(parts[:depth]) == chosen):
-            # Within the chosen folder, those below it.
-            found["/" + "/".join(parts[: depth + 1]) + "/"] += 1
-        elif parts:
-            found[f"/{parts[0]}/"] += 1
-    return found.most_common()
+        if not parts:
+            continue
+        if not chosen or parts[0] != chosen[0]:
+            topmost[f"/{parts[0]}/"] += 1
+            continue
+        shared = next((at for at, (one, other) in enumerate(zip(parts, chosen, strict=False)) if one != other), None)
+        depth = min(len(parts), len(chosen)) if shared is None else shared
+        for at in range(1, depth + 1):
+            above["/" + "/".join(parts[:at]) + "/"] += 1
+        if depth == len(chosen) < len(parts):
+            inside["/" + "/".join(parts[: depth + 1]) + "/"] += 1
+    return [*above.items(), *inside.most_common(), *topmost.most_common()]
+
+
+def _other_folder(chosen: Sequence[str], value: str) -> tuple[str, ...]:
+    """Return the chosen folders with one added or taken away; it takes the place of those around it and in it."""
+    if value in chosen:
+        return toggled(chosen, value)
+    return (*(one for one in chosen if not one.startswith(value) and not value.startswith(one)), value)
 
 
 def _types(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
