@@ -56,6 +56,7 @@ class Drawn(msgspec.Struct, frozen=True):
         png: The picture, in base64.
         pages: How many pages the document has.
         marked: How many rectangles are marked.
+        top: Where the topmost of them begins, from 0 at the top of the page to 1.
         width: Its width in pixels.
         height: Its height in pixels.
     """
@@ -63,6 +64,7 @@ class Drawn(msgspec.Struct, frozen=True):
     png: str
     pages: int
     marked: int
+    top: float
     width: int
     height: int
 
@@ -110,7 +112,14 @@ def _drawn(document: PdfDocument, wanted: Wanted) -> Drawn:
     scale = min(_WIDTH / max(width, 1), (_MOST_PIXELS / max(width * height, 1)) ** 0.5)
     bitmap = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False, may_draw_forms=True)
     png = _png(bitmap.buffer, bitmap.width, bitmap.height, bitmap.stride, bitmap.n_channels)
-    return Drawn(base64.b64encode(png).decode(), len(document), len(rectangles), bitmap.width, bitmap.height)
+    return Drawn(
+        base64.b64encode(png).decode(),
+        len(document),
+        len(rectangles),
+        _top(page, rectangles),
+        bitmap.width,
+        bitmap.height,
+    )
 
 
 def _rectangles(page: PdfPage, passage: str) -> list[tuple[float, float, float, float]]:
@@ -126,6 +135,16 @@ def _rectangles(page: PdfPage, passage: str) -> list[tuple[float, float, float, 
         for at in range(text_page.count_rects(places[first], places[last - 1] - places[first] + 1))
     ]
     return [one for one in found if one[2] > one[0] and one[3] > one[1]]
+
+
+def _top(page: PdfPage, rectangles: Sequence[tuple[float, float, float, float]]) -> float:
+    """Return where the topmost rectangle begins, from 0 at the top of the page to 1; 0 if that is turned."""
+    if not rectangles or page.get_rotation():
+        return 0.0
+    _, bottom, _, top = page.get_cropbox()
+    highest = max(one[3] for one in rectangles)
+    share: float = (top - highest) / max(top - bottom, 1)
+    return min(max(share, 0.0), 1.0)
 
 
 def _letters(text_page: PdfTextPage, count: int) -> tuple[str, list[int]]:

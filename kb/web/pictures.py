@@ -42,11 +42,13 @@ class Page:
         png: The picture.
         pages: How many pages the document has.
         marked: How many rectangles are marked on it.
+        top: Where the topmost of them begins, from 0 at the top of the page to 1.
     """
 
     png: bytes
     pages: int
     marked: int
+    top: float
 
 
 class Pages:
@@ -77,7 +79,7 @@ class Pages:
         wanted = msgspec.json.encode(Wanted(page, _text_of(passage))).decode()
         answer = sandbox.extract(_MODULE, wanted, self._load(file.folder, file.path))
         drawn = msgspec.json.decode(answer.text, type=Drawn)
-        made = Page(base64.b64decode(drawn.png), drawn.pages, drawn.marked)
+        made = Page(base64.b64decode(drawn.png), drawn.pages, drawn.marked, drawn.top)
         with self._lock:
             self._kept[key] = made
             while len(self._kept) > _KEPT:

@@ -12,7 +12,7 @@ from kb.records import MODE_NAMES, Filters, SearchRequest, mode_named
 from kb.search.types import type_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from kb.records import KnownFile, StoredPassage
 
@@ -24,6 +24,13 @@ _LONGEST: Final = 20_000
 _BEST_SECONDS: Final = 0.3
 # The fields that narrow a search down.
 _NARROWING: Final = ("path", "tag", "type", "lang", "since", "until", "within")
+# What links to a view keep of a search, by its name.
+_KEPT: Final[Mapping[str, tuple[str, ...]]] = {
+    "find": ("q", *_NARROWING),
+    "ask": ("q", *_NARROWING),
+    "tags": _NARROWING,
+    "timeline": _NARROWING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Query:
         file: The document that is open, by its absolute path; empty if none is.
         line: The line at which it is open; 0 for the beginning.
         page: The page at which it is open; 0 for that of the line.
+        alone: Whether it is open without the results beside it.
     """
 
     q: str = ""
@@ -63,6 +71,7 @@ class Query:
     file: str = ""
     line: int = 0
     page: int = 0
+    alone: bool = False
 
     @classmethod
     def of(cls, query: bytes) -> Query:
@@ -88,6 +97,7 @@ class Query:
             file=fields.text("file"),
             line=fields.number("line"),
             page=fields.number("page"),
+            alone=fields.text("alone") == "1",
         )
 
     @property
@@ -156,7 +166,7 @@ class Query:
 
     def closed(self) -> Query:
         """The same search without a document."""
-        return replace(self, file="", line=0, page=0)
+        return replace(self, file="", line=0, page=0, alone=False)
 
     def without(self, name: str, value: str) -> Query:
         """The same search without one value of a filter."""
@@ -164,14 +174,14 @@ class Query:
         left: Any = tuple(_without(kept, value)) if isinstance(kept, tuple) else ""
         return replace(self, **{name: left})
 
+    @staticmethod
+    def kept_by(view: str) -> tuple[str, ...]:
+        """The fields of a search that a link to another view keeps."""
+        return _KEPT.get(view, ())
+
     def for_view(self, name: str) -> Query:
-        """What a link to another view keeps of this search: the question where one is asked, and the selection."""
-        match name:
-            case "find" | "ask":
-                return Query(q=self.q, within=self.within)
-            case "tags" | "timeline":
-                return Query(within=self.within)
-        return Query()
+        """What a link to another view keeps of this search: its filters, and the question where one is asked."""
+        return Query(**{field: getattr(self, field) for field in self.kept_by(name)})
 
     def only_filters(self) -> Query:
         """The filters of this search and its selection, without a question."""

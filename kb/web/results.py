@@ -177,7 +177,20 @@ def _notices(answer: Answer, query: Query) -> list[Notice]:
     if found and (other := text.by_mode(answer)):
         mode, label = other
         found[-1] = Notice(found[-1].text, Place(text.TEXT[label], query.address(mode=mode.value)))
+    if not answer.hits and (wider := _wider(answer, query)):
+        found.append(wider)
     return found
+
+
+def _wider(answer: Answer, query: Query) -> Notice | None:
+    """Return the way from a search that finds nothing to one that looks through more; None where none does."""
+    if query.narrows:
+        return Notice(text.TEXT["narrowed"], Place(text.TEXT["within_clear"], query.without_filters().address()))
+    read = answer.read_as
+    words = (read.text or " ".join(read.phrases)) if read and (read.phrases or read.filters or read.without) else ""
+    if not words:
+        return None
+    return Notice(text.TEXT["operators"], Place(text.TEXT["words_alone"], query.address(q=words)))
 
 
 def _nothing(answer: Answer) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kb.formats.registry import REGISTRY, install_command
 from kb.records import MODES, Mode
+from kb.records.documents import SCANNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from kb.records import Answer, Freshness, KnownFile, Missing, ReadAs, Reply, StoredPassage, Unmatched
+    from kb.records import Answer, Failure, Freshness, KnownFile, Missing, ReadAs, Reply, StoredPassage, Unmatched
     from kb.web.query import Query
 
 TEXT: Final[Mapping[str, str]] = {
@@ -60,6 +62,9 @@ TEXT: Final[Mapping[str, str]] = {
     "nearest": "The nearest passage",
     "no_question": "The question has no words beside what it leaves out.",
     "nothing": "Nothing found.",
+    "narrowed": "The filters leave out other files.",
+    "operators": "The operators of the question leave out other passages.",
+    "words_alone": "Search for its words alone",
     "nothing_words": "No passage has a word of the question.",
     "elsewhere": "Passages with the words of the question are not among these hits.",
     "weak": "No passage is near enough to be an answer.",
@@ -169,6 +174,7 @@ TEXT: Final[Mapping[str, str]] = {
     "note_saved": "The note is saved and indexed",
     "note_saved_only": "The note is saved; it is indexed in a moment",
     "note_open": "Open it",
+    "note_another": "Write another note",
     "note_empty": "The note is empty; nothing was saved.",
     "status_index": "Index",
     "status_daemon": "Daemon",
@@ -195,7 +201,7 @@ TEXT: Final[Mapping[str, str]] = {
     "back": "Back to the search",
     "wrong_host": "This address is not served here. Open the page by the link that kb web prints.",
     "other_page": "Requests from other pages are refused.",
-    "no_session": "This browser has no session. Run kb web: it prints and opens a link that works once.",
+    "no_session": "This browser has no session. Run kb web, whose link opens one, then load this address again.",
     "used_link": "This link was used already, or is too old. Run kb web for a new one.",
     "not_found": "There is no such page.",
     "not_allowed": "This address does not take this method.",
@@ -356,6 +362,17 @@ def freshness_line(index: Freshness) -> str:
     if index.without_server:
         facts.append(index.without_server)
     return "; ".join(facts)
+
+
+def remedies(problems: Sequence[Failure]) -> Iterator[str]:
+    """Yield what would have files read that could not be."""
+    for extra in REGISTRY.extras:
+        command = install_command(extra)
+        if lacking := sum(command in one.reason for one in problems):
+            yield f"{count(lacking, 'file')} could be read after {command}"
+    scans = sum(SCANNED in one.reason or one.reason.startswith(REGISTRY.scanned) for one in problems)
+    if scans:
+        yield f"{count(scans, 'scan')} could be searched with Tesseract installed and documents.ocr = true"
 
 
 def asked_line(reply: Reply) -> str:

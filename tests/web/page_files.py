@@ -91,6 +91,7 @@ def write_files(folder: Path) -> None:
         "hostile.md": HOSTILE,
         "plan.org": PLAN,
         "bread.md": BREAD,
+        "twice.md": "# Twice\n\nSee [[brot]], and once more [[brot]].\n",
         "code/rank.py": '"""Ranks."""\n\n\ndef fused(scores: list[float]) -> float:\n    """The fused score."""\n'
         "    return sum(scores)\n",
         "ducks.csv": "name,colour\nmallard,green\nteal,brown\n",
@@ -121,6 +122,7 @@ def documents() -> dict[str, bytes]:
     ]
     return {
         "harbour.pdf": pdf(pages),
+        "rigging.pdf": pdf([[f"Sentence {number} about the rigging of ships." for number in range(44)]]),
         "cargo.xlsx": xlsx({"Cargo": {1: ["ship", "tons"], 2: ["Adler", 120], 3: ["Falke", 80]}}),
         "report.docx": docx([("Heading1", "Weather"), ("", "Storms are rare in June.")], title="Weather report"),
         "mail.eml": b"From: Ada <ada@example.org>\r\nTo: Bo <bo@example.org>\r\nSubject: Keys of the shed\r\n"

@@ -503,3 +503,92 @@ def test_daemon_that_ends(chrome: Browser, running: Served) -> None:
             expect(page.locator("#lost")).to_be_hidden(timeout=20_000)
             expect(page.locator("#results .summary")).to_contain_text("ranked by meaning")
     context.close()
+
+
+def test_back_from_a_document(visit: Callable[..., Page]) -> None:
+    """Closing a document, read beside the results or alone, leads back to its hit in the list of the search."""
+    page = visit("/?q=sentence+of+the+long+document")
+    hit = page.locator("#results a.open").nth(2)
+    wanted = hit.get_attribute("href")
+    page.evaluate("document.querySelector('#results .hits').dataset.kept = 'yes'")
+    for key in ("Enter", "o"):
+        hit.focus()
+        page.keyboard.press(key)
+        page.locator("#document .hit").first.wait_for()
+        page.keyboard.press("Escape")
+        expect(page.locator("body")).not_to_have_class(re.compile("reading"))
+
+        assert page.evaluate("document.activeElement.getAttribute('href')") == wanted
+        assert re.search(r"/\?q=sentence.of.the.long.document$", page.url.replace("%20", "+"))
+    assert page.locator("#results .hits[data-kept]").count() == 1
+
+
+def test_views_follow_what_is_typed(visit: Callable[..., Page]) -> None:
+    """The link to the answers has the question that is in the field now."""
+    page = visit("/?q=restic&tag=tools")
+    page.locator("#q").fill("when do ships arrive")
+    page.wait_for_url(re.compile("ships"))
+    page.locator(".bar nav a", has_text="Ask").click()
+
+    expect(page.locator("h1")).to_have_text("when do ships arrive")
+    assert "tag=tools" in page.url
+
+
+def test_passage_far_down_a_page(visit: Callable[..., Page], files: Path, running: Served) -> None:
+    """The window scrolls to what is marked on the picture of a page."""
+    with running.using() as kb:
+        passages = kb.show(str(files / "rigging.pdf")).passages
+    line = passages[-1].first_line
+    page = visit(read(files, f"rigging.pdf&line={line}&q=rigging"))
+    page.wait_for_function("window.scrollY > 100")
+
+
+def test_document_that_changes(visit: Callable[..., Page], files: Path, running: Served) -> None:
+    """An open document is shown as it is once its file is indexed anew, and follows its file to another name."""
+    from kb.records import FileEvent
+
+    note = files / "changing.md"
+    note.write_text("# Changing\n\nThe first text.\n", "utf-8")
+    with running.using() as kb:
+        kb.index()
+        page = visit(read(files, "changing.md"))
+        page.wait_for_timeout(300)
+        note.write_text("# Changing\n\nThe second text.\n", "utf-8")
+        kb.index()
+        running.events.publish("file", FileEvent("changed", str(files), "changing.md"))
+        expect(page.locator("#document .content")).to_contain_text("second text")
+        moved = note.rename(files / "changed.md")
+        kb.index()
+        running.events.publish("file", FileEvent("moved", str(files), "changed.md", "changing.md"))
+        page.wait_for_url(re.compile("changed.md"))
+        moved.unlink()
+        kb.index()
+
+
+def test_note_that_is_not_saved(chrome: Browser, running: Served) -> None:
+    """The browser asks before a note is lost; Control and Enter save it without a question."""
+    context = chrome.new_context()
+    page = context.new_page()
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.goto(running.page.new_link())
+    page.goto(f"{running.url}/note")
+    page.locator("#note-text").press_sequentially("A thought about tides")
+    page.evaluate("window.location.assign('/status')")
+    page.wait_for_timeout(500)
+    assert asked == ["beforeunload"]
+    page.locator("#note-text").press("Control+Enter")
+    page.wait_for_url(re.compile("/note/saved"))
+    written = Path(page.locator("main .path").inner_text())
+
+    assert asked == ["beforeunload"]
+    assert "A thought about tides" in written.read_text("utf-8")
+    written.unlink()
+    with running.using() as kb:
+        kb.index()
+    context.close()

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
+
+from kb.records import FileStat, KnownFile
+from kb.web.documents.markup import IN
+from kb.web.facets import FacetCounts, facets
+from kb.web.query import Query
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,3 +180,57 @@ def test_nothing_is_asked_with_too_much(browser: Browser) -> None:
     """A question or a number of fields beyond all sense is refused with a sentence."""
     assert browser.get(f"/?q={'x' * 30_000}").status == 400
     assert browser.get("/?" + "&".join(f"tag=t{n}" for n in range(500))).status == 400
+
+
+def test_folders_within_the_chosen_one() -> None:
+    """A chosen folder counts all files in it; those in it take its place, and those above it lead back."""
+    paths = ("work/a.md", "work/plans/b.md", "work/plans/old/c.md", "work/plans/old/d.md", "home/e.md", "f.md")
+    files = [
+        KnownFile(number, "/notes", path, FileStat(1, 0, 0, number, 1), b"", 0, "done")
+        for number, path in enumerate(paths)
+    ]
+
+    def folders(*chosen: str) -> list[tuple[str, int, tuple[str, ...]]]:
+        query = Query(path=chosen)
+        facet = next(one for one in facets(FacetCounts().of(files, query), query, len(files)) if one.name == "path")
+        led = (Query.of(urlsplit(value.address).query.encode()).path for value in facet.values)
+        return [(value.label, value.files, path) for value, path in zip(facet.values, led, strict=True)]
+
+    assert folders() == [("work", 4, ("/work/",)), ("home", 1, ("/home/",))]
+    assert folders("/work/") == [
+        ("work", 4, ()),
+        (f"{IN} plans", 3, ("/work/plans/",)),
+        ("home", 1, ("/work/", "/home/")),
+    ]
+    assert folders("/work/plans/") == [
+        ("work/plans", 3, ()),
+        ("work", 4, ("/work/",)),
+        (f"{IN} old", 2, ("/work/plans/old/",)),
+        ("home", 1, ("/work/plans/", "/home/")),
+    ]
+
+
+def test_search_that_finds_nothing_leads_to_a_wider_one(browser: Browser) -> None:
+    """Filters and operators that leave everything out can be left out with one click."""
+    filtered = browser.get("/?q=restic&mode=keyword&type=org").text
+    phrase = browser.get("/?q=%22restic+bread+gannets%22").text
+
+    assert 'The filters leave out other files. <a href="/?q=restic&amp;mode=keyword">Search all files</a>' in filtered
+    assert 'The operators of the question leave out other passages. <a href="/?q=restic%20bread%20gannets">' in phrase
+    assert "leave out" not in browser.get("/?q=restic").text
+
+
+def test_links_to_other_views_keep_the_search(browser: Browser) -> None:
+    """The question and the filters go along to where they are of use."""
+    text = browser.get("/?q=restic&mode=keyword&tag=tools&limit=20").text
+    links = dict(re.findall(r'<a href="([^"]+)"(?: data-keeps="[^"]*")?(?: aria-current="page")?>(\w+)</a>', text))
+
+    assert {name: address for address, name in links.items()} == {
+        "Find": "/?q=restic&amp;tag=tools",
+        "Ask": "/ask?q=restic&amp;tag=tools",
+        "Tags": "/tags?tag=tools",
+        "Timeline": "/timeline?tag=tools",
+        "Map": "/map",
+        "Write": "/note",
+        "Status": "/status",
+    }

@@ -67,6 +67,34 @@ def test_addresses_in_texts_are_links(browser: Browser, files: Path) -> None:
     assert '<a href="https://example.org/shed?a=1&amp;b=2"' in mail
 
 
+def test_place_of_what_is_marked(browser: Browser, files: Path) -> None:
+    """The picture of a page says where on its height the passage begins; without a passage it says nothing."""
+    file = quote(str(files / "harbour.pdf"))
+    line = re.search(r"&amp;line=(\d+)#passage", browser.get("/?q=lighthouse+keeper+gannets+fog").text)
+    assert line
+
+    marked = browser.get(f"/page?file={file}&page=2&line={line[1]}").headers["kb-marked"]
+
+    assert 0 < float(marked) < 0.5
+    assert "kb-marked" not in browser.get(f"/page?file={file}&page=2").headers
+
+
+def test_document_alone(browser: Browser, files: Path) -> None:
+    """Without the results beside it a document keeps the search, to which it leads back."""
+    text = browser.read(files / "restic.md", q="restic", alone=1).text
+
+    assert 'class="finder reading alone"' in text
+    assert 'class="hit-item' not in text
+    assert '<a class="close" href="/?q=restic"' in text
+
+
+def test_links_are_listed_once(browser: Browser, files: Path) -> None:
+    """A file that links twice stands once in the list."""
+    text = browser.read(files / "twice.md").text
+
+    assert re.findall(r'Links to <span class="count">(\d)</span>', text) == ["1"]
+
+
 def test_images_that_are_not_shown(browser: Browser, files: Path) -> None:
     """Of an image that is elsewhere or missing there is its text, and nothing that a browser would ask for."""
     text = document(browser.read(files / "bread.md").text)

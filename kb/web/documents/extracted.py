@@ -128,13 +128,20 @@ def _blocks(source: Source, passage: StoredPassage) -> Iterator[str]:
             said = [(found[1], _TIME.sub(r"\1 \2", found[2])) for found in headers]
             rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in said)
             yield f'<dl class="headers {HIT if hit else ""}" data-line="{number}">{rows}</dl>\n'
-        elif len(lines) > 1 and all(_CELL in line for line in lines):
-            rows = "".join(_row(line.split(_CELL), at, hit=hit) for at, line in enumerate(lines, number))
-            yield f"<table>{rows}</table>\n"
-        elif lines:
-            inner = "\n".join(map(linked_text, lines))
-            yield f'<p data-line="{number}" class="text {HIT if hit else ""}">{inner}</p>\n'
+        else:
+            yield from _lines_and_tables(lines, number, hit=hit)
         number += block.count("\n") + 2
+
+
+def _lines_and_tables(lines: Sequence[str], number: int, *, hit: bool) -> Iterator[str]:
+    """Write lines as they are; several in a row that have cells are a table."""
+    for cells, group in groupby(enumerate(lines, number), key=lambda one: _CELL in one[1]):
+        part = list(group)
+        if cells and len(part) > 1:
+            yield f"<table>{''.join(_row(line.split(_CELL), at, hit=hit) for at, line in part)}</table>\n"
+        else:
+            inner = "\n".join(linked_text(line) for _, line in part)
+            yield f'<p data-line="{part[0][0]}" class="text {HIT if hit else ""}">{inner}</p>\n'
 
 
 def _lines(passage: StoredPassage) -> Iterator[tuple[int, str]]:

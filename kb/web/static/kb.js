@@ -4,9 +4,11 @@
 
 (() => {
   const BEST_AFTER = 250; // milliseconds after results by meaning: their best sentences
+  const CALM = 300; // milliseconds without another event until what it changes is asked for
   const ENDED = 401; // the status of an answer to a browser without a session
   const AGAIN = 5000; // milliseconds until the events are asked for again, where the session has ended
   const MEANING_AFTER = 50; // milliseconds without a key: results by words come at once, those by meaning after that
+  const IN_VIEW = 0.7; // of the height of the window: what begins above that is in view
   const MARGIN = 16; // pixels above a hit that the list is scrolled to
   const $ = (selector, within = document) => within.querySelector(selector);
   const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -64,6 +66,25 @@
 
   // Find.
 
+  /** What names a search, whichever document is open beside it. */
+  function searchOf(url) {
+    const fields = new URLSearchParams(url.search);
+    for (const name of ["file", "line", "page", "alone", "part"]) fields.delete(name);
+    fields.sort();
+    return fields.toString();
+  }
+
+  /** Bring the links to other views to the search that is shown. */
+  function lead(url) {
+    for (const link of $$(".bar nav a[data-keeps]")) {
+      const to = new URL(link.pathname, location.href);
+      for (const name of link.dataset.keeps.split(" ")) {
+        for (const value of url.searchParams.getAll(name)) to.searchParams.append(name, value);
+      }
+      link.href = to;
+    }
+  }
+
   /** The address of the search in the form. */
   function searched() {
     const url = new URL("/", location.href);
@@ -74,6 +95,7 @@
   }
 
   let shownAddress = location.pathname + location.search; // of what is shown, without the place in it
+  let listed = ""; // the search whose results are in the list; null once files have changed since
   let number = 0; // of the newest search
   let shown = 0; // of the search whose results are shown by meaning
   let typing = false; // whether the last entry of the history is the search that is being typed
@@ -88,7 +110,7 @@
       running.get("words")?.abort();
     }
     $("#results").innerHTML = html;
-    $("#results").dataset.q = url.searchParams.get("q") ?? "";
+    if (!quick) listed = searchOf(url);
     painted(quick ? "kb-words" : "kb-results");
     if (quick) return;
     clearTimeout(best.timer);
@@ -128,6 +150,7 @@
       results(url, { of });
       history[typing ? "replaceState" : "pushState"](null, "", url);
       shownAddress = url.pathname + url.search;
+      lead(url);
       document.title = `${url.searchParams.get("q") ?? ""} · kb`;
       typing = true;
     }, MEANING_AFTER);
@@ -147,14 +170,27 @@
     if (push) history.pushState(null, "", url);
     shownAddress = url.pathname + url.search;
     const reading = url.pathname === "/read";
+    lead(url);
     if (!reading) {
+      const open = $("#results a.open[aria-current]");
       close();
-      await Promise.all([fill(url), results(url), facets(url)]);
+      fill(url);
+      document.title = `${url.searchParams.get("q") ?? ""} · kb`;
+      // Back from a document: the list is as it was, and the focus where it was.
+      if (listed === searchOf(url)) {
+        mark(url);
+        if (push) open?.focus();
+        if (push) open?.closest(".hit-item").scrollIntoView({ block: "nearest" });
+        if ($("#facets").childElementCount) return;
+        await facets(url);
+        return;
+      }
+      await Promise.all([results(url), facets(url)]);
       return;
     }
     const html = await part("document", withPart(url, "document"));
     if (html === null) return;
-    const asks = url.searchParams.has("q") || url.searchParams.has("like");
+    const asks = (url.searchParams.has("q") || url.searchParams.has("like")) && !url.searchParams.has("alone");
     body.classList.add("reading");
     body.classList.toggle("alone", !asks);
     $("#document").innerHTML = html;
@@ -162,7 +198,7 @@
     mark(url);
     atPassage();
     if (focus) $("#document").focus({ preventScroll: true });
-    if (asks && $("#results").dataset.q !== url.searchParams.get("q")) {
+    if (asks && listed !== searchOf(url)) {
       fill(url);
       await results(url);
       mark(url);
@@ -209,6 +245,19 @@
     const passage = $("#passage");
     if (passage) passage.scrollIntoView({ block: "start" });
     else window.scrollTo(0, 0);
+    const picture = $("#document .page-picture");
+    if (!picture) return;
+    if (picture.complete) atMark(picture);
+    else picture.addEventListener("load", () => atMark(picture), { once: true });
+  }
+
+  /** Scroll to what is marked on the picture of a page, unless it is in view. */
+  async function atMark(picture) {
+    const answer = await fetch(picture.src, { cache: "force-cache" }).catch(() => null);
+    const marked = answer?.headers.get("kb-marked");
+    if (!marked || !picture.isConnected || window.scrollY > 0) return;
+    const top = picture.getBoundingClientRect().top + Number(marked) * picture.height;
+    if (top > window.innerHeight * IN_VIEW) window.scrollBy(0, top - window.innerHeight * (1 - IN_VIEW));
   }
 
   // Links within the page.
@@ -297,6 +346,8 @@
   async function ask(url) {
     const main = $("main[data-streams]");
     history.pushState(null, "", url);
+    lead(url);
+    document.title = `${url.searchParams.get("q")} · kb`;
     running.get("ask")?.abort();
     const controller = new AbortController();
     running.set("ask", controller);
@@ -320,6 +371,20 @@
     } catch (error) {
       if (error.name !== "AbortError") lost("gone");
     }
+  }
+
+  // Write.
+
+  /** Keep a note that is not saved: the browser asks before the window leaves it. Control and Enter save it. */
+  function write(form) {
+    let saved = false;
+    form.addEventListener("submit", () => (saved = true));
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    });
+    window.addEventListener("beforeunload", (event) => {
+      if (!saved && $("textarea", form).value !== $("textarea", form).defaultValue) event.preventDefault();
+    });
   }
 
   // Keys.
@@ -366,7 +431,7 @@
       const link = document.activeElement?.matches("a.open") ? document.activeElement : $("a.open[aria-current]");
       if (!link) return;
       const url = new URL(link.href);
-      url.searchParams.delete("q");
+      url.searchParams.set("alone", "1");
       show(url, { focus: true });
     },
     e: () => $("#launch") && launch($("#launch")),
@@ -401,6 +466,20 @@
   function live() {
     const line = $("#live");
     let timer = 0;
+    let later = 0;
+    /** Show the document that is open as it is now, at the path to which it was moved. */
+    const again = (moved) => {
+      clearTimeout(later);
+      later = setTimeout(async () => {
+        const url = new URL(location.href);
+        if (moved) url.searchParams.set("file", moved);
+        const html = await part("document", withPart(url, "document"));
+        if (html === null) return;
+        $("#document").innerHTML = html;
+        history.replaceState(null, "", url);
+        shownAddress = url.pathname + url.search;
+      }, CALM);
+    };
     const refresh = () => {
       clearTimeout(timer);
       timer = setTimeout(async () => {
@@ -408,7 +487,7 @@
         if (!status) return;
         const html = await part("status", status.dataset.fill);
         if (html !== null) status.innerHTML = html;
-      }, 300);
+      }, CALM);
     };
     const on = {
       progress: (run) => {
@@ -422,6 +501,12 @@
         refresh();
       },
       state: refresh,
+      file: (one) => {
+        listed = null;
+        const open = $(".document-head")?.dataset;
+        if (open?.folder !== one.folder || ![one.path, one.before].includes(open.path)) return;
+        again(one.path === open.path ? "" : `${one.folder}/${one.path}`);
+      },
       open: () => lost(""),
       gone: () => lost("gone"),
       ended: () => lost("ended"),
@@ -442,7 +527,7 @@
   /** Tell the events of the daemon, and whether it answers, until the window is closed. */
   function follow(tell) {
     const source = new EventSource("/events");
-    for (const name of ["progress", "run", "state"]) {
+    for (const name of ["progress", "run", "state", "file"]) {
       source.addEventListener(name, (event) => tell(name, JSON.parse(event.data || "null")));
     }
     source.addEventListener("open", () => tell("open"));
@@ -459,11 +544,12 @@
   if (finder) {
     field.addEventListener("input", typed);
     $("#mode").addEventListener("change", () => show(searched()));
-    $("#results").dataset.q = new URL(location.href).searchParams.get("q") ?? "";
+    listed = body.classList.contains("alone") ? null : searchOf(new URL(location.href));
     if (location.pathname === "/read") {
       showChosen();
       atPassage();
     }
   }
+  if ($("form.note")) write($("form.note"));
   live();
 })();

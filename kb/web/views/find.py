@@ -14,13 +14,16 @@ from kb.records import Answer, SearchRequest, mode_named
 from kb.search.filters import day_of
 from kb.search.words import Words, words_of
 from kb.web import text
+from kb.web.documents.markup import PASSAGE
 from kb.web.documents.read import Opened, open_document, place_address
 from kb.web.facets import Facet, FacetCounts, facets
-from kb.web.pictures import image_of
+from kb.web.pictures import Page, image_of
 from kb.web.query import MOST_HITS, Fields, Query, path_of
 from kb.web.results import Place, results_of, shown_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
@@ -135,17 +138,18 @@ class _Find:
         return await self._part(request, "similar.html", work)
 
     async def page(self, request: Request) -> Response:
-        """A page of a PDF file as a picture, with a passage marked."""
+        """A page of a PDF file as a picture, with a passage marked; a header says where on its height that begins."""
         query = Query.of(request.scope["query_string"])
 
-        def work(kb: Knowledge) -> bytes:
+        def work(kb: Knowledge) -> Page:
             shown = kb.show(query.file)
             kb.read(query.file, page=1)
             passage = next((one for one in shown.passages if query.line and one.first_line == query.line), None)
-            return self._context.pages.draw(shown.file, query.page, passage.text if passage else "").png
+            return self._context.pages.draw(shown.file, query.page, passage.text if passage else "")
 
-        png = await self._context.ask(request, work)
-        return Response(png, headers={"cache-control": _A_DAY}, media_type="image/png")
+        drawn = await self._context.ask(request, work)
+        headers = {"cache-control": _A_DAY, **({"kb-marked": f"{drawn.top:.3f}"} if drawn.marked else {})}
+        return Response(drawn.png, headers=headers, media_type="image/png")
 
     async def image(self, request: Request) -> Response:
         """An image that a document embeds."""
@@ -188,7 +192,7 @@ class _Find:
     def _found(self, kb: Knowledge, query: Query, *, quick: bool = False, best: bool = True) -> dict[str, Any]:
         """What the template of the results takes; see ``Query.request``."""
         folders = self._folders()
-        if not query.asks:
+        if not query.asks or query.alone:
             listed = None if query.file else self._listed(kb, query)
             return {"query": query, "results": None, "listed": listed, "freshness": "", "missing": "", "quick": False}
         answer = kb.search(query.request(self._context.selections.ids(query.within), quick=quick, best=best))
@@ -252,17 +256,8 @@ class _Find:
             previous=place_address(query, opened.file, before[-1].first_line) if before else "",
             next=place_address(query, opened.file, after[0].first_line) if after else "",
             picture=_picture(opened) if opened.form == "pdf" else "",
-            links_to=tuple(
-                Place(one.target.title or shown_path(one.target, folders), place_address(query, one.target, one.line))
-                for one in opened.outgoing
-                if one.target
-            ),
-            links_from=tuple(
-                Place(
-                    one.source.title or shown_path(one.source, folders), place_address(query, one.source, one.link.line)
-                )
-                for one in opened.incoming
-            ),
+            links_to=_linked(query, folders, ((one.target, one.line) for one in opened.outgoing)),
+            links_from=_linked(query, folders, ((one.source, one.link.line) for one in opened.incoming)),
         )
 
     def _hits_in(self, kb: Knowledge, query: Query) -> tuple[list[StoredPassage], Words]:
@@ -278,6 +273,18 @@ class _Find:
         )
         answer: Answer = kb.search(request)
         return sorted((hit.passage for hit in answer.hits), key=lambda one: one.first_line), words_of(answer.query)
+
+
+def _linked(
+    query: Query, folders: tuple[str, ...], found: Iterable[tuple[KnownFile | None, int | None]]
+) -> tuple[Place, ...]:
+    """Return the places that links lead to or stand at, of each file the first."""
+    first: dict[int, Place] = {}
+    for file, line in found:
+        if file and file.id not in first:
+            label = file.title or shown_path(file, folders)
+            first[file.id] = Place(label, place_address(query, file, line) + (f"#{PASSAGE}" if line else ""))
+    return tuple(first.values())
 
 
 def _picture(opened: Opened) -> str:

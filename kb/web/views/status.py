@@ -10,7 +10,7 @@ from starlette.routing import Route
 from kb.api.events import MEDIA_TYPE, Listener
 from kb.errors import KbError
 from kb.formats.registry import REGISTRY
-from kb.web.text import count, freshness_line, size
+from kb.web.text import count, freshness_line, remedies, size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -35,7 +35,14 @@ def routes(context: ViewContext) -> list[BaseRoute]:
             found = kb.status()
             failed = [one for one in found.problems if not REGISTRY.unread(one.path, one.reason)]
             facts = _facts(found)
-            return {"status": found, "facts": facts, "failed": failed, "fine": _is_fine(found), "listed": _LISTED}
+            return {
+                "status": found,
+                "facts": facts,
+                "failed": failed,
+                "remedies": list(remedies(found.problems)),
+                "fine": _is_fine(found),
+                "listed": _LISTED,
+            }
 
         values = await context.ask(request, work)
         daemon = context.backend.daemon.status()
@@ -97,7 +104,8 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         *([("Not read", _not_read(status))] if status.unread else []),
         ("Passages", f"{status.passages:,}"),
         ("Model", f"{status.model}{f', {status.runtime}' if status.runtime else ''}"),
-        ("Up to date", freshness_line(status.index) or _as_of(status)),
+        ("Indexed", _as_of(status)),
+        *([("Not yet", waits)] if (waits := freshness_line(status.index)) and status.index.as_of else []),
         ("Folders", ", ".join(status.folders)),
         ("Store", f"{status.store}, {size(status.size)}"),
     ]
@@ -116,7 +124,7 @@ def _not_read(status: Status) -> str:
 
 def _as_of(status: Status) -> str:
     as_of = status.index.as_of
-    return f"as of {as_of.astimezone().strftime('%Y-%m-%d %H:%M:%S')}" if as_of else "not yet"
+    return as_of.astimezone().strftime("%Y-%m-%d %H:%M:%S") if as_of else freshness_line(status.index)
 
 
 def _is_fine(status: Status) -> bool:
