@@ -241,13 +241,35 @@ def test_crash_caused_by_file_is_blamed_on_it(hostile: Sandbox, what: str, reaso
 # --- Tesseract ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def false_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for a program that is used as Tesseract."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    return folder / "tesseract"
+class FalseTesseract(NamedTuple):
+    """A program that is used as Tesseract, and a sandbox that starts it."""
+
+    program: Path
+    sandbox: Sandbox
+
+    def write(self, script: str) -> None:
+        """Let the program be a script for Bash."""
+        # A new file, as another name of the old one may still be running.
+        self.program.unlink(missing_ok=True)
+        self.program.write_text(f"#!{shutil.which('bash')}\n{script}\n", "utf-8")
+        self.program.chmod(0o755)
+
+    def said(self) -> str:
+        """The text that it recognises in an image."""
+        return self.sandbox.extract("kb.formats.scanned", "x.png", b"an image").text
+
+
+@pytest.fixture(scope="module")
+def false_tesseract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FalseTesseract]:
+    """A sandbox whose Tesseract may be any script; a test writes its own."""
+    if shutil.which("bash") is None:
+        pytest.skip("needs bash")
+    program = tmp_path_factory.mktemp("bin") / "tesseract"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+        sandbox = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0))
+        yield FalseTesseract(program, sandbox)
+        sandbox.close()
 
 
 @linux
@@ -266,59 +288,39 @@ def false_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "exec 3<>/dev/tcp/127.0.0.1/9",
     ],
 )
-def test_tesseract_reaches_only_its_files(false_tesseract: Path, tmp_path: Path, line: str) -> None:
+def test_tesseract_reaches_only_its_files(false_tesseract: FalseTesseract, tmp_path: Path, line: str) -> None:
     """A Tesseract controlled by an image reads and writes no note, and starts no program."""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("needs bash")
     note = tmp_path / "note.txt"
     note.write_text("mine", "utf-8")
     line = line.replace("NOTE", str(note)).replace("FOLDER", str(tmp_path))
     # A subshell is a process, and a redirection that fails ends no more than its group.
-    script = f"#!{bash}\n{{ {line}; }} 2>/dev/null && echo done\necho went on\n"
-    false_tesseract.write_text(script, "utf-8")
-    false_tesseract.chmod(0o755)
-    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0))
+    false_tesseract.write(f"{{ {line}; }} 2>/dev/null && echo done\necho went on")
     try:
-        said = made.extract("kb.formats.scanned", "x.png", b"an image").text
+        said = false_tesseract.said()
     except DocumentError as error:
         said = error.message
-    finally:
-        made.close()
 
     # Bash itself ends, with nothing to say, where it cannot start a process.
     assert said in {"went on\n", "cannot be read by Tesseract ()"}
     assert note.read_text("utf-8") == "mine"
+    assert list(tmp_path.iterdir()) == [note]
 
 
 @linux
-def test_tesseract_writes_only_its_folder(false_tesseract: Path) -> None:
+def test_tesseract_writes_only_its_folder(false_tesseract: FalseTesseract) -> None:
     """It has a folder for temporary files, which is deleted afterwards."""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("needs bash")
-    false_tesseract.write_text(
-        f'#!{bash}\necho kept > "$TMPDIR/one" && read -r got < "$TMPDIR/one" && echo "$got $TMPDIR"\n', "utf-8"
-    )
-    false_tesseract.chmod(0o755)
-    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0))
-    try:
-        said = made.extract("kb.formats.scanned", "x.png", b"an image").text.split()
-    finally:
-        made.close()
+    false_tesseract.write('echo kept > "$TMPDIR/one" && read -r got < "$TMPDIR/one" && echo "$got $TMPDIR"')
+
+    said = false_tesseract.said().split()
 
     assert said[0] == "kept"
     assert not Path(said[1]).exists()
 
 
-def test_hanging_tesseract_is_killed(false_tesseract: Path) -> None:
+def test_hanging_tesseract_is_killed(false_tesseract: FalseTesseract) -> None:
     """The time limit for recognition also applies to the program."""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("needs bash")
-    false_tesseract.write_text(f"#!{bash}\nwhile :; do :; done\n", "utf-8")
-    false_tesseract.chmod(0o755)
-    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=1.0))
+    false_tesseract.write("while :; do :; done")
+    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=0.5))
     try:
         with pytest.raises(DocumentError, match="takes longer"):
             made.extract("kb.formats.scanned", "x.png", b"an image")
