@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tiny_bge_m3 import build_tiny_bge_m3
 
 from kb.embedding.calibration import Calibration, calibrate
 from kb.embedding.calibration_texts import TEXTS
@@ -27,21 +26,15 @@ LOUD = 3
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model of bge-m3's shape."""
-    return build_tiny_bge_m3(tmp_path_factory.mktemp("loud") / "model")
+def tokens(tiny: Path) -> ModelTokens:
+    """The tokenizer of the tiny model."""
+    return ModelTokens(tiny)
 
 
 @pytest.fixture(scope="module")
-def tokens(directory: Path) -> ModelTokens:
-    """Its tokenizer."""
-    return ModelTokens(directory)
-
-
-@pytest.fixture(scope="module")
-def loud(directory: Path, tokens: ModelTokens) -> TorchModel:
-    """The model, with a channel that is a hundred times as large as the others where the last layer widens."""
-    model = load_model(locate(str(directory)), tokens, device="cpu", precision="float32")
+def loud(tiny: Path, tokens: ModelTokens) -> TorchModel:
+    """The tiny model, with a channel that is a hundred times as large as the others where the last layer widens."""
+    model = load_model(locate(str(tiny)), tokens, device="cpu", precision="float32")
     norm = model.transformer.get_submodule("encoder.layer.1.attention.output.LayerNorm")
     norm.weight.data[LOUD] *= 100
     return model
@@ -87,10 +80,10 @@ def test_all_steps_in_float32_give_the_model(loud: TorchModel, tokens: ModelToke
     assert float(vectors[0] @ loud.encode(["water and stone"], "")[0]) > 0.9999
 
 
-def test_the_worst_last_step_stays_in_float32(directory: Path, tokens: ModelTokens) -> None:
+def test_the_worst_last_step_stays_in_float32(tiny: Path, tokens: ModelTokens) -> None:
     """Of the last steps of the layers, the one whose rounding moves vectors most is left alone."""
     for layer in range(LAYERS):
-        model = load_model(locate(str(directory)), tokens, device="cpu", precision="float32")
+        model = load_model(locate(str(tiny)), tokens, device="cpu", precision="float32")
         # One channel so large that the rounding of all others is lost, and that weights cannot make up for.
         wide = model.transformer.get_submodule(f"encoder.layer.{layer}.intermediate.dense")
         wide.bias.data[LOUD] += 1e7
