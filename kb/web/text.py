@@ -60,6 +60,7 @@ TEXT: Final[Mapping[str, str]] = {
     "weak_show": "Show weak hits",
     "weak_hide": "Hide weak hits",
     "nearest": "The nearest passage",
+    "named": "Files of this name:",
     "no_question": "The question has no words beside what it leaves out.",
     "nothing": "Nothing found.",
     "narrowed": "The filters leave out other files.",

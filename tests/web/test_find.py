@@ -11,6 +11,7 @@ import pytest
 from kb.records import FileStat, KnownFile
 from kb.web.documents.markup import IN
 from kb.web.facets import FacetCounts, facets
+from kb.web.names import named_files
 from kb.web.query import Query
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ pytest_plugins = ["page_browser"]
 
 def titles(html: str) -> list[str]:
     """The titles of the hits."""
-    return re.findall(r'class="open"[^>]*>([^<]*)</a>', html)
+    return re.findall(r'<h\d><a class="open"[^>]*>([^<]*)</a>', html)
 
 
 def test_results(browser: Browser) -> None:
@@ -234,3 +235,37 @@ def test_links_to_other_views_keep_the_search(browser: Browser) -> None:
         "Write": "/note",
         "Status": "/status",
     }
+
+
+def test_files_by_name() -> None:
+    """Names that are what was typed come first, however it is spelled, then shorter ones; with a slash, paths count."""
+    paths = (
+        "a/Bread of Sunday.md",
+        "bread-of-sunday-2.md",
+        "b/old/bread.md",
+        "breadbox.md",
+        "cake.md",
+        "x/bread_of_rye.md",
+    )
+    files = [
+        KnownFile(number, "/notes", path, FileStat(1, 0, 0, number, 1), b"", 0, "done")
+        for number, path in enumerate(paths)
+    ]
+
+    def named(typed: str) -> list[str]:
+        return [one.path for one in named_files(files, typed)]
+
+    assert named("bread-of sunday") == ["a/Bread of Sunday.md", "bread-of-sunday-2.md"]
+    assert named("BREAD") == ["b/old/bread.md", "breadbox.md", "x/bread_of_rye.md", "a/Bread of Sunday.md"]
+    assert named("old/bread") == ["b/old/bread.md"]
+    assert named("md") == named("tart") == []
+
+
+def test_file_is_found_by_its_name(browser: Browser, files: Path) -> None:
+    """A name leads to its file, whatever the passages say, unless a filter leaves it out."""
+    link = f'<a class="open" href="/read?q=harbour.pdf&amp;file={files}/harbour.pdf">harbour.pdf</a>'
+
+    assert link in browser.get("/?q=harbour.pdf").text
+    assert link in browser.get("/?q=harbour.pdf&part=results&quick=1").text
+    assert "Files of this name" not in browser.get("/?q=harbour.pdf&type=org").text
+    assert "Files of this name" not in browser.get("/?q=harbour+type:pdf").text

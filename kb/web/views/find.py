@@ -17,6 +17,7 @@ from kb.web import text
 from kb.web.documents.markup import PASSAGE
 from kb.web.documents.read import Opened, open_document, place_address
 from kb.web.facets import Facet, FacetCounts, facets
+from kb.web.names import named_files
 from kb.web.pictures import Page, image_of
 from kb.web.query import MOST_HITS, Fields, Query, path_of
 from kb.web.results import Place, results_of, shown_path
@@ -179,6 +180,7 @@ class _Find:
                     "query": query,
                     "results": None,
                     "listed": None,
+                    "named": (),
                     "freshness": "",
                     "quick": False,
                     "problem": error,
@@ -194,11 +196,16 @@ class _Find:
         folders = self._folders()
         if not query.asks or query.alone:
             listed = None if query.file else self._listed(kb, query)
-            return {"query": query, "results": None, "listed": listed, "freshness": "", "missing": "", "quick": False}
+            values = {"query": query, "results": None, "listed": listed, "named": ()}
+            return {**values, "freshness": "", "missing": "", "quick": False}
         answer = kb.search(query.request(self._context.selections.ids(query.within), quick=quick, best=best))
+        results = results_of(answer, query, folders)
+        # Operators say more than a name.
+        named = () if results.read_as or not query.q else named_files(self._context.files(kb, query), query.q)
         return {
             "query": query,
-            "results": results_of(answer, query, folders),
+            "results": results,
+            "named": tuple(Place(shown_path(one, folders), place_address(query, one)) for one in named),
             "listed": None,
             "freshness": text.freshness_line(answer.index),
             "missing": text.missing_line(answer.missing),
