@@ -211,8 +211,9 @@ class CandidateRetriever:
         Args:
             known: The cosines of the candidates themselves.
         """
-        centroids = centroids_of(self._catalog, self._index, map(file_of, known), len(self.vector))
-        return centroid_cosines(self.vector, centroids, known)
+        files = list(map(file_of, known))
+        centroids = centroids_of(self._catalog, self._index, files, len(self.vector))
+        return centroid_cosines(self.vector, centroids, files, known.values())
 
     def background_cosines(self) -> NDArray[np.float64]:
         """Return the cosines of the question with passages from all over the index."""
@@ -246,5 +247,6 @@ class CandidateRetriever:
 
 def ranks(scores: Mapping[str, float]) -> dict[str, int]:
     """Return the rank of each candidate by its score, from 1; those that score 0 have none."""
-    order = sorted((id_ for id_, score in scores.items() if score > 0), key=scores.__getitem__, reverse=True)
-    return {id_: rank for rank, id_ in enumerate(order, 1)}
+    ids, values = list(scores), np.fromiter(scores.values(), np.float64, len(scores))
+    order = np.argsort(-values, kind="stable")[: np.count_nonzero(values > 0)]
+    return {ids[at]: rank for rank, at in enumerate(order.tolist(), 1)}

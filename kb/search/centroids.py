@@ -48,14 +48,18 @@ def centroids_of(
 
 
 def centroid_cosines(
-    question: NDArray[np.float32], centroids: Mapping[int, NDArray[np.float32]], own: Mapping[str, float]
+    question: NDArray[np.float32],
+    centroids: Mapping[int, NDArray[np.float32]],
+    files: Iterable[int],
+    own: Iterable[float],
 ) -> NDArray[np.float64]:
     """Return the cosine of a question with the centroid of each passage's file; where there is none, the passage's own.
 
     Args:
         question: The vector of the question.
         centroids: Centroids by file id.
-        own: The cosine of each passage by its id.
+        files: The file id of each passage.
+        own: The cosine of each passage.
     """
     near = cosines(
         question,
@@ -64,4 +68,4 @@ def centroid_cosines(
         ),
     )
     of_file = dict(zip(centroids, near.tolist(), strict=True))
-    return np.array([of_file.get(file_of(id_), cosine) for id_, cosine in own.items()])
+    return np.array([of_file.get(file_id, cosine) for file_id, cosine in zip(files, own, strict=True)])

@@ -153,10 +153,11 @@ def matches(
     if also:
         others = connection.execute(_IDS_AND_KEYS, (json.dumps(list(also)),))
         keys |= {id_.decode(): key for key, id_ in others if key < len(filtered)}
+    places = np.fromiter(keys.values(), np.int64, len(keys))
     return KeywordMatches(
-        scores={id_: float(bm25.scores[key]) for id_, key in keys.items()},
-        shares={id_: float(bm25.shares[key]) for id_, key in keys.items()},
-        deviations={id_: float(deviations[key]) for id_, key in keys.items()},
+        scores=dict(zip(keys, bm25.scores[places].tolist(), strict=True)),
+        shares=dict(zip(keys, bm25.shares[places].tolist(), strict=True)),
+        deviations=dict(zip(keys, deviations[places].tolist(), strict=True)),
     )
 
 

@@ -239,8 +239,8 @@ class Bm25:
         self.rarest = min(self.rarest, len(keys) / len(self.keys))
         self._score(keys, counts, times)
         held = [keys, *(self._keys(term) for term in word.part_of)]
-        named = np.setdiff1d(np.concatenate([self._keys(NAME + term) for term in word.terms]), keys)
-        if len(named):
+        in_names = [found for term in word.terms if len(found := self._keys(NAME + term))]
+        if in_names and len(named := np.setdiff1d(np.concatenate(in_names), keys)):
             self._score(named, np.ones(len(named)), times * _NAME_WEIGHT)
             held.append(named)
         if word.inside:
@@ -252,7 +252,9 @@ class Bm25:
             rarity = _rarity(int(apart.sum()), len(self.keys))
             partly = apart & (shares < 1)
             self.shares[inside[partly]] += times * _INSIDE_WEIGHT * rarity
-        self.shares[np.unique(np.concatenate(held))] += weight
+        there = [one for one in held if len(one)]
+        # The keys of one term are distinct.
+        self.shares[there[0] if len(there) == 1 else np.unique(np.concatenate([*there, keys[:0]]))] += weight
 
     def _passages_with(self, word: Wanted) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The keys of the passages with a word, and how often it occurs in each."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.records import Candidates, FileStat, KnownFile, StoredPassage
+from kb.search.candidates import ranks
 from kb.search.rank import cosines, distance, ranked, taken
 
 STAT = FileStat(1, 1, 1, 1, 1)
@@ -107,3 +108,10 @@ def test_limits_per_file_and_presence_apply_before_the_top_is_cut() -> None:
     hits = taken(order, limit=2, per_file=1, there=lambda passage: passage.file.path != "b")
 
     assert [passage.file.path for passage, *_ in hits] == ["a", "c"]
+
+
+@given(st.dictionaries(st.text(max_size=4), st.sampled_from([-0.5, 0.0, 0.25, 0.5, 1.0]), max_size=30))
+def test_ranks_count_from_the_best_and_leave_out_what_scores_nothing(scores: dict[str, float]) -> None:
+    """Equal scores are ranked in the order in which they are given."""
+    order = sorted((id_ for id_, score in scores.items() if score > 0), key=scores.__getitem__, reverse=True)
+    assert ranks(scores) == {id_: rank for rank, id_ in enumerate(order, 1)}

@@ -144,8 +144,12 @@
     const of = ++number;
     if (!$("#facets").childElementCount) facets(url);
     clearTimeout(timer);
+    // The best sentences of what was asked before would keep the daemon from what is asked now.
+    clearTimeout(best.timer);
+    running.get("best")?.abort();
     performance.mark("kb-key");
-    if (url.searchParams.get("q")) results(url, { quick: true, of });
+    const asks = url.searchParams.has("q");
+    if (asks) results(url, { quick: true, of });
     timer = setTimeout(() => {
       results(url, { of });
       history[typing ? "replaceState" : "pushState"](null, "", url);
@@ -153,7 +157,7 @@
       lead(url);
       document.title = `${url.searchParams.get("q") ?? ""} · kb`;
       typing = true;
-    }, MEANING_AFTER);
+    }, asks ? MEANING_AFTER : 0);
   }
 
   // Read.
