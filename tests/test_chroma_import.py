@@ -42,10 +42,13 @@ def open_and_count(folder: Path) -> str:
 @pytest.mark.parametrize(
     "lines",
     [
-        "CHROMA_SERVER_HTTP_PORT=abc\nMIGRATIONS=none\nCHROMA_SERVER_CORS_ALLOW_ORIGINS=no json\n",
-        "CHROMA_PRODUCT_TELEMETRY_IMPL=evilmod.X\nCHROMA_API_IMPL=evilmod.X\n",
+        pytest.param(
+            "CHROMA_SERVER_HTTP_PORT=abc\nMIGRATIONS=none\nCHROMA_SERVER_CORS_ALLOW_ORIGINS=no json\n",
+            marks=pytest.mark.slow,
+            id="bad values",
+        ),
+        pytest.param("CHROMA_PRODUCT_TELEMETRY_IMPL=evilmod.X\nCHROMA_API_IMPL=evilmod.X\n", id="foreign code"),
     ],
-    ids=["bad values", "foreign code"],
 )
 def test_hostile_env_file_is_not_read(tmp_path: Path, lines: str) -> None:
     """A .env in the current folder neither stops ChromaDB nor makes it run a module that lies there."""
@@ -173,7 +176,10 @@ for number in range(9):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to hand out empty memory")
-@pytest.mark.parametrize(("how", "kept"), [("as it was", "True"), ("as kb has it", "False")])
+@pytest.mark.parametrize(
+    ("how", "kept"),
+    [pytest.param("as it was", "True", marks=pytest.mark.slow), ("as kb has it", "False")],
+)
 def test_allocated_memory_holds_nothing_that_was_freed(tmp_path: Path, how: str, kept: str) -> None:
     """Once ChromaDB is imported, memory that is given out again is empty, as it is not without kb."""
     found = run(GIVEN_OUT_AGAIN, tmp_path, HOW=how, MALLOC_ARENA_MAX="1")
