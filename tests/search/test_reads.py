@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 TOPICS = ("bread", "bridges", "whales", "violins", "maps", "rivers", "clocks", "glass")
 
 
-@pytest.fixture
-def many(tmp_path: Path, open_kb: Callable[..., LocalKnowledgeBase]) -> LocalKnowledgeBase:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough notes for whether there is an answer to be decided."""
-    folder = tmp_path / "many"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("many")
     for number in range(64):
         text = f"Note {number} on {TOPICS[number % 8]}, as of {number} years ago, with the harbour in sight.\n"
         (folder / f"{number}.md").write_text(text, "utf-8")
-    kb = open_kb(folder)
+    return folder
+
+
+@pytest.fixture
+def many(folder: Path, open_kb: Callable[..., LocalKnowledgeBase]) -> LocalKnowledgeBase:
+    """A knowledge base of them, which the first test indexes for the others."""
+    kb = open_kb(folder, folder.with_name("store-of-many"))
     kb.index()
     return kb
 
