@@ -36,17 +36,17 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
         notebook = json.loads(data)
     except ValueError as error:
         raise Unreadable("is not a notebook: its JSON is invalid", "Open it with Jupyter") from error
-    if not isinstance(notebook, dict) or not isinstance(cells := _cells(notebook), list):
+    if not isinstance(notebook, dict) or not isinstance(cells := cells_of(notebook), list):
         raise Unreadable("is not a notebook: it has no cells", "Open it with Jupyter")
     metadata = notebook.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    builder.set_properties(_text(metadata.get("title") or metadata.get("name")), _authors(metadata))
+    builder.set_properties(text_of(metadata.get("title") or metadata.get("name")), _authors(metadata))
     for number, cell in enumerate(cells, 1):
         if isinstance(cell, dict):
             _cell(builder, number, cell)
 
 
-def _cells(notebook: dict[str, Any]) -> object:
+def cells_of(notebook: dict[str, Any]) -> object:
     """Return the cells, which are in worksheets up to version 3 of the format."""
     sheets = notebook.get("worksheets")
     if "cells" in notebook or not isinstance(sheets, list):
@@ -56,8 +56,8 @@ def _cells(notebook: dict[str, Any]) -> object:
 
 def _cell(builder: TextBuilder, number: int, cell: dict[str, Any]) -> None:
     kind = cell.get("cell_type")
-    source = _text(cell.get("source", cell.get("input")))
-    written = [text for text in map(_output, cell.get("outputs") or ()) if text.strip()] if kind == "code" else []
+    source = text_of(cell.get("source", cell.get("input")))
+    written = [text for text in map(output_text, cell.get("outputs") or ()) if text.strip()] if kind == "code" else []
     if not source.strip() and not written:
         return
     builder.add_place(f"cell {number}")
@@ -93,17 +93,17 @@ def _markdown(builder: TextBuilder, source: str) -> None:
     builder.add_text("\n".join(paragraph))
 
 
-def _output(output: object) -> str:
+def output_text(output: object) -> str:
     """Return an output of a cell as plain text, shortened if necessary."""
     if not isinstance(output, dict):
         return ""
     data = output.get("data")
     if "ename" in output:
-        text = f"{_text(output.get('ename'))}: {_text(output.get('evalue'))}"
+        text = f"{text_of(output.get('ename'))}: {text_of(output.get('evalue'))}"
     elif isinstance(data, dict):
-        text = _text(data.get("text/plain") or data.get("text/markdown"))
+        text = text_of(data.get("text/plain") or data.get("text/markdown"))
     else:
-        text = _text(output.get("text"))
+        text = text_of(output.get("text"))
     text = _COLOURS.sub("", text).strip("\n")
     if len(text) <= _LONGEST_OUTPUT:
         return text
@@ -119,12 +119,12 @@ def _authors(metadata: dict[str, Any]) -> str:
 
 def _names(authors: list[Any]) -> Iterator[str]:
     for author in authors:
-        name = _text(author.get("name")) if isinstance(author, dict) else _text(author)
+        name = text_of(author.get("name")) if isinstance(author, dict) else text_of(author)
         if name:
             yield name
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     """Return a text, which the format may store as a list of lines."""
     if isinstance(value, list):
         return "".join(part for part in value if isinstance(part, str))

@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from made_documents import docx, pdf, xlsx
+from made_documents import docx, notebook, pdf, xlsx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +123,15 @@ def documents() -> dict[str, bytes]:
     return {
         "harbour.pdf": pdf(pages),
         "rigging.pdf": pdf([[f"Sentence {number} about the rigging of ships." for number in range(44)]]),
+        "tides.ipynb": notebook(
+            ("markdown", "# Tides\n\nHow **high** the water stands, see [[restic]]."),
+            (
+                "code",
+                "def height(hour):\n    return 3 * hour\n\nprint(height(4))",
+                "12 metres above zero of the chart",
+            ),
+            ("code", "'<script>alert(1)</script>'"),
+        ),
         "cargo.xlsx": xlsx({"Cargo": {1: ["ship", "tons"], 2: ["Adler", 120], 3: ["Falke", 80]}}),
         "report.docx": docx([("Heading1", "Weather"), ("", "Storms are rare in June.")], title="Weather report"),
         "mail.eml": b"From: Ada <ada@example.org>\r\nTo: Bo <bo@example.org>\r\nSubject: Keys of the shed\r\n"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from kb.web.documents import read
+from kb.web.documents import notebook, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,6 +146,34 @@ def test_sheet(browser: Browser, files: Path) -> None:
 
     assert "<th>ship</th><th>tons</th>" in text
     assert "<td>Falke</td><td>80</td>" in text
+
+
+def test_notebook(browser: Browser, files: Path) -> None:
+    """Markdown is rendered, code keeps its indents, what it printed stands below, and the passage is marked."""
+    text = document(browser.read(files / "tides.ipynb").text)
+
+    assert "<strong>high</strong>" in text
+    assert '<p class="place">cell 2</p>' in text
+    assert re.search(r'<span class="k">def</span>.*?height', text)
+    assert re.search(r'>    <span class="k">return</span>', text)
+    assert '<pre class="output">12 metres above zero of the chart</pre>' in text
+    assert "<script>alert" not in text
+
+    line = re.search(r"tides.ipynb&amp;line=(\d+)#passage", browser.get("/?q=metres+above+zero+of+the+chart").text)
+    assert line
+    opened = browser.read(files / "tides.ipynb", q="metres above zero of the chart", line=line[1]).text
+    assert re.search(r'class="output hit">12 <mark>metres</mark>', opened)
+
+
+@pytest.mark.parametrize("name", ["_LARGEST", "_MOST_CELLS"])
+def test_large_notebook(browser: Browser, files: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It is shown as its extracted text."""
+    monkeypatch.setattr(notebook, name, 1)
+
+    text = document(browser.read(files / "tides.ipynb").text)
+
+    assert "form-document" in text
+    assert "12 metres above zero of the chart" in text
 
 
 def test_mail(browser: Browser, files: Path) -> None:

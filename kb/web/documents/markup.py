@@ -43,7 +43,7 @@ _ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
 }
 # The classes that the forms of documents write themselves, besides those of pygments.
 _CLASSES: Final = frozenset(
-    {HIT, "line", "num", "code", "math", "broken", "front", "headers", "place", "text", "labels", "state"}
+    {HIT, "line", "num", "code", "math", "broken", "front", "headers", "place", "text", "labels", "state", "output"}
 )
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _PLACE: Final = "/read?"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -13,6 +13,7 @@ from kb.formats.registry import REGISTRY
 from kb.web.documents.extracted import extracted, table, text
 from kb.web.documents.markdown import markdown
 from kb.web.documents.markup import IMAGE, PASSAGE, Source, Target, sanitized, with_words
+from kb.web.documents.notebook import notebook
 from kb.web.documents.org import org
 from kb.web.documents.source import code
 from kb.web.pictures import has_image
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge
     from kb.records import KnownFile, Links, ResolvedLink, Shown, StoredPassage
     from kb.search.words import Words
+
+    Content = Callable[[str, str], bytes]
 
 # A text of at most so many bytes is shown whole; of a longer one, so many lines before and after the passage.
 _WHOLE: Final = 250_000
@@ -51,7 +54,8 @@ class Opened:
     Attributes:
         file: The file.
         path: Its absolute path.
-        form: How it is shown: ``markdown``, ``org``, ``code``, ``text``, ``table``, ``document`` or ``pdf``.
+        form: How it is shown: ``markdown``, ``org``, ``code``, ``text``, ``table``, ``notebook``, ``document`` or
+            ``pdf``.
         html: The document, or the part of it, as safe HTML; the text of the page of a PDF.
         passage: The passage at which it is open; None at its beginning.
         changed: Whether it changed since it was indexed.
@@ -86,11 +90,12 @@ class Opened:
         return f"{self.path}:{self.passage.first_line}" if self.passage else self.path
 
 
-def open_document(kb: Knowledge, query: Query, words: Words) -> Opened:
+def open_document(kb: Knowledge, content: Content, query: Query, words: Words) -> Opened:
     """Return a document at the line or page of a query.
 
     Args:
         kb: The knowledge base.
+        content: Returns the bytes of a file, by its watched folder and its path in it.
         query: The search, whose document is opened.
         words: The words to mark in the passage.
 
@@ -104,6 +109,10 @@ def open_document(kb: Knowledge, query: Query, words: Words) -> Opened:
     passage = next((one for one in shown.passages if one.first_line <= query.line <= one.last_line), None)
     if shown.file.kind == "pdf":
         return _pdf(kb, query, shown, links, passage)
+    if shown.file.kind == "notebook":
+        data = content(shown.file.folder, shown.file.path)
+        if opened := _notebook(query, data, shown=shown, links=links, passage=passage, words=words):
+            return opened
     if shown.file.kind in REGISTRY.extracted:
         return _extracted(query, shown, links, passage, words)
     return _text(kb, query, shown=shown, links=links, passage=passage, words=words)
@@ -112,6 +121,33 @@ def open_document(kb: Knowledge, query: Query, words: Words) -> Opened:
 def place_address(query: Query, file: KnownFile, line: int | None = None) -> str:
     """Return the address of a place in a document, with the search beside it."""
     return query.address("/read", file=path_of(file), line=line or 0, page=0)
+
+
+def _source_of(query: Query, file: KnownFile, links: Links, passage: StoredPassage | None, words: Words) -> Source:
+    """Return a document without its text, with what leads from it."""
+    marked = (passage.first_line, passage.last_line) if passage else (0, -1)
+    return Source(file, "", 1, marked, words, _leads(query, links), lambda name: _image(file, name))
+
+
+def _notebook(
+    query: Query, data: bytes, *, shown: Shown, links: Links, passage: StoredPassage | None, words: Words
+) -> Opened | None:
+    """Open a notebook, all of it; None if it has to be shown as its text."""
+    source = _source_of(query, shown.file, links, passage, words)
+    html = notebook(source, data, passage)
+    if not html:
+        return None
+    return Opened(
+        shown.file,
+        path_of(shown.file),
+        "notebook",
+        with_words(sanitized(html, source.image), words),
+        passage,
+        shown.changed,
+        _outline(query, shown),
+        links.outgoing,
+        links.incoming,
+    )
 
 
 def _text(
@@ -124,10 +160,7 @@ def _text(
         middle = query.line or 1
         first, last = max(1, middle - _LINES_AROUND), middle + _LINES_AROUND
     found = kb.read(query.file, first_line=first, last_line=last)
-    marked = (passage.first_line, passage.last_line) if passage else (0, -1)
-    source = Source(
-        file, found.text, found.first_line, marked, words, _leads(query, links), lambda name: _image(file, name)
-    )
+    source = replace(_source_of(query, file, links, passage, words), text=found.text, first_line=found.first_line)
     form, render = _form(file)
     html = with_words(sanitized(render(source), source.image), words)
     end = found.last_line

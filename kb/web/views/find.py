@@ -243,7 +243,7 @@ class _Find:
 
     def _reading(self, kb: Knowledge, query: Query) -> _Reading:
         here, words = self._hits_in(kb, query) if query.q else ([], Words())
-        opened = open_document(kb, query, words)
+        opened = open_document(kb, self._context.backend.content, query, words)
         passage, folders = opened.passage, self._folders()
         own = [one for one in here if one.file.id == opened.file.id]
         at = next((n for n, one in enumerate(own) if passage and one.id == passage.id), -1)
