@@ -265,6 +265,8 @@ ALLOWED: dict[str, set[str]] = {
         "kb.sandbox.pool",
         "kb.sandbox.protocol",
         "kb.formats.builder",
+        # It shows the cells, where others show the text that was extracted.
+        "kb.formats.notebook",
         "kb.search",
         # What it gives comes with the knowledge base.
         "kb.overview",

@@ -125,7 +125,8 @@ def _names(authors: list[Any]) -> Iterator[str]:
 
 
 def text_of(value: object) -> str:
-    """Return a text, which the format may store as a list of lines."""
+    """Return a text, which the format may store as a list of lines; the oldest notebooks have no ends of lines there."""
     if isinstance(value, list):
-        return "".join(part for part in value if isinstance(part, str))
+        lines = [part for part in value if isinstance(part, str)]
+        return ("" if any(line.endswith("\n") for line in lines) else "\n").join(lines)
     return value if isinstance(value, str) else ""

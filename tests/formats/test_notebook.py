@@ -6,7 +6,7 @@ import made_documents as made
 import pytest
 
 from kb.formats.builder import TextBuilder
-from kb.formats.notebook import extract
+from kb.formats.notebook import extract, text_of
 from kb.sandbox.protocol import Extracted, Limits
 
 
@@ -39,3 +39,10 @@ def test_headings_after_code(code: str) -> None:
     """A fence ends with one of its own kind and length, and code on one line is none."""
     document = extracted(("markdown", f"# One\n\n{code}\n\n# Two\n"))
     assert [heading[0] for heading in document.headings] == ["One", "Two"]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_lines_with_and_without_their_ends(end: str) -> None:
+    """The oldest notebooks keep the lines of a cell without what ends them."""
+    assert text_of([f"one{end}", f"two{end}", "three"]) == "one\ntwo\nthree"
+    assert text_of(["alone"]) == "alone"
