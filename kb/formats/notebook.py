@@ -125,7 +125,7 @@ def _names(authors: list[Any]) -> Iterator[str]:
 
 
 def text_of(value: object) -> str:
-    """Return a text, which the format may store as a list of lines; the oldest notebooks have no ends of lines there."""
+    """Return a text, which may be a list of lines; in the oldest notebooks these have no ends."""
     if isinstance(value, list):
         lines = [part for part in value if isinstance(part, str)]
         return ("" if any(line.endswith("\n") for line in lines) else "\n").join(lines)
