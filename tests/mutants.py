@@ -60,6 +60,7 @@ CANDIDATES: Final = "kb/search/candidates.py"
 RANK: Final = "kb/search/rank.py"
 EXACT: Final = "kb/search/exact.py"
 FILTER: Final = "kb/search/filters.py"
+CONFIDENCE: Final = "kb/search/confidence.py"
 POSTINGS: Final = "kb/store/postings.py"
 GENERATIONS: Final = "kb/store/generations.py"
 LOCK: Final = "kb/store/lock.py"
@@ -78,6 +79,7 @@ T_QUERY: Final = "tests/search/test_query.py"
 T_RANK: Final = "tests/search/test_rank.py"
 T_EXACT: Final = "tests/search/test_exact.py tests/search/test_exact_in_step.py"
 T_FILTER: Final = "tests/search/test_filter.py"
+T_CONFIDENCE: Final = "tests/search/test_calibrate.py"
 T_POSTINGS: Final = "tests/store/test_keywords.py"
 T_GENERATIONS: Final = "tests/store/test_generations.py"
 T_LOCK: Final = "tests/store/test_lock.py"
@@ -136,6 +138,10 @@ MUTANTS: Final = (
     Mutant(FUSE, "FILE_WEIGHT: Final = 0.8", "FILE_WEIGHT: Final = 0.4", f"{T_FUSE} {T_QUERY}"),
     Mutant(FUSE, "** 2 / 2", "** 2", T_FUSE),
     Mutant(FUSE, "among.mean())) / deviation, 0)", "among.mean())) / deviation, -9)", T_FUSE),
+    # Refusals: both sides of the evidence, and texts whose language is not calibrated.
+    Mutant(CONFIDENCE, "above**2 / 2 +", "above +", T_CONFIDENCE),
+    Mutant(CONFIDENCE, "return self.usual", 'return ""', T_CONFIDENCE),
+    Mutant(CONFIDENCE, "if 2 * len(found) > len(near)", "if found.size", T_CONFIDENCE),
     # BM25.
     Mutant(POSTINGS, "B: Final = 0.75", "B: Final = 0.3", T_POSTINGS),
     Mutant(POSTINGS, "K1: Final = 1.2", "K1: Final = 2.4", T_POSTINGS),
@@ -144,6 +150,7 @@ MUTANTS: Final = (
     Mutant(POSTINGS, "_NAME_WEIGHT: Final = 0.25", "_NAME_WEIGHT: Final = 1.0", T_POSTINGS),
     Mutant(POSTINGS, "self._add(word, times)", "self._add(word, 1)", T_POSTINGS),
     Mutant(POSTINGS, "min(count, _MOST) for term", "count & _MOST for term", T_POSTINGS),
+    Mutant(POSTINGS, "(self._weight + _rarity(0, len(self.keys)))", "self._weight", T_POSTINGS),
     Mutant(POSTINGS, "part * _RANGE for", "0 * part for", T_POSTINGS),
     Mutant(POSTINGS, "if not term.startswith(_UNCOUNTED)", "", T_POSTINGS),
     Mutant(

@@ -50,11 +50,13 @@ class KeywordMatches:
         scores: BM25 scores by passage id, 0 or more; the best come first, best first.
         shares: The share of the question that each contains, by the weight of its words, 0..1.
         deviations: The score of each, in standard deviations above the mean of all passages; 0 or more.
+        most: More than any text can score: the upper bound for the question with one more word, which no passage has.
     """
 
     scores: Mapping[str, float]
     shares: Mapping[str, float]
     deviations: Mapping[str, float]
+    most: float
 
 
 @dataclass(frozen=True, slots=True)

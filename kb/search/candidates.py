@@ -157,11 +157,14 @@ class CandidateRetriever:
         matches = self.matches(BY_WORDS, ids)
         return replace(pool, bm25=matches.scores, bm25_ranks=ranks(matches.scores))
 
-    def shares(self, ids: Sequence[str], words: str = "") -> Mapping[str, float]:
-        """Return which share of the question's words, or of others, each passage contains, 0..1."""
-        if not words and self._shares.keys() >= set(ids):
-            return self._shares
-        return self.matches(1, ids, words=words).shares
+    def shares(self, ids: Sequence[str]) -> Mapping[str, float]:
+        """Return which share of the question's words each passage contains, 0..1."""
+        return self._shares if self._shares.keys() >= set(ids) else self.matches(1, ids).shares
+
+    def word_scores(self, ids: Sequence[str], words: str) -> dict[str, float]:
+        """Return the BM25 score of each passage for some words, relative to what a text can reach, 0..1."""
+        found = self.matches(1, ids, words=words)
+        return {id_: score / found.most for id_, score in found.scores.items()}
 
     def holding(self, words: str, share: float, min_cosine: float) -> frozenset[str]:
         """Return passages with at least this share of the words, one of which is rare, and at least this cosine.

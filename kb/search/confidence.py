@@ -69,19 +69,20 @@ def without_question_words(question: str) -> str:
 # unanswered question in this language, under this model, over this many passages. It needs no knowledge of the model or
 # the language.
 
-# The weight of all words of a question against its cosine, in standard deviations; and the quantile of the calibration
-# questions that is the threshold: see docs/retrieval.md.
-SHARE_WEIGHT: Final = 15.0
-_MARK: Final = 0.6
+# The weight of the words of a question against its cosine, and the quantile of the calibration questions that is the
+# threshold: see docs/retrieval.md.
+WORDS_WEIGHT: Final = 110.0
+_MARK: Final = 0.63
 # The model supports a language if, for at least this share of sentences, the passage a sentence was taken from is the
 # nearest of the sample.
 _KNOWN: Final = 0.5
 # The fewest passages of a language to calibrate with.
 LEAST: Final = 32
-QUESTIONS: Final = 64
+QUESTIONS: Final = 128
 # How many of the best passages by words are scored.
 _JUDGED: Final = 30
-_SENTENCE: Final = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])\s*|\n+")
+# Thai, Lao, Khmer and Burmese have no full stop, but a space after each sentence and clause.
+_SENTENCE: Final = re.compile(rf"(?<=[.!?\u3002\uff01\uff1f])\s*|\n+|(?<=[{THREES}]) +(?=[{THREES}])")
 _WORDS, _LEAST_WORDS = 12, 6
 _TWOS: Final = re.compile(f"[{TWOS}]")
 _THREES: Final = re.compile(f"[{THREES}]")
@@ -92,11 +93,11 @@ class Language:
     """The calibration of one language with unanswered questions.
 
     Attributes:
-        bar: The evidence that an answer has to reach.
+        threshold: The evidence that an answer has to reach.
         known: Whether the model supports this language.
     """
 
-    bar: float
+    threshold: float
     known: bool
 
 
@@ -124,13 +125,10 @@ def calibrate_language(
         near = vectors @ question
         own = np.array([file_of(other.id) == file_of(one.id) for other in sample])
         found += bool(near[own].max() >= near[~own].max()) if (~own).any() else 0
-        shares = _others(catalog, text, one.id)
-        theirs = index.vectors(list(shares))
-        deviations = [
-            deviation(float(_unit(vector) @ question), near) + SHARE_WEIGHT * shares[id_]
-            for id_, vector in theirs.items()
-        ]
-        reached.append(max(deviations, default=0.0))
+        by_words = _others(catalog, text, one.id)
+        theirs = index.vectors(list(by_words))
+        evidence = [both(float(_unit(vector) @ question), near, by_words[id_]) for id_, vector in theirs.items()]
+        reached.append(max(evidence, default=0.0))
     return Language(float(np.quantile(reached, _MARK)), found / len(made) >= _KNOWN)
 
 
@@ -139,6 +137,19 @@ def calibration_question(text: str) -> str:
     cut = [_cut(sentence.strip()) for sentence in _SENTENCE.split(text)]
     long_enough = [sentence for sentence in cut if sentence]
     return long_enough[len(long_enough) // 2] if long_enough else ""
+
+
+def both(cosine: float, among: NDArray[np.float64], by_words: float) -> float:
+    """Return the evidence of a cosine and of the words together, 0 or more, as ``kb.search.rank`` adds it up.
+
+    Args:
+        cosine: The cosine of a passage with the question.
+        among: The cosines of other passages with it.
+        by_words: The BM25 score of the passage for the question without question words, relative to what a text can
+            reach, 0..1.
+    """
+    above = max(deviation(cosine, among), 0.0)
+    return above**2 / 2 + WORDS_WEIGHT * by_words
 
 
 def deviation(cosine: float, among: NDArray[np.float64]) -> float:
@@ -157,9 +168,9 @@ def _cut(sentence: str) -> str:
 
 
 def _others(catalog: Catalog, text: str, id_: str) -> dict[str, float]:
-    """Return the shares of a calibration question's words in the best passages of other files."""
-    found = catalog.keyword_matches(without_question_words(text), _JUDGED).shares
-    return {other: share for other, share in found.items() if file_of(other) != file_of(id_)}
+    """Return the BM25 scores of the best passages of other files for a calibration question, 0..1."""
+    found = catalog.keyword_matches(without_question_words(text), _JUDGED)
+    return {other: score / found.most for other, score in found.scores.items() if file_of(other) != file_of(id_)}
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -253,7 +264,8 @@ MOST_WORDS: Final = 0.7
 # A word in more than this share of passages counts as a stop word.
 COMMON: Final = 0.5
 # The language of the probes, and passages without a detected language, such as code.
-_BY_PROBES: Final = frozenset({"en", ""})
+_OF_PROBES: Final = "en"
+_BY_PROBES: Final = frozenset({_OF_PROBES, ""})
 # With fewer passages there is no reliable distribution, and so short a list is better shown than left out.
 FEW: Final = 32
 
@@ -299,25 +311,40 @@ class Judge:
         unrelated: The distribution for unrelated passages of the index.
         passages: How many passages are searched.
         near: The cosines of the question with sampled passages, by calibrated language.
+        usual: The calibrated language of more than half of the sample; empty if there is none.
     """
 
     unrelated: UnrelatedCosines
     passages: int
     near: Mapping[str, NDArray[np.float64]]
+    usual: str = ""
 
-    def evidence(self, language: str, cosine: float, share: float) -> float:
+    def calibrated(self, language: str) -> str:
+        """Return the language whose calibration is for passages in a language; empty for the probes.
+
+        A passage without a detected language, or in one with too few passages to calibrate with, which may be a wrong
+        one, is most likely in the usual language.
+        """
+        if language in self.near or language == _OF_PROBES:
+            return language if language in self.near else ""
+        return self.usual
+
+    def evidence(self, language: str, cosine: float, by_words: float) -> float:
         """Return how far a hit is above unrelated passages; 0 or more is an answer.
 
         Args:
             language: The code of the language of the hit's document.
             cosine: The cosine of the hit with the question.
-            share: The share of the question's words in the hit, 0..1; in calibrated languages without question words.
+            by_words: The share of the question's words in the hit, 0..1. In ``calibrated`` languages, its BM25 score
+                for the question without question words, relative to what a text can reach, 0..1.
         """
-        measured = self.unrelated.languages.get(language)
-        if measured is None or language not in self.near:
-            return self.unrelated.evidence(cosine, share, self.passages)
-        fewer = _expected(self.unrelated.passages) - _expected(self.passages)
-        return deviation(cosine, self.near[language]) + SHARE_WEIGHT * share - measured.bar + max(fewer, 0.0)
+        calibrated = self.calibrated(language)
+        if not calibrated:
+            return self.unrelated.evidence(cosine, by_words, self.passages)
+        found = both(cosine, self.near[calibrated], by_words)
+        # Of fewer passages, the best unrelated one has less: half the square of what ``_expected`` returns.
+        fewer = log(max(self.unrelated.passages, 1)) - log(max(self.passages, 1))
+        return found - self.unrelated.languages[calibrated].threshold + max(fewer, 0.0)
 
 
 @dataclass(slots=True)
@@ -398,7 +425,9 @@ class Background:
         sample = self._described(index)
         near = sample.vectors @ vector.astype(np.float64)
         of_language = {code: near[sample.of_language(code)] for code in unrelated.languages}
-        return Judge(unrelated, passages, {code: found for code, found in of_language.items() if len(found)})
+        known = {code: found for code, found in of_language.items() if len(found)}
+        usual = next((code for code, found in known.items() if 2 * len(found) > len(near)), "")
+        return Judge(unrelated, passages, known, usual)
 
     def _measured(self, index: Nearest, passages: int) -> UnrelatedCosines:
         probes = np.array([self._embedder.embed_query(probe) for probe in PROBES], np.float64)

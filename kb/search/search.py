@@ -461,16 +461,19 @@ class Searcher:
         there = (one for one, _ in found.known if found.staleness.there(one.file))
         best = list(islice(there, _JUDGED))
 
-        def answers(one: StoredPassage, share: float) -> bool:
-            cosine = found.pool.cosine_of(one.id)
-            return share >= MOST_WORDS if cosine is None else judge.evidence(one.file.language, cosine, share) >= 0
+        def answering(shares: Mapping[str, float], by_words: Mapping[str, float]) -> frozenset[str]:
+            def answers(one: StoredPassage) -> bool:
+                cosine = found.pool.cosine_of(one.id)
+                if cosine is None:
+                    return shares.get(one.id, 0.0) >= MOST_WORDS
+                return judge.evidence(one.file.language, cosine, by_words.get(one.id, 0.0)) >= 0
 
-        def answering(shares: Mapping[str, float]) -> frozenset[str]:
-            return frozenset(one.id for one in best if answers(one, shares.get(one.id, 0.0)))
+            return frozenset(one.id for one in best if answers(one))
 
-        if answering({}):
+        if answering({}, {}):
             return None
-        if good := answering(_shares(retriever, best, judge)):
+        shares = retriever.shares([one.id for one in best])
+        if good := answering(shares, {**shares, **_word_scores(retriever, best, judge)}):
             return good
         words = content_words(retriever.text)
         texts = {one.id: "\n".join((one.file.title, *one.heading, one.text)) for one in best}
@@ -502,15 +505,11 @@ def nearest_of(hits: Sequence[Hit]) -> Hit:
     return max(hits, key=lambda hit: -np.inf if hit.score is None else hit.score)
 
 
-def _shares(retriever: CandidateRetriever, best: Sequence[StoredPassage], judge: Judge) -> dict[str, float]:
-    """Return the share of the question in each passage; in calibrated languages without question words."""
-    ids = [one.id for one in best]
-    shares = dict(retriever.shares(ids))
-    apart = {one.id for one in best if one.file.language in judge.near}
-    if apart:
-        content = retriever.shares(ids, without_question_words(retriever.text))
-        shares |= {id_: share for id_, share in content.items() if id_ in apart}
-    return shares
+def _word_scores(retriever: CandidateRetriever, best: Sequence[StoredPassage], judge: Judge) -> dict[str, float]:
+    """Return the scores of the passages in calibrated languages by the words of the question, 0..1."""
+    ids = [one.id for one in best if judge.calibrated(one.file.language)]
+    found = retriever.word_scores(ids, without_question_words(retriever.text)) if ids else {}
+    return {id_: found.get(id_, 0.0) for id_ in ids}
 
 
 def _elsewhere(holding: frozenset[str] | None, hits: Iterable[Hit]) -> bool:

@@ -158,6 +158,7 @@ def matches(
         scores=dict(zip(keys, bm25.scores[places].tolist(), strict=True)),
         shares=dict(zip(keys, bm25.shares[places].tolist(), strict=True)),
         deviations=dict(zip(keys, deviations[places].tolist(), strict=True)),
+        most=bm25.most,
     )
 
 

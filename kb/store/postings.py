@@ -209,6 +209,11 @@ class Bm25:
         if self._weight:
             np.minimum(self.shares / self._weight, 1, out=self.shares)
 
+    @property
+    def most(self) -> float:
+        """The upper bound of the score for the question with one more word, which no passage has; above 0."""
+        return (K1 + 1) * (self._weight + _rarity(0, len(self.keys)))
+
     def deviations(self, beside: float) -> NDArray[np.float64]:
         """The score of each passage by key, in standard deviations above the mean; 0 for those below it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 
 import numpy as np
@@ -10,11 +11,12 @@ from worlds import World
 
 from kb.records import Freshness, Mode, ResolvedRequest
 from kb.search.confidence import (
-    SHARE_WEIGHT,
+    WORDS_WEIGHT,
     Background,
     Judge,
     Language,
     UnrelatedCosines,
+    both,
     calibration_question,
     deviation,
     without_question_words,
@@ -73,9 +75,11 @@ def test_what_was_measured_is_kept_with_its_languages() -> None:
 
     assert Background(world.embedder, world.catalog).unrelated(world.vectors) == first
     assert len(world.embedder.questions) == asked
-    old = '{"mean": 0.1, "deviation": 0.1, "passages": 40, "fingerprint": "' + world.embedder.fingerprint + '"}'
-    world.catalog.set_meta("unrelated", old)
-    assert Background(world.embedder, world.catalog).unrelated(world.vectors) == first
+    model = world.embedder.fingerprint
+    old: dict[str, object] = {"mean": 0.1, "deviation": 0.1, "passages": 40, "fingerprint": model}
+    for languages in ({}, {"languages": {"es": {"bar": 9.0, "known": True}}}):
+        world.catalog.set_meta("unrelated", json.dumps(old | languages))
+        assert Background(world.embedder, world.catalog).unrelated(world.vectors) == first
 
 
 def test_few_passages_of_a_language_are_no_measure() -> None:
@@ -83,6 +87,37 @@ def test_few_passages_of_a_language_are_no_measure() -> None:
     world = spanish(8)
 
     assert Background(world.embedder, world.catalog).unrelated(world.vectors).languages == {}
+
+
+def test_text_in_no_calibrated_language_is_judged_by_the_usual_one() -> None:
+    """A note whose language was not told, or taken for another, is no way around the threshold; English is itself."""
+    world = spanish()
+    world.write("codes.md", "4711 0815 42 1234 5678 90")
+    world.run()
+    vector = world.embedder.embed_query("¿Quién inventó el telescopio refractor?")
+    judge = Background(world.embedder, world.catalog).judge(world.vectors, vector, world.catalog.count())
+
+    assert {file.language for file in world.catalog.files()} == {"es", ""}
+    assert [judge.calibrated(code) for code in ("es", "", "gl", "en")] == ["es", "es", "es", ""]
+    for words in (0.0, 0.1, 0.5):
+        assert judge.evidence("", 0.5, words) == judge.evidence("gl", 0.5, words) == judge.evidence("es", 0.5, words)
+    assert judge.evidence("en", 0.5, 0.1) == judge.unrelated.evidence(0.5, 0.1, world.catalog.count())
+
+
+def test_no_language_is_usual_where_none_has_more_than_half() -> None:
+    """Among as many English notes as Spanish ones, a text in no language is judged by the probes."""
+    world = spanish()
+    for number, one in enumerate(_THINGS.split()[:40]):
+        world.write(
+            f"english-{number}.md",
+            f"The animal number {number} with the Spanish name {one} lives near the river and sleeps through the whole "
+            f"night. The history of the animal number {number} is long and well known around here.",
+        )
+    world.run()
+    vector = world.embedder.embed_query("Who invented the refracting telescope?")
+    judge = Background(world.embedder, world.catalog).judge(world.vectors, vector, world.catalog.count())
+
+    assert (judge.calibrated("es"), judge.calibrated(""), judge.calibrated("en")) == ("es", "", "")
 
 
 class Blind:
@@ -128,22 +163,42 @@ def test_a_narrow_range_of_cosines_changes_no_verdict(narrow: float) -> None:
     """Some models have all cosines between 0.4 and 0.8, or closer still: only how they differ counts."""
     chance = np.random.default_rng(3)
     near = 0.6 + narrow * chance.normal(0.0, 0.1, 300)
-    language = {"es": Language(bar=9.0, known=True)}
+    language = {"es": Language(threshold=9.0, known=True)}
     judge = Judge(UnrelatedCosines(0.6, narrow * 0.1, 300, "model", language), 300, {"es": near})
 
     far, close = 0.6 + narrow * 0.1, 0.6 + narrow * 0.6
-    assert judge.evidence("es", far, 0.2) < 0 <= judge.evidence("es", close, 0.3)
+    assert judge.evidence("es", far, 0.03) < 0 <= judge.evidence("es", close, 0.04)
     assert judge.evidence("en", far, 0.2) < 0 <= judge.evidence("en", close, 0.5)
 
 
 def test_fewer_passages_are_asked_for_less() -> None:
     """The best of a few unrelated passages is not as near as the best of many."""
-    language = {"es": Language(bar=9.0, known=True)}
+    language = {"es": Language(threshold=9.0, known=True)}
     near = {"es": np.linspace(0.0, 0.2, 50)}
     many, few = (Judge(UnrelatedCosines(0.1, 0.1, 1000, "model", language), count, near) for count in (1000, 40))
 
-    assert few.evidence("es", 0.3, 0.4) > many.evidence("es", 0.3, 0.4)
-    assert many.evidence("es", 0.1, 0.4) == pytest.approx(SHARE_WEIGHT * 0.4 - 9.0)
+    assert few.evidence("es", 0.3, 0.1) > many.evidence("es", 0.3, 0.1)
+    assert many.evidence("es", 0.1, 0.1) == pytest.approx(WORDS_WEIGHT * 0.1 - 9.0)
+
+
+def test_a_cosine_counts_by_its_square_and_not_below_the_mean() -> None:
+    """A model that does not know the language adds next to nothing; one that knows it outweighs missing words."""
+    near = np.array([-0.1, 0.1])
+
+    assert both(0.2, near, 0.1) - both(0.1, near, 0.1) == pytest.approx(1.5)
+    assert both(0.5, near, 0.1) - both(0.4, near, 0.1) == pytest.approx(4.5)
+    assert both(-0.3, near, 0.1) == both(0.0, near, 0.1) == WORDS_WEIGHT * 0.1
+
+
+def test_one_word_of_a_short_question_is_less_than_half_of_a_long_one() -> None:
+    """The same share of the words: half of two may be chance, half of six hardly."""
+    world = spanish()
+
+    def best(question: str) -> float:
+        found = world.catalog.keyword_matches(question, 1)
+        return next(iter(found.scores.values())) / found.most
+
+    assert 0 < best("cigüeña telescopio") < 0.8 * best("cigüeña río32 hierba32 telescopio refractor inventó")
 
 
 @pytest.mark.parametrize(
@@ -167,3 +222,11 @@ def test_a_sentence_becomes_a_question_of_usual_length() -> None:
     assert calibration_question("Demasiado corto.") == ""
     assert len(calibration_question("黑豹队的防守丢了多少分这是一个很长的句子没有空格也没有标点符号所以要截断")) == 24
     assert deviation(1.0, np.zeros(3)) == 0.0
+
+
+def test_a_sentence_of_a_script_without_full_stops_ends_at_a_space() -> None:
+    """The beginning of a passage names what all of its file is about, so most questions would have that in common."""
+    thai = "นิโคลา เทสลาเป็นนักประดิษฐ์ชาวเซอร์เบีย เขาย้ายไปอยู่ที่สหรัฐอเมริกาเมื่ออายุยังน้อย แล้วทำงานในห้องทดลองของเอดิสัน"
+
+    assert calibration_question(thai) == "เขาย้ายไปอยู่ที่สหรัฐอเมริกาเมื่ออายุยังน้อย"
+    assert calibration_question("เทสลา 1856 เกิด") == ""

@@ -81,6 +81,21 @@ def test_scores_are_those_of_the_formula() -> None:
     assert max(matches.shares.values()) == 1.0
 
 
+@pytest.mark.parametrize("question", ["apple berry", "apple berry berry", "apple", "none"])
+def test_no_text_reaches_the_upper_bound(question: str) -> None:
+    """However often the words occur; the bound leaves room for one more word, which no passage has."""
+    catalog = SqliteCatalog(":memory:")
+    texts = ["apple " * 60_000 + "berry " * 60_000, *(["fig"] * 9)]
+    stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts)))
+
+    matches = catalog.keyword_matches(question, 10)
+
+    missing = (postings.K1 + 1) * math.log(1 + (10 + 0.5) / 0.5)
+    best = max(matches.scores.values(), default=0.0)
+    assert 0 <= best < matches.most - missing + 1e-9 if question != "none" else best == 0
+    assert matches.most - missing == pytest.approx(best if question != "none" else missing, rel=0.02)
+
+
 @pytest.mark.parametrize(("words", "filler", "first"), [(22, 26, "short"), (18, 30, "long")])
 def test_a_long_passage_needs_a_word_more_often(words: int, filler: int, first: str) -> None:
     """A passage three times as long needs the word about twice for the same score."""
