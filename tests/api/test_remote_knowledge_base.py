@@ -7,12 +7,12 @@ import os
 import ssl
 import threading
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
+from certificate import server_certificate
 
 from kb import Filters, Mode, RemoteKnowledgeBase, SearchRequest
 from kb.api.remote import token_from
@@ -231,7 +231,7 @@ def test_no_redirect_takes_the_token_along() -> None:
 
 def test_a_certificate_has_to_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The remedy, followed once, makes it so."""
-    file = certificate(tmp_path)
+    file = server_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     response = b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"files": [], "total": 0}'
@@ -243,29 +243,6 @@ def test_a_certificate_has_to_be_trusted(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         assert documents_at(url) == []
         assert seen == ["Bearer any"]
-
-
-def certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody signed, with its key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kb tests")])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return file
 
 
 def test_the_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:

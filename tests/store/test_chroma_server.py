@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from http.client import HTTPConnection
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from certificate import server_certificate
 from vector_stores import function, make_records, unit_vectors
 
 from kb.chroma_import import import_chromadb
@@ -18,6 +20,7 @@ from kb.store.server import CLOUD_LIMITS, SERVER_LIMITS, ChromaServer, NameTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from chroma_server import RunningChroma
 
@@ -27,6 +30,10 @@ TOKEN = "a-secret-token"  # noqa: S105 - of the tests
 class Proxy:
     """What stands in front of a Chroma server: it wants a token, and can answer by itself.
 
+    Args:
+        port: The port of the server.
+        tls: With which certificate it encrypts; None for not at all.
+
     Attributes:
         url: Its address.
         status: With which status it answers everything itself; 0 to pass it on.
@@ -35,7 +42,7 @@ class Proxy:
         delay: How many seconds it waits before each answer.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.status, self.body, self.delay = 0, b"", 0.0
         self.seen: list[dict[str, str]] = []
         proxy = self
@@ -71,7 +78,9 @@ class Proxy:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
@@ -122,6 +131,25 @@ def test_wrong_headers_are_told_without_them(proxy: Proxy, server: Callable[...,
         server(proxy.url, token=TOKEN[:-1]).version()
 
     assert TOKEN[:-1] not in str(caught.value)
+
+
+def test_the_certificate_of_a_server_has_to_be_trusted(
+    chroma: RunningChroma, server: Callable[..., ChromaServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The remedy, followed once, makes it so; until then the server is sent nothing, no token either."""
+    file = server_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    proxy = Proxy(chroma.port, context)
+    try:
+        with pytest.raises(ChromaServerError, match="is not trusted") as caught:
+            server(proxy.url).version()
+        assert "SSL_CERT_FILE=" in caught.value.remedy
+        assert proxy.seen == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        assert server(proxy.url).version()
+    finally:
+        proxy.close()
 
 
 @pytest.mark.parametrize(
