@@ -45,11 +45,11 @@ def note(number: int) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path, tiny: Path) -> Settings:
-    """Notes of different lengths, and a tiny model."""
+    """Notes of a passage each, just enough to be worth a forecast, and a tiny model."""
     notes = tmp_path / "notes"
     notes.mkdir()
     for number in range(NOTES):
-        (notes / f"{number:03}.md").write_text(note(number), "utf-8")
+        (notes / f"{number:03}.md").write_text(f"# note {number}\n\n{f'river and stone {number}. ' * 15}\n", "utf-8")
     values = {
         "folders.paths": f'["{notes}"]',
         "store.path": str(tmp_path / "store"),
@@ -57,6 +57,14 @@ def settings(tmp_path: Path, tiny: Path) -> Settings:
         "embed.offline": "true",
     }
     return load(None, {}, str(tmp_path), values)
+
+
+@pytest.fixture
+def of_all_lengths(settings: Settings, tmp_path: Path) -> Settings:
+    """The same with notes of different lengths."""
+    for number, file in enumerate(sorted((tmp_path / "notes").iterdir())):
+        file.write_text(note(number), "utf-8")
+    return settings
 
 
 class SlowEncoder(Encoder):
@@ -80,8 +88,9 @@ class SlowEncoder(Encoder):
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_the_forecast_is_near_the_truth(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_forecast_is_near_the_truth(of_all_lengths: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files exactly; passages and the time of embedding within a factor of 1.5, with a model made slow."""
+    settings = of_all_lengths
     encoder = SlowEncoder(locate(settings.model()), runtime="torch")
     encoder.load()
     found = first_run(settings, encoder)
@@ -111,7 +120,7 @@ def test_a_forecast_loads_no_torch_and_writes_nothing(settings: Settings, tmp_pa
     assert not (tmp_path / "store").exists()
 
 
-def test_before_the_download_of_bge_m3(settings: Settings, tmp_path: Path) -> None:
+def test_before_the_download_of_bge_m3(of_all_lengths: Settings, tmp_path: Path) -> None:
     """Its size and its shape are known; another model's are not."""
 
     def with_model(name: str) -> Forecast:
@@ -126,7 +135,7 @@ def test_before_the_download_of_bge_m3(settings: Settings, tmp_path: Path) -> No
     assert large.rates["int8"] > large.rates["float32"] > 0
     assert (unknown.download, unknown.rates) == (None, {})
     assert large.passages > NOTES
-    assert settings.config.embed.model != "BAAI/bge-m3"
+    assert of_all_lengths.config.embed.model != "BAAI/bge-m3"
 
 
 def test_there_is_none_for_a_store_that_exists(settings: Settings) -> None:
