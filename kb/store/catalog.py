@@ -649,17 +649,12 @@ class SqliteCatalog:
         self, statement: str, parameters: tuple[Any, ...], extra: int = 0
     ) -> list[tuple[StoredPassage, tuple[Any, ...]]]:
         """The passages of a query for columns of file and passage, each with the ``extra`` columns after those."""
-        files: dict[int, KnownFile] = {}
-        sound_files: dict[int, bool] = {}
 
         def passage(row: tuple[Any, ...]) -> tuple[StoredPassage, tuple[Any, ...]]:
             row, more = (row[:-extra], row[-extra:]) if extra else (row, ())
-            file = files.get(row[0])
-            if file is None:
-                file = files[row[0]] = rows.known_file(row[: rows.FILE_WIDTH])
-                sound_files[row[0]] = rows.file_is_sound(row[: rows.FILE_WIDTH])
+            file, sound_file = rows.examined_file(row[: rows.FILE_WIDTH])
             of_passage = row[rows.FILE_WIDTH :]
-            sound = sound_files[row[0]] and rows.passage_is_sound(of_passage, row[0])
+            sound = sound_file and rows.passage_is_sound(of_passage, row[0])
             return rows.stored_passage(of_passage, file, sound=sound), more
 
         return self._database.rows(statement, parameters, passage)

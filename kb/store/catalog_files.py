@@ -77,6 +77,8 @@ class FileList:
         self._version: int | None = None
         # The last note of a change that was followed.
         self._followed = 0
+        # The rows that this connection had changed by then, of any table.
+        self._changes = -1
 
     def get(self) -> list[KnownFile]:
         """The files as they are now, in a list of the caller's own."""
@@ -98,6 +100,8 @@ class FileList:
     def _follow(self, connection: sqlite3.Connection) -> None:
         """Read what changed since the last time."""
         version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if (version, connection.total_changes) == (self._version, self._changes):
+            return
         if self._version is None:
             for statement in _NOTE_CHANGES:
                 connection.execute(statement)
@@ -115,7 +119,7 @@ class FileList:
         if self._followed > _MOST_NOTES:
             connection.execute(_FORGET)
             self._followed = 0
-        self._version = version
+        self._version, self._changes = version, connection.total_changes
 
     def _read_all(self) -> list[KnownFile]:
         return sorted(self._database.rows(rows.FILES, (), rows.known_file), key=_ORDER)

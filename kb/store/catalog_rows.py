@@ -185,6 +185,13 @@ def known_file(row: tuple[Any, ...]) -> KnownFile:
     )
 
 
+# One answer reads several passages of a file, and the next one the same files again.
+@lru_cache(maxsize=4096)
+def examined_file(row: tuple[Any, ...]) -> tuple[KnownFile, bool]:
+    """The record for a row of ``FILE_COLUMNS``, and whether the row has the right checksum."""
+    return known_file(row), file_is_sound(row)
+
+
 def moved_values(row: tuple[Any, ...], folder: bytes) -> tuple[bytes, int, int]:
     """The folder, checksum and id of a row of ``FILE_COLUMNS`` after its folder has moved."""
     (id_, _, name, _, _, _, _, _, content_hash, _, _,

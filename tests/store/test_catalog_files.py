@@ -72,6 +72,20 @@ def test_following_a_change_is_no_change(monkeypatch: pytest.MonkeyPatch) -> Non
         assert notes[0] <= 1
 
 
+def test_nothing_is_read_until_something_changes() -> None:
+    """Each question asks for the numbers several times."""
+    with closing(SqliteCatalog(":memory:")) as catalog:
+        catalog.begin([change(1, "a")])
+        same(catalog)
+        said: list[str] = []
+        catalog._database.connection.set_trace_callback(said.append)
+        for _ in range(3):
+            catalog.count_files()
+        assert set(said) == {"PRAGMA data_version"}
+        catalog.set_meta("other", "value")
+        same(catalog)
+
+
 @given(steps)
 def test_the_list_follows_every_change(script: list[tuple[str, int, str]]) -> None:
     """Whatever is changed between two looks at it, and in whatever order."""
