@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -22,6 +23,8 @@ _MOST_VALUES: Final = 200
 _LONGEST: Final = 20_000
 # How long a search may look for the best sentences of its hits, in seconds.
 _BEST_SECONDS: Final = 0.3
+# What stands in an address as it is.
+_SAFE: Final = "/:"
 # The fields that narrow a search down.
 _NARROWING: Final = ("path", "tag", "type", "lang", "since", "until", "within")
 # What links to a view keep of a search, by its name.
@@ -152,7 +155,7 @@ class Query:
     def address(self, path: str = "/", /, **changes: Any) -> str:  # noqa: ANN401 - values of any field
         """Return the address of this search with some fields changed, without those that have their default."""
         pairs = replace(self, **changes).pairs()
-        return f"{path}?{urlencode(pairs, quote_via=quote, safe='/:', errors='surrogateescape')}" if pairs else path
+        return f"{path}?{urlencode(pairs, quote_via=quote, safe=_SAFE, errors='surrogateescape')}" if pairs else path
 
     def pairs(self) -> list[tuple[str, str]]:
         """The fields of this search with their values, without those that have their default."""
@@ -252,7 +255,15 @@ def path_of(file: KnownFile) -> str:
 
 def at_passage(query: Query, passage: StoredPassage) -> str:
     """Return the address of a passage in its document, with the search beside it."""
-    return query.address("/read", file=path_of(passage.file), line=passage.first_line, page=0) + "#passage"
+    path = quote(path_of(passage.file), safe=_SAFE, errors="surrogateescape")
+    line = f"&line={passage.first_line}" if passage.first_line else ""
+    return f"{_before_file(query.closed())}file={path}{line}#passage"
+
+
+@lru_cache(maxsize=64)
+def _before_file(query: Query) -> str:
+    """What the addresses of all documents beside a search begin with, up to the name of the file."""
+    return f"{query.address('/read')}{'&' if query.pairs() else '?'}"
 
 
 def toggled(values: Sequence[str], value: str) -> tuple[str, ...]:

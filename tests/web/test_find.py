@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kb.records import FileStat, KnownFile
+from kb.records import FileStat, KnownFile, StoredPassage
 from kb.web.documents.markup import IN
 from kb.web.facets import FacetCounts, facets
 from kb.web.names import named_files
-from kb.web.query import Query
+from kb.web.query import Query, at_passage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -235,6 +235,21 @@ def test_links_to_other_views_keep_the_search(browser: Browser) -> None:
         "Write": "/note",
         "Status": "/status",
     }
+
+
+@pytest.mark.parametrize(
+    "query", [Query(), Query(q="a b & ü/", path=("/x/", "y*"), weak=True, file="/old.md", line=3, page=2)]
+)
+@pytest.mark.parametrize("path", ["a.md", "b c/ü&?#%.md", "caf\udce9.md"])
+@pytest.mark.parametrize("line", [0, 7])
+def test_address_of_a_passage(query: Query, path: str, line: int) -> None:
+    """It is that of the search with the document at the line, which the browser takes apart again."""
+    file = KnownFile(1, "/notes", path, FileStat(1, 0, 0, 1, 1), b"", 0, "done")
+    address = at_passage(query, StoredPassage("1-a-0", file, "text", (), line, line, None, b"", 0))
+
+    assert address == query.address("/read", file=f"/notes/{path}", line=line, page=0) + "#passage"
+    read = Query.of(urlsplit(address).query.encode())
+    assert (read.q, read.path, read.file, read.line, read.page) == (query.q, query.path, f"/notes/{path}", line, 0)
 
 
 def test_files_by_name() -> None:
