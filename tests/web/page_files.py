@@ -91,6 +91,7 @@ def write_files(folder: Path) -> None:
         "hostile.md": HOSTILE,
         "plan.org": PLAN,
         "bread.md": BREAD,
+        "wide.md": f"# Wide\n\n```\n{'a long line ' * 40}\n```\n\n| a | b |\n|---|---|\n| {'wide-cell' * 40} | b |\n",
         "twice.md": "# Twice\n\nSee [[brot]], and once more [[brot]].\n",
         "code/rank.py": '"""Ranks."""\n\n\ndef fused(scores: list[float]) -> float:\n    """The fused score."""\n'
         "    return sum(scores)\n",

@@ -41,7 +41,17 @@ VIEWS = [
     "/keys",
 ]
 GRAPH = "/graph?steps=2&file="
-READ = ["hub.md&line=5&q=restic", "plan.org", "harbour.pdf&page=2", "cargo.xlsx", "code/rank.py&line=4", "mail.eml"]
+READ = [
+    "hub.md&line=5&q=restic",
+    "wide.md",
+    "plan.org",
+    "harbour.pdf&page=2",
+    "cargo.xlsx",
+    "tides.ipynb",
+    "code/rank.py&line=4",
+    "mail.eml",
+    "secret.md",
+]
 
 
 @pytest.fixture(scope="module")

@@ -141,6 +141,13 @@ def test_groups_of_places() -> None:
     assert layout.nearest_clusters(np.array([[1.0, 1.0]]), np.array([[9.0, 9.0], [2.0, 2.0]])).tolist() == [1]
 
 
+def test_markup_names_no_group() -> None:
+    """Addresses, drawers and keywords of Org are none of the words."""
+    text = ":PROPERTIES:\n:ID: 1f\n:END:\n#+title: Sails\n#+begin_src python\nTall https://example.org/rigging masts\n"
+
+    assert words_of_text(text) == {"sails", "python", "tall", "masts"}
+
+
 def test_distinctive_words_of_a_group() -> None:
     """The words of a group are frequent in it and rare elsewhere; no two of them are forms of one another."""
     ducks = ["The duck swims in the pond", "Ducks and a pond", "A pond, some ducks and the garden"]

@@ -54,8 +54,8 @@ class Opened:
     Attributes:
         file: The file.
         path: Its absolute path.
-        form: How it is shown: ``markdown``, ``org``, ``code``, ``text``, ``table``, ``notebook``, ``document`` or
-            ``pdf``.
+        form: How it is shown: ``markdown``, ``org``, ``code``, ``text``, ``table``, ``notebook``, ``sheet``,
+            ``document`` or ``pdf``.
         html: The document, or the part of it, as safe HTML; the text of the page of a PDF.
         passage: The passage at which it is open; None at its beginning.
         changed: Whether it changed since it was indexed.
@@ -196,7 +196,7 @@ def _extracted(query: Query, shown: Shown, links: Links, passage: StoredPassage 
     return Opened(
         shown.file,
         path_of(shown.file),
-        "document",
+        "sheet" if shown.file.kind == "sheet" else "document",
         with_words(sanitized(extracted(source, part)), words),
         passage,
         shown.changed,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Apostrophes and hyphens belong to a word.
 _JOINS: Final = "'\u2019-"
 _WORD: Final = re.compile(rf"[^\W\d_][\w{_JOINS}]{{2,30}}")
+# Addresses, and what begins the lines of drawers and keywords of Org: they say nothing of what a text is about.
+_MARKUP: Final = re.compile(r"https?://\S+|^[ \t]*(?::[\w-]+:|#\+\w+:?)", re.IGNORECASE | re.MULTILINE)
 _LONGEST: Final = 2_000
 _WORDS: Final = 3
 # Words that begin like this many letters of another one are taken for the same.
@@ -23,7 +25,7 @@ _STEM: Final = 5
 
 def words_of_text(text: str) -> frozenset[str]:
     """Return the words of the beginning of a text that can name a cluster, in lower case."""
-    found = {word.strip(_JOINS) for word in _WORD.findall(text[:_LONGEST].casefold())}
+    found = {word.strip(_JOINS) for word in _WORD.findall(_MARKUP.sub(" ", text[:_LONGEST]).casefold())}
     return frozenset(content_words(" ".join(found)).split())
 
 

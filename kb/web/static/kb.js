@@ -198,6 +198,7 @@
     body.classList.add("reading");
     body.classList.toggle("alone", !asks);
     $("#document").innerHTML = html;
+    scrollable();
     document.title = `${$("#document h1")?.textContent ?? ""} · kb`;
     mark(url);
     atPassage();
@@ -243,6 +244,14 @@
     if (!item || !body.classList.contains("reading")) return;
     const [top, bottom] = [item.offsetTop, item.offsetTop + item.offsetHeight];
     if (top < list.scrollTop || bottom > list.scrollTop + list.clientHeight) list.scrollTop = top - MARGIN;
+  }
+
+  /** Let keys scroll what is wider than the page, such as long lines of code, and nothing else. */
+  function scrollable() {
+    for (const block of $$(".content pre, .content table, .drawing")) {
+      if (block.scrollWidth > block.clientWidth) block.tabIndex = 0;
+      else block.removeAttribute("tabindex");
+    }
   }
 
   function atPassage() {
@@ -480,6 +489,7 @@
         const html = await part("document", withPart(url, "document"));
         if (html === null) return;
         $("#document").innerHTML = html;
+        scrollable();
         history.replaceState(null, "", url);
         shownAddress = url.pathname + url.search;
       }, CALM);
@@ -554,6 +564,8 @@
       atPassage();
     }
   }
+  scrollable();
+  window.addEventListener("resize", scrollable);
   if ($("form.note")) write($("form.note"));
   live();
 })();
