@@ -28,6 +28,7 @@ from kb.app import LocalKnowledgeBase
 from kb.embedding.encoder import Encoder
 from kb.embedding.locate import BUNDLED, BUNDLED_PACKAGE, locate
 from kb.embedding.onnx_export import export
+from kb.embedding.onnx_runtime import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,10 +63,40 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Start two workers more than there are cores: much of the tests' time is waiting, for other processes and pauses."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return cores() + 2
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that may take longest, so that no worker is left alone with one at the end."""
-    items.sort(key=_most_seconds, reverse=True)
+    """Begin with the tests that may take longest, so that no worker is left alone with one at the end.
+
+    Those that load torch come next, beside each other: it takes every worker that does three seconds.
+    """
+    items.sort(key=lambda item: (_most_seconds(item), _loads_torch(item)), reverse=True)
+
+
+_LOAD_TORCH = (
+    "embedding/",
+    "cli/commands/test_model_command.py",
+    "doctor/test_doctor_faults.py::test_fault_is_found_and_mended[export to ONNX failed]",
+    "test_app.py::test_scores_are_those_of_sentence_transformers",
+    "test_bench_quality.py::test_a_small_collection_is_measured_whole",
+    "test_bench_refusals.py::test_own_and_foreign_questions_are_counted_apart",
+    "test_benchmarks.py::test_the_bare_model_runs_as_kb_runs_it",
+    "test_command_line.py::test_from_nothing_to_an_answer",
+    "test_contract_embedder.py",
+    "test_forecast.py",
+    "test_reranking.py",
+)
+
+
+def _loads_torch(item: pytest.Item) -> bool:
+    return item.nodeid.removeprefix("tests/").startswith(_LOAD_TORCH)
 
 
 def _most_seconds(item: pytest.Item) -> float:
