@@ -65,7 +65,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Start two workers more than there are cores: much of the tests' time is waiting, for other processes and pauses."""
+    """Start two workers more than there are cores: much of the tests' time is waiting for other processes."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return cores() + 2
