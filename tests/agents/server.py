@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -35,6 +34,4 @@ def search(question: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["dies"]:
-        sys.exit("no configuration was found")
     server.run("stdio")

@@ -43,7 +43,7 @@ def test_a_server_is_asked_for_its_status_and_a_title_of_the_notes(
 
 def test_a_server_that_ends_is_an_error_with_its_last_words(tmp_path: Path) -> None:
     """What it wrote on standard error says why."""
-    launch = Launch((*LAUNCH.command, "dies"), {})
+    launch = Launch((sys.executable, "-c", "raise SystemExit('no configuration was found')"), {})
 
     with pytest.raises(ClientError, match=r"kb did not answer .*: no configuration was found$"):
         ask(launch, bare_environment(str(tmp_path), {}), str(tmp_path))
