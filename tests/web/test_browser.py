@@ -544,6 +544,19 @@ def test_views_follow_what_is_typed(visit: Callable[..., Page]) -> None:
     assert "tag=tools" in page.url
 
 
+def test_best_sentences_give_way_to_typing(visit: Callable[..., Page]) -> None:
+    """The daemon looks no further for those of what is asked no more, before it has answered what is asked now."""
+    page = visit("/")
+    best = re.compile("best=1")
+    page.route(best, lambda _: None)
+    with page.expect_request(best):
+        page.locator("#q").press_sequentially("restic")
+
+    page.route(re.compile("part=results"), lambda _: None)
+    with page.expect_event("requestfailed", lambda request: bool(best.search(request.url))):
+        page.locator("#q").press_sequentially(" b")
+
+
 def test_passage_far_down_a_page(visit: Callable[..., Page], files: Path, running: Served) -> None:
     """The window scrolls to what is marked on the picture of a page."""
     with running.using() as kb:
