@@ -140,6 +140,22 @@ def test_table(browser: Browser, files: Path) -> None:
     assert "<td>mallard</td><td>green</td>" in text
 
 
+def test_part_of_a_table(browser: Browser, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long table the rows around the passage are shown, below the names of its columns."""
+    monkeypatch.setattr(read, "_WHOLE_TABLE", 10)
+    monkeypatch.setattr(read, "_ROWS_AROUND", 1)
+
+    text = document(browser.read(files / "ducks.csv", line=3).text)
+    rows = re.findall(r'<tr[^>]* data-line="(\d)"', text)
+
+    assert rows == ["1", "2", "3"]
+    monkeypatch.setattr(read, "_ROWS_AROUND", 0)
+    text = document(browser.read(files / "ducks.csv", line=3).text)
+    assert re.findall(r'<tr[^>]* data-line="(\d)"', text) == ["1", "3"]
+    assert "<th>name</th><th>colour</th>" in text
+    assert "This document is long" in text
+
+
 def test_sheet(browser: Browser, files: Path) -> None:
     """A workbook is a table with its columns."""
     text = document(browser.read(files / "cargo.xlsx", line=1).text)

@@ -47,16 +47,18 @@ def table(source: Source) -> str:
     """Return comma-separated values as an HTML table, with the number of the line before each row."""
     lines = visible(source.text).split("\n")
     delimiter = max(",;\t|", key=lambda one: sum(line.count(one) for line in lines[:20]))
-    rows = []
     reader = csv.reader(lines, delimiter=delimiter)
+    rows = []
     before = 0
     try:
+        if source.head:
+            head = next(csv.reader([visible(source.head)], delimiter=delimiter))
+            rows.append(_row(head, 1, hit=False, head=True, shows_number=True))
         for cells in reader:
             number, before = source.first_line + before, reader.line_num
             if cells:
-                head = number == 1
                 hit = source.is_marked(number, source.first_line + before - 1)
-                rows.append(_row(cells, number, hit=hit, head=head, shows_number=True))
+                rows.append(_row(cells, number, hit=hit, head=number == 1, shows_number=True))
     except csv.Error:
         return text(source)
     return f"<table>{''.join(rows)}</table>"

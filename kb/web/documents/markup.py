@@ -83,6 +83,7 @@ class Source:
         first_line: The number of the first of them.
         marked: The first and the last line of the passage; (0, -1) where there is none.
         words: The words that are marked in the passage.
+        head: The first line of a table, where the lines begin below it.
         target: Returns where a link leads, by its target as written.
         image: Returns the address of an image, by its target as written; empty if it cannot be shown.
     """
@@ -92,6 +93,7 @@ class Source:
     first_line: int = 1
     marked: tuple[int, int] = (0, -1)
     words: Words = field(default_factory=Words)
+    head: str = ""
     target: Callable[[str], Target] = lambda _: Target()
     image: Callable[[str], str] = lambda _: ""
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # A text of at most so many bytes is shown whole; of a longer one, so many lines before and after the passage.
 _WHOLE: Final = 250_000
 _LINES_AROUND: Final = 400
+# Of a table, less: browsers take long to lay out many cells.
+_WHOLE_TABLE: Final = 50_000
+_ROWS_AROUND: Final = 100
 _PASSAGES_AROUND: Final = 60
 _MOST_HEADINGS: Final = 200
 _RASTER: Final = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|avif)$", re.IGNORECASE)
@@ -126,7 +129,8 @@ def place_address(query: Query, file: KnownFile, line: int | None = None) -> str
 def _source_of(query: Query, file: KnownFile, links: Links, passage: StoredPassage | None, words: Words) -> Source:
     """Return a document without its text, with what leads from it."""
     marked = (passage.first_line, passage.last_line) if passage else (0, -1)
-    return Source(file, "", 1, marked, words, _leads(query, links), lambda name: _image(file, name))
+    leads = _leads(query, links)
+    return Source(file, "", 1, marked, words, target=leads, image=lambda name: _image(file, name))
 
 
 def _notebook(
@@ -155,12 +159,16 @@ def _text(
 ) -> Opened:
     """Open a text, whose lines are those of the file."""
     file = shown.file
-    first, last = 1, None
-    if file.stat.size > _WHOLE:
+    first, last, head = 1, None, ""
+    whole, around = (_WHOLE_TABLE, _ROWS_AROUND) if file.kind == "csv" else (_WHOLE, _LINES_AROUND)
+    if file.stat.size > whole:
         middle = query.line or 1
-        first, last = max(1, middle - _LINES_AROUND), middle + _LINES_AROUND
+        first, last = max(1, middle - around), middle + around
     found = kb.read(query.file, first_line=first, last_line=last)
-    source = replace(_source_of(query, file, links, passage, words), text=found.text, first_line=found.first_line)
+    if first > 1 and file.kind == "csv":
+        head = kb.read(query.file, last_line=1).text
+    source = _source_of(query, file, links, passage, words)
+    source = replace(source, text=found.text, first_line=found.first_line, head=head)
     form, render = _form(file)
     html = with_words(sanitized(render(source), source.image), words)
     end = found.last_line
@@ -174,8 +182,8 @@ def _text(
         _outline(query, shown),
         links.outgoing,
         links.incoming,
-        earlier=query.address("/read", line=max(1, found.first_line - _LINES_AROUND)) if found.first_line > 1 else "",
-        later=query.address("/read", line=min(end + _LINES_AROUND, found.lines)) if end < found.lines else "",
+        earlier=query.address("/read", line=max(1, found.first_line - around)) if found.first_line > 1 else "",
+        later=query.address("/read", line=min(end + around, found.lines)) if end < found.lines else "",
     )
 
 
