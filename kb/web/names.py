@@ -7,8 +7,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from kb.web.results import shown_path
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from kb.records import KnownFile
 
@@ -33,6 +35,15 @@ def named_files(files: Iterable[KnownFile], typed: str) -> list[KnownFile]:
     of = _path_of if "/" in wanted else _name_of
     found = ((name, file) for file in files if wanted in (name := of(file.path)))
     return [file for _, file in heapq.nsmallest(_MOST, found, key=lambda one: _distance(wanted, *one))]
+
+
+def labelled(files: Sequence[KnownFile], folders: Sequence[str]) -> list[tuple[KnownFile, str]]:
+    """Return files with how they are told apart: by their names, else by their paths."""
+    names = [file.path.rpartition("/")[2] for file in files]
+    return [
+        (file, name if names.count(name) == 1 else shown_path(file, folders))
+        for file, name in zip(files, names, strict=True)
+    ]
 
 
 def _distance(wanted: str, name: str, file: KnownFile) -> tuple[bool, bool, int, str]:

@@ -11,7 +11,7 @@ import pytest
 from kb.records import FileStat, KnownFile, StoredPassage
 from kb.web.documents.markup import IN
 from kb.web.facets import FacetCounts, facets
-from kb.web.names import named_files
+from kb.web.names import labelled, named_files
 from kb.web.query import Query, at_passage
 
 if TYPE_CHECKING:
@@ -274,6 +274,8 @@ def test_files_by_name() -> None:
     assert named("BREAD") == ["b/old/bread.md", "breadbox.md", "x/bread_of_rye.md", "a/Bread of Sunday.md"]
     assert named("old/bread") == ["b/old/bread.md"]
     assert named("md") == named("tart") == []
+    assert [label for _, label in labelled(files[:2], ())] == ["Bread of Sunday.md", "bread-of-sunday-2.md"]
+    assert [label for _, label in labelled([files[2], files[2]], ())] == ["b/old/bread.md"] * 2
 
 
 def test_file_is_found_by_its_name(browser: Browser, files: Path) -> None:

@@ -17,7 +17,7 @@ from kb.web import text
 from kb.web.documents.markup import PASSAGE
 from kb.web.documents.read import Opened, open_document, place_address
 from kb.web.facets import Facet, FacetCounts, facets
-from kb.web.names import named_files
+from kb.web.names import labelled, named_files
 from kb.web.pictures import Page, image_of
 from kb.web.query import MOST_HITS, Fields, Query, path_of
 from kb.web.results import Place, results_of, shown_path
@@ -205,7 +205,7 @@ class _Find:
         return {
             "query": query,
             "results": results,
-            "named": tuple(Place(shown_path(one, folders), place_address(query, one)) for one in named),
+            "named": tuple(Place(label, place_address(query, one)) for one, label in labelled(named, folders)),
             "listed": None,
             "freshness": text.freshness_line(answer.index),
             "missing": text.missing_line(answer.missing),

@@ -105,7 +105,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         ("Passages", f"{status.passages:,}"),
         ("Model", f"{status.model}{f', {status.runtime}' if status.runtime else ''}"),
         ("Indexed", _as_of(status)),
-        *([("Not yet", waits)] if (waits := freshness_line(status.index)) and status.index.as_of else []),
+        *([("Progress", waits)] if (waits := freshness_line(status.index)) and status.index.as_of else []),
         ("Folders", ", ".join(status.folders)),
         ("Store", f"{status.store}, {size(status.size)}"),
     ]
