@@ -247,7 +247,9 @@ def connect(address: ServerAddress, on_connection: Callable[[object], None] = la
     import_chromadb()
     from chromadb.api.client import Client
 
-    session = _session(address, on_connection)
+    parts = parse_url(address.url)
+    trusted = _trusted(parts.scheme)
+    session = _session(address, trusted, on_connection)
 
     class BoundedClient(Client):
         """Sends everything through a session of kb's, from the first request on."""
@@ -271,13 +273,13 @@ def connect(address: ServerAddress, on_connection: Callable[[object], None] = la
             session.close()
             super().close()
 
-    parts = parse_url(address.url)
     try:
         settings = safe_settings(
             chroma_api_impl="chromadb.api.fastapi.FastAPI",
             chroma_server_host=parts.hostname,
             chroma_server_http_port=port_of(parts),
             chroma_server_ssl_enabled=parts.scheme == "https",
+            chroma_server_ssl_verify=trusted,
             chroma_server_headers=dict(address.headers()),
             chroma_server_api_default_path=f"{parts.path.rstrip('/')}{_API}",
         )
@@ -290,7 +292,12 @@ def connect(address: ServerAddress, on_connection: Callable[[object], None] = la
         raise
 
 
-def _session(address: ServerAddress, on_connection: Callable[[object], None]) -> Any:  # noqa: ANN401 - see connect
+def _trusted(scheme: str) -> ssl.SSLContext:
+    """The certificates of this machine for TLS, and none without it: reading them takes longer than most requests."""
+    return ssl.create_default_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _session(address: ServerAddress, trusted: ssl.SSLContext, on_connection: Callable[[object], None]) -> Any:  # noqa: ANN401 - see connect
     """A session that waits no longer than allowed, and goes neither through proxies nor to where it is redirected."""
     import httpx
 
@@ -299,7 +306,7 @@ def _session(address: ServerAddress, on_connection: Callable[[object], None]) ->
 
     return httpx.Client(
         timeout=httpx.Timeout(address.seconds, connect=min(address.seconds, _CONNECT_SECONDS)),
-        verify=ssl.create_default_context(),
+        verify=trusted,
         trust_env=False,
         follow_redirects=False,
         event_hooks={"response": [notice, _refuse]},

@@ -133,6 +133,21 @@ def test_wrong_headers_are_told_without_them(proxy: Proxy, server: Callable[...,
     assert TOKEN[:-1] not in str(caught.value)
 
 
+def test_certificates_are_read_only_for_tls(
+    chroma: RunningChroma, server: Callable[..., ChromaServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading those of the machine takes longer than most requests, to a server on this machine too."""
+    read: list[str] = []
+    for name in ("load_verify_locations", "load_default_certs", "set_default_verify_paths"):
+        monkeypatch.setattr(ssl.SSLContext, name, lambda *_args, name=name, **_more: read.append(name))
+
+    server(chroma.url).version()
+    assert read == []
+    with pytest.raises(ChromaServerError):
+        server(chroma.url.replace("http", "https")).version()
+    assert read
+
+
 def test_the_certificate_of_a_server_has_to_be_trusted(
     chroma: RunningChroma, server: Callable[..., ChromaServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
