@@ -67,6 +67,12 @@ def of_all_lengths(settings: Settings, tmp_path: Path) -> Settings:
     return settings
 
 
+@pytest.fixture
+def roughly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forecasts whose speed is of no interest are made in no time."""
+    monkeypatch.setattr("kb.forecast._ESTIMATE_SECONDS", 0.05)
+
+
 class SlowEncoder(Encoder):
     """A model that takes a while for each text, as a large one does.
 
@@ -138,6 +144,7 @@ def test_before_the_download_of_bge_m3(of_all_lengths: Settings, tmp_path: Path)
     assert of_all_lengths.config.embed.model != "BAAI/bge-m3"
 
 
+@pytest.mark.usefixtures("roughly")
 def test_there_is_none_for_a_store_that_exists(settings: Settings) -> None:
     """Only a first run has a forecast."""
     with LocalKnowledgeBase.open(settings) as kb:
@@ -155,6 +162,7 @@ def test_there_is_none_for_a_few_notes_or_without_a_model(settings: Settings, tm
     assert of_new_store(settings) is None
 
 
+@pytest.mark.usefixtures("roughly")
 def test_there_is_none_after_an_import(settings: Settings, tmp_path: Path) -> None:
     """How many of the passages are among the vectors that were brought is not known before they are read."""
     with LocalKnowledgeBase.open(settings) as kb:
@@ -257,6 +265,7 @@ def test_a_slow_folder_keeps_nobody_waiting(settings: Settings, monkeypatch: pyt
     assert len(said) == 6
 
 
+@pytest.mark.usefixtures("roughly")
 @pytest.mark.parametrize(("terminal", "options"), [(True, []), (True, ["--quiet"]), (True, ["--json"]), (False, [])])
 def test_an_index_run_on_a_terminal_begins_with_it(settings: Settings, terminal: bool, options: list[str]) -> None:
     """Not where nobody reads it, and not before the second run."""
@@ -274,6 +283,7 @@ def test_an_index_run_on_a_terminal_begins_with_it(settings: Settings, terminal:
     assert f"{NOTES} files, about" not in err.getvalue()
 
 
+@pytest.mark.usefixtures("roughly")
 def test_init_says_it_on_a_terminal(
     settings: Settings, tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
