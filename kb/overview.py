@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kb.records.centroid import centroid_of
+from kb.records.centroid import leading_centroid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,7 @@ class Overview:
             digests = [passage.digest for passage in catalog.passages_of(file_id)]
             own = self._vectors(digests)
             if digests and all(digest in own for digest in digests):
-                vectors[file_id] = centroid_of([own[digest] for digest in digests])
+                vectors[file_id] = leading_centroid([own[digest] for digest in digests])
         return {
             file_id: FileOverview(vector, _words(first[file_id]))
             for file_id, vector in vectors.items()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.indexing.plan import labels, pages, vector_steps
 from kb.records import FileEvent, VectorRecord
-from kb.records.centroid import centroid_of
+from kb.records.centroid import leading_centroid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +64,7 @@ def known_centroids(
     unknown = {digest for own in of_file.values() for digest in own} - known.keys()
     known |= cache.peek(fingerprint, list(unknown))
     return {
-        file_id: centroid_of([known[digest] for digest in own])
+        file_id: leading_centroid([known[digest] for digest in own])
         for file_id, own in of_file.items()
         if all(digest in known for digest in own)
     }
@@ -239,7 +239,7 @@ def _centroids(
 ) -> dict[int, NDArray[np.float32]]:
     """The centroid of each file with several passages whose vectors are known; a single passage has its own vector."""
     return {
-        change.file_id: centroid_of([vectors[one.digest] for one in change.passages])
+        change.file_id: leading_centroid([vectors[one.digest] for one in change.passages])
         for change in changes
         if len(change.passages) > 1 and all(one.digest in vectors for one in change.passages)
     }

@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 
 def centroid_of(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """The normalised mean of unit vectors; all zeros if they cancel out."""
+    return _normalised_mean(vectors, None)
+
+
+def leading_centroid(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The same, with the n-th vector weighted by 1/n: files say at the top what they are about.
+
+    Args:
+        vectors: The unit vectors of the passages of a file, in their order.
+    """
+    return _normalised_mean(vectors, [1 / place for place in range(1, len(vectors) + 1)])
+
+
+def _normalised_mean(vectors: Sequence[NDArray[np.float32]], weights: Sequence[float] | None) -> NDArray[np.float32]:
     import numpy as np
 
-    mean = np.mean(np.stack(vectors), axis=0, dtype=np.float64)
+    mean = np.average(np.stack(vectors).astype(np.float64), axis=0, weights=weights)
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kb.records import Candidates
-from kb.records.centroid import centroid_of
+from kb.records.centroid import leading_centroid
 from kb.search.rank import cosines
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def centroids_of(
         return known
     lacking = catalog.files_without_centroid([id_ for id_ in distinct if id_ not in known])
     for file_id, states in (catalog.passage_ids(lacking) if lacking else {}).items():
-        own = index.vectors([id_ for id_, live in states.items() if live])
+        live = [id_ for id_, is_live in states.items() if is_live]
+        own = index.vectors(live)
         if own:
-            known[file_id] = centroid_of(list(own.values()))
+            known[file_id] = leading_centroid([own[id_] for id_ in live if id_ in own])
     return known
 
 

@@ -127,6 +127,9 @@ _BY_STATE_AND_SIZE = (
     "CREATE INDEX files_by_size ON files (size)",
 )
 
+# Before, the passages of a file counted alike in its centroid. The next run fills them in again.
+_LEADING = ("DELETE FROM middles", "DELETE FROM meta WHERE key = 'middles'")
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _LANGUAGE,
@@ -140,6 +143,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     QUEUE_TABLES,
     OUTBOX_TABLES,
     _BY_STATE_AND_SIZE,
+    _LEADING,
 )
 """The migrations from each version to the next; the version of a catalog is the number of those applied."""
 

@@ -6,7 +6,7 @@ import numpy as np
 from worlds import World
 
 from kb.indexing.write import fill_centroids
-from kb.records.centroid import centroid_of
+from kb.records.centroid import centroid_of, leading_centroid
 
 LONG = "\n\n".join(f"# Part {number}\n\n{word} {word} berry" for number, word in enumerate(("apple", "cherry", "fig")))
 
@@ -17,7 +17,7 @@ def expected(world: World) -> dict[int, list[float]]:
     for file in world.catalog.files():
         own = [world.vectors.records[one.id].vector for one in world.catalog.passages_of(file.id)]
         if len(own) > 1:
-            found[file.id] = centroid_of(own).tolist()
+            found[file.id] = leading_centroid(own).tolist()
     return found
 
 
@@ -33,6 +33,15 @@ def test_centroid_is_normalised_mean() -> None:
 
     np.testing.assert_allclose(centroid_of([one, other]), np.full(2, np.sqrt(0.5)), rtol=1e-6)
     assert centroid_of([one, -one]).tolist() == [0.0, 0.0]
+
+
+def test_leading_passages_count_more() -> None:
+    """The n-th by 1/n; one alone is itself."""
+    one, other = np.eye(2, dtype=np.float32)
+
+    np.testing.assert_allclose(leading_centroid([one, other]), np.array([2, 1]) / np.sqrt(5), rtol=1e-6)
+    np.testing.assert_allclose(leading_centroid([other, one, one]), np.array([5, 6]) / np.sqrt(61), rtol=1e-6)
+    np.testing.assert_allclose(leading_centroid([one]), one)
 
 
 def test_centroids_follow_files() -> None:

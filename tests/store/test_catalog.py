@@ -522,6 +522,25 @@ def test_a_catalog_without_a_queue_is_migrated(path: str, monkeypatch: pytest.Mo
         assert (catalog.count(), catalog.count_embedded(), catalog.audit()) == (1, 1, 0)
 
 
+def test_centroids_of_an_earlier_kb_are_forgotten(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All passages counted alike in them. The next run fills them in, as it has no note of having done so."""
+    old, new = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
+    with monkeypatch.context() as before:
+        before.setattr(
+            catalog_schema, "SCHEMA", replace(catalog_schema.SCHEMA, migrations=catalog_schema.MIGRATIONS[:12])
+        )
+        with closing(SqliteCatalog(path)) as catalog:
+            index(catalog, change(1, "a.md", "p", "q"))
+            catalog.store_centroids({1: old})
+            catalog.set_meta("middles", "model")
+
+    with closing(SqliteCatalog(path)) as catalog:
+        assert (catalog.centroids([1]), catalog.files_without_centroid(), catalog.meta("middles")) == ({}, [1], None)
+        catalog.store_centroids({1: new})
+    with closing(SqliteCatalog(path)) as catalog:
+        assert catalog.centroids([1])[1].tolist() == new.tolist()
+
+
 def queue(catalog: SqliteCatalog, *changes: FileChange, run: int | None = None) -> None:
     """Begin and finish changes none of whose passages has a vector."""
     catalog.begin(changes)
