@@ -616,3 +616,12 @@ def test_note_that_is_not_saved(chrome: Browser, running: Served) -> None:
     with running.using() as kb:
         kb.index()
     context.close()
+
+
+def test_room_for_a_question(visit: Callable[..., Page]) -> None:
+    """The field shows a question of some words in windows of every width, also while an index run goes on."""
+    page = visit("/?q=where+do+the+backups+go")
+    page.evaluate("document.querySelector('#live').hidden = false")
+    for width in (360, 800, 1000, 1280):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.querySelector('#q').clientWidth") > 200, width
