@@ -135,6 +135,13 @@ MUTANTS: Final = (
     Mutant(FUSE, "KEYWORD_WEIGHT: Final = 2.0", "KEYWORD_WEIGHT: Final = 1.0", T_FUSE),
     Mutant(FUSE, "KEYWORD_WEIGHT: Final = 2.0", "KEYWORD_WEIGHT: Final = 3.0", T_FUSE),
     Mutant(FUSE, "CENTROID_WEIGHT: Final = 0.5", "CENTROID_WEIGHT: Final = 0.3", T_FUSE),
+    Mutant("kb/records/centroid.py", "1 / place for place", "1.0 for place", "tests/indexing/test_centroids.py"),
+    Mutant(
+        "kb/search/centroids.py",
+        "[own[id_] for id_ in live if id_ in own]",
+        "list(own.values())",
+        "tests/indexing/test_centroids.py",
+    ),
     Mutant(FUSE, "FILE_WEIGHT: Final = 0.8", "FILE_WEIGHT: Final = 0.4", f"{T_FUSE} {T_QUERY}"),
     Mutant(FUSE, "** 2 / 2", "** 2", T_FUSE),
     Mutant(FUSE, "among.mean())) / deviation, 0)", "among.mean())) / deviation, -9)", T_FUSE),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from worlds import World
 
 from kb.indexing.write import fill_centroids
 from kb.records.centroid import centroid_of, leading_centroid
+from kb.search.centroids import centroids_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LONG = "\n\n".join(f"# Part {number}\n\n{word} {word} berry" for number, word in enumerate(("apple", "cherry", "fig")))
 
@@ -103,3 +109,27 @@ def test_older_store_gets_centroids_without_model() -> None:
     world.catalog._database.connection.execute("DELETE FROM middles")
     fill_centroids(world.catalog, world.cache, world.embedder.fingerprint)
     assert kept(world) == {}
+
+
+class Backwards:
+    """A vector index that returns the last vector first."""
+
+    def __init__(self, world: World) -> None:
+        self._vectors = world.vectors
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """The vectors, the last one first."""
+        return dict(reversed(self._vectors.vectors(ids).items()))
+
+
+def test_a_search_computes_missing_centroids_in_the_order_of_passages() -> None:
+    """In whatever order the vector index returns the vectors."""
+    world = World()
+    world.write("long.md", LONG)
+    world.run()
+    whole = kept(world)
+    world.catalog._database.connection.execute("DELETE FROM middles")
+
+    found = centroids_of(world.catalog, Backwards(world), list(whole), world.embedder.dimension)  # type: ignore[arg-type]  # all that is asked of it
+
+    assert {file_id: vector.tolist() for file_id, vector in found.items()} == whole

@@ -384,12 +384,14 @@ def test_in_hybrid_a_passage_stands_beside_its_file() -> None:
     assert [hit.score for hit in cosine] == sorted((score_of(hit) for hit in cosine), reverse=True)
 
 
-@pytest.mark.parametrize(("times", "first"), [(2, "apples.md"), (3, "lids.md")])
+@pytest.mark.parametrize(("times", "first"), [(1, "apples.md"), (2, "lids.md")])
 def test_the_words_of_a_file_count_more_than_those_of_a_passage(times: int, first: str) -> None:
-    """Said twice in a section it is less than a file about it, and three times more."""
+    """Said once in a section it is less than a file about it, and twice more; the section leads in both files."""
     world = crowd()
     section = f"open the lid {'apple ' * times}and wait"
-    world.write("lids.md", f"# How\n\nfig grape elder\n\n# Steps\n\n{section}\n\n# More\n\ncherry fig")
+    apples = "# Steps\n\nopen the lid and wait\n\n# How\n\napple apple date\n\n# More\n\napple berry"
+    world.write("apples.md", apples)
+    world.write("lids.md", f"# Steps\n\n{section}\n\n# How\n\nfig grape elder\n\n# More\n\ncherry fig")
     world.run()
 
     hits = searcher(world).search(ResolvedRequest("apple open lid", mode=Mode.HYBRID, limit=120, weak=True)).hits
