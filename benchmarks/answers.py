@@ -117,7 +117,7 @@ def sentences(folder: str, store: str, threads: int, step: int = 1) -> dict[str,
         knowledge.index()
         for id_, question in list(collection.questions.items())[::step]:
             request = SearchRequest(question, literal=True, weak=True, best_seconds=_LONG)
-            shown = [normal(quote.text) for quote in knowledge.ask(request, model="").quotes]
+            shown = [normal(f"{quote.text} {quote.introduced}") for quote in knowledge.ask(request, model="").quotes]
             gold = normal(golden[id_])
             one.append(bool(shown) and gold in shown[0])
             three.append(any(gold in text for text in shown))

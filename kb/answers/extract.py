@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from kb.answers.introduced import introduced
 from kb.answers.kinds import holds, kind_of
 from kb.records import Quote
 from kb.records.characters import compared
@@ -112,11 +113,12 @@ class SentenceExtractor:
         far = max(near, candidates[first].cosine) < _LEAST_COSINE and shares.of_question[first] < _LEAST_WORDS
         if far and not weak:
             return ()
-        return tuple(
+        found = [
             replace(candidates[at].quote, cosine=cosine)
             for score, at, cosine in chosen[:MOST]
             if at == first or (score >= best - BEHIND and self._belongs(candidates, first, at, near, cosine))
-        )
+        ]
+        return _with_introduced(found, answer.hits)
 
     @staticmethod
     def _belongs(candidates: Sequence[_Candidate], first: int, at: int, near: float, cosine: float | None) -> bool:
@@ -139,6 +141,23 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
                 continue
             quote = Quote(one.text, hit.rank, hit.passage.first_line + one.line)
             yield _Candidate(quote, at, file.language, passage, cosines[at])
+
+
+def _with_introduced(quotes: Sequence[Quote], hits: Sequence[Hit]) -> tuple[Quote, ...]:
+    """Return sentences with what they introduce, and without those that stand in what one before them introduces."""
+    passages = {hit.rank: hit.passage for hit in hits}
+    shown: list[Quote] = []
+    taken: set[tuple[int, int]] = set()
+    for quote in quotes:
+        passage = passages[quote.rank]
+        if (quote.rank, quote.line) in taken:
+            continue
+        by_line = passage.file.kind in BY_LINE
+        block = None if by_line else introduced(passage.text, quote.text, quote.line - passage.first_line)
+        if block is not None:
+            taken |= {(quote.rank, passage.first_line + at) for at in range(block.first, block.last + 1)}
+        shown.append(quote if block is None else replace(quote, introduced=block.text))
+    return tuple(shown)
 
 
 def _unique(candidates: Iterable[_Candidate]) -> list[_Candidate]:

@@ -123,7 +123,7 @@ class Conversation:
         self._write(reply)
         if reply.quotes:
             self._question, self._reply = request.question, reply
-            self._turns.append((request.question, " ".join(text for text, _ in marked(reply))))
+            self._turns.append((request.question, " ".join(one.text for one in marked(reply))))
 
     def _understood(self, question: str) -> SearchRequest | None:
         """Return a follow-up as the model rewrites it; None without a model, or where it cannot.

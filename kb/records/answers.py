@@ -384,12 +384,15 @@ class Quote:
         rank: The rank of the hit that it stands in.
         line: Its first line in the file.
         cosine: Its cosine with the question; None where it was chosen by words.
+        introduced: What it introduces, if it ends with a colon: the lines of code, of a list or of a paragraph after
+            it, without fences and common indent, at most 16; else empty.
     """
 
     text: str
     rank: int
     line: int
     cosine: float | None = None
+    introduced: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,19 @@ def test_only_the_likely_sentences_are_embedded() -> None:
     assert len(model.texts) == 5
 
 
+def test_what_a_sentence_introduces_comes_with_it() -> None:
+    """A line of the block is no further sentence; a source file, where each line is one, has no such blocks."""
+    answer = answered("How to mount the disk?", "Mount the disk like this:\n\n```\nmount the disk\nls disk\n```\nWait.")
+    model = Cosines({"Mount the disk like this:": 0.9, "mount the disk": 0.8})
+    found = best(answer, model)
+
+    assert found[0].introduced == "mount the disk\nls disk"
+    assert "mount the disk" not in [one.text for one in found]
+    file = replace(answer.hits[0].passage.file, path="disk.py", kind="code")
+    hit = replace(answer.hits[0], passage=replace(answer.hits[0].passage, file=file))
+    assert {one.introduced for one in best(replace(answer, hits=(hit,)), model)} == {""}
+
+
 def test_no_hits_have_no_sentences() -> None:
     """Nothing is made up."""
     assert best(answered("Which?")) == []

@@ -185,6 +185,20 @@ def test_ask_is_streamed(browser: Browser, files: Path) -> None:
     assert f"{files}/harbour.pdf" in lines[-1]["html"]
 
 
+def test_what_a_sentence_introduces_stands_below_it(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines are those of the file, and no markup."""
+    asked = LocalKnowledgeBase.ask
+
+    def answered(kb: LocalKnowledgeBase, *given: object, **named: object) -> Reply:
+        reply = asked(kb, *given, **named)  # type: ignore[arg-type]  # passed on
+        return replace(reply, quotes=(replace(reply.quotes[0], introduced="make <all>\n  install"),))
+
+    monkeypatch.setattr(LocalKnowledgeBase, "ask", answered)
+    text = browser.get("/ask?q=when+do+ships+arrive+at+the+pier").text
+
+    assert "</p><pre>make &lt;all&gt;\n  install</pre></blockquote>" in text
+
+
 def test_answer_of_a_language_model(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentences of a language model stand above the quotes that they rest on; what was dropped is said."""
     asked = LocalKnowledgeBase.ask

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kb.cli.output.formats import absolute, answer_object, cosine_text, escape_markdown, rounded, trail, where
 from kb.cli.output.notices import place_of as place_of_hit
 from kb.cli.output.render import HitRenderer
-from kb.cli.output.terminal import file_url, one_line, shown_path
+from kb.cli.output.terminal import file_url, one_line, sanitize, shown_path
 from kb.search.words import Words, words_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kb.records import Answer, Hit, Quote, Reply
 
 _WIDEST: Final = 100
+_INDENT: Final = "    "
+_TICKS: Final = re.compile("`+")
 # Of a link or a picture, its text is read.
 _LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 
@@ -45,12 +47,27 @@ def cited(reply: Reply) -> Answer:
     return replace(reply.answer, hits=tuple(hits))
 
 
-def marked(reply: Reply) -> list[tuple[str, tuple[int, ...]]]:
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A sentence of a reply.
+
+    Attributes:
+        text: The sentence, on one line.
+        numbers: The numbers of its sources.
+        introduced: The lines that it introduces; empty for none.
+    """
+
+    text: str
+    numbers: tuple[int, ...]
+    introduced: str = ""
+
+
+def marked(reply: Reply) -> list[Marked]:
     """Return the sentences of a reply, each with the numbers of its sources."""
     number = {one.quote: one.number for one in sources_of(reply)}
     if reply.claims:
-        return [(claim.text, tuple(sorted({number[quote] for quote in claim.quotes}))) for claim in reply.claims]
-    return [(quote.text, (number[quote],)) for quote in dict.fromkeys(reply.quotes)]
+        return [Marked(claim.text, tuple(sorted({number[quote] for quote in claim.quotes}))) for claim in reply.claims]
+    return [Marked(quote.text, (number[quote],), quote.introduced) for quote in dict.fromkeys(reply.quotes)]
 
 
 def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str:
@@ -65,8 +82,10 @@ def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str
     """
     page = HitRenderer(style)
     words = Words() if reply.claims else words_of(reply.answer.query)
-    for text, numbers in marked(reply):
-        page.sentence(one_line(_LINK.sub(r"\1", text)), f" {''.join(f'[{number}]' for number in numbers)}", words)
+    for one in marked(reply):
+        page.sentence(one_line(_LINK.sub(r"\1", one.text)), f" {''.join(f'[{at}]' for at in one.numbers)}", words)
+        for line in sanitize(one.introduced).splitlines():
+            page.line(_INDENT, line)
     page.line()
     for source in sources_of(reply):
         _write_source(page, source, style, quoted=quoted or bool(reply.claims))
@@ -89,7 +108,7 @@ def _write_source(page: HitRenderer, source: Source, style: OutputStyle, *, quot
     if source.hit.changed:
         page.line(("    changed since indexed", "yellow"))
     if quoted:
-        page.sentence(f"“{one_line(source.quote.text)}”", "", Words(), indent="    ")
+        page.sentence(f"“{one_line(source.quote.text)}”", "", Words(), indent=_INDENT)
 
 
 def place_of(source: Source) -> str:
@@ -106,8 +125,11 @@ def _score(source: Source) -> float | None:
 def reply_markdown(reply: Reply, cwd: str) -> str:
     """Return the question as a heading, the sentences with footnote marks, and the sources as footnotes."""
     lines = [f"## {escape_markdown(one_line(reply.answer.question))}", ""]
-    for text, numbers in marked(reply):
-        lines.append(f"{escape_markdown(one_line(text))}{''.join(f'[^{number}]' for number in numbers)}")
+    for one in marked(reply):
+        lines.append(f"{escape_markdown(one_line(one.text))}{''.join(f'[^{at}]' for at in one.numbers)}")
+        if one.introduced:
+            fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(one.introduced)), default=0))
+            lines += ["", fence, one.introduced, fence, ""]
     lines.append("")
     for source in sources_of(reply):
         passage = source.hit.passage
@@ -152,7 +174,7 @@ def reply_object(reply: Reply) -> dict[str, Any]:
     return {
         **found,
         **asked,
-        "sentences": [{"text": text, "sources": list(numbers)} for text, numbers in marked(reply)],
+        "sentences": [{"text": one.text, "sources": list(one.numbers)} for one in marked(reply)],
         "sources": [_source_object(one) for one in sources_of(reply)],
         "hits": hits,
     }
@@ -166,6 +188,7 @@ def _source_object(source: Source) -> dict[str, Any]:
         "line": source.quote.line,
         "place": passage.place,
         "quote": source.quote.text,
+        "introduced": source.quote.introduced,
         "score": rounded(_score(source)),
         "rank": source.hit.rank,
         "changed": source.hit.changed,

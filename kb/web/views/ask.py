@@ -47,12 +47,21 @@ def routes(context: ViewContext) -> list[BaseRoute]:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A quote as it is shown: its text, the title and the place of its passage, and the address of that."""
+    """A quote as it is shown.
+
+    Attributes:
+        text: The sentence.
+        title: The title of its document.
+        place: The place of its passage.
+        address: The address of that.
+        introduced: The lines that the sentence introduces.
+    """
 
     text: str
     title: str
     place: str
     address: str
+    introduced: str
 
 
 async def _streamed(context: ViewContext, request: Request, query: Query) -> AsyncIterator[bytes]:
@@ -109,6 +118,7 @@ def _answered(context: ViewContext, query: Query, reply: Reply) -> dict[str, Any
             file.title or file.path,
             f"{shown_path(file, folders)}, {text.where(hit.passage)}",
             at_passage(query, hit.passage),
+            quote.introduced,
         )
 
     return {

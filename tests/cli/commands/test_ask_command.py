@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from made_up import answer, hit
 
 from kb.errors import Cancelled
-from kb.records import Step
+from kb.records import Quote, Reply, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pytest
     from command_line import CommandLine
 
-    from kb.records import Reply, SearchRequest
+    from kb.records import SearchRequest
 
 pytest_plugins = ["command_line"]
 
@@ -41,6 +41,17 @@ def test_links_are_shown_as_their_text(command: CommandLine) -> None:
     assert out.startswith("Use ChromaDB. [1]\n")
     assert "“Use [ChromaDB](https://example.com/x).”" in out
     assert "[ChromaDB](" in json.loads(command("ask", "x", "--json")[1])["sentences"][0]["text"]
+
+
+def test_what_a_sentence_introduces_is_shown_below_it(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line by line; in Markdown between fences that none of its lines ends, in JSON with its source."""
+    reply = Reply((Quote("Mount it:", 1, 5, introduced="mkdir -p /mnt\n```\nmount"),), answer(hit("Mount it:")))
+    monkeypatch.setattr(command.kb, "ask", lambda *_, **__: reply)
+
+    assert command("ask", "How?")[1].startswith("Mount it: [1]\n    mkdir -p /mnt\n    ```\n    mount\n\n[1] ")
+    out = command("ask", "How?", "--format", "md")[1]
+    assert "\nMount it:[^1]\n\n````\nmkdir -p /mnt\n```\nmount\n````\n" in out
+    assert json.loads(command("ask", "How?", "--json")[1])["sources"][0]["introduced"] == "mkdir -p /mnt\n```\nmount"
 
 
 def test_the_mode_is_left_to_the_configuration(command: CommandLine) -> None:

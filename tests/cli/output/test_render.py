@@ -302,9 +302,12 @@ def test_a_long_heading_goes_on_below() -> None:
 
 
 def reply_of(asked: Answer) -> Reply:
-    """A reply that quotes each hit whole."""
+    """A reply that quotes each hit whole, and has it introduce itself."""
     hits = tuple(replace(one, rank=rank) for rank, one in enumerate(asked.hits, 1))
-    quotes = tuple(Quote(one.passage.text, one.rank, one.passage.first_line) for one in hits)
+    quotes = tuple(
+        Quote(one.passage.text, one.rank, one.passage.first_line, introduced=f"{one.passage.text}\n{HOSTILE}")
+        for one in hits
+    )
     return Reply(quotes, replace(asked, hits=hits))
 
 
