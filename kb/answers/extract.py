@@ -144,19 +144,24 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
 
 
 def _with_introduced(quotes: Sequence[Quote], hits: Sequence[Hit]) -> tuple[Quote, ...]:
-    """Return sentences with what they introduce, and without those that stand in what one before them introduces."""
+    """Return sentences with what they introduce, which takes the place of those that stand in it."""
     passages = {hit.rank: hit.passage for hit in hits}
     shown: list[Quote] = []
-    taken: set[tuple[int, int]] = set()
+    blocks: dict[Quote, set[tuple[int, int]]] = {}
     for quote in quotes:
-        passage = passages[quote.rank]
-        if (quote.rank, quote.line) in taken:
+        passage, line = passages[quote.rank], (quote.rank, quote.line)
+        if any(line in block for block in blocks.values()):
             continue
         by_line = passage.file.kind in BY_LINE
         block = None if by_line else introduced(passage.text, quote.text, quote.line - passage.first_line)
-        if block is not None:
-            taken |= {(quote.rank, passage.first_line + at) for at in range(block.first, block.last + 1)}
-        shown.append(quote if block is None else replace(quote, introduced=block.text))
+        if block is None:
+            shown.append(quote)
+            continue
+        whole = replace(quote, introduced=block.text)
+        blocks[whole] = {(quote.rank, passage.first_line + at) for at in range(block.first, block.last + 1)}
+        inside = [at for at, one in enumerate(shown) if (one.rank, one.line) in blocks[whole]]
+        shown.insert(min(inside, default=len(shown)), whole)
+        shown = [one for one in shown if (one.rank, one.line) not in blocks[whole]]
     return tuple(shown)
 
 

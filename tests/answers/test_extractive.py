@@ -181,6 +181,8 @@ def test_what_a_sentence_introduces_comes_with_it() -> None:
 
     assert found[0].introduced == "mount the disk\nls disk"
     assert "mount the disk" not in [one.text for one in found]
+    # It takes the place of a better line.
+    assert [one.text for one in best(answer, Cosines({"mount the disk": 0.9}))] == [one.text for one in found]
     file = replace(answer.hits[0].passage.file, path="disk.py", kind="code")
     hit = replace(answer.hits[0], passage=replace(answer.hits[0].passage, file=file))
     assert {one.introduced for one in best(replace(answer, hits=(hit,)), model)} == {""}

@@ -85,7 +85,7 @@ def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str
     for one in marked(reply):
         page.sentence(one_line(_LINK.sub(r"\1", one.text)), f" {''.join(f'[{at}]' for at in one.numbers)}", words)
         for line in sanitize(one.introduced).splitlines():
-            page.line(_INDENT, line)
+            page.line(f"{_INDENT}{line}".rstrip())
     page.line()
     for source in sources_of(reply):
         _write_source(page, source, style, quoted=quoted or bool(reply.claims))

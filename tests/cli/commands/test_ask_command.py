@@ -45,13 +45,13 @@ def test_links_are_shown_as_their_text(command: CommandLine) -> None:
 
 def test_what_a_sentence_introduces_is_shown_below_it(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Line by line; in Markdown between fences that none of its lines ends, in JSON with its source."""
-    reply = Reply((Quote("Mount it:", 1, 5, introduced="mkdir -p /mnt\n```\nmount"),), answer(hit("Mount it:")))
+    reply = Reply((Quote("Mount it:", 1, 5, introduced="mkdir -p /mnt\n\n```\nmount"),), answer(hit("Mount it:")))
     monkeypatch.setattr(command.kb, "ask", lambda *_, **__: reply)
 
-    assert command("ask", "How?")[1].startswith("Mount it: [1]\n    mkdir -p /mnt\n    ```\n    mount\n\n[1] ")
+    assert command("ask", "How?")[1].startswith("Mount it: [1]\n    mkdir -p /mnt\n\n    ```\n    mount\n\n[1] ")
     out = command("ask", "How?", "--format", "md")[1]
-    assert "\nMount it:[^1]\n\n````\nmkdir -p /mnt\n```\nmount\n````\n" in out
-    assert json.loads(command("ask", "How?", "--json")[1])["sources"][0]["introduced"] == "mkdir -p /mnt\n```\nmount"
+    assert "\nMount it:[^1]\n\n````\nmkdir -p /mnt\n\n```\nmount\n````\n" in out
+    assert json.loads(command("ask", "How?", "--json")[1])["sources"][0]["introduced"] == "mkdir -p /mnt\n\n```\nmount"
 
 
 def test_the_mode_is_left_to_the_configuration(command: CommandLine) -> None:
