@@ -16,8 +16,17 @@ MOST_LINES: Final = 16
 _MORE: Final = "…"
 _COLON: Final = re.compile(r"[:\uff1a][*_\"'”»)\]]*\Z")
 _FENCE: Final = re.compile(r"\s*(`{3,}|~{3,})")
-_HEADING: Final = re.compile(r"#{1,6}\s")
+_HEADING: Final = re.compile(r"[#=]{1,6}\s")
 _INDENTED: Final = re.compile(r" {4}|\t")
+_ITEM: Final = re.compile(r"\s*(?:[-*+•]|\d{1,4}[.)])\s")
+# The blocks of code of Org, AsciiDoc (with what says its language) and reStructuredText (with its options).
+_ORG: Final = re.compile(r"#\+begin_(\w+)", re.IGNORECASE)
+_ATTRIBUTES: Final = re.compile(r"\[[^\[\]]+\]\s*\Z")
+_DELIMITER: Final = re.compile(r"([-.])\1{3,}\s*\Z")
+_DIRECTIVE: Final = re.compile(r"\.\. (?:code|code-block|sourcecode|parsed-literal)::")
+_OPTION: Final = re.compile(r"\s+:[\w-]+:")
+# What introduces nothing that can be read: rules, pictures, comments and directives.
+_SAYS_NOTHING: Final = re.compile(r"\s*(?:([-=_*.~^+])\1{2,}\s*\Z|!\[[^\[\]]*\]\([^()]*\)\s*\Z|<!--|\.\. |#\+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,7 @@ class Introduced:
         text: The lines, without fences and common indent; where there are more than ``MOST_LINES``, the last one is
             an ellipsis.
         first: The number of the first of them in the passage, from 0.
-        last: The number of the last one, shown or not.
+        last: The number of the last one that is shown.
     """
 
     text: str
@@ -44,23 +53,97 @@ def introduced(passage: str, sentence: str, line: int) -> Introduced | None:
         sentence: The sentence, with single spaces.
         line: The line of the passage on which it begins, from 0.
     """
-    lines = unicodedata.normalize("NFC", passage).split("\n")
+    lines = [one.removesuffix("\r") for one in unicodedata.normalize("NFC", passage).split("\n")]
     if not _COLON.search(sentence) or _is_code(lines, line):
         return None
     after = _end(lines, sentence, line) + 1
-    first = next((at for at in range(after, len(lines)) if lines[at].strip()), len(lines))
-    if first == len(lines) or _HEADING.match(lines[first]):
-        return None
-    if opening := _FENCE.match(lines[first]):
-        first += 1
-        block = list(takewhile(lambda one: not one.lstrip().startswith(opening[1]), lines[first:]))
-    elif _INDENTED.match(lines[first]):
-        block = list(takewhile(lambda one: not one.strip() or _INDENTED.match(one), lines[first:]))
-    else:
-        block = list(takewhile(str.strip, lines[first:]))
-    shown = block if len(block) <= MOST_LINES else [*block[: MOST_LINES - 1], _MORE]
+    first, block = _block(lines, _filled(lines, after), lines[line])
+    is_cut = len(block) > MOST_LINES
+    shown = block[: MOST_LINES - 1] if is_cut else block
     text = textwrap.dedent("\n".join(shown)).strip("\n")
-    return Introduced(text, first, first + len(block) - 1) if text.strip() else None
+    if not text.strip():
+        return None
+    return Introduced(f"{text}\n{_MORE}" if is_cut else text, first, first + len(shown) - 1)
+
+
+def _block(lines: Sequence[str], at: int, sentence: str) -> tuple[int, list[str]]:
+    """Return the number of the first line of the block that begins at a line, and its lines; none if it is no block.
+
+    Args:
+        lines: The lines of the passage.
+        at: Where the block begins, with its fence if it has one.
+        sentence: The line on which the sentence begins that introduces it.
+    """
+    if delimited := _delimited(lines, at):
+        return delimited
+    if at == len(lines) or _HEADING.match(lines[at]) or _SAYS_NOTHING.match(lines[at]):
+        return at, []
+    indent, own = _indent(lines[at]), _indent(sentence)
+    if indent > own:
+        return at, _deeper(lines[at:], own)
+    if not _ITEM.match(lines[at]):
+        return at, list(takewhile(lambda one: one.strip() and not _ends_paragraph(one), lines[at:]))
+    # After an item, those that are indented as it is are the next ones.
+    return at, [] if indent < own or _ITEM.match(sentence) else _items(lines, at)
+
+
+def _delimited(lines: Sequence[str], at: int) -> tuple[int, list[str]] | None:
+    """Return a block of code as ``_block`` does; None if neither a fence nor a directive begins at the line."""
+    if at < len(lines) - 1 and _ATTRIBUTES.match(lines[at]) and _DELIMITER.match(lines[at + 1]):
+        at += 1
+    if at == len(lines):
+        return None
+    line, inside = lines[at].strip(), lines[at + 1 :]
+    if fence := _FENCE.match(line):
+        return at + 1, list(takewhile(lambda one: not one.lstrip().startswith(fence[1]), inside))
+    if org := _ORG.match(line):
+        end = f"#+end_{org[1]}".casefold()
+        return at + 1, list(takewhile(lambda one: one.strip().casefold() != end, inside))
+    if _DELIMITER.match(line) and line in map(str.strip, inside):
+        return at + 1, list(takewhile(lambda one: one.strip() != line, inside))
+    if _DIRECTIVE.match(line):
+        options = sum(1 for _ in takewhile(_OPTION.match, inside))
+        first = _filled(lines, at + 1 + options)
+        return first, _deeper(lines[first:], _indent(lines[at]))
+    return None
+
+
+def _items(lines: Sequence[str], at: int) -> list[str]:
+    """Return the lines of a list: its items, and what is indented below them, with empty lines between."""
+    own = _indent(lines[at])
+    found: list[str] = []
+    for line in lines[at:]:
+        goes_on = _indent(line) > own or (_indent(line) == own and _ITEM.match(line))
+        # What is not indented still belongs to the item right above it.
+        if line.strip() and not goes_on and (not found[-1].strip() or _ends_paragraph(line)):
+            break
+        found.append(line)
+    return _without_end(found)
+
+
+def _deeper(lines: Sequence[str], indent: int) -> list[str]:
+    """Return the first lines that are indented by more than so many columns, with empty lines between."""
+    return _without_end(list(takewhile(lambda one: not one.strip() or _indent(one) > indent, lines)))
+
+
+def _without_end(lines: list[str]) -> list[str]:
+    """Return lines without the empty ones at their end."""
+    filled = (number for number in range(len(lines), 0, -1) if lines[number - 1].strip())
+    return lines[: next(filled, 0)]
+
+
+def _indent(line: str) -> int:
+    line = line.expandtabs(4)
+    return len(line) - len(line.lstrip())
+
+
+def _ends_paragraph(line: str) -> bool:
+    return bool(_FENCE.match(line) or _HEADING.match(line) or _ORG.match(line.strip()))
+
+
+def _filled(lines: Sequence[str], at: int) -> int:
+    """Return the first line with a text from one on; the number of lines if there is none."""
+    return next((number for number in range(at, len(lines)) if lines[number].strip()), len(lines))
 
 
 def _end(lines: Sequence[str], sentence: str, line: int) -> int:

@@ -188,6 +188,14 @@ def test_what_a_sentence_introduces_comes_with_it() -> None:
     assert {one.introduced for one in best(replace(answer, hits=(hit,)), model)} == {""}
 
 
+def test_a_sentence_that_a_long_block_does_not_show_stays() -> None:
+    """Where the block that it stands in is cut before it."""
+    items = "\n".join(f"- Number {number}" for number in range(30))
+    found = best(answered("Which harbour?", f"Keepers of the harbour mind this:\n{items}\n- A harbour light"))
+
+    assert {"Keepers of the harbour mind this:", "- A harbour light"} <= {one.text for one in found}
+
+
 def test_no_hits_have_no_sentences() -> None:
     """Nothing is made up."""
     assert best(answered("Which?")) == []

@@ -129,7 +129,7 @@ def reply_markdown(reply: Reply, cwd: str) -> str:
         lines.append(f"{escape_markdown(one_line(one.text))}{''.join(f'[^{at}]' for at in one.numbers)}")
         if one.introduced:
             fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(one.introduced)), default=0))
-            lines += ["", fence, one.introduced, fence, ""]
+            lines += ["", fence, sanitize(one.introduced), fence, ""]
     lines.append("")
     for source in sources_of(reply):
         passage = source.hit.passage

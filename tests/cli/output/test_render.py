@@ -13,7 +13,7 @@ from made_up import HOSTILE, acting, answer, hit, known_file, passage, without_e
 from rich.cells import cell_len
 
 from kb.cli.output.render import ContextLines, Detail, grep_lines, hits_text, shown_text
-from kb.cli.output.replies import reply_text
+from kb.cli.output.replies import reply_markdown, reply_text
 from kb.cli.output.terminal import OutputStyle
 from kb.records import Answer, Hit, Quote, Reply, Sentence, Shown
 from kb.search.words import Words, words_of
@@ -321,6 +321,11 @@ def laid_out(asked: Answer, words: Words, style: OutputStyle) -> list[str]:
         reply_text(reply_of(asked), style, quoted=True),
         shown_text(Shown(known_file(), tuple(one.passage for one in asked.hits)), style),
     ]
+
+
+def test_markdown_of_a_reply_has_no_escape() -> None:
+    """It may be printed on a terminal too, with the lines that a sentence introduces."""
+    assert acting(reply_markdown(reply_of(answer(hit("Run this:"))), "/")) == []
 
 
 @given(answers, texts)
