@@ -34,7 +34,7 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     """
     try:
         notebook = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable("is not a notebook: its JSON is invalid", "Open it with Jupyter") from error
     if not isinstance(notebook, dict) or not isinstance(cells := cells_of(notebook), list):
         raise Unreadable("is not a notebook: it has no cells", "Open it with Jupyter")
@@ -51,13 +51,15 @@ def cells_of(notebook: dict[str, Any]) -> object:
     sheets = notebook.get("worksheets")
     if "cells" in notebook or not isinstance(sheets, list):
         return notebook.get("cells")
-    return [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
+    found = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+    return [cell for cells in found if isinstance(cells, list) for cell in cells]
 
 
 def _cell(builder: TextBuilder, number: int, cell: dict[str, Any]) -> None:
     kind = cell.get("cell_type")
     source = text_of(cell.get("source", cell.get("input")))
-    written = [text for text in map(output_text, cell.get("outputs") or ()) if text.strip()] if kind == "code" else []
+    outputs = cell.get("outputs") if kind == "code" else None
+    written = [text for text in map(output_text, outputs if isinstance(outputs, list) else ()) if text.strip()]
     if not source.strip() and not written:
         return
     builder.add_place(f"cell {number}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from kb.web.query import Query
 
 _MOST: Final = 8
+# What acts in a glob, and how it stands for itself.
+_SIGN: Final = re.compile(r"([*?\[\\])")
+_ESCAPE: Final = r"\\\1"
+_ESCAPED: Final = re.compile(r"\\(.)")
 # Of so many combinations of filters, the counts are kept.
 _KEPT: Final = 32
 
@@ -165,27 +170,33 @@ def _label(name: str, value: str, chosen: Sequence[str]) -> str:
     if name != "path":
         return value
     inside = next((value.removeprefix(one) for one in chosen if value != one and value.startswith(one)), "")
-    return f"{IN} {inside.strip('/')}" if inside else value.strip("/")
+    plain = _ESCAPED.sub(r"\1", inside or value).strip("/")
+    return f"{IN} {plain}" if inside else plain
 
 
 def _folders(files: Iterable[KnownFile], query: Query) -> list[tuple[str, int]]:
     """Count the files of folders, as globs: those above the chosen one, those in it, and the topmost ones."""
-    chosen = query.path[0].strip("/").split("/") if len(query.path) == 1 else []
+    chosen = _ESCAPED.sub(r"\1", query.path[0]).strip("/").split("/") if len(query.path) == 1 else []
     above, inside, topmost = Counter[str](), Counter[str](), Counter[str]()
     for file in files:
         parts = file.path.split("/")[:-1]
         if not parts:
             continue
         if not chosen or parts[0] != chosen[0]:
-            topmost[f"/{parts[0]}/"] += 1
+            topmost[_glob(parts[:1])] += 1
             continue
         shared = next((at for at, (one, other) in enumerate(zip(parts, chosen, strict=False)) if one != other), None)
         depth = min(len(parts), len(chosen)) if shared is None else shared
         for at in range(1, depth + 1):
-            above["/" + "/".join(parts[:at]) + "/"] += 1
+            above[_glob(parts[:at])] += 1
         if depth == len(chosen) < len(parts):
-            inside["/" + "/".join(parts[: depth + 1]) + "/"] += 1
+            inside[_glob(parts[: depth + 1])] += 1
     return [*above.items(), *inside.most_common(), *topmost.most_common()]
+
+
+def _glob(parts: Sequence[str]) -> str:
+    """Return the glob of a folder, in whose names signs of globs stand for themselves."""
+    return f"/{_SIGN.sub(_ESCAPE, '/'.join(parts))}/"
 
 
 def _other_folder(chosen: Sequence[str], value: str) -> tuple[str, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import made_documents as made
 import pytest
 
-from kb.formats.builder import TextBuilder
+from kb.formats.builder import TextBuilder, Unreadable
 from kb.formats.notebook import extract, text_of
 from kb.sandbox.protocol import Extracted, Limits
 
@@ -46,3 +48,23 @@ def test_lines_with_and_without_their_ends(end: str) -> None:
     """The oldest notebooks keep the lines of a cell without what ends them."""
     assert text_of([f"one{end}", f"two{end}", "three"]) == "one\ntwo\nthree"
     assert text_of(["alone"]) == "alone"
+
+
+@pytest.mark.parametrize(
+    "notebook",
+    [
+        {"worksheets": [{"cells": 5}, {"cells": [{"cell_type": "code", "input": "sheet()"}]}, 3, {}]},
+        {"cells": [None, {"cell_type": "code", "source": "sheet()", "outputs": 5}, {"cell_type": ["code"]}]},
+    ],
+)
+def test_what_is_no_list_is_passed_over(notebook: dict[str, object]) -> None:
+    """Cells that are not broken are read."""
+    builder = TextBuilder(1_000_000)
+    extract("x.ipynb", json.dumps(notebook).encode(), builder, Limits())
+    assert builder.build().text == "sheet()\n"
+
+
+def test_nested_too_deeply() -> None:
+    """It is told as what it is: no notebook."""
+    with pytest.raises(Unreadable, match="JSON is invalid"):
+        extract("x.ipynb", b"[" * 100_000, TextBuilder(1_000_000), Limits())

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from kb.records import FileStat, KnownFile, StoredPassage
+from kb.search.filters import selected
 from kb.web.documents.markup import IN
 from kb.web.facets import FacetCounts, facets
 from kb.web.names import labelled, named_files
@@ -209,6 +210,23 @@ def test_folders_within_the_chosen_one() -> None:
         (f"{IN} old", 2, ("/work/plans/old/",)),
         ("home", 1, ("/work/plans/", "/home/")),
     ]
+
+
+@pytest.mark.parametrize("name", ["a[1]", "b*c", "d?", "e\\f", "!g"])
+def test_folders_with_signs_of_globs(name: str) -> None:
+    """A folder is searched as it is called, alone, with the folders in it, and shown by its name."""
+    paths = (f"{name}/x.md", f"{name}/in/y.md", "a1/z.md", "bxc/z.md", "dd/z.md")
+    files = [
+        KnownFile(number, "/notes", path, FileStat(1, 0, 0, number, 1), b"", 0, "done")
+        for number, path in enumerate(paths)
+    ]
+
+    counts = FacetCounts().of(files, Query())["path"]
+    glob = next(glob for glob, number in counts if number == 2)
+    chosen = Query(path=(glob,))
+    assert [file.path for file in selected(files, chosen.filters)] == list(paths[:2])
+    facet = facets(FacetCounts().of(files, chosen), chosen, len(files))[0]
+    assert [value.label for value in facet.values[:2]] == [name, f"{IN} in"]
 
 
 def test_search_that_finds_nothing_leads_to_a_wider_one(browser: Browser) -> None:

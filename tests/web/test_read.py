@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
+from kb.records import FileStat, KnownFile
 from kb.web.documents import notebook, read
+from kb.web.documents.markdown import markdown
+from kb.web.documents.markup import Source, linked_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +69,34 @@ def test_addresses_in_texts_are_links(browser: Browser, files: Path) -> None:
     assert "example.org/code</span>" not in bread
     assert bread.count('<a href="https://example.org') == 2
     assert '<a href="https://example.org/shed?a=1&amp;b=2"' in mail
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("(see https://a.org/b_(c)).", "https://a.org/b_(c)"),
+        ("https://a.org/(b)), and", "https://a.org/(b)"),
+        ("[https://a.org/b]!?", "https://a.org/b"),
+        ("https://a.org/(b.)", "https://a.org/(b.)"),
+    ],
+)
+def test_end_of_an_address(text: str, address: str) -> None:
+    """What ends the sentence is no part of it, and a bracket only where it was opened in it."""
+    assert f'<a href="{address}">{address}</a>' in linked_text(text)
+
+
+def test_what_follows_an_address_is_read_once() -> None:
+    """However long it is: it took time by the square of it."""
+    begin = time.process_time()
+    linked_text(f"https://a.org{')' * 200_000}")
+    assert time.process_time() - begin < 2
+
+
+def test_names_of_headings_are_distinct() -> None:
+    """Those that end in a number and those that are numbered do not meet; one without letters has none."""
+    file = KnownFile(1, "/notes", "a.md", FileStat(0, 0, 0, 0, 0), b"", 0, "done")
+    html = markdown(Source(file, "# A\n\n# A 1\n\n# A\n\n# A\n\n# !\n"))
+    assert re.findall(r' id="([^"]*)"', html) == ["a", "a-1", "a-2", "a-3"]
 
 
 def test_place_of_what_is_marked(browser: Browser, files: Path) -> None:
@@ -181,7 +213,7 @@ def test_notebook(browser: Browser, files: Path) -> None:
     assert re.search(r'class="output hit">12 <mark>metres</mark>', opened)
 
 
-@pytest.mark.parametrize("name", ["_LARGEST", "_MOST_CELLS"])
+@pytest.mark.parametrize("name", ["_LARGEST", "_MOST_CELLS", "_MOST_CHARACTERS"])
 def test_large_notebook(browser: Browser, files: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """It is shown as its extracted text."""
     monkeypatch.setattr(notebook, name, 1)

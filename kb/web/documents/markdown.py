@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -83,14 +84,18 @@ def _place(tokens: Sequence[Token], source: Source) -> None:
 
 def _name(tokens: Sequence[Token]) -> None:
     """Give headings the names by which links within a document lead to them, as GitHub does."""
-    seen: dict[str, int] = {}
+    used: Counter[str] = Counter()
     for token, inline in pairwise(tokens):
         if token.type == "heading_open":
             said = "".join(one.content for one in inline.children or () if one.type in {"text", "code_inline"})
             slug = _NOT_SLUG.sub("", said.strip().lower()).replace(" ", "-")
-            number = seen.get(slug, 0)
-            seen[slug] = number + 1
-            token.attrSet("id", f"{slug}-{number}" if number else slug)
+            name = slug
+            while name in used:
+                name = f"{slug}-{used[slug]}"
+                used[slug] += 1
+            used[name] += 1
+            if name:
+                token.attrSet("id", name)
 
 
 def _link_addresses(block: Token) -> None:

@@ -133,13 +133,20 @@ def linked_text(text: str) -> str:
     """Return a text as HTML in which web addresses are links, as far as sentences and brackets around them."""
     parts, at = [], 0
     for found in _URL.finditer(text):
-        url = found[0]
-        while url[-1] in _AFTER_URL and not (url[-1] == ")" and url.count("(") >= url.count(")")):
-            url = url[:-1]
+        url = _without_end(found[0])
         end = found.start() + len(url)
         parts += [escape(text[at : found.start()]), f'<a href="{escape(url)}">{escape(url)}</a>']
         at = end
     return "".join([*parts, escape(text[at:])])
+
+
+def _without_end(url: str) -> str:
+    """Return an address without what ends the sentence that it stands in, or closes a bracket around it."""
+    end, unopened = len(url), url.count(")") - url.count("(")
+    while url[end - 1] in _AFTER_URL and not (url[end - 1] == ")" and unopened <= 0):
+        end -= 1
+        unopened -= url[end] == ")"
+    return url[:end]
 
 
 def sanitized(html: str, image: Callable[[str], str] = lambda _: "") -> str:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from kb.records import StoredPassage
 
-# A larger notebook, in bytes or cells, is shown as its extracted text, a part at a time.
+# A larger notebook, in bytes, cells or characters of its cells, is shown as its extracted text, a part at a time. Bytes
+# may be pictures; a text of many characters takes long to colour, and browsers long to lay out.
 _LARGEST: Final = 4_000_000
 _MOST_CELLS: Final = 500
+_MOST_CHARACTERS: Final = 250_000
 # No lines are marked.
 _NOTHING: Final = (0, -1)
 
@@ -43,18 +45,27 @@ def notebook(source: Source, data: bytes, passage: StoredPassage | None) -> str:
         return ""
     language = _language(read)
     numbered = [(number, cell) for number, cell in enumerate(cells, 1) if isinstance(cell, dict)]
+    if sum(len(part) for _, cell in numbered for part in (_source_of(cell), *_outputs_of(cell))) > _MOST_CHARACTERS:
+        return ""
     return "".join(part for number, cell in numbered for part in _cell(source, number, cell, language, passage))
+
+
+def _source_of(cell: Mapping[str, Any]) -> str:
+    return text_of(cell.get("source", cell.get("input")))
+
+
+def _outputs_of(cell: Mapping[str, Any]) -> list[str]:
+    written = cell.get("outputs")
+    return [said for said in map(output_text, written if isinstance(written, list) else ()) if said.strip()]
 
 
 def _cell(
     source: Source, number: int, cell: Mapping[str, Any], language: str, passage: StoredPassage | None
 ) -> Iterator[str]:
-    text = text_of(cell.get("source", cell.get("input")))
+    text, outputs = _source_of(cell), _outputs_of(cell)
     place = f"cell {number}"
     here = passage if passage and passage.place == place else None
     own = replace(source, text=text, first_line=1, marked=_marked(text, here))
-    written = cell.get("outputs")
-    outputs = [said for said in map(output_text, written if isinstance(written, list) else ()) if said.strip()]
     kind = cell.get("cell_type")
     if not text.strip() and not outputs:
         return
