@@ -13,7 +13,7 @@ import numpy as np
 
 from kb.records.characters import THREES, TWOS
 from kb.search.centroids import centroids_of, file_of
-from kb.search.rank import with_centroids
+from kb.search.rank import ROUNDING, with_centroids
 from kb.search.words import content_words
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def both(cosine: float, among: NDArray[np.float64], by_words: float) -> float:
 def deviation(cosine: float, among: NDArray[np.float64]) -> float:
     """Return how many standard deviations a cosine is above the mean of other passages with the same question."""
     spread = float(among.std()) if len(among) else 0.0
-    return (cosine - float(among.mean())) / spread if spread > 0 else 0.0
+    return (cosine - float(among.mean())) / spread if spread > ROUNDING else 0.0
 
 
 def _cut(sentence: str) -> str:

@@ -33,6 +33,8 @@ KEYWORD_WEIGHT: Final = 2.0
 CENTROID_WEIGHT: Final = 0.5
 """The share of the file's centroid in a passage's cosine, 0..1; the passage's own has the rest."""
 FILE_WEIGHT: Final = 0.8
+# Equal scores deviate by less, since their mean is rounded.
+ROUNDING: Final = 1e-9
 """The share of the whole file in a passage's BM25 score, 0..1; the passage's own has the rest."""
 
 
@@ -74,7 +76,7 @@ def standardised(scores: NDArray[np.float64], among: NDArray[np.float64]) -> NDA
         among: The scores whose mean and deviation are taken.
     """
     deviation = float(among.std()) if len(among) else 0.0
-    if deviation <= 0:
+    if deviation <= ROUNDING:
         return np.zeros_like(scores)
     above: NDArray[np.float64] = np.maximum((scores - float(among.mean())) / deviation, 0)
     return above

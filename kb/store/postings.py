@@ -50,6 +50,8 @@ _UNCOUNTED: Final = (INSIDE, BESIDE, NAME)
 _RANGE: Final = 2048
 _POSTING: Final = np.dtype([("at", "<u2"), ("count", "<u2")])
 _MOST: Final = 65535
+# Equal scores deviate by less, since their mean is rounded.
+_ROUNDING: Final = 1e-9
 # Prefixes of rows that are not terms: the lengths of passages, their stemmers, and the two halves of their file ids.
 _LENGTHS: Final = "\x02"
 _STEMMER: Final = "\x03"
@@ -360,7 +362,7 @@ def _saturation(lengths: NDArray[np.float64]) -> NDArray[np.float64]:
 def _above_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """The standard deviations by which each score exceeds their mean; 0 below it, or if all are equal."""
     deviation = scores.std() if len(scores) else 0.0
-    if deviation <= 0:
+    if deviation <= _ROUNDING:
         return np.zeros_like(scores)
     above: NDArray[np.float64] = np.maximum((scores - scores.mean()) / deviation, 0)
     return above

@@ -21,6 +21,7 @@ from kb.search.confidence import (
     deviation,
     without_question_words,
 )
+from kb.search.rank import standardised
 from kb.search.search import Searcher
 
 _THINGS = (
@@ -222,6 +223,14 @@ def test_a_sentence_becomes_a_question_of_usual_length() -> None:
     assert calibration_question("Demasiado corto.") == ""
     assert len(calibration_question("黑豹队的防守丢了多少分这是一个很长的句子没有空格也没有标点符号所以要截断")) == 24
     assert deviation(1.0, np.zeros(3)) == 0.0
+
+
+def test_equal_cosines_have_no_deviation() -> None:
+    """Their mean is rounded, so that each of them is a little off it."""
+    equal = np.full(50, 0.1)
+    assert equal.std() > 0
+    assert deviation(0.9, equal) == 0.0
+    assert standardised(np.array([0.9]), equal).tolist() == [0.0]
 
 
 def test_a_sentence_of_a_script_without_full_stops_ends_at_a_space() -> None:
