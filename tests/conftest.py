@@ -31,7 +31,7 @@ from kb.embedding.onnx_export import export
 from kb.embedding.onnx_runtime import cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from kb.embedding.spec import Located
 
@@ -105,9 +105,18 @@ def _most_seconds(item: pytest.Item) -> float:
     return float(marker.args[0] if marker is not None else item.config.getini("timeout") or 0)
 
 
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector thousands of tests and what they import, which stay: a tenth of the time."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the garbage collector thousands of tests and what they import, which stay: a tenth of the time.
+
+    It finds nothing while they are collected either, which takes a fifth less without it.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

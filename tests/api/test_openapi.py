@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 from jsonschema import Draft202012Validator
-from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from kb.api.codec import encode
 from kb.api.limits import LOCAL, NETWORK
@@ -46,6 +45,9 @@ def schema_of(response: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("made", [AT_PORT, ON_SOCKET], ids=["port", "socket"])
 def test_it_is_valid(made: dict[str, Any]) -> None:
     """By the official schema of OpenAPI 3.1, and each schema in it by that of JSON Schema."""
+    # Here, so that no other process of the tests imports it.
+    from schemathesis.specs.openapi.definitions import OPENAPI_31
+
     jsonschema.validate(made, OPENAPI_31)
     for schema in made["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
