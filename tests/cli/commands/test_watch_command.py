@@ -196,8 +196,12 @@ def test_a_daemon_started_behind_has_the_folders_that_were_typed(
 
 
 @pytest.mark.parametrize("name", ["notes 🗒", "caf\udce9", 'a "b" \\c'])
-def test_a_folder_of_any_name_is_watched(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_any_name_is_watched(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """It reaches the configuration as it was typed."""
+    # The current folder may have a configuration, and somebody may be using its store.
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / name
     folder.mkdir()
 
