@@ -304,8 +304,9 @@ def test_a_benchmark_runs_whole_and_prints_json(capsys: pytest.CaptureFixture[st
     assert [row["name"] for row in told["rows"]] == ["recall"] * len(told["rows"])
 
 
-def test_a_made_store_is_asked_like_any_other(tmp_path: Path) -> None:
+def test_a_made_store_is_asked_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole, at a fiftieth of a thousandth of its size: with so few passages exact search finds the same ones."""
+    monkeypatch.setattr(large, "QUESTIONS", 20)
     built = large.build(str(tmp_path / "big-5"), 5)
     found = large.measure(str(tmp_path / "big-5"), 5)
 
