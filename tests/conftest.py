@@ -90,7 +90,6 @@ _LOAD_TORCH = (
     "test_benchmarks.py::test_the_bare_model_runs_as_kb_runs_it",
     "test_command_line.py::test_from_nothing_to_an_answer",
     "test_contract_embedder.py",
-    "test_forecast.py",
     "test_reranking.py",
 )
 

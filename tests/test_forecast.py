@@ -44,8 +44,9 @@ def note(number: int) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, tiny: Path) -> Settings:
-    """Notes of a passage each, just enough to be worth a forecast, and a tiny model."""
+def settings(tmp_path: Path, tiny: Path, forms: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Notes of a passage each, just enough to be worth a forecast, and a tiny model with its ONNX form."""
+    monkeypatch.setenv("KB_MODELS", str(forms))
     notes = tmp_path / "notes"
     notes.mkdir()
     for number in range(NOTES):
@@ -70,7 +71,8 @@ def of_all_lengths(settings: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def roughly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forecasts whose speed is of no interest are made in no time."""
-    monkeypatch.setattr("kb.forecast._ESTIMATE_SECONDS", 0.05)
+    for name in ("_ESTIMATE_SECONDS", "_MEASURE_SECONDS"):
+        monkeypatch.setattr(f"kb.forecast.{name}", 0.05)
 
 
 class SlowEncoder(Encoder):
@@ -86,7 +88,7 @@ class SlowEncoder(Encoder):
         """Vectors of length 1, after that time."""
         began = time.monotonic()
         time.sleep(SECONDS_A_TEXT * len(texts))
-        # No torch: how long that takes depends on what else runs.
+        # Not the model's: how long that takes depends on what else runs.
         vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), self.dimension), np.float32)
         if on_batch is not None:
             on_batch(range(len(texts)))
@@ -94,10 +96,10 @@ class SlowEncoder(Encoder):
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_the_forecast_is_near_the_truth(of_all_lengths: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_forecast_is_near_the_truth(of_all_lengths: Settings, forms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files exactly; passages and the time of embedding within a factor of 1.5, with a model made slow."""
     settings = of_all_lengths
-    encoder = SlowEncoder(locate(settings.model()), runtime="torch")
+    encoder = SlowEncoder(locate(settings.model()), models=forms)
     encoder.load()
     found = first_run(settings, encoder)
     monkeypatch.setattr("kb.models.encoder_of", lambda *_: encoder)
@@ -114,6 +116,7 @@ def test_the_forecast_is_near_the_truth(of_all_lengths: Settings, monkeypatch: p
     assert took / NEAR < seconds < took * NEAR
 
 
+@pytest.mark.usefixtures("roughly")
 def test_a_forecast_loads_no_torch_and_writes_nothing(settings: Settings, tmp_path: Path) -> None:
     """A model without an ONNX form is not tried; its speed is estimated, and no store is made."""
     encoder = Encoder(locate(settings.model()), models=tmp_path / "models")
@@ -126,8 +129,12 @@ def test_a_forecast_loads_no_torch_and_writes_nothing(settings: Settings, tmp_pa
     assert not (tmp_path / "store").exists()
 
 
-def test_before_the_download_of_bge_m3(of_all_lengths: Settings, tmp_path: Path) -> None:
+def test_before_the_download_of_bge_m3(
+    of_all_lengths: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its size and its shape are known; another model's are not."""
+    # Enough for a few multiplications in each precision, of which int8 takes a half.
+    monkeypatch.setattr("kb.forecast._ESTIMATE_SECONDS", 0.2)
 
     def with_model(name: str) -> Forecast:
         values = {
