@@ -102,7 +102,8 @@ class SentenceExtractor:
         repeats = [_repeats(one, words) for one in candidates]
         order = np.argsort(-(scores + COSINE_WEIGHT * cosines), kind="stable").tolist()
         likely = ([at for at in order if not repeats[at]] or order)[:_EMBEDDED]
-        vectors = self._vectors.of([candidates[at].quote.text for at in likely], self._vectors.within(seconds))
+        texts = [candidates[at].quote.text for at in likely]
+        vectors = self._vectors.of(texts, self._vectors.within(seconds), at_once=True)
         chosen = [
             (float(scores[at]) + COSINE_WEIGHT * (candidates[at].cosine if cosine is None else cosine), at, cosine)
             for at, cosine in zip(likely, (_cosine(vector, question) for vector in vectors), strict=True)

@@ -75,17 +75,24 @@ class SentenceVectors:
         """Return a time limit that begins now."""
         return TimeLimit(self._clock, seconds)
 
-    def of(self, texts: Sequence[str], limit: TimeLimit) -> list[NDArray[np.float32] | None]:
+    def of(self, texts: Sequence[str], limit: TimeLimit, *, at_once: bool = False) -> list[NDArray[np.float32] | None]:
         """Return the unit vector of each sentence; None for those that are neither cached nor computed in time.
 
         A batch is not begun if, at the speed of those before it, it would end after the time limit. Without a loaded
         model nothing is computed.
+
+        Args:
+            texts: The sentences.
+            limit: The time limit.
+            at_once: Whether to embed them in one batch, which takes a third less time on two cores, but cannot be
+                ended within it.
         """
         shown = [seen(text) for text in texts]
         digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in shown]
         known = self._known(digests)
         lacking = {digest: text for digest, text in zip(digests, shown, strict=True) if digest not in known}
-        for batch in _batches(lacking.items()):
+        batches = [list(lacking.items())] if at_once and lacking else _batches(lacking.items())
+        for batch in batches:
             size = sum(len(text) for _, text in batch)
             if not limit.suffices(size):
                 break

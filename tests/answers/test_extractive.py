@@ -29,6 +29,7 @@ class Cosines:
 
     cosines: dict[str, float] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
+    batches: int = 0
     dimension: int = 2
     fingerprint: str = "cosines"
 
@@ -47,6 +48,7 @@ class Cosines:
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors with these cosines."""
         self.texts += texts
+        self.batches += 1
         known = [self.cosines.get(text, 0.2) for text in texts]
         return np.array([(one, np.sqrt(1 - one * one)) for one in known], np.float32)
 
@@ -167,10 +169,13 @@ def test_without_time_the_words_decide() -> None:
 
 
 def test_only_the_likely_sentences_are_embedded() -> None:
-    """A long passage costs no more vectors than a short one."""
+    """A long passage costs no more vectors than a short one, and they are computed at once."""
     model = Cosines()
-    best(answered("Which one?", " ".join(f"This is sentence {number}." for number in range(40))), model)
-    assert len(model.texts) == 5
+    best(
+        answered("Which one?", " ".join(f"This is sentence {number}{', and so on' * 20}." for number in range(40))),
+        model,
+    )
+    assert (len(model.texts), model.batches) == (5, 1)
 
 
 def test_what_a_sentence_introduces_comes_with_it() -> None:
