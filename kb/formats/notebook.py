@@ -34,8 +34,10 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     """
     try:
         notebook = json.loads(data)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Unreadable("is not a notebook: its JSON is invalid", "Open it with Jupyter") from error
+    except RecursionError as error:
+        raise Unreadable("is not a notebook: its JSON is nested too deeply", "Exclude the file") from error
     if not isinstance(notebook, dict) or not isinstance(cells := cells_of(notebook), list):
         raise Unreadable("is not a notebook: it has no cells", "Open it with Jupyter")
     metadata = notebook.get("metadata")

@@ -66,5 +66,5 @@ def test_what_is_no_list_is_passed_over(notebook: dict[str, object]) -> None:
 
 def test_nested_too_deeply() -> None:
     """It is told as what it is: no notebook."""
-    with pytest.raises(Unreadable, match="JSON is invalid"):
+    with pytest.raises(Unreadable, match="JSON is nested too deeply"):
         extract("x.ipynb", b"[" * 100_000, TextBuilder(1_000_000), Limits())
