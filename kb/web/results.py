@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kb.search.filters import day_of
@@ -183,8 +183,11 @@ def _notices(answer: Answer, query: Query) -> list[Notice]:
 
 
 def _wider(answer: Answer, query: Query) -> Notice | None:
-    """Return the way from a search that finds nothing to one that looks through more; None where none does."""
-    if query.narrows:
+    """Return the way from a search that finds nothing to one that looks through more; None where none does.
+
+    The way out of a selection of files stands above the results, whether there are any or not.
+    """
+    if replace(query, within="").narrows:
         return Notice(text.TEXT["narrowed"], Place(text.TEXT["within_clear"], query.without_filters().address()))
     read = answer.read_as
     words = (read.text or " ".join(read.phrases)) if read and (read.phrases or read.filters or read.without) else ""

@@ -122,6 +122,8 @@ def test_search_within_a_selection(browser: Browser, running: Served, files: Pat
         assert "Only 2 selected files" in text
     assert "1 tag in 1 file" in browser.get(f"/tags?within={name}").text
     assert "2 files" in browser.get(f"/?within={name}").text
+    nothing = browser.get(f"/?q=gannets&mode=keyword&within={name}").text
+    assert nothing.count("Search all files") == 1
 
 
 def test_selection_that_is_gone(browser: Browser) -> None:
