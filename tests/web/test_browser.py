@@ -290,6 +290,23 @@ def test_map(visit: Callable[..., Page], running: Served) -> None:
     expect(page.locator("#results")).not_to_contain_text("selected file")
 
 
+def test_link_just_after_a_key(visit: Callable[..., Page]) -> None:
+    """The search of the link stays, and that of the key does not come back."""
+    page = visit("/?q=restic&type=markdown")
+    chosen = page.locator("#facets a.chosen")
+    expect(chosen).to_be_visible()
+    page.evaluate("""() => {
+      const field = document.querySelector("#q");
+      field.value = "restic b";
+      field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+      document.querySelector("#facets a.chosen").click();
+    }""")
+    expect(chosen).to_have_count(0)
+    # Longer than a search waits for the next key.
+    page.wait_for_timeout(500)
+    assert page.url.endswith("/?q=restic")
+
+
 def test_file_of_the_map(visit: Callable[..., Page], running: Served) -> None:
     """Enter reads the file that the cursor is on."""
     map_made(visit, running)

@@ -176,6 +176,8 @@
     const reading = url.pathname === "/read";
     lead(url);
     if (!reading) {
+      // A key just before would bring its own search back.
+      clearTimeout(timer);
       const open = $("#results a.open[aria-current]");
       close();
       fill(url);
