@@ -543,6 +543,7 @@
   /** Tell the events of the daemon, and whether it answers, until the window is closed. */
   function follow(tell) {
     const source = new EventSource("/events");
+    const close = () => source.close();
     for (const name of ["progress", "run", "state", "file"]) {
       source.addEventListener(name, (event) => tell(name, JSON.parse(event.data || "null")));
     }
@@ -552,9 +553,10 @@
       // It was refused, and does not ask again by itself.
       const answer = await fetch("/keys").catch(() => null);
       tell(!answer ? "gone" : answer.status === ENDED ? "ended" : "open");
+      window.removeEventListener("pagehide", close);
       setTimeout(() => follow(tell), AGAIN);
     });
-    window.addEventListener("pagehide", () => source.close());
+    window.addEventListener("pagehide", close);
   }
 
   if (finder) {
