@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.child import progress
@@ -36,7 +35,7 @@ def rows(work: Bench) -> list[Row]:
     with kb.daemon(work.folder / f"{NAME}.log"):
         progress(f"{NAME}: {work.scaled(ASKED)} questions to each command")
         count = 2 * (_WARM_UP + work.scaled(ASKED))
-        for first, second in list(pairwise(questions[:count]))[::2]:
+        for first, second in zip(questions[:count:2], questions[1:count:2], strict=True):
             searched.append(succeeded(kb("search", "--weak", "--", first)).seconds)
             # Nothing is written before the answer is complete, so the first sentence is there when the command ends.
             ran = kb("ask", "--no-llm", "--", second)
