@@ -65,16 +65,16 @@ def asked_of_model(
     dropped, problem, failed = set[str](), "", tuple[str, ...]()
     for number in range(_ROUNDS):
         try:
-            text = model.write(prompt_of(question, sources, failed), SCHEMA, limits)
+            answer = model.write(prompt_of(question, sources, failed), SCHEMA, limits)
         except AnswerError as error:
             problem = str(error)
             break
-        written = read_claims(text)
+        written = read_claims(answer.text)
         if written == [] and not number:
             return replace(reply, quotes=(), problem=f"{model.name} found no answer in these passages")
         asking.on_step(Step("checking", "checking the quotes"))
         checked = _NOT_READ if written is None else check_claims(written, sources, question)
-        problem = f"{model.name} did not answer in the form asked for" if written is None else ""
+        problem = str(_unreadable(model, is_cut=answer.is_cut)) if written is None else ""
         dropped.update(checked.dropped if written else ())
         for claim in checked.claims:
             if claim.text not in claims and len(claims) < MOST:
@@ -93,6 +93,15 @@ def asked_of_model(
         reply,
         dropped=len(dropped),
         problem=problem or f"none of the claims of {model.name} is borne out by a quote from your files",
+    )
+
+
+def _unreadable(model: LanguageModel, *, is_cut: bool) -> AnswerError:
+    """Return what is wrong with an answer that is not the JSON asked for."""
+    if is_cut:
+        return AnswerError(f"{model.name} did not end its answer within answer.max_tokens", "Set that higher")
+    return AnswerError(
+        f"{model.name} did not answer in the form asked for", "Ask a more able model: kb ask --model MODEL"
     )
 
 

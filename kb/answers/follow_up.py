@@ -103,7 +103,7 @@ def rewritten(
     user = json.dumps({"conversation": said, "question": question}, ensure_ascii=False, indent=1)
     limits = Limits(time.monotonic() + seconds, _TOKENS, should_stop)
     try:
-        text = model.write(Prompt(_SYSTEM, user.encode("utf-8", "replace").decode()), _SCHEMA, limits)
+        text = model.write(Prompt(_SYSTEM, user.encode("utf-8", "replace").decode()), _SCHEMA, limits).text
         written = " ".join(msgspec.json.decode(unfenced(text).encode(), type=_Rewritten).question.split())
     except (AnswerError, msgspec.DecodeError, UnicodeEncodeError):
         return ""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import queue
+import re
 import threading
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -28,6 +30,14 @@ _TOKEN_CHARS: Final = 12
 _OPENAI: Final = "api.openai.com"
 _OLLAMA: Final = "127.0.0.1:11434"
 _THIS_MACHINE: Final = "this machine"
+_ITS_LOG: Final = "See the log of its server"
+_REDIRECTED: Final = "Set answer.endpoint to the address that it redirects to"
+# What to do about an answer with one of these statuses of HTTP.
+_REMEDIES: Final = {
+    404: "Set answer.model to one that it has, and answer.endpoint to its address, which mostly ends with /v1",
+    429: "Ask again later",
+}
+_ERROR_NUMBER: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,19 @@ class Limits:
     should_stop: Callable[[], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a model wrote.
+
+    Attributes:
+        text: Its text, which is not empty.
+        is_cut: Whether its server says that it ended because it may write no more tokens.
+    """
+
+    text: str
+    is_cut: bool = False
+
+
 class LanguageModel:
     """A model of llm, and the host that it is asked at.
 
@@ -59,7 +82,7 @@ class LanguageModel:
         self.name = name
         self.host = host
 
-    def write(self, prompt: Prompt, schema: Mapping[str, Any], limits: Limits) -> str:
+    def write(self, prompt: Prompt, schema: Mapping[str, Any], limits: Limits) -> Written:
         """Return what the model writes.
 
         Args:
@@ -68,19 +91,20 @@ class LanguageModel:
             limits: How long it may write.
 
         Raises:
-            AnswerError: It cannot be reached, stops amid its answer, or does not end within the limits.
+            AnswerError: It cannot be reached, writes nothing, stops amid its answer, or does not end within the limits.
             Cancelled: The user gave up.
         """
-        chunks: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
+        chunks: queue.SimpleQueue[str | Exception | _End] = queue.SimpleQueue()
         given_up = threading.Event()
 
         def work() -> None:
             try:
-                for chunk in self._response(prompt, schema, limits.tokens):
+                response = self._response(prompt, schema, limits.tokens)
+                for chunk in response:
                     if given_up.is_set():
                         return
                     chunks.put(chunk)
-                chunks.put(None)
+                chunks.put(_End(_is_cut(response)))
             except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and each is a reason
                 chunks.put(error)
 
@@ -104,7 +128,7 @@ class LanguageModel:
             **extra,
         )
 
-    def _collected(self, chunks: queue.SimpleQueue[str | Exception | None], limits: Limits) -> str:
+    def _collected(self, chunks: queue.SimpleQueue[str | Exception | _End], limits: Limits) -> Written:
         text = ""
         while True:
             if limits.should_stop():
@@ -118,8 +142,9 @@ class LanguageModel:
                 chunk = chunks.get(timeout=_LOOK)
             except queue.Empty:
                 continue
-            if chunk is None:
-                return text
+            if isinstance(chunk, _End):
+                self._require_text(text, is_cut=chunk.is_cut)
+                return Written(text, chunk.is_cut)
             if isinstance(chunk, Exception):
                 raise AnswerError(*self._reason(chunk, begun=bool(text))) from chunk
             text += chunk
@@ -128,33 +153,71 @@ class LanguageModel:
                     f"{self.name} does not end its answer ({self.host})", "Ask another model: kb ask --model MODEL"
                 )
 
+    def _require_text(self, text: str, *, is_cut: bool) -> None:
+        """Refuse an answer without text: of a page that is no model's, or of a model that only thought.
+
+        Raises:
+            AnswerError: There is none.
+        """
+        if text.strip():
+            return
+        raise AnswerError(
+            f"{self.name} wrote nothing ({self.host})",
+            "Set answer.max_tokens higher, as it thinks before it answers"
+            if is_cut
+            else "Check answer.endpoint: the address of an OpenAI-compatible server mostly ends with /v1",
+        )
+
     def _reason(self, error: Exception, *, begun: bool) -> tuple[str, str]:
         """Return what went wrong in one sentence, and the remedy."""
+        import llm
+
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         lines = (str(cause) or str(error) or type(error).__name__).strip().splitlines()
-        reason = lines[0].rstrip(".")[:200]
+        reason = _ERROR_NUMBER.sub("", lines[0]).rstrip(".")[:200]
         if begun:
             return f"{self.name} stopped amid its answer ({self.host}): {reason}", "Ask again"
-        return f"{self.name} cannot be asked at {self.host}: {reason}", self._remedy(
-            getattr(error, "status_code", None)
-        )
+        if isinstance(error, llm.NeedsKeyException):
+            return f"{self.name} at {self.host} needs a key", self._key_remedy()
+        remedy = self._remedy(getattr(error, "status_code", None), is_reached=not _has_system_error(error))
+        return f"{self.name} cannot be asked at {self.host}: {reason}", remedy
 
-    def _remedy(self, status: int | None) -> str:
+    def _remedy(self, status: int | None, *, is_reached: bool) -> str:
         """Return what to do about an answer with a status of HTTP, or about none at all."""
-        match status:
-            case 401 | 403:
-                host = urlsplit(f"//{self.host}").hostname or self.host
-                return f"Store a key that it takes: llm keys set {host}"
-            case 404:
-                return "Set answer.model to a model that it has"
-            case 429:
-                return "Ask again later"
-            case int():
-                return "See the log of its server"
-            case None:
-                return "Start its server, or set answer.endpoint and answer.model to one that runs"
+        if status in {401, 403}:
+            return self._key_remedy()
+        if status is not None:
+            return _REMEDIES.get(status, _REDIRECTED if status < HTTPStatus.BAD_REQUEST else _ITS_LOG)
+        start = _ITS_LOG if is_reached else "Start its server"
+        return f"{start}, or set answer.endpoint and answer.model to one that runs"
+
+    def _key_remedy(self) -> str:
+        """Return how to store the key that the model is asked with."""
+        name = getattr(self._model, "needs_key", None) or urlsplit(f"//{self.host}").hostname or self.host
+        return f"Store a key that it takes: llm keys set {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """That a model ended, and whether it may write no more tokens."""
+
+    is_cut: bool
+
+
+def _has_system_error(error: BaseException) -> bool:
+    """Whether an error of the system, such as a connection that was refused, is behind an error of a library."""
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, OSError):
+        behind = behind.__cause__ or behind.__context__
+    return behind is not None
+
+
+def _is_cut(response: Any) -> bool:  # noqa: ANN401 - see above
+    """Whether a response of llm ended because of its limit of tokens, as far as its model tells."""
+    told = getattr(response, "response_json", None)
+    return isinstance(told, dict) and told.get("finish_reason") == "length"
 
 
 def open_model(name: str, endpoint: str, *, offline: bool, environ: Mapping[str, str] = os.environ) -> LanguageModel:

@@ -26,9 +26,14 @@ def source(text: str, number: int = 1, line: int = 1) -> SourceText:
 
 
 class FakeModel(llm.Model):
-    """A model of llm that writes what a function of the user message gives, in chunks."""
+    """A model of llm that writes what a function of the user message gives, in chunks.
+
+    Attributes:
+        finish_reason: Why it ended, as an OpenAI-compatible server says it.
+    """
 
     model_id = "fake"
+    finish_reason = "stop"
     can_stream = True
     supports_schema = True
 
@@ -36,7 +41,8 @@ class FakeModel(llm.Model):
         self._write = write
         self.prompts: list[Any] = []
 
-    def execute(self, prompt: Any, **_: Any) -> Iterator[str]:  # type: ignore[override]  # llm names its arguments
+    def execute(self, prompt: Any, *, response: Any, **_: Any) -> Iterator[str]:  # type: ignore[override]  # see llm
         """Write."""
         self.prompts.append(prompt)
         yield from self._write(prompt.prompt)
+        response.response_json = {"finish_reason": self.finish_reason}

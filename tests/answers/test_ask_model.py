@@ -125,7 +125,27 @@ def test_where_nothing_holds_the_sentences_of_the_files_answer() -> None:
 def test_nonsense_is_said_in_one_sentence() -> None:
     """And the sentences of the files answer."""
     reply, _, _ = asked(writes("blah", "blah blah"))
-    assert (reply.quotes, reply.problem) == ((QUOTED,), "fake did not answer in the form asked for")
+    assert reply.quotes == (QUOTED,)
+    assert reply.problem == ("fake did not answer in the form asked for. Ask a more able model: kb ask --model MODEL")
+
+
+def test_an_answer_that_may_be_no_longer_is_told_from_nonsense(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what its server says of its end; asked once more, it may write less."""
+    half = json.dumps({"claims": [GOOD]})[:40]
+    monkeypatch.setattr(FakeModel, "finish_reason", "length")
+    reply, model, _ = asked(writes(half, half))
+    assert len(model.prompts) == 2
+    assert reply.problem == "fake did not end its answer within answer.max_tokens. Set that higher"
+
+
+@pytest.mark.parametrize(("finish", "remedy"), [("length", "answer.max_tokens higher"), ("stop", "answer.endpoint")])
+def test_an_empty_answer_has_a_remedy(finish: str, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that only thought, or a page that is no model's; it is not asked again."""
+    monkeypatch.setattr(FakeModel, "finish_reason", finish)
+    reply, model, _ = asked(writes(" "))
+    assert (reply.quotes, len(model.prompts)) == ((QUOTED,), 1)
+    assert reply.problem.startswith("fake wrote nothing (this machine). ")
+    assert remedy in reply.problem
 
 
 def test_a_model_that_finds_nothing_is_silent() -> None:
@@ -168,7 +188,7 @@ def test_a_model_that_cannot_be_reached_is_said_to() -> None:
         yield ""
 
     reply, _, _ = asked(refuses)
-    assert reply.problem.startswith("fake cannot be asked at this machine: [Errno 111] Connection refused")
+    assert reply.problem.startswith("fake cannot be asked at this machine: Connection refused. Start its server")
 
 
 def test_an_answer_without_end_is_cut_off() -> None:

@@ -12,7 +12,7 @@ import llm
 import pytest
 from model_server import Refused, serving
 
-from kb.answers.language_model import Limits, is_this_machine, open_model
+from kb.answers.language_model import Limits, Written, is_this_machine, open_model
 from kb.answers.prompt import SCHEMA
 from kb.errors import AnswerError
 from kb.records import Prompt
@@ -108,10 +108,10 @@ def server() -> Iterator[str]:
 def test_a_server_on_this_machine_is_asked_past_the_proxy(server: str) -> None:
     """With the rules as the system message, the schema, and the limit of tokens."""
     limits = Limits(time.monotonic() + 20, 77, lambda: False)
-    text = open_model("small", server, offline=True).write(Prompt("rules", "question"), SCHEMA, limits)
+    written = open_model("small", server, offline=True).write(Prompt("rules", "question"), SCHEMA, limits)
 
     (sent,) = _Server.sent
-    assert text == "one two"
+    assert written == Written("one two")
     assert [one["role"] for one in sent["messages"]] == ["system", "user"]  # type: ignore[attr-defined]
     assert sent["max_tokens"] == 77
     assert sent["response_format"]["type"] == "json_schema"  # type: ignore[index]
@@ -122,7 +122,8 @@ def test_a_wrong_endpoint_is_told_in_one_sentence() -> None:
     limits = Limits(time.monotonic() + 20, 77, lambda: False)
     with pytest.raises(AnswerError) as caught:
         open_model("small", "http://127.0.0.1:9/v1", offline=True).write(Prompt("a", "b"), SCHEMA, limits)
-    assert caught.value.message == "small cannot be asked at 127.0.0.1:9: [Errno 111] Connection refused"
+    assert caught.value.message == "small cannot be asked at 127.0.0.1:9: Connection refused"
+    assert caught.value.remedy.startswith("Start its server")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,16 @@ def test_a_wrong_endpoint_is_told_in_one_sentence() -> None:
     [
         (401, '{"error": {"message": "Invalid API key"}}', "Invalid API key", "llm keys set 127.0.0.1"),
         (404, '{"error": {"message": "no such model"}}', "no such model", "answer.model"),
+        (404, "<html>not here</html>", "404", "ends with /v1"),
+        (302, "", "302", "the address that it redirects to"),
         (500, "oops\n<html>", "500", "log of its server"),
+        (200, "<!doctype html>\n<html>", "small wrote nothing", "ends with /v1"),
+        (
+            200,
+            'data: {"error": {"message": "no memory left"}}\n\ndata: [DONE]\n\n',
+            "no memory left",
+            "log of its server",
+        ),
     ],
 )
 def test_a_refusal_of_the_server_is_told_with_its_remedy(status: int, body: str, message: str, remedy: str) -> None:
@@ -145,6 +155,17 @@ def test_a_refusal_of_the_server_is_told_with_its_remedy(status: int, body: str,
     assert message in caught.value.message
     assert "\n" not in caught.value.message
     assert remedy in caught.value.remedy
+
+
+def test_a_model_without_its_key_names_where_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name that its plugin looks for, not that of the host; nothing is sent."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    name = next(one.model_id for one in llm.get_models() if one.needs_key == "openai")
+    model = open_model(name, "api.openai.com", offline=False)
+    with pytest.raises(AnswerError) as caught:
+        model.write(Prompt("a", "b"), SCHEMA, Limits(time.monotonic() + 20, 77, lambda: False))
+    assert caught.value.message == f"{name} at api.openai.com needs a key"
+    assert caught.value.remedy == "Store a key that it takes: llm keys set openai"
 
 
 def test_a_server_that_hangs_up_stopped_amid_its_answer() -> None:
