@@ -126,9 +126,9 @@ class QueueEmbedder:
         try:
             self._embed_texts(waiting, of_text)
         except BaseException:
-            # Such as Ctrl-C: what was computed is not computed again.
-            if self._made:
-                self._cache.put(self._embedder.fingerprint, self._made)
+            # Such as Ctrl-C: what was computed is not computed again. Another turn may have another window.
+            if made := self._taken():
+                self._cache.put(self._embedder.fingerprint, made)
             raise
 
     def _embed_texts(self, waiting: Sequence[QueuedPassage], of_text: dict[bytes, list[QueuedPassage]]) -> None:
@@ -160,8 +160,13 @@ class QueueEmbedder:
         # A new index is filled from the cache: opened later, it would get these vectors twice.
         self._index()
         self._cache.put(self._embedder.fingerprint, self._made)
-        made, self._made, self._made_seconds = self._made, {}, 0.0
+        made = self._taken()
         self._write([one for digest in made for one in of_text[digest]], made, new=len(made))
+    def _taken(self) -> dict[bytes, NDArray[np.float32]]:
+        """The vectors that were computed since the last call, by digest."""
+        made, self._made, self._made_seconds = self._made, {}, 0.0
+        return made
+
 
     def _write(self, found: Sequence[QueuedPassage], vectors: dict[bytes, NDArray[np.float32]], *, new: int) -> None:
         """Write vectors, ``new`` of them just computed, into the index; then take their passages out of the queue."""

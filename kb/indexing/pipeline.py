@@ -236,6 +236,7 @@ class ChangeReader:
         except DocumentBusy as error:
             self._note_failure(source.file, error.message)
             self.postponed.add(source.file.key)
+            self.settled += 1
             return None
         except DocumentError as error:
             self._note_failure(source.file, error.message)

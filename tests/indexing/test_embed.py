@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from worlds import FOLDER, World, fresh
 
+from kb.errors import ModelError
+from kb.indexing.embed import QueueEmbedder
 from kb.indexing.rebuild import refill
 from kb.testing import MemoryVectorIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kb.records import FoundFile, IndexProgress, Source
 
@@ -193,6 +198,31 @@ def test_a_death_loses_no_vector_that_was_cached(world: World) -> None:
             assert report.embedded == (0 if cached else 3), (step, hook)
             assert world.held() == fresh(world.files).held()
             assert world.checker().check().differences == ()
+
+
+def test_a_turn_after_an_error_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was computed before the error is kept, whatever the next window holds: a daemon tries again."""
+    monkeypatch.setattr("kb.indexing.embed._SMALLEST_SLICE", 1)
+    monkeypatch.setattr("kb.indexing.embed._FIRST_WINDOW", 4)
+    _, embedding = world.indexer.run()
+    embed_documents, calls = world.embedder.embed_documents, [0]
+
+    def fails_once(texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise ModelError("the model failed")
+        return embed_documents(texts, tokens)
+
+    monkeypatch.setattr(world.embedder, "embed_documents", fails_once)
+    # In the order of the queue, the text that was embedded first is not among the first two.
+    with pytest.raises(ModelError):
+        embedding.turn(lambda: False)
+    monkeypatch.setattr("kb.indexing.embed._LARGEST_WINDOW", 1)
+    monkeypatch.setattr(QueueEmbedder, "_window_size", lambda _: 1)
+
+    assert not embedding.turn(lambda: False)
+    assert sorted(in_order(world)) == ["beta", "delta", "epsilon", "zeta"]
+    assert world.held() == fresh(world.files).held()
 
 
 def _dying_at(step: str) -> Callable[[str], None]:

@@ -926,6 +926,22 @@ def passing_world() -> tuple[World, Passing]:
     return world, reader
 
 
+def test_a_file_that_is_retried_does_not_wait_after_a_stopped_run() -> None:
+    """It counts as a failure; only files that were not written wait."""
+    world, reader = passing_world()
+    world.write("c.md", "# Four\n\nzeta\n")
+    reader.ends = True
+    asked: list[bool] = []
+
+    def stops_at_the_second_file() -> bool:
+        asked.append(True)
+        return len(asked) > 1
+
+    report = world.run(should_stop=stops_at_the_second_file)
+
+    assert (report.interrupted, report.waiting, len(report.failures)) == (True, 2, 1)
+
+
 def test_file_whose_parser_was_killed_from_outside_is_retried() -> None:
     """It is reported, keeps its passages, and is read by the next run though it did not change."""
     world, reader = passing_world()
