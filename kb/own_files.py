@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kb.errors import StoreError
 from kb.system import WINDOWS, shell
@@ -21,6 +21,9 @@ from kb.system.users import effective_user_id, is_root, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+CHOOSE: Final = "set store.path to"
+"""How the user chooses another folder for the store."""
 
 
 def clear_path(path: Path) -> bool:
@@ -77,13 +80,14 @@ def write_atomically(path: Path, text: str, step: Callable[[str], None] = lambda
     replace_file(str(draft), str(path))
 
 
-def store_error_for(what: str, error: OSError, place: str) -> StoreError:
+def store_error_for(what: str, error: OSError, place: str, *, choose: str = CHOOSE) -> StoreError:
     """The ``StoreError`` for an error of the operating system, with a remedy.
 
     Args:
         what: The name of the file or directory in the message.
         error: The error.
         place: The path.
+        choose: How the user chooses another folder, in words that the folder follows.
     """
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
@@ -93,10 +97,10 @@ def store_error_for(what: str, error: OSError, place: str) -> StoreError:
         case errno.EROFS:
             return StoreError(
                 f"{what} cannot be written: its file system is mounted read-only",
-                "Mount it for writing, or set store.path to another folder",
+                f"Mount it for writing, or {choose} another folder",
             )
         case errno.EACCES | errno.EPERM:
-            return forbidden(what, place)
+            return forbidden(what, place, choose=choose)
         case errno.EMFILE | errno.ENFILE:
             return StoreError(
                 f"{what} cannot be opened: too many files are open",
@@ -121,14 +125,14 @@ def no_memory(what: str) -> StoreError:
     return StoreError(f"there is too little memory to use {what}", "End other programs and run the command again")
 
 
-def forbidden(what: str, place: str) -> StoreError:
+def forbidden(what: str, place: str, *, choose: str = CHOOSE) -> StoreError:
     """The error for missing permissions; the remedy depends on the owner of the file."""
     nearest = _nearest_there(place)
     about = nearest.stat() if nearest is not None else None
     if about is not None and about.st_uid != effective_user_id() and not is_root():
         return StoreError(
             f"{what} belongs to another user ({user_name(about.st_uid)}), and you may not use it",
-            "Set store.path to a folder of your own, or run kb as that user",
+            f"{choose[0].upper()}{choose[1:]} a folder of your own, or run kb as that user",
         )
     return StoreError(
         f"{what} may not be read and written by you",

@@ -73,13 +73,13 @@ class FolderWriter:
         self._step = step
         self._known: dict[str, Chunk] = {}
         self._last: FolderReader | None = None
+        self._lock = FileLock(self._folder / _LOCK, mode=0o600)
         with self._errors():
             self._prepare()
-        self._lock = FileLock(self._folder / _LOCK, mode=0o600)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise BackupError(f"another process is writing {folder}", "Wait until it is done") from error
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout as error:
+                raise BackupError(f"another process is writing {folder}", "Wait until it is done") from error
 
     def put(self, content: bytes, level: int) -> Chunk:
         """Store a chunk, unless it is there already."""
@@ -187,11 +187,11 @@ class FolderWriter:
                 used |= {chunk.sha256 for chunk in _read_snapshot(path).chunks()}
             except BackupError:
                 return
-        for folder in (self._folder / _CHUNKS).iterdir():
-            for path in folder.iterdir():
-                if _CHUNK.fullmatch(path.name) and (path.name.endswith(_PART) or path.stem not in used):
-                    self._step("remove a chunk")
-                    path.unlink()
+        # Nothing else is looked at, such as what a file manager leaves in folders that it has shown.
+        for path in (self._folder / _CHUNKS).glob("*/*"):
+            if _CHUNK.fullmatch(path.name) and (path.name.endswith(_PART) or path.stem not in used):
+                self._step("remove a chunk")
+                path.unlink()
 
     def _path(self, chunk: Chunk) -> Path:
         return _chunk_path(self._folder, chunk)

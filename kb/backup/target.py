@@ -63,7 +63,7 @@ def replacing(
 
 def write_error(path: Path, error: OSError) -> StoreError:
     """The error for a backup or an export that cannot be written."""
-    return store_error_for(str(path), error, str(path))
+    return store_error_for(str(path), error, str(path), choose="name")
 
 
 def _place(path: Path, begins_well: Callable[[bytes], bool]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tarfile
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from kb.backup.manifest import CatalogPart, VectorPart
 from kb.backup.manifest import encoded as encode
 from kb.backup.target import replacing
 from kb.backup.vectors import read_vectors
-from kb.errors import BackupDamaged, BackupError
+from kb.errors import BackupDamaged, BackupError, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -257,3 +258,17 @@ def test_two_at_once_do_not_write_one_file(tmp_path: Path) -> None:
         replacing(tmp_path / "b.kb", is_archive),
     ):
         file.write(b"")
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.EROFS, "or name another folder"), (errno.ENOSPC, "Free some")])
+def test_the_remedy_is_for_a_backup_and_not_for_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    """Another place for the store would not help."""
+
+    def refuse(_source: str, _target: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("kb.backup.target.replace_file", refuse)
+    with pytest.raises(StoreError, match=remedy), replacing(tmp_path / "b.kb", is_archive) as file:
+        ArchiveWriter(file)

@@ -12,7 +12,7 @@ from kb.backup.folder import FolderReader, FolderWriter
 from kb.backup.manifest import CatalogPart, VectorPart
 from kb.backup.reading import open_backup
 from kb.backup.vectors import BlockWriter, read_vectors
-from kb.errors import BackupDamaged, BackupError
+from kb.errors import BackupDamaged, BackupError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -200,3 +200,28 @@ def test_a_folder_is_for_its_owner_only(tmp_path: Path) -> None:
     add(tmp_path / "backups", range(3))
 
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "backups").rglob("*")} == {0}
+
+
+def test_what_a_file_manager_leaves_is_let_alone(tmp_path: Path) -> None:
+    """A folder that was looked at still takes backups."""
+    folder = tmp_path / "backups"
+    add(folder, range(3))
+    left = [folder / "chunks" / ".DS_Store", folder / ".DS_Store", next((folder / "chunks").glob("*/")) / "Thumbs.db"]
+    for path in left:
+        path.write_text("icons")
+
+    add(folder, range(4), keep=1)
+
+    assert found(folder) == set(range(4))
+    assert all(path.read_text() == "icons" for path in left)
+
+
+def test_a_lock_that_cannot_be_taken_is_told(tmp_path: Path) -> None:
+    """In a sentence, as what cannot be written is."""
+    folder = tmp_path / "backups"
+    add(folder, range(3))
+    (folder / ".lock").unlink(missing_ok=True)
+    (folder / ".lock").mkdir()
+
+    with pytest.raises(StoreError, match="cannot be used"):
+        FolderWriter(folder)
