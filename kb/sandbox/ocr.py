@@ -41,7 +41,7 @@ class OcrError(Exception):
     """Tesseract could not read an image.
 
     Args:
-        reason: Why, as a sentence without its subject.
+        reason: Why, as a sentence without its subject; a whole sentence where it is ``transient``.
         remedy: What to do about it.
         transient: Whether the reason lies with the system, so that another try may succeed.
     """
@@ -134,7 +134,7 @@ class Tesseract:
         if code in {_UNCONFINED, _NOT_STARTED}:
             message = " ".join(answers[1].decode("utf-8", "replace").split())[-160:]
             what = "cannot be confined" if code == _UNCONFINED else "cannot be started"
-            raise OcrError(f"is not read: Tesseract {what} ({message})", "Run the command again", transient=True)
+            raise OcrError(f"Tesseract {what} ({message})", "Run the command again", transient=True)
         return code, *answers
 
 
@@ -208,7 +208,7 @@ def _interpreter(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(64)
         if head.startswith(b"#!"):
-            words = head[2:].splitlines()[0].split()
+            words = head[2:].partition(b"\n")[0].split()
             return words[0].decode() if words else ""
         if head[:5] != b"\x7fELF\x02":
             return ""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from kb.errors import DocumentBusy, DocumentError
+from kb.errors import DocumentBusy, DocumentError, reason_of
 from kb.formats.registry import REGISTRY
 from kb.records import SCANNED
 from kb.sandbox.confine import offered
@@ -99,9 +99,8 @@ class Sandbox:
         ended = ""
         # If the child retired, or was killed from outside, the file is not to blame: try again with another one.
         for _ in range(_TRIES):
-            worker = self._worker or _Worker(limits, self._modules)
-            self._worker = worker
             try:
+                worker = self._worker = self._worker or _Worker(limits, self._modules)
                 return worker.ask(task, data)
             except PipeClosed:
                 self._worker = None
@@ -137,23 +136,31 @@ class Sandbox:
 
 
 class _Worker:
-    """One child process and the pipes to it."""
+    """One child process and the pipes to it.
+
+    Raises:
+        _Unconfined: The process cannot be started.
+    """
 
     def __init__(self, limits: Limits, modules: Sequence[str]) -> None:
         self._limits = limits
         self._fresh = True
         self._tesseract: Tesseract | None = None
         described = msgspec.json.encode(limits).decode()
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "kb.sandbox.worker", described, *modules],
-            cwd="/",
-            env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": _import_path()},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            **apart(),
-        )
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "kb.sandbox.worker", described, *modules],
+                cwd="/",
+                env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": _import_path()},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                **apart(),
+            )
+        except OSError as error:
+            # There is no room for another process, or this Python was uninstalled while it runs.
+            raise _Unconfined(f"the process that reads it cannot be started: {reason_of(error)}") from error
         assert self._child.stdin is not None  # noqa: S101 - both are pipes
         assert self._child.stdout is not None  # noqa: S101 - the same
         self._pipes = pipes(self._child.stdin, self._child.stdout)
@@ -234,6 +241,8 @@ class _Worker:
             return OcrResult(self._tesseract.read(image, deadline))
         except TimeoutError as error:
             raise DeadlinePassed from error
+        except OSError as error:
+            raise _Unconfined(f"Tesseract cannot be started: {reason_of(error)}") from error
         except OcrError as error:
             if error.transient:
                 raise _Unconfined(error.reason) from error

@@ -48,8 +48,6 @@ _GROWN: Final = 300_000_000
 _MEGABYTE: Final = 1_000_000
 # What was read of a task while waiting for one.
 _FIRST: Final = bytearray()
-
-
 _MEMORY: Final = OwnMemory()
 
 

@@ -326,3 +326,15 @@ def test_hanging_tesseract_is_killed(false_tesseract: FalseTesseract) -> None:
             made.extract("kb.formats.scanned", "x.png", b"an image")
     finally:
         made.close()
+
+
+def test_a_tesseract_that_cannot_be_started_is_tried_again(
+    false_tesseract: FalseTesseract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image is not to blame."""
+    false_tesseract.write("echo words")
+    false_tesseract.said()
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+
+    with pytest.raises(DocumentBusy, match=r"^is not read: Tesseract cannot be started: no such file"):
+        false_tesseract.said()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kb.errors import DocumentError
+from kb.errors import DocumentBusy, DocumentError
 from kb.sandbox.pipes import ThreadedPipes
 from kb.sandbox.pool import Sandbox
 from kb.sandbox.protocol import RETIRED, Limits
@@ -130,3 +130,11 @@ def test_worker_exits_with_parent(sandbox: Sandbox) -> None:
 
     assert child.wait(5) == 0
     sandbox.close()
+
+
+def test_a_file_is_tried_again_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where this Python was replaced meanwhile: one file fails, not the run, and no file is to blame."""
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+
+    with pytest.raises(DocumentBusy, match=r"^is not read: the process that reads it cannot be started: no such file"):
+        Sandbox(LIMITS, [HOSTILE]).extract(HOSTILE, "x.any", b"fine")
