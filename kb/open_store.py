@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from kb.claims import require_claim
-from kb.errors import KbError, ModelMismatch, StoreError
+from kb.errors import KbError, ModelMismatch
 from kb.formats.registry import REGISTRY
 from kb.freshness import PendingFiles
 from kb.indexing.check import Checker
@@ -203,9 +203,7 @@ class OpenStore:
                 if part is not None:
                     closing.callback(part.close)
             if (questions := self.questions.built) is not None:
-                # A cached vector saves time and nothing else: a full disk fails no answer that was given.
-                with suppress(StoreError):
-                    questions.flush()
+                questions.flush()
 
     def abandon(self) -> None:
         """Close a lost or damaged store without recording its state."""

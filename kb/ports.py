@@ -371,8 +371,8 @@ class Catalog(Protocol):
         """Return the ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Only passages of ``files`` and in ``only``, and not in ``without``, are ranked. If the last scores are equal,
-        more than ``count`` are returned, up to four times as many. ``beside`` is the weight, 0..1, of the score of the
-        whole file; the passage's score has the rest.
+        more than ``count`` are returned, up to four times as many. ``file_weight`` is the weight, 0..1, of the score of
+        the whole file; the passage's score has the rest.
         """
 
     def holding(

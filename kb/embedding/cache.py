@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from contextlib import suppress
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -128,14 +129,12 @@ class CachedQueryEmbedder:
         return vector
 
     def flush(self) -> None:
-        """Write the vectors that are only in memory.
-
-        Raises:
-            StoreError: They cannot be written; they are given up.
-        """
+        """Write the vectors that are only in memory. Where they cannot be written, they are given up."""
         with self._lock:
             unwritten, self._unwritten = self._unwritten, {}
-            self._cache.put(self._name, unwritten)
+            # A cached vector saves time and nothing else: a full disk fails no answer.
+            with suppress(StoreError):
+                self._cache.put(self._name, unwritten)
 
 
 _T = TypeVar("_T")

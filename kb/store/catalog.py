@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -574,15 +573,23 @@ class SqliteCatalog:
         """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Only passages of ``files`` and in ``only``, and not in ``without``, are ranked. If the last scores are equal,
-        more than ``count`` are returned, up to four times as many. ``beside`` is the weight, 0..1, of the score of the
-        whole file; the passage's score has the rest.
+        more than ``count`` are returned, up to four times as many. ``file_weight`` is the weight, 0..1, of the score of
+        the whole file; the passage's score has the rest.
         """
         from kb.store import keywords
 
-        with self._asking() as connection:
-            return keywords.matches(
-                connection, question, count, files=files, only=only, without=without, also=also, beside=file_weight
+        return self._by_keywords(
+            lambda connection: keywords.matches(
+                connection,
+                question,
+                count,
+                files=files,
+                only=only,
+                without=without,
+                also=also,
+                file_weight=file_weight,
             )
+        )
 
     def holding(
         self,
@@ -599,26 +606,33 @@ class SqliteCatalog:
         """
         from kb.store import keywords
 
-        with self._asking() as connection:
-            return keywords.holding(connection, question, share, files=files, only=only, without=without)
+        return self._by_keywords(
+            lambda connection: keywords.holding(connection, question, share, files=files, only=only, without=without)
+        )
 
     def containing(self, phrase: str) -> set[str]:
         """The ids of passages with a phrase in text or headings, as whole words, ignoring case."""
         from kb.store import keywords
 
-        with self._asking() as connection:
-            return keywords.containing(connection, phrase)
+        return self._by_keywords(lambda connection: keywords.containing(connection, phrase))
 
-    @contextmanager
-    def _asking(self) -> Iterator[sqlite3.Connection]:
-        """The connection, with the keyword index updated to this version of kb."""
+    def _by_keywords(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
+        """The answer of the keyword index, which is rebuilt if it is damaged, or was made by another version of kb.
+
+        It follows from the passages, so that damage to it costs no more than that.
+        """
         from kb.store import keywords
 
         with self._database.reading() as connection:
-            if not keywords.is_current(connection):
-                with self._database.writing():
-                    keywords.rebuild(connection)
-            yield connection
+            if keywords.is_current(connection):
+                try:
+                    return ask(connection)
+                # A damaged page that SQLite accepts may contain values of any type.
+                except (ValueError, TypeError, LookupError):
+                    pass
+            with self._database.writing():
+                keywords.rebuild(connection)
+            return ask(connection)
 
     def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
         states: dict[int, dict[str, PassageState]] = {file_id: {} for file_id in file_ids}

@@ -135,18 +135,18 @@ def matches(
     only: Collection[str] | None,
     without: Collection[str],
     also: Sequence[str],
-    beside: float,
+    file_weight: float,
 ) -> KeywordMatches:
     """The best live passages for a question by BM25, and the scores of those in ``also``.
 
-    With ``beside``, the weight of the score of the whole file in 0..1, passages rank by both scores together.
+    With ``file_weight``, the weight of the score of the whole file in 0..1, passages rank by both scores together.
     """
-    bm25 = postings.Bm25(connection, question, whole=beside > 0)
-    deviations = bm25.deviations(beside)
-    best = np.where(bm25.scores > 0, deviations, 0) if beside else bm25.scores
+    bm25 = postings.Bm25(connection, question, whole=file_weight > 0)
+    deviations = bm25.deviations(file_weight)
+    best = np.where(bm25.scores > 0, deviations, 0) if file_weight else bm25.scores
     filtered = _filtered(connection, best, files, only, without)
     keys = _best_live(connection, filtered, count)
-    if beside:
+    if file_weight:
         # The best passages may all be of a few long files.
         firsts = json.dumps(bm25.best_of_files(filtered, count // 2).tolist())
         keys |= {id_.decode(): key for key, id_ in connection.execute(_LIVE_IDS, (firsts,))}

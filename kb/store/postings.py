@@ -216,17 +216,17 @@ class Bm25:
         """The upper bound of the score for the question with one more word, which no passage has; above 0."""
         return (K1 + 1) * (self._weight + _rarity(0, len(self.keys)))
 
-    def deviations(self, beside: float) -> NDArray[np.float64]:
+    def deviations(self, file_weight: float) -> NDArray[np.float64]:
         """The score of each passage by key, in standard deviations above the mean; 0 for those below it.
 
         Args:
-            beside: The weight of the score of the whole file, 0..1; the passage's score has the rest.
+            file_weight: The weight of the score of the whole file, 0..1; the passage's score has the rest.
         """
         found = np.zeros_like(self.scores)
         found[self.keys] = _above_mean(self.scores[self.keys])
         if self._files is not None:
             of_files = _above_mean(self._files.scores)
-            found[self.keys] = (1 - beside) * found[self.keys] + beside * of_files[self._files.of[self.keys]]
+            found[self.keys] = (1 - file_weight) * found[self.keys] + file_weight * of_files[self._files.of[self.keys]]
         return found
 
     def best_of_files(self, scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kb.embedding.cache import CachedQueryEmbedder
+from kb.errors import StoreError
 from kb.testing import FakeEmbedder, MemoryVectorCache
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 
 def test_a_question_asked_again_needs_no_model() -> None:
@@ -60,3 +68,25 @@ def test_vectors_are_written_together_and_at_the_latest_by_flush() -> None:
 def test_broken_characters_are_no_error() -> None:
     """A terminal in another encoding may give lone surrogates."""
     CachedQueryEmbedder(FakeEmbedder(), MemoryVectorCache()).embed_query("caf\udce9")
+
+
+def test_a_cache_that_cannot_be_written_fails_no_question() -> None:
+    """It saves time and nothing else."""
+
+    class Full(MemoryVectorCache):
+        """A cache on a full disk."""
+
+        def put(self, fingerprint: str, vectors: Mapping[bytes, NDArray[np.float32]]) -> None:  # noqa: ARG002 - the signature is the port's
+            """Fail.
+
+            Raises:
+                StoreError: Always.
+            """
+            raise StoreError("the disk is full")
+
+    asked = CachedQueryEmbedder(FakeEmbedder(), Full())
+
+    vectors = [asked.embed_query(str(number)) for number in range(40)]
+    asked.flush()
+
+    assert len(vectors) == 40

@@ -522,3 +522,27 @@ def test_holding_returns_passages_with_a_share_of_the_question() -> None:
     assert catalog.holding("zebra", 0.5) == Holding((), 0.0)
     catalog.remove([1])
     assert held(0.999) == {"berry berry apple"}
+
+
+@pytest.mark.parametrize("data", ["substr(data, 1, 5)", "x'ff7f0100'", "7"])
+def test_a_damaged_index_is_rebuilt(data: str) -> None:
+    """A page that SQLite accepts may hold anything; the words follow from the passages."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", ["apple berry"]), change(2, "b.md", ["cherry"]))
+    whole = rows(catalog)
+    catalog._database.connection.execute(f"UPDATE postings SET data = {data} WHERE term LIKE 'appl%'")  # noqa: S608 - constants
+
+    assert found(catalog, "apple") == ["apple berry"]
+    assert rows(catalog) == whole
+    assert catalog.audit() == 0
+
+
+def test_broken_characters_in_a_question_rebuild_nothing() -> None:
+    """They are no words, and no damage."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", ["apple berry"]))
+    before = catalog._database.connection.total_changes
+
+    assert found(catalog, "apple \udce9 caf\ud83d") == ["apple berry"]
+    assert catalog.containing("\udce9") == set()
+    assert catalog._database.connection.total_changes == before
