@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.embedding.fetch import fetch, find_fetched, incomplete_files
 from kb.embedding.locate import COMMIT, HUB_NAME, cached, digest_of_files, prepare_environment
+from kb.embedding.runtime import first_line
 from kb.embedding.spec import Located, missing_weights, present
 from kb.embedding.tokens import encodable
-from kb.embedding.torch_runtime import LOADING_ERRORS, device_for, first_line, lacking_weights
+from kb.embedding.torch_runtime import LOADING_ERRORS, device_for, lacking_weights
 from kb.errors import ModelError
 
 if TYPE_CHECKING:

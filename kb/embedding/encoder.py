@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from kb.embedding.onnx_files import INT8, Export, Form, find_export, read_failure
 from kb.embedding.onnx_runtime import cores, load_onnx, unsuitable
 from kb.embedding.references import golden_of
-from kb.embedding.runtime import OutOfMemory, Wanted
+from kb.embedding.runtime import OutOfMemory, Wanted, out_of_memory
 from kb.embedding.spec import fingerprint, makers_onnx, only_onnx, present
 from kb.embedding.tokens import ModelTokens
 from kb.errors import ModelError
@@ -411,7 +411,7 @@ class Encoder:
                 vector: NDArray[np.float32] = model.encode([text], self.tokens.spec.query_prompt)[0]
                 return vector
         except OutOfMemory as error:
-            raise _out_of_memory(model.where) from error
+            raise out_of_memory(model.where) from error
 
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
         """Unit vectors of a few short texts in one batch, which waits only for the current one.
@@ -424,7 +424,7 @@ class Encoder:
             with self._model_for_batch(question=True) as model:
                 return model.encode(list(texts), self.tokens.spec.document_prompt)
         except OutOfMemory as error:
-            raise _out_of_memory(model.where) from error
+            raise out_of_memory(model.where) from error
 
     @contextmanager
     def in_torch(self) -> Iterator[TorchModel]:
@@ -468,7 +468,7 @@ class Encoder:
     def _lower_budget(self, count: int, width: int, error: OutOfMemory) -> None:
         """Halve the batch size, because a batch does not fit into the device's memory."""
         if count == 1:
-            raise _out_of_memory(self._loaded.where if self._loaded else "this machine") from error
+            raise out_of_memory(self._loaded.where if self._loaded else "this machine") from error
         self._batch_tokens = max(width, count * width // 2)
         logger.warning(
             "A batch of %d texts of %d tokens does not fit into the device's memory; continuing with half of that. "
@@ -507,10 +507,3 @@ class Encoder:
         else:
             self._for_questions = model
         return model
-
-
-def _out_of_memory(where: str) -> ModelError:
-    return ModelError(
-        f"not even one text fits into the memory of {where}",
-        "Set embed.device to cpu, or embed.model to a smaller model",
-    )

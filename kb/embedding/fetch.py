@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kb.embedding.onnx_files import file_digest, models_folder, slug
+from kb.embedding.runtime import first_line
 from kb.embedding.spec import REMEDY, missing_files, weight_files
 from kb.errors import ModelError
 
@@ -169,8 +170,7 @@ def _reason(error: Exception) -> str:
     """Why a download failed: the hub is unreachable, denies access or lacks the model, or a disk error."""
     from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
 
-    text = str(error).strip()
-    reason = text.splitlines()[0] if text else type(error).__name__
+    reason = first_line(error)
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set in the environment"
@@ -291,7 +291,6 @@ def _without_pickles(folder: Path) -> None:
     pickled = [file for file in weight_files(folder) if file.suffix == ".bin"]
     if not pickled:
         return
-
     draft = folder / "model.safetensors.new"
     to_safetensors(pickled, draft)
     draft.rename(folder / "model.safetensors")

@@ -31,7 +31,7 @@ from kb.embedding.onnx_files import (
 from kb.embedding.onnx_graph import OUTPUT, builds, write_graph
 from kb.embedding.onnx_runtime import open_onnx, unsuitable
 from kb.embedding.references import sample_texts
-from kb.embedding.runtime import PROBES
+from kb.embedding.runtime import PROBES, first_line
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
@@ -93,8 +93,9 @@ def trace(original: TorchModel, path: Path) -> None:
                 verbose=False,
             )
     except (RuntimeError, torch.onnx.OnnxExporterError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"torch cannot export the model ({reason})", "Set embed.runtime to torch") from error
+        raise ModelError(
+            f"torch cannot export the model ({first_line(error)})", "Set embed.runtime to torch"
+        ) from error
 
 
 def quantize(source: Path, target: Path) -> None:
@@ -209,7 +210,6 @@ def _write(original: TorchModel, tokens: ModelTokens, directory: Path, form: For
     if builds(config):
         write_graph(original.weight, config, path, calibrate(original, tokens) if form == "int8" else None)
         return
-
     if form == "float32":
         trace(original, path)
     else:

@@ -101,6 +101,20 @@ def unit(
     return units
 
 
+def out_of_memory(where: str) -> ModelError:
+    """The error for a device without memory for a single text beside the model."""
+    return ModelError(
+        f"not even one text fits into the memory of {where}",
+        "Set embed.device to cpu, or embed.model to a smaller model",
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has none."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
 def invalid_model(located: Located, what: str) -> ModelError:
     """The error for a model that loads but fails verification."""
     return ModelError(f"the model in {located.directory} is invalid: {what}", REMEDY)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.embedding.fetch import BUNDLED_INSTALL
 from kb.embedding.locate import BGE_M3, BUNDLED_SHA256, prepare_environment
-from kb.embedding.runtime import PROBES, OutOfMemory, invalid_model, unit
+from kb.embedding.runtime import PROBES, OutOfMemory, first_line, invalid_model, out_of_memory, unit
 from kb.embedding.spec import REMEDY, weight_files
 from kb.embedding.tokens import encodable
 from kb.errors import ModelError
@@ -182,7 +182,10 @@ def load_model(
     _verify_weights(model, located)
     _verify_tokenizer(model, located, tokens)
     loaded = TorchModel(model, spec.dimension, spec.limit, f"torch {place} ({kind})")
-    first, second = loaded.encode(PROBES[:2], "")
+    try:
+        first, second = loaded.encode(PROBES[:2], "")
+    except OutOfMemory as error:
+        raise out_of_memory(loaded.where) from error
     if float(first @ second) > 0.9999:  # noqa: PLR2004 - equal up to rounding
         raise invalid_model(located, "it gives two different words the same vector")
     return loaded
@@ -341,9 +344,3 @@ def read_linear(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return found["weight"].float().numpy(), found["bias"].float().numpy()
     except LOADING_ERRORS as error:
         raise ModelError(f"{file} contains no linear layer ({first_line(error)})", REMEDY) from error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type if it has none."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -10,6 +10,7 @@ from tiny_bge_m3 import build_tiny_bge_m3, fake_hub_cache
 
 from kb.embedding.encoder import Encoder
 from kb.embedding.locate import BGE_M3, locate
+from kb.errors import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,3 +100,18 @@ def test_loading_prints_nothing(tiny: Path, capfd: pytest.CaptureFixture[str]) -
     Encoder(locate(str(tiny))).embed_query("water")
 
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_device_without_room_beside_the_model_is_told(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents and questions end in a sentence with a remedy."""
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer.encode", full)
+    encoder = Encoder(locate(str(tiny)))
+
+    with pytest.raises(ModelError, match="not even one text fits into the memory of torch cpu"):
+        embed(encoder, ["stone"])
+    with pytest.raises(ModelError, match="not even one text fits into the memory of torch cpu"):
+        encoder.embed_query("stone")
