@@ -37,12 +37,29 @@ def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[st
     """
     if not text.strip():
         raise RequestError("the note is empty", "Give its text as an argument, on standard input or in the editor")
+    for written in (text, title, *tags):
+        _require_encodable(written)
     when = datetime.now(UTC).astimezone()
     folder = when.strftime(below)
     _require_below(root, folder)
     _require_possible(folder)
     name = note_name(title or note_title(text), when)
     return write_note(str(Path(root, folder)), name, note_text(text, title, tags, when))
+
+
+def _require_encodable(text: str) -> None:
+    """Check that a file can hold a text. Bytes of a terminal in another encoding are written as they came.
+
+    Raises:
+        RequestError: It has half of a surrogate pair.
+    """
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        broken = f"U+{ord(text[error.start]):04X}"
+        raise RequestError(
+            f"the note has {broken}, half of a character", "Leave it out, or give both halves as one character"
+        ) from error
 
 
 def _require_below(root: str, below: str) -> None:

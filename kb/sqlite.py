@@ -464,7 +464,7 @@ def _error_for(path: str, schema: Schema, error: sqlite3.Error, code: int) -> Kb
     """The exception for an error of SQLite."""
     what = schema.of(path)
     # On a full disk SQLite cannot create its log either, and reports an I/O error.
-    if code == sqlite3.SQLITE_IOERR and path != MEMORY and shutil.disk_usage(Path(path).parent).free < _LEAST_ROOM:
+    if code == sqlite3.SQLITE_IOERR and path != MEMORY and _is_full(Path(path).parent):
         code = sqlite3.SQLITE_FULL
     match code:
         case sqlite3.SQLITE_FULL:
@@ -484,3 +484,11 @@ def _error_for(path: str, schema: Schema, error: sqlite3.Error, code: int) -> Kb
                 "Check that its folder exists, that you may write there, and that the disk works",
             )
     return found
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room left; False if it cannot be asked, as where it is gone."""
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_ROOM
+    except OSError:
+        return False

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kb.config import load
-from kb.errors import ConfigError, FolderError, KbError
+from kb.errors import ConfigError, FolderError, KbError, RequestError
 from kb.formats.text import extract
-from kb.notes import note_text, write_note
+from kb.notes import keep_note, note_text, write_note
 from kb.store.lock import StoreLock
 
 if TYPE_CHECKING:
@@ -86,3 +86,14 @@ def test_notes_stay_below_the_folder(folder: str) -> None:
     """A note that is written elsewhere would never be found."""
     with pytest.raises(ConfigError, match=r"note\.folder"):
         load(overrides={"note.folder": folder})
+
+
+def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    """Before a file is made; bytes that a terminal passes on in another encoding are kept."""
+    for text, title in (("a \ud83d note", ""), ("a note", "\ud83d")):
+        with pytest.raises(RequestError, match=r"U\+D83D, half of a character"):
+            keep_note(str(tmp_path), "", text, title=title, tags=())
+    assert list(tmp_path.iterdir()) == []
+
+    path = keep_note(str(tmp_path), "", "caf\udce9", title="", tags=())
+    assert Path(path).read_bytes().endswith(b"caf\xe9\n")

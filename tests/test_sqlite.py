@@ -135,3 +135,17 @@ def test_what_was_set_aside_takes_no_older_log_along(tmp_path: Path, path: str, 
 
     assert set_aside(path, schema) == f"{path}.damaged"
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"kept.db.damaged": b"newer"}
+
+
+def test_an_error_of_a_disk_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it was full cannot be asked any more."""
+
+    def refuse(_path: str) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    monkeypatch.setattr(sqlite, "_make_private", refuse)
+
+    with pytest.raises(StoreError, match=r"disk I/O error.*that the disk works"):
+        Database(str(tmp_path / "gone" / "kept.db"), CATALOG)

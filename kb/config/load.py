@@ -263,7 +263,7 @@ def _list_of(text: str) -> list[str]:
     if stripped.startswith("["):
         try:
             return [str(part) for part in tomllib.loads(f"list = {stripped}")["list"]]
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise msgspec.ValidationError(f"not a list: {error}") from error
     return [part for part in stripped.split(os.pathsep) if part]
 

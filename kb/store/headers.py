@@ -63,10 +63,12 @@ def _content(file: str) -> str:
     try:
         # A named pipe is not waited for; a link to where secrets are kept is followed.
         descriptor = os.open(file, reading() & ~getattr(os, "O_NOFOLLOW", 0))
-        with open(descriptor, encoding="ascii") as stream:  # noqa: PTH123 - a descriptor, no path
-            about = os.fstat(stream.fileno())
-            _require_private(file, about)
-            return stream.read(_LARGEST)
+        try:
+            _require_private(file, os.fstat(descriptor))
+            with open(descriptor, encoding="ascii", closefd=False) as stream:
+                return stream.read(_LARGEST)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ChromaServerError(
             f"the headers in {file} cannot be read: {(error.strerror or str(error)).lower()}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -53,8 +54,11 @@ def resident_memory(pid: int) -> int:
         return win32.resident_memory(pid)
     status = Path(f"/proc/{pid}/status")
     if status.is_file():
-        line = next(line for line in status.read_text("ascii", "replace").splitlines() if line.startswith("VmRSS:"))
-        return int(line.split()[1]) * _KIB
+        for line in status.read_text("ascii", "replace").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * _KIB
+        # It has ended, and its parent has not asked for its exit code.
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
     done = subprocess.run(
         ["ps", "-o", "rss=", "-p", str(pid)],  # noqa: S607 - ps as the system has it
         capture_output=True,

@@ -247,3 +247,9 @@ def test_another_store_beside_is_in_its_own_folder() -> None:
     settings = load(environ={}, overrides={"store.chroma": "https://host:8000"})
 
     assert settings.beside("/elsewhere").config.store.chroma == ""
+
+
+def test_a_list_that_is_nested_without_end_is_a_mistake(tmp_path: Path) -> None:
+    """Named like any other."""
+    with pytest.raises(ConfigError, match=r"folders\.paths: not a list"):
+        load(environ={}, cwd=str(tmp_path), overrides={"folders.paths": "[" * 10_000})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +10,7 @@ from kb.errors import ChromaServerError
 from kb.store.headers import VARIABLE, headers_from
 from kb.store.server import ServerAddress
 
-if TYPE_CHECKING:
-    from pathlib import Path
+OPEN = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -77,3 +76,15 @@ def test_an_address_does_not_show_its_headers() -> None:
     address = ServerAddress("https://host", "t", "d", "c", 1.0, lambda: {"x-chroma-token": "secret"})
 
     assert "secret" not in repr(address)
+
+
+@pytest.mark.skipif(not OPEN.is_dir(), reason="counts open files")
+def test_a_refused_file_does_not_stay_open(tmp_path: Path) -> None:
+    """A daemon reads the headers with each new connection."""
+    before = len(list(OPEN.iterdir()))
+
+    for _ in range(3):
+        with pytest.raises(ChromaServerError, match="is not a file"):
+            headers_from({}, str(tmp_path))
+
+    assert len(list(OPEN.iterdir())) == before

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from pretend_windows import SEEN
 
-from kb.system import files, locks, users
+from kb.system import files, locks, memory, users
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +101,12 @@ def test_a_file_that_somebody_reads_is_replaced_in_the_end(tmp_path: Path, monke
     refusals = iter([True] * 100)
     with pytest.raises(PermissionError):
         files.replace_file(str(old), str(new))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_that_has_ended_takes_no_memory() -> None:
+    """Nor is it an error of another kind while its parent has not asked for its exit code."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(ProcessLookupError):
+            memory.resident_memory(child.pid)
