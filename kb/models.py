@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
     from kb.embedding.onnx_files import Export
 
+__all__ = ["Check", "ModelState", "Models", "measured_text"]
+
 # Remedies for a model that is not on this machine, given the configuration in effect.
 
 
@@ -55,9 +57,6 @@ def _switch(settings: Settings) -> str:
     if origin.startswith("$") or not origin:
         return f"{first}export KB_EMBED__MODEL={BUNDLED} && {kb} index --full"
     return f"{first}{kb} -s embed.model={BUNDLED} index --full"
-
-
-__all__ = ["Check", "ModelState", "Models", "measured_text"]
 
 
 @dataclass(frozen=True, slots=True)

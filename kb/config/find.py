@@ -101,8 +101,3 @@ def why_none(cwd: str) -> str:
     theirs = Path(cwd, FILE_NAME)
     other = theirs.is_file() and not belongs_to_kb(theirs)
     return f"no configuration was found{'; the config.toml here is of another program' if other else ''}"
-
-
-def is_mine(file: Path) -> bool:
-    """Whether a file, and the link to it, belong to this user; True on systems without owners."""
-    return location.is_mine(str(file))

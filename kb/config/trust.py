@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kb import location
-from kb.config.find import is_mine, read_config
+from kb.config.find import read_config
 from kb.config.schema import BY_NAME_ALONE, Config
 from kb.errors import ConfigError
 from kb.system import WINDOWS, shell
@@ -312,7 +312,7 @@ def require_owned(place: Place) -> None:
     Raises:
         ConfigError: It does not. Its owner could change it at any time, so it cannot be trusted.
     """
-    if not is_mine(place.at):
+    if not location.is_mine(str(place.at)):
         raise ConfigError(
             f"{place.at} was found here but belongs to another user, so it is not used",
             f"Read it, and if you agree with it, name it: kb --config {shell.quote(str(place.at))} ...",

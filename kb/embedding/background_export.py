@@ -143,7 +143,8 @@ def main() -> int:
 
 def _end_with_parent() -> None:
     """Wait until the parent closes the pipe, as it does when it ends in any way."""
-    sys.stdin.read()
+    # Not with sys.stdin: at exit, Python may abort if a thread still reads a buffered stream.
+    os.read(0, 1)
     os._exit(1)
 
 

@@ -108,7 +108,8 @@ class Checker:
         unknown = {id_ for id_ in self._stored_ids() if id_ not in known}
         if unknown:
             self._index().delete(sorted(unknown))
-        suspects = {file.id for file, _ in self._differing_files()} | set(self._files_without_vectors())
+        suspects = {file.id for file, _ in self._differing_files()}
+        suspects |= {passage.file.id for passage, _ in self._wrong_vectors()}
         self._catalog.mark_pending(sorted(suspects))
         self._indexer.run()
 
@@ -151,10 +152,6 @@ class Checker:
     def _known_ids(self) -> frozenset[str]:
         return frozenset(passage.id for passage in self._catalog.all_passages())
 
-    def _files_without_vectors(self) -> list[int]:
-        """The ids of files with a missing or wrong vector."""
-        return [passage.file.id for passage, _ in self._wrong_vectors()]
-
     def _vectors(self) -> Iterator[Difference]:
         """Yield the differences between the vector index and the catalog."""
         for passage, kind in self._wrong_vectors():
@@ -171,7 +168,7 @@ class Checker:
         return chain(self._index().ids(), in_memory.ids() if in_memory is not None else ())
 
     def _wrong_vectors(self) -> Iterator[tuple[StoredPassage, str]]:
-        """Yield passages whose vector is missing, is not a unit vector, or differs from the computed one.
+        """Yield passages whose vector is missing or wrong, each with what is wrong with it.
 
         A passage that waits to be embedded lacks nothing.
         """
@@ -182,21 +179,25 @@ class Checker:
             computed = self._cache.get(self._embedder.fingerprint, [passage.digest for passage in page])
             embedded = self._catalog.passage_ids(list({passage.file.id for passage in page}))
             for passage in page:
+                is_embedded = embedded[passage.file.id][passage.id]
                 vector = stored.get(passage.id)
                 if vector is None:
-                    if embedded[passage.file.id][passage.id]:
-                        yield passage, "missing"
+                    wrong = "missing" if is_embedded else ""
                 elif not abs(float(np.linalg.norm(vector)) - 1.0) < _TOLERANCE:
-                    yield passage, "it is not a unit vector"
-                elif passage.digest in computed and not _equal(vector, computed[passage.digest]):
-                    yield passage, "it is not the vector of this text"
-                elif embedded[passage.file.id][passage.id] and not _equal(vector, held.get(passage.id)):
-                    yield passage, "the one in memory is not the stored one"
+                    wrong = "it is not a unit vector"
+                elif _differ(vector, computed.get(passage.digest)):
+                    wrong = "it is not the vector of this text"
+                elif is_embedded and (passage.id not in held or _differ(vector, held[passage.id])):
+                    wrong = "the one in memory is not the stored one"
+                else:
+                    wrong = ""
+                if wrong:
+                    yield passage, wrong
 
 
-def _equal(vector: NDArray[np.float32], other: NDArray[np.float32] | None) -> bool:
-    """Whether two vectors differ by rounding at most."""
-    return other is not None and np.allclose(vector, other, rtol=0, atol=_TOLERANCE)
+def _differ(vector: NDArray[np.float32], other: NDArray[np.float32] | None) -> bool:
+    """Whether two vectors differ by more than rounding; False if the other one is not known."""
+    return other is not None and not np.allclose(vector, other, rtol=0, atol=_TOLERANCE)
 
 
 def _passage_difference(fresh: Sequence[Passage], stored: Sequence[StoredPassage]) -> str:

@@ -11,10 +11,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kb.indexing.plan import labels, pages
+from kb.indexing.plan import pages, vector_record
 from kb.indexing.stopwatch import Stopwatch
 from kb.indexing.write import WRITTEN_AT_ONCE, Advance, Stopped, known_centroids
-from kb.records import VectorRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -162,17 +161,17 @@ class QueueEmbedder:
         self._cache.put(self._embedder.fingerprint, self._made)
         made = self._taken()
         self._write([one for digest in made for one in of_text[digest]], made, new=len(made))
+
     def _taken(self) -> dict[bytes, NDArray[np.float32]]:
         """The vectors that were computed since the last call, by digest."""
         made, self._made, self._made_seconds = self._made, {}, 0.0
         return made
 
-
     def _write(self, found: Sequence[QueuedPassage], vectors: dict[bytes, NDArray[np.float32]], *, new: int) -> None:
         """Write vectors, ``new`` of them just computed, into the index; then take their passages out of the queue."""
         self.reused += len(found) - new
         for page in pages(found, WRITTEN_AT_ONCE):
-            self._index().upsert([_record(one, vectors[one.passage.digest]) for one in page])
+            self._index().upsert([vector_record(one.passage, vectors[one.passage.digest]) for one in page])
             self._catalog.embedded([one.passage.id for one in page], self._centroids(page, vectors))
             self._report(settled=len(page), tokens=sum(one.tokens for one in page))
 
@@ -200,11 +199,6 @@ class QueueEmbedder:
         if not self._tokens_per_second:
             return least
         return int(min(max(self._tokens_per_second * self._turn_seconds / max(tokens, 1), least), _LARGEST_WINDOW))
-
-
-def _record(one: QueuedPassage, vector: NDArray[np.float32]) -> VectorRecord:
-    passage = one.passage
-    return VectorRecord(passage.id, vector, passage.text, labels(passage.file.id, passage.file.path, passage.heading))
 
 
 def _never() -> bool:
@@ -272,10 +266,12 @@ class Embedding:
             turn_seconds: About how long a batch takes.
         """
         since_run = self._run if leave_earlier else 0
-        passages, tokens = self._left()
-        done = self._progress
+        queued, done = self._catalog.queue_size(), self._progress
         self._progress = replace(
-            done, to_embed=done.embedded_of + passages, tokens_total=done.tokens + tokens, doing="embedding"
+            done,
+            to_embed=done.embedded_of + queued.passages,
+            tokens_total=done.tokens + queued.tokens,
+            doing="embedding",
         )
         with Stopwatch() as watch:
             self._watch = watch
@@ -309,11 +305,6 @@ class Embedding:
             unembedded=queued.passages,
             words_only=queued.files,
         )
-
-    def _left(self) -> tuple[int, int]:
-        """How many passages are queued, and their tokens."""
-        queued = self._catalog.queue_size()
-        return queued.passages, queued.tokens
 
     def _advance(self, step: Advance) -> None:
         self._progress = replace(

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from kb.records import FoundFile, KnownFile, is_racy
+from kb.records import FoundFile, KnownFile, VectorRecord, is_racy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from kb.records import Passage, Scan, ScanBasis
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kb.records import Passage, Scan, ScanBasis, StoredPassage
 
 # Reasons from earlier versions of kb, which did not distinguish a parser that crashed from one killed from outside.
 _MAYBE_KILLED: Final = (
@@ -183,7 +186,7 @@ class _Blind:
 class RemovedFiles:
     """Files that no longer exist, for detecting moves by content."""
 
-    files: Iterable[KnownFile]
+    files: Sequence[KnownFile]
     _by_hash: dict[bytes, list[KnownFile]] = field(init=False, default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
@@ -255,6 +258,11 @@ def vector_steps(target: Sequence[Passage], present: Mapping[str, bool]) -> Vect
 def labels(file_id: int, path: str, heading: Sequence[str]) -> dict[str, str | int]:
     """The labels of a vector, for searches in some files only, and for other programs to show its source."""
     return {"file": file_id, "path": path, "heading": " > ".join(heading)}
+
+
+def vector_record(passage: StoredPassage, vector: NDArray[np.float32]) -> VectorRecord:
+    """What the vector index stores for a passage of the catalog."""
+    return VectorRecord(passage.id, vector, passage.text, labels(passage.file.id, passage.file.path, passage.heading))
 
 
 def pages(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

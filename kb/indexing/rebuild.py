@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kb.indexing.plan import labels, pages
+from kb.indexing.plan import pages, vector_record
 from kb.indexing.write import Stopped
-from kb.records import VectorRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from kb.ports import Catalog, VectorCache, VectorIndex
-    from kb.records import StoredPassage
+    from kb.records import VectorRecord
 
 _PAGE: Final = 1000
 _DELETED: Final = "dead"
@@ -46,7 +42,7 @@ def refill(
         if should_stop():
             raise Stopped
         vectors = cache.get(fingerprint, [passage.digest for passage in page])
-        records = [_record(passage, vectors[passage.digest]) for passage in page if passage.digest in vectors]
+        records = [vector_record(passage, vectors[passage.digest]) for passage in page if passage.digest in vectors]
         lost = [passage for passage in page if passage.digest not in vectors]
         had = catalog.passage_ids(list({passage.file.id for passage in lost})) if lost else {}
         lacking.update(passage.file.id for passage in lost if had[passage.file.id][passage.id])
@@ -68,14 +64,10 @@ def records_of(
     had = catalog.passage_ids(list({passage.file.id for passage in passages.values()}))
     embedded = [passage for passage in passages.values() if had[passage.file.id][passage.id]]
     vectors = cache.get(fingerprint, [passage.digest for passage in embedded])
-    records = [_record(passage, vectors[passage.digest]) for passage in embedded if passage.digest in vectors]
+    records = [vector_record(passage, vectors[passage.digest]) for passage in embedded if passage.digest in vectors]
     lacking = {passage.file.id for passage in embedded if passage.digest not in vectors}
     kept = {passage.id for passage in embedded}
     return records, [id_ for id_ in ids if id_ not in kept], sorted(lacking)
-
-
-def _record(passage: StoredPassage, vector: NDArray[np.float32]) -> VectorRecord:
-    return VectorRecord(passage.id, vector, passage.text, labels(passage.file.id, passage.file.path, passage.heading))
 
 
 def activate_generation(catalog: Catalog, generation: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import RLock
@@ -28,41 +28,7 @@ if TYPE_CHECKING:
     from kb.store.generations import Generations
     from kb.store.vectors import ClosableIndex
 
-_REMEDY = "Make the store writable and run kb rebuild"
-
-
-class CopiedIndex:
-    """A copy of a generation in a temporary directory, since ChromaDB writes to every store that it opens.
-
-    Args:
-        generation: The directory of the generation.
-        open_index: Opens the index in a directory.
-        pairing: Checks that the index belongs to the catalog.
-
-    Raises:
-        StoreDamaged: It cannot be read, or does not belong to the catalog.
-    """
-
-    def __init__(self, generation: str, open_index: OpenIndex, pairing: Pairing) -> None:
-        self._folder = TemporaryDirectory(prefix="kb-")
-        copy = os.path.join(self._folder.name, "index")  # noqa: PTH118  # plain strings throughout the stores
-        try:
-            shutil.copytree(generation, copy)
-        except (OSError, shutil.Error) as error:
-            raise StoreDamaged(f"the vector index {generation} cannot be read: {error}", _REMEDY) from error
-        self.index: ClosableIndex = open_index(copy, create=False)
-        difference = "another catalog's" if pairing.is_paired(read_id(copy)) is False else None
-        difference = difference or pairing.difference(self.index, thoroughly=True)
-        if difference is not None:
-            self.close()
-            raise StoreDamaged(f"the vector index {generation} does not belong to the catalog ({difference})", _REMEDY)
-
-    def close(self) -> None:
-        """Close the index and remove the copy."""
-        self.index.close()
-        self._folder.cleanup()
-
-
+_REMEDY: Final = "Make the store writable and run kb rebuild"
 ID_FILE: Final = "kb.id"
 
 
@@ -110,6 +76,41 @@ def write_id(directory: str, id_: str) -> None:
         write_atomically(Path(directory, ID_FILE), f"{id_}\n")
     except OSError as error:
         raise store_error_for(f"the vector index in {directory}", error, directory) from error
+
+
+class CopiedIndex:
+    """A copy of a generation in a temporary directory, since ChromaDB writes to every store that it opens.
+
+    Args:
+        generation: The directory of the generation.
+        open_index: Opens the index in a directory.
+        pairing: Checks that the index belongs to the catalog.
+
+    Raises:
+        StoreDamaged: It cannot be read, or does not belong to the catalog.
+    """
+
+    def __init__(self, generation: str, open_index: OpenIndex, pairing: Pairing) -> None:
+        with ExitStack() as opened:
+            folder = opened.enter_context(TemporaryDirectory(prefix="kb-"))
+            copy = os.path.join(folder, "index")  # noqa: PTH118  # plain strings throughout the stores
+            try:
+                shutil.copytree(generation, copy)
+            except (OSError, shutil.Error) as error:
+                raise StoreDamaged(f"the vector index {generation} cannot be read: {error}", _REMEDY) from error
+            self.index: ClosableIndex = open_index(copy, create=False)
+            opened.callback(self.index.close)
+            difference = "another catalog's" if pairing.is_paired(read_id(copy)) is False else None
+            difference = difference or pairing.difference(self.index, thoroughly=True)
+            if difference is not None:
+                raise StoreDamaged(
+                    f"the vector index {generation} does not belong to the catalog ({difference})", _REMEDY
+                )
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Close the index and remove the copy. Closing again is allowed."""
+        self._opened.close()
 
 
 class LocalVectors:

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal
 
 from kb.errors import KbError
-from kb.records import Subtree, subtrees_above
+from kb.records import subtrees_above
 from kb.system.clocks import seconds_asleep
 from kb.watching.mounts import below_without_events, mounts, points_below, without_events
 from kb.watching.watcher import RAISE_WATCHES, TABLE_FULL, CannotWatch, Change, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+
+    from kb.records import Subtree
 
 # Debouncing: a burst of changes leads to one index run.
 
@@ -38,9 +40,6 @@ class FullScan(Enum):
 
 FULL_SCAN: Final = FullScan.FULL_SCAN
 """All watched folders: used where what changed is unknown."""
-
-Place: TypeAlias = Subtree
-"""A watched folder and a changed path in it ("" for the folder itself); includes all that is below."""
 
 MAX_PLACES: Final = 200
 """How many places are tracked separately before the deepest are replaced by the directories that they are in."""
@@ -72,13 +71,13 @@ class Debouncer:
         self._quiet = quiet
         self._patience = patience
         self._most = most
-        self._spans: dict[Place | FullScan, _Span] = {}
+        self._spans: dict[Subtree | FullScan, _Span] = {}
 
     def __len__(self) -> int:
         """The number of waiting places; ``FULL_SCAN`` counts as one."""
         return len(self._spans)
 
-    def mark(self, place: Place | FullScan, now: float) -> None:
+    def mark(self, place: Subtree | FullScan, now: float) -> None:
         """Record a change in a place."""
         for cover in _covers(place):
             if cover in self._spans:
@@ -94,7 +93,7 @@ class Debouncer:
             return None
         return max(0.0, min(map(self._due_at, self._spans.values())) - now)
 
-    def take(self, now: float) -> frozenset[Place] | FullScan | None:
+    def take(self, now: float) -> frozenset[Subtree] | FullScan | None:
         """Remove and return the places that are due; None if there are none."""
         due = {place for place, span in self._spans.items() if self._due_at(span) <= now}
         for place in due:
@@ -103,7 +102,7 @@ class Debouncer:
             return FULL_SCAN
         return frozenset(place for place in due if place is not FULL_SCAN) or None
 
-    def waiting(self) -> frozenset[Place] | FullScan:
+    def waiting(self) -> frozenset[Subtree] | FullScan:
         """The places that are left, due or not."""
         if FULL_SCAN in self._spans:
             return FULL_SCAN
@@ -131,13 +130,13 @@ class Debouncer:
                 above = (folder, path.rpartition("/")[0])
                 self._fold([known for known in self._spans if above in _covers(known)], above, now)
 
-    def _fold(self, nested: list[Place | FullScan], into: Place | FullScan, now: float) -> None:
+    def _fold(self, nested: list[Subtree | FullScan], into: Subtree | FullScan, now: float) -> None:
         """Replace several places by one that is as old as the oldest of them."""
         firsts = [self._spans.pop(place).first for place in nested]
         self._spans[into] = _Span(min(firsts, default=now), now)
 
 
-def _covers(place: Place | FullScan) -> list[Place | FullScan]:
+def _covers(place: Subtree | FullScan) -> list[Subtree | FullScan]:
     """The place, its parent directories and ``FULL_SCAN``."""
     if place is FULL_SCAN:
         return [FULL_SCAN]
@@ -240,7 +239,7 @@ class Scheduler:
         self,
         *,
         folders: Sequence[str],
-        update: Callable[[frozenset[Place] | None], object],
+        update: Callable[[frozenset[Subtree] | None], object],
         go_on: Callable[[], bool] | None = None,
         complete: Callable[[], float | None] | None = None,
         tell: Callable[[str], None],
@@ -356,13 +355,13 @@ class Scheduler:
 
     # Called on watchdog's threads, which must not be blocked.
 
-    def _on_change(self, folder: str, directory: str) -> None:
-        self._mark((folder, directory))
+    def _on_change(self, folder: str, path: str) -> None:
+        self._mark((folder, path))
 
     def _on_lost(self, reason: str) -> None:
         self._mark(FULL_SCAN, f"Changes may have been missed: {reason}. All folders are scanned")
 
-    def _mark(self, place: Place | FullScan, notice: str = "") -> None:
+    def _mark(self, place: Subtree | FullScan, notice: str = "") -> None:
         with self._condition:
             # A later mark is never due before an earlier one, so only the first has to wake the loop.
             if not len(self._debouncer):
@@ -374,7 +373,7 @@ class Scheduler:
 
     # The loop.
 
-    def _next_work(self) -> frozenset[Place] | FullScan | None:
+    def _next_work(self) -> frozenset[Subtree] | FullScan | None:
         """Wait for work; None to stop."""
         while True:
             self._report_notices()
@@ -392,14 +391,14 @@ class Scheduler:
             if completes:
                 self._try_to_complete()
 
-    def _due(self, now: float) -> frozenset[Place] | FullScan | None:
+    def _due(self, now: float) -> frozenset[Subtree] | FullScan | None:
         """The work that is due now; no places where only what the last update left is to be done.
 
         Places that changed and are not due yet are looked at too, since a file may have been moved between them; they
         are looked at again once they are. A caller of ``sync`` gets an attempt at once, even after a failure.
         """
         if self._asked > self._begun:
-            work: frozenset[Place] | FullScan | None = FULL_SCAN
+            work: frozenset[Subtree] | FullScan | None = FULL_SCAN
         elif now < self._retry_at:
             return None
         else:
@@ -420,7 +419,7 @@ class Scheduler:
         first = min(self._check_at, self._complete_at) - now
         return max(0.0, min(_LONGEST_WAIT, first, max(work, self._retry_at - now)))
 
-    def _do(self, work: frozenset[Place] | FullScan) -> None:
+    def _do(self, work: frozenset[Subtree] | FullScan) -> None:
         try:
             left = self._go_on() if not work and self._go_on is not None else self._update(self._changed(work))
         except (KbError, OSError) as error:
@@ -428,7 +427,7 @@ class Scheduler:
         else:
             self._succeeded(work, left=left is True and self._go_on is not None)
 
-    def _changed(self, work: frozenset[Place] | FullScan) -> frozenset[Place] | None:
+    def _changed(self, work: frozenset[Subtree] | FullScan) -> frozenset[Subtree] | None:
         """The changed places; None where they are not all known, because not every folder reports its changes."""
         if work is FULL_SCAN or self._polling_reason() or len(self._watcher.folders) < len(self._folders):
             return None
@@ -446,7 +445,7 @@ class Scheduler:
                     self._notices.append(str(error))
         self._complete_at = float("inf") if again is None else self._clock() + again
 
-    def _failed(self, work: frozenset[Place] | FullScan, sentence: str) -> None:
+    def _failed(self, work: frozenset[Subtree] | FullScan, sentence: str) -> None:
         """Put the work back and retry after a growing delay."""
         with self._condition:
             now = self._clock()
@@ -462,7 +461,7 @@ class Scheduler:
                 self._notices.append(sentence)
                 self._errors = (*self._errors, sentence)[-5:]
 
-    def _succeeded(self, work: frozenset[Place] | FullScan, *, left: bool) -> None:
+    def _succeeded(self, work: frozenset[Subtree] | FullScan, *, left: bool) -> None:
         with self._condition:
             now = self._clock()
             self._updating = 0

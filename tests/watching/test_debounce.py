@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.watching.scheduler import FULL_SCAN, Debouncer, FullScan, Place
+from kb.watching.scheduler import FULL_SCAN, Debouncer, FullScan
+
+if TYPE_CHECKING:
+    from kb.records import Subtree
 
 QUIET, PATIENCE = 0.5, 1.0
 
@@ -15,7 +20,7 @@ marks = st.one_of(places, places, places, st.just(FULL_SCAN))
 steps = st.lists(st.tuples(st.sampled_from([0.0, 0.3, 0.4, 0.7]), st.one_of(marks, st.none())), max_size=40)
 
 
-def covers(taken: frozenset[Place] | FullScan, place: Place | FullScan) -> bool:
+def covers(taken: frozenset[Subtree] | FullScan, place: Subtree | FullScan) -> bool:
     """Whether the taken places include a place."""
     if taken is FULL_SCAN:
         return True
@@ -27,12 +32,12 @@ def covers(taken: frozenset[Place] | FullScan, place: Place | FullScan) -> bool:
 
 @given(steps, st.sampled_from([1, 3, 200]))
 def test_every_mark_is_taken_after_quiet_and_within_patience(
-    script: list[tuple[float, Place | FullScan | None]], most: int
+    script: list[tuple[float, Subtree | FullScan | None]], most: int
 ) -> None:
     """Each mark is taken once its directory is quiet, and within its patience."""
     debouncer = Debouncer(QUIET, PATIENCE, most)
     now = 0.0
-    waiting: list[tuple[Place | FullScan, float]] = []
+    waiting: list[tuple[Subtree | FullScan, float]] = []
     for pause, place in [*script, (2 * PATIENCE, None)]:
         until = now + pause
         while (due := debouncer.due_in(now)) is not None and now + due <= until:
@@ -56,7 +61,7 @@ def test_every_mark_is_taken_after_quiet_and_within_patience(
 
 
 @given(st.lists(marks, min_size=1, max_size=30))
-def test_marks_are_merged_into_parent_directories(marked: list[Place | FullScan]) -> None:
+def test_marks_are_merged_into_parent_directories(marked: list[Subtree | FullScan]) -> None:
     """In any order, the result includes every mark, and no place includes another."""
     debouncer = Debouncer(QUIET, PATIENCE)
     for place in marked:

@@ -13,11 +13,13 @@ import pytest
 from waiting import wait_until
 
 from kb.errors import StoreError
-from kb.watching.scheduler import ClockJumps, Place, Scheduler
+from kb.watching.scheduler import ClockJumps, Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from kb.records import Subtree
 
 
 class Updates:
@@ -25,12 +27,12 @@ class Updates:
 
     def __init__(self) -> None:
         self.times: list[float] = []
-        self.places: list[frozenset[Place] | None] = []
+        self.places: list[frozenset[Subtree] | None] = []
         self.fails: list[Exception] = []
         self.gate = threading.Event()
         self.gate.set()
 
-    def __call__(self, places: frozenset[Place] | None) -> None:
+    def __call__(self, places: frozenset[Subtree] | None) -> None:
         """Record the call."""
         self.places.append(places)
         self.times.append(time.monotonic())
@@ -474,7 +476,7 @@ class Rest:
         self.fails: list[Exception] = []
         self._updates = updates
 
-    def update(self, places: frozenset[Place] | None) -> bool:
+    def update(self, places: frozenset[Subtree] | None) -> bool:
         """Record the call of the update; returns whether something is left."""
         self._updates(places)
         return self.left > 0
