@@ -205,21 +205,18 @@ class StoreLock:
 
     def release(self) -> None:
         """Release the lock; idempotent."""
-        if self.held:
-            try:
-                if self.in_place():
-                    # Otherwise the file is the owner record of another store at this path.
-                    Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
-            except OSError as error:
-                raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
-            finally:
-                self._lock.release()
-                self._unlock_directory()
-
-    def _unlock_directory(self) -> None:
-        if self._locked is not None:
-            os.close(self._locked)
-            self._locked = None
+        try:
+            # Otherwise the file is the owner record of another process, or of another store at this path.
+            if self.held and self.in_place():
+                Path(self.directory, OWNER_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise store_error_for(f"the store at {self.directory}", error, self.directory) from error
+        finally:
+            self._lock.release()
+            # Also where ``mend`` has lost the lock file to another process.
+            if self._locked is not None:
+                os.close(self._locked)
+                self._locked = None
 
     def _write_owner(self) -> None:
         """Record the holder of the lock, atomically, for messages to other processes."""

@@ -39,12 +39,21 @@ lock = StoreLock(sys.argv[1], "kb index").acquire()
 print("held", flush=True)
 time.sleep(60)
 """
+# Takes the lock file alone.
+TAKER = """
+import sys, time
+from filelock import FileLock
+lock = FileLock(f"{sys.argv[1]}/kb.lock")
+lock.acquire()
+print("held", flush=True)
+time.sleep(60)
+"""
 
 
 @contextmanager
-def holder(directory: Path) -> Iterator[subprocess.Popen[str]]:
+def holder(directory: Path, code: str = HOLDER) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock of a store."""
-    command = [sys.executable, "-c", HOLDER, str(directory)]
+    command = [sys.executable, "-c", code, str(directory)]
     environment = os.environ | {"PYTHONPATH": ROOT}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -247,6 +256,19 @@ def test_a_deleted_lock_file_lets_nobody_in(tmp_path: Path) -> None:
     first.release()
     with second as held:
         assert held.held
+
+
+def test_a_lock_that_cannot_be_mended_is_let_go_whole(tmp_path: Path) -> None:
+    """Where another process took the new lock file, the folder is not kept locked either."""
+    lock = StoreLock(str(tmp_path), "kb watch").acquire()
+    (tmp_path / LOCK_FILE).unlink()
+    with holder(tmp_path, TAKER), pytest.raises(StoreBusy):
+        lock.mend()
+
+    lock.release()
+
+    with holder(tmp_path):
+        assert not lock.held
 
 
 def test_a_store_at_the_path_of_a_moved_one_is_left_to_its_owner(tmp_path: Path) -> None:
