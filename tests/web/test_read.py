@@ -13,6 +13,7 @@ from kb.records import FileStat, KnownFile
 from kb.web.documents import notebook, read
 from kb.web.documents.markdown import markdown
 from kb.web.documents.markup import Source, linked_text
+from kb.web.documents.org import org
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,6 +156,48 @@ def test_org(browser: Browser, files: Path) -> None:
     assert "<i><mark>van</mark> rental</i>" in text
     assert re.search(rf'<a href="/read\?q=van&amp;file={files}/hub.md"[^>]*>the hub</a>', text)
     assert re.search(r"kitchen<ul><li[^>]*>plates and glasses", text)
+
+
+@pytest.mark.parametrize(
+    ("line", "html"),
+    [
+        ("Set =a= or =b=.", "Set <code>a</code> or <code>b</code>."),
+        ("*x* and *y z*", "<b>x</b> and <b>y z</b>"),
+        ("/a *b* c/", "<i>a <b>b</b> c</i>"),
+        ("=*a*= and 2*3*4, * alone", "<code>*a*</code> and 2*3*4, * alone"),
+        ("=key=value= and ~/x/~", "<code>key=value</code> and <code>/x/</code>"),
+        ("*never closed and _nor this", "*never closed and _nor this"),
+    ],
+)
+def test_org_marks(line: str, html: str) -> None:
+    """Marked text ends with the first mark of its kind that can end it."""
+    assert org(org_source(line)) == f'<p data-line="1">{html}</p>\n'
+
+
+def test_org_headings() -> None:
+    """A heading has a state, a title and tags; colons within a title are its own."""
+    html = org(org_source("** TODO Call :home: again  :phone:today:  \n* :only:\n* a : b :"))
+
+    assert '<span class="state">TODO</span> Call :home: again <span class="labels">phone today</span></h2>' in html
+    assert '<h1 data-line="2"> <span class="labels">only</span></h1>' in html
+    assert '<h1 data-line="3">a : b :</h1>' in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*a " * 60_000, "*/_+" * 40_000, f"* a{' ' * 150_000}b", f"|{'-' * 150_000}x", f"* {':a ' * 60_000}"],
+    ids=["marks", "nested marks", "spaces", "rule", "tags"],
+)
+def test_org_is_read_in_one_pass(text: str) -> None:
+    """However long a line is: it took time by the square of it, and marks within marks ended with an error."""
+    begin = time.process_time()
+    org(org_source(text))
+    assert time.process_time() - begin < 4
+
+
+def org_source(text: str) -> Source:
+    """A text of an Org file."""
+    return Source(KnownFile(1, "/notes", "a.org", FileStat(0, 0, 0, 0, 0), b"", 0, "done"), text)
 
 
 def test_code(browser: Browser, files: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -12,25 +13,30 @@ from kb.web.documents.source import fenced
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+# Each is matched in one pass, however long the line: documents may be made to take long.
 _HEADING: Final = re.compile(
-    r"(\*+)\s+(?:(TODO|DONE|NEXT|WAITING|WAIT|HOLD|STARTED|CANCELLED|CANCELED|SOMEDAY)\s+)?(.*?)(?:\s+:([\w@#%:]+):)?\s*"
+    r"(\*+)\s+(?:(TODO|DONE|NEXT|WAITING|WAIT|HOLD|STARTED|CANCELLED|CANCELED|SOMEDAY)\s+)?(.*)"
 )
+_LABELS: Final = re.compile(r"(?<=\s):([\w@#%:]+):$")
 _ITEM: Final = re.compile(r"(\s*)([-+]|(?<=\s)\*|\d{1,9}[.)])\s+(?:\[([ xX-])\]\s+)?(.*)")
 _BEGIN: Final = re.compile(r"\s*#\+begin_(\w+)\s*(\S*)", re.IGNORECASE)
 _KEYWORD: Final = re.compile(r"\s*#\+(\w+):\s*(.*)")
 _DRAWER: Final = re.compile(r"\s*:[\w-]+:\s*")
 _DRAWER_END: Final = re.compile(r"\s*:END:\s*", re.IGNORECASE)
-_RULE: Final = re.compile(r"\s*\|[-+|]*-[-+|]*\s*")
+_RULE: Final = re.compile(r"\s*\|(?=[+|]*-)[-+|]*\s*")
 _INLINE: Final = re.compile(
     r"\[\[(?P<target>[^\[\]\n]+)\](?:\[(?P<label>[^\[\]\n]+)\])?\]"
     r"|(?P<url>https?://[^\s<>\"\]]+)"
-    r"|(?<![\w])(?P<mark>[*/_=~+])(?P<inner>\S(?:[^\n]*?\S)?)(?P=mark)(?![\w])"
+    r"|(?<!\w)(?P<mark>[*/_=~+])(?=\S)"
 )
+_MARK_END: Final = re.compile(r"(?<=\S)[*/_=~+](?!\w)")
 _MARKS: Final = {"*": "b", "/": "i", "_": "u", "=": "code", "~": "code", "+": "del"}
 _AWAY: Final = re.compile(r"(?:https?:|mailto:)", re.IGNORECASE)
 _CHECKS: Final = {" ": "☐ ", "-": "☐ ", "x": "☑ ", "X": "☑ "}
 _PROSE: Final = frozenset({"quote", "verse", "center"})
 _DEEPEST: Final = 6
+# More marks around one another mean nothing: there are no more kinds of them.
+_MOST_MARKS: Final = len(_MARKS)
 
 
 def org(source: Source) -> str:
@@ -64,7 +70,7 @@ class _Writer:
         if not line.strip():
             self._at += 1
             return ""
-        if found := _HEADING.fullmatch(line):
+        if found := _HEADING.fullmatch(line.rstrip()):
             return self._heading(found)
         if found := _BEGIN.match(line):
             return self._delimited(found[1].lower(), found[2])
@@ -76,8 +82,9 @@ class _Writer:
     def _heading(self, found: re.Match[str]) -> str:
         level = min(len(found[1]), _DEEPEST)
         state = f'<span class="state">{found[2]}</span> ' if found[2] else ""
-        labels = f' <span class="labels">{escape(found[4].replace(":", " "))}</span>' if found[4] else ""
-        inner = f"{state}{self._inline(found[3])}{labels}"
+        tags = _LABELS.search(line := f" {found[3]}")
+        labels = f' <span class="labels">{escape(tags[1].replace(":", " "))}</span>' if tags else ""
+        inner = f"{state}{self._inline((line[: tags.start()] if tags else line).strip())}{labels}"
         html = f"<h{level}{self._place(self._at, self._at)}>{inner}</h{level}>\n"
         self._at += 1
         return html
@@ -177,21 +184,43 @@ class _Writer:
         classes = f"{kind} {HIT}" if self._source.is_marked(first + begin, last + begin) else kind
         return f' data-line="{first + begin}"' + (f' class="{classes.strip()}"' if classes else "")
 
-    def _inline(self, text: str) -> str:
-        parts, at = [], 0
-        for found in _INLINE.finditer(text):
-            parts += [escape(text[at : found.start()]), self._marked(found)]
-            at = found.end()
+    def _inline(self, text: str, around: int = 0) -> str:
+        """Write links and marked text; ``around`` is how many marks this text stands in."""
+        ends = _ends_of_marks(text)
+        parts, at, place = [], 0, 0
+        while found := _INLINE.search(text, place):
+            place = found.end()
+            if not found["mark"]:
+                inner = self._link(found)
+            elif (end := _next_end(ends[found["mark"]], place)) is not None and around < _MOST_MARKS:
+                tag = _MARKS[found["mark"]]
+                marked = text[place:end]
+                inner = escape(marked) if tag == "code" else self._inline(marked, around + 1)
+                inner, place = f"<{tag}>{inner}</{tag}>", end + 1
+            else:
+                continue
+            parts += [escape(text[at : found.start()]), inner]
+            at = place
         return "".join([*parts, escape(text[at:])])
 
-    def _marked(self, found: re.Match[str]) -> str:
-        if found["mark"]:
-            tag = _MARKS[found["mark"]]
-            inner = escape(found["inner"]) if tag == "code" else self._inline(found["inner"])
-            return f"<{tag}>{inner}</{tag}>"
+    def _link(self, found: re.Match[str]) -> str:
         target = found["target"] or found["url"]
         label = found["label"] or target
         return link(Target(target) if _AWAY.match(target) else self._source.target(target), label)
+
+
+def _ends_of_marks(text: str) -> dict[str, list[int]]:
+    """Return where marked text may end, by the mark."""
+    ends: dict[str, list[int]] = {mark: [] for mark in _MARKS}
+    for found in _MARK_END.finditer(text):
+        ends[found[0]].append(found.start())
+    return ends
+
+
+def _next_end(ends: Sequence[int], begin: int) -> int | None:
+    """Return the first of some places, in order, that leaves at least one character from ``begin`` on."""
+    at = bisect_right(ends, begin)
+    return ends[at] if at < len(ends) else None
 
 
 def _is_setting(line: str) -> bool:
