@@ -21,16 +21,18 @@ def main() -> None:
 
 
 def _code(args: list[str]) -> int:
-    """Run a command line, in the owner of the store or here; its exit code."""
-    from kb.service.client import forward
+    """Run a command line, in the daemon or here, and return its exit code."""
+    from kb.service.client import CommandInput, forward
 
-    code = forward(args)
+    given = CommandInput()
+    code = forward(args, given)
     if code is None:
         from kb.cli.main import run
-        from kb.cli.session import Session
+        from kb.cli.session import ClientContext, Session
 
-        # An owner may have begun to answer by the time this one finds the store taken.
-        code = run(args, Session(ask_daemon=lambda: forward(args)))
+        # A daemon may have begun to answer by the time this process finds the store taken.
+        client = ClientContext.of_this_process(given)
+        code = run(args, Session(client=client, ask_daemon=lambda: forward(args, given)))
     return code
 
 

@@ -11,6 +11,7 @@ import click
 
 from kb.agents.clients import BY_NAME, CLIENTS, Client, Launch, Machine
 from kb.cli.command import Command
+from kb.cli.commands.watch import own_environment
 from kb.cli.options import refuse_conflicts
 from kb.cli.output.terminal import one_line, sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ClientError, ConfigError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from kb.agents.install import Change
     from kb.cli.session import Session
 
-# Where models are; a client starts its servers without them.
-_MODEL_VARIABLES: Final = frozenset({"KB_MODELS", "HF_HOME", "HF_HUB_CACHE"})
 _OUTCOMES: Final = {
     "added": "Added kb to {title}: {file}",
     "updated": "Changed kb's entry for {title}: {file}",
@@ -159,15 +158,8 @@ def _launch(session: Session, *, write: bool) -> Launch:
     settings = session.settings()
     if settings.file is None:
         raise ConfigError("no configuration file for kb to start with", WAYS_TO_CONFIGURE)
-    environ = {
-        key: value
-        for key, value in sorted(session.client.environ.items())
-        if key in _MODEL_VARIABLES
-        or (key.startswith("KB_") and "__" in key)
-        # Where it is remembered that a file which was found is trusted.
-        or (settings.found and key == "XDG_STATE_HOME")
-    }
-    return Launch((*_program(), *session.options(settings), "mcp", *(["--write"] if write else [])), environ)
+    command = (*_program(), *session.options(settings), "mcp", *(["--write"] if write else []))
+    return Launch(command, own_environment(session, settings))
 
 
 def _program() -> list[str]:

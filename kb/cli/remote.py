@@ -73,7 +73,6 @@ def client_context(request: CommandRequest, output: CommandOutput) -> ClientCont
         error_columns=max(0, min(request.error_columns, _WIDEST)),
         terminal=request.terminal,
         stdin=request.stdin,
-        here=False,
         gone=output.stopping,
     )
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-import click
-
 from kb.cli.output.formats import to_json
 from kb.cli.output.progress import shown_progress, stoppable
 from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
+from kb.service.client import CommandInput
 from kb.system.paths import real_path
 from kb.system.terminals import environment_of_terminal, terminal_id
 
@@ -92,7 +91,7 @@ class ClientContext:
             if it is not known.
         lines: Its height; 0 if there is no terminal.
         stdin: What the client read from standard input or its editor, if it was asked to.
-        here: Whether the command was typed in this process.
+        given: What was read or written in this process already; None if the command was typed in another one.
         gone: Whether the client has stopped listening.
         terminal: Identifies the terminal.
     """
@@ -108,12 +107,17 @@ class ClientContext:
     lines: int = 0
     error_columns: int = 0
     stdin: str | None = None
-    here: bool = True
+    given: CommandInput | None = None
     gone: Callable[[], bool] | None = None
     terminal: str = ""
 
+    @property
+    def here(self) -> bool:
+        """Whether the command was typed in this process."""
+        return self.given is not None
+
     @classmethod
-    def of_this_process(cls) -> ClientContext:
+    def of_this_process(cls, given: CommandInput | None = None) -> ClientContext:
         """The terminal, folder and environment of this process."""
         size = shutil.get_terminal_size((80, 0))
         return cls(
@@ -128,6 +132,7 @@ class ClientContext:
             lines=size.lines,
             error_columns=_width_of(sys.stderr),
             terminal=terminal_id(os.environ),
+            given=given or CommandInput(),
         )
 
     def text(self) -> str:
@@ -136,11 +141,7 @@ class ClientContext:
         Raises:
             InputNeeded: The client has to read it first.
         """
-        if self.here:
-            return sys.stdin.buffer.read().decode("utf-8", "replace")
-        if self.stdin is None:
-            raise InputNeeded("stdin")
-        return self.stdin
+        return self._input("stdin")
 
     def typed(self) -> str:
         """A text from the editor; empty if nothing was saved.
@@ -148,10 +149,13 @@ class ClientContext:
         Raises:
             InputNeeded: The client has to open it first.
         """
-        if self.here:
-            return click.edit("", extension=".md") or ""
+        return self._input("editor")
+
+    def _input(self, what: str) -> str:
+        if self.given is not None:
+            return self.given.read(what)
         if self.stdin is None:
-            raise InputNeeded("editor")
+            raise InputNeeded(what)
         return self.stdin
 
 

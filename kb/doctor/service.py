@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import unescape
 
@@ -17,6 +16,7 @@ from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from kb.doctor.case import Case
     from kb.doctor.finding import Finding
@@ -94,6 +94,6 @@ def broken_start(words: Sequence[str]) -> tuple[str, str] | None:
     if not (os.access(program, os.X_OK) if os.path.isabs(program) else shutil.which(program)):  # noqa: PTH117 - a string
         return "program", program
     for option, value in pairwise(words):
-        if option in ("--config", "--found") and not Path(value).expanduser().is_file():
+        if option in ("--config", "--found") and not os.path.isfile(os.path.expanduser(value)):  # noqa: PTH111, PTH113 - a string
             return "configuration", value
     return None

@@ -65,8 +65,36 @@ class DaemonConnection:
         self.pid = pid
 
 
-def forward(args: Sequence[str]) -> int | None:
+class CommandInput:
+    """What a command reads from standard input, or has the user write in the editor.
+
+    Neither can be had twice, and one command may need it again: where the daemon ends meanwhile, it runs here.
+    """
+
+    __slots__ = ("_read",)
+
+    def __init__(self) -> None:
+        self._read: dict[str, str] = {}
+
+    def read(self, what: str) -> str:
+        """Return all of ``stdin``, or a text from the ``editor``, empty if nothing was saved there."""
+        if what not in self._read:
+            if what == "editor":
+                import click
+
+                text = click.edit("", extension=".md") or ""
+            else:
+                text = sys.stdin.buffer.read().decode("utf-8", "replace")
+            self._read[what] = text
+        return self._read[what]
+
+
+def forward(args: Sequence[str], given: CommandInput | None = None) -> int | None:
     """Have the daemon run a command line.
+
+    Args:
+        args: The command line.
+        given: What the command reads, also if it runs in this process afterwards.
 
     Returns:
         The exit code; None if there is no daemon, or the command must run in this process.
@@ -81,7 +109,8 @@ def forward(args: Sequence[str]) -> int | None:
         return None
     connection = connect(store, os.environ)
     prepare_streams()
-    return None if connection is None else _ended(connection, store, request_of(args, store, cwd))
+    request = request_of(args, store, cwd)
+    return None if connection is None else _ended(connection, store, request, given or CommandInput())
 
 
 def asks_server(command: str, environ: Mapping[str, str]) -> bool:
@@ -90,11 +119,11 @@ def asks_server(command: str, environ: Mapping[str, str]) -> bool:
     return bool(environ.get(SERVER)) and (command in known.remote or command not in known.short_help)
 
 
-def _ended(connection: DaemonConnection, store: str, request: dict[str, Any]) -> int | None:
+def _ended(connection: DaemonConnection, store: str, request: dict[str, Any], given: CommandInput) -> int | None:
     """Send a command and return its exit code, also after errors; None if the daemon did not begin."""
     try:
         code = exchange(connection, request)
-        return _with_input(code, store, request) if isinstance(code, str) else code
+        return _with_input(code, store, request, given) if isinstance(code, str) else code
     except NoAnswer:
         return None
     except KeyboardInterrupt:
@@ -134,17 +163,12 @@ def _failed(error: OSError) -> int:
     return _ERROR
 
 
-def _with_input(wanted: str, store: str, request: dict[str, Any]) -> int | None:
+def _with_input(wanted: str, store: str, request: dict[str, Any], given: CommandInput) -> int | None:
     """Send a command again with the standard input, or the text from the editor, that it needs.
 
     Standard input is not read before, since it may belong to the loop of a script.
     """
-    if wanted == "editor":
-        import click
-
-        request["stdin"] = click.edit("", extension=".md") or ""
-    else:
-        request["stdin"] = sys.stdin.buffer.read().decode("utf-8", "replace")
+    request["stdin"] = given.read(wanted)
     connection = connect(store, os.environ)
     code = exchange(connection, request) if connection else None
     if isinstance(code, str):
@@ -265,7 +289,7 @@ def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | 
     written = False
     try:
         for line in post(connection, "/run", json.dumps(request).encode()):
-            frame = json.loads(line)
+            frame = _parsed(line)
             if "out" in frame:
                 _write(sys.stdout, frame["out"])
                 written = True
@@ -346,10 +370,24 @@ def ask(store: str, path: str, values: Mapping[str, Any] | None = None) -> dict[
         return None
     body, method = (b"", "GET") if values is None else (json.dumps(values).encode(), "POST")
     try:
-        answer: dict[str, Any] = json.loads(b"".join(post(connection, path, body, method)))
+        return _parsed(b"".join(post(connection, path, body, method)))
     except NoAnswer:
         return None
-    return answer
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Raises:
+        Stopped: It is cut off.
+    """
+    import json
+
+    try:
+        found: dict[str, Any] = json.loads(data)
+    except ValueError as error:
+        raise Stopped(_STOPPED) from error
+    return found
 
 
 def _answered(connected: socket, request: bytes) -> tuple[bool, bytes]:

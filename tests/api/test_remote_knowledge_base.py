@@ -251,7 +251,8 @@ def test_the_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
     file.write_text("from-file\n", "ascii")
     assert token_from({"KB_TOKEN": "given", "KB_TOKEN_FILE": str(file)}) == "given"
     assert token_from({"KB_TOKEN_FILE": str(file)}) == "from-file"
-    for environ in ({}, {"KB_TOKEN_FILE": str(tmp_path / "none")}, {"KB_TOKEN_FILE": os.devnull}):
+    for name in (str(tmp_path / "none"), os.devnull, "~nobody-here/token", ""):
+        environ = {"KB_TOKEN_FILE": name}
         with pytest.raises(ServerError) as caught:
             token_from(environ)
         assert "KB_TOKEN_FILE" in caught.value.remedy
@@ -261,7 +262,7 @@ def kb(environ: dict[str, str], *args: str) -> tuple[int, str, str]:
     """Run a command in this process; its exit code, output and messages."""
     out, err = io.StringIO(), io.StringIO()
     client = ClientContext(
-        out, err, environ, "/", stdin_tty=False, stdout_tty=False, stderr_tty=False, columns=80, here=False
+        out, err, environ, "/", stdin_tty=False, stdout_tty=False, stderr_tty=False, columns=80
     )
     return run(args, Session(client=client)), out.getvalue(), err.getvalue()
 

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kb.cli.session import ClientContext
 from kb.service import arguments
 from kb.service.address import addresses_of
 from kb.service.client import (
+    CommandInput,
     DaemonConnection,
     RequestRefused,
+    Stopped,
     ask,
     connect,
     connect_to,
@@ -265,6 +268,36 @@ def test_standard_input_is_sent_when_it_is_needed(
 
     made_up.command = command
     assert forward(["search", "-"]) == 5
+
+
+def test_input_is_kept_for_a_command_that_runs_here_after_all(
+    store: str, made_up: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon ends while the user writes: the text is not lost."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"written for long")))
+
+    def command(_request: CommandRequest, output: CommandOutput) -> None:
+        output.need("stdin")
+        for address in addresses_of(store, os.environ):
+            Path(address).unlink(missing_ok=True)
+
+    made_up.command = command
+    given = CommandInput()
+
+    assert forward(["note"], given) is None
+    assert ClientContext.of_this_process(given).text() == "written for long"
+
+
+@pytest.mark.parametrize("sent", [b'{"out": "half a li', b'{"exit": 0}'[:-1]])
+def test_answer_that_is_cut_off(sent: bytes, tmp_path: Path) -> None:
+    """A daemon that is killed amid a line is told as one that stopped."""
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + sent)
+    theirs.shutdown(socket.SHUT_WR)
+
+    with pytest.raises(Stopped):
+        exchange(DaemonConnection(ours), request_of(["search", "x"], "/store", str(tmp_path)))
+    theirs.close()
 
 
 @ON_BOTH

@@ -149,7 +149,7 @@ def _named(session: Session, named: str) -> Path:
     """The configuration file that an argument names; a folder means the config.toml in it."""
     from kb.location import FILE_NAME
 
-    path = Path(session.client.cwd) / Path(named).expanduser()
+    path = session.place(named)
     return path / FILE_NAME if path.is_dir() else path
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kb.cli.command import Command, Group
+from kb.cli.commands.watch import started_daemon
 from kb.cli.mcp_install import install
 from kb.cli.options import json_option
 from kb.cli.output.terminal import one_line, sanitize
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from kb.mcp.inspection import Inspected
     from kb.mcp.sources import ConfiguredSource, DaemonSource, OwnSource
     from kb.ports import Knowledge
-    from kb.service.background import BackgroundDaemon
 
 # The exit code by which shells report a signal is this plus its number.
 _BY_SIGNAL: Final = 128
@@ -156,7 +156,7 @@ def _made(session: Session, *, alone: bool) -> DaemonSource | OwnSource:
         return OwnSource(settings, lambda settings: _opened(session, settings))
     from kb.api.client import DaemonClient
 
-    return DaemonSource(settings, DaemonClient(settings), lambda settings: _started(session, settings))
+    return DaemonSource(settings, DaemonClient(settings), lambda settings: started_daemon(session, settings))
 
 
 def _opened(session: Session, settings: Settings) -> Knowledge:
@@ -170,21 +170,6 @@ def _opened(session: Session, settings: Settings) -> Knowledge:
         kb.close()
         raise
     return kb
-
-
-def _started(session: Session, settings: Settings) -> BackgroundDaemon:
-    """Start a daemon that outlives this process."""
-    from kb.cli.commands.watch import daemon_command
-    from kb.service.background import start_daemon
-
-    try:
-        started = start_daemon(daemon_command(session, settings), settings.store_path())
-    except OSError as error:
-        raise KbError(
-            f"kb's daemon could not be started: {error}", "Start it yourself: kb watch --background"
-        ) from error
-    session.notice(f"started kb watch in the background, process {started.process.pid}, log {started.log}")
-    return started
 
 
 def _end_on_signals(source: ConfiguredSource) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,7 +64,7 @@ def use(session: Session, name: str) -> int:
     settings = session.settings()
     if settings.file is None:
         raise ConfigError("no configuration file to set the model in", WAYS_TO_CONFIGURE)
-    directory = Path(session.client.cwd) / Path(name).expanduser()
+    directory = session.place(name)
     named = str(directory.resolve()) if "/" in name and directory.is_dir() else name
     _models(session).require_here(named)
     text = with_value(settings.file.read_bytes().decode("utf-8"), "embed.model", named)

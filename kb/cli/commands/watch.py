@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kb.cli.daemon import Daemon
     from kb.cli.session import Session
     from kb.config import Settings
+    from kb.service.background import BackgroundDaemon
     from kb.service.login import Service
 
 # The exit code by which shells report SIGTERM: 128 plus its number.
@@ -179,12 +180,21 @@ def _store_asked(session: Session) -> str:
 
 def _status_of_daemon(store: str) -> dict[str, Any] | None:
     """The state of the daemon; None if none is running."""
+    return _asked(store, "/status")
+
+
+def _asked(store: str, path: str, values: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """What the daemon answers, see ``kb.service.client.ask``; None if none is running.
+
+    Raises:
+        KbError: It refuses, or stops before it answers.
+    """
     from kb.service.client import RequestRefused, ask
 
     try:
-        return ask(store, "/status")
+        return ask(store, path, values)
     except RequestRefused as error:
-        raise KbError(f"the daemon did not report its status: {error}") from error
+        raise KbError(f"the daemon did not answer: {error}", "kb watch --status shows whether one runs") from error
 
 
 def _require_none_running(settings: Settings) -> None:
@@ -235,11 +245,10 @@ def _show_status(session: Session, store: str, *, as_json: bool) -> int:
 
 def _stop(session: Session, store: str) -> int:
     """Stop the daemon, and wait until it has released the store."""
-    from kb.service.client import ask
     from kb.store.lock import read_owner
 
     daemon = _status_of_daemon(store)
-    if daemon is None or ask(store, "/stop", {}) is None:
+    if daemon is None or _asked(store, "/stop", {}) is None:
         if not _report_unreachable(session, store):
             session.notice("kb watch is not running")
         return 1
@@ -333,6 +342,27 @@ def daemon_command(session: Session, settings: Settings) -> list[str]:
     return [sys.executable, "-P", "-m", "kb", *session.options(settings), "watch"]
 
 
+def started_daemon(session: Session, settings: Settings) -> BackgroundDaemon:
+    """Start a daemon for a command that needs one, and say so. It outlives this process.
+
+    Raises:
+        KbError: No process can be started, or the log cannot be written.
+    """
+    from kb.service.background import start_daemon
+
+    try:
+        started = start_daemon(daemon_command(session, settings), settings.store_path())
+    except OSError as error:
+        raise KbError(f"kb watch could not be started: {error}", "Start it yourself: kb watch --background") from error
+    session.notice(f"started kb watch in the background, process {started.process.pid}, log {started.log}")
+    return started
+
+
+def exited(started: BackgroundDaemon) -> KbError:
+    """Return the error of a daemon that ended before it answered."""
+    return KbError(f"kb watch exited during startup: {_last_words(started.output())}", f"See the log: {started.log}")
+
+
 def _start_in_background(session: Session, settings: Settings) -> int:
     """Start a daemon in the background, and return once it answers."""
     from kb.service.background import start_daemon
@@ -351,7 +381,7 @@ def _start_in_background(session: Session, settings: Settings) -> int:
     if started.running():
         session.say(sanitize(f"still starting: process {pid}, log {log}\n"))
         return 0
-    raise KbError(f"kb watch exited during startup: {_last_words(started.output())}", f"See the log: {log}")
+    raise exited(started)
 
 
 def _last_words(output: str) -> str:
@@ -383,14 +413,7 @@ def service_of(session: Session, settings: Settings) -> Service:
 
     command, cwd = daemon_command(session, settings), session.client.cwd
     name = daemon_name(settings.store_path())
-    environ = {
-        key: value
-        for key, value in session.client.environ.items()
-        if key in _MODEL_VARIABLES
-        or (key.startswith("KB_") and "__" in key)
-        # Where it is remembered that a file which was found is trusted.
-        or (settings.found and key == "XDG_STATE_HOME")
-    }
+    environ = own_environment(session, settings)
     if sys.platform == "darwin":
         return launchd_agent(name, command, folder=cwd, environ=environ, home=Path.home())
     if WINDOWS:
@@ -402,6 +425,18 @@ def service_of(session: Session, settings: Settings) -> Service:
         config_home = Path(session.client.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         return systemd_unit(name, command, folder=cwd, environ=environ, config_home=config_home)
     raise KbError("service files are not supported on this system", "Start kb watch --background at login")
+
+
+def own_environment(session: Session, settings: Settings) -> dict[str, str]:
+    """The variables that a kb needs which something else starts with an environment of its own."""
+    return {
+        key: value
+        for key, value in sorted(session.client.environ.items())
+        if key in _MODEL_VARIABLES
+        or (key.startswith("KB_") and "__" in key)
+        # Where it is remembered that a file which was found is trusted.
+        or (settings.found and key == "XDG_STATE_HOME")
+    }
 
 
 def _without_window(command: Sequence[str], environ: Mapping[str, str], store: str) -> list[str]:

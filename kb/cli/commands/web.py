@@ -76,20 +76,15 @@ def _start(session: Session, settings: Settings, client: DaemonClient) -> None:
     Raises:
         KbError: It ends before it answers, or does not answer in time.
     """
-    from kb.cli.commands.watch import daemon_command
-    from kb.service.background import start_daemon
+    from kb.cli.commands.watch import exited, started_daemon
 
-    try:
-        started = start_daemon(daemon_command(session, settings), settings.store_path())
-    except OSError as error:
-        raise KbError(f"kb watch could not be started: {error}", "Start it yourself: kb watch --background") from error
-    session.notice(f"started kb watch in the background, process {started.process.pid}, log {started.log}")
+    started = started_daemon(session, settings)
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:
         if client.reachable():
             return
         if not started.running():
-            raise KbError(f"kb watch exited during startup:\n{started.output()}", f"See the log: {started.log}")
+            raise exited(started)
         time.sleep(_POLL_SECONDS)
     raise KbError("kb watch does not answer yet; it may be fetching the model", f"See the log: {started.log}")
 

@@ -69,6 +69,14 @@ def test_config_of_an_unknown_key_names_the_nearest(command: CommandLine) -> Non
     )
 
 
+def test_config_of_a_home_that_is_not_there_is_not_a_file(command: CommandLine) -> None:
+    """The name of a user whom this machine does not know is no fault of kb."""
+    code, _, err = command("config", "--trust", "~nobody-here/notes")
+
+    assert code == 2
+    assert "~nobody-here/notes is not a file" in err
+
+
 @pytest.mark.usefixtures("here")
 def test_config_needs_no_store_and_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """What is in effect can be seen before anything is set up; flags are an origin too."""

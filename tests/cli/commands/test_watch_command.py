@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from made_up import answer, hit, settings
 
 from kb.cli.main import run
 from kb.cli.session import Session
+from kb.service.listen import listen
 from kb.store.lock import OWNER_FILE, StoreLock
 
 if TYPE_CHECKING:
@@ -104,6 +106,32 @@ def test_a_configuration_that_is_not_valid_keeps_nobody_from_stopping_the_daemon
     assert run(["watch", "--stop"], Session()) == 2
     assert run(["watch", "--once"], Session()) == 2
     assert "config.toml" in capfd.readouterr()[1]
+
+
+def test_a_daemon_that_ends_amid_the_request_to_stop(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it is stopped twice at once: it is told, and no fault of kb."""
+    command.settings = settings(str(tmp_path))
+    with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        listening = listen(command.settings.store_path(), os.environ)
+
+        def answer() -> None:
+            for content in (b'{"pid": 1}', b'{"stopp'):
+                with listening.socket.accept()[0] as client:
+                    client.recv(65536)
+                    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + content)
+
+        ending = threading.Thread(target=answer)
+        ending.start()
+        code, out, err = command("watch", "--stop")
+        ending.join()
+        listening.remove()
+        listening.socket.close()
+
+    assert (code, out) == (2, "")
+    assert err.startswith("kb: the daemon did not answer: the daemon stopped before it finished")
 
 
 def test_once_is_an_index_run(command: CommandLine, tmp_path: Path) -> None:
