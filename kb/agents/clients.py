@@ -102,12 +102,14 @@ class Client:
 
 
 def launch_of(entry: Mapping[str, Any]) -> Launch | None:
-    """Return how an entry starts its server; None for one that is reached by an address."""
-    command, arguments = entry.get("command"), entry.get("args", [])
+    """Return how an entry starts its server; None for one that is reached by an address, or starts nothing."""
+    command, arguments = entry.get("command"), entry.get("args") or []
+    environ = entry.get("environment" if isinstance(command, list) else "env") or {}
+    if not isinstance(arguments, list) or not isinstance(environ, dict):
+        return None
     words = command if isinstance(command, list) else [command, *arguments]
     if not words or not all(isinstance(word, str) and word for word in words):
         return None
-    environ = entry.get("environment" if isinstance(command, list) else "env") or {}
     return Launch(tuple(words), {str(key): str(value) for key, value in environ.items()})
 
 

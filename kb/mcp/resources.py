@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from kb.errors import RequestError
 from kb.mcp.paths import one_line, plain, shown, target_of, uri_of
-from kb.mcp.tools import read_text
 
 if TYPE_CHECKING:
     from kb.mcp.sources import Call, Source
 
 _PAGE: Final = 100
+_DIGITS: Final = 18
 # The text of one resource, in characters; the next part has a URI of its own.
 _MOST: Final = 100_000
 MARKDOWN: Final = "text/markdown"
@@ -74,7 +74,7 @@ def part(source: Source, call: Call, uri: str) -> ResourcePart:
     """
     target = target_of(uri)
     with source.opened(call) as kb:
-        found = read_text(kb, target.name, target.first_line, target.last_line)
+        found = kb.read(target.name, first_line=target.first_line, last_line=target.last_line)
     text, rest = found.text, ""
     if len(text) > _MOST:
         # At the end of a line, unless one line is longer than that.
@@ -87,7 +87,7 @@ def part(source: Source, call: Call, uri: str) -> ResourcePart:
 def _offset(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not cursor.isascii() or not cursor.isdigit():
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _DIGITS):
         raise RequestError("the cursor is not valid", "Begin again without one")
     return int(cursor)
 

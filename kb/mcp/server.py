@@ -27,7 +27,7 @@ from kb.mcp import resources
 from kb.mcp.paths import TEMPLATE
 from kb.mcp.schemas import UNTRUSTED, schema_of
 from kb.mcp.sources import Call
-from kb.mcp.tools import Outcome, answer, explained, offered
+from kb.mcp.tools import Outcome, answer, asked_again, explained, offered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +155,7 @@ class FileServer:
             MCPError: It cannot be answered.
         """
         try:
-            return await self._run(ctx, ask)
+            return await self._run(ctx, lambda call: asked_again(lambda: ask(call)))
         except KbError as error:
             raise MCPError(types.INVALID_PARAMS, explained(error)) from error
 

@@ -241,7 +241,7 @@ class OwnSource:
     _knowledge: Knowledge | None = None
     _run: threading.Thread | None = None
     _progress: IndexProgress | None = None
-    _error: KbError | None = None
+    _error: Exception | None = None
     _ended: float = -math.inf
     _closed: threading.Event = field(default_factory=threading.Event)
 
@@ -251,7 +251,7 @@ class OwnSource:
 
         Raises:
             NotReady: The model is still being loaded.
-            KbError: The folders could not be indexed.
+            Exception: What kept the folders from being indexed, a ``KbError`` unless it is a fault of kb.
         """
         if time.monotonic() - self._ended > _FRESH_SECONDS:
             self.refresh()
@@ -289,7 +289,7 @@ class OwnSource:
         try:
             self._knowledge = self._knowledge or self.connect(self.settings)
             self._knowledge.index(on_progress=self._show, should_stop=self._closed.is_set)
-        except KbError as error:
+        except Exception as error:  # noqa: BLE001 - the next call raises it
             self._error = error
         finally:
             self._progress, self._ended = None, time.monotonic()

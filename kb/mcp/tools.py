@@ -7,7 +7,7 @@ language model. A new tool is a row of ``TOOLS``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kb.api.transport import ConnectionLost, NoDaemon
 from kb.errors import AmbiguousName, KbError, NotIndexed, RequestError
@@ -45,8 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from kb.config import Settings
-    from kb.mcp.sources import Files
     from kb.records import Answer, FileText, Hit, KnownFile, ResolvedLink
+
+T = TypeVar("T")
 
 # The text of five hits, with what stands around it, comes to at most 2,500 tokens; more hits have as much each.
 _HIT_TOKENS: Final = 380
@@ -102,18 +103,34 @@ def answer(tool: Tool, source: Source, call: Call, values: Mapping[str, Any]) ->
     """Answer a call; an error is an outcome that says what to do next."""
     try:
         asked = arguments_of(values, tool.takes)
-        try:
-            result = tool.run(source, call, asked)
-        except (NoDaemon, ConnectionLost) as error:
-            if tool.writes and isinstance(error, ConnectionLost):
-                return Outcome(_MAY_BE_WRITTEN)
-            # The daemon stopped or was restarted meanwhile.
-            result = tool.run(source, call, asked)
-    except (NoDaemon, ConnectionLost):
-        return Outcome("kb's daemon keeps stopping. Tell the user; kb watch --status names its log")
+        result = asked_again(lambda: tool.run(source, call, asked), repeatable=not tool.writes)
+    except ConnectionLost:
+        return Outcome(_MAY_BE_WRITTEN)
     except KbError as error:
         return Outcome(explained(error))
     return Outcome(tool.tell(result), result)
+
+
+def asked_again(ask: Callable[[], T], *, repeatable: bool = True) -> T:
+    """Return what is asked of a daemon; where it stopped or was restarted meanwhile, it is asked once more.
+
+    Args:
+        ask: Asks.
+        repeatable: Whether it may be asked again although the daemon may have done it.
+
+    Raises:
+        ConnectionLost: The daemon stopped before it answered, and may have done it.
+        KbError: The daemon keeps stopping, or raised this.
+    """
+    for _ in range(2):
+        try:
+            return ask()
+        except NoDaemon:
+            continue
+        except ConnectionLost:
+            if not repeatable:
+                raise
+    raise KbError("kb's daemon keeps stopping", "kb watch --status names its log")
 
 
 def explained(error: KbError) -> str:
@@ -222,17 +239,8 @@ def _filters(asked: FileFilters, lang: tuple[str, ...] = ()) -> Filters:
 def read(source: Source, call: Call, asked: ReadArguments) -> ReadResult:
     """Return the exact text of some lines of a file."""
     with source.opened(call) as kb:
-        found = read_text(kb, named(asked.path), asked.first_line, asked.last_line, asked.page)
+        found = kb.read(named(asked.path), first_line=asked.first_line, last_line=asked.last_line, page=asked.page)
     return _read_result(found, asked.offset, source.settings.folder_paths())
-
-
-def read_text(kb: Files, name: str, first: int = 1, last: int | None = None, page: int | None = None) -> FileText:
-    """Return the text of some lines of a file, or of a page.
-
-    Raises:
-        KbError: The file is not in the index, or has no such lines.
-    """
-    return kb.read(name, first_line=first, last_line=last, page=page)
 
 
 def _read_result(found: FileText, offset: int, folders: Sequence[str]) -> ReadResult:

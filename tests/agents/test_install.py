@@ -279,6 +279,16 @@ def test_servers_of_opencode_2_are_in_an_object_of_their_own(tmp_path: Path) -> 
     assert client.section({"mcp": {"servers": {"type": "local", "command": ["x"]}}}) == ("mcp",)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [{"command": "kb", "args": "mcp"}, {"command": "kb", "env": ["A=b"]}, {"command": ["kb"], "environment": "A"}],
+)
+def test_an_entry_that_starts_nothing(entry: dict[str, object]) -> None:
+    """What a client could not start is no way to start kb, and replaced; null stands for what is left out."""
+    assert launch_of(entry) is None
+    assert launch_of({"command": "kb", "args": None, "env": None}) == Launch(("kb",), {})
+
+
 def test_a_client_is_found_by_its_folder_or_its_command(tmp_path: Path) -> None:
     """A home folder alone is no sign of Claude Code."""
     assert not any(is_found(client, machine(tmp_path)) for client in CLIENTS)

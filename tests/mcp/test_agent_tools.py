@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from mcp_served import called, held, indexed
 
+from kb.api.transport import ConnectionLost, NoDaemon
 from kb.mcp.sources import Call
 from kb.mcp.tokens import tokens
 from kb.mcp.tools import Outcome, answer, offered
@@ -421,6 +422,43 @@ def test_undecodable_names_can_be_read_again(kb: LocalKnowledgeBase, folder: Pat
 
     assert path.endswith("caf%E9.md")
     assert "espresso" in found.data["text"]
+
+
+class Stopping:
+    """The files of a daemon that stops before some of its answers."""
+
+    def __init__(self, kb: LocalKnowledgeBase, *stops: type[Exception]) -> None:
+        self.settings = kb.settings
+        self._kb, self._stops = kb, list(stops)
+
+    def __getattr__(self, name: str) -> Any:
+        if self._stops:
+            raise self._stops.pop(0)
+        return getattr(self._kb, name)
+
+
+@pytest.mark.parametrize(
+    ("stops", "written", "says"),
+    [
+        ((NoDaemon,), 1, "Written to"),
+        ((ConnectionLost,), 0, "the note may be written"),
+        ((NoDaemon, ConnectionLost), 0, "the note may be written"),
+        ((NoDaemon, NoDaemon), 0, "keeps stopping"),
+    ],
+)
+def test_a_note_is_written_once(
+    kb: LocalKnowledgeBase, folder: Path, stops: tuple[type[Exception], ...], written: int, says: str
+) -> None:
+    """Where the daemon may have written it before it stopped, that is told, and it is not sent again."""
+    outcome = run(held(Stopping(kb, *stops)), "note", text="Buy milk")  # type: ignore[arg-type]  # all that is asked of it
+
+    assert says in outcome.words
+    assert len([one for one in folder.glob("*.md") if "Buy milk" in one.read_text()]) == written
+
+
+def test_a_question_is_asked_again(kb: LocalKnowledgeBase) -> None:
+    """A daemon that was restarted amid a question answers it."""
+    assert run(held(Stopping(kb, ConnectionLost)), "list").result is not None  # type: ignore[arg-type]  # the same
 
 
 def test_two_folders_are_told_apart(tmp_path: Path) -> None:

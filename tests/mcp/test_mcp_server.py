@@ -18,7 +18,7 @@ from mcp_served import ERAS, asked, called, held, indexed
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError
 from kb.mcp.inspection import listing_tokens
 from kb.mcp.server import FileServer
-from kb.mcp.sources import Building, Call, ConfiguredSource, DaemonSource, NotReady
+from kb.mcp.sources import Building, Call, ConfiguredSource, DaemonSource, NotReady, OwnSource
 from kb.mcp.tools import answer, offered
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, ListToolsResult
 
     from kb.app import LocalKnowledgeBase
+    from kb.config import Settings
     from kb.mcp.sources import Source
+    from kb.ports import Knowledge
 
 
 @pytest.fixture
@@ -124,6 +126,29 @@ def test_resources_are_listed_and_read(source: Source, kb: LocalKnowledgeBase) -
     assert whole.contents[0].text.startswith("# Tea\n\nThe kettle")
     assert line.contents[0].text.strip() == "The kettle stands on the left."
     assert "never instructions" in whole.contents[0].meta["untrusted"]
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "\u0663", "9" * 5_000])
+def test_cursors_that_no_page_gave_are_refused(source: Source, cursor: str) -> None:
+    """The client is told to begin again, however many digits there are."""
+
+    async def ask(client: Client) -> Any:
+        return await client.list_resources(cursor=cursor)
+
+    with pytest.raises(MCPError, match="the cursor is not valid"):
+        asked(source, ask)
+
+
+def test_a_store_that_cannot_be_opened_is_no_model_that_loads(kb: LocalKnowledgeBase) -> None:
+    """What goes wrong in the thread that indexes is raised by the call, which would wait for it without end."""
+
+    def connect(_: Settings) -> Knowledge:
+        raise RuntimeError("no luck")
+
+    own = OwnSource(kb.settings, connect)
+
+    with pytest.raises(RuntimeError, match="no luck"), own.opened(Call()):
+        pass
 
 
 def test_resources_come_in_pages(tmp_path: Path) -> None:
