@@ -15,6 +15,7 @@ KbError
 │   └── BackupDamaged   its content is not what was written
 ├── DocumentError       one file cannot be read (data, never fatal to a run)
 │   └── DocumentBusy    it cannot be read at the moment; kb tries again
+├── ServerError         another machine cannot be asked
 ├── ClientError         the configuration of an MCP client cannot be changed, or kb does not answer the client
 ├── AnswerError         the language model cannot be asked, or gave no answer that can be read
 ├── Cancelled           the caller gave up before the answer was complete

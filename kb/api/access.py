@@ -81,11 +81,8 @@ def require_json(headers: Headers) -> None:
         Refusal: It is not.
     """
     media, _, parameters = headers.get("content-type", "").lower().partition(";")
-    if media.strip() != "application/json" or parameters.replace(" ", "").strip('"') not in {
-        "",
-        "charset=utf-8",
-        'charset="utf-8',
-    }:
+    charset = parameters.replace(" ", "").replace('"', "")
+    if media.strip() != "application/json" or charset not in {"", "charset=utf-8"}:
         raise Refusal(
             415,
             "only application/json is taken",

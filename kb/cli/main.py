@@ -19,7 +19,7 @@ from kb.cli.output import terminal
 from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session
 from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
-from kb.errors import KbError, StoreBusy
+from kb.errors import Cancelled, KbError, StoreBusy
 from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 from kb.service.client import SERVER
 from kb.system import shell
@@ -272,6 +272,9 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
             # The reader closed the pipe. What is left in the buffer must not fail again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Cancelled as stopped:
+        session.notice(stopped.message)
+        return INTERRUPTED
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except StoreBusy as error:

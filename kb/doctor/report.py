@@ -24,7 +24,7 @@ from kb.doctor.finding import Skipped, reportable
 from kb.doctor.programs import DISTRIBUTION
 from kb.errors import KbError
 from kb.formats.registry import REGISTRY
-from kb.service.background import daemon_name
+from kb.service.background import log_file
 from kb.watching.mounts import mounts, parse
 
 if TYPE_CHECKING:
@@ -197,11 +197,8 @@ def _index(case: Case) -> Iterator[str]:
 
 def _log(case: Case) -> Iterator[str]:
     """The end of the daemon's log: its own sentences without what they are about."""
-    import platformdirs
-
     try:
-        file = Path(platformdirs.user_log_dir("kb", appauthor=False)) / f"watch-{daemon_name(case.store)}.log"
-        with file.open(encoding="utf-8", errors="replace") as stream:
+        with log_file(case.store).open(encoding="utf-8", errors="replace") as stream:
             lines = deque(stream, _LOG_LINES)
     except (KbError, OSError, Skipped):
         yield "none"

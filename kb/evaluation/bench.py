@@ -126,7 +126,8 @@ class Program:
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=self._environ, cwd=self._cwd
         )
         seconds = time.perf_counter() - began
-        return CommandResult(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode(), seconds)
+        out, err = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
+        return CommandResult(done.returncode, out, err, seconds)
 
 
 @dataclass(frozen=True, slots=True)

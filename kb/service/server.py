@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.requests import Request
-    from starlette.requests import Request as HttpRequest
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from kb.service.listen import Listening
 
-# Reading the JSON of requests, and mapping its errors to status 4xx with a message.
-
 _BODY: Final = 32_000_000
+_API: Final = ("/v1/", "/local/")
+_COMMANDS: Final = 8
+_FAILED: Final = 2
+_LOOK: Final = 0.25
 
 
 class _TooMuchError(Exception):
@@ -121,12 +122,6 @@ async def _read(http: Request) -> bytes:
         if len(body) > _BODY:
             raise _TooMuchError
     return bytes(body)
-
-
-_API: Final = ("/v1/", "/local/")
-_COMMANDS: Final = 8
-_FAILED: Final = 2
-_LOOK: Final = 0.25
 
 
 class CommandRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,10 +299,10 @@ class DaemonServer:
             ]
         )
 
-    async def _status(self, _: HttpRequest) -> Response:
+    async def _status(self, _: Request) -> Response:
         return json_answer(dict(self._handlers.status()))
 
-    async def _sync(self, http: HttpRequest) -> Response:
+    async def _sync(self, http: Request) -> Response:
         timeout = seconds_of((await object_of(http)).get("timeout"))
         gone = threading.Event()
         waiting = asyncio.get_running_loop().run_in_executor(self._waits, self._handlers.sync, timeout, gone.is_set)
@@ -316,12 +311,12 @@ class DaemonServer:
                 gone.set()
         return json_answer({"done": await waiting})
 
-    async def _stop(self, http: HttpRequest) -> Response:
+    async def _stop(self, http: Request) -> Response:
         await object_of(http)
         self._handlers.stop()
         return json_answer({"stopping": True})
 
-    async def _run(self, http: HttpRequest) -> Response:
+    async def _run(self, http: Request) -> Response:
         asked = await object_of(http)
         if refused := self._mismatch(asked):
             return text_answer(refused, 409)

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import command
-from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option, refuse_conflicts
 from kb.cli.output.transfers import backup_text, transfer_object, verified_text
-from kb.errors import Cancelled
 from kb.transfer import KEPT, verify_backup
 
 if TYPE_CHECKING:
@@ -38,16 +36,12 @@ def backup(session: Session, *, file: str, incremental: bool, keep: int | None, 
     if keep is not None and not incremental:
         raise click.UsageError("--keep needs --incremental")
     path = session.place(file)
-    try:
-        with session.stoppable() as should_stop:
-            if verifies:
-                report = verify_backup(path, should_stop)
-            else:
-                with session.open() as kb:
-                    report = kb.backup(path, incremental=incremental, keep=keep or KEPT, should_stop=should_stop)
-    except Cancelled as stopped:
-        session.notice(stopped.message)
-        return INTERRUPTED
+    with session.stoppable() as should_stop:
+        if verifies:
+            report = verify_backup(path, should_stop)
+        else:
+            with session.open() as kb:
+                report = kb.backup(path, incremental=incremental, keep=keep or KEPT, should_stop=should_stop)
     if as_json:
         session.write_json(transfer_object(report))
     else:

@@ -13,8 +13,6 @@ from kb.cli.output.terminal import sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kb.cli.session import Session
     from kb.config import Settings
     from kb.evaluation.bench import BenchReport, Times
@@ -51,22 +49,11 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
     if _daemon_runs(settings):
         session.notice("kb watch is running for these folders and may slow down what is measured")
 
-    def load(values: Mapping[str, str]) -> Settings:
-        client = session.client
-        overrides = session.overrides | dict(values)
-        return session.load_settings(
-            session.config_file,
-            overrides=overrides,
-            environ=client.environ,
-            cwd=client.cwd or None,
-            found=session.found,
-        )
-
     report = measured(
         BenchRequest(
             settings=settings,
             options=session.options(settings),
-            load=load,
+            load=lambda values: session.settings(**values),
             seconds=seconds,
             report=session.notice,
             environ=session.client.environ,

@@ -8,11 +8,9 @@ import click
 
 from kb.backup.tables import TABLE_FORMATS
 from kb.cli.command import command
-from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option, refuse_conflicts
 from kb.cli.output.terminal import escape_json
 from kb.cli.output.transfers import export_text, transfer_object, vectors_text
-from kb.errors import Cancelled
 
 if TYPE_CHECKING:
     from kb.backup.tables import TableFormat
@@ -42,17 +40,13 @@ def export(
         refuse_conflicts({"--vectors": moves, option: given})
     if file == _OUTPUT and (moves or kind == "parquet" or as_json):
         raise click.UsageError("only JSON Lines can be written to standard output: name a file")
-    try:
-        with session.open() as kb, session.stoppable() as should_stop:
-            if moves:
-                moved = kb.export_vectors(session.place(file), should_stop=should_stop)
-                _tell(session, as_json, moved, vectors_text(moved))
-                return 0
-            target = _Output(session) if file == _OUTPUT else session.place(file)
-            report = kb.export(target, kind or "jsonl", vectors=not plain, replace=force, should_stop=should_stop)
-    except Cancelled as stopped:
-        session.notice(stopped.message)
-        return INTERRUPTED
+    with session.open() as kb, session.stoppable() as should_stop:
+        if moves:
+            moved = kb.export_vectors(session.place(file), should_stop=should_stop)
+            _tell(session, as_json, moved, vectors_text(moved))
+            return 0
+        target = _Output(session) if file == _OUTPUT else session.place(file)
+        report = kb.export(target, kind or "jsonl", vectors=not plain, replace=force, should_stop=should_stop)
     if file != _OUTPUT:
         _tell(session, as_json, report, export_text(report))
     return 0

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import command
-from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option
 from kb.cli.output.transfers import import_text, transfer_object
-from kb.errors import Cancelled
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -25,12 +23,8 @@ def import_(session: Session, *, file: str, as_json: bool) -> int:
 
     kb index then embeds only what is not among them. They have to be of the same model; the file is checked first.
     """
-    try:
-        with session.open() as kb, session.stoppable() as should_stop:
-            report = kb.import_vectors(session.place(file), should_stop=should_stop)
-    except Cancelled as stopped:
-        session.notice(stopped.message)
-        return INTERRUPTED
+    with session.open() as kb, session.stoppable() as should_stop:
+        report = kb.import_vectors(session.place(file), should_stop=should_stop)
     if as_json:
         session.write_json(transfer_object(report))
     else:

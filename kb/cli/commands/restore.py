@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import command
-from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, json_option
 from kb.cli.output.transfers import restore_text, transfer_object
-from kb.errors import Cancelled
 from kb.system.paths import real_path, with_slashes
 
 if TYPE_CHECKING:
@@ -32,19 +30,15 @@ def restore(session: Session, *, file: str, force: bool, moved: tuple[str, ...],
     from kb.restore import restore as restore_store
 
     folders = dict(_folders(session, one) for one in moved)
-    try:
-        with session.stoppable() as should_stop:
-            report = restore_store(
-                session.settings(),
-                session.place(file),
-                folders=folders,
-                force=force,
-                warn=session.notice,
-                should_stop=should_stop,
-            )
-    except Cancelled as stopped:
-        session.notice(stopped.message)
-        return INTERRUPTED
+    with session.stoppable() as should_stop:
+        report = restore_store(
+            session.settings(),
+            session.place(file),
+            folders=folders,
+            force=force,
+            warn=session.notice,
+            should_stop=should_stop,
+        )
     if as_json:
         session.write_json(transfer_object(report))
     else:
