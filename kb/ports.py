@@ -419,6 +419,10 @@ class EmbeddingRun(Protocol):
     def interrupted(self) -> bool:
         """Whether the user asked to stop."""
 
+    @property
+    def progress(self) -> IndexProgress:
+        """How far it is; until the first turn, the progress of the run that queued, at its end."""
+
     def turn(
         self,
         should_stop: Callable[[], bool],

@@ -196,7 +196,14 @@ class Daemon:
     def status(self) -> dict[str, Any]:
         """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
         state, folders = self._scheduler.state, self._settings.folder_paths()
-        return daemon_status(state, folders, self._since, self._log_file, self._progress, http=self._http.url)
+        return daemon_status(state, folders, self._since, self._log_file, self._progress_now(), http=self._http.url)
+
+    def _progress_now(self) -> IndexProgress | None:
+        """The progress of the index run under way, or of the embedding, which goes on in turns."""
+        if (progress := self._progress) is not None:
+            return progress
+        embedding = self._embedding
+        return embedding.progress if embedding is not None and embedding.progress.to_embed else None
 
     def _open_proxy(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it
         return DaemonProxy(self._kb, settings.config)

@@ -249,6 +249,11 @@ class Embedding:
         """Whether the user asked to stop."""
         return self._interrupted
 
+    @property
+    def progress(self) -> IndexProgress:
+        """How far it is; until the first turn, the progress of the run that queued, at its end."""
+        return self._progress
+
     def turn(
         self,
         should_stop: Callable[[], bool],

@@ -1,0 +1,96 @@
+"""What kb watch --status says while passages wait to be embedded."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from waiting import wait_until
+from watched import LoadedFake
+
+from kb.cli.daemon import Daemon
+from kb.cli.output.reports import daemon_text
+from kb.config import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+FILES = 6
+
+
+class HeldModel(LoadedFake):
+    """A model that calls ``at_first`` when it embeds its first texts, and embeds the next ones once it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_first: Callable[[], None] = lambda: None
+        self.held = threading.Event()
+        self.go_on = threading.Event()
+
+    def embed_documents(
+        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Embed, at the first call and once it is let go."""
+        if self.calls:
+            self.held.set()
+            assert self.go_on.wait(60)
+        else:
+            self.at_first()
+        return super().embed_documents(texts, tokens, on_batch)
+
+
+@pytest.fixture
+def model() -> HeldModel:
+    """The model of the daemon."""
+    return HeldModel()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, model: HeldModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    """A daemon over a few notes."""
+    runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    monkeypatch.setattr("kb.models.encoder_of", lambda _settings: model)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number in range(FILES):
+        (notes / f"{number}.md").write_text(f"# Note {number}\n\nwater and stone {number}\n")
+    values = {"folders.paths": str([str(notes)]), "store.path": str(tmp_path / "store"), "watch.quiet_ms": "50"}
+    ready = threading.Event()
+    said: list[str] = []
+    one = Daemon(
+        lambda: load(environ={}, overrides=values), folders_given=True, say=said.append, run=lambda _args, _session: 0
+    )
+
+    def change() -> None:
+        (notes / "new.md").write_text("# New\n\nfire and wind\n")
+        wait_until(one._scheduler.due)
+
+    model.at_first = change
+    thread = threading.Thread(target=one.serve, args=[ready.set])
+    thread.start()
+    assert ready.wait(60)
+    yield one
+    model.go_on.set()
+    one.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+    shutil.rmtree(runtime)
+
+
+def test_the_status_says_how_many_passages_are_embedded(daemon: Daemon, model: HeldModel) -> None:
+    """Also where a changed file came in between, and the work goes on after it."""
+    assert model.held.wait(60)
+
+    assert daemon_text(daemon.status()).endswith(f", embedding 2 of {FILES + 1} passages")
+
+    model.go_on.set()
+    wait_until(lambda: daemon.status()["run"] is None)
+    assert "embedding" not in daemon_text(daemon.status())
