@@ -19,6 +19,9 @@ _CODE_SECONDS: Final = 5.0
 _CODE_MEMORY: Final = 500_000_000
 # In bytes; about a million headings, blocks and links.
 _STRUCTURE: Final = 50_000_000
+# Limits that no file reaches. A configuration may say inf, and poll() takes no more than 24 days.
+_MOST_BYTES: Final = 10**15
+_MOST_SECONDS: Final = 10.0**6
 
 
 def rules_of(config: Config) -> Rules:
@@ -32,8 +35,8 @@ def rules_of(config: Config) -> Rules:
         gitignore=folders.gitignore,
         hidden=folders.hidden,
         follow_symlinks=folders.follow_symlinks,
-        max_bytes=int(folders.max_file_mb * _MEGABYTE),
-        max_document_bytes=int(config.documents.max_file_mb * _MEGABYTE),
+        max_bytes=_bytes(folders.max_file_mb),
+        max_document_bytes=_bytes(config.documents.max_file_mb),
     )
 
 
@@ -43,12 +46,16 @@ def limits_of(config: Config) -> Limits:
 
     documents = config.documents
     return Limits(
-        seconds=documents.seconds,
-        memory=int(documents.memory_mb * _MEGABYTE),
-        text=int(documents.text_mb * _MEGABYTE),
+        seconds=min(documents.seconds, _MOST_SECONDS),
+        memory=_bytes(documents.memory_mb),
+        text=_bytes(documents.text_mb),
         ocr=documents.ocr_languages if documents.ocr else "",
-        ocr_seconds=documents.ocr_seconds,
+        ocr_seconds=min(documents.ocr_seconds, _MOST_SECONDS),
     )
+
+
+def _bytes(megabytes: float) -> int:
+    return int(min(megabytes * _MEGABYTE, _MOST_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,7 @@ def text_limits_of(config: Config) -> Limits:
     from kb.sandbox.protocol import Limits
 
     most = limits_of(config)
-    return Limits(most.seconds, most.memory, int(config.folders.max_file_mb * _MEGABYTE) + _STRUCTURE)
+    return Limits(most.seconds, most.memory, _bytes(config.folders.max_file_mb) + _STRUCTURE)
 
 
 def reading_of(config: Config, model: str) -> ReadingRules:

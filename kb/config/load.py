@@ -30,6 +30,7 @@ _SHAPES: Final = {
     "documents.ocr_languages": "languages by Tesseract's names, joined by a plus: eng, deu+eng",
     "store.collection": "3 to 512 letters, digits, dots, dashes or underscores, a letter or digit first and last",
     "note.folder": "a folder below the first one of folders.paths, written from there: journal/%Y",
+    "serve.http": "a port, or a host and a port: 7420, 127.0.0.1:7420, [::1]:7420",
 }
 # tomllib takes quadratic time in the number of parts of a dotted key. Keys of kb have two, and no quoted path has 64.
 _ENDLESS_KEY: Final = re.compile(
@@ -40,6 +41,8 @@ _MAX_LISTED: Final = 20
 _LONGEST_NAME: Final = 80
 _SECTION: Final = re.compile(r"^\s*\[\s*([\w.\"'-]+)\s*\]")
 _KEY: Final = re.compile(r"^\s*[\"']?([\w.-]+)[\"']?\s*=")
+# How msgspec names an item of a list.
+_ITEM: Final = re.compile(r" - at `\$\[(\d+)\]`$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +286,8 @@ def _plain(error: msgspec.ValidationError, field: Field) -> str:
         ("`bool`", "true or false"),
     ):
         text = text.replace(theirs, ours)
+    if place := _ITEM.search(text):
+        text = f"{text[: place.start()]} at place {int(place[1]) + 1} of the list"
     return text[0].lower() + text[1:]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,6 +162,28 @@ def test_single_mistakes(tmp_path: Path, text: str, expected: str) -> None:
         load(environ={}, cwd=str(tmp_path))
 
     assert expected in caught.value.message
+
+
+def test_whatever_has_a_pattern_says_what_is_expected(tmp_path: Path) -> None:
+    """A pattern tells nobody what to write."""
+    kinds = {one.key: msgspec.inspect.type_info(one.type) for one in fields()}
+    patterned = [key for key, kind in kinds.items() if getattr(getattr(kind, "type", kind), "pattern", None)]
+    assert "serve.http" in patterned
+
+    for key in patterned:
+        with pytest.raises(ConfigError, match=rf"{key}: expected \w+") as raised:
+            load(environ={}, cwd=str(tmp_path), overrides={key: "/../ "})
+        assert "regex" not in raised.value.message
+
+
+def test_a_mistake_in_a_list_names_its_place(tmp_path: Path) -> None:
+    """Counted from one, in words."""
+    file = write(tmp_path / "config.toml", '[folders]\npaths = ["notes"]\ninclude = ["*.md", 3]\n')
+
+    with pytest.raises(
+        ConfigError, match=r"folders\.include: expected text, got a whole number at place 2 of the list"
+    ):
+        load(file, environ={})
 
 
 def test_named_file_must_exist(tmp_path: Path) -> None:
