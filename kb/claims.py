@@ -184,11 +184,11 @@ def _claim_of(settings: Settings) -> Claim:
 
 
 def _stored_claim(catalog: ClaimCatalog) -> Claim | None:
-    told = catalog.meta(_KEY)
-    if told is None:
+    stored = catalog.meta(_KEY)
+    if stored is None:
         return None
     try:
-        values = json.loads(told)
+        values = json.loads(stored)
         return Claim(**{**values, "folders": tuple(values["folders"]), "rules": dict(values["rules"])})
     except (ValueError, TypeError, KeyError):
         # Written by a newer kb or another program: treated as no claim.

@@ -85,7 +85,7 @@ class Container:
         )
         self._store: OpenStore | None = None
         self._reopening = RLock()
-        self._told_read_only = False
+        self._warned_read_only = False
 
     def beside(self, store: str, folders: Sequence[str] = (), edit: Edit | None = None) -> Container:
         """A container for another store, over the same or other folders, with the same model."""
@@ -297,8 +297,8 @@ class Container:
         """
         if self.store.state != "read-only":
             self.own()
-        elif not self._told_read_only:
-            self._told_read_only = True
+        elif not self._warned_read_only:
+            self._warned_read_only = True
             self.warn(f"the store at {self.store_path} cannot be written: it is asked as it stands")
 
     def take_over(self) -> None:

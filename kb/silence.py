@@ -70,7 +70,7 @@ SWITCHES: Final = (
     Switch("transformers", "conversions on the hub", "DISABLE_SAFETENSORS_CONVERSION", "1"),
 )
 # Libraries that are silenced, or will be once imported, and those that were loaded too early.
-_TOLD: Final[set[str]] = set()
+_SILENCED: Final[set[str]] = set()
 _LATE: Final[set[str]] = set()
 
 
@@ -132,9 +132,9 @@ def silence_libraries() -> None:
     later read the variables, and are also configured by their own API; those already loaded only by their API.
     """
     for library, silence in _APIS.items():
-        if library in _TOLD:
+        if library in _SILENCED:
             continue
-        _TOLD.add(library)
+        _SILENCED.add(library)
         if library not in sys.modules:
             sys.meta_path.insert(0, AfterImport(library, silence, _set_variables))
             continue

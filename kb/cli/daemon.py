@@ -386,7 +386,7 @@ class Daemon:
             update=lambda places: self._index_changes(places, started),
             go_on=self._embed_waiting,
             complete=self._complete_index,
-            tell=self._say,
+            say=self._say,
             never=(self._settings.store_path(),),
             polling=wanted.polling,
             poll_seconds=wanted.poll_seconds,

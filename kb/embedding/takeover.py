@@ -89,6 +89,6 @@ class OnnxTakeover:
         else:
             self._finish(f"the model runs in ONNX Runtime now: {self._encoder.runs()}")
 
-    def _finish(self, told: str) -> None:
+    def _finish(self, line: str) -> None:
         self._done = True
-        self._say(told)
+        self._say(line)

@@ -218,18 +218,18 @@ class Writer:
         complete = [change for change in changes if not queued[change.file_id]]
         self._catalog.finish(file_ids, _centroids(complete, vectors), waiting, self.run)
         self.dropped += len(leaving)
-        self._tell(changes, queued)
+        self._report_written(changes, queued)
 
-    def _tell(self, changes: Sequence[FileChange], queued: Mapping[int, Sequence[Passage]]) -> None:
+    def _report_written(self, changes: Sequence[FileChange], queued: Mapping[int, Sequence[Passage]]) -> None:
         """Count files that were written, and report them."""
         self.done.update(change.kind for change in changes)
         self.reused += sum(len(change.passages) - len(queued[change.file_id]) for change in changes)
         self._report(files=len(changes), size=sum(change.file.stat.size for change in changes))
-        told: set[bytes] = set()
+        counted: set[bytes] = set()
         for change in changes:
             # A text that occurs several times is embedded once.
-            new = {one.digest for one in queued[change.file_id]} - told
-            told |= new
+            new = {one.digest for one in queued[change.file_id]} - counted
+            counted |= new
             if change.kind != "unchanged":
                 self._on_event(_event(change, len(change.passages) - len(new)))
 

@@ -51,16 +51,16 @@ _FOLDERS = "SELECT DISTINCT folder FROM files"
 _ID_BLOCK = 1000
 
 # json_each passes a list of any length as one parameter, regardless of SQLite's limit.
-_FORGET_LEAVING = "DELETE FROM passages WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?))"
-_BRING_COMING = (
+_DELETE_LEAVING = "DELETE FROM passages WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?))"
+_MAKE_COMING_LIVE = (
     "UPDATE passages SET state = 'live' WHERE state = 'coming' AND file_id IN (SELECT value FROM json_each(?))"
 )
-_COMING_AGAIN = (
+_MAKE_LIVE_COMING = (
     "UPDATE passages SET state = 'coming' "
     "WHERE state = 'live' AND (? IS NULL OR file_id IN (SELECT value FROM json_each(?)))"
 )
 # A failed file has no vectors; live passages of a pending one become coming.
-_PENDING_AGAIN = (
+_MARK_PENDING = (
     "UPDATE files SET state = 'pending', live = 0 "
     "WHERE state != 'failed' AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))"
 )
@@ -119,9 +119,9 @@ _LIVE_PASSAGES = f"""
     FROM passages p JOIN files f ON f.id = p.file_id
     WHERE p.state = 'live' AND
 """  # noqa: S608  (only constants are put in)
-_FORGET_ORPHANS = "DELETE FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
+_DELETE_ORPHANS = "DELETE FROM passages WHERE file_id NOT IN (SELECT id FROM files)"
 _CENTROIDS = "SELECT file_id, vector FROM middles WHERE file_id IN (SELECT value FROM json_each(?))"
-_WITHOUT_MIDDLE = """
+_WITHOUT_CENTROID = """
     SELECT id FROM files f
     WHERE live > 1 AND NOT EXISTS (SELECT 1 FROM middles m WHERE m.file_id = f.id)
     AND NOT EXISTS (SELECT 1 FROM unembedded u WHERE u.file_id = f.id)
@@ -129,7 +129,7 @@ _WITHOUT_MIDDLE = """
 """
 _DELETE_CENTROIDS = "DELETE FROM middles WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
 # A file may have been deleted since its centroid was computed.
-_KEEP_MIDDLE = """
+_STORE_CENTROID = """
     INSERT INTO middles (file_id, vector) SELECT id, ? FROM files WHERE id = ?
     ON CONFLICT (file_id) DO UPDATE SET vector = excluded.vector
 """
@@ -306,8 +306,8 @@ class SqliteCatalog:
         """
         listed = json.dumps(list(file_ids))
         with self._database.writing() as connection:
-            connection.execute(_FORGET_LEAVING, (listed,))
-            connection.execute(_BRING_COMING, (listed,))
+            connection.execute(_DELETE_LEAVING, (listed,))
+            connection.execute(_MAKE_COMING_LIVE, (listed,))
             connection.execute(_FINISH_FILES, (time.time_ns(), listed))
             queue.remove_files(connection, file_ids)
             queue.add(connection, unembedded, run)
@@ -393,7 +393,7 @@ class SqliteCatalog:
     def files_without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
         """Those of some files, or of all, with several live passages, a vector of each, and no centroid."""
         listed = None if file_ids is None else json.dumps(list(file_ids))
-        return self._database.rows(_WITHOUT_MIDDLE, (listed, listed), lambda row: int(row[0]))
+        return self._database.rows(_WITHOUT_CENTROID, (listed, listed), lambda row: int(row[0]))
 
     def mark_pending(self, file_ids: Sequence[int] | None = None) -> None:
         """Mark files (None for all) as pending and their passages as coming, because their vectors may be missing.
@@ -402,8 +402,8 @@ class SqliteCatalog:
         """
         listed = None if file_ids is None else json.dumps(list(file_ids))
         with self._database.writing() as connection:
-            connection.execute(_COMING_AGAIN, (listed, listed))
-            connection.execute(_PENDING_AGAIN, (listed, listed))
+            connection.execute(_MAKE_LIVE_COMING, (listed, listed))
+            connection.execute(_MARK_PENDING, (listed, listed))
             queue.remove_files(connection, file_ids)
             _delete_centroids(connection, file_ids)
 
@@ -437,7 +437,7 @@ class SqliteCatalog:
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 raise self._database.damaged(str(error)) from error
             connection.execute(_READ_AGAIN, (json.dumps(found.files),))
-            connection.execute(_FORGET_ORPHANS)
+            connection.execute(_DELETE_ORPHANS)
             # Centroids have no checksum; the next run recomputes them from the cache.
             _delete_centroids(connection, None)
             if found.keywords:
@@ -730,7 +730,7 @@ def _write_change(connection: sqlite3.Connection, change: FileChange, known: Map
 
 def _store_centroids(connection: sqlite3.Connection, vectors: Mapping[int, NDArray[np.float32]]) -> None:
     """Store centroids."""
-    connection.executemany(_KEEP_MIDDLE, ((vector.astype("<f4").tobytes(), id_) for id_, vector in vectors.items()))
+    connection.executemany(_STORE_CENTROID, ((vector.astype("<f4").tobytes(), id_) for id_, vector in vectors.items()))
 
 
 def _delete_centroids(connection: sqlite3.Connection, file_ids: Sequence[int] | None) -> None:

@@ -69,8 +69,8 @@ def stat_values(stat: FileStat) -> tuple[int | str, ...]:
 
 def checksum(*values: bytes | str | float | None) -> int:
     """The checksum of a row's values of any types. Callers leave out values that change without a new version."""
-    told = [value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass") for value in values]
-    return zlib.crc32(b"\x1f".join(told))
+    encoded = [value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass") for value in values]
+    return zlib.crc32(b"\x1f".join(encoded))
 
 
 def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
@@ -86,7 +86,7 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
     language = document.language if document else ""
     author = text_bytes(document.author if document else "")
     unread = text_bytes("; ".join(document.unread) if document else "")
-    said = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
+    described = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
     return (
         change.file_id,
         folder,
@@ -104,7 +104,7 @@ def file_values(change: FileChange, live: int) -> tuple[Any, ...]:
         language,
         author,
         unread,
-        checksum(change.file_id, folder, name, change.content_hash, *said),
+        checksum(change.file_id, folder, name, change.content_hash, *described),
     )
 
 
@@ -196,24 +196,24 @@ def moved_values(row: tuple[Any, ...], folder: bytes) -> tuple[bytes, int, int]:
     """The folder, checksum and id of a row of ``FILE_COLUMNS`` after its folder has moved."""
     (id_, _, name, _, _, _, _, _, content_hash, _, _,
      title, kind, tags, day, reason, replaced, _, language, author, unread, _) = row  # fmt: skip
-    said = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
-    return folder, checksum(id_, folder, name, content_hash, *said), id_
+    described = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
+    return folder, checksum(id_, folder, name, content_hash, *described), id_
 
 
 def file_is_sound(row: tuple[Any, ...]) -> bool:
     """Whether a row of ``FILE_COLUMNS`` has the right checksum."""
     (id_, folder, name, _, _, _, _, _, content_hash, _, state,
      title, kind, tags, day, reason, replaced, _, language, author, unread, crc) = row  # fmt: skip
-    said = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
+    described = (title, kind, tags, day, reason, replaced, language, author, *_if_any(unread))
     settled = state == b"pending" or (state == b"failed") == bool(reason)
-    return settled and crc in {None, checksum(id_, folder, name, content_hash, *said)}
+    return settled and crc in {None, checksum(id_, folder, name, content_hash, *described)}
 
 
 def passage_is_sound(row: tuple[Any, ...], file_id: int) -> bool:
     """Whether a row of ``PASSAGE_COLUMNS`` has the right checksum."""
     id_, text, heading, first_line, last_line, page, digest, ordinal, named, searched, crc = row
-    said = (digest, heading, first_line, last_line, page, named, text)
-    return crc in {None, checksum(id_, file_id, ordinal, *said, *_if_any(searched))}
+    described = (digest, heading, first_line, last_line, page, named, text)
+    return crc in {None, checksum(id_, file_id, ordinal, *described, *_if_any(searched))}
 
 
 def _if_any(value: bytes) -> tuple[bytes, ...]:

@@ -105,8 +105,8 @@ _CHECKSUMS = (
     """,
 )
 
-# The centroid of each file with several passages, as a unit vector.
-_MIDDLES = (
+# The centroid ("middle") of each file with several passages, as a unit vector.
+_CENTROIDS = (
     """
     CREATE TABLE middles (
         file_id INTEGER PRIMARY KEY REFERENCES files (id) ON DELETE CASCADE,
@@ -137,7 +137,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     LINK_TABLES,
     _KEYWORDS,
     _CHECKSUMS,
-    _MIDDLES,
+    _CENTROIDS,
     _SEARCHED,
     _UNREAD,
     QUEUE_TABLES,

@@ -140,7 +140,7 @@ class Lease:
 
         Raises:
             StoreBusy: Another process has the lease.
-            ChromaServerError: The server cannot be used, so that it cannot be told.
+            ChromaServerError: The server cannot be used, so that it is not known.
         """
         if self._clock() < self._until:
             return

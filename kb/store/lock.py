@@ -31,7 +31,7 @@ LOCK_FILE: Final = "kb.lock"
 OWNER_FILE: Final = "owner.json"
 COMMAND_LENGTH: Final = 60
 LOOK_SECONDS: Final = 0.25
-TELL_SECONDS: Final = 1.0
+WARN_SECONDS: Final = 1.0
 
 
 Identity: TypeAlias = tuple[int, int] | None
@@ -72,14 +72,14 @@ class StoreLock:
     def acquire(
         self,
         wait_seconds: float = 0.0,
-        tell: Callable[[str], None] | None = None,
+        warn: Callable[[str], None] | None = None,
         while_waiting: Callable[[], None] | None = None,
     ) -> Self:
         """Take the lock, waiting for each holder in turn.
 
         Args:
             wait_seconds: The longest to wait for one process; the time starts again when the holder changes.
-            tell: Called once with a sentence if the wait takes longer than ``TELL_SECONDS``.
+            warn: Called once with a sentence if the wait takes longer than ``WARN_SECONDS``.
             while_waiting: Called at each attempt; may raise an exception to end the wait.
 
         Raises:
@@ -90,7 +90,7 @@ class StoreLock:
             return self
         try:
             self._create_directory()
-            self._wait(wait_seconds, tell, while_waiting)
+            self._wait(wait_seconds, warn, while_waiting)
         except Timeout as error:
             raise self._busy() from error
         except OSError as error:
@@ -111,7 +111,7 @@ class StoreLock:
         clear_path(directory / LOCK_FILE)
 
     def _wait(
-        self, seconds: float, tell: Callable[[str], None] | None, while_waiting: Callable[[], None] | None
+        self, seconds: float, warn: Callable[[str], None] | None, while_waiting: Callable[[], None] | None
     ) -> None:
         """Take the lock as soon as it is free.
 
@@ -119,7 +119,7 @@ class StoreLock:
             Timeout: One process kept it for this many seconds.
         """
         holder = read_owner(self.directory)
-        tell_at = time.monotonic() + TELL_SECONDS
+        warn_at = time.monotonic() + WARN_SECONDS
         until = time.monotonic() + seconds
         while True:
             left = until - time.monotonic()
@@ -133,9 +133,9 @@ class StoreLock:
                     holder, until = now, time.monotonic() + seconds
                 elif left <= LOOK_SECONDS:
                     raise
-                if tell and time.monotonic() > tell_at:
-                    tell(f"waiting for {_description(now)}, at most {seconds:g} s")
-                    tell = None
+                if warn and time.monotonic() > warn_at:
+                    warn(f"waiting for {_description(now)}, at most {seconds:g} s")
+                    warn = None
             else:
                 return
 

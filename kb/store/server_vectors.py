@@ -171,7 +171,7 @@ class ServerVectors:
         self._open: ChromaIndex | None = None
         self._used = self._suspect = False
         self._problem: StoreError | None = None
-        self._told = ""
+        self._warned_of = ""
         self._failures = 0
         self._retry_at = self._checked_at = 0.0
         self._seen_connections = 0
@@ -255,7 +255,7 @@ class ServerVectors:
                     self._for_writing(should_stop)
             except (ChromaServerError, StoreDamaged) as error:
                 self._note(error)
-                self._tell(error)
+                self._warn_once(error)
                 return error
         return None
 
@@ -322,7 +322,7 @@ class ServerVectors:
                 write(self._for_writing())
             except (ChromaServerError, StoreDamaged) as error:
                 self._note(error)
-                self._tell(error)
+                self._warn_once(error)
                 self._outbox().defer(ids)
 
     def whole(self) -> ChromaIndex:
@@ -388,7 +388,7 @@ class ServerVectors:
             return self._differs(difference).message
         if self._suspect and self._loses_vectors(index):
             return f"the vector index at {self._server.address.url} does not find its own vectors"
-        if sent and self._told:
+        if sent and self._warned_of:
             self._warn(f"{self._server.address.url} is back: {sent} changes were sent to it")
         return None
 
@@ -448,7 +448,7 @@ class ServerVectors:
 
     def _opened_as(self, index: ChromaIndex) -> None:
         self._open, self._suspect = index, False
-        self._problem, self._failures, self._told = None, 0, ""
+        self._problem, self._failures, self._warned_of = None, 0, ""
         self._checked_at, self._seen_connections = self._clock(), self._server.connections
 
     def _require_retry(self, later_seconds: float = 0.0) -> None:
@@ -471,10 +471,10 @@ class ServerVectors:
             self._retry_at = self._clock() + min(_LAST_RETRY, _FIRST_RETRY * 2**self._failures)
             self._failures = min(self._failures + 1, 10)
 
-    def _tell(self, error: StoreError) -> None:
+    def _warn_once(self, error: StoreError) -> None:
         """Warn of a problem, once."""
-        if self._told != error.message:
-            self._told = error.message
+        if self._warned_of != error.message:
+            self._warned_of = error.message
             self._warn(str(error))
 
     @contextmanager

@@ -222,7 +222,7 @@ class Scheduler:
         complete: Tries again what another machine did not take, once nothing else is left; returns after how many
             seconds it has to be called again, or None for never before the next update. An error is reported, and it is
             called again later.
-        tell: Called with a sentence for the user's log.
+        say: Called with a sentence for the user's log.
         never: Absolute paths in which changes are ignored.
         polling: Use no watches; scan every ``poll_seconds``.
         poll_seconds: Seconds between full scans while changes are not reported.
@@ -242,7 +242,7 @@ class Scheduler:
         update: Callable[[frozenset[Subtree] | None], object],
         go_on: Callable[[], bool] | None = None,
         complete: Callable[[], float | None] | None = None,
-        tell: Callable[[str], None],
+        say: Callable[[str], None],
         never: Collection[str] = (),
         polling: bool = False,
         poll_seconds: float = 30.0,
@@ -258,7 +258,7 @@ class Scheduler:
         self._update = update
         self._go_on = go_on
         self._complete = complete
-        self._tell = tell
+        self._say = say
         self._polling = polling
         self._poll_seconds = poll_seconds
         self._sweep_seconds = sweep_seconds
@@ -481,7 +481,7 @@ class Scheduler:
         with self._condition:
             notices, self._notices = self._notices, []
         for notice in notices:
-            self._tell(notice)
+            self._say(notice)
 
     # Watches and clocks.
 

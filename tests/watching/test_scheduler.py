@@ -59,7 +59,7 @@ class Running:
             "update": updates,
             **settings,
         }
-        self.scheduler = Scheduler(folders=folders, tell=self.told.append, **values)
+        self.scheduler = Scheduler(folders=folders, say=self.told.append, **values)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
@@ -334,7 +334,7 @@ def test_failed_update_is_retried_later(start: Callable[..., Running], updates: 
 
 def test_retry_delay_doubles(updates: Updates, notes: Path) -> None:
     """From one second up to sixty."""
-    scheduler = Scheduler(folders=[str(notes)], update=updates, tell=lambda _: None, clock=lambda: 0.0)
+    scheduler = Scheduler(folders=[str(notes)], update=updates, say=lambda _: None, clock=lambda: 0.0)
     delays = []
     for _ in range(12):
         scheduler._failed(frozenset({(str(notes), "")}), "no")
@@ -370,7 +370,7 @@ def test_stop_waits_for_update_in_progress(start: Callable[..., Running], update
 def test_signal_handler_may_stop_scheduler(updates: Updates, notes: Path) -> None:
     """Even on the thread of the loop."""
     notes.mkdir()
-    scheduler = Scheduler(folders=[str(notes)], update=updates, tell=lambda _: None)
+    scheduler = Scheduler(folders=[str(notes)], update=updates, say=lambda _: None)
     before = signal.signal(signal.SIGALRM, lambda *_: scheduler.stop())
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)

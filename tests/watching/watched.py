@@ -68,7 +68,7 @@ class Watched:
             quiet=QUIET,
             patience=1.0,
             heartbeat_seconds=0.25,
-            tell=self.told.append,
+            say=self.told.append,
         )
         self.thread = threading.Thread(target=self.scheduler.run)
 
