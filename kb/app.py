@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from types import TracebackType
 
+    from kb.answers.language_model import LanguageModel
     from kb.answers.passages import SourceText
     from kb.backup.tables import TableFormat
     from kb.embedding.takeover import OnnxTakeover
@@ -388,7 +389,7 @@ class LocalKnowledgeBase(SearchMethods):
             raise RequestError("a question has no field like", "Use similar for passages like a file")
         config = self._container.config
         name = config.answer.model if model is None else model
-        asked = open_model(name, config.answer.endpoint, offline=config.answer.offline) if name else None
+        asked = self._language_model(name) if name else None
         resolved = request.resolved(config.answer.defaults(config.search))
         on_step(Step("searching", "searching"))
         answer = self._answer_resolved(resolved)
@@ -399,6 +400,10 @@ class LocalKnowledgeBase(SearchMethods):
             return reply
         asking = Asking(config.answer.seconds, config.answer.max_tokens, should_stop, on_step)
         return asked_of_model(reply, asked, self.passages_for(reply), answer.query, asking)
+
+    def _language_model(self, name: str) -> LanguageModel:
+        answer = self._container.config.answer
+        return open_model(name, answer.endpoint, offline=answer.offline, seconds=answer.seconds)
 
     def prompt(self, request: SearchRequest | str, /) -> Prompt:
         """What a language model would be sent for a question; nothing is sent."""

@@ -5,6 +5,7 @@ llm is imported only here, and only when a model is asked for.
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import os
 import queue
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _LOOK: Final = 0.1
 # A token is rarely longer than this, in characters; an answer that is longer than its tokens allow is cut off.
 _TOKEN_CHARS: Final = 12
+_SILENCE: Final = 120.0
 _OPENAI: Final = "api.openai.com"
 _OLLAMA: Final = "127.0.0.1:11434"
 _THIS_MACHINE: Final = "this machine"
@@ -96,10 +98,12 @@ class LanguageModel:
         """
         chunks: queue.SimpleQueue[str | Exception | _End] = queue.SimpleQueue()
         given_up = threading.Event()
+        # Its client is closed with this answer, so that a server does not go on writing one that nobody reads.
+        model = copy.copy(self._model)
 
         def work() -> None:
             try:
-                response = self._response(prompt, schema, limits.tokens)
+                response = _response(model, prompt, schema, limits.tokens)
                 for chunk in response:
                     if given_up.is_set():
                         return
@@ -107,6 +111,8 @@ class LanguageModel:
                 chunks.put(_End(_is_cut(response)))
             except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and each is a reason
                 chunks.put(error)
+            finally:
+                getattr(model, "close_client", lambda: None)()
 
         # A thread of its own, since a server that does not answer cannot be interrupted otherwise.
         threading.Thread(target=work, name="language model", daemon=True).start()
@@ -114,19 +120,6 @@ class LanguageModel:
             return self._collected(chunks, limits)
         finally:
             given_up.set()
-
-    def _response(self, prompt: Prompt, schema: Mapping[str, Any], tokens: int) -> Any:  # noqa: ANN401 - see above
-        """Return the response of llm, which yields text as it comes."""
-        known = getattr(self._model.Options, "model_fields", {})
-        options = {"temperature": 0.0, "max_tokens": tokens}
-        extra = {"schema": dict(schema)} if getattr(self._model, "supports_schema", False) else {}
-        return self._model.prompt(
-            prompt.user,
-            system=prompt.system,
-            stream=bool(getattr(self._model, "can_stream", False)),
-            options={name: value for name, value in options.items() if name in known},
-            **extra,
-        )
 
     def _collected(self, chunks: queue.SimpleQueue[str | Exception | _End], limits: Limits) -> Written:
         text = ""
@@ -199,6 +192,20 @@ class LanguageModel:
         return f"Store a key that it takes: llm keys set {name}"
 
 
+def _response(model: Any, prompt: Prompt, schema: Mapping[str, Any], tokens: int) -> Any:  # noqa: ANN401 - see above
+    """Return the response of a model of llm, which yields text as it comes."""
+    known = getattr(model.Options, "model_fields", {})
+    options = {"temperature": 0.0, "max_tokens": tokens}
+    extra = {"schema": dict(schema)} if getattr(model, "supports_schema", False) else {}
+    return model.prompt(
+        prompt.user,
+        system=prompt.system,
+        stream=bool(getattr(model, "can_stream", False)),
+        options={name: value for name, value in options.items() if name in known},
+        **extra,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _End:
     """That a model ended, and whether it may write no more tokens."""
@@ -220,7 +227,9 @@ def _is_cut(response: Any) -> bool:  # noqa: ANN401 - see above
     return isinstance(told, dict) and told.get("finish_reason") == "length"
 
 
-def open_model(name: str, endpoint: str, *, offline: bool, environ: Mapping[str, str] = os.environ) -> LanguageModel:
+def open_model(
+    name: str, endpoint: str, *, offline: bool, seconds: float = _SILENCE, environ: Mapping[str, str] = os.environ
+) -> LanguageModel:
     """Return a language model, once it is known where the text of passages would go.
 
     Args:
@@ -228,6 +237,7 @@ def open_model(name: str, endpoint: str, *, offline: bool, environ: Mapping[str,
         endpoint: ``answer.endpoint``: the address of an OpenAI-compatible server, or the host that is allowed; empty
             where the model is on this machine.
         offline: Whether only this machine may be asked.
+        seconds: How long an OpenAI-compatible server may be silent, after which the connection is closed.
         environ: The environment, in which Ollama's server may be named.
 
     Raises:
@@ -242,7 +252,7 @@ def open_model(name: str, endpoint: str, *, offline: bool, environ: Mapping[str,
     if "://" in endpoint:
         host = _host_of(endpoint)
         _require_leave(name, host, host, offline=offline)
-        return LanguageModel(_endpoint_model(name, endpoint, host), name, host)
+        return LanguageModel(_endpoint_model(name, endpoint, host, seconds), name, host)
     try:
         model = llm.get_model(name)
     except llm.UnknownModelError as error:
@@ -259,7 +269,8 @@ def open_model(name: str, endpoint: str, *, offline: bool, environ: Mapping[str,
     _require_leave(name, host, endpoint, offline=offline)
     base = getattr(model, "api_base", None)
     if base:
-        return LanguageModel(_endpoint_model(getattr(model, "model_name", None) or name, base, host), name, host)
+        served = getattr(model, "model_name", None) or name
+        return LanguageModel(_endpoint_model(served, base, host, seconds), name, host)
     return LanguageModel(model, name, _THIS_MACHINE if host == "localhost" else host)
 
 
@@ -326,7 +337,7 @@ def _require_leave(name: str, host: str, named: str, *, offline: bool) -> None:
         )
 
 
-def _endpoint_model(name: str, address: str, host: str) -> Any:  # noqa: ANN401 - see above
+def _endpoint_model(name: str, address: str, host: str, seconds: float) -> Any:  # noqa: ANN401 - see above
     """Return a model of llm for an OpenAI-compatible server.
 
     A key for it is one that ``llm keys set HOST`` stored. What goes to this machine goes past any proxy, and nothing
@@ -337,10 +348,23 @@ def _endpoint_model(name: str, address: str, host: str) -> Any:  # noqa: ANN401 
     from llm.default_plugins.openai_models import Chat
 
     class Endpoint(Chat):
+        client: openai.OpenAI | None = None
+
         def get_client(self, key: str | None, *, async_: bool = False) -> Any:  # noqa: ANN401, ARG002 - of openai
-            client = openai.DefaultHttpxClient(trust_env=not is_this_machine(host), follow_redirects=False)
             stored = llm.get_key(alias=urlsplit(f"//{host}").hostname)
-            return openai.OpenAI(base_url=address, api_key=stored or "none", http_client=client, max_retries=1)
+            self.client = openai.OpenAI(
+                base_url=address,
+                api_key=stored or "none",
+                http_client=openai.DefaultHttpxClient(trust_env=not is_this_machine(host), follow_redirects=False),
+                timeout=seconds,
+                # A second try would have the server answer after the user has been told that it did not.
+                max_retries=0,
+            )
+            return self.client
+
+        def close_client(self) -> None:
+            if self.client is not None:
+                self.client.close()
 
     made: Any = Endpoint
     found = made(name, model_name=name, api_base=address, supports_schema=True)

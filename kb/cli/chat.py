@@ -202,8 +202,10 @@ def model_of(settings: Settings) -> LanguageModel | None:
     Why it cannot, the first answer tells.
     """
     answer = settings.config.answer
+    if not answer.model:
+        return None
     try:
-        return open_model(answer.model, answer.endpoint, offline=answer.offline) if answer.model else None
+        return open_model(answer.model, answer.endpoint, offline=answer.offline, seconds=answer.seconds)
     except AnswerError:
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,42 @@ def test_a_refusal_of_the_server_is_told_with_its_remedy(status: int, body: str,
     assert message in caught.value.message
     assert "\n" not in caught.value.message
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_an_answer_that_is_given_up_closes_its_connection(is_silent: bool) -> None:
+    """So that the server does not go on with it, and is free for the next question."""
+    is_closed = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if is_silent:
+                assert self.connection.recv(1) == b""
+            else:
+                self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+                self._write_until_closed()
+            is_closed.set()
+
+        def _write_until_closed(self) -> None:
+            chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+            chunk["choices"] = [{"index": 0, "delta": {"content": "and "}}]
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                    time.sleep(0.05)
+
+        def log_message(self, *_: object) -> None:
+            """Be silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        model = open_model("small", f"http://127.0.0.1:{server.server_address[1]}/v1", offline=True, seconds=1.0)
+        with pytest.raises(AnswerError, match="did not answer in time"):
+            model.write(Prompt("a", "b"), SCHEMA, Limits(time.monotonic() + 0.8, 9999, lambda: False))
+        assert is_closed.wait(20)
+        server.shutdown()
 
 
 def test_a_model_without_its_key_names_where_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
