@@ -40,6 +40,22 @@ def line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+# Alternative texts that say nothing: names of files, and what programs call a picture without looking at it.
+_NO_ALTERNATIVE: Final = re.compile(
+    r"\S*[/\\]\S*|[^/]*\.(png|jpe?g|gif|webp|svg|bmp|tiff?|ico|emf|wmf|heic|avif)|"
+    r"(image|img|picture|photo|graphic|logo|icon|spacer|bild|grafik|foto)?[\W\d_]*",
+    re.IGNORECASE,
+)
+# What PowerPoint and Word add to descriptions that they made up themselves.
+_GENERATED: Final = re.compile(r"\s*(Description automatically generated.*|AI-generated content may be incorrect\.?)")
+
+
+def alternative_text(text: str) -> str:
+    """Return the alternative text of a picture as one line; empty if it says nothing about it."""
+    text = line(_GENERATED.sub("", text))[:_LONGEST]
+    return "" if _NO_ALTERNATIVE.fullmatch(text) else text
+
+
 # Titles that programs fill in by themselves.
 _NO_TITLE: Final = re.compile(
     r"(microsoft (word|powerpoint|excel) - .*|untitled.*|unknown|document\d*|presentation\d*|powerpoint presentation|"

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kb.formats.builder import line
+from kb.formats.builder import alternative_text, line
 from kb.formats.charset import decoded, named, prepare
 from kb.formats.dates import iso_date
 
@@ -160,9 +160,11 @@ class Page(HTMLParser):
         if tag == "br":
             self._words.append("\n")
         self._imply(tag)
+        hidden = _is_hidden(tag, values, main=self._main > 0)
+        if tag == "img" and not (hidden or self._hidden) and (text := alternative_text(values.get("alt", ""))):
+            self._say(f" {text} ")
         if tag in _VOID:
             return
-        hidden = _is_hidden(tag, values, main=self._main > 0)
         main = tag in {"main", "article"} or values.get("role") == "main"
         link = tag == "a" and "href" in values
         self._open.append(_Element(tag, hidden, main, link))

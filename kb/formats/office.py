@@ -15,9 +15,10 @@ from kb.formats.containers import refuse_encrypted
 from kb.formats.dates import iso_date
 from kb.formats.merged_cells import filled
 from kb.formats.registry import REGISTRY
+from kb.formats.slide_parts import descriptions, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from xberg import DocumentNode, ExtractedDocument, ExtractionResult
 
@@ -54,6 +55,8 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     """
     refuse_encrypted(name, data, limits)
     suffix = PurePosixPath(name.lower()).suffix
+    if suffix in _BY_PAGE:
+        data = in_order(data)
     found = _tree(suffix, filled(data) if suffix in _WITH_TABLES else data, name, limits.memory)
     about = found.metadata
     # In Outlook messages the subject is the title; in other documents it is a topic.
@@ -67,7 +70,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
         builder.add_place("mail: " + ", ".join(filter(None, (about.subject or "no subject", day))), reset_headings=True)
         builder.add_heading(about.subject or "", 1)
     if suffix in _SLIDES:
-        body.slides(pieces, suffix)
+        body.slides(pieces, suffix, descriptions(data) if suffix in _BY_PAGE else {})
     else:
         body.chapters(pieces, _chapter_level(pieces) if suffix == ".epub" else 0)
     body.end()
@@ -165,28 +168,43 @@ class _Body:
         ):
             self._builder.add_text(text)
 
-    def slides(self, pieces: Sequence[_Piece], suffix: str) -> None:
-        """Add the slides of a presentation; a short first line of a slide is its heading."""
+    def slides(self, pieces: Sequence[_Piece], suffix: str, described: Mapping[int, Sequence[str]]) -> None:
+        """Add the slides of a presentation; a short first line of a slide is its heading.
+
+        Args:
+            pieces: The pieces of all slides, in order.
+            suffix: The suffix of the file.
+            described: The descriptions of the pictures on a slide, by its number; they follow its text.
+        """
+        slides: dict[int, list[_Piece]] = {number: [] for number, texts in described.items() if texts}
         current = 0
+        for piece in pieces:
+            current = _slide(piece, suffix) or current
+            slides.setdefault(current, []).append(piece)
+        for number in sorted(slides):
+            self._slide(number, slides[number], described.get(number, ()))
+
+    def _slide(self, number: int, pieces: Sequence[_Piece], described: Sequence[str]) -> None:
+        """Add a slide; pieces with the number 0 are on none."""
+        if number:
+            self._builder.add_blank_line()
+            self._builder.add_place(f"slide {number}", reset_headings=True)
         begun = False
         for piece in pieces:
-            number = _slide(piece, suffix) or current
-            if number != current:
-                self.end()
-                self._builder.add_blank_line()
-                self._builder.add_place(f"slide {number}", reset_headings=True)
-                current, begun = number, False
             if piece.kind == "slide":
                 # The old format stores the title only in the slide itself.
-                title = str(piece.content.get("title") or "")
-                self._builder.add_heading(title, 1)
-                begun = bool(title)
+                if title := str(piece.content.get("title") or ""):
+                    self._builder.add_heading(title, 1)
+                    begun = True
                 continue
             if not begun and piece.kind in _TITLES and 0 < len(piece.text) <= _LONGEST_TITLE:
                 self._builder.add_heading(piece.text, 1)
             else:
                 self._put(piece)
             begun = True
+        self.end()
+        for text in described:
+            self._builder.add_text(text)
 
     def _put(self, piece: _Piece) -> None:
         """Add a piece."""

@@ -1,4 +1,4 @@
-"""Reads OpenDocument presentations from their XML: the text of all shapes of a slide, and its notes.
+"""Reads OpenDocument presentations from their XML: the text of a slide, its notes and descriptions of its pictures.
 
 xberg leaves out the text in drawn shapes, which most text of an Impress presentation is in.
 """
@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from kb.formats.builder import Unreadable, line
+from kb.formats.builder import Unreadable, alternative_text, line
 from kb.formats.containers import properties, refuse_encrypted
 from kb.formats.merged_cells import fill_opendocument
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _DRAW: Final = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 _TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_SVG: Final = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
+_DESCRIPTIONS: Final = frozenset({f"{_SVG}desc", f"{_SVG}title"})
 _NOTES: Final = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}notes"
 _GAPS: Final = {f"{_TEXT}s": " ", f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}
 _PARAGRAPHS: Final = frozenset({f"{_TEXT}p", f"{_TEXT}h"})
@@ -55,9 +57,9 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
 
 
 def _slide(builder: TextBuilder, number: int, page: ET.Element) -> None:
-    """Add a slide: its first line as the heading if it is short, tables row by row, and its notes last."""
+    """Add a slide: its first line as the heading if it is short, tables row by row, notes, descriptions of pictures."""
     begun = False
-    for kind, text in _pieces(page):
+    for kind, text in sorted(_pieces(page), key=lambda piece: piece[0] == "description"):
         if not begun:
             builder.add_blank_line()
             builder.add_place(f"slide {number}", reset_headings=True)
@@ -71,7 +73,7 @@ def _slide(builder: TextBuilder, number: int, page: ET.Element) -> None:
 
 
 def _pieces(element: ET.Element) -> Iterator[tuple[str, str]]:
-    """Yield paragraphs and table rows in order, with the notes last."""
+    """Yield paragraphs, descriptions of pictures and table rows in order, with the notes last."""
     notes = []
     for child in element:
         if child.tag == _NOTES:
@@ -79,6 +81,9 @@ def _pieces(element: ET.Element) -> Iterator[tuple[str, str]]:
         elif child.tag in _PARAGRAPHS:
             if text := words(child).strip():
                 yield "text", text
+        elif child.tag in _DESCRIPTIONS:
+            if text := alternative_text(child.text or ""):
+                yield "description", text
         elif child.tag == f"{_TABLE}table-row":
             cells = (" ".join(text for _, text in _pieces(cell)) for cell in child)
             if row := " | ".join(filter(None, cells)):

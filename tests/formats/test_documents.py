@@ -112,6 +112,21 @@ def test_opendocument_slides(sandbox: Sandbox) -> None:
 
 
 @needs_extra
+def test_descriptions_of_opendocument_slides(sandbox: Sandbox) -> None:
+    """A picture says what its description says."""
+    picture = (
+        '<draw:frame><draw:image/><svg:title xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0">'
+        'weir.png</svg:title><svg:desc xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0">'
+        "A heron on the weir</svg:desc></draw:frame>"
+    )
+    pages = f'<draw:page draw:name="page1">{picture}<text:p>Ponds</text:p></draw:page>'
+
+    document = extracted(sandbox, "x.odp", made.opendocument("presentation", pages))
+
+    assert places(document) == ["slide 1: Ponds", "slide 1: A heron on the weir"]
+
+
+@needs_extra
 def test_opendocument_text(sandbox: Sandbox) -> None:
     """Headings, paragraphs and the title in the document's properties."""
     body = '<text:h text:outline-level="1">Ponds</text:h><text:p>Ducks live here.</text:p>'

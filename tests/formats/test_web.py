@@ -118,6 +118,26 @@ def test_formulas(formula: str, said: str) -> None:
     assert text(f"<p>Energy is {formula}.") == f"Energy is {said}."
 
 
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        ("<img src=x alt='A heron on the weir'>", "Ponds: A heron on the weir."),
+        ("<img src=x alt='A heron&#10; on the weir'/>", "Ponds: A heron on the weir."),
+        ("<a href=/><img alt=Heron></a>", "Ponds: Heron."),
+        ("<img src=x alt='weir.jpg'>", "Ponds: ."),
+        ("<img src=x alt='Image 12'>", "Ponds: ."),
+        ("<img src=x alt=''>", "Ponds: ."),
+        ("<img src=x alt>", "Ponds: ."),
+        ("<img alt=Heron hidden>", "Ponds: ."),
+        ("<img alt=Heron aria-hidden=true>", "Ponds: ."),
+        ("<noscript><img alt=Heron></noscript>", "Ponds: ."),
+    ],
+)
+def test_alternative_texts(picture: str, said: str) -> None:
+    """A picture says what its alternative text says, where it is one and the picture is seen."""
+    assert re.sub(r"\s+(?=\.)", "", text(f"<p>Ponds: {picture}.")).replace(":.", ": .") == said
+
+
 def test_aside_in_main_is_kept() -> None:
     """What stands aside in the main element belongs to it; beside it, it is a menu."""
     aside = "<aside>Mind the ducks.</aside>"
