@@ -62,6 +62,12 @@ def reason_of(error: OSError | UnicodeError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+def sentence_of(error: OSError) -> str:
+    """Return what the system refused and why, for an error that no part of kb has explained."""
+    file = error.filename
+    return f"{file}: {reason_of(error)}" if isinstance(file, str) else reason_of(error)
+
+
 class ConfigError(KbError):
     """The configuration is invalid; the message lists all problems."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb.errors import ConfigError, FolderError
+from kb.errors import ConfigError, FolderError, reason_of
+from kb.system.files import replace_file
 from kb.system.paths import real_path
 
 if TYPE_CHECKING:
@@ -15,20 +18,37 @@ if TYPE_CHECKING:
 
 
 def write_config(target: Path, text: str) -> None:
-    """Write a configuration file atomically."""
+    """Replace a configuration file, or make it with its folder: it has its old content or the new one.
+
+    A link to it stays a link, and whoever may read the file may read it afterwards.
+
+    Raises:
+        ConfigError: It cannot be written.
+        FolderError: The text is not UTF-8.
+    """
     try:
         data = text.encode()
     except UnicodeEncodeError as error:
         raise FolderError("the folder's name is not UTF-8, which a TOML file must be", "Rename the folder") from error
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".config-", delete=False) as new:
-            new.write(data)
-        Path(new.name).replace(target)
-        target.chmod(0o644)
+        file = Path(real_path(str(target)))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".config-{secrets.token_hex(4)}")
+        try:
+            # The umask decides who may read a new file.
+            with draft.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            with suppress(FileNotFoundError):
+                draft.chmod(stat.S_IMODE(file.stat().st_mode))
+            replace_file(str(draft), str(file))
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise ConfigError(
-            f"{target} cannot be written: {error.strerror}", "Choose another place: --config FILE"
+            f"{target} cannot be written: {reason_of(error)}", "Choose another place: --config FILE"
         ) from error
 
 

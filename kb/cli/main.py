@@ -19,7 +19,7 @@ from kb.cli.output import terminal
 from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session
 from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
-from kb.errors import Cancelled, KbError, StoreBusy
+from kb.errors import Cancelled, KbError, StoreBusy, sentence_of
 from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 from kb.service.client import SERVER
 from kb.system import shell
@@ -305,7 +305,8 @@ def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:
                 else f"To search for these words: {question}"
             )
     elif isinstance(error, (OSError, click.ClickException)):
-        message, remedy = error.format_message() if isinstance(error, click.ClickException) else str(error), ""
+        message = error.format_message() if isinstance(error, click.ClickException) else sentence_of(error)
+        remedy = ""
     else:
         message = f"{type(error).__name__}: {error}"
         remedy = "This is a bug in kb. Run it again with --debug to see where it comes from"

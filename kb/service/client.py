@@ -151,12 +151,14 @@ def _print_error(text: str) -> None:
 
 
 def _failed(error: OSError) -> int:
-    """Report why output could not be written or input read, and return the exit code."""
+    """Report why output could not be written, and return the exit code."""
+    from kb.errors import reason_of
+
     # What is left in the buffers must not fail again at exit.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     try:
-        _print_error(str(error))
+        _print_error(f"standard output cannot be written: {reason_of(error)}")
         sys.stderr.flush()
     except OSError:
         os.dup2(nowhere, sys.stderr.fileno())

@@ -13,7 +13,7 @@ from kb.cli.output import formats
 from kb.cli.output.reports import failures_text
 from kb.cli.output.terminal import sanitize, shown_path
 from kb.cli.resource_errors import resource_error
-from kb.errors import KbError
+from kb.errors import KbError, sentence_of
 from kb.system import shell
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ def _not_indexed(session: Session, error: BaseException) -> int:
         return INTERRUPTED
     if session.debug:
         session.write_error(sanitize("".join(traceback.format_exception(error))), wrap=False)
-    known = (
-        error if isinstance(error, KbError) else resource_error(error) or KbError(str(error) or type(error).__name__)
-    )
+    said = sentence_of(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+    known = error if isinstance(error, KbError) else resource_error(error) or KbError(said)
     session.notice(f"the note is written, but not indexed: {known.message}")
     remedy = f"{known.remedy.rstrip('.')}. " if known.remedy else ""
     session.hint(f"{remedy}kb index adds the note")

@@ -70,7 +70,7 @@ def test_a_note_tells_of_its_own_failure_only(command: CommandLine) -> None:
         ),
         (
             OSError(errno.ENOSPC, "No space left on device"),
-            "the note is written, but not indexed: [Errno 28] No space left on device\n    kb index adds the note\n",
+            "the note is written, but not indexed: no space left on device\n    kb index adds the note\n",
         ),
         (
             MemoryError(),
