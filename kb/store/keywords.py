@@ -61,8 +61,12 @@ def updating(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Iterato
     after = _indexed_rows(connection, file_ids)
     gone = (_passage(key, *what) for key, what in before.items() if after.get(key) != what)
     come = (_passage(key, *what) for key, what in after.items() if before.get(key) != what)
-    _add_to_checksum(connection, -postings.remove(connection, gone))
-    _add_to_checksum(connection, postings.add(connection, come))
+    try:
+        _add_to_checksum(connection, -postings.remove(connection, gone))
+        _add_to_checksum(connection, postings.add(connection, come))
+    # A damaged page that SQLite accepts may contain values of any type.
+    except (ValueError, TypeError, LookupError):
+        rebuild(connection)
 
 
 def _indexed_rows(connection: sqlite3.Connection, file_ids: Sequence[int]) -> Described:

@@ -42,6 +42,8 @@ NEIGHBOURS: Final = 400
 UNIT_TOLERANCE: Final = 1e-5
 SELF_TOLERANCE: Final = 1e-3
 GRACE_SECONDS: Final = 1.0
+# From here on, the exit codes of Windows are errors that ended a process; other systems have none so large.
+_WINDOWS_CRASHES: Final = 0xC0000000
 
 
 def probe(directory: str, collection: str, timeout: float) -> str | None:
@@ -165,6 +167,8 @@ def _verdict(status: int, output: bytes) -> str | None:
     """The result of the child, from its exit status and its output."""
     if status < 0:
         return f"the probe crashed ({_signal_name(-status)})"
+    if status >= _WINDOWS_CRASHES:
+        return f"the probe crashed ({status:#x})"
     try:
         found = json.loads(output)
     except ValueError:

@@ -15,9 +15,9 @@ import pytest
 from vector_stores import COLLECTION, make_records, make_store, open_index, unit_vectors
 
 from kb.chroma_import import import_chromadb, safe_settings
-from kb.errors import ForeignStore
+from kb.errors import ForeignStore, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store.probe import EVERY_ONE, examine, probe
+from kb.store.probe import EVERY_ONE, _verdict, examine, probe
 from kb.testing import MemoryVectorIndex
 
 if TYPE_CHECKING:
@@ -160,6 +160,15 @@ def test_a_child_that_takes_too_long_is_a_reason(tmp_path: Path) -> None:
 
     database.close()
     assert reason == "the probe did not finish within 0.5 seconds"
+
+
+@pytest.mark.parametrize(("status", "ending"), [(-11, "SIGSEGV"), (0xC0000005, "0xc0000005")])
+def test_a_child_that_crashes_is_a_reason(status: int, ending: str) -> None:
+    """By a signal, and on Windows by an exit code; another one is an error and no damage."""
+    assert _verdict(status, b"") == f"the probe crashed ({ending})"
+
+    with pytest.raises(StoreError, match="ended with exit code 3"):
+        _verdict(3, b"")
 
 
 def test_nothing_is_imported_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
