@@ -1,4 +1,4 @@
-"""Reads mails and mailboxes with Python's email package: headers, bodies, invitations and the names of attachments.
+"""Reads mails and mailboxes with Python's email package: headers, bodies, invitations and attached texts.
 
 Headers may hold bytes beyond ASCII without a declared encoding; they are decoded as far as possible.
 """
@@ -113,6 +113,8 @@ _BOX: Final = re.compile(
 _NO_PROSE: Final = frozenset({"calendar", "css", "rfc822-headers", "vcard", "x-vcard"})
 _CALENDARS: Final = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
 _DIGITS: Final = 12
+# In bytes. A longer attachment is data or a log, and would hide its mail.
+_LONGEST_ATTACHMENT: Final = 1_000_000
 # Two alternatives are the same text if they share this share of words; the other one is preferred if it adds more than
 # this share.
 _SAME: Final = 0.5
@@ -189,13 +191,13 @@ def _headers(message: EmailMessage, names: Iterable[str]) -> str:
 
 
 def _texts(part: MIMEPart, body: MIMEPart | None) -> Iterator[str]:
-    """Yield the texts of a part in order, attached mails included; the body counts even if it has a file name.
+    """Yield the texts of a part in order, attached texts and mails included; the body counts however long it is.
 
     Of alternatives, the one with more words is taken.
     """
     kind = part.get_content_type()
     if not part.is_multipart():
-        if part is body or (_is_prose(part) and not part.get_filename()):
+        if part is body or (_is_prose(part) and (not part.get_filename() or _size(part) <= _LONGEST_ATTACHMENT)):
             text = _content(part)
             yield seen(text) if kind == "text/html" else text
     elif kind == "message/rfc822":
@@ -254,6 +256,12 @@ def _body(message: EmailMessage) -> MIMEPart | None:
 
 def _is_prose(part: MIMEPart) -> bool:
     return part.get_content_maintype() == "text" and part.get_content_subtype() not in _NO_PROSE
+
+
+def _size(part: MIMEPart) -> int:
+    """Return the length of a part as it is encoded, in bytes."""
+    payload = part.get_payload()
+    return len(payload) if isinstance(payload, str) else 0
 
 
 def _parts(part: MIMEPart) -> list[EmailMessage]:

@@ -333,8 +333,9 @@ _SECTIONS: Final = (
 _BLANK_LINES: Final = "split at blank lines"
 _ENTRIES: Final = "a key or element of many lines is the heading of what is below it, shorter entries stay whole"
 _MAIL: Final = (
-    "`mail: Greetings, 2026-11-03`; each mail of a mailbox stands apart, forwarded mails and invitations are read too, "
-    "attachments are named; a mail is recognised without a suffix too (Maildir, MH, Thunderbird)"
+    "`mail: Greetings, 2026-11-03`; each mail of a mailbox stands apart, forwarded mails, invitations and attached "
+    "texts of at most 1 MB are read too, all attachments are named; a mail is recognised without a suffix too "
+    "(Maildir, MH, Thunderbird)"
 )
 _ROWS_TOLD: Final = (
     "sheet and rows as the program numbers them: `Ducks rows 4-9`; each value stands behind the name of its column"

@@ -15,7 +15,7 @@ HEAD = b"From: Ada <a@b.c>\nSubject: Trip\nMIME-Version: 1.0\n"
 
 def text(mail: bytes | EmailMessage, name: str = "x.eml") -> str:
     """What stands below the headers of a mail, its pieces with a slash between them."""
-    builder = TextBuilder(1_000_000)
+    builder = TextBuilder(2_000_000)
     extract(name, mail if isinstance(mail, bytes) else bytes(mail), builder, Limits())
     lines = [line for line in builder.build().text.split("\n") if line]
     return " / ".join(lines[2:] if name == "x.eml" else lines)
@@ -46,6 +46,14 @@ def mail(kind: str, *parts: MIMEPart) -> EmailMessage:
     return made
 
 
+def test_long_attachments_are_only_named() -> None:
+    """A log of megabytes would hide the mail that it is attached to; the body may be of any length."""
+    long = mail("mixed", part("Body."), part("entry\n" * 200_000, name="a.log"))
+
+    assert text(long) == "Body. / Attachments: a.log"
+    assert text(mail("mixed", part("entry\n" * 150_000))).count("entry") == 150_000
+
+
 def forwarded() -> EmailMessage:
     """A mail with another one inside."""
     made = EmailMessage()
@@ -70,7 +78,11 @@ def forwarded() -> EmailMessage:
         (mail("alternative", part("Plain."), part("<p>In HTML.</p>", "html")), "Plain."),
         (mail("alternative", part("<p>In HTML.</p>", "html"), part("Plain.")), "Plain."),
         (mail("mixed", part("Body."), part("<p>A list's footer.</p>", "html")), "Body. / A list's footer."),
-        (mail("mixed", part("Body."), part("not the body", name="a.txt")), "Body. / Attachments: a.txt"),
+        (mail("mixed", part("Body."), part("Attached.", name="a.txt")), "Body. / Attached. / Attachments: a.txt"),
+        (
+            mail("mixed", part("Body."), part("<p>Attached<br>page.", "html", name="a.html")),
+            "Body. / Attached / page. / Attachments: a.html",
+        ),
         (
             forwarded(),
             "See below. / Subject: Tickets / From: Bob <b@b.c> / Seats 7 and 8. / Attachments: tickets.pdf",
@@ -123,7 +135,7 @@ def test_encoding_of_body(head: bytes, body: bytes, said: str) -> None:
 def test_start_of_mail_in_mailbox(envelope: bytes, mails: int) -> None:
     """After a blank line, with sender and day, and headers below."""
     box = b"From a@b.c Tue Nov  3 10:00:00 2026\nSubject: One\n\nFirst.\n" + envelope + b"Subject: Two\n\nSecond.\n"
-    builder = TextBuilder(1_000_000)
+    builder = TextBuilder(2_000_000)
     extract("x.mbox", box, builder, Limits())
     document = builder.build()
     assert len(document.places) == mails
