@@ -22,7 +22,7 @@ from kb.sandbox.pool import Sandbox
 from kb.sandbox.protocol import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -44,11 +44,9 @@ def found(docs: str, formats: str, store: str) -> dict[str, Any]:
         spent = [0.0]
         plain = embedder.embed_documents
 
-        def timed(
-            texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
-        ) -> NDArray[np.float32]:
+        def timed(texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
             begun = time.perf_counter()
-            vectors = plain(texts, tokens, on_batch)
+            vectors = plain(texts, tokens)
             spent[0] += time.perf_counter() - begun
             return vectors
 

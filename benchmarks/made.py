@@ -118,15 +118,10 @@ class MadeModel:
     def share(self, _wait: Callable[[], None]) -> None:
         """Nothing takes long enough to stand back."""
 
-    def embed_documents(
-        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
-    ) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
         """The vectors of texts, shape (len(texts), dimension)."""
         self._delay(sum(tokens))
-        found = np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), DIMENSION)
-        if on_batch is not None:
-            on_batch(range(len(texts)))
-        return found
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), DIMENSION)
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The vector of a question."""

@@ -155,15 +155,12 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """The length of a vector."""
 
-    def embed_documents(
-        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
-    ) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Unit vectors of documents, shape (len(texts), dimension), in the given order.
 
         Args:
             texts: The documents.
             tokens: Their lengths in the model's tokens.
-            on_batch: Called after each batch with the positions of its texts.
         """
 
     def embed_query(self, text: str) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from kb.errors import DocumentError
 from kb.records import Candidates, FileStat, FoundFile, Scan, ScanBasis, Source, VectorRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,7 +42,6 @@ class FakeEmbedder:
     Args:
         dimension: The length of a vector; a small one causes collisions of words.
         name: The name of the fake model; part of the fingerprint and of every vector.
-        batch: The number of texts per call of ``on_batch``.
 
     Attributes:
         texts: All embedded documents, in order.
@@ -51,7 +50,7 @@ class FakeEmbedder:
         calls: The number of calls of ``embed_documents``.
     """
 
-    def __init__(self, dimension: int = 256, name: str = "bag-of-words", batch: int = 8) -> None:
+    def __init__(self, dimension: int = 256, name: str = "bag-of-words") -> None:
         self.dimension = dimension
         self.fingerprint = f"fake {name} dimension={dimension}"
         self.texts: list[str] = []
@@ -59,24 +58,14 @@ class FakeEmbedder:
         self.sentences: list[str] = []
         self.calls = 0
         self._name = name
-        self._batch = batch
 
-    def embed_documents(
-        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
-    ) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Unit vectors of documents, shape (len(texts), dimension), in the order given."""
         if len(texts) != len(tokens):
             raise ValueError(f"{len(texts)} texts, and lengths of {len(tokens)}")
         self.calls += 1
         self.texts += texts
-        vectors = np.zeros((len(texts), self.dimension), np.float32)
-        for start in range(0, len(texts), self._batch):
-            positions = range(start, min(start + self._batch, len(texts)))
-            for position in positions:
-                vectors[position] = self._vector(texts[position])
-            if on_batch:
-                on_batch(positions)
-        return vectors
+        return self._vectors(texts)
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """The unit vector of a question, shape (dimension,)."""
@@ -90,6 +79,9 @@ class FakeEmbedder:
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
         """Unit vectors of a few short texts, recorded in ``sentences``."""
         self.sentences += texts
+        return self._vectors(texts)
+
+    def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), self.dimension)
 
     def _vector(self, text: str) -> NDArray[np.float32]:

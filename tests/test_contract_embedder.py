@@ -126,15 +126,6 @@ class TestEmbedder:
         for question, place in (("sourdough bread", 0), ("undo the last git commit", 1), ("tomatoes need sun", 5)):
             assert int(np.argmax(vectors @ model.embedder.embed_query(question))) == place
 
-    def test_batches_are_told_by_the_positions_of_their_texts(self, model: Model) -> None:
-        """Each position once, so that what is done can be counted and kept."""
-        texts = TEXTS * 2
-        told: list[Sequence[int]] = []
-
-        model.embedder.embed_documents(texts, model.counter.count(texts), told.append)
-
-        assert sorted(position for batch in told for position in batch) == list(range(len(texts)))
-
     def test_lengths_must_be_given_for_each_text(self, model: Model) -> None:
         """One number too few is a mistake in the calling code."""
         with pytest.raises(ValueError, match="2 texts, and lengths of 1"):

@@ -84,14 +84,12 @@ class SlowEncoder(Encoder):
 
     spent = 0.0
 
-    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int], on_batch: Any = None) -> Any:  # noqa: ARG002 - the method's
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int]) -> Any:  # noqa: ARG002 - the method's
         """Vectors of length 1, after that time."""
         began = time.monotonic()
         time.sleep(SECONDS_A_TEXT * len(texts))
         # Not the model's: how long that takes depends on what else runs.
         vectors = np.random.default_rng(len(texts)).standard_normal((len(texts), self.dimension), np.float32)
-        if on_batch is not None:
-            on_batch(range(len(texts)))
         self.spent += time.monotonic() - began
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 

@@ -98,11 +98,9 @@ class CachedQueryEmbedder:
         """The length of a vector."""
         return self._embedder.dimension
 
-    def embed_documents(
-        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
-    ) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Unit vectors of documents."""
-        return self._embedder.embed_documents(texts, tokens, on_batch)
+        return self._embedder.embed_documents(texts, tokens)
 
     def embed_sentences(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
         """Unit vectors of a few short texts; None if the model is not loaded."""

@@ -329,15 +329,12 @@ class Encoder:
         # A model that can answer while it embeds needs no short batches.
         self._turn_tokens = 0 if self._loaded and self._loaded.shared else TURN_TOKENS
 
-    def embed_documents(
-        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
-    ) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Unit vectors of documents, shape (len(texts), dimension), in the given order.
 
         Args:
             texts: The documents.
             tokens: Their lengths in the model's tokens.
-            on_batch: Called after each batch with the positions of its texts.
 
         Raises:
             ModelError: The model cannot be used, or a text exceeds its limit. Texts are never truncated.
@@ -371,8 +368,6 @@ class Encoder:
                 continue
             if self._adjust_batch_size(len(batch) * tokens[batch[0]], time.perf_counter() - began):
                 waiting = self._groups([*chain.from_iterable(reversed(waiting))], tokens)
-            if on_batch:
-                on_batch(batch)
         return vectors
 
     def embed_query(self, text: str) -> NDArray[np.float32]:

@@ -131,10 +131,6 @@ class Generations:
                 shutil.rmtree(old)
         return str(target)
 
-    def damaged(self) -> str | None:
-        """The directory of the newest damaged generation; None if there is none."""
-        return next((str(path) for path in reversed(self._damaged())), None)
-
     def discard(self, name: str) -> None:
         """Delete a generation that is not in use; it need not exist."""
         if name == self._current_name():

@@ -34,16 +34,14 @@ class HeldModel(LoadedFake):
         self.held = threading.Event()
         self.go_on = threading.Event()
 
-    def embed_documents(
-        self, texts: Sequence[str], tokens: Sequence[int], on_batch: Callable[[Sequence[int]], None] | None = None
-    ) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Embed, at the first call and once it is let go."""
         if self.calls:
             self.held.set()
             assert self.go_on.wait(60)
         else:
             self.at_first()
-        return super().embed_documents(texts, tokens, on_batch)
+        return super().embed_documents(texts, tokens)
 
 
 @pytest.fixture
