@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kb.errors import CatalogDamaged
 from kb.indexing.plan import identify
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from kb.records import KnownFile, Source
     from kb.search.verify import FileStaleness
     from kb.store.catalog import SqliteCatalog
+
+# In bytes. Opening a database for writing takes its write-ahead log and the log's index, 32 kB each.
+_LEAST_FREE: Final = 2**17
 
 
 class Integrity:
@@ -148,5 +152,7 @@ def is_there(store: str, catalog: str) -> bool:
 
 
 def only_readable(store: str) -> bool:
-    """Whether a store is readable but not writable, by permissions or mount options."""
-    return os.access(store, os.R_OK | os.X_OK) and not os.access(store, os.W_OK)
+    """Whether a store is readable but not writable: by permissions, mount options, or because its disk is full."""
+    if not os.access(store, os.R_OK | os.X_OK):
+        return False
+    return not os.access(store, os.W_OK) or shutil.disk_usage(store).free < _LEAST_FREE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from kb.app import LocalKnowledgeBase
@@ -11,7 +12,7 @@ from kb.errors import StoreError
 
 
 def main(root: Path) -> None:
-    """Print what happened: the error of each run on the full disk, then what the run with room did."""
+    """Print the error of each run on the full disk, what the run with room did, and what a search then found."""
     disk = root / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(disk)], check=True)  # noqa: S607  # as found
@@ -33,6 +34,16 @@ def main(root: Path) -> None:
         report = kb.index()
         hit = kb.search("topic 70", limit=1).hits[0].passage.file.path
         print(report.total, len(report.failures), len(kb.check().differences), hit)  # noqa: T201
+    fill(disk / "other")
+    with LocalKnowledgeBase.open(overrides=overrides) as kb:
+        print(len(kb.search("topic 70", limit=3).hits), kb.status().files)  # noqa: T201
+
+
+def fill(file: Path) -> None:
+    """Write a file until its disk is full."""
+    with suppress(OSError), file.open("wb", buffering=0) as stream:
+        while stream.write(bytes(2**12)):
+            pass
 
 
 if __name__ == "__main__":

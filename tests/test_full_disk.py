@@ -15,7 +15,7 @@ NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 @pytest.mark.usefixtures("onnx_minilm")
 @pytest.mark.slow
 def test_full_disk_is_told_and_made_good_when_there_is_room(tmp_path: Path) -> None:
-    """On a full disk indexing says so in a sentence; with room again the next run completes, and nothing is lost."""
+    """Indexing says so in a sentence, and with room again the next run completes; searches need no room."""
     probe = subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True)
     if probe.returncode:
         pytest.skip("this system gives no mount namespace for a small disk")
@@ -33,7 +33,8 @@ def test_full_disk_is_told_and_made_good_when_there_is_room(tmp_path: Path) -> N
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
-    first, second, last = done.stdout.splitlines() or ["", "", done.stderr]
+    first, second, last, searched = done.stdout.splitlines() or ["", "", done.stderr, ""]
     assert "disk is full" in first
     assert "disk is full" in second
     assert last.split()[:3] == ["250", "0", "0"]
+    assert searched == "3 250", done.stderr

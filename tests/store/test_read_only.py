@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -106,6 +107,19 @@ def test_read_only_store_without_cache_is_searched_in_a_copy_of_its_index(
         assert said(kb.search(QUESTION, mode="cosine", weak=True)) == expected
 
     assert state(store.path) == before
+
+
+def test_a_store_on_a_full_disk_is_searched_as_it_stands(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite could not even open the catalog for writing."""
+    expected, before = store.ask("hybrid"), state(store.path)
+
+    used = shutil.disk_usage(store.path)._replace(free=4096)
+    monkeypatch.setattr("kb.integrity.shutil.disk_usage", lambda _: used)
+    with store.open() as kb:
+        assert said(kb.search(QUESTION, mode="hybrid", weak=True)) == expected
+
+    assert state(store.path) == before
+    assert store.told == [f"the store at {store.path} cannot be written: it is asked as it stands"]
 
 
 def test_indexing_a_read_only_store_is_an_error(store: Store) -> None:
