@@ -17,11 +17,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
+from starlette.responses import StreamingResponse
 
 from kb.api.codec import encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.types import Receive, Scope, Send
 
 EventType = Literal["file", "progress", "run", "state", "missed"]
 EVENTS: Final = "/v1/events"
@@ -195,6 +198,23 @@ class Listener:
         except TimeoutError:
             return False
         return True
+
+
+class EventResponse(StreamingResponse):
+    """The stream of a listener, which is one of some listeners from the request to the end of the response."""
+
+    def __init__(self, listener: Listener, listeners: set[Listener]) -> None:
+        super().__init__(listener.stream(), media_type=MEDIA_TYPE)
+        self._listener = listener
+        self._listeners = listeners
+        listeners.add(listener)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._listeners.discard(self._listener)
 
 
 def _text(kind: EventType, data: bytes, number: str) -> bytes:

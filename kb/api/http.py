@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from kb.api.access import require_json
 from kb.api.codec import encode, request_of
-from kb.api.events import EVENTS, Listener
+from kb.api.events import EVENTS, EventResponse, Listener
 from kb.api.events import MEDIA_TYPE as EVENT_STREAM
 from kb.api.limits import body_of, fields_of_json, fields_of_query, require_within
 from kb.api.operations import OPERATIONS, Call
@@ -248,7 +248,7 @@ class Api:
         if len(self._listeners) >= self._limits.listeners:
             refusal = Refusal(503, "too many clients follow the events", "End one of them, and try again", _RETRY)
             return self._problem(refusal)
-        return _EventResponse(Listener(self._backend.events, http.headers.get("last-event-id", "")), self._listeners)
+        return EventResponse(Listener(self._backend.events, http.headers.get("last-event-id", "")), self._listeners)
 
     def _endpoint(self, operation: Operation[Any, Any]) -> Any:  # noqa: ANN401 - as Starlette takes it
         async def endpoint(http: Request) -> Response:
@@ -462,23 +462,6 @@ class _Lines:
 
 
 _RETRY: Final = {"Retry-After": str(_RETRY_SECONDS)}
-
-
-class _EventResponse(StreamingResponse):
-    """The stream of a listener, who is one of the listeners from the request to the end of the response."""
-
-    def __init__(self, listener: Listener, listeners: set[Listener]) -> None:
-        super().__init__(listener.stream(), media_type=EVENT_STREAM)
-        self._listener = listener
-        self._listeners = listeners
-        listeners.add(listener)
-
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Send the events."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._listeners.discard(self._listener)
 
 
 def _not_begun() -> Refusal:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from kb.api.events import EventBus
+    from kb.api.problems import Problem
     from kb.ports import Knowledge, RunningDaemon
     from kb.records import KnownFile
     from kb.web.viewed import Viewed
@@ -152,6 +153,10 @@ class ViewContext:
     def _made_room(self, _job: object) -> None:
         self._room += 1
 
+    def folders(self) -> tuple[str, ...]:
+        """The watched folders."""
+        return tuple(self.backend.daemon.status()["folders"])
+
     def files(self, kb: Knowledge, query: Query) -> list[KnownFile]:
         """Return the indexed files that a search looks through: those of its selection that pass its filters.
 
@@ -176,13 +181,17 @@ class ViewContext:
         return answer
 
     def failed(self, error: Exception, *, part: bool = False) -> Response:
-        """Return the page of an error, with its remedy; one that is kb's own fault is logged."""
+        """Return the page of an error, with its remedy."""
+        problem = self.problem(error)
+        template = "error_part.html" if part else "error.html"
+        return self.page(template, problem.status, problem=problem)
+
+    def problem(self, error: Exception) -> Problem:
+        """Return what a page says of an error; one that is kb's own fault is logged."""
         named = error if isinstance(error, KbError) else self.backend.known(error) or error
         if not isinstance(named, KbError):
             self.backend.say(f"the page failed ({type(error).__name__}: {error})")
-        problem = problem_of(named)
-        template = "error_part.html" if part else "error.html"
-        return self.page(template, problem.status, problem=problem)
+        return problem_of(named)
 
     def page(self, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:  # noqa: ANN401 - values of a template
         """Return a page."""

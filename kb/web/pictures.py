@@ -28,7 +28,8 @@ _SECONDS: Final = 20.0
 _MEMORY: Final = 600_000_000
 # Text of a page as it is sent; a picture is larger by a third in base64.
 _TEXT: Final = 30_000_000
-_KEPT: Final = 48
+# The pictures that are kept, in bytes. A page of text takes some hundred thousand, one that is a photograph millions.
+_KEPT_BYTES: Final = 32_000_000
 _MOST_BYTES: Final = 30_000_000
 # How long a passage is at most that is looked for on a page, in characters.
 _LONGEST_PASSAGE: Final = 20_000
@@ -82,7 +83,7 @@ class Pages:
         made = Page(base64.b64decode(drawn.png), drawn.pages, drawn.marked, drawn.top)
         with self._lock:
             self._kept[key] = made
-            while len(self._kept) > _KEPT:
+            while sum(len(one.png) for one in self._kept.values()) > _KEPT_BYTES:
                 self._kept.popitem(last=False)
         return made
 

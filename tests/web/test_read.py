@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import msgspec
 import pytest
 
 from kb.records import FileStat, KnownFile
+from kb.web import pictures
 from kb.web.documents import notebook, read
 from kb.web.documents.markdown import markdown
 from kb.web.documents.markup import Source, linked_text
 from kb.web.documents.org import org
+from kb.web.pdf_page import Drawn, Wanted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -301,6 +306,26 @@ def test_pdf_page(browser: Browser, files: Path) -> None:
     assert marked.body.startswith(b"\x89PNG")
     assert plain.status == 200
     assert marked.body != plain.body
+
+
+def test_pictures_of_pages_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last pages are kept, as many as fit; a book of photographs took a quarter of a gigabyte."""
+    drawn: list[int] = []
+
+    class Drawing:
+        def extract(self, _module: str, name: str, _data: bytes) -> SimpleNamespace:
+            drawn.append(msgspec.json.decode(name, type=Wanted).page)
+            picture = Drawn(base64.b64encode(bytes(1_000_000)).decode(), 9, 0, 0.0, 1, 1)
+            return SimpleNamespace(text=msgspec.json.encode(picture).decode())
+
+    monkeypatch.setattr(pictures, "_new_sandbox", Drawing)
+    monkeypatch.setattr(pictures, "_KEPT_BYTES", 2_500_000)
+    pages = pictures.Pages(lambda _folder, _path: b"")
+    file = KnownFile(1, "/notes", "a.pdf", FileStat(0, 0, 0, 0, 0), b"", 0, "done")
+
+    for page in (1, 2, 3, 3, 2, 1):
+        assert len(pages.draw(file, page).png) == 1_000_000
+    assert drawn == [1, 2, 3, 1]
 
 
 def test_page_that_is_not_there(browser: Browser, files: Path) -> None:

@@ -19,6 +19,8 @@ from kb.app import LocalKnowledgeBase
 from kb.records import Claim, Failure, IndexProgress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from page_browser import Browser
     from page_server import Served
 
@@ -172,6 +174,39 @@ def test_keys_are_listed(browser: Browser) -> None:
 def test_unknown_address(browser: Browser) -> None:
     """An address that there is not says so."""
     assert browser.get("/nowhere").status == 404
+
+
+def test_ask_that_fails_says_why(browser: Browser, running: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong amid an answer is a part of the page, and in the log; the stream was cut off."""
+
+    def failing(*_: object, **__: object) -> Reply:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(LocalKnowledgeBase, "ask", failing)
+    answer = browser.get("/ask?q=piers&part=1")
+
+    assert "RuntimeError: no luck" in json.loads(answer.text.splitlines()[-1])["html"]
+    assert running.said.pop() == "the page failed (RuntimeError: no luck)"
+
+
+def test_note_that_is_written_and_not_indexed(
+    browser: Browser, files: Path, monkeypatch: pytest.MonkeyPatch, running: Served
+) -> None:
+    """It is not to be sent again, whatever went wrong; where nothing was written, the text is kept."""
+
+    def failing(_: object, text: str, *, on_written: Callable[[str], None], **__: object) -> None:
+        if "first" in text:
+            on_written(f"{files}/hub.md")
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(LocalKnowledgeBase, "note", failing)
+
+    assert browser.post("/note", {"text": "first"}).status == 303
+    answer = browser.post("/note", {"text": "second"})
+    assert answer.status == 500
+    assert ">second</textarea>" in answer.text
+    assert running.said == ["the page failed (RuntimeError: no luck)"] * 2
+    running.said.clear()
 
 
 def test_ask_is_streamed(browser: Browser, files: Path) -> None:

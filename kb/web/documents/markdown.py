@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from kb.web.documents.markup import HIT, IN, Source, link, linked_text, visible
+from kb.web.documents.markup import HIT, IN, RASTER, Source, link, linked_text, visible
 from kb.web.documents.source import fenced
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _LEAVES: Final = frozenset({"paragraph_open", "heading_open", "tr_open", "dt_ope
 _WIKILINK: Final = re.compile(r"(!?)\[\[([^\[\]\n|]+)(?:\|([^\[\]\n]*))?\]\]")
 _TASK: Final = re.compile(r"\[([ xX])\]\s+")
 _AWAY: Final = ("http:", "https:", "mailto:", "//")
-_RASTER: Final = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|avif)$", re.IGNORECASE)
 _LINK_TAG: Final = re.compile(r"<(/?)a\b", re.IGNORECASE)
 _NOT_SLUG: Final = re.compile(r"[^\w\- ]")
 _ANCHOR: Final = re.compile(r"\^[\w-]+\s*$")
@@ -152,7 +151,7 @@ def _wikilink(state: StateInline, silent: bool) -> bool:
 
 def _linked(found: re.Match[str], source: Source) -> str:
     embeds, name, label = found[1], found[2].strip(), (found[3] or "").strip()
-    if embeds and _RASTER.search(name):
+    if embeds and RASTER.search(name):
         return f'<img src="{escape(source.image(name))}" alt="{escape(label or name)}">'
     return link(source.target(name), label or name.replace("#^", " ^").replace("#", f" {IN} ").strip())
 

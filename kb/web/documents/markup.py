@@ -48,6 +48,8 @@ _CLASSES: Final = frozenset(
 _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _PLACE: Final = "/read?"
 IMAGE: Final = "/image?"
+RASTER: Final = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|avif)$", re.IGNORECASE)
+"""The ends of the names of images that are shown."""
 # The name of the place where the passage begins, in the address after "#".
 PASSAGE: Final = "passage"
 _ID: Final = re.compile(r' id="[^"]*"')

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from kb.formats.registry import REGISTRY
 from kb.web.documents.extracted import extracted, table, text
 from kb.web.documents.markdown import markdown
-from kb.web.documents.markup import IMAGE, PASSAGE, Source, Target, sanitized, with_words
+from kb.web.documents.markup import IMAGE, PASSAGE, RASTER, Source, Target, sanitized, with_words
 from kb.web.documents.notebook import notebook
 from kb.web.documents.org import org
 from kb.web.documents.source import code
@@ -36,9 +36,16 @@ _WHOLE_TABLE: Final = 50_000
 _ROWS_AROUND: Final = 100
 _PASSAGES_AROUND: Final = 60
 _MOST_HEADINGS: Final = 200
-_RASTER: Final = re.compile(r"\.(?:png|jpe?g|gif|webp|bmp|avif)$", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
-_LINK_STYLES: Final[Mapping[str, Callable[[Source], str]]] = {"markdown": markdown, "org": org, "csv": table}
+# The form in which a text of each kind is shown, and what makes it into HTML; all others are code.
+_FORMS: Final[Mapping[str, tuple[str, Callable[[Source], str]]]] = {
+    "markdown": ("markdown", markdown),
+    "org": ("org", org),
+    "csv": ("table", table),
+    "text": ("text", text),
+    "rst": ("text", text),
+    "asciidoc": ("text", text),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,6 @@ class Opened:
 
     Attributes:
         file: The file.
-        path: Its absolute path.
         form: How it is shown: ``markdown``, ``org``, ``code``, ``text``, ``table``, ``notebook``, ``sheet``,
             ``document`` or ``pdf``.
         html: The document, or the part of it, as safe HTML; the text of the page of a PDF.
@@ -72,7 +78,6 @@ class Opened:
     """
 
     file: KnownFile
-    path: str
     form: str
     html: Markup
     passage: StoredPassage | None
@@ -84,6 +89,11 @@ class Opened:
     later: str = ""
     page: int = 0
     pages: int = 0
+
+    @property
+    def path(self) -> str:
+        """Its absolute path."""
+        return path_of(self.file)
 
     @property
     def place(self) -> str:
@@ -143,7 +153,6 @@ def _notebook(
         return None
     return Opened(
         shown.file,
-        path_of(shown.file),
         "notebook",
         with_words(sanitized(html, source.image), words),
         passage,
@@ -169,12 +178,11 @@ def _text(
         head = kb.read(query.file, last_line=1).text
     source = _source_of(query, file, links, passage, words)
     source = replace(source, text=found.text, first_line=found.first_line, head=head)
-    form, render = _form(file)
+    form, render = _FORMS.get(file.kind, ("code", code))
     html = with_words(sanitized(render(source), source.image), words)
     end = found.last_line
     return Opened(
         file,
-        path_of(file),
         form,
         html,
         passage,
@@ -187,13 +195,6 @@ def _text(
     )
 
 
-def _form(file: KnownFile) -> tuple[str, Callable[[Source], str]]:
-    """Return the form in which a text is shown, and what makes it into HTML."""
-    if file.kind in _LINK_STYLES:
-        return {"csv": "table"}.get(file.kind, file.kind), _LINK_STYLES[file.kind]
-    return ("text", text) if file.kind in {"text", "rst", "asciidoc"} else ("code", code)
-
-
 def _extracted(query: Query, shown: Shown, links: Links, passage: StoredPassage | None, words: Words) -> Opened:
     """Open a document whose text was extracted: the passages around the one that is marked."""
     at = shown.passages.index(passage) if passage else 0
@@ -203,7 +204,6 @@ def _extracted(query: Query, shown: Shown, links: Links, passage: StoredPassage 
     rest = shown.passages[last:]
     return Opened(
         shown.file,
-        path_of(shown.file),
         "sheet" if shown.file.kind == "sheet" else "document",
         with_words(sanitized(extracted(source, part)), words),
         passage,
@@ -224,7 +224,6 @@ def _pdf(kb: Knowledge, query: Query, shown: Shown, links: Links, passage: Store
     source = Source(shown.file, found.text, found.first_line)
     return Opened(
         shown.file,
-        path_of(shown.file),
         "pdf",
         Markup(sanitized(text(source))),  # noqa: S704 - sanitized
         passage if passage and passage.page == page else None,
@@ -270,7 +269,7 @@ def _leads(query: Query, links: Links) -> Callable[[str], Target]:
 def _image(document: KnownFile, name: str) -> str:
     """Return the address of an image that a document embeds; empty where none is shown."""
     source = unquote(name)
-    shown = name and not _SCHEME.match(name) and _RASTER.search(name.partition("?")[0])
+    shown = name and not _SCHEME.match(name) and RASTER.search(name.partition("?")[0])
     if not shown or not has_image(document, source):
         return ""
     fields = {"file": path_of(document), "src": source}

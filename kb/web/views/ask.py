@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from kb.errors import KbError
 from kb.records import Claim
 from kb.web import text
 from kb.web.excerpt import plain
@@ -65,7 +64,7 @@ class _Source:
 
 
 async def _streamed(context: ViewContext, request: Request, query: Query) -> AsyncIterator[bytes]:
-    """Yield lines of JSON: ``step`` and ``claim`` while the answer is made, at the end ``html`` or ``problem``."""
+    """Yield lines of JSON: ``step`` and ``claim`` while the answer is made, at the end ``html``."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     gone = threading.Event()
@@ -97,8 +96,8 @@ def _ending(context: ViewContext, query: Query, result: Callable[[], Mapping[str
     """Return the last line: the whole answer as HTML, or why there is none."""
     try:
         return {"html": context.html("quotes.html", query=query, **result())}
-    except KbError as error:
-        return {"html": context.html("error_part.html", problem=error)}
+    except Exception as error:  # noqa: BLE001 - every error becomes a part of the page
+        return {"html": context.html("error_part.html", problem=context.problem(error))}
 
 
 def _line(value: Mapping[str, str]) -> bytes:
@@ -107,7 +106,7 @@ def _line(value: Mapping[str, str]) -> bytes:
 
 def _answered(context: ViewContext, query: Query, reply: Reply) -> dict[str, Any]:
     """What the template takes: the claims or quotes with their sources, and the passages in which they stand."""
-    folders = context.backend.daemon.status()["folders"]
+    folders = context.folders()
     hits = {hit.rank: hit for hit in reply.answer.hits}
 
     def source(quote: Quote) -> _Source:

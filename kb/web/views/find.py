@@ -19,7 +19,7 @@ from kb.web.documents.read import Opened, open_document, place_address
 from kb.web.facets import Facet, FacetCounts, facets
 from kb.web.names import labelled, named_files
 from kb.web.pictures import Page, image_of
-from kb.web.query import MOST_HITS, Fields, Query, path_of
+from kb.web.query import MOST_HITS, Fields, Query
 from kb.web.results import Place, results_of, shown_path
 
 if TYPE_CHECKING:
@@ -133,7 +133,9 @@ class _Find:
         def work(kb: Knowledge) -> dict[str, Any]:
             answer = kb.search(SearchRequest(like=query.file, limit=_SIMILAR))
             files = [hit.passage.file for hit in answer.hits]
-            found = [Place(one.title or shown_path(one, self._folders()), place_address(query, one)) for one in files]
+            found = [
+                Place(one.title or shown_path(one, self._context.folders()), place_address(query, one)) for one in files
+            ]
             return {"places": found, "like": query.closed().address("/", q="", like=query.file)}
 
         return await self._part(request, "similar.html", work)
@@ -193,7 +195,7 @@ class _Find:
 
     def _found(self, kb: Knowledge, query: Query, *, quick: bool = False, best: bool = True) -> dict[str, Any]:
         """What the template of the results takes; see ``Query.request``."""
-        folders = self._folders()
+        folders = self._context.folders()
         if not query.asks or query.alone:
             listed = None if query.file else self._listed(kb, query)
             values = {"query": query, "results": None, "listed": listed, "named": ()}
@@ -214,7 +216,7 @@ class _Find:
 
     def _listed(self, kb: Knowledge, query: Query) -> _Listed:
         """The files that pass the filters, where there is no question: those changed last, or by date."""
-        folders, narrowed = self._folders(), query.narrows
+        folders, narrowed = self._context.folders(), query.narrows
         files = self._context.files(kb, query)
         most = max(query.limit, _RECENT)
         newest = heapq.nlargest(most, files, key=day_of if narrowed else lambda one: one.stat.mtime_ns)
@@ -231,9 +233,6 @@ class _Find:
         files = self._context.selections.among(kb.documents(), query.within)
         return facets(self._counts.of(files, query), query, len(files))
 
-    def _folders(self) -> tuple[str, ...]:
-        return tuple(self._context.backend.daemon.status()["folders"])
-
     def _opened(self, kb: Knowledge, query: Query) -> dict[str, Any]:
         """What the template of a document takes."""
         try:
@@ -244,7 +243,7 @@ class _Find:
     def _reading(self, kb: Knowledge, query: Query) -> _Reading:
         here, words = self._hits_in(kb, query) if query.q else ([], Words())
         opened = open_document(kb, self._context.backend.content, query, words)
-        passage, folders = opened.passage, self._folders()
+        passage, folders = opened.passage, self._context.folders()
         own = [one for one in here if one.file.id == opened.file.id]
         at = next((n for n, one in enumerate(own) if passage and one.id == passage.id), -1)
         line = passage.first_line if passage else query.line
@@ -298,4 +297,4 @@ def _picture(opened: Opened) -> str:
     """The address of the picture of a page; it names the content, so that a browser keeps no old one."""
     line = opened.passage.first_line if opened.passage else 0
     version = opened.file.content_hash.hex()[:12]
-    return f"{Query(file=path_of(opened.file), page=opened.page, line=line).address('/page')}&v={version}"
+    return f"{Query(file=opened.path, page=opened.page, line=line).address('/page')}&v={version}"

@@ -31,7 +31,7 @@ def routes(context: ViewContext) -> list[BaseRoute]:
     async def graph(request: Request) -> Response:
         query = Query.of(request.scope["query_string"])
         steps = 2 if request.query_params.get("steps") == "2" else 1
-        folders = tuple(context.backend.daemon.status()["folders"])
+        folders = context.folders()
 
         def work(kb: Viewed) -> dict[str, Any]:
             # Reading refuses what the rules exclude since the last run.

@@ -118,13 +118,10 @@ class _MapView:
         return {"groups": (), "group": group, "members": members, "ids": ",".join(str(one.id) for one in files)}
 
     def _place(self, file: KnownFile) -> Place:
-        return Place(file.title or shown_path(file, self._folders()), place_address(Query(), file))
-
-    def _folders(self) -> tuple[str, ...]:
-        return tuple(self._context.backend.daemon.status()["folders"])
+        return Place(file.title or shown_path(file, self._context.folders()), place_address(Query(), file))
 
     def _drawn(self, files: Sequence[KnownFile], state: MapState) -> dict[str, Any]:
-        folders = self._folders()
+        folders = self._context.folders()
         known = {} if state.map is None else state.map.files
         on_map = [(one, known[one.id]) for one in files if one.id in known]
         roots = sorted({one.folder for one, _ in on_map})

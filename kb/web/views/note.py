@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -31,24 +32,7 @@ def routes(context: ViewContext) -> list[BaseRoute]:
         return context.page("note.html", title="", tags="", text="", problem=None)
 
     async def save(request: Request) -> Response:
-        fields = await form_of(request)
-        text = fields.text("text", _LONGEST).replace("\r\n", "\n")
-        title, tags = fields.text("title").strip(), fields.text("tags")
-        written: list[str] = []
-
-        def work(kb: Knowledge) -> None:
-            names = tuple(tag.lstrip("#") for tag in _BETWEEN_TAGS.split(tags) if tag.lstrip("#"))
-            kb.note(text, title=title or None, tags=names, on_written=written.append)
-
-        try:
-            if not text.strip():
-                raise RequestError(TEXT["note_empty"].rstrip("."), "Write something first")
-            await context.ask(request, work)
-        except KbError as error:
-            # Written but not indexed: the next run does that, and the form must not be sent again.
-            if not written:
-                return context.page("note.html", 400, title=title, tags=tags, text=text, problem=error)
-        return RedirectResponse(Query(file=written[0]).address("/note/saved"), 303)
+        return await _saved(context, request)
 
     async def saved(request: Request) -> Response:
         query = Query.of(request.scope["query_string"])
@@ -67,3 +51,29 @@ def routes(context: ViewContext) -> list[BaseRoute]:
         Route("/note", context.view(save), methods=["POST"]),
         Route("/note/saved", context.view(saved)),
     ]
+
+
+async def _saved(context: ViewContext, request: Request) -> Response:
+    """Write a note and lead to it; where that fails, give the form back as it was filled in."""
+    fields = await form_of(request)
+    text = fields.text("text", _LONGEST).replace("\r\n", "\n")
+    given = {"title": fields.text("title").strip(), "tags": fields.text("tags"), "text": text}
+    written: list[str] = []
+
+    def work(kb: Knowledge) -> None:
+        names = tuple(tag.lstrip("#") for tag in _BETWEEN_TAGS.split(given["tags"]) if tag.lstrip("#"))
+        kb.note(text, title=given["title"] or None, tags=names, on_written=written.append)
+
+    if not text.strip():
+        empty = RequestError(TEXT["note_empty"].rstrip("."), "Write something first")
+        return context.page("note.html", 400, problem=empty, **given)
+    try:
+        await context.ask(request, work)
+    except ClientDisconnect:
+        raise
+    except Exception as error:  # noqa: BLE001 - what was written is not to be written again, and no text is lost
+        problem = context.problem(error)
+        # Written but not indexed: the next run does that, and the form must not be sent again.
+        if not written:
+            return context.page("note.html", problem.status, problem=problem, **given)
+    return RedirectResponse(Query(file=written[0]).address("/note/saved"), 303)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
-from kb.api.events import MEDIA_TYPE, Listener
+from kb.api.events import MEDIA_TYPE, EventResponse, Listener
 from kb.errors import KbError
 from kb.formats.registry import REGISTRY
 from kb.web.text import count, freshness_line, remedies, size
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
@@ -62,18 +62,12 @@ class _Events:
 
     async def follow(self, request: Request) -> Response:
         """All events from now on, as server-sent events."""
+        if request.method == "HEAD":
+            return Response(media_type=MEDIA_TYPE)
         if len(self._listeners) >= _MOST_LISTENERS:
             raise KbError("too many windows follow the events", "Close some of them")
         listener = Listener(self._context.backend.events, request.headers.get("last-event-id", ""))
-        return StreamingResponse(self._stream(listener), media_type=MEDIA_TYPE)
-
-    async def _stream(self, listener: Listener) -> AsyncIterator[bytes]:
-        self._listeners.add(listener)
-        try:
-            async for event in listener.stream():
-                yield event
-        finally:
-            self._listeners.discard(listener)
+        return EventResponse(listener, self._listeners)
 
     def _close(self) -> None:
         for listener in tuple(self._listeners):
