@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -61,8 +62,9 @@ def save_results(terminal: str, answer: Answer, server: str = "") -> None:
         place = folder()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = place / _name(terminal)
-        fresh = file.with_suffix(f".{os.getpid()}.new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        # Several searches of one terminal may end at once, in the threads of a daemon.
+        fresh = file.with_suffix(f".{secrets.token_hex(4)}.new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(msgspec.json.encode([_exact(location) for location in locations]))
         fresh.replace(file)
@@ -83,7 +85,7 @@ def load_results(terminal: str) -> list[Location] | None:
 
 
 def _exact(location: Location) -> Location:
-    """The same with the path in hexadecimal, since names need not be text."""
+    """A location whose path is in hexadecimal, since names need not be text."""
     return msgspec.structs.replace(location, path=os.fsencode(location.path).hex())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from made_up import answer, hit, known_file
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pytest
     from command_line import CommandLine
 
-    from kb.records import KnownFile
+    from kb.records import Answer, KnownFile
 
 pytest_plugins = ["command_line"]
 
@@ -75,6 +76,30 @@ def test_hit_of_another_machine(command: CommandLine, tmp_path: Path, monkeypatc
         f"kb: {tmp_path}/a.md is on https://nas:7420, not on this machine",
         f"    kb --server https://nas:7420 show {tmp_path}/a.md:5",
     ]
+
+
+def test_searches_that_end_at_once_are_kept_whole() -> None:
+    """Those of scripts share the place of those without a terminal; the file of one is never half of another."""
+    few, many = answer(hit()), answer(*(hit(file=known_file(f"{number}.md")) for number in range(300)))
+    save_results("none", few)
+    ended = threading.Event()
+
+    def search(found: Answer) -> None:
+        while not ended.is_set():
+            save_results("none", found)
+
+    threads = [threading.Thread(target=search, args=[found]) for found in (few, many) * 3]
+    for thread in threads:
+        thread.start()
+    try:
+        kept = [len(load_results("none") or ()) for _ in range(300)]
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+    assert set(kept) <= {1, 300}
+    assert [file.suffix for file in folder().iterdir()] == [".json"]
 
 
 def test_each_terminal_has_its_own_answer() -> None:
