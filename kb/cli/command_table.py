@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import Command, optional_values
-from kb.service.arguments import Arguments, CommandTable
+from kb.service.arguments import UNKNOWN, Arguments, CommandTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ _DOCSTRING = '"""The commands and their options, for the client of the daemon. M
 def read_arguments(args: Sequence[str], root: click.Group) -> Arguments:
     """Parse a command line with the generated table, or with the commands themselves if it lacks an option."""
     read = Arguments(args)
-    return Arguments(args, table_of(root)) if read.of("unknown") else read
+    return Arguments(args, table_of(root)) if read.of(UNKNOWN) else read
 
 
 def table_of(root: click.Group) -> CommandTable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from kb.cli.commands.watch import own_environment
 from kb.cli.options import refuse_conflicts
 from kb.cli.output.terminal import one_line, sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ClientError, ConfigError
+from kb.service.background import own_command
 
 if TYPE_CHECKING:
     from kb.agents.check import Reply
@@ -158,12 +158,5 @@ def _launch(session: Session, *, write: bool) -> Launch:
     settings = session.settings()
     if settings.file is None:
         raise ConfigError("no configuration file for kb to start with", WAYS_TO_CONFIGURE)
-    command = (*_program(), *session.options(settings), "mcp", *(["--write"] if write else []))
+    command = (*own_command(), *session.options(settings), "mcp", *(["--write"] if write else []))
     return Launch(command, own_environment(session, settings))
-
-
-def _program() -> list[str]:
-    """The command that starts this kb, with an absolute path."""
-    script = Path(sys.executable).with_name("kb.exe" if os.name == "nt" else "kb")
-    # Without -P a folder called kb in the current one would be taken for the program.
-    return [str(script)] if script.is_file() else [sys.executable, "-P", "-m", "kb"]

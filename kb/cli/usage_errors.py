@@ -131,7 +131,7 @@ def as_search(root: click.Group, args: Sequence[str]) -> str:
 
 
 def also_as_search(error: KbError, root: click.Group, args: Sequence[str]) -> str:
-    """Return the same for a command that found nothing with the given name."""
+    """Return the command that searches for the words of one that found nothing of that name; see ``as_search``."""
     words = read_arguments(args, root).words[1:]
     if isinstance(error, StoreBusy) or not any(word in error.message for word in words):
         return ""

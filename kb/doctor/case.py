@@ -236,7 +236,7 @@ class Case:
 
     @property
     def encoder(self) -> Encoder:
-        """The same, for checks that say nothing without it.
+        """The configured model, for checks that say nothing without it.
 
         Raises:
             Skipped: It is not on this machine.

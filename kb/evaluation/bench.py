@@ -22,6 +22,7 @@ from kb.app import LocalKnowledgeBase
 from kb.container import Container
 from kb.errors import DocumentError, KbError
 from kb.search.rank import cosines
+from kb.service.background import own_command
 from kb.service.client import ask
 from kb.system.memory import cpu_seconds, resident_memory
 
@@ -67,7 +68,7 @@ class Program:
         cwd: str | None = None,
     ) -> None:
         self.store = store
-        self._command = (*_executable(), *options)
+        self._command = (*own_command(), *options)
         self._environ = environ
         self._cwd = cwd or None
 
@@ -147,13 +148,6 @@ class DaemonProcess:
             OSError: The system does not provide it.
         """
         return cpu_seconds(self.pid)
-
-
-def _executable() -> tuple[str, ...]:
-    """Return the script ``kb`` next to this Python, which is what people run; else the module."""
-    script = Path(sys.executable).with_name("kb")
-    # Without -P, a folder called kb in the current one would be imported instead.
-    return (str(script),) if os.access(script, os.X_OK) else (sys.executable, "-P", "-m", "kb")
 
 
 # The sample: copies of some files, the texts that are embedded, and questions taken from them.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from kb.api.transport import ConnectionLost, NoDaemon
 from kb.errors import AmbiguousName, KbError, NotIndexed, RequestError
 from kb.mcp import text
-from kb.mcp.bounds import beginning, shares
 from kb.mcp.paths import named, one_line, plain, shown
 from kb.mcp.schemas import (
     UNTRUSTED,
@@ -37,6 +36,7 @@ from kb.mcp.schemas import (
     arguments_of,
 )
 from kb.mcp.sources import Building, Call, NotReady, Source, wait_until_built
+from kb.mcp.tokens import beginning, shares
 from kb.records import DEFAULT_MODE, Filters, Mode, SearchRequest
 from kb.search.filters import day_of
 from kb.search.types import type_named

@@ -183,7 +183,7 @@ def _kind(argument: str, table: CommandTable) -> tuple[str, bool]:
 
 
 def _long(argument: str, table: CommandTable) -> tuple[str, bool] | None:
-    """Return the same for a long option; None where there is no such option."""
+    """Return the kind of a long option, and whether the next argument may be its value; None if no command has it."""
     name, equals, _ = argument.partition("=")
     if name in table.global_valued:
         return GLOBAL, not equals
@@ -195,7 +195,10 @@ def _long(argument: str, table: CommandTable) -> tuple[str, bool] | None:
 
 
 def _short(argument: str, table: CommandTable) -> tuple[str, bool] | None:
-    """Return the same for short options, which may be joined, as in ``-ln 3``; None where one is unknown."""
+    """Return the kind of short options, and whether the next argument may be the value of the last.
+
+    They may be joined, as in ``-ln 3``. None where no command has one of them.
+    """
     if argument[:2] in table.global_valued:
         return (GLOBAL, argument == argument[:2]) if len(argument) == 2 or "=" in argument else None  # noqa: PLR2004 - a minus and a letter
     for place, letter in enumerate(argument[1:], 1):

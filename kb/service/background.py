@@ -1,14 +1,16 @@
-"""Starts the daemon in the background, with a log file of its own."""
+"""Starts the daemon in the background, with a log file of its own, and tells the command that starts this kb."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kb.system import WINDOWS
 from kb.system.processes import apart
 
 if TYPE_CHECKING:
@@ -38,6 +40,13 @@ class BackgroundDaemon:
         with self.log.open("rb") as stream:
             stream.seek(self.begin)
             return stream.read().decode("utf-8", "replace").strip()
+
+
+def own_command() -> tuple[str, ...]:
+    """The command that starts this kb, with an absolute path: the script beside this Python, else the module."""
+    script = Path(sys.executable).with_name("kb.exe" if WINDOWS else "kb")
+    # Without -P a folder called kb in the current one would be taken for the program.
+    return (str(script),) if os.access(script, os.X_OK) else (sys.executable, "-P", "-m", "kb")
 
 
 def daemon_name(store: str) -> str:

@@ -85,7 +85,7 @@ def privacy_text(rows: Sequence[PrivacyRow], *, process: int, daemon: bool) -> s
 
 
 def privacy_object(rows: Sequence[PrivacyRow], *, process: int, daemon: bool) -> dict[str, Any]:
-    """The same as JSON."""
+    """The process and the rows as a JSON object."""
     return {
         "process": process,
         "daemon": daemon,

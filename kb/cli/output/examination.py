@@ -80,7 +80,7 @@ def fixed_line(fixed: Fixed) -> str:
 
 
 def examination_object(results: Sequence[Result], fixed: Sequence[Fixed], version: str) -> dict[str, Any]:
-    """The same as JSON. Keys and names of checks are a public interface."""
+    """Return an examination as a JSON object. Keys and names of checks are a public interface."""
     states = Counter(one.finding.state for one in results)
     return {
         "version": version,

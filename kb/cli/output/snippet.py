@@ -63,7 +63,7 @@ def snippet_rows(
     kind: str = "",
     measure: Callable[[str], int] = len,
 ) -> list[Row]:
-    """Return the same for a terminal, with list items, table rows and lines of code as lines.
+    """Return the best sentences of a passage as lines for a terminal; list items, table rows and code stay lines.
 
     Args:
         text: The passage.
@@ -181,7 +181,7 @@ def _clip(unit: str, words: Words, budget: int) -> str:
 
 
 def _whole_paths(text: str, begin: int, last: int) -> tuple[int, int]:
-    """Return the same part without cutting a path: the first one is completed, one that does not fit is left out."""
+    """Return a part of a text that cuts no path: the first one is completed, one that does not fit is left out."""
     for first, end in paths_in(text):
         if first < begin < end:
             begin, last = first, max(last, end)
