@@ -177,15 +177,15 @@ class Lease:
             found = self._server.found(self._prefix)
             top = found[-1] if found else None
             if top is None or top.marks.get(PLACE_KEY) == self._place:
-                if self._made(top):
-                    return
-                continue
-            now = self._clock()
-            if seen is None or (seen.lease.id, _beat(seen.lease)) != (top.id, _beat(top)):
-                if seen is not None and now - began >= wait_seconds:
-                    raise self._busy(top)
-                seen = _Seen(top, now)
-            if now - seen.since >= self._seconds and self._made(top):
+                is_free = True
+            else:
+                now = self._clock()
+                if seen is None or (seen.lease.id, _beat(seen.lease)) != (top.id, _beat(top)):
+                    if seen is not None and now - began >= wait_seconds:
+                        raise self._busy(top)
+                    seen = _Seen(top, now)
+                is_free = now - seen.since >= self._seconds
+            if is_free and self._made(top):
                 return
             time.sleep(self._seconds / _LOOKS)
 

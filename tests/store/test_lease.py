@@ -11,10 +11,10 @@ import pytest
 
 from kb.errors import StoreBusy, StoreError
 from kb.store.lease import Lease
-from kb.store.server import ChromaServer, ServerAddress
+from kb.store.server import ChromaServer, Found, NameTaken, ServerAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from chroma_server import RunningChroma
 
@@ -148,3 +148,50 @@ def test_waiting_outlasts_a_holder_that_gives_it_back(lease: Callable[..., Lease
     second.acquire(wait_seconds=10 * SECONDS)
 
     second.require()
+
+
+class SlowToList:
+    """A server that refuses a name before it lists the collection that has it.
+
+    Args:
+        refusals: How often it refuses.
+    """
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.made: list[Found] = []
+
+    def found(self, _prefix: str) -> list[Found]:
+        """What was made."""
+        return list(self.made)
+
+    def make_empty(self, name: str, marks: Mapping[str, str | int]) -> None:
+        """Make one.
+
+        Raises:
+            NameTaken: As often as it refuses.
+        """
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise NameTaken("taken", "Try again")
+        self.made.append(Found(name, name, marks))
+
+    def mark(self, _one: Found, _marks: Mapping[str, str | int]) -> bool:
+        """It is there."""
+        return True
+
+    def delete(self, _name: str) -> None:
+        """Nothing is kept."""
+        self.made.clear()
+
+
+def test_a_name_that_is_refused_is_tried_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server is not asked without end for what it has just refused."""
+    pauses: list[float] = []
+    monkeypatch.setattr("kb.store.lease.time.sleep", pauses.append)
+    lease = Lease(SlowToList(3), "lease-", "here", seconds=20.0)
+
+    lease.acquire()
+    lease.release()
+
+    assert pauses == [1.0, 1.0, 1.0]
