@@ -353,6 +353,64 @@ def _is_prose(column: Sequence[_Line]) -> bool:
     return words >= _COLUMN_WORDS and median(widths) >= _FULL * max(widths)
 
 
+# --- Titles -------------------------------------------------------------------------------------------------------
+# Where the property is nothing that a person wrote, the title is what stands in the largest type on the first page with
+# text. The first line is often the head of a form, such as ``UNITED STATES``, or a running title.
+
+_LONGEST_TITLE: Final = 120
+_FEWEST_LETTERS: Final = 3
+# The least height of a title relative to the median of its page, and of its lines relative to the highest.
+_HIGHER: Final = 1.15
+_EQUAL: Final = 0.97
+# The name of a form and that of who filled it in may stand apart; more lines in one type are headings.
+_MOST_APART: Final = 2
+# In characters of a line. Asking for all their heights is slow.
+_SAMPLED: Final = 8
+
+
+def _is_title(text: str) -> bool:
+    """Whether a line of the first page may be the title: it has words and is no longer than a title."""
+    return len(text) <= _LONGEST_TITLE and len(re.findall(r"[^\W\d_]", text)) >= _FEWEST_LETTERS
+
+
+def _largest_lines(document: PdfDocument, number: int) -> str:
+    """Return the lines of a page in its largest type, as one line.
+
+    Args:
+        document: The document.
+        number: The number of the page, from 1.
+
+    Returns:
+        Both lines if there are two, else the first with those right below it; nothing if no type is larger than others.
+    """
+    import pypdfium2
+
+    try:
+        page = document[number - 1]
+        content = page.get_textpage()
+    except pypdfium2.PdfiumError:
+        return ""
+    codes = _codes(content, content.get_text_range())
+    heights: list[float] = []
+    lines: list[tuple[float, str]] = []
+    for characters, _ in _spans(codes):
+        boxes = (content.get_charbox(at, loose=True) for at in characters[:: max(1, len(characters) // _SAMPLED)])
+        height = median(top - bottom for _, bottom, _, top in boxes)
+        heights += [height] * len(characters)
+        lines.append((height, line(_line_text(codes[characters[0] : characters[-1] + 1]))))
+    content.close()
+    page.close()
+    largest = max((height for height, text in lines if _is_title(text)), default=0.0)
+    if not heights or largest < _HIGHER * median(heights):
+        return ""
+    runs = [
+        " ".join(text for _, text in run)
+        for found, run in groupby(lines, lambda one: _is_title(one[1]) and one[0] >= _EQUAL * largest)
+        if found
+    ]
+    return " ".join(runs) if len(runs) <= _MOST_APART else runs[0]
+
+
 # --- Documents ----------------------------------------------------------------------------------------------------
 
 # PDFium's error codes for an encrypted file.
@@ -360,8 +418,6 @@ _LOCKS: Final[dict[int | None, str]] = {4: "a password", 5: "a certificate, or i
 _MOST_BOOKMARKS: Final = 5_000
 _SENTENCE_END: Final = re.compile(r"[.!?:;][\"'\u201d\u2019)\]]*$")
 _SHORT: Final = 0.8
-_LONGEST_TITLE: Final = 120
-_FEWEST_LETTERS: Final = 3
 _WORDS: Final = re.compile(r"\w+")
 
 
@@ -406,7 +462,8 @@ def extract(_name: str, data: bytes, builder: TextBuilder, limits: Limits) -> No
         if lines:
             if not has_text and properties["Title"].strip() and not builder.has_title and not bookmarks:
                 # The file has a title that its program made up; take one from the text.
-                builder.set_default_title(next((one for one in lines if _is_title(one)), ""))
+                titles = (_largest_lines(document, number), *lines)
+                builder.set_default_title(next((one for one in titles if _is_title(one)), ""))
             has_text = True
             builder.add_place(f"p. {number}", page=number)
             builder.add_lines(lines)
@@ -464,11 +521,6 @@ def _has_image(document: PdfDocument, number: int) -> bool:
         return any(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=4))
     finally:
         page.close()
-
-
-def _is_title(text: str) -> bool:
-    """Whether a line of the first page may be the title: it has words and is no longer than a title."""
-    return len(text) <= _LONGEST_TITLE and len(re.findall(r"[^\W\d_]", text)) >= _FEWEST_LETTERS
 
 
 def _notes(document: PdfDocument, number: int) -> Iterator[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,16 +13,25 @@ from kb.formats.pdf import join_divided_words, words_of
 from kb.formats.registry import installed
 from kb.sandbox.protocol import Extracted, Limits
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 needs_pdfium = pytest.mark.skipif(not installed("pypdfium2"), reason="the extra 'documents' is not installed")
 
 
-def pdf(pages: list[list[tuple[int, str]]], *objects: str, title: str = "") -> bytes:
-    """A PDF of pages with lines at heights; further objects are the annotations of the first page, from number 10."""
+def pdf(
+    pages: list[list[tuple[int, str]]], *objects: str, title: str = "", sizes: Mapping[str, int] | None = None
+) -> bytes:
+    """A PDF of pages with lines at heights; further objects are the annotations of the first page, from number 10.
+
+    Lines have the sizes given by their text, else 11 points.
+    """
+    points = sizes or {}
     body: dict[int, str] = {3: "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>", 4: f"<</Title({title})>>"}
     numbers = count(10 + len(objects))
     kids = []
     for at, lines in enumerate(pages):
-        text = "".join(f"BT /F 11 Tf 60 {height} Td ({said}) Tj ET\n" for height, said in lines)
+        text = "".join(f"BT /F {points.get(said, 11)} Tf 60 {height} Td ({said}) Tj ET\n" for height, said in lines)
         content, page = next(numbers), next(numbers)
         notes = " ".join(f"{10 + number} 0 R" for number in range(len(objects))) if not at else ""
         body[content] = f"<</Length {len(text)}>>stream\n{text}endstream"
@@ -113,6 +123,39 @@ def test_forms_and_notes() -> None:
 def test_generated_title_is_replaced(title: str) -> None:
     """Where the property is junk the first line is the title; one that means something is kept."""
     assert extracted(pdf([[(750, "On river deltas"), (736, "Silt settles.")]], title=title)).title == "On river deltas"
+
+
+FORM = ["UNITED STATES", "FORM 7", "For the quarter that ended in June", "Ponds and Sons", "(Name of the company)"]
+
+
+@needs_pdfium
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ({"Ponds and Sons": 20, "FORM 7": 16}, "Ponds and Sons"),
+        ({"Ponds and Sons": 16, "FORM 7": 16}, "FORM 7 Ponds and Sons"),
+        ({"Ponds and Sons": 16, "(Name of the company)": 16}, "Ponds and Sons (Name of the company)"),
+        ({"UNITED STATES": 16, "For the quarter that ended in June": 16, "(Name of the company)": 16}, "UNITED STATES"),
+        ({"Ponds and Sons": 12}, "UNITED STATES"),
+        ({}, "UNITED STATES"),
+    ],
+)
+def test_title_in_the_largest_type(sizes: dict[str, int], expected: str) -> None:
+    """A generated title is replaced by what stands in the largest type, if that is larger than the text."""
+    lines = [
+        *((760 - 20 * at, said) for at, said in enumerate(FORM)),
+        *((600 - 14 * at, "Silt settles.") for at in range(20)),
+    ]
+
+    assert extracted(pdf([lines], title="0004711-22-000070", sizes=sizes)).title == expected
+
+
+@needs_pdfium
+def test_numbers_in_large_type_are_no_title() -> None:
+    """A page number or a list of letters is not what a document is called."""
+    lines = [(760, "12"), (700, "On river deltas"), (680, "Silt settles.")]
+
+    assert extracted(pdf([lines], title="untitled", sizes={"12": 40})).title == "On river deltas"
 
 
 @needs_pdfium
