@@ -33,6 +33,9 @@ _RAISE_INSTANCES: Final = "Raise fs.inotify.max_user_instances"
 OVERFLOWED: Final = "the event queue overflowed"
 """The reason for a full scan after the event queue overflowed."""
 
+FAILED: Final = "an event could not be read"
+"""The reason for a full scan after an error in watchdog."""
+
 
 class CannotWatch(KbError):
     """The system cannot watch a folder, or not all directories in it."""
@@ -276,7 +279,7 @@ class _Watch:
 
 
 class _Alarm(logging.Handler):
-    """Detects overflows of the event queue, which watchdog only logs."""
+    """Detects overflows of the event queue and other errors, which watchdog only logs."""
 
     def __init__(self, on_lost: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
@@ -295,8 +298,10 @@ class _Alarm(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called by ``logging`` on the thread that logs."""
-        if "overflow" in record.getMessage() or record.exc_info:
+        if "overflow" in record.getMessage():
             self._on_lost(OVERFLOWED)
+        elif record.exc_info:
+            self._on_lost(FAILED)
 
 
 def _below(path: str, folder: str) -> str | None:

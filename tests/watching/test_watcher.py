@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from waiting import wait_until
 
-from kb.watching.watcher import OVERFLOWED, Change, Watcher, _cannot_watch
+from kb.watching.watcher import FAILED, OVERFLOWED, Change, Watcher, _cannot_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,6 +160,15 @@ def test_overflow_in_watchdog_log_is_reported(folder: Path, heard: Heard) -> Non
     finally:
         root.setLevel(before)
     assert set(heard.lost) == {OVERFLOWED}
+
+
+def test_an_error_in_watchdog_is_not_called_an_overflow(folder: Path, watcher: Watcher, heard: Heard) -> None:
+    """Changes may be missed all the same."""
+    watcher.update([str(folder)])
+
+    logging.getLogger("watchdog.observers.inotify_c").error("failed", exc_info=ValueError("a bad event"))
+
+    assert heard.lost == [FAILED]
 
 
 def test_stopped_watcher_reports_nothing(folder: Path, watcher: Watcher, heard: Heard) -> None:
