@@ -29,6 +29,8 @@ _REFERS: Final = re.compile(
     re.IGNORECASE,
 )
 _FEW: Final = 2
+# With so many content words of its own, a question stands alone: what it refers to is most likely in itself.
+_MANY: Final = 5
 # What a model is given and may write: a question, not an essay.
 _TURNS: Final = 3
 _CHARACTERS: Final = 300
@@ -52,9 +54,8 @@ _GLOB: Final = re.compile(r"([*?\[\]\\!])")
 
 def is_follow_up(question: str) -> bool:
     """Whether a question is about the one before: it says so, refers to something, or has hardly a word of its own."""
-    return bool(
-        _BEGINS.match(question.strip()) or _REFERS.search(question) or len(content_words(question).split()) < _FEW
-    )
+    own = len(content_words(question).split())
+    return own < _FEW or bool(_BEGINS.match(question.strip())) or (own < _MANY and bool(_REFERS.search(question)))
 
 
 def with_words_of(question: str, before: str) -> str:
@@ -62,7 +63,7 @@ def with_words_of(question: str, before: str) -> str:
     have = question.casefold()
     words = [word.strip("?!.,;:") for word in content_words(before).split()]
     more = [word for word in words if word.casefold() not in have]
-    return " ".join([question, *more])
+    return " ".join([question, *dict.fromkeys(more)])
 
 
 def globs_of(paths: Iterable[str]) -> tuple[str, ...]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 from kb.answers.follow_up import globs_of, is_follow_up, rewritten, with_words_of
 from kb.answers.language_model import open_model
 from kb.cli.last_results import save_results
-from kb.cli.output.notices import notices
-from kb.cli.output.replies import cited, marked, reply_markdown, reply_notices, reply_text, sources_of
+from kb.cli.output.notices import notices_without_options
+from kb.cli.output.replies import cited, marked, reasons_text, reply_markdown, reply_notices, reply_text, sources_of
 from kb.cli.output.terminal import one_line, shown_path
+from kb.config.schema import ANSWER_HITS
 from kb.errors import AnswerError, Cancelled, KbError, RequestError
-from kb.records import Filters, SearchRequest
+from kb.records import Filters, Mode, SearchRequest
 from kb.search.syntax import parse
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from kb.answers.language_model import LanguageModel
     from kb.cli.session import Session
     from kb.config import Settings
-    from kb.records import IndexReport, Reply
+    from kb.records import Answer, IndexReport, Reply
     from kb.search.syntax import Question
 
     class Answering(Protocol):
@@ -33,12 +34,16 @@ if TYPE_CHECKING:
         def ask(self, request: SearchRequest, /) -> Reply:
             """Answer a question."""
 
+        def search(self, request: SearchRequest, /) -> Answer:
+            """Rank passages."""
+
         def note(self, text: str, *, title: str | None = None, tags: tuple[str, ...] = ()) -> tuple[str, IndexReport]:
             """Write a note."""
 
 
 # How long a model may take to rewrite a follow-up, in seconds.
 _REWRITING: Final = 30.0
+_NO_HIT: Final = "its passage is no longer among the hits"
 HELP: Final = """\
 /sources     the quotes of the last answer, each with its source
 /open N      open source N of the last answer
@@ -72,7 +77,7 @@ class Conversation:
         self._filters = Filters()
         self._model = model
         self._turns: list[tuple[str, str]] = []
-        self._question = ""
+        self._request = SearchRequest("")
         self._reply: Reply | None = None
         self._commands: dict[str, Callable[[str], None]] = {
             "/sources": self._sources,
@@ -108,22 +113,39 @@ class Conversation:
         return self._commands[name]
 
     def _ask(self, question: str) -> None:
-        """Answer a question; a follow-up as the model understands it, else first in the files of the last answer."""
-        request = reply = None
-        if self._reply is not None and is_follow_up(question):
-            request = self._understood(question)
-            if request is None:
-                question = with_words_of(question, self._question)
-                paths = globs_of(one.hit.passage.file.path for one in sources_of(self._reply))
-                if paths and not self._filters.paths:
-                    reply = self._kb.ask(SearchRequest(question, filters=replace(self._filters, paths=paths)))
-        request = request or SearchRequest(question, filters=self._filters)
-        if reply is None or not reply.quotes:
-            reply = self._kb.ask(request)
+        """Answer a question, and keep the answer for the commands and follow-ups."""
+        first, *others = self._requests(question)
+        request, reply = first, self._answered(first)
+        for other in others:
+            if not reply.quotes:
+                request, reply = other, self._answered(other)
         self._write(reply)
         if reply.quotes:
-            self._question, self._reply = request.question, reply
+            self._request, self._reply = request, reply
             self._turns.append((request.question, " ".join(one.text for one in marked(reply))))
+
+    def _requests(self, question: str) -> list[SearchRequest]:
+        """Return what to ask until there is an answer.
+
+        A follow-up is asked as the model understands it, else with the words of the question before, first of the files
+        of the last answer.
+        """
+        request = SearchRequest(question, filters=self._filters)
+        if self._reply is None or not is_follow_up(question):
+            return [request]
+        if understood := self._understood(question):
+            return [understood]
+        request = replace(request, question=with_words_of(question, self._request.question))
+        if self._filters.paths:
+            return [request]
+        paths = globs_of(one.hit.passage.file.path for one in sources_of(self._reply))
+        return [replace(request, filters=replace(self._filters, paths=paths)), request]
+
+    def _answered(self, request: SearchRequest) -> Reply:
+        """Return the answer to a request; on a terminal, say first that a model may take its time."""
+        if self._model is not None and self._session.client.stderr_tty:
+            self._session.notice(f"asking {self._model.name} at {self._model.host} (Ctrl-C gives up)")
+        return self._kb.ask(request)
 
     def _understood(self, question: str) -> SearchRequest | None:
         """Return a follow-up as the model rewrites it; None without a model, or where it cannot.
@@ -146,12 +168,14 @@ class Conversation:
 
         return parse(text, datetime.now(UTC).astimezone().date(), cwd=self._session.client.cwd)
 
-    def _write(self, reply: Reply, *, quoted: bool = False) -> None:
+    def _write(self, reply: Reply) -> None:
         style = self._session.style()
         if reply.quotes:
-            self._session.write(reply_text(reply, style, quoted=quoted))
+            self._session.write(reply_text(reply, style))
             save_results(self._session.client.terminal, cited(reply))
-        for line in [*reply_notices(reply, style.cwd), *notices(reply.answer, style.cwd)]:
+        # The hits are not shown, so it says nothing that there are more of them.
+        answer = replace(reply.answer, below=0)
+        for line in [*reply_notices(reply, style.cwd), *notices_without_options(answer, style.cwd)]:
             self._session.notice(line)
 
     def _last(self) -> Reply:
@@ -160,7 +184,7 @@ class Conversation:
         return self._reply
 
     def _sources(self, _: str) -> None:
-        self._write(self._last(), quoted=True)
+        self._session.write(reply_text(self._last(), self._session.style(), quoted=True))
 
     def _open_source(self, number: str) -> None:
         count = len(sources_of(self._last()))
@@ -169,12 +193,13 @@ class Conversation:
         self._open(int(number))
 
     def _why(self, _: str) -> None:
-        """Ask the last question again with the explanations of a search."""
-        self._last()
-        found = self._kb.ask(SearchRequest(self._question, filters=self._filters, explain=True))
-        for one in sources_of(found):
-            path = shown_path(f"{one.hit.passage.file.folder}/{one.hit.passage.file.path}", self._session.style().cwd)
-            self._session.write(f"[{one.number}] {path}:{one.quote.line}  {one_line(one.hit.why)}\n")
+        """Search for the last question again, with explanations; no language model is asked."""
+        reply, request = self._last(), self._request
+        searched = replace(request, mode=Mode(reply.answer.mode), limit=ANSWER_HITS, explain=True, best_seconds=0.0)
+        reasons = {hit.passage.id: hit.why for hit in self._kb.search(searched).hits}
+        hits = tuple(replace(hit, why=reasons.get(hit.passage.id, _NO_HIT)) for hit in reply.answer.hits)
+        explained = replace(reply, answer=replace(reply.answer, hits=hits))
+        self._session.write(reasons_text(explained, self._session.style()))
 
     def _filter(self, text: str) -> None:
         """Set the filters of all further questions."""
@@ -189,7 +214,7 @@ class Conversation:
     def _save(self, _: str) -> None:
         """Write the last answer as a note."""
         reply = self._last()
-        path, _report = self._kb.note(reply_markdown(reply, ""), title=self._question, tags=("answer",))
+        path, _report = self._kb.note(reply_markdown(reply, ""), title=self._request.question, tags=("answer",))
         self._session.write(f"{shown_path(path, self._session.style().cwd)}\n")
 
     def _help(self, _: str) -> None:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 class Talk:
     """A conversation with made-up files, and what it wrote."""
 
-    def __init__(self, model: LanguageModel | None = None) -> None:
+    def __init__(self, model: LanguageModel | None = None, *, is_terminal: bool = False) -> None:
         self.kb = FakeKnowledge(given=answer(hit("Use ChromaDB."), hit("Other.", 2, path="a.md")))
         self.out, self.err, self.opened = io.StringIO(), io.StringIO(), list[int]()
-        context = ClientContext(self.out, self.err, {}, "/", False, False, False, 80)
+        context = ClientContext(self.out, self.err, {}, "/", False, False, is_terminal, 80)
         self.talk = Conversation(self.kb, Session(client=context), self.opened.append, model)
 
     def say(self, *lines: str) -> str:
@@ -62,6 +62,9 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Talk:
         ("Und wann?", True),
         ("How large is the vector index?", False),
         ("Which store keeps embeddings?", False),
+        ("How do I attach a shell to it?", True),
+        ("How do I open a file and read it line by line in Python?", False),
+        ("zsh: no matches found: *.db and what does bash do then?", False),
     ],
 )
 def test_follow_ups_are_told_from_questions(question: str, follows: bool) -> None:
@@ -70,9 +73,10 @@ def test_follow_ups_are_told_from_questions(question: str, follows: bool) -> Non
 
 
 def test_a_follow_up_gets_the_words_before_it() -> None:
-    """Those that it does not have itself."""
+    """Those that it does not have itself, each once."""
     assert with_words_of("Who wrote it?", "Which vector store is used?") == "Who wrote it? vector store"
     assert with_words_of("And the store?", "Which vector store?") == "And the store? vector"
+    assert with_words_of("Why?", "vector store vector store") == "Why? vector store"
 
 
 def test_paths_are_patterns_for_themselves_alone() -> None:
@@ -113,6 +117,15 @@ def test_a_follow_up_is_understood_by_the_model(tmp_path: Path, monkeypatch: pyt
     assert len(served.asked) == 2
 
 
+def test_a_terminal_is_told_that_a_model_is_asked() -> None:
+    """And how not to wait for it; a pipe is not."""
+    for is_terminal in (True, False):
+        talk = Talk(open_model("small", "http://127.0.0.1:9/v1", offline=True), is_terminal=is_terminal)
+        talk.say("Which vector store?")
+        told = "kb: asking small at 127.0.0.1:9 (Ctrl-C gives up)\n"
+        assert talk.err.getvalue() == (told if is_terminal else "")
+
+
 def test_an_answer_that_is_given_up_ends_no_conversation(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C, while the model writes."""
 
@@ -142,10 +155,43 @@ def test_sources_are_shown_and_opened(talk: Talk) -> None:
 
 
 def test_an_answer_is_explained(talk: Talk) -> None:
-    """By asking again with the explanations of a search."""
+    """By the search behind it, with the passages ranked as they were; no model is asked again."""
+    talk.kb.given = replace(talk.kb.given, mode="hybrid")
+    talk.say("Which vector store?")
     talk.kb.given = replace(talk.kb.given, hits=(replace(talk.kb.given.hits[0], why="cosine 0.750, rank 1"),))
-    assert talk.say("Which vector store?", "/why") == "[1] notes/db.md:5  cosine 0.750, rank 1\n"
-    assert talk.asked[-1].explain
+
+    name = "Databases > Vectors"
+    assert talk.say("/why") == (
+        f"[1] notes/db.md:5  0.750  {name}\n    cosine 0.750, rank 1\n"
+        f"[2] notes/a.md:5  0.750  {name}\n    its passage is no longer among the hits\n"
+    )
+    called, values = talk.kb.asked[-1]
+    assert called == "search"
+    assert (values["request"].question, values["request"].mode) == ("Which vector store?", "hybrid")
+    assert values["request"].explain
+
+
+def test_notices_name_no_options(talk: Talk) -> None:
+    """A conversation has none; how many hits there are besides is not told either."""
+    talk.kb.given = replace(talk.kb.given, below=3)
+    talk.say("Which vector store?")
+    assert talk.err.getvalue() == ""
+
+    talk.kb.given = replace(answer(), weak=True, nearest=hit("Other."))
+    talk.say("Which garden?")
+    assert talk.err.getvalue() == (
+        "kb: no passage is near enough to be an answer; the nearest is notes/db.md:5-5 (cosine 0.750)\n"
+    )
+
+
+def test_sources_are_shown_without_the_notices_of_the_answer(talk: Talk) -> None:
+    """They were told with it."""
+    talk.kb.given = replace(talk.kb.given, parts=2)
+    talk.say("Which vector store?")
+    told = talk.err.getvalue()
+    talk.say("/sources")
+    assert told
+    assert talk.err.getvalue() == told
 
 
 def test_an_answer_is_kept_as_a_note(talk: Talk) -> None:

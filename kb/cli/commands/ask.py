@@ -122,5 +122,6 @@ def write_reply(session: Session, reply: Reply, output: OutputOptions, *, source
         save_results(session.client.terminal, cited(reply), session.server)
     for line in reply_notices(reply, style.cwd):
         session.notice(line)
-    code = finish(session, reply.answer, output)
+    # The hits are not shown, so it says nothing that there are more of them.
+    code = finish(session, replace(reply.answer, below=0), output)
     return code if reply.quotes or code == STALE else NONE

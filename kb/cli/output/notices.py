@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,8 @@ _WORDS_KNOW: Final = (
 )
 _WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in the language"}
 _MANY: Final = 12
+# What a notice says last of an option of the command line.
+_OPTION: Final = re.compile(r"[;:] --[a-z].*\Z")
 
 
 def notices(answer: Answer, cwd: str) -> list[str]:
@@ -56,6 +59,11 @@ def notices(answer: Answer, cwd: str) -> list[str]:
     if answer.missing:
         lines.append(missing_notice(_not_yet_reported(answer.missing, answer.index)))
     return [line for line in lines if line]
+
+
+def notices_without_options(answer: Answer, cwd: str) -> list[str]:
+    """Return the notices about an answer for a conversation, which has no options of the command line."""
+    return [_OPTION.sub("", line) for line in notices(answer, cwd)]
 
 
 def operators_notice(read: ReadAs) -> str:

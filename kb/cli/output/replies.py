@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _WIDEST: Final = 100
 _INDENT: Final = "    "
 _TICKS: Final = re.compile("`+")
+# What begins an item of a list: a sentence of an answer stands alone.
+_BULLET: Final = re.compile(r"\A[-*+\u2022] +")
 # Of a link or a picture, its text is read.
 _LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 
@@ -73,7 +75,8 @@ def marked(reply: Reply) -> list[Marked]:
 def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str:
     """Return the sentences with the marks of their sources, an empty line, then the sources.
 
-    Links in them are shown as their text; what is quoted under a source is letter by letter that of the file.
+    Links in them are shown as their text, and items of lists without their bullets; what is quoted under a source is
+    letter by letter that of the file.
 
     Args:
         reply: The reply.
@@ -83,12 +86,22 @@ def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str
     page = HitRenderer(style)
     words = Words() if reply.claims else words_of(reply.answer.query)
     for one in marked(reply):
-        page.sentence(one_line(_LINK.sub(r"\1", one.text)), f" {''.join(f'[{at}]' for at in one.numbers)}", words)
+        text = _LINK.sub(r"\1", _BULLET.sub("", one.text))
+        page.sentence(one_line(text), f" {''.join(f'[{at}]' for at in one.numbers)}", words)
         for line in sanitize(one.introduced).splitlines():
             page.line(f"{_INDENT}{line}".rstrip())
     page.line()
     for source in sources_of(reply):
         _write_source(page, source, style, quoted=quoted or bool(reply.claims))
+    return page.text()
+
+
+def reasons_text(reply: Reply, style: OutputStyle) -> str:
+    """Return each source with the reasons for the rank of its hit."""
+    page = HitRenderer(style)
+    for source in sources_of(reply):
+        _write_source(page, source, style, quoted=False)
+        page.sentence(one_line(source.hit.why), "", Words(), indent=_INDENT)
     return page.text()
 
 
@@ -126,7 +139,9 @@ def reply_markdown(reply: Reply, cwd: str) -> str:
     """Return the question as a heading, the sentences with footnote marks, and the sources as footnotes."""
     lines = [f"## {escape_markdown(one_line(reply.answer.question))}", ""]
     for one in marked(reply):
-        lines.append(f"{escape_markdown(one_line(one.text))}{''.join(f'[^{at}]' for at in one.numbers)}")
+        lines.append(
+            f"{escape_markdown(one_line(_BULLET.sub('', one.text)))}{''.join(f'[^{at}]' for at in one.numbers)}"
+        )
         if one.introduced:
             fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(one.introduced)), default=0))
             lines += ["", fence, sanitize(one.introduced), fence, ""]
@@ -142,9 +157,9 @@ def reply_markdown(reply: Reply, cwd: str) -> str:
 
 
 def reply_notices(reply: Reply, cwd: str) -> list[str]:
-    """Return what to say about the language model's part in a reply: what was dropped, or why it has no part."""
+    """Return what to say about the language model's part in a reply: what was dropped of it, or why it has no part."""
     lines = []
-    if reply.dropped:
+    if reply.dropped and reply.claims:
         what = "1 sentence" if reply.dropped == 1 else f"{reply.dropped} sentences"
         were, them = ("was", "it") if reply.dropped == 1 else ("were", "them")
         lines.append(f"{what} of {reply.model} {were} dropped: no quote from your files bears {them} out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from made_up import answer, hit
@@ -41,6 +42,16 @@ def test_links_are_shown_as_their_text(command: CommandLine) -> None:
     assert out.startswith("Use ChromaDB. [1]\n")
     assert "“Use [ChromaDB](https://example.com/x).”" in out
     assert "[ChromaDB](" in json.loads(command("ask", "x", "--json")[1])["sentences"][0]["text"]
+
+
+def test_an_item_of_a_list_is_shown_without_its_bullet(command: CommandLine) -> None:
+    """Alone, it is no list; the quote under the source has it as it is written."""
+    command.kb.given = answer(hit("* 3oz pisco"))
+
+    out = command("ask", "Which spirit?", "--sources")[1]
+    assert out.startswith("3oz pisco [1]\n")
+    assert "“* 3oz pisco”" in out
+    assert "\n3oz pisco[^1]\n" in command("ask", "Which spirit?", "--format", "md")[1]
 
 
 def test_what_a_sentence_introduces_is_shown_below_it(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +106,13 @@ def test_quotes_are_shown_where_they_are_asked_for(command: CommandLine) -> None
     """Under their sources."""
     command.kb.given = answer(hit("Use ChromaDB."))
     assert "    “Use ChromaDB.”\n" in command("ask", "x", "--sources")[1]
+
+
+def test_hits_besides_the_answer_are_not_told(command: CommandLine) -> None:
+    """None is shown; JSON counts them, as that of a search does."""
+    command.kb.given = replace(answer(hit("Use ChromaDB.")), below=3)
+    assert command("ask", "x")[2] == ""
+    assert json.loads(command("ask", "x", "--json")[1])["below"] == 3
 
 
 def test_a_question_without_an_answer_has_exit_code_1(command: CommandLine) -> None:
