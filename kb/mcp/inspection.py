@@ -12,13 +12,14 @@ import msgspec
 from kb.mcp.server import described
 from kb.mcp.sources import Call
 from kb.mcp.tokens import tokens
-from kb.mcp.tools import answer, offered
+from kb.mcp.tools import answer, asked_again, offered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kb.mcp.sources import Source
     from kb.mcp.tools import Outcome, Tool
+    from kb.records import KnownFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,14 @@ def _definition(tool: Tool) -> dict[str, Any]:
     return described(tool).model_dump(by_alias=True, exclude_none=True, mode="json")
 
 
+def _files(source: Source) -> list[KnownFile]:
+    with source.opened(Call()) as kb:
+        return kb.documents()
+
+
 def _samples(source: Source) -> dict[str, dict[str, Any]]:
     """Return arguments for each tool: the title of a file as a question, and that file."""
-    with source.opened(Call()) as kb:
-        files = kb.documents()
+    files = asked_again(lambda: _files(source))
     if not files:
         return {"search": {"question": "what are these files about?"}, "list": {}, "status": {}}
     titled = max(files, key=lambda one: (len(re.findall(r"\w+", one.title)), one.key))

@@ -36,6 +36,7 @@ def web(session: Session, *, print_only: bool, port: int | None, stops: bool) ->
     browser in; only this machine can reach the page.
     """
     from kb.api.client import DaemonClient
+    from kb.api.transport import ConnectionLost, NoDaemon
 
     refuse_conflicts({"--stop": stops, "--print": print_only})
     settings = session.settings()
@@ -48,6 +49,8 @@ def web(session: Session, *, print_only: bool, port: int | None, stops: bool) ->
         if not client.reachable():
             _start(session, settings, client)
         link = client.open_page(port or 0)
+    except (NoDaemon, ConnectionLost) as error:
+        raise KbError("kb watch stopped before it answered", "Run kb web again, which starts another one") from error
     finally:
         client.close()
     if print_only:

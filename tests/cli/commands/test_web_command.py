@@ -8,17 +8,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from made_up import settings
 
 from kb.api.events import EventBus
 from kb.cli import web_port
 from kb.cli.web_port import WebPort, open_in_editor
 from kb.errors import KbError
+from kb.service.listen import listen
 from kb.web.context import Backend
 
 if TYPE_CHECKING:
@@ -39,6 +42,31 @@ def test_options_that_exclude_one_another(command: CommandLine) -> None:
 def test_stop_without_a_daemon(command: CommandLine) -> None:
     """Where no daemon runs, no page is open, and none is started to close it."""
     assert command("web", "--stop") == (1, "", "kb: the page is not open\n")
+
+
+@pytest.mark.parametrize("option", ["--print", "--stop"])
+def test_daemon_that_ends_meanwhile(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """It listens, and closes the connection: that is told, and no fault of kb."""
+    command.settings = settings(str(tmp_path))
+    with tempfile.TemporaryDirectory(prefix="kb-", dir="/tmp") as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        listening = listen(command.settings.store_path(), os.environ)
+
+        def end() -> None:
+            with listening.socket.accept()[0] as client:
+                client.recv(65536)
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        code, out, err = command("web", option)
+        ending.join()
+        listening.remove()
+        listening.socket.close()
+
+    assert (code, out) == (2, "")
+    assert err.startswith("kb: kb watch stopped before it answered\n    Run kb web again")
 
 
 def test_editor_that_needs_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
