@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from kb.answers.claims import MOST, Checked, check_claims, read_claims
 from kb.answers.language_model import Limits
 from kb.answers.prompt import SCHEMA, prompt_of
-from kb.errors import AnswerError
+from kb.errors import AnswerError, Cancelled
 from kb.records import Step
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def asked_of_model(
     Raises:
         Cancelled: The user gave up.
     """
+    if asking.should_stop():
+        raise Cancelled(f"{model.name} was not asked", "Ask again")
     reply = replace(reply, model=model.name, sent_to=model.host)
     asking.on_step(Step("asking", _about(model, sources)))
     limits = Limits(time.monotonic() + asking.seconds, asking.tokens, asking.should_stop)

@@ -215,6 +215,21 @@ def test_the_user_may_give_up() -> None:
     assert time.monotonic() - began < 2
 
 
+def test_nothing_is_sent_once_the_user_gave_up() -> None:
+    """While passages were looked for, say: the model is not asked then."""
+    model = FakeModel(writes([GOOD]))
+    steps: list[Step | Claim] = []
+    with pytest.raises(Cancelled):
+        asked_of_model(
+            REPLY,
+            LanguageModel(model, "fake", "this machine"),
+            [source(TRUE)],
+            QUESTION,
+            Asking(5, 800, lambda: True, steps.append),
+        )
+    assert (model.prompts, steps) == ([], [])
+
+
 def obedient(prompt: str) -> list[dict[str, Any]]:
     """What a model that does what notes say would claim, with every kind of quote that it could give."""
     texts = [one["text"] for one in json.loads(prompt)["passages"]]
