@@ -10,6 +10,7 @@ from kb.cli.output.formats import absolute, where
 from kb.cli.output.reports import count, words_only_text
 from kb.cli.output.terminal import one_line, sanitize, shown_path
 from kb.records import MODES
+from kb.system import shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,8 @@ _WORDS_KNOW: Final = (
 )
 _WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in the language"}
 _MANY: Final = 12
+# Around the value of a filter.
+_MARKS: Final = '"\u201c\u201d\u201e\u00ab\u00bb'
 # What a notice says last of an option of the command line.
 _OPTION: Final = re.compile(r"[;:] --[a-z].*\Z")
 
@@ -71,11 +74,11 @@ def operators_notice(read: ReadAs) -> str:
     notes = [f"left out: passages with {one} ({_excluding(one)} in the question)" for one in read.without]
     if notes and read.left_out:
         notes[-1] += f": {_left_out(read)}"
-    only = [f'asked: only passages with "{phrase}"' for phrase in read.phrases]
-    only += [f"asked: only files with {one}" for one in read.filters]
-    if only and read.asked:
-        only[-1] += f": {_searched_text(read.asked)}"
-    notes += only
+    if read.phrases or read.filters:
+        phrases = ", ".join(f'"{phrase}"' for phrase in read.phrases)
+        within = [f"passages with {phrases}"] if phrases else []
+        within += [f"files with {', '.join(read.filters)}"] if read.filters else []
+        notes.append(f"asked: only {' in '.join(within)}" + (f": {_searched_text(read.asked)}" if read.asked else ""))
     return sanitize("; ".join([*notes, _LITERAL])) if notes else ""
 
 
@@ -137,9 +140,20 @@ def _no_hits(answer: Answer, cwd: str) -> str:
     if answer.hits or answer.unmatched or answer.index.as_of is None:
         return ""
     if answer.read_as and not answer.read_as.text:
+        if answer.read_as.filters:
+            return f"the question has no words beside its filters: {_listing(answer.read_as.filters)} lists these files"
         return "the question has no words beside what it leaves out: kb list lists files"
     by_words_alone = answer.mode in _BY_WORDS and answer.mode not in _BY_MEANING
     return _NO_WORD if by_words_alone else "nothing found"
+
+
+def _listing(filters: Iterable[str]) -> str:
+    """Return the command that lists the files of some filters of a question."""
+    words = ["kb", "list"]
+    for key, _, value in (one.partition(":") for one in filters):
+        wanted = value.strip(_MARKS)
+        words += [f"--{key.removeprefix('-').lower()}", f"!{wanted}" if key.startswith("-") else wanted]
+    return shell.join(words)
 
 
 def _words_only(answer: Answer) -> str:

@@ -96,6 +96,10 @@ def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> N
             f'asked: only passages with "a b": no passage matches; {LITERAL}',
         ),
         (
+            ReadAs("a", phrases=("a", "b c"), filters=("tag:latest", "-tag:old"), asked=Searched(0, 0)),
+            f'asked: only passages with "a", "b c" in files with tag:latest, -tag:old: no passage matches; {LITERAL}',
+        ),
+        (
             ReadAs("find -name x", as_words=("-name",)),
             '-name was read as an option of a program and left nothing out: -"name" does',
         ),
@@ -117,6 +121,28 @@ def test_what_the_question_itself_left_out_is_told(command: CommandLine, read: R
     assert found["without"] == list(read.without)
     assert found["as_words"] == list(read.as_words)
     assert found["left_out"] == (asdict(read.left_out) if read.left_out else None)
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (ReadAs("", without=("a",)), "the question has no words beside what it leaves out: kb list lists files"),
+        (
+            ReadAs("", filters=("tag:work", "-TYPE:pdf", 'path:"my notes/"')),
+            (
+                "the question has no words beside its filters: "
+                "kb list --tag work --type '!pdf' --path 'my notes/' lists these files"
+            ),
+        ),
+    ],
+)
+def test_a_question_without_words_is_told_what_lists_files(command: CommandLine, read: ReadAs, told: str) -> None:
+    """Those of its filters, where it has any."""
+    command.kb.given = replace(answer(), read_as=read)
+
+    code, _, err = command("search", "x")
+    assert code == 1
+    assert err.startswith(f"kb: {told}\n")
 
 
 @pytest.mark.parametrize("word", ["-la", "-zvf", "-it", "-Xmx2g", "-sSL"])
