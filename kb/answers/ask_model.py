@@ -101,7 +101,9 @@ def asked_of_model(
 def _unreadable(model: LanguageModel, *, is_cut: bool) -> AnswerError:
     """Return what is wrong with an answer that is not the JSON asked for."""
     if is_cut:
-        return AnswerError(f"{model.name} did not end its answer within answer.max_tokens", "Set that higher")
+        return AnswerError(
+            f"{model.name} did not end its answer within answer.max_tokens", "Set that higher, or ask a more able model"
+        )
     return AnswerError(
         f"{model.name} did not answer in the form asked for", "Ask a more able model: kb ask --model MODEL"
     )

@@ -135,7 +135,10 @@ def test_an_answer_that_may_be_no_longer_is_told_from_nonsense(monkeypatch: pyte
     monkeypatch.setattr(FakeModel, "finish_reason", "length")
     reply, model, _ = asked(writes(half, half))
     assert len(model.prompts) == 2
-    assert reply.problem == "fake did not end its answer within answer.max_tokens. Set that higher"
+    assert (
+        reply.problem
+        == "fake did not end its answer within answer.max_tokens. Set that higher, or ask a more able model"
+    )
 
 
 @pytest.mark.parametrize(("finish", "remedy"), [("length", "answer.max_tokens higher"), ("stop", "answer.endpoint")])
