@@ -43,6 +43,7 @@ def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[st
     folder = when.strftime(below)
     _require_below(root, folder)
     _require_possible(folder)
+    title = " ".join(title.split())
     name = note_name(title or note_title(text), when)
     return write_note(str(Path(root, folder)), name, note_text(text, title, tags, when))
 

@@ -97,3 +97,10 @@ def test_half_a_character_is_refused(tmp_path: Path) -> None:
 
     path = keep_note(str(tmp_path), "", "caf\udce9", title="", tags=())
     assert Path(path).read_bytes().endswith(b"caf\xe9\n")
+
+
+def test_a_title_is_one_line(tmp_path: Path) -> None:
+    """Whatever program it comes from; a heading of Markdown ends with its line."""
+    path = keep_note(str(tmp_path), "", "some words", title=" Two\nlines ", tags=())
+
+    assert "\n# Two lines\n\nsome words\n" in Path(path).read_text("utf-8")
