@@ -176,6 +176,19 @@ def test_unknown_address(browser: Browser) -> None:
     assert browser.get("/nowhere").status == 404
 
 
+def test_heads_of_the_events_follow_nothing(browser: Browser, running: Served) -> None:
+    """Whoever asks only for the head of the events takes no place of those who follow them."""
+    kept: list[http.client.HTTPConnection] = []
+    for _ in range(20):
+        connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=10)
+        connection.request("HEAD", "/events", headers={"Cookie": browser.cookie})
+        assert connection.getresponse().status == 200
+        # Left open: whoever is counted stays so.
+        kept.append(connection)
+    for connection in kept:
+        connection.close()
+
+
 def test_ask_that_fails_says_why(browser: Browser, running: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong amid an answer is a part of the page, and in the log; the stream was cut off."""
 
