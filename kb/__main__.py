@@ -33,6 +33,8 @@ def _code(args: list[str]) -> int:
         # A daemon may have begun to answer by the time this process finds the store taken.
         client = ClientContext.of_this_process(given)
         code = run(args, Session(client=client, ask_daemon=lambda: forward(args, given)))
+    if code:
+        given.keep(args)
     return code
 
 

@@ -24,7 +24,7 @@ from kb.fair_lock import FairLock
 from kb.file_text import Part, read_part, require_readable
 from kb.indexing.embed import SLICE_SECONDS, TURN_SECONDS
 from kb.maintenance import StoreMonitor, maintain_after_run, rebuild_index
-from kb.notes import keep_note
+from kb.notes import keep_note, require_place
 from kb.open_store import Serving
 from kb.overview import Overview
 from kb.records import (
@@ -676,8 +676,7 @@ class LocalKnowledgeBase(SearchMethods):
             FolderError: The first folder does not exist.
         """
         root, below = self._container.folders[0], self._container.config.note.folder
-        if not Path(root).is_dir():
-            raise FolderError(f"notes go into {root}, which is not there", "Mount or make it; nothing was written")
+        require_place(root, below)
         with suppress(CatalogDamaged):
             # Refuse the store of another configuration before writing; a damaged store is repaired by the index run.
             self._container.catalog.meta("configuration")

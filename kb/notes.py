@@ -40,12 +40,37 @@ def keep_note(root: str, below: str, text: str, *, title: str, tags: Sequence[st
     for written in (text, title, *tags):
         _require_encodable(written)
     when = datetime.now(UTC).astimezone()
-    folder = when.strftime(below)
-    _require_below(root, folder)
-    _require_possible(folder)
+    folder = _folder_of_day(root, below, when)
     title = " ".join(title.split())
     name = note_name(title or note_title(text), when)
     return write_note(str(Path(root, folder)), name, note_text(text, title, tags, when))
+
+
+def require_place(root: str, below: str) -> None:
+    """Check that there is a place for a note of today, as before an editor opens.
+
+    Args:
+        root: The watched folder.
+        below: The subfolder, with ``strftime`` codes for the day; it is made when the note is written.
+
+    Raises:
+        FolderError: The folder is gone, or the subfolder is not one below it.
+    """
+    if not Path(root).is_dir():
+        raise FolderError(f"notes go into {root}, which is not there", "Mount or make it; nothing was written")
+    _folder_of_day(root, below, datetime.now(UTC).astimezone())
+
+
+def _folder_of_day(root: str, below: str, when: datetime) -> str:
+    """Return the subfolder for the notes of a day.
+
+    Raises:
+        FolderError: Notes cannot be written there.
+    """
+    folder = when.strftime(below)
+    _require_below(root, folder)
+    _require_possible(folder)
+    return folder
 
 
 def _require_encodable(text: str) -> None:

@@ -212,13 +212,21 @@ class Session:
         Raises:
             ConfigError: There is no configuration, or it names no folder.
         """
+        return self.open_knowledge(self.settings_with_folders(), warn=self.notice)
+
+    def settings_with_folders(self) -> Settings:
+        """The configuration in effect, which names at least one folder.
+
+        Raises:
+            ConfigError: There is no configuration, or it names no folder.
+        """
         settings = self.settings()
         if not settings.config.folders.paths:
             from kb.config import why_none
 
             message = f"{settings.file} names no folder" if settings.file else why_none(self.client.cwd)
             raise ConfigError(message, WAYS_TO_CONFIGURE)
-        return self.open_knowledge(settings, warn=self.notice)
+        return settings
 
     def open_to_ask(self) -> Knowledge | RemoteKnowledgeBase:
         """The knowledge base of another machine where one is to be asked, else that of this configuration.

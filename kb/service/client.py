@@ -69,24 +69,75 @@ class CommandInput:
     """What a command reads from standard input, or has the user write in the editor.
 
     Neither can be had twice, and one command may need it again: where the daemon ends meanwhile, it runs here.
+
+    Attributes:
+        taken: Whether the command has written what it was given to its place.
     """
 
-    __slots__ = ("_read",)
+    __slots__ = ("_read", "taken")
 
     def __init__(self) -> None:
         self._read: dict[str, str] = {}
+        self.taken = False
 
     def read(self, what: str) -> str:
-        """Return all of ``stdin``, or a text from the ``editor``, empty if nothing was saved there."""
-        if what not in self._read:
-            if what == "editor":
-                import click
+        """Return all of ``stdin``, or a text from the ``editor``, empty if nothing was saved there.
 
-                text = click.edit("", extension=".md") or ""
-            else:
-                text = sys.stdin.buffer.read().decode("utf-8", "replace")
-            self._read[what] = text
+        Raises:
+            KbError: The editor cannot be started, or failed.
+        """
+        if what not in self._read:
+            self._read[what] = _from_editor() if what == "editor" else _from_stdin()
         return self._read[what]
+
+    def keep(self, args: Sequence[str]) -> None:
+        """After a command that failed: keep what was written in the editor in a file, and say where.
+
+        Args:
+            args: The command line.
+        """
+        text = self._read.get("editor", "")
+        if self.taken or not text.strip():
+            return
+        import tempfile
+
+        from kb.system.shell import with_input
+
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w", encoding="utf-8", errors="surrogateescape", prefix="kb-note-", suffix=".md", delete=False
+            ) as file:
+                file.write(text)
+        except OSError as error:
+            # The terminal is the last place where it is not lost.
+            _print_error(f"what you wrote cannot be kept in a file either ({error.strerror}); here it is:")
+            _write(sys.stderr, text)
+            return
+        _print_error(
+            f"what you wrote is kept in {file.name}; to try again: {with_input(file.name, ['kb', *args, '-'])}"
+        )
+
+
+def _from_stdin() -> str:
+    """Return all of standard input, as text."""
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
+
+
+def _from_editor() -> str:
+    """Return a text that the user writes in the editor; empty if nothing was saved.
+
+    Raises:
+        KbError: The editor cannot be started, or failed.
+    """
+    import click
+
+    from kb.errors import KbError
+
+    try:
+        return click.edit("", extension=".md") or ""
+    except click.ClickException as error:
+        remedy = "Set VISUAL or EDITOR to one that works, or give the text as an argument"
+        raise KbError(error.format_message(), remedy) from error
 
 
 def forward(args: Sequence[str], given: CommandInput | None = None) -> int | None:
@@ -122,7 +173,7 @@ def asks_server(command: str, environ: Mapping[str, str]) -> bool:
 def _ended(connection: DaemonConnection, store: str, request: dict[str, Any], given: CommandInput) -> int | None:
     """Send a command and return its exit code, also after errors; None if the daemon did not begin."""
     try:
-        code = exchange(connection, request)
+        code = exchange(connection, request, given)
         return _with_input(code, store, request, given) if isinstance(code, str) else code
     except NoAnswer:
         return None
@@ -170,9 +221,14 @@ def _with_input(wanted: str, store: str, request: dict[str, Any], given: Command
 
     Standard input is not read before, since it may belong to the loop of a script.
     """
-    request["stdin"] = given.read(wanted)
+    from kb.errors import KbError
+
+    try:
+        request["stdin"] = given.read(wanted)
+    except KbError as error:
+        raise RequestRefused(str(error)) from error
     connection = connect(store, os.environ)
-    code = exchange(connection, request) if connection else None
+    code = exchange(connection, request, given) if connection else None
     if isinstance(code, str):
         raise RequestRefused("the daemon asked for input twice")
     return code
@@ -277,8 +333,13 @@ def _loopback(address: str) -> DaemonConnection:
     return DaemonConnection(connected, f"127.0.0.1:{port}", secret, int(found["pid"]))
 
 
-def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | str:
+def exchange(connection: DaemonConnection, request: Mapping[str, Any], given: CommandInput | None = None) -> int | str:
     """Send a command and write its output as it arrives.
+
+    Args:
+        connection: The connection to the daemon.
+        request: See ``request_of``.
+        given: What the command was given; output of the command means that it has taken it.
 
     Returns:
         The exit code, or what the command needs first: ``stdin`` or ``editor``.
@@ -295,6 +356,8 @@ def exchange(connection: DaemonConnection, request: Mapping[str, Any]) -> int | 
             if "out" in frame:
                 _write(sys.stdout, frame["out"])
                 written = True
+                if given is not None:
+                    given.taken = True
             elif "err" in frame:
                 _write(sys.stderr, frame["err"])
             elif "need" in frame:

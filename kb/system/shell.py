@@ -10,7 +10,7 @@ from kb.system import WINDOWS
 from kb.system.paths import in_own_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # Words that PowerShell takes as they are.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./\\:+=%-]+")
@@ -68,6 +68,12 @@ def split_windows(line: str) -> list[str]:
 def then(first: str, second: str, *, windows: bool = WINDOWS) -> str:
     """One command after another, if that succeeds; the PowerShell of Windows itself only knows one after another."""
     return f"{first}; {second}" if windows else f"{first} && {second}"
+
+
+def with_input(path: str, words: Sequence[str], *, windows: bool = WINDOWS) -> str:
+    """A command that reads a text file as its standard input."""
+    line = join(words, windows=windows)
+    return f"Get-Content {quote(path, windows=True)} | {line}" if windows else f"{line} < {shlex.quote(path)}"
 
 
 def remove(paths: Iterable[str], *, folders: bool = False, windows: bool = WINDOWS) -> str:

@@ -288,6 +288,39 @@ def test_input_is_kept_for_a_command_that_runs_here_after_all(
     assert ClientContext.of_this_process(given).text() == "written for long"
 
 
+@pytest.mark.parametrize(("out", "taken"), [("/notes/a.md\n", True), ("", False)])
+def test_output_of_a_command_says_that_it_took_its_input(
+    made_up: MadeUp, monkeypatch: pytest.MonkeyPatch, out: str, taken: bool
+) -> None:
+    """A note whose path came back is on the disk, also where the command failed after that."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"written for long")))
+
+    def command(request: CommandRequest, output: CommandOutput) -> int | None:
+        if request.stdin is None:
+            output.need("stdin")
+            return None
+        if out:
+            output.out(out)
+        return 130
+
+    made_up.command = command
+    given = CommandInput()
+
+    assert forward(["note"], given) == 130
+    assert given.taken == taken
+
+
+def test_an_editor_that_fails_for_a_daemon(
+    made_up: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence with a remedy, as without a daemon."""
+    monkeypatch.setenv("VISUAL", "false")
+    made_up.command = lambda _request, output: output.need("editor")
+
+    assert forward(["note"]) == 2
+    assert capfd.readouterr().err.startswith("kb: false: Editing failed. Set VISUAL")
+
+
 @pytest.mark.parametrize("sent", [b'{"out": "half a li', b'{"exit": 0}'[:-1]])
 def test_answer_that_is_cut_off(sent: bytes, tmp_path: Path) -> None:
     """A daemon that is killed amid a line is told as one that stopped."""

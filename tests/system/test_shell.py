@@ -66,4 +66,6 @@ def test_each_remedy_has_its_command_on_either_system() -> None:
     assert "icacls 'C:/my a' /inheritance:r" in shell.keep_others_out("C:/my a", windows=True)
     assert "(OI)(CI)F" in shell.let_in("C:/a", windows=True)
     assert shell.let_into_folder("C:/a", "u+rx", windows=True).endswith(':RX"')
+    assert shell.with_input("/my a", ["kb", "note", "-"], windows=False) == "kb note - < '/my a'"
+    assert shell.with_input("C:/a", ["kb", "note", "-"], windows=True) == "Get-Content C:/a | kb note -"
     assert shell.unmount("Z:/a", windows=True) == "net use Z: /delete"

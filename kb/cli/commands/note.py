@@ -14,6 +14,7 @@ from kb.cli.output.reports import failures_text
 from kb.cli.output.terminal import sanitize, shown_path
 from kb.cli.resource_errors import resource_error
 from kb.errors import KbError, sentence_of
+from kb.notes import require_place
 from kb.system import shell
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple[str, ...]) -> int:
     """Write a dated note with this TEXT to the folder and index it.
 
-    Without TEXT, the note is read from standard input if that is piped, else written in $VISUAL or $EDITOR. The path is
-    printed as soon as the file is written. From then on the exit code is 0, even if the note cannot be indexed, which
-    is reported on standard error: the next index run adds it. Do not repeat the command, which would write the note
-    twice.
+    Without TEXT, the note is read from standard input if that is piped, else written in $VISUAL or $EDITOR; what was
+    written there is kept in a temporary file if the note cannot be. The path is printed as soon as the file is written.
+    From then on the exit code is 0, even if the note cannot be indexed, which is reported on standard error: the next
+    index run adds it. Do not repeat the command, which would write the note twice.
     """
     words = _note_text(session, text)
     if not words.strip():
@@ -41,6 +42,8 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     def on_written(path: str) -> None:
         nonlocal written
         written = True
+        if session.client.given is not None:
+            session.client.given.taken = True
         shown = shown_path(path, session.style().cwd)
         session.write(f"{shown}\n")
         session.client.out.flush()
@@ -81,4 +84,9 @@ def _not_indexed(session: Session, error: BaseException) -> int:
 def _note_text(session: Session, parts: tuple[str, ...]) -> str:
     if parts and parts != ("-",):
         return " ".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return session.client.text() if parts or not session.client.stdin_tty else session.client.typed()
+    if parts or not session.client.stdin_tty:
+        return session.client.text()
+    # Before the editor opens: nobody writes for long to be told that there is no place for it.
+    settings = session.settings_with_folders()
+    require_place(settings.folder_paths()[0], settings.config.note.folder)
+    return session.client.typed()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import errno
 import io
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from made_up import FAILURE
+from made_up import FAILURE, settings
 
+from kb.__main__ import main
 from kb.errors import FolderError, ModelError, StoreBusy
 from kb.records import Failure, IndexReport
+from kb.service.client import CommandInput
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from command_line import CommandLine
 
 pytest_plugins = ["command_line"]
@@ -122,6 +124,7 @@ def test_a_note_from_the_editor(command: CommandLine, monkeypatch: pytest.Monkey
     editor.chmod(0o755)
     monkeypatch.setenv("VISUAL", str(editor))
     monkeypatch.setattr(sys, "stdin", Typed(None))
+    command.settings = settings(str(tmp_path))
 
     assert command("note")[0] == 0
     assert command.kb.asked[0][1]["text"] == "from the editor\n"
@@ -135,3 +138,89 @@ def test_an_empty_note_is_not_written(command: CommandLine, monkeypatch: pytest.
     code, _, err = command("note")
     assert (code, command.kb.asked) == (2, [])
     assert "the note is empty" in err
+
+
+@pytest.fixture
+def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that writes a note, at a terminal; the folder ``gone`` in the current one is taken away meanwhile."""
+    program = tmp_path / "editor"
+    program.write_text(
+        f'#!/bin/sh\nsleep 0.01\ntouch {tmp_path}/opened\nrm -rf gone\necho "an hour of work" > "$1"\n'
+        'touch -d "2030-01-01" "$1"\n'
+    )
+    program.chmod(0o755)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(kept))
+    monkeypatch.setenv("VISUAL", str(program))
+    monkeypatch.setattr(sys, "stdin", Typed(None))
+    return program
+
+
+def noted(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
+    """Run the console script ``kb note``, and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["kb", "note", *args])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("", "no configuration"),
+        ("[folders]\npaths = 3\n", "folders.paths"),
+        ('[folders]\npaths = ["missing"]\n', "which is not there"),
+        ('[folders]\npaths = ["."]\n[note]\nfolder = "../out"\n', "note.folder"),
+    ],
+)
+def test_the_editor_opens_only_where_a_note_can_be_written(
+    editor: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], config: str, said: str
+) -> None:
+    """Nobody writes for an hour to be told that there is no configuration, or no folder."""
+    if config:
+        Path("config.toml").write_text(config)
+
+    assert noted(monkeypatch) == 2
+    assert said in capfd.readouterr().err
+    assert not (editor.parent / "opened").exists()
+
+
+def test_what_was_written_is_kept_where_the_note_cannot_be(
+    here: Path, editor: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The folder went away while the editor was open: the text is in a file, and the command that is told writes it."""
+    (here / "gone").mkdir()
+    (here / "config.toml").write_text('[folders]\npaths = ["gone"]\n')
+
+    assert noted(monkeypatch, "--title", "My day") == 2
+
+    [kept] = (editor.parent / "kept").iterdir()
+    assert kept.read_text() == "an hour of work\n"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert f"kept in {kept}; to try again: kb note --title 'My day' - < {kept}" in capfd.readouterr().err
+
+
+def test_a_note_that_is_written_is_kept_nowhere_else(editor: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What the command took, and what is empty, needs no second place."""
+    given = CommandInput()
+    given.keep(["note"])
+    assert given.read("editor") == "an hour of work\n"
+    given.taken = True
+    given.keep(["note"])
+
+    assert list((editor.parent / "kept").iterdir()) == []
+    assert capfd.readouterr().err == ""
+
+
+def test_an_editor_that_fails(
+    here: Path, editor: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence with a remedy."""
+    (here / "config.toml").write_text('[folders]\npaths = ["."]\n')
+    editor.write_text("#!/bin/sh\nexit 1\n")
+
+    assert noted(monkeypatch) == 2
+    assert "Editing failed\n    Set VISUAL or EDITOR" in capfd.readouterr().err
