@@ -90,7 +90,7 @@ class RemoteKnowledgeBase(SearchMethods):
     """
 
     def __init__(self, url: str, token: str) -> None:
-        parts = _address(url)
+        parts = address_of(url)
         self.url = url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {_checked(token)}", "Accept": "application/json"}
@@ -273,7 +273,7 @@ def _content(response: HTTPResponse) -> bytes | None:
     return bytes(found)
 
 
-def _address(url: str) -> SplitResult:
+def address_of(url: str) -> SplitResult:
     """The parts of a server's address.
 
     Raises:

@@ -243,8 +243,10 @@ class Session:
         Raises:
             ServerError: The address is none, or there is no token.
         """
-        from kb.api.remote import RemoteKnowledgeBase, token_from
+        from kb.api.remote import RemoteKnowledgeBase, address_of, token_from
 
+        # A wrong address is told before a missing token, which nobody can look up for it.
+        address_of(self.server)
         return RemoteKnowledgeBase(self.server, token_from(self.client.environ))
 
     def open_over(self, folder: str, store: str) -> Knowledge:

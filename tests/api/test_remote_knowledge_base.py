@@ -261,9 +261,7 @@ def test_the_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
 def kb(environ: dict[str, str], *args: str) -> tuple[int, str, str]:
     """Run a command in this process; its exit code, output and messages."""
     out, err = io.StringIO(), io.StringIO()
-    client = ClientContext(
-        out, err, environ, "/", stdin_tty=False, stdout_tty=False, stderr_tty=False, columns=80
-    )
+    client = ClientContext(out, err, environ, "/", stdin_tty=False, stdout_tty=False, stderr_tty=False, columns=80)
     return run(args, Session(client=client)), out.getvalue(), err.getvalue()
 
 
@@ -295,6 +293,14 @@ def test_commands_ask_the_server(environ: dict[str, str], args: list[str], shown
     code, out, err = kb(environ, *args)
     assert (code, err) == (0, "") or args[0] == "similar", err
     assert shown in out
+
+
+def test_a_wrong_address_is_told_before_a_missing_token() -> None:
+    """Nobody can look up the token of a server that is none."""
+    code, _, err = kb({"HOME": "/nowhere"}, "--server", "nonsense", "search", "x")
+
+    assert code == 2
+    assert err.startswith("kb: 'nonsense' is not the address of a server\n    Write it as https://HOST:PORT")
 
 
 def test_hits_are_remembered_with_their_server(environ: dict[str, str]) -> None:
