@@ -2,6 +2,7 @@
 
 KbError
 ├── ConfigError         the configuration cannot be used
+│   └── UnknownHome     a path is below the home of a user that is not there
 ├── FolderError         a folder cannot be watched or indexed
 ├── ModelError          the embedding model is missing or invalid
 │   └── ModelMismatch   the store was made by another model
@@ -70,6 +71,10 @@ def sentence_of(error: OSError) -> str:
 
 class ConfigError(KbError):
     """The configuration is invalid; the message lists all problems."""
+
+
+class UnknownHome(ConfigError, RuntimeError):
+    """A path begins with ``~name``, and there is no such user; a ``RuntimeError`` too, as ``pathlib`` raises it."""
 
 
 class FolderError(KbError):

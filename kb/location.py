@@ -67,7 +67,7 @@ def locate(config_file: str | None, environ: Mapping[str, str], cwd: str) -> Fou
 
     Raises:
         NotAFile: A file that was named does not exist.
-        RuntimeError: Its path begins with the home folder of an unknown user.
+        UnknownHome: Its path begins with the home folder of an unknown user.
     """
     named = config_file or environ.get(f"{ENV_PREFIX}CONFIG")
     if named:
@@ -164,7 +164,7 @@ def resolved(base: str, path: str) -> str:
     """Resolve a path of the configuration: expand ``~``, join it to a folder, resolve links.
 
     Raises:
-        RuntimeError: It begins with the home folder of an unknown user.
+        UnknownHome: It begins with the home folder of an unknown user.
     """
     return real_path(joined(base, path))
 
@@ -173,7 +173,7 @@ def joined(base: str, path: str) -> str:
     """Expand ``~`` in a path and join it to a folder.
 
     Raises:
-        RuntimeError: It begins with the home folder of an unknown user.
+        UnknownHome: It begins with the home folder of an unknown user.
     """
     return os.path.join(base, expanded(path))  # noqa: PTH118 - see locate
 
@@ -182,12 +182,17 @@ def expanded(path: str) -> str:
     """Expand a leading ``~`` or ``~name``, as ``Path(path).expanduser()`` does.
 
     Raises:
-        RuntimeError: There is no such user.
+        UnknownHome: There is no such user.
     """
     # pathlib drops leading "./" before it looks for the tilde.
     while path.startswith("./"):
         path = path[2:].lstrip("/")
     found = os.path.expanduser(path)  # noqa: PTH111 - see locate
     if path.startswith("~") and found.startswith("~"):
-        raise RuntimeError("Could not determine home directory.")
+        # The client, which pays for each import, seldom needs it.
+        from kb.errors import UnknownHome
+
+        name = path.split("/", 1)[0].removeprefix("~")
+        missing = f"there is no user {name}" if name else "this user has no home folder"
+        raise UnknownHome(f"{path}: {missing}", "Write the path in full, without ~")
     return found

@@ -108,7 +108,7 @@ def _token() -> str:
         if os.environ.get(variable):
             return f"${variable}"
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "huggingface")
-    file = Path(os.environ.get("HF_TOKEN_PATH") or Path(home, "token")).expanduser()
+    file = Path(os.path.expanduser(os.environ.get("HF_TOKEN_PATH") or Path(home, "token")))  # noqa: PTH111 - pathlib fails at an unknown user
     return str(file) if file.is_file() else ""
 
 

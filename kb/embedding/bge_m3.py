@@ -19,6 +19,7 @@ from chromadb.utils.embedding_functions import register_embedding_function  # no
 from kb.embedding.encoder import BATCH_TOKENS, Encoder  # noqa: E402 - the same
 from kb.embedding.locate import BGE_M3, locate  # noqa: E402 - the same
 from kb.errors import ModelError, ModelMismatch  # noqa: E402 - the same
+from kb.location import expanded  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from kb.embedding.runtime import Device, Precision, Runtime
@@ -66,7 +67,7 @@ class BgeM3EmbeddingFunction(EmbeddingFunction[Documents]):
         runtime: Runtime = "auto",
     ) -> None:
         # A relative path would not be found when the collection is opened from another folder.
-        directory = Path(model).expanduser()
+        directory = Path(expanded(model))
         self._model = str(directory.resolve()) if model != BGE_M3 and directory.is_dir() else model
         self._revision = revision
         self._runtime: Runtime = runtime

@@ -18,6 +18,7 @@ from kb.embedding.spec import Located, missing_weights, present
 from kb.embedding.tokens import encodable
 from kb.embedding.torch_runtime import LOADING_ERRORS, device_for, lacking_weights
 from kb.errors import ModelError
+from kb.location import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
         ModelError: It is neither on this machine nor downloadable, or is not a cross-encoder.
     """
     prepare_environment(offline=offline)
-    path = Path(model).expanduser()
+    path = Path(expanded(model))
     if model != BGE_RERANKER and path.is_dir():
         directory = path.resolve()
         _require(directory)
@@ -74,7 +75,7 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
 
 def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:
     """Whether a cross-encoder can be used without downloading anything."""
-    if model != BGE_RERANKER and Path(model).expanduser().is_dir():
+    if model != BGE_RERANKER and Path(expanded(model)).is_dir():
         return True
     wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
     own = find_fetched(model, wanted)

@@ -14,6 +14,7 @@ from typing import Final
 from kb.embedding.fetch import BUNDLED_INSTALL, WAYS_OUT, ModelAbsent, fetch, find_fetched, incomplete_files
 from kb.embedding.spec import Located, missing_files, weight_files
 from kb.errors import ModelError
+from kb.location import expanded
 from kb.silence import silence_libraries, stay_offline
 
 BGE_M3: Final = "BAAI/bge-m3"
@@ -51,7 +52,7 @@ def locate(
     prepare_environment(offline=offline)
     if model == BUNDLED:
         return _bundled()
-    path = Path(model).expanduser()
+    path = Path(expanded(model))
     if model != BGE_M3 and path.is_dir():
         return _directory(path)
     if not is_hub_name(model):
@@ -67,7 +68,7 @@ def is_hub_name(model: str) -> bool:
     if model == BGE_M3:
         return True
     named = HUB_NAME.fullmatch(model) is not None and not model.startswith((".", "~"))
-    return named and model != BUNDLED and not Path(model).expanduser().is_dir()
+    return named and model != BUNDLED and not Path(expanded(model)).is_dir()
 
 
 def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:

@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from kb.location import expanded
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -84,7 +86,7 @@ def models_folder(named: Path | None = None) -> Path:
     if named is not None:
         return named
     if place := os.environ.get(PLACE_VARIABLE):
-        return Path(place).expanduser()
+        return Path(expanded(place))
     import platformdirs
 
     return Path(platformdirs.user_data_dir("kb", appauthor=False)) / "models"
