@@ -36,7 +36,7 @@ def headers_from(environ: Mapping[str, str], file: str) -> dict[str, str]:
         file: The file with the headers; empty for none.
 
     Raises:
-        ChromaServerError: The file cannot be read, others can read it, or a line is no header.
+        ChromaServerError: The file cannot be read, is too long, others can read it, or a line is no header.
     """
     if given := environ.get(VARIABLE, ""):
         return _parsed(given, f"${VARIABLE}")
@@ -66,7 +66,7 @@ def _content(file: str) -> str:
         try:
             _require_private(file, os.fstat(descriptor))
             with open(descriptor, encoding="ascii", closefd=False) as stream:
-                return stream.read(_LARGEST)
+                text = stream.read(_LARGEST + 1)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -76,6 +76,12 @@ def _content(file: str) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise ChromaServerError(f"{file} is not a file of headers", f"Write them {_EXAMPLE}") from error
+    if len(text) > _LARGEST:
+        # Half of a token would be sent as one.
+        raise ChromaServerError(
+            f"{file} is longer than {_LARGEST:,} characters", "Set store.headers_file to a file that holds only headers"
+        )
+    return text
 
 
 def _require_private(file: str, about: os.stat_result) -> None:

@@ -71,6 +71,17 @@ def test_a_file_that_holds_none_is_refused(tmp_path: Path, what: str) -> None:
         headers_from({}, str(place))
 
 
+def test_a_file_that_is_too_long_is_refused(file: Path) -> None:
+    """Its last header would be cut off, and half of a token sent."""
+    file.write_text("x-chroma-token: ck-secret\n".ljust(65_536, "#"), "ascii")
+    assert headers_from({}, str(file)) == {"x-chroma-token": "ck-secret"}
+    with file.open("a", encoding="ascii") as more:
+        more.write("\nx-late: cut")
+
+    with pytest.raises(ChromaServerError, match="is longer than 65,536 characters"):
+        headers_from({}, str(file))
+
+
 def test_an_address_does_not_show_its_headers() -> None:
     """As in a traceback."""
     address = ServerAddress("https://host", "t", "d", "c", 1.0, lambda: {"x-chroma-token": "secret"})
