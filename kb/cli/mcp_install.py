@@ -45,7 +45,7 @@ def install(session: Session, *, client: str | None, write: bool, prints: bool, 
     """
     machine = Machine(sys.platform, Path.home(), session.client.environ)
     if client is None:
-        if write or prints or remove:
+        if write or remove:
             raise click.UsageError("no client was named")
         return _list(session, machine)
     refuse_conflicts({"--write": write, "--remove": remove})

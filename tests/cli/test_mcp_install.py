@@ -107,6 +107,14 @@ def test_print_changes_nothing(config: Path, capsys: pytest.CaptureFixture[str])
     assert not (config.parents[1] / "home" / "config" / "zed").exists()
 
 
+def test_print_without_a_client_lists_the_clients(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As without --print: nothing is changed by either."""
+    code, out, err = kb(capsys, config, "--print")
+
+    assert (code, out, err) == kb(capsys, config)
+    assert "cursor " in out
+
+
 def test_where_kb_does_not_answer_the_configuration_stays(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
