@@ -81,7 +81,8 @@ class Daemon:
         # A signal may interrupt any code; unlike an event, this queue is reentrant.
         self._stop_requests: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._interrupt = threading.Event()
-        self._cwd = current_folder()
+        # Whoever reads a file of the log later does not know where this process was started.
+        self._cwd = "" if log else current_folder()
         self._since = datetime.now(UTC)
         self._totals_logged = False
         self._progress: IndexProgress | None = None

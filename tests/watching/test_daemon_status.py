@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import threading
@@ -51,8 +52,15 @@ def model() -> HeldModel:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, model: HeldModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    """A daemon over a few notes."""
+def said() -> list[str]:
+    """The lines of the daemon's log."""
+    return []
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, model: HeldModel, said: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    """A daemon over a few notes, with a log file, started in the folder above them."""
+    monkeypatch.chdir(tmp_path)
     runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     monkeypatch.setattr("kb.models.encoder_of", lambda _settings: model)
@@ -62,9 +70,12 @@ def daemon(tmp_path: Path, model: HeldModel, monkeypatch: pytest.MonkeyPatch) ->
         (notes / f"{number}.md").write_text(f"# Note {number}\n\nwater and stone {number}\n")
     values = {"folders.paths": str([str(notes)]), "store.path": str(tmp_path / "store"), "watch.quiet_ms": "50"}
     ready = threading.Event()
-    said: list[str] = []
     one = Daemon(
-        lambda: load(environ={}, overrides=values), folders_given=True, say=said.append, run=lambda _args, _session: 0
+        lambda: load(environ={}, overrides=values),
+        folders_given=True,
+        say=said.append,
+        run=lambda _args, _session: 0,
+        log=str(tmp_path / "watch.log"),
     )
 
     def change() -> None:
@@ -92,3 +103,13 @@ def test_the_status_says_how_many_passages_are_embedded(daemon: Daemon, model: H
     model.go_on.set()
     wait_until(lambda: daemon.status()["run"] is None)
     assert "embedding" not in daemon_text(daemon.status())
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_log_file_has_whole_paths(said: list[str], model: HeldModel, tmp_path: Path) -> None:
+    """Whoever reads it does not know where the daemon was started."""
+    model.go_on.set()
+    wait_until(lambda: any(line.startswith("added ") for line in said))
+
+    assert f"process {os.getpid()} opened the store at {tmp_path.resolve()}/store" in said
+    assert all(str(tmp_path.resolve()) in line for line in said if line.startswith("added "))
