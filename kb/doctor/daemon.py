@@ -118,7 +118,7 @@ def daemon(case: Case) -> Finding:
             "kb watch (process {pid}) does not answer",
             Remedy(
                 shell.end_process(pid or "PID", at_once=True),
-                "End it: " if WINDOWS else "Resume it with fg if it is suspended, or end it: ",
+                "End it: " if WINDOWS else f"Resume it with kill -CONT {pid or 'PID'} if it is suspended, or end it: ",
             ),
             pid=pid,
         )

@@ -46,6 +46,22 @@ class Stopped(RequestRefused):
     """The daemon stopped in the middle of an answer."""
 
 
+class Silent(RequestRefused):
+    """The daemon began no answer in time, as where it is suspended.
+
+    Attributes:
+        who: What holds the store.
+        remedy: How to resume or end it, as the end of a sentence.
+    """
+
+    def __init__(self, pid: int) -> None:
+        from kb.system.shell import resume_or_end
+
+        self.who = f"process {pid}" if pid else "the daemon"
+        self.remedy = resume_or_end(pid or "its process id")
+        super().__init__(f"{self.who} holds the store but does not answer; {self.remedy}")
+
+
 class DaemonConnection:
     """An open connection to a daemon.
 
@@ -388,7 +404,8 @@ def post(connection: DaemonConnection, path: str, body: bytes = b"", method: str
 
     Raises:
         NoAnswer: The daemon closed the connection before it began to answer.
-        RequestRefused: The answer is not "200 OK", and its body says why; or there was none, as from a stopped process.
+        RequestRefused: The answer is not "200 OK", and its body says why.
+        Silent: There was none, as from a stopped process.
     """
     head = [f"{method} {path} HTTP/1.0", f"Host: {connection.host}", "Content-Type: application/json"]
     head += [f"Content-Length: {len(body)}"]
@@ -398,11 +415,7 @@ def post(connection: DaemonConnection, path: str, body: bytes = b"", method: str
         try:
             ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
         except TimeoutError as error:
-            from kb.system.shell import resume_or_end
-
-            who = f"process {connection.pid}" if connection.pid else "the daemon"
-            what = resume_or_end(connection.pid or "its process id")
-            raise RequestRefused(f"{who} holds the store but does not answer; {what}") from error
+            raise Silent(connection.pid) from error
         connected.settimeout(None)
         part = b""
         while True:

@@ -144,7 +144,7 @@ def add_to_path(folder: str, *, windows: bool = WINDOWS) -> str:
 def resume_or_end(pid: int | str, *, windows: bool = WINDOWS) -> str:
     """What to do about a process that does not answer, as the end of a sentence."""
     end = f"end it with {end_process(pid, at_once=True, windows=windows)}"
-    return end if windows else f"resume it with fg if it is suspended, or {end}"
+    return end if windows else f"resume it with kill -CONT {pid} if it is suspended, or {end}"
 
 
 def end_process(pid: int | str, *, at_once: bool = False, windows: bool = WINDOWS) -> str:

@@ -22,6 +22,7 @@ from kb.service.client import (
     CommandInput,
     DaemonConnection,
     RequestRefused,
+    Silent,
     Stopped,
     ask,
     connect,
@@ -277,9 +278,9 @@ def test_input_is_kept_for_a_command_that_runs_here_after_all(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"written for long")))
 
     def command(_request: CommandRequest, output: CommandOutput) -> None:
-        output.need("stdin")
         for address in addresses_of(store, os.environ):
             Path(address).unlink(missing_ok=True)
+        output.need("stdin")
 
     made_up.command = command
     given = CommandInput()
@@ -411,7 +412,7 @@ def test_a_daemon_that_does_not_answer_is_named(
 
     who = f"process {os.getpid()}" if sys.platform == "linux" else "the daemon"
     assert f"kb: {who} holds the store but does not answer" in capfd.readouterr().err
-    with pytest.raises(RequestRefused, match="kill"):
+    with pytest.raises(Silent, match="kill -CONT"):
         ask(store, "/status")
     listening.socket.close()
 

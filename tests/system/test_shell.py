@@ -58,7 +58,7 @@ def test_each_remedy_has_its_command_on_either_system() -> None:
     assert both == {
         ("rm '/a b'", "rm -r /c", "mv /a /b", "mkdir -p /a", "touch /a", "kill -9 7", "x && y",
          "export PATH='/my bin':\"$PATH\"", "${EDITOR:-vi} /a",
-         "resume it with fg if it is suspended, or end it with kill -9 7"),
+         "resume it with kill -CONT 7 if it is suspended, or end it with kill -9 7"),
         (r"Remove-Item '\a b'", r"Remove-Item -Recurse \c", "Move-Item /a /b", "mkdir /a",
          "(Get-Item /a).LastWriteTime = Get-Date", "taskkill /F /PID 7", "x; y",
          "$env:Path = '/my bin;' + $env:Path", "notepad /a", "end it with taskkill /F /PID 7"),

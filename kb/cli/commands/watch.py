@@ -187,12 +187,16 @@ def _asked(store: str, path: str, values: Mapping[str, Any] | None = None) -> di
     """What the daemon answers, see ``kb.service.client.ask``; None if none is running.
 
     Raises:
+        StoreBusy: It does not answer in time.
         KbError: It refuses, or stops before it answers.
     """
-    from kb.service.client import RequestRefused, ask
+    from kb.service.client import RequestRefused, Silent, ask
 
     try:
         return ask(store, path, values)
+    except Silent as error:
+        remedy = f"{error.remedy[0].upper()}{error.remedy[1:]}"
+        raise StoreBusy(f"{error.who} holds the store but does not answer", remedy) from error
     except RequestRefused as error:
         raise KbError(f"the daemon did not answer: {error}", "kb watch --status shows whether one runs") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -47,6 +48,27 @@ def test_without_a_daemon_status_and_stop_say_so(command: CommandLine, tmp_path:
     assert command("watch", "--status") == (1, "not running\n", "")
     assert json.loads(command("watch", "--status", "--json")[1]) == {"owner": None}
     assert command("watch", "--stop") == (1, "", "kb: kb watch is not running\n")
+
+
+@pytest.mark.parametrize("asked", ["--stop", "--status"])
+def test_a_suspended_daemon_is_told_with_what_resumes_it(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """It has its socket, and answers nobody: kb waits for a while, and names what resumes or ends it."""
+    runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    monkeypatch.setattr("kb.service.client._HEAD_SECONDS", 0.1)
+    command.settings = replace(settings(str(tmp_path)), base=tmp_path)
+    listening = listen(command.settings.store_path(), os.environ)
+    try:
+        code, out, err = command("watch", asked)
+    finally:
+        listening.socket.close()
+        shutil.rmtree(runtime)
+
+    assert (code, out) == (2, "")
+    assert re.search(r"^kb: (process \d+|the daemon) holds the store but does not answer\n", err)
+    assert re.search(r"    Resume it with kill -CONT .+ if it is suspended, or end it with kill -9 ", err)
 
 
 @pytest.mark.parametrize(
@@ -293,9 +315,9 @@ def test_a_daemon_from_its_start_to_its_end(kb: Callable[..., str], notes: Path,
     _until(lambda: _log().endswith("stopped\n"))
     assert "not running" in kb("watch", "--status", code=1)
     lines = [line.split(" ", 2)[2] for line in _log().splitlines()]
-    assert any(line.startswith("added notes/cheese.md (1 passage, 0 reused, ") for line in lines)
+    assert any(line.startswith(f"added {notes.resolve()}/cheese.md (1 passage, 0 reused, ") for line in lines)
     # Whoever had it indexed, the log tells of it.
-    assert sum(line.startswith(f"added notes/{note} (1 passage") for line in lines) == 1
+    assert sum(line.startswith(f"added {notes.resolve()}/{note} (1 passage") for line in lines) == 1
     assert lines[-1] == "stopped"
     assert not (tmp_path / ".kb" / "unclean").exists()
 
