@@ -7,6 +7,10 @@ import sys
 
 def main() -> None:
     """The console script ``kb``, and ``python -m kb``."""
+    if sys.stdout is None or sys.stderr is None:
+        from kb.system.terminals import open_missing_streams
+
+        open_missing_streams()
     try:
         code = _code(sys.argv[1:])
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from kb.cli.output import terminal
 from kb.cli.resource_errors import resource_error
 from kb.cli.session import InputNeeded, Session
 from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
-from kb.errors import Cancelled, KbError, StoreBusy, sentence_of
+from kb.errors import Cancelled, KbError, StoreBusy, reason_of, sentence_of
 from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 from kb.service.client import SERVER
 from kb.system import shell
@@ -282,8 +282,20 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
         answered = session.ask_daemon() if session.ask_daemon else None
         return _ended(error, session, args) if answered is None else answered
     except Exception as error:  # noqa: BLE001 - the end of the line: whatever it is, it becomes one sentence
+        if here and isinstance(error, OSError) and _cannot_write():
+            error = KbError(f"standard output cannot be written: {reason_of(error)}")
         return _ended(error, session, args)
     return code if isinstance(code, int) else 0
+
+
+def _cannot_write() -> bool:
+    """Whether standard output takes nothing more; what is left in its buffer must not fail again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _ended(error: Exception, session: Session, args: Sequence[str]) -> int:

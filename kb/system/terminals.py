@@ -10,7 +10,7 @@ from kb.system import WINDOWS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, TextIO
 
 
 def terminal_id(environ: Mapping[str, str]) -> str:
@@ -36,6 +36,31 @@ def prepare_streams() -> None:
     for stream in streams:
         if stream is not None and not stream.isatty():
             stream.reconfigure(encoding="utf-8")
+
+
+def open_missing_streams() -> None:
+    """Open standard output and standard error where they were closed, as by ``kb list >&-``.
+
+    What is written to standard output then fails as on a full disk, and no file of the store gets its number, into
+    which a library would print. A program without a console on Windows has no streams at all, and needs none.
+    """
+    if WINDOWS:
+        return
+    if sys.stdout is None:
+        # It cannot be written to: the command has to say so.
+        sys.stdout = _opened(1, os.O_RDONLY)
+    if sys.stderr is None:
+        sys.stderr = _opened(2, os.O_WRONLY)
+
+
+def _opened(number: int, flags: int) -> TextIO:
+    """Return a stream with this number that leads nowhere."""
+    descriptor = os.open(os.devnull, flags)
+    if descriptor != number:
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.set_inheritable(number, True)
+    return open(number, "w", encoding="utf-8", closefd=False)
 
 
 def environment_of_terminal(environ: Mapping[str, str]) -> dict[str, str]:

@@ -451,6 +451,27 @@ def test_output_that_cannot_be_written_is_told(made_up: MadeUp, kept: str) -> No
     assert (done.returncode, done.stderr) == (2, told if kept == "1" else "")
 
 
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_closed_output_is_told(made_up: MadeUp, tmp_path: Path, daemon: bool) -> None:
+    """As of ``kb list >&-``, in the daemon and without one; standard error may be closed as well."""
+
+    def command(_request: CommandRequest, output: CommandOutput) -> int:
+        output.out("one\n")
+        return 0
+
+    made_up.command = command
+    args = "list" if daemon else "completion bash"
+
+    def ended(closed: str) -> tuple[int, str]:
+        line = ["/bin/sh", "-c", f'exec "$0" -m kb {args} {closed}', sys.executable]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=tmp_path)
+        return done.returncode, done.stderr
+
+    assert ended(">&-") == (2, "kb: standard output cannot be written: bad file descriptor\n")
+    assert ended(">&- 2>&-") == (2, "")
+    assert ended("2>&-") == (0, "")
+
+
 @ON_BOTH
 def test_status_sync_and_stop(made_up: MadeUp, store: str) -> None:
     """What kb watch asks of a running daemon."""
