@@ -200,6 +200,15 @@ def test_org_is_read_in_one_pass(text: str) -> None:
     assert time.process_time() - begin < 4
 
 
+def test_org_lists_without_end() -> None:
+    """Items below one another a thousand times are all shown; they ended with an error of Python's."""
+    html = org(org_source("\n".join(f"{' ' * level}- item {level}" for level in range(1_000)) + "\n- last"))
+
+    assert html.count("<li") == 1_001
+    assert html.index("item 999") < html.index("last")
+    assert html.count("<ul>") == html.count("</ul>") < 50
+
+
 def org_source(text: str) -> Source:
     """A text of an Org file."""
     return Source(KnownFile(1, "/notes", "a.org", FileStat(0, 0, 0, 0, 0), b"", 0, "done"), text)
@@ -355,6 +364,17 @@ def test_long_document_in_parts(browser: Browser, files: Path, monkeypatch: pyte
     assert "Sentence 1 of" not in text
     assert "Earlier lines" in text
     assert "Later lines" in text
+
+
+def test_a_line_without_end_is_shortened(browser: Browser, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long line of a long document is shown in part, and says how much is left out; its lines stay where they are."""
+    assert "more characters)" not in document(browser.read(files / "long.md").text)
+    monkeypatch.setattr(read, "_LARGEST", 500)
+    monkeypatch.setattr(read, "_LONGEST_LINE", 10)
+    assert "more characters)" in document(browser.read(files / "long.md").text)
+
+    assert read._shortened("short\nand sweet") == "short\nand sweet"
+    assert read._shortened(f"a\n{'b' * 1_000}\nc") == f"a\n{'b' * 166} … (834 more characters)\nc"
 
 
 def test_outline(browser: Browser, files: Path) -> None:

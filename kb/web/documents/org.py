@@ -35,6 +35,8 @@ _AWAY: Final = re.compile(r"(?:https?:|mailto:)", re.IGNORECASE)
 _CHECKS: Final = {" ": "☐ ", "-": "☐ ", "x": "☑ ", "X": "☑ "}
 _PROSE: Final = frozenset({"quote", "verse", "center"})
 _DEEPEST: Final = 6
+# Lists deeper than this are shown at this depth: nobody indents so far, and each level is a call within a call.
+_DEEPEST_LIST: Final = 30
 # More marks around one another mean nothing: there are no more kinds of them.
 _MOST_MARKS: Final = len(_MARKS)
 
@@ -51,6 +53,8 @@ class _Writer:
         self._source = source
         self._lines = visible(source.text).split("\n")
         self._at = 0
+        # How many lists are around the line.
+        self._depth = 0
         self._kinds: tuple[tuple[Callable[[str], object], Callable[[], str]], ...] = (
             (_DRAWER.fullmatch, lambda: self._verbatim(self._until(_DRAWER_END.fullmatch), "front")),
             (_is_setting, lambda: self._verbatim(self._while(_is_setting), "front")),
@@ -122,9 +126,10 @@ class _Writer:
         tag = "ol" if found and found[2][0].isdigit() else "ul"
         items = []
         while self._at < len(self._lines) and (found := _ITEM.fullmatch(self._lines[self._at])):
-            if _indent(self._lines[self._at]) != indent:
+            here = _indent(self._lines[self._at])
+            if here < indent or (here > indent and self._depth < _DEEPEST_LIST):
                 break
-            items.append(self._item(found, indent))
+            items.append(self._item(found, here))
         return f"<{tag}>{''.join(items)}</{tag}>\n"
 
     def _item(self, found: re.Match[str], indent: int) -> str:
@@ -133,7 +138,11 @@ class _Writer:
         lines, inner = [found[4]], ""
         while self._at < len(self._lines) and self._lines[self._at].strip() and _indent(self._lines[self._at]) > indent:
             if _ITEM.fullmatch(self._lines[self._at]):
+                if self._depth == _DEEPEST_LIST:
+                    break
+                self._depth += 1
                 inner += self._list()
+                self._depth -= 1
             elif inner:
                 inner += self._paragraph()
             else:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # A text of at most so many bytes is shown whole; of a longer one, so many lines before and after the passage.
 _WHOLE: Final = 250_000
 _LINES_AROUND: Final = 400
+# Most characters of a text on the page. Of a larger one, at least so many of each line.
+_LARGEST: Final = 2_000_000
+_LONGEST_LINE: Final = 2_000
 # Of a table, less: browsers take long to lay out many cells.
 _WHOLE_TABLE: Final = 50_000
 _ROWS_AROUND: Final = 100
@@ -177,7 +180,7 @@ def _text(
     if first > 1 and file.kind == "csv":
         head = kb.read(query.file, last_line=1).text
     source = _source_of(query, file, links, passage, words)
-    source = replace(source, text=found.text, first_line=found.first_line, head=head)
+    source = replace(source, text=_shortened(found.text), first_line=found.first_line, head=head)
     form, render = _FORMS.get(file.kind, ("code", code))
     html = with_words(sanitized(render(source), source.image), words)
     end = found.last_line
@@ -192,6 +195,20 @@ def _text(
         links.incoming,
         earlier=query.address("/read", line=max(1, found.first_line - around)) if found.first_line > 1 else "",
         later=query.address("/read", line=min(end + around, found.lines)) if end < found.lines else "",
+    )
+
+
+def _shortened(text: str) -> str:
+    """Return a text that a page can hold: of a larger one, the beginning of each long line, and how much is left out.
+
+    A few lines may have ten million characters, at which a browser works for minutes.
+    """
+    if len(text) <= _LARGEST:
+        return text
+    lines = text.split("\n")
+    most = max(_LONGEST_LINE, _LARGEST // len(lines))
+    return "\n".join(
+        line if len(line) <= most else f"{line[:most]} … ({len(line) - most:,} more characters)" for line in lines
     )
 
 
