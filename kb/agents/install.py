@@ -156,6 +156,7 @@ def remove(client: Client, machine: Machine, run: Callable[[Sequence[str]], str]
     """Take kb out of the configuration of a client.
 
     A file that is otherwise as kb found it gets its old bytes back; one that kb made and nobody changed is deleted.
+    The copy from before kb was added is deleted where the file says the same again.
 
     Args:
         client: The client.
@@ -174,10 +175,29 @@ def remove(client: Client, machine: Machine, run: Callable[[Sequence[str]], str]
         command = [program, *client.remove]
         problem = run(command)
         if not problem and _comes(lambda: state_of(client, machine).entry is None):
-            return Change("removed", state.file, shell.join(command))
+            return Change("removed", state.file, shell.join(command), notices=_leave_no_copy(client, state.file))
         notices = (_fell_back(command, problem, state.file),)
         state = state_of(client, machine)
     return _remove_from_file(state, notices)
+
+
+def _leave_no_copy(client: Client, file: Path) -> tuple[str, ...]:
+    """After the client's own command: delete the copy from before kb if the file says the same, else tell of it."""
+    saved = _backup_file(file)
+    original = read_text(saved)
+    if original is None:
+        return ()
+    now = read_text(file)
+    # Comments are not among the values, and a client may have dropped them.
+    if now != original and (client.syntax != "json" or _filled(client, file, now) != _filled(client, saved, original)):
+        return (f"{saved} has the file as it was before kb was added",)
+    saved.unlink()
+    return ()
+
+
+def _filled(client: Client, file: Path, text: str | None) -> dict[str, Any]:
+    """The values of a file without its empty sections, which a client leaves where kb was the only server."""
+    return {key: value for key, value in _parsed(client, file, text).items() if value != {}}
 
 
 def _remove_from_file(state: State, notices: tuple[str, ...]) -> Change:

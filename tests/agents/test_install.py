@@ -338,6 +338,24 @@ def test_the_clients_own_command_is_used_where_it_is(launch: Launch, tmp_path: P
     assert state_of(client, where).entry is None
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_clients_own_command_leaves_no_copy_that_nobody_needs(tmp_path: Path, changed: bool) -> None:
+    """Where the file says what it said before kb, the copy goes; otherwise it stays and is named."""
+    own_program(tmp_path / "bin", "claude", CLAUDE)
+    where = machine(tmp_path, PATH=str(tmp_path / "bin"))
+    client = BY_NAME["claude-code"]
+    file = put(client, where, '{\n  "theme": "dark"\n}\n')
+    saved = install(client, where, LAUNCH, run_program).backup
+    assert saved is not None
+    if changed:
+        file.write_text(file.read_text("utf-8").replace("dark", "light"), "utf-8")
+
+    notices = remove(client, where, run_program).notices
+
+    assert saved.exists() == changed
+    assert notices == ((f"{saved} has the file as it was before kb was added",) if changed else ())
+
+
 def test_a_command_of_a_client_that_fails_is_reported_and_the_file_changed(tmp_path: Path) -> None:
     """With the last line of what it wrote."""
     own_program(tmp_path / "bin", "codex", "sys.exit('not logged in')")
