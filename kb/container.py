@@ -250,9 +250,9 @@ class Container:
         """Switch to the configured model: create an empty index and mark every file pending."""
         self.store.switch_model()
 
-    def freshness(self) -> Freshness:
-        """When the last complete run ended, and how many files are waiting."""
-        return self.store.freshness()
+    def freshness(self, waiting: int | None = None) -> Freshness:
+        """When the last complete run ended, and how many files are waiting; see ``OpenStore.freshness``."""
+        return self.store.freshness(waiting)
 
     def look_again(self) -> None:
         """Scan the folders for the next question, because the index or a file was changed here."""

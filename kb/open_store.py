@@ -426,16 +426,21 @@ class OpenStore:
 
     # Components built on catalog, cache and index.
 
-    def freshness(self) -> Freshness:
+    def freshness(self, waiting: int | None = None) -> Freshness:
         """How many files are found by words and by meaning, and how many are waiting: from the watcher, or a scan.
 
         Questions that follow one another share scans; ``Freshness.counted`` says when the last one ended.
+
+        Args:
+            waiting: How many files are waiting, where the caller has just scanned the folders; None to find out.
         """
         catalog = self.catalog.get()
         found = Freshness(catalog.as_of(), 0, files=catalog.count_files(), words_only=catalog.queue_size().files)
         if self._environment.serving.watch is not None:
-            watching, waiting = self._environment.serving.watch()
-            return replace(found, pending=waiting, watching=watching)
+            watching, pending = self._environment.serving.watch()
+            return replace(found, pending=pending, watching=watching)
+        if waiting is not None:
+            return replace(found, pending=waiting)
         look = self._pending.look()
         return replace(found, pending=look.missing.waiting, counted=look.at if look.kept else None)
 

@@ -22,7 +22,6 @@ def status_of(container: Container) -> Status:
     """Counts, sizes, model, freshness and files that could not be indexed; loads neither model nor ChromaDB."""
     from kb.sandbox.confine import confinement
 
-    container.look_again()
     comparison, problems = container.comparison()
     files = container.catalog.files()
     failures = (*container.catalog.problems(), *problems)
@@ -42,7 +41,7 @@ def status_of(container: Container) -> Status:
         replaced=sum(file.replaced > 0 for file in files),
         size=sum(sizes.values()),
         cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
-        index=container.freshness(),
+        index=container.freshness(comparison.pending),
         runtime=container.runtime(),
         problems=failures,
         held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),

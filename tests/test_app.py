@@ -16,6 +16,7 @@ import pytest
 from seed_example import SEED, SEED_QUESTION
 
 from kb.errors import CatalogDamaged, FolderError, KbError, ModelError, ModelMismatch, NotIndexed, StoreBusy, StoreError
+from kb.files.scan import Disk
 from kb.indexing.rebuild import refill
 from kb.records import Filters
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kb.app import LocalKnowledgeBase
     from kb.ports import Catalog, VectorCache, VectorIndex
     from kb.records import Answer
+    from kb.records.files import Scan
 
     Open = Callable[..., LocalKnowledgeBase]
 
@@ -556,6 +558,24 @@ def test_idle_run_loads_neither_torch_nor_chromadb(open_kb: Open, notes: Path, t
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=100)
 
     assert done.stdout.strip() == f"{len(SEED)} []"
+
+
+def test_status_scans_the_folders_once(open_kb: Open, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan of a large or slow folder is most of its time."""
+    kb = open_kb(notes)
+    kb.index()
+    (notes / "new.md").write_text("# New\n")
+    scans: list[Disk] = []
+    scan = Disk.scan
+
+    def counted(disk: Disk) -> Scan:
+        scans.append(disk)
+        return scan(disk)
+
+    monkeypatch.setattr(Disk, "scan", counted)
+
+    assert kb.status().index.pending == 1
+    assert len(scans) == 1
 
 
 def test_emptied_folder_is_held_and_told(open_kb: Open, notes: Path, tmp_path: Path) -> None:
