@@ -17,6 +17,7 @@ from kb.service.server import CommandOutput, CommandRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from kb.config import Settings
 
@@ -107,13 +108,15 @@ class FailingOwner:
         return {"errors": list(self.errors)}
 
 
-def answered(asked: CommandRequest, kb: FakeKnowledge, daemon: FailingOwner | None = None) -> tuple[int, bytes]:
+def answered(
+    asked: CommandRequest, kb: FakeKnowledge, daemon: FailingOwner | None = None, folder: str = "/notes"
+) -> tuple[int, bytes]:
     """The exit code of a command run for another process, and the frames sent to it."""
     sent: list[bytes | None] = []
 
     def load(_file: str | None, *, overrides: Mapping[str, str], **_asker: object) -> Settings:
         assert not overrides
-        return settings("/notes")
+        return settings(folder)
 
     session = Session(
         open_knowledge=lambda found, warn: DaemonProxy(kb, found.config),  # noqa: ARG005 - the protocol's name
@@ -162,12 +165,12 @@ def test_who_waits_for_the_folders_hears_what_failed() -> None:
         (request("note", tty=True), "editor"),
     ],
 )
-def test_input_is_asked_for_before_anything_is_done(asked: CommandRequest, needed: str) -> None:
+def test_input_is_asked_for_before_anything_is_done(asked: CommandRequest, needed: str, tmp_path: Path) -> None:
     """The other process has it; the command is sent again with it."""
     kb = FakeKnowledge()
 
     with pytest.raises(InputNeeded, match=needed):
-        answered(asked, kb)
+        answered(asked, kb, folder=str(tmp_path))
     assert kb.asked == []
 
-    assert answered(msgspec.structs.replace(asked, stdin="some words"), kb)[0] == 0
+    assert answered(msgspec.structs.replace(asked, stdin="some words"), kb, folder=str(tmp_path))[0] == 0

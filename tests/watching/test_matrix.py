@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from watched import Watched
+from watched import QUIET, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -445,18 +445,28 @@ def test_file_being_written_is_read_when_it_is_stable(watched: tuple[Watched, Pl
     """
     one, place = watched
     one.settle()
-    before = len(one.embedder.texts)
+    for attempt in range(20):
+        before = len(one.embedder.texts)
+        in_time = _write_pieces(place.folder / f"pieces-{attempt}.txt")
+        one.settle()
+        read = [text for text in one.embedder.texts[before:] if "piece" in text]
+        assert "piece 11" in read[-1]
+        if one.polling or in_time:
+            break
+    assert one.polling or (in_time and len(read) == 1)
 
-    with (place.folder / "pieces.txt").open("w") as file:
+
+def _write_pieces(file: Path) -> bool:
+    """Write a file in pieces; returns whether no pause was as long as the quiet time, as on a busy machine."""
+    longest, before = 0.0, time.monotonic()
+    with file.open("w") as stream:
         for number in range(12):
-            file.write(f"piece {number} ")
-            file.flush()
+            stream.write(f"piece {number} ")
+            stream.flush()
+            now = time.monotonic()
+            longest, before = max(longest, now - before), now
             time.sleep(0.04)
-    one.settle()
-
-    read = [text for text in one.embedder.texts[before:] if "piece" in text]
-    assert "piece 11" in read[-1]
-    assert one.polling or len(read) == 1
+    return longest < QUIET
 
 
 def test_dead_observer_is_restarted(tmp_path: Path) -> None:
