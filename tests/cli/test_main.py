@@ -131,7 +131,7 @@ def test_an_unexpected_error_is_told_as_a_bug(command: CommandLine) -> None:
 
 
 def test_an_error_of_the_system_is_no_bug(command: CommandLine) -> None:
-    """A full disk is told as what it is."""
+    """A full disk is told as what it is, in words, with the file where there is one."""
     command.kb.error = OSError(28, "No space left on device", "/notes/.kb")
     assert command("x") == (2, "", "kb: /notes/.kb: no space left on device\n")
 
