@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 _INT8: Final = " int8/"
 CATALOG_FILE: Final = "catalog.sqlite3"
 CACHE_FILE: Final = "embeddings.sqlite3"
-PROBE_SECONDS: Final = 120.0
 
 State: TypeAlias = Literal["absent", "read-only", "there"]
 """Whether the store exists: catalog and cache of an absent one are kept in memory; a read-only one is copied."""
@@ -537,9 +536,10 @@ class _Source:
 
     def probe(self, directory: str) -> str | None:
         """Test a generation in a child process; returns what is wrong with it, or None."""
-        from kb.store.probe import probe
+        from kb.store.probe import longest, probe
 
-        return probe(directory, self._environment.settings.config.store.collection, PROBE_SECONDS)
+        seconds = longest(self._catalog.get().count())
+        return probe(directory, self._environment.settings.config.store.collection, seconds)
 
     def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
         """Fill a new index from catalog and cache; files with missing vectors are left to the next run."""

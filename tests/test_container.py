@@ -249,3 +249,18 @@ def test_same_name_with_other_files_is_told_as_that(notes: Path, tmp_path: Path)
 
     assert "not with" not in caught.value.message
     assert "kb index --full" in caught.value.remedy
+
+
+def test_a_large_index_is_probed_for_longer(notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the passages of the catalog, so that after a kill a million of them are not all written anew."""
+    given: list[float] = []
+    monkeypatch.setattr("kb.store.probe.probe", lambda *asked: given.append(asked[2]))
+    with opened(notes, tmp_path / "store") as kb:
+        kb.index()
+        store = kb._container.store
+        source = store._source.get()
+        assert source.probe(str(tmp_path)) is None
+        monkeypatch.setattr(type(store.catalog.get()), "count", lambda _self: 1_000_000)
+        assert source.probe(str(tmp_path)) is None
+
+    assert given == [pytest.approx(120), pytest.approx(1200)]

@@ -44,6 +44,14 @@ SELF_TOLERANCE: Final = 1e-3
 GRACE_SECONDS: Final = 1.0
 # From here on, the exit codes of Windows are errors that ended a process; other systems have none so large.
 _WINDOWS_CRASHES: Final = 0xC0000000
+# ChromaDB may hang in native code. A million vectors take more than two minutes to compare, and an hour to write anew.
+_LEAST_SECONDS: Final = 120.0
+_SECONDS_A_VECTOR: Final = 0.0012
+
+
+def longest(vectors: int) -> float:
+    """The seconds after which a probe of so many vectors is taken to hang."""
+    return max(_LEAST_SECONDS, vectors * _SECONDS_A_VECTOR)
 
 
 def probe(directory: str, collection: str, timeout: float) -> str | None:

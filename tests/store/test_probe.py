@@ -17,7 +17,7 @@ from vector_stores import COLLECTION, make_records, make_store, open_index, unit
 from kb.chroma_import import import_chromadb, safe_settings
 from kb.errors import ForeignStore, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store.probe import EVERY_ONE, _verdict, examine, probe
+from kb.store.probe import EVERY_ONE, _verdict, examine, longest, probe
 from kb.testing import MemoryVectorIndex
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ class Confused(MemoryVectorIndex):
     def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
         """What is far from what was asked for."""
         return super().query(-vector, count, files)
+
+
+@pytest.mark.parametrize(("vectors", "seconds"), [(0, 120), (100_000, 120), (1_000_000, 1200)])
+def test_a_large_index_is_looked_at_for_longer(vectors: int, seconds: float) -> None:
+    """Else a store that only takes long to read would be made anew, which takes an hour."""
+    assert longest(vectors) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
