@@ -28,6 +28,28 @@ _REFERS: Final = re.compile(
     r"ellos|ellas|eso|ello|allí|er|sie|ihm|ihn|ihr|sein|seine|davon|damit|dort|dazu|il|elle|ils|elles|lui|leur|cela)\b",
     re.IGNORECASE,
 )
+# A follow-up that only names another thing: "what about X?", "and for X?". What it names is in the group "other".
+_ELSE: Final = re.compile(
+    r"(?:(?:(?:and|but|or)\b[\s,]*)?(?:what|how) about|and|but|or|"
+    r"(?:y|pero|et|mais|und|aber)\b|qué (?:tal|hay de)|und was ist mit|et pour)\s+"
+    r"(?P<other>[^?!.:;]+?)\s*\?*",
+    re.IGNORECASE,
+)
+_ASKS: Final = re.compile(
+    r"(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|do|does|did|can|could)\b", re.IGNORECASE
+)
+_PREPOSITIONS: Final = "about|after|at|before|by|during|for|from|in|into|of|on|since|to|under|until|with|without"
+_PREPOSITION: Final = re.compile(rf"(?:{_PREPOSITIONS})\s+", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"\b\d[\d.,]*\b")
+_NAME: Final = re.compile(r"(?<=\s)[^\W\d_a-z][\w.+#'\u2019-]*(?:\s+[^\W\d_a-z][\w.+#'\u2019-]*)*")
+_ARTICLE: Final = re.compile(r"(?:an?|the|my|our|this|that)\s+", re.IGNORECASE)
+# The rest of a question from an article on, up to a preposition.
+_THING: Final = re.compile(
+    rf"(?<=\s)(?:an?|the|my|our|this|that)(?:\s+(?!(?:{_PREPOSITIONS})\s)[\w.+#'\u2019-]+){{1,3}}"
+)
+_PLURAL: Final = re.compile(r"\b(?!does\b|this\b|was\b|has\b|always\b)[a-z]{2,}[^\W\d_s]s\b")
+# Of more words than these, a follow-up does not only name a thing.
+_NAMED: Final = 4
 _FEW: Final = 2
 # With so many content words of its own, a question stands alone: what it refers to is most likely in itself.
 _MANY: Final = 5
@@ -64,6 +86,50 @@ def with_words_of(question: str, before: str) -> str:
     words = [word.strip("?!.,;:") for word in content_words(before).split()]
     more = [word for word in words if word.casefold() not in have]
     return " ".join([question, *dict.fromkeys(more)])
+
+
+def with_other(question: str, before: str) -> str:
+    """Return the question before a follow-up with the other thing that the follow-up names in the place of its own.
+
+    *What about DuckDB?* after *How do I export a table from SQLite?* asks how to export one from DuckDB. What it takes
+    the place of is the last thing of the same form: a number, what follows the same preposition, a name with a capital,
+    a noun with an article, or a plural. A preposition that the question before does not have goes to its end.
+
+    Returns:
+        Empty where the follow-up names no such thing, or the question before it has none of that form.
+    """
+    found = _ELSE.fullmatch(question.strip())
+    other = " ".join(found["other"].split()) if found else ""
+    if not other or len(content_words(other).split()) > _NAMED or _REFERS.search(other) or _ASKS.match(other):
+        return ""
+    place = _place_of(other, before)
+    if place is None:
+        return f"{before.rstrip(' ?')} {other}?" if _PREPOSITION.match(other) else ""
+    first, last = place
+    return f"{before[:first]}{other}{before[last:]}"
+
+
+def _place_of(other: str, before: str) -> tuple[int, int] | None:
+    """Where the last thing stands in a question that has the form of another one; None where there is none."""
+    if preposition := _PREPOSITION.match(other):
+        same = re.compile(
+            rf"(?<=\s){re.escape(preposition[0].strip())}(?:\s+(?!(?:{_PREPOSITIONS})\s)[\w.+#'\u2019-]+)+",
+            re.IGNORECASE,
+        )
+        return _last(same, before)
+    if _NUMBER.fullmatch(other):
+        return _last(_NUMBER, before)
+    if _ARTICLE.match(other):
+        return _last(_THING, before)
+    if not other[0].islower():
+        return _last(_NAME, before)
+    return _last(_PLURAL, before) if _PLURAL.fullmatch(other) else None
+
+
+def _last(pattern: re.Pattern[str], text: str) -> tuple[int, int] | None:
+    """Where a pattern matches last in a text; None where it does not."""
+    places = [match.span() for match in pattern.finditer(text)]
+    return places[-1] if places else None
 
 
 def globs_of(paths: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kb.answers.follow_up import globs_of, is_follow_up, rewritten, with_words_of
+from kb.answers.follow_up import globs_of, is_follow_up, rewritten, with_other, with_words_of
 from kb.answers.language_model import open_model
 from kb.cli.last_results import save_results
 from kb.cli.output.notices import notices_without_options
@@ -135,6 +135,9 @@ class Conversation:
             return [request]
         if understood := self._understood(question):
             return [understood]
+        if other := with_other(question, self._request.question):
+            self._session.notice(f"understood as: {one_line(other)}")
+            return [replace(request, question=other)]
         request = replace(request, question=with_words_of(question, self._request.question))
         if self._filters.paths:
             return [request]

@@ -10,7 +10,7 @@ import pytest
 from made_up import FakeKnowledge, answer, hit
 from model_server import serving
 
-from kb.answers.follow_up import globs_of, is_follow_up, with_words_of
+from kb.answers.follow_up import globs_of, is_follow_up, with_other, with_words_of
 from kb.answers.language_model import open_model
 from kb.cli.chat import HELP, Conversation, history_file
 from kb.cli.session import ClientContext, Session
@@ -79,6 +79,47 @@ def test_a_follow_up_gets_the_words_before_it() -> None:
     assert with_words_of("Why?", "vector store vector store") == "Why? vector store"
 
 
+@pytest.mark.parametrize(
+    ("question", "before", "asked"),
+    [
+        ("What about DuckDB?", "How do I export a table from SQLite?", "How do I export a table from DuckDB?"),
+        ("and for Y?", "How long is the limit for X?", "How long is the limit for Y?"),
+        ("And in 2025?", "What did the roof cost in 2024?", "What did the roof cost in 2025?"),
+        ("how about 2023", "How many points were there in 2022?", "How many points were there in 2023?"),
+        (
+            "And what about Cloud Run?",
+            "How long may Cloud Scheduler jobs take?",
+            "How long may Cloud Run jobs take?",
+        ),
+        ("and the merge commit?", "How do I undo the last commit in git?", "How do I undo the merge commit in git?"),
+        ("and cucumbers?", "How much water do tomatoes need?", "How much water do cucumbers need?"),
+        ("And on Windows?", "Where does atuin keep its database?", "Where does atuin keep its database on Windows?"),
+    ],
+)
+def test_a_follow_up_names_another_thing(question: str, before: str, asked: str) -> None:
+    """In the place of the last thing of the same form; what has no such thing gets a preposition at the end."""
+    assert is_follow_up(question)
+    assert with_other(question, before) == asked
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "And who wrote it?",
+        "What about it?",
+        "And why?",
+        "And with tag:work?",
+        "Who wrote DuckDB?",
+        "and cheese?",
+        "And DuckDB?",
+        "What about one that keeps every vector in memory all day?",
+    ],
+)
+def test_a_follow_up_that_names_no_other_thing_is_left(question: str) -> None:
+    """It asks something else, names nothing, or there is nothing of its form in the question before it."""
+    assert with_other(question, "Which vector store is used?") == ""
+
+
 def test_paths_are_patterns_for_themselves_alone() -> None:
     """Signs of globs in names are names."""
     assert globs_of(["a/b.md", "[x]*.md", "a/b.md"]) == ("/a/b.md", "/\\[x\\]\\*.md")
@@ -98,6 +139,16 @@ def test_a_follow_up_is_asked_of_the_files_before(talk: Talk) -> None:
     assert second.question == "Who wrote it? vector store"
     assert second.filters.paths == ("/db.md", "/a.md")
     assert (first.filters.paths, third.filters.paths) == ((), ())
+
+
+def test_another_thing_is_asked_of_all_files(talk: Talk) -> None:
+    """It may stand in another file than the first one; how it was understood is told, and the next one goes by it."""
+    talk.say("Who wrote ChromaDB in 2023?", "what about DuckDB?", "And in 2024?")
+
+    _, second, third = talk.asked
+    assert (second.question, second.filters.paths) == ("Who wrote DuckDB in 2023?", ())
+    assert third.question == "Who wrote DuckDB in 2024?"
+    assert "kb: understood as: Who wrote DuckDB in 2023?" in talk.err.getvalue()
 
 
 def test_a_follow_up_is_understood_by_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
