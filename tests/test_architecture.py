@@ -458,7 +458,7 @@ def test_functions_stay_small() -> None:
 @pytest.mark.parametrize("statement", ["import kb", "import kb.cli.main", "from kb import KnowledgeBase"])
 def test_imports_are_light(statement: str) -> None:
     """Importing kb, its API or its command line loads nothing heavy."""
-    heavy = sorted([*OWNERS, "yaml", "charset_normalizer"])
+    heavy = sorted([*OWNERS, "yaml", "chardet"])
     code = f"import sys\n{statement}\nprint([name for name in {heavy} if name in sys.modules])"
 
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)

@@ -24,14 +24,16 @@ GIT_IGNORE: Final = ".gitignore"
 # Directories of version control, which never belong.
 VERSION_CONTROL: Final = frozenset({".git", ".hg", ".svn", ".bzr", ".jj"})
 
-# Files that office programs, browsers and editors keep next to a file while it is open, or leave after a crash.
+# Files that office programs, browsers, editors and desktops keep next to a file while it is open, or leave behind.
 _TEMPORARY: Final = re.compile(
     r"~\$.+"  # owner files of Microsoft Office
     r"|\.~(?:lock\.)?.+#?|\.#.+|#.+#"  # LibreOffice, WPS, Emacs
     r"|.+~|.+\.(?:swp|kate-swp)|\..+\.sw[a-p]"  # Vim, Kate
     r"|.+\.(?:part|crdownload|opdownload|partial|download|filepart|aria2|!ut|!qB|ytdl|tmp|temp)"
     r"|.+\.goutputstream-\w+|\.goutputstream-\w+|.+\.sb-[0-9a-f]{8}-\w{6}"
-    r"|\.nfs[0-9a-f]{8,}|\.fuse_hidden[0-9a-f]{8,}",
+    r"|\.nfs[0-9a-f]{8,}|\.fuse_hidden[0-9a-f]{8,}"
+    r"|desktop\.ini",  # Windows keeps the look of a folder in it
+
     re.IGNORECASE,
 )
 

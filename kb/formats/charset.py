@@ -1,4 +1,4 @@
-"""Decodes web pages and mails in the encoding that they declare, as browsers interpret it."""
+"""Decodes web pages and mails in the encoding that they declare, as browsers interpret it, or else a likely one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import importlib
 import pkgutil
 import re
 from typing import Final
+
+from kb.formats import legacy
 
 _META: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 _XML: Final = re.compile(rb"\s*<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{1,40})")
@@ -29,8 +31,10 @@ _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 def prepare() -> None:
-    """Load every encoding there is."""
+    """Load every encoding there is, and what detects them."""
     import encodings
+
+    legacy.prepare()
 
     for module in pkgutil.iter_modules(encodings.__path__):
         try:
@@ -50,8 +54,8 @@ def named(page: bytes) -> str:
 def decoded(data: bytes, label: str) -> str:
     """Decode bytes in a declared encoding, which may be empty, unknown or wrong.
 
-    A few invalid bytes are replaced. If more of the text beyond ASCII is invalid than valid, UTF-8 is tried, then
-    windows-1252.
+    A few invalid bytes are replaced. If more of the text beyond ASCII is invalid than valid, UTF-8 is tried, then the
+    encoding that is most likely.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -68,7 +72,7 @@ def decoded(data: bytes, label: str) -> str:
         text = data.decode(encoding, "replace")
         if 2 * text.count(_UNKNOWN) <= sum(map(len, _BEYOND_ASCII.findall(text))):
             return text
-    return data.decode("cp1252", "replace")
+    return data.decode(legacy.legacy_encoding(data) or "cp1252", "replace")
 
 
 def _meant(label: str) -> str:

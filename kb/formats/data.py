@@ -7,6 +7,8 @@ programs write; data on one long line is read as plain text.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from html import unescape
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.bare_markup import is_bare_markup
@@ -24,6 +26,7 @@ _KEY: Final = re.compile(
 )
 _ELEMENT: Final = re.compile(r"\s*<([A-Za-z_][\w.:-]*)((?:\s+[\w.:-]+\s*=\s*(?:\"[^\"<]*\"|'[^'<]*'))*)\s*/?>?")
 _NAMED: Final = re.compile(r"\b(?:id|name|title|key|label)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')")
+_SVG_TITLE: Final = re.compile(r"<(?:svg:)?title[^<>]{0,200}>([^<]{1,300})</")
 _TABLE: Final = re.compile(r"\s*\[{1,2}\s*([^\[\]\n]{1,200}?)\s*\]{1,2}\s*(?:#.*)?$")
 
 
@@ -35,6 +38,12 @@ def parse_indented(text: str, first_line: int = 1) -> Outline:
 def parse_xml(text: str, first_line: int = 1) -> Outline:
     """Read the outline of XML by its indentation; a heading is a tag and the name of the element."""
     return _outline(text, first_line, _element)
+
+
+def parse_svg(text: str, first_line: int = 1) -> Outline:
+    """Read the outline of a drawing, with its title."""
+    found = _SVG_TITLE.search(text)
+    return replace(parse_xml(text, first_line), title=one_line(unescape(found[1])) if found else "")
 
 
 def parse_toml(text: str, first_line: int = 1) -> Outline:

@@ -46,6 +46,11 @@ _PAIRS: Final = {"`": "`", '"': '"', "'": "'", "[": "]", "{": "}"}
 # A line that belongs to no key: it is not indented, and is not an item, a comment or the end of a list.
 _STRAY: Final = re.compile(r"(?!-(?:\s|$))[^\s#\]}]")
 _AT_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
+# Tags with the mark that they have in the text, where YAML has a comment.
+_MARKED_TAGS: Final = re.compile(
+    r"(?P<before>\s*(?:-|(?:tags?|keywords|categories|category)\s*:)\s+)(?P<tags>#[^\s#,'\"]+(?:[\s,]+#[^\s#,'\"]+)*)\s*",
+    re.IGNORECASE,
+)
 _ITEM: Final = re.compile(r"\s*-\s+(?P<item>.*)")
 _SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null"})
 _LETTER: Final = re.compile(r"[^\W\d_]")
@@ -147,6 +152,8 @@ def _closing(lines: Sequence[str], begin: int) -> int | None:
 def _parsed(fence: str, lines: Sequence[str]) -> tuple[Mapping[str, Any], tuple[str, ...]] | None:
     """Return the values of a block and its invalid keys; None if it is not front matter."""
     parse = _parse_toml if fence == "+++" else _parse_yaml
+    if fence == "---":
+        lines = [_MARKED_TAGS.sub(r"\g<before>'\g<tags>'", line) if "#" in line else line for line in lines]
     try:
         values = parse("\n".join(lines))
     except ValueError:
@@ -184,19 +191,29 @@ def _entry_by_entry(
 def _line_by_line(
     lines: Sequence[str], parse: Callable[[str], Mapping[str, Any] | None]
 ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """Read TOML with mistakes, without the lines at which the parser stops."""
+    """Read TOML with mistakes, without the lines at which the parser stops; their values are read as plain text."""
     kept = list(lines)
+    plain: dict[str, str | list[str]] = {}
     unread: list[str] = []
     while len(unread) < MOST_MISTAKES:
         try:
-            return parse("\n".join(kept)) or {}, tuple(unread)
+            return {**plain, **(parse("\n".join(kept)) or {})}, tuple(unread)
         except ValueError as error:
-            # tomllib reports the line only in its message.
+            # tomllib reports the line only in its message, and no line if the block ends too early.
             found = _AT_LINE.search(str(error))
-        if found is None:
+        if not kept:
             break
-        unread.append(_shortened(kept.pop(int(found[1]) - 1).partition("=")[0]))
+        key, _, value = kept.pop(int(found[1]) - 1 if found else -1).partition("=")
+        unread.append(_shortened(key))
+        plain[key.strip()] = _plain_toml(value.strip())
     return {}, tuple(unread) or (_shortened(lines[0]),)
+
+
+def _plain_toml(value: str) -> str | list[str]:
+    """Return a value that is not valid TOML as text, or as the items of a list."""
+    if value.startswith("["):
+        return [_without_marks(item) for item in value.strip("[] ").split(",")]
+    return _without_marks(value)
 
 
 def _first_readable(

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from kb.errors import DocumentError
+from kb.formats import legacy
 from kb.formats import text as plain
 from kb.formats.builder import Unreadable
-from kb.formats.decode import LEGACY
 from kb.formats.registry import REGISTRY
 from kb.records import Document
 
@@ -67,10 +67,9 @@ def prepare() -> None:
     formats = {f"x{one.suffixes[0]}": one.sample for one in REGISTRY.rows if one.how in {"text", "document"}}
     for path, text in (formats | _SAMPLES).items():
         plain.extract(path, text.encode())
-    plain.extract("x.txt", "Grüße aus Köln, schöne Größe".encode("cp1252"))
-    plain.extract("x.txt", "Привет, как дела сегодня".encode("cp1251"))
-    by_sight, wide = ("iso2022_jp_ext", "cp874"), ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-    for encoding in (*LEGACY, *by_sight, *wide, "utf-8-sig", "latin-1", "ascii"):
+    legacy.prepare()
+    escaped, wide = ("iso2022_jp_ext", "iso2022_kr"), ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+    for encoding in (*legacy.ENCODINGS, *escaped, *wide, "utf-8-sig", "latin-1", "ascii"):
         codecs.lookup(encoding)
 
 

@@ -73,8 +73,10 @@ _ACCENTED: Final = re.compile(
     rf"\\\\|\{{(?:{_ACCENT.replace('mark', 'm').replace('braced', 'b').replace('bare', 'l')}"
     rf"|\\(?P<n>{_NAMED})(?![A-Za-z])[ \t]*)\}}|{_ACCENT}|{_SYMBOL}"
 )
-# Braces protect capitals from BibTeX; they are not part of the word.
-_PROTECTED: Final = re.compile(r"(?<![\w\\}])\{([^\W_]+)\}(?=[^\W_])|(?<=[^\W_])(?<!\\)\{([^\W_]+)\}")
+# Braces protect capitals from BibTeX; they are not part of the word. It may go on with an accented letter.
+_PROTECTED: Final = re.compile(
+    r"(?<![\w\\}])\{([^\W_]+)\}(?=[^\W_]|\{?\\[`'^~=.\"A-Za-z])|(?<=[^\W_])(?<!\\)\{([^\W_]+)\}"
+)
 
 _ACCENT_COMMAND: Final = re.compile(r"\\[A-Za-z]+\*?\Z")
 _LONGEST_ACCENT: Final = 40

@@ -18,6 +18,7 @@ from kb.formats.charset import decoded, named, prepare
 from kb.formats.dates import mail_date
 from kb.formats.html import seen
 from kb.formats.icalendar import entries
+from kb.formats.legacy import legacy_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,14 +61,36 @@ def file_name(part: MIMEPart, charset: str) -> str:
 
 
 def charset_of(message: EmailMessage) -> str:
-    """Return the encoding of a mail: the first that a part declares beside ASCII and UTF-8; empty if there is none."""
+    """Return the encoding of a mail: the first that a part declares beside ASCII and UTF-8.
+
+    If none does, it is the likeliest one of its headers and texts without a declaration; empty if these are in UTF-8.
+    """
     for part in message.walk():
-        try:
-            charset = part.get_content_charset()
-        except (ValueError, TypeError, IndexError, AttributeError, LookupError):
-            continue
-        if charset and charset.lower() not in {"us-ascii", "utf-8", "utf8"}:
-            return str(charset)
+        charset = _declared(part)
+        if charset not in {"", "us-ascii", "utf-8", "utf8"}:
+            return charset
+    return _likely_charset(message)
+
+
+def _declared(part: MIMEPart) -> str:
+    """Return the encoding that a part declares, in lower case; empty if it declares none."""
+    try:
+        return str(part.get_content_charset() or "").lower()
+    except (ValueError, TypeError, IndexError, AttributeError, LookupError):
+        return ""
+
+
+def _likely_charset(message: EmailMessage) -> str:
+    raw = [str(value) for _, value in message.raw_items()]
+    found = b"\n".join(_bytes(text) for text in raw if _SURROGATES.search(text))
+    for part in message.walk():
+        if part.get_content_maintype() == "text" and not _declared(part):
+            payload = part.get_payload(decode=True)
+            found += b"\n" + payload if isinstance(payload, bytes) else b""
+    try:
+        found.decode()
+    except UnicodeDecodeError:
+        return legacy_encoding(found) or ""
     return ""
 
 
@@ -78,7 +101,7 @@ def _raw(part: MIMEPart, name: str) -> str:
 
 def _undeclared(raw: str, charset: str) -> str:
     """Decode a header with bytes beyond ASCII: as UTF-8 if valid, else in the encoding of the mail."""
-    data = raw.encode("ascii", "surrogateescape") if raw.isascii() or _only_bytes(raw) else raw.encode()
+    data = _bytes(raw)
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -94,8 +117,12 @@ def _undeclared(raw: str, charset: str) -> str:
         return text
 
 
-def _only_bytes(raw: str) -> bool:
-    return all(character.isascii() or "\udc80" <= character <= "\udcff" for character in raw)
+def _bytes(raw: str) -> bytes:
+    """Return the bytes of a header, whose bytes beyond ASCII are surrogates."""
+    try:
+        return raw.encode("ascii", "surrogateescape")
+    except UnicodeEncodeError:
+        return raw.encode()
 
 
 __all__ = ["extract", "prepare"]
@@ -270,11 +297,33 @@ def _parts(part: MIMEPart) -> list[EmailMessage]:
 
 
 def _content(part: MIMEPart) -> str:
-    """Decode a part in the encoding that it declares, else in the one that its HTML declares."""
+    """Decode a part in the encoding that it declares, else in the one that its HTML declares, else in a likely one."""
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
-    label = part.get_content_charset() or ""
-    return decoded(data, label or (named(data) if part.get_content_type() == "text/html" else ""))
+    text = decoded(data, _declared(part) or (named(data) if part.get_content_type() == "text/html" else ""))
+    if part.get_content_type() == "text/plain" and str(part.get_param("format", "")).lower() == "flowed":
+        return _unfolded(text, str(part.get_param("delsp", "")).lower() == "yes")
+    return text
+
+
+def _unfolded(text: str, delete_space: bool) -> str:
+    """Join the lines of a paragraph that was folded with a space at each end of a line (RFC 3676).
+
+    Args:
+        text: The text of a mail with ``format=flowed``.
+        delete_space: Whether that space was added by folding, so that it may stand within a word.
+    """
+    lines: list[str] = []
+    flowing: int | None = None  # how deep the quotation is that goes on
+    for one in text.splitlines():
+        depth = len(one) - len(one.lstrip(">"))
+        content = one[depth:].removeprefix(" ")
+        if depth == flowing:
+            lines[-1] = (lines[-1][:-1] if delete_space else lines[-1]) + content
+        else:
+            lines.append(">" * depth + " " * bool(depth) + content)
+        flowing = depth if content.endswith(" ") and content != "-- " else None
+    return "\n".join(lines)
 
 
 def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:

@@ -55,6 +55,9 @@ _RUN: Final = re.compile(rf"(?<![A-Za-z0-9+/_=\\-])(?:{_BASE64}|\\[nr/]){{{_LONG
 _HEX_RUN: Final = re.compile(rf"(?<![A-Za-z0-9])(?:0x)?[0-9A-Fa-f]{{{_LONGEST_CHECKSUM + 1},}}+(?![A-Za-z0-9])")
 _DATA_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{{_SHORTEST_LINE},}}+={{0,2}})({_AFTER})")
 _LAST_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{1,}}+={{0,2}})({_AFTER})")
+_LONGEST_TAGGED: Final = 1_000
+_AFTER_TAG: Final = re.compile(rf"(.*<[^<>]+>[ \t]*)({_BASE64}+)[ \t]*")
+_BEFORE_TAG: Final = re.compile(rf"[ \t]*({_BASE64}+={{0,2}})[ \t]*(</.*)")
 # Sequences of bytes as xxd, hexdump, od and debuggers print them, and as source code contains them.
 _DUMP_LINE: Final = re.compile(
     r"[ \t>]*(?:(?:(?:0x)?[0-9A-Fa-f]{4,16}[:.]?[ \t]+(?P<bytes>(?:[0-9A-Fa-f]{2,8}[ \t-]{1,3}){4,}).*"
@@ -118,7 +121,14 @@ def _without_lines(text: str) -> str:
     """Remove sequences of lines that contain only data."""
     lines = text.split("\n")
     for first, end in _stretches(lines):
+        longest = max(map(len, lines[first:end]))
         lines[first:end] = [MARK, *[""] * (end - first - 1)]
+        # In XML, data begins right after a tag and ends right before one.
+        before = lines[first - 1] if first else ""
+        if len(before) < _LONGEST_TAGGED and (tagged := _AFTER_TAG.fullmatch(before)) and len(tagged[2]) <= longest:
+            lines[first - 1 : first + 1] = [tagged[1] + MARK, ""]
+        if end < len(lines) and (tagged := _BEFORE_TAG.fullmatch(lines[end])) and len(tagged[1]) <= longest:
+            lines[end] = tagged[2]
     return "\n".join(lines)
 
 

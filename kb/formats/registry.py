@@ -519,8 +519,8 @@ _DATA: Final = (
         reader="kb.formats.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
     ),
     _text(
-        "data image", ".svg", "SVG", _ENTRIES,
-        reader="kb.formats.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
+        "data image", ".svg", "SVG", f"{_ENTRIES}; its title",
+        reader="kb.formats.data:parse_svg", titled=False, prose=False, sample="<a>x</a>\n",
     ),
     _text("data", ".conf .properties", "settings", _BLANK_LINES, kind="code", prose=False),
     Format(

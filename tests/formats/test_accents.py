@@ -74,11 +74,17 @@ def test_passage_shows_commands_and_embeds_letters() -> None:
 
 def test_bibliography_embeds_words_without_braces() -> None:
     """Braces keep capitals in titles; around whole words they are as good as spaces."""
-    (passage,) = split("r.bib", "@book{x,\n  author = {Garc{\\'i}a},\n  title = {A {B}ayesian {DNA}s of {Storks}}\n}\n")
+    fields = (
+        "author = {Garc{\\'i}a}",
+        "title = {A {B}ayesian {DNA}s of {Storks}}",
+        "note = {{S}\\\"atze von {C}{\\'e}saire}",
+    )
+    (passage,) = split("r.bib", "@book{x,\n  " + ",\n  ".join(fields) + "\n}\n")
 
     assert "{Garc\u00eda}" in passage.embedded
     assert "Bayesian DNAs of {Storks}" in passage.embedded
     assert "{B}ayesian {DNA}s" in passage.text
+    assert "S\u00e4tze von C\u00e9saire" in passage.embedded
     assert "Bayesian" in passage.searched
 
 

@@ -34,6 +34,9 @@ def test_toml_values_are_read() -> None:
     [
         ("tags: a, b c, '#d'", ("a", "b c", "'#d'")),
         ("tags: a #comment", ("a",)),
+        ("tags: #a #b/c", ("a", "b/c")),
+        ("tags: #a, #b", ("a", "b")),
+        ("tags:\n  - #a\n  - b\n  # no tag", ("a", "b")),
         ("tags: '#a #b/c'", ("a", "b/c")),
         ("tags: '#a, b'", ("a", "b")),
         ("keywords: [x, x, y]", ("x", "y")),
@@ -183,6 +186,29 @@ def test_toml_with_mistake_keeps_other_values() -> None:
     front = read_front_matter('+++\ntitle = "T"\ndate = 2026-99-99\nweight = ten\ntags = ["a"]\n+++\nBody\n')
 
     assert (front.title, front.tags, front.date, front.unread) == ("T", ("a",), None, ("date", "weight"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "unread"),
+    [("weight =", "weight"), ("list = [1,", "list"), ('about = """Rye', "about"), ("about = Rye", "about")],
+)
+@pytest.mark.parametrize("place", [0, 3])
+def test_toml_with_one_mistake_anywhere(bad: str, unread: str, place: int) -> None:
+    """Also if the parser notices it only at the end of the block."""
+    lines = ['title = "T"', "date = 2026-01-02", 'tags = ["a"]']
+    lines.insert(place, bad)
+
+    front = read_front_matter("\n".join(("+++", *lines, "+++", "Body")))
+
+    assert unread in front.unread
+    assert (front.title, front.date, front.tags) == ("T", date(2026, 1, 2), ("a",))
+
+
+def test_toml_values_without_quotes_are_kept() -> None:
+    """As plain text, or as the items of a list."""
+    front = read_front_matter("+++\ntitle = Rye: a beginning\ntags = [bread, oven]\n+++\n")
+
+    assert (front.title, front.tags, front.unread) == ("Rye: a beginning", ("bread", "oven"), ("title", "tags"))
 
 
 def test_second_front_matter_block_is_read() -> None:

@@ -1,5 +1,7 @@
 """Mails as programs keep them: mailboxes without a suffix, forms of one text, undeclared headers, invitations."""
 
+# ruff: noqa: RUF001 - names and sentences in the languages themselves are what is tested
+
 from __future__ import annotations
 
 import base64
@@ -125,11 +127,39 @@ def test_undeclared_headers(name: str, charset: str, encoding: str) -> None:
     assert f"Attachments: {name}.pdf" in found.text
 
 
-def test_headers_without_any_encoding() -> None:
-    """Where a mail names no encoding its headers are in that of Windows."""
-    found = extracted("x.eml", "From: Jürgen <a@b.c>\nSubject: Größe\n\nplain\n".encode("cp1252"))
+@pytest.mark.parametrize(
+    ("name", "subject", "body", "encoding"),
+    [
+        ("Jürgen", "Größe", "plain", "cp1252"),
+        ("Анна", "Ключ", "Ключ под ковриком у двери.", "cp1251"),
+        ("Анна", "Ключ от дома", "plain", "koi8-r"),
+        ("田中", "会議の件", "会議は明日の三時からです。", "cp932"),
+        ("Ελένη", "Το κλειδί", "Το κλειδί είναι κάτω από το χαλί.", "cp1253"),
+    ],
+)
+def test_mail_that_names_no_encoding(name: str, subject: str, body: str, encoding: str) -> None:
+    """Headers and text are read in the encoding that fits all of them."""
+    found = extracted("x.eml", f"From: {name} <a@b.c>\nSubject: {subject}\n\n{body}\n".encode(encoding))
 
-    assert (found.title, found.author) == ("Größe", "Jürgen <a@b.c>")
+    assert (found.title, found.author) == (subject, f"{name} <a@b.c>")
+    assert body in found.text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        ("format=flowed", "The boat leaves at nine.\n> Which pier is it then?\nTwo.\n-- \nAda"),
+        ("format=flowed; delsp=yes", "The boat leaves at nine.\n> Which pier is it then?\nTwo.\n-- \nAda"),
+    ],
+)
+def test_folded_paragraphs_are_joined(parameters: str, text: str) -> None:
+    """Lines that end with a space go on in the next one (RFC 3676); a signature and another writer's words do not."""
+    space = "  " if "delsp" in parameters else " "
+    body = f"The boat leaves{space}\nat nine.\n> Which pier is{space}\n> it then?\nTwo.\n-- \nAda\n"
+
+    found = extracted("x.eml", f"Subject: Boat\nContent-Type: text/plain; {parameters}\n\n{body}".encode())
+
+    assert "\n".join(line for line in found.text.splitlines()[2:] if line) == text
 
 
 CALENDAR = (

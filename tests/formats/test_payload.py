@@ -66,6 +66,10 @@ def dump(width: int = 16, sign: str = " ") -> str:
         ),
         (f'<svg><title>Duck</title><path d="{OUTLINE}"/></svg>', f'<svg><title>Duck</title><path d="{MARK}"/></svg>'),
         (
+            f"<d>\n<name>Duck</name><pem>{LINES}</pem><note>quacks</note></d>",
+            f"<d> <name>Duck</name><pem>{MARK}</pem><note>quacks</note></d>",
+        ),
+        (
             "begin 644 duck.png\nM" + "\nM".join(["#V-O;6UO;B!S96YS92!I<R!N;W0@<V\\@8V]M;6]N"] * 9) + "\n`\nend\nafter",
             f"begin 644 duck.png {MARK} end after",
         ),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kb.chunking.split import Chunker
 from kb.formats.csv_tables import parse_csv
-from kb.formats.data import parse_indented, parse_records, parse_toml, parse_xml
+from kb.formats.data import parse_indented, parse_records, parse_svg, parse_toml, parse_xml
 from kb.formats.latex import parse_latex
 from kb.formats.subtitles import parse_subtitles
 from kb.formats.text import extract
@@ -216,6 +216,12 @@ def test_json_nested_structure() -> None:
     text = '{\n  "name": "x",\n  "deps": {\n' + '    "a": 1,\n' * 15 + "  }\n}\n"
 
     assert [(heading.text, heading.first_line) for heading in parse_indented(text).headings] == [("deps", 3)]
+
+
+def test_drawing_has_its_title() -> None:
+    """As text, not as markup; a drawing without one has none."""
+    assert parse_svg("<svg>\n<title>Plan &amp; section</title>\n<path d='M0'/></svg>").title == "Plan & section"
+    assert parse_svg("<svg><text>title</text></svg>").title == ""
 
 
 def test_xml_headings_are_tag_and_name() -> None:

@@ -1,0 +1,170 @@
+"""Finds the legacy encoding of a text that declares none and is not UTF-8.
+
+A detector, chardet, says how well each encoding fits. A few words fit several, so that what a reader would see at once
+decides between them: words of two scripts, and letters that no Western language has.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Encodings found in notes. Rare ones are left out, since they are mistaken for one another.
+ENCODINGS: Final = (
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874", "iso8859-2", "iso8859-5",
+    "iso8859-7", "koi8-r", "cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949", "mac-roman", "mac-cyrillic",
+    "cp850", "cp866",
+)  # fmt: skip
+_WESTERN: Final = "cp1252"
+# How much better than it is another encoding of Latin letters has to fit, where nothing else tells them apart: from 1.3
+# on, short lines in Spanish, French and German are read right, from 1.5 on, Hungarian ones are not.
+_USUAL: Final = 1.45
+# What Turkish letters look like in cp1252.
+_ICELANDIC: Final = re.compile("[ÐÝÞðýþ]")
+_NOT_ICELANDIC: Final = re.compile("[çüÇÜ]")
+_ICELANDIC_TOO: Final = re.compile("[áéíóúæÁÉÍÓÚÆ]")
+# No letter has these on both sides.
+_AROUND_WORDS: Final = frozenset("¡¿«»\u2039\u203a\u201a„“”…§¤¨†‡•‰")
+# Symbols of Western text: those at the same place in most Windows encodings, and others in prices, fractions, sums and
+# units. In a word they would be letters of another encoding.
+_WESTERN_SYMBOL: Final = re.compile(
+    r"(?<![^\0-\x7f])(?:[\xa0¤¦§©«¬\xad®°±µ¶·»]|(?<![A-Za-z])[£¢€¼½¾\xd7÷](?![A-Za-z])|¥(?=\d)"
+    r"|(?<=[\w)])(?<![A-Za-z]{3})[²³](?![A-Za-z]))(?![^\0-\x7f])"
+)
+_QUOTES: Final = str.maketrans(dict.fromkeys("\u2026\u2018\u2019\u201c\u201d\u2013\u2014", "'"))
+_BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
+_NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
+_CONTROL: Final = re.compile("[\x7f-\x84\x86-\x9f]")
+# The share of the characters beyond ASCII from which on they make no sense.
+_MOST_ODD: Final = 1.0
+_SAMPLE: Final = 1 << 14
+_SEEN: Final = 1 << 10
+
+
+def prepare() -> None:
+    """Load the detector with its tables, and the encodings."""
+    import chardet
+
+    for text, encoding in (("Grüße aus Köln", _WESTERN), ("Привет, как дела", "koi8-r"), ("会議は明日です", "cp932")):
+        chardet.detect_all(text.encode(encoding), include_encodings=ENCODINGS)
+    for encoding in ENCODINGS:
+        codecs.lookup(encoding)
+
+
+def legacy_encoding(data: bytes) -> str | None:
+    """Return the encoding that a text is most likely in, as Python names it; None if it is in none of ``ENCODINGS``."""
+    if _western_symbols(data):
+        return _WESTERN
+    sample = _sample(data)
+    # The sample may end within a character of several bytes.
+    sizes = (len(sample),) if len(sample) < _SAMPLE else range(len(sample), len(sample) - 4, -1)
+    likely: dict[str, float] = {}
+    for size in sizes:
+        for encoding, score in _likely(sample[:size]):
+            likely[encoding] = max(score, likely.get(encoding, score))
+    ranked = sorted(likely, key=lambda encoding: (-likely[encoding], ENCODINGS.index(encoding)))
+    return next((encoding for encoding in ranked if _decodes(data, encoding)), None)
+
+
+def _likely(sample: bytes) -> Iterator[tuple[str, float]]:
+    """Yield the encodings in which a sample makes sense, each with how likely it is."""
+    import chardet
+
+    found = chardet.detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=ENCODINGS)
+    for one in found:
+        encoding = one["encoding"]
+        if encoding is None or not _decodes(sample, encoding):
+            continue
+        text = sample.decode(encoding)[:_SEEN]
+        odd = _oddity(text) / max(1, len(_NOT_ASCII.findall(text)))
+        if odd < _MOST_ODD:
+            yield encoding, one["confidence"] * (1 - odd / _MOST_ODD) * (_usual(text) if encoding == _WESTERN else 1)
+
+
+def _usual(text: str) -> float:
+    """Return by what to multiply how well a text decoded as cp1252 fits."""
+    turkish = _ICELANDIC.search(text) and (_NOT_ICELANDIC.search(text) or not _ICELANDIC_TOO.search(text))
+    return 1 / _USUAL if turkish else _USUAL
+
+
+def _western_symbols(data: bytes) -> bool:
+    """Whether all characters beyond ASCII are symbols of cp1252, which a detector may take for letters."""
+    if not _decodes(data, _WESTERN):
+        return False
+    text = data.decode(_WESTERN).translate(_QUOTES)
+    symbols = len(_WESTERN_SYMBOL.findall(text))
+    return 2 * symbols <= len(text) and symbols == len(_NOT_ASCII.findall(text))
+
+
+def _oddity(text: str) -> int:
+    """Count what wrongly decoded text has.
+
+    These are control characters, letters next to those of another script or to a symbol, and capitals and quotation
+    marks within words.
+    """
+    return (
+        len(_CONTROL.findall(text))
+        + sum(_odd(one, other) for one, other in pairwise(text))
+        + sum(map(_odd_within, text, text[1:], text[2:]))
+    )
+
+
+def _odd_within(before: str, one: str, after: str) -> bool:
+    if one.isascii() or not before.isalpha():
+        return False
+    return (one.isupper() and after.islower()) or (one in _AROUND_WORDS and after.isalpha())
+
+
+def _odd(one: str, other: str) -> bool:
+    if one.isascii() and other.isascii():
+        return False
+    first, second = _script(one), _script(other)
+    return first != second and "" not in {first, second} and "LATIN" in {first, second}
+
+
+def _script(character: str) -> str:
+    """Return the script of a letter, SYMBOL for a symbol; empty for what stands next to letters of any script.
+
+    Chinese, Japanese and Korean text has Latin letters within its lines.
+    """
+    if character.isascii():
+        return "LATIN" if character.isalpha() else ""
+    if unicodedata.category(character)[0] in "ZPM" or unicodedata.east_asian_width(character) in "WF":
+        return ""
+    return unicodedata.name(character, "").partition(" ")[0] if character.isalpha() else "SYMBOL"
+
+
+def _sample(data: bytes) -> bytes:
+    """Return the beginnings of lines with bytes beyond ASCII, as many as a detector needs."""
+    taken = []
+    size = 0
+    for line in _lines_beyond_ascii(data):
+        taken.append(line)
+        size += len(line)
+        if size >= _SAMPLE:
+            break
+    return b"\n".join(taken)[:_SAMPLE]
+
+
+def _lines_beyond_ascii(data: bytes) -> Iterator[bytes]:
+    """Yield the lines with a byte over 127; of a long line, the part from shortly before that byte."""
+    position = 0
+    while found := _BEYOND_ASCII.search(data, position):
+        start = max(data.rfind(b"\n", position, found.start()) + 1, position, found.start() - 200)
+        end = data.find(b"\n", found.start())
+        position = len(data) if end < 0 else end
+        yield data[start : min(position, start + _SAMPLE)]
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
