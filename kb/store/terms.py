@@ -52,6 +52,9 @@ _NAMES: Final = re.compile(r"[/:@+#]")
 _LETTERS_THEN_DIGITS: Final = re.compile(r"[^\W\d_]+(?=\d)")
 _DIGITS_THEN_LETTERS: Final = re.compile(r"\d+(?=[^\W\d_])")
 _VERSION: Final = re.compile(r"v(?=\d)")
+# A long number in groups, as ISBNs, telephone and card numbers are printed; a date is shorter.
+_GROUPED: Final = re.compile(r"(?<![\w-])\d+(?:-\d+){2,}-?X?(?![\w-])")
+_LONG_NUMBER: Final = 9
 _GRAM, _LONG = 5, 8
 _LONGEST: Final = 64
 # The most parts in a sequence; a longer one in a question is found by the sequences in it.
@@ -157,6 +160,7 @@ def _forms(words: Iterable[str], languages: Sequence[str]) -> dict[str, tuple[st
 
 def _variants(token: str) -> Iterator[str]:
     """Other spellings of a token: without its signs, and a version without its letter."""
+    yield from _ungrouped(token)
     joined = "".join(pieces := _pieces(token))
     if joined != token and not _NAMES.search(token) and _may_be_joined(pieces):
         yield joined.casefold()[:_LONGEST]
@@ -239,7 +243,8 @@ def _sequences_of(token: str) -> list[str]:
 
 
 def joined_in(token: str) -> Iterator[str]:
-    """Consecutive parts written as one word: *wifi* of *Wi-Fi*, and *username* of *getUserName*."""
+    """Consecutive parts written as one word: *wifi* of *Wi-Fi*, and *username* of *getUserName*; a number ungrouped."""
+    yield from _ungrouped(token)
     words = set(words_in(token))
     for name in _NAMES.split(token):
         parts = [part for piece in _pieces(name) for part in (_CASES.findall(piece) if piece.isascii() else [piece])]
@@ -249,6 +254,13 @@ def joined_in(token: str) -> Iterator[str]:
                 joined = "".join(row).casefold()[:_LONGEST]
                 if joined not in words and _may_be_joined(row):
                     yield joined
+
+
+def _ungrouped(token: str) -> Iterator[str]:
+    """Long numbers in a token without the hyphens between their groups."""
+    for found in _GROUPED.findall(token):
+        if len(number := found.replace("-", "")) >= _LONG_NUMBER:
+            yield number.casefold()[:_LONGEST]
 
 
 def _may_be_joined(parts: Sequence[str]) -> bool:
@@ -303,4 +315,4 @@ def version() -> str:
     """Everything that affects terms, as one line; an index of another version has to be rebuilt."""
     import Stemmer
 
-    return f"terms 3, snowball {Stemmer.version()}, unicode {unicodedata.unidata_version}"
+    return f"terms 4, snowball {Stemmer.version()}, unicode {unicodedata.unidata_version}"

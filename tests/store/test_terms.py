@@ -101,6 +101,9 @@ def test_a_question_is_stemmed_in_every_language_of_the_index() -> None:
         ("load_max_tokens", {"max_tokens", "maxtoken", "loadmax"}),
         ("covid-19", {"covid19"}),
         ("3.14-0.5", {"3.14", "0.5"}),
+        ("978-0-306-40615-7", {"9780306406157"}),
+        ("0-8044-2957-X", {"080442957x"}),
+        ("+49-170-1234567", {"491701234567"}),
         ("https://kb.example.net/a", {"kb.example.net", "example.net"}),
         ("می‌خوانم", set()),  # Persian: whole, without its joint, is below
     ],
@@ -109,6 +112,11 @@ def test_sequences_of_parts_are_additional_terms(text: str, parts: set[str]) -> 
     """An address without its port, a version without its letter, hyphenated words also as one word."""
     assert parts <= beside(text)
     assert "314" not in beside(text)
+
+
+def test_dates_are_not_joined() -> None:
+    """Nor ranges, versions and addresses: only numbers that are long."""
+    assert not {"20240506", "10001200", "192168001"} & set(beside("2024-05-06 1000-1200 192.168.0.0.1"))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +133,8 @@ def test_sequences_of_parts_are_additional_terms(text: str, parts: set[str]) -> 
         ("00:1b:44:11:3a", "eth0.00:1b:44:11:3a:b7"),
         ("میخوانم", "می‌خوانم"),
         ("don\u02bct", "don't"),
+        ("9780306406157", "ISBN 978-0-306-40615-7"),
+        ("978-0-306-40615-7", "9780306406157"),
     ],
 )
 def test_tokens_are_searched_in_all_their_forms(typed: str, text: str) -> None:
