@@ -48,7 +48,7 @@ from kb.search.search import nearest_of
 from kb.search.verify import FileStaleness
 from kb.search_methods import SearchMethods
 from kb.status import status_of
-from kb.system.paths import real_path, with_slashes
+from kb.system.paths import expand_home, real_path, with_slashes
 from kb.transfer import KEPT, back_up, export_table, export_vectors, import_vectors
 
 if TYPE_CHECKING:
@@ -795,8 +795,7 @@ class LocalKnowledgeBase(SearchMethods):
     def _known(self, file: str) -> KnownFile:
         """Find an indexed file by path (from the current or a watched folder), name, alias or title."""
         catalog = self._container.catalog
-        # pathlib raises where a name such as ~draft.md names no user.
-        absolute = real_path(os.path.expanduser(file))  # noqa: PTH111 - see above
+        absolute = real_path(expand_home(file))
         return file_named(self._files_in_folders(), with_slashes(file), absolute, catalog.named)
 
     def _files_in_folders(self) -> list[KnownFile]:

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 
-from kb.system.paths import real_path
+from kb.system.paths import expand_home, real_path
 from kb.system.users import is_own
 
 TYPE_CHECKING = False
@@ -187,7 +187,7 @@ def expanded(path: str) -> str:
     # pathlib drops leading "./" before it looks for the tilde.
     while path.startswith("./"):
         path = path[2:].lstrip("/")
-    found = os.path.expanduser(path)  # noqa: PTH111 - see locate
+    found = expand_home(path)
     if path.startswith("~") and found.startswith("~"):
         # The client, which pays for each import, seldom needs it.
         from kb.errors import UnknownHome

@@ -7,7 +7,6 @@ through a link would change a file elsewhere, and a directory would make every r
 from __future__ import annotations
 
 import errno
-import os
 import stat
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.errors import StoreError
 from kb.system import WINDOWS, shell
-from kb.system.files import replace_file
+from kb.system.files import write_whole
 from kb.system.users import effective_user_id, is_root, user_name
 
 if TYPE_CHECKING:
@@ -69,15 +68,7 @@ def write_atomically(path: Path, text: str, step: Callable[[str], None] = lambda
     clear_path(path)
     draft = path.parent / f"{path.name}.new"
     clear_path(draft)
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        step("flush a file")
-        os.fsync(file.fileno())
-    step("rename a file")
-    replace_file(str(draft), str(path))
+    write_whole(str(path), text.encode(), draft=str(draft), step=step)
 
 
 def store_error_for(what: str, error: OSError, place: str, *, choose: str = CHOOSE) -> StoreError:

@@ -17,6 +17,7 @@ from kb.sandbox.syscalls import SYSTEM_CALLS
 from kb.service.address import addresses_of, is_safe
 from kb.silence import CHROMADB_SETTINGS, SWITCHES
 from kb.system import WINDOWS, shell
+from kb.system.paths import expand_home
 from kb.system.users import rights_of_others
 from kb.urls import is_this_machine, parse_url
 
@@ -108,7 +109,7 @@ def _token() -> str:
         if os.environ.get(variable):
             return f"${variable}"
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "huggingface")
-    file = Path(os.path.expanduser(os.environ.get("HF_TOKEN_PATH") or Path(home, "token")))  # noqa: PTH111 - pathlib fails at an unknown user
+    file = Path(expand_home(os.environ.get("HF_TOKEN_PATH") or str(Path(home, "token"))))
     return str(file) if file.is_file() else ""
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import tempfile
-from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kb.errors import ClientError, reason_of
+from kb.system.files import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def read_text(file: Path) -> str | None:
@@ -49,18 +50,7 @@ def write_text(file: Path, text: str, mode: int) -> None:
     try:
         data = text.encode("utf-8")
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(draft).chmod(mode)
-            Path(draft).replace(file)
-        except BaseException:
-            with suppress(OSError):
-                Path(draft).unlink()
-            raise
+        write_whole(str(file), data, mode=mode)
     except (OSError, UnicodeError) as error:
         raise ClientError(
             f"{file} cannot be written: {reason_of(error)}", "Check the permissions of its folder, and the space left"

@@ -36,7 +36,7 @@ from kb.records import (
     Unmatched,
 )
 from kb.service.address import PROTOCOL
-from kb.system.paths import real_path
+from kb.system.paths import expand_home, real_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -254,7 +254,7 @@ class DaemonClient:
     def _of_file(self, name: str, call: Callable[[str], _T]) -> _T:
         """Call for a file that this program names from its own current folder, else by the name as it stands."""
         name = os.fspath(name)
-        absolute = real_path(os.path.expanduser(name))  # noqa: PTH111 - names as str, undecodable bytes included
+        absolute = real_path(expand_home(name))
         if absolute == name or not os.path.lexists(absolute):
             return call(name)
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import ssl
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -20,6 +19,7 @@ from kb.api.problems import MEDIA_TYPE, Problem, error_of
 from kb.errors import ServerError
 from kb.records import Answer, FileText, KnownFile, Links, Reply, SearchRequest, Shown, StoredPassage
 from kb.search_methods import SearchMethods
+from kb.system.paths import expand_home
 from kb.urls import is_this_machine, parse_url, port_of, tunnel
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def token_from(environ: Mapping[str, str]) -> str:
     if not (name := environ.get(TOKEN_FILE, "")):
         raise ServerError("the server needs a token", _REMEDY)
     try:
-        with open(os.path.expanduser(name), encoding="ascii") as file:  # noqa: PTH111, PTH123 - pathlib knows no missing home
+        with open(expand_home(name), encoding="ascii") as file:  # noqa: PTH123 - pathlib knows no missing home
             token = file.read(_LARGEST_TOKEN).strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it holds no token"

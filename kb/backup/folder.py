@@ -27,7 +27,7 @@ from kb.backup.target import write_error
 from kb.backup.vectors import KeptBlocks, read_digests
 from kb.errors import BackupDamaged, BackupError
 from kb.system import shell
-from kb.system.files import replace_file, sync_directory
+from kb.system.files import sync_directory, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -168,15 +168,8 @@ class FolderWriter:
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file whole, for its owner only."""
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        draft = path.with_name(path.name + _PART)
-        draft.unlink(missing_ok=True)
         self._step("write a chunk")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        replace_file(str(draft), str(path))
+        write_whole(str(path), data, draft=f"{path}{_PART}")
         self.written += len(data)
 
     def _remove_unused(self) -> None:

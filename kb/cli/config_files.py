@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
-import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.errors import ConfigError, FolderError, reason_of
-from kb.system.files import replace_file
-from kb.system.paths import real_path
+from kb.system.files import write_whole
+from kb.system.paths import expand_home, real_path
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -33,19 +30,7 @@ def write_config(target: Path, text: str) -> None:
     try:
         file = Path(real_path(str(target)))
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".config-{secrets.token_hex(4)}")
-        try:
-            # The umask decides who may read a new file.
-            with draft.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            with suppress(FileNotFoundError):
-                draft.chmod(stat.S_IMODE(file.stat().st_mode))
-            replace_file(str(draft), str(file))
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        write_whole(str(file), data, mode=None)
     except OSError as error:
         raise ConfigError(
             f"{target} cannot be written: {reason_of(error)}", "Choose another place: --config FILE"
@@ -70,8 +55,8 @@ def checked_folder(folder: str, *, force: bool | None = None) -> str:
     Raises:
         FolderError: It does not exist, or is too large to be intended.
     """
-    real = real_path(os.path.expanduser(folder))  # noqa: PTH111 - realpath takes names as they are
-    if not os.path.isdir(real):  # noqa: PTH112 - the same
+    real = real_path(expand_home(folder))
+    if not os.path.isdir(real):  # noqa: PTH112 - names as str, undecodable bytes included
         missing = "is not a folder" if os.path.lexists(real) else "does not exist"
         raise FolderError(f"{folder} {missing}", "Name a folder of notes: kb init FOLDER")
     if not force and too_much(real, real_path(str(Path.home()))):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from kb.cli.output.formats import absolute, where
+from kb.system.files import write_whole
 
 if TYPE_CHECKING:
     from kb.records import Answer
@@ -61,13 +61,9 @@ def save_results(terminal: str, answer: Answer, server: str = "") -> None:
     with suppress(OSError):
         place = folder()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = place / _name(terminal)
-        # Several searches of one terminal may end at once, in the threads of a daemon.
-        fresh = file.with_suffix(f".{secrets.token_hex(4)}.new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(msgspec.json.encode([_exact(location) for location in locations]))
-        fresh.replace(file)
+        data = msgspec.json.encode([_exact(location) for location in locations])
+        # Several searches of one terminal may end at once, in the threads of a daemon: each has a draft of its own.
+        write_whole(str(place / _name(terminal)), data, durable=False)
         for old in _newest_first(place)[_KEPT:]:
             old.unlink(missing_ok=True)
 

@@ -17,7 +17,7 @@ from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanit
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 from kb.service.client import CommandInput
-from kb.system.paths import real_path
+from kb.system.paths import expand_home, real_path
 from kb.system.terminals import environment_of_terminal, terminal_id
 
 if TYPE_CHECKING:
@@ -272,13 +272,13 @@ class Session:
         """
         if self.server:
             return file
-        typed = os.path.expanduser(file)  # noqa: PTH111 - names as str, undecodable bytes included
+        typed = expand_home(file)
         places = [os.path.join(folder, typed) for folder in (self.client.cwd, *self.settings().folder_paths())]  # noqa: PTH118 - names as str, undecodable bytes included
         return real_path(next((place for place in places if os.path.lexists(place)), places[0]))
 
     def place(self, file: str) -> Path:
         """The absolute path of a file as typed, from the current folder."""
-        return Path(os.path.join(self.client.cwd, os.path.expanduser(file)))  # noqa: PTH111, PTH118 - see resolve_path
+        return Path(os.path.join(self.client.cwd, expand_home(file)))  # noqa: PTH118 - see resolve_path
 
     def style(self, *, fits: bool = False) -> OutputStyle:
         """How standard output is formatted; with ``fits``, a list must fit the height of the terminal."""

@@ -22,7 +22,7 @@ from kb.config.find import read_config
 from kb.config.schema import BY_NAME_ALONE, Config
 from kb.errors import ConfigError
 from kb.system import WINDOWS, shell
-from kb.system.files import replace_file
+from kb.system.files import write_whole
 from kb.system.paths import real_path
 from kb.system.users import ROOT, is_group_of_one, user_id
 
@@ -386,9 +386,7 @@ def trust(settings: Settings, place: Place, environ: Mapping[str, str]) -> Trust
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         distrust(place.file, environ)
-        new = folder / f"{_name(place.file, data)}.new"
-        new.write_text(json.dumps(asdict(made), indent=2), "utf-8")
-        replace_file(str(new), str(folder / _name(place.file, data)))
+        write_whole(str(folder / _name(place.file, data)), json.dumps(asdict(made), indent=2).encode(), durable=False)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written: {error.strerror}", "Make that folder writable") from error
     return made

@@ -13,6 +13,7 @@ from xml.sax.saxutils import unescape
 
 from kb.doctor.finding import Fix, Plain, Skipped, failed, ok, warning
 from kb.system import shell
+from kb.system.paths import expand_home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +95,6 @@ def broken_start(words: Sequence[str]) -> tuple[str, str] | None:
     if not (os.access(program, os.X_OK) if os.path.isabs(program) else shutil.which(program)):  # noqa: PTH117 - a string
         return "program", program
     for option, value in pairwise(words):
-        if option in ("--config", "--found") and not os.path.isfile(os.path.expanduser(value)):  # noqa: PTH111, PTH113 - a string
+        if option in ("--config", "--found") and not os.path.isfile(expand_home(value)):  # noqa: PTH113 - a string
             return "configuration", value
     return None

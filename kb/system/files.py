@@ -1,16 +1,20 @@
-"""What is done to files, beside reading and writing: flushing directories, replacing and closing to others."""
+"""What is done to files, beside reading: writing them whole, flushing directories, replacing and closing to others."""
 
 from __future__ import annotations
 
 import os
+import secrets
+import stat
 import sys
 import time
+from contextlib import suppress
 
 from kb.system import WINDOWS
 from kb.system.paths import to_the_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
 _TRIES: Final = 50
@@ -65,6 +69,56 @@ def replace_file(source: str, target: str) -> None:
         else:
             return
     os.replace(source, target)  # noqa: PTH105 - the same
+
+
+def write_whole(
+    path: str,
+    data: bytes,
+    *,
+    mode: int | None = 0o600,
+    draft: str = "",
+    durable: bool = True,
+    step: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Replace a file, or make it: after an interruption it has its old content or the new one.
+
+    Args:
+        path: The file; a link is replaced and not followed.
+        data: Its content.
+        mode: Its permissions; None for those it has, and for a new file those that the umask leaves.
+        draft: Where it is written first, in the same folder, over what was left there; by default under a name that
+            no other process uses.
+        durable: Whether it is on the disk when this returns.
+        step: Called with a description before each change on disk.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder, name = os.path.split(path)
+    if not draft:
+        draft = os.path.join(folder, f".{name}.{secrets.token_hex(4)}")  # noqa: PTH118 - names as str
+    elif os.path.lexists(draft):
+        os.unlink(draft)  # noqa: PTH108 - the same
+    if mode is None:
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116 - the same
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(draft, flags, 0o666 if mode is None else 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                step("flush a file")
+                os.fsync(file.fileno())
+        if mode is not None:
+            os.chmod(draft, mode)  # noqa: PTH101 - the same
+        step("rename a file")
+        replace_file(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)  # noqa: PTH108 - the same
+        raise
 
 
 def make_private(descriptor: int) -> None:

@@ -34,6 +34,15 @@ def real_path(path: str) -> str:
     return with_slashes(os.path.realpath(path))
 
 
+def expand_home(path: str) -> str:
+    """Expand a leading ``~`` or ``~name`` of a path.
+
+    As in a shell, one that names no user stays as it is: ``~draft.md`` is a file like any other. pathlib would raise,
+    and would not take undecodable bytes.
+    """
+    return os.path.expanduser(path)  # noqa: PTH111 - see above
+
+
 def is_absolute(path: str, *, windows: bool = WINDOWS) -> bool:
     """Whether a path names a place whatever the current folder is: a pattern begins there then."""
     return path.startswith("/") or (windows and path[1:2] == ":" and path[0].isalpha() and path[0].isascii())

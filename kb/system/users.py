@@ -12,6 +12,7 @@ import stat
 import sys
 
 from kb.system import WINDOWS
+from kb.system.paths import expand_home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def is_private_folder(folder: str) -> bool:
 
 def in_profile(folder: str) -> bool:
     """Whether a folder really lies in the user's profile, junctions and links resolved."""
-    profile = os.path.normcase(os.path.realpath(os.path.expanduser("~")))  # noqa: PTH111 - pathlib costs the client a tenth of its time
+    profile = os.path.normcase(os.path.realpath(expand_home("~")))
     real = os.path.normcase(os.path.realpath(folder))
-    return real.startswith(os.path.join(profile, ""))  # noqa: PTH118 - the same
+    return real.startswith(os.path.join(profile, ""))  # noqa: PTH118 - pathlib costs the client a tenth of its time
 
 
 def user_name(number: int) -> str:

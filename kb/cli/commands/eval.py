@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -289,6 +288,4 @@ def _save(file: str, result: Result) -> None:
 
 def _there(session: Session, file: str | None) -> str | None:
     """The absolute path of a file argument."""
-    if file is None:
-        return None
-    return os.path.join(session.client.cwd, os.path.expanduser(file))  # noqa: PTH111, PTH118 - names as str
+    return None if file is None else str(session.place(file))
