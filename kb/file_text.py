@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from kb.errors import DocumentBusy, DocumentError, NotIndexed, RequestError
 from kb.formats.registry import REGISTRY
 from kb.records import FileText, FoundFile
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,8 +116,7 @@ def _extracted(files: Files, passages: Sequence[StoredPassage], file: KnownFile,
     if pages is None:
         raise RequestError(f"{file.path} has no pages", "Ask for lines")
     if part.page > pages:
-        count = f"{pages} page{'' if pages == 1 else 's'}"
-        raise RequestError(f"{file.path} has {count}, no page {part.page}", f"The last one is {pages}")
+        raise RequestError(f"{file.path} has {count(pages, 'page')}, no page {part.page}", f"The last one is {pages}")
     before = max((one.last_line for one in passages if one.page is not None and one.page < part.page), default=0)
     own = [one for one in passages if one.page == part.page]
     first = min((one.first_line for one in own), default=before + 1)

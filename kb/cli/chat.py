@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kb.answers.follow_up import globs_of, is_follow_up, rewritten, with_other, with_words_of
 from kb.answers.language_model import open_model
 from kb.cli.last_results import save_results
-from kb.cli.output.notices import notices_without_options
+from kb.cli.output.notices import notices
 from kb.cli.output.replies import cited, marked, reasons_text, reply_markdown, reply_notices, reply_text, sources_of
 from kb.cli.output.terminal import one_line, shown_path
 from kb.config.schema import ANSWER_HITS
@@ -178,7 +178,8 @@ class Conversation:
             save_results(self._session.client.terminal, cited(reply))
         # The hits are not shown, so it says nothing that there are more of them.
         answer = replace(reply.answer, below=0)
-        for line in [*reply_notices(reply, style.cwd), *notices_without_options(answer, style.cwd)]:
+        # A conversation has no options, so it shows no advice about them.
+        for line in [*reply_notices(reply, style.cwd), *(one.message for one in notices(answer, style.cwd))]:
             self._session.notice(line)
 
     def _last(self) -> Reply:

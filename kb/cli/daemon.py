@@ -18,7 +18,7 @@ import msgspec
 from kb.api.events import EventBus
 from kb.cli.http_port import HttpPort
 from kb.cli.output.progress import ProgressLines
-from kb.cli.output.reports import count, daemon_status, event_text
+from kb.cli.output.reports import daemon_status, event_text
 from kb.cli.output.terminal import shown_path
 from kb.cli.process_priority import freeze_memory, prepare_process, run_at_low_priority, unfreeze_memory
 from kb.cli.read_write_lock import ReadWriteLock
@@ -31,6 +31,7 @@ from kb.errors import ConfigError, FolderError, KbError, StoreError
 from kb.formats.registry import REGISTRY
 from kb.interrupts import undisturbed
 from kb.records import FileEvent, IndexReport
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,8 +10,9 @@ from kb.cli.last_results import save_results
 from kb.cli.output import formats
 from kb.cli.output.notices import notices
 from kb.cli.output.render import ContextLines, Detail, grep_lines, hits_text
-from kb.cli.output.reports import count, freshness_notice
+from kb.cli.output.reports import freshness_notice
 from kb.records import SearchRequest
+from kb.records.wording import count
 from kb.search.words import words_of
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ def finish(session: Session, answer: Answer, output: OutputOptions) -> int:
     folded = sum(len(hit.duplicates) for hit in answer.hits)
     if folded and not _names_duplicates(session, output):
         session.notice(f"{count(folded, 'near-duplicate')} hidden (--all shows {'it' if folded == 1 else 'them'})")
-    for line in notices(answer, session.style().cwd):
-        session.notice(line)
-    if notice := freshness_notice(answer.index, hits=len(answer.hits)):
-        session.notice(notice)
+    for notice in notices(answer, session.style().cwd):
+        session.notice(str(notice))
+    if stale := freshness_notice(answer.index, hits=len(answer.hits)):
+        session.notice(stale)
     if output.require_fresh and (answer.index.pending or (session.daemon and not answer.index.watching)):
         return STALE
     return FOUND if answer.hits else NONE

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kb.mcp.paths import one_line, plain, shown
 from kb.mcp.schemas import UNTRUSTED
 from kb.records import MODES
+from kb.records.wording import FILTER_PHRASES, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from kb.mcp.sources import Building
     from kb.records import Answer, FileText, Freshness, Missing, Status, Unmatched
 
-_KINDS: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in language"}
 _SUGGESTIONS: Final = 8
 _PROBLEMS: Final = 5
 _MARK_BYTES: Final = 4
@@ -51,7 +51,7 @@ def search_notices(found: Answer, folders: Sequence[str], building: Building | N
             0, f"The index is being built{how_far}; this covers what is indexed so far. Ask again in a moment"
         )
     elif found.index.pending:
-        notices.append(f"{_count(found.index.pending, 'change')} not indexed yet; ask again in a moment")
+        notices.append(f"{count(found.index.pending, 'change')} not indexed yet; ask again in a moment")
     notices.append(one_line(plain(found.index.without_server)))
     notices.append(_words_only(found.index, _BY_WORDS_TOO if found.mode in _BY_MEANING_ALONE else ""))
     if found.elsewhere:
@@ -59,7 +59,7 @@ def search_notices(found: Answer, folders: Sequence[str], building: Building | N
     if found.unfamiliar:
         notices.append(f"The model does not know this language ({found.unfamiliar}); mode keyword is more reliable")
     if found.below:
-        notices.append(f"{_count(found.below, 'more hit')} left out, being no nearer than unrelated passages")
+        notices.append(f"{count(found.below, 'more hit')} left out, being no nearer than unrelated passages")
     if found.missing:
         notices += _missing(found.missing)
     return _sentences(notices)
@@ -84,21 +84,21 @@ def _not_said(index: Freshness) -> str:
 def _words_only(index: Freshness, remedy: str) -> str:
     if not index.words_only:
         return ""
-    return f"{index.by_meaning:,} of {_count(index.files, 'file')} by meaning so far, all by words{remedy}"
+    return f"{index.by_meaning:,} of {count(index.files, 'file')} by meaning so far, all by words{remedy}"
 
 
 def _missing(missing: Missing) -> Iterable[str]:
     if missing.failed:
-        yield f"{_count(missing.failed, 'file')} could not be indexed, and may hold the answer (status tells more)"
+        yield f"{count(missing.failed, 'file')} could not be indexed, and may hold the answer (status tells more)"
     if missing.held:
-        yield f"{_count(missing.held, 'file')} missing from the disk at the moment"
+        yield f"{count(missing.held, 'file')} missing from the disk at the moment"
 
 
 def _unmatched(unmatched: Sequence[Unmatched]) -> Iterable[str]:
     for one in unmatched:
         near = ", ".join(one_line(plain(name)) for name in one.near[:_SUGGESTIONS])
         hint = f"; {'similar' if one.similar else 'there is'}: {near}" if near else ""
-        yield f"No file {_KINDS[one.filter]} {one_line(plain(one.value))}{hint}"
+        yield f"No file {FILTER_PHRASES[one.filter]} {one_line(plain(one.value))}{hint}"
 
 
 def read_notices(found: FileText, *, cut: bool) -> str:
@@ -161,7 +161,7 @@ def search_text(result: SearchResult) -> str:
     """Return the hits, each with its place, cosine and text."""
     fence = Fence(one.text for one in result.hits)
     index = f"index as of {result.as_of}" if result.as_of else "index incomplete"
-    head = f"{_count(len(result.hits), 'passage')}, best first; {index}."
+    head = f"{count(len(result.hits), 'passage')}, best first; {index}."
     if not result.hits:
         return _lines(result.notices, head if result.as_of else "")
     hits = [
@@ -189,7 +189,7 @@ def read_text(result: ReadResult) -> str:
     """Return the text of a file, with its lines and how to get the rest."""
     fence = Fence([result.text])
     first, last = result.lines
-    pages = f", {_count(result.pages, 'page')}" if result.pages else ""
+    pages = f", {count(result.pages, 'page')}" if result.pages else ""
     head = f"{result.path}, lines {first}-{last} of {result.total_lines}{pages}."
     more = ""
     if result.next_line is not None:
@@ -201,7 +201,7 @@ def read_text(result: ReadResult) -> str:
 
 def list_text(result: ListResult) -> str:
     """Return one line a file: path, date, size, title and tags."""
-    head = f"{_count(result.total, 'file')}."
+    head = f"{count(result.total, 'file')}."
     lines = [f"{one.path} | {one.date} | {_size(one.size)}{_about(one.title, one.tags)}" for one in result.files]
     more = f"For the rest: offset={result.next_offset}." if result.next_offset is not None else ""
     return _lines(result.notices, head, f"{UNTRUSTED}." if lines else "", *lines, more)
@@ -220,14 +220,14 @@ def links_text(result: LinksResult) -> str:
         for one in result.links
     ]
     more = f"For the rest: offset={result.next_offset}." if result.next_offset is not None else ""
-    return _lines(f"{result.path}: {_count(result.total, 'link')}.", f"{UNTRUSTED}." if lines else "", *lines, more)
+    return _lines(f"{result.path}: {count(result.total, 'link')}.", f"{UNTRUSTED}." if lines else "", *lines, more)
 
 
 def status_text(result: StatusResult) -> str:
     """Return the state of the index."""
     facts = [f"{result.state}: {', '.join(result.folders)}"]
     if result.state != "starting":
-        facts.append(f"{_count(result.files, 'file')}, {_count(result.passages, 'passage')}, model {result.model}")
+        facts.append(f"{count(result.files, 'file')}, {count(result.passages, 'passage')}, model {result.model}")
         index = f"index as of {result.as_of}" if result.as_of else "the first index run has not ended"
         facts.append(f"{index}, {result.waiting} waiting, {result.failed} failed")
     tags = ", ".join(f"{tag} ({count})" for tag, count in result.tags.items())
@@ -247,10 +247,6 @@ def _lines(*parts: str) -> str:
 
 def _sentences(notices: Iterable[str]) -> str:
     return " ".join(f"{one.rstrip('.')}." for one in notices if one)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _size(size: int) -> str:

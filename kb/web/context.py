@@ -20,13 +20,14 @@ from kb.api.problems import problem_of
 from kb.api.waiting import result_of
 from kb.errors import KbError, RequestError
 from kb.records import MODE_NAMES
+from kb.records.wording import count
 from kb.search.filters import selected
 from kb.web.map.maker import MapMaker
 from kb.web.pictures import Pages
 from kb.web.query import Fields, Query
 from kb.web.selection import Selections
 from kb.web.session import Sessions
-from kb.web.text import MODE_LABELS, TEXT, count, filter_labels, within_line
+from kb.web.text import MODE_LABELS, TEXT, filter_labels, within_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kb.formats.registry import REGISTRY, install_command
 from kb.records import MODES, Mode
 from kb.records.documents import SCANNED
+from kb.records.wording import FILTER_PHRASES, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -226,12 +227,6 @@ MONTHS: Final = (
     "December",
 )
 MODE_LABELS: Final = {mode.value: traits.ranks_by for mode, traits in MODES.items()}
-_WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in the language"}
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def within_line(files: int) -> str:
@@ -314,7 +309,7 @@ def unmatched_lines(unmatched: Iterable[Unmatched]) -> Iterator[str]:
     for one in unmatched:
         near = ", ".join(one.near[:12])
         more = (f" Did you mean {near}?" if one.similar else f" There is {near}.") if near else ""
-        yield f"No file {_WHAT[one.filter]} {one.value}.{more}"
+        yield f"No file {FILTER_PHRASES[one.filter]} {one.value}.{more}"
 
 
 def below_line(answer: Answer) -> str:

@@ -74,7 +74,8 @@ def test_by_meaning_what_waits_is_counted(world: World) -> None:
 
     assert "new.md" not in paths(answer)
     assert answer.index.words_only == 2
-    assert "found so far: 40 of 42 files by meaning, all by words: --mode hybrid goes by both" in notices(answer, "")
+    told = [str(one) for one in notices(answer, "")]
+    assert "found so far: 40 of 42 files by meaning, all by words: --mode hybrid goes by both" in told
     assert "mode hybrid or keyword finds the others" in search_notices(answer, [], None)
 
 
@@ -91,7 +92,7 @@ def test_most_words_are_an_answer_where_there_is_no_cosine(world: World) -> None
     assert (answered.weak, paths(answered)[0]) == (False, "other.md")
     assert (refused.weak, refused.hits) == (True, ())
     assert refused.nearest is not None
-    told = notices(refused, "")
+    told = [str(one) for one in notices(refused, "")]
     assert "found so far: 40 of 42 files by meaning, all by words; the answer may be in the others" in told
     assert "the files probably do not say" not in search_notices(refused, [], None)
     assert "40 of 42 files by meaning so far, all by words" in search_notices(refused, [], None)
@@ -120,7 +121,8 @@ def test_a_file_that_waits_is_compared_with_none(world: World) -> None:
     with pytest.raises(NotIndexed, match="by its words only so far"):
         searcher(world).similar(file, ResolvedRequest(like="new.md"))
     other = next(file for file in world.catalog.files() if file.path == "000.md")
-    told = notices(searcher(world).similar(other, ResolvedRequest(like="000.md")), "")
+    similar = searcher(world).similar(other, ResolvedRequest(like="000.md"))
+    told = [str(one) for one in notices(similar, "")]
     assert "40 of 42 files by meaning, all by words" in " ".join(told)
     assert "--mode" not in " ".join(told)
 

@@ -8,9 +8,10 @@ import click
 
 from kb.cli.command import command
 from kb.cli.options import json_option
-from kb.cli.output.reports import count, size
+from kb.cli.output.reports import size
 from kb.cli.output.terminal import sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from kb.cli.session import Session

@@ -15,10 +15,10 @@ from kb.cli.command import command
 from kb.cli.file_arguments import resolve_file
 from kb.cli.last_results import Location, load_results
 from kb.cli.options import file_names
-from kb.cli.output.reports import count
 from kb.cli.output.terminal import one_line, shown_path
 from kb.errors import KbError, NotIndexed
 from kb.formats.registry import REGISTRY
+from kb.records.wording import count
 from kb.system import WINDOWS, shell
 from kb.system.paths import in_own_form
 from kb.system.processes import apart

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from kb.cli.output.formats import absolute
-from kb.cli.output.reports import count
 from kb.cli.output.terminal import OutputStyle, one_line, shown_path
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

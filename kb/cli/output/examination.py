@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from kb.cli.output.reports import count
 from kb.cli.output.terminal import one_line
 from kb.cli.output.wrap import breaks
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from kb.cli.output.reports import count
 from kb.forecast import HUB
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kb.cli.output.formats import absolute, where
-from kb.cli.output.reports import count, words_only_text
+from kb.cli.output.reports import words_only_text
 from kb.cli.output.terminal import one_line, sanitize, shown_path
 from kb.records import MODES
+from kb.records.wording import FILTER_PHRASES, count
 from kb.system import shell
 
 if TYPE_CHECKING:
@@ -17,59 +17,73 @@ if TYPE_CHECKING:
 
     from kb.records import Answer, Freshness, Hit, Missing, ReadAs, Searched, Unmatched
 
-_LITERAL: Final = "--literal takes the question as it stands"
 _FILTERS: Final = ("tag:", "path:", "type:", "lang:", "since:", "until:")
 _BY_MEANING: Final = [mode for mode, traits in MODES.items() if traits.by_meaning]
 _BY_WORDS: Final = [mode for mode, traits in MODES.items() if traits.by_words]
 _BY_BOTH: Final = [mode for mode in _BY_MEANING if mode in _BY_WORDS]
-_ELSEWHERE: Final = (
-    "passages with the words of the question are not among these hits; "
-    f"--mode {' or '.join(_BY_BOTH)} ranks them higher"
-)
-_NO_WORD: Final = f"no passage has a word of the question; --mode {' or '.join(_BY_MEANING)} searches by meaning"
-_WORDS_KNOW: Final = (
-    f"its cosines mean little there; {' and '.join(f'--mode {mode}' for mode in _BY_WORDS)} go by the words"
-)
-_WHAT: Final = {"tag": "has the tag", "path": "matches the path", "type": "is of type", "lang": "is in the language"}
 _MANY: Final = 12
 # Around the value of a filter.
 _MARKS: Final = '"\u201c\u201d\u201e\u00ab\u00bb'
-# What a notice says last of an option of the command line.
-_OPTION: Final = re.compile(r"[;:] --[a-z].*\Z")
 
 
-def notices(answer: Answer, cwd: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice about an answer; ``str`` gives all of it, for the command line.
+
+    Attributes:
+        message: What it says.
+        advice: What an option of the command line does about it; empty for none.
+        mark: What stands between the two.
+    """
+
+    message: str
+    advice: str = ""
+    mark: str = ";"
+
+    def __str__(self) -> str:
+        """The message and the advice."""
+        return f"{self.message}{self.mark} {self.advice}" if self.advice else self.message
+
+
+_ELSEWHERE: Final = Notice(
+    "passages with the words of the question are not among these hits",
+    f"--mode {' or '.join(_BY_BOTH)} ranks them higher",
+)
+_NO_WORD: Final = Notice(
+    "no passage has a word of the question", f"--mode {' or '.join(_BY_MEANING)} searches by meaning"
+)
+_WORDS_KNOW: Final = f"{' and '.join(f'--mode {mode}' for mode in _BY_WORDS)} go by the words"
+
+
+def notices(answer: Answer, cwd: str) -> list[Notice]:
     """Return the notices about an answer, the most important first.
 
     Args:
         answer: The answer.
         cwd: The folder that paths are shown relative to.
     """
-    lines = [
-        one_line(answer.index.without_server),
+    found = [
+        Notice(one_line(answer.index.without_server)),
         _no_hits(answer, cwd),
-        _ELSEWHERE if answer.elsewhere else "",
+        *([_ELSEWHERE] if answer.elsewhere else []),
         _below(answer),
     ]
     if answer.unfamiliar:
-        lines.append(f"the model does not know this language ({answer.unfamiliar}): {_WORDS_KNOW}")
-    lines += unmatched_notices(answer.unmatched)
+        message = f"the model does not know this language ({answer.unfamiliar}): its cosines mean little there"
+        found.append(Notice(message, _WORDS_KNOW))
+    found += map(Notice, unmatched_notices(answer.unmatched))
     if answer.read_as:
-        lines += [operators_notice(answer.read_as), *as_words_notices(answer.read_as)]
+        found += [_operators(answer.read_as), *map(Notice, _read_as_words(answer.read_as))]
     if answer.parts > 1:
-        lines.append(f"the question is longer than the model reads: embedded in {answer.parts} parts and averaged")
-    lines.append(_words_only(answer))
+        message = f"the question is longer than the model reads: embedded in {answer.parts} parts and averaged"
+        found.append(Notice(message))
+    found.append(_words_only(answer))
     if answer.missing:
-        lines.append(missing_notice(_not_yet_reported(answer.missing, answer.index)))
-    return [line for line in lines if line]
+        found.append(Notice(_missing(_not_yet_reported(answer.missing, answer.index))))
+    return [notice for notice in found if notice.message]
 
 
-def notices_without_options(answer: Answer, cwd: str) -> list[str]:
-    """Return the notices about an answer for a conversation, which has no options of the command line."""
-    return [_OPTION.sub("", line) for line in notices(answer, cwd)]
-
-
-def operators_notice(read: ReadAs) -> str:
+def _operators(read: ReadAs) -> Notice:
     """Return what the operators of a question did, and how to take it literally; empty where it has none."""
     notes = [f"left out: passages with {one} ({_excluding(one)} in the question)" for one in read.without]
     if notes and read.left_out:
@@ -79,10 +93,10 @@ def operators_notice(read: ReadAs) -> str:
         within = [f"passages with {phrases}"] if phrases else []
         within += [f"files with {', '.join(read.filters)}"] if read.filters else []
         notes.append(f"asked: only {' in '.join(within)}" + (f": {_searched_text(read.asked)}" if read.asked else ""))
-    return sanitize("; ".join([*notes, _LITERAL])) if notes else ""
+    return Notice(sanitize("; ".join(notes)), "--literal takes the question as it stands")
 
 
-def as_words_notices(read: ReadAs) -> Iterator[str]:
+def _read_as_words(read: ReadAs) -> Iterator[str]:
     """Yield a notice for each word that looks like an operator and was taken as a word."""
     from kb.search.syntax import is_plain
 
@@ -99,10 +113,10 @@ def unmatched_notices(unmatched: Iterable[Unmatched]) -> Iterator[str]:
     for one in unmatched:
         near = [one_line(name) for name in one.near[:_MANY]]
         meant = _did_you_mean(near) if one.similar else f": there is {', '.join(near)}" if near else ""
-        yield f"no file in the index {_WHAT[one.filter]} {one_line(one.value)}{meant}"
+        yield f"no file in the index {FILTER_PHRASES[one.filter]} {one_line(one.value)}{meant}"
 
 
-def missing_notice(missing: Missing) -> str:
+def _missing(missing: Missing) -> str:
     """Return what is missing from the index; empty where nothing is."""
     facts = [
         (missing.held, "held (missing from disk)"),
@@ -128,23 +142,24 @@ def place_of(hit: Hit, cwd: str) -> str:
     return f"{shown_path(absolute(file.folder, file.path), cwd)}:{where(hit.passage)}"
 
 
-def _no_hits(answer: Answer, cwd: str) -> str:
-    """Return the notice that no passage is near enough, or that none was found; else an empty string."""
+def _no_hits(answer: Answer, cwd: str) -> Notice:
+    """Return the notice that no passage is near enough, or that none was found; else an empty one."""
     if answer.weak:
         if answer.hits:
-            return "no passage is near enough to be an answer: these are weak hits"
+            return Notice("no passage is near enough to be an answer: these are weak hits")
         near = answer.nearest
         cosine = f" (cosine {near.score:.3f})" if near and near.score is not None else ""
         nearest = f"; the nearest is {place_of(near, cwd)}{cosine}" if near else ""
-        return f"no passage is near enough to be an answer{nearest}; --weak shows weak hits"
+        return Notice(f"no passage is near enough to be an answer{nearest}", "--weak shows weak hits")
     if answer.hits or answer.unmatched or answer.index.as_of is None:
-        return ""
+        return Notice("")
     if answer.read_as and not answer.read_as.text:
         if answer.read_as.filters:
-            return f"the question has no words beside its filters: {_listing(answer.read_as.filters)} lists these files"
-        return "the question has no words beside what it leaves out: kb list lists files"
+            listing = _listing(answer.read_as.filters)
+            return Notice(f"the question has no words beside its filters: {listing} lists these files")
+        return Notice("the question has no words beside what it leaves out: kb list lists files")
     by_words_alone = answer.mode in _BY_WORDS and answer.mode not in _BY_MEANING
-    return _NO_WORD if by_words_alone else "nothing found"
+    return _NO_WORD if by_words_alone else Notice("nothing found")
 
 
 def _listing(filters: Iterable[str]) -> str:
@@ -156,22 +171,23 @@ def _listing(filters: Iterable[str]) -> str:
     return shell.join(words)
 
 
-def _words_only(answer: Answer) -> str:
+def _words_only(answer: Answer) -> Notice:
     """Return how many files are found by meaning and by words, where those are not the same."""
     counts = words_only_text(answer.index)
     if not counts:
-        return ""
+        return Notice("")
     said = f"found so far: {counts}"
     if answer.mode in _BY_MEANING and answer.mode not in _BY_WORDS:
-        return f"{said}: --mode {' or '.join(_BY_BOTH)} goes by both"
-    return said if answer.hits and not answer.weak else f"{said}; the answer may be in the others"
+        return Notice(said, f"--mode {' or '.join(_BY_BOTH)} goes by both", ":")
+    return Notice(said if answer.hits and not answer.weak else f"{said}; the answer may be in the others")
 
 
-def _below(answer: Answer) -> str:
+def _below(answer: Answer) -> Notice:
     if not answer.below:
-        return ""
+        return Notice("")
     verb = "is" if answer.below == 1 else "are"
-    return f"{count(answer.below, 'more hit')} {verb} no nearer than unrelated passages: --weak shows them"
+    message = f"{count(answer.below, 'more hit')} {verb} no nearer than unrelated passages"
+    return Notice(message, "--weak shows them", ":")
 
 
 def _left_out(read: ReadAs) -> str:

@@ -12,7 +12,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
-from kb.cli.output.reports import count
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,6 +11,7 @@ from kb.cli.output.formats import absolute
 from kb.cli.output.terminal import OutputStyle, one_line, sanitize, shown_path
 from kb.formats.registry import REGISTRY, install_command
 from kb.records import SCANNED
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 _TOLD: Final = 20
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 _THOUSAND: Final = 1000
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 file``, ``1,204 passages``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def size(number: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from kb.cli.output.reports import count, size
+from kb.cli.output.reports import size
 from kb.cli.output.terminal import one_line
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from kb.records import BackupReport, ExportReport, ImportReport, RestoreReport

@@ -10,7 +10,8 @@ from starlette.routing import Route
 from kb.api.events import MEDIA_TYPE, EventResponse, Listener
 from kb.errors import KbError
 from kb.formats.registry import REGISTRY
-from kb.web.text import count, freshness_line, remedies, size
+from kb.records.wording import count
+from kb.web.text import freshness_line, remedies, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.routing import Route
 
+from kb.records.wording import count
 from kb.search.filters import day_of
 from kb.web.query import Query
-from kb.web.text import MONTHS, count
+from kb.web.text import MONTHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
