@@ -45,19 +45,23 @@ _KEY: Final = "configuration"
 
 
 class ClaimCatalog(Protocol):
-    """The part of a catalog that is used here."""
+    """The part of a catalog that says which configuration fills it."""
 
     def meta(self, key: str) -> str | None:
         """A stored value."""
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Store a value."""
 
     def files(self) -> list[KnownFile]:
         """All files in the catalog."""
 
     def close(self) -> None:
         """Close it."""
+
+
+class WritableCatalog(ClaimCatalog, Protocol):
+    """The same, where that can be recorded too."""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store a value."""
 
 
 _T = TypeVar("_T", bound=ClaimCatalog)
@@ -129,7 +133,7 @@ def require_own_claim(catalog: ClaimCatalog, settings: Settings) -> None:
     )
 
 
-def claim(catalog: ClaimCatalog, settings: Settings) -> None:
+def claim(catalog: WritableCatalog, settings: Settings) -> None:
     """Record that the store belongs to this configuration."""
     now = _claim_of(settings)
     if _stored_claim(catalog) != now:

@@ -17,7 +17,7 @@ from kb.store.audit import CatalogStamp
 from kb.store.generations import Generations
 from kb.store.index_stamp import IndexStamp
 from kb.store.local_vectors import read_id
-from kb.store.pairing import Pairing
+from kb.store.pairing import PairCheck
 
 if TYPE_CHECKING:
     from kb.doctor.case import Case
@@ -137,7 +137,7 @@ def vectors(case: Case) -> Finding:
 def _in_folder(case: Case) -> Finding:
     with opened_catalog(case) as view:
         live = len(view.with_vectors())
-        generations, pairing = Generations(case.store), Pairing(lambda: view, lambda _: {})
+        generations, pairing = Generations(case.store), PairCheck(lambda: view, lambda _: {})
         if not live and not view.meta("generation"):
             return ok("none yet")
         if wrong := _misplaced(view, generations, pairing):
@@ -155,7 +155,7 @@ def _in_folder(case: Case) -> Finding:
     return ok("{live:,} passages, closed in order and unchanged since", live=live)
 
 
-def _misplaced(view: CatalogView, generations: Generations, pairing: Pairing) -> str:
+def _misplaced(view: CatalogView, generations: Generations, pairing: PairCheck) -> str:
     """Why the vector index is not the one of this catalog; empty if it is."""
     name = generations.current()
     if name is None:

@@ -54,14 +54,6 @@ class CatalogView:
         found = self._database.rows("SELECT value FROM meta WHERE key = ?", (key,), lambda row: rows.text_of(row[0]))
         return found[0] if found else None
 
-    def set_meta(self, key: str, value: str) -> None:
-        """Never called: the protocols of who reads a catalog have it.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError(f"{key} = {value}: this catalog is only read")
-
     def files(self) -> list[KnownFile]:
         """All files, in no order."""
         return self._database.rows(rows.FILES, (), rows.known_file)

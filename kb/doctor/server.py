@@ -10,7 +10,7 @@ from kb.errors import ChromaServerError, StoreError
 from kb.server_index import address_of
 from kb.store.headers import VARIABLE, headers_from
 from kb.store.lease import Lease, place_of
-from kb.store.pairing import Pairing
+from kb.store.pairing import PairCheck
 from kb.store.server import ChromaServer
 from kb.store.server_generations import LEASE, PAIR_KEY
 from kb.urls import is_this_machine, parse_url
@@ -103,4 +103,4 @@ def _compared(case: Case, view: CatalogView, server: ChromaServer, prefix: str) 
 
 def _is_paired(view: CatalogView, found: Found) -> bool:
     """Whether a collection is the one of the catalog."""
-    return Pairing(lambda: view, lambda _: {}).is_paired(str(found.marks.get(PAIR_KEY, ""))) is True
+    return PairCheck(lambda: view, lambda _: {}).is_paired(str(found.marks.get(PAIR_KEY, ""))) is True

@@ -33,14 +33,11 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-class Record(Protocol):
+class PairedCatalog(Protocol):
     """The part of the catalog that describes the expected vectors."""
 
     def meta(self, key: str) -> str | None:
         """A stored value."""
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Store a value durably."""
 
     def with_vectors(self) -> list[tuple[str, int, bytes]]:
         """Every live passage with a vector as (id, file id, digest), by file id and order."""
@@ -49,34 +46,37 @@ class Record(Protocol):
         """The ids of passages whose vectors may be missing: they wait to be embedded, or a change was interrupted."""
 
 
-class Pairing:
-    """Pairs generations of the vector index with a catalog.
+class WritableCatalog(PairedCatalog, Protocol):
+    """The same, where the id of a generation can be recorded too."""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store a value durably."""
+
+
+class PairCheck:
+    """Compares generations of the vector index with a catalog, which is only read.
 
     Args:
-        record: Returns the catalog.
+        catalog: Returns the catalog.
         computed: Returns the cached vectors of digests.
     """
 
     def __init__(
         self,
-        record: Callable[[], Record],
+        catalog: Callable[[], PairedCatalog],
         computed: Callable[[Sequence[bytes]], dict[bytes, NDArray[np.float32]]],
     ) -> None:
-        self._record = record
+        self._catalog = catalog
         self._computed = computed
-
-    def pair(self, id_: str) -> None:
-        """Record in the catalog the id that a generation was given, which is from ``new_id``."""
-        self._record().set_meta(_META_KEY, id_)
 
     def is_paired(self, id_: str) -> bool | None:
         """Whether the id of a generation is the recorded one; None if generation or catalog has none."""
-        known = self._record().meta(_META_KEY)
+        known = self._catalog().meta(_META_KEY)
         return id_ == known if id_ and known else None
 
     def passages(self) -> str:
         """A digest of the passages of the catalog that have a vector."""
-        return _digest(id_ for id_, _, _ in self._record().with_vectors())
+        return _digest(id_ for id_, _, _ in self._catalog().with_vectors())
 
     def difference(self, index: VectorIndex, *, thoroughly: bool) -> str | None:
         """How an index differs from the catalog, for messages; None if it does not.
@@ -85,9 +85,9 @@ class Pairing:
             index: The open index.
             thoroughly: Compare every id and vector instead of the count and a sample.
         """
-        record = self._record()
-        live = {id_: digest for id_, _, digest in record.with_vectors()}
-        unsettled = record.pending_ids()
+        catalog = self._catalog()
+        live = {id_: digest for id_, _, digest in catalog.with_vectors()}
+        unsettled = catalog.pending_ids()
         count = index.count()
         if not len(live) <= count <= len(live) + len(unsettled):
             return f"it has {count} vectors, and the catalog has {len(live)} passages"
@@ -113,6 +113,27 @@ class Pairing:
         if lacking:
             return f"it lacks the vectors of {lacking} of {len(live)} passages"
         return f"{wrong} of {len(live)} vectors are not those of their texts" if wrong else None
+
+
+class Pairing(PairCheck):
+    """Pairs generations of the vector index with a catalog.
+
+    Args:
+        catalog: Returns the catalog.
+        computed: Returns the cached vectors of digests.
+    """
+
+    def __init__(
+        self,
+        catalog: Callable[[], WritableCatalog],
+        computed: Callable[[Sequence[bytes]], dict[bytes, NDArray[np.float32]]],
+    ) -> None:
+        super().__init__(catalog, computed)
+        self._writable = catalog
+
+    def pair(self, id_: str) -> None:
+        """Record in the catalog the id that a generation was given, which is from ``new_id``."""
+        self._writable().set_meta(_META_KEY, id_)
 
 
 def _digest(ids: Iterable[str]) -> str:
