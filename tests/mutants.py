@@ -62,6 +62,8 @@ EXACT: Final = "kb/search/exact.py"
 FILTER: Final = "kb/search/filters.py"
 CONFIDENCE: Final = "kb/search/confidence.py"
 POSTINGS: Final = "kb/store/postings.py"
+BM25: Final = "kb/store/bm25.py"
+INDEXED: Final = "kb/store/indexed_passages.py"
 GENERATIONS: Final = "kb/store/generations.py"
 LOCK: Final = "kb/store/lock.py"
 PLAN: Final = "kb/indexing/plan.py"
@@ -81,6 +83,8 @@ T_EXACT: Final = "tests/search/test_exact.py tests/search/test_exact_in_step.py"
 T_FILTER: Final = "tests/search/test_filter.py"
 T_CONFIDENCE: Final = "tests/search/test_calibrate.py"
 T_POSTINGS: Final = "tests/store/test_keywords.py"
+T_BM25: Final = "tests/store/test_bm25.py"
+T_INDEXED: Final = "tests/store/test_indexed_passages.py"
 T_GENERATIONS: Final = "tests/store/test_generations.py"
 T_LOCK: Final = "tests/store/test_lock.py"
 T_PLAN: Final = "tests/indexing/test_plan.py"
@@ -150,25 +154,33 @@ MUTANTS: Final = (
     Mutant(CONFIDENCE, "return self.usual", 'return ""', T_CONFIDENCE),
     Mutant(CONFIDENCE, "if 2 * len(found) > len(near)", "if found.size", T_CONFIDENCE),
     # BM25.
-    Mutant(POSTINGS, "B: Final = 0.75", "B: Final = 0.3", T_POSTINGS),
-    Mutant(POSTINGS, "K1: Final = 1.2", "K1: Final = 2.4", T_POSTINGS),
-    Mutant(POSTINGS, "_INSIDE_WEIGHT: Final = 0.5", "_INSIDE_WEIGHT: Final = 1.5", T_POSTINGS),
-    Mutant(POSTINGS, "_INSIDE_SHARE: Final = 0.6", "_INSIDE_SHARE: Final = 0.1", T_POSTINGS),
-    Mutant(POSTINGS, "_NAME_WEIGHT: Final = 0.25", "_NAME_WEIGHT: Final = 1.0", T_POSTINGS),
-    Mutant(POSTINGS, "self._add(word, times)", "self._add(word, 1)", T_POSTINGS),
+    Mutant(BM25, "B: Final = 0.75", "B: Final = 0.3", T_POSTINGS),
+    Mutant(BM25, "K1: Final = 1.2", "K1: Final = 2.4", T_POSTINGS),
+    Mutant(BM25, "_INSIDE_WEIGHT: Final = 0.5", "_INSIDE_WEIGHT: Final = 1.5", T_POSTINGS),
+    Mutant(BM25, "_INSIDE_SHARE: Final = 0.6", "_INSIDE_SHARE: Final = 0.1", T_POSTINGS),
+    Mutant(BM25, "_NAME_WEIGHT: Final = 0.25", "_NAME_WEIGHT: Final = 1.0", T_POSTINGS),
+    Mutant(BM25, "self._add(word, times)", "self._add(word, 1)", T_POSTINGS),
     Mutant(POSTINGS, "min(count, _MOST) for term", "count & _MOST for term", T_POSTINGS),
-    Mutant(POSTINGS, "(self._weight + _rarity(0, len(self.keys)))", "self._weight", T_POSTINGS),
-    Mutant(POSTINGS, "part * _RANGE for", "0 * part for", T_POSTINGS),
+    Mutant(BM25, "(self._weight + _rarity(0, self._passages.count))", "self._weight", T_POSTINGS),
+    Mutant(POSTINGS, "part * RANGE for", "0 * part for", T_POSTINGS),
     Mutant(POSTINGS, "if not term.startswith(_UNCOUNTED)", "", T_POSTINGS),
     Mutant(
-        POSTINGS,
+        BM25,
         "            held.append(inside[shares >= 1])\n",
         "            held.append(inside)\n",
         T_POSTINGS,
     ),
-    Mutant(POSTINGS, "np.maximum(counts[keys], times)", "counts[keys] + times", T_POSTINGS),
+    Mutant(BM25, "np.maximum.reduceat(times", "np.add.reduceat(times", T_POSTINGS),
+    Mutant(BM25, "zeros = (count - len(scores)) * self._mean**2", "zeros = 0.0", T_BM25),
+    Mutant(BM25, "wanted *= _PASSAGES_A_FILE", "return keys[best[np.sort(firsts)[:count]]]", T_POSTINGS),
+    Mutant(INDEXED, "self._count(slice(start, end), -1)", "", T_INDEXED),
+    Mutant(INDEXED, "new[0] < self.file_ids[-1]", "new[-1] < 0", T_INDEXED),
+    Mutant(INDEXED, "!= known.languages", "is None", T_INDEXED),
+    Mutant(
+        INDEXED, "known = self._passages if version == self._version else None", "known = self._passages", T_INDEXED
+    ),
     Mutant(POSTINGS, "counts[_FILE_HIGH] = passage.file >> _HALF", "", T_POSTINGS),
-    Mutant(POSTINGS, "if not languages:\n", "if languages or not languages:\n", T_POSTINGS),
+    Mutant(BM25, "if not languages:\n", "if languages or not languages:\n", T_POSTINGS),
     # Logseq.
     Mutant("kb/formats/markdown.py", 'name in {"tags", "tag"}', 'name in {"tags"}', "tests/formats/test_inline.py"),
     # The least cosine.

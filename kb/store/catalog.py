@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Unembedded,
     )
     from kb.store.catalog_rows import PassageState
+    from kb.store.indexed_passages import IndexedPassages, PassageTable
 
 _T = TypeVar("_T")
 _COMPLETED = "completed"
@@ -185,6 +186,7 @@ class SqliteCatalog:
         self._passages = _UntilChanged(self._database, lambda database: _read_number(database, _LIVE))
         self._embedded_keys = _UntilChanged(self._database, _read_embedded_keys)
         self._done = _UntilChanged(self._database, lambda database: _read_number(database, _DONE_FILES))
+        self._indexed: PassageTable | None = None
 
     def close(self) -> None:
         """Close the file. Closing again is allowed."""
@@ -581,6 +583,7 @@ class SqliteCatalog:
         return self._by_keywords(
             lambda connection: keywords.matches(
                 connection,
+                self._indexed_passages(connection),
                 question,
                 count,
                 files=files,
@@ -607,7 +610,15 @@ class SqliteCatalog:
         from kb.store import keywords
 
         return self._by_keywords(
-            lambda connection: keywords.holding(connection, question, share, files=files, only=only, without=without)
+            lambda connection: keywords.holding(
+                connection,
+                self._indexed_passages(connection),
+                question,
+                share,
+                files=files,
+                only=only,
+                without=without,
+            )
         )
 
     def containing(self, phrase: str) -> set[str]:
@@ -633,6 +644,14 @@ class SqliteCatalog:
             with self._database.writing():
                 keywords.rebuild(connection)
             return ask(connection)
+
+    def _indexed_passages(self, connection: sqlite3.Connection) -> IndexedPassages:
+        """The passages of the keyword index as they are now."""
+        if self._indexed is None:
+            from kb.store.indexed_passages import PassageTable
+
+            self._indexed = PassageTable()
+        return self._indexed.get(connection)
 
     def _states(self, file_ids: Sequence[int]) -> dict[int, dict[str, PassageState]]:
         states: dict[int, dict[str, PassageState]] = {file_id: {} for file_id in file_ids}

@@ -15,6 +15,7 @@ import numpy as np
 from kb.records import Holding, KeywordMatches
 from kb.records.characters import MARKS, SPACELESS, one_dash, one_sign, seen, unpointed
 from kb.store import postings
+from kb.store.bm25 import Bm25
 from kb.store.catalog_rows import text_of
 from kb.store.terms import parts_of, version
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from kb.store.indexed_passages import IndexedPassages
 
     Described = dict[int, tuple[int, bytes, bytes, bytes, bytes, bytes]]
 
@@ -132,6 +135,7 @@ def _passage(key: int, file_id: int, *described: bytes) -> postings.Indexed:
 
 def matches(
     connection: sqlite3.Connection,
+    passages: IndexedPassages,
     question: str,
     count: int,
     *,
@@ -145,29 +149,30 @@ def matches(
 
     With ``file_weight``, the weight of the score of the whole file in 0..1, passages rank by both scores together.
     """
-    bm25 = postings.Bm25(connection, question, whole=file_weight > 0)
-    deviations = bm25.deviations(file_weight)
-    best = np.where(bm25.scores > 0, deviations, 0) if file_weight else bm25.scores
-    filtered = _filtered(connection, best, files, only, without)
-    keys = _best_live(connection, filtered, count)
+    bm25 = Bm25(connection, question, passages, whole=file_weight > 0)
+    scored = _filtered(connection, bm25.keys, passages.size, files=files, only=only, without=without)
+    best = bm25.deviations(scored, file_weight) if file_weight else bm25.scores(scored)
+    scored, best = scored[best > 0], best[best > 0]
+    keys = _best_live(connection, scored, best, count)
     if file_weight:
         # The best passages may all be of a few long files.
-        firsts = json.dumps(bm25.best_of_files(filtered, count // 2).tolist())
+        firsts = json.dumps(bm25.best_of_files(scored, best, count // 2).tolist())
         keys |= {id_.decode(): key for key, id_ in connection.execute(_LIVE_IDS, (firsts,))}
     if also:
         others = connection.execute(_IDS_AND_KEYS, (json.dumps(list(also)),))
-        keys |= {id_.decode(): key for key, id_ in others if key < len(filtered)}
-    places = np.fromiter(keys.values(), np.int64, len(keys))
+        keys |= {id_.decode(): key for key, id_ in others if key < passages.size}
+    found = np.fromiter(keys.values(), np.int64, len(keys))
     return KeywordMatches(
-        scores=dict(zip(keys, bm25.scores[places].tolist(), strict=True)),
-        shares=dict(zip(keys, bm25.shares[places].tolist(), strict=True)),
-        deviations=dict(zip(keys, deviations[places].tolist(), strict=True)),
+        scores=dict(zip(keys, bm25.scores(found).tolist(), strict=True)),
+        shares=dict(zip(keys, bm25.shares(found).tolist(), strict=True)),
+        deviations=dict(zip(keys, bm25.deviations(found, file_weight).tolist(), strict=True)),
         most=bm25.most,
     )
 
 
 def holding(
     connection: sqlite3.Connection,
+    passages: IndexedPassages,
     question: str,
     share: float,
     *,
@@ -176,29 +181,35 @@ def holding(
     without: Collection[str],
 ) -> Holding:
     """The best live passages, by BM25, that contain a share of a question, by the weight of its words."""
-    bm25 = postings.Bm25(connection, question)
-    whole = np.where(bm25.shares >= share, bm25.scores, 0)
-    ids = _best_live(connection, _filtered(connection, whole, files, only, without), _SOME)
+    bm25 = Bm25(connection, question, passages)
+    keys = bm25.keys[bm25.shares(bm25.keys) >= share]
+    keys = _filtered(connection, keys, passages.size, files=files, only=only, without=without)
+    ids = _best_live(connection, keys, bm25.scores(keys), _SOME)
     return Holding(tuple(ids), bm25.rarest)
 
 
 def _filtered(
     connection: sqlite3.Connection,
-    scores: NDArray[np.float64],
+    keys: NDArray[np.int64],
+    size: int,
+    *,
     files: Sequence[int] | None,
     only: Collection[str] | None,
     without: Collection[str],
-) -> NDArray[np.float64]:
-    """The scores by passage key, with 0 for passages that the filters leave out."""
-    filtered = scores.copy()
+) -> NDArray[np.int64]:
+    """Those of some passage keys below ``size`` that the filters leave."""
     for chosen in _restrictions(connection, files, only):
-        left = np.zeros_like(filtered)
-        kept = _within(chosen, len(filtered))
-        left[kept] = filtered[kept]
-        filtered = left
+        keys = keys[_marked(chosen, size)[keys]]
     if without:
-        filtered[_within(_keys_of(connection, without), len(filtered))] = 0
-    return filtered
+        keys = keys[~_marked(_keys_of(connection, without), size)[keys]]
+    return keys
+
+
+def _marked(keys: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
+    """For each key below ``size`` whether it is one of these."""
+    marked = np.zeros(size, bool)
+    marked[keys[keys < size]] = True
+    return marked
 
 
 def _restrictions(
@@ -211,21 +222,30 @@ def _restrictions(
         yield _keys_of(connection, only)
 
 
-def _best_live(connection: sqlite3.Connection, bm25: NDArray[np.float64], count: int) -> dict[str, int]:
-    """The ids and keys of the best live passages, best first; equal scores are ordered by key."""
-    scored = np.flatnonzero(bm25)
+def _best_live(
+    connection: sqlite3.Connection, keys: NDArray[np.int64], scores: NDArray[np.float64], count: int
+) -> dict[str, int]:
+    """The ids and keys of the best live passages, best first; equal scores are ordered by key.
+
+    Args:
+        connection: The connection to the catalog.
+        keys: The keys of the passages to choose from, ascending.
+        scores: Their scores.
+        count: How many of the best.
+    """
     wanted = count
     while True:
-        top = scored
-        if len(scored) > wanted:
+        top = np.arange(len(keys))
+        if len(keys) > wanted:
             # Include those equal to the last one, so that the caller can order them by place; but limit their number,
             # since thousands of rows of a table or a log may have equal scores.
-            least = np.partition(bm25[scored], len(scored) - wanted)[len(scored) - wanted]
-            above, equal = scored[bm25[scored] > least], scored[bm25[scored] == least]
+            least = np.partition(scores, len(keys) - wanted)[len(keys) - wanted]
+            above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
             top = np.concatenate([above, equal[: _EQUAL * wanted - len(above)]])
-        ids = {key: id_.decode() for key, id_ in connection.execute(_LIVE_IDS, (json.dumps(top.tolist()),))}
-        if len(ids) >= count or len(top) == len(scored):
-            order = top[np.argsort(-bm25[top], kind="stable")].tolist()
+        listed = json.dumps(keys[top].tolist())
+        ids = {key: id_.decode() for key, id_ in connection.execute(_LIVE_IDS, (listed,))}
+        if len(ids) >= count or len(top) == len(keys):
+            order = keys[top[np.argsort(-scores[top], kind="stable")]].tolist()
             return {ids[key]: key for key in order if key in ids}
         wanted *= 4
 
@@ -233,10 +253,6 @@ def _best_live(connection: sqlite3.Connection, bm25: NDArray[np.float64], count:
 def _keys_of(connection: sqlite3.Connection, ids: Collection[str]) -> NDArray[np.int64]:
     rows = connection.execute(_IDS_AND_KEYS, (json.dumps(list(ids)),))
     return np.fromiter((key for key, _ in rows), np.int64)
-
-
-def _within(keys: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    return keys[keys < size]
 
 
 def containing(connection: sqlite3.Connection, phrase: str) -> set[str]:

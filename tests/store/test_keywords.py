@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kb.indexing.plan import identify
 from kb.records import Document, FileChange, FileStat, FoundFile, Holding, Passage
-from kb.store import postings
+from kb.store import bm25
 from kb.store.catalog import SqliteCatalog
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def test_scores_are_those_of_the_formula() -> None:
         for word in ("apple", "berry"):
             number = sum(word in one.split() for one in texts)
             idf = math.log(1 + (3 - number + 0.5) / (number + 0.5))
-            norm = postings.K1 * (1 - postings.B + postings.B * length / (sum(lengths) / 3))
-            total += idf * counts[word] * (postings.K1 + 1) / (counts[word] + norm)
+            norm = bm25.K1 * (1 - bm25.B + bm25.B * length / (sum(lengths) / 3))
+            total += idf * counts[word] * (bm25.K1 + 1) / (counts[word] + norm)
         return total
 
     matches = catalog.keyword_matches("apple berry", 10)
@@ -90,7 +90,7 @@ def test_no_text_reaches_the_upper_bound(question: str) -> None:
 
     matches = catalog.keyword_matches(question, 10)
 
-    missing = (postings.K1 + 1) * math.log(1 + (10 + 0.5) / 0.5)
+    missing = (bm25.K1 + 1) * math.log(1 + (10 + 0.5) / 0.5)
     best = max(matches.scores.values(), default=0.0)
     assert 0 <= best < matches.most - missing + 1e-9 if question != "none" else best == 0
     assert matches.most - missing == pytest.approx(best if question != "none" else missing, rel=0.02)
