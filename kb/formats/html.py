@@ -148,6 +148,8 @@ class Page(HTMLParser):
         self._linked_length = self._text_length = 0
         self._heading = 0
         self._bullet = ""
+        # Whether the last link leads to a place within a page.
+        self._to_place = False
         # The alternative text of a formula, its TeX, and its symbols; and whether the open annotation is TeX.
         self._formula = ["", "", ""]
         self._tex = False
@@ -165,6 +167,8 @@ class Page(HTMLParser):
             self._say(f" {text} ")
         if tag in _VOID:
             return
+        if self._marks_note(tag, values):
+            self._say(" ")  # the mark of a note is not part of the word before it
         main = tag in {"main", "article"} or values.get("role") == "main"
         link = tag == "a" and "href" in values
         self._open.append(_Element(tag, hidden, main, link))
@@ -183,6 +187,14 @@ class Page(HTMLParser):
             self._formula = [values.get("alttext", ""), "", ""]
         elif tag == "annotation":
             self._tex = values.get("encoding", "").lower() in _TEX
+
+    def _marks_note(self, tag: str, values: Mapping[str, str]) -> bool:
+        """Whether a start tag begins the mark of a note: a raised link to a place in the page, or in another."""
+        if tag == "a":
+            self._to_place = "#" in values.get("href", "")
+            said = f"{values.get('role', '')} {values.get('epub:type', '')}"
+            return self._to_place and not self._hidden and (self._count["sup"] > 0 or "noteref" in said)
+        return tag == "sup" and self._to_place and self._link > 0 and not self._hidden
 
     def handle_endtag(self, tag: str) -> None:
         """Close an element and all that are open inside it; an end tag in a cell closes nothing outside the table."""
@@ -354,7 +366,12 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
 
 def put(page: Page, builder: TextBuilder) -> None:
     """Add the main text of a page to the builder."""
-    for piece in _main(list(_without_menus(page.pieces))):
+    put_pieces(_main(list(_without_menus(page.pieces))), builder)
+
+
+def put_pieces(pieces: Sequence[Piece], builder: TextBuilder) -> None:
+    """Add pieces of a page to the builder."""
+    for piece in pieces:
         if piece.kind != "row":
             builder.end_table()
         if piece.kind != "item":

@@ -1,11 +1,10 @@
-"""Reads Word, PowerPoint, OpenDocument text, RTF, e-books and Outlook messages with xberg."""
+"""Reads Word, PowerPoint, OpenDocument text, RTF and Outlook messages with xberg."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kb.formats.builder import Unreadable
 from kb.formats.containers import refuse_encrypted
 from kb.formats.dates import iso_date
-from kb.formats.merged_cells import filled
+from kb.formats.office_xml import mended
 from kb.formats.registry import REGISTRY
 from kb.formats.slide_parts import descriptions, in_order
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from kb.sandbox.protocol import Limits
 
 _BY_PAGE: Final = frozenset({".pptx", ".pptm", ".ppsx"})
-_WITH_TABLES: Final = frozenset({".docx", ".docm", ".dotx", ".odt", ".ott", ".pptx", ".pptm", ".ppsx"})
+_MENDED: Final = frozenset({".docx", ".docm", ".dotx", ".odt", ".ott", ".pptx", ".pptm", ".ppsx"})
 _SLIDES: Final = _BY_PAGE | {".ppt"}
 _TITLES: Final = frozenset({"paragraph", "title", "heading"})
 _LONGEST_TITLE: Final = 120
@@ -57,7 +56,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     suffix = PurePosixPath(name.lower()).suffix
     if suffix in _BY_PAGE:
         data = in_order(data)
-    found = _tree(suffix, filled(data) if suffix in _WITH_TABLES else data, name, limits.memory)
+    found = _tree(suffix, mended(data) if suffix in _MENDED else data, name, limits.memory)
     about = found.metadata
     # In Outlook messages the subject is the title; in other documents it is a topic.
     title = about.subject if suffix == ".msg" else about.title
@@ -72,7 +71,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     if suffix in _SLIDES:
         body.slides(pieces, suffix, descriptions(data) if suffix in _BY_PAGE else {})
     else:
-        body.chapters(pieces, _chapter_level(pieces) if suffix == ".epub" else 0)
+        body.whole(pieces)
     body.end()
 
 
@@ -133,12 +132,6 @@ def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument
     return result.results[0]
 
 
-def _chapter_level(pieces: Sequence[_Piece]) -> int:
-    """Return the level of the headings that begin chapters: the highest with more than one heading."""
-    levels = Counter(int(piece.content["level"]) for piece in pieces if piece.kind == "heading")
-    return min((level for level, count in levels.items() if count > 1), default=min(levels, default=0))
-
-
 class _Body:
     """Adds pieces to a text builder; the items of a list stay together."""
 
@@ -151,17 +144,10 @@ class _Body:
         items, self._items = self._items, []
         self._builder.add_text("\n".join(items))
 
-    def chapters(self, pieces: Sequence[_Piece], level: int) -> None:
-        """Add pieces in order; a heading of at most this level begins a chapter."""
+    def whole(self, pieces: Sequence[_Piece]) -> None:
+        """Add pieces in order; headers and footers, once and at the end."""
         for piece in pieces:
-            if piece.kind == "heading" and piece.content["level"] <= level:
-                self.end()
-                self._builder.add_place(f"chapter: {piece.text}", reset_headings=True)
             self._put(piece)
-        self._around(pieces)
-
-    def _around(self, pieces: Sequence[_Piece]) -> None:
-        """Add headers and footers, once and at the end."""
         self.end()
         for text in dict.fromkeys(
             piece.text for piece in pieces if piece.repeated and not _PAGE_NUMBER.fullmatch(piece.text)

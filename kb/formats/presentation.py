@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from kb.formats.builder import Unreadable, alternative_text, line
 from kb.formats.containers import properties, refuse_encrypted
-from kb.formats.merged_cells import fill_opendocument
+from kb.formats.office_xml import fill_opendocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -451,8 +451,7 @@ _BINARY: Final = (
         "`note: Boat repair, 2025-04-01`; tags and author too, attached files are named",
     ),
     _child(
-        "ebook", ".epub", "e-books", "kb.formats.office", "`chapter: The Spouter Inn`", package="xberg",
-        media="application/epub+zip",
+        "ebook", ".epub", "e-books", "kb.formats.epub", "`chapter: The Spouter Inn`; author, subjects and language too",
     ),
     _child(
         "ebook", ".fb2", "FictionBook e-books", "kb.formats.fb2",

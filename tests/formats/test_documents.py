@@ -175,7 +175,6 @@ def test_web_page(sandbox: Sandbox) -> None:
     assert document.title == "Of Ducks"
 
 
-@needs_extra
 def test_book(sandbox: Sandbox) -> None:
     """Chapters are places."""
     document = extracted(

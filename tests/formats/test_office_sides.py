@@ -13,7 +13,7 @@ import pytest
 
 from kb.formats import sheet
 from kb.formats.builder import TextBuilder, Unreadable
-from kb.formats.merged_cells import filled
+from kb.formats.office_xml import mended
 from kb.formats.registry import installed
 from kb.formats.workbook import displayed
 from kb.sandbox.protocol import Extracted, Limits
@@ -197,13 +197,13 @@ def test_merged_cells_of_word() -> None:
     import zipfile
     from io import BytesIO
 
-    with zipfile.ZipFile(BytesIO(filled(_word(rows)))) as archive:
+    with zipfile.ZipFile(BytesIO(mended(_word(rows)))) as archive:
         words = re.findall(r">(\w+)</", archive.read("word/document.xml").decode())
 
     assert words == ["top", "North", "a", "b", "North", "c", "d", "South"]
     plain = made.docx([("", "text")])
-    assert filled(plain) is plain
-    assert filled(b"PK no archive") == b"PK no archive"
+    assert mended(plain) is plain
+    assert mended(b"PK no archive") == b"PK no archive"
 
 
 @pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")

@@ -1,4 +1,4 @@
-"""Merged cells of OpenDocument and PowerPoint: their words stand in each row that they cover."""
+"""The words of merged cells stand in each row that they cover; readings do not stand within words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from kb.formats import presentation
 from kb.formats.builder import TextBuilder
-from kb.formats.merged_cells import filled
+from kb.formats.office_xml import mended
 from kb.formats.registry import installed
 from kb.sandbox.pool import Sandbox
 from kb.sandbox.protocol import Limits
@@ -148,7 +148,7 @@ def test_covered_cells_written_as_one() -> None:
         cell("f") + '<table:covered-table-cell table:number-columns-repeated="2"/>',
         cell("g") + cell("h") + cell("i"),
     )
-    found = part(filled(made.opendocument("text", table)), "content.xml")
+    found = part(mended(made.opendocument("text", table)), "content.xml")
 
     assert re.findall(r">(\w)<", found) == list("abcdefeghi")
 
@@ -164,5 +164,27 @@ def test_merged_cell_ends_at_its_span() -> None:
     )
     plain = made.opendocument("text", "<text:p>a</text:p>")
 
-    assert re.findall(r">(\w)<", part(filled(made.opendocument("text", table)), "content.xml")) == list("abbc")
-    assert filled(plain) is plain
+    assert re.findall(r">(\w)<", part(mended(made.opendocument("text", table)), "content.xml")) == list("abbc")
+    assert mended(plain) is plain
+
+
+WORD_RUBY = (
+    '<w:p><w:r><w:t xml:space="preserve">Heron on the </w:t></w:r><w:r><w:ruby><w:rt><w:r><w:t>kawa</w:t></w:r></w:rt>'
+    "<w:rubyBase><w:r><w:t>\u5ddd</w:t></w:r></w:rubyBase></w:ruby></w:r><w:r><w:t>\u5cb8</w:t></w:r></w:p>"
+)
+OPENED_RUBY = (
+    "<text:p>Heron on the <text:ruby><text:ruby-base>\u5ddd</text:ruby-base><text:ruby-text>kawa</text:ruby-text>"
+    "</text:ruby>\u5cb8</text:p>"
+)
+
+
+@pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
+def test_readings_do_not_stand_within_words(sandbox: Sandbox) -> None:
+    """They follow the text of their paragraph, so that they can be found too."""
+    with zipfile.ZipFile(io.BytesIO(made.docx([]))) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    files["word/document.xml"] = files["word/document.xml"].replace(b"</w:body>", WORD_RUBY.encode() + b"</w:body>")
+    word = sandbox.extract("kb.formats.office", "x.docx", made.zipped(files))
+    opened = sandbox.extract("kb.formats.office", "x.odt", made.opendocument("text", OPENED_RUBY))
+
+    assert word.text == opened.text == "Heron on the \u5ddd\u5cb8 (kawa)\n"

@@ -1,4 +1,8 @@
-"""Repeats the text of merged table cells in each row that they cover, since parsers leave those cells empty."""
+"""Mends the XML of Office and OpenDocument files where parsers would lose text, or put it into words.
+
+The text of a merged table cell is repeated in each row that it covers. Readings of characters (ruby) are put at the end
+of their paragraph.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,12 @@ if TYPE_CHECKING:
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT: Final = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
+_SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
-# The parts of a container with tables, and the markup of merged cells in them.
+_TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+# The parts of a container with text, and the markup that is mended in them.
 _PARTS: Final = re.compile(r"word/document\.xml|content\.xml|ppt/slides/slide\d+\.xml")
-_SIGN: Final = re.compile(rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b")
+_SIGN: Final = re.compile(rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b|:ruby\b")
 _GROUPS: Final = frozenset({f"{_TABLE}table-rows", f"{_TABLE}table-row-group"})
 _PREFIX: Final = re.compile(r"\bxmlns:([\w.-]+)\s*=\s*[\"']([^\"'<>&]+)[\"']")
 _OF_PYTHON: Final = re.compile(r"ns\d+")
@@ -25,11 +31,11 @@ _OF_PYTHON: Final = re.compile(r"ns\d+")
 _MOST_REPEATED: Final = 1_000
 
 
-def filled(data: bytes) -> bytes:
-    """Return the document with the text of merged cells in each row that they cover; unchanged if there are none."""
+def mended(data: bytes) -> bytes:
+    """Return the document with its XML mended; unchanged if there is nothing to mend."""
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            parts = {name: part for name in archive.namelist() if (part := _filled(archive, name))}
+            parts = {name: part for name in archive.namelist() if (part := _mended(archive, name))}
             if not parts:
                 return data
             made = BytesIO()
@@ -41,8 +47,8 @@ def filled(data: bytes) -> bytes:
         return data  # xberg reports the error
 
 
-def _filled(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Return a part of a document with the text of merged cells in each row; empty if it has none."""
+def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a part of a document with its XML mended; empty if there is nothing to mend."""
     if not _PARTS.fullmatch(name):
         return b""
     text = archive.read(name)
@@ -50,17 +56,24 @@ def _filled(archive: zipfile.ZipFile, name: str) -> bytes:
         return b""
     root = ET.fromstring(text)  # noqa: S314 - no entities in it
     if name.startswith("word/"):
-        space = _STRICT if root.tag.startswith(_STRICT) else _W
-        for table in root.iter(f"{space}tbl"):
-            _fill_word(table, space)
+        _mend_word(root, _STRICT if root.tag.startswith(_STRICT) else _W)
     elif name.startswith("ppt/"):
         for element in root.iter():
             if element.tag.endswith("}tbl"):
                 _fill_slide(element, element.tag.removesuffix("tbl"))
     else:
         fill_opendocument(root)
+        for paragraph in (*root.iter(f"{_TEXT}p"), *root.iter(f"{_TEXT}h")):
+            _move_readings(paragraph)
     _keep_prefixes(text)
     return bytes(ET.tostring(root, "utf-8", xml_declaration=True))
+
+
+def _mend_word(root: ET.Element, space: str) -> None:
+    for table in root.iter(f"{space}tbl"):
+        _fill_word(table, space)
+    for paragraph in root.iter(f"{space}p"):
+        _move_readings_of_word(paragraph, space)
 
 
 def _keep_prefixes(text: bytes) -> None:
@@ -110,6 +123,29 @@ def _fill_slide(table: ET.Element, space: str) -> None:
                 cell.remove(said)
                 cell.insert(at, copy.deepcopy(above[column]))
                 del cell.attrib["vMerge"]
+
+
+def _move_readings_of_word(paragraph: ET.Element, space: str) -> None:
+    """Put the readings in a paragraph of Word behind its text, in brackets."""
+    readings = []
+    for ruby in paragraph.iter(f"{space}ruby"):
+        for reading in ruby.findall(f"{space}rt"):
+            readings.append("".join(one.text or "" for one in reading.iter(f"{space}t")))
+            ruby.remove(reading)
+    if readings:
+        run = ET.SubElement(paragraph, f"{space}r")
+        ET.SubElement(run, f"{space}t", {_SPACE: "preserve"}).text = f" ({' '.join(readings)})"
+
+
+def _move_readings(paragraph: ET.Element) -> None:
+    """Put the readings in a paragraph of OpenDocument behind its text, in brackets."""
+    readings = []
+    for ruby in paragraph.iter(f"{_TEXT}ruby"):
+        for reading in ruby.findall(f"{_TEXT}ruby-text"):
+            readings.append("".join(reading.itertext()))
+            ruby.remove(reading)
+    if readings:
+        paragraph[-1].tail = f"{paragraph[-1].tail or ''} ({' '.join(readings)})"
 
 
 def fill_opendocument(root: ET.Element) -> None:
