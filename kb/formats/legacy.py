@@ -43,7 +43,7 @@ _NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
 _CONTROL: Final = re.compile("[\x7f-\x84\x86-\x9f]")
 # The share of the characters beyond ASCII from which on they make no sense.
 _MOST_ODD: Final = 1.0
-_SAMPLE: Final = 1 << 14
+_SAMPLE: Final = 1 << 12
 _SEEN: Final = 1 << 10
 
 
