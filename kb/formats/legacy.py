@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # Encodings found in notes. Rare ones are left out, since they are mistaken for one another.
 ENCODINGS: Final = (
@@ -44,7 +44,7 @@ _CONTROL: Final = re.compile("[\x7f-\x84\x86-\x9f]")
 # The share of the characters beyond ASCII from which on they make no sense.
 _MOST_ODD: Final = 1.0
 _SAMPLE: Final = 1 << 12
-_SEEN: Final = 1 << 10
+_SEEN: Final = 1 << 9
 
 
 def prepare() -> None:
@@ -62,14 +62,23 @@ def legacy_encoding(data: bytes) -> str | None:
     if _western_symbols(data):
         return _WESTERN
     sample = _sample(data)
-    # The sample may end within a character of several bytes.
-    sizes = (len(sample),) if len(sample) < _SAMPLE else range(len(sample), len(sample) - 4, -1)
     likely: dict[str, float] = {}
-    for size in sizes:
+    for size in _sizes(sample):
         for encoding, score in _likely(sample[:size]):
             likely[encoding] = max(score, likely.get(encoding, score))
     ranked = sorted(likely, key=lambda encoding: (-likely[encoding], ENCODINGS.index(encoding)))
     return next((encoding for encoding in ranked if _decodes(data, encoding)), None)
+
+
+def _sizes(sample: bytes) -> Sequence[int]:
+    """Return the lengths at which to try a sample, which may end within a character of several bytes.
+
+    Blanks and line ends are never part of one.
+    """
+    if len(sample) < _SAMPLE:
+        return (len(sample),)
+    blank = max(sample.rfind(b" "), sample.rfind(b"\n"))
+    return (blank,) if 2 * blank > len(sample) else range(len(sample), len(sample) - 4, -1)
 
 
 def _likely(sample: bytes) -> Iterator[tuple[str, float]]:
