@@ -22,6 +22,8 @@ from kb.system.users import rights_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
 MEMORY: Final = ":memory:"
 BESIDE: Final = ("-wal", "-shm", "-journal")
@@ -111,7 +113,7 @@ class Database:
         self.damage = ""
         self._schema = schema
         self._lock = RLock()
-        with _errors(path, schema):
+        with _Errors(path, schema):
             self.connection = _open(path, schema, access)
 
     def close(self) -> None:
@@ -125,16 +127,9 @@ class Database:
         self.damage = error.message
         return error
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """The connection, exclusive to this thread; translates errors."""
-        with self._lock:
-            try:
-                with _errors(self.path, self._schema):
-                    yield self.connection
-            except self._schema.damaged as error:
-                self.damage = error.message
-                raise
+        return _Reading(self, self._schema, self._lock)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -173,7 +168,7 @@ def copy_database(path: str, target: str, schema: Schema) -> None:
     Raises:
         StoreError: It cannot be read or written; the schema's exception if it is damaged.
     """
-    with _errors(path, schema), closing(_for_copying(path)) as source:
+    with _Errors(path, schema), closing(_for_copying(path)) as source:
         _make_private(target)
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
             # A copy that is not complete is of no use after a crash.
@@ -205,7 +200,7 @@ def require_sound(path: str, schema: Schema) -> None:
         ForeignStore: It is another program's database.
         StoreError: A newer version of kb wrote it; the schema's exception if it is damaged, or was made by others.
     """
-    with _errors(path, schema), closing(connect_unshared(path)) as connection:
+    with _Errors(path, schema), closing(connect_unshared(path)) as connection:
         # Definitions in it can call nothing that has effects, and its cells are checked before they are used.
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
@@ -228,7 +223,7 @@ def replace_database(path: str, target: str, schema: Schema) -> None:
     Raises:
         StoreError: It cannot be written; the schema's exception if the old one is damaged.
     """
-    with _errors(target, schema):
+    with _Errors(target, schema):
         _require_own_files(target, schema)
         _make_private(target)
         with closing(sqlite3.connect(target, _BUSY_SECONDS, isolation_level=None)) as old:
@@ -258,7 +253,7 @@ def set_aside(path: str, schema: Schema) -> str:
         StoreError: It cannot be moved.
     """
     target = f"{path}.damaged"
-    with _errors(path, schema):
+    with _Errors(path, schema):
         for suffix in ("-wal", "-shm", ""):
             clear_path(Path(target + suffix))
             Path(target + suffix).unlink(missing_ok=True)
@@ -440,24 +435,83 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
     return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
 
 
-@contextmanager
-def _errors(path: str, schema: Schema) -> Iterator[None]:
-    """Translate errors of SQLite and the operating system."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        # Raised by the sqlite3 module itself, for example for a closed connection: a bug in the caller.
-        if code is None:
-            raise
-        raise _error_for(path, schema, error, code & 0xFF) from error
-    except UnicodeDecodeError as error:
-        # SQLite's message may quote a damaged table definition, which need not be valid text.
-        raise schema.damage(path, "the definition of a table makes no sense") from error
-    except MemoryError as error:
-        raise no_memory(schema.of(path)) from error
-    except OSError as error:
-        raise store_error_for(schema.of(path), error, path) from error
+# Classes, because a question reads the catalog a dozen times, and a generator costs each of them twice as much.
+class _Errors:
+    """A context that translates errors of SQLite and the operating system.
+
+    Args:
+        path: The database.
+        schema: Its definition.
+    """
+
+    __slots__ = ("_path", "_schema")
+
+    def __init__(self, path: str, schema: Schema) -> None:
+        self._path = path
+        self._schema = schema
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and (translated := _translated(self._path, self._schema, error)) is not None:
+            raise translated from error
+
+
+class _Reading:
+    """A context that has the connection of a database to itself; translates errors, and records damage.
+
+    Args:
+        database: The database.
+        schema: Its definition.
+        lock: Its lock.
+    """
+
+    __slots__ = ("_database", "_lock", "_schema")
+
+    def __init__(self, database: Database, schema: Schema, lock: RLock) -> None:
+        self._database = database
+        self._schema = schema
+        self._lock = lock
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        return self._database.connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                return
+            translated = _translated(self._database.path, self._schema, error)
+            raised = translated or error
+            if isinstance(raised, self._schema.damaged):
+                self._database.damage = raised.message
+            if translated is not None:
+                raise translated from error
+        finally:
+            self._lock.release()
+
+
+def _translated(path: str, schema: Schema, error: BaseException) -> KbError | None:
+    """The exception for an error of SQLite or the operating system; None for any other error."""
+    match error:
+        case sqlite3.Error():
+            code = getattr(error, "sqlite_errorcode", None)
+            # Raised by the sqlite3 module itself, for example for a closed connection: a bug in the caller.
+            return None if code is None else _error_for(path, schema, error, code & 0xFF)
+        case UnicodeDecodeError():
+            # SQLite's message may quote a damaged table definition, which need not be valid text.
+            return schema.damage(path, "the definition of a table makes no sense")
+        case MemoryError():
+            return no_memory(schema.of(path))
+        case OSError():
+            return store_error_for(schema.of(path), error, path)
+        case _:
+            return None
 
 
 def _error_for(path: str, schema: Schema, error: sqlite3.Error, code: int) -> KbError:

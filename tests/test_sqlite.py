@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -124,6 +125,19 @@ def test_damage_found_while_reading_is_remembered(path: str, schema: Schema) -> 
             database.rows("SELECT 'x'", (), lambda row: int(row[0]))
 
         assert "a row makes no sense" in database.damage
+
+
+@both
+def test_an_error_while_reading_leaves_the_database_to_other_threads(path: str, schema: Schema) -> None:
+    """Each kind of error is translated, or passed on as it is, and ends the turn of its thread."""
+    with closing(Database(path, schema)) as database:
+        for error, raised in ((OSError(errno.ENOSPC, "full"), StoreError), (LookupError("key"), LookupError)):
+            with pytest.raises(raised) as found, database.reading():
+                raise error
+            assert error in {found.value, found.value.__cause__}
+        with ThreadPoolExecutor(1) as another:
+            assert another.submit(database.rows, "SELECT 1", (), lambda row: row[0]).result(10) == [1]
+        assert not database.damage
 
 
 @both

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -29,10 +29,9 @@ from kb.errors import KbError, RequestError
 from kb.records import Claim, FileEvent, IndexProgress, Step
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from starlette.requests import Request
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Send
     from starlette.types import Scope as AsgiScope
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
     from kb.api.limits import Limits
     from kb.api.operations import Kind, Operation, Reported, Scope
     from kb.ports import Knowledge, RunningDaemon
+
+    Endpoint = Callable[[Request], Awaitable[Response]]
 
 OPENAPI: Final = "/v1/openapi.json"
 CONFIGURATION: Final = "kb-configuration"
@@ -157,7 +158,11 @@ class Api:
         self._listeners: set[Listener] = set()
         self._operations = tuple(one for one in OPERATIONS if one.scope in scopes)
         self._document = b""
-        self._app = self._application(mounts)
+        endpoints = [(one, self._endpoint(one)) for one in self._operations]
+        self._direct: dict[tuple[str, str], ASGIApp] = {
+            (one.method, one.path): _directly(endpoint) for one, endpoint in endpoints
+        }
+        self._app = self._application(endpoints, mounts)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -165,7 +170,8 @@ class Api:
             await self._app(scope, receive, send)
         if scope["type"] != "http":
             return
-        app: ASGIApp = self._app
+        # Exactly an operation, as nearly always: routing costs more than what it would find out.
+        app: ASGIApp = self._direct.get((scope["method"], scope["path"]), self._app)
         try:
             headers = Headers(scope=scope)
             self._access.require(headers)
@@ -193,7 +199,9 @@ class Api:
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _application(self, mounts: Sequence[Mounted]) -> Starlette:
+    def _application(
+        self, endpoints: Sequence[tuple[Operation[Any, Any], Endpoint]], mounts: Sequence[Mounted]
+    ) -> Starlette:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             async with AsyncExitStack() as stack:
@@ -201,9 +209,7 @@ class Api:
                     await stack.enter_async_context(one.lifespan())
                 yield
 
-        routes: list[BaseRoute] = [
-            Route(one.path, self._endpoint(one), methods=[one.method]) for one in self._operations
-        ]
+        routes: list[BaseRoute] = [Route(one.path, endpoint, methods=[one.method]) for one, endpoint in endpoints]
         routes.append(Route(EVENTS, self._events, methods=["GET"]))
         routes.append(Route(OPENAPI, self._openapi, methods=["GET"]))
         if self._local:
@@ -250,7 +256,7 @@ class Api:
             return self._problem(refusal)
         return EventResponse(Listener(self._backend.events, http.headers.get("last-event-id", "")), self._listeners)
 
-    def _endpoint(self, operation: Operation[Any, Any]) -> Any:  # noqa: ANN401 - as Starlette takes it
+    def _endpoint(self, operation: Operation[Any, Any]) -> Endpoint:
         async def endpoint(http: Request) -> Response:
             try:
                 request = await self._request(operation, http)
@@ -383,6 +389,17 @@ class Api:
         if isinstance(error, ClientDisconnect):
             return Refusal(400, "the request ended before it was complete")
         return error if isinstance(error, (KbError, Refusal)) else self._backend.known(error) or error
+
+
+def _directly(endpoint: Endpoint) -> ASGIApp:
+    """Return an application that is one endpoint, which turns its errors into responses itself."""
+
+    async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
+        http = Request(scope, receive, send)
+        response = await endpoint(http)
+        await response(scope, receive, send)
+
+    return application
 
 
 # The names by which a stream tells what happens.

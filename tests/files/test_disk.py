@@ -388,6 +388,26 @@ def test_link_out_of_folder_is_not_loaded(tmp_path: Path) -> None:
     assert disk(notes).stat(str(notes), "sub/secret.md") is None
 
 
+def test_a_folder_that_another_one_replaces_is_looked_at_where_it_is_now(tmp_path: Path) -> None:
+    """Neither the files nor the place of a watched folder are remembered once something else is at its path."""
+    fill(tmp_path, "notes/sub/a.md", "notes/old.md", "other/sub/a.md", "other/new.md")
+    notes, moved = tmp_path / "notes", tmp_path / "moved"
+    here = disk(notes)
+    before = here.stat(str(notes), "sub/a.md")
+    assert before is not None
+    assert here.stat(str(notes), "sub/a.md") == before
+
+    notes.rename(moved)
+    assert here.stat(str(notes), "sub/a.md") is None
+    notes.symlink_to(moved)
+    assert here.stat(str(notes), "old.md") is not None
+    notes.unlink()
+    notes.symlink_to(tmp_path / "other")
+    assert here.stat(str(notes), "old.md") is None
+    assert here.stat(str(notes), "new.md") is not None
+    assert here.stat(str(notes), "sub/a.md") not in {None, before}
+
+
 def test_a_file_that_vanishes_or_turns_into_a_folder_is_refused(tmp_path: Path) -> None:
     """A file may be removed between scan and load, which is one failure."""
     fill(tmp_path, "a.md", "sub/b.md", "c.md")
