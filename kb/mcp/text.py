@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 _SUGGESTIONS: Final = 8
 _PROBLEMS: Final = 5
-_MARK_BYTES: Final = 4
+# Decimal digits cost a language model half of what hexadecimal ones do, and the mark stands twice around each text.
+_MARKS: Final = 1_000_000
 _BY_MEANING_ALONE: Final = [mode for mode, traits in MODES.items() if not traits.by_words]
 _BY_WORDS_TOO: Final = ": mode hybrid or keyword finds the others"
 
@@ -135,17 +136,17 @@ def status_notices(now: Status, building: Building | None) -> str:
 
 
 class Fence:
-    """Marks text of files so that nothing in it can be taken for the end of it.
+    """Marks text of files so that nothing in it, or beside it, can be taken for the beginning or the end of it.
 
     Args:
-        texts: The texts, none of which has the mark.
+        texts: The texts, and what stands beside them, none of which has the mark.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
         every = list(texts)
-        self.mark = f"file-text-{secrets.token_hex(_MARK_BYTES)}"
+        self.mark = _drawn_mark()
         while any(self.mark in one for one in every):
-            self.mark = f"file-text-{secrets.token_hex(_MARK_BYTES)}"
+            self.mark = _drawn_mark()
 
     def about(self) -> str:
         """The sentence that tells what the marks mean."""
@@ -157,15 +158,21 @@ class Fence:
         return f"<{self.mark}>\n{text}{end}</{self.mark}>"
 
 
+def _drawn_mark() -> str:
+    return f"text{secrets.randbelow(_MARKS):06}"
+
+
 def search_text(result: SearchResult) -> str:
     """Return the hits, each with its place, cosine and text."""
-    fence = Fence(one.text for one in result.hits)
+    places = [_place(one) for one in result.hits]
+    fence = Fence([result.notices, *places, *(one.text for one in result.hits)])
     index = f"index as of {result.as_of}" if result.as_of else "index incomplete"
     head = f"{count(len(result.hits), 'passage')}, best first; {index}."
     if not result.hits:
         return _lines(result.notices, head if result.as_of else "")
     hits = [
-        f"{number}. {_place(one)}\n{fence.around(one.text)}{_rest(one)}" for number, one in enumerate(result.hits, 1)
+        f"{number}. {place}\n{fence.around(one.text)}{_rest(one)}"
+        for number, (place, one) in enumerate(zip(places, result.hits, strict=True), 1)
     ]
     return _lines(result.notices, head, fence.about(), *hits)
 
@@ -173,12 +180,18 @@ def search_text(result: SearchResult) -> str:
 def _place(one: Passage) -> str:
     first, last = one.lines
     parts = [f"{one.path}:{first}-{last}", "by words" if one.cosine is None else f"cosine {one.cosine:.2f}"]
-    parts += [part for part in (one.place, one.heading) if part]
+    parts += [part for part in (one.place, _heading_above(one)) if part]
     if one.changed:
         parts.append("changed since it was indexed")
     if one.copies:
         parts.append(f"also in {', '.join(one.copies[:_PROBLEMS])}")
     return " | ".join(parts)
+
+
+def _heading_above(one: Passage) -> str:
+    """Return the headings of a passage but for the last where the text begins with that."""
+    above, _, last = one.heading.rpartition(" > ")
+    return above if last and last == one.text.partition("\n")[0].lstrip("# ").rstrip() else one.heading
 
 
 def _rest(one: Passage) -> str:
@@ -187,7 +200,7 @@ def _rest(one: Passage) -> str:
 
 def read_text(result: ReadResult) -> str:
     """Return the text of a file, with its lines and how to get the rest."""
-    fence = Fence([result.text])
+    fence = Fence([result.path, result.text])
     first, last = result.lines
     pages = f", {count(result.pages, 'page')}" if result.pages else ""
     head = f"{result.path}, lines {first}-{last} of {result.total_lines}{pages}."
