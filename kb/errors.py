@@ -147,6 +147,10 @@ class AnswerError(KbError):
     """The language model cannot be asked, or what it wrote is no answer."""
 
 
+class OutputError(KbError):
+    """Standard output cannot be written."""
+
+
 class Cancelled(KbError):
     """The caller gave up before the answer was complete."""
 

@@ -238,6 +238,9 @@ class Catalog(Protocol):
     def set_meta(self, key: str, value: str) -> None:
         """Store a value durably."""
 
+    def mounts(self) -> list[tuple[str, str]]:
+        """The mount points inside the folders at the last run, as (folder, path)."""
+
     def files(self) -> list[KnownFile]:
         """All files, including failed and pending ones, sorted by folder and path."""
 

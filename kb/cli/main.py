@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,7 @@ from kb.cli.indexing import INTERRUPTED
 from kb.cli.options import file_names, folder_names, overrides_of
 from kb.cli.output import terminal
 from kb.cli.resource_errors import resource_error
-from kb.cli.session import InputNeeded, Session
+from kb.cli.session import InputNeeded, Session, leave_standard_output
 from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
 from kb.errors import Cancelled, KbError, StoreBusy, reason_of, sentence_of
 from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
@@ -264,13 +263,13 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
         code: Any = cli.main(
             list(args), prog_name="kb", standalone_mode=False, obj=session, terminal_width=session.client.columns
         )
-        session.client.out.flush()
+        session.flush()
     except InputNeeded:
         raise
     except BrokenPipeError:
         if here:
             # The reader closed the pipe. What is left in the buffer must not fail again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            leave_standard_output()
         return 0
     except Cancelled as stopped:
         session.notice(stopped.message)
@@ -293,7 +292,7 @@ def _cannot_write() -> bool:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_standard_output()
         return True
     return False
 

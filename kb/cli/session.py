@@ -15,7 +15,7 @@ from kb.cli.output.formats import to_json
 from kb.cli.output.progress import shown_progress, stoppable
 from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
-from kb.errors import WAYS_TO_CONFIGURE, ConfigError
+from kb.errors import WAYS_TO_CONFIGURE, ConfigError, OutputError, reason_of
 from kb.service.client import CommandInput
 from kb.system.paths import expand_home, real_path
 from kb.system.terminals import environment_of_terminal, terminal_id
@@ -299,8 +299,33 @@ class Session:
         return self.client.stderr_tty and self.client.environ.get("TERM") != "dumb"
 
     def write(self, text: str) -> None:
-        """Write sanitized text to standard output."""
-        self.client.out.write(text)
+        """Write sanitized text to standard output.
+
+        Raises:
+            OutputError: It cannot be written.
+            BrokenPipeError: The reader closed the pipe.
+        """
+        with self._writing():
+            self.client.out.write(text)
+
+    def flush(self) -> None:
+        """Have what was written leave this process; raises as ``write`` does."""
+        with self._writing():
+            self.client.out.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Name standard output in the errors of writing to it."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # The stream of a command of another process leads there; what became of it is that client's to tell.
+            if not self.client.here:
+                raise
+            leave_standard_output()
+            raise OutputError(f"standard output cannot be written: {reason_of(error)}") from error
 
     def say(self, text: str, *, indent: int = 4) -> None:
         """Write sanitized prose to standard output, wrapped where that is a terminal.
@@ -362,6 +387,11 @@ class Session:
         gone = self.client.gone
         with stoppable() if gone is None else nullcontext(gone) as should_stop:
             yield should_stop
+
+
+def leave_standard_output() -> None:
+    """Have standard output lead nowhere, so that what is left in its buffer does not fail again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _there(stream: TextIO | None) -> TextIO:

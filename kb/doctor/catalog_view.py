@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -67,7 +66,7 @@ class CatalogView:
 
     def mounts(self) -> list[tuple[str, str]]:
         """The mount points inside the folders at the last run, as (folder, path)."""
-        return [(folder, path) for folder, path in json.loads(self.meta("mounts") or "[]")]
+        return next(iter(self._database.rows(rows.MOUNTS, (), rows.mounts)), [])
 
     def with_vectors(self) -> list[tuple[str, int, bytes]]:
         """Every live passage with a vector as (id, file id, digest), by file id and order."""

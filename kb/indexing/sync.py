@@ -37,7 +37,7 @@ _MOUNTS: Final = "mounts"
 
 def mounted_before(catalog: Catalog) -> frozenset[Key]:
     """The mount points inside the folders at the last run, as (folder, path)."""
-    return frozenset((folder, path) for folder, path in json.loads(catalog.meta(_MOUNTS) or "[]"))
+    return frozenset(catalog.mounts())
 
 
 def note_mounts(catalog: Catalog, places: Collection[Key]) -> None:

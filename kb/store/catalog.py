@@ -215,6 +215,10 @@ class SqliteCatalog:
                 (key, rows.text_bytes(value)),
             )
 
+    def mounts(self) -> list[tuple[str, str]]:
+        """The mount points inside the folders at the last run, as (folder, path)."""
+        return next(iter(self._database.rows(rows.MOUNTS, (), rows.mounts)), [])
+
     def completed(self, when: datetime) -> None:
         """Record the end of a complete run, with a time zone."""
         if when.tzinfo is None:

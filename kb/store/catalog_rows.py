@@ -41,6 +41,8 @@ _WITH_VECTOR = "state = 'live' AND key NOT IN (SELECT passage FROM unembedded)"
 EMBEDDED = f"SELECT id, file_id, digest FROM passages WHERE {_WITH_VECTOR} ORDER BY file_id, ordinal"  # noqa: S608  (only a constant is put in)
 UNSETTLED = f"SELECT id FROM passages WHERE NOT ({_WITH_VECTOR})"  # noqa: S608  (only a constant is put in)
 
+MOUNTS = "SELECT value FROM meta WHERE key = 'mounts'"
+
 _INT64 = 2**63
 _FILE_STATES: Mapping[bytes, FileState] = {b"pending": "pending", b"done": "done", b"failed": "failed"}
 _PASSAGE_STATES: Mapping[bytes, PassageState] = {b"live": "live", b"coming": "coming", b"leaving": "leaving"}
@@ -158,6 +160,11 @@ def _texts(array: bytes) -> tuple[str, ...]:
 def passage_state(value: bytes) -> PassageState:
     """The state of a passage in its row."""
     return _PASSAGE_STATES[value]
+
+
+def mounts(row: tuple[Any, ...]) -> list[tuple[str, str]]:
+    """The mount points in a row of ``MOUNTS``, as (folder, path)."""
+    return [(str(folder), str(path)) for folder, path in json.loads(text_of(row[0]))]
 
 
 def known_file(row: tuple[Any, ...]) -> KnownFile:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _VERSION: Final = "keywords"
 _TOTAL: Final = "keywords checksum"
+# In place of one that cannot be read; checksums are not negative.
+_NO_CHECKSUM: Final = -1
 _REMEMBER: Final = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _ROWS: Final = "files 2, plurals of abbreviations 1"
 _PAGE: Final = 500
@@ -113,13 +115,17 @@ def invalidate(connection: sqlite3.Connection) -> None:
 def _add_to_checksum(connection: sqlite3.Connection, change: int) -> None:
     """Add a change to the stored checksum of the postings."""
     known = _stored_checksum(connection)
-    if known is not None and change:
+    if known is not None and known != _NO_CHECKSUM and change:
         connection.execute(_REMEMBER, (_TOTAL, str((known + change) % postings.MODULUS)))
 
 
 def _stored_checksum(connection: sqlite3.Connection) -> int | None:
+    """The stored checksum of the postings; None without one, and where its row is damaged a number that none has."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (_TOTAL,)).fetchone()
-    return int(row[0]) if row else None
+    try:
+        return int(row[0]) if row else None
+    except ValueError:
+        return _NO_CHECKSUM
 
 
 def _version() -> str:

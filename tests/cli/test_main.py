@@ -250,6 +250,20 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
     writer.stderr.close()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110 - a device
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("args", ["completion bash", "config search.limit"])
+def test_output_that_cannot_be_written_is_named(tmp_path: Path, args: str, unbuffered: str) -> None:
+    """Whether it fails with the text or, where Python keeps that in a buffer, at the end."""
+    environ = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONUNBUFFERED": unbuffered}
+    line = ["/bin/sh", "-c", f'exec "$0" -P -m kb {args} > /dev/full', sys.executable]
+
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=tmp_path, env=environ)
+
+    assert done.stderr == "kb: standard output cannot be written: no space left on device\n"
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -167,6 +167,8 @@ STATEMENTS: Final = {
     "the time altered": "UPDATE meta SET value = 'yesterday' WHERE key = 'completed'",
     "the count of the dead altered": "UPDATE meta SET value = 'many' WHERE key = 'dead'",
     "the generation altered": "UPDATE meta SET value = 'generation-0009' WHERE key = 'generation'",
+    "the mounts altered": "INSERT OR REPLACE INTO meta VALUES ('mounts', '[[\"')",
+    "the checksum of the words altered": "UPDATE meta SET value = 'q' WHERE key = 'keywords checksum'",
     "meta removed": "DELETE FROM meta",
     "a newer version": "PRAGMA user_version = 1000000",
     "an older version": "PRAGMA user_version = 3",

@@ -127,7 +127,7 @@ def _examined(session: Session, case: Case, *, verbose: bool, quiet: bool, again
         session.write(examination.remedy_lines(result.finding.remedy, style))
         if verbose:
             session.say(examination.detail_lines(result), indent=examination.MESSAGE_COLUMN + 2)
-        session.client.out.flush()
+        session.flush()
     return results
 
 

@@ -13,7 +13,7 @@ from kb.cli.output import formats
 from kb.cli.output.reports import failures_text
 from kb.cli.output.terminal import sanitize, shown_path
 from kb.cli.resource_errors import resource_error
-from kb.errors import KbError, sentence_of
+from kb.errors import KbError, OutputError, sentence_of
 from kb.notes import require_place
 from kb.system import shell
 
@@ -45,8 +45,11 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
         if session.client.given is not None:
             session.client.given.taken = True
         shown = shown_path(path, session.style().cwd)
-        session.write(f"{shown}\n")
-        session.client.out.flush()
+        try:
+            session.write(f"{shown}\n")
+            session.flush()
+        except OutputError as error:
+            session.notice(f"the note is written to {shown}, but {error.message}")
         if session.is_terminal():
             session.notice(f"this file is the new note; to undo: {shell.remove([shown])}")
 

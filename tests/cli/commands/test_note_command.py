@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -213,6 +214,30 @@ def test_a_note_that_is_written_is_kept_nowhere_else(editor: Path, capfd: pytest
 
     assert list((editor.parent / "kept").iterdir()) == []
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("output", "why"), [(">&-", "bad file descriptor"), ("> /dev/full", "no space left on device")]
+)
+def test_a_note_whose_path_cannot_be_printed_is_written(
+    here: Path, monkeypatch: pytest.MonkeyPatch, output: str, why: str, unbuffered: str
+) -> None:
+    """Whoever gets an error writes it once more; so its path is told elsewhere, and it is indexed like any other."""
+    if "full" in output and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    (here / "config.toml").write_text('[folders]\npaths = ["."]\n[embed]\noffline = true\n')
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+
+    line = ["/bin/sh", "-c", f'exec "$0" -P -m kb note some words {output}', sys.executable]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+
+    [note] = here.glob("*-some-words.md")
+    told, *more = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert told == f"kb: the note is written to {note.name}, but standard output cannot be written: {why}"
+    # What keeps it from being indexed is another thing: here no model.
+    assert "but not indexed: BAAI/bge-m3" in more[0]
 
 
 def test_an_editor_that_fails(
