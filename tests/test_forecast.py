@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from kb.config import Settings
 
 NEAR = 1.5
-NOTES = 80
+NOTES = 16
+OF_ALL_LENGTHS = 80
 SECONDS_A_TEXT = 0.02
 
 
@@ -45,12 +46,12 @@ def note(number: int) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path, tiny: Path, forms: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Notes of a passage each, just enough to be worth a forecast, and a tiny model with its ONNX form."""
+    """Notes that are just enough to be worth a forecast, and a tiny model with its ONNX form."""
     monkeypatch.setenv("KB_MODELS", str(forms))
     notes = tmp_path / "notes"
     notes.mkdir()
     for number in range(NOTES):
-        (notes / f"{number:03}.md").write_text(f"# note {number}\n\n{f'river and stone {number}. ' * 15}\n", "utf-8")
+        (notes / f"{number:03}.md").write_text(f"# note {number}\n\n{f'river and stone {number}. ' * 75}\n", "utf-8")
     values = {
         "folders.paths": f'["{notes}"]',
         "store.path": str(tmp_path / "store"),
@@ -62,9 +63,9 @@ def settings(tmp_path: Path, tiny: Path, forms: Path, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def of_all_lengths(settings: Settings, tmp_path: Path) -> Settings:
-    """The same with notes of different lengths."""
-    for number, file in enumerate(sorted((tmp_path / "notes").iterdir())):
-        file.write_text(note(number), "utf-8")
+    """The same with more notes, of different lengths."""
+    for number in range(OF_ALL_LENGTHS):
+        (tmp_path / "notes" / f"{number:03}.md").write_text(note(number), "utf-8")
     return settings
 
 
@@ -106,7 +107,7 @@ def test_the_forecast_is_near_the_truth(of_all_lengths: Settings, forms: Path, m
         report = kb.index()
         took = encoder.spent - before
 
-    assert found.files == NOTES
+    assert found.files == OF_ALL_LENGTHS
     assert found.measured
     assert report.embedded / NEAR < found.passages < report.embedded * NEAR
     seconds = found.seconds("float32")
@@ -145,7 +146,7 @@ def test_before_the_download_of_bge_m3(
     assert large.download == 2_290_000_000
     assert large.rates["int8"] > large.rates["float32"] > 0
     assert (unknown.download, unknown.rates) == (None, {})
-    assert large.passages > NOTES
+    assert large.passages > OF_ALL_LENGTHS
     assert of_all_lengths.config.embed.model != "BAAI/bge-m3"
 
 
