@@ -293,6 +293,7 @@ def test_quality_is_skipped_with_the_reason_where_there_are_no_collections(tmp_p
     assert all("skipped: there is no" in row.measured for row in rows)
 
 
+@pytest.mark.slow
 def test_a_benchmark_runs_whole_and_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     """A thousandth of the recall benchmark gives its rows, judged, with the machine they were measured on."""
     code = main(["--only", "recall", "--scale", "1000", "--json"])
@@ -304,6 +305,7 @@ def test_a_benchmark_runs_whole_and_prints_json(capsys: pytest.CaptureFixture[st
     assert [row["name"] for row in told["rows"]] == ["recall"] * len(told["rows"])
 
 
+@pytest.mark.slow
 def test_a_made_store_is_asked_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole, at a fiftieth of a thousandth of its size: with so few passages exact search finds the same ones."""
     monkeypatch.setattr(large, "QUESTIONS", 20)

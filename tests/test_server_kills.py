@@ -71,6 +71,7 @@ def kill_rounds(server: RunningChroma, kb: LocalKnowledgeBase, folder: Path, *, 
         assert lost_among(index, list(index.vectors([id_ for id_, _, _ in live]).values())) == 0
 
 
+@pytest.mark.slow
 def test_server_killed_amid_writes(own_chroma: RunningChroma, on_server: Open, tmp_path: Path) -> None:
     """A few times, with few notes; ``make test-faults`` kills it more often."""
     kb, _ = on_server(own_chroma, tmp_path / "many")
