@@ -146,7 +146,9 @@ class Bm25:
             held.append(named)
         if word.inside:
             inside, shares = self._passages_with_most(word.inside)
-            apart = ~np.isin(inside, keys)
+            whole = np.zeros(self._passages.size, bool)
+            whole[keys] = True
+            apart = ~whole[inside]
             self._score(inside[apart], shares[apart], times * _INSIDE_WEIGHT)
             # A passage with the complete word inside a longer one counts as containing it.
             held.append(inside[shares >= 1])
@@ -180,8 +182,8 @@ class Bm25:
         keys, counts = postings.read(self._connection, term)
         if not languages:
             return keys, counts
-        numbers = [self._passages.languages.index(language) for language in languages]
-        kept = np.isin(self._passages.stemmers[keys], numbers)
+        chosen = np.array([one in languages for one in self._passages.languages])
+        kept = chosen[self._passages.stemmers[keys]]
         return keys[kept], counts[kept]
 
     def _score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], times: float) -> None:

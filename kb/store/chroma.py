@@ -35,6 +35,10 @@ ID_PAGE: Final = 2_000
 # SQLite allows 32,766 values in a statement; fewer pages are faster.
 FILE_PAGE: Final = 10_000
 DETAIL_LENGTH: Final = 300
+# One record of so many is visited at least in a search of a graph. The records that a graph search misses are those of
+# clusters that it does not come to, and with as many links, the more clusters there are the more of it has to be
+# visited: measured in docs/scale.md.
+VISITED_SHARE: Final = 1_000
 
 Item = TypeVar("Item")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -66,11 +70,14 @@ class Limits:
         results: The most records that one call returns.
         label_bytes: The longest label in UTF-8; longer ones are cut.
         texts: Whether the text of a passage is kept beside its vector, for other programs. kb never reads it.
+        visited_share: One record of so many is visited at least in a search, however few are asked for; 0 for no such
+            bound.
     """
 
     results: int = sys.maxsize
     label_bytes: int = sys.maxsize
     texts: bool = True
+    visited_share: int = 0
 
 
 class ChromaIndex:
@@ -104,6 +111,8 @@ class ChromaIndex:
         self._translated = translated
         self._client = client
         self._collection = collection
+        # The number of records, or more where some were written again; None until it is asked for.
+        self._size: int | None = None
         # ChromaDB instantiates the embedding functions of the schema on every upsert, even of vectors. This clears only
         # the copy of this process.
         collection.get_model()["serialized_schema"] = None
@@ -119,6 +128,8 @@ class ChromaIndex:
                     documents=[visible(record.text) for record in page] if self._limits.texts else None,
                     metadatas=[self._labels(record.labels) for record in page],
                 )
+            if self._size is not None:
+                self._size += len(page)
 
     def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
         """Replace only the labels of records; unknown ids are ignored."""
@@ -168,17 +179,29 @@ class ChromaIndex:
         labels: bool = False,
     ) -> tuple[Candidates, list[int]]:
         """The answer to one call, and with ``labels`` the files of the records in order."""
-        include = [*(["metadatas"] if labels else []), *(["embeddings"] if self._known is None else [])]
+        visited = max(count, self._least_visited())
+        with_vectors = self._known is None and visited == count
+        include = [*(["metadatas"] if labels else []), *(["embeddings"] if with_vectors else [])]
         with self._translated():
             answer = self._open_collection().query(
-                query_embeddings=[question], n_results=count, where=where, include=include
+                query_embeddings=[question], n_results=visited, where=where, include=include
             )
-        ids, vectors = answer["ids"][0], answer["embeddings"]
+        ids, vectors = answer["ids"][0][:count], answer["embeddings"]
         if vectors is None:
             gathered = self._gathered(ids)
             ids, vectors = list(gathered), [list(gathered.values())]
         files = sorted({int(one["file"]) for one in (answer["metadatas"] or [[]])[0]})
         return Candidates(tuple(ids), np.asarray(vectors[0], dtype=np.float32).reshape(-1, len(question))), files
+
+    def _least_visited(self) -> int:
+        """The number of records to visit in a search, however few are asked for.
+
+        ChromaDB visits as many as it returns, or as its collection says, which it reads only when it is opened.
+        """
+        if not self._limits.visited_share:
+            return 0
+        size = self.count() if self._size is None else self._size
+        return size // self._limits.visited_share
 
     def _gathered(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors of records in their order: those at hand, and from the index those that are not.
@@ -211,7 +234,8 @@ class ChromaIndex:
     def count(self) -> int:
         """The number of records."""
         with self._translated():
-            return int(self._open_collection().count())
+            self._size = int(self._open_collection().count())
+        return self._size
 
     def close(self) -> None:
         """Close ChromaDB's files, so that the directory may be moved or deleted. Closing again is allowed."""

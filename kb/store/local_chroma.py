@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kb.chroma_import import import_chromadb, safe_settings
 from kb.errors import StoreBusy, StoreDamaged, StoreError
 from kb.own_files import disk_full, forbidden, no_memory, store_error_for
-from kb.store.chroma import ChromaIndex, Pace, short
+from kb.store.chroma import VISITED_SHARE, ChromaIndex, Limits, Pace, short
 from kb.store.collection import FORMAT_KEY, HNSW, Place, check_model, check_origin, make_collection
 
 if TYPE_CHECKING:
@@ -258,7 +258,12 @@ def _checked(client: Any, collection: Any | None, directory: str, pace: Pace) ->
         raise damaged(directory, "the collection is missing")
     check_origin(collection, _place(directory))
     return ChromaIndex(
-        client, collection, f"the vector index in {directory}", partial(translated_errors, directory), pace=pace
+        client,
+        collection,
+        f"the vector index in {directory}",
+        partial(translated_errors, directory),
+        pace=pace,
+        limits=Limits(visited_share=VISITED_SHARE),
     )
 
 

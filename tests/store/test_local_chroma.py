@@ -29,7 +29,7 @@ from kb.chroma_import import import_chromadb, safe_settings
 from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreDamaged, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store import local_chroma
+from kb.store import collection, local_chroma
 from kb.store.chroma import ChromaIndex, best, visible
 from kb.store.local_chroma import translate, translated_errors
 
@@ -126,6 +126,62 @@ def test_the_nearest_come_first_with_their_vectors(index: ChromaIndex) -> None:
     exact = np.argsort(-(vectors @ question), kind="stable")[:25]
     assert list(found.ids) == [records[position].id for position in exact]
     np.testing.assert_allclose(found.vectors, vectors[exact], atol=1e-6)
+
+
+def test_a_share_of_the_records_is_visited_in_every_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph search for a few records misses clusters that a longer one comes to, however the store was made."""
+    monkeypatch.setattr(collection, "HNSW", {**collection.HNSW, "max_neighbors": 3, "ef_search": 1})
+    vectors = unit_vectors(2_000)
+    records = make_records(vectors)
+    questions = unit_vectors(60, seed=5)
+    nearest = [records[int(np.argmax(vectors @ question))].id for question in questions]
+
+    def found(index: ChromaIndex) -> int:
+        return sum(index.query(one, 1).ids == (id_,) for one, id_ in zip(questions, nearest, strict=True))
+
+    index = open_index(tmp_path / "store")
+    index.upsert(records)
+    few = found(index)
+    index.close()
+    monkeypatch.setattr(local_chroma, "VISITED_SHARE", 5)
+    index = open_index(tmp_path / "store")
+    many = found(index)
+
+    assert few < 40
+    assert many > 55
+    answer = index.query(questions[0], 3)
+    exact = np.argsort(-(vectors @ questions[0]), kind="stable")[:3]
+    assert answer.ids == tuple(records[at].id for at in exact)
+    np.testing.assert_allclose(answer.vectors, vectors[exact], atol=1e-6)
+    index.close()
+
+
+def test_the_share_follows_the_number_of_records(index: ChromaIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted once, and followed as records are written, so that a question does not count them."""
+    index.upsert(make_records(unit_vectors(3_000)))
+    asked: list[int] = []
+    counts: list[int] = []
+    query, count = index._collection.query, index._collection.count
+
+    def noted(**arguments: Any) -> Any:
+        asked.append(arguments["n_results"])
+        return query(**arguments)
+
+    def counted() -> Any:
+        counts.append(count())
+        return counts[-1]
+
+    monkeypatch.setattr(index._collection, "query", noted)
+    monkeypatch.setattr(index._collection, "count", counted)
+    question = unit_vectors(1)[0]
+
+    index.query(question, 1)
+    index.query(question, 5)
+    index.upsert(make_records(unit_vectors(1_000, seed=2)))
+    index.query(question, 1)
+
+    assert asked == [3, 5, 4]
+    assert counts == [3_000]
 
 
 def test_more_may_be_requested_than_there_are(index: ChromaIndex) -> None:
